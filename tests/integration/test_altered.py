@@ -6,7 +6,7 @@ It is other content, another form, or none.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,12 +58,6 @@ def as_dovecot(body: bytes) -> bytes:
 def with_lf_at_the_end(body: bytes) -> bytes:
     """Returns a message without any LF with one in the place of its last CR."""
     return body if b"\n" in body else body[:-1] + b"\n"
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def stage_of(

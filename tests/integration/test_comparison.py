@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,13 +11,6 @@ import worker.verify
 from shared.lifecycle import MailboxState
 from shared.model import Lease, Options
 from tests.integration.in_process_import import InProcessImport, Wires, plain
-from tests.servers.faulty import FaultyServer
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def _told(stage: InProcessImport, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ this pass, and in each that follows a loss of the ledger.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,12 +31,6 @@ def seconds(text: bytes | None) -> int:
     assert text is not None
     when = datetime.strptime(text.decode().strip(), "%d-%b-%Y %H:%M:%S %z")
     return int((when - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def filled(source: FaultyServer, *dates: bytes, login: str = LOGIN, text: str = "text") -> list[bytes]:

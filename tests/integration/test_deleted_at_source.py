@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from tests.integration.in_process_import import InProcessImport, Wires
 from tests.integration.test_delta import BODY, WITHOUT_CONDSTORE, Both
 from tests.integration.test_missing import exit_code
 from tests.servers.dovecot import Dovecot
-from tests.servers.faulty import FaultyServer
 from tests.servers.faulty_incomplete import fetching, searching, uid
 
 DELETE = (b"SELECT INBOX", b"STORE 1:10 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
@@ -33,21 +32,6 @@ def both(request: pytest.FixtureRequest, dovecot: Callable[..., Dovecot], doveco
         source = dovecot(extra=f"imap_capability = {WITHOUT_CONDSTORE}")
         source.add_user(login, dovecot_pair.password)
     return Both(source, dovecot_pair.destination, login, dovecot_pair.password)
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
-
-
-@pytest.fixture
-def stage(wires: Wires) -> InProcessImport:
-    """Returns a stage on which twelve messages were copied."""
-    wires.fill(12)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    return stage
 
 
 def deleted(stage: InProcessImport) -> dict[str, UidSet]:

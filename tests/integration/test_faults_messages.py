@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -12,16 +11,10 @@ from shared.errors import MessagesRefused
 from shared.model import Options
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import lost_ok, reply
-from tests.servers.faulty import FaultyServer, Incoming, Quirk
+from tests.servers.faulty import Incoming, Quirk
 from worker.copy import BatchCopy
 
 SINGLE = pytest.mark.parametrize("multiappend", [True, False])
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def stage_of(wires: Wires, **options: object) -> InProcessImport:

@@ -6,7 +6,7 @@ Waiting is no failure, and no message comes twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -17,19 +17,13 @@ from shared.lifecycle import MailboxState
 from shared.uids import UidSet
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag, stall
-from tests.servers.faulty import Command, FaultyServer, Quirk
+from tests.servers.faulty import Command, Quirk
 from tests.servers.proxy import FaultProxy, Rule
 from worker.copy import CopyRules
 from worker.recovery import Looked
 from worker.verify import MailboxVerification
 
 ONE_GROUP = CopyRules(group_messages=100)
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def stage_of(wires: Wires, **options: object) -> InProcessImport:

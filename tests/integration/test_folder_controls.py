@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,14 +14,8 @@ from shared.folder_tree import Tree
 from shared.messages import Owner
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply
-from tests.servers.faulty import Command, FaultyServer
+from tests.servers.faulty import Command
 from worker.copy import BatchCopy
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def removed_at(wires: Wires, command: bytes, *, times: int) -> None:

@@ -5,7 +5,6 @@ What real servers do is in test_folders_followed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,13 +20,6 @@ from tests.integration.test_folders_followed import counted
 from tests.integration.test_missing import exit_code
 from tests.integration.test_uidvalidity import numbered_anew
 from tests.servers.faults import Action, Fault
-from tests.servers.faulty import FaultyServer
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,18 +15,12 @@ from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import Mail, populate
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import close, reply
-from tests.servers.faulty import Command, FaultyServer
+from tests.servers.faulty import Command
 from tests.servers.wire import Wire
 from worker.copy import CopyRules
 
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
 MAKES = Callable[..., Dovecot]
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def filled(server: Any, names: list[str], *, login: str = "") -> None:

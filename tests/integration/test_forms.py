@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 import shared.mail.forms
@@ -23,12 +21,6 @@ REFUSALS = [BAD, NO, CLOSE]
 #: Extensions that both sides use.
 COMMON = ["NAMESPACE", "LIST-EXTENDED", "CHILDREN", "SPECIAL-USE", "ID"]
 BOTH = [(side, name) for side in ("source", "destination") for name in COMMON]
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def server_of(wires: Wires, side: str) -> FaultyServer:

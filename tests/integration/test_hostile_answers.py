@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from shared.mail import bounds, wire
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
-from tests.servers.faulty import FaultyServer
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def ended(wires: Wires, **options: object) -> InProcessImport:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from shared.model import Note, Options
 from tests.integration.in_process_import import InProcessImport, Wires, plain
-from tests.servers.faulty import FaultyServer
 from tests.servers.imap_append import Incoming
 from worker import neighbours
 
 FAR = b"01-Jan-2110 00:00:00 +0000"
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def _far(message: Incoming) -> bytes | None:

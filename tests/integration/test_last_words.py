@@ -5,22 +5,13 @@ These are the server's own words, and an internal error only if it is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 import worker.lane
 from shared.model import UnitKind
 from tests.integration.in_process_import import InProcessImport, Wires
 from tests.servers.faults import close, reply
-from tests.servers.faulty import FaultyServer
 from worker.failures import UNIT_ATTEMPTS
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 @pytest.mark.parametrize(

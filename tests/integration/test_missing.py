@@ -5,7 +5,7 @@ They are missing until the operator accepts that, or copies them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -15,23 +15,13 @@ from producer.coordinator import tally as tallying
 from shared.model import Import
 from shared.uids import UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
-from tests.servers.faulty import FaultyServer
 
 GONE = {1, 5, 6, 7}
 
 
 @pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
-
-
-@pytest.fixture
-def stage(wires: Wires) -> InProcessImport:
-    """Yields a stage on which twelve messages were copied and the server lost four of them."""
-    wires.fill(12)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+def stage(stage: InProcessImport, wires: Wires) -> InProcessImport:
+    """Returns a stage on which twelve messages were copied and the server lost four of them."""
     assert exit_code(stage) == 0
     lose(stage, wires, GONE)
     return stage

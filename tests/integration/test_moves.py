@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -15,7 +15,6 @@ from tests.integration.test_delta import BODY, WITHOUT_CONDSTORE, Both
 from tests.integration.test_missing import exit_code
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import close, lost_ok, reply
-from tests.servers.faulty import FaultyServer
 from tests.servers.faulty_incomplete import fetching, searching, uid
 
 
@@ -131,12 +130,6 @@ def test_what_we_did_not_copy_is_not_moved(dovecot_pair: DovecotPair) -> None:
 
 
 # Servers that move in their own way
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 @pytest.fixture

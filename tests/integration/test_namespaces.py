@@ -6,7 +6,7 @@ They are left alone on both sides.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,6 @@ from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.integration.test_folders_real import WHEN, names_at
 from tests.mail import Mail, populate
 from tests.servers.dovecot import Dovecot
-from tests.servers.faulty import FaultyServer
 from tests.servers.wire import Wire
 
 FRIEND = "friend@example.org"
@@ -48,12 +47,6 @@ protocol imap {{
   mail_plugins = acl imap_acl
 }}
 """
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,13 +14,6 @@ from shared.mail.imap_source import ImapSource
 from shared.mail.numbers import known_statuses
 from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
-from tests.servers.faulty import FaultyServer
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def without(item: bytes) -> Callable[[bytes], bytes]:

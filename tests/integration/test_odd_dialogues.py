@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,14 +12,8 @@ from shared.mail.flights import FlyingSession
 from shared.mail.imap import ImapSession
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply, rewrite
-from tests.servers.faulty import Command, FaultyServer
+from tests.servers.faulty import Command
 from worker.plan import MailboxPlan
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def whole(wires: Wires, *folders: bytes) -> bool:

@@ -5,7 +5,7 @@ Worker processes and Dovecots test the budgets of single accounts; the test's ow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ from shared.store import Store
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires
 from tests.integration.process_cluster import WORKER, Person, ProcessCluster, folders_of
-from tests.servers.faulty import FaultyServer
 
 #: A worker that ignores rates: the negative control.
 IMPATIENT = """
@@ -29,12 +28,6 @@ sys.exit(main())
 #: Excess that is allowed: 4 lanes each of 2 workers may be in a group of 20 messages of about 2 kB.
 OVER_BYTES = 8 * 20 * 2_500
 BUDGET_BYTES = 100_000
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 class Bounded:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from producer.show.naming import naming_lines
 from shared.lifecycle import Outcome
 from shared.model import REMOVED, Options
 from tests.integration.in_process_import import InProcessImport, Wires
-from tests.servers.faulty import FaultyServer
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def _rename(wires: Wires, name: bytes, other: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,18 +14,11 @@ from producer import operations
 from shared.model import Options
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import late
-from tests.servers.faulty import FaultyServer
 from worker.copy import CopyRules
 from worker.neighbours import Neighbours
 
 ONE_GROUP = CopyRules(group_messages=100, outstanding=1)
 DATE = b" 1-Jan-2015 00:00:00 +0000"
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def stage_of(wires: Wires, **options: object) -> InProcessImport:

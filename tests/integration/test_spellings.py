@@ -6,21 +6,15 @@ Nonsense is reported, never skipped.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
-from tests.servers.faulty import FaultyServer, Quirk
+from tests.servers.faulty import Quirk
 
 Spell = Callable[[bytes], bytes]
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def each(pattern: bytes, by: bytes | Callable[[re.Match[bytes]], bytes]) -> Spell:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -12,22 +11,6 @@ from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires
 from tests.integration.test_delta import BODY, Both
 from tests.integration.test_missing import exit_code, lose
-from tests.servers.faulty import FaultyServer
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
-
-
-@pytest.fixture
-def stage(wires: Wires) -> InProcessImport:
-    """Returns a stage on which twelve messages were copied."""
-    wires.fill(12)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    return stage
 
 
 @pytest.fixture

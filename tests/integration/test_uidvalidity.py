@@ -6,7 +6,7 @@ GNU Mailutils gives an empty folder another UIDVALIDITY each second.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,15 +14,9 @@ import worker.copy
 from shared.lifecycle import Outcome
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault
-from tests.servers.faulty import Command, FaultyServer
+from tests.servers.faulty import Command
 from worker.copy import BatchCopy
 from worker.plan import MailboxPlan
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
 
 
 def numbered_anew(wires: Wires, command: bytes, due: Callable[[int], bool]) -> None:
