@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, ParamSpec, TypeVar
 
-from shared.errors import CredentialsError, StoreError
+from shared.errors import StoreError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, UnitState, advance
 from shared.model import (
     Failure,
@@ -26,7 +26,7 @@ from shared.model import (
 )
 from shared.model.search import Search
 from shared.model.waves import is_set
-from shared.store import Resealed, other_options
+from shared.store import other_options
 from shared.store.memory_rows import ImportRow, MailboxRow, Rows, WaveRow
 from shared.uids import UidSet
 
@@ -429,58 +429,6 @@ class MemoryRequests:
         row = rows.add_unit(unit, folder.order * 100_000)
         row.messages = len(given)
         rows.queue_batch(folder, row)
-        return True
-
-    @atomic
-    def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
-        whole = self._rows.imports.get(import_id)
-        if whole is None:
-            raise StoreError(f"the state store refused seal: there is no import {import_id}")
-        self._expire(whole)
-        whole.credentials.update(sealed)
-        if sealed and whole.request.state is ImportState.FINISHED:
-            whole.expires = self._rows.now() + whole.retention_ms
-
-    def _expire(self, whole: ImportRow) -> None:
-        if whole.expires is not None and whole.expires <= self._rows.now():
-            whole.credentials.clear()
-            whole.expires = None
-
-    @atomic
-    def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
-        whole = self._rows.imports.get(import_id)
-        if whole is None:
-            return None
-        self._expire(whole)
-        return whole.credentials.get((mailbox_id, side))
-
-    @atomic
-    def forget(self, import_id: str) -> bool:
-        whole = self._rows.imports.get(import_id)
-        if whole is None:
-            return False
-        self._expire(whole)
-        had = bool(whole.credentials)
-        whole.credentials.clear()
-        for mailbox_id in whole.rows:
-            m = self._rows.mailboxes[mailbox_id]
-            if m.mailbox.failure:
-                m.set(failure=m.mailbox.failure.without_words())
-            m.failures = deque((one.without_words() for one in m.failures), maxlen=m.failures.maxlen)
-        return had
-
-    @atomic
-    def reseal(self, import_id: str, renew: Callable[[bytes], bytes]) -> Resealed:
-        whole, found = self._rows.imports.get(import_id), Resealed()
-        for name, value in list(whole.credentials.items()) if whole else ():
-            try:
-                whole.credentials[name] = renew(value)  # type: ignore[union-attr]
-                found += Resealed(renewed=1)
-            except CredentialsError:
-                found += Resealed(lost=1)
-        return found
-
-    def purge(self, seconds: float) -> bool:
         return True
 
     @atomic
