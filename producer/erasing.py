@@ -6,7 +6,8 @@ The audit log keeps that it was done, by whom, and how much it was; not whom it 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -32,7 +33,7 @@ class Erased:
     mentions: int = 0
     #: Keys of the state database that were read afterwards.
     keys: int = 0
-    #: Keys that still name them, with the person's login masked; empty when nothing is left.
+    #: Keys that still name them, with the logins masked; empty when nothing is left.
     left: tuple[str, ...] = ()
     #: Entries of the audit log that name them: they stay as long as the audit log does.
     audit: int = 0
@@ -68,7 +69,9 @@ def erase_login(store: Store, client: redis.Redis, login: str) -> Erased:
     Raises `UsageError` when a mailbox is under way, and when there is nothing that names the login.
     """
     found = people(store, login)
-    ids = [login, *(name for _, mailbox in found for name in _ids(store, mailbox))]
+    others = _logins(store, without={mailbox.mailbox_id for _, mailbox in found})
+    logins = {login, *(one for _, mailbox in found for one in _both(mailbox) if one.casefold() not in others)}
+    ids = [name for _, mailbox in found for name in _ids(store, mailbox)]
     for request, mailbox in found:
         try:
             store.erase(request.import_id, mailbox.mailbox_id)
@@ -78,7 +81,7 @@ def erase_login(store: Store, client: redis.Redis, login: str) -> Erased:
             raise UsageError(
                 f"a worker is still at the mailbox in import {request.name}: try again in a minute"
             ) from error
-    receipt = _swept(store, client, ids, imports=0, mailboxes=len(found))
+    receipt = _swept(store, client, ids, logins, imports=0, mailboxes=len(found))
     if not (found or receipt.mentions or receipt.left or receipt.audit):
         raise UsageError(
             f"no import has a mailbox with this login, and no key names it: {receipt.keys:,} were read. Check its spelling"
@@ -94,20 +97,13 @@ def erase_import(store: Store, client: redis.Redis, request: Import) -> Erased:
             f"import {request.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
         )
     mailboxes = [mailbox for mailbox, _ in store.mailboxes(request.import_id)]
-    others = {
-        login.casefold()
-        for other in store.imports()
-        if other.import_id != request.import_id
-        for mailbox, _ in store.mailboxes(other.import_id)
-        for login in (mailbox.source.login, mailbox.destination.login)
-    }
-    logins = {login for mailbox in mailboxes for login in (mailbox.source.login, mailbox.destination.login)}
-    names = [request.import_id, *(name for mailbox in mailboxes for name in _ids(store, mailbox))]
-    names += [login for login in logins if login.casefold() not in others]
+    others = _logins(store, without={mailbox.mailbox_id for mailbox in mailboxes})
+    logins = {login for mailbox in mailboxes for login in _both(mailbox) if login.casefold() not in others}
+    ids = [request.import_id, *(name for mailbox in mailboxes for name in _ids(store, mailbox))]
     # The import goes last, so that the same command can complete what broke off.
-    mentions = traces.strike(client, traces.look(client, traces.Names(names)).found)
+    mentions = traces.strike(client, traces.look(client, traces.Names([*ids, *logins])).found)
     store.close(request.import_id)
-    receipt = _swept(store, client, names, imports=1, mailboxes=len(mailboxes))
+    receipt = _swept(store, client, ids, logins, imports=1, mailboxes=len(mailboxes))
     return replace(receipt, mentions=mentions + receipt.mentions)
 
 
@@ -115,12 +111,37 @@ def _ids(store: Store, mailbox: Mailbox) -> list[str]:
     return [mailbox.mailbox_id, *(folder.folder_id for folder, _ in store.folders(mailbox.mailbox_id))]
 
 
-def _swept(store: Store, client: redis.Redis, names: Sequence[str], *, imports: int, mailboxes: int) -> Erased:
+def _both(mailbox: Mailbox) -> tuple[str, str]:
+    return mailbox.source.login, mailbox.destination.login
+
+
+def _logins(store: Store, *, without: Collection[str]) -> set[str]:
+    """Returns the logins of all other mailboxes, folded: what they share with the erased ones stays."""
+    return {
+        login.casefold()
+        for request in store.imports()
+        for mailbox, _ in store.mailboxes(request.import_id)
+        if mailbox.mailbox_id not in without
+        for login in _both(mailbox)
+    }
+
+
+def _masked(key: bytes, logins: Collection[str]) -> str:
+    """Returns a key for the receipt, which the audit log keeps: without the logins."""
+    text = key.decode("utf-8", "replace")
+    for login in sorted(logins, key=len, reverse=True):
+        text = re.sub(re.escape(login), "***", text, flags=re.IGNORECASE)
+    return text
+
+
+def _swept(
+    store: Store, client: redis.Redis, ids: Sequence[str], logins: Collection[str], *, imports: int, mailboxes: int
+) -> Erased:
     """Strikes out what mentions the names, looks through all keys once more, and returns the receipt."""
-    wanted = traces.Names(names)
+    wanted = traces.Names([*ids, *logins])
     mentions = traces.strike(client, traces.look(client, wanted).found)
     after = traces.look(client, wanted)
-    left = tuple(sorted({trace.key.decode("utf-8", "replace") for trace in after.found}))
+    left = tuple(sorted({_masked(trace.key, logins) for trace in after.found}))
     return Erased(
         imports=imports, mailboxes=mailboxes, mentions=mentions, keys=after.keys, left=left, audit=after.audit,
         purged=store.purge(_PURGE_SECONDS),
