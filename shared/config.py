@@ -137,6 +137,14 @@ class Settings(WebSettings):
     batch_bytes: _Bytes = Field(
         default=128 * 1024**2, description="Bytes of one batch; a larger message is a batch of its own."
     )
+    switches: str | None = Field(
+        default=None,
+        description="The switches that a cutover may turn, by name and separated by blanks: `office=dovecot:/etc/dovecot/switched` "
+        "(docs/switching.md). Files and programs are those of the coordinator's machine.",
+    )
+    switch_secret_files: str | None = Field(
+        default=None, description="The files with their keys and tokens: `office=/run/secrets/switch`."
+    )
     retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=14,
         description="How long the sealed passwords of a finished import are kept. "

@@ -28,7 +28,7 @@ STILL_HEADLESS: dict[str, int] = {}
 ORDINARY = frozenset(
     """
     2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer app append appended archive arrivals
-    asked audit auth authentication authorization autoconfig awaited back bearer beside body book books broken
+    asked audit auth authentication authorization autoconfig awaited back bearer before beside body book books broken by
     browser canonical caps catalogue cell certificate change changed checked choice choosing chunks closing columns
     comparison condition conflict conversation coordination counted cram created credentials criterion crowded csv
     date dates dating delayed delivered delta detect detection dialer difference discreet display domain double
@@ -39,13 +39,13 @@ ORDINARY = frozenset(
     lost mail mailboxes mailcow mailhaul mapped maybe md mechanism memory metrics microsoft mismatch mode name names
     namespace network new no not nothing o offer one opened options over overheard overview owned owner paired part
     passwd passwords plain planner plot pop prepared preview process processes profile protocol proxied
-    quota reach reached read reader reading readings reaper reasons recognised recognition redis refused
+    hand quota reach reached read reader reading readings reaper reasons recognised recognition redis refused
     rehearsal rehearsals rejected renewed replaced request requested requests resealed resolved response retry
     role roles room row rows run same sample sampler sasl saying scan scim scram scripts search secret secrets seen
     selected selection sent sentences server servers set settings settled sha sharing sheet shortfall shown side
     sighting sign signed signer site size span spooled spooling stalwart status step steps stopped store stored
     stranded submitted such sufferer supervisor swapped table tagged text throttled tls to told totals traits
-    transition translator tree tried turn turns uid uids unreachable url usage vault verdict verification view
+    switched transition translator tree tried turn turned turns uid uids unreachable url usage vault verdict verification view
     violation visitor waited waiting wanted watch webhook whole wire work workplace worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905
 )
