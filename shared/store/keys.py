@@ -20,6 +20,8 @@
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → its fetch, "until:holder" (ms) |
 | import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
 |                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |
+| import:I:cutovers                 | HASH | wave → the row of its cutover, signed (`shared.store.cutovers`) |
+| import:I:cutover:W                | HASH | mailbox → what that cutover knows of it, JSON; "#…": what it knows of all |
 | import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
 | import:I:settling                 | ZSET | mailboxes that wait for mail that may still arrive, scored by until when, ms |
 | destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |

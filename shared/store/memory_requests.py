@@ -455,6 +455,8 @@ class MemoryRequests:
         if held or m.mailbox.state not in SETTLED:
             raise StoreError(f"the state store refused erase: ILLEGAL mailbox {mailbox_id} is under way")
         del whole.rows[mailbox_id]
+        for notes in whole.cutover_notes.values():
+            notes.pop(mailbox_id, None)
         for side in ("source", "destination"):
             whole.credentials.pop((mailbox_id, side), None)
         self._remove(mailbox_id)

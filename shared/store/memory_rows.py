@@ -166,6 +166,9 @@ class ImportRow:
     opening: bool = False
     #: When the credentials are forgotten, ms; None while no time is set.
     expires: int | None = None
+    #: Wave → the row of its cutover, and the notes beside it.
+    cutovers: dict[str, str] = field(default_factory=dict)
+    cutover_notes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def set(self, **changes: Any) -> None:
         """Replaces fields of the import."""

@@ -20,11 +20,11 @@ SCRIPTS = {
             "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold",
         }
     ),
-    "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits"}),
+    "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits", "cutover"}),
     "producer": frozenset(
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "erase", "forget", "reseal", "forgive", "wave", "move",
+            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "cutover",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),

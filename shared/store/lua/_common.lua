@@ -371,6 +371,9 @@ local function remove_mailbox(i, m)
   local every = mailbox_key(m)
   redis.call('DEL', every, every .. ':folders', every .. ':open', every .. ':ready', every .. ':failures', every .. ':maildrop',
     every .. ':maildrop:said', every .. ':shared')
+  for _, wave in ipairs(redis.call('HKEYS', import_key(i) .. ':cutovers')) do
+    redis.call('HDEL', import_key(i) .. ':cutover:' .. wave, m)
+  end
   redis.call('ZREM', import_key(i) .. ':mailboxes', m)
   redis.call('ZREM', import_key(i) .. ':settling', m)
 end
