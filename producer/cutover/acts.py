@@ -1,8 +1,8 @@
-"""What a person does with a cutover: begins it, looks, and sends its events. No function here prints, waits or asks a server."""
+"""The acts of a person on a cutover: begins it, looks, and sends its events. No function here prints, waits or asks a server."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -44,6 +44,13 @@ class CutoverView:
     next: str
     #: Its mailboxes, each with what is known of it.
     mailboxes: Sequence[tuple[Mailbox, MailboxCutover]] = field(default=())
+
+
+def with_switch(options: CutoverOptions, known: Collection[str]) -> CutoverOptions:
+    """Returns the options with their switch: the only one that there is where they name none. Raises `UsageError`."""
+    if not options.switch and len(known) == 1:
+        options = replace(options, switch=next(iter(known)))
+    return checked(options)
 
 
 def checked(options: CutoverOptions) -> CutoverOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
@@ -31,7 +32,7 @@ _DNS_PORT: Final = 53
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Said:
-    """What one server said."""
+    """The answer of one server."""
 
     mx: tuple[str, ...]
     mx_ttl: int
@@ -42,7 +43,11 @@ class DnsRecords:
     """Asks the DNS. Thread-safe."""
 
     def __init__(self, resolver: str = "") -> None:
-        """`resolver` is an address, or address:port; "" for the system's. With a port, all servers are asked at that port."""
+        """Takes the resolver: an address, or address:port; "" for the system's.
+
+        With a port, all servers are asked at that port. Servers inside of the network are asked only where a resolver is
+        given: else a stranger's zone could have this machine send to them.
+        """
         self._host, self._port = _read(resolver)
 
     def ask(self, domain: str, at: float) -> DomainFacts:
@@ -54,6 +59,11 @@ class DnsRecords:
             return DomainFacts(domain=domain, at=at, faults=(f"its servers cannot be found ({_words(error)})",))
         said, faults = [], []
         for server, address in addresses[:_MOST_SERVERS]:
+            if not (self._host or ipaddress.ip_address(address).is_global):
+                faults.append(
+                    f"server {server} ({address}) is inside of the network: set MAILHAUL_DNS_RESOLVER to ask it"
+                )
+                continue
             try:
                 said.append(self._asked(name, address))
             except (dns.exception.DNSException, OSError) as error:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+import structlog
+
 from producer.cutover.acts import CutoverView, viewed
 from producer.cutover.dns_records import joined
 from producer.cutover.facts import decode_domains, domains_of, encode_domains
@@ -44,6 +46,7 @@ from shared.store import Store
 from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
 from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 
+_log = structlog.get_logger("mailhaul.cutover")
 #: Seconds between two questions to the DNS.
 DNS_SECONDS: Final = 60.0
 #: After so long a turn leaves a cutover to the next turn, so that no other one waits for a slow switch, seconds.
@@ -60,7 +63,7 @@ _BY_ITSELF: Final[Mapping[CutoverState, str]] = {
 
 
 class CutoverEffects(Protocol):
-    """What the driver does outside of a cutover's own rows."""
+    """The effects of the driver outside of a cutover's own rows."""
 
     def open_switch(self, name: str) -> Switch:
         """Opens a switch of the settings. Raises `UsageError`."""
@@ -76,9 +79,6 @@ class CutoverEffects(Protocol):
 
     def bring_back(self, request: Import, mailbox: Mailbox) -> None:
         """Begins to bring back what came to the destination since the mark. Raises `MailhaulError`."""
-
-    def tell(self, event: str, **fields: object) -> None:
-        """Writes an event into the log."""
 
 
 @dataclass
@@ -129,7 +129,7 @@ class CutoverDriver:
 
 
 class _Step:
-    """One turn over one cutover."""
+    """A turn over one cutover."""
 
     def __init__(
         self, driver: CutoverDriver, request: Import, kept: KeptCutover, cutover: Cutover, notes: dict[str, str]
@@ -186,7 +186,7 @@ class _Step:
         )
         if cutovers.put(self._kept, after):
             about = {"import_id": before.import_id, "wave": before.wave, "before": str(before.state)}
-            self._effects.tell("cutover_moved_on", state=str(state), **about)
+            _log.info("cutover_moved_on", state=str(state), **about)
             self._cutover = after
             self._view = self._viewed()
 
@@ -289,7 +289,7 @@ class _Step:
         outcome = switch.turn(switched(self._cutover, mailbox, to), to)
         said = answered(asked, outcome, self._driver.now())
         about = {"import_id": mailbox.import_id, "mailbox_id": mailbox.mailbox_id}
-        self._effects.tell("mailbox_turned", to=side, answer=said.answer, **about)
+        _log.info("mailbox_turned", to=side, answer=said.answer, **about)
         return outcome if self._note_one(mailbox, said) else None
 
     def _bring_back(self) -> None:

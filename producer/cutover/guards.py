@@ -17,7 +17,7 @@ EMPTY_LOOKS: Final = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MailboxFacts:
-    """What is known of one mailbox of the wave."""
+    """The facts of one mailbox of the wave."""
 
     #: The login at the source.
     login: str
@@ -33,7 +33,7 @@ class MailboxFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DomainFacts:
-    """What all authoritative servers of a domain say of where its mail goes."""
+    """The facts of a domain: where all of its authoritative servers say that its mail goes."""
 
     #: The domain.
     domain: str
@@ -64,7 +64,7 @@ class DomainFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CutoverFacts:
-    """What the guards are measured by."""
+    """The facts that the guards are measured by."""
 
     #: Now, seconds since the epoch.
     at: float

@@ -129,7 +129,7 @@ class Cutover:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MailboxCutover:
-    """What a cutover knows of one mailbox."""
+    """The part of a cutover that is of one mailbox."""
 
     #: The side that it was last to be turned to: "new", "old", or "" before the switch.
     to: str = ""
@@ -153,14 +153,3 @@ class MailboxCutover:
     def turned(self) -> bool:
         """Tells whether the switch turned the mailbox to where it was to go."""
         return self.answer in ("done", "already")
-
-
-def table() -> str:
-    """Returns the rules as a table in Markdown: event, who sends it, what must be met."""
-    lines = ["| event | from | to | by | guards |", "|---|---|---|---|---|"]
-    for event, edges in CUTOVER.items():
-        rule = RULES[event]
-        before = ", ".join(str(state) if state in set(CutoverState) else "nothing" for state in edges)
-        (after,) = set(edges.values())
-        lines.append(f"| {event} | {before} | {after} | {rule.by} | {', '.join(rule.guards) or '–'} |")
-    return "\n".join(lines)
