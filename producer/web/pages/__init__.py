@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from producer.web.pages import (
+    cutting_over,
     following,
     mending,
     new_import,
@@ -31,7 +32,18 @@ from producer.web.pages.sign_in_page import NotSignedIn, to_the_door
 def install(app: FastAPI) -> None:
     """Registers the routes, the static files and the page of a refusal."""
     app.state.glances = Glances(app.state.web_context)
-    for room in (sign_in_page, oidc, overview, new_import, rehearsing, mending, following, person, steering):
+    for room in (
+        sign_in_page,
+        oidc,
+        overview,
+        new_import,
+        rehearsing,
+        mending,
+        following,
+        person,
+        cutting_over,
+        steering,
+    ):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))
     app.state.refusal = lambda request, status, detail: draw(request, "refused.html", None, status, detail=detail)

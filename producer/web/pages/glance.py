@@ -13,9 +13,12 @@ from typing import Any, Final
 
 from producer import operations
 from producer.coordinator.tally import Progress
+from producer.cutover import acts
+from producer.cutover.acts import CutoverView
 from producer.ended import note_end
 from producer.operations import ErrorGroup
 from producer.trouble import trouble_at_a_glance
+from producer.web.cutover_routes import cutovers_of
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
 from shared.errors import MailhaulError
@@ -51,6 +54,8 @@ class ImportView:
     waits: tuple[Wait, ...]
     #: The waves.
     waves: list[Wave]
+    #: The cutovers.
+    cutovers: list[CutoverView]
     #: Events of the audit log, newest first.
     events: list[dict[str, Any]]
     #: The picture of its throughput; None if there is none yet.
@@ -98,6 +103,7 @@ class Glances:
             request=request, progress=progress, groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
             waves=operations.waves_of(store, request),
+            cutovers=acts.look_at_all(cutovers_of(known), store, request, time.time()),
             events=list(reversed(known.page_state.events(import_id)))[:50], plot=plot(known.page_state.samples(import_id)),
         )  # fmt: skip
 

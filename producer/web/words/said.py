@@ -81,6 +81,12 @@ EVENTS: Final[Mapping[str, str]] = {
     "hours set": "hours set",
     "wave set": "wave set",
     "mailbox moved": "mailbox moved",
+    "cutover begun": "cutover begun",
+    "cutover announce": "cutover announced",
+    "cutover switch": "cutover: switched",
+    "cutover rollback": "cutover rolled back",
+    "cutover close": "cutover closed",
+    "cutover give up": "cutover given up",
     "mailboxes added": "mailboxes added",
     "credentials replaced": "new passwords given",
     "credentials deleted": "passwords deleted",
@@ -88,6 +94,28 @@ EVENTS: Final[Mapping[str, str]] = {
     "erasure begun": "erasure begun",
     "erasure done": "erased",
     "refused messages kept": "refused messages kept as files",
+}
+#: State of a cutover → its label.
+CUTOVERS: Final[Mapping[str, str]] = {
+    "drafted": "drafted",
+    "checked": "checked",
+    "staging": "staging",
+    "synced": "in sync",
+    "announced": "announced",
+    "switched": "being switched",
+    "draining": "draining",
+    "closed": "closed",
+    "rolled_back": "rolled back",
+}
+#: Guard of a cutover → its label.
+GUARDS: Final[Mapping[str, str]] = {
+    "copied": "Copied",
+    "synced": "In sync",
+    "switch": "Switch",
+    "ttl": "MX and SPF",
+    "turned": "Turned",
+    "quiet": "Quiet",
+    "empty": "Empty looks",
 }
 #: States of a mailbox, an import or a rehearsal.
 STATES: Final[tuple[str, ...]] = (
@@ -126,6 +154,7 @@ SCOPES: Final[Mapping[str, str]] = {
 }
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
+    "Announced", "Switch", "Roll back", "Close the cutover", "Give it up",
     "Start", "Cancel", "Pause", "Resume", "Go on", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
     "GB", "TB", "s", "min", "h", "days",
 )  # fmt: skip
