@@ -176,6 +176,18 @@ TABLE: Final[Mapping[str, Verb]] = {
         at=(f"POST {_IMPORT}/move",),
         options={**_ONE, "--front": "body.front", "--priority": "body.priority"},
     ),
+    "standing": Verb(
+        at=(f"PUT {_IMPORT}/standing", f"GET {_IMPORT}/standing"),
+        options={
+            **_WHICH,
+            "--wave": "body.wave",
+            "--on": Why("whatever is asked for without off"),
+            "--least": "body.least_seconds",
+            "--most": "body.most_seconds",
+            "--switch-at": "body.switch_at",
+            "--off": "body.off",
+        },
+    ),
     "doctor": Verb(at=("GET /doctor",)),
     "token add": Verb(at=("POST /tokens",), options={"name": "body.name", "--role": "body.role"}),
     "token list": Verb(at=("GET /tokens",)),
