@@ -57,8 +57,8 @@ def checked(options: CutoverOptions) -> CutoverOptions:
     """Returns the options. Raises `UsageError` for those that nobody may ask for."""
     if not options.switch:
         raise UsageError("--switch: say which switch of MAILHAUL_SWITCHES turns the mailboxes (docs/cutover.md)")
-    if not 60 <= options.synced_seconds <= 86_400:
-        raise UsageError("--synced-minutes: a number from 1 to 1440")
+    if not 30 <= options.synced_seconds <= 86_400:
+        raise UsageError("--synced-minutes: a number from 0.5 to 1440")
     if not 1 <= options.ttl_seconds <= 86_400:
         raise UsageError("--ttl: a whole number of seconds from 1 to 86400")
     if not 0 < options.quiet_seconds <= 90 * 24 * _HOUR:

@@ -121,9 +121,8 @@ class MailboxRow:
     moved: int = 0
     #: Until when the mailbox waits for mail that may still arrive, ms.
     settling: int = 0
-    #: Since when its look is due, ms; 0 for none. When its pass was planned, seconds. Its messages when one last ended.
+    #: Since when its look is due, ms; 0 for none. Its messages when a pass last ended.
     looking: int = 0
-    planned_at: float = 0.0
     seen: int = -1
     #: The keys of the mailbox's accounts (`shared.model.ids.account_key`).
     destination_key: str = ""
