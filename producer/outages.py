@@ -58,7 +58,8 @@ def _failing(store: Store, request: Import, code: str) -> list[tuple[Mailbox, Fa
     return [
         (mailbox, mailbox.failure)
         for mailbox, _ in rows
-        if mailbox.failure and mailbox.state not in SETTLED and not mailbox.over_at
+        # A complete one has a failure where it stands, and its look failed.
+        if mailbox.failure and mailbox.state not in SETTLED - {MailboxState.COMPLETE} and not mailbox.over_at
     ]
 
 
