@@ -51,6 +51,7 @@ from shared.model import (
 )
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
+from shared.store.marks import MarkStore
 from shared.uids import NO_UIDS, UidSet
 
 #: The four scopes of a connection limit, in the order in which they are asked.
@@ -575,5 +576,5 @@ class CoordinationStore(Protocol):
         """Returns at most `count` units that a lane could claim now, so that jobs can be enqueued for them."""
 
 
-class Store(RequestStore, WorkStore, AccountStore, SignInStore, CoordinationStore, Protocol):
+class Store(RequestStore, WorkStore, AccountStore, SignInStore, MarkStore, CoordinationStore, Protocol):
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

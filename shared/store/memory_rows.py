@@ -17,7 +17,20 @@ from shared.age_bands import LAST, band_of
 from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
-from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Moving, Note, Settled, Unit, UnitKind
+from shared.model import (
+    Failure,
+    Folder,
+    Import,
+    Intent,
+    Lease,
+    Mailbox,
+    Moving,
+    Note,
+    Settled,
+    SwitchMarks,
+    Unit,
+    UnitKind,
+)  # fmt: skip
 from shared.model.ledger import AUDITED, COUNTED
 from shared.store.memory_lines import Lines
 from shared.uids import Record, UidSet, without_sources
@@ -120,6 +133,8 @@ class MailboxRow:
     moved: int = 0
     #: Until when the mailbox waits for mail that may still arrive, ms.
     settling: int = 0
+    #: What its destination held just before it was switched.
+    marks: SwitchMarks | None = None
     #: The keys of the mailbox's accounts (`shared.model.ids.account_key`).
     destination_key: str = ""
     source_key: str = ""

@@ -24,7 +24,7 @@ SCRIPTS = {
     "producer": frozenset(
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "erase", "forget", "reseal", "forgive", "wave", "move",
+            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "mark",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),

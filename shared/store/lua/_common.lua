@@ -376,7 +376,7 @@ local function remove_mailbox(i, m)
     if redis.call('HGET', P .. 'destinations', h[4]) == m then free_destination(h[4]) end
   end
   local every = mailbox_key(m)
-  redis.call('DEL', every, every .. ':folders', every .. ':open', every .. ':ready', every .. ':failures', every .. ':maildrop',
+  redis.call('DEL', every, every .. ':folders', every .. ':open', every .. ':ready', every .. ':failures', every .. ':maildrop', every .. ':marks',
     every .. ':maildrop:said', every .. ':shared')
   redis.call('ZREM', import_key(i) .. ':mailboxes', m)
   redis.call('ZREM', import_key(i) .. ':settling', m)
