@@ -41,8 +41,8 @@ _OTHER: Final = {"source": "destination", "destination": "source"}
 _ENDS: Final = frozenset({MailboxState.COMPLETE, MailboxState.PARKED, MailboxState.CANCELLED})
 
 
-class Opening(Protocol):
-    """What signs in at a destination: `shared.entrance.Entrance`."""
+class DestinationEntrance(Protocol):
+    """The part of `shared.entrance.Entrance` that signs in at a destination."""
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
         """Signs in. Raises MailError and CredentialsError."""
@@ -50,7 +50,7 @@ class Opening(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackProgress:
-    """How far the copy back of one mailbox is."""
+    """The progress of the copy back of one mailbox."""
 
     #: The import that brings it back; "" while none was begun.
     import_id: str = ""
@@ -92,7 +92,7 @@ class CopyBack:
         self,
         store: Store,
         vault: Vault,
-        opening: Opening,
+        opening: DestinationEntrance,
         ring: Ring,
         retention_days: float,
         now: Callable[[], float] = time.time,

@@ -29,7 +29,7 @@ from worker.deletions import deleted
 from worker.listing import Listing, Shortfall, shortfall
 from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
-from worker.returning import Returning
+from worker.returning import WayBack
 
 #: Number of messages in a batch where the newest go first; within a batch, servers send the oldest first. The same
 #: number as is read back at once (`worker.copy.READ_BACK_MESSAGES`).
@@ -108,7 +108,7 @@ class BatchPlanner:
         #: The reading of Gmail's labels; None elsewhere.
         self.view: LabelView | None = None
         #: What decides for a copy back which messages go back; None elsewhere.
-        self.returning: Returning | None = None
+        self.returning: WayBack | None = None
 
     def chooses(self, name: bytes) -> bool:
         """Tells whether anything of this source folder may be left out."""

@@ -33,7 +33,7 @@ from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, ju
 from worker.lease_keeper import LeaseKeeper
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
-from worker.returning import UNDER_WAY, Returning, returned
+from worker.returning import UNDER_WAY, WayBack, returned
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
@@ -204,7 +204,7 @@ class Lane:
             source, destination = sessions.both(lease.mailbox)
             neighbours = Neighbours(lease, place.store, lambda: options)
             ends = None
-            returning = Returning(lease, place.store, options) if options.returns else None
+            returning = WayBack(lease, place.store, options) if options.returns else None
             if not (options.same_mailbox or known):
                 counted = partial(place.store.import_tally, lease.mailbox.import_id)
                 ends = Ends(lease, source, destination, counted, neighbours.brought)

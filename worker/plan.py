@@ -32,7 +32,7 @@ from worker.listing import stated_more
 from worker.moves import FolderChange, Followed, MoveFollowing
 from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
-from worker.returning import Returning
+from worker.returning import WayBack
 from worker.sessions import together
 from worker.whereabouts import SideView
 
@@ -67,7 +67,7 @@ class MailboxPlan:
         ends: Ends | None = None,
         *,
         unsettled_seconds: float = 0.0,
-        returning: Returning | None = None,
+        returning: WayBack | None = None,
     ) -> None:
         """Takes `ends`, the check for a mailbox that was never planned; None where the operator said that it is right.
 

@@ -37,7 +37,7 @@ KEPT: Final = 50_000
 UNDER_WAY: Final = frozenset({MailboxState.QUEUED, MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING})
 
 
-class ReturnReader(Protocol):
+class SwitchReader(Protocol):
     """The part of the store that is asked about a switch."""
 
     def mailbox(self, mailbox_id: str) -> Mailbox | None: ...
@@ -46,10 +46,10 @@ class ReturnReader(Protocol):
     def switch_marks(self, mailbox_id: str) -> SwitchMarks | None: ...
 
 
-class Returning:
+class WayBack:
     """The copy back of one mailbox, between two signed-in sessions."""
 
-    def __init__(self, lease: Lease, store: ReturnReader, options: Options) -> None:
+    def __init__(self, lease: Lease, store: SwitchReader, options: Options) -> None:
         self._store, self._into = store, options.into
         self._origin = _origin_of(lease.mailbox, store, options.returns)
         marks = store.switch_marks(self._origin) if self._origin else None
@@ -175,7 +175,7 @@ def _own(listing: FolderListing) -> Sequence[bytes]:
     return [one.name for one in tree.folders if selectable(one) and tree.owner(one.name) is Owner.PERSONAL]
 
 
-def _origin_of(mailbox: Mailbox, store: ReturnReader, import_id: str) -> str:
+def _origin_of(mailbox: Mailbox, store: SwitchReader, import_id: str) -> str:
     """Returns the id of the mailbox whose copies are brought back; "" where it is no longer there."""
     for server in ("", mailbox.destination.endpoint.url):
         found = mailbox_id(import_id, mailbox.destination.login, mailbox.source.login, server)
