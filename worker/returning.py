@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from shared.errors import FolderRefused, ServerRefused
+from shared.errors import FolderRefused, NothingKnown, ServerRefused
 from shared.folder_tree import Tree, selectable
 from shared.lifecycle import MailboxState
 from shared.mail import FolderListing, MailDestination, MailSource, Sighting
@@ -50,11 +50,14 @@ class WayBack:
     """The copy back of one mailbox, between two signed-in sessions."""
 
     def __init__(self, lease: Lease, store: SwitchReader, options: Options) -> None:
+        """Raises `NothingKnown` where the import that is returned, or its marks, are forgotten."""
         self._store, self._into = store, options.into
         self._origin = _origin_of(lease.mailbox, store, options.returns)
         marks = store.switch_marks(self._origin) if self._origin else None
-        self._marks = {one.name: one for one in marks.folders} if marks else {}
-        self._known = [folder for folder, _ in store.folders(self._origin)] if self._origin else []
+        if marks is None:
+            raise NothingKnown
+        self._marks = {one.name: one for one in marks.folders}
+        self._known = [folder for folder, _ in store.folders(self._origin)]
         #: Folder of the destination under its present name → its name when it was marked or planned.
         self._former: dict[bytes, bytes] = {}
         self._account: list[tuple[bytes, list[Sighting]]] | None = None
@@ -67,8 +70,7 @@ class WayBack:
     def places(self, theirs: FolderListing, numbers: dict[bytes, int]) -> dict[bytes, bytes]:
         """Returns, by the destination's folders as `theirs` lists them now, the source folders that they were made from.
 
-        `numbers` are their UIDVALIDITYs. A folder that was renamed is found by its own, where no other has had it. Where
-        several source folders became one, the first gets what came.
+        `numbers` are their UIDVALIDITYs. A folder that was renamed is found by its own, where no other has had it.
         """
         listed = {folder.name for folder in theirs.folders}
         once = Counter(one.uidvalidity for one in self._marks.values())

@@ -414,3 +414,28 @@ def test_what_cannot_be_brought_back_says_so(ways: BothWays) -> None:
     ways.store.close(ways.import_id)
     with pytest.raises(UsageError, match="never switched"):
         ways.back.begin(mailbox)
+
+
+def test_once_the_import_is_closed_nothing_goes_back_by_guessing(ways: BothWays) -> None:
+    ways.bring_back()
+    ways.put("destination", "INBOX")
+    ways.later(60)
+    ways.begin_back()
+    ways.store.close(ways.import_id)
+    before = ways.held("source")
+    ways.work()
+    found = ways.store.mailboxes(ways.back_id)[0][0]
+    assert found.failure
+    assert found.failure.code == "nothing_known"
+    assert ways.held("source") == before
+
+
+def test_a_folder_that_the_folder_map_put_elsewhere_gives_back_to_where_it_came_from(dovecot_pair: DovecotPair) -> None:
+    ways = switched(dovecot_pair, options=Options(folder_map=(("Work", "Office/Work"),)))
+    ways.put("destination", "Office/Work", "Office/Work/deep", number=2)
+    before = ways.held("source")
+    ways.bring_back()
+    assert gained(ways, before) == {"Work": 2, "Work/deep": 2}
+    here = ways.held("destination")
+    ways.again()
+    assert ways.held("destination") == here
