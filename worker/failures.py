@@ -163,7 +163,7 @@ TABLE: tuple[FailureRule, ...] = (
         code="nothing_known",
         how="park",
         scope="mailbox",
-        advice="what came since the switch is at the new server: bring it back by an import of its own, with --since",
+        advice="what came since the switch is at the new server: bring it back by an import of its own",
     ),
     FailureRule(
         error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8
