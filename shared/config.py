@@ -153,6 +153,11 @@ class Settings(WebSettings):
     audit_days: Annotated[int, Field(ge=1, le=36500)] = Field(
         default=1095, description="How long an entry of the audit log is kept."
     )
+    dns_resolver: str | None = Field(
+        default=None,
+        description="DNS resolver that a cutover asks, as address or address:port. Without it: the system's. With a port, "
+        "authoritative servers are asked at that port too.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged: this and worse."
     )

@@ -239,3 +239,12 @@ class Mailbox:
     behind: str = ""
     #: Messages that were read back on both sides and compared byte by byte in this pass.
     compared: int = 0
+    #: When its last pass or look ended, by the store's clock, seconds since the epoch; 0 before the first.
+    looked_at: float = 0.0
+    #: What the source held then is at the destination: when the last pass that ended was planned, or a look that found
+    #: nothing new began, seconds since the epoch; 0 before the first pass ended.
+    synced_at: float = 0.0
+    #: When a pass last brought new mail, seconds since the epoch; 0 before the first.
+    mail_at: float = 0.0
+    #: When it is looked at next, or since when its look is due, seconds since the epoch; 0 where it does not stand.
+    look_at: float = 0.0

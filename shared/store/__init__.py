@@ -51,6 +51,8 @@ from shared.model import (
 )
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
+from shared.store.cutover_store import CutoverStore
+from shared.store.looks import LookStore
 from shared.store.marks import MarkStore
 from shared.uids import NO_UIDS, UidSet
 
@@ -338,8 +340,11 @@ class WorkStore(Protocol):
         records: Sequence[LedgerEntry] = (),
         prefer: str = "",
         claim: bool = True,
+        found: bool | None = None,
     ) -> Lease | None:
         """Does `progress`, `finish` and, with `claim`, the holder's next `claim` in one round trip.
+
+        With `found` it does `looked` instead of `finish`.
 
         Each is a step of its own, in this order. When one raises, the claim may have been granted all the same: the
         holder's next claim gives it back.
@@ -576,5 +581,7 @@ class CoordinationStore(Protocol):
         """Returns at most `count` units that a lane could claim now, so that jobs can be enqueued for them."""
 
 
-class Store(RequestStore, WorkStore, AccountStore, SignInStore, MarkStore, CoordinationStore, Protocol):
+class Store(
+    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, Protocol
+):
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

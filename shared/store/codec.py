@@ -37,6 +37,7 @@ from shared.model import (
 )
 from shared.model.sign_in import SignIn, Way
 from shared.rates import Due
+from shared.standing import Standing
 from shared.uids import Record, UidSet
 
 Hash = Mapping[bytes, bytes]
@@ -145,7 +146,27 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         over_at=number(row, "over_at") / 1000,
         behind=text(row, "behind"),
         compared=number(row, "compared"),
+        looked_at=number(row, "looked_at") / 1000,
+        synced_at=number(row, "synced_at") / 1000,
+        mail_at=number(row, "mail_at") / 1000,
+        look_at=(number(row, "looking") or number(row, "look_at")) / 1000,
     )
+
+
+def encode_standing(standing: Standing | None) -> str:
+    """Encodes bounds in milliseconds; None becomes "off"."""
+    if standing is None:
+        return "off"
+    times = (standing.least_seconds, standing.most_seconds, standing.switch_at)
+    return ":".join(str(round(seconds * 1000)) for seconds in times)
+
+
+def decode_standing(value: bytes) -> Standing | None:
+    """Decodes what `encode_standing` wrote."""
+    if value == b"off":
+        return None
+    least, most, switch = (int(part) / 1000 for part in value.split(b":"))
+    return Standing(least_seconds=least, most_seconds=most, switch_at=switch)
 
 
 def encode_profile(profile: Profile) -> str:

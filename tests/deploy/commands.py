@@ -17,14 +17,14 @@ SCRIPTS = {
         {
             "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "compared", "set_flags",
             "moving", "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share",
-            "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold",
+            "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "looked",
         }
     ),
-    "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits"}),
+    "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits", "standing", "cutover"}),
     "producer": frozenset(
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "mark",
+            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "standing", "cutover", "mark",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),

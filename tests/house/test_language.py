@@ -46,6 +46,7 @@ ORDINARY = frozenset(
     sighting sign signed signer site size span spooled spooling stalwart status step steps stopped store stored
     stranded submitted such sufferer supervisor swapped table tagged text throttled tls to told totals traits
     switched transition translator transport tree tried turned uid uids unreachable url usage vault verdict verification view
+    dns driver effects facts loop measured rollback world
     violation visitor waited waiting wanted watch webhook whole wire work workplace worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905
 )

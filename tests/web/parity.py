@@ -85,6 +85,11 @@ _WANTED: Final = {
     )
 }  # fmt: skip
 _IMPORT: Final = "/imports/{import_id}"
+_CUTOVERS: Final = f"{_IMPORT}/cutovers"
+_CUTOVER: Final = {
+    **_WHICH, "--wave": "body.wave", "--switch": "body.switch", "--synced-minutes": "body.synced_minutes", "--ttl": "body.ttl",
+    "--quiet-hours": "body.quiet_hours", "--domain": "body.domains",
+}  # fmt: skip
 _OF_WAVE: Final = {"--wave": f"POST {_IMPORT}/rehearsals body.wave"}
 _REHEARSED: Final = ("POST /imports", f"POST {_IMPORT}/rehearsals", "GET /rehearsals/{rehearsal_id}")
 
@@ -176,6 +181,17 @@ TABLE: Final[Mapping[str, Verb]] = {
         at=(f"POST {_IMPORT}/move",),
         options={**_ONE, "--front": "body.front", "--priority": "body.priority"},
     ),
+    "cutover plan": Verb(at=(f"POST {_CUTOVERS}/plan",), options=_CUTOVER),
+    "cutover start": Verb(at=(f"POST {_CUTOVERS}",), options=_CUTOVER),
+    "cutover status": Verb(at=(f"GET {_CUTOVERS}",), options={**_WHICH, "--wave": "query.wave"}),
+    **{
+        f"cutover {name}": Verb(
+            at=(f"POST {_CUTOVERS}/{name}",),
+            options={**_WHICH, "--wave": "body.wave", "--force": "body.force", "--reason": "body.reason"},
+        )
+        for name in ("announce", "switch", "close")
+    },
+    "cutover rollback": Verb(at=(f"POST {_CUTOVERS}/rollback",), options={**_WHICH, "--wave": "body.wave"}),
     "doctor": Verb(at=("GET /doctor",)),
     "token add": Verb(at=("POST /tokens",), options={"name": "body.name", "--role": "body.role"}),
     "token list": Verb(at=("GET /tokens",)),
