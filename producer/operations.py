@@ -356,6 +356,11 @@ def close(store: Store, request: Import) -> bool:
         raise UsageError(
             f"import {request.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
         )
+    if any(one for one in store.standings(request.import_id).values()):
+        raise UsageError(
+            f"import {request.name} stands: its mailboxes are looked at again by themselves; end that first "
+            "(mailhaul standing --off)"
+        )
     return store.close(request.import_id)
 
 

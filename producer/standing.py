@@ -6,11 +6,12 @@ No function here prints or waits.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from producer.credentials import need_passwords
 from producer.intake.submit import Ring, ring_some
-from producer.waves import wave_of
+from producer.waves import read_start, wave_of
 from shared.errors import UsageError
 from shared.model import Import, Mailbox
 from shared.model.search import Search
@@ -30,6 +31,16 @@ def read_span(text: str, option: str) -> float:
     return seconds
 
 
+def read_switch(text: str) -> float:
+    """Returns the moment of ``2026-02-01T20:00+01:00`` in seconds since the epoch; 0 for ``none``. Raises `UsageError`."""
+    if text.strip().lower() == "none":
+        return 0.0
+    try:
+        return read_start(text)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--start-at", "--switch-at").replace(", or: now", ", or: none")) from None
+
+
 def checked(standing: Standing) -> Standing:
     """Returns the bounds. Raises `UsageError` for those that nobody may ask for."""
     least, most = standing.least_seconds, standing.most_seconds
@@ -37,6 +48,30 @@ def checked(standing: Standing) -> Standing:
         raise UsageError("--least, --most: a time from 10s to 7d")
     if least > most:
         raise UsageError("--least: may not be longer than --most")
+    return standing
+
+
+def change_standing(
+    store: Store,
+    ring: Ring,
+    request: Import,
+    wave: str = "",
+    *,
+    least_seconds: float | None = None,
+    most_seconds: float | None = None,
+    switch_at: float | None = None,
+    off: bool = False,
+) -> Standing | None:
+    """Lets the import or a wave stand with what is given; what is not given stays as it was, or is usual.
+
+    With `off` it stands no longer. Returns what counts from now on. Raises `UsageError`.
+    """
+    given = {"least_seconds": least_seconds, "most_seconds": most_seconds, "switch_at": switch_at}
+    asked = {name: value for name, value in given.items() if value is not None}
+    if off and asked:
+        raise UsageError("--off: ends it; give it alone")
+    standing = None if off else replace(standing_of(store, request, wave) or Standing(), **asked)
+    set_standing(store, ring, request, standing, wave)
     return standing
 
 

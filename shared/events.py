@@ -149,6 +149,14 @@ class MessagesWithheld:
     messages: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looked:
+    """A look at a mailbox that stands ended."""
+
+    #: What differs from the last pass ("new_mail", "flags", "full_pass" …); "" for nothing.
+    found: str
+
+
 Event = (
     GroupSettled
     | CommandEnded
@@ -164,6 +172,7 @@ Event = (
     | DeletedAtSource
     | MovedAtSource
     | MessagesWithheld
+    | Looked
 )
 
 Listener = Callable[[Event], None]

@@ -5,7 +5,9 @@ A look asks the source for its folders' numbers (`worker.looking`) and copies no
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 #: The bounds of the time between two looks, unless others are given, seconds.
@@ -46,6 +48,12 @@ class StandingTally:
     looks: int = 0
     #: Those of them after which a pass followed, since something was new.
     found: int = 0
+
+
+def digest(name: bytes, attributes: Collection[str]) -> bytes:
+    """Returns 4 bytes that stand for a line of LIST: its name, and whether there is a folder of it."""
+    there = not {"noselect", "nonexistent"} & set(attributes)
+    return blake2b(name, digest_size=4, person=b"folder" if there else b"none").digest()
 
 
 def next_look(now: float, mail_at: float, standing: Standing) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from shared.batching import Change, delta
+from shared.batching import Change, delta, other_number
 from shared.errors import ConnectionLost, FolderRefused, Throttled
 from shared.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
 from shared.folders import MappedFolder
@@ -19,10 +19,11 @@ from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestinatio
 from shared.mail.choosing import look_at_labels
 from shared.mail.numbers import known_statuses
 from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
+from shared.standing import digest
 from shared.store import Store
 from shared.uids import NO_UIDS, UidSet
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
-from worker.deletions import looked_for, other_number
+from worker.deletions import looked_for
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
@@ -136,6 +137,10 @@ class MailboxPlan:
         if (apart.other, apart.public) != (mailbox.other_folders, mailbox.public_folders):
             self._store.note_left_out(self._lease, apart.other, apart.public)
         mapped = [m for m in self._labelled(made.listing, made.mapped) if not m.skip]
+        planned = {one.source_name for one in mapped}
+        unplanned = b"".join(sorted(digest(f.name, f.attributes) for f in listings[0].folders if f.name not in planned))
+        if unplanned != mailbox.unplanned:
+            self._store.note_unplanned(self._lease, unplanned)
         # Doubtful folders come last: some servers close the connection when one is opened.
         mapped.sort(key=lambda m: self._doubtful(m, before))
         mapped = self._turned(mapped, before)

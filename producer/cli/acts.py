@@ -13,7 +13,7 @@ from time import time as now
 
 import redis
 
-from producer import erasing, operations
+from producer import erasing, operations, standing
 from producer.audited_options import audited
 from producer.cli.command_context import CommandContext
 from producer.cli.noting import end_noted, note, person
@@ -26,6 +26,7 @@ from shared.hours import Hours
 from shared.lifecycle import Control
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
+from shared.standing import Standing
 from shared.store import Resealed
 from shared.store.cutovers import Cutovers
 from shared.store.principals import Principals
@@ -65,6 +66,12 @@ class Acts:
         operations.set_wave(
             self._context.store, self._context.ring, request, name, starts_at=starts_at, weight=weight, order=order
         )
+
+    def change_standing(self, request: Import, wave: str, **given: float | bool | None) -> Standing | None:
+        """See `standing.change_standing`."""
+        asked = {name: one for name, one in given.items() if one not in (None, False)}
+        with self._noted("standing set", request, "", wave, **asked):
+            return standing.change_standing(self._context.store, self._context.ring, request, wave, **given)  # type: ignore[arg-type]
 
     def move(self, request: Import, login: str, *, wave: str | None, priority: int | None, front: bool) -> int:
         """See `operations.move`."""

@@ -352,6 +352,20 @@ class WaveBody(Body):
     )
 
 
+class StandingBody(Body):
+    """What is to stand, and how often its mailboxes are looked at again."""
+
+    wave: _Wave = Field(default="", description='The wave; "": the whole import.')
+    least_seconds: float | None = Field(
+        default=None, ge=10, le=604800, description="The shortest time between two looks."
+    )
+    most_seconds: float | None = Field(default=None, ge=10, le=604800, description="The longest.")
+    switch_at: float | None = Field(
+        default=None, ge=0, description="When its people are switched over, seconds since the epoch; 0: nobody knows."
+    )
+    off: bool = Field(default=False, description="It stands no longer.")
+
+
 class MoveBody(Body):
     """A mailbox and its new place: another wave, or the front of its own."""
 

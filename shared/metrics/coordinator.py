@@ -60,6 +60,8 @@ class CoordinatorMetrics(ProcessMetrics):
         self._oldest = gauge(
             "runnable_oldest_age_seconds", "How long the mailbox that waits longest was given nothing."
         )
+        self._looks_due = gauge("looks_due", "Mailboxes that stand, whose look is due and may be done.")
+        self._look_lag = gauge("look_lag_seconds", "How long the first of them is due.")
         self._eta = gauge("eta_seconds", "What is probably left of the imports that run; NaN when nobody knows.")
         self._memory = gauge("redis_memory_used_bytes", "Memory that the state store uses.")
         self._memory_limit = gauge("redis_memory_limit_bytes", "Its maxmemory; 0 for no limit.")
@@ -153,6 +155,8 @@ class CoordinatorMetrics(ProcessMetrics):
         holds: int,
         owing: int,
         behind: int,
+        looks_due: int = 0,
+        look_lag_seconds: float = 0.0,
     ) -> None:
         """Publishes the units and jobs that wait, the workers, and what is kept from being served."""
         for state in ("ready", "delayed", "leased"):
@@ -163,6 +167,8 @@ class CoordinatorMetrics(ProcessMetrics):
         self._holds.set(holds)
         self._owing.set(owing)
         self._behind.set(behind)
+        self._looks_due.set(looks_due)
+        self._look_lag.set(look_lag_seconds)
 
     def publish_waiting(self, oldest_seconds: float) -> None:
         """Publishes how long the mailbox that waits longest was given nothing, seconds."""

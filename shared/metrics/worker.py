@@ -14,6 +14,7 @@ from shared.events import (
     Event,
     GroupSettled,
     HeldBack,
+    Looked,
     MessagesWithheld,
     MovedAtSource,
     RateWaited,
@@ -41,6 +42,10 @@ UNIT_RESULTS = (
     "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict", "rate_waiting",
     "same_mailbox", "nothing_known", "perhaps_swapped", "destination_foreign_writer",
     "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
+)  # fmt: skip
+#: What a look found (`worker.looking`).
+LOOK_RESULTS = (
+    "nothing", "new_mail", "flags", "deleted", "new_folder", "folder_gone", "folder_replaced", "numbers_missing", "full_pass",
 )  # fmt: skip
 #: Error type of `shared.errors`, or "ok", "unreachable", "other" → the result of a login.
 LOGIN_RESULTS: Mapping[str, str] = {
@@ -140,6 +145,9 @@ class WorkerMetrics(ProcessMetrics):
             "Messages that were moved at the source, and whose copies planning moved with them.",
             registry=registry,
         )
+        self._looks = Counter(
+            "mailhaul_looks", "Looks at mailboxes that stand, by what they found.", ["found"], registry=registry
+        )
         commands = Histogram(
             "mailhaul_imap_command_duration_seconds",
             "IMAP commands; FETCH until its first message, APPEND of a group until its answer.",
@@ -186,6 +194,8 @@ class WorkerMetrics(ProcessMetrics):
             self._doubts.labels(found)
         for what in ("altered", "normalised", "missing"):
             self._mismatch.labels(what)
+        for found in LOOK_RESULTS:
+            self._looks.labels(found)
         for what in ("moved", "removed"):
             self._taken_away.labels(what)
 
@@ -231,5 +241,7 @@ class WorkerMetrics(ProcessMetrics):
                 self._deleted_at_source.inc(event.messages)
             case MovedAtSource():
                 self._moved_at_source.inc(event.messages)
+            case Looked():
+                self._looks.labels(event.found or "nothing").inc()
             case MessagesWithheld():
                 self._withheld.inc(event.messages)

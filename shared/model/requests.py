@@ -239,6 +239,13 @@ class Mailbox:
     behind: str = ""
     #: Messages that were read back on both sides and compared byte by byte in this pass.
     compared: int = 0
+    #: Digests, 4 bytes each, of what the source listed at the last plan and what is no planned folder
+    #: (`shared.standing.digest`).
+    unplanned: bytes = b""
+    #: When its last pass was claimed to be planned, by the store's clock, seconds since the epoch.
+    planned_at: float = 0.0
+    #: Whether its pass follows a look, and no person's act.
+    after_look: bool = False
     #: When its last pass or look ended, by the store's clock, seconds since the epoch; 0 before the first.
     looked_at: float = 0.0
     #: What the source held then is at the destination: when the last pass that ended was planned, or a look that found

@@ -41,7 +41,7 @@
 |                                   |      | over_at: since when it makes progress after `failure`, ms |
 |                                   |      | planned_at, synced_at, looked_at, mail_at, look_at: see `Mailbox`, ms; |
 |                                   |      | looking: since when its look is due, ms; seen: its messages when a pass |
-|                                   |      | last ended; listed: digest of the names that the source listed then |
+|                                   |      | last ended; unplanned: `Mailbox.unplanned`; after_look: its pass follows a look |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |

@@ -26,5 +26,8 @@ class LookStore(Protocol):
     def standing_tally(self, import_id: str) -> StandingTally:
         """Returns the looks at an import in numbers."""
 
+    def note_unplanned(self, lease: Lease, digests: bytes) -> None:
+        """Notes `Mailbox.unplanned`, under the lease of a plan."""
+
     def looked(self, lease: Lease, *, found: bool) -> None:
         """Ends a look. With `found` the mailbox is queued for a pass; else it is looked at again later."""

@@ -92,7 +92,7 @@ class Claims(MemorySignIns):
             rows.take_destination(m)
         if row.unit.kind is UnitKind.PLAN:
             rows.move(m, "plan_claimed")
-            m.planned_at = now / 1000
+            m.set(planned_at=now / 1000)
         whole = rows.imports[m.mailbox.import_id]
         if row.unit.kind is UnitKind.COPY and not whole.request.first_claim_at:
             whole.set(first_claim_at=now / 1000)

@@ -104,5 +104,5 @@ class Looks(Lines):
         if messages != m.seen:
             m.seen = messages
             m.set(mail_at=now)
-        m.set(looked_at=now, synced_at=m.planned_at or now)
+        m.set(looked_at=now, synced_at=m.mailbox.planned_at or now, after_look=False)
         self.plan_look(m)

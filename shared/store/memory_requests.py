@@ -128,7 +128,7 @@ class MemoryRequests:
         m.destination_key = account_key(there, case_sensitive=exact)
         m.source_key = account_key(mailbox.source, case_sensitive=exact)
         if opened:
-            m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None)
+            m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None, after_look=False)
         if m.mailbox.state is MailboxState.QUEUED:
             self._address(m, mailbox, request)
         if opened:

@@ -136,9 +136,8 @@ class MailboxRow:
     settling: int = 0
     #: What its destination held just before it was switched.
     marks: SwitchMarks | None = None
-    #: Since when its look is due, ms; 0 for none. When its pass was planned, seconds. Its messages when one last ended.
+    #: Since when its look is due, ms; 0 for none. Its messages when a pass last ended.
     looking: int = 0
-    planned_at: float = 0.0
     seen: int = -1
     #: The keys of the mailbox's accounts (`shared.model.ids.account_key`).
     destination_key: str = ""

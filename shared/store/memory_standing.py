@@ -64,6 +64,10 @@ class MemoryStanding(MemoryWaits):
         )
 
     @atomic
+    def note_unplanned(self, lease: Lease, digests: bytes) -> None:
+        self._rows.mailboxes[self._rows.fence(lease).unit.mailbox_id].set(unplanned=digests)
+
+    @atomic
     def looked(self, lease: Lease, *, found: bool) -> None:
         rows, now = self._rows, self._rows.now()
         m = rows.mailboxes[rows.fence(lease).unit.mailbox_id]
@@ -74,6 +78,7 @@ class MemoryStanding(MemoryWaits):
         if found:
             whole.looks_found += 1
             rows.move(m, "again")
+            m.set(after_look=True)
             rows.queue_plan(m)
             rows.reopen(whole)
         else:

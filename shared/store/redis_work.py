@@ -132,6 +132,9 @@ class RedisWork(Scripts):
         packed = codec.encode_records(records[0].records) if records else b""
         return (*self._fence(lease), packed, "1" if records and records[0].checked else "0")
 
+    def note_unplanned(self, lease: Lease, digests: bytes) -> None:
+        self._run("note_unplanned", *self._fence(lease), digests)
+
     def looked(self, lease: Lease, *, found: bool) -> None:
         self._run("looked", *self._looked_args(lease, found))
 

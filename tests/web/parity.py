@@ -192,6 +192,18 @@ TABLE: Final[Mapping[str, Verb]] = {
         for name in ("announce", "switch", "close")
     },
     "cutover rollback": Verb(at=(f"POST {_CUTOVERS}/rollback",), options={**_WHICH, "--wave": "body.wave"}),
+    "standing": Verb(
+        at=(f"PUT {_IMPORT}/standing", f"GET {_IMPORT}/standing"),
+        options={
+            **_WHICH,
+            "--wave": "body.wave",
+            "--on": Why("whatever is asked for without off"),
+            "--least": "body.least_seconds",
+            "--most": "body.most_seconds",
+            "--switch-at": "body.switch_at",
+            "--off": "body.off",
+        },
+    ),
     "doctor": Verb(at=("GET /doctor",)),
     "token add": Verb(at=("POST /tokens",), options={"name": "body.name", "--role": "body.role"}),
     "token list": Verb(at=("GET /tokens",)),

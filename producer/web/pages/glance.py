@@ -21,6 +21,7 @@ from producer.web.web_context import WebContext
 from shared.errors import MailhaulError
 from shared.lifecycle import ImportState
 from shared.model import Import, Wait, Wave
+from shared.standing import Standing, StandingTally
 
 #: Mailboxes up to which an import's page shows trouble with single messages. A larger import shows trouble with whole
 #: mailboxes; the rest is in the report.
@@ -51,6 +52,10 @@ class ImportView:
     waits: tuple[Wait, ...]
     #: The waves.
     waves: list[Wave]
+    #: What stands, by wave.
+    standing: dict[str, Standing | None]
+    #: How the looks go.
+    looks: StandingTally
     #: Events of the audit log, newest first.
     events: list[dict[str, Any]]
     #: The picture of its throughput; None if there is none yet.
@@ -98,6 +103,7 @@ class Glances:
             request=request, progress=progress, groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
             waves=operations.waves_of(store, request),
+            standing=store.standings(import_id), looks=store.standing_tally(import_id),
             events=list(reversed(known.page_state.events(import_id)))[:50], plot=plot(known.page_state.samples(import_id)),
         )  # fmt: skip
 

@@ -356,6 +356,7 @@ local function end_pass(m)
   local now = string.format('%.0f', clock())
   if (h[1] or '0') ~= h[2] then redis.call('HSET', key, 'seen', h[1] or '0', 'mail_at', now) end
   redis.call('HSET', key, 'looked_at', now, 'synced_at', h[3] or now)
+  redis.call('HDEL', key, 'after_look')
 end
 
 -- A parked mailbox is tried again by itself after so many ms; 0: not before a person acts.

@@ -11,6 +11,7 @@ set_failure(m, '')
 if ARGV[4] == '1' then
   redis.call('HINCRBY', import_key(i), 'looks_found', 1)
   move_mailbox(m, 'again')
+  redis.call('HSET', key, 'after_look', 1)
   plan_unit(m)
   reopen_import(i)
 else
