@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from producer.intake.providers import catalogue
-from producer.intake.submit import Ring, set_going
 from shared.credentials import Credentials, Vault
 from shared.errors import CredentialsError, StoreError, UsageError
 from shared.folders import readable
@@ -93,12 +91,11 @@ class CopyBack:
         store: Store,
         vault: Vault,
         opening: DestinationEntrance,
-        ring: Ring,
         retention_days: float,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Takes what signs in, and what sends jobs. `retention_days` as for any import."""
-        self._store, self._vault, self._opening, self._ring = store, vault, opening, ring
+        """Takes what signs in. `retention_days` as for any import; the coordinator rings for it."""
+        self._store, self._vault, self._opening = store, vault, opening
         self._retention_days, self._now = retention_days, now
 
     def mark(self, mailbox: Mailbox) -> SwitchMarks:
@@ -145,10 +142,9 @@ class CopyBack:
         request = _turned_round(origin, mailbox)
         there = _mailbox(request, mailbox)
         sealed = self._sealed(origin, mailbox, request, there)
-        self._store.set_usual(catalogue().usual_limits({request.source}, request.destination, {}))
         self._store.open_import(request, [there], self._retention_days)
         self._store.seal(request.import_id, sealed)
-        set_going(self._store, self._ring, request.import_id)
+        self._store.submit(request.import_id)
         return request.import_id
 
     def progress(self, mailbox: Mailbox) -> BackProgress:

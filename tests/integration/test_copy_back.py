@@ -43,7 +43,7 @@ class BothWays(InProcessImport):
     def __init__(self, source: Dovecot, destination: Dovecot, login: str, password: str, **more: Any) -> None:
         super().__init__(source, destination, logins=(login,), password=password, **more)
         self.vault = Vault([Fernet.generate_key()])
-        self.back = CopyBack(self.store, self.vault, self, lambda *job: None, 14, now=lambda: self.time)
+        self.back = CopyBack(self.store, self.vault, self, 14, now=lambda: self.time)
         self.back_id = ""
 
     def submit(self) -> None:
