@@ -34,6 +34,13 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 GONE: Final = "no longer at the source"
 #: The reason for a message that was moved at the source after its user had taken the copy away from where it was put.
 TAKEN_AWAY: Final = "moved or removed by its user at the destination"
+#: The reasons for a message that a copy back leaves at the new server: it was there before the switch, mailhaul made it, or
+#: its bytes stand at the old one.
+BEFORE_SWITCH: Final = "there before the switch"
+OURS: Final = "copied from the source"
+FROM_SOURCE: Final = "stands at the source"
+#: Reasons that hold whatever a request wants.
+LASTING: Final = frozenset({GONE, TAKEN_AWAY, BEFORE_SWITCH, OURS, FROM_SOURCE})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,14 +114,14 @@ class Selection:
         """
         sizes = [_not_larger(self.larger)] if self.larger is not None else []
         sizes += [_not_smaller(self.smaller)] if self.smaller is not None else []
-        return reason in (GONE, TAKEN_AWAY, *sizes, *(one.reason for one in self.criteria if one.lasting))
+        return reason in LASTING or reason in (*sizes, *(one.reason for one in self.criteria if one.lasting))
 
 
 def _since(moment: int) -> Criterion:
     return Criterion(
         reason=f"before {_spoken(moment)}",
-        inside=f"SINCE {_day(-(-(moment + _EAST) // _DAY))}",
-        outside=f"BEFORE {_day((moment - _WEST) // _DAY)}",
+        inside=f"SINCE {search_day(-(-(moment + _EAST) // _DAY))}",
+        outside=f"BEFORE {search_day((moment - _WEST) // _DAY)}",
         met=lambda t: t.internaldate is None or t.internaldate >= moment,
         lasting=True,
     )
@@ -123,8 +130,8 @@ def _since(moment: int) -> Criterion:
 def _before(moment: int) -> Criterion:
     return Criterion(
         reason=f"not before {_spoken(moment)}",
-        inside=f"BEFORE {_day((moment - _WEST) // _DAY)}",
-        outside=f"SINCE {_day(-(-(moment + _EAST) // _DAY))}",
+        inside=f"BEFORE {search_day((moment - _WEST) // _DAY)}",
+        outside=f"SINCE {search_day(-(-(moment + _EAST) // _DAY))}",
         met=lambda t: t.internaldate is None or t.internaldate < moment,
         lasting=True,
     )
@@ -142,7 +149,7 @@ def _not_smaller(size_bytes: int) -> str:
     return f"not smaller than {size_bytes:,} bytes"
 
 
-def _day(days: int) -> str:
+def search_day(days: int) -> str:
     """Writes a day, given in days since the epoch, as SEARCH wants it, e.g. 1-Feb-2024."""
     day = date.fromordinal(max(1, days + _EPOCH))
     return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year:04d}"

@@ -11,7 +11,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
+from shared.age_bands import band_keys, in_bands
 from shared.batching import Worth, cut_batches
 from shared.events import Listener, MessagesWithheld
 from shared.gmail import LabelView
@@ -27,6 +29,7 @@ from worker.deletions import deleted
 from worker.listing import Listing, Shortfall, shortfall
 from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
+from worker.returning import WayBack
 
 #: Number of messages in a batch where the newest go first; within a batch, servers send the oldest first. The same
 #: number as is read back at once (`worker.copy.READ_BACK_MESSAGES`).
@@ -88,11 +91,15 @@ class BatchPlanner:
         tell: Listener,
         neighbours: Neighbours,
         unsettled_seconds: float = 0.0,
+        *,
+        now: float,
     ) -> None:
         """Takes `unsettled_seconds`, how long mail of an earlier run may still arrive at the destination.
 
-        The earlier run had that mail on the line, and its records are lost.
+        The earlier run had that mail on the line, and its records are lost. `now` is when the plan was claimed, seconds
+        since the epoch, by which the ages of messages are told.
         """
+        self._now = now
         self._tell, self._unsettled_seconds = tell, unsettled_seconds
         self._store, self._source, self._destination, self._rules = store, source, destination, rules
         self._neighbours = neighbours
@@ -100,10 +107,16 @@ class BatchPlanner:
         self._selection = Selection.of(options)
         #: The reading of Gmail's labels; None elsewhere.
         self.view: LabelView | None = None
+        #: What decides for a copy back which messages go back; None elsewhere.
+        self.returning: WayBack | None = None
 
     def chooses(self, name: bytes) -> bool:
         """Tells whether anything of this source folder may be left out."""
-        return not self._selection.everything or (self.view is not None and self.view.decides(name))
+        return (
+            self.returning is not None
+            or not self._selection.everything
+            or (self.view is not None and self.view.decides(name))
+        )
 
     def skipped(self, before: Folder | None) -> Skipped:
         """Returns what earlier passes left out of the folder, as far as it concerns this pass."""
@@ -186,10 +199,13 @@ class BatchPlanner:
                 adopted += found
                 whole = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
             sizes = whole
-        # Streamed: a folder of a million messages is held by batch, not by message.
-        batches = self._batches(folder, sizes)
-        # The source gives no size for some: they are fetched all the same, and stand in the report if they do not come.
-        batches += self._batches(folder, unplaced(listing.late()))
+        if self._newest_first:
+            batches = self._newest(folder, [*sizes, *unplaced(listing.late())])
+        else:
+            # Streamed: a folder of a million messages is held by batch, not by message.
+            batches = self._batches(folder, sizes)
+            # The source gives no size for some: they are fetched all the same, and stand in the report if they do not come.
+            batches += self._batches(folder, unplaced(listing.late()))
         uidnext = max(folder.uidnext, listing.highest + 1)
         short = Shortfall()
         gone = NO_UIDS
@@ -214,7 +230,7 @@ class BatchPlanner:
                 deleted=gone,
                 source_messages=len(listing.shown) + short.withheld if short.withheld else folder.source_messages,
             ),
-            batches=batches[::-1] if self._newest_first else batches,
+            batches=batches,
             adopted=adopted,
             messages=planned + len(new) - len(revived),
             size_bytes=planned_bytes + new_bytes - revived_bytes,
@@ -226,20 +242,34 @@ class BatchPlanner:
 
     def _left_out(self, folder: Folder, kept: _Listed) -> dict[str, UidSet]:
         out = left_out(self._source, self._selection, kept.pairs())
+        if self.returning is not None:
+            rest = UidSet.ascending(kept.uids) - union(out.values())
+            out = merged(out, self.returning.left_out(self._source, self._destination, folder, rest))
         if self.view is None:
             return out
         rest = UidSet.ascending(kept.uids) - union(out.values())
         return merged(out, kept_elsewhere(self._source, self.view, folder.source_name, rest))
 
-    def _batches(self, folder: Folder, sizes: Iterable[tuple[Uid, int]]) -> tuple[Unit, ...]:
-        most = self._rules.batch_messages
+    def _newest(self, folder: Folder, sizes: list[tuple[Uid, int]]) -> tuple[Unit, ...]:
+        """Returns the batches by age band, and in each band the newest messages first."""
+        if not sizes:
+            return ()
+        most = min(self._rules.batch_messages, NEWEST_AT_ONCE)
+        younger = self._source.search(band_keys(self._now))
+        cut = (self._batches(folder, of, most, band)[::-1] for band, of in in_bands(sorted(sizes), younger))
+        return tuple(chain.from_iterable(cut))
+
+    def _batches(
+        self, folder: Folder, sizes: Iterable[tuple[Uid, int]], most: int = 0, band: int = 0
+    ) -> tuple[Unit, ...]:
         return tuple(
             cut_batches(
                 folder.folder_id,
                 folder.uidvalidity,
                 sizes,
                 mailbox_id=folder.mailbox_id,
-                batch_messages=min(most, NEWEST_AT_ONCE) if self._newest_first else most,
+                batch_messages=most or self._rules.batch_messages,
                 batch_bytes=self._rules.batch_bytes,
+                band=band,
             )
         )

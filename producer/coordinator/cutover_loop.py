@@ -86,6 +86,7 @@ class CutoverLoop:
                 self._warned = time.monotonic()
                 self._log.warning("cutover_no_key", advice="give the coordinator MAILHAUL_SECRET_KEY: docs/cutover.md")
             return None
-        cutovers = Cutovers(self._store, Vault.from_settings(self._settings))
-        world = CutoverWorld(self._settings, self._store, time.time)
+        vault = Vault.from_settings(self._settings)
+        cutovers = Cutovers(self._store, vault)
+        world = CutoverWorld(self._settings, self._store, vault, time.time)
         return CutoverDriver(self._store, cutovers, world, leads=lambda: self._leads() and not self._stop.is_set())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from producer.copy_back import CopyBack
 from producer.cutover.dns_records import DnsRecords
 from producer.cutover.guards import DomainFacts
 from shared.config import Settings
+from shared.credentials import Vault
+from shared.entrance import Entrance
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover
 from shared.standing import LOWEST_SECONDS, Standing
@@ -23,8 +26,9 @@ _BUSY_SECONDS: float = 60.0
 class CutoverWorld:
     """The real `producer.cutover.driver.CutoverEffects`."""
 
-    def __init__(self, settings: Settings, store: Store, now: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, store: Store, vault: Vault, now: Callable[[], float]) -> None:
         self._settings, self._store, self._now = settings, store, now
+        self._back = CopyBack(store, vault, Entrance(store, vault, settings), settings.retention_days, now)
         self._dns = DnsRecords(settings.dns_resolver or "")
 
     def open_switch(self, name: str) -> Switch:
@@ -42,9 +46,11 @@ class CutoverWorld:
 
     def mark(self, request: Import, mailbox: Mailbox) -> None:
         """Marks what the destination holds of the mailbox."""
+        self._back.mark(mailbox)
 
     def bring_back(self, request: Import, mailbox: Mailbox) -> None:
         """Begins to bring back what came to the destination since the mark."""
+        self._back.begin(mailbox)
 
 
 def standing_for(synced_seconds: float) -> Standing:

@@ -53,6 +53,7 @@ from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
 from shared.store.cutover_store import CutoverStore
 from shared.store.looks import LookStore
+from shared.store.marks import MarkStore
 from shared.uids import NO_UIDS, UidSet
 
 #: The four scopes of a connection limit, in the order in which they are asked.
@@ -580,5 +581,7 @@ class CoordinationStore(Protocol):
         """Returns at most `count` units that a lane could claim now, so that jobs can be enqueued for them."""
 
 
-class Store(RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, CoordinationStore, Protocol):
+class Store(
+    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, Protocol
+):
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

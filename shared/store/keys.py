@@ -46,6 +46,7 @@
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
 | mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
+| mailbox:M:marks                   | STRING | packed: the numbers of its destination folders just before it was switched |
 | mailbox:M:maildrop                | HASH | POP3: generation; identities, 8 bytes each, in the order of their numbers |
 | mailbox:M:maildrop:said           | STRING | what was read of each of them, 8 bytes each, in the same order |
 | mailbox:M:shared                  | SET  | every B that there is; until the mailbox is verified, or it expires |

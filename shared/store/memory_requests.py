@@ -17,6 +17,7 @@ from shared.model import (
     Import,
     Mailbox,
     Note,
+    SwitchMarks,
     Tally,
     Unit,
     UnitKind,
@@ -350,6 +351,18 @@ class MemoryRequests:
     def failures(self, mailbox_id: str) -> list[Failure]:
         m = self._rows.mailboxes.get(mailbox_id)
         return list(m.failures) if m else []
+
+    @atomic
+    def mark_switch(self, mailbox_id: str, marks: SwitchMarks) -> bool:
+        row = self._rows.mailboxes.get(mailbox_id)
+        if row is not None:
+            row.marks = marks
+        return row is not None
+
+    @atomic
+    def switch_marks(self, mailbox_id: str) -> SwitchMarks | None:
+        row = self._rows.mailboxes.get(mailbox_id)
+        return row.marks if row else None
 
     @atomic
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:

@@ -13,17 +13,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.age_bands import LAST, band_of
 from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
-from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Moving, Note, Settled, Unit, UnitKind
+from shared.model import (
+    Failure,
+    Folder,
+    Import,
+    Intent,
+    Lease,
+    Mailbox,
+    Moving,
+    Note,
+    Settled,
+    SwitchMarks,
+    Unit,
+    UnitKind,
+)  # fmt: skip
 from shared.model.ledger import AUDITED, COUNTED
 from shared.standing import Standing
 from shared.store.memory_looks import Looks
 from shared.uids import Record, UidSet, without_sources
 
 #: The order of a verification among the units of its mailbox: behind all others.
-LAST = 9 * 10**15
 
 
 @dataclass(slots=True)
@@ -121,6 +134,8 @@ class MailboxRow:
     moved: int = 0
     #: Until when the mailbox waits for mail that may still arrive, ms.
     settling: int = 0
+    #: What its destination held just before it was switched.
+    marks: SwitchMarks | None = None
     #: Since when its look is due, ms; 0 for none. Its messages when a pass last ended.
     looking: int = 0
     seen: int = -1
@@ -248,7 +263,7 @@ class Rows(Looks):
 
     def add_unit(self, unit: Unit, order: int, intents: Sequence[Intent] = ()) -> UnitRow:
         """Adds a unit that waits for its turn."""
-        unit = replace(unit, state=UnitState.WAITING)
+        unit = replace(unit, state=UnitState.WAITING, band=band_of(order))
         row = UnitRow(unit, order, messages=len(unit.uids), intents={i.intent_id: i for i in intents})
         self.units[unit.unit_id] = row
         self.mailboxes[unit.mailbox_id].open.add(unit.unit_id)
@@ -297,13 +312,23 @@ class Rows(Looks):
     def queue_batch(self, folder: FolderRow, row: UnitRow) -> None:
         """Makes the batch ready when it is the folder's first, else lets it wait.
 
-        Each destination folder has one writer.
+        Each destination folder has one writer. A batch waits behind those of its age band and of younger ones, and the
+        head goes on in its band, so that it does not keep the batch waiting.
         """
-        if folder.head:
-            folder.waiting.append(row.unit.unit_id)
-        else:
+        if not folder.head:
             folder.head = row.unit.unit_id
             self.make_ready(row)
+            return
+        band, head = row.unit.band, self.units[folder.head]
+        younger = [u for u in folder.waiting if self.units[u].unit.band <= band]
+        older = [u for u in folder.waiting if self.units[u].unit.band > band]
+        folder.waiting = deque([*younger, row.unit.unit_id, *older])
+        if head.unit.band > band:
+            head.order = row.order
+            head.set(band=band)
+            m = self.mailboxes[row.unit.mailbox_id]
+            if folder.head in m.ready:
+                m.ready[folder.head] = row.order
 
     def next_batch(self, folder: FolderRow) -> None:
         """Replaces the folder's head, which is gone, by the first of the batches that wait."""

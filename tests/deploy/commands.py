@@ -20,11 +20,17 @@ SCRIPTS = {
             "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "looked", "note_unplanned",
         }
     ),
-    "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits", "standing", "cutover"}),
+    "coordinator": frozenset(
+        {
+            "lead", "reap", "overview", "stranded", "hours", "waits", "standing", "cutover",
+            # A cutover marks what the destination holds, and a rollback opens the import that brings it back.
+            "mark", "open", "submit", "seal", "login_turn", "login_told", "token", "keep_token",
+        }
+    ),
     "producer": frozenset(
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "standing", "cutover",
+            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "standing", "cutover", "mark",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),
@@ -33,7 +39,7 @@ SCRIPTS = {
 #: queues.
 DIRECT = {
     "worker": {"get", "hget", "hgetall", "hmget", "zrange"},
-    "coordinator": {"hgetall", "hget", "llen", "zrange", "zrevrange"},
+    "coordinator": {"get", "hgetall", "hget", "hmget", "llen", "zrange", "zrevrange"},
     "producer": {
         "del",
         "incrby",  # redis-py sends this for incr
