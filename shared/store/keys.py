@@ -84,7 +84,8 @@
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
 | sender                            | HASH | holder and term of the process that sends notices, until (ms) |
 | terms                             | STRING | the last term given out |
-| told:G                            | STRING | G: digest of what was told, or of its mark; expires when it may be told again |
+| told:G                            | STRING | G: digest of what was told; until when it is not told again (ms); expires then |
+| marks:G                           | STRING | G: digest of a mark; how high it was when something was told under it; expires |
 | notices                           | HASH | notice id → notice, JSON, until it is spread to the targets |
 | notices:at                        | ZSET | notice id, scored by when it was told (ms) |
 | delivery:D                        | HASH | notice, target, attempts, first_at (ms), why |

@@ -41,13 +41,13 @@ def test_something_is_told_once_until_its_time_is_over(store: Store, clock: Cloc
 
 
 def test_under_a_mark_only_what_is_higher_is_told(store: Store, clock: Clock) -> None:
-    assert store.tell(_notice("1"), once="a", seconds=60, mark="m", height=5)
+    assert store.tell(_notice("1"), once="a", seconds=60, mark="a", height=5)
     clock.forward(60)
-    assert not store.tell(_notice("2"), once="a", seconds=60, mark="m", height=5), "nothing new"
-    assert store.tell(_notice("3"), once="a", seconds=60, mark="m", height=5.5)
-    assert not store.tell(_notice("4"), once="a", seconds=60, mark="m", height=9), "within its time"
+    assert not store.tell(_notice("2"), once="a", seconds=60, mark="a", height=5), "nothing new"
+    assert store.tell(_notice("3"), once="a", seconds=60, mark="a", height=5.5)
+    assert not store.tell(_notice("4"), once="a", seconds=60, mark="a", height=9), "within its time"
     clock.forward(60)
-    assert store.tell(_notice("5"), once="a", seconds=60, mark="m", height=9), "and it is not lost by that"
+    assert store.tell(_notice("5"), once="a", seconds=60, mark="a", height=9), "and it is not lost by that"
 
 
 def test_a_notice_that_nobody_spreads_is_kept_for_a_day(store: Store, clock: Clock) -> None:

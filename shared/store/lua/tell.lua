@@ -4,7 +4,7 @@ local id, notice, guard, hold, mark, height = ARGV[1], ARGV[2], P .. 'told:' .. 
 local now = clock()
 if tonumber(redis.call('GET', guard) or '0') > now then return 0 end
 if mark ~= '' then
-  mark = P .. 'told:' .. mark
+  mark = P .. 'marks:' .. mark
   if tonumber(height) <= tonumber(redis.call('GET', mark) or '0') then return 0 end
   redis.call('SET', mark, height, 'PX', MARK_MS)
 end
