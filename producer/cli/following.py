@@ -18,6 +18,7 @@ from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.intake.dry_run import spoken_size
+from producer.notices.listing import undelivered_line
 from producer.operations import ErrorGroup
 from producer.show import document
 from producer.show.lines import (
@@ -234,6 +235,8 @@ def run_status(
             waves = [one for one in operations.waves_of(store, request) if wave in ("", one.name)]
             lonely = "" if progress.finished else context.nobody_works()
             _print_status(progress, rows, lonely, waves, failed=failed)
+            if lost := undelivered_line(len(store.undelivered())):
+                print(f"  {lost}")
     return COMPLETE
 
 

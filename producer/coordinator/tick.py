@@ -115,6 +115,9 @@ class Coordinator:
         if began - self._looked >= LOOK_SECONDS:
             self.metrics.publish_waiting(self._waiting.seen(began, self.store.ready_mailboxes()))
             self.metrics.publish_jobs(self.queue.unacked(), self.queue.dead())
+            self.metrics.publish_notices(
+                len(self.store.notices()) + len(self.store.deliveries()), len(self.store.undelivered())
+            )
             self.metrics.publish_redis(self.condition())
             self._looked = began
         self.metrics.count_turn(seconds=self.clock() - began, expired=len(expired), rung=rung)

@@ -24,8 +24,8 @@ VERSION: Final = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
-    """What one target is told in one delivery."""
+class NoticeTold:
+    """The words that one target is told in one delivery."""
 
     #: The delivery; its id drops repeats.
     delivery: Delivery
@@ -35,7 +35,7 @@ class Told:
     logins: Sequence[str] = ()
 
 
-def send(target: Target, told: Told, now: float, reach: Reach | None) -> None:
+def send(target: Target, told: NoticeTold, now: float, reach: Reach | None) -> None:
     """Sends it. `reach` guards a target that came by page or API. Raises `NotSent`."""
     guard = reach if target.guarded else None
     if target.way == "email":
@@ -53,7 +53,7 @@ def send(target: Target, told: Told, now: float, reach: Reach | None) -> None:
     posted(target.secret["url"], body, headers, guard)
 
 
-def _document(told: Told) -> dict[str, Any]:
+def _document(told: NoticeTold) -> dict[str, Any]:
     notice = told.delivery.notice
     return {
         "version": VERSION, "id": told.delivery.delivery_id, "kind": notice.kind, "at": notice.at, "import_id": notice.import_id,
@@ -62,7 +62,7 @@ def _document(told: Told) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _unnamed(told: Told) -> dict[str, str | float]:
+def _unnamed(told: NoticeTold) -> dict[str, str | float]:
     """Returns the values without the sentences, which may name somebody: the lines say these."""
     return {name: value for name, value in told.delivery.notice.values.items() if name in _PLAIN_VALUES}
 
@@ -76,7 +76,7 @@ _PLAIN_VALUES: Final = frozenset(
 )  # fmt: skip
 
 
-def _slack(told: Told, key: str) -> dict[str, Any]:
+def _slack(told: NoticeTold, key: str) -> dict[str, Any]:
     subject, *lines = (_escaped(line) for line in told.wording.text.splitlines())
     return {"text": "\n".join((f"*{subject}*", *lines, f"_{key}_"))}
 
@@ -86,7 +86,7 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _teams(told: Told, key: str) -> dict[str, Any]:
+def _teams(told: NoticeTold, key: str) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = [
         {"type": "TextBlock", "text": told.wording.subject, "weight": "Bolder", "size": "Medium", "wrap": True}
     ]

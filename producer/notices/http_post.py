@@ -1,4 +1,4 @@
-"""One POST to a webhook: TLS verified, no redirect followed, no more of the answer read than its beginning."""
+"""Sends one POST to a webhook: TLS verified, no redirect followed, no more of the answer read than its beginning."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from producer.notices.channels import Told, send
+from producer.notices.channels import NoticeTold, send
 from producer.notices.sending import NotSent
-from producer.notices.watching import Watcher
+from producer.notices.watching import NoticeWatch
 from producer.notices.wording import worded
 from shared.errors import LeaseLost, MailhaulError
 from shared.logs import get_logger
@@ -56,15 +56,15 @@ class Notifier:
     #: The time of day, seconds since the epoch.
     now: Callable[[], float] = time.time
     #: Sends one message.
-    send: Callable[[Target, Told, float, Reach | None], None] = send
+    send: Callable[[Target, NoticeTold, float, Reach | None], None] = send
 
-    _watcher: Watcher = field(init=False)
+    _watcher: NoticeWatch = field(init=False)
     _looked: float = field(init=False, default=float("-inf"))
     _over: threading.Event = field(init=False, default_factory=threading.Event)
     _thread: threading.Thread | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._watcher = Watcher(self.store, self.still_seconds)
+        self._watcher = NoticeWatch(self.store, self.still_seconds)
 
     def start(self) -> None:
         """Starts the thread, which runs until `stop`."""
@@ -132,11 +132,11 @@ class Notifier:
         _log.info("notice_sent", delivery=delivery.delivery_id, **about)
 
 
-def told_to(store: Store, target: Target, delivery: Delivery) -> Told:
+def told_to(store: Store, target: Target, delivery: Delivery) -> NoticeTold:
     """Returns the words of a delivery for its target; logins only where the target asked for them."""
     logins = _logins(store, delivery.notice) if target.logins else []
     wording = worded(delivery.notice, target.language, target.zone, logins if target.logins else None)
-    return Told(delivery=delivery, wording=wording, logins=logins)
+    return NoticeTold(delivery=delivery, wording=wording, logins=logins)
 
 
 def _logins(store: Store, notice: Notice) -> list[str]:

@@ -1,4 +1,4 @@
-"""What sending has in common: connections that are guarded, and how it fails."""
+"""The parts that all ways of sending share: connections that are guarded, and how it fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One e-mail by the operator's SMTP server (RFC 5321, RFC 6409), with TLS from the first byte or by STARTTLS.
+"""Sends one e-mail by the operator's SMTP server (RFC 5321, RFC 6409), with TLS from the first byte or by STARTTLS.
 
 Its secret is `server` (smtps://host, smtp://host:587), `login`, `password`, `from` and `to`.
 """

@@ -32,7 +32,7 @@ _AT_WORK: Final = (MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VER
 
 
 @dataclass
-class Watcher:
+class NoticeWatch:
     """The repeated look at all imports. Not thread-safe."""
 
     #: The store.

@@ -49,7 +49,7 @@ _UNITS: Final = (("min", 5400, 60), ("h", 172_800, 3600), ("days", float("inf"),
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wording:
-    """What a reader is told."""
+    """The words that a reader is told."""
 
     #: One line.
     subject: str

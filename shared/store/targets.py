@@ -26,7 +26,7 @@ WAYS: Final = ("email", "webhook", "slack", "teams")
 _log = structlog.get_logger("mailhaul.notices")
 
 
-class Sealer(Signer, Protocol):
+class TargetVault(Signer, Protocol):
     """The vault of this installation (`shared.credentials.Vault`)."""
 
     def seal(self, mailbox_id: str, side: str, credentials: Credentials, *, bound: str = "") -> bytes:
@@ -41,7 +41,7 @@ class Sealer(Signer, Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """Who is told, what, and how."""
+    """A reader, or a program: who is told, what, and how."""
 
     #: The id.
     target_id: str = ""
@@ -76,7 +76,7 @@ class Target:
 class Targets(PlainCommands):
     """The targets. Thread-safe. Raises `StoreError` while the database is away."""
 
-    def __init__(self, client: redis.Redis, vault: Sealer) -> None:
+    def __init__(self, client: redis.Redis, vault: TargetVault) -> None:
         super().__init__(client)
         self._vault = vault
 

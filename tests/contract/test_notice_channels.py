@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.notices.channels import Told, send
+from producer.notices.channels import NoticeTold, send
 from producer.notices.sending import NotSent
 from producer.notices.setup import TargetAsked, target_of
 from producer.notices.wording import Wording
@@ -25,7 +25,7 @@ NOTICE = Notice(
     notice_id="n1", kind="person", at=1_800_000_000.0, import_id="i", name="office", wave="pilot",
     values={"code": "source_auth_refused", "mailboxes": 2, "sentence": "source: no for anna@old.example"},
 )  # fmt: skip
-TOLD = Told(
+TOLD = NoticeTold(
     delivery=Delivery(notice=NOTICE, target_id="t1"),
     wording=Wording(subject="офис: 2 ящика <ждут> & человека", lines=("line one", ".", "две")),
 )

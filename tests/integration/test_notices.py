@@ -48,7 +48,7 @@ class Receiver(HttpApi):
 
     @property
     def kinds(self) -> list[str]:
-        """What was told, with the state where there is one."""
+        """The kinds that were told, with the state where there is one."""
         return [" ".join(filter(None, (one["kind"], one["values"].get("word", ""), one["wave"]))) for one in self.told]
 
 
