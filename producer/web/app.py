@@ -21,6 +21,7 @@ from producer.web import (
     problems,
     rehearsals,
     spooling,
+    target_routes,
 )
 from producer.web.gate import Gate
 from producer.web.guard import Guard
@@ -41,10 +42,12 @@ def make_app(known: WebContext) -> FastAPI:
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        sampler = Sampler(known)
+        sampler, notifier = Sampler(known), known.notifier()
         sampler.start()
+        notifier.start()
         yield
         sampler.stop()
+        notifier.stop()
         app.state.rehearsals.close()
 
     app = FastAPI(
@@ -72,6 +75,7 @@ def make_app(known: WebContext) -> FastAPI:
         principals,
         auditing,
         spooling,
+        target_routes,
     ):
         app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
 

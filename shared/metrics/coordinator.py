@@ -65,6 +65,8 @@ class CoordinatorMetrics(ProcessMetrics):
         self._aof = gauge("redis_aof_ok", "1 while its append-only file is kept and its last write went well.")
         self._skew = gauge("redis_clock_skew_seconds", "Its clock less that of the coordinator.")
         self._store = gauge("store_up", "1 while the state store answers.")
+        self._notices = gauge("notices_waiting", "Notices and deliveries on their way to their targets.")
+        self._undelivered = gauge("notices_undelivered", "Deliveries that were given up and that nobody has looked at.")
         self._expired = Counter(
             "mailhaul_leases_expired", "Leases that ran out and were taken back.", registry=registry
         )
@@ -84,6 +86,7 @@ class CoordinatorMetrics(ProcessMetrics):
             self.publish_queue(units={}, depths={}, workers=0, holds=0, owing=0, behind=0)
             self.publish_waiting(0.0)
             self.publish_jobs({}, {})
+            self.publish_notices(0, 0)
             # A standby does not look at Redis, and that must raise no alert.
             self.publish_redis(Condition(aof=True, aof_well=True))
 
@@ -145,6 +148,11 @@ class CoordinatorMetrics(ProcessMetrics):
         for kind in UnitKind:
             self._unacked.labels(kind).set(unacked.get(kind, 0))
             self._dead.labels(kind).set(dead.get(kind, 0))
+
+    def publish_notices(self, waiting: int, undelivered: int) -> None:
+        """Publishes how many notices are on their way, and how many could not be delivered."""
+        self._notices.set(waiting)
+        self._undelivered.set(undelivered)
 
     def publish_redis(self, found: Condition) -> None:
         """Publishes the condition of the state store."""

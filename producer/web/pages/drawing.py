@@ -19,6 +19,7 @@ from producer.web.words.translate import Translator
 from shared.errors import SameMailbox
 from shared.lifecycle import MailboxState
 from shared.mail.refusals import NO_PASSWORD
+from shared.model.notices import KINDS
 from shared.store.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
@@ -65,6 +66,10 @@ class Saying(Translator):
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
         return self.word(EVENTS.get(what, what))
+
+    def kind(self, what: str) -> str:
+        """Names the kind of a notice."""
+        return self.word(KINDS.get(what, what))
 
     def note(self, what: str) -> str:
         """Names the kind of a note on a single message."""
