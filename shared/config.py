@@ -158,6 +158,14 @@ class Settings(WebSettings):
         description="DNS resolver that a cutover asks, as address or address:port. Without it: the system's. With a port, "
         "authoritative servers are asked at that port too.",
     )
+    notify_still_minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(
+        default=30, description="After so many minutes in which nothing moved it is told (docs/notifications.md)."
+    )
+    notify_ports: str = Field(
+        default="25,443,465,587,8443",
+        description="Ports of targets that the page and the API may be given, separated by commas; addresses are those of "
+        "`MAILHAUL_WEB_ALLOW`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged: this and worse."
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 
@@ -238,7 +238,7 @@ class Lane:
                 sessions,
                 neighbours,
                 # What a person asked of one pass is not done again by itself.
-                mode=Options().verify if lease.mailbox.after_look else options.verify,
+                options=replace(options, verify=Options().verify) if lease.mailbox.after_look else options,
                 wish=wish,
                 tell=place.tell,
                 settle_seconds=place.copy_rules.settle_seconds,

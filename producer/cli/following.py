@@ -17,7 +17,7 @@ from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
-from producer.intake.dry_run import spoken_size
+from producer.notices.listing import undelivered_line
 from producer.operations import ErrorGroup
 from producer.show import document
 from producer.show.lines import (
@@ -44,6 +44,7 @@ from shared.folder_names import visible
 from shared.lifecycle import SETTLED, ImportState, MailboxState
 from shared.logs import clean
 from shared.model import Import, Stranded, Wait, Wave
+from shared.spoken import spoken_size
 from shared.store import Store
 
 #: Seconds between two looks at the import itself, which cost one short command.
@@ -141,7 +142,7 @@ class Watch:
             self._groups = operations.errors(store, request, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
             self._waits = self._told_waits(operations.waits_of(store, request))
-            self._caps = operations.caps_of(store)
+            self._caps = operations.caps_of(store, request)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         for line in self._steps.lines(store, self._rows) if self._steps else ():
             self._shown.say(line)
@@ -236,6 +237,8 @@ def run_status(
             lonely = "" if progress.finished else context.nobody_works()
             stands = standing_lines(store.standings(request.import_id), store.standing_tally(request.import_id))
             _print_status(progress, rows, lonely, waves, stands, failed=failed)
+            if lost := undelivered_line(len(store.undelivered())):
+                print(f"  {lost}")
     return COMPLETE
 
 

@@ -57,7 +57,8 @@ class Claims(MemorySignIns):
         self._holds: dict[str, int] = {}
         self._whys: dict[str, tuple[str, str]] = {}
         self._workers: dict[str, int] = {}
-        self._leader: tuple[str, int, int] = ("", 0, 0)
+        #: Post (leader, sender) → who has it, the term, until (ms).
+        self._posts: dict[str, tuple[str, int, int]] = {}
 
     @atomic
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:

@@ -45,6 +45,7 @@ from shared.model import (
     UnitKind,
     part_id,
 )
+from shared.model.notices import Notice
 from shared.store.memory import MemoryStore
 from shared.uids import UidSet, records_of
 from tests.contract.store_kit import (
@@ -84,7 +85,9 @@ PEOPLE = [
 WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
-TIMES = st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury"])
+TIMES = st.sampled_from(
+    ["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury", "tell", "send", "send"]
+)
 HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
 
 CLIENT: list[redis.Redis] = []
@@ -286,11 +289,44 @@ class Lockstep(RuleBasedStateMachine):
             mailbox = self.people[data.draw(st.integers(0, 3)) % len(self.people)]
             self.both("leave", data.draw(HOLDERS), mailbox.mailbox_id)
         elif what == "lead":
-            self.both("lead", data.draw(st.sampled_from(["x", "y"])), 30)
+            self.both(
+                "lead", data.draw(st.sampled_from(["x", "y"])), 30, data.draw(st.sampled_from(["leader", "sender"]))
+            )
+        elif what == "tell":
+            self._tell(data, lost)
+        elif what == "send":
+            self._send(data, lost)
         elif what == "bury":
             # The death may be certain or not: a lane that lives after all is a zombie from here on.
             names = st.sampled_from([*self.leases, "w", "x"])
             self.both("bury", data.draw(st.lists(names, min_size=1, max_size=2)), lost=lost)
+
+    def _tell(self, data: st.DataObject, lost: bool) -> None:
+        """Tells something that may have been told before, and spreads the oldest notice."""
+        self.count += 1
+        notice = Notice(notice_id=f"n{self.count}", kind="state", at=self.clock(), values={"n": self.count})
+        seconds, mark = data.draw(st.sampled_from([20.0, 90.0])), data.draw(st.sampled_from(["", "m"]))
+        height = data.draw(st.integers(0, 3))
+        self.both(
+            "tell", notice, once=data.draw(st.sampled_from(["a", "b", "c"])), seconds=seconds, mark=mark,
+            height=float(height), lost=lost,
+        )  # fmt: skip
+        if (waiting := self.model.notices()) and data.draw(st.booleans()):
+            targets = data.draw(st.lists(st.sampled_from(["t", "u"]), unique=True))
+            self.both("spread", waiting[0].notice_id, targets, lost=lost)
+
+    def _send(self, data: st.DataObject, lost: bool) -> None:
+        """Takes a delivery as the sender, now and then under an old term, and says what came of it."""
+        term = self.both("lead", "x", 30, "sender")
+        for _ in range(1 + lost):
+            self.both("take_delivery", term - data.draw(st.integers(0, 1)) if term else 0, 15.0)
+        known = [*self.model.deliveries(), *self.model.undelivered()]
+        if known:
+            one = data.draw(st.sampled_from(known))
+            one = replace(one, attempts=max(0, one.attempts - data.draw(st.sampled_from([0, 0, 1]))))
+            how = data.draw(st.sampled_from(["sent", "failed", "failed", "never", "drop", "anew"]))
+            for _ in range(1 + lost):
+                self.both("settle_delivery", one, how, "why", data.draw(st.sampled_from([0.0, 40.0])))
 
     # -- work
 
@@ -524,6 +560,9 @@ class Lockstep(RuleBasedStateMachine):
         assert self.real.overview() == self.model.overview()
         assert self.real.limits() == self.model.limits()
         assert self.real.processes() == self.model.processes()
+        assert self.real.notices() == self.model.notices()
+        assert self.real.deliveries() == self.model.deliveries()
+        assert self.real.undelivered() == self.model.undelivered()
         real, model = self.real.ready_units(100), self.model.ready_units(100)
         assert real == model
         for one in ids:

@@ -23,6 +23,7 @@ from producer.web.pages import (
     rehearsing,
     sign_in_page,
     steering,
+    telling_page,
 )
 from producer.web.pages.drawing import draw
 from producer.web.pages.glance import Glances
@@ -43,6 +44,7 @@ def install(app: FastAPI) -> None:
         person,
         cutting_over,
         steering,
+        telling_page,
     ):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))

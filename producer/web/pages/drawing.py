@@ -20,6 +20,7 @@ from producer.web.words.translate import Translator
 from shared.errors import SameMailbox
 from shared.lifecycle import CutoverState, MailboxState
 from shared.mail.refusals import NO_PASSWORD
+from shared.model.notices import KINDS
 from shared.store.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
@@ -78,6 +79,10 @@ class Saying(Translator):
     def guard(self, name: str) -> str:
         """Names a guard of a cutover."""
         return self.word(GUARDS.get(name, name))
+
+    def kind(self, what: str) -> str:
+        """Names the kind of a notice."""
+        return self.word(KINDS.get(what, what))
 
     def note(self, what: str) -> str:
         """Names the kind of a note on a single message."""
