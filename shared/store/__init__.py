@@ -589,15 +589,7 @@ class CoordinationStore(Protocol):
 
 
 class Store(
-    RequestStore,
-    WorkStore,
-    LookStore,
-    AccountStore,
-    SignInStore,
-    CutoverStore,
-    MarkStore,
-    CoordinationStore,
-    NoticeStore,
+    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, NoticeStore,
     Protocol,
-):
+):  # fmt: skip
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""
