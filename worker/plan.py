@@ -83,7 +83,9 @@ class MailboxPlan:
         self._seen_here: dict[bytes, KnownStatus | Exception] = {}
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules, self._tell = options, rules, tell
-        self._cutting = BatchPlanner(store, source, destination, options, rules, tell, neighbours, unsettled_seconds)
+        self._cutting = BatchPlanner(
+            store, source, destination, options, rules, tell, neighbours, unsettled_seconds, now=lease.claimed_at
+        )
         self._flags = FlagSync(lease, store, source, destination)
         #: The source folder that is open, and its status when it was opened.
         self._open: tuple[bytes, KnownStatus] | None = None

@@ -39,7 +39,7 @@ def _asked(
     not_deleted: Annotated[
         bool, _option("--not-deleted", "Leave messages out that are marked as deleted; copied with the mark without it.")
     ] = False,
-    newest_first: Annotated[bool, _option("--newest-first", "Within a folder, copy the newest messages first.")] = False,
+    newest_first: Annotated[bool, _option("--newest-first", "The last 30 days of everybody first, then the last year.")] = False,
     skip_special: Annotated[
         str,
         _option("--skip-special", "Leave special folders out: spam,trash,drafts,sent,archive,all,flagged,important.", "USES"),

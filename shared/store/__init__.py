@@ -51,7 +51,7 @@ from shared.model import (
 )
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
-from shared.store.outbox import NoticeStore
+from shared.store.outbox import ForecastStore, NoticeStore
 from shared.uids import NO_UIDS, UidSet
 
 #: The four scopes of a connection limit, in the order in which they are asked.
@@ -579,5 +579,7 @@ class CoordinationStore(Protocol):
         """Returns at most `count` units that a lane could claim now, so that jobs can be enqueued for them."""
 
 
-class Store(RequestStore, WorkStore, AccountStore, SignInStore, CoordinationStore, NoticeStore, Protocol):
+class Store(
+    RequestStore, WorkStore, AccountStore, SignInStore, CoordinationStore, NoticeStore, ForecastStore, Protocol
+):
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from shared.age_bands import band_of
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model import (
     Account,
@@ -322,6 +323,7 @@ def decode_unit(unit_id: str, row: Hash) -> Unit:
     return Unit(
         unit_id=unit_id,
         kind=UnitKind(text(row, "kind")),
+        band=band_of(number(row, "order")),
         mailbox_id=text(row, "mailbox"),
         folder_id=text(row, "folder"),
         uids=decode_uids(text(row, "uids")),

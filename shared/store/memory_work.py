@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from shared.age_bands import BAND
 from shared.errors import LeaseLost, StoreError
 from shared.lifecycle import Control, MailboxState, Outcome, UnitState
 from shared.model import (
@@ -327,7 +328,7 @@ class MemoryWork(Identity):
         for n, unit in enumerate(plan.batches, start=1):
             if unit.unit_id not in rows.units:
                 unit = replace(unit, kind=UnitKind.COPY, mailbox_id=m.mailbox.mailbox_id, folder_id=name, attempts=0)
-                rows.queue_batch(folder, rows.add_unit(unit, order * 100_000 + n))
+                rows.queue_batch(folder, rows.add_unit(unit, unit.band * BAND + order * 100_000 + n))
         rows.refresh(m)
 
     @atomic

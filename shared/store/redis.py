@@ -7,6 +7,7 @@ Its parts are those of the port: `redis_requests`, `redis_work`, `redis_sign_ins
 from __future__ import annotations
 
 from shared.store.redis_coordination import Coordination
+from shared.store.redis_forecasts import RedisForecasts
 from shared.store.redis_notices import RedisNotices
 from shared.store.redis_requests import RedisRequests
 from shared.store.redis_scripts import connect
@@ -16,5 +17,5 @@ from shared.store.redis_work import RedisWork
 __all__ = ["RedisStore", "connect"]
 
 
-class RedisStore(RedisRequests, RedisWork, RedisSignIns, Coordination, RedisNotices):
+class RedisStore(RedisRequests, RedisWork, RedisSignIns, Coordination, RedisNotices, RedisForecasts):
     """`shared.store.Store` on Redis. Thread-safe; one per process."""

@@ -193,7 +193,13 @@ class RedisWork(Scripts):
 
     def _plan_args(self, lease: Lease, plan: FolderPlan, order: int) -> tuple[Any, ...]:
         batches = [
-            {"id": b.unit_id, "uids": codec.encode_uids(b.uids), "size": b.size_bytes, "messages": len(b.uids)}
+            {
+                "id": b.unit_id,
+                "uids": codec.encode_uids(b.uids),
+                "size": b.size_bytes,
+                "messages": len(b.uids),
+                "band": b.band,
+            }
             for b in plan.batches
         ]
         return (

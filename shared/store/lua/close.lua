@@ -26,5 +26,5 @@ end
 redis.call('ZREM', P .. 'imports', i)
 redis.call('ZREM', P .. 'opening', i)
 redis.call('DEL', key, key .. ':codes', key .. ':by_source', key .. ':by_destination', key .. ':credentials', key .. ':tokens',
-  key .. ':behind', key .. ':settling', key .. ':waves', key .. ':brake', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
+  key .. ':behind', key .. ':settling', key .. ':waves', key .. ':brake', key .. ':forecasts', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
 return 1

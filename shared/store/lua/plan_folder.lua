@@ -109,7 +109,7 @@ end
 redis.call('HSET', unit_key(u), 'others', '')
 for n, b in ipairs(cjson.decode(ARGV[6])) do
   if redis.call('EXISTS', unit_key(b.id)) == 0 then
-    new_unit(b.id, 'copy', m, f, b.uids, b.size, b.messages, order * 100000 + n, 'waiting', 0)
+    new_unit(b.id, 'copy', m, f, b.uids, b.size, b.messages, b.band * BAND + order * 100000 + n, 'waiting', 0)
     queue_batch(f, b.id)
   end
 end
