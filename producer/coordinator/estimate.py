@@ -57,7 +57,7 @@ class Left:
 class Caps:
     """The limits that a forecast of this import has to keep: rates, hours and waves."""
 
-    #: Limits that the operator set, by scope.
+    #: ForecastLimits that the operator set, by scope.
     given: Mapping[str, int] = field(default_factory=dict)
     #: Usual limits, by server.
     usual: Mapping[str, int] = field(default_factory=dict)

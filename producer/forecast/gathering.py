@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from producer.forecast.limits import Limits, Line, Load, Speed
+from producer.forecast.loads import ForecastLimits, ForecastLine, Load, Speed
 from shared.batching import USUAL_WORTH
 from shared.hours import ALWAYS, read_hours
 from shared.lifecycle import SETTLED, Control, MailboxState
@@ -79,29 +79,29 @@ def one_load(request: Import, tally: Tally) -> Load:
 def limits_from(
     request: Import, waves: Sequence[Wave], given: Mapping[str, int], usual: Mapping[str, int],
     default: Mapping[str, int] | None = None, lanes: int = 16, speed: Speed = LIKELY,
-) -> Limits:  # fmt: skip
+) -> ForecastLimits:  # fmt: skip
     """Returns the limits of an import."""
     lines = {
-        wave.name: Line(
+        wave.name: ForecastLine(
             order=wave.order, weight=wave.weight, starts_at=wave.starts_at, paused=wave.control is Control.PAUSE,
             hours=read_hours(wave.window) if wave.window else ALWAYS,
         )
         for wave in waves
     }  # fmt: skip
     hours = read_hours(request.window) if request.window else ALWAYS
-    return Limits(
+    return ForecastLimits(
         lanes=lanes, given=given, usual=usual, default=default or {}, hours=hours,
         paused=request.control is Control.PAUSE, lines=lines, speed=speed,
     )  # fmt: skip
 
 
-def rated(limits: Limits) -> bool:
+def rated(limits: ForecastLimits) -> bool:
     """Tells whether a rate is set, so that more than speed decides how long it takes."""
     every = (limits.given, limits.usual, limits.default)
     return any("." in name.partition(":")[0] and most for some in every for name, most in some.items())
 
 
-def unlimited(limits: Limits) -> Limits:
+def unlimited(limits: ForecastLimits) -> ForecastLimits:
     """Returns only what decides how fast it goes when nothing holds it back: lanes and connections."""
     given, usual, default = (
         {name: most for name, most in some.items() if "." not in name.partition(":")[0]}
