@@ -134,6 +134,14 @@ class DeletedAtSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeletionsFollowed:
+    """Verification removed the copies of messages that were deleted at the source."""
+
+    #: Messages.
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MovedAtSource:
     """Planning moved the copies of messages that were moved at the source."""
 
@@ -162,6 +170,7 @@ Event = (
     | VerifyMismatch
     | TakenAway
     | DeletedAtSource
+    | DeletionsFollowed
     | MovedAtSource
     | MessagesWithheld
 )

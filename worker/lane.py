@@ -216,7 +216,7 @@ class Lane:
                 place.store,
                 sessions,
                 neighbours,
-                mode=options.verify,
+                options=options,
                 wish=wish,
                 tell=place.tell,
                 settle_seconds=place.copy_rules.settle_seconds,

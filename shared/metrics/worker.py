@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from shared.events import (
     CommandEnded,
     DeletedAtSource,
+    DeletionsFollowed,
     DoubtResolved,
     DuplicatesRemoved,
     Event,
@@ -135,6 +136,11 @@ class WorkerMetrics(ProcessMetrics):
             "Messages with a copy that planning found to be no longer in their source folder.",
             registry=registry,
         )
+        self._deletions_followed = Counter(
+            "mailhaul_deletions_followed_messages",
+            "Copies that verification removed, since their messages were deleted at the source.",
+            registry=registry,
+        )
         self._moved_at_source = Counter(
             "mailhaul_moved_at_source_messages",
             "Messages that were moved at the source, and whose copies planning moved with them.",
@@ -229,6 +235,8 @@ class WorkerMetrics(ProcessMetrics):
                 self._taken_away.labels(event.what).inc(event.messages)
             case DeletedAtSource():
                 self._deleted_at_source.inc(event.messages)
+            case DeletionsFollowed():
+                self._deletions_followed.inc(event.messages)
             case MovedAtSource():
                 self._moved_at_source.inc(event.messages)
             case MessagesWithheld():
