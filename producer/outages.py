@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from typing import Final
 
-from shared.lifecycle import SETTLED, Control, ImportState
+from shared.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model import Endpoint, Failure, Import, Mailbox, Wait
 from shared.model.search import Search
 from shared.store import Store

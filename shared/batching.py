@@ -54,6 +54,7 @@ def cut_batches(
     mailbox_id: str = "",
     batch_messages: int,
     batch_bytes: int,
+    band: int = 0,
 ) -> Iterator[Unit]:
     """Yields batches of at most `batch_messages` messages and `batch_bytes` bytes.
 
@@ -76,6 +77,7 @@ def cut_batches(
             folder_id=folder_id,
             uids=cut,
             size_bytes=held,
+            band=band,
         )
 
     for uid, size in sizes:

@@ -113,8 +113,8 @@ class Selection:
 def _since(moment: int) -> Criterion:
     return Criterion(
         reason=f"before {_spoken(moment)}",
-        inside=f"SINCE {_day(-(-(moment + _EAST) // _DAY))}",
-        outside=f"BEFORE {_day((moment - _WEST) // _DAY)}",
+        inside=f"SINCE {search_day(-(-(moment + _EAST) // _DAY))}",
+        outside=f"BEFORE {search_day((moment - _WEST) // _DAY)}",
         met=lambda t: t.internaldate is None or t.internaldate >= moment,
         lasting=True,
     )
@@ -123,8 +123,8 @@ def _since(moment: int) -> Criterion:
 def _before(moment: int) -> Criterion:
     return Criterion(
         reason=f"not before {_spoken(moment)}",
-        inside=f"BEFORE {_day((moment - _WEST) // _DAY)}",
-        outside=f"SINCE {_day(-(-(moment + _EAST) // _DAY))}",
+        inside=f"BEFORE {search_day((moment - _WEST) // _DAY)}",
+        outside=f"SINCE {search_day(-(-(moment + _EAST) // _DAY))}",
         met=lambda t: t.internaldate is None or t.internaldate < moment,
         lasting=True,
     )
@@ -142,7 +142,7 @@ def _not_smaller(size_bytes: int) -> str:
     return f"not smaller than {size_bytes:,} bytes"
 
 
-def _day(days: int) -> str:
+def search_day(days: int) -> str:
     """Writes a day, given in days since the epoch, as SEARCH wants it, e.g. 1-Feb-2024."""
     day = date.fromordinal(max(1, days + _EPOCH))
     return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year:04d}"

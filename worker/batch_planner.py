@@ -11,7 +11,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
+from shared.age_bands import band_keys, in_bands
 from shared.batching import Worth, cut_batches
 from shared.events import Listener, MessagesWithheld
 from shared.gmail import LabelView
@@ -88,11 +90,15 @@ class BatchPlanner:
         tell: Listener,
         neighbours: Neighbours,
         unsettled_seconds: float = 0.0,
+        *,
+        now: float,
     ) -> None:
         """Takes `unsettled_seconds`, how long mail of an earlier run may still arrive at the destination.
 
-        The earlier run had that mail on the line, and its records are lost.
+        The earlier run had that mail on the line, and its records are lost. `now` is when the plan was claimed, seconds
+        since the epoch, by which the ages of messages are told.
         """
+        self._now = now
         self._tell, self._unsettled_seconds = tell, unsettled_seconds
         self._store, self._source, self._destination, self._rules = store, source, destination, rules
         self._neighbours = neighbours
@@ -186,10 +192,13 @@ class BatchPlanner:
                 adopted += found
                 whole = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
             sizes = whole
-        # Streamed: a folder of a million messages is held by batch, not by message.
-        batches = self._batches(folder, sizes)
-        # The source gives no size for some: they are fetched all the same, and stand in the report if they do not come.
-        batches += self._batches(folder, unplaced(listing.late()))
+        if self._newest_first:
+            batches = self._newest(folder, [*sizes, *unplaced(listing.late())])
+        else:
+            # Streamed: a folder of a million messages is held by batch, not by message.
+            batches = self._batches(folder, sizes)
+            # The source gives no size for some: they are fetched all the same, and stand in the report if they do not come.
+            batches += self._batches(folder, unplaced(listing.late()))
         uidnext = max(folder.uidnext, listing.highest + 1)
         short = Shortfall()
         gone = NO_UIDS
@@ -214,7 +223,7 @@ class BatchPlanner:
                 deleted=gone,
                 source_messages=len(listing.shown) + short.withheld if short.withheld else folder.source_messages,
             ),
-            batches=batches[::-1] if self._newest_first else batches,
+            batches=batches,
             adopted=adopted,
             messages=planned + len(new) - len(revived),
             size_bytes=planned_bytes + new_bytes - revived_bytes,
@@ -231,15 +240,26 @@ class BatchPlanner:
         rest = UidSet.ascending(kept.uids) - union(out.values())
         return merged(out, kept_elsewhere(self._source, self.view, folder.source_name, rest))
 
-    def _batches(self, folder: Folder, sizes: Iterable[tuple[Uid, int]]) -> tuple[Unit, ...]:
-        most = self._rules.batch_messages
+    def _newest(self, folder: Folder, sizes: list[tuple[Uid, int]]) -> tuple[Unit, ...]:
+        """Returns the batches by age band, and in each band the newest messages first."""
+        if not sizes:
+            return ()
+        most = min(self._rules.batch_messages, NEWEST_AT_ONCE)
+        younger = self._source.search(band_keys(self._now))
+        cut = (self._batches(folder, of, most, band)[::-1] for band, of in in_bands(sorted(sizes), younger))
+        return tuple(chain.from_iterable(cut))
+
+    def _batches(
+        self, folder: Folder, sizes: Iterable[tuple[Uid, int]], most: int = 0, band: int = 0
+    ) -> tuple[Unit, ...]:
         return tuple(
             cut_batches(
                 folder.folder_id,
                 folder.uidvalidity,
                 sizes,
                 mailbox_id=folder.mailbox_id,
-                batch_messages=min(most, NEWEST_AT_ONCE) if self._newest_first else most,
+                batch_messages=most or self._rules.batch_messages,
                 batch_bytes=self._rules.batch_bytes,
+                band=band,
             )
         )

@@ -5,6 +5,7 @@
     joining     how soon a worker that comes gets work; what one that goes costs
     migration   thousands of mailboxes, millions of messages, simulated
     claims      claims while 1,000, 10,000 and 100,000 batches wait
+    bands       claims by age band while 100,000 batches wait
     page        every view of an import of 50,000 mailboxes
 
 Ends with 1 when something that must hold does not.
@@ -16,7 +17,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench.scale import backlog, hosts, joining, migration, viewing, workers
+from bench.scale import backlog, bands, hosts, joining, migration, viewing, workers
 from bench.scale.page import Section, put
 from shared.logs import configure_logging
 
@@ -28,6 +29,7 @@ MOST = {
     "claim_p99_seconds": 0.010,
     "lost": 0,
     "twice": 0,
+    "early_claims": 0,
     "first_claim_seconds": 1.0,
     "page_p95_seconds": 0.300,
 }
@@ -50,6 +52,7 @@ def main() -> int:
         "hosts": lambda: _hosts(a.people, a.mail),
         "joining": lambda: joining.run(a.people, a.mail),
         "claims": lambda: backlog.run(tuple(map(int, a.levels.split(","))), a.claims),
+        "bands": lambda: bands.run(1_000),
         "page": lambda: viewing.run(50_000, 6_000, 2_000, 15),
         "migration": lambda: migration.run(a.mailboxes, a.messages, a.seconds),
     }

@@ -22,7 +22,7 @@ from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.sign_in import SignInAsked, complete
 from producer.intake.waving import wave_name
 from producer.show import document
-from producer.show.standing import standing_fields
+from producer.show.standing_words import standing_fields
 from producer.web.access import Known, Operator, Viewer, note, noted
 from producer.web.account_services import chosen
 from producer.web.mended import failed_rows

@@ -45,9 +45,12 @@ class Offer:
             self._left, self._subtracted = self.announced.difference(*subtracted), subtracted
         return self._left
 
-    def ask(self, uses: Sequence[str], attempt: Callable[[], _T]) -> _T:
-        """Returns the result of `attempt`, which asks by what `has` says of the extensions that it `uses`."""
-        trial = _Trial(self, self._talk, uses)
+    def ask(self, uses: Sequence[str], attempt: Callable[[], _T], *, needed: bool = True) -> _T:
+        """Returns the result of `attempt`, which asks by what `has` says of the extensions that it `uses`.
+
+        Where the answer is not `needed`, a BAD to every form leaves the connection open.
+        """
+        trial = _Trial(self, self._talk, uses, needed=needed)
         try:
             while True:
                 trial.begin()
@@ -87,8 +90,8 @@ class Offer:
 class _Trial:
     """The forms of one command, tried one after the other."""
 
-    def __init__(self, offer: Offer, talk: Conversation, uses: Sequence[str]) -> None:
-        self._offer, self._talk, self._uses = offer, talk, tuple(uses)
+    def __init__(self, offer: Offer, talk: Conversation, uses: Sequence[str], *, needed: bool = True) -> None:
+        self._offer, self._talk, self._uses, self._needed = offer, talk, tuple(uses), needed
         self._before = offer.without
         #: The settings of the trial around this one, or without any trial.
         self._around = talk.lenient, talk.serial_on_trial
@@ -126,7 +129,7 @@ class _Trial:
             self._variants = iter(self._others(error))
         variant = next(self._variants, None)
         if variant is None:
-            if isinstance(self._first, ProtocolViolation):
+            if isinstance(self._first, ProtocolViolation) and self._needed:
                 self._talk.wire.abort(reset=True)
             raise self._first
         self._talk.serial_on_trial = PIPELINING in variant

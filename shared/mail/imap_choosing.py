@@ -46,7 +46,7 @@ class ChoosingSession(LookingSession):
                 raise refused
 
         try:
-            self.offer.ask(("ESEARCH",), attempt)
+            self.offer.ask(("ESEARCH",), attempt, needed=False)
         except MailError as error:
             if self._wire.shut or not error.form:
                 raise

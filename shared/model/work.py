@@ -39,6 +39,8 @@ class Unit:
     uids: UidSet = UidSet()
     #: Bytes of a batch, as the source says.
     size_bytes: int = 0
+    #: Age band of a batch's messages (`shared.age_bands`), 0 for the youngest: the lower it is, the earlier it is claimed.
+    band: int = 0
     #: Its state.
     state: UnitState = UnitState.WAITING
     #: The number of claims that did not finish it; throttles and pauses do not count.

@@ -413,6 +413,9 @@ class WorkStore(Protocol):
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         """Replaces `Folder.moving`: the copies of this folder that are about to be moved into others."""
 
+    def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
+        """Replaces `Folder.deleted_too`: the source UIDs whose copies are about to be removed, or were."""
+
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         """Notes how many folders of other people, and how many public ones, the plan of the mailbox left out."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from shared.age_bands import band_of
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model import (
     Account,
@@ -276,6 +277,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         taken_away=decode_uids(text(row, "taken_away")),
         deleted=decode_uids(text(row, "deleted")),
         followed=decode_uids(text(row, "followed")),
+        deleted_too=decode_uids(text(row, "deleted_too")),
         moving=decode_moving(text(row, "moving")),
         doubts=UidSet.parse(text(row, "doubts")),
         doubted_at=number(row, "doubted_at") / 1000,
@@ -346,6 +348,7 @@ def decode_unit(unit_id: str, row: Hash) -> Unit:
     return Unit(
         unit_id=unit_id,
         kind=UnitKind(text(row, "kind")),
+        band=band_of(number(row, "order")),
         mailbox_id=text(row, "mailbox"),
         folder_id=text(row, "folder"),
         uids=decode_uids(text(row, "uids")),

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from shared.age_bands import band_of
 from shared.batching import USUAL_WORTH, Worth
 from shared.lifecycle import MailboxState, UnitState
 from shared.maildrop import Known
@@ -131,14 +132,31 @@ class Claims(MemorySignIns):
         rows = self._rows
         if first := self._urgent(holder) or self._late_look(holder):
             return first, None, False
+        near = self._nearest(holder, prefer, hint)
+        if near and not band_of(min(near[0].ready.values())):
+            return near
+        fair = self._fairest(holder)
+        # The lane that is near to a mailbox's archive leaves it for the recent mail of another.
+        if near and not (fair and rows.goes_before(fair[0], near[0])):
+            return near
+        look = None if fair else self._look(holder, None)
+        return (look, None, False) if look else fair
+
+    def _nearest(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
+        rows = self._rows
         m = rows.mailboxes.get(prefer)
         if m and m.ready and rows.servable(m) and self._admits(m, holder):
             return m, None, False
         row = rows.units.get(hint)
         if row and row.unit.state is UnitState.READY and row.unit.kind is not UnitKind.LOOK:
             m = rows.mailboxes[row.unit.mailbox_id]
-            if rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder):
+            first = row.unit.band <= band_of(min(m.ready.values()))
+            if first and rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder):
                 return m, row, False
+        return None
+
+    def _fairest(self, holder: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
+        rows = self._rows
         full: set[str] = set()  # routes of which a host is full or on hold: their other mailboxes are skipped
         for m in self._by_fairness():
             if m.route in full:
@@ -150,8 +168,7 @@ class Claims(MemorySignIns):
                     return m, None, True
             elif not self._admits(m, holder, ("source_host", "destination_host")):
                 full.add(m.route)
-        late = self._look(holder, None)
-        return (late, None, False) if late else None
+        return None
 
     def _look(self, holder: str, till: int | None) -> MailboxRow | None:
         """Returns the mailbox whose look has been due longest, of those that were by `till` (ms)."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from shared.age_bands import BANDS, band_of
 from shared.lifecycle import Control
 from shared.store.memory_destinations import Destinations
 
@@ -52,8 +53,12 @@ class Lines(Destinations):
 
     @staticmethod
     def place_of(m: MailboxRow) -> str:
-        """Returns where the mailbox is to stand."""
-        return f"{m.mailbox.import_id}:{m.mailbox.wave}\0{-m.mailbox.priority}:{m.route}"
+        """Returns where the mailbox is to stand.
+
+        The higher its priority, and then the lower the age band of its next unit, the lower its tier.
+        """
+        tier = band_of(min(m.ready.values(), default=0)) - m.mailbox.priority * BANDS
+        return f"{m.mailbox.import_id}:{m.mailbox.wave}\0{tier}:{m.route}"
 
     def stand(self, m: MailboxRow, place: str) -> None:
         """Lets the mailbox stand here ("" for nowhere). A newcomer starts at the place of the one chosen last."""
@@ -82,7 +87,16 @@ class Lines(Destinations):
                 yield place, self.queues[place]
 
     def _turn(self, place: str) -> tuple[int, int, str]:
-        return int(place.partition("\0")[2].partition(":")[0]), self.routes[place], place
+        return self._tier(place), self.routes[place], place
+
+    def goes_before(self, m: MailboxRow, other: MailboxRow) -> bool:
+        """Tells whether the mailbox is in a lower tier of the same line."""
+        mine, theirs = self.place_of(m), self.place_of(other)
+        return mine.partition("\0")[0] == theirs.partition("\0")[0] and self._tier(mine) < self._tier(theirs)
+
+    @staticmethod
+    def _tier(place: str) -> int:
+        return int(place.partition("\0")[2].partition(":")[0])
 
     def charge(self, m: MailboxRow, cost: int, *, fairly: bool) -> None:
         """Charges what a claim moves to the mailbox, its queue and its line."""

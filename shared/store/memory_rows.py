@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.age_bands import LAST, band_of
 from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
@@ -23,7 +24,6 @@ from shared.store.memory_looks import Looks
 from shared.uids import Record, UidSet, without_sources
 
 #: The order of a verification among the units of its mailbox: behind all others.
-LAST = 9 * 10**15
 
 
 @dataclass(slots=True)
@@ -245,7 +245,7 @@ class Rows(Looks):
 
     def add_unit(self, unit: Unit, order: int, intents: Sequence[Intent] = ()) -> UnitRow:
         """Adds a unit that waits for its turn."""
-        unit = replace(unit, state=UnitState.WAITING)
+        unit = replace(unit, state=UnitState.WAITING, band=band_of(order))
         row = UnitRow(unit, order, messages=len(unit.uids), intents={i.intent_id: i for i in intents})
         self.units[unit.unit_id] = row
         self.mailboxes[unit.mailbox_id].open.add(unit.unit_id)
@@ -294,13 +294,23 @@ class Rows(Looks):
     def queue_batch(self, folder: FolderRow, row: UnitRow) -> None:
         """Makes the batch ready when it is the folder's first, else lets it wait.
 
-        Each destination folder has one writer.
+        Each destination folder has one writer. A batch waits behind those of its age band and of younger ones, and the
+        head goes on in its band, so that it does not keep the batch waiting.
         """
-        if folder.head:
-            folder.waiting.append(row.unit.unit_id)
-        else:
+        if not folder.head:
             folder.head = row.unit.unit_id
             self.make_ready(row)
+            return
+        band, head = row.unit.band, self.units[folder.head]
+        younger = [u for u in folder.waiting if self.units[u].unit.band <= band]
+        older = [u for u in folder.waiting if self.units[u].unit.band > band]
+        folder.waiting = deque([*younger, row.unit.unit_id, *older])
+        if head.unit.band > band:
+            head.order = row.order
+            head.set(band=band)
+            m = self.mailboxes[row.unit.mailbox_id]
+            if folder.head in m.ready:
+                m.ready[folder.head] = row.order
 
     def next_batch(self, folder: FolderRow) -> None:
         """Replaces the folder's head, which is gone, by the first of the batches that wait."""

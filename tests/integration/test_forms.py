@@ -9,7 +9,7 @@ from shared.folder_names import encode_name
 from shared.mail.extensions import PIPELINING
 from shared.model import Options
 from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
-from tests.servers.faults import Action, Fault
+from tests.servers.faults import Action, Fault, reply
 from tests.servers.faulty import FaultyServer
 from tests.servers.hollow import AFTER_ALL, CLOSE, DROP, uses
 from worker.copy import CopyRules
@@ -94,6 +94,15 @@ def test_searches_go_without_return(wires: Wires, answer: bytes) -> None:
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 40, "skipped": 40}
     assert_told_once(stage, wires.source, "ESEARCH")
+
+
+@pytest.mark.parametrize("answer", [BAD, NO])
+def test_a_server_that_does_not_search_is_looked_at_message_by_message(wires: Wires, answer: bytes) -> None:
+    wires.fill(80)
+    wires.source.faults.add(reply(rb"^UID SEARCH", answer, times=None))
+    stage = InProcessImport(wires.source, wires.destination, options=Options(unseen=True))
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 40, "skipped": 40}
 
 
 @pytest.mark.parametrize("answer", [BAD, NO, CLOSE, DROP])

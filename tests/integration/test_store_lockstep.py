@@ -153,7 +153,8 @@ class Lockstep(RuleBasedStateMachine):
             for order, name in enumerate(("INBOX", "Sent")):
                 new = sizes[2 * n + order]
                 folder = folder_of(mailbox, name, uidnext=new + 1, source_messages=new)
-                parts = tuple(batch(folder, part) for part in UidSet.span(1, new).pieces(10))
+                pieces = enumerate(UidSet.span(1, new).pieces(10))
+                parts = tuple(replace(batch(folder, part), band=(n + at) % 3) for at, part in pieces)
                 plan = replace(plan_of(mailbox), folder=folder, batches=parts, messages=new, size_bytes=1000 * new)
                 self.both("plan_folders", pair, [(plan, order + 1)], lost=True)
             self.both("finish", pair, lost=True)
@@ -335,7 +336,8 @@ class Lockstep(RuleBasedStateMachine):
         folder, let_go = let_go_of(self.model, folder, None if reset else known, drawn=gone)
         skipped, revived, changed = self._choice(data, folder.folder_id, uids, reset)
         uids = (uids - changed) | revived
-        parts = tuple(batch(folder, part) for part in uids.pieces(data.draw(st.integers(1, 12))))
+        pieces = uids.pieces(data.draw(st.integers(1, 12)))
+        parts = tuple(replace(batch(folder, part), band=data.draw(st.integers(0, 2))) for part in pieces)
         plan = replace(
             plan_of(pair[0].mailbox, name), folder=folder, batches=parts, messages=new, size_bytes=1000 * new,
             adopted=adopted, reset=reset, let_go=let_go, skipped=skipped,

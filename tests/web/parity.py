@@ -81,7 +81,7 @@ _WANTED: Final = {
     f"--{name.replace('_', '-')}": f"body.{name}"
     for name in (
         "include", "exclude", "since", "before", "larger", "smaller", "unseen", "flagged", "not_deleted", "newest_first",
-        "skip_special", "shared_folders", "into", "folder_map", "gmail_labels", "moves",
+        "skip_special", "shared_folders", "into", "folder_map", "gmail_labels", "moves", "deletions", "deletions_cap",
     )
 }  # fmt: skip
 _IMPORT: Final = "/imports/{import_id}"

@@ -7,6 +7,8 @@ local PARTING_MS = 60000
 -- A mailbox that was moved is urgent at most so long; how long it waits for a free lane before one gives way, and how long until
 -- the next does.
 local URGENT_MS, GIVE_WAY_MS, NEXT_GIVES_WAY_MS, GIVES_WAY_NO_MORE_MS = 60000, 500, 3000, 10000
+-- The order of a verification, behind all batches; the part of an order that is the age band; how many there may be.
+local LAST, BAND, BANDS = 9e15, 1e11, 10
 local SETTLED = {complete = true, parked = true, cancelled = true}
 -- The place of complete mailboxes whose look is due, scored by since when: behind all lines. One that has been due for so long
 -- goes before them, if no other such look is at work.
@@ -98,11 +100,16 @@ local function set_behind(m, holder)
   end
 end
 
--- Where a mailbox is to stand: its line ("import:wave"), and in it its queue ("tier:route"; the higher its priority, the lower
--- the tier, and lower ones are served first).
+-- The age band of a unit stands in its order, above the places of its folder and batch. A verification is of the first.
+local function band_of(order) return order < LAST and math.floor(order / BAND) or 0 end
+
+-- Where a mailbox is to stand: its line ("import:wave"), and in it its queue ("tier:route"; the higher its priority, and then
+-- the lower the age band of its next unit, the lower the tier, and lower ones are served first).
 local function place_of(m)
   local h = redis.call('HMGET', mailbox_key(m), 'import', 'wave', 'priority', 'route')
-  return h[1] .. ':' .. (h[2] or '') .. '\0' .. string.format('%d', -tonumber(h[3] or '0')) .. ':' .. h[4]
+  local following = redis.call('ZRANGE', mailbox_key(m) .. ':ready', 0, 0, 'WITHSCORES')[2]
+  local tier = band_of(tonumber(following or '0')) - tonumber(h[3] or '0') * BANDS
+  return h[1] .. ':' .. (h[2] or '') .. '\0' .. string.format('%d', tier) .. ':' .. h[4]
 end
 
 local function parts_of(place) return string.match(place, '^(.-)%z(.*)$') end
@@ -529,18 +536,42 @@ local function drain(m)
   if redis.call('EXISTS', key .. ':open') == 1 then return end
   if move_mailbox(m, 'drained') then
     local u = m .. '.verify'
-    new_unit(u, 'verify', m, '', '', 0, 0, 9e15, 'ready', 0)
+    new_unit(u, 'verify', m, '', '', 0, 0, LAST, 'ready', 0)
     make_ready(u)
+  end
+end
+
+-- A batch waits behind those of its age band and of younger ones. The head goes on in its band, so that it does not keep
+-- the batch waiting.
+local function wait_in_band(f, head, u)
+  local order, waiting = redis.call('HGET', unit_key(u), 'order'), folder_key(f) .. ':waiting'
+  local function is_older(other)
+    return band_of(tonumber(redis.call('HGET', unit_key(other), 'order') or '0')) > band_of(tonumber(order))
+  end
+  local last, before = redis.call('LINDEX', waiting, -1), nil
+  if last and is_older(last) then
+    for _, other in ipairs(redis.call('LRANGE', waiting, 0, -1)) do
+      if is_older(other) then
+        before = other
+        break
+      end
+    end
+  end
+  if before then redis.call('LINSERT', waiting, 'BEFORE', before, u) else redis.call('RPUSH', waiting, u) end
+  if is_older(head) then
+    redis.call('HSET', unit_key(head), 'order', order)
+    redis.call('ZADD', mailbox_key(redis.call('HGET', unit_key(u), 'mailbox')) .. ':ready', 'XX', order, head)
   end
 end
 
 -- The head of a folder is its one batch that may be written by somebody; the others wait behind it.
 local function queue_batch(f, u)
-  if (redis.call('HGET', folder_key(f), 'head') or '') == '' then
+  local head = redis.call('HGET', folder_key(f), 'head') or ''
+  if head == '' then
     redis.call('HSET', folder_key(f), 'head', u)
     make_ready(u)
   else
-    redis.call('RPUSH', folder_key(f) .. ':waiting', u)
+    wait_in_band(f, head, u)
   end
 end
 

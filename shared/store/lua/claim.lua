@@ -157,17 +157,32 @@ local function late_look()
   return look(now - LATE_MS)
 end
 
--- The mailbox, the unit if it is a certain one, and whether it was chosen by fairness.
-local function choose()
-  local first = urgent() or late_look()
-  if first then return first end
+-- The age band of what would be claimed next of a mailbox.
+local function next_band(m)
+  return band_of(tonumber(redis.call('ZRANGE', mailbox_key(m) .. ':ready', 0, 0, 'WITHSCORES')[2] or '0'))
+end
+
+-- The mailbox that the lane has connections to, or of which it was told, and the unit if it is a certain one.
+local function nearest()
   if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
-  if hint ~= '' then
-    local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'kind')
-    -- A look that rings waits for its turn.
-    if h[1] == 'ready' and h[3] ~= 'look' and served(h[2]) and admissible(h[2]) and worth(h[2]) then return h[2], hint end
+  if hint == '' then return end
+  local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'order', 'kind')
+  -- A look that rings waits for its turn.
+  if h[1] == 'ready' and h[4] ~= 'look' and band_of(tonumber(h[3])) <= next_band(h[2]) and served(h[2]) and admissible(h[2]) and worth(h[2]) then
+    return h[2], hint
   end
+end
+
+-- Whether a mailbox is in a lower tier of the same line as another.
+local function goes_before(m, other)
+  local mine, my_queue = parts_of(place_of(m))
+  local theirs, their_queue = parts_of(place_of(other))
+  return mine == theirs and tonumber(string.match(my_queue, '^[^:]*')) < tonumber(string.match(their_queue, '^[^:]*'))
+end
+
+-- The mailbox that was served least among those that go first.
+local function fairest()
   local left, full = tonumber(ARGV[6]), {}
   for _, line in ipairs(lines()) do
     for _, queue in ipairs(queues(line)) do
@@ -182,16 +197,28 @@ local function choose()
           else
             local yes
             yes, full[route] = admissible(m)
-            if yes and worth(m) then return m, nil, true end
+            if yes and worth(m) then return m end
             if full[route] then break end
           end
         end
         at, left, gone = at + #page - gone, left - #page, 0
-        if left <= 0 then return look('+inf') end
+        if left <= 0 then return end
         if #page == 0 then break end
       end
     end
   end
+end
+
+-- The mailbox, the unit if it is a certain one, and whether it was chosen by fairness. The lane that is near to a mailbox's
+-- archive leaves it for the recent mail of another.
+local function choose()
+  local first = urgent() or late_look()
+  if first then return first end
+  local near, unit = nearest()
+  if near and next_band(near) == 0 then return near, unit end
+  local fair = fairest()
+  if near and not (fair and goes_before(fair, near)) then return near, unit end
+  if fair then return fair, nil, true end
   return look('+inf')
 end
 

@@ -59,7 +59,7 @@ if reset then
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
     key .. ':skipped')
   redis.call('HDEL', key, 'moving', 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
-    'accepted')
+    'accepted', 'deleted_too')
 end
 
 if ARGV[19] ~= '' then
@@ -109,7 +109,7 @@ end
 redis.call('HSET', unit_key(u), 'others', '')
 for n, b in ipairs(cjson.decode(ARGV[6])) do
   if redis.call('EXISTS', unit_key(b.id)) == 0 then
-    new_unit(b.id, 'copy', m, f, b.uids, b.size, b.messages, order * 100000 + n, 'waiting', 0)
+    new_unit(b.id, 'copy', m, f, b.uids, b.size, b.messages, b.band * BAND + order * 100000 + n, 'waiting', 0)
     queue_batch(f, b.id)
   end
 end
