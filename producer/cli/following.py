@@ -37,7 +37,7 @@ from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.protocols import protocol_lines
 from producer.show.report import write_report
-from producer.show.standing import standing_lines
+from producer.show.standing_words import standing_lines
 from producer.show.steps import Steps, settled_of
 from producer.show.waiting import waiting_lines
 from producer.trouble import troubled

@@ -24,7 +24,7 @@ from producer.intake.waving import wave_name
 from producer.notices.setup import checked_reader
 from producer.reporting import FILES, one_page, write_one_page
 from producer.show import document
-from producer.show.standing import standing_fields
+from producer.show.standing_words import standing_fields
 from producer.web.access import Known, Operator, Viewer, note, noted
 from producer.web.account_services import chosen
 from producer.web.mended import failed_rows
