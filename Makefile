@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-cutover test lint bench bench-scale chaos chaos-cuts compatibility up down test-containers release-check audit lock
+.PHONY: help setup demo demo-cutover test lint bench bench-scale chaos chaos-cuts soak compatibility up down test-containers release-check audit lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -40,6 +40,7 @@ bench-scale: setup ## measure how it scales, write the tables of docs/scaling.md
 RUNS ?= 30
 SEED ?= 1
 STEP ?= 7
+MINUTES ?= 30
 
 chaos: setup ## random faults on real processes, judged by the maildirs (RUNS=30 SEED=1; any run by its seed; docs/reliability.md)
 	@tests/install-servers
@@ -47,6 +48,10 @@ chaos: setup ## random faults on real processes, judged by the maildirs (RUNS=30
 
 chaos-cuts: setup ## the connection cut at every STEP-th byte of an import, both ways, at both servers (STEP=7)
 	$(PYTHON) -m bench.chaos.cuts --step $(STEP)
+
+soak: setup ## passes with kills for MINUTES=30: memory, files, threads, series, keys, leases and logs must not grow
+	@tests/install-servers
+	$(PYTHON) -m bench.soak --minutes $(MINUTES) --seed $(SEED)
 
 compatibility: setup ## one contract over many real servers, writes docs/compatibility.md (20 minutes; ARGS='--only Cyrus' for fewer)
 	@tests/install-servers --more

@@ -6,6 +6,7 @@ servers are in `producer.intake.scan`.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -161,7 +162,7 @@ def progress_of(store: Store, request: Import, window: Window | None = None, wav
     counts, mailboxes = store.import_tally(request.import_id)
     stranded, waits = store.stranded(request.import_id), waits_of(store, request)
     rows = store.mailboxes(request.import_id) if weighed(request, mailboxes) else None
-    caps = caps_of(store) if window is not None else NO_CAPS
+    caps = caps_of(store, request) if window is not None else NO_CAPS
     return tally.progress(request, counts, mailboxes, window, stranded, waits, rows, caps)
 
 
@@ -173,9 +174,10 @@ def weighed(request: Import, mailboxes: Mapping[MailboxState, int]) -> bool:
     return request.state is not ImportState.FINISHED and sum(mailboxes.values()) <= _WEIGHED
 
 
-def caps_of(store: Store) -> Caps:
-    """Returns the limits on rates, for an estimate."""
-    return Caps(given=store.limits(), usual=store.usual())
+def caps_of(store: Store, request: Import) -> Caps:
+    """Returns the limits that an estimate has to keep."""
+    waves = store.waves(request.import_id)
+    return Caps(given=store.limits(), usual=store.usual(), waves=waves, now=time.time())
 
 
 def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "", wave: str = "") -> int:

@@ -158,6 +158,14 @@ class Settings(WebSettings):
         description="DNS resolver that a cutover asks, as address or address:port. Without it: the system's. With a port, "
         "authoritative servers are asked at that port too.",
     )
+    notify_still_minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(
+        default=30, description="After so many minutes in which nothing moved it is told (docs/notifications.md)."
+    )
+    notify_ports: str = Field(
+        default="25,443,465,587,8443",
+        description="Ports of targets that the page and the API may be given, separated by commas; addresses are those of "
+        "`MAILHAUL_WEB_ALLOW`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged: this and worse."
     )
@@ -175,6 +183,12 @@ class Settings(WebSettings):
             f"{side}_account.{rate}": f"{side}_account_{rate}" for side in ("source", "destination") for rate in RATES
         }
         return {name: getattr(self, setting) for name, setting in found.items()}
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The connections and rates that count where nothing else is set, by scope."""
+        scopes = ("source_account", "source_host", "destination_account", "destination_host")
+        return {scope: getattr(self, f"{scope}_connections") for scope in scopes} | self.rates
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 
@@ -25,7 +25,7 @@ from shared.errors import (
     StoreError,
     Throttled,
 )
-from shared.events import HeldBack, Listener, Looked, UnitEnded
+from shared.events import HeldBack, Listener, LookEnded, UnitEnded
 from shared.gmail import EXTENSION, LabelMode
 from shared.lifecycle import Control, Outcome
 from shared.logs import bind_job
@@ -238,7 +238,7 @@ class Lane:
                 sessions,
                 neighbours,
                 # What a person asked of one pass is not done again by itself.
-                mode=Options().verify if lease.mailbox.after_look else options.verify,
+                options=replace(options, verify=Options().verify) if lease.mailbox.after_look else options,
                 wish=wish,
                 tell=place.tell,
                 settle_seconds=place.copy_rules.settle_seconds,
@@ -281,7 +281,7 @@ class Lane:
                 if isinstance(status, Throttled):
                     raise status
             found = difference(listed, dict(zip(names, statuses, strict=True)), folders, mailbox.unplanned)
-        place.tell(Looked(found=found))
+        place.tell(LookEnded(found=found))
         _log.info("looked", found=found)
         return Closing(found=bool(found))
 

@@ -21,7 +21,7 @@ from shared.mail.numbers import known_statuses
 from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
 from shared.standing import digest
 from shared.store import Store
-from shared.uids import NO_UIDS, UidSet
+from shared.uids import NO_UIDS
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.deletions import looked_for
 from worker.ends import Ends
@@ -448,7 +448,14 @@ class MailboxPlan:
             # them are no reason to stop.
             same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
             if plan.folder == replace(
-                before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same
+                before,
+                verified="",
+                doubts=NO_UIDS,
+                doubted_at=0.0,
+                unchecked=0,
+                accounted=same,
+                accepted=NO_UIDS,
+                deleted_too=NO_UIDS,
             ):
                 return None
         if before is not None and (number := len(plan.folder.deleted - before.deleted)):

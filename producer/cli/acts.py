@@ -32,6 +32,7 @@ from shared.store.cutovers import Cutovers
 from shared.store.principals import Principals
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
+from shared.store.targets import Targets
 
 
 class Acts:
@@ -164,8 +165,9 @@ class Acts:
         self._note("keys rotated", None)
         context = self._context
         state = connect(context.urls[1])
+        vault = context.vault
         return operations.rotate(
-            context.store, context.vault, Principals(state, context.vault), BrowserSessions(state, context.vault)
+            context.store, vault, Principals(state, vault), BrowserSessions(state, vault), Targets(state, vault)
         )
 
     def close(self, request: Import) -> bool:

@@ -57,8 +57,8 @@ def checked(options: CutoverOptions) -> CutoverOptions:
     """Returns the options. Raises `UsageError` for those that nobody may ask for."""
     if not options.switch:
         raise UsageError("--switch: say which switch of MAILHAUL_SWITCHES turns the mailboxes (docs/cutover.md)")
-    if not 60 <= options.synced_seconds <= 86_400:
-        raise UsageError("--synced-minutes: a number from 1 to 1440")
+    if not 30 <= options.synced_seconds <= 86_400:
+        raise UsageError("--synced-minutes: a number from 0.5 to 1440")
     if not 1 <= options.ttl_seconds <= 86_400:
         raise UsageError("--ttl: a whole number of seconds from 1 to 86400")
     if not 0 < options.quiet_seconds <= 90 * 24 * _HOUR:
@@ -90,7 +90,7 @@ def start(
     if wave and (whole := cutovers.one(request.import_id, "").cutover) and whole.state not in CUTOVER["start"]:
         raise UsageError(f"import {request.name} is cut over as a whole ({whole.state}): close that first")
     if before is not None and before.state not in CUTOVER["start"]:
-        raise UsageError(f"{called(request, wave)} has a cutover ({before.state}): mailhaul cutover status")
+        raise UsageError(f"{named(request, wave)} has a cutover ({before.state}): mailhaul cutover status")
     state = CutoverState(advance("cutover", before.state if before else NOT_BEGUN, "start"))
     cutover = Cutover(
         import_id=request.import_id, wave=wave, state=state, since=at, serial=before.serial + 1 if before else 1,
@@ -123,14 +123,14 @@ def send(
         state = CutoverState(advance("cutover", cutover.state, event))
     except IllegalTransition:
         raise UsageError(
-            f"the cutover of {called(request, wave)} is {spoken(cutover.state)}: nobody can {event.replace('_', ' ')} it now"
+            f"the cutover of {named(request, wave)} is {spoken(cutover.state)}: nobody can {event.replace('_', ' ')} it now"
         ) from None
     view = _looked(cutovers, store, kept, at)
     overruled = _overruled(view, event, force, reason, who, at)
     if failing := [
         one for one in unmet(view.guards, needed(cutover, event)) if one.name not in {o.guard for o in overruled}
     ]:
-        raise UsageError("\n".join([f"{called(request, wave)}: not yet; it waits for", *map(_waits, failing)]))
+        raise UsageError("\n".join([f"{named(request, wave)}: not yet. It waits for:", *map(_waits, failing)]))
     after = replace(
         cutover, state=state, since=at, serial=cutover.serial + 1, overruled=(*cutover.overruled, *overruled),
         steps=(*cutover.steps, CutoverStep(state=state, at=at, who=who)),
@@ -162,7 +162,7 @@ def _overruled(
 
 
 def _waits(guard: MeasuredGuard) -> str:
-    return f"  {guard.name}: {guard.value}; waits for: {guard.waits_for}"
+    return f"{guard.name}: {guard.value}; waits for: {guard.waits_for}"
 
 
 def end_of(state: CutoverState) -> str:
@@ -205,15 +205,20 @@ def there(kept: KeptCutover, request: Import, wave: str) -> Cutover:
         return kept.cutover
     if kept.row:
         raise UsageError(
-            f"the cutover of {called(request, wave)} was written without the key of this installation, so it counts for "
+            f"the cutover of {named(request, wave)} was written without the key of this installation, so it counts for "
             "nothing: find out who can write to Redis, then begin it again (mailhaul cutover start)"
         )
-    raise UsageError(f"{called(request, wave)} has no cutover; begin one with: mailhaul cutover start")
+    raise UsageError(f"{named(request, wave)} has no cutover; begin one with: mailhaul cutover start")
 
 
 def changed(request: Import, wave: str) -> UsageError:
     """Returns the error for an act that came while somebody else changed the cutover."""
-    return UsageError(f"the cutover of {called(request, wave)} was changed meanwhile: look at it, and try again")
+    return UsageError(f"the cutover of {named(request, wave)} was changed meanwhile: look at it, and try again")
+
+
+def named(request: Import, wave: str) -> str:
+    """Returns the name of what is cut over in any language: "people/pilot"."""
+    return f"{request.name}/{wave}" if wave else request.name
 
 
 def called(request: Import, wave: str) -> str:

@@ -75,6 +75,11 @@ class CutoverFacts:
     #: Why the switch cannot be asked for anybody; "" when it can.
     no_switch: str = ""
 
+    @property
+    def total(self) -> int:
+        """The number of mailboxes."""
+        return len(self.mailboxes)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeasuredGuard:
@@ -90,8 +95,8 @@ class MeasuredGuard:
     number: float = 0.0
     #: What it waits for; "" when it is met.
     waits_for: str = ""
-    #: Those whom it waits for, each with its own value.
-    who: tuple[str, ...] = ()
+    #: Those whom it waits for: (login or domain, its own value).
+    who: tuple[tuple[str, str], ...] = ()
 
     @property
     def forcible(self) -> bool:
@@ -124,10 +129,6 @@ def span(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def _of(some: int, facts: CutoverFacts) -> str:
-    return f"{some:,} of {len(facts.mailboxes):,}"
-
-
 def _copied(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     # A mailbox that was copied once is looked at again and again; only one that stands still has to be told.
     behind = [
@@ -139,12 +140,12 @@ def _copied(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="copied",
         met=not behind and bool(facts.mailboxes),
-        value=f"{_of(len(facts.mailboxes) - len(behind), facts)} mailboxes are copied",
+        value=f"{facts.total - len(behind):,} of {facts.total:,} mailboxes are copied",
         number=len(behind),
         waits_for="mailboxes that are stopped or were never copied: mend them (mailhaul errors), or move them to another wave"
         if behind
         else "" if facts.mailboxes else "a mailbox in the wave",
-        who=tuple(f"{one.login}: {one.state}" for one in behind),
+        who=tuple((one.login, str(one.state)) for one in behind),
     )  # fmt: skip
 
 
@@ -156,12 +157,15 @@ def _synced(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="synced",
         met=not behind,
-        value=f"{_of(len(behind), facts)} mailboxes are more than {span(options.synced_seconds)} behind the source"
+        value=f"{len(behind):,} of {facts.total:,} mailboxes are more than {span(options.synced_seconds)} behind the source"
         if behind
         else told,
         number=oldest if oldest != float("inf") else -1,
         waits_for="a look at each of them" if behind else "",
-        who=tuple(f"{one.login}: {'never' if age == float('inf') else span(age)}" for age, one in behind),
+        who=tuple(
+            (one.login, "never copied" if age == float("inf") else f"{span(age)} behind the source")
+            for age, one in behind
+        ),
     )
 
 
@@ -178,32 +182,32 @@ def _switch(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     oldest = facts.at - FRESH_SECONDS["switch"]
     later = [one for one in asked if one.known.answer != "refused" and (not one.known.turned or one.known.at < oldest)]
     if refused:
-        value = f"the switch {name} refuses {_of(len(refused), facts)} mailboxes"
+        value = f"the switch {name} refuses {len(refused):,} of {facts.total:,} mailboxes"
     elif later:
-        value = f"the switch {name} has not said yes for {_of(len(later), facts)} mailboxes"
+        value = f"the switch {name} has not said yes for {len(later):,} of {facts.total:,} mailboxes"
     else:
-        value = f"the switch {name} says yes for all {len(facts.mailboxes):,} mailboxes"
+        value = f"the switch {name} says yes for all {facts.total:,} mailboxes"
     return MeasuredGuard(
         name="switch", met=not (refused or later) and bool(facts.mailboxes), value=value,
         number=len(refused) + len(later),
         waits_for="a switch that would do it" if refused else "a rehearsal by the coordinator" if later else "",
-        who=tuple(f"{one.login}: {one.known.words or 'not asked yet'}" for one in [*refused, *later]),
+        who=tuple((one.login, one.known.words or "not asked yet") for one in [*refused, *later]),
     )  # fmt: skip
 
 
 def _ttl(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
-    most, faults = options.ttl_seconds, []
+    most = options.ttl_seconds
+    faults: list[tuple[str, str]] = []
     for one in facts.domains:
-        for fault in one.faults:
-            faults.append(f"{one.domain}: {fault}")
+        faults += [(one.domain, fault) for fault in one.faults]
         if facts.at - one.at > FRESH_SECONDS["ttl"]:
-            faults.append(f"{one.domain}: last asked {span(facts.at - one.at)} ago")
+            faults.append((one.domain, f"last asked {span(facts.at - one.at)} ago" if one.at else "not asked yet"))
         elif not one.servers:
             pass
         elif one.ttl > most:
-            faults.append(f"{one.domain}: {_records(one)}")
+            faults.append((one.domain, _records(one)))
         elif one.cached_until > facts.at:
-            faults.append(f"{one.domain}: older answers may be kept for another {span(one.cached_until - facts.at)}")
+            faults.append((one.domain, f"older answers may be kept for another {span(one.cached_until - facts.at)}"))
     longest = max((one.ttl for one in facts.domains), default=-1)
     told = "; ".join(f"{one.domain}: {_records(one)}" for one in facts.domains)
     return MeasuredGuard(
@@ -234,17 +238,19 @@ def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="turned",
         met=not left and bool(facts.mailboxes),
-        value=f"{_of(len(facts.mailboxes) - len(left), facts)} mailboxes are turned to the new server",
+        value=f"{facts.total - len(left):,} of {facts.total:,} mailboxes are turned to the new server",
         number=len(left),
         waits_for="the switch" if left else "",
-        who=tuple(f"{one.login}: {_answer(one)}" for one in left),
+        who=tuple((one.login, _answer(one)) for one in left),
     )
 
 
 def _answer(one: MailboxFacts) -> str:
     if one.known.to != "new":
         return "not asked yet"
-    return f"{one.known.answer}{': ' if one.known.words else ''}{one.known.words}"
+    if one.known.answer == "refused":
+        return f"the switch refused: {one.known.words}"
+    return f"asked again later: {one.known.words}" if one.known.answer == "later" else "asked, and no answer yet"
 
 
 def _quiet(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
@@ -252,16 +258,17 @@ def _quiet(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         (one for one in facts.mailboxes if _silence(one, facts) < options.quiet_seconds),
         key=lambda one: -one.mail_at,
     )
+    most = span(options.quiet_seconds)
     longest = min((_silence(one, facts) for one in facts.mailboxes), default=0.0)
     return MeasuredGuard(
         name="quiet",
         met=not loud and bool(facts.mailboxes),
-        value=f"{_of(len(loud), facts)} mailboxes may have got mail at the source within {span(options.quiet_seconds)}"
+        value=f"{len(loud):,} of {facts.total:,} mailboxes may have got mail at the source within {most}"
         if loud
         else f"no new mail at the source for {span(longest)}",
         number=longest,
-        waits_for=f"{span(options.quiet_seconds)} without new mail at the source" if loud else "",
-        who=tuple(f"{one.login}: {_last_mail(one, facts)}" for one in loud),
+        waits_for=f"{most} without new mail at the source" if loud else "",
+        who=tuple((one.login, _last_mail(one, facts)) for one in loud),
     )
 
 
@@ -279,13 +286,14 @@ def _last_mail(one: MailboxFacts, facts: CutoverFacts) -> str:
 
 def _empty(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     left = [one for one in facts.mailboxes if one.known.empty < EMPTY_LOOKS]
+    done = facts.total - len(left)
     return MeasuredGuard(
         name="empty",
         met=not left and bool(facts.mailboxes),
-        value=f"the last {EMPTY_LOOKS} looks found nothing new in {_of(len(facts.mailboxes) - len(left), facts)} mailboxes",
+        value=f"the last {EMPTY_LOOKS} looks found nothing new in {done:,} of {facts.total:,} mailboxes",
         number=len(left),
         waits_for="looks that find nothing" if left else "",
-        who=tuple(f"{one.login}: {one.known.empty} of {EMPTY_LOOKS}" for one in left),
+        who=tuple((one.login, f"{one.known.empty} of {EMPTY_LOOKS} looks") for one in left),
     )
 
 

@@ -52,7 +52,7 @@ def next_step(
     by_coordinator = RULES[event].by == "coordinator"
     if failing:
         names = ", ".join(one.name for one in failing)
-        return f"wait for: {names}" + ("" if by_coordinator else f"; then mailhaul cutover {word}")
+        return f"wait for: {names}" if by_coordinator else f"wait for: {names}; then mailhaul cutover {word}"
     if by_coordinator:
         return "the coordinator goes on within seconds"
     if state is _S.DRAINING and any(one.servers and one.mx == one.mx_before for one in domains):

@@ -23,10 +23,10 @@ def shown_guards(view: CutoverView) -> list[MeasuredGuard]:
     return [view.guards[name] for name in names if name in view.guards]
 
 
-def overruled_words(view: CutoverView, name: str) -> str:
-    """Returns who overruled this guard last, and why; "" when nobody did."""
+def overruled_words(view: CutoverView, name: str) -> tuple[str, str] | None:
+    """Returns who overruled this guard last, and why; None when nobody did."""
     found = [one for one in view.cutover.overruled if one.guard == name]
-    return f"overruled by {found[-1].who}: {found[-1].reason}" if found else ""
+    return (found[-1].who, found[-1].reason) if found else None
 
 
 def cutover_lines(request: Import, view: CutoverView, at: float) -> Iterator[str]:
@@ -40,18 +40,18 @@ def cutover_lines(request: Import, view: CutoverView, at: float) -> Iterator[str
         yield from guard_lines(guard, overruled_words(view, guard.name))
 
 
-def guard_lines(guard: MeasuredGuard, overruled: str = "") -> Iterator[str]:
+def guard_lines(guard: MeasuredGuard, overruled: tuple[str, str] | None = None) -> Iterator[str]:
     """Yields a guard with its value, what it waits for, and for whom."""
     yield f"  {'ok ' if guard.met else 'not'} {guard.name:<7} {clean(guard.value)}"
     if not guard.met:
         force = f" (or --force {guard.name} --reason …)" if guard.name in FORCIBLE else ""
         yield f"              waits for: {clean(guard.waits_for)}{force}"
-    for one in guard.who[:_NAMED]:
-        yield f"              {clean(one)}"
+    for one, value in guard.who[:_NAMED]:
+        yield f"              {clean(one)}: {clean(value)}"
     if more := guard.who[_NAMED:]:
         yield f"              … and {len(more):,} more: mailhaul cutover status --json"
     if overruled:
-        yield f"              {clean(overruled)}"
+        yield f"              overruled by {clean(overruled[0])}: {clean(overruled[1])}"
 
 
 def cutover_fields(view: CutoverView, at: float) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def cutover_fields(view: CutoverView, at: float) -> dict[str, Any]:
                 "value": guard.value,
                 "number": guard.number,
                 "waits_for": guard.waits_for,
-                "who": list(guard.who),
+                "who": [{"name": one, "value": value} for one, value in guard.who],
                 "forcible": guard.forcible,
             }
             for guard in view.guards.values()

@@ -9,7 +9,7 @@ from typing import Any
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup, find_mailboxes, waves_of
 from producer.show.naming import is_renamed, left_out_of
-from producer.show.standing import standing_fields
+from producer.show.standing_words import standing_fields
 from producer.show.waiting import wait_fields
 from producer.trouble import addressed, troubled, word
 from shared.folders import decode_name
@@ -108,7 +108,7 @@ def wanted(options: Options) -> dict[str, Any]:
     """Returns what the operator chose of folders and messages beside include and exclude; defaults are left out."""
     names = (
         "skip_special", "shared_folders", "into", "folder_map", "since", "before", "larger", "smaller", "unseen", "flagged",
-        "not_deleted", "newest_first", "gmail_labels", "moves",
+        "not_deleted", "newest_first", "gmail_labels", "moves", "deletions", "deletions_cap",
     )  # fmt: skip
     usual = Options()
     return {name: value for name in names if (value := getattr(options, name)) != getattr(usual, name)}

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from producer.coordinator.tally import Progress
-from producer.intake.dry_run import spoken_duration, spoken_size
 from producer.operations import ErrorGroup, Sufferer
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
 from producer.trouble import HARMLESS
@@ -14,6 +13,7 @@ from producer.trouble import word as word_of
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
 from shared.model import Mailbox, Tally, Wave
+from shared.spoken import spoken_duration, spoken_size
 
 #: Number of mailboxes named under one kind of error, unless all are asked for.
 _NAMED = 5
@@ -209,7 +209,7 @@ def difference_lines(tally: Tally) -> Iterator[str]:
         yield f"{number}: moved at the source, and their copies with them (notes.csv of the report)"
     if tally.deleted_at_source:
         number = _messages(tally.deleted_at_source)
-        yield f"{number}: deleted at the source after they were copied; the copies stay (notes.csv of the report)"
+        yield f"{number}: deleted at the source after they were copied (notes.csv of the report says which copies stay)"
     if tally.dates_changed:
         yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used or kept (notes.csv of the report)"
 

@@ -22,6 +22,7 @@ from producer.web import (
     problems,
     rehearsals,
     spooling,
+    target_routes,
 )
 from producer.web.gate import Gate
 from producer.web.guard import Guard
@@ -42,10 +43,12 @@ def make_app(known: WebContext) -> FastAPI:
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        sampler = Sampler(known)
+        sampler, notifier = Sampler(known), known.notifier()
         sampler.start()
+        notifier.start()
         yield
         sampler.stop()
+        notifier.stop()
         app.state.rehearsals.close()
 
     app = FastAPI(
@@ -74,6 +77,7 @@ def make_app(known: WebContext) -> FastAPI:
         principals,
         auditing,
         spooling,
+        target_routes,
     ):
         app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
 

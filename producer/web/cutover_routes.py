@@ -35,7 +35,7 @@ class CutoverBody(Body):
     switch: str = Field(
         default="", max_length=80, description="A switch of MAILHAUL_SWITCHES; not needed where there is one."
     )
-    synced_minutes: float = Field(default=30, ge=1, le=1440, description="A mailbox further behind is not in sync.")
+    synced_minutes: float = Field(default=30, ge=0.5, le=1440, description="A mailbox further behind is not in sync.")
     ttl: int = Field(default=300, ge=1, le=86_400, description="The longest TTL of MX and SPF, seconds.")
     quiet_hours: float = Field(default=24, gt=0, le=2160, description="So long without new mail at the source.")
     domains: list[Annotated[str, Field(max_length=253)]] = Field(

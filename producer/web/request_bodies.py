@@ -183,6 +183,12 @@ class WantedBody(Body):
     moves: Literal["follow", "copy"] = Field(
         default="follow", description="What later passes do with the copies of messages that were moved at the source."
     )
+    deletions: Literal["tell", "follow"] = Field(
+        default="tell", description="What later passes do with the copies of messages that were deleted at the source."
+    )
+    deletions_cap: int = Field(
+        default=100, ge=1, le=1_000_000, description="The most copies that `follow` removes from a mailbox in a pass."
+    )
 
     def chosen(self, sources: Iterable[Endpoint]) -> dict[str, Any]:
         """Returns the fields of `Options`, for mail from these servers. Raises `UsageError` with every fault."""
@@ -353,7 +359,7 @@ class WaveBody(Body):
 
 
 class StandingBody(Body):
-    """What is to stand, and how often its mailboxes are looked at again."""
+    """The part of an import that is to stand, and how often its mailboxes are looked at again."""
 
     wave: _Wave = Field(default="", description='The wave; "": the whole import.')
     least_seconds: float | None = Field(
@@ -389,6 +395,39 @@ class TokenBody(Body):
 
     name: str = Field(min_length=1, max_length=80)
     role: Literal["viewer", "operator", "admin"]
+
+
+class TargetBody(Body):
+    """A target: who is to be told, of what, and how (docs/notifications.md)."""
+
+    way: Literal["email", "webhook", "slack", "teams"]
+    to: str = Field(
+        min_length=1, max_length=2000, description="An address of mail, or the URL of a webhook.", repr=False
+    )
+    server: str = Field(default="", max_length=500, description="Of mail: smtps://host, or smtp://host:587.")
+    login: str = Field(default="", max_length=500, description="Of mail: the login at that server.")
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=2000,
+        description="The password of the login, or what signs a webhook; without it one is made.",
+    )
+    sender: str = Field(default="", max_length=500, description="Of mail: the sender's address.")
+    kinds: list[Literal["state", "cutover", "person", "still", "slipped"]] = Field(
+        default_factory=list, max_length=20, description="What is told; empty: all of these."
+    )
+    imports: list[_Said] = Field(default_factory=list, max_length=100, description="Only of these; empty: of all.")
+    language: Literal["en", "ru"] = "en"
+    zone: str = Field(default="UTC", max_length=60, description="The reader's time zone, as in Europe/Berlin.")
+    digest: str = Field(
+        default="", max_length=5, description="When the daily digest is sent, as in 08:00; empty: never."
+    )
+    logins: bool = Field(default=False, description="Whether messages may name mailboxes by their logins.")
+
+
+class LostNoticesBody(Body):
+    """The fate of notices that could not be delivered."""
+
+    drop: bool = Field(default=False, description="They are forgotten, and not tried again.")
 
 
 class UserBody(Body):

@@ -77,6 +77,8 @@ class CoordinatorMetrics(ProcessMetrics):
         self._guard_value = gauge(
             "cutover_guard_value", "The guard's value: mailboxes that it waits for, or seconds.", *of_cutover, "guard"
         )
+        self._notices = gauge("notices_waiting", "Notices and deliveries on their way to their targets.")
+        self._undelivered = gauge("notices_undelivered", "Deliveries that were given up and that nobody has looked at.")
         self._expired = Counter(
             "mailhaul_leases_expired", "Leases that ran out and were taken back.", registry=registry
         )
@@ -97,6 +99,7 @@ class CoordinatorMetrics(ProcessMetrics):
             self.publish_waiting(0.0)
             self.publish_jobs({}, {})
             self.publish_cutovers([], 0.0)
+            self.publish_notices(0, 0)
             # A standby does not look at Redis, and that must raise no alert.
             self.publish_redis(Condition(aof=True, aof_well=True))
 
@@ -179,6 +182,11 @@ class CoordinatorMetrics(ProcessMetrics):
         for kind in UnitKind:
             self._unacked.labels(kind).set(unacked.get(kind, 0))
             self._dead.labels(kind).set(dead.get(kind, 0))
+
+    def publish_notices(self, waiting: int, undelivered: int) -> None:
+        """Publishes how many notices are on their way, and how many could not be delivered."""
+        self._notices.set(waiting)
+        self._undelivered.set(undelivered)
 
     def publish_redis(self, found: Condition) -> None:
         """Publishes the condition of the state store."""

@@ -9,12 +9,13 @@ from prometheus_client import Counter, Gauge, Histogram
 from shared.events import (
     CommandEnded,
     DeletedAtSource,
+    DeletionsFollowed,
     DoubtResolved,
     DuplicatesRemoved,
     Event,
     GroupSettled,
     HeldBack,
-    Looked,
+    LookEnded,
     MessagesWithheld,
     MovedAtSource,
     RateWaited,
@@ -140,6 +141,11 @@ class WorkerMetrics(ProcessMetrics):
             "Messages with a copy that planning found to be no longer in their source folder.",
             registry=registry,
         )
+        self._deletions_followed = Counter(
+            "mailhaul_deletions_followed_messages",
+            "Copies that verification removed, since their messages were deleted at the source.",
+            registry=registry,
+        )
         self._moved_at_source = Counter(
             "mailhaul_moved_at_source_messages",
             "Messages that were moved at the source, and whose copies planning moved with them.",
@@ -239,9 +245,11 @@ class WorkerMetrics(ProcessMetrics):
                 self._taken_away.labels(event.what).inc(event.messages)
             case DeletedAtSource():
                 self._deleted_at_source.inc(event.messages)
+            case DeletionsFollowed():
+                self._deletions_followed.inc(event.messages)
             case MovedAtSource():
                 self._moved_at_source.inc(event.messages)
-            case Looked():
+            case LookEnded():
                 self._looks.labels(event.found or "nothing").inc()
             case MessagesWithheld():
                 self._withheld.inc(event.messages)

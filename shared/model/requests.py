@@ -103,6 +103,11 @@ class Options:
     #: What a later pass does with what was moved or renamed at the source: "follow" (moves it at the destination too) or
     #: "copy" (copies it to its new place).
     moves: str = "follow"
+    #: What a later pass does with what was deleted at the source: "tell" (the copies stay) or "follow" (removes the copies
+    #: that nobody changed).
+    deletions: str = "tell"
+    #: The most copies of a mailbox that one pass removes; with more it removes none.
+    deletions_cap: int = 100
     #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
     #: (SHA-256 of every message on both sides).
     verify: str = "default"

@@ -54,6 +54,7 @@ from shared.model.sign_in import LoginTurn
 from shared.store.cutover_store import CutoverStore
 from shared.store.looks import LookStore
 from shared.store.marks import MarkStore
+from shared.store.outbox import ForecastStore, NoticeStore
 from shared.uids import NO_UIDS, UidSet
 
 #: The four scopes of a connection limit, in the order in which they are asked.
@@ -415,6 +416,9 @@ class WorkStore(Protocol):
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         """Replaces `Folder.moving`: the copies of this folder that are about to be moved into others."""
 
+    def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
+        """Replaces `Folder.deleted_too`: the source UIDs whose copies are about to be removed, or were."""
+
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         """Notes how many folders of other people, and how many public ones, the plan of the mailbox left out."""
 
@@ -536,8 +540,11 @@ class SignInStore(Protocol):
 class CoordinationStore(Protocol):
     """The methods that the coordinator calls."""
 
-    def lead(self, holder: str, ttl_seconds: float) -> int:
-        """Takes or renews the leadership. Returns its term, or 0 while another holder leads."""
+    def lead(self, holder: str, ttl_seconds: float, post: str = "leader") -> int:
+        """Takes or renews the leadership, or the post of the one that sends notices ("sender").
+
+        Returns its term, or 0 while another holder has it.
+        """
 
     def reap(self, grace_seconds: float) -> list[str]:
         """Takes back units whose lease expired, and returns them.
@@ -582,6 +589,7 @@ class CoordinationStore(Protocol):
 
 
 class Store(
-    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, Protocol
-):
+    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, NoticeStore,
+    ForecastStore, Protocol,
+):  # fmt: skip
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

@@ -17,6 +17,7 @@
 | import:I:wave:W                   | HASH | control, starts_at (ms), weight, order; pass: how much it was served; |
 |                                   |      | window, opens_at, shuts_at; s:<mailbox state> |
 | import:I:of:W                     | ZSET | mailboxes of the wave W, scored by row |
+| import:I:forecasts                | HASH | "made:<ms>" → forecast, JSON; "end:<pass>:<wave>" → when that was, s |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → its fetch, "until:holder" (ms) |
 | import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
 |                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |
@@ -96,7 +97,16 @@
 | accounts:service                  | HASH | next: the first free turn at this account service; until: not asked before (ms) |
 | workers                           | ZSET | worker process, scored by its last heartbeat (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
+| sender                            | HASH | holder and term of the process that sends notices, until (ms) |
 | terms                             | STRING | the last term given out |
+| told:G                            | STRING | G: digest of what was told; until when it is not told again (ms); expires then |
+| marks:G                           | STRING | G: digest of a mark; how high it was when something was told under it; expires |
+| notices                           | HASH | notice id → notice, JSON, until it is spread to the targets |
+| notices:at                        | ZSET | notice id, scored by when it was told (ms) |
+| delivery:D                        | HASH | notice, target, attempts, first_at (ms), why |
+| outbox                            | ZSET | delivery, scored by when it is tried next (ms) |
+| undelivered                       | ZSET | delivery that was given up, scored by when (ms); the last 200 |
+| desk:targets                      | HASH | target id → who is told what, how, JSON (`shared.store.targets`) |
 | desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.principals`) |
 | desk:audit                        | STREAM | acts of people; an entry goes when it is older than MAILHAUL_AUDIT_DAYS |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
@@ -140,6 +150,11 @@ HOLDERS: Final = f"{PREFIX}holders"
 HOLDS: Final = f"{PREFIX}holds"
 WORKERS: Final = f"{PREFIX}workers"
 LEADER: Final = f"{PREFIX}leader"
+SENDER: Final = f"{PREFIX}sender"
+NOTICES: Final = f"{PREFIX}notices"
+NOTICES_AT: Final = f"{PREFIX}notices:at"
+OUTBOX: Final = f"{PREFIX}outbox"
+UNDELIVERED: Final = f"{PREFIX}undelivered"
 LINES: Final = f"{PREFIX}lines"
 ORDERS: Final = f"{PREFIX}orders"
 URGENT: Final = f"{PREFIX}urgent"
@@ -149,6 +164,7 @@ TOKENS: Final = f"{PREFIX}desk:tokens"
 USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"
 AUDIT: Final = f"{PREFIX}desk:audit"
+TARGETS: Final = f"{PREFIX}desk:targets"
 
 
 def import_(import_id: str, part: str = "") -> str:
@@ -164,6 +180,11 @@ def mailbox(mailbox_id: str, part: str = "") -> str:
 def folder(folder_id: str, part: str = "") -> str:
     """Returns the key folder:F, or that of one of its parts."""
     return f"{PREFIX}folder:{folder_id}{part and ':' + part}"
+
+
+def delivery(delivery_id: str) -> str:
+    """Returns the key delivery:D."""
+    return f"{PREFIX}delivery:{delivery_id}"
 
 
 def shared(message: int) -> tuple[str, bytes]:

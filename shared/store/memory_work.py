@@ -292,19 +292,19 @@ class MemoryWork(Identity):
         again = known and not plan.reset and chosen and same
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
         doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
-        accepted = folder.folder.accepted
+        accepted, deleted_too = folder.folder.accepted, folder.folder.deleted_too
         if plan.reset:
             for unit_id in [folder.head, *folder.waiting]:
                 if unit_id:
                     rows.drop_unit(unit_id)
             folder = FolderRow(plan.folder)
-            doubts, doubted_at, verified, accepted = UidSet(), 0.0, "", UidSet()
+            doubts, doubted_at, verified, accepted, deleted_too = NO_UIDS, 0.0, "", NO_UIDS, NO_UIDS
         if plan.let_go:
             folder.let_go(len(plan.folder.taken_away))
             doubts, doubted_at = UidSet(), 0.0
         folder.folder = replace(
             plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id,
-            accepted=accepted,
+            accepted=accepted, deleted_too=deleted_too,
         )  # fmt: skip
         folder.order, folder.planned = order, call
         if plan.flags is not None:
@@ -394,6 +394,12 @@ class MemoryWork(Identity):
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         self._rows.fence(lease)
         self._rows.folders[folder_id].moving = tuple(moving)
+
+    @atomic
+    def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
+        self._rows.fence(lease)
+        row = self._rows.folders[folder_id]
+        row.folder = replace(row.folder, deleted_too=uids)
 
     @atomic
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:

@@ -264,6 +264,9 @@ class RedisWork(Scripts):
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet]) -> None:
         self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, codec.encode_sets(seen))
 
+    def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
+        self._run("deleted_too", *self._fence(lease), folder_id, codec.encode_uids(uids))
+
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         self._run("moving", *self._fence(lease), folder_id, codec.encode_moving(moving))
 

@@ -113,7 +113,7 @@ def test_what_the_switch_refuses_waits_for_a_person_and_later_is_asked_again() -
     stage.turn()
     assert stage.state is CutoverState.SWITCHED
     assert "refuses 1" in stage.view.next
-    assert "user2: refused: no such row" in stage.view.guards["turned"].who
+    assert ("user2", "the switch refused: no such row") in stage.view.guards["turned"].who
     del stage.switch.instead["user3"]
     stage.time += 20
     stage.turn()
@@ -132,7 +132,7 @@ def test_without_a_mark_nobody_is_turned() -> None:
     stage.no_mark = "the server does not answer"
     stage.turn()
     assert stage.switch.turns == []
-    assert "could not be marked: the server does not answer" in stage.view.guards["turned"].who[0]
+    assert "could not be marked: the server does not answer" in stage.view.guards["turned"].who[0][1]
     stage.no_mark = ""
     stage.send("switch")
     stage.turn()

@@ -9,7 +9,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from shared.store.scripts import NAMES, WITH_RATES
+from shared.store.scripts import NAMES, WITH_NOTICES, WITH_RATES
 
 #: Scripts of the store that each role runs.
 SCRIPTS = {
@@ -22,7 +22,7 @@ SCRIPTS = {
     ),
     "coordinator": frozenset(
         {
-            "lead", "reap", "overview", "stranded", "hours", "waits", "standing", "cutover",
+            "lead", "reap", "overview", "stranded", "hours", "waits", "standing", "cutover", "tell",
             # A cutover marks what the destination holds, and a rollback opens the import that brings it back.
             "mark", "open", "submit", "seal", "login_turn", "login_told", "token", "keep_token",
         }
@@ -31,6 +31,7 @@ SCRIPTS = {
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
             "close", "erase", "forget", "reseal", "forgive", "wave", "move", "standing", "cutover", "mark",
+            "lead", "tell", "spread", "take_delivery", "settle_delivery", "keep_forecast",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),
@@ -80,7 +81,7 @@ _CALL = re.compile(r"redis\.p?call\(['\"](\w+)['\"]")
 def needed(role: str) -> set[str]:
     """Returns the commands that the role needs, in lower case."""
     folder = resources.files("shared.store") / "lua"
-    shared = ("_rates",) if SCRIPTS[role] & WITH_RATES else ()
+    shared = [name for name, some in (("_rates", WITH_RATES), ("_notices", WITH_NOTICES)) if SCRIPTS[role] & some]
     texts = [(folder / f"{name}.lua").read_text() for name in ("_common", *shared, *sorted(SCRIPTS[role]))]
     import dramatiq.brokers.redis
 

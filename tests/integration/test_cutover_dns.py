@@ -63,7 +63,7 @@ def test_an_old_answer_may_be_kept_for_as_long_as_it_said(zone: MailZone) -> Non
     now = joined(first, ask(zone, AT + 60), 300)
     told = guard(now, AT + 60)
     assert not told.met
-    assert told.who == ("example.org: older answers may be kept for another 59 min",)
+    assert told.who == (("example.org", "older answers may be kept for another 59 min"),)
     later = joined(now, ask(zone, AT + 3600), 300)
     assert guard(later, AT + 3600).met
 
@@ -81,7 +81,7 @@ def test_a_server_that_is_silent_is_told_and_no_guard_is_met(zone: MailZone) -> 
     found = ask(zone)
     assert found.servers == 1
     assert not guard(found).met
-    assert "ns2.example.org (127.0.0.2) does not answer" in guard(found).who[0]
+    assert "ns2.example.org (127.0.0.2) does not answer" in guard(found).who[0][1]
 
 
 def test_without_an_mx_record_it_counts_how_long_that_is_kept(zone: MailZone) -> None:

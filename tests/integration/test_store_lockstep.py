@@ -70,6 +70,7 @@ from tests.contract.store_kit import (
     sums_agree,
 )
 from tests.integration.store_keys import keys_are_in_order
+from tests.integration.told_lockstep import forecast, send, tell
 
 HOLDERS = st.sampled_from(["a", "b", "c", "d"])
 LIMITS = {"source_account": 2, "destination_account": 2, "source_host": 3, "destination_host": 4}
@@ -84,7 +85,9 @@ PEOPLE = [
 WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
-TIMES = st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury"])
+TIMES = st.sampled_from(
+    ["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury", "tell", "send", "send", "forecast"]
+)
 HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
 
 CLIENT: list[redis.Redis] = []
@@ -286,7 +289,15 @@ class Lockstep(RuleBasedStateMachine):
             mailbox = self.people[data.draw(st.integers(0, 3)) % len(self.people)]
             self.both("leave", data.draw(HOLDERS), mailbox.mailbox_id)
         elif what == "lead":
-            self.both("lead", data.draw(st.sampled_from(["x", "y"])), 30)
+            self.both(
+                "lead", data.draw(st.sampled_from(["x", "y"])), 30, data.draw(st.sampled_from(["leader", "sender"]))
+            )
+        elif what == "tell":
+            tell(self, data, lost)
+        elif what == "forecast":
+            forecast(self, data, lost)
+        elif what == "send":
+            send(self, data, lost)
         elif what == "bury":
             # The death may be certain or not: a lane that lives after all is a zombie from here on.
             names = st.sampled_from([*self.leases, "w", "x"])
@@ -524,6 +535,9 @@ class Lockstep(RuleBasedStateMachine):
         assert self.real.overview() == self.model.overview()
         assert self.real.limits() == self.model.limits()
         assert self.real.processes() == self.model.processes()
+        assert self.real.notices() == self.model.notices()
+        assert self.real.deliveries() == self.model.deliveries()
+        assert self.real.undelivered() == self.model.undelivered()
         real, model = self.real.ready_units(100), self.model.ready_units(100)
         assert real == model
         for one in ids:
@@ -531,6 +545,8 @@ class Lockstep(RuleBasedStateMachine):
             assert self.real.stranded(one) == self.model.stranded(one)
             assert self.real.waits(one) == self.model.waits(one)
             assert self.real.waves(one) == self.model.waves(one)
+            assert self.real.forecasts(one) == self.model.forecasts(one)
+            assert self.real.ends(one) == self.model.ends(one)
 
     @invariant()
     def every_message_has_one_place(self) -> None:

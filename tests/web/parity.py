@@ -81,7 +81,7 @@ _WANTED: Final = {
     f"--{name.replace('_', '-')}": f"body.{name}"
     for name in (
         "include", "exclude", "since", "before", "larger", "smaller", "unseen", "flagged", "not_deleted", "newest_first",
-        "skip_special", "shared_folders", "into", "folder_map", "gmail_labels", "moves",
+        "skip_special", "shared_folders", "into", "folder_map", "gmail_labels", "moves", "deletions", "deletions_cap",
     )
 }  # fmt: skip
 _IMPORT: Final = "/imports/{import_id}"
@@ -128,8 +128,16 @@ TABLE: Final[Mapping[str, Verb]] = {
     "errors": Verb(
         at=(f"GET {_IMPORT}/errors",), options={**_WHICH, "--mailbox": "query.login", "--wave": "query.wave"}
     ),
+    "forecast": Verb(
+        at=(f"POST {_IMPORT}/forecast", f"GET {_IMPORT}/forecast"), options={**_WHICH, "--wave": "query.wave"}
+    ),
     "report": Verb(
-        at=(f"GET {_IMPORT}/report/{{file}}",), options={**_WHICH, "--out": "path.file", "--wave": "query.wave"}
+        at=(f"GET {_IMPORT}/report/{{file}}",),
+        options={
+            **_WHICH,
+            "--out": "path.file",
+            **{f"--{name}": f"query.{name}" for name in ("wave", "language", "zone")},
+        },
     ),
     "spool": Verb(
         at=(f"POST {_IMPORT}/spool",),
@@ -205,6 +213,24 @@ TABLE: Final[Mapping[str, Verb]] = {
         },
     ),
     "doctor": Verb(at=("GET /doctor",)),
+    "notify add": Verb(
+        at=("POST /targets",),
+        options={
+            **{name: f"body.{name}" for name in ("way", "to")},
+            "--to-file": Why("a body holds it"),
+            "--server": "body.server",
+            "--login": "body.login",
+            "--from": "body.sender",
+            "--secret-file": "body.secret",
+            "--what": "body.kinds",
+            "--import": "body.imports",
+            **{f"--{name}": f"body.{name}" for name in ("language", "zone", "digest", "logins")},
+        },
+    ),
+    "notify list": Verb(at=("GET /targets",)),
+    "notify remove": Verb(at=("DELETE /targets/{target_id}",), options={"target_id": "path.target_id"}),
+    "notify test": Verb(at=("POST /targets/{target_id}/test",), options={"target_id": "path.target_id"}),
+    "notify retry": Verb(at=("POST /targets/retry",), options={"--drop": "body.drop"}),
     "token add": Verb(at=("POST /tokens",), options={"name": "body.name", "--role": "body.role"}),
     "token list": Verb(at=("GET /tokens",)),
     "token revoke": Verb(at=("DELETE /tokens/{token_id}",), options={"token_id": "path.token_id"}),
