@@ -74,6 +74,9 @@ class CutoverEffects(Protocol):
     def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
         """Has the mailboxes of the wave kept in sync from now on, or no longer. Raises `UsageError`."""
 
+    def prove(self, request: Import, mailbox: Mailbox) -> None:
+        """Raises `MailhaulError` unless logins and servers of the mailbox are those that a person gave."""
+
     def mark(self, request: Import, mailbox: Mailbox) -> None:
         """Marks what the destination holds of the mailbox: what comes later would be brought back. Raises `MailhaulError`."""
 
@@ -276,8 +279,16 @@ class _Step:
     def _turn(self, switch: Switch, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
         """Turns one mailbox. Returns its answer; None when the cutover was changed meanwhile: then nothing more is done."""
         side, at = SIDES[to], self._driver.now()
-        if to is SwitchSide.DESTINATION and not known.marked and (why := self._why_not(self._effects.mark, mailbox)):
-            refused = TurnRefused(words=f"the destination could not be marked: {why}")
+        words = self._why_not(self._effects.prove, mailbox)
+        if (
+            not words
+            and to is SwitchSide.DESTINATION
+            and not known.marked
+            and (why := self._why_not(self._effects.mark, mailbox))
+        ):
+            words = f"the destination could not be marked: {why}"
+        if words:
+            refused = TurnRefused(words=words)
             said = answered(replace(known, to=side), refused, at)
             return refused if self._note_one(mailbox, said) else None
         asked = replace(

@@ -10,7 +10,9 @@ from producer.cutover.guards import DomainFacts
 from shared.config import Settings
 from shared.credentials import Vault
 from shared.entrance import Entrance
+from shared.errors import CredentialsError
 from shared.model import Import, Mailbox
+from shared.model.binding import bound_to
 from shared.model.cutover import Cutover
 from shared.standing import LOWEST_SECONDS, Standing
 from shared.store import Store
@@ -27,7 +29,7 @@ class CutoverWorld:
     """The real `producer.cutover.driver.CutoverEffects`."""
 
     def __init__(self, settings: Settings, store: Store, vault: Vault, now: Callable[[], float]) -> None:
-        self._settings, self._store, self._now = settings, store, now
+        self._settings, self._store, self._vault, self._now = settings, store, vault, now
         self._back = CopyBack(store, vault, Entrance(store, vault, settings), settings.retention_days, now)
         self._dns = DnsRecords(settings.dns_resolver or "")
 
@@ -43,6 +45,17 @@ class CutoverWorld:
         """Has the mailboxes of the wave looked at so often that none falls behind, or no longer."""
         standing = standing_for(cutover.options.synced_seconds) if on else None
         self._store.set_standing(request.import_id, cutover.wave, standing)
+
+    def prove(self, request: Import, mailbox: Mailbox) -> None:
+        """Raises `CredentialsError` unless the ends of the mailbox are those that its passwords were sealed with.
+
+        Who may write to Redis, and has no key, could else have a switch told of another login or server.
+        """
+        for side in ("source", "destination"):
+            sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+            if sealed is None:
+                raise CredentialsError(f"the {side} credentials are no longer stored: run the import command again")
+            self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
 
     def mark(self, request: Import, mailbox: Mailbox) -> None:
         """Marks what the destination holds of the mailbox."""

@@ -82,6 +82,17 @@ class Cutovers:
         return KeptCutover(row=row, cutover=_decoded(import_id, wave, found) if found else None)
 
 
+def states(store: Store, import_id: str) -> dict[str, str]:
+    """Returns wave → the state that its row names, for who has no key: it is a hint, since the signature is not looked at."""
+    found = {}
+    for wave, row in store.cutover_rows(import_id).items():
+        try:
+            found[wave] = str(json.loads(row)["state"])
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
 def encode_mailbox(known: MailboxCutover) -> str:
     """Returns a mailbox's note; what has its default is left out."""
     usual = MailboxCutover()

@@ -181,6 +181,7 @@ def test_two_waves_are_cut_over_while_mail_comes(
         until(lambda: _guard(office, "pilot", "empty")["met"], "two empty looks")
         until(lambda: _guard(office, "pilot", "quiet")["met"], "quiet")
         office.run("cutover", "close", *pilot, "--yes")
+    assert "has no cutover" in office.run("cutover", "close", "people", "--wave", "rest", "--yes", code=2).said
     shown = office.run("cutover", "status", *pilot).out
     assert "closed for" in shown
     for name in PILOT:
@@ -194,3 +195,32 @@ def test_two_waves_are_cut_over_while_mail_comes(
     entries = office.run("audit").out
     for act in ("cutover begun", "cutover announce", "cutover switch", "cutover close", "act refused"):
         assert act in entries
+
+
+def test_a_wave_is_rolled_back_with_what_came_to_the_new_server(
+    office: AdminEnvironment, moving: tuple[Deliveries, MailZone, dict[str, tuple[Box, Box]]]
+) -> None:
+    deliveries, _, boxes = moving
+    rest = ("people", "--wave", "rest")
+    deliveries.people = [f"{name}@{DOMAIN}" for name in REST]
+    with deliveries.coming():
+        office.run("cutover", "start", *rest, "--synced-minutes", "1")
+        _reaches(office, "rest", "synced")
+        office.run("cutover", "announce", *rest)
+        until(lambda: all(one["met"] for one in _cutovers(office)["rest"]["guards"][:4]), "the guards")
+        office.run("cutover", "switch", *rest, "--yes")
+        _reaches(office, "rest", "draining")
+        arrived = len(deliveries.sent)
+        until(lambda: len(deliveries.sent) >= arrived + 6, "mail at the new server")
+        office.run("cutover", "rollback", *rest, "--yes")
+        for pid in _coordinators(office):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not any(deliveries.is_new(one) for one in deliveries.people), "the way back")
+    done = lambda: "to try again" in office.run("cutover", "status", *rest).out  # noqa: E731
+    until(done, "the end of the rollback")
+    for login in deliveries.people:
+        source, _ = boxes[login]
+        wanted = Counter(hashlib.sha256(body).hexdigest() for who, _, body in deliveries.sent if who == login)
+        until(lambda: wanted <= _bodies(source), f"what came to {login}")  # noqa: B023
+        assert {sha: _bodies(source)[sha] for sha in wanted} == dict(wanted), "nothing twice"
+        assert _bodies(source).total() == 8 + wanted.total(), "and nothing else"

@@ -70,6 +70,8 @@ class CutoverStage:
         self.brought_back: list[str] = []
         #: Why marks are refused.
         self.no_mark = ""
+        #: Why the ends of mailboxes are not those that were given.
+        self.not_proved = ""
         self.ttl = 60
 
     # -- the effects
@@ -86,6 +88,11 @@ class CutoverStage:
         """Sets what stands."""
         standing = standing_for(cutover.options.synced_seconds) if on else None
         self.store.set_standing(request.import_id, cutover.wave, standing)
+
+    def prove(self, request: Import, mailbox: Mailbox) -> None:
+        """Finds the mailbox as it was given, unless a test says otherwise."""
+        if self.not_proved:
+            raise MailhaulError(self.not_proved)
 
     def mark(self, request: Import, mailbox: Mailbox) -> None:
         """Marks the mailbox: it must be at the old server still."""
@@ -169,5 +176,6 @@ class _Through:
     def __init__(self, stage: CutoverStage, through: Callable[[Any], Any]) -> None:
         port = through(stage)
         self.ask = stage.ask
+        self.prove = stage.prove
         self.keep_in_sync, self.mark, self.bring_back = port.keep_in_sync, port.mark, port.bring_back
         self.open_switch: Callable[[str], Any] = lambda name: through(stage.switch)

@@ -139,6 +139,21 @@ def test_without_a_mark_nobody_is_turned() -> None:
     assert stage.state is CutoverState.DRAINING
 
 
+def test_whoever_is_not_as_was_given_is_not_turned_not_even_back() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    stage.turn()
+    stage.send("rollback")
+    stage.not_proved = "the state store names another server"
+    stage.turn()
+    assert {side for _, side in stage.switch.turns} == {NEW}
+    assert stage.brought_back == []
+    stage.not_proved = ""
+    stage.send("rollback")
+    stage.turn()
+    assert len(stage.brought_back) == 3
+
+
 def test_it_is_closed_when_it_is_quiet_and_empty_twice_and_not_before() -> None:
     stage = CutoverStage()
     stage.to(CutoverState.SWITCHED)
