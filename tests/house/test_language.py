@@ -47,7 +47,7 @@ ORDINARY = frozenset(
     stranded submitted such sufferer supervisor swapped table tagged text throttled tls to told totals traits
     switched transition translator transport tree tried turned uid uids unreachable url usage vault verdict verification view
     dns driver effects facts loop measured rollback world
-    binding forecast load speed
+    speed
     violation visitor waited waiting wanted watch webhook whole wire work workplace worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905
 )
