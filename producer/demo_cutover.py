@@ -123,6 +123,7 @@ class _Office:
         deadline = time.monotonic() + _LONGEST
         while not met():
             if time.monotonic() > deadline:
+                self.run("cutover", "status", "people")
                 raise MailhaulError(f"not within {_LONGEST:.0f} s: {what}")
             time.sleep(1)
 
@@ -200,16 +201,17 @@ def _end(office: _Office, post: _Post, old: SampleServer, new: SampleServer, sam
 
     def brought_back() -> bool:
         told = json.loads(office.run("status", "people (back)", "--json", shown=False))
-        return bool(told["state"] == "finished")
+        return bool(told["import"]["state"] == "finished")
 
     office.until("what came to the new server for wave two is at the old one", brought_back)
     office.run("status", "people (back)")
 
     def may_close() -> bool:
-        guards = office.cutover("one")["guards"]
-        return all(guards[name]["met"] for name in ("copied", "turned", "quiet", "empty"))
+        guards = {guard["guard"]: guard["met"] for guard in office.cutover("one")["guards"]}
+        return all(guards[name] for name in ("copied", "turned", "quiet", "empty"))
 
     office.until("the old server is quiet for wave one, and two looks found nothing", may_close)
+    office.run("cutover", "status", "people", "--wave", "one")
     office.run("cutover", "close", "people", "--wave", "one", "--yes")
     say("")
     code = COMPLETE

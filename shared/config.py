@@ -184,6 +184,12 @@ class Settings(WebSettings):
         }
         return {name: getattr(self, setting) for name, setting in found.items()}
 
+    @property
+    def limits(self) -> dict[str, int]:
+        """The connections and rates that count where nothing else is set, by scope."""
+        scopes = ("source_account", "source_host", "destination_account", "destination_host")
+        return {scope: getattr(self, f"{scope}_connections") for scope in scopes} | self.rates
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.renew_seconds * 3 > self.lease_seconds:

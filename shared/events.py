@@ -158,7 +158,7 @@ class MessagesWithheld:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Looked:
+class LookEnded:
     """A look at a mailbox that stands ended."""
 
     #: What differs from the last pass ("new_mail", "flags", "full_pass" …); "" for nothing.
@@ -181,7 +181,7 @@ Event = (
     | DeletionsFollowed
     | MovedAtSource
     | MessagesWithheld
-    | Looked
+    | LookEnded
 )
 
 Listener = Callable[[Event], None]

@@ -25,7 +25,7 @@ from shared.errors import (
     StoreError,
     Throttled,
 )
-from shared.events import HeldBack, Listener, Looked, UnitEnded
+from shared.events import HeldBack, Listener, LookEnded, UnitEnded
 from shared.gmail import EXTENSION, LabelMode
 from shared.lifecycle import Control, Outcome
 from shared.logs import bind_job
@@ -281,7 +281,7 @@ class Lane:
                 if isinstance(status, Throttled):
                     raise status
             found = difference(listed, dict(zip(names, statuses, strict=True)), folders, mailbox.unplanned)
-        place.tell(Looked(found=found))
+        place.tell(LookEnded(found=found))
         _log.info("looked", found=found)
         return Closing(found=bool(found))
 

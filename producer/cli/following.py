@@ -18,7 +18,9 @@ from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.notices.listing import undelivered_line
+from producer.notices.setup import checked_reader
 from producer.operations import ErrorGroup
+from producer.reporting import one_page, write_one_page
 from producer.show import document
 from producer.show.lines import (
     error_lines,
@@ -35,7 +37,7 @@ from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.protocols import protocol_lines
 from producer.show.report import write_report
-from producer.show.standing import standing_lines
+from producer.show.standing_words import standing_lines
 from producer.show.steps import Steps, settled_of
 from producer.show.waiting import waiting_lines
 from producer.trouble import troubled
@@ -321,22 +323,36 @@ def run_errors(which: str, login: str, wave: str = "", *, as_json: bool, state_d
     return COMPLETE
 
 
-def run_report(which: str, out: Path, wave: str = "", *, state_dir: Path | None) -> int:
+def run_report(
+    which: str, out: Path, wave: str = "", *, language: str = "en", zone: str = "UTC", state_dir: Path | None
+) -> int:
     """Writes the files of the report, and prints their paths."""
     with open_context(state_dir, make=False) as context:
         store = context.store
         request = operations.find_import(store, which)
-        for path in report_files(store, request, out, wave):
+        for path in report_files(store, request, out, wave, language, zone):
             print(path)
     return COMPLETE
 
 
-def report_files(store: Store, request: Import, out: Path, wave: str = "") -> list[Path]:
+def report_files(
+    store: Store, request: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
+) -> list[Path]:
     """Writes the files of the report, or of that of one wave. Returns their paths."""
     progress = operations.progress_of(store, request, wave=wave)
     progress, code, groups = ended(store, progress, wave)
     whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
-    return write_report(store, whole, [one for one, _ in operations.find_mailboxes(store, request, "", wave)], out)
+    mailboxes = [one for one, _ in operations.find_mailboxes(store, request, "", wave)]
+    return write_report(store, whole, mailboxes, out) + one_page_files(store, request, out, wave, language, zone)
+
+
+def one_page_files(store: Store, request: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:
+    """Writes the files of the report of one page. Returns their paths. Raises `UsageError`."""
+    checked_reader(language, zone)
+    try:
+        return write_one_page(one_page(store, request, language, zone, wave), out)
+    except OSError as error:
+        raise UsageError(f"--out: {out} cannot be written ({error.strerror})") from None
 
 
 def _print(value: object) -> None:

@@ -203,6 +203,7 @@ def _notifier(context: CommandContext) -> Notifier:
     return Notifier(
         store=context.store, targets=Targets(connect(context.urls[1]), context.vault), holder=process_name(),
         reach=reach_of(settings.web_allow or "", settings.notify_ports), still_seconds=settings.notify_still_minutes * 60,
+        default=settings.limits, threads=settings.worker_threads,
     )  # fmt: skip
 
 

@@ -10,14 +10,14 @@ from producer import operations, standing
 from producer.cli.acts import Acts
 from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE, say
-from producer.show.standing import standing_fields, standing_lines
+from producer.show.standing_words import standing_fields, standing_lines
 from shared.errors import UsageError
 from shared.logs import clean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What a person wants; nothing to be shown what there is."""
+    """The wishes of a person; none of them to be shown what there is."""
 
     #: Whether it is to stand.
     on: bool = False

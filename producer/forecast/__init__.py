@@ -1,4 +1,4 @@
 """Forecasts: when each mailbox of an import is done under the limits that count, and which of them binds.
 
-`limits` and `simulation` are pure; `binding` says what binds and for whom; `gathering` reads an import from the store.
+`loads` and `simulation` are pure; `binding` says what binds and for whom; `gathering` reads an import from the store.
 """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from producer.forecast.limits import SCOPES, Limits, Load
+from producer.forecast.loads import SCOPES, ForecastLimits, Load
 from producer.forecast.simulation import Forecast, simulated
 from shared.rates import DAY_SECONDS, RATES
 from shared.spoken import spoken_duration, spoken_size
@@ -44,7 +44,7 @@ class Binding:
     latest_seconds: float
 
 
-def bindings(loads: Sequence[Load], limits: Limits, now: float, found: Forecast) -> list[Binding]:
+def bindings(loads: Sequence[Load], limits: ForecastLimits, now: float, found: Forecast) -> list[Binding]:
     """Returns the limits that bind, the one that costs most first. A pause is no limit."""
     there = {name.partition(":")[0] for some in (limits.given, limits.usual, limits.default) for name in some}
     rates = [f"{scope}.{rate}" for scope in SCOPES for rate in RATES if f"{scope}.{rate}" in there]
@@ -55,7 +55,7 @@ def bindings(loads: Sequence[Load], limits: Limits, now: float, found: Forecast)
     return sorted(bound, key=lambda one: one.without_seconds)
 
 
-def _without(loads: Sequence[Load], limits: Limits, now: float, found: Forecast, what: str) -> Binding:
+def _without(loads: Sequence[Load], limits: ForecastLimits, now: float, found: Forecast, what: str) -> Binding:
     usual = simulated(loads, limits.without(what), now).known
     late = [end for end in found.ends.values() if math.isfinite(end) and end > usual]
     most = max((_most(limits, what, load) for load in loads), default=0) if "." in what else 0
@@ -65,7 +65,7 @@ def _without(loads: Sequence[Load], limits: Limits, now: float, found: Forecast,
     )  # fmt: skip
 
 
-def _most(limits: Limits, what: str, load: Load) -> int:
+def _most(limits: ForecastLimits, what: str, load: Load) -> int:
     scope, _, rate = what.partition(".")
     return limits.rate(scope, rate, load.keys[SCOPES.index(scope)])
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from producer.forecast.limits import Limits, Line, Load, Speed
+from producer.forecast.loads import ForecastLimits, ForecastLine, Load, Speed
 from shared.batching import USUAL_WORTH
 from shared.hours import ALWAYS, read_hours
 from shared.lifecycle import SETTLED, Control, MailboxState
@@ -18,6 +18,8 @@ LIKELY: Final = Speed()
 SLOWEST: Final = Speed(mailbox_seconds=5.0, messages=25.0, size_bytes=0.5e6, together=10e6)
 _UNCOUNTED: Final = (MailboxState.QUEUED, MailboxState.PLANNING)
 _LANES: Final = 4
+#: More connections than anybody has.
+_MANY: Final = 1_000_000
 
 
 def slower(speed: Speed, factor: float) -> Speed:
@@ -73,35 +75,45 @@ def one_load(request: Import, tally: Tally) -> Load:
     """Returns all that is left of an import as if it were one mailbox with as many lanes as there are."""
     keys = ("", request.source.host, "", request.destination.host)
     left = float(max(0, tally.size_bytes - tally.done_bytes))
-    return Load(name="", messages=tally.pending, size_bytes=left, fresh=False, keys=keys, lanes=1_000)
+    return Load(name="", messages=tally.pending, size_bytes=left, fresh=False, keys=keys, lanes=_MANY)
 
 
 def limits_from(
     request: Import, waves: Sequence[Wave], given: Mapping[str, int], usual: Mapping[str, int],
     default: Mapping[str, int] | None = None, lanes: int = 16, speed: Speed = LIKELY,
-) -> Limits:  # fmt: skip
+) -> ForecastLimits:  # fmt: skip
     """Returns the limits of an import."""
     lines = {
-        wave.name: Line(
+        wave.name: ForecastLine(
             order=wave.order, weight=wave.weight, starts_at=wave.starts_at, paused=wave.control is Control.PAUSE,
             hours=read_hours(wave.window) if wave.window else ALWAYS,
         )
         for wave in waves
     }  # fmt: skip
     hours = read_hours(request.window) if request.window else ALWAYS
-    return Limits(
+    return ForecastLimits(
         lanes=lanes, given=given, usual=usual, default=default or {}, hours=hours,
         paused=request.control is Control.PAUSE, lines=lines, speed=speed,
     )  # fmt: skip
 
 
-def rated(limits: Limits) -> bool:
+def rated(limits: ForecastLimits) -> bool:
     """Tells whether a rate is set, so that more than speed decides how long it takes."""
     every = (limits.given, limits.usual, limits.default)
     return any("." in name.partition(":")[0] and most for some in every for name, most in some.items())
 
 
-def unlimited(limits: Limits) -> Limits:
+def of_hosts(limits: ForecastLimits) -> ForecastLimits:
+    """Returns the limits without those of accounts."""
+    given, usual, default = (
+        {name: most for name, most in some.items() if "_account" not in name.partition(":")[0]}
+        for some in (limits.given, limits.usual, limits.default)
+    )
+    free = {"source_account": _MANY, "destination_account": _MANY}
+    return replace(limits, given=given, usual=usual, default=default | free)
+
+
+def unlimited(limits: ForecastLimits) -> ForecastLimits:
     """Returns only what decides how fast it goes when nothing holds it back: lanes and connections."""
     given, usual, default = (
         {name: most for name, most in some.items() if "." not in name.partition(":")[0]}

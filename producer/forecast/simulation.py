@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, TypeVar
 
-from producer.forecast.limits import SCOPES, Limits, Line, Load
+from producer.forecast.loads import SCOPES, ForecastLimits, ForecastLine, Load
 from shared.rates import DAY_SECONDS, RATES
 
 #: What would take longer has no end, seconds.
@@ -35,7 +35,7 @@ _K = TypeVar("_K")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """When everything is done."""
+    """The moments at which mailboxes are done."""
 
     #: Mailbox → seconds from the beginning until it is done; infinite where nothing goes on.
     ends: Mapping[str, float]
@@ -89,13 +89,13 @@ class _Group:
     lanes: float = 0.0
 
 
-def simulated(loads: Iterable[Load], limits: Limits, now: float = 0.0) -> Forecast:
+def simulated(loads: Iterable[Load], limits: ForecastLimits, now: float = 0.0) -> Forecast:
     """Returns the forecast from `now` on, seconds since the epoch."""
     return _Run(loads, limits, now).ends()
 
 
 class _Run:
-    def __init__(self, loads: Iterable[Load], limits: Limits, now: float) -> None:
+    def __init__(self, loads: Iterable[Load], limits: ForecastLimits, now: float) -> None:
         self._limits, self._now, self._at = limits, now, 0.0
         self._groups: dict[tuple[object, ...], _Group] = {}
         self._later: list[tuple[float, int, _Member]] = []
@@ -190,7 +190,7 @@ class _Run:
             return [], math.inf
         names = {group.line for group in self._groups.values()} | {one.load.line for _, _, one in self._later}
         for name in names:
-            line = self._limits.lines.get(name, Line())
+            line = self._limits.lines.get(name, ForecastLine())
             may = not line.paused
             if line.starts_at > moment:
                 may, change = False, min(change, line.starts_at - moment)
@@ -219,14 +219,14 @@ class _Run:
         free = {host: float(found.connections) for host, found in self._hosts.items()}
 
         def order(group: _Group) -> int:
-            return self._limits.lines.get(group.line, Line()).order
+            return self._limits.lines.get(group.line, ForecastLine()).order
 
         for _, some in groupby(sorted(allowed, key=order), order):
             by_line: dict[str, list[_Group]] = defaultdict(list)
             for group in some:
                 by_line[group.line].append(group)
             wanted = {name: sum(len(g.heap) * g.cap for g in groups) for name, groups in by_line.items()}
-            weights = {name: self._limits.lines.get(name, Line()).weight for name in by_line}
+            weights = {name: self._limits.lines.get(name, ForecastLine()).weight for name in by_line}
             for name, lanes in _filled(wanted, weights, left).items():
                 left -= self._share_line(by_line[name], lanes, free)
         self._slow_down(allowed)
@@ -307,7 +307,7 @@ class _Run:
 class _Host:
     """A host's limits, and what it moved today."""
 
-    def __init__(self, limits: Limits, scope: str, key: str) -> None:
+    def __init__(self, limits: ForecastLimits, scope: str, key: str) -> None:
         self.connections = limits.connections(scope, key)
         self.bytes_per_second = limits.rate(scope, "bytes_per_second", key)
         self.messages_per_second = limits.rate(scope, "messages_per_second", key)

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from producer.forecast.binding import bindings, said
 from producer.forecast.gathering import FASTEST, SLOWEST, rated
-from producer.forecast.limits import Limits, Load
+from producer.forecast.loads import ForecastLimits, Load
 from producer.forecast.simulation import simulated
 from shared.batching import expected_duration
 from shared.errors import SameMailbox
@@ -135,7 +135,7 @@ class DryRun:
     swapped: bool = False
     #: What is to be moved of each mailbox, and the limits under which it is.
     loads: tuple[Load, ...] = ()
-    limits: Limits = Limits()
+    limits: ForecastLimits = ForecastLimits()
 
     @property
     def totals(self) -> Totals:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar, cast
 
 from producer.forecast.gathering import load_of
-from producer.forecast.limits import SCOPES, Limits, Load
+from producer.forecast.loads import ForecastLimits, Load
 from producer.intake.account_options import AccountsSeen
 from producer.intake.brake import Brake
 from producer.intake.dry_run import DryRun, MailboxLine, totals
@@ -212,7 +212,7 @@ class Scan:
         )
         self._told = told or (lambda done, total: None)
         self._lanes = settings.workers * settings.worker_threads
-        self._default = {name: getattr(settings, f"{name}_connections") for name in SCOPES} | settings.rates
+        self._default = settings.limits
         self.connections = max(
             1,
             min(settings.source_host_connections, settings.destination_host_connections, MOST_AT_ONCE),
@@ -263,9 +263,9 @@ class Scan:
             str(row.line), sums.messages, sums.size_bytes, source, destination, line=row.wave, priority=row.priority
         )
 
-    def _limits(self, rows: Sequence[Row], given: Mapping[str, int]) -> Limits:
+    def _limits(self, rows: Sequence[Row], given: Mapping[str, int]) -> ForecastLimits:
         sources = {row.server or self._source for row in rows}
-        return Limits(
+        return ForecastLimits(
             lanes=self._lanes, given=given, usual=catalogue().usual_limits(sources, self._destination, {}),
             default=self._default,
         )  # fmt: skip

@@ -49,6 +49,9 @@ class Notifier:
     reach: Reach | None
     #: After so many seconds in which nothing moved it is told.
     still_seconds: float
+    #: The settings' limits, by scope, and the threads of a worker; for forecasts.
+    default: Mapping[str, int] = field(default_factory=dict)
+    threads: int = 16
     #: Seconds until a delivery that failed is tried again.
     retry_seconds: float = RETRY_SECONDS
     #: Seconds between two looks at all imports.
@@ -64,7 +67,7 @@ class Notifier:
     _thread: threading.Thread | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._watcher = NoticeWatch(self.store, self.still_seconds)
+        self._watcher = NoticeWatch(self.store, self.still_seconds, self.default, self.threads)
 
     def start(self) -> None:
         """Starts the thread, which runs until `stop`."""
@@ -83,7 +86,7 @@ class Notifier:
         if not term:
             return False
         known = {target.target_id: target for target in self.targets.all()}
-        if known and self.now() - self._looked >= self.look_seconds:
+        if self.now() - self._looked >= self.look_seconds:
             self._watcher.look(self.now())
             self._looked = self.now()
         self._watcher.digests(known.values(), self.now())

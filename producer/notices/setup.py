@@ -69,13 +69,19 @@ def target_of(asked: TargetAsked) -> Target:
         shown, secret = _url(to), {"url": to}
         if asked.way == "webhook":
             secret["secret"] = asked.secret or secrets.token_urlsafe(24)
-    if asked.language not in LANGUAGES:
-        raise UsageError(f"{asked.language[:20]!r} is no language of mailhaul; languages are {', '.join(LANGUAGES)}")
+    checked_reader(asked.language, asked.zone)
     return Target(
         way=asked.way, shown=shown, secret=secret, kinds=_kinds(asked.kinds), imports=tuple(asked.imports),
         language=asked.language, zone=_zone(asked.zone), digest_minutes=_minutes(asked.digest), logins=asked.logins,
         guarded=asked.guarded,
     )  # fmt: skip
+
+
+def checked_reader(language: str, zone: str) -> None:
+    """Raises `UsageError` for a language or a time zone that is not there."""
+    if language not in LANGUAGES:
+        raise UsageError(f"{language[:20]!r} is no language of mailhaul; languages are {', '.join(LANGUAGES)}")
+    _zone(zone)
 
 
 def _mail(asked: TargetAsked, to: str) -> dict[str, str]:

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from producer import operations
+from producer import forecasting, operations
 from producer.coordinator.tally import Progress
+from producer.forecast.outlook import fifths_later
 from producer.notices import telling
 from producer.show.waiting import DESTINATION_WAITS, said
 from producer.trouble import trouble
@@ -28,6 +29,8 @@ from shared.store.targets import Target
 ENDED_SECONDS: Final = 86_400.0
 #: The most mailboxes of one cause whose failures are read, and that are named to who asked for logins.
 _READ, _NAMED = 200, 20
+#: Seconds between two forecasts of one import.
+FORECAST_SECONDS: Final = 120.0
 _AT_WORK: Final = (MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING)
 
 
@@ -39,6 +42,11 @@ class NoticeWatch:
     store: Store
     #: After so many seconds in which nothing moved it is told.
     still_seconds: float
+    #: The settings' limits, by scope, and the threads of a worker; for forecasts.
+    default: Mapping[str, int] = field(default_factory=dict)
+    threads: int = 16
+    #: Import → when its end was forecast last.
+    _foreseen: dict[str, float] = field(init=False, default_factory=dict)
     #: Import → what it had done when it was last seen to move, and when that was.
     _moved: dict[str, tuple[object, float]] = field(init=False, default_factory=dict)
 
@@ -69,6 +77,7 @@ class NoticeWatch:
         for wave in store.waves(request.import_id):
             self._look_at_wave(request, wave, now)
         self._look_at_people(request, now)
+        self._look_ahead(request, now)
         if request.state is ImportState.FINISHED:
             word = operations.progress_of(store, request).word
             step = f"{request.finished_at}"
@@ -90,6 +99,7 @@ class NoticeWatch:
             word = "complete" if set(states) == {MailboxState.COMPLETE} else "incomplete"
             word = "cancelled" if set(states) == {MailboxState.CANCELLED} else word
             step += f", {sorted(states.items())}"
+            self.store.keep_end(request.import_id, request.passes, wave.name, now)
         else:
             return
         telling.state_reached(self.store, request, wave.name, word, now, step=step, values=_of_states(states))
@@ -108,6 +118,27 @@ class NoticeWatch:
             ids = [mailbox.mailbox_id for mailbox, _ in rows[:_NAMED]]
             newest = max(failure.at for failure in failures)
             telling.people_awaited(self.store, request, "", code, now, newest, ids, values)
+
+    def _look_ahead(self, request: Import, now: float) -> None:
+        """Keeps the first forecast of a pass, once half of the mailboxes are counted, and tells when a later one slipped."""
+        running = request.state is ImportState.RUNNING and request.control is Control.RUN
+        if not running or now - self._foreseen.get(request.import_id, float("-inf")) < FORECAST_SECONDS:
+            return
+        kept = self.store.forecasts(request.import_id)
+        first = next((one for one in kept if one.passes == request.passes), None)
+        found = forecasting.look_ahead(self.store, request, self.default, self.threads, now)
+        if found is None or (first is None and found.assumed * 2 > found.kept.mailboxes):
+            return
+        self._foreseen[request.import_id] = now
+        if first is None:
+            self.store.keep_forecast(request.import_id, found.kept)
+        elif fifths := fifths_later(first, found.kept.ends_at):
+            values: dict[str, str | float] = {
+                "then": first.ends_at, "now": found.kept.ends_at, "made_at": first.made_at, "fifths": fifths,
+                "binds": "\n".join(found.kept.binds),
+            }  # fmt: skip
+            if telling.forecast_slipped(self.store, request, now, fifths, first.made_at, values):
+                self.store.keep_forecast(request.import_id, found.kept)
 
     def _look_whether_it_moves(self, request: Import, now: float) -> None:
         counts, states = self.store.import_tally(request.import_id)

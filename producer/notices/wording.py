@@ -132,6 +132,10 @@ class Reader:
         """Translates a sentence of mailhaul; words of a server stay as they are."""
         return str(self._page.heard(text).striptags())
 
+    def unnamed(self, text: str) -> str:
+        """Leaves out whatever names a person."""
+        return _LOGIN.sub("…", text)
+
     def what(self, name: str, wave: str) -> str:
         """Names an import, or a wave of it."""
         return self.say("wave %(wave)s of import %(name)s", wave=wave, name=name) if wave else self.say(

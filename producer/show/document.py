@@ -9,7 +9,7 @@ from typing import Any
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup, find_mailboxes, waves_of
 from producer.show.naming import is_renamed, left_out_of
-from producer.show.standing import standing_fields
+from producer.show.standing_words import standing_fields
 from producer.show.waiting import wait_fields
 from producer.trouble import addressed, troubled, word
 from shared.folders import decode_name

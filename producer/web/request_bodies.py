@@ -359,7 +359,7 @@ class WaveBody(Body):
 
 
 class StandingBody(Body):
-    """What is to stand, and how often its mailboxes are looked at again."""
+    """The part of an import that is to stand, and how often its mailboxes are looked at again."""
 
     wave: _Wave = Field(default="", description='The wave; "": the whole import.')
     least_seconds: float | None = Field(

@@ -90,7 +90,7 @@ class WebContext:
         return Notifier(
             store=self.store, targets=self.targets, holder=process_name(),
             reach=reach_of(settings.web_allow or "", settings.notify_ports),
-            still_seconds=settings.notify_still_minutes * 60,
+            still_seconds=settings.notify_still_minutes * 60, default=settings.limits, threads=settings.worker_threads,
         )  # fmt: skip
 
     def progress(self, import_id: str) -> Progress:

@@ -15,7 +15,7 @@ from shared.events import (
     Event,
     GroupSettled,
     HeldBack,
-    Looked,
+    LookEnded,
     MessagesWithheld,
     MovedAtSource,
     RateWaited,
@@ -249,7 +249,7 @@ class WorkerMetrics(ProcessMetrics):
                 self._deletions_followed.inc(event.messages)
             case MovedAtSource():
                 self._moved_at_source.inc(event.messages)
-            case Looked():
+            case LookEnded():
                 self._looks.labels(event.found or "nothing").inc()
             case MessagesWithheld():
                 self._withheld.inc(event.messages)

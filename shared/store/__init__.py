@@ -54,7 +54,7 @@ from shared.model.sign_in import LoginTurn
 from shared.store.cutover_store import CutoverStore
 from shared.store.looks import LookStore
 from shared.store.marks import MarkStore
-from shared.store.outbox import NoticeStore
+from shared.store.outbox import ForecastStore, NoticeStore
 from shared.uids import NO_UIDS, UidSet
 
 #: The four scopes of a connection limit, in the order in which they are asked.
@@ -590,6 +590,6 @@ class CoordinationStore(Protocol):
 
 class Store(
     RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, NoticeStore,
-    Protocol,
+    ForecastStore, Protocol,
 ):  # fmt: skip
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

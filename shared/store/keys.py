@@ -17,6 +17,7 @@
 | import:I:wave:W                   | HASH | control, starts_at (ms), weight, order; pass: how much it was served; |
 |                                   |      | window, opens_at, shuts_at; s:<mailbox state> |
 | import:I:of:W                     | ZSET | mailboxes of the wave W, scored by row |
+| import:I:forecasts                | HASH | "made:<ms>" → forecast, JSON; "end:<pass>:<wave>" → when that was, s |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → its fetch, "until:holder" (ms) |
 | import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
 |                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |

@@ -138,7 +138,12 @@ class Claims(MemorySignIns):
             return near
         fair = self._fairest(holder)
         # The lane that is near to a mailbox's archive leaves it for the recent mail of another.
-        return near if near and not (fair and rows.goes_before(fair[0], near[0])) else fair
+        if near and not (fair and rows.goes_before(fair, near[0])):
+            return near
+        if fair:
+            return fair, None, True
+        late = self._look(holder, None)
+        return (late, None, False) if late else None
 
     def _nearest(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
         rows = self._rows
@@ -153,7 +158,7 @@ class Claims(MemorySignIns):
                 return m, row, False
         return None
 
-    def _fairest(self, holder: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
+    def _fairest(self, holder: str) -> MailboxRow | None:
         rows = self._rows
         full: set[str] = set()  # routes of which a host is full or on hold: their other mailboxes are skipped
         for m in self._by_fairness():
@@ -163,11 +168,10 @@ class Claims(MemorySignIns):
                 rows.refresh(m)
             elif self._admits(m, holder):
                 if self._is_worth(m, holder):
-                    return m, None, True
+                    return m
             elif not self._admits(m, holder, ("source_host", "destination_host")):
                 full.add(m.route)
-        late = self._look(holder, None)
-        return (late, None, False) if late else None
+        return None
 
     def _look(self, holder: str, till: int | None) -> MailboxRow | None:
         """Returns the mailbox whose look has been due longest, of those that were by `till` (ms)."""

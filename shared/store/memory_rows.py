@@ -184,6 +184,8 @@ class ImportRow:
     #: The looks that ended, and those of them that found something.
     looks: int = 0
     looks_found: int = 0
+    #: Forecasts that are kept, and ends: field → value.
+    forecasts: dict[str, str] = field(default_factory=dict)
     #: Whether the next `submit` begins a pass.
     fresh: bool = False
     #: Whether the import waits for its hours to begin.

@@ -1,14 +1,34 @@
-"""The part of the store's port for notices: what people are told without looking."""
+"""The parts of the store's port for what people are told: notices and forecasts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from shared.model.forecasts import KeptForecast
 from shared.model.notices import Delivery, Notice
 
 #: How long the store knows that something was told, seconds.
 TOLD_SECONDS = 60 * 86_400.0
+
+
+class ForecastStore(Protocol):
+    """The forecasts of imports, and the ends by which they are scored."""
+
+    def keep_forecast(self, import_id: str, kept: KeptForecast) -> bool:
+        """Keeps a forecast. Returns whether it did; not when there is no such import, or one of this moment is kept.
+
+        Of more than twenty the first and the newest stay.
+        """
+
+    def forecasts(self, import_id: str) -> list[KeptForecast]:
+        """Returns the forecasts that are kept, oldest first."""
+
+    def keep_end(self, import_id: str, passes: int, wave: str, at: float) -> bool:
+        """Keeps when a wave ("" for the import) came to its end in this pass; the first time counts."""
+
+    def ends(self, import_id: str) -> dict[tuple[int, str], float]:
+        """Returns (pass, wave) → when it came to its end, seconds since the epoch."""
 
 
 class NoticeStore(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from shared.store.redis_coordination import Coordination
 from shared.store.redis_cutovers import RedisCutovers
+from shared.store.redis_forecasts import RedisForecasts
 from shared.store.redis_notices import RedisNotices
 from shared.store.redis_requests import RedisRequests
 from shared.store.redis_scripts import connect
@@ -17,5 +18,5 @@ from shared.store.redis_work import RedisWork
 __all__ = ["RedisStore", "connect"]
 
 
-class RedisStore(RedisRequests, RedisWork, RedisSignIns, RedisCutovers, Coordination, RedisNotices):
+class RedisStore(RedisRequests, RedisWork, RedisSignIns, RedisCutovers, Coordination, RedisNotices, RedisForecasts):
     """`shared.store.Store` on Redis. Thread-safe; one per process."""

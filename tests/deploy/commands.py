@@ -32,7 +32,7 @@ SCRIPTS = {
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
             "close", "erase", "forget", "reseal", "forgive", "wave", "move", "standing", "cutover", "mark",
-            "lead", "tell", "spread", "take_delivery", "settle_delivery",
+            "lead", "tell", "spread", "take_delivery", "settle_delivery", "keep_forecast",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),

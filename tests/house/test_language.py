@@ -43,11 +43,11 @@ ORDINARY = frozenset(
     rehearsal rehearsals rejected renewed replaced request requested requests resealed resolved response retry
     role roles room row rows run same sample sampler sasl saying scan scim scram scripts search secret secrets seen
     selected selection sent sentences server servers set settings settled sha sharing sheet shortfall shown side
-    sighting sign signed signer site size span spooled spooling stalwart status step steps stopped store stored
+    sighting sign signed speed signer site size span spooled spooling stalwart status step steps stopped store stored
     stranded submitted such sufferer supervisor swapped table tagged text throttled tls to told totals traits
     switched transition translator transport tree tried turned uid uids unreachable url usage vault verdict verification view
     dns driver effects facts loop measured rollback world
-    binding forecast load speed
+    speed
     violation visitor waited waiting wanted watch webhook whole wire work workplace worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905
 )

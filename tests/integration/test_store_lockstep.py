@@ -45,7 +45,6 @@ from shared.model import (
     UnitKind,
     part_id,
 )
-from shared.model.notices import Notice
 from shared.store.memory import MemoryStore
 from shared.uids import UidSet, records_of
 from tests.contract.store_kit import (
@@ -71,6 +70,7 @@ from tests.contract.store_kit import (
     sums_agree,
 )
 from tests.integration.store_keys import keys_are_in_order
+from tests.integration.told_lockstep import forecast, send, tell
 
 HOLDERS = st.sampled_from(["a", "b", "c", "d"])
 LIMITS = {"source_account": 2, "destination_account": 2, "source_host": 3, "destination_host": 4}
@@ -86,7 +86,7 @@ WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
 TIMES = st.sampled_from(
-    ["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury", "tell", "send", "send"]
+    ["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury", "tell", "send", "send", "forecast"]
 )
 HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
 
@@ -293,40 +293,15 @@ class Lockstep(RuleBasedStateMachine):
                 "lead", data.draw(st.sampled_from(["x", "y"])), 30, data.draw(st.sampled_from(["leader", "sender"]))
             )
         elif what == "tell":
-            self._tell(data, lost)
+            tell(self, data, lost)
+        elif what == "forecast":
+            forecast(self, data, lost)
         elif what == "send":
-            self._send(data, lost)
+            send(self, data, lost)
         elif what == "bury":
             # The death may be certain or not: a lane that lives after all is a zombie from here on.
             names = st.sampled_from([*self.leases, "w", "x"])
             self.both("bury", data.draw(st.lists(names, min_size=1, max_size=2)), lost=lost)
-
-    def _tell(self, data: st.DataObject, lost: bool) -> None:
-        """Tells something that may have been told before, and spreads the oldest notice."""
-        self.count += 1
-        notice = Notice(notice_id=f"n{self.count}", kind="state", at=self.clock(), values={"n": self.count})
-        seconds, mark = data.draw(st.sampled_from([20.0, 90.0])), data.draw(st.sampled_from(["", "m"]))
-        height = data.draw(st.integers(0, 3))
-        self.both(
-            "tell", notice, once=data.draw(st.sampled_from(["a", "b", "c"])), seconds=seconds, mark=mark,
-            height=float(height), lost=lost,
-        )  # fmt: skip
-        if (waiting := self.model.notices()) and data.draw(st.booleans()):
-            targets = data.draw(st.lists(st.sampled_from(["t", "u"]), unique=True))
-            self.both("spread", waiting[0].notice_id, targets, lost=lost)
-
-    def _send(self, data: st.DataObject, lost: bool) -> None:
-        """Takes a delivery as the sender, now and then under an old term, and says what came of it."""
-        term = self.both("lead", "x", 30, "sender")
-        for _ in range(1 + lost):
-            self.both("take_delivery", term - data.draw(st.integers(0, 1)) if term else 0, 15.0)
-        known = [*self.model.deliveries(), *self.model.undelivered()]
-        if known:
-            one = data.draw(st.sampled_from(known))
-            one = replace(one, attempts=max(0, one.attempts - data.draw(st.sampled_from([0, 0, 1]))))
-            how = data.draw(st.sampled_from(["sent", "failed", "failed", "never", "drop", "anew"]))
-            for _ in range(1 + lost):
-                self.both("settle_delivery", one, how, "why", data.draw(st.sampled_from([0.0, 40.0])))
 
     # -- work
 
@@ -570,6 +545,8 @@ class Lockstep(RuleBasedStateMachine):
             assert self.real.stranded(one) == self.model.stranded(one)
             assert self.real.waits(one) == self.model.waits(one)
             assert self.real.waves(one) == self.model.waves(one)
+            assert self.real.forecasts(one) == self.model.forecasts(one)
+            assert self.real.ends(one) == self.model.ends(one)
 
     @invariant()
     def every_message_has_one_place(self) -> None:

@@ -128,8 +128,16 @@ TABLE: Final[Mapping[str, Verb]] = {
     "errors": Verb(
         at=(f"GET {_IMPORT}/errors",), options={**_WHICH, "--mailbox": "query.login", "--wave": "query.wave"}
     ),
+    "forecast": Verb(
+        at=(f"POST {_IMPORT}/forecast", f"GET {_IMPORT}/forecast"), options={**_WHICH, "--wave": "query.wave"}
+    ),
     "report": Verb(
-        at=(f"GET {_IMPORT}/report/{{file}}",), options={**_WHICH, "--out": "path.file", "--wave": "query.wave"}
+        at=(f"GET {_IMPORT}/report/{{file}}",),
+        options={
+            **_WHICH,
+            "--out": "path.file",
+            **{f"--{name}": f"query.{name}" for name in ("wave", "language", "zone")},
+        },
     ),
     "spool": Verb(
         at=(f"POST {_IMPORT}/spool",),

@@ -20,7 +20,7 @@ from producer.web.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
 from producer.web.pages.cutting_over import cutover_acts, known_switches
-from producer.web.pages.drawing import draw, rendered
+from producer.web.pages.drawing import draw, language, rendered
 from producer.web.pages.glance import Glances, ImportView
 from producer.web.pages.sign_in_page import Who, there
 from producer.web.problems import Refused
@@ -189,7 +189,12 @@ async def stream(
 
 @routes.get("/imports/{import_id}/report/{file}")
 def report(
-    known: Known, who: Who, import_id: str, file: counterpart.ReportFile, wave: counterpart.OneWave = ""
+    request: Request,
+    known: Known,
+    who: Who,
+    import_id: str,
+    file: counterpart.ReportFile,
+    wave: counterpart.OneWave = "",
 ) -> Response:
-    """Returns a file of the report, as the API does."""
-    return counterpart.report(known, who, import_id, file, wave)
+    """Returns a file of the report, as the API does, in the reader's language."""
+    return counterpart.report(known, who, import_id, file, wave, language(request))

@@ -167,9 +167,9 @@ local function nearest()
   if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
   if hint == '' then return end
-  local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'order', 'kind')
+  local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'kind', 'order')
   -- A look that rings waits for its turn.
-  if h[1] == 'ready' and h[4] ~= 'look' and band_of(tonumber(h[3])) <= next_band(h[2]) and served(h[2]) and admissible(h[2])
+  if h[1] == 'ready' and h[3] ~= 'look' and band_of(tonumber(h[4])) <= next_band(h[2]) and served(h[2]) and admissible(h[2])
     and worth(h[2]) then
     return h[2], hint
   end
@@ -203,12 +203,11 @@ local function fairest()
           end
         end
         at, left, gone = at + #page - gone, left - #page, 0
-        if left <= 0 then return look('+inf') end
+        if left <= 0 then return end
         if #page == 0 then break end
       end
     end
   end
-  return look('+inf')
 end
 
 -- The mailbox, the unit if it is a certain one, and whether it was chosen by fairness. The lane that is near to a mailbox's
@@ -220,7 +219,8 @@ local function choose()
   if near and next_band(near) == 0 then return near, unit end
   local fair = fairest()
   if near and not (fair and goes_before(fair, near)) then return near, unit end
-  return fair, nil, fair ~= nil
+  if fair then return fair, nil, true end
+  return look('+inf')
 end
 
 local m, u, fairly = choose()
@@ -253,7 +253,7 @@ local line, queue = parts_of(place)
 local weight = tonumber(redis.call('HGET', line_key(line), 'weight') or '1')
 local before = tonumber(redis.call('ZSCORE', P .. 'lines', line) or redis.call('HGET', line_key(line), 'pass') or '0')
 local start = tonumber(stands and redis.call('ZSCORE', P .. 'ready:' .. place, m) or redis.call('HGET', key, 'pass') or '0')
-if fairly and fields[1] ~= 'look' then
+if fairly then
   local last = redis.call('HMGET', P .. 'served:' .. line, queue, '')
   local own = tonumber(redis.call('ZSCORE', P .. 'routes:' .. line, queue) or '0')
   redis.call('HSET', P .. 'served:' .. line, queue, math.max(start, tonumber(last[1] or '0')),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer.forecast.binding import bindings, said
-from producer.forecast.limits import Limits, Line, Load, Speed
+from producer.forecast.loads import ForecastLimits, ForecastLine, Load, Speed
 from producer.forecast.simulation import simulated
 from shared.hours import read_hours
 from shared.rates import DAY_SECONDS
@@ -43,7 +43,7 @@ def load(
 def ends(loads: list[Load], **limits: object) -> dict[str, float]:
     """Returns when each mailbox is done, without limits other than these."""
     usual: dict[str, object] = {"speed": SLOW, "lanes": 100}
-    return dict(simulated(loads, Limits(**(usual | limits)), MONDAY).ends)  # type: ignore[arg-type]
+    return dict(simulated(loads, ForecastLimits(**(usual | limits)), MONDAY).ends)  # type: ignore[arg-type]
 
 
 def test_lanes_are_shared_alike_and_the_last_has_them_all() -> None:
@@ -96,7 +96,7 @@ def test_a_budget_of_a_host_stops_all_at_once() -> None:
 
 
 def test_a_day_begins_with_its_first_byte() -> None:
-    lines = {"late": Line(starts_at=MONDAY + 3 * DAY_SECONDS)}
+    lines = {"late": ForecastLine(starts_at=MONDAY + 3 * DAY_SECONDS)}
     found = ends([load("a", 150, line="late")], speed=FAST, lines=lines, given={"source_account.bytes_per_day": 100})
     assert found["a"] == pytest.approx(4 * DAY_SECONDS, abs=1)
 
@@ -106,17 +106,17 @@ def test_nothing_moves_outside_the_hours() -> None:
     hour = 3600.0
     # From midnight six hours, then from 20:00 on.
     assert ends([load("a", 7 * hour)], hours=night)["a"] == pytest.approx(21 * hour)
-    of_wave = {"w": Line(hours=read_hours("22:00-24:00 UTC"))}
+    of_wave = {"w": ForecastLine(hours=read_hours("22:00-24:00 UTC"))}
     assert ends([load("a", hour, line="w")], hours=night, lines=of_wave)["a"] == pytest.approx(23 * hour)
-    assert math.isinf(ends([load("a", hour, line="w")], lines={"w": Line(paused=True)})["a"])
+    assert math.isinf(ends([load("a", hour, line="w")], lines={"w": ForecastLine(paused=True)})["a"])
     assert math.isinf(ends([load("a", 1)], paused=True)["a"])
 
 
 def test_waves_go_by_order_weight_and_priority() -> None:
     first, second = load("a", 100, line="one"), load("b", 100, line="two")
-    found = ends([first, second], lanes=1, lines={"two": Line(order=1)})
+    found = ends([first, second], lanes=1, lines={"two": ForecastLine(order=1)})
     assert (found["a"], found["b"]) == (pytest.approx(100), pytest.approx(200))
-    found = ends([first, second], lanes=1, lines={"one": Line(weight=3)})
+    found = ends([first, second], lanes=1, lines={"one": ForecastLine(weight=3)})
     assert found["a"] == pytest.approx(400 / 3)
     assert found["b"] == pytest.approx(200)
     found = ends([load("a", 100), load("b", 100, priority=5)], lanes=1)
@@ -125,7 +125,9 @@ def test_waves_go_by_order_weight_and_priority() -> None:
 
 def test_what_one_cannot_use_goes_to_the_others() -> None:
     found = ends(
-        [load("a", 100, line="one"), load("b", 400, line="two", lanes=4)], lanes=5, lines={"one": Line(weight=9)}
+        [load("a", 100, line="one"), load("b", 400, line="two", lanes=4)],
+        lanes=5,
+        lines={"one": ForecastLine(weight=9)},
     )
     assert found == {"a": pytest.approx(100), "b": pytest.approx(100)}
 
@@ -152,7 +154,7 @@ def test_it_is_never_faster_than_any_of_its_limits_and_each_mailbox_has_an_end(
 def test_it_says_what_binds_and_for_whom() -> None:
     sizes = [450_000_000] * 4974 + [n * 450_000_000 for n in range(19, 45)]
     loads = [load(str(n), size) for n, size in enumerate(sizes)]
-    limits = Limits(speed=Speed(), lanes=16, given={"source_account.bytes_per_day": 450_000_000})
+    limits = ForecastLimits(speed=Speed(), lanes=16, given={"source_account.bytes_per_day": 450_000_000})
     found = simulated(loads, limits, MONDAY)
     first = bindings(loads, limits, MONDAY, found)[0]
     assert said(first).startswith("26 of 5,000 mailboxes need more than 1 day at 450.0 MB a day from each account")
@@ -163,7 +165,7 @@ def test_it_says_what_binds_and_for_whom() -> None:
 def test_five_thousand_mailboxes_take_well_under_a_second_of_the_processor() -> None:
     drawn = random.Random(7)
     loads = [load(str(n), drawn.lognormvariate(19, 1.2), 2000, lanes=4) for n in range(5000)]
-    limits = Limits(speed=Speed(), lanes=32, given={"source_account.bytes_per_day": 450_000_000})
+    limits = ForecastLimits(speed=Speed(), lanes=32, given={"source_account.bytes_per_day": 450_000_000})
     began = time.process_time()
     simulated(loads, limits, MONDAY)
     assert time.process_time() - began < 1.5, "0.3 s on a quiet machine"

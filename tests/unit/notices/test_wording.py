@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
 
-from producer.notices import wording
+from producer.notices import one_page, wording
 from producer.notices.wording import Reader, worded
 from shared.model.notices import KINDS, Notice
 
@@ -106,6 +107,11 @@ def test_every_text_has_its_russian_and_nothing_else_is_translated() -> None:
                 texts |= {
                     arg.value for arg in node.args[: 1 + (node.func.attr == "some")] if isinstance(arg, ast.Constant)
                 }
+    page = (Path(wording.__file__).parent / "one_page.html").read_text()
+    texts |= set(re.findall(r'\bsay\("([^"]+)"', page))
+    for one, many in re.findall(r'reader\.some\("([^"]+)", "([^"]+)"', page):
+        texts |= {one, many}
+    texts |= {*one_page._ACTORS.values(), *one_page.HEADS}
     texts |= {
         *wording._STATES.values(),
         *wording._CUTOVERS.values(),

@@ -18,7 +18,7 @@ _CONNECTIONS: Final[Mapping[str, int]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
-    """What is left to do of one mailbox."""
+    """The work that is left of one mailbox."""
 
     #: Its id.
     name: str
@@ -41,7 +41,7 @@ class Load:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class ForecastLine:
     """A wave, or what is without one, as it takes its turn."""
 
     #: Waves of a lower order go first.
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speed:
-    """What one lane does."""
+    """The speed of one lane."""
 
     #: Seconds to sign in to a mailbox and to plan it.
     mailbox_seconds: float = 1.0
@@ -71,7 +71,7 @@ class Speed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class ForecastLimits:
     """Every limit that counts."""
 
     #: Lanes of all workers.
@@ -87,7 +87,7 @@ class Limits:
     #: Whether a person paused the import.
     paused: bool = False
     #: Waves by name; one that is missing has no limits.
-    lines: Mapping[str, Line] = field(default_factory=dict)
+    lines: Mapping[str, ForecastLine] = field(default_factory=dict)
     #: What one lane does.
     speed: Speed = Speed()
 
@@ -111,7 +111,7 @@ class Limits:
         found = [value for value in (set_for_all, usual) if value is not None]
         return min((value for value in found if value), default=0) if found else default
 
-    def without(self, what: str) -> Limits:
+    def without(self, what: str) -> ForecastLimits:
         """Returns the limits as if this one did not count: a rate's name, "connections", "lanes", "hours" or "waves"."""
         if what == "lanes":
             return replace(self, lanes=1_000_000)
