@@ -58,7 +58,7 @@ def _judge(stage: CutoverStage, play: str) -> None:
         assert max(Counter(stage.switch.turns).values()) == 1
         turned = {login for login, to in stage.switch.turns if to is NEW}
         assert turned <= set(stage.brought_back)
-        assert stage.view.next.startswith("to try again")
+        assert "to try again" in stage.view.next
 
 
 @pytest.mark.parametrize("play", ["begun", "switched", "rolled back", "half rolled back"])
