@@ -45,6 +45,7 @@ from shared.model import (
     UnitKind,
     part_id,
 )
+from shared.standing import Standing
 from shared.store.memory import MemoryStore
 from shared.uids import UidSet, records_of
 from tests.contract.store_kit import (
@@ -78,7 +79,23 @@ LOST = st.booleans()
 SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
-PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window", "wave", "move", "move", "erase"]
+PEOPLE = [
+    "again",
+    "control",
+    "control",
+    "retry",
+    "retry",
+    "limit",
+    "usual",
+    "window",
+    "wave",
+    "move",
+    "move",
+    "erase",
+    "stand",
+    "stand",
+]
+STANDING = st.sampled_from([None, Standing(least_seconds=10, most_seconds=10), Standing(least_seconds=20)])
 WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
@@ -134,10 +151,14 @@ class Lockstep(RuleBasedStateMachine):
         routes=st.integers(1, 2),
         sizes=st.lists(SIZES, min_size=8, max_size=8),
         empty=st.booleans(),
+        stands=st.booleans(),
     )
-    def begin(self, mailboxes: int, routes: int, sizes: list[int], empty: bool) -> None:
-        """Opens the imports and plans all but the last mailbox, to have messages to copy, and `empty` ones to verify."""
-        sizes = [0, 0, *sizes[2:]] if empty else sizes
+    def begin(self, mailboxes: int, routes: int, sizes: list[int], empty: bool, stands: bool) -> None:
+        """Opens the imports and plans all but the last mailbox, to have messages to copy, and `empty` ones to verify.
+
+        Where it `stands`, all of them are complete, and due for a look.
+        """
+        sizes = [0] * 8 if stands else [0, 0, *sizes[2:]] if empty else sizes
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
         self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
@@ -160,6 +181,14 @@ class Lockstep(RuleBasedStateMachine):
             self.both("finish", pair, lost=True)
             self.both("leave", "planner", mailbox.mailbox_id)
             del self.leases["planner"]
+        while stands and (pair := self._claim("planner", {})):
+            self.both("finish", pair)
+            self.both("leave", "planner", pair[0].mailbox.mailbox_id)
+            del self.leases["planner"]
+        for whole in self.imports if stands else ():
+            self.both("set_standing", whole.import_id, "", Standing(least_seconds=10, most_seconds=90), lost=True)
+        self.clock.forward(10 if stands else 0)
+        self.both("reap", 15, lost=True)
 
     @rule(data=st.data(), what=st.sampled_from(PEOPLE))
     def people_act(self, data: st.DataObject, what: str) -> None:
@@ -173,6 +202,8 @@ class Lockstep(RuleBasedStateMachine):
             self.control(n, data.draw(st.booleans()), word, lost)
         elif what == "retry":
             self.retry(n, data.draw(st.booleans()), lost)
+        elif what == "stand":
+            self.both("set_standing", one, data.draw(WAVES) or "", data.draw(STANDING), lost=lost)
         elif what == "erase":
             self.both("erase", mailbox.import_id, mailbox.mailbox_id, lost=lost)
         elif what == "window":
@@ -456,6 +487,12 @@ class Lockstep(RuleBasedStateMachine):
         if self.both("release", pair, lost=lost, **arguments) is None:
             self._ended(pair)
 
+    @precondition(lambda self: self._has(UnitKind.LOOK))
+    @rule(data=st.data(), lost=LOST, found=st.booleans())
+    def look(self, data: st.DataObject, lost: bool, found: bool) -> None:
+        if (pair := self._lease(data, UnitKind.LOOK)) and self.both("looked", pair, found=found, lost=lost) is None:
+            self._ended(pair)
+
     @precondition(lambda self: self._has(UnitKind.COPY))
     @rule(data=st.data(), lost=LOST)
     def split(self, data: st.DataObject, lost: bool) -> None:
@@ -521,6 +558,8 @@ class Lockstep(RuleBasedStateMachine):
             assert self.real.stranded(one) == self.model.stranded(one)
             assert self.real.waits(one) == self.model.waits(one)
             assert self.real.waves(one) == self.model.waves(one)
+            assert self.real.standings(one) == self.model.standings(one)
+            assert self.real.standing_tally(one) == self.model.standing_tally(one)
 
     @invariant()
     def every_message_has_one_place(self) -> None:
