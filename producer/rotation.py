@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from shared.credentials import Vault
 from shared.store import Resealed, Store
+from shared.store.cutovers import Cutovers
 from shared.store.principals import Principals
 from shared.store.sessions import BrowserSessions
+from shared.store.targets import Targets
 
 
-def rotate(store: Store, vault: Vault, principals: Principals, sessions: BrowserSessions) -> Resealed:
+def rotate(store: Store, vault: Vault, principals: Principals, sessions: BrowserSessions, targets: Targets) -> Resealed:
     """Seals with the first key of the vault.
 
     What a process with the same keys writes meanwhile is sealed by that key, too. Repeated, it changes nothing for
     anybody.
     """
-    total = principals.resign() + sessions.resign()
+    total = principals.resign() + sessions.resign() + targets.resign()
     for request in store.imports():
         total += store.reseal(request.import_id, vault.rotate)
+        total += Cutovers(store, vault).resign(request.import_id)
     return total

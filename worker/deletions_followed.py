@@ -39,7 +39,7 @@ class _Copies:
         return UidSet.of(self.pairs) - self.folder.deleted_too
 
 
-class DeletionFollowing:
+class DeletionsFollowing:
     """The following of deletions in one verification. Not reused."""
 
     def __init__(self, lease: Lease, store: WorkStore, destination: MailDestination, tell: Listener) -> None:

@@ -161,6 +161,13 @@ TABLE: tuple[FailureRule, ...] = (
     ),
     FailureRule(error=errors.SameMailbox, code="same_mailbox", how="park", scope="mailbox", advice="{own}"),
     FailureRule(
+        error=errors.NothingKnown,
+        code="nothing_known",
+        how="park",
+        scope="mailbox",
+        advice="what came since the switch is at the new server: bring it back by an import of its own",
+    ),
+    FailureRule(
         error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8
     ),
     FailureRule(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),

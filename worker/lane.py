@@ -43,10 +43,14 @@ from worker.lease_keeper import LeaseKeeper
 from worker.looking import difference, full_due, looked_at
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
+from worker.returning import UNDER_WAY, WayBack, returned
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
 _log = structlog.get_logger("mailhaul.worker")
+
+#: How long a mailbox waits that is just being brought back, seconds.
+BACK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,15 +209,19 @@ class Lane:
             options = self._options(lease)
             if options.accounts and place.accounts:
                 place.accounts.prepare(lease, options.accounts, sessions)
+            if any(one.state in UNDER_WAY for one in returned(lease.mailbox, place.store)):
+                # What it has appended and not recorded would be taken for new mail, and come a second time.
+                raise SettleLater(BACK_SECONDS)
             source, destination = sessions.both(lease.mailbox)
             neighbours = Neighbours(lease, place.store, lambda: options)
             ends = None
+            returning = WayBack(lease, place.store, options) if options.returns else None
             if not (options.same_mailbox or known):
                 counted = partial(place.store.import_tally, lease.mailbox.import_id)
                 ends = Ends(lease, source, destination, counted, neighbours.brought)
             planning = MailboxPlan(
                 lease, place.store, source, destination, options, place.plan_rules, place.tell, neighbours, ends,
-                unsettled_seconds=self._unsettled_seconds(lease),
+                unsettled_seconds=self._unsettled_seconds(lease), returning=returning,
             )  # fmt: skip
             lanes = planning.run(known, {folder.folder_id for folder, tally in planned if tally.pending})
             for _ in range(min(lanes - 1, 7)):

@@ -28,7 +28,7 @@ from shared.uids import Uid, UidSet
 from worker.closing import SettleLater
 from worker.comparison import Comparison
 from worker.copy import MOST_REMADE
-from worker.deletions_followed import DeletionFollowing
+from worker.deletions_followed import DeletionsFollowing
 from worker.departures import MISSING, MOVED, REMOVED, Departure, counts_on, new_places, with_places
 from worker.difference import CONTENT, FORM, Told, difference, unlike
 from worker.doubles import doubles, notes_of
@@ -117,7 +117,7 @@ class MailboxVerification:
         self, destination: MailDestination, folders: Sequence[tuple[Folder, Tally]]
     ) -> list[tuple[Folder, Tally]]:
         """Removes the copies of what was deleted at the source, where the operator asked for it."""
-        following = DeletionFollowing(self._lease, self._store, destination, self._tell)
+        following = DeletionsFollowing(self._lease, self._store, destination, self._tell)
         changed = following.run([folder for folder, _ in folders], self._options)
         return [(changed.get(folder.folder_id, folder), tally) for folder, tally in folders]
 

@@ -264,6 +264,7 @@ TROUBLES = Dashboard(
             stat("Found amiss by verification", 'sum(mailhaul_verify_mismatch_total{what!="normalised"})', red_from=1),
             stat("Second copies removed", "sum(mailhaul_duplicates_removed_total)", red_from=1),
             stat("Dead letters", "sum(max by (queue) (mailhaul_dead_letters))", red_from=1),
+            stat("Notices not delivered", "max(mailhaul_notices_undelivered)", red_from=1),
             stat("Coordinators that lead, less one", "abs(sum(mailhaul_leader) - 1)", red_from=1),
             stat("Store away", "1 - min(mailhaul_store_up)", red_from=1),
             stat("AOF not well", "1 - min(mailhaul_redis_aof_ok)", red_from=1),

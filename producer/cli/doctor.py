@@ -17,6 +17,7 @@ from redis.retry import Retry
 from producer.cli.command_context import CommandContext
 from producer.cli.owner import owner_of
 from producer.cli.verb import COMPLETE, FAULT
+from producer.notices.listing import undelivered_line
 from shared.config import Settings, load_settings, unknown_variables
 from shared.credentials import load_keys
 from shared.embedded import find_server, server_version
@@ -24,6 +25,8 @@ from shared.errors import MailhaulError
 from shared.logs import clean
 from shared.redis_client import address_of, open_redis
 from shared.redis_condition import judge, read_condition
+from shared.store.redis import connect
+from shared.store.targets import Targets
 
 #: (verdict, sentence); the verdict is "ok", "note" or "BAD".
 Finding = tuple[str, str]
@@ -114,5 +117,15 @@ def _redis(settings: Settings) -> Iterator[Finding]:
                     yield from judge(read_condition(client))
                 except redis.RedisError as error:
                     yield "BAD", f"Redis {address_of(url)} cannot be looked at ({error})"
+        yield from _notices(context)
         workers = context.store.workers()
         yield ("ok" if workers or context.embedded else "note"), f"workers heard of in the last 30 s: {workers}"
+
+
+def _notices(context: CommandContext) -> Iterator[Finding]:
+    known = len(Targets(connect(context.urls[1]), context.vault).all())
+    waiting, lost = len(context.store.deliveries()), len(context.store.undelivered())
+    if known or waiting or lost:
+        yield "ok", f"targets that are told: {known}; notices on their way: {waiting}"
+    if line := undelivered_line(lost):
+        yield "BAD", line

@@ -17,8 +17,10 @@ from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
-from producer.intake.dry_run import spoken_size
+from producer.notices.listing import undelivered_line
+from producer.notices.setup import checked_reader
 from producer.operations import ErrorGroup
+from producer.reporting import one_page, write_one_page
 from producer.show import document
 from producer.show.lines import (
     error_lines,
@@ -44,6 +46,7 @@ from shared.folder_names import visible
 from shared.lifecycle import SETTLED, ImportState, MailboxState
 from shared.logs import clean
 from shared.model import Import, Stranded, Wait, Wave
+from shared.spoken import spoken_size
 from shared.store import Store
 
 #: Seconds between two looks at the import itself, which cost one short command.
@@ -141,7 +144,7 @@ class Watch:
             self._groups = operations.errors(store, request, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
             self._waits = self._told_waits(operations.waits_of(store, request))
-            self._caps = operations.caps_of(store)
+            self._caps = operations.caps_of(store, request)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         for line in self._steps.lines(store, self._rows) if self._steps else ():
             self._shown.say(line)
@@ -236,6 +239,8 @@ def run_status(
             lonely = "" if progress.finished else context.nobody_works()
             stands = standing_lines(store.standings(request.import_id), store.standing_tally(request.import_id))
             _print_status(progress, rows, lonely, waves, stands, failed=failed)
+            if lost := undelivered_line(len(store.undelivered())):
+                print(f"  {lost}")
     return COMPLETE
 
 
@@ -318,22 +323,36 @@ def run_errors(which: str, login: str, wave: str = "", *, as_json: bool, state_d
     return COMPLETE
 
 
-def run_report(which: str, out: Path, wave: str = "", *, state_dir: Path | None) -> int:
+def run_report(
+    which: str, out: Path, wave: str = "", *, language: str = "en", zone: str = "UTC", state_dir: Path | None
+) -> int:
     """Writes the files of the report, and prints their paths."""
     with open_context(state_dir, make=False) as context:
         store = context.store
         request = operations.find_import(store, which)
-        for path in report_files(store, request, out, wave):
+        for path in report_files(store, request, out, wave, language, zone):
             print(path)
     return COMPLETE
 
 
-def report_files(store: Store, request: Import, out: Path, wave: str = "") -> list[Path]:
+def report_files(
+    store: Store, request: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
+) -> list[Path]:
     """Writes the files of the report, or of that of one wave. Returns their paths."""
     progress = operations.progress_of(store, request, wave=wave)
     progress, code, groups = ended(store, progress, wave)
     whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
-    return write_report(store, whole, [one for one, _ in operations.find_mailboxes(store, request, "", wave)], out)
+    mailboxes = [one for one, _ in operations.find_mailboxes(store, request, "", wave)]
+    return write_report(store, whole, mailboxes, out) + one_page_files(store, request, out, wave, language, zone)
+
+
+def one_page_files(store: Store, request: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:
+    """Writes the files of the report of one page. Returns their paths. Raises `UsageError`."""
+    checked_reader(language, zone)
+    try:
+        return write_one_page(one_page(store, request, language, zone, wave), out)
+    except OSError as error:
+        raise UsageError(f"--out: {out} cannot be written ({error.strerror})") from None
 
 
 def _print(value: object) -> None:

@@ -26,6 +26,7 @@ def declare(app: typer.Typer) -> None:
     app.command("status")(verb(status))
     app.command("watch")(verb(watch))
     app.command("errors")(verb(errors))
+    app.command("forecast")(verb(forecast))
     app.command("report")(verb(report))
     app.command("spool")(verb(spool))
     app.command("audit")(verb(audit))
@@ -80,16 +81,30 @@ def errors(
     return following.run_errors(which, mailbox, wave, as_json=as_json, state_dir=state_dir)
 
 
+def forecast(
+    which: ImportArgument = "",
+    wave: WaveOption = "",
+    as_json: JsonOption = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Say when all is done under the limits that are set, what binds, and how earlier forecasts did. It is kept."""
+    from producer.cli import foreseeing
+
+    return foreseeing.run_forecast(which, wave, as_json=as_json, state_dir=state_dir)
+
+
 def report(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files; made when missing.")],
     which: ImportArgument = "",
     wave: WaveOption = "",
+    language: Annotated[str, typer.Option("--language", metavar="LANGUAGE", help="Of the one page: en or ru.")] = "en",
+    zone: Annotated[str, typer.Option("--zone", metavar="ZONE", help="Of the one page, as in Europe/Berlin.")] = "UTC",
     state_dir: StateOption = None,
 ) -> int:
-    """Write results.csv, failures.csv, notes.csv, folders.csv and summary.json."""
+    """Write results.csv, failures.csv, notes.csv, folders.csv and summary.json, and one page for those who pay."""
     from producer.cli import following
 
-    return following.run_report(which, out, wave, state_dir=state_dir)
+    return following.run_report(which, out, wave, language=language, zone=zone, state_dir=state_dir)
 
 
 def spool(

@@ -30,6 +30,7 @@ from producer.cli.verb import INTERRUPTED, is_quiet, is_verbose, note, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
+from producer.notices.notifier import Notifier
 from producer.show import document
 from producer.show.destinations import destination_lines
 from producer.show.lines import known_part, mailbox_words, spoken_mailboxes
@@ -38,6 +39,10 @@ from producer.show.steps import settled_of
 from shared.lifecycle import Control, ImportState
 from shared.logs import clean
 from shared.model import Import, Mailbox, Tally
+from shared.processes import process_name
+from shared.reach import reach_of
+from shared.store.redis import connect
+from shared.store.targets import Targets
 
 
 def run_import(
@@ -182,7 +187,24 @@ def _staffed(context: CommandContext, count: int, *, asked: bool) -> Iterator[_S
     with contextlib.ExitStack() as stack:
         staff = _Staff(context, count, asked, stack)
         staff.see_to()
-        yield staff
+        notifier = _notifier(context)
+        notifier.start()
+        try:
+            yield staff
+        except BaseException:
+            notifier.stop(0)
+            raise
+        notifier.last_words()
+
+
+def _notifier(context: CommandContext) -> Notifier:
+    """Returns the notifier of this command: where no page runs, nobody else sends."""
+    settings = context.settings
+    return Notifier(
+        store=context.store, targets=Targets(connect(context.urls[1]), context.vault), holder=process_name(),
+        reach=reach_of(settings.web_allow or "", settings.notify_ports), still_seconds=settings.notify_still_minutes * 60,
+        default=settings.limits, threads=settings.worker_threads,
+    )  # fmt: skip
 
 
 def _before(context: CommandContext, request: Import) -> Tally:

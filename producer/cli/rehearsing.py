@@ -20,7 +20,6 @@ from producer.cli.command_context import CommandContext
 from producer.cli.request import Request
 from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say
 from producer.intake.account_options import AccountsSeen
-from producer.intake.dry_run import spoken_size
 from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
 from producer.intake.scan import Checked, Scan, Side, swapped
@@ -29,6 +28,7 @@ from shared.config import Settings, load_settings
 from shared.errors import MailhaulError, SameMailbox
 from shared.logs import clean
 from shared.model import Account, import_id
+from shared.spoken import spoken_size
 from shared.store import Store
 from shared.store.brought import between, brought
 
@@ -79,7 +79,7 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     settings = load_settings(state_dir=state_dir)
     with EarlierLedgers(settings) as ledgers:
         scan = _scan(request, settings, ledgers)
-        dry = scan.plan(_rows(request, settings), request.options, request.manifest.warnings)
+        dry = scan.plan(_rows(request, settings), request.options, request.manifest.warnings, ledgers.limits())
     if as_json:
         _print(dry.as_json())
     else:
@@ -131,12 +131,22 @@ class EarlierLedgers:
     def brought(self, source: Account, destination: Account, uidvalidity: int | None) -> bool:
         """See `producer.intake.scan.Brought`. A store that does not answer counts as empty."""
         with self._lock, contextlib.suppress(MailhaulError):
-            if self._store is None:
-                self._store = self._opened.enter_context(CommandContext(self._settings, make=False)).store
+            store = self._found()
             if (source, destination) not in self._known:
-                self._known[source, destination] = between(self._store, source, destination)
-            return brought(self._store, self._known[source, destination], uidvalidity)
+                self._known[source, destination] = between(store, source, destination)
+            return brought(store, self._known[source, destination], uidvalidity)
         return False
+
+    def limits(self) -> dict[str, int]:
+        """Returns the limits and rates that an operator set; none where no store answers."""
+        with self._lock, contextlib.suppress(MailhaulError):
+            return self._found().limits()
+        return {}
+
+    def _found(self) -> Store:
+        if self._store is None:
+            self._store = self._opened.enter_context(CommandContext(self._settings, make=False)).store
+        return self._store
 
 
 def _rows(request: Request, settings: Settings) -> Sequence[Row]:

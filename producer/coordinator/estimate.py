@@ -6,13 +6,14 @@ of the others, and make the range wider. With too few planned mailboxes there is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from producer.coordinator.pace import EARLY_SECONDS, Window
-from shared.model import Account, Import, Mailbox, Stranded, Tally
-from shared.rates import DAY_SECONDS, most_of
+from producer.forecast.gathering import FASTEST, limits_from, loads_of, of_hosts, one_load, slower, unlimited
+from producer.forecast.simulation import simulated
+from shared.model import Import, Mailbox, Stranded, Tally, Wave
 
 #: Number of parts of the window whose rates are compared.
 _PARTS: Final = 3
@@ -48,51 +49,51 @@ class Left:
     stranded: Stranded
     #: Messages whose bytes are still to be compared.
     to_compare: int = 0
-    #: Least time in seconds that the limits on rates allow.
+    #: Least time in seconds that the limits on rates, the hours and the waves allow.
     floor_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caps:
-    """The limits on rates, in the form that `shared.rates.most_of` reads."""
+    """The limits that a forecast of this import has to keep: rates, hours and waves."""
 
-    #: Limits that the operator set, by scope.
+    #: ForecastLimits that the operator set, by scope.
     given: Mapping[str, int] = field(default_factory=dict)
     #: Usual limits, by server.
     usual: Mapping[str, int] = field(default_factory=dict)
+    #: The waves of the import.
+    waves: Sequence[Wave] = ()
+    #: The time of day, seconds since the epoch.
+    now: float = 0.0
+    #: The end that was forecast last, for an import whose mailboxes are too many to be looked at each time; 0 for none.
+    foreseen_at: float = 0.0
 
-    def seconds(self, request: Import, tally: Tally, rows: Iterable[tuple[Mailbox, Tally]]) -> float:
-        """Returns the least time in seconds that the rates allow.
+    def held_back(self, request: Import) -> bool:
+        """Tells whether anything but speed decides how long it takes."""
+        rates = any("." in name.partition(":")[0] for name in (*self.given, *self.usual))
+        return bool(rates or request.window or any(w.window or w.starts_at > self.now for w in self.waves))
 
-        The rates of both hosts count for all that is left, those of each account for its own mail.
+    def seconds(
+        self, request: Import, tally: Tally, rows: Iterable[tuple[Mailbox, Tally]], plain: float = 0.0
+    ) -> float:
+        """Returns the seconds that are left under the limits: `plain`, without them, where they cost nothing.
+
+        It is simulated (`producer.forecast`), mailbox by mailbox. Without `rows` the whole import counts as one, to which
+        no account's limit applies, and it ends no earlier than it was forecast to last.
         """
-        if not any("." in name for name in (*self.given, *self.usual)):
-            return 0.0
-        found = [
-            self._of(f"{side}_host", host, tally.pending, tally.size_bytes - tally.done_bytes)
-            for side, host in (("source", request.source.host), ("destination", request.destination.host))
-            if host
-        ]
-        for mailbox, own in rows:
-            for side, account in (("source", mailbox.source), ("destination", mailbox.destination)):
-                left = own.size_bytes - own.done_bytes
-                found.append(self._of(f"{side}_account", _key(account), own.pending, left))
-        return max(found, default=0.0)
-
-    def _of(self, scope: str, key: str, messages: int, size_bytes: int) -> float:
-        def most(rate: str) -> int:
-            return most_of(f"{scope}.{rate}", key, self.given, self.usual, 0)
-
-        seconds = [0.0]
-        if cap := most("messages_per_second"):
-            seconds.append(messages / cap)
-        if cap := most("bytes_per_second"):
-            seconds.append(size_bytes / cap)
-        if cap := most("bytes_per_day"):
-            seconds.append((size_bytes / cap - 1) * DAY_SECONDS)
-        return max(seconds)
+        loads = loads_of(rows, self.now)
+        limits = replace(limits_from(request, self.waves, self.given, self.usual), lanes=_LANES, paused=False)
+        least = 0.0
+        if not loads:
+            loads, limits, least = [one_load(request, tally)], of_hosts(limits), self.foreseen_at - self.now
+        speed = FASTEST
+        if plain > 0 and (free := simulated(loads, replace(unlimited(limits), speed=speed)).known) > 0:
+            speed = slower(speed, plain / free)
+        return max(least, simulated(loads, replace(limits, speed=speed), self.now).known)
 
 
+#: Lanes that are assumed where only the limits are asked for.
+_LANES: Final = 64
 NO_CAPS: Final = Caps()
 
 
@@ -104,7 +105,8 @@ def eta(left: Left, window: Window) -> float | None:
     """
     ways = _ways(left, window)
     if not ways:
-        return None
+        known = left.counted and (not left.uncounted or _enough(left))
+        return left.floor_seconds if known and left.floor_seconds > 0 else None
     working, waiting = max(ways), left.stranded.seconds
     behind = left.messages and left.stranded.messages >= left.messages
     return max(left.floor_seconds, working + waiting if behind else max(working, waiting))
@@ -157,7 +159,3 @@ def eta_range(left: Left, window: Window) -> tuple[float, float] | None:
             if again is not None:
                 found.append(again)
     return max(left.floor_seconds, min(found)), max(found)
-
-
-def _key(account: Account) -> str:
-    return f"{account.endpoint.url}/{account.login}"

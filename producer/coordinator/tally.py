@@ -194,8 +194,11 @@ def progress(
         uncounted=sum(mailboxes.get(state, 0) for state in _UNCOUNTED),
         at_work=sum(mailboxes.get(state, 0) for state in (MailboxState.COPYING, MailboxState.VERIFYING)),
         to_compare=known.to_compare - known.compared + (tally.pending if full else 0),
-        first_pass=request.passes <= 1, stranded=stranded, floor_seconds=caps.seconds(request, tally, rows or ()),
+        first_pass=request.passes <= 1, stranded=stranded,
     )  # fmt: skip
+    if caps.held_back(request):
+        likely = caps.seconds(request, tally, rows or (), eta(left, window) or 0.0)
+        left = replace(left, floor_seconds=likely)
     return replace(
         known, messages_per_second=window.messages_per_second, bytes_per_second=window.bytes_per_second,
         eta_seconds=eta(left, window), eta_range=eta_range(left, window),

@@ -117,6 +117,9 @@ class Coordinator:
         if began - self._looked >= LOOK_SECONDS:
             self.metrics.publish_waiting(self._waiting.seen(began, self.store.ready_mailboxes()))
             self.metrics.publish_jobs(self.queue.unacked(), self.queue.dead())
+            self.metrics.publish_notices(
+                len(self.store.notices()) + len(self.store.deliveries()), len(self.store.undelivered())
+            )
             self.metrics.publish_redis(self.condition())
             self._looked = began
         self.metrics.count_turn(seconds=self.clock() - began, expired=len(expired), rung=rung)
@@ -154,7 +157,7 @@ class Coordinator:
         windows: dict[str, Window] = {}
         left: list[float | None] = []
         waves: list[Wave] = []
-        caps = Caps(given=self.store.limits(), usual=self.store.usual())
+        given, usual = self.store.limits(), self.store.usual()
         for request in self.store.imports():
             states[request.state] += 1
             if request.state is ImportState.FINISHED:
@@ -172,7 +175,8 @@ class Coordinator:
                 at=now, messages=tally.messages - tally.pending, size_bytes=tally.done_bytes,
                 mailboxes=phases.get(MailboxState.COMPLETE, 0),
             )  # fmt: skip
-            for wave in self.store.waves(request.import_id):
+            of_import = self.store.waves(request.import_id)
+            for wave in of_import:
                 self._keep_hours(request.import_id, wave, wave.name)
                 waves += [wave] * bool(wave.name)
             waits = self.store.waits(request.import_id)
@@ -180,6 +184,7 @@ class Coordinator:
             known = before.with_sample(sample, moving=may_move(request, waits, before, now))
             windows[request.import_id] = known
             stranded = self.store.stranded(request.import_id)
+            caps = Caps(given=given, usual=usual, waves=of_import, now=self.now())
             left.append(progress(request, tally, phases, known, stranded, waits, caps=caps).eta_seconds)
         self._windows = windows
         # No estimate if any import has none; zero if no import is running.

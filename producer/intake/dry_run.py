@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Final, Protocol
 
+from producer.forecast.binding import bindings, said
+from producer.forecast.gathering import FASTEST, SLOWEST, rated
+from producer.forecast.loads import ForecastLimits, Load
+from producer.forecast.simulation import simulated
 from shared.batching import expected_duration
 from shared.errors import SameMailbox
 from shared.folder_names import visible
 from shared.folders import FOREIGN, ONLY_SUBFOLDERS, LeftOut, MappedFolder, left_out
 from shared.messages import Owner
+from shared.spoken import spoken_duration, spoken_size
 
 
 class FolderSize(Protocol):
@@ -108,6 +113,10 @@ class Totals:
     new_accounts: int = 0
 
 
+#: The most limits that a plan names.
+_BINDINGS: Final = 3
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DryRun:
     """The result of a dry run."""
@@ -124,6 +133,9 @@ class DryRun:
     connections: int = 1
     #: Whether every source mailbox is empty and every destination is not.
     swapped: bool = False
+    #: What is to be moved of each mailbox, and the limits under which it is.
+    loads: tuple[Load, ...] = ()
+    limits: ForecastLimits = ForecastLimits()
 
     @property
     def totals(self) -> Totals:
@@ -132,15 +144,31 @@ class DryRun:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """The estimated duration in seconds, (low, high); see `shared.batching.expected_duration`."""
+        """The estimated duration in seconds, (low, high), under the limits that are set.
+
+        See `shared.batching.expected_duration` and `producer.forecast`.
+        """
         sums = self.totals
-        return expected_duration(sums.messages, sums.size_bytes, sums.mailboxes - sums.problems, self.connections)
+        plain = expected_duration(sums.messages, sums.size_bytes, sums.mailboxes - sums.problems, self.connections)
+        held = (simulated(self.loads, replace(self.limits, speed=speed)).known for speed in (FASTEST, SLOWEST))
+        low, high = plain if not rated(self.limits) else map(max, plain, held)
+        return low, high
+
+    @property
+    def binds(self) -> list[str]:
+        """The limits that make it take longer, and for whom, in words."""
+        if not rated(self.limits):
+            return []
+        limits = replace(self.limits, speed=FASTEST)
+        found = bindings(self.loads, limits, 0.0, simulated(self.loads, limits))
+        return [said(one) for one in found if "." in one.what][:_BINDINGS]
 
     def as_json(self) -> dict[str, Any]:
         """Returns the result for ``--json``: names as in the dataclasses, no secrets."""
         low, high = self.seconds
         return {
-            **asdict(self),
+            **{one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("loads", "limits")},
+            "binds": self.binds,
             "mailboxes": [
                 {**asdict(box), "left_out": box.left_out.note(), "totals": asdict(totals([box]))}
                 for box in self.mailboxes
@@ -173,6 +201,7 @@ class DryRun:
             return
         low, high = self.seconds
         yield f"expected: {spoken_duration(low)} to {spoken_duration(high)}, over {self.connections} connections"
+        yield from self.binds
 
 
 def folder_lines(
@@ -264,20 +293,3 @@ def _load(sums: Totals) -> str:
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
-
-
-def spoken_size(bytes_: int) -> str:
-    """Words a number of bytes for people: "3.4 GB"."""
-    size, units = float(bytes_), ["bytes", "kB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.1f} {units[0]}" if units[0] != "bytes" else f"{bytes_} bytes"
-
-
-def spoken_duration(seconds: float) -> str:
-    """Words a duration for people, rounded: "40 s", "5 min", "3.5 h", "2.0 days"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"

@@ -13,9 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar, cast
 
+from producer.forecast.gathering import load_of
+from producer.forecast.loads import ForecastLimits, Load
 from producer.intake.account_options import AccountsSeen
 from producer.intake.brake import Brake
-from producer.intake.dry_run import DryRun, MailboxLine
+from producer.intake.dry_run import DryRun, MailboxLine, totals
 from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
 from producer.intake.providers import catalogue
@@ -209,6 +211,8 @@ class Scan:
             readings=Readings(settings.pop3_read),
         )
         self._told = told or (lambda done, total: None)
+        self._lanes = settings.workers * settings.worker_threads
+        self._default = settings.limits
         self.connections = max(
             1,
             min(settings.source_host_connections, settings.destination_host_connections, MOST_AT_ONCE),
@@ -227,9 +231,16 @@ class Scan:
 
         return self._each(rows, look)
 
-    def plan(self, rows: Sequence[Row], options: Options, warnings: Sequence[str] = ()) -> DryRun:
-        """Returns what an import of these rows would do."""
+    def plan(
+        self,
+        rows: Sequence[Row],
+        options: Options,
+        warnings: Sequence[str] = (),
+        given: Mapping[str, int] | None = None,
+    ) -> DryRun:
+        """Returns what an import of these rows would do. `given` are limits and rates that an operator set."""
         lines = self._each(rows, lambda row: self._plan(row, options))
+        loads = tuple(self._load(row, line) for row, line in zip(rows, lines, strict=True) if not line.problem)
         strange = unmatched(options.folder_map, [folder.source for line in lines for folder in line.folders])
         return DryRun(
             source=self._source.url,
@@ -240,7 +251,24 @@ class Scan:
             and not options.same_mailbox,
             warnings=(*warnings, *(f"--folder-map: no mailbox has a folder {name!r}" for name in strange)),
             connections=self.connections,
+            loads=loads,
+            limits=self._limits(rows, given or {}),
         )
+
+    def _load(self, row: Row, line: MailboxLine) -> Load:
+        sums = totals([line])
+        source = Account(endpoint=row.server or self._source, login=row.login)
+        destination = Account(endpoint=self._destination, login=row.new_login)
+        return load_of(
+            str(row.line), sums.messages, sums.size_bytes, source, destination, line=row.wave, priority=row.priority
+        )
+
+    def _limits(self, rows: Sequence[Row], given: Mapping[str, int]) -> ForecastLimits:
+        sources = {row.server or self._source for row in rows}
+        return ForecastLimits(
+            lanes=self._lanes, given=given, usual=catalogue().usual_limits(sources, self._destination, {}),
+            default=self._default,
+        )  # fmt: skip
 
     def _each(self, rows: Sequence[Row], look: Callable[[Row], _T]) -> list[_T]:
         done, lock = [0], threading.Lock()

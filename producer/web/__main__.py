@@ -31,6 +31,7 @@ from shared.store.page_state import PageState
 from shared.store.principals import Principals, Role
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
+from shared.store.targets import Targets
 from shared.store.web_records import WebRecords
 
 
@@ -94,6 +95,7 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
         client=state,
         principals=principals,
         sessions=BrowserSessions(state, context.vault, partial(_vouched, settings, roles)),
+        targets=Targets(state, context.vault),
         page_state=PageState(state),
         reach=reach,
         roles=roles,

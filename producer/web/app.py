@@ -12,6 +12,7 @@ from producer.web import (
     account_services,
     auditing,
     credential_routes,
+    cutover_routes,
     general_routes,
     imports,
     live,
@@ -21,6 +22,7 @@ from producer.web import (
     problems,
     rehearsals,
     spooling,
+    target_routes,
 )
 from producer.web.gate import Gate
 from producer.web.guard import Guard
@@ -41,10 +43,12 @@ def make_app(known: WebContext) -> FastAPI:
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        sampler = Sampler(known)
+        sampler, notifier = Sampler(known), known.notifier()
         sampler.start()
+        notifier.start()
         yield
         sampler.stop()
+        notifier.stop()
         app.state.rehearsals.close()
 
     app = FastAPI(
@@ -63,6 +67,7 @@ def make_app(known: WebContext) -> FastAPI:
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,
+        cutover_routes,
         credential_routes,
         mailboxes,
         rehearsals,
@@ -72,6 +77,7 @@ def make_app(known: WebContext) -> FastAPI:
         principals,
         auditing,
         spooling,
+        target_routes,
     ):
         app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from producer import operations, standing
+from producer import forecasting, operations, standing
 from producer.audited_options import audited
 from producer.cli.following import report_files
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
@@ -21,6 +21,8 @@ from producer.intake.fitting import fit_options, place_rows
 from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.sign_in import SignInAsked, complete
 from producer.intake.waving import wave_name
+from producer.notices.setup import checked_reader
+from producer.reporting import FILES, one_page, write_one_page
 from producer.show import document
 from producer.show.standing_words import standing_fields
 from producer.web.access import Known, Operator, Viewer, note, noted
@@ -54,7 +56,16 @@ from shared.store.principals import Principal
 
 routes = APIRouter(prefix="/imports", tags=["imports"])
 OneWave = Annotated[str, Query(max_length=MOST_NAME, description="Only the mailboxes of this wave.")]
-ReportFile = Literal["results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv"]
+ReportFile = Literal[
+    "results.csv",
+    "failures.csv",
+    "notes.csv",
+    "folders.csv",
+    "summary.json",
+    "failed-rows.csv",
+    "one-page.html",
+    "one-page.csv",
+]
 
 
 @routes.get("")
@@ -169,6 +180,27 @@ def one_import(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> d
     if wave:
         return document.import_fields(operations.progress_of(known.store, known.import_(import_id), wave=wave))
     return _fields(known, import_id)
+
+
+@routes.get("/{import_id}/forecast")
+def forecasts(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+    """Returns the forecasts that are kept, oldest first, and how the first of this pass did."""
+    found = known.import_(import_id)
+    return {
+        "kept": [forecasting.forecast_fields(kept) for kept in known.store.forecasts(import_id)],
+        "scores": [forecasting.score_fields(score) for score in forecasting.scored(known.store, found)],
+    }
+
+
+@routes.post("/{import_id}/forecast", status_code=201)
+def forecast(known: Known, _: Operator, import_id: str, wave: OneWave = "") -> dict[str, Any]:
+    """Makes a forecast under the limits that are set, and keeps it. `said` has it in words."""
+    found, settings = known.import_(import_id), known.settings
+    made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads)
+    return {
+        **forecasting.forecast_fields(made.kept), "waiting": made.waiting, "assumed": made.assumed,
+        "said": forecasting.outlook_lines(made, wave),
+    }  # fmt: skip
 
 
 @routes.get("/{import_id}/waves")
@@ -387,7 +419,15 @@ def errors(
 
 
 @routes.get("/{import_id}/report/{file}", response_class=FileResponse)
-def report(known: Known, _: Viewer, import_id: str, file: ReportFile, wave: OneWave = "") -> FileResponse:
+def report(
+    known: Known,
+    _: Viewer,
+    import_id: str,
+    file: ReportFile,
+    wave: OneWave = "",
+    language: Annotated[str, Query(max_length=20, description="Of the one page: en or ru.")] = "en",
+    zone: Annotated[str, Query(max_length=60, description="Of the one page, as in Europe/Berlin.")] = "UTC",
+) -> FileResponse:
     """Returns a file of the report. failed-rows.csv can be corrected and sent to …/credentials."""
     found = known.import_(import_id)
     rows = operations.find_mailboxes(known.store, found, "", wave)
@@ -396,11 +436,15 @@ def report(known: Known, _: Viewer, import_id: str, file: ReportFile, wave: OneW
     try:
         if file == "failed-rows.csv":
             path.write_text(failed_rows(mailbox for mailbox, _ in rows), encoding="utf-8")
+        elif file in FILES:
+            checked_reader(language, zone)
+            write_one_page(one_page(known.store, found, language, zone, wave), Path(place.name))
         else:
             report_files(known.store, found, Path(place.name), wave)
     except BaseException:
         place.cleanup()
         raise
-    kind = "application/json" if file.endswith(".json") else "text/csv; charset=utf-8"
+    kinds = {".json": "application/json", ".html": "text/html"}
+    kind = kinds.get(path.suffix, "text/csv; charset=utf-8")
     name = f"{import_id[:8]}-{file}"
     return FileResponse(path, media_type=kind, filename=name, background=BackgroundTask(place.cleanup))

@@ -119,7 +119,7 @@ class _Run:
         seen = AccountsSeen(AccountsAsked(text=request.options.accounts, secret=secret))
         scan = Scan(request.source, request.destination, known.settings, self._told, seen, sign_ins, self._brought)
         if self.document["kind"] == "plan":
-            return dict(scan.plan(rows, request.options, ()).as_json())
+            return dict(scan.plan(rows, request.options, (), known.store.limits()).as_json())
         found = scan.check(rows, request.options)
         return {
             "mailboxes": [_checked(one) for one in found],

@@ -397,6 +397,39 @@ class TokenBody(Body):
     role: Literal["viewer", "operator", "admin"]
 
 
+class TargetBody(Body):
+    """A target: who is to be told, of what, and how (docs/notifications.md)."""
+
+    way: Literal["email", "webhook", "slack", "teams"]
+    to: str = Field(
+        min_length=1, max_length=2000, description="An address of mail, or the URL of a webhook.", repr=False
+    )
+    server: str = Field(default="", max_length=500, description="Of mail: smtps://host, or smtp://host:587.")
+    login: str = Field(default="", max_length=500, description="Of mail: the login at that server.")
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=2000,
+        description="The password of the login, or what signs a webhook; without it one is made.",
+    )
+    sender: str = Field(default="", max_length=500, description="Of mail: the sender's address.")
+    kinds: list[Literal["state", "cutover", "person", "still", "slipped"]] = Field(
+        default_factory=list, max_length=20, description="What is told; empty: all of these."
+    )
+    imports: list[_Said] = Field(default_factory=list, max_length=100, description="Only of these; empty: of all.")
+    language: Literal["en", "ru"] = "en"
+    zone: str = Field(default="UTC", max_length=60, description="The reader's time zone, as in Europe/Berlin.")
+    digest: str = Field(
+        default="", max_length=5, description="When the daily digest is sent, as in 08:00; empty: never."
+    )
+    logins: bool = Field(default=False, description="Whether messages may name mailboxes by their logins.")
+
+
+class LostNoticesBody(Body):
+    """The fate of notices that could not be delivered."""
+
+    drop: bool = Field(default=False, description="They are forgotten, and not tried again.")
+
+
 class UserBody(Body):
     """The password and the role that a user of the page is given."""
 

@@ -15,17 +15,20 @@ from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.intake.account_options import AccountsAsked
 from producer.intake.submit import Ring
+from producer.notices.notifier import Notifier
 from producer.web.problems import Refused
 from producer.web.roles import Roles
 from shared.config import Settings
 from shared.credentials import Vault
 from shared.lifecycle import MailboxState
 from shared.model import Import, Mailbox, Tally
-from shared.reach import Reach
+from shared.processes import process_name
+from shared.reach import Reach, reach_of
 from shared.store import Store
 from shared.store.page_state import PageState
 from shared.store.principals import Principals
 from shared.store.sessions import BrowserSessions
+from shared.store.targets import Targets
 from shared.store.web_records import WebRecords
 
 
@@ -49,6 +52,8 @@ class WebContext:
     principals: Principals
     #: Sessions of browsers that are signed in.
     sessions: BrowserSessions
+    #: Who is told without looking.
+    targets: Targets
     #: Drafts of forms, what was done to imports, and samples of their throughput.
     page_state: PageState
     #: Mail servers that may be connected to.
@@ -78,6 +83,15 @@ class WebContext:
         if found is None or found.import_id != request.import_id:
             raise Refused(404, "the import has no mailbox with this id")
         return found, _sum([tally for _, tally in self.store.folders(mailbox_id)])
+
+    def notifier(self) -> Notifier:
+        """Returns the notifier of this process."""
+        settings = self.settings
+        return Notifier(
+            store=self.store, targets=self.targets, holder=process_name(),
+            reach=reach_of(settings.web_allow or "", settings.notify_ports),
+            still_seconds=settings.notify_still_minutes * 60, default=settings.limits, threads=settings.worker_threads,
+        )  # fmt: skip
 
     def progress(self, import_id: str) -> Progress:
         """Returns the progress, with a rate and an estimate from the last minute of samples, whoever asked for them."""

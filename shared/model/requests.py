@@ -119,6 +119,9 @@ class Options:
     case_sensitive_logins: bool = False
     #: Whether source and destination may be the same mailbox, or look as if they were given the wrong way round.
     same_mailbox: bool = False
+    #: The import whose copies this one brings back after a rollback: only what came to its source since the switch is
+    #: copied, into the folders that its folders were made from. "" for every other import.
+    returns: str = ""
     #: How the source is signed in to, where a row gives no password of its own.
     source_sign_in: SignIn = SignIn()
     #: How the destination is signed in to, where a row gives no password of its own.

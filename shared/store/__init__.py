@@ -51,7 +51,10 @@ from shared.model import (
 )
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
+from shared.store.cutover_store import CutoverStore
 from shared.store.looks import LookStore
+from shared.store.marks import MarkStore
+from shared.store.outbox import ForecastStore, NoticeStore
 from shared.uids import NO_UIDS, UidSet
 
 #: The four scopes of a connection limit, in the order in which they are asked.
@@ -537,8 +540,11 @@ class SignInStore(Protocol):
 class CoordinationStore(Protocol):
     """The methods that the coordinator calls."""
 
-    def lead(self, holder: str, ttl_seconds: float) -> int:
-        """Takes or renews the leadership. Returns its term, or 0 while another holder leads."""
+    def lead(self, holder: str, ttl_seconds: float, post: str = "leader") -> int:
+        """Takes or renews the leadership, or the post of the one that sends notices ("sender").
+
+        Returns its term, or 0 while another holder has it.
+        """
 
     def reap(self, grace_seconds: float) -> list[str]:
         """Takes back units whose lease expired, and returns them.
@@ -582,5 +588,8 @@ class CoordinationStore(Protocol):
         """Returns at most `count` units that a lane could claim now, so that jobs can be enqueued for them."""
 
 
-class Store(RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CoordinationStore, Protocol):
+class Store(
+    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, NoticeStore,
+    ForecastStore, Protocol,
+):  # fmt: skip
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

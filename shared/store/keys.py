@@ -17,9 +17,12 @@
 | import:I:wave:W                   | HASH | control, starts_at (ms), weight, order; pass: how much it was served; |
 |                                   |      | window, opens_at, shuts_at; s:<mailbox state> |
 | import:I:of:W                     | ZSET | mailboxes of the wave W, scored by row |
+| import:I:forecasts                | HASH | "made:<ms>" → forecast, JSON; "end:<pass>:<wave>" → when that was, s |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → its fetch, "until:holder" (ms) |
 | import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
 |                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |
+| import:I:cutovers                 | HASH | wave → the row of its cutover, signed (`shared.store.cutovers`) |
+| import:I:cutover:W                | HASH | mailbox → what that cutover knows of it, JSON; "#…": what it knows of all |
 | import:I:standing                 | HASH | wave, or "" for the import → "least:most:switch" (`Standing`, ms), |
 |                                   |      | or off: a wave that stays out of it |
 | import:I:looks                    | ZSET | complete mailboxes that stand, scored by when they are looked at next (ms) |
@@ -44,6 +47,7 @@
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
 | mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
+| mailbox:M:marks                   | STRING | packed: the numbers of its destination folders just before it was switched |
 | mailbox:M:maildrop                | HASH | POP3: generation; identities, 8 bytes each, in the order of their numbers |
 | mailbox:M:maildrop:said           | STRING | what was read of each of them, 8 bytes each, in the same order |
 | mailbox:M:shared                  | SET  | every B that there is; until the mailbox is verified, or it expires |
@@ -93,7 +97,16 @@
 | accounts:service                  | HASH | next: the first free turn at this account service; until: not asked before (ms) |
 | workers                           | ZSET | worker process, scored by its last heartbeat (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
+| sender                            | HASH | holder and term of the process that sends notices, until (ms) |
 | terms                             | STRING | the last term given out |
+| told:G                            | STRING | G: digest of what was told; until when it is not told again (ms); expires then |
+| marks:G                           | STRING | G: digest of a mark; how high it was when something was told under it; expires |
+| notices                           | HASH | notice id → notice, JSON, until it is spread to the targets |
+| notices:at                        | ZSET | notice id, scored by when it was told (ms) |
+| delivery:D                        | HASH | notice, target, attempts, first_at (ms), why |
+| outbox                            | ZSET | delivery, scored by when it is tried next (ms) |
+| undelivered                       | ZSET | delivery that was given up, scored by when (ms); the last 200 |
+| desk:targets                      | HASH | target id → who is told what, how, JSON (`shared.store.targets`) |
 | desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.principals`) |
 | desk:audit                        | STREAM | acts of people; an entry goes when it is older than MAILHAUL_AUDIT_DAYS |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
@@ -137,6 +150,11 @@ HOLDERS: Final = f"{PREFIX}holders"
 HOLDS: Final = f"{PREFIX}holds"
 WORKERS: Final = f"{PREFIX}workers"
 LEADER: Final = f"{PREFIX}leader"
+SENDER: Final = f"{PREFIX}sender"
+NOTICES: Final = f"{PREFIX}notices"
+NOTICES_AT: Final = f"{PREFIX}notices:at"
+OUTBOX: Final = f"{PREFIX}outbox"
+UNDELIVERED: Final = f"{PREFIX}undelivered"
 LINES: Final = f"{PREFIX}lines"
 ORDERS: Final = f"{PREFIX}orders"
 URGENT: Final = f"{PREFIX}urgent"
@@ -146,6 +164,7 @@ TOKENS: Final = f"{PREFIX}desk:tokens"
 USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"
 AUDIT: Final = f"{PREFIX}desk:audit"
+TARGETS: Final = f"{PREFIX}desk:targets"
 
 
 def import_(import_id: str, part: str = "") -> str:
@@ -161,6 +180,11 @@ def mailbox(mailbox_id: str, part: str = "") -> str:
 def folder(folder_id: str, part: str = "") -> str:
     """Returns the key folder:F, or that of one of its parts."""
     return f"{PREFIX}folder:{folder_id}{part and ':' + part}"
+
+
+def delivery(delivery_id: str) -> str:
+    """Returns the key delivery:D."""
+    return f"{PREFIX}delivery:{delivery_id}"
 
 
 def shared(message: int) -> tuple[str, bytes]:

@@ -11,25 +11,26 @@ from collections.abc import Sequence
 from shared.lifecycle import ImportState
 from shared.model import Overview, Stranded, Unit
 from shared.store import SILENT_SECONDS, process_of
+from shared.store.memory_forecasts import MemoryForecasts
 from shared.store.memory_requests import atomic, tally
 from shared.store.memory_standing import MemoryStanding
 
 
-class MemoryStore(MemoryStanding):
+class MemoryStore(MemoryStanding, MemoryForecasts):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
     #: The answer of `refusing`: memory takes every write unless a test says otherwise.
     refusal: str = ""
 
     @atomic
-    def lead(self, holder: str, ttl_seconds: float) -> int:
+    def lead(self, holder: str, ttl_seconds: float, post: str = "leader") -> int:
         now = self._rows.now()
-        leader, term, until = self._leader
+        leader, term, until = self._posts.get(post, ("", 0, 0))
         if until > now and leader != holder:
             return 0
         if until <= now:
             term = self._rows.next_term()
-        self._leader = (holder, term, now + int(ttl_seconds * 1000))
+        self._posts[post] = (holder, term, now + int(ttl_seconds * 1000))
         return term
 
     @atomic
@@ -50,7 +51,7 @@ class MemoryStore(MemoryStanding):
     def processes(self) -> list[str]:
         rows = self._rows
         lanes = {process_of(rows.units[u].holder) for u in rows.leases}
-        return sorted((lanes | set(self._workers) | {self._leader[0]}) - {""})
+        return sorted((lanes | set(self._workers) | {holder for holder, _, _ in self._posts.values()}) - {""})
 
     @atomic
     def bury(self, processes: Sequence[str]) -> list[str]:
@@ -63,8 +64,7 @@ class MemoryStore(MemoryStanding):
                 self._free(row.holder, rows.mailboxes[row.unit.mailbox_id])
                 rows.take_back(row)
                 taken.append(unit_id)
-        if self._leader[0] in processes:
-            self._leader = ("", 0, 0)
+        self._posts = {post: held for post, held in self._posts.items() if held[0] not in processes}
         return taken
 
     @atomic

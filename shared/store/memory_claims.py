@@ -57,7 +57,8 @@ class Claims(MemorySignIns):
         self._holds: dict[str, int] = {}
         self._whys: dict[str, tuple[str, str]] = {}
         self._workers: dict[str, int] = {}
-        self._leader: tuple[str, int, int] = ("", 0, 0)
+        #: Post (leader, sender) → who has it, the term, until (ms).
+        self._posts: dict[str, tuple[str, int, int]] = {}
 
     @atomic
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
@@ -137,10 +138,12 @@ class Claims(MemorySignIns):
             return near
         fair = self._fairest(holder)
         # The lane that is near to a mailbox's archive leaves it for the recent mail of another.
-        if near and not (fair and rows.goes_before(fair[0], near[0])):
+        if near and not (fair and rows.goes_before(fair, near[0])):
             return near
-        look = None if fair else self._look(holder, None)
-        return (look, None, False) if look else fair
+        if fair:
+            return fair, None, True
+        late = self._look(holder, None)
+        return (late, None, False) if late else None
 
     def _nearest(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
         rows = self._rows
@@ -155,7 +158,7 @@ class Claims(MemorySignIns):
                 return m, row, False
         return None
 
-    def _fairest(self, holder: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
+    def _fairest(self, holder: str) -> MailboxRow | None:
         rows = self._rows
         full: set[str] = set()  # routes of which a host is full or on hold: their other mailboxes are skipped
         for m in self._by_fairness():
@@ -165,7 +168,7 @@ class Claims(MemorySignIns):
                 rows.refresh(m)
             elif self._admits(m, holder):
                 if self._is_worth(m, holder):
-                    return m, None, True
+                    return m
             elif not self._admits(m, holder, ("source_host", "destination_host")):
                 full.add(m.route)
         return None

@@ -17,6 +17,7 @@ from shared.model import (
     Import,
     Mailbox,
     Note,
+    SwitchMarks,
     Tally,
     Unit,
     UnitKind,
@@ -352,6 +353,18 @@ class MemoryRequests:
         return list(m.failures) if m else []
 
     @atomic
+    def mark_switch(self, mailbox_id: str, marks: SwitchMarks) -> bool:
+        row = self._rows.mailboxes.get(mailbox_id)
+        if row is not None:
+            row.marks = marks
+        return row is not None
+
+    @atomic
+    def switch_marks(self, mailbox_id: str) -> SwitchMarks | None:
+        row = self._rows.mailboxes.get(mailbox_id)
+        return row.marks if row else None
+
+    @atomic
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
         rows = self._rows
         whole = rows.imports.get(import_id)
@@ -464,6 +477,8 @@ class MemoryRequests:
         if held or m.mailbox.state not in SETTLED:
             raise StoreError(f"the state store refused erase: ILLEGAL mailbox {mailbox_id} is under way")
         del whole.rows[mailbox_id]
+        for notes in whole.cutover_notes.values():
+            notes.pop(mailbox_id, None)
         for side in ("source", "destination"):
             whole.credentials.pop((mailbox_id, side), None)
         self._remove(mailbox_id)

@@ -17,7 +17,20 @@ from shared.age_bands import LAST, band_of
 from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
-from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Moving, Note, Settled, Unit, UnitKind
+from shared.model import (
+    Failure,
+    Folder,
+    Import,
+    Intent,
+    Lease,
+    Mailbox,
+    Moving,
+    Note,
+    Settled,
+    SwitchMarks,
+    Unit,
+    UnitKind,
+)  # fmt: skip
 from shared.model.ledger import AUDITED, COUNTED
 from shared.standing import Standing
 from shared.store.memory_looks import Looks
@@ -121,6 +134,8 @@ class MailboxRow:
     moved: int = 0
     #: Until when the mailbox waits for mail that may still arrive, ms.
     settling: int = 0
+    #: What its destination held just before it was switched.
+    marks: SwitchMarks | None = None
     #: Since when its look is due, ms; 0 for none. Its messages when a pass last ended.
     looking: int = 0
     seen: int = -1
@@ -169,12 +184,17 @@ class ImportRow:
     #: The looks that ended, and those of them that found something.
     looks: int = 0
     looks_found: int = 0
+    #: Forecasts that are kept, and ends: field → value.
+    forecasts: dict[str, str] = field(default_factory=dict)
     #: Whether the next `submit` begins a pass.
     fresh: bool = False
     #: Whether the import waits for its hours to begin.
     opening: bool = False
     #: When the credentials are forgotten, ms; None while no time is set.
     expires: int | None = None
+    #: Wave → the row of its cutover, and the notes beside it.
+    cutovers: dict[str, str] = field(default_factory=dict)
+    cutover_notes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def set(self, **changes: Any) -> None:
         """Replaces fields of the import."""

@@ -21,16 +21,16 @@ _CODES: Final = {
 class Coordination(Scripts):
     """Leadership, what dead processes held, and figures."""
 
-    def lead(self, holder: str, ttl_seconds: float) -> int:
-        return int(self._run("lead", holder, int(ttl_seconds * 1000)))
+    def lead(self, holder: str, ttl_seconds: float, post: str = "leader") -> int:
+        return int(self._run("lead", holder, int(ttl_seconds * 1000), post))
 
     def reap(self, grace_seconds: float) -> list[str]:
         return [unit.decode() for unit in self._run("reap", int(grace_seconds * 1000))]
 
     def processes(self) -> list[str]:
         lanes = self._read("hkeys", keys.HOLDERS)
-        leader = self._read("hget", keys.LEADER, "holder")
-        found = {process_of(lane.decode()) for lane in lanes} | {leader.decode() if leader else ""}
+        posts = self._pipeline([("hget", keys.LEADER, "holder"), ("hget", keys.SENDER, "holder")])
+        found = {process_of(lane.decode()) for lane in lanes} | {(post or b"").decode() for post in posts}
         return sorted(found.union(worker.decode() for worker in self._read("zrange", keys.WORKERS, 0, -1)) - {""})
 
     def bury(self, processes: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from shared.model import (
     Mailbox,
     Note,
     Stranded,
+    SwitchMarks,
     Tally,
     Unit,
     Wait,
@@ -154,6 +155,13 @@ class RedisRequests(Secrets):
 
     def failures(self, mailbox_id: str) -> list[Failure]:
         return [codec.decode_failure(v) for v in self._read("lrange", keys.mailbox(mailbox_id, "failures"), 0, -1)]
+
+    def mark_switch(self, mailbox_id: str, marks: SwitchMarks) -> bool:
+        return bool(self._run("mark", mailbox_id, codec.encode_marks(marks)))
+
+    def switch_marks(self, mailbox_id: str) -> SwitchMarks | None:
+        packed = self._read("get", keys.mailbox(mailbox_id, "marks"))
+        return codec.decode_marks(packed) if packed else None
 
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
         return int(self._run("control", import_id, mailbox_id or "", word, wave))

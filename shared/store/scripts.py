@@ -1,7 +1,7 @@
 """Loads the Lua scripts from `lua/`: one file for each script, which opens with its signature.
 
 Before each script's text come the key prefix, the state tables of `shared.lifecycle` as Lua literals, and
-`_common.lua`; before those that know of rates also `_rates.lua`.
+`_common.lua`; before those that know of rates also `_rates.lua`, and before those of notices `_notices.lua`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ NAMES = (
     "note_left_out", "control", "retry", "accept", "seal", "find", "set_flags", "lead", "reap", "overview", "recheck",
     "account_turn", "account_hold", "account", "bury", "stranded", "maildrop", "maildrop_said", "share", "stand",
     "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "hours", "waits", "close", "erase",
-    "forget", "reseal", "wave", "move", "moving", "deleted_too", "standing", "looked", "note_unplanned",
+    "forget", "reseal", "wave", "move", "moving", "standing", "looked", "note_unplanned", "cutover", "mark",
+    "deleted_too", "tell", "spread", "take_delivery", "settle_delivery", "keep_forecast",
 )  # fmt: skip
 
 #: The scripts that charge rates, or ask what is owed.
 WITH_RATES = frozenset({"claim", "progress"})
+#: The scripts that put notices into the outbox, or take them from there.
+WITH_NOTICES = frozenset({"tell", "spread", "take_delivery", "settle_delivery"})
 
 
 def _literal(value: object) -> str:
@@ -33,9 +36,17 @@ def _literal(value: object) -> str:
 def sources() -> dict[str, str]:
     """Returns each script's name → its whole text."""
     folder = resources.files("shared.store") / "lua"
-    common, rates = ((folder / f"_{name}.lua").read_text() for name in ("common", "rates"))
+    common, rates, notices = ((folder / f"_{name}.lua").read_text() for name in ("common", "rates", "notices"))
     head = f'local P = "{PREFIX}"\nlocal MACHINES = {_literal(lifecycle.MACHINES)}\n'
     return {
-        name: head + common + (rates if name in WITH_RATES else "") + (folder / f"{name}.lua").read_text()
+        name: "".join(
+            (
+                head,
+                common,
+                rates if name in WITH_RATES else "",
+                notices if name in WITH_NOTICES else "",
+                (folder / f"{name}.lua").read_text(),
+            )
+        )
         for name in NAMES
     }

@@ -36,6 +36,8 @@ WELL = {
     'mailhaul_redis_aof_ok{instance="c1"}': "1x180",
     'mailhaul_redis_clock_skew_seconds{instance="c1"}': "0.1x180",
     'mailhaul_dead_letters{instance="c1",queue="copy"}': "0x180",
+    'mailhaul_notices_waiting{instance="c1"}': "0x180",
+    'mailhaul_notices_undelivered{instance="c1"}': "0x180",
     'up{job="mailhaul-coordinator",instance="c1"}': "1x180",
     'up{job="mailhaul-worker",instance="w1"}': "1x180",
     'up{job="mailhaul-web",instance="p1"}': "1x180",
@@ -219,6 +221,22 @@ CASES = (
         what="clocks differ",
         series={'mailhaul_redis_clock_skew_seconds{instance="c1"}': "-9x180"},
         fires={"MailhaulClockSkew": {}},
+    ),
+    Case(
+        what="a notice could not be delivered",
+        series={'mailhaul_notices_undelivered{instance="c1"}': "1x180"},
+        fires={"MailhaulNotTold": {}},
+    ),
+    Case(
+        what="notices wait and nobody sends them",
+        series={'mailhaul_notices_waiting{instance="c1"}': "2x180"},
+        fires={"MailhaulNotTold": {}},
+        minutes=80,
+    ),
+    Case(
+        what="a notice waits for a moment now and then",
+        series={'mailhaul_notices_waiting{instance="c1"}': "1 0 0 1 0 0 1 0 0 1 0x170"},
+        minutes=80,
     ),
     Case(
         what="dead letters",

@@ -9,7 +9,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from shared.store.scripts import NAMES, WITH_RATES
+from shared.store.scripts import NAMES, WITH_NOTICES, WITH_RATES
 
 #: Scripts of the store that each role runs.
 SCRIPTS = {
@@ -18,13 +18,21 @@ SCRIPTS = {
             "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "compared", "set_flags",
             "moving", "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share",
             "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "looked", "note_unplanned",
+            "deleted_too",
         }
     ),
-    "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits"}),
+    "coordinator": frozenset(
+        {
+            "lead", "reap", "overview", "stranded", "hours", "waits", "standing", "cutover", "tell",
+            # A cutover marks what the destination holds, and a rollback opens the import that brings it back.
+            "mark", "open", "submit", "seal", "login_turn", "login_told", "token", "keep_token",
+        }
+    ),
     "producer": frozenset(
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "standing",
+            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "standing", "cutover", "mark",
+            "lead", "tell", "spread", "take_delivery", "settle_delivery", "keep_forecast",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),
@@ -33,7 +41,7 @@ SCRIPTS = {
 #: queues.
 DIRECT = {
     "worker": {"get", "hget", "hgetall", "hmget", "zrange"},
-    "coordinator": {"hgetall", "hget", "llen", "zrange", "zrevrange"},
+    "coordinator": {"get", "hgetall", "hget", "hmget", "llen", "zrange", "zrevrange"},
     "producer": {
         "del",
         "incrby",  # redis-py sends this for incr
@@ -74,7 +82,7 @@ _CALL = re.compile(r"redis\.p?call\(['\"](\w+)['\"]")
 def needed(role: str) -> set[str]:
     """Returns the commands that the role needs, in lower case."""
     folder = resources.files("shared.store") / "lua"
-    shared = ("_rates",) if SCRIPTS[role] & WITH_RATES else ()
+    shared = [name for name, some in (("_rates", WITH_RATES), ("_notices", WITH_NOTICES)) if SCRIPTS[role] & some]
     texts = [(folder / f"{name}.lua").read_text() for name in ("_common", *shared, *sorted(SCRIPTS[role]))]
     import dramatiq.brokers.redis
 

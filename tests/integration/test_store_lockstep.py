@@ -70,7 +70,8 @@ from tests.contract.store_kit import (
     serve,
     sums_agree,
 )
-from tests.integration.store_keys import keys_are_in_order
+from tests.integration.store_keys import keys_are_in_order, let_stand
+from tests.integration.told_lockstep import forecast, send, tell
 
 HOLDERS = st.sampled_from(["a", "b", "c", "d"])
 LIMITS = {"source_account": 2, "destination_account": 2, "source_host": 3, "destination_host": 4}
@@ -80,26 +81,16 @@ SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
 PEOPLE = [
-    "again",
-    "control",
-    "control",
-    "retry",
-    "retry",
-    "limit",
-    "usual",
-    "window",
-    "wave",
-    "move",
-    "move",
-    "erase",
-    "stand",
-    "stand",
-]
+    "again", "control", "control", "retry", "retry", "limit", "usual", "window", "wave", "move", "move", "erase", "cutover",
+    "stand", "stand",
+]  # fmt: skip
 STANDING = st.sampled_from([None, Standing(least_seconds=10, most_seconds=10), Standing(least_seconds=20)])
 WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
-TIMES = st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury"])
+TIMES = st.sampled_from(
+    ["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury", "tell", "send", "send", "forecast"]
+)
 HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
 
 CLIENT: list[redis.Redis] = []
@@ -181,14 +172,8 @@ class Lockstep(RuleBasedStateMachine):
             self.both("finish", pair, lost=True)
             self.both("leave", "planner", mailbox.mailbox_id)
             del self.leases["planner"]
-        while stands and (pair := self._claim("planner", {})):
-            self.both("finish", pair)
-            self.both("leave", "planner", pair[0].mailbox.mailbox_id)
-            del self.leases["planner"]
-        for whole in self.imports if stands else ():
-            self.both("set_standing", whole.import_id, "", Standing(least_seconds=10, most_seconds=90), lost=True)
-        self.clock.forward(10 if stands else 0)
-        self.both("reap", 15, lost=True)
+        if stands:
+            let_stand(self)
 
     @rule(data=st.data(), what=st.sampled_from(PEOPLE))
     def people_act(self, data: st.DataObject, what: str) -> None:
@@ -204,6 +189,8 @@ class Lockstep(RuleBasedStateMachine):
             self.retry(n, data.draw(st.booleans()), lost)
         elif what == "stand":
             self.both("set_standing", one, data.draw(WAVES) or "", data.draw(STANDING), lost=lost)
+        elif what == "cutover":
+            self.cutover(one, mailbox.mailbox_id, [data.draw(st.sampled_from(["", "r", "s"])) for _ in range(4)], lost)
         elif what == "erase":
             self.both("erase", mailbox.import_id, mailbox.mailbox_id, lost=lost)
         elif what == "window":
@@ -237,6 +224,12 @@ class Lockstep(RuleBasedStateMachine):
         self.both("open_import", whole, [mailbox], 14, lost=lost)
         if submit:
             self.both("submit", whole.import_id, lost=lost)
+
+    def cutover(self, import_id: str, mailbox_id: str, drawn: list[str], lost: bool) -> None:
+        before, after, note, then = drawn
+        self.both("set_cutover", import_id, "a", before, after, {mailbox_id: (note, then)}, lost=lost)
+        for what in (("cutover_rows", import_id), ("cutover_notes", import_id, "a")):
+            self.both(*what)
 
     def control(self, n: int, one: bool, word: Control, lost: bool) -> None:
         mailbox = self.people[n % len(self.people)]
@@ -307,7 +300,15 @@ class Lockstep(RuleBasedStateMachine):
             mailbox = self.people[data.draw(st.integers(0, 3)) % len(self.people)]
             self.both("leave", data.draw(HOLDERS), mailbox.mailbox_id)
         elif what == "lead":
-            self.both("lead", data.draw(st.sampled_from(["x", "y"])), 30)
+            self.both(
+                "lead", data.draw(st.sampled_from(["x", "y"])), 30, data.draw(st.sampled_from(["leader", "sender"]))
+            )
+        elif what == "tell":
+            tell(self, data, lost)
+        elif what == "forecast":
+            forecast(self, data, lost)
+        elif what == "send":
+            send(self, data, lost)
         elif what == "bury":
             # The death may be certain or not: a lane that lives after all is a zombie from here on.
             names = st.sampled_from([*self.leases, "w", "x"])
@@ -551,15 +552,15 @@ class Lockstep(RuleBasedStateMachine):
         assert self.real.overview() == self.model.overview()
         assert self.real.limits() == self.model.limits()
         assert self.real.processes() == self.model.processes()
+        assert self.real.notices() == self.model.notices()
+        assert self.real.deliveries() == self.model.deliveries()
+        assert self.real.undelivered() == self.model.undelivered()
         real, model = self.real.ready_units(100), self.model.ready_units(100)
         assert real == model
         for one in ids:
             sums_agree(self.real, one)
-            assert self.real.stranded(one) == self.model.stranded(one)
-            assert self.real.waits(one) == self.model.waits(one)
-            assert self.real.waves(one) == self.model.waves(one)
-            assert self.real.standings(one) == self.model.standings(one)
-            assert self.real.standing_tally(one) == self.model.standing_tally(one)
+            for name in ("stranded", "waits", "waves", "standings", "standing_tally", "forecasts", "ends"):
+                assert getattr(self.real, name)(one) == getattr(self.model, name)(one), name
 
     @invariant()
     def every_message_has_one_place(self) -> None:

@@ -85,6 +85,11 @@ _WANTED: Final = {
     )
 }  # fmt: skip
 _IMPORT: Final = "/imports/{import_id}"
+_CUTOVERS: Final = f"{_IMPORT}/cutovers"
+_CUTOVER: Final = {
+    **_WHICH, "--wave": "body.wave", "--switch": "body.switch", "--synced-minutes": "body.synced_minutes", "--ttl": "body.ttl",
+    "--quiet-hours": "body.quiet_hours", "--domain": "body.domains",
+}  # fmt: skip
 _OF_WAVE: Final = {"--wave": f"POST {_IMPORT}/rehearsals body.wave"}
 _REHEARSED: Final = ("POST /imports", f"POST {_IMPORT}/rehearsals", "GET /rehearsals/{rehearsal_id}")
 
@@ -123,8 +128,16 @@ TABLE: Final[Mapping[str, Verb]] = {
     "errors": Verb(
         at=(f"GET {_IMPORT}/errors",), options={**_WHICH, "--mailbox": "query.login", "--wave": "query.wave"}
     ),
+    "forecast": Verb(
+        at=(f"POST {_IMPORT}/forecast", f"GET {_IMPORT}/forecast"), options={**_WHICH, "--wave": "query.wave"}
+    ),
     "report": Verb(
-        at=(f"GET {_IMPORT}/report/{{file}}",), options={**_WHICH, "--out": "path.file", "--wave": "query.wave"}
+        at=(f"GET {_IMPORT}/report/{{file}}",),
+        options={
+            **_WHICH,
+            "--out": "path.file",
+            **{f"--{name}": f"query.{name}" for name in ("wave", "language", "zone")},
+        },
     ),
     "spool": Verb(
         at=(f"POST {_IMPORT}/spool",),
@@ -176,6 +189,17 @@ TABLE: Final[Mapping[str, Verb]] = {
         at=(f"POST {_IMPORT}/move",),
         options={**_ONE, "--front": "body.front", "--priority": "body.priority"},
     ),
+    "cutover plan": Verb(at=(f"POST {_CUTOVERS}/plan",), options=_CUTOVER),
+    "cutover start": Verb(at=(f"POST {_CUTOVERS}",), options=_CUTOVER),
+    "cutover status": Verb(at=(f"GET {_CUTOVERS}",), options={**_WHICH, "--wave": "query.wave"}),
+    **{
+        f"cutover {name}": Verb(
+            at=(f"POST {_CUTOVERS}/{name}",),
+            options={**_WHICH, "--wave": "body.wave", "--force": "body.force", "--reason": "body.reason"},
+        )
+        for name in ("announce", "switch", "close")
+    },
+    "cutover rollback": Verb(at=(f"POST {_CUTOVERS}/rollback",), options={**_WHICH, "--wave": "body.wave"}),
     "standing": Verb(
         at=(f"PUT {_IMPORT}/standing", f"GET {_IMPORT}/standing"),
         options={
@@ -189,6 +213,24 @@ TABLE: Final[Mapping[str, Verb]] = {
         },
     ),
     "doctor": Verb(at=("GET /doctor",)),
+    "notify add": Verb(
+        at=("POST /targets",),
+        options={
+            **{name: f"body.{name}" for name in ("way", "to")},
+            "--to-file": Why("a body holds it"),
+            "--server": "body.server",
+            "--login": "body.login",
+            "--from": "body.sender",
+            "--secret-file": "body.secret",
+            "--what": "body.kinds",
+            "--import": "body.imports",
+            **{f"--{name}": f"body.{name}" for name in ("language", "zone", "digest", "logins")},
+        },
+    ),
+    "notify list": Verb(at=("GET /targets",)),
+    "notify remove": Verb(at=("DELETE /targets/{target_id}",), options={"target_id": "path.target_id"}),
+    "notify test": Verb(at=("POST /targets/{target_id}/test",), options={"target_id": "path.target_id"}),
+    "notify retry": Verb(at=("POST /targets/retry",), options={"--drop": "body.drop"}),
     "token add": Verb(at=("POST /tokens",), options={"name": "body.name", "--role": "body.role"}),
     "token list": Verb(at=("GET /tokens",)),
     "token revoke": Verb(at=("DELETE /tokens/{token_id}",), options={"token_id": "path.token_id"}),

@@ -144,7 +144,8 @@ def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: Identi
         }  # fmt: skip
         blanks = {
             "import_id": (there,), "mailbox_id": tuple(box["id"] for box in boxes.values()), "rehearsal_id": tuple(rehearsed),
-            "file": ("results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv"),
+            "file": ("results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv",
+                     "one-page.html", "one-page.csv"),
             "link": ("nothing",), "name": ("gmail",), "draft": (wrong[1],),
         }  # fmt: skip
         assert [name for answer in told for name in leaks(known, answer.content)] == []

@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po
 from producer.intake.providers import catalogue
 from producer.web.pages.drawing import Saying
 from producer.web.words import LANGUAGES, catalog, said
+from shared.model.notices import KINDS
 
 _WORDS = {"_": None, "some": (1, 2), "say": None, "word": None}
 _OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -33,9 +34,20 @@ def said_on_the_page() -> dict[str, str]:
                 r"""(?:UsageError|append|say|422,|404,|faults\.insert\(0,)\(? ?"([^"{}]+)"\)""", room.read_text()
             ):
                 found[text] = ""
-    for words in (said.STEPS, said.FIELDS, said.EVENTS, said.SCOPES, said.CAUSES, said.ADVICE, said.NOTES, said.HEADS):
+    for words in (
+        said.STEPS,
+        said.FIELDS,
+        said.EVENTS,
+        said.SCOPES,
+        said.CAUSES,
+        said.ADVICE,
+        said.NOTES,
+        said.HEADS,
+        said.CUTOVERS,
+        said.GUARDS,
+    ):
         found |= dict.fromkeys(words.values(), "")
-    found |= dict.fromkeys((*said.STATES, *said.LABELS), "")
+    found |= dict.fromkeys((*said.STATES, *said.LABELS, *KINDS.values()), "")
     found |= {text: "" for one in catalogue().providers if one.sites for text in (one.title, one.first)}
     return found
 

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from producer.web.pages import (
+    cutting_over,
     following,
     mending,
     new_import,
@@ -22,6 +23,7 @@ from producer.web.pages import (
     rehearsing,
     sign_in_page,
     steering,
+    telling_page,
 )
 from producer.web.pages.drawing import draw
 from producer.web.pages.glance import Glances
@@ -31,7 +33,19 @@ from producer.web.pages.sign_in_page import NotSignedIn, to_the_door
 def install(app: FastAPI) -> None:
     """Registers the routes, the static files and the page of a refusal."""
     app.state.glances = Glances(app.state.web_context)
-    for room in (sign_in_page, oidc, overview, new_import, rehearsing, mending, following, person, steering):
+    for room in (
+        sign_in_page,
+        oidc,
+        overview,
+        new_import,
+        rehearsing,
+        mending,
+        following,
+        person,
+        cutting_over,
+        steering,
+        telling_page,
+    ):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))
     app.state.refusal = lambda request, status, detail: draw(request, "refused.html", None, status, detail=detail)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from producer.show.cutover_lines import overruled_words, shown_guards
 from producer.trouble import HARMLESS
 from producer.web import imports as counterpart
 from producer.web.access import Known
@@ -18,7 +19,8 @@ from producer.web.live import LOOK_SECONDS
 from producer.web.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
-from producer.web.pages.drawing import draw, rendered
+from producer.web.pages.cutting_over import cutover_acts, known_switches
+from producer.web.pages.drawing import draw, language, rendered
 from producer.web.pages.glance import Glances, ImportView
 from producer.web.pages.sign_in_page import Who, there
 from producer.web.problems import Refused
@@ -100,6 +102,7 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
     return {
         "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
         "count": _COUNT, "actions": _actions(request.state, request.control, word),
+        "shown_guards": shown_guards, "overruled_words": overruled_words, "cutover_acts": cutover_acts,
         "password_codes": _PASSWORD, "nothing_to_try": _NOTHING_TO_TRY, "who": who,
         "here": table.link(), "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
     }  # fmt: skip
@@ -132,8 +135,9 @@ def one_import(
     changed = changed_by(request)
     left = drafts.find(known, who, wrong) and wrong
     page = draw(
-        request, "import.html", who, **values, states=states, files=_FILES, stream=stream, changed=changed, wrong=left
-    )
+        request, "import.html", who, **values, states=states, files=_FILES, stream=stream, changed=changed, wrong=left,
+        switches=known_switches(known),
+    )  # fmt: skip
     return told(page, table.import_id) if changed else page
 
 
@@ -185,7 +189,12 @@ async def stream(
 
 @routes.get("/imports/{import_id}/report/{file}")
 def report(
-    known: Known, who: Who, import_id: str, file: counterpart.ReportFile, wave: counterpart.OneWave = ""
+    request: Request,
+    known: Known,
+    who: Who,
+    import_id: str,
+    file: counterpart.ReportFile,
+    wave: counterpart.OneWave = "",
 ) -> Response:
-    """Returns a file of the report, as the API does."""
-    return counterpart.report(known, who, import_id, file, wave)
+    """Returns a file of the report, as the API does, in the reader's language."""
+    return counterpart.report(known, who, import_id, file, wave, language(request))

@@ -63,6 +63,16 @@ def _acting(who: Who) -> Principal:
 
 #: A principal of the role operator or higher.
 Actor = Annotated[Principal, Depends(_acting)]
+
+
+def _ruling(who: Who) -> Principal:
+    if who.role < Role.ADMIN:
+        raise Refused(403, f"this needs the role admin; yours is {who.role.word}")
+    return who
+
+
+#: A principal of the role admin.
+Chief = Annotated[Principal, Depends(_ruling)]
 #: The page to go to after signing in.
 To = Annotated[str, Query(max_length=1000)]
 

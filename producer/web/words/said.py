@@ -83,6 +83,12 @@ EVENTS: Final[Mapping[str, str]] = {
     "hours set": "hours set",
     "wave set": "wave set",
     "mailbox moved": "mailbox moved",
+    "cutover begun": "cutover begun",
+    "cutover announce": "cutover announced",
+    "cutover switch": "cutover: switched",
+    "cutover rollback": "cutover rolled back",
+    "cutover close": "cutover closed",
+    "cutover give up": "cutover given up",
     "mailboxes added": "mailboxes added",
     "credentials replaced": "new passwords given",
     "credentials deleted": "passwords deleted",
@@ -90,6 +96,28 @@ EVENTS: Final[Mapping[str, str]] = {
     "erasure begun": "erasure begun",
     "erasure done": "erased",
     "refused messages kept": "refused messages kept as files",
+}
+#: State of a cutover → its label.
+CUTOVERS: Final[Mapping[str, str]] = {
+    "drafted": "drafted",
+    "checked": "checked",
+    "staging": "staging",
+    "synced": "in sync",
+    "announced": "announced",
+    "switched": "being switched",
+    "draining": "draining",
+    "closed": "closed",
+    "rolled_back": "rolled back",
+}
+#: Guard of a cutover → its label.
+GUARDS: Final[Mapping[str, str]] = {
+    "copied": "Copied",
+    "synced": "In sync",
+    "switch": "Switch",
+    "ttl": "MX and SPF",
+    "turned": "Turned",
+    "quiet": "Quiet",
+    "empty": "Empty looks",
 }
 #: States of a mailbox, an import or a rehearsal.
 STATES: Final[tuple[str, ...]] = (
@@ -128,6 +156,7 @@ SCOPES: Final[Mapping[str, str]] = {
 }
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
+    "Announced", "Switch", "Roll back", "Close the cutover", "Give it up",
     "Start", "Cancel", "Pause", "Resume", "Go on", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
     "GB", "TB", "s", "min", "h", "days",
 )  # fmt: skip
@@ -149,6 +178,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "destination_takes_nothing": "The destination takes no message any more: its disk may be full.",
     "destination_foreign_writer": "Somebody else brings the same mail into this mailbox.",
     "perhaps_swapped": "The source is empty and the destination is not: it is looked whether that is so of all.",
+    "nothing_known": "What was there before the switch is no longer known.",
     "account_waiting": "The account at the destination is being made.",
     "account_rejected": "The account at the destination could not be made.",
     "failed": "Messages could not be copied after all attempts.",
@@ -191,6 +221,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "copied again.",
     "perhaps_swapped": "Nothing: it goes on by itself.",
     "same_mailbox": "Check both servers and the logins. Where it is meant, make the import anew and say so.",
+    "nothing_known": "Bring back what came since the switch by an import of its own, of mail since then.",
     "account_waiting": "Nothing: it goes on by itself.",
     "failed": "See failures.csv of the report, then try again.",
     "refused": "See failures.csv of the report; when the limit of the destination is changed, try again.",

@@ -458,8 +458,11 @@ local function remove_mailbox(i, m)
     if redis.call('HGET', P .. 'destinations', h[4]) == m then free_destination(h[4]) end
   end
   local every = mailbox_key(m)
-  redis.call('DEL', every, every .. ':folders', every .. ':open', every .. ':ready', every .. ':failures', every .. ':maildrop',
+  redis.call('DEL', every, every .. ':folders', every .. ':open', every .. ':ready', every .. ':failures', every .. ':maildrop', every .. ':marks',
     every .. ':maildrop:said', every .. ':shared')
+  for _, wave in ipairs(redis.call('HKEYS', import_key(i) .. ':cutovers')) do
+    redis.call('HDEL', import_key(i) .. ':cutover:' .. wave, m)
+  end
   redis.call('ZREM', import_key(i) .. ':mailboxes', m)
   redis.call('ZREM', import_key(i) .. ':settling', m)
 end

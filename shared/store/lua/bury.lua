@@ -12,5 +12,7 @@ for _, u in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
     if take_back(u) then taken[#taken + 1] = u end
   end
 end
-if dead[redis.call('HGET', P .. 'leader', 'holder') or ''] then redis.call('DEL', P .. 'leader') end
+for _, post in ipairs({'leader', 'sender'}) do
+  if dead[redis.call('HGET', P .. post, 'holder') or ''] then redis.call('DEL', P .. post) end
+end
 return taken

@@ -167,9 +167,10 @@ local function nearest()
   if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
   if hint == '' then return end
-  local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'order', 'kind')
+  local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'kind', 'order')
   -- A look that rings waits for its turn.
-  if h[1] == 'ready' and h[4] ~= 'look' and band_of(tonumber(h[3])) <= next_band(h[2]) and served(h[2]) and admissible(h[2]) and worth(h[2]) then
+  if h[1] == 'ready' and h[3] ~= 'look' and band_of(tonumber(h[4])) <= next_band(h[2]) and served(h[2]) and admissible(h[2])
+    and worth(h[2]) then
     return h[2], hint
   end
 end

@@ -1,5 +1,5 @@
--- lead(holder, ttl_ms): leadership by lease and term. Returns the term, or 0 while somebody else leads.
-local key = P .. 'leader'
+-- lead(holder, ttl_ms, post): a post ('leader', 'sender') by lease and term. Returns the term, or 0 while somebody else has it.
+local key = P .. ARGV[3]
 local h = redis.call('HMGET', key, 'holder', 'term', 'until')
 local now = clock()
 local leads = h[1] and tonumber(h[3]) > now

@@ -1,0 +1,37 @@
+"""The verb forecast."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from producer import forecasting, operations
+from producer.cli.command_context import open_context
+from producer.cli.verb import COMPLETE
+from shared.lifecycle import ImportState
+from shared.logs import clean
+
+
+def run_forecast(which: str, wave: str = "", *, as_json: bool, state_dir: Path | None) -> int:
+    """Makes a forecast of an import that runs, keeps it, and prints it with the scores of earlier ones."""
+    with open_context(state_dir, make=False) as context:
+        store, settings = context.store, context.settings
+        request = operations.find_import(store, which)
+        found = None
+        if request.state is not ImportState.FINISHED:
+            found = forecasting.made_and_kept(store, request, wave, settings.limits, settings.worker_threads)
+        scored = forecasting.scored(store, request)
+        if as_json:
+            whole = {
+                "forecast": forecasting.forecast_fields(found.kept) if found else None,
+                "kept": [forecasting.forecast_fields(kept) for kept in store.forecasts(request.import_id)],
+                "scores": [forecasting.score_fields(score) for score in scored],
+            }
+            print(json.dumps(whole, ensure_ascii=False, indent=2))
+            return COMPLETE
+        for line in forecasting.outlook_lines(found, wave) if found else ["finished"]:
+            print(clean(line))
+        for score in scored:
+            if wave in ("", score.wave):
+                print(clean(forecasting.score_line(score)))
+    return COMPLETE

@@ -1,0 +1,95 @@
+"""Says which limit binds, and for whom: by simulating once more without each of them. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from producer.forecast.loads import SCOPES, ForecastLimits, Load
+from producer.forecast.simulation import Forecast, simulated
+from shared.rates import DAY_SECONDS, RATES
+from shared.spoken import spoken_duration, spoken_size
+
+#: A limit binds when the end comes earlier without it by this part of the whole, and by a minute.
+_WORTH, _WORTH_SECONDS = 0.1, 60.0
+#: What can bind beside rates → how it is called.
+_OTHERS: Final = {
+    "hours": "the hours in which it may work",
+    "waves": "the waves' starts, orders and weights",
+    "connections": "the limits on connections",
+    "lanes": "the number of workers and their threads",
+}
+_SIDES: Final = {
+    "source_account": "from each account at the source", "source_host": "from the source",
+    "destination_account": "into each account at the destination", "destination_host": "into the destination",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Binding:
+    """A limit that makes the whole take longer."""
+
+    #: A rate's name ("source_account.bytes_per_day"), "hours", "waves", "connections" or "lanes".
+    what: str
+    #: The limit, where it is one number; else 0.
+    most: int
+    #: Seconds that the whole takes, and would take without it.
+    seconds: float
+    without_seconds: float
+    #: Mailboxes in all, those that it makes later than the whole would be over without it, and what the latest takes.
+    mailboxes: int
+    late: int
+    latest_seconds: float
+
+
+def bindings(loads: Sequence[Load], limits: ForecastLimits, now: float, found: Forecast) -> list[Binding]:
+    """Returns the limits that bind, the one that costs most first. A pause is no limit."""
+    there = {name.partition(":")[0] for some in (limits.given, limits.usual, limits.default) for name in some}
+    rates = [f"{scope}.{rate}" for scope in SCOPES for rate in RATES if f"{scope}.{rate}" in there]
+    hours = limits.hours.parts or any(line.hours.parts for line in limits.lines.values())
+    others = [name for name in _OTHERS if name != "hours" or hours]
+    known = [_without(loads, limits, now, found, name) for name in [*rates, *others]]
+    bound = [one for one in known if _costs(one)]
+    return sorted(bound, key=lambda one: one.without_seconds)
+
+
+def _without(loads: Sequence[Load], limits: ForecastLimits, now: float, found: Forecast, what: str) -> Binding:
+    usual = simulated(loads, limits.without(what), now).known
+    late = [end for end in found.ends.values() if math.isfinite(end) and end > usual]
+    most = max((_most(limits, what, load) for load in loads), default=0) if "." in what else 0
+    return Binding(
+        what=what, most=most, seconds=found.known, without_seconds=usual, mailboxes=len(found.ends), late=len(late),
+        latest_seconds=max(late, default=0.0),
+    )  # fmt: skip
+
+
+def _most(limits: ForecastLimits, what: str, load: Load) -> int:
+    scope, _, rate = what.partition(".")
+    return limits.rate(scope, rate, load.keys[SCOPES.index(scope)])
+
+
+def _costs(one: Binding) -> bool:
+    saved = one.seconds - one.without_seconds
+    return saved >= max(_WORTH * one.seconds, min(_WORTH_SECONDS, one.seconds / 2))
+
+
+def said(one: Binding) -> str:
+    """Words a binding: "26 of 5,000 mailboxes need more than 3 days at 450 MB a day from each account: the longest 44"."""
+    many = f"{one.late:,} of {one.mailboxes:,} mailboxes"
+    if one.what.endswith("_account.bytes_per_day"):
+        usual, longest = (
+            max(1, math.ceil(seconds / DAY_SECONDS)) for seconds in (one.without_seconds, one.latest_seconds)
+        )
+        days = f"{usual} day{'s' if usual > 1 else ''}"
+        where = _SIDES[one.what.partition(".")[0]]
+        need = "needs" if one.late == 1 else "need"
+        return f"{many} {need} more than {days} at {spoken_size(one.most)} a day {where}: the longest {longest}"
+    instead = f"{spoken_duration(one.seconds)} instead of {spoken_duration(one.without_seconds)}"
+    if "." in one.what:
+        scope, _, rate = one.what.partition(".")
+        amount = f"{one.most:,} messages" if rate.startswith("messages") else spoken_size(one.most)
+        every = "day" if rate.endswith("day") else "second"
+        return f"{amount} a {every} {_SIDES[scope]}: {instead}"
+    return f"{_OTHERS[one.what]}: {instead}"

@@ -1,0 +1,108 @@
+"""Sends a worded notice to a target: by e-mail, to a webhook, to a channel of Slack or Teams.
+
+A repeat has the same id: Message-ID of the mail, Idempotency-Key and `id` of the webhook, the last words of a chat message.
+Nothing is retried here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from producer.notices.http_post import posted
+from producer.notices.smtp_send import mailed
+from producer.notices.wording import Wording
+from shared.accounts.webhook import signature
+from shared.credentials import Secret
+from shared.model.notices import Delivery
+from shared.reach import Reach
+from shared.store.targets import Target
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoticeTold:
+    """The words that one target is told in one delivery."""
+
+    #: The delivery; its id drops repeats.
+    delivery: Delivery
+    #: The words.
+    wording: Wording
+    #: Logins of the mailboxes that it is about; empty unless the target asked for them.
+    logins: Sequence[str] = ()
+
+
+def send(target: Target, told: NoticeTold, now: float, reach: Reach | None) -> None:
+    """Sends it. `reach` guards a target that came by page or API. Raises `NotSent`."""
+    guard = reach if target.guarded else None
+    if target.way == "email":
+        mailed(target.secret, told.delivery.delivery_id, told.wording, told.delivery.notice.at, guard)
+        return
+    key, headers = told.delivery.delivery_id, {"Content-Type": "application/json"}
+    if target.way == "webhook":
+        body = json.dumps(_document(told), ensure_ascii=False).encode()
+        stamp = str(int(now))
+        signed = signature(Secret(target.secret["secret"]), stamp, body)
+        headers |= {"Mailhaul-Timestamp": stamp, "Mailhaul-Signature": f"v1={signed}", "Idempotency-Key": key}
+    else:
+        document = _slack(told, key) if target.way == "slack" else _teams(told, key)
+        body = json.dumps(document, ensure_ascii=False).encode()
+    posted(target.secret["url"], body, headers, guard)
+
+
+def _document(told: NoticeTold) -> dict[str, Any]:
+    notice = told.delivery.notice
+    return {
+        "version": VERSION, "id": told.delivery.delivery_id, "kind": notice.kind, "at": notice.at, "import_id": notice.import_id,
+        "import": notice.name, "wave": notice.wave, "values": _unnamed(told), "logins": list(told.logins),
+        "subject": told.wording.subject, "lines": list(told.wording.lines),
+    }  # fmt: skip
+
+
+def _unnamed(told: NoticeTold) -> dict[str, str | float]:
+    """Returns the values without the sentences, which may name somebody: the lines say these."""
+    return {name: value for name, value in told.delivery.notice.values.items() if name in _PLAIN_VALUES}
+
+
+#: Values that name nobody.
+_PLAIN_VALUES: Final = frozenset(
+    {
+        "word", "code", "mailboxes", "complete", "parked", "messages", "size_bytes", "ends_at", "since", "then", "now",
+        "made_at", "fifths",
+    }
+)  # fmt: skip
+
+
+def _slack(told: NoticeTold, key: str) -> dict[str, Any]:
+    subject, *lines = (_escaped(line) for line in told.wording.text.splitlines())
+    return {"text": "\n".join((f"*{subject}*", *lines, f"_{key}_"))}
+
+
+def _escaped(text: str) -> str:
+    """Escapes what Slack reads as a mention or a link."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _teams(told: NoticeTold, key: str) -> dict[str, Any]:
+    blocks: list[dict[str, Any]] = [
+        {"type": "TextBlock", "text": told.wording.subject, "weight": "Bolder", "size": "Medium", "wrap": True}
+    ]
+    blocks += [
+        {"type": "TextBlock", "text": line, "wrap": True, "spacing": "Small"} for line in told.wording.lines if line
+    ]
+    blocks.append({"type": "TextBlock", "text": key, "isSubtle": True, "size": "Small"})
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": blocks,
+    }
+    return {
+        "type": "message",
+        "attachments": [
+            {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+        ],
+    }

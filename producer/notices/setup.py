@@ -1,0 +1,139 @@
+"""Reads what a person says of a target: whom to tell, what, how, in which language. Pure."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from producer.notices.smtp_send import LOCAL, PORTS
+from producer.web.words import LANGUAGES
+from shared.errors import UsageError
+from shared.model.notices import KINDS, USUAL_KINDS
+from shared.store.targets import WAYS, Target
+
+#: An address of mail, as far as a mistake is worth telling at once.
+_ADDRESS: Final = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
+_HOUR: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_LONGEST: Final = 2000
+#: Kinds that a person may choose.
+CHOSEN: Final = tuple(kind for kind in KINDS if kind not in ("test", "digest"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetAsked:
+    """A target as a person asked for it."""
+
+    #: One of `WAYS`.
+    way: str
+    #: An address of mail, or a URL.
+    to: str
+    #: E-mail: the server, as in smtp://mail.corp.example:587 or smtps://mail.corp.example.
+    server: str = ""
+    #: E-mail: the login at that server; "" for none.
+    login: str = ""
+    #: E-mail: its password. Webhook: the secret that signs; "" to have one made.
+    secret: str = ""
+    #: E-mail: the sender's address; "" for the login, or else the recipient.
+    sender: str = ""
+    #: Kinds of notices; empty: the usual ones.
+    kinds: Sequence[str] = ()
+    #: Ids of imports; empty: all.
+    imports: Sequence[str] = ()
+    #: The reader's language.
+    language: str = "en"
+    #: The reader's time zone.
+    zone: str = "UTC"
+    #: When the digest is sent, as in "08:00"; "" for no digest.
+    digest: str = ""
+    #: Whether messages may hold logins.
+    logins: bool = False
+    #: Whether it came by page or API.
+    guarded: bool = False
+
+
+def target_of(asked: TargetAsked) -> Target:
+    """Returns the target. Raises `UsageError` that says what is wrong and how it is written."""
+    if asked.way not in WAYS:
+        raise UsageError(f"{asked.way[:40]!r} is no way to tell somebody; ways are {', '.join(WAYS)}")
+    to = asked.to.strip()
+    if not to or len(to) > _LONGEST or not to.isprintable():
+        raise UsageError("say where notices go: an address of mail, or the URL of a webhook")
+    if asked.way == "email":
+        shown, secret = to, _mail(asked, to)
+    else:
+        shown, secret = _url(to), {"url": to}
+        if asked.way == "webhook":
+            secret["secret"] = asked.secret or secrets.token_urlsafe(24)
+    checked_reader(asked.language, asked.zone)
+    return Target(
+        way=asked.way, shown=shown, secret=secret, kinds=_kinds(asked.kinds), imports=tuple(asked.imports),
+        language=asked.language, zone=_zone(asked.zone), digest_minutes=_minutes(asked.digest), logins=asked.logins,
+        guarded=asked.guarded,
+    )  # fmt: skip
+
+
+def checked_reader(language: str, zone: str) -> None:
+    """Raises `UsageError` for a language or a time zone that is not there."""
+    if language not in LANGUAGES:
+        raise UsageError(f"{language[:20]!r} is no language of mailhaul; languages are {', '.join(LANGUAGES)}")
+    _zone(zone)
+
+
+def _mail(asked: TargetAsked, to: str) -> dict[str, str]:
+    sender = asked.sender.strip() or (asked.login if _ADDRESS.fullmatch(asked.login) else to)
+    for address in (to, sender):
+        if not _ADDRESS.fullmatch(address) or not address.isascii():
+            raise UsageError(f"{address[:80]!r} is no address of mail, as in anna@corp.example")
+    parts = urlsplit(asked.server.strip() if "://" in asked.server else f"smtp://{asked.server.strip()}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if parts.scheme not in PORTS or not parts.hostname or port == 0 or parts.path.strip("/") or parts.username:
+        raise UsageError("say by which server mail is sent: smtps://mail.corp.example, or smtp://mail.corp.example:587")
+    if bool(asked.login) != bool(asked.secret):
+        raise UsageError("a login at the server of mail needs its password, and a password a login")
+    return {
+        "to": to, "from": sender, "server": f"{parts.scheme}://{parts.netloc}", "login": asked.login,
+        "password": asked.secret,
+    }  # fmt: skip
+
+
+def _url(text: str) -> str:
+    """Returns the host of a webhook's URL, which is all that is shown: the rest may be a secret."""
+    parts = urlsplit(text)
+    try:
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    local = parts.scheme == "http" and host in LOCAL
+    if not host or parts.username or not (parts.scheme == "https" or local):
+        raise UsageError("the URL of a webhook begins with https:// and holds no login")
+    return host
+
+
+def _kinds(given: Sequence[str]) -> tuple[str, ...]:
+    for kind in given:
+        if kind not in CHOSEN:
+            raise UsageError(f"{kind[:40]!r} is no kind of notice; kinds are {', '.join(CHOSEN)}")
+    return tuple(dict.fromkeys(given)) or USUAL_KINDS
+
+
+def _zone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (ValueError, OSError, KeyError):
+        raise UsageError(f"{text[:60]!r} is no time zone, as in Europe/Berlin") from None
+
+
+def _minutes(text: str) -> int | None:
+    if not text or text == "none":
+        return None
+    if not (found := _HOUR.fullmatch(text.strip())):
+        raise UsageError(f"{text[:20]!r} is no time of day, as in 08:00")
+    return int(found[1]) * 60 + int(found[2])

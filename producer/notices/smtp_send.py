@@ -1,0 +1,86 @@
+"""Sends one e-mail by the operator's SMTP server (RFC 5321, RFC 6409), with TLS from the first byte or by STARTTLS.
+
+Its secret is `server` (smtps://host, smtp://host:587), `login`, `password`, `from` and `to`.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from producer.notices.sending import SECONDS, NotSent, connected, spoken
+from producer.notices.wording import Wording
+from shared.reach import Reach
+
+#: Scheme → usual port: submission with TLS at once (RFC 8314), submission with STARTTLS.
+PORTS: Final[Mapping[str, int]] = {"smtps": 465, "smtp": 587}
+#: Hosts to which a connection without TLS leaves this machine's memory for nobody.
+LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+
+
+class _Submission(smtplib.SMTP):
+    """A conversation over a connection that was opened and guarded here."""
+
+    def __init__(self, host: str, port: int, secure: bool, reach: Reach | None) -> None:
+        self._secure, self._reach = secure, reach
+        super().__init__(host, port, timeout=SECONDS)
+
+    def _get_socket(self, host: str, port: int, timeout: Any) -> socket.socket:
+        line = connected(host, port, self._reach)
+        if self._secure:
+            return ssl.create_default_context().wrap_socket(line, server_hostname=host)
+        return line
+
+
+def mailed(secret: Mapping[str, str], key: str, wording: Wording, at: float, reach: Reach | None) -> None:
+    """Sends the mail. Raises `NotSent`."""
+    parts = urlsplit(secret["server"])
+    host, secure = parts.hostname or "", parts.scheme == "smtps"
+    mail = mail_of(secret, key, wording, at)
+    try:
+        with _Submission(host, parts.port or PORTS[parts.scheme], secure, reach) as server:
+            if not secure:
+                server.ehlo_or_helo_if_needed()
+                if server.has_extn("starttls"):
+                    server.starttls(context=ssl.create_default_context())
+                elif host not in LOCAL:
+                    raise NotSent(f"{host} offers no STARTTLS, and nothing is sent in plain text: give smtps://{host}")
+            if secret.get("login"):
+                server.login(secret["login"], secret["password"])
+            refused = server.send_message(mail)
+    except smtplib.SMTPRecipientsRefused as error:
+        raise _refused(host, list(error.recipients.values())) from None
+    except smtplib.SMTPResponseException as error:
+        said = error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
+        forever = error.smtp_code >= 500 and not isinstance(
+            error, smtplib.SMTPAuthenticationError | smtplib.SMTPConnectError
+        )
+        raise NotSent(f"{host} answers {error.smtp_code} {spoken(Exception(said))}", forever=forever) from None
+    except (OSError, smtplib.SMTPException) as error:
+        raise NotSent(f"{host}: {spoken(error)}") from None
+    if refused:  # others were told: another attempt would tell them twice
+        raise NotSent(_refused(host, list(refused.values())).why, forever=True)
+
+
+def mail_of(secret: Mapping[str, str], key: str, wording: Wording, at: float) -> EmailMessage:
+    """Returns the mail. Its Message-ID is the same in a repeat."""
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = secret["from"], secret["to"], wording.subject
+    mail["Date"] = format_datetime(datetime.fromtimestamp(at, UTC))
+    mail["Message-ID"] = f"<{key.replace(':', '.')}@{secret['from'].rpartition('@')[2].strip('> ') or 'mailhaul'}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice answers it
+    mail["X-Mailhaul-Id"] = key
+    mail.set_content("\n".join(wording.lines or (wording.subject,)) + "\n")
+    return mail
+
+
+def _refused(host: str, answers: list[tuple[int, bytes]]) -> NotSent:
+    code, said = answers[0]
+    return NotSent(f"{host} answers {code} {spoken(Exception(said.decode('utf-8', 'replace')))}", forever=code >= 500)

@@ -1,0 +1,198 @@
+"""Looks at imports and tells what people want to know: states, causes that need a person, stillness, digests.
+
+A look may be repeated, and another process may go on with it: the store knows what was told. Since when nothing moves is
+known here alone, and counts anew after a restart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from producer import forecasting, operations
+from producer.coordinator.tally import Progress
+from producer.forecast.outlook import fifths_later
+from producer.notices import telling
+from producer.show.waiting import DESTINATION_WAITS, said
+from producer.trouble import trouble
+from shared.lifecycle import SETTLED, Control, ImportState, MailboxState
+from shared.model import Import, Wait, Wave
+from shared.model.search import Search
+from shared.store import Store
+from shared.store.targets import Target
+
+#: How long after its end an import is looked at, seconds.
+ENDED_SECONDS: Final = 86_400.0
+#: The most mailboxes of one cause whose failures are read, and that are named to who asked for logins.
+_READ, _NAMED = 200, 20
+#: Seconds between two forecasts of one import.
+FORECAST_SECONDS: Final = 120.0
+_AT_WORK: Final = (MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING)
+
+
+@dataclass
+class NoticeWatch:
+    """The repeated look at all imports. Not thread-safe."""
+
+    #: The store.
+    store: Store
+    #: After so many seconds in which nothing moved it is told.
+    still_seconds: float
+    #: The settings' limits, by scope, and the threads of a worker; for forecasts.
+    default: Mapping[str, int] = field(default_factory=dict)
+    threads: int = 16
+    #: Import → when its end was forecast last.
+    _foreseen: dict[str, float] = field(init=False, default_factory=dict)
+    #: Import → what it had done when it was last seen to move, and when that was.
+    _moved: dict[str, tuple[object, float]] = field(init=False, default_factory=dict)
+
+    def look(self, now: float) -> None:
+        """Looks at every import that runs, or ended within a day. Raises `StoreError`."""
+        for request in self.store.imports():
+            if request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS:
+                self._look(request, now)
+
+    def digests(self, targets: Iterable[Target], now: float) -> None:
+        """Tells each target its digest once its hour has come, once a day of its zone."""
+        for target in targets:
+            local = datetime.fromtimestamp(now, ZoneInfo(target.zone))
+            due = target.digest_minutes
+            if due is None or local.hour * 60 + local.minute < due or _came_after(target, local, due):
+                continue
+            rows = [_row(self.store, request) for request in self.store.imports() if _shown(request, target, now)]
+            told = {"rows": json.dumps(rows, ensure_ascii=False)}
+            telling.one_target_told(self.store, "digest", target.target_id, now, f"{local:%Y-%m-%d}", told)
+
+    def _look(self, request: Import, now: float) -> None:
+        store = self.store
+        if request.state is ImportState.RUNNING and request.first_claim_at:
+            values = _numbers(store, request)
+            telling.state_reached(
+                store, request, "", "running", request.first_claim_at, step=f"pass {request.passes}", values=values
+            )
+        for wave in store.waves(request.import_id):
+            self._look_at_wave(request, wave, now)
+        self._look_at_people(request, now)
+        self._look_ahead(request, now)
+        if request.state is ImportState.FINISHED:
+            word = operations.progress_of(store, request).word
+            step = f"{request.finished_at}"
+            telling.state_reached(
+                store, request, "", word, request.finished_at, step=step, values=_numbers(store, request)
+            )
+            self._moved.pop(request.import_id, None)
+        elif request.state is ImportState.RUNNING:
+            self._look_whether_it_moves(request, now)
+
+    def _look_at_wave(self, request: Import, wave: Wave, now: float) -> None:
+        states = {state: number for state, number in wave.mailboxes.items() if number}
+        if not wave.name or not states:
+            return
+        step = f"pass {request.passes}"
+        if any(state in _AT_WORK for state in states):
+            word = "running"
+        elif all(state in SETTLED for state in states):
+            word = "complete" if set(states) == {MailboxState.COMPLETE} else "incomplete"
+            word = "cancelled" if set(states) == {MailboxState.CANCELLED} else word
+            step += f", {sorted(states.items())}"
+            self.store.keep_end(request.import_id, request.passes, wave.name, now)
+        else:
+            return
+        telling.state_reached(self.store, request, wave.name, word, now, step=step, values=_of_states(states))
+
+    def _look_at_people(self, request: Import, now: float) -> None:
+        for code, number in self.store.failure_codes(request.import_id).items():
+            wanted = Search(state=MailboxState.PARKED, code=code, count=_READ)
+            total, rows = self.store.find_mailboxes(request.import_id, wanted) if number else (0, [])
+            failures = [mailbox.failure for mailbox, _ in rows if mailbox.failure]
+            if not failures:
+                continue
+            group = trouble(self.store, request, rows[:1], folders=False)[0]
+            values: dict[str, str | float] = {
+                "mailboxes": total, "sentence": group.sentence, "advice": group.advice,
+            }  # fmt: skip
+            ids = [mailbox.mailbox_id for mailbox, _ in rows[:_NAMED]]
+            newest = max(failure.at for failure in failures)
+            telling.people_awaited(self.store, request, "", code, now, newest, ids, values)
+
+    def _look_ahead(self, request: Import, now: float) -> None:
+        """Keeps the first forecast of a pass, once half of the mailboxes are counted, and tells when a later one slipped."""
+        running = request.state is ImportState.RUNNING and request.control is Control.RUN
+        if not running or now - self._foreseen.get(request.import_id, float("-inf")) < FORECAST_SECONDS:
+            return
+        kept = self.store.forecasts(request.import_id)
+        first = next((one for one in kept if one.passes == request.passes), None)
+        found = forecasting.look_ahead(self.store, request, self.default, self.threads, now)
+        if found is None or (first is None and found.assumed * 2 > found.kept.mailboxes):
+            return
+        self._foreseen[request.import_id] = now
+        if first is None:
+            self.store.keep_forecast(request.import_id, found.kept)
+        elif fifths := fifths_later(first, found.kept.ends_at):
+            values: dict[str, str | float] = {
+                "then": first.ends_at, "now": found.kept.ends_at, "made_at": first.made_at, "fifths": fifths,
+                "binds": "\n".join(found.kept.binds),
+            }  # fmt: skip
+            if telling.forecast_slipped(self.store, request, now, fifths, first.made_at, values):
+                self.store.keep_forecast(request.import_id, found.kept)
+
+    def _look_whether_it_moves(self, request: Import, now: float) -> None:
+        counts, states = self.store.import_tally(request.import_id)
+        seen = (
+            dict(counts.outcomes),
+            counts.done_bytes,
+            counts.compared,
+            counts.messages,
+            dict(states),
+            request.passes,
+        )
+        before, since = self._moved.get(request.import_id, (None, now))
+        waits: Sequence[Wait] = operations.waits_of(self.store, request)
+        stopped = request.control is not Control.RUN or any(wait.what == "window" for wait in waits)
+        if seen != before or stopped:
+            self._moved[request.import_id] = (seen, now)
+        elif now - since >= self.still_seconds:
+            cause = "\n".join(said(_unnamed(wait), now) for wait in waits[:3])
+            telling.stands_still(self.store, request, now, since, {"cause": cause})
+
+
+def _came_after(target: Target, local: datetime, due: int) -> bool:
+    """Tells whether the target was set up after today's hour: its first digest comes tomorrow."""
+    made = datetime.fromtimestamp(target.made_at, local.tzinfo)
+    return made.date() == local.date() and made.hour * 60 + made.minute >= due
+
+
+def _shown(request: Import, target: Target, now: float) -> bool:
+    """Tells whether a digest has the import."""
+    going = request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS
+    return going and (not target.imports or request.import_id in target.imports)
+
+
+def _unnamed(wait: Wait) -> Wait:
+    """Returns the wait without a login."""
+    return replace(wait, key="") if wait.what.endswith("_account") or wait.what in DESTINATION_WAITS else wait
+
+
+def _row(store: Store, request: Import) -> dict[str, Any]:
+    progress = operations.progress_of(store, request)
+    return {"name": request.name, "word": progress.word, **_told(progress)}
+
+
+def _numbers(store: Store, request: Import) -> dict[str, str | float]:
+    return _told(operations.progress_of(store, request))
+
+
+def _told(progress: Progress) -> dict[str, str | float]:
+    counts = progress.tally
+    return {**_of_states(progress.mailboxes), "messages": counts.messages, "size_bytes": counts.size_bytes}
+
+
+def _of_states(states: Mapping[MailboxState, int]) -> dict[str, str | float]:
+    return {
+        "mailboxes": sum(states.values()), "complete": states.get(MailboxState.COMPLETE, 0),
+        "parked": states.get(MailboxState.PARKED, 0),
+    }  # fmt: skip

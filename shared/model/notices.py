@@ -1,0 +1,67 @@
+"""The nouns of what people are told without looking: notices, and their deliveries to targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+#: Every kind of a notice, with what it tells.
+KINDS: Final[Mapping[str, str]] = {
+    "state": "an import or a wave began, or came to its end",
+    "cutover": "the cutover of a wave reached a state",
+    "person": "mailboxes wait for a person",
+    "still": "nothing moved for a while",
+    "slipped": "the end is forecast later than it was",
+    "digest": "where everything stands, once a day",
+    "test": "a test message",
+}
+#: Kinds that a target gets unless others were chosen.
+USUAL_KINDS: Final = ("state", "cutover", "person", "still", "slipped")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """Something that people asked to be told. It holds no sentence: each front end words it for its reader."""
+
+    #: The id; a repeat of the same notice has the same one.
+    notice_id: str
+    #: One of `KINDS`.
+    kind: str
+    #: When it happened, seconds since the epoch.
+    at: float
+    #: The import that it is about; "" for none.
+    import_id: str = ""
+    #: The name of that import.
+    name: str = ""
+    #: The wave that it is about; "" for the whole import.
+    wave: str = ""
+    #: What it says beside this, by name: numbers, codes, states and moments.
+    values: Mapping[str, str | float] = field(default_factory=dict)
+    #: Mailboxes that it names to targets that asked for logins.
+    mailbox_ids: tuple[str, ...] = ()
+    #: The one target that it is for; "" for every target that wants this kind.
+    target_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """A notice on its way to one target."""
+
+    #: The notice.
+    notice: Notice
+    #: The target.
+    target_id: str
+    #: How often it was tried.
+    attempts: int = 0
+    #: When it was put into the outbox, seconds since the epoch.
+    first_at: float = 0.0
+    #: When it is tried next, or when it was given up, seconds since the epoch.
+    due_at: float = 0.0
+    #: Why the last attempt failed; "" before.
+    why: str = ""
+
+    @property
+    def delivery_id(self) -> str:
+        """The id by which its receiver drops repeats."""
+        return f"{self.notice.notice_id}:{self.target_id}"

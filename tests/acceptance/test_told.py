@@ -1,0 +1,26 @@
+"""Tests that an import in the foreground tells what happened, although no page runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.acceptance.conftest import AdminEnvironment
+from tests.servers.smtp_server import SmtpServer
+
+
+def test_the_end_of_an_import_is_told_before_the_command_ends(office: AdminEnvironment, tmp_path: Path) -> None:
+    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
+    for source, _ in office.accounts("ann").values():
+        source.fill({"INBOX": 3})
+    manifest = office.manifest(["login,password", "ann,pw-ann", "bob,pw-wrong"])
+    with SmtpServer(tmp_path / "smtp", tls="none") as mail:
+        server = f"smtp://localhost:{mail.port}"
+        office.run("notify", "add", "email", "boss@corp.example", "--server", server)
+        office.run("notify", "add", "email", "it@corp.example", "--server", server, "--what", "person", "--logins")
+        office.run("import", manifest, *office.ends, code=3)
+        boss = [str(one["Subject"]) for one in mail.mails if one["To"] == "boss@corp.example"]
+        assert any("something is left to do" in subject for subject in boss)
+        assert any("1 mailbox waits for a person" in subject for subject in boss)
+        (it,) = (one for one in mail.mails if one["To"] == "it@corp.example")
+        assert "These are: bob" in it.get_content()
+        assert "bob" not in "".join(one.get_content() for one in mail.mails if one["To"] == "boss@corp.example")
