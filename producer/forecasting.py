@@ -17,12 +17,13 @@ from shared.store import Store
 
 
 def look_ahead(
-    store: Store, request: Import, default: Mapping[str, int] | None = None, threads: int = 16
+    store: Store, request: Import, default: Mapping[str, int] | None = None, threads: int = 16, now: float | None = None
 ) -> Outlook | None:
     """Returns the outlook of an import as it stands now; None while nothing is known of its size."""
+    now = time.time() if now is None else now
     rows, waves = store.mailboxes(request.import_id), store.waves(request.import_id)
     lanes = store.workers() * threads
-    return outlook(request, rows, waves, store.limits(), store.usual(), time.time(), default, lanes)
+    return outlook(request, rows, waves, store.limits(), store.usual(), now, default, lanes)
 
 
 def made_and_kept(

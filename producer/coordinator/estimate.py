@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from producer.coordinator.pace import EARLY_SECONDS, Window
-from producer.forecast.gathering import FASTEST, limits_from, loads_of, one_load, slower, unlimited
+from producer.forecast.gathering import FASTEST, limits_from, loads_of, of_hosts, one_load, slower, unlimited
 from producer.forecast.simulation import simulated
 from shared.model import Import, Mailbox, Stranded, Tally, Wave
 
@@ -65,6 +65,8 @@ class Caps:
     waves: Sequence[Wave] = ()
     #: The time of day, seconds since the epoch.
     now: float = 0.0
+    #: The end that was forecast last, for an import whose mailboxes are too many to be looked at each time; 0 for none.
+    foreseen_at: float = 0.0
 
     def held_back(self, request: Import) -> bool:
         """Tells whether anything but speed decides how long it takes."""
@@ -76,14 +78,18 @@ class Caps:
     ) -> float:
         """Returns the seconds that are left under the limits: `plain`, without them, where they cost nothing.
 
-        It is simulated (`producer.forecast`), mailbox by mailbox. Without `rows` the whole import counts as one.
+        It is simulated (`producer.forecast`), mailbox by mailbox. Without `rows` the whole import counts as one, to which
+        no account's limit applies, and it ends no earlier than it was forecast to last.
         """
-        loads = loads_of(rows, self.now) or [one_load(request, tally)]
+        loads = loads_of(rows, self.now)
         limits = replace(limits_from(request, self.waves, self.given, self.usual), lanes=_LANES, paused=False)
+        least = 0.0
+        if not loads:
+            loads, limits, least = [one_load(request, tally)], of_hosts(limits), self.foreseen_at - self.now
         speed = FASTEST
         if plain > 0 and (free := simulated(loads, replace(unlimited(limits), speed=speed)).known) > 0:
             speed = slower(speed, plain / free)
-        return simulated(loads, replace(limits, speed=speed), self.now).known
+        return max(least, simulated(loads, replace(limits, speed=speed), self.now).known)
 
 
 #: Lanes that are assumed where only the limits are asked for.

@@ -18,6 +18,8 @@ LIKELY: Final = Speed()
 SLOWEST: Final = Speed(mailbox_seconds=5.0, messages=25.0, size_bytes=0.5e6, together=10e6)
 _UNCOUNTED: Final = (MailboxState.QUEUED, MailboxState.PLANNING)
 _LANES: Final = 4
+#: More connections than anybody has.
+_MANY: Final = 1_000_000
 
 
 def slower(speed: Speed, factor: float) -> Speed:
@@ -73,7 +75,7 @@ def one_load(request: Import, tally: Tally) -> Load:
     """Returns all that is left of an import as if it were one mailbox with as many lanes as there are."""
     keys = ("", request.source.host, "", request.destination.host)
     left = float(max(0, tally.size_bytes - tally.done_bytes))
-    return Load(name="", messages=tally.pending, size_bytes=left, fresh=False, keys=keys, lanes=1_000)
+    return Load(name="", messages=tally.pending, size_bytes=left, fresh=False, keys=keys, lanes=_MANY)
 
 
 def limits_from(
@@ -99,6 +101,16 @@ def rated(limits: ForecastLimits) -> bool:
     """Tells whether a rate is set, so that more than speed decides how long it takes."""
     every = (limits.given, limits.usual, limits.default)
     return any("." in name.partition(":")[0] and most for some in every for name, most in some.items())
+
+
+def of_hosts(limits: ForecastLimits) -> ForecastLimits:
+    """Returns the limits without those of accounts."""
+    given, usual, default = (
+        {name: most for name, most in some.items() if "_account" not in name.partition(":")[0]}
+        for some in (limits.given, limits.usual, limits.default)
+    )
+    free = {"source_account": _MANY, "destination_account": _MANY}
+    return replace(limits, given=given, usual=usual, default=default | free)
 
 
 def unlimited(limits: ForecastLimits) -> ForecastLimits:

@@ -126,7 +126,7 @@ class NoticeWatch:
             return
         kept = self.store.forecasts(request.import_id)
         first = next((one for one in kept if one.passes == request.passes), None)
-        found = forecasting.look_ahead(self.store, request, self.default, self.threads)
+        found = forecasting.look_ahead(self.store, request, self.default, self.threads, now)
         if found is None or (first is None and found.assumed * 2 > found.kept.mailboxes):
             return
         self._foreseen[request.import_id] = now

@@ -184,6 +184,34 @@ def test_nothing_moved_is_told_with_its_cause_and_not_while_somebody_paused_it(r
     assert len(receiver.told) == 1, "a person paused it"
 
 
+def test_an_end_that_slips_by_a_fifth_is_told_and_each_further_fifth(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("slipped",))
+    whole, _, _ = planned(room.store, (1, 100), (101, 200))
+    # The mailbox is looked at by the clock of this machine; its end by limits alone.
+    room.store.set_limit("source_account.messages_per_second", 1)
+    look = room.notifier()
+    look.turn()
+    (first,) = room.store.forecasts(whole.import_id)
+    assert receiver.told == []
+    seconds = first.ends_at - first.made_at
+    now = room.clock
+
+    def at(later: float) -> Notifier:
+        found = room.notifier()
+        found.now = lambda: now() + later
+        return found
+
+    at(seconds * 0.1).turn()
+    assert receiver.told == [], "a tenth is nothing"
+    at(seconds * 0.3).turn()
+    at(seconds * 0.35).turn()
+    assert [one["values"]["fifths"] for one in receiver.told] == [1], "once for a fifth"
+    at(seconds * 0.7).turn()
+    assert [one["values"]["fifths"] for one in receiver.told] == [1, 3]
+    assert "the end is forecast" in receiver.told[0]["subject"]
+    assert len(room.store.forecasts(whole.import_id)) == 3, "and what was told is kept"
+
+
 def test_a_digest_comes_once_a_day_in_the_readers_language_at_its_hour(room: Room, receiver: Receiver) -> None:
     _add(room, receiver, kinds=("slipped",), digest="23:00", zone="Europe/Moscow", language="ru")
     start(room.store)  # the clock of the tests begins at 22:13 UTC, which is 01:13 in Moscow

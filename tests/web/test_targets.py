@@ -138,3 +138,28 @@ def test_what_could_not_be_delivered_is_shown_everywhere(house: WebServer, recei
     await_ready(lambda: len(receiver.asked) == 2, 30, "the second attempt")
     first, second = (asked.json["text"].splitlines()[-1] for asked in receiver.asked)
     assert first == second, "with the same id"
+
+
+def test_a_forecast_and_one_page_by_api_and_page(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
+    for server in servers:
+        server.add_user("paid", PASSWORD)
+    house.serve(**allowed(servers))
+    api = house.client()
+    given: dict[str, Any] = {"name": "office", "manifest": f"login,password\npaid,{PASSWORD}\n", **ends(servers)}
+    there = f"/imports/{api.post('/imports', json=given).json()['import']['id']}"
+    assert "nothing can be forecast" in api.post(f"{there}/forecast").json()["detail"]
+    house.crew()
+    api.post(f"{there}/start")
+    await_ready(lambda: api.get(there).json()["state"] == "finished", 60, "the end")
+    assert api.get(f"{there}/forecast").json().keys() == {"kept", "scores"}
+    page = api.get(f"{there}/report/one-page.html", params={"language": "ru", "zone": "Europe/Moscow"})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "Сколько сделано" in page.text
+    assert api.get(f"{there}/report/one-page.csv").content.startswith(b"\xef\xbb\xbfWave,Mailboxes")
+    assert api.get(f"{there}/report/one-page.html", params={"zone": "Mars"}).status_code == 422
+    person = Browser(house)
+    _, token = house.principals.make_token("looks", Role.VIEWER)
+    person.post("/sign-in", data={"token": token})
+    assert "one-page.html" in person.get(there).text
+    person.get(f"{there}?lang=ru")
+    assert "Сколько сделано" in person.get(f"{there}/report/one-page.html").text

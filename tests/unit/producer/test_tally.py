@@ -143,6 +143,26 @@ def test_the_rates_that_are_set_are_a_floor_of_the_estimate() -> None:
     assert slow.eta_seconds == pytest.approx(4 * 86_400, abs=10), "500 bytes at 100 a day: today's, and four days more"
 
 
+def test_without_its_rows_an_import_is_not_taken_for_one_account() -> None:
+    window = _window((0, 0, 0), (10, 50, 500))
+    daily = {"source_account.bytes_per_day": 100}
+    known = progress(_import(), _tally(50, done=500), {M.COPYING: 1}, window, caps=Caps(given=daily))
+    assert known.eta_seconds == pytest.approx(10, rel=0.2)
+    foreseen = Caps(given=daily, foreseen_at=1000.0, now=100.0)
+    later = progress(_import(), _tally(50, done=500), {M.COPYING: 1}, window, caps=foreseen)
+    assert later.eta_seconds == pytest.approx(900), "what was forecast from its rows"
+
+
+def test_a_spent_day_leaves_an_estimate_though_nothing_moves() -> None:
+    rows = [_row(M.COPYING, _tally(50, done=500))]
+    daily = Caps(given={"source_account.bytes_per_day:imaps://h:993/l": 100})
+    known = progress(_import(), _tally(50, done=500), {M.COPYING: 1}, Window(), rows=rows, caps=daily)
+    assert known.eta_seconds == pytest.approx(4 * 86_400, abs=10)
+    assert progress(_import(), _tally(50, done=500), {M.COPYING: 1}, Window(), rows=rows).eta_seconds is None, (
+        "the control"
+    )
+
+
 def test_a_bar_shows_every_state_that_occurs() -> None:
     mailboxes = {M.COMPLETE: 997, M.COPYING: 2, M.PARKED: 1}
     found = dict(cells(mailboxes, 40))

@@ -1,0 +1,96 @@
+"""Tests forecasts against real runs: Dovecots, workers and limits that are small enough to decide how long it takes."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from producer import forecasting
+from producer.forecast.gathering import FASTEST
+from producer.notices.watching import NoticeWatch
+from shared.hours import read_hours
+from shared.lifecycle import ImportState, MailboxState
+from shared.model import Import
+from shared.rates import DAY_SECONDS
+from tests.conftest import DovecotPair
+from tests.integration.process_cluster import ProcessCluster, folders_of
+
+#: Bytes a second that each account at the source gives.
+RATE = 40_000
+
+
+def _counted(office: ProcessCluster, whole: Import) -> bool:
+    rows = office.store.mailboxes(whole.import_id)
+    return all(mailbox.state not in (MailboxState.QUEUED, MailboxState.PLANNING) for mailbox, _ in rows)
+
+
+def test_under_a_rate_it_ends_when_it_was_forecast_to(dovecot_pair: DovecotPair) -> None:
+    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office:
+        office.person(folders_of(81, {"INBOX": 60, "Work": 240}))
+        office.person(folders_of(82, {"INBOX": 40}))
+        office.store.set_limit("source_account.bytes_per_second", RATE)
+        office.start_worker()
+        office.start_coordinator()
+        whole = office.submit()
+        office.until(lambda: _counted(office, whole), "the plans")
+        watch = NoticeWatch(office.store, 600)
+        watch.look(time.time())
+        (first,) = office.store.forecasts(whole.import_id)
+        assert any("a second from each account at the source" in line for line in first.binds)
+        office.await_finished(whole)
+        request = office.store.import_(whole.import_id)
+        assert request is not None
+        assert request.state is ImportState.FINISHED
+        (score,) = forecasting.scored(office.store, request)
+        took, forecast = request.finished_at - first.made_at, first.ends_at - first.made_at
+        assert 0.6 * forecast - 2 < took < 1.6 * forecast + 10, "what a lane may do at once, and a busy machine"
+        assert score.off is not None
+        assert "it ended" in forecasting.score_line(score)
+        # The control: without the rate it would have been forecast far earlier.
+        office.store.set_limit("source_account.bytes_per_second", None)
+
+
+def test_a_budget_a_day_is_forecast_in_days_and_what_was_spent_counts(dovecot_pair: DovecotPair) -> None:
+    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office:
+        frugal = office.person(folders_of(83, {"INBOX": 100, "Work": 400}))
+        office.store.set_limit("source_account.bytes_per_day", 100_000)
+        office.start_worker()
+        office.start_coordinator()
+        whole = office.submit()
+
+        def waits() -> bool:
+            ((mailbox, _),) = office.store.mailboxes(whole.import_id)
+            return bool(mailbox.failure and mailbox.failure.code == "rate_waiting" and not office.leased())
+
+        office.until(waits, "the day to be spent")
+        ((mailbox, tally),) = office.store.mailboxes(whole.import_id)
+        request = office.store.import_(whole.import_id)
+        assert request is not None
+        assert mailbox.source.login == frugal.login
+        found = forecasting.made_and_kept(office.store, request)
+        left = tally.size_bytes - tally.done_bytes
+        days = -(-left // 100_000)  # the first of them begins when this one is over
+        assert mailbox.failure is not None
+        expected = mailbox.failure.next_at + (days - 1) * DAY_SECONDS
+        assert abs(found.kept.ends_at - expected) < 600
+        assert "1 of 1 mailboxes needs more than 1 day at 100.0 kB a day" in found.kept.binds[0]
+        assert FASTEST.size_bytes > left, "by speed alone it would be a second"
+
+
+def test_outside_its_hours_an_import_ends_after_they_begin(dovecot_pair: DovecotPair) -> None:
+    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office:
+        office.person(folders_of(84, {"INBOX": 20}))
+        office.start_worker()
+        office.start_coordinator()
+        office.store.set_limit("destination_account.bytes_per_second", 500)
+        whole = office.submit()
+        office.until(lambda: _counted(office, whole), "the plan")
+        begins = (datetime.now(UTC) + timedelta(hours=2)).replace(minute=0, second=0, microsecond=0)
+        hours = read_hours(f"{begins:%H}:00-{begins:%H}:59 UTC")
+        span = hours.span(time.time())
+        office.store.set_window(whole.import_id, hours.text, span.opens_at, span.shuts_at)
+        request = office.store.import_(whole.import_id)
+        assert request is not None
+        found = forecasting.made_and_kept(office.store, request)
+        assert begins.timestamp() < found.kept.ends_at < begins.timestamp() + 1800
+        assert "the hours in which it may work" in " ".join(found.kept.binds)
