@@ -15,7 +15,6 @@ from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user
 
 Servers = tuple[Dovecot, Dovecot]
-PEOPLE = ("c1@corp.example", "c2@corp.example")
 
 
 def _until(check: Callable[[], Any], what: str) -> None:
@@ -27,17 +26,20 @@ def office(house: WebServer, servers: Servers) -> Iterator[tuple[httpx2.Client, 
     """An import of one wave that is copied, with a switch, a DNS, a coordinator and a worker."""
     switch = house.home / "switched"
     switch.write_text("")
+    # The servers are those of other tests too.
+    domain = f"{house.home.name.replace('_', '-').lower()}.example"
+    people = [f"{name}@{domain}" for name in ("c1", "c2")]
     for server in servers:
-        for name in PEOPLE:
+        for name in people:
             server.add_user(name, PASSWORD)
-    with MailZone("corp.example") as zone:
+    with MailZone(domain) as zone:
         house.serve(
             **allowed(servers), MAILHAUL_SWITCHES=f"office=dovecot:{switch}?new=127.0.0.2&old=127.0.0.1",
             MAILHAUL_DNS_RESOLVER=zone.resolver,
         )  # fmt: skip
         house.crew()
         api = house.client("operator")
-        rows = "".join(f"{name},{PASSWORD},pilot\n" for name in PEOPLE)
+        rows = "".join(f"{name},{PASSWORD},pilot\n" for name in people)
         body = {"name": "moving", "manifest": f"login,password,wave\n{rows}", **ends(servers)}
         there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
         api.post(f"{there}/start")
