@@ -96,6 +96,9 @@ def act(
             )
             counterpart.set_wave(known, who, request, import_id, given)
             mailboxes = 1
+        case "forecast":
+            counterpart.forecast(known, who, request, import_id)
+            return RedirectResponse(_there(import_id, ""), 303)
         case "move":
             moved = MoveBody(login=login, wave=None if front else wave.strip(), front=front)
             mailboxes = counterpart.move(known, who, request, import_id, moved)["mailboxes"]
