@@ -21,8 +21,8 @@ import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-#: Whether each role seals or opens mail passwords.
-ROLES = {"worker": True, "coordinator": False, "producer": True, "admin": False}
+#: Whether each role has the key: it seals or opens mail passwords, or knows cutovers by their signature.
+ROLES = {"worker": True, "coordinator": True, "producer": True, "admin": False}
 _TEMPLATE = Path(__file__).resolve().parent / "redis" / "users.acl.template"
 
 

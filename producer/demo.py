@@ -48,7 +48,7 @@ _FLAGS = ("\\Seen", "\\Answered", "\\Flagged")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Server:
+class SampleServer:
     """A running sample server."""
 
     #: Port on the loopback interface.
@@ -67,9 +67,9 @@ def run_demo(*, as_json: bool) -> int:
         old = {login: f"old-{chance.getrandbits(40):x}" for login in _SOURCE_FOLDERS}
         new = {login.replace("@old.", "@new."): f"new-{chance.getrandbits(40):x}" for login in old}
         say("starting two sample mail servers …")
-        with _served(home / "source", old) as source, _served(home / "destination", new) as destination:
+        with served(home / "source", old) as source, served(home / "destination", new) as destination:
             say("filling three mailboxes …")
-            messages = sum(_fill(source, login, folders, chance) for login, folders in _SOURCE_FOLDERS.items())
+            messages = sum(fill(source, login, folders, chance) for login, folders in _SOURCE_FOLDERS.items())
             manifest = home / "demo.csv"
             rows = zip(old.items(), new.items(), strict=True)
             lines = ["login,password,new_login,new_password", *(",".join((*a, *b)) for a, b in rows)]
@@ -117,7 +117,8 @@ class _StandardError:
 
 
 @contextlib.contextmanager
-def _served(home: Path, accounts: dict[str, str]) -> Iterator[_Server]:
+def served(home: Path, accounts: dict[str, str]) -> Iterator[SampleServer]:
+    """Runs a sample server with these accounts, passwords by login. Raises `MailhaulError` when it does not start."""
     home.mkdir()
     listing = home / "accounts.json"
     listing.write_text(json.dumps(accounts), encoding="utf-8")
@@ -126,7 +127,7 @@ def _served(home: Path, accounts: dict[str, str]) -> Iterator[_Server]:
     process = spawn(Command(name=home.name, argv=argv, env=environment({}), log_path=home / "log"))
     try:
         _wait_for(port, process, home / "log")
-        yield _Server(port=port, accounts=accounts)
+        yield SampleServer(port=port, accounts=accounts)
     finally:
         process.terminate()
         try:
@@ -157,7 +158,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _fill(server: _Server, login: str, folders: Sequence[tuple[str, int]], chance: random.Random) -> int:
+def fill(server: SampleServer, login: str, folders: Sequence[tuple[str, int]], chance: random.Random) -> int:
     """Appends sample mail. Returns the number of messages."""
     client = imaplib.IMAP4("127.0.0.1", server.port, timeout=20)
     client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # imaplib sends every literal apart

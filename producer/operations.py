@@ -31,18 +31,22 @@ from producer.credentials import (
     sign_ins_of,
     stored_passwords,
 )
+from producer.cutover import acts
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
 from producer.limits import read_limit, set_limit
 from producer.outages import waits_of
 from producer.rotation import rotate
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble
 from producer.waves import checked, priority_of, read_start, total, wave_of, waves_of
+from shared.credentials import Vault
 from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
+from shared.model.cutover import IN_SYNC, Cutover, CutoverOptions
 from shared.model.search import Search
 from shared.store import Store
+from shared.store.cutovers import Cutovers, states
 from shared.uids import UidSet
 
 __all__ = [
@@ -79,6 +83,7 @@ __all__ = [
     "set_window",
     "shared_anew",
     "sign_ins_of",
+    "start_cutover",
     "stored_passwords",
     "submit",
     "verify",
@@ -356,7 +361,29 @@ def close(store: Store, request: Import) -> bool:
         raise UsageError(
             f"import {request.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
         )
+    if any(one for one in store.standings(request.import_id).values()):
+        raise UsageError(
+            f"import {request.name} stands: its mailboxes are looked at again by themselves; end that first "
+            "(mailhaul standing --off)"
+        )
+    busy = [wave for wave, state in states(store, request.import_id).items() if state in IN_SYNC]
+    if busy:
+        which = f"wave {busy[0]} of import {request.name}" if busy[0] else f"import {request.name}"
+        raise UsageError(f"{which} has a cutover under way: close it or roll it back first (mailhaul cutover status)")
     return store.close(request.import_id)
+
+
+def start_cutover(
+    store: Store, vault: Vault, request: Import, wave: str, options: CutoverOptions, *, who: str, at: float
+) -> Cutover:
+    """Begins the cutover of a wave, or "" of the import as a whole.
+
+    Raises `UsageError`, also when the passwords are no longer stored, so that nothing could be kept in sync.
+    """
+    acts.may_cut_over(store, request, wave)
+    some = store.find_mailboxes(request.import_id, Search(wave=wave, count=1))[1]
+    need_passwords(store, request, [mailbox for mailbox, _ in some])
+    return acts.start(Cutovers(store, vault), store, request, wave, options, who=who, at=at)
 
 
 def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: float, wave: str = "") -> None:

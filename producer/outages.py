@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from typing import Final
 
-from shared.lifecycle import SETTLED, Control, ImportState
+from shared.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model import Endpoint, Failure, Import, Mailbox, Wait
 from shared.model.search import Search
 from shared.store import Store
@@ -58,7 +58,8 @@ def _failing(store: Store, request: Import, code: str) -> list[tuple[Mailbox, Fa
     return [
         (mailbox, mailbox.failure)
         for mailbox, _ in rows
-        if mailbox.failure and mailbox.state not in SETTLED and not mailbox.over_at
+        # A complete one has a failure where it stands, and its look failed.
+        if mailbox.failure and mailbox.state not in SETTLED - {MailboxState.COMPLETE} and not mailbox.over_at
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.credentials import Vault
 from shared.store import Resealed, Store
+from shared.store.cutovers import Cutovers
 from shared.store.principals import Principals
 from shared.store.sessions import BrowserSessions
 from shared.store.targets import Targets
@@ -18,4 +19,5 @@ def rotate(store: Store, vault: Vault, principals: Principals, sessions: Browser
     total = principals.resign() + sessions.resign() + targets.resign()
     for request in store.imports():
         total += store.reseal(request.import_id, vault.rotate)
+        total += Cutovers(store, vault).resign(request.import_id)
     return total

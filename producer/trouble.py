@@ -127,8 +127,8 @@ _MESSAGE_TROUBLE: Final = {
         "nothing to do; notes.csv of the report names each",
     ),
     "deleted_at_source": (
-        "messages that were deleted at the source after they were copied; the copies stay (harmless)",
-        "nothing to do; notes.csv of the report names each",
+        "messages that were deleted at the source after they were copied (harmless)",
+        "nothing to do; notes.csv of the report names each, and says whether its copy stays",
     ),
     "dates_changed": (
         "messages that have another date, since the source's cannot be used or kept (harmless)",

@@ -138,6 +138,13 @@ def delta(status: Status, folder: Folder | None) -> Delta:
     return Delta(change=Change.UNCHANGED, flags=flags, changed_since=since)
 
 
+def other_number(status: Status, before: Folder) -> bool:
+    """Tells whether a folder to which nothing new came holds fewer messages, or some that were deleted are back."""
+    if status.messages < before.source_messages:
+        return True
+    return status.messages > before.source_messages and bool(before.deleted)
+
+
 def _flags(status: Status, folder: Folder) -> tuple[bool, int | None]:
     if not status.messages or not folder.source_messages:
         return False, None

@@ -137,6 +137,14 @@ class Settings(WebSettings):
     batch_bytes: _Bytes = Field(
         default=128 * 1024**2, description="Bytes of one batch; a larger message is a batch of its own."
     )
+    switches: str | None = Field(
+        default=None,
+        description="The switches that a cutover may turn, by name and separated by blanks: `office=dovecot:/etc/dovecot/switched` "
+        "(docs/switching.md). Files and programs are those of the coordinator's machine.",
+    )
+    switch_secret_files: str | None = Field(
+        default=None, description="The files with their keys and tokens: `office=/run/secrets/switch`."
+    )
     retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=14,
         description="How long the sealed passwords of a finished import are kept. "
@@ -144,6 +152,11 @@ class Settings(WebSettings):
     )
     audit_days: Annotated[int, Field(ge=1, le=36500)] = Field(
         default=1095, description="How long an entry of the audit log is kept."
+    )
+    dns_resolver: str | None = Field(
+        default=None,
+        description="DNS resolver that a cutover asks, as address or address:port. Without it: the system's. With a port, "
+        "authoritative servers are asked at that port too.",
     )
     notify_still_minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(
         default=30, description="After so many minutes in which nothing moved it is told (docs/notifications.md)."

@@ -144,6 +144,15 @@ class SameMailbox(MailError):
     advice = "check --source, --destination and the logins; where it is meant, give --same-mailbox"
 
 
+class NothingKnown(MailError):
+    """The import that a copy back returns, or what was kept just before the switch, is forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "source", "what was there before the switch is no longer known: the import it belonged to is closed"
+        )
+
+
 class MaybeSwapped(MailError):
     """The source is empty and the destination is not: the mailbox waits for what the import's other mailboxes show."""
 

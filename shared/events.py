@@ -134,6 +134,14 @@ class DeletedAtSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeletionsFollowed:
+    """Verification removed the copies of messages that were deleted at the source."""
+
+    #: Messages.
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MovedAtSource:
     """Planning moved the copies of messages that were moved at the source."""
 
@@ -149,6 +157,14 @@ class MessagesWithheld:
     messages: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LookEnded:
+    """A look at a mailbox that stands ended."""
+
+    #: What differs from the last pass ("new_mail", "flags", "full_pass" …); "" for nothing.
+    found: str
+
+
 Event = (
     GroupSettled
     | CommandEnded
@@ -162,8 +178,10 @@ Event = (
     | VerifyMismatch
     | TakenAway
     | DeletedAtSource
+    | DeletionsFollowed
     | MovedAtSource
     | MessagesWithheld
+    | LookEnded
 )
 
 Listener = Callable[[Event], None]

@@ -1,4 +1,4 @@
-"""The state machines of an import, a mailbox, a unit of work and a message: every state, every edge, here only.
+"""The state machines of an import, a mailbox, a unit of work, a message and a cutover: every state, every edge, here only.
 
 Each machine is one table, event → {state → next state}. `advance` is the only way along an edge; an edge that is not in
 the table raises `IllegalTransition` and changes nothing. The Lua scripts of `shared.store` get the same tables
@@ -88,7 +88,33 @@ class Control(StrEnum):
     CANCEL = "cancel"
 
 
-_M, _U, _I = MailboxState, UnitState, ImportState
+class CutoverState(StrEnum):
+    """The states of a cutover, which moves the people of a wave to the new server."""
+
+    #: Begun by a person; the coordinator rehearses the switch.
+    DRAFTED = "drafted"
+    #: The switch would be made for every mailbox.
+    CHECKED = "checked"
+    #: Mailboxes are kept in sync; some are behind.
+    STAGING = "staging"
+    #: Every mailbox is in sync.
+    SYNCED = "synced"
+    #: A person told the people of the wave.
+    ANNOUNCED = "announced"
+    #: A person said "switch"; the coordinator turns one mailbox after the other to the new server.
+    SWITCHED = "switched"
+    #: All are turned; what still arrives at the source is copied.
+    DRAINING = "draining"
+    #: Over: a person closed it.
+    CLOSED = "closed"
+    #: The coordinator turns the mailboxes to the old server again, and what arrived at the new one is brought back.
+    ROLLED_BACK = "rolled_back"
+
+
+_M, _U, _I, _C = MailboxState, UnitState, ImportState, CutoverState
+
+#: What stands for the state of a cutover that is not there yet; diagrams draw it as the beginning.
+NOT_BEGUN = "[*]"
 
 Table = Mapping[str, Mapping[str, str]]
 
@@ -108,7 +134,7 @@ MAILBOX: Table = {
     "replan": {_M.PLANNING: _M.QUEUED, _M.COPYING: _M.QUEUED, _M.VERIFYING: _M.QUEUED},
     "park": {
         _M.QUEUED: _M.PARKED, _M.PLANNING: _M.PARKED, _M.COPYING: _M.PARKED, _M.VERIFYING: _M.PARKED,
-        _M.PARKED: _M.PARKED,
+        _M.PARKED: _M.PARKED, _M.COMPLETE: _M.PARKED,
     },
     "cancel": {
         _M.QUEUED: _M.CANCELLED, _M.PLANNING: _M.CANCELLED, _M.COPYING: _M.CANCELLED, _M.VERIFYING: _M.CANCELLED,
@@ -141,7 +167,26 @@ MESSAGE: Table = {
     "retry": {"failed": "pending", "refused": "pending"},
 }
 
-MACHINES: Mapping[str, Table] = {"import": IMPORT, "mailbox": MAILBOX, "unit": UNIT, "message": MESSAGE}
+#: Who may send each event, and what must be met first, is in `shared.model.cutover`.
+CUTOVER: Table = {
+    "start": {NOT_BEGUN: _C.DRAFTED, _C.CLOSED: _C.DRAFTED, _C.ROLLED_BACK: _C.DRAFTED},
+    "check": {_C.DRAFTED: _C.CHECKED},
+    "stage": {_C.CHECKED: _C.STAGING},
+    "sync": {_C.STAGING: _C.SYNCED},
+    "lag": {_C.SYNCED: _C.STAGING},
+    "announce": {_C.SYNCED: _C.ANNOUNCED, _C.STAGING: _C.ANNOUNCED},
+    "switch": {_C.ANNOUNCED: _C.SWITCHED, _C.SWITCHED: _C.SWITCHED, _C.DRAINING: _C.SWITCHED},
+    "drain": {_C.SWITCHED: _C.DRAINING},
+    "close": {_C.DRAINING: _C.CLOSED},
+    "give_up": {
+        _C.DRAFTED: _C.CLOSED, _C.CHECKED: _C.CLOSED, _C.STAGING: _C.CLOSED, _C.SYNCED: _C.CLOSED, _C.ANNOUNCED: _C.CLOSED,
+    },
+    "rollback": {_C.SWITCHED: _C.ROLLED_BACK, _C.DRAINING: _C.ROLLED_BACK, _C.ROLLED_BACK: _C.ROLLED_BACK},
+}  # fmt: skip
+
+MACHINES: Mapping[str, Table] = {
+    "import": IMPORT, "mailbox": MAILBOX, "unit": UNIT, "message": MESSAGE, "cutover": CUTOVER,
+}  # fmt: skip
 
 #: Mailbox states in which nothing happens until a person acts, or a parked mailbox is due again.
 SETTLED = frozenset({_M.COMPLETE, _M.PARKED, _M.CANCELLED})

@@ -34,6 +34,13 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 GONE: Final = "no longer at the source"
 #: The reason for a message that was moved at the source after its user had taken the copy away from where it was put.
 TAKEN_AWAY: Final = "moved or removed by its user at the destination"
+#: The reasons for a message that a copy back leaves at the new server: it was there before the switch, mailhaul made it, or
+#: its bytes stand at the old one.
+BEFORE_SWITCH: Final = "there before the switch"
+OURS: Final = "copied from the source"
+FROM_SOURCE: Final = "stands at the source"
+#: Reasons that hold whatever a request wants.
+LASTING: Final = frozenset({GONE, TAKEN_AWAY, BEFORE_SWITCH, OURS, FROM_SOURCE})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +114,7 @@ class Selection:
         """
         sizes = [_not_larger(self.larger)] if self.larger is not None else []
         sizes += [_not_smaller(self.smaller)] if self.smaller is not None else []
-        return reason in (GONE, TAKEN_AWAY, *sizes, *(one.reason for one in self.criteria if one.lasting))
+        return reason in LASTING or reason in (*sizes, *(one.reason for one in self.criteria if one.lasting))
 
 
 def _since(moment: int) -> Criterion:

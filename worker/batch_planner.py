@@ -29,6 +29,7 @@ from worker.deletions import deleted
 from worker.listing import Listing, Shortfall, shortfall
 from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
+from worker.returning import WayBack
 
 #: Number of messages in a batch where the newest go first; within a batch, servers send the oldest first. The same
 #: number as is read back at once (`worker.copy.READ_BACK_MESSAGES`).
@@ -106,10 +107,16 @@ class BatchPlanner:
         self._selection = Selection.of(options)
         #: The reading of Gmail's labels; None elsewhere.
         self.view: LabelView | None = None
+        #: What decides for a copy back which messages go back; None elsewhere.
+        self.returning: WayBack | None = None
 
     def chooses(self, name: bytes) -> bool:
         """Tells whether anything of this source folder may be left out."""
-        return not self._selection.everything or (self.view is not None and self.view.decides(name))
+        return (
+            self.returning is not None
+            or not self._selection.everything
+            or (self.view is not None and self.view.decides(name))
+        )
 
     def skipped(self, before: Folder | None) -> Skipped:
         """Returns what earlier passes left out of the folder, as far as it concerns this pass."""
@@ -235,6 +242,9 @@ class BatchPlanner:
 
     def _left_out(self, folder: Folder, kept: _Listed) -> dict[str, UidSet]:
         out = left_out(self._source, self._selection, kept.pairs())
+        if self.returning is not None:
+            rest = UidSet.ascending(kept.uids) - union(out.values())
+            out = merged(out, self.returning.left_out(self._source, self._destination, folder, rest))
         if self.view is None:
             return out
         rest = UidSet.ascending(kept.uids) - union(out.values())

@@ -24,5 +24,7 @@ class Closing:
     settled: tuple[Settled, ...] = ()
     #: The batch's whole ledger entry.
     records: tuple[LedgerEntry, ...] = ()
+    #: Of a look, whether a pass is to follow; None for other units.
+    found: bool | None = None
     #: Called when the store has the records.
     closed: Callable[[], None] = lambda: None

@@ -26,11 +26,6 @@ def known_sources(store: WorkStore, folder_id: str) -> UidSet:
     return UidSet.joined([part for record in records for part in record.source.ranges])
 
 
-def other_number(there: KnownStatus, before: Folder) -> bool:
-    """Tells whether a folder to which nothing new came holds fewer messages, or some that were deleted are back."""
-    return there.messages < before.source_messages or (there.messages > before.source_messages and bool(before.deleted))
-
-
 def deleted(store: WorkStore, before: Folder, shown: UidSet, *, whole: bool) -> UidSet:
     """Returns the source UIDs with a copy that a listing of the folder does not show.
 

@@ -45,7 +45,9 @@ class NetworkDialer:
     def _still_wanted(self, mailbox: Mailbox) -> None:
         # A login that another lane had refused a moment ago is not tried again by this one.
         now = self._store.mailbox(mailbox.mailbox_id)
-        if now is None or now.state in SETTLED:
+        # A mailbox that is looked at is complete when it is claimed, and stays so.
+        looked_at = now is not None and now.state is mailbox.state is MailboxState.COMPLETE
+        if now is None or (now.state in SETTLED and not looked_at):
             raise ControlRequested(now.state if now else MailboxState.CANCELLED)
 
 

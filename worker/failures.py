@@ -6,7 +6,7 @@ one folder never the mailbox, of one mailbox never the import.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared import errors
 from shared.model import Failure
@@ -22,6 +22,8 @@ MENDED = "see what the server says; when it is mended: mailhaul retry IMPORT"
 
 #: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
 UNREACHABLE_TIMES = 14
+#: How long a look that failed waits first, and at most, seconds.
+LOOK_SECONDS, LOOK_MOST_SECONDS = 15.0, 600.0
 
 #: Seconds until a mailbox without room is looked at again, by how often that happened in a row; then always the last.
 ROOM_SECONDS = (60.0, 300.0, 900.0, 3600.0)
@@ -159,6 +161,13 @@ TABLE: tuple[FailureRule, ...] = (
     ),
     FailureRule(error=errors.SameMailbox, code="same_mailbox", how="park", scope="mailbox", advice="{own}"),
     FailureRule(
+        error=errors.NothingKnown,
+        code="nothing_known",
+        how="park",
+        scope="mailbox",
+        advice="what came since the switch is at the new server: bring it back by an import of its own",
+    ),
+    FailureRule(
         error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8
     ),
     FailureRule(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
@@ -202,10 +211,31 @@ TABLE: tuple[FailureRule, ...] = (
 )
 
 
-def judge(error: BaseException, attempts: int, before: Failure | None = None, *, whole: bool = False) -> Verdict:
+def patiently(error: BaseException, verdict: Verdict, before: Failure | None) -> Verdict:
+    """Returns what is decided in a look: a server that does not answer, or breaks off, is asked again until it does.
+
+    Nothing is open at the destination then, and no person need act.
+    """
+    row = next(row for row in TABLE if isinstance(error, row.error))
+    if not isinstance(error, errors.MailError) or row.how not in ("again", "wait", "replan", "give_up") or verdict.hold:
+        return verdict
+    times = before.times if before and before.code == verdict.code else 0
+    delay = min(LOOK_SECONDS * 2 ** min(times, 10), LOOK_MOST_SECONDS)
+    return replace(verdict, how="wait", delay_seconds=delay, again_seconds=0.0)
+
+
+def judge(
+    error: BaseException,
+    attempts: int,
+    before: Failure | None = None,
+    *,
+    whole: bool = False,
+    patient: bool = False,
+) -> Verdict:
     """Decides what to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure.
 
-    A `whole` unit (a plan, a verification) has no messages to give up: its last attempt parks the mailbox.
+    A `whole` unit (a plan, a verification) has no messages to give up: its last attempt parks the mailbox. In a
+    `patient` pass, which follows a look, a server that does not answer parks it only for a while.
     """
     row = next(row for row in TABLE if isinstance(error, row.error))
     side = error.side if isinstance(error, errors.MailError) else ""
@@ -229,6 +259,8 @@ def judge(error: BaseException, attempts: int, before: Failure | None = None, *,
     if how == "park":
         advice = advice or MENDED
     again = row.again[min(times, len(row.again) - 1)] if row.again else 0.0
+    if how == "park" and patient and isinstance(error, errors.Unreachable | errors.ConnectionLost):
+        again = LOOK_MOST_SECONDS
     return Verdict(
         code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice, again_seconds=again
     )

@@ -7,7 +7,7 @@ copied.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -59,15 +59,18 @@ def make_folders(
     listings: tuple[FolderListing, FolderListing] | None = None,
     *,
     absent: Collection[bytes] = (),
+    places: Mapping[bytes, bytes] | None = None,
 ) -> PreparedFolders:
     """Maps, creates and subscribes the folders; `known` is what an earlier pass planned.
 
     `listings` are those of both sides, where they are known. The folders with the source names `absent` are mapped and not
-    created. Raises what the ports raise.
+    created.
+    `places` is source name → destination name of folders that were never planned and whose place is known. Raises what
+    the ports raise.
     """
     theirs, ours = listings or together(source.listing, destination.listing)
     subscribed = {folder.name for folder in ours.folders if folder.subscribed}
-    pins = pins_of(known, ours)
+    pins = {**(places or {}), **pins_of(known, ours)}
     notes = {f.source_name: f.note for f in known if f.source_name in pins}
     refused: dict[bytes, dict[bytes, str]] = {}
     for _ in range(MOST_ROUNDS):

@@ -9,14 +9,23 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 
 import structlog
 
-from shared.errors import ConnectionLost, ControlRequested, LeaseLost, MailError, MailhaulError, OverQuota, StoreError
-from shared.events import HeldBack, Listener, UnitEnded
+from shared.errors import (
+    ConnectionLost,
+    ControlRequested,
+    LeaseLost,
+    MailError,
+    MailhaulError,
+    OverQuota,
+    StoreError,
+    Throttled,
+)
+from shared.events import HeldBack, Listener, LookEnded, UnitEnded
 from shared.gmail import EXTENSION, LabelMode
 from shared.lifecycle import Control, Outcome
 from shared.logs import bind_job
@@ -29,14 +38,19 @@ from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
 from worker.ends import Ends
-from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge
+from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, patiently
 from worker.lease_keeper import LeaseKeeper
+from worker.looking import difference, full_due, looked_at
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
+from worker.returning import UNDER_WAY, WayBack, returned
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
 _log = structlog.get_logger("mailhaul.worker")
+
+#: How long a mailbox waits that is just being brought back, seconds.
+BACK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +164,7 @@ class Lane:
                     records=closing.records,
                     prefer=self._preferred(),
                     claim=not self._place.stopping(),
+                    found=closing.found,
                 )
                 closing.closed()
             except SettleLater as later:
@@ -194,19 +209,25 @@ class Lane:
             options = self._options(lease)
             if options.accounts and place.accounts:
                 place.accounts.prepare(lease, options.accounts, sessions)
+            if any(one.state in UNDER_WAY for one in returned(lease.mailbox, place.store)):
+                # What it has appended and not recorded would be taken for new mail, and come a second time.
+                raise SettleLater(BACK_SECONDS)
             source, destination = sessions.both(lease.mailbox)
             neighbours = Neighbours(lease, place.store, lambda: options)
             ends = None
+            returning = WayBack(lease, place.store, options) if options.returns else None
             if not (options.same_mailbox or known):
                 counted = partial(place.store.import_tally, lease.mailbox.import_id)
                 ends = Ends(lease, source, destination, counted, neighbours.brought)
             planning = MailboxPlan(
                 lease, place.store, source, destination, options, place.plan_rules, place.tell, neighbours, ends,
-                unsettled_seconds=self._unsettled_seconds(lease),
+                unsettled_seconds=self._unsettled_seconds(lease), returning=returning,
             )  # fmt: skip
             lanes = planning.run(known, {folder.folder_id for folder, tally in planned if tally.pending})
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
+        elif unit.kind is UnitKind.LOOK:
+            return self._look(lease)
         elif unit.kind is UnitKind.VERIFY:
             options = self._options(lease)
             folders = place.store.folders(unit.mailbox_id)
@@ -216,7 +237,8 @@ class Lane:
                 place.store,
                 sessions,
                 neighbours,
-                mode=options.verify,
+                # What a person asked of one pass is not done again by itself.
+                options=replace(options, verify=Options().verify) if lease.mailbox.after_look else options,
                 wish=wish,
                 tell=place.tell,
                 settle_seconds=place.copy_rules.settle_seconds,
@@ -244,6 +266,24 @@ class Lane:
             finally:
                 self._progressed = copying.progressed
         return Closing()
+
+    def _look(self, lease: Lease) -> Closing:
+        """Compares the source's folders and their numbers with what the last pass left in the ledger."""
+        place, mailbox = self._place, lease.mailbox
+        folders = [folder for folder, _ in place.store.folders(mailbox.mailbox_id)]
+        found = ""
+        if full_due(mailbox, folders, lease.claimed_at, has_flags=mailbox.source.endpoint.protocol != "pop3"):
+            found = "full_pass"
+        else:
+            names = [folder.source_name for folder in looked_at(folders)]
+            listed, statuses = self._sessions.source(mailbox).look(names)
+            for status in statuses:
+                if isinstance(status, Throttled):
+                    raise status
+            found = difference(listed, dict(zip(names, statuses, strict=True)), folders, mailbox.unplanned)
+        place.tell(LookEnded(found=found))
+        _log.info("looked", found=found)
+        return Closing(found=bool(found))
 
     def _unsettled_seconds(self, lease: Lease) -> float:
         """Returns how long mail that a run before this import had on the line may still arrive.
@@ -321,7 +361,10 @@ class Lane:
             error = LeaseLost("the lease ran out, and the sessions were shut")
         if wish in (Control.PAUSE, Control.CANCEL) and isinstance(error, ConnectionLost):
             error = ControlRequested(wish)  # the lease keeper shut the sessions
-        verdict = judge(error, lease.unit.attempts, before, whole=lease.unit.kind is not UnitKind.COPY)
+        whole, patient = lease.unit.kind is not UnitKind.COPY, lease.mailbox.after_look
+        verdict = judge(error, lease.unit.attempts, before, whole=whole, patient=patient)
+        if lease.unit.kind is UnitKind.LOOK:
+            verdict = patiently(error, verdict, before)
         log = _log.error if verdict.code == "fault" else _log.warning
         log("unit_failed", code=verdict.code, how=verdict.how, exc_info=verdict.code == "fault")
         if verdict.how == "drop":

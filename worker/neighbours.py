@@ -11,8 +11,8 @@ never taken for a copy of ours, and never removed. The source UIDs may no longer
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from shared.lifecycle import Outcome
@@ -25,21 +25,18 @@ from shared.model import (
     Note,
     Options,
     Settled,
-    Tally,
     account_key,
     folded,
 )
 from shared.model.ledger import COUNTED
 from shared.store.brought import brought
 from shared.uids import NO_UIDS, UidSet, records_of
+from worker.returning import BackReader, returned
 
 
-class LedgerReader(Protocol):
+class LedgerReader(BackReader, Protocol):
     """The part of the store that is asked about neighbours."""
 
-    def mailbox(self, mailbox_id: str) -> Mailbox | None: ...
-    def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]: ...
-    def ledger(self, folder_id: str) -> list[LedgerEntry]: ...
     def notes(self, folder_id: str) -> list[Note]: ...
 
 
@@ -103,6 +100,7 @@ class Neighbours:
     def __init__(self, lease: Lease, store: LedgerReader, options: Callable[[], Options]) -> None:
         self._lease, self._store, self._options = lease, store, options
         self._merges: bool | None = None
+        self._returned: list[Mailbox] | None = None
         self._known: dict[str, tuple[Mailbox | None, Sequence[Folder]]] = {}
 
     def beside(self, folder: Folder) -> Beside:
@@ -119,7 +117,20 @@ class Neighbours:
                 taken |= UidSet.of(uid for e in entries for r in e.records for uid in r.destination)
                 if usable and entries:
                     ledgers.append(EarlierLedger(entries=entries, notes=self._notes(other)))
+        for back in self._back(folder):
+            taken |= UidSet.of(uid for e in back for r in e.records for uid in r.destination)
+            ledgers.append(EarlierLedger(entries=back, notes={}))
         return Beside(ledgers=tuple(ledgers), taken=taken) if taken else ALONE
+
+    def _back(self, folder: Folder) -> Iterator[Sequence[LedgerEntry]]:
+        """Yields the ledgers of copies back, turned round: what they brought to the source stands at the destination."""
+        if self._returned is None:
+            self._returned = returned(self._lease.mailbox, self._store)
+        ours = folder.source_name, folder.uidvalidity, folder.destination_name, folder.destination_uidvalidity
+        for mailbox in self._returned:
+            for one, _ in self._store.folders(mailbox.mailbox_id):
+                if (one.destination_name, one.destination_uidvalidity, one.source_name, one.uidvalidity) == ours:
+                    yield [_turned_round(entry) for entry in self._store.ledger(one.folder_id) if entry.records]
 
     def _notes(self, other: Folder) -> Mapping[int, Sequence[Note]]:
         notes: dict[int, list[Note]] = defaultdict(list)
@@ -198,3 +209,9 @@ def _same_place(other: Folder, folder: Folder) -> bool:
     return other.destination_name == folder.destination_name and (
         0 < other.destination_uidvalidity == folder.destination_uidvalidity
     )
+
+
+def _turned_round(entry: LedgerEntry) -> LedgerEntry:
+    """Returns the entry as the import would have it that goes the other way; what its marks sum up to is not known."""
+    pairs = sorted((to, uid) for record in entry.records for uid, to in record.pairs())
+    return replace(entry, records=tuple(records_of(pairs)), digest=0)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from shared.batching import Change, delta
+from shared.batching import Change, delta, other_number
 from shared.errors import ConnectionLost, FolderRefused, Throttled
 from shared.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
 from shared.folders import MappedFolder
@@ -19,10 +19,11 @@ from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestinatio
 from shared.mail.choosing import look_at_labels
 from shared.mail.numbers import known_statuses
 from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
+from shared.standing import digest
 from shared.store import Store
-from shared.uids import NO_UIDS, UidSet
+from shared.uids import NO_UIDS
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
-from worker.deletions import looked_for, other_number
+from worker.deletions import looked_for
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
@@ -32,6 +33,7 @@ from worker.listing import stated_more
 from worker.moves import FolderChange, Followed, MoveFollowing
 from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
+from worker.returning import WayBack
 from worker.sessions import together
 from worker.whereabouts import SideView
 
@@ -66,10 +68,11 @@ class MailboxPlan:
         ends: Ends | None = None,
         *,
         unsettled_seconds: float = 0.0,
+        returning: WayBack | None = None,
     ) -> None:
         """Takes `ends`, the check for a mailbox that was never planned; None where the operator said that it is right.
 
-        `unsettled_seconds` as for `BatchPlanner`.
+        `unsettled_seconds` as for `BatchPlanner`. `returning` decides for a copy back what goes where.
         """
         self._ends, self._tell = ends, tell
         self._pending: Collection[str] = ()
@@ -86,6 +89,7 @@ class MailboxPlan:
         self._cutting = BatchPlanner(
             store, source, destination, options, rules, tell, neighbours, unsettled_seconds, now=lease.claimed_at
         )
+        self._returning = self._cutting.returning = returning
         self._flags = FlagSync(lease, store, source, destination)
         #: The source folder that is open, and its status when it was opened.
         self._open: tuple[bytes, KnownStatus] | None = None
@@ -114,6 +118,10 @@ class MailboxPlan:
             for f in followed.folders
             if (f.left_alone or f.folder_id in followed.removed) and f.destination_name not in listed_here
         }
+        places = self._places_back(listings[0])
+        if self._returning:
+            # A folder is made only when something goes into it.
+            absent = {folder.name for folder in listings[0].folders}
         made = make_folders(
             self._source,
             self._destination,
@@ -121,11 +129,18 @@ class MailboxPlan:
             followed.folders,
             (listings[0], followed.ours),
             absent=absent,
+            places=places,
         )
+        if self._returning:
+            absent = {m.source_name for m in made.mapped if not m.exists}
         apart, mailbox = made.left_out, self._lease.mailbox
         if (apart.other, apart.public) != (mailbox.other_folders, mailbox.public_folders):
             self._store.note_left_out(self._lease, apart.other, apart.public)
         mapped = [m for m in self._labelled(made.listing, made.mapped) if not m.skip]
+        planned = {one.source_name for one in mapped}
+        unplanned = b"".join(sorted(digest(f.name, f.attributes) for f in listings[0].folders if f.name not in planned))
+        if unplanned != mailbox.unplanned:
+            self._store.note_unplanned(self._lease, unplanned)
         # Doubtful folders come last: some servers close the connection when one is opened.
         mapped.sort(key=lambda m: self._doubtful(m, before))
         mapped = self._turned(mapped, before)
@@ -202,6 +217,17 @@ class MailboxPlan:
         self._ids = {folder.source_name: folder.folder_id for folder in followed.folders}
         self._removed, self._seen_here = followed.removed, followed.numbers
         return followed
+
+    def _places_back(self, theirs: FolderListing) -> dict[bytes, bytes]:
+        """Returns, for a copy back, the places of folders that were made from some folder of the old mailbox."""
+        if self._returning is None:
+            return {}
+        names = self._returning.unsure(theirs)
+        self._asked.update(zip(names, self._source.statuses(names) if names else (), strict=True))
+        known = {name: told for name in names if not isinstance(told := self._asked[name], Exception)}
+        places = self._returning.places(theirs, {name: told.uidvalidity or 0 for name, told in known.items()})
+        self._options = replace(self._options, into="", folder_map=self._returning.folder_map(theirs, places))
+        return places
 
     def _destination_statuses(
         self, mapped: Sequence[MappedFolder], absent: Collection[bytes]
@@ -413,7 +439,7 @@ class MailboxPlan:
                 plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed, taken_away=taken_away
             )
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
-            if anew and plan.batches and here is NOT_THERE:
+            if (anew or self._returning) and plan.batches and here is NOT_THERE:
                 plan = self._with_a_place(plan)
         elif before is not None and not reset and not let_go:
             if earlier is not None and other_number(there, earlier):
@@ -422,7 +448,14 @@ class MailboxPlan:
             # them are no reason to stop.
             same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
             if plan.folder == replace(
-                before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same
+                before,
+                verified="",
+                doubts=NO_UIDS,
+                doubted_at=0.0,
+                unchecked=0,
+                accounted=same,
+                accepted=NO_UIDS,
+                deleted_too=NO_UIDS,
             ):
                 return None
         if before is not None and (number := len(plan.folder.deleted - before.deleted)):

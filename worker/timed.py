@@ -19,6 +19,7 @@ _Session = TypeVar("_Session", MailSource, MailDestination)
 COMMANDS: Final = {
     "listing": "list",
     "statuses": "status",
+    "look": "status",
     "open": "select",
     "existing": "search",
     "search": "search",

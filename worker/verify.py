@@ -21,13 +21,14 @@ from shared.folder_tree import selectable
 from shared.lifecycle import Outcome
 from shared.mail import KnownStatus, MailDestination, MailSession, MailSource, Sighting
 from shared.mail.numbers import known_statuses
-from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Tally
+from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Options, Tally
 from shared.model.ledger import AUDITED
 from shared.store import Store
 from shared.uids import Uid, UidSet
 from worker.closing import SettleLater
 from worker.comparison import Comparison
 from worker.copy import MOST_REMADE
+from worker.deletions_followed import DeletionsFollowing
 from worker.departures import MISSING, MOVED, REMOVED, Departure, counts_on, new_places, with_places
 from worker.difference import CONTENT, FORM, Told, difference, unlike
 from worker.doubles import doubles, notes_of
@@ -53,14 +54,15 @@ class MailboxVerification:
         sessions: MailboxSessions,
         neighbours: Neighbours,
         *,
-        mode: str,
+        options: Options,
         wish: Callable[[], str],
         tell: Listener,
         settle_seconds: float = 30.0,
     ) -> None:
-        """Takes `mode`, which is `Options.verify`, and `settle_seconds` as in `CopyRules`."""
+        """Takes `settle_seconds` as in `CopyRules`."""
         self._lease, self._store, self._sessions, self._neighbours = lease, store, sessions, neighbours
-        self._mode, self._full, self._wish, self._tell = mode, mode == "full", wish, tell
+        self._options, self._mode, self._wish, self._tell = options, options.verify, wish, tell
+        self._full = self._mode == "full"
         self._comparison = Comparison(store, lease) if self._full else None
         self._settle_seconds = settle_seconds
         #: Whether an earlier run had brought mail of which no record is left.
@@ -78,6 +80,7 @@ class MailboxVerification:
         audits = []
         if folders:
             destination = self._sessions.destination(self._lease.mailbox)
+            folders = self._without_deleted(destination, folders)
             statuses = known_statuses(destination, [folder.destination_name for folder, _ in folders])
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
@@ -109,6 +112,14 @@ class MailboxVerification:
         if self._comparison:
             self._comparison.tell()
         self._store.audit(self._lease, self._placed(audits, [folder for folder, _ in folders]))
+
+    def _without_deleted(
+        self, destination: MailDestination, folders: Sequence[tuple[Folder, Tally]]
+    ) -> list[tuple[Folder, Tally]]:
+        """Removes the copies of what was deleted at the source, where the operator asked for it."""
+        following = DeletionsFollowing(self._lease, self._store, destination, self._tell)
+        changed = following.run([folder for folder, _ in folders], self._options)
+        return [(changed.get(folder.folder_id, folder), tally) for folder, tally in folders]
 
     def _placed(self, audits: list[Audit], folders: Sequence[Folder]) -> list[Audit]:
         """Returns the audits with where users moved what they took away.

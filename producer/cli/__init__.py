@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from producer.cli import (
+    cutover_verbs,
     finding_verbs,
     following_verbs,
     intake_verbs,
@@ -85,7 +86,9 @@ def _take_saved(context: typer.Context, config: Path | None) -> None:
         say(f"{path} gives: {', '.join(sorted(name.replace('_', '-') for name in names))}")
 
 
-for part in (intake_verbs, finding_verbs, following_verbs, steering_verbs, running_verbs, web_verbs, notifying_verbs):
+for part in (
+    intake_verbs, finding_verbs, following_verbs, steering_verbs, cutover_verbs, running_verbs, web_verbs, notifying_verbs,
+):  # fmt: skip
     part.declare(app)
 
 

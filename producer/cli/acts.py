@@ -13,18 +13,22 @@ from time import time as now
 
 import redis
 
-from producer import erasing, operations
+from producer import erasing, operations, standing
 from producer.audited_options import audited
 from producer.cli.command_context import CommandContext
-from producer.cli.noting import end_noted, note
+from producer.cli.noting import end_noted, note, person
 from producer.cli.request import Request
+from producer.cutover import acts as cutting
 from producer.intake.manifest import Manifest, Row
 from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import Control
 from shared.model import Import, Mailbox
+from shared.model.cutover import Cutover, CutoverOptions
+from shared.standing import Standing
 from shared.store import Resealed
+from shared.store.cutovers import Cutovers
 from shared.store.principals import Principals
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
@@ -64,6 +68,12 @@ class Acts:
             self._context.store, self._context.ring, request, name, starts_at=starts_at, weight=weight, order=order
         )
 
+    def change_standing(self, request: Import, wave: str, **given: float | bool | None) -> Standing | None:
+        """See `standing.change_standing`."""
+        asked = {name: one for name, one in given.items() if one not in (None, False)}
+        with self._noted("standing set", request, "", wave, **asked):
+            return standing.change_standing(self._context.store, self._context.ring, request, wave, **given)  # type: ignore[arg-type]
+
     def move(self, request: Import, login: str, *, wave: str | None, priority: int | None, front: bool) -> int:
         """See `operations.move`."""
         given = {"wave": wave, "priority": priority, "front": front or None}
@@ -98,6 +108,34 @@ class Acts:
             if told(found[0]):
                 self._note("verification queued", request, login=login, **_when(wave), mailboxes=found[0])
             return found
+
+    def start_cutover(self, request: Import, wave: str, options: CutoverOptions) -> Cutover:
+        """See `producer.cutover.acts.start`."""
+        self._note("cutover begun", request, **_when(wave), switch=options.switch)
+        with self._refused("cutover begun", request, wave):
+            return operations.start_cutover(
+                self._context.store, self._context.vault, request, wave, options, who=person(), at=now()
+            )
+
+    def cutover_event(self, request: Import, wave: str, event: str, *, force: Sequence[str], reason: str) -> Cutover:
+        """See `producer.cutover.acts.send`."""
+        asked = {"forced": list(force), "reason": reason} if force else {}
+        self._note(f"cutover {event.replace('_', ' ')}", request, **_when(wave), **asked)
+        with self._refused(f"cutover {event.replace('_', ' ')}", request, wave):
+            return cutting.send(
+                self._cutovers(),
+                self._context.store,
+                request,
+                wave,
+                event,
+                who=person(),
+                at=now(),
+                force=force,
+                reason=reason,
+            )
+
+    def _cutovers(self) -> Cutovers:
+        return Cutovers(self._context.store, self._context.vault)
 
     def verified(self, request: Import) -> None:
         """Notes that a verification which this command waited for has ended."""
@@ -189,6 +227,15 @@ class Acts:
             yield told
         except UsageError as error:
             self._note("act refused", request, act=what, login=login, **_when(of_wave), why=str(error))
+            raise
+
+    @contextlib.contextmanager
+    def _refused(self, what: str, request: Import, wave: str) -> Iterator[None]:
+        """Notes an act that is refused, with the reason."""
+        try:
+            yield
+        except UsageError as error:
+            self._note("act refused", request, act=what, **_when(wave), why=str(error))
             raise
 
     def _note(self, what: str, request: Import | None, **detail: object) -> None:

@@ -37,6 +37,7 @@ from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.protocols import protocol_lines
 from producer.show.report import write_report
+from producer.show.standing_words import standing_lines
 from producer.show.steps import Steps, settled_of
 from producer.show.waiting import waiting_lines
 from producer.trouble import troubled
@@ -236,13 +237,16 @@ def run_status(
         else:
             waves = [one for one in operations.waves_of(store, request) if wave in ("", one.name)]
             lonely = "" if progress.finished else context.nobody_works()
-            _print_status(progress, rows, lonely, waves, failed=failed)
+            stands = standing_lines(store.standings(request.import_id), store.standing_tally(request.import_id))
+            _print_status(progress, rows, lonely, waves, stands, failed=failed)
             if lost := undelivered_line(len(store.undelivered())):
                 print(f"  {lost}")
     return COMPLETE
 
 
-def _print_status(progress: Progress, rows: Rows, nobody_works: str, waves: Sequence[Wave], *, failed: bool) -> None:
+def _print_status(
+    progress: Progress, rows: Rows, nobody_works: str, waves: Sequence[Wave], stands: Sequence[str], *, failed: bool
+) -> None:
     request, counts = progress.request, progress.tally
     print(f"{clean(request.name)} ({request.import_id[:8]}): {progress_line(progress)}")
     print(f"  {request.source.url} → {request.destination.url}, pass {request.passes}")
@@ -250,6 +254,8 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str, waves: Sequ
         print(f"  {state_bar(progress.mailboxes)}")
     for wave in waves:
         print(f"  wave {wave_line(wave)}")
+    for line in stands:
+        print(f"  {line}")
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
     named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what != "workers"))

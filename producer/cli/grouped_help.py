@@ -17,7 +17,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Prepare": ("template", "providers", "detect", "doctor", "demo", "check", "plan"),
     "Move": ("import", "verify", "retry", "credentials"),
     "Look": ("list", "status", "watch", "errors", "forecast", "report", "spool", "audit", "notify"),
-    "Steer": ("pause", "resume", "cancel", "limits", "window", "waves", "move"),
+    "Steer": ("pause", "resume", "cancel", "limits", "window", "waves", "move", "standing", "cutover"),
     "Finish": ("forget", "close", "erase", "keys"),
     "Run": ("up", "down", "worker", "coordinator", "web"),
     "Page": ("link", "token", "user", "session"),

@@ -15,8 +15,17 @@ def declare(app: typer.Typer) -> None:
         app.command(function.__name__)(verb(function))
 
 
-def demo(as_json: JsonOption = False) -> int:
+def demo(
+    as_json: JsonOption = False,
+    cutover: Annotated[
+        bool, typer.Option("--cutover", help="Two waves with mail that goes on coming, one rolled back; five minutes.")
+    ] = False,
+) -> int:
     """Import three sample mailboxes between two sample servers. Under half a minute; leaves nothing behind."""
+    if cutover:
+        from producer.demo_cutover import run_cutover_demo
+
+        return run_cutover_demo()
     from producer.demo import run_demo
 
     return run_demo(as_json=as_json)

@@ -31,6 +31,7 @@ def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
     for function in (
         pause, resume, cancel, retry, verify, credentials, forget, close, erase, limits, window, waves, move,
+        standing,
     ):  # fmt: skip
         app.command(function.__name__)(verb(function))
 
@@ -251,3 +252,30 @@ def move(
     from producer.cli import steering
 
     return steering.run_move(which, mailbox, wave=wave, priority=priority, front=front, state_dir=state_dir)
+
+
+def standing(
+    which: ImportArgument = "",
+    wave: Annotated[str, typer.Option("--wave", metavar="NAME", help="Only the mailboxes of this wave.")] = "",
+    on: Annotated[bool, typer.Option("--on", help="Look at its mailboxes again by itself, from now on.")] = False,
+    least: Annotated[
+        str, typer.Option("--least", metavar="TIME", help="The shortest time between two looks: 30s, 2m (usual).")
+    ] = "",
+    most: Annotated[str, typer.Option("--most", metavar="TIME", help="The longest: 6h (usual), 1d.")] = "",
+    switch_at: Annotated[
+        str,
+        typer.Option(
+            "--switch-at",
+            metavar="MOMENT",
+            help="Look most often around then: 2026-02-01T20:00+01:00; none: forget it.",
+        ),
+    ] = "",
+    off: Annotated[bool, typer.Option("--off", help="Look no more, and keep the passwords no longer.")] = False,
+    as_json: JsonOption = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Look at complete mailboxes again by itself, and copy what is new; or show what stands."""
+    from producer.cli import standing_at_work
+
+    asked = standing_at_work.Asked(on=on, least=least, most=most, switch_at=switch_at, off=off)
+    return standing_at_work.run_standing(which, wave, asked, as_json=as_json, state_dir=state_dir)

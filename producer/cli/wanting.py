@@ -65,6 +65,13 @@ def _asked(
             "follow|copy",
         ),
     ] = "follow",
+    deletions: Annotated[
+        str,
+        _option("--deletions", "Deleted at the source since the last pass: tell it, or remove the copies too.", "tell|follow"),
+    ] = "tell",
+    deletions_cap: Annotated[
+        int, _option("--deletions-cap", "The most copies that --deletions follow removes from a mailbox in a pass.", "NUMBER")
+    ] = 100,
 ) -> SelectionOptions:  # fmt: skip
     content = None
     if folder_map:
@@ -79,7 +86,7 @@ def _asked(
         skip_special=skip_special, shared_folders=shared_folders, into=into, folder_map=folder_map,
         folder_map_content=content, since=since, before=before, larger=larger, smaller=smaller, unseen=unseen,
         flagged=flagged, not_deleted=not_deleted, newest_first=newest_first, gmail_labels=gmail_labels,
-        moves=moves,
+        moves=moves, deletions=deletions, deletions_cap=deletions_cap,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import DramatiqError
 
+from producer.coordinator.cutover_loop import CutoverLoop
 from producer.coordinator.tick import LEAD_SECONDS, Coordinator
 from shared.broker import make_broker, ring
 from shared.config import Settings, load_settings, redis_urls
@@ -149,19 +150,26 @@ def run(settings: Settings) -> int:
     if not await_redis((broker_url, state_url), stop, "mailhaul.coordinator", health.beat):
         return 0
     log.info("coordinator_started", holder=holder)
+    leading = threading.Event()
+    cutovers = CutoverLoop(settings, store, metrics, leading.is_set)
+    cutovers.start()
     led = False
     while not stop.is_set():
         try:
             leads = coordinator.turn()
             health.beat()
+            (leading.set if leads else leading.clear)()
             if leads != led:
                 log.info("leads" if leads else "stands_by", holder=holder)
                 led = leads
         except (StoreError, redis.RedisError, DramatiqError) as error:
             health.beat(str(error))
+            leading.clear()
             metrics.publish_store(False)
             log.warning("store_unreachable", error=str(error))
         stop.wait(TURN_SECONDS)
+    leading.clear()
+    cutovers.stop()
     log.info("coordinator_stopped", holder=holder)
     return 0
 

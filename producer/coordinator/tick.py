@@ -108,6 +108,8 @@ class Coordinator:
             holds=len(overview.holds),
             owing=len(overview.owing),
             behind=overview.behind,
+            looks_due=overview.looks_due,
+            look_lag_seconds=max(0.0, self.now() - overview.looks_due_since) if overview.looks_due else 0.0,
         )
         if began - self._published >= PUBLISH_SECONDS:
             self._publish(began)
@@ -159,6 +161,10 @@ class Coordinator:
         for request in self.store.imports():
             states[request.state] += 1
             if request.state is ImportState.FINISHED:
+                if self.store.standings(request.import_id):
+                    self._keep_hours(request.import_id, request)
+                    for wave in self.store.waves(request.import_id):
+                        self._keep_hours(request.import_id, wave, wave.name)
                 continue
             self._keep_hours(request.import_id, request)
             tally, phases = self.store.import_tally(request.import_id)

@@ -28,6 +28,9 @@ USES: Final = (*special_use.MAPPED, "all", "flagged", "important")
 SHARED_FOLDERS: Final = ("leave", "copy")
 #: Values of `--moves`.
 MOVES: Final = ("follow", "copy")
+#: Values of `--deletions`, and the largest `--deletions-cap`.
+DELETIONS: Final = ("tell", "follow")
+MOST_DELETIONS: Final = 1_000_000
 #: Longest `--into`, in octets as sent; names below it need room.
 _INTO_OCTETS: Final = 120
 _MAP_ROWS: Final = 20_000
@@ -70,6 +73,10 @@ class SelectionOptions:
     gmail_labels: str = "folders"
     #: "follow" or "copy": see `shared.model.Options`.
     moves: str = "follow"
+    #: "tell" or "follow": see `shared.model.Options`.
+    deletions: str = "tell"
+    #: See `shared.model.Options`.
+    deletions_cap: int = 100
 
 
 def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[str, Any]:
@@ -101,6 +108,8 @@ def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[s
         "newest_first": wanted.newest_first,
         "gmail_labels": wanted.gmail_labels,
         "moves": wanted.moves,
+        "deletions": wanted.deletions,
+        "deletions_cap": wanted.deletions_cap,
     }
     if wanted.folder_map and wanted.folder_map_content is not None:
         rows = taken(f"--folder-map {wanted.folder_map}", read_folder_map, wanted.folder_map_content)
@@ -115,6 +124,10 @@ def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[s
         faults.append(f"--gmail-labels: one of {', '.join(LabelMode)}")
     if wanted.moves not in MOVES:
         faults.append(f"--moves: one of {', '.join(MOVES)}")
+    if wanted.deletions not in DELETIONS:
+        faults.append(f"--deletions: one of {', '.join(DELETIONS)}")
+    if not 1 <= wanted.deletions_cap <= MOST_DELETIONS:
+        faults.append(f"--deletions-cap: a whole number from 1 to {MOST_DELETIONS}")
     if wanted.shared_folders not in SHARED_FOLDERS:
         faults.append(f"--shared-folders: one of {', '.join(SHARED_FOLDERS)}")
     faults += unfit(sources, unseen=wanted.unseen, flagged=wanted.flagged)

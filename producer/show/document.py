@@ -9,6 +9,7 @@ from typing import Any
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup, find_mailboxes, waves_of
 from producer.show.naming import is_renamed, left_out_of
+from producer.show.standing_words import standing_fields
 from producer.show.waiting import wait_fields
 from producer.trouble import addressed, troubled, word
 from shared.folders import decode_name
@@ -107,7 +108,7 @@ def wanted(options: Options) -> dict[str, Any]:
     """Returns what the operator chose of folders and messages beside include and exclude; defaults are left out."""
     names = (
         "skip_special", "shared_folders", "into", "folder_map", "since", "before", "larger", "smaller", "unseen", "flagged",
-        "not_deleted", "newest_first", "gmail_labels", "moves",
+        "not_deleted", "newest_first", "gmail_labels", "moves", "deletions", "deletions_cap",
     )  # fmt: skip
     usual = Options()
     return {name: value for name in names if (value := getattr(options, name)) != getattr(usual, name)}
@@ -143,6 +144,9 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "again_at": mailbox.again_at or None,
         "waits_for": mailbox.behind,
         "compared": mailbox.compared,
+        "looked_at": mailbox.looked_at or None,
+        "synced_at": mailbox.synced_at or None,
+        "look_at": mailbox.look_at or None,
         "failure": failure_fields(troubled(mailbox), mailbox.import_id),
         **counts(tally),
         "other_folders": mailbox.other_folders,
@@ -213,6 +217,7 @@ def whole(
         "import": fields,
         "exit_code": exit_code,
         "waves": [wave_fields(one) for one in waves_of(store, request) if wave in ("", one.name)],
+        "standing": standing_fields(store.standings(request.import_id), store.standing_tally(request.import_id)),
         "mailboxes": [mailbox_fields(store, *pair) for pair in find_mailboxes(store, request, "", wave)],
         "errors": error_fields(groups),
     }

@@ -209,7 +209,7 @@ def difference_lines(tally: Tally) -> Iterator[str]:
         yield f"{number}: moved at the source, and their copies with them (notes.csv of the report)"
     if tally.deleted_at_source:
         number = _messages(tally.deleted_at_source)
-        yield f"{number}: deleted at the source after they were copied; the copies stay (notes.csv of the report)"
+        yield f"{number}: deleted at the source after they were copied (notes.csv of the report says which copies stay)"
     if tally.dates_changed:
         yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used or kept (notes.csv of the report)"
 

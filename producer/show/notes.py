@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from shared.model import Folder, Note
-from shared.model.folders import DELETED, FOLLOWED
+from shared.model.folders import DELETED, DELETED_TOO, FOLLOWED
 from shared.store import Store
 
 #: The kinds of the notes on messages that are no longer where they were at the source. The store keeps their UIDs alone,
@@ -21,4 +21,5 @@ def notes_of(store: Store, folder: Folder) -> Iterator[Note]:
     for uid in folder.followed:
         yield Note(uid=uid, what=MOVED_AT_SOURCE, reason=FOLLOWED)
     for uid in folder.deleted:
-        yield Note(uid=uid, what=DELETED_AT_SOURCE, reason=DELETED)
+        reason = DELETED_TOO if uid in folder.deleted_too else DELETED
+        yield Note(uid=uid, what=DELETED_AT_SOURCE, reason=reason)

@@ -12,6 +12,7 @@ from producer.web import (
     account_services,
     auditing,
     credential_routes,
+    cutover_routes,
     general_routes,
     imports,
     live,
@@ -66,6 +67,7 @@ def make_app(known: WebContext) -> FastAPI:
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,
+        cutover_routes,
         credential_routes,
         mailboxes,
         rehearsals,

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from producer import forecasting, operations
+from producer import forecasting, operations, standing
 from producer.audited_options import audited
 from producer.cli.following import report_files
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
@@ -24,6 +24,7 @@ from producer.intake.waving import wave_name
 from producer.notices.setup import checked_reader
 from producer.reporting import FILES, one_page, write_one_page
 from producer.show import document, foreseen
+from producer.show.standing_words import standing_fields
 from producer.web.access import Known, Operator, Viewer, note, noted
 from producer.web.account_services import chosen
 from producer.web.mended import failed_rows
@@ -36,6 +37,7 @@ from producer.web.request_bodies import (
     OneMailboxBody,
     RetryBody,
     SheetBody,
+    StandingBody,
     VerifyBody,
     WaveBody,
     WindowBody,
@@ -222,6 +224,26 @@ def set_wave(known: Known, who: Operator, request: Request, import_id: str, body
     note(known, request, who, "wave set", import_id=import_id, wave=name, **asked)
     operations.set_wave(known.store, known.ring, found, name, starts_at=starts_at, weight=body.weight, order=body.order)
     return waves(known, who, import_id)
+
+
+@routes.get("/{import_id}/standing")
+def standings(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+    """Tells which parts of the import stand, and how the looks at its mailboxes go."""
+    found = known.import_(import_id)
+    return standing_fields(standing.standings(known.store, found), standing.tally_of(known.store, found))
+
+
+@routes.put("/{import_id}/standing")
+def set_standing(known: Known, who: Operator, request: Request, import_id: str, body: StandingBody) -> dict[str, Any]:
+    """Lets the import or a wave stand, or no longer, from now on. What is left out stays as it was, or is usual."""
+    found, wave = known.import_(import_id), wave_of_body(body.wave)
+    asked = body.model_dump(include={"least_seconds", "most_seconds", "switch_at", "off"}, exclude_none=True)
+    try:
+        with noted(known, request, who, "standing set", import_id=import_id, wave=wave, **asked):
+            standing.change_standing(known.store, known.ring, found, wave, **asked)
+    except UsageError as error:
+        raise by_fields(error) from None
+    return standings(known, who, import_id)
 
 
 @routes.post("/{import_id}/move")

@@ -183,6 +183,12 @@ class WantedBody(Body):
     moves: Literal["follow", "copy"] = Field(
         default="follow", description="What later passes do with the copies of messages that were moved at the source."
     )
+    deletions: Literal["tell", "follow"] = Field(
+        default="tell", description="What later passes do with the copies of messages that were deleted at the source."
+    )
+    deletions_cap: int = Field(
+        default=100, ge=1, le=1_000_000, description="The most copies that `follow` removes from a mailbox in a pass."
+    )
 
     def chosen(self, sources: Iterable[Endpoint]) -> dict[str, Any]:
         """Returns the fields of `Options`, for mail from these servers. Raises `UsageError` with every fault."""
@@ -350,6 +356,20 @@ class WaveBody(Body):
     order: Annotated[int, Field(ge=0, le=MOST_ORDER)] | None = Field(
         default=None, description="Waves of a lower order go first; 0 without it."
     )
+
+
+class StandingBody(Body):
+    """The part of an import that is to stand, and how often its mailboxes are looked at again."""
+
+    wave: _Wave = Field(default="", description='The wave; "": the whole import.')
+    least_seconds: float | None = Field(
+        default=None, ge=10, le=604800, description="The shortest time between two looks."
+    )
+    most_seconds: float | None = Field(default=None, ge=10, le=604800, description="The longest.")
+    switch_at: float | None = Field(
+        default=None, ge=0, description="When its people are switched over, seconds since the epoch; 0: nobody knows."
+    )
+    off: bool = Field(default=False, description="It stands no longer.")
 
 
 class MoveBody(Body):

@@ -1,24 +1,18 @@
 """Dovecot's passwd-file, on this machine: `login:{PBKDF2}…:uid:gid::home::userdb_quota_rule=…`.
 
-The new content is written to a file beside it, synced, and renamed over it, so that Dovecot never reads half a line.
-One writer at a time is ensured by a lock on a third file, since the rename would remove a lock on the file itself.
-Owner and mode stay as they were.
+`shared.replaced_files` lets one writer at a time change it, and Dovecot never read half a line.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
-import os
 import secrets
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from shared.accounts import Intend, NewAccount
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
+from shared.replaced_files import locked, replace_file
 
 #: Dovecot looks at the file once in a second of its clock, so it may not know a new line before that.
 READY_SECONDS: Final = 2.0
@@ -43,12 +37,12 @@ class PasswdFile:
             return wrong
         line = self._line(account)  # hashing takes a moment, so it is done outside the lock
         try:
-            with _locked(self._path):
+            with locked(self._path):
                 content = self._path.read_bytes() if self._path.exists() else b""
                 if _holds(content, account.login):
                     return Adopted()
                 intend()
-                self._replace(content + (b"" if not content or content.endswith(b"\n") else b"\n") + line)
+                replace_file(self._path, content + (b"" if not content or content.endswith(b"\n") else b"\n") + line)
         except OSError as error:
             return self._unwritable(error)
         return Created(ready_seconds=READY_SECONDS)
@@ -85,28 +79,6 @@ class PasswdFile:
         fields = (account.login, hashed(account.password.reveal()), self._uid, self._gid, "", home, "", quota)
         return (":".join(fields) + "\n").encode()
 
-    def _replace(self, content: bytes) -> None:
-        descriptor, draft = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)  # 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                with contextlib.suppress(FileNotFoundError):
-                    was = self._path.stat()
-                    os.fchmod(file.fileno(), was.st_mode & 0o7777)
-                    if (was.st_uid, was.st_gid) != (os.geteuid(), os.getegid()):
-                        os.fchown(file.fileno(), was.st_uid, was.st_gid)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(draft, self._path)
-        except BaseException:
-            os.unlink(draft)
-            raise
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
     def _unwritable(self, error: OSError) -> Rejected:
         return Rejected(
             reason=f"{self._path} cannot be read or written ({error.strerror})",
@@ -127,13 +99,3 @@ def _holds(content: bytes, login: str) -> bool:
     return any(
         line.split(b":", 1)[0].decode("utf-8", "replace").casefold() == wanted for line in content.split(b"\n") if line
     )
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)

@@ -148,6 +148,9 @@ class MailSource(MailSession, Protocol):
     def labels_as_keywords(self) -> None:
         """Makes `fetch` and `flags` tell Gmail's labels as keywords too from now on (`shared.gmail.keywords`)."""
 
+    def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
+        """Returns the folders that LIST shows, and the STATUS of `names` as `statuses` does, in one flight."""
+
     def search(self, keys: Sequence[str]) -> list[UidSet]:
         """Returns the UIDs of each SEARCH key in the folder now open, as far as the server tells.
 

@@ -34,6 +34,7 @@ _STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE
 _BLANK_LINES: Final = 8  # within one answer
 
 _INBOX: Final = b"INBOX"
+_LIST: Final = b'LIST "" "*"'
 #: Folders that only LSUB shows which are asked for, at most: users never tidy up their subscriptions.
 _MOST_UNLISTED: Final = 500
 
@@ -114,7 +115,7 @@ class ImapSession(FlyingSession):
             wanted = [b"SUBSCRIBED", *(name.encode() for name in ("CHILDREN", "SPECIAL-USE") if self._has(name))]
             commands.append(b'LIST "" "*" RETURN (%b)' % b" ".join(wanted))
         else:
-            commands += [b'LIST "" "*"', b'LSUB "" "*"']
+            commands += [_LIST, b'LSUB "" "*"']
         if self._has("NAMESPACE"):
             commands.append(b"NAMESPACE")
         commands.append(b'LIST "" ""')
@@ -175,19 +176,33 @@ class ImapSession(FlyingSession):
         elif not self._talk.broken.kept(name):
             self._talk.broken.leave_out(name, self._talk.refusal(ended).detail)
 
-    def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
+    def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
+        """Sends LIST and all STATUS commands in one flight (in windows of `conversation.FLIGHT`)."""
+        listed: dict[bytes, ListedFolder] = {}
+        statuses = self.statuses(names, listed=listed)
+        return list(listed.values()), statuses
+
+    def statuses(
+        self, names: Sequence[bytes], *, listed: dict[bytes, ListedFolder] | None = None
+    ) -> list[FolderStatus | Exception]:
         """Sends all STATUS commands in one flight (in windows of `conversation.FLIGHT`).
 
-        A STATUS refused without a reason is asked for once more without the items that not every server tells.
+        A STATUS refused without a reason is asked for once more without the items that not every server tells. With
+        `listed` it sends LIST before them, and enters there the folders that it shows.
         """
         found: dict[bytes, FolderStatus | Exception] = {}
         left = list(names)
 
         def attempt() -> None:
             nonlocal left
-            items = [item for name, item in _STATUS_ITEMS.items() if self._has(name)]
+            wanted = _STATUS_ITEMS if listed is None else ("HIGHESTMODSEQ",)
+            items = [_STATUS_ITEMS[name] for name in wanted if self._has(name)]
             found.update(
-                zip(left, self._statuses(left, b" ".join((b"MESSAGES UIDNEXT UIDVALIDITY", *items))), strict=True)
+                zip(
+                    left,
+                    self._statuses(left, b" ".join((b"MESSAGES UIDNEXT UIDVALIDITY", *items)), listed),
+                    strict=True,
+                )
             )
             left = [name for name in left if getattr(found[name], "form", False)]
             for error in map(found.get, left):
@@ -201,12 +216,15 @@ class ImapSession(FlyingSession):
                 raise
         return [found[name] for name in names]
 
-    def _statuses(self, names: Sequence[bytes], items: bytes) -> list[FolderStatus | Exception]:
+    def _statuses(
+        self, names: Sequence[bytes], items: bytes, listed: dict[bytes, ListedFolder] | None = None
+    ) -> list[FolderStatus | Exception]:
         self._ahead.settle()  # a command on its way would be taken for answers to this one
         asked = b" (" + items + b")"
         results: list[FolderStatus | Exception | None] = [None] * len(names)
         places: list[int] = []
-        commands: list[bytes] = []
+        first = [_LIST] if listed is not None else []
+        commands = list(first)
         for place, name in enumerate(names):
             try:
                 commands.append(b"STATUS " + self._folder(name) + asked)
@@ -219,16 +237,27 @@ class ImapSession(FlyingSession):
 
         unread: dict[int, Exception] = {}
 
-        def take(turn: int, pieces: list[bytes]) -> None:
+        def take(at: int, pieces: list[bytes]) -> None:
+            turn = max(0, at - len(first))
             try:
                 if (found := status_answer(pieces)) is not None:
                     by_name[found[0]] = by_turn[turn] = found[1]
+                elif listed is not None and (folder := listed_folder(pieces)) is not None:
+                    listed[folder.name] = folder
+                    if len(listed) > MOST_FOLDERS:
+                        raise self._talk.violation(f"lists more than {MOST_FOLDERS} folders")
             except Unreadable:
                 detail = clean_text(b"".join(pieces), secrets=self._talk.secrets)
+                if at < len(first):
+                    what = "listed its folders in a way that makes no sense"
+                    raise self._talk.violation(what, detail.encode()) from None
                 what = f"answered STATUS of {shown(asked_names[turn])} with something that makes no sense"
                 unread[turn] = FolderRefused(self.side, what, detail)
 
-        for turn, ended in enumerate(self._talk.run(commands, take)):
+        ends = self._talk.run(commands, take)
+        if first and ends[0].status != "OK":
+            raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
+        for turn, ended in enumerate(ends[len(first) :]):
             place = places[turn]
             if ended.status != "OK":
                 results[place] = self._talk.refusal(ended, asked="folder", what=f"refused {shown(names[place])}")

@@ -118,6 +118,9 @@ class _MemorySession:
                 ),
             )
 
+    def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
+        return list(self.listing().folders), self.statuses(names)
+
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
         self._step("statuses")
         with self._server.lock:

@@ -89,6 +89,10 @@ class Pop3Source:
         """Returns the status of INBOX; other folders are refused."""
         return [self._status() if name == INBOX else self._no_folder(name) for name in names]
 
+    def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
+        """Returns INBOX and its status, as the maildrop was at the sign-in."""
+        return list(self.listing().folders), self.statuses(names)
+
     def names_uidvalidity(self, uidvalidity: int) -> bool:
         """Implements `shared.mail.one_mailbox.NamesUids`."""
         return ids_name(self._ids, uidvalidity)

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.lifecycle import ImportState, MailboxState
+from shared.lifecycle import CutoverState, ImportState, MailboxState
 from shared.metrics.process import ProcessMetrics
 from shared.model import UnitKind, Wave
+from shared.model.cutover import OVER, Cutover
 from shared.redis_condition import Condition
 
 _TICK_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
@@ -59,12 +60,23 @@ class CoordinatorMetrics(ProcessMetrics):
         self._oldest = gauge(
             "runnable_oldest_age_seconds", "How long the mailbox that waits longest was given nothing."
         )
+        self._looks_due = gauge("looks_due", "Mailboxes that stand, whose look is due and may be done.")
+        self._look_lag = gauge("look_lag_seconds", "How long the first of them is due.")
         self._eta = gauge("eta_seconds", "What is probably left of the imports that run; NaN when nobody knows.")
         self._memory = gauge("redis_memory_used_bytes", "Memory that the state store uses.")
         self._memory_limit = gauge("redis_memory_limit_bytes", "Its maxmemory; 0 for no limit.")
         self._aof = gauge("redis_aof_ok", "1 while its append-only file is kept and its last write went well.")
         self._skew = gauge("redis_clock_skew_seconds", "Its clock less that of the coordinator.")
         self._store = gauge("store_up", "1 while the state store answers.")
+        self._cutovers = gauge("cutovers", "Cutovers by state.", "state")
+        of_cutover = ("import", "wave")
+        self._in_state = gauge(
+            "cutover_state_seconds", "How long a cutover that is not over has its state.", *of_cutover, "state"
+        )
+        self._guard_met = gauge("cutover_guard_met", "1 while a guard of a cutover is met.", *of_cutover, "guard")
+        self._guard_value = gauge(
+            "cutover_guard_value", "The guard's value: mailboxes that it waits for, or seconds.", *of_cutover, "guard"
+        )
         self._notices = gauge("notices_waiting", "Notices and deliveries on their way to their targets.")
         self._undelivered = gauge("notices_undelivered", "Deliveries that were given up and that nobody has looked at.")
         self._expired = Counter(
@@ -86,6 +98,7 @@ class CoordinatorMetrics(ProcessMetrics):
             self.publish_queue(units={}, depths={}, workers=0, holds=0, owing=0, behind=0)
             self.publish_waiting(0.0)
             self.publish_jobs({}, {})
+            self.publish_cutovers([], 0.0)
             self.publish_notices(0, 0)
             # A standby does not look at Redis, and that must raise no alert.
             self.publish_redis(Condition(aof=True, aof_well=True))
@@ -119,6 +132,23 @@ class CoordinatorMetrics(ProcessMetrics):
         self._backlog.set(messages)
         self._backlog_bytes.set(size_bytes)
 
+    def publish_cutovers(self, found: Sequence[tuple[Cutover, Mapping[str, tuple[bool, float]]]], now: float) -> None:
+        """Publishes the cutovers, each with guard → (whether it is met, its value). `now` is in seconds since the epoch.
+
+        The first `MOST_WAVES` that are not over have series of their own.
+        """
+        for state in CutoverState:
+            self._cutovers.labels(state).set(sum(cutover.state is state for cutover, _ in found))
+        for series in (self._in_state, self._guard_met, self._guard_value):
+            series.clear()
+        at_work = [pair for pair in found if pair[0].state not in OVER]
+        for cutover, guards in at_work[:MOST_WAVES]:
+            which = (cutover.import_id[:8], cutover.wave)
+            self._in_state.labels(*which, cutover.state).set(max(0.0, now - cutover.since))
+            for name, (met, value) in guards.items():
+                self._guard_met.labels(*which, name).set(int(met))
+                self._guard_value.labels(*which, name).set(value)
+
     def publish_queue(
         self,
         *,
@@ -128,6 +158,8 @@ class CoordinatorMetrics(ProcessMetrics):
         holds: int,
         owing: int,
         behind: int,
+        looks_due: int = 0,
+        look_lag_seconds: float = 0.0,
     ) -> None:
         """Publishes the units and jobs that wait, the workers, and what is kept from being served."""
         for state in ("ready", "delayed", "leased"):
@@ -138,6 +170,8 @@ class CoordinatorMetrics(ProcessMetrics):
         self._holds.set(holds)
         self._owing.set(owing)
         self._behind.set(behind)
+        self._looks_due.set(looks_due)
+        self._look_lag.set(look_lag_seconds)
 
     def publish_waiting(self, oldest_seconds: float) -> None:
         """Publishes how long the mailbox that waits longest was given nothing, seconds."""

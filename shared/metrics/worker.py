@@ -9,11 +9,13 @@ from prometheus_client import Counter, Gauge, Histogram
 from shared.events import (
     CommandEnded,
     DeletedAtSource,
+    DeletionsFollowed,
     DoubtResolved,
     DuplicatesRemoved,
     Event,
     GroupSettled,
     HeldBack,
+    LookEnded,
     MessagesWithheld,
     MovedAtSource,
     RateWaited,
@@ -39,8 +41,12 @@ _SIDED = (
 UNIT_RESULTS = (
     "finished", "in_doubt", "control", "lease_lost", "store_unreachable",
     "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict", "rate_waiting",
-    "same_mailbox", "perhaps_swapped", "destination_foreign_writer",
+    "same_mailbox", "nothing_known", "perhaps_swapped", "destination_foreign_writer",
     "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
+)  # fmt: skip
+#: What a look found (`worker.looking`).
+LOOK_RESULTS = (
+    "nothing", "new_mail", "flags", "deleted", "new_folder", "folder_gone", "folder_replaced", "numbers_missing", "full_pass",
 )  # fmt: skip
 #: Error type of `shared.errors`, or "ok", "unreachable", "other" → the result of a login.
 LOGIN_RESULTS: Mapping[str, str] = {
@@ -135,10 +141,18 @@ class WorkerMetrics(ProcessMetrics):
             "Messages with a copy that planning found to be no longer in their source folder.",
             registry=registry,
         )
+        self._deletions_followed = Counter(
+            "mailhaul_deletions_followed_messages",
+            "Copies that verification removed, since their messages were deleted at the source.",
+            registry=registry,
+        )
         self._moved_at_source = Counter(
             "mailhaul_moved_at_source_messages",
             "Messages that were moved at the source, and whose copies planning moved with them.",
             registry=registry,
+        )
+        self._looks = Counter(
+            "mailhaul_looks", "Looks at mailboxes that stand, by what they found.", ["found"], registry=registry
         )
         commands = Histogram(
             "mailhaul_imap_command_duration_seconds",
@@ -186,6 +200,8 @@ class WorkerMetrics(ProcessMetrics):
             self._doubts.labels(found)
         for what in ("altered", "normalised", "missing"):
             self._mismatch.labels(what)
+        for found in LOOK_RESULTS:
+            self._looks.labels(found)
         for what in ("moved", "removed"):
             self._taken_away.labels(what)
 
@@ -229,7 +245,11 @@ class WorkerMetrics(ProcessMetrics):
                 self._taken_away.labels(event.what).inc(event.messages)
             case DeletedAtSource():
                 self._deleted_at_source.inc(event.messages)
+            case DeletionsFollowed():
+                self._deletions_followed.inc(event.messages)
             case MovedAtSource():
                 self._moved_at_source.inc(event.messages)
+            case LookEnded():
+                self._looks.labels(event.found or "nothing").inc()
             case MessagesWithheld():
                 self._withheld.inc(event.messages)

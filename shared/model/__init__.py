@@ -14,6 +14,7 @@ from shared.model.ids import (
     server_key,
 )
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
+from shared.model.marks import FolderMark, SwitchMarks
 from shared.model.requests import BY_ROW, Account, Endpoint, Failure, Import, Mailbox, Options, Tls
 from shared.model.waves import Wave
 from shared.model.work import (
@@ -40,6 +41,7 @@ __all__ = [
     "Endpoint",
     "Failure",
     "Folder",
+    "FolderMark",
     "FolderPlan",
     "Import",
     "Intent",
@@ -55,6 +57,7 @@ __all__ = [
     "ProgressReply",
     "Settled",
     "Stranded",
+    "SwitchMarks",
     "Tally",
     "Tls",
     "Unit",

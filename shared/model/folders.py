@@ -79,6 +79,8 @@ REMOVED = "no longer at the source under this name; what was copied of it stays"
 #: The note on a message that is no longer in its source folder.
 DELETED = "deleted at the source after it was copied; the copy stays"
 
+#: The note on such a message whose copy was removed too.
+DELETED_TOO = "deleted at the source after it was copied; its copy was removed too"
 
 #: The note on a message that was moved at the source, and its copy with it.
 FOLLOWED = "moved at the source after it was copied; its copy was moved too"
@@ -145,6 +147,9 @@ class Folder:
     deleted: UidSet = UidSet()
     #: Source UIDs that are gone since the message was moved at the source, and whose copies were moved too.
     followed: UidSet = UidSet()
+    #: Source UIDs that are gone since the message was deleted at the source, and whose copies were removed too. Stored
+    #: before the first of them is removed.
+    deleted_too: UidSet = UidSet()
     #: Copies of this folder that are about to be moved into others.
     moving: tuple[Moving, ...] = ()
     #: Source UIDs that were sent again, since their first append was in doubt and they were not found: verification
@@ -194,7 +199,7 @@ class Folder:
     @property
     def released(self) -> UidSet:
         """Source UIDs whose copies are no longer looked for in the destination folder."""
-        return self.accepted | self.followed
+        return self.accepted | self.followed | self.deleted_too
 
     @property
     def unreadable(self) -> bool:

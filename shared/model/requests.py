@@ -103,6 +103,11 @@ class Options:
     #: What a later pass does with what was moved or renamed at the source: "follow" (moves it at the destination too) or
     #: "copy" (copies it to its new place).
     moves: str = "follow"
+    #: What a later pass does with what was deleted at the source: "tell" (the copies stay) or "follow" (removes the copies
+    #: that nobody changed).
+    deletions: str = "tell"
+    #: The most copies of a mailbox that one pass removes; with more it removes none.
+    deletions_cap: int = 100
     #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
     #: (SHA-256 of every message on both sides).
     verify: str = "default"
@@ -114,6 +119,9 @@ class Options:
     case_sensitive_logins: bool = False
     #: Whether source and destination may be the same mailbox, or look as if they were given the wrong way round.
     same_mailbox: bool = False
+    #: The import whose copies this one brings back after a rollback: only what came to its source since the switch is
+    #: copied, into the folders that its folders were made from. "" for every other import.
+    returns: str = ""
     #: How the source is signed in to, where a row gives no password of its own.
     source_sign_in: SignIn = SignIn()
     #: How the destination is signed in to, where a row gives no password of its own.
@@ -236,3 +244,19 @@ class Mailbox:
     behind: str = ""
     #: Messages that were read back on both sides and compared byte by byte in this pass.
     compared: int = 0
+    #: Digests, 4 bytes each, of what the source listed at the last plan and what is no planned folder
+    #: (`shared.standing.digest`).
+    unplanned: bytes = b""
+    #: When its last pass was claimed to be planned, by the store's clock, seconds since the epoch.
+    planned_at: float = 0.0
+    #: Whether its pass follows a look, and no person's act.
+    after_look: bool = False
+    #: When its last pass or look ended, by the store's clock, seconds since the epoch; 0 before the first.
+    looked_at: float = 0.0
+    #: What the source held then is at the destination: when the last pass that ended was planned, or a look that found
+    #: nothing new began, seconds since the epoch; 0 before the first pass ended.
+    synced_at: float = 0.0
+    #: When a pass last brought new mail, seconds since the epoch; 0 before the first.
+    mail_at: float = 0.0
+    #: When it is looked at next, or since when its look is due, seconds since the epoch; 0 where it does not stand.
+    look_at: float = 0.0

@@ -20,11 +20,12 @@ class UnitKind(StrEnum):
     PLAN = "plan"
     COPY = "copy"
     VERIFY = "verify"
+    LOOK = "look"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """A piece of work that a worker may claim: a mailbox's plan, one batch, or a mailbox's verification."""
+    """A piece of work that a worker may claim: a mailbox's plan, one batch, a mailbox's verification, or a look at it."""
 
     #: Stable: planning twice makes the same ids.
     unit_id: str
@@ -178,6 +179,10 @@ class Overview:
     #: Scopes that owe more (`shared.rates`) than a lane waits for with its connection open → until when, seconds since
     #: the epoch.
     owing: Mapping[str, float] = field(default_factory=dict)
+    #: Complete mailboxes whose look is due, and that may be looked at now.
+    looks_due: int = 0
+    #: Since when the first of them is due, seconds since the epoch; 0 for none.
+    looks_due_since: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -51,6 +51,9 @@ from shared.model import (
 )
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
+from shared.store.cutover_store import CutoverStore
+from shared.store.looks import LookStore
+from shared.store.marks import MarkStore
 from shared.store.outbox import ForecastStore, NoticeStore
 from shared.uids import NO_UIDS, UidSet
 
@@ -338,8 +341,11 @@ class WorkStore(Protocol):
         records: Sequence[LedgerEntry] = (),
         prefer: str = "",
         claim: bool = True,
+        found: bool | None = None,
     ) -> Lease | None:
         """Does `progress`, `finish` and, with `claim`, the holder's next `claim` in one round trip.
+
+        With `found` it does `looked` instead of `finish`.
 
         Each is a step of its own, in this order. When one raises, the claim may have been granted all the same: the
         holder's next claim gives it back.
@@ -409,6 +415,9 @@ class WorkStore(Protocol):
 
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         """Replaces `Folder.moving`: the copies of this folder that are about to be moved into others."""
+
+    def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
+        """Replaces `Folder.deleted_too`: the source UIDs whose copies are about to be removed, or were."""
 
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         """Notes how many folders of other people, and how many public ones, the plan of the mailbox left out."""
@@ -580,6 +589,7 @@ class CoordinationStore(Protocol):
 
 
 class Store(
-    RequestStore, WorkStore, AccountStore, SignInStore, CoordinationStore, NoticeStore, ForecastStore, Protocol
-):
+    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, NoticeStore,
+    ForecastStore, Protocol,
+):  # fmt: skip
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

@@ -5,7 +5,7 @@
 | imports                           | ZSET | import id, scored by when it was opened (ms) |
 | import:I                          | HASH | request, state, control, times, passes, retention; counters; |
 |                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
-|                                   |      | fresh: the next `submit` begins a pass |
+|                                   |      | fresh: the next `submit` begins a pass; looks, looks_found: those that ended |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
 | import:I:in:S                     | ZSET | mailboxes in the state S, scored by row |
 | import:I:code:C                   | ZSET | mailboxes with the failure code C, scored by row |
@@ -21,6 +21,12 @@
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → its fetch, "until:holder" (ms) |
 | import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
 |                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |
+| import:I:cutovers                 | HASH | wave → the row of its cutover, signed (`shared.store.cutovers`) |
+| import:I:cutover:W                | HASH | mailbox → what that cutover knows of it, JSON; "#…": what it knows of all |
+| import:I:standing                 | HASH | wave, or "" for the import → "least:most:switch" (`Standing`, ms), |
+|                                   |      | or off: a wave that stays out of it |
+| import:I:looks                    | ZSET | complete mailboxes that stand, scored by when they are looked at next (ms) |
+| import:I:looking                  | ZSET | mailboxes whose look is due or at work, scored by since when (ms) |
 | import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
 | import:I:settling                 | ZSET | mailboxes that wait for mail that may still arrive, scored by until when, ms |
 | destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
@@ -34,10 +40,14 @@
 |                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
 |                                   |      | compared: messages read back on both sides in this pass; of an import their sum |
 |                                   |      | over_at: since when it makes progress after `failure`, ms |
+|                                   |      | planned_at, synced_at, looked_at, mail_at, look_at: see `Mailbox`, ms; |
+|                                   |      | looking: since when its look is due, ms; seen: its messages when a pass |
+|                                   |      | last ended; unplanned: `Mailbox.unplanned`; after_look: its pass follows a look |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
 | mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
+| mailbox:M:marks                   | STRING | packed: the numbers of its destination folders just before it was switched |
 | mailbox:M:maildrop                | HASH | POP3: generation; identities, 8 bytes each, in the order of their numbers |
 | mailbox:M:maildrop:said           | STRING | what was read of each of them, 8 bytes each, in the same order |
 | mailbox:M:shared                  | SET  | every B that there is; until the mailbox is verified, or it expires |
@@ -61,6 +71,10 @@
 | orders                            | HASH | line → the order of its wave, where that is not 0 |
 | starting                          | ZSET | line of a wave that has not begun, or with "\\0hours" behind it waits for its hours; |
 |                                   |      | scored by when they begin (ms) |
+| standing                          | SET  | import of which anything stands |
+| ready:\\0looks                     | ZSET | mailboxes whose look is due and that may be served, scored by since when (ms) |
+| looks                             | HASH | looker: the lane that was given a look last; late_at: when another may go |
+|                                   |      | before other work (ms) |
 | urgent                            | ZSET | mailbox that was moved and waits for a lane, scored by when one gives way (ms) |
 | ready_units                       | STRING | units that stand ready in those; the field ready of each mailbox is its share |
 | routes:L                          | ZSET | every queue of the line, by how much it was served |
@@ -144,6 +158,8 @@ UNDELIVERED: Final = f"{PREFIX}undelivered"
 LINES: Final = f"{PREFIX}lines"
 ORDERS: Final = f"{PREFIX}orders"
 URGENT: Final = f"{PREFIX}urgent"
+#: The place of mailboxes whose look is due.
+LOOKS: Final = f"{PREFIX}ready:\0looks"
 TOKENS: Final = f"{PREFIX}desk:tokens"
 USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"

@@ -13,9 +13,10 @@ from shared.model import Overview, Stranded, Unit
 from shared.store import SILENT_SECONDS, process_of
 from shared.store.memory_forecasts import MemoryForecasts
 from shared.store.memory_requests import atomic, tally
+from shared.store.memory_standing import MemoryStanding
 
 
-class MemoryStore(MemoryForecasts):
+class MemoryStore(MemoryStanding, MemoryForecasts):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
     #: The answer of `refusing`: memory takes every write unless a test says otherwise.
@@ -40,6 +41,7 @@ class MemoryStore(MemoryForecasts):
             rows.take_back(rows.units[unit_id])
         rows.wake()
         self._make_room()
+        rows.begin_looks()
         rows.part()
         self._open_hours()
         self._begin_waves()
@@ -88,7 +90,9 @@ class MemoryStore(MemoryForecasts):
         states = Counter(whole.request.state for whole in rows.imports.values())
         return Overview(
             ready_mailboxes=len(ready),
-            ready_units=sum(len(m.ready) for m in ready),
+            ready_units=sum(len(m.ready) for m in ready) + len(rows.due),
+            looks_due=len(rows.due),
+            looks_due_since=min(rows.due.values(), default=0) / 1000,
             delayed_units=len(rows.delayed),
             leased_units=len(rows.leases),
             workers=self.workers(),
@@ -113,6 +117,7 @@ class MemoryStore(MemoryForecasts):
     def ready_units(self, count: int) -> list[Unit]:
         rows = self._rows
         found: list[Unit] = []
-        for m in self._by_fairness():
+        looks = (rows.mailboxes[m] for m in sorted(rows.due, key=lambda m: (rows.due[m], m)))
+        for m in (*self._by_fairness(), *looks):
             found += [rows.units[u].unit for u in sorted(m.ready, key=lambda u: (m.ready[u], u))[:4]]
         return found[:count]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shared.model import AccountState, Lease
+from shared.store.memory_cutovers import MemoryCutovers
 from shared.store.memory_requests import atomic
-from shared.store.memory_secrets import MemorySecrets
 
 
-class MemoryAccounts(MemorySecrets):
+class MemoryAccounts(MemoryCutovers):
     """Turns at the account services, and the known state of each account."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -13,6 +13,7 @@ from shared.maildrop import Known
 from shared.model import Lease, UnitKind
 from shared.rates import PATIENCE_SECONDS, RATES, Due, Meter, charged, drained, most_of, seconds_due
 from shared.store import SCOPES
+from shared.store.memory_looks import LATE_MS
 from shared.store.memory_requests import atomic
 from shared.store.memory_rows import MailboxRow, UnitRow
 from shared.store.memory_sign_ins import MemorySignIns
@@ -81,13 +82,18 @@ class Claims(MemorySignIns):
             self._free(holder, rows.mailboxes[held])
         for name in self._scopes(m):
             self._permits.setdefault(name, {})[holder] = expiry
-        rows.charge(m, CLAIM_BYTES + row.unit.size_bytes, fairly=fairly)
+        if row.unit.kind is UnitKind.LOOK:
+            rows.looker = holder
+        else:
+            rows.charge(m, CLAIM_BYTES + row.unit.size_bytes, fairly=fairly)
         rows.urgent.pop(m.mailbox.mailbox_id, None)
         if m.mailbox.failure and m.mailbox.failure.code == "rate_waiting":
             m.set(failure=None)
-        rows.take_destination(m)
+        if row.unit.kind is not UnitKind.LOOK:
+            rows.take_destination(m)
         if row.unit.kind is UnitKind.PLAN:
             rows.move(m, "plan_claimed")
+            m.set(planned_at=now / 1000)
         whole = rows.imports[m.mailbox.import_id]
         if row.unit.kind is UnitKind.COPY and not whole.request.first_claim_at:
             whole.set(first_claim_at=now / 1000)
@@ -125,14 +131,19 @@ class Claims(MemorySignIns):
 
     def _choose(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
         rows = self._rows
-        if first := self._urgent(holder):
+        if first := self._urgent(holder) or self._late_look(holder):
             return first, None, False
         near = self._nearest(holder, prefer, hint)
         if near and not band_of(min(near[0].ready.values())):
             return near
         fair = self._fairest(holder)
         # The lane that is near to a mailbox's archive leaves it for the recent mail of another.
-        return near if near and not (fair and rows.goes_before(fair[0], near[0])) else fair
+        if near and not (fair and rows.goes_before(fair, near[0])):
+            return near
+        if fair:
+            return fair, None, True
+        late = self._look(holder, None)
+        return (late, None, False) if late else None
 
     def _nearest(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
         rows = self._rows
@@ -140,14 +151,14 @@ class Claims(MemorySignIns):
         if m and m.ready and rows.servable(m) and self._admits(m, holder):
             return m, None, False
         row = rows.units.get(hint)
-        if row and row.unit.state is UnitState.READY:
+        if row and row.unit.state is UnitState.READY and row.unit.kind is not UnitKind.LOOK:
             m = rows.mailboxes[row.unit.mailbox_id]
             first = row.unit.band <= band_of(min(m.ready.values()))
             if first and rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder):
                 return m, row, False
         return None
 
-    def _fairest(self, holder: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
+    def _fairest(self, holder: str) -> MailboxRow | None:
         rows = self._rows
         full: set[str] = set()  # routes of which a host is full or on hold: their other mailboxes are skipped
         for m in self._by_fairness():
@@ -157,10 +168,31 @@ class Claims(MemorySignIns):
                 rows.refresh(m)
             elif self._admits(m, holder):
                 if self._is_worth(m, holder):
-                    return m, None, True
+                    return m
             elif not self._admits(m, holder, ("source_host", "destination_host")):
                 full.add(m.route)
         return None
+
+    def _look(self, holder: str, till: int | None) -> MailboxRow | None:
+        """Returns the mailbox whose look has been due longest, of those that were by `till` (ms)."""
+        rows = self._rows
+        for mailbox_id in sorted(rows.due, key=lambda m: (rows.due[m], m))[:SCAN]:
+            m = rows.mailboxes[mailbox_id]
+            if till is not None and rows.due[mailbox_id] > till:
+                break
+            if not rows.may(m) or not m.ready:
+                rows.refresh(m)
+            elif self._admits(m, holder):
+                return m
+        return None
+
+    def _late_look(self, holder: str) -> MailboxRow | None:
+        """Returns a mailbox whose look is late: one lane at a time serves these first, and half of its time at most."""
+        rows = self._rows
+        at_it = any(
+            rows.units[u].holder == rows.looker and rows.units[u].unit.kind is UnitKind.LOOK for u in rows.leases
+        )
+        return None if at_it or rows.late_at > rows.now() else self._look(holder, rows.now() - LATE_MS)
 
     def _is_worth(self, m: MailboxRow, holder: str) -> bool:
         """Tells whether one more lane at the mailbox is worth its logins."""

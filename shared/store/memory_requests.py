@@ -17,6 +17,7 @@ from shared.model import (
     Import,
     Mailbox,
     Note,
+    SwitchMarks,
     Tally,
     Unit,
     UnitKind,
@@ -26,6 +27,7 @@ from shared.model import (
 )
 from shared.model.search import Search
 from shared.model.waves import is_set
+from shared.standing import Standing
 from shared.store import other_options
 from shared.store.memory_rows import ImportRow, MailboxRow, Rows, WaveRow
 from shared.uids import UidSet
@@ -126,7 +128,7 @@ class MemoryRequests:
         m.destination_key = account_key(there, case_sensitive=exact)
         m.source_key = account_key(mailbox.source, case_sensitive=exact)
         if opened:
-            m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None)
+            m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None, after_look=False)
         if m.mailbox.state is MailboxState.QUEUED:
             self._address(m, mailbox, request)
         if opened:
@@ -216,9 +218,12 @@ class MemoryRequests:
             self._set_wave(whole, m, wave)
         if priority is not None:
             self._set_priority(m, priority)
+        rows.plan_look(m)
         rows.refresh(m)
         rows.urgent.pop(mailbox_id, None)
-        if m.stands and not any(rows.units[u].unit.state is UnitState.LEASED for u in m.open):
+        if (m.stands or mailbox_id in rows.due) and not any(
+            rows.units[u].unit.state is UnitState.LEASED for u in m.open
+        ):
             m.moved = rows.now()
             rows.urgent[mailbox_id] = rows.now() + GIVE_WAY_MS
         return True
@@ -348,6 +353,18 @@ class MemoryRequests:
         return list(m.failures) if m else []
 
     @atomic
+    def mark_switch(self, mailbox_id: str, marks: SwitchMarks) -> bool:
+        row = self._rows.mailboxes.get(mailbox_id)
+        if row is not None:
+            row.marks = marks
+        return row is not None
+
+    @atomic
+    def switch_marks(self, mailbox_id: str) -> SwitchMarks | None:
+        row = self._rows.mailboxes.get(mailbox_id)
+        return row.marks if row else None
+
+    @atomic
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
         rows = self._rows
         whole = rows.imports.get(import_id)
@@ -366,8 +383,13 @@ class MemoryRequests:
                 m.set(control=word)
             concerned += rows.move(m, "cancel") if word is Control.CANCEL else m.mailbox.state not in SETTLED
             rows.refresh(m)
+        if word is Control.CANCEL and not mailbox_id:
+            self._set_standing(whole, wave, None)
         rows.settle_import(whole)
         return concerned
+
+    def _set_standing(self, whole: ImportRow, wave: str, standing: Standing | None) -> None:
+        raise NotImplementedError
 
     @atomic
     def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
@@ -455,6 +477,8 @@ class MemoryRequests:
         if held or m.mailbox.state not in SETTLED:
             raise StoreError(f"the state store refused erase: ILLEGAL mailbox {mailbox_id} is under way")
         del whole.rows[mailbox_id]
+        for notes in whole.cutover_notes.values():
+            notes.pop(mailbox_id, None)
         for side in ("source", "destination"):
             whole.credentials.pop((mailbox_id, side), None)
         self._remove(mailbox_id)
@@ -464,11 +488,13 @@ class MemoryRequests:
     def _remove(self, mailbox_id: str) -> None:
         rows = self._rows
         m = rows.mailboxes[mailbox_id]
+        rows.end_look(m)
         for unit_id in list(m.open):
             rows.drop_unit(unit_id)
         for folder_id in m.folders:
             del rows.folders[folder_id]
         rows.stand(m, "")
+        rows.due.pop(mailbox_id, None)
         rows.urgent.pop(mailbox_id, None)
         del rows.mailboxes[mailbox_id]
         if rows.destinations.get(m.destination_key) == mailbox_id:

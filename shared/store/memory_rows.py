@@ -17,9 +17,23 @@ from shared.age_bands import LAST, band_of
 from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
-from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Moving, Note, Settled, Unit, UnitKind
+from shared.model import (
+    Failure,
+    Folder,
+    Import,
+    Intent,
+    Lease,
+    Mailbox,
+    Moving,
+    Note,
+    Settled,
+    SwitchMarks,
+    Unit,
+    UnitKind,
+)  # fmt: skip
 from shared.model.ledger import AUDITED, COUNTED
-from shared.store.memory_lines import Lines
+from shared.standing import Standing
+from shared.store.memory_looks import Looks
 from shared.uids import Record, UidSet, without_sources
 
 #: The order of a verification among the units of its mailbox: behind all others.
@@ -120,6 +134,11 @@ class MailboxRow:
     moved: int = 0
     #: Until when the mailbox waits for mail that may still arrive, ms.
     settling: int = 0
+    #: What its destination held just before it was switched.
+    marks: SwitchMarks | None = None
+    #: Since when its look is due, ms; 0 for none. Its messages when a pass last ended.
+    looking: int = 0
+    seen: int = -1
     #: The keys of the mailbox's accounts (`shared.model.ids.account_key`).
     destination_key: str = ""
     source_key: str = ""
@@ -160,6 +179,11 @@ class ImportRow:
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Its waves; "" for what is without one.
     waves: dict[str, WaveRow] = field(default_factory=dict)
+    #: What of it stands, by wave: "" for the whole import, None for a wave that stays out.
+    standing: dict[str, Standing | None] = field(default_factory=dict)
+    #: The looks that ended, and those of them that found something.
+    looks: int = 0
+    looks_found: int = 0
     #: Forecasts that are kept, and ends: field → value.
     forecasts: dict[str, str] = field(default_factory=dict)
     #: Whether the next `submit` begins a pass.
@@ -168,6 +192,9 @@ class ImportRow:
     opening: bool = False
     #: When the credentials are forgotten, ms; None while no time is set.
     expires: int | None = None
+    #: Wave → the row of its cutover, and the notes beside it.
+    cutovers: dict[str, str] = field(default_factory=dict)
+    cutover_notes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def set(self, **changes: Any) -> None:
         """Replaces fields of the import."""
@@ -179,7 +206,7 @@ class ImportRow:
             self.ever[what] += n
 
 
-class Rows(Lines):
+class Rows(Looks):
     """The tables, and the steps that several methods share."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -208,14 +235,15 @@ class Rows(Lines):
     def may(self, m: MailboxRow) -> bool:
         """Tells whether operators let the mailbox be given work now: run, not settled, submitted, within its hours."""
         whole = self.imports[m.mailbox.import_id].request
-        if m.mailbox.control is not Control.RUN or whole.control is not Control.RUN or m.mailbox.state in SETTLED:
+        settled = m.mailbox.state in SETTLED and not m.looking
+        if m.mailbox.control is not Control.RUN or whole.control is not Control.RUN or settled:
             return False
         opening = whole.state is ImportState.OPENING and m.mailbox.state is MailboxState.QUEUED
         return not (opening or self.shut(whole) or self.held_back(m))
 
     def servable(self, m: MailboxRow) -> bool:
         """Tells whether the mailbox may be given work now: as `may`, and its destination is free."""
-        return self.may(m) and self.occupant(m) is None
+        return self.may(m) and (bool(m.looking) or self.occupant(m) is None)
 
     def shut(self, whole: Import | WaveRow) -> bool:
         """Tells whether the hours of the import or wave are over, or have not begun."""
@@ -224,6 +252,11 @@ class Rows(Lines):
     def refresh(self, m: MailboxRow) -> None:
         """Enters the mailbox in its queue when it may be served, else takes it out."""
         wanted = bool(m.ready) and self.may(m)
+        if m.looking and wanted:
+            self.stand(m, "")
+            self.due[m.mailbox.mailbox_id] = m.looking
+            return
+        self.due.pop(m.mailbox.mailbox_id, None)
         holder = self.occupant(m) if wanted else None
         self.behind(m, holder, self.imports[holder.mailbox.import_id].request.name if holder else "")
         self.stand(m, self.place_of(m) if wanted and not holder else "")
@@ -329,6 +362,10 @@ class Rows(Lines):
             m.settling = 0
         if before is MailboxState.PARKED is not m.mailbox.state:
             m.set(again_at=0.0)
+        if before is MailboxState.COMPLETE is not m.mailbox.state:
+            self.end_look(m)
+        if event == "verified":
+            self.end_pass(m)
         if m.mailbox.state in SETTLED and before is not m.mailbox.state:
             self.leave_destination(m)
         return True
@@ -379,7 +416,9 @@ class Rows(Lines):
             whole.set(state=ImportState.FINISHED, finished_at=self.now() / 1000)
             # The time counts from when an operator last set the import going: an import that goes on by itself keeps
             # passwords no longer.
-            whole.expires = whole.expires or self.now() + whole.retention_ms
+            # What stands needs them.
+            if not whole.standing:
+                whole.expires = whole.expires or self.now() + whole.retention_ms
 
     def may_go_on(self, m: MailboxRow) -> bool:
         """Tells whether a parked mailbox may go on by itself.

@@ -64,7 +64,12 @@ class MemoryWork(Identity):
         rows, now = self._rows, self._rows.now()
         due = sorted((at, mailbox_id) for mailbox_id, at in rows.urgent.items() if at <= now)
         first = rows.mailboxes[due[0][1]] if due else None
-        if first is None or not first.stands or not rows.servable(first) or now - first.moved > GIVES_WAY_NO_MORE_MS:
+        if (
+            first is None
+            or not (first.stands or first.looking)
+            or not rows.servable(first)
+            or now - first.moved > GIVES_WAY_NO_MORE_MS
+        ):
             return
         if any(self._holds.get(name, 0) > now for name in self._scopes(first)):
             return
@@ -72,7 +77,7 @@ class MemoryWork(Identity):
         for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
             m = rows.mailboxes[lease.unit.mailbox_id] if word == Control.RUN else first
             if m is not first:
-                kind = (UnitKind.COPY, UnitKind.VERIFY, UnitKind.PLAN).index(lease.unit.kind)
+                kind = (UnitKind.COPY, UnitKind.VERIFY, UnitKind.PLAN, UnitKind.LOOK).index(lease.unit.kind)
                 ranks.append((m.route != first.route, kind, m.mailbox.priority, n))
         if ranks:
             at = min(ranks)[-1]
@@ -133,6 +138,8 @@ class MemoryWork(Identity):
         unit = row.unit
         if row.intents or (unit.kind is UnitKind.COPY and row.done < row.messages):
             raise StoreError(f"the state store refused finish: intents or messages of {unit.unit_id} are open")
+        if unit.kind is UnitKind.LOOK:
+            raise StoreError(f"the state store refused finish: ILLEGAL {unit.unit_id} is a look")
         m = rows.mailboxes[unit.mailbox_id]
         folder = rows.folders.get(unit.folder_id)
         rows.drop_unit(unit.unit_id)
@@ -154,6 +161,9 @@ class MemoryWork(Identity):
         rows.refresh(m)
         rows.settle_import(rows.imports[m.mailbox.import_id])
 
+    def looked(self, lease: Lease, *, found: bool) -> None:
+        raise NotImplementedError
+
     def follow(
         self,
         lease: Lease,
@@ -162,10 +172,14 @@ class MemoryWork(Identity):
         records: Sequence[LedgerEntry] = (),
         prefer: str = "",
         claim: bool = True,
+        found: bool | None = None,
     ) -> Lease | None:
         if settled:
             self.progress(lease, settled=settled)
-        self.finish(lease, records)
+        if found is None:
+            self.finish(lease, records)
+        else:
+            self.looked(lease, found=found)
         return self.claim(lease.holder, prefer=prefer, held=lease.mailbox.mailbox_id) if claim else None
 
     @atomic
@@ -278,19 +292,19 @@ class MemoryWork(Identity):
         again = known and not plan.reset and chosen and same
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
         doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
-        accepted = folder.folder.accepted
+        accepted, deleted_too = folder.folder.accepted, folder.folder.deleted_too
         if plan.reset:
             for unit_id in [folder.head, *folder.waiting]:
                 if unit_id:
                     rows.drop_unit(unit_id)
             folder = FolderRow(plan.folder)
-            doubts, doubted_at, verified, accepted = UidSet(), 0.0, "", UidSet()
+            doubts, doubted_at, verified, accepted, deleted_too = NO_UIDS, 0.0, "", NO_UIDS, NO_UIDS
         if plan.let_go:
             folder.let_go(len(plan.folder.taken_away))
             doubts, doubted_at = UidSet(), 0.0
         folder.folder = replace(
             plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id,
-            accepted=accepted,
+            accepted=accepted, deleted_too=deleted_too,
         )  # fmt: skip
         folder.order, folder.planned = order, call
         if plan.flags is not None:
@@ -380,6 +394,12 @@ class MemoryWork(Identity):
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         self._rows.fence(lease)
         self._rows.folders[folder_id].moving = tuple(moving)
+
+    @atomic
+    def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
+        self._rows.fence(lease)
+        row = self._rows.folders[folder_id]
+        row.folder = replace(row.folder, deleted_too=uids)
 
     @atomic
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:

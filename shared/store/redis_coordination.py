@@ -37,7 +37,7 @@ class Coordination(Scripts):
         return [unit.decode() for unit in self._run("bury", *processes)]
 
     def overview(self) -> Overview:
-        mailboxes, units, delayed, leased, workers, holds, states, owing, behind = self._run("overview", "")
+        mailboxes, units, delayed, leased, workers, holds, states, owing, behind, *looks = self._run("overview", "")
         names = [state.decode() for state in states]
         return Overview(
             ready_mailboxes=mailboxes,
@@ -49,6 +49,8 @@ class Coordination(Scripts):
             imports={state: names.count(state) for state in ImportState},
             holds={name.decode(): float(until) / 1000 for name, until in codec.pairs(holds).items()},
             owing={name.decode(): float(until) / 1000 for name, until in codec.pairs(owing).items()},
+            looks_due=looks[0],
+            looks_due_since=float(looks[1]) / 1000,
         )
 
     def workers(self) -> int:
@@ -78,7 +80,7 @@ class Coordination(Scripts):
 
     def ready_units(self, count: int) -> list[Unit]:
         found: list[Unit] = []
-        for queue in self._queues():
+        for queue in (*self._queues(), keys.LOOKS):
             for mailbox in self._read("zrange", queue, 0, count - 1):
                 ids = [u.decode() for u in self._read("zrange", keys.mailbox(mailbox.decode(), "ready"), 0, 3)]
                 rows = self._pipeline(("hgetall", keys.unit(u)) for u in ids)

@@ -18,6 +18,7 @@ from shared.model import (
     Mailbox,
     Note,
     Stranded,
+    SwitchMarks,
     Tally,
     Unit,
     Wait,
@@ -28,6 +29,7 @@ from shared.model import (
 from shared.model.search import ORDERS, Search
 from shared.model.waves import is_set
 from shared.rates import is_rate
+from shared.standing import Standing, StandingTally
 from shared.store import SILENT_SECONDS, codec, keys
 from shared.store.redis_secrets import Secrets
 from shared.uids import UidSet, without_sources
@@ -154,6 +156,13 @@ class RedisRequests(Secrets):
     def failures(self, mailbox_id: str) -> list[Failure]:
         return [codec.decode_failure(v) for v in self._read("lrange", keys.mailbox(mailbox_id, "failures"), 0, -1)]
 
+    def mark_switch(self, mailbox_id: str, marks: SwitchMarks) -> bool:
+        return bool(self._run("mark", mailbox_id, codec.encode_marks(marks)))
+
+    def switch_marks(self, mailbox_id: str) -> SwitchMarks | None:
+        packed = self._read("get", keys.mailbox(mailbox_id, "marks"))
+        return codec.decode_marks(packed) if packed else None
+
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
         return int(self._run("control", import_id, mailbox_id or "", word, wave))
 
@@ -175,6 +184,33 @@ class RedisRequests(Secrets):
         starts = None if starts_at is None else round(starts_at * 1000)
         given = ("" if value is None else value for value in (starts, weight, order))
         return bool(self._run("wave", import_id, name, *given))
+
+    def set_standing(self, import_id: str, wave: str, standing: Standing | None) -> bool:
+        return bool(self._run("standing", import_id, wave, codec.encode_standing(standing)))
+
+    def standings(self, import_id: str) -> dict[str, Standing | None]:
+        row = self._read("hgetall", keys.import_(import_id, "standing"))
+        return {wave.decode(): codec.decode_standing(value) for wave, value in row.items()}
+
+    def standing_tally(self, import_id: str) -> StandingTally:
+        looks, looking = (keys.import_(import_id, part) for part in ("looks", "looking"))
+        counts, later, due, first, oldest = self._pipeline(
+            [
+                ("hmget", keys.import_(import_id), "looks", "looks_found"),
+                ("zcard", looks),
+                ("zcard", looking),
+                ("zrange", looks, 0, 0, False, True),
+                ("zrange", looking, 0, 0, False, True),
+            ]
+        )
+        return StandingTally(
+            mailboxes=later + due,
+            due=due,
+            due_since=oldest[0][1] / 1000 if oldest else 0.0,
+            next_at=first[0][1] / 1000 if first else 0.0,
+            looks=int(counts[0] or 0),
+            found=int(counts[1] or 0),
+        )
 
     def move(self, import_id: str, mailbox_id: str, *, wave: str | None = None, priority: int | None = None) -> bool:
         moves = ("0", "") if wave is None else ("1", wave)

@@ -151,7 +151,7 @@ class Scripts:
         """Raises `StoreError` when the store does not answer."""
         self._read("ping")
 
-    def _pipeline(self, calls: Iterable[tuple[str, ...]]) -> list[Any]:
+    def _pipeline(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         pipeline = self._redis.pipeline(transaction=False)
         for method, *arguments in calls:
             getattr(pipeline, method)(*arguments)

@@ -36,7 +36,7 @@ class Secrets(Scripts):
         for some in _parts(mailboxes):
             reads = [("hget", keys.mailbox(m), "failure") for m in some]
             lists = [("lrange", keys.mailbox(m, "failures"), 0, -1) for m in some]
-            found = self._pipeline([*reads, *lists])  # type: ignore[list-item]
+            found = self._pipeline([*reads, *lists])
             calls = [
                 ("forget", (import_id, m, *_without_words({last, *before})))
                 for m, last, before in zip(some, found[: len(some)], found[len(some) :], strict=True)

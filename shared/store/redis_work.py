@@ -132,6 +132,15 @@ class RedisWork(Scripts):
         packed = codec.encode_records(records[0].records) if records else b""
         return (*self._fence(lease), packed, "1" if records and records[0].checked else "0")
 
+    def note_unplanned(self, lease: Lease, digests: bytes) -> None:
+        self._run("note_unplanned", *self._fence(lease), digests)
+
+    def looked(self, lease: Lease, *, found: bool) -> None:
+        self._run("looked", *self._looked_args(lease, found))
+
+    def _looked_args(self, lease: Lease, found: bool) -> tuple[Any, ...]:
+        return (*self._fence(lease), int(found), round(lease.claimed_at * 1000))
+
     def follow(
         self,
         lease: Lease,
@@ -140,11 +149,15 @@ class RedisWork(Scripts):
         records: Sequence[LedgerEntry] = (),
         prefer: str = "",
         claim: bool = True,
+        found: bool | None = None,
     ) -> Lease | None:
         calls: list[tuple[str, tuple[Any, ...]]] = []
         if settled:
             calls.append(("progress", self._progress_args(lease, settled)))
-        calls.append(("finish", self._finish_args(lease, records)))
+        if found is None:
+            calls.append(("finish", self._finish_args(lease, records)))
+        else:
+            calls.append(("looked", self._looked_args(lease, found)))
         if claim:
             calls.append(("claim", self._claim_args(lease.holder, prefer, "", lease.mailbox.mailbox_id)))
         asked = time.monotonic()
@@ -250,6 +263,9 @@ class RedisWork(Scripts):
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet]) -> None:
         self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, codec.encode_sets(seen))
+
+    def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
+        self._run("deleted_too", *self._fence(lease), folder_id, codec.encode_uids(uids))
 
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         self._run("moving", *self._fence(lease), folder_id, codec.encode_moving(moving))

@@ -250,6 +250,8 @@ def run_out(store: Store, holder: str = "lane") -> int:
             known = [r.destination.high for e in store.ledger(lease.unit.folder_id) for r in e.records]
             first = following.get(lease.unit.folder_id, max(known, default=0) + 1)
             following[lease.unit.folder_id] = copy(store, lease, first)
+        elif lease.unit.kind is UnitKind.LOOK:
+            store.looked(lease, found=False)
         else:
             store.finish(lease)
         store.leave(holder, lease.mailbox.mailbox_id)

@@ -74,3 +74,23 @@ def test_the_note_of_moves_stays_until_it_is_replaced(store: Store) -> None:
     found = store.folder(folder.folder_id)
     assert found is not None
     assert found.moving == ()
+
+
+def test_what_was_deleted_too_stays_until_the_folder_is_planned_as_another(store: Store) -> None:
+    _, (mailbox,) = start(store)
+    lease = take(store)
+    plan = plan_of(mailbox, "INBOX", (1, 5))
+    store.plan_folders(lease, [(plan, 1)])
+
+    def known() -> UidSet:
+        ((folder, _),) = store.folders(mailbox.mailbox_id)
+        return folder.deleted_too
+
+    scattered = UidSet.of(range(1, 500, 2))
+    for uids in (UidSet.span(2, 3), UidSet.span(2, 3), scattered):
+        store.set_deleted_too(lease, plan.folder.folder_id, uids)
+        assert known() == uids
+    store.plan_folders(lease, [(replace(plan, folder=replace(plan.folder, uidnext=9)), 1)])
+    assert known() == scattered, "a later pass leaves it"
+    store.plan_folders(lease, [(replace(plan, reset=True), 1)])
+    assert known() == UidSet()

@@ -83,11 +83,23 @@ class _Interruptible:
 
         return call
 
-    def _follow(self, lease: Any, *, settled: Any = (), records: Any = (), prefer: str = "", claim: bool = True) -> Any:
+    def _follow(
+        self,
+        lease: Any,
+        *,
+        settled: Any = (),
+        records: Any = (),
+        prefer: str = "",
+        claim: bool = True,
+        found: bool | None = None,
+    ) -> Any:
         """Runs the three scripts of one round trip as three effects."""
         if settled:
             self.progress(lease, settled=settled)
-        self.finish(lease, records)
+        if found is None:
+            self.finish(lease, records)
+        else:
+            self.looked(lease, found=found)
         return self.claim(lease.holder, prefer=prefer, held=lease.mailbox.mailbox_id) if claim else None
 
     def _each(self, name: str, answers: Iterator[Any]) -> Iterator[Any]:

@@ -17,14 +17,21 @@ SCRIPTS = {
         {
             "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "compared", "set_flags",
             "moving", "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share",
-            "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold",
+            "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "looked", "note_unplanned",
+            "deleted_too",
         }
     ),
-    "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits", "tell"}),
+    "coordinator": frozenset(
+        {
+            "lead", "reap", "overview", "stranded", "hours", "waits", "standing", "cutover", "tell",
+            # A cutover marks what the destination holds, and a rollback opens the import that brings it back.
+            "mark", "open", "submit", "seal", "login_turn", "login_told", "token", "keep_token",
+        }
+    ),
     "producer": frozenset(
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "erase", "forget", "reseal", "forgive", "wave", "move",
+            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "standing", "cutover", "mark",
             "lead", "tell", "spread", "take_delivery", "settle_delivery", "keep_forecast",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
@@ -34,7 +41,7 @@ SCRIPTS = {
 #: queues.
 DIRECT = {
     "worker": {"get", "hget", "hgetall", "hmget", "zrange"},
-    "coordinator": {"hgetall", "hget", "llen", "zrange", "zrevrange"},
+    "coordinator": {"get", "hgetall", "hget", "hmget", "llen", "zrange", "zrevrange"},
     "producer": {
         "del",
         "incrby",  # redis-py sends this for incr

@@ -131,7 +131,7 @@ def test_secrets_come_as_files_and_each_role_gets_its_own(render: Callable[[str]
     rendered = render(overlay)
     roles = {
         "worker": ("worker", {"redis-url", "secret-key"}),
-        "coordinator": ("coordinator", {"redis-url"}),
+        "coordinator": ("coordinator", {"redis-url", "secret-key"}),
         "web": ("producer", {"redis-url", "secret-key", "web-token"}),
     }
     for role, (whose, files) in roles.items():
@@ -155,7 +155,9 @@ def test_what_may_be_reached(render: Callable[[str], Rendered]) -> None:
     assert {port["port"] for port in anywhere["ports"]} == {143, 993, 110, 995}
     assert policies["worker-mail"]["podSelector"]["matchLabels"].items() <= worker.items()
     everywhere = [name for name, spec in policies.items() for rule in spec.get("egress", ()) if "ipBlock" in str(rule)]
-    assert sorted(everywhere) == ["web", "worker-mail"]
+    assert sorted(everywhere) == ["coordinator-cutovers", "web", "worker-mail"]
+    reached = {port["port"] for port in policies["coordinator-cutovers"]["egress"][0]["ports"]}
+    assert reached == {143, 993, 110, 995, 443, 53}
     assert {port["port"] for port in policies["web"]["egress"][0]["ports"]} == {143, 993, 110, 995, 443}
     for name in everywhere:
         blocks = [one["ipBlock"] for one in policies[name]["egress"][0]["to"]]

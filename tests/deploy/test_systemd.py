@@ -66,7 +66,7 @@ def test_each_runs_as_nobody_in_particular_and_gets_its_own_secrets(path: Path) 
     assert service["Restart"] == ["always"]
     assert service["LimitCORE"] == ["0"]
     files = {value.split(":")[1] for value in service["LoadCredential"]}
-    wanted = {"redis-url"} | ({"secret-key"} if role != "coordinator" else set())
+    wanted = {"redis-url", "secret-key"}
     wanted |= {"web-token"} if role == "producer" else set()
     assert files == {f"/etc/mailhaul/secrets/{role}/{name}" for name in wanted}
     given = {value.partition("=")[0]: value.partition("=")[2] for value in service["Environment"]}

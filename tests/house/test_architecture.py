@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.lifecycle import MACHINES, diagram
+from shared.lifecycle import CUTOVER, MACHINES, CutoverState, diagram
+from shared.model.cutover import FORCIBLE, GUARDS, RULES
+from tests.house.cutover_table import PAGE, written
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,6 +17,18 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("machine", MACHINES)
 def test_each_state_diagram_is_drawn_from_its_table(machine: str) -> None:
     assert diagram(machine) in (ROOT / "ARCHITECTURE.md").read_text()
+
+
+def test_the_page_of_cutovers_says_what_its_tables_say() -> None:
+    page = PAGE.read_text()
+    assert written(page) == page
+    assert set(RULES) == set(CUTOVER)
+    assert {guard for rule in RULES.values() for guard in rule.guards} == set(GUARDS)
+    for guard in GUARDS:
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{guard}` |")]
+        assert row.endswith("| yes |") == (guard in FORCIBLE)
+    reached = {after for edges in CUTOVER.values() for after in edges.values()}
+    assert reached == set(CutoverState)
 
 
 def test_no_dependency_ships_a_package_with_one_of_our_names() -> None:

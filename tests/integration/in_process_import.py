@@ -49,6 +49,7 @@ from worker.copy import CopyRules
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
+from worker.sessions import Dialer
 
 PASSWORD = "s3cret-canary"
 LOGIN = "user@example.org"
@@ -168,11 +169,15 @@ class InProcessImport:
             broken=self._servers.of(server.host, server.port),
         )
 
+    def dialer(self) -> Dialer:
+        """Returns what opens the lanes' sessions."""
+        return _Dialer(self)
+
     def work(self, lanes: int = 1) -> None:
         """Runs `lanes` lanes until nothing may run."""
         place = Workplace(
             store=self.store,
-            dialer=_Dialer(self),
+            dialer=self.dialer(),
             lease_keeper=LeaseKeeper(self.store, "worker", clock=lambda: self.time),
             tell=lambda event: None,
             ring=lambda *job: None,

@@ -79,7 +79,7 @@ def test_two_writers_lose_nobody(users: Path) -> None:
 
 def test_without_the_lock_one_would_be_lost(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control of the test above."""
-    monkeypatch.setattr(passwd_file, "_locked", lambda path: nullcontext())
+    monkeypatch.setattr(passwd_file, "locked", lambda path: nullcontext())
     assert _crossed(users) == ["first"]
 
 

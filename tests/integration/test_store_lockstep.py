@@ -79,7 +79,9 @@ LOST = st.booleans()
 SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
-PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window", "wave", "move", "move", "erase"]
+PEOPLE = [
+    "again", "control", "control", "retry", "retry", "limit", "usual", "window", "wave", "move", "move", "erase", "cutover",
+]  # fmt: skip
 WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
@@ -176,6 +178,8 @@ class Lockstep(RuleBasedStateMachine):
             self.control(n, data.draw(st.booleans()), word, lost)
         elif what == "retry":
             self.retry(n, data.draw(st.booleans()), lost)
+        elif what == "cutover":
+            self.cutover(one, mailbox.mailbox_id, [data.draw(st.sampled_from(["", "r", "s"])) for _ in range(4)], lost)
         elif what == "erase":
             self.both("erase", mailbox.import_id, mailbox.mailbox_id, lost=lost)
         elif what == "window":
@@ -209,6 +213,12 @@ class Lockstep(RuleBasedStateMachine):
         self.both("open_import", whole, [mailbox], 14, lost=lost)
         if submit:
             self.both("submit", whole.import_id, lost=lost)
+
+    def cutover(self, import_id: str, mailbox_id: str, drawn: list[str], lost: bool) -> None:
+        before, after, note, then = drawn
+        self.both("set_cutover", import_id, "a", before, after, {mailbox_id: (note, then)}, lost=lost)
+        for what in (("cutover_rows", import_id), ("cutover_notes", import_id, "a")):
+            self.both(*what)
 
     def control(self, n: int, one: bool, word: Control, lost: bool) -> None:
         mailbox = self.people[n % len(self.people)]

@@ -20,15 +20,20 @@ import dns.rrset
 class DnsServer:
     """A DNS server that answers over UDP; a context manager. It answers NXDOMAIN to an unknown name."""
 
-    def __init__(self, records: dict[tuple[str, str], list[str]] | None = None) -> None:
+    def __init__(
+        self, records: dict[tuple[str, str], list[str]] | None = None, *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         #: Records by (name, type), as in a zone file. May be changed while it runs.
         self.records = records or {}
+        #: The time to live of records by (name, type), seconds; 60 for the others.
+        self.ttls: dict[tuple[str, str], int] = {}
         #: The (name, type) of every query, in order.
         self.asked: list[tuple[str, str]] = []
         #: Whether the server does not answer.
         self.silent = False
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind(("127.0.0.1", 0))
+        self._sock.bind((host, port))
+        self.host = host
         self.port: int = self._sock.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -40,14 +45,14 @@ class DnsServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
-            end.sendto(b"", ("127.0.0.1", self.port))
+            end.sendto(b"", (self.host, self.port))
         self._thread.join(10)
         self._sock.close()
 
     def resolver(self) -> dns.resolver.Resolver:
         """Returns a resolver that asks only this server."""
         resolver = dns.resolver.Resolver(configure=False)
-        resolver.nameservers = ["127.0.0.1"]
+        resolver.nameservers = [self.host]
         resolver.port = self.port
         return resolver
 
@@ -67,7 +72,11 @@ class DnsServer:
         answer = dns.message.make_response(query)
         answer.flags |= dns.flags.RA
         if found := self.records.get((name, kind)):
-            answer.answer.append(dns.rrset.from_text(question.name, 60, dns.rdataclass.IN, kind, *found))
+            ttl = self.ttls.get((name, kind), 60)
+            answer.answer.append(dns.rrset.from_text(question.name, ttl, dns.rdataclass.IN, kind, *found))
         elif not any(known == name or known.endswith("." + name) for known, _ in self.records):
             answer.set_rcode(dns.rcode.NXDOMAIN)
+        elif soa := self.records.get((name, "SOA")):
+            ttl = self.ttls.get((name, "SOA"), 60)
+            answer.authority.append(dns.rrset.from_text(question.name, ttl, dns.rdataclass.IN, "SOA", *soa))
         return answer

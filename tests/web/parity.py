@@ -81,10 +81,15 @@ _WANTED: Final = {
     f"--{name.replace('_', '-')}": f"body.{name}"
     for name in (
         "include", "exclude", "since", "before", "larger", "smaller", "unseen", "flagged", "not_deleted", "newest_first",
-        "skip_special", "shared_folders", "into", "folder_map", "gmail_labels", "moves",
+        "skip_special", "shared_folders", "into", "folder_map", "gmail_labels", "moves", "deletions", "deletions_cap",
     )
 }  # fmt: skip
 _IMPORT: Final = "/imports/{import_id}"
+_CUTOVERS: Final = f"{_IMPORT}/cutovers"
+_CUTOVER: Final = {
+    **_WHICH, "--wave": "body.wave", "--switch": "body.switch", "--synced-minutes": "body.synced_minutes", "--ttl": "body.ttl",
+    "--quiet-hours": "body.quiet_hours", "--domain": "body.domains",
+}  # fmt: skip
 _OF_WAVE: Final = {"--wave": f"POST {_IMPORT}/rehearsals body.wave"}
 _REHEARSED: Final = ("POST /imports", f"POST {_IMPORT}/rehearsals", "GET /rehearsals/{rehearsal_id}")
 
@@ -183,6 +188,29 @@ TABLE: Final[Mapping[str, Verb]] = {
     "move": Verb(
         at=(f"POST {_IMPORT}/move",),
         options={**_ONE, "--front": "body.front", "--priority": "body.priority"},
+    ),
+    "cutover plan": Verb(at=(f"POST {_CUTOVERS}/plan",), options=_CUTOVER),
+    "cutover start": Verb(at=(f"POST {_CUTOVERS}",), options=_CUTOVER),
+    "cutover status": Verb(at=(f"GET {_CUTOVERS}",), options={**_WHICH, "--wave": "query.wave"}),
+    **{
+        f"cutover {name}": Verb(
+            at=(f"POST {_CUTOVERS}/{name}",),
+            options={**_WHICH, "--wave": "body.wave", "--force": "body.force", "--reason": "body.reason"},
+        )
+        for name in ("announce", "switch", "close")
+    },
+    "cutover rollback": Verb(at=(f"POST {_CUTOVERS}/rollback",), options={**_WHICH, "--wave": "body.wave"}),
+    "standing": Verb(
+        at=(f"PUT {_IMPORT}/standing", f"GET {_IMPORT}/standing"),
+        options={
+            **_WHICH,
+            "--wave": "body.wave",
+            "--on": Why("whatever is asked for without off"),
+            "--least": "body.least_seconds",
+            "--most": "body.most_seconds",
+            "--switch-at": "body.switch_at",
+            "--off": "body.off",
+        },
     ),
     "doctor": Verb(at=("GET /doctor",)),
     "notify add": Verb(

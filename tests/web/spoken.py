@@ -13,8 +13,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 #: Files with sentences that the page may show.
 SOURCES: Final = (
-    "producer/intake/*.py", "producer/operations.py", "producer/notices/setup.py", "producer/forecast/binding.py",
-    "producer/forecasting.py", "producer/credentials.py", "producer/waves.py",
+    "producer/intake/*.py", "producer/cutover/*.py", "producer/operations.py", "producer/notices/setup.py",
+    "producer/forecast/binding.py", "producer/forecasting.py", "producer/credentials.py", "producer/waves.py",
     "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
     "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
 )  # fmt: skip
@@ -168,6 +168,9 @@ NOT_SHOWN: Final = (
     "{} cannot be read ({}): it holds the key that seals the passwords", "MAILHAUL_SECRET_KEY: key {}",
     'write a JSON file: ("client_id": "…", "client_secret": "…"), or with "private_key" (PEM) and "thumbprint" instead of '
     "the secret",
+    # of cutovers: names for the terminal, and the parts of what the DNS said, which are shown as they are
+    "wave {} of import {}", "MAILHAUL_DNS_RESOLVER: {} is no address or address:port", "no answer", "no MX record",
+    "no SPF record", ", which differ",
     "MAILHAUL_WEB_PORTS: {} is no list of ports, as in 143,993", "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
 )  # fmt: skip
 _SHOWN_CERTIFICATE: Final = (

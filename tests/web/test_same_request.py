@@ -56,6 +56,8 @@ SAID: Final[Mapping[str, tuple[tuple[str, ...], Any]]] = {
     "--folder-map": (("map.csv",), [["from", "to"], ["A", "B"]]),
     "--gmail-labels": (("primary",), "primary"),
     "--moves": (("copy",), "copy"),
+    "--deletions": (("follow",), "follow"),
+    "--deletions-cap": (("12",), 12),
     "--source-auth": (("authzid",), "authzid"),
     "--source-admin": (("root",), "root"),
     "--source-password-file": (("source.txt",), "the root's"),

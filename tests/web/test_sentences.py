@@ -20,8 +20,8 @@ from producer.web.words.translate import Translator
 from tests.web.spoken import COMPOSED, NOT_SHOWN, english, sentences, shape, strings
 
 _OTHERS = [language for language in LANGUAGES if language != "en"]
-#: Values for places: a number, a host, a column, a sentence, subjects of sentences.
-_VALUES = ("7", "x9.example", "login", "timed out", "source", "source-fingerprint")
+#: Values for places: a number, a host, a column, a sentence, subjects of sentences, a time.
+_VALUES = ("7", "x9.example", "login", "timed out", "source", "source-fingerprint", "3 min")
 
 
 class _Noting(Translator):

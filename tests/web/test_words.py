@@ -34,7 +34,18 @@ def said_on_the_page() -> dict[str, str]:
                 r"""(?:UsageError|append|say|422,|404,|faults\.insert\(0,)\(? ?"([^"{}]+)"\)""", room.read_text()
             ):
                 found[text] = ""
-    for words in (said.STEPS, said.FIELDS, said.EVENTS, said.SCOPES, said.CAUSES, said.ADVICE, said.NOTES, said.HEADS):
+    for words in (
+        said.STEPS,
+        said.FIELDS,
+        said.EVENTS,
+        said.SCOPES,
+        said.CAUSES,
+        said.ADVICE,
+        said.NOTES,
+        said.HEADS,
+        said.CUTOVERS,
+        said.GUARDS,
+    ):
         found |= dict.fromkeys(words.values(), "")
     found |= dict.fromkeys((*said.STATES, *said.LABELS, *KINDS.values()), "")
     found |= {text: "" for one in catalogue().providers if one.sites for text in (one.title, one.first)}

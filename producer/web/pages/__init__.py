@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from producer.web.pages import (
+    cutting_over,
     following,
     mending,
     new_import,
@@ -41,6 +42,7 @@ def install(app: FastAPI) -> None:
         mending,
         following,
         person,
+        cutting_over,
         steering,
         telling_page,
     ):

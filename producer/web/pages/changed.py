@@ -18,7 +18,7 @@ _COOKIE: Final = "changed"
 _KEPT_SECONDS: Final = 60
 #: Acts on the page; their sentences are in `changed.html`.
 ACTS: Final = (
-    "start", "pause", "resume", "cancel", "retry", "verify", "window", "passwords", "add", "wave", "move",
+    "start", "pause", "resume", "cancel", "retry", "verify", "window", "passwords", "add", "wave", "move", "cutover",
 )  # fmt: skip
 #: Maximum number of rows that are named.
 MOST_ROWS: Final = 20

@@ -11,13 +11,14 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from producer.cutover.telling import MEANINGS
 from producer.show.lines import cells
 from producer.trouble import word
 from producer.web.words import LANGUAGES, language_of, translations
-from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPES, STEPS
+from producer.web.words.said import ADVICE, CAUSES, CUTOVERS, EVENTS, FIELDS, GUARDS, NOTES, SCOPES, STEPS
 from producer.web.words.translate import Translator
 from shared.errors import SameMailbox
-from shared.lifecycle import MailboxState
+from shared.lifecycle import CutoverState, MailboxState
 from shared.mail.refusals import NO_PASSWORD
 from shared.model.notices import KINDS
 from shared.store.principals import Principal, Role
@@ -66,6 +67,18 @@ class Saying(Translator):
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
         return self.word(EVENTS.get(what, what))
+
+    def cutover(self, state: str) -> str:
+        """Names the state of a cutover."""
+        return self.word(CUTOVERS.get(state, state))
+
+    def meaning(self, state: CutoverState) -> str:
+        """Returns the English sentence that says what the state of a cutover means."""
+        return MEANINGS[state]
+
+    def guard(self, name: str) -> str:
+        """Names a guard of a cutover."""
+        return self.word(GUARDS.get(name, name))
 
     def kind(self, what: str) -> str:
         """Names the kind of a notice."""

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from producer import forecasting
+from producer.show.cutover_lines import overruled_words, shown_guards
 from producer.trouble import HARMLESS
 from producer.web import imports as counterpart
 from producer.web.access import Known
@@ -19,6 +20,7 @@ from producer.web.live import LOOK_SECONDS
 from producer.web.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
+from producer.web.pages.cutting_over import cutover_acts, known_switches
 from producer.web.pages.drawing import draw, language, rendered
 from producer.web.pages.glance import Glances, ImportView
 from producer.web.pages.sign_in_page import Who, there
@@ -102,6 +104,7 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
     return {
         "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
         "count": _COUNT, "actions": _actions(request.state, request.control, word),
+        "shown_guards": shown_guards, "overruled_words": overruled_words, "cutover_acts": cutover_acts,
         "password_codes": _PASSWORD, "nothing_to_try": _NOTHING_TO_TRY, "who": who,
         "here": table.link(), "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
     }  # fmt: skip
@@ -146,6 +149,7 @@ def one_import(
         forecasts=_first_and_last(known.store.forecasts(table.import_id)),
         scores=forecasting.scored(known.store, values["request"]),
         finished=values["request"].state is ImportState.FINISHED,
+        switches=known_switches(known),
     )
     return told(page, table.import_id) if changed else page
 

@@ -24,7 +24,18 @@ _TICKS: Final = (
     "skip_junk", "skip_trash", "unseen", "flagged", "not_deleted", "newest_first", "shared_folders", *_MEANT,
 )  # fmt: skip
 _LINES: Final = ("include", "exclude")
-_TEXTS: Final = ("since", "before", "larger", "smaller", "into", "gmail_labels", "moves", "verify")
+_TEXTS: Final = (
+    "since",
+    "before",
+    "larger",
+    "smaller",
+    "into",
+    "gmail_labels",
+    "moves",
+    "deletions",
+    "deletions_cap",
+    "verify",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +135,13 @@ class Form:
     @property
     def special(self) -> bool:
         """Tells whether any filter or option differs from its default."""
-        plain = {"gmail_labels": "folders", "moves": "follow", "verify": "default"}
+        plain = {
+            "gmail_labels": "folders",
+            "moves": "follow",
+            "deletions": "tell",
+            "deletions_cap": "100",
+            "verify": "default",
+        }
         return bool(self.ticks) or any(text and text != plain.get(name) for name, text in self.texts.items())
 
     def options(self, sources: Iterable[Endpoint]) -> Options:
@@ -136,7 +153,8 @@ class Form:
             before=self.texts["before"], larger=self.texts["larger"], smaller=self.texts["smaller"],
             unseen="unseen" in self.ticks, flagged="flagged" in self.ticks, not_deleted="not_deleted" in self.ticks,
             newest_first="newest_first" in self.ticks, gmail_labels=self.texts["gmail_labels"] or "folders",
-            moves=self.texts["moves"] or "follow",
+            moves=self.texts["moves"] or "follow", deletions=self.texts["deletions"] or "tell",
+            deletions_cap=int(cap) if (cap := self.texts["deletions_cap"] or "100").isdecimal() else 0,
         )  # fmt: skip
         try:
             chosen: dict[str, Any] = read_wanted(wanted, sources)

@@ -13,14 +13,18 @@ from typing import Any, Final
 
 from producer import operations
 from producer.coordinator.tally import Progress
+from producer.cutover import acts
+from producer.cutover.acts import CutoverView
 from producer.ended import note_end
 from producer.operations import ErrorGroup
 from producer.trouble import trouble_at_a_glance
+from producer.web.cutover_routes import cutovers_of
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
 from shared.errors import MailhaulError
 from shared.lifecycle import ImportState
 from shared.model import Import, Wait, Wave
+from shared.standing import Standing, StandingTally
 
 #: Mailboxes up to which an import's page shows trouble with single messages. A larger import shows trouble with whole
 #: mailboxes; the rest is in the report.
@@ -51,6 +55,12 @@ class ImportView:
     waits: tuple[Wait, ...]
     #: The waves.
     waves: list[Wave]
+    #: The cutovers.
+    cutovers: list[CutoverView]
+    #: What stands, by wave.
+    standing: dict[str, Standing | None]
+    #: How the looks go.
+    looks: StandingTally
     #: Events of the audit log, newest first.
     events: list[dict[str, Any]]
     #: The picture of its throughput; None if there is none yet.
@@ -98,6 +108,8 @@ class Glances:
             request=request, progress=progress, groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
             waves=operations.waves_of(store, request),
+            cutovers=acts.look_at_all(cutovers_of(known), store, request, time.time()),
+            standing=store.standings(import_id), looks=store.standing_tally(import_id),
             events=list(reversed(known.page_state.events(import_id)))[:50], plot=plot(known.page_state.samples(import_id)),
         )  # fmt: skip
 

@@ -9,13 +9,22 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer import operations
+from producer.standing import read_span, read_switch
 from producer.web import imports as counterpart
 from producer.web.access import Known
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Actor
 from producer.web.problems import Refused
-from producer.web.request_bodies import MoveBody, OneMailboxBody, RetryBody, VerifyBody, WaveBody, WindowBody
+from producer.web.request_bodies import (
+    MoveBody,
+    OneMailboxBody,
+    RetryBody,
+    StandingBody,
+    VerifyBody,
+    WaveBody,
+    WindowBody,
+)
 from shared.lifecycle import ImportState
 from shared.model.waves import MOST_NAME
 
@@ -59,6 +68,10 @@ def act(
     weight: Annotated[str, Form(max_length=3)] = "",
     order: Annotated[str, Form(max_length=4)] = "",
     front: Annotated[bool, Form()] = False,
+    least: Annotated[str, Form(max_length=12)] = "",
+    most: Annotated[str, Form(max_length=12)] = "",
+    switch_at: Annotated[str, Form(max_length=40)] = "",
+    off: Annotated[bool, Form()] = False,
 ) -> Response:
     """Does the act, and redirects to the page that shows it, with a sentence on what it changed.
 
@@ -99,6 +112,10 @@ def act(
         case "forecast":
             counterpart.forecast(known, who, request, import_id)
             return RedirectResponse(_there(import_id, ""), 303)
+        case "standing":
+            stood = StandingBody(wave=wave.strip(), off=True) if off else _stood(wave, least, most, switch_at)
+            counterpart.set_standing(known, who, request, import_id, stood)
+            mailboxes = 1
         case "move":
             moved = MoveBody(login=login, wave=None if front else wave.strip(), front=front)
             mailboxes = counterpart.move(known, who, request, import_id, moved)["mailboxes"]
@@ -117,6 +134,16 @@ def _number(text: str) -> int | None:
     if not (text.isascii() and text.isdecimal()):
         raise Refused(422, "weight and order are whole numbers")
     return int(text)
+
+
+def _stood(wave: str, least: str, most: str, switch_at: str) -> StandingBody:
+    """Returns what the form asks for. Raises `UsageError`."""
+    return StandingBody(
+        wave=wave.strip(),
+        least_seconds=read_span(least, "--least") if least.strip() else None,
+        most_seconds=read_span(most, "--most") if most.strip() else None,
+        switch_at=read_switch(switch_at) if switch_at.strip() else None,
+    )
 
 
 def _there(import_id: str, mailbox: str) -> str:

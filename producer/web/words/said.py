@@ -47,6 +47,8 @@ HEADS: Final[Mapping[str, str]] = {
     "into": "Put everything below this folder",
     "gmail-labels": "Gmail's labels",
     "moves": "What was moved at the source since the last pass",
+    "deletions": "What was deleted at the source since the last pass",
+    "deletions-cap": "The most that a pass removes from a mailbox",
     "skip-special": "What to import",
     "shared-folders": "Also folders of other people and public folders",
     "folder-map": "Folders",
@@ -82,6 +84,12 @@ EVENTS: Final[Mapping[str, str]] = {
     "hours set": "hours set",
     "wave set": "wave set",
     "mailbox moved": "mailbox moved",
+    "cutover begun": "cutover begun",
+    "cutover announce": "cutover announced",
+    "cutover switch": "cutover: switched",
+    "cutover rollback": "cutover rolled back",
+    "cutover close": "cutover closed",
+    "cutover give up": "cutover given up",
     "mailboxes added": "mailboxes added",
     "credentials replaced": "new passwords given",
     "credentials deleted": "passwords deleted",
@@ -89,6 +97,28 @@ EVENTS: Final[Mapping[str, str]] = {
     "erasure begun": "erasure begun",
     "erasure done": "erased",
     "refused messages kept": "refused messages kept as files",
+}
+#: State of a cutover → its label.
+CUTOVERS: Final[Mapping[str, str]] = {
+    "drafted": "drafted",
+    "checked": "checked",
+    "staging": "staging",
+    "synced": "in sync",
+    "announced": "announced",
+    "switched": "being switched",
+    "draining": "draining",
+    "closed": "closed",
+    "rolled_back": "rolled back",
+}
+#: Guard of a cutover → its label.
+GUARDS: Final[Mapping[str, str]] = {
+    "copied": "Copied",
+    "synced": "In sync",
+    "switch": "Switch",
+    "ttl": "MX and SPF",
+    "turned": "Turned",
+    "quiet": "Quiet",
+    "empty": "Empty looks",
 }
 #: States of a mailbox, an import or a rehearsal.
 STATES: Final[tuple[str, ...]] = (
@@ -127,6 +157,7 @@ SCOPES: Final[Mapping[str, str]] = {
 }
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
+    "Announced", "Switch", "Roll back", "Close the cutover", "Give it up",
     "Start", "Cancel", "Pause", "Resume", "Go on", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
     "GB", "TB", "s", "min", "h", "days",
 )  # fmt: skip
@@ -148,6 +179,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "destination_takes_nothing": "The destination takes no message any more: its disk may be full.",
     "destination_foreign_writer": "Somebody else brings the same mail into this mailbox.",
     "perhaps_swapped": "The source is empty and the destination is not: it is looked whether that is so of all.",
+    "nothing_known": "What was there before the switch is no longer known.",
     "account_waiting": "The account at the destination is being made.",
     "account_rejected": "The account at the destination could not be made.",
     "failed": "Messages could not be copied after all attempts.",
@@ -156,7 +188,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "moved": "Users moved these messages at the destination (harmless).",
     "removed": "Users removed these messages at the destination. They are not copied again (harmless).",
     "moved_at_source": "Messages were moved at the source. Their copies were moved with them (harmless).",
-    "deleted_at_source": "Messages were deleted at the source after they were copied. The copies stay (harmless).",
+    "deleted_at_source": "Messages were deleted at the source after they were copied (harmless).",
     "altered": "Messages at the destination are not what was copied.",
     "normalised": "The destination normalised line endings or dates of messages (harmless).",
     "doubled": "Messages may stand twice at the destination. Both copies were left.",
@@ -190,6 +222,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "copied again.",
     "perhaps_swapped": "Nothing: it goes on by itself.",
     "same_mailbox": "Check both servers and the logins. Where it is meant, make the import anew and say so.",
+    "nothing_known": "Bring back what came since the switch by an import of its own, of mail since then.",
     "account_waiting": "Nothing: it goes on by itself.",
     "failed": "See failures.csv of the report, then try again.",
     "refused": "See failures.csv of the report; when the limit of the destination is changed, try again.",
@@ -199,7 +232,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "normalised": "Nothing; notes.csv of the report names each.",
     "moved": "Nothing; notes.csv of the report names each, and where it is now.",
     "removed": "Nothing; notes.csv of the report names each.",
-    "deleted_at_source": "Nothing; notes.csv of the report names each.",
+    "deleted_at_source": "Nothing; notes.csv of the report names each, and says whether its copy stays.",
     "moved_at_source": "Nothing; notes.csv of the report names each.",
     "doubled": "A person or another program may have put the second copy there; notes.csv of the report names both.",
     "undone": "Nothing; each message stands there once.",

@@ -11,6 +11,7 @@ The name of a place says what may stand there:
     word, rows      one or more words of mailhaul, or names
     field           a column of the manifest; nothing else fits
     size            "3.4 GB", "500 messages"
+    span            "40 s", "12 min", "3 h", "2 days"
     day             "2024-02-01", "2024-02-01 12:00 UTC"
     option, url     "--source-ca", "imaps://host:993"
     any other       a name, a host, an address: shown as it is
@@ -34,6 +35,7 @@ _FORMS: Final = {
     "option": re.compile(r"--[a-z-]+"),
     "url": re.compile(r"\S+://\S+"),
     "place": re.compile(r"\S+"),
+    "span": re.compile(r"[0-9]+ (?:s|min|h|days)"),
     "host": re.compile(r"\S+"),
 }
 #: Places where several sentences may stand.

@@ -51,6 +51,7 @@ class Translator:
             "num": lambda text: escape(self.number(int(text.replace(",", "")))),
             "said": self.quoted,
             "size": self._size,
+            "span": self._span,
             "day": self._day,
             "field": lambda text: escape(self.word(said.FIELDS[text])) if text in said.FIELDS else None,
             "word": lambda text: escape(self.word(text)),
@@ -158,6 +159,10 @@ class Translator:
         if found[2] == "messages":
             return escape(self.some("%(num)s message", "%(num)s messages", int(amount)))
         return escape(f"{self.number(amount)}\u00a0{self.word(found[2])}")
+
+    def _span(self, text: str) -> Markup | None:
+        amount, _, unit = text.partition(" ")
+        return escape(f"{self.number(int(amount))}\u00a0{self.word(unit)}") if amount.isdecimal() and unit else None
 
     def _day(self, text: str) -> Markup | None:
         if not (found := _DAY.fullmatch(text)):

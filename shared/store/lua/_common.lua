@@ -10,6 +10,9 @@ local URGENT_MS, GIVE_WAY_MS, NEXT_GIVES_WAY_MS, GIVES_WAY_NO_MORE_MS = 60000, 5
 -- The order of a verification, behind all batches; the part of an order that is the age band; how many there may be.
 local LAST, BAND, BANDS = 9e15, 1e11, 10
 local SETTLED = {complete = true, parked = true, cancelled = true}
+-- The place of complete mailboxes whose look is due, scored by since when: behind all lines. One that has been due for so long
+-- goes before them, if no other such look is at work.
+local LOOKS, LATE_MS, NEXT_LATE_MS = '\0looks', 30000, 500
 
 -- Milliseconds by the server's clock: clients' clocks are never compared.
 local function clock()
@@ -55,15 +58,15 @@ local function held_back(i, wave)
   return h[1] == 'pause' or (h[2] and clock() < tonumber(h[2])) or shut(h[3], h[4])
 end
 
--- Whether a mailbox may be given work as far as people are concerned, and its route. What an opened import adds waits
--- until the request is whole: only then are its credentials there.
+-- Whether a mailbox may be given work as far as people are concerned, its route, its destination if that must be free, and since
+-- when its look is due. What an opened import adds waits until the request is whole: only then are its credentials there.
 local function wanted(m)
-  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'route', 'destination_key', 'wave')
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'route', 'destination_key', 'wave', 'looking')
   if not h[1] then return false end
-  if h[2] ~= 'run' or SETTLED[h[3]] then return false, h[4] end
+  if h[2] ~= 'run' or SETTLED[h[3]] and not h[7] then return false, h[4] end
   local i = redis.call('HMGET', import_key(h[1]), 'control', 'state', 'opens_at', 'shuts_at')
   return i[1] == 'run' and not (i[2] == 'opening' and h[3] == 'queued') and not shut(i[3], i[4])
-    and not held_back(h[1], h[6]), h[4], h[5]
+    and not held_back(h[1], h[6]), h[4], not h[7] and h[5], h[7]
 end
 
 -- Who has a mailbox's destination, if another has it. It belongs to one mailbox at a time, from the claim of its plan until it is
@@ -115,6 +118,11 @@ local function line_key(line) return wave_key(string.match(line, '^([^:]*):(.*)$
 -- Newcomers start where the one chosen last stood, so that they neither wait nor overtake for long, however long the
 -- others have been served (start-time fair queueing); the same among the queues of a line, and among lines.
 local function enter_queue(m, place)
+  if place == LOOKS then
+    redis.call('ZADD', P .. 'ready:' .. LOOKS, redis.call('HGET', mailbox_key(m), 'looking'), m)
+    redis.call('HSET', mailbox_key(m), 'stands', place)
+    return
+  end
   local line, queue = parts_of(place)
   local served = P .. 'served:' .. line
   local last = redis.call('HMGET', served, queue, '')
@@ -134,7 +142,7 @@ end
 local function leave_queue(m, place)
   local line = parts_of(place)
   redis.call('HDEL', mailbox_key(m), 'stands')
-  if redis.call('ZREM', P .. 'ready:' .. place, m) == 1 and redis.call('HINCRBY', P .. 'served:' .. line, '#', -1) <= 0 then
+  if redis.call('ZREM', P .. 'ready:' .. place, m) == 1 and place ~= LOOKS and redis.call('HINCRBY', P .. 'served:' .. line, '#', -1) <= 0 then
     redis.call('HDEL', P .. 'served:' .. line, '#')
     redis.call('ZREM', P .. 'lines', line)
   end
@@ -144,7 +152,7 @@ end
 -- free. How many units stand ready in all queues is counted here, so that nobody has to count them.
 local function refresh(m)
   local key = mailbox_key(m)
-  local may, route, destination = wanted(m)
+  local may, route, destination, look = wanted(m)
   if not route then return end
   local ready = may and redis.call('ZCARD', key .. ':ready') or 0
   local holder = ready > 0 and occupant(m, destination)
@@ -156,7 +164,7 @@ local function refresh(m)
     redis.call('HSET', key, 'ready', ready)
     redis.call('INCRBY', P .. 'ready_units', ready - counted)
   end
-  local place = ready > 0 and place_of(m)
+  local place = ready > 0 and (look and LOOKS or place_of(m))
   if place == h[2] then return end
   if h[2] then leave_queue(m, h[2]) end
   if place then enter_queue(m, place) end
@@ -283,6 +291,74 @@ local function new_unit(u, kind, mailbox, folder, uids, size, messages, order, s
   redis.call('SADD', mailbox_key(mailbox) .. ':open', u)
 end
 
+-- How a mailbox stands: the least and the most ms between two looks, and when its people are switched over, ms; nil: it does not.
+-- The word of its wave goes before that of its import.
+local function standing_of(i, wave)
+  local h = redis.call('HMGET', import_key(i) .. ':standing', wave or '', '')
+  local least, most, switch = string.match(h[1] or h[2] or '', '^(%d+):(%d+):(%d+)$')
+  return tonumber(least), tonumber(most), tonumber(switch)
+end
+
+-- shared.standing.next_look, in ms.
+local function next_look(now, mail_at, least, most, switch)
+  local quiet = now - mail_at
+  if switch > 0 then quiet = math.min(quiet, math.abs(switch - now)) end
+  return math.max(least, math.min(most, math.floor(quiet / 8)))
+end
+
+-- No look is to come, and one that is due or at work is void.
+local function end_look(m)
+  local key = mailbox_key(m)
+  local i = redis.call('HGET', key, 'import')
+  if redis.call('HDEL', key, 'look_at') == 1 then redis.call('ZREM', import_key(i) .. ':looks', m) end
+  if redis.call('HDEL', key, 'looking') == 1 then
+    redis.call('ZREM', import_key(i) .. ':looking', m)
+    drop_unit(m, m .. '.look')
+  end
+end
+
+-- Enters when a mailbox is looked at next, from when it was last. One whose look is due already keeps that.
+local function plan_look(m)
+  local key = mailbox_key(m)
+  local h = redis.call('HMGET', key, 'import', 'wave', 'state', 'mail_at', 'looked_at', 'looking', 'look_at')
+  local least, most, switch = standing_of(h[1], h[2])
+  if h[3] ~= 'complete' or not least then
+    if h[6] or h[7] then end_look(m) end
+  elseif not h[6] then
+    local last = tonumber(h[5] or '0')
+    local at = string.format('%.0f', last + next_look(last, tonumber(h[4] or '0'), least, most, switch))
+    redis.call('ZADD', import_key(h[1]) .. ':looks', at, m)
+    redis.call('HSET', key, 'look_at', at)
+  end
+end
+
+-- The look of a mailbox is due. What a person paused, or nobody can sign in to, is asked about again in a minute.
+local function begin_look(m)
+  local key = mailbox_key(m)
+  local h = redis.call('HMGET', key, 'import', 'look_at')
+  redis.call('HSET', key, 'looking', h[2])
+  if not wanted(m) or redis.call('EXISTS', import_key(h[1]) .. ':credentials') == 0 then
+    redis.call('HDEL', key, 'looking')
+    redis.call('ZADD', import_key(h[1]) .. ':looks', clock() + 60000, m)
+    return
+  end
+  redis.call('HDEL', key, 'look_at')
+  redis.call('ZREM', import_key(h[1]) .. ':looks', m)
+  redis.call('ZADD', import_key(h[1]) .. ':looking', h[2], m)
+  new_unit(m .. '.look', 'look', m, '', '', 0, 0, 0, 'ready', 0)
+  make_ready(m .. '.look')
+end
+
+-- A pass came to its end: what the source held when it was planned is at the destination.
+local function end_pass(m)
+  local key = mailbox_key(m)
+  local h = redis.call('HMGET', key, 'messages', 'seen', 'planned_at')
+  local now = string.format('%.0f', clock())
+  if (h[1] or '0') ~= h[2] then redis.call('HSET', key, 'seen', h[1] or '0', 'mail_at', now) end
+  redis.call('HSET', key, 'looked_at', now, 'synced_at', h[3] or now)
+  redis.call('HDEL', key, 'after_look')
+end
+
 -- A parked mailbox is tried again by itself after so many ms; 0: not before a person acts.
 local function set_again(m, ms)
   if ms > 0 then
@@ -341,6 +417,11 @@ local function move_mailbox(m, event)
     redis.call('ZADD', import_key(h[2]) .. ':in:' .. after, h[3] or 0, m)
     redis.call('ZREM', import_key(h[2]) .. ':settling', m)
     if h[1] == 'parked' then set_again(m, 0) end
+    if h[1] == 'complete' then end_look(m) end
+    if event == 'verified' then
+      end_pass(m)
+      plan_look(m)
+    end
     if SETTLED[after] then leave_destination(m) end
     redis.call('HINCRBY', import_key(h[2]), 's:' .. h[1], -1)
     redis.call('HINCRBY', import_key(h[2]), 's:' .. after, 1)
@@ -367,6 +448,7 @@ local function remove_mailbox(i, m)
   set_failure(m, '')
   set_behind(m, nil)
   set_again(m, 0)
+  end_look(m)
   if h[2] then leave_queue(m, h[2]) end
   redis.call('ZREM', P .. 'urgent', m)
   set_wave(m, '')
@@ -376,8 +458,11 @@ local function remove_mailbox(i, m)
     if redis.call('HGET', P .. 'destinations', h[4]) == m then free_destination(h[4]) end
   end
   local every = mailbox_key(m)
-  redis.call('DEL', every, every .. ':folders', every .. ':open', every .. ':ready', every .. ':failures', every .. ':maildrop',
+  redis.call('DEL', every, every .. ':folders', every .. ':open', every .. ':ready', every .. ':failures', every .. ':maildrop', every .. ':marks',
     every .. ':maildrop:said', every .. ':shared')
+  for _, wave in ipairs(redis.call('HKEYS', import_key(i) .. ':cutovers')) do
+    redis.call('HDEL', import_key(i) .. ':cutover:' .. wave, m)
+  end
   redis.call('ZREM', import_key(i) .. ':mailboxes', m)
   redis.call('ZREM', import_key(i) .. ':settling', m)
 end
@@ -390,8 +475,8 @@ local function settle_import(i)
   local settled = tonumber(h[3] or '0') + tonumber(h[4] or '0') + tonumber(h[5] or '0')
   if settled >= tonumber(h[2] or '0') then
     redis.call('HSET', key, 'state', advance('import', 'running', 'settled'), 'finished_at', clock())
-    -- Passwords are kept from when a person last set it going: what goes on by itself keeps them no longer.
-    if redis.call('TTL', key .. ':credentials') < 0 then redis.call('EXPIRE', key .. ':credentials', h[6] or 1209600) end
+    -- Passwords are kept from when a person last set it going: what goes on by itself keeps them no longer. What stands needs them.
+    if redis.call('TTL', key .. ':credentials') < 0 and redis.call('EXISTS', key .. ':standing') == 0 then redis.call('EXPIRE', key .. ':credentials', h[6] or 1209600) end
   end
 end
 
@@ -401,6 +486,33 @@ local function reopen_import(i)
   local state = redis.call('HGET', key, 'state')
   local after = advance('import', state, 'reopened')
   if after and after ~= state then redis.call('HSET', key, 'state', after, 'finished_at', 0) end
+end
+
+-- An import ('') or a wave stands from now on ("least:most:switch", ms), or no longer ('off'). As long as anything of an import
+-- stands its passwords are kept.
+local function set_standing(i, wave, text)
+  local key = import_key(i)
+  local standing = key .. ':standing'
+  if text ~= 'off' then
+    redis.call('HSET', standing, wave, text)
+  elseif wave == '' then
+    redis.call('DEL', standing)
+  elseif redis.call('HEXISTS', standing, '') == 1 then
+    redis.call('HSET', standing, wave, 'off')
+  else
+    redis.call('HDEL', standing, wave)
+  end
+  if redis.call('EXISTS', standing) == 1 then
+    redis.call('SADD', P .. 'standing', i)
+    redis.call('PERSIST', key .. ':credentials')
+  elseif redis.call('SREM', P .. 'standing', i) == 1 then
+    local h = redis.call('HMGET', key, 'state', 'retention')
+    if h[1] == 'finished' then redis.call('EXPIRE', key .. ':credentials', h[2] or 1209600) end
+  end
+  for _, m in ipairs(redis.call('ZRANGE', wave == '' and key .. ':mailboxes' or members_key(i, wave), 0, -1)) do
+    plan_look(m)
+    refresh(m)
+  end
 end
 
 -- A queued mailbox has a plan unit, and no verification any more: what is verified has to be planned and copied before.

@@ -21,7 +21,7 @@ end
 -- A mailbox that a person moved has waited for a free lane: one of this process gives way, of its route if there is one, that
 -- copies rather than verifies or plans, of the lowest priority. Should it not be enough, another does so a while later; not for
 -- ten seconds, and not where a server asked to be left alone.
-local ranks = {copy = 0, verify = 1, plan = 2}
+local ranks = {copy = 0, verify = 1, plan = 2, look = 3}
 local first = redis.call('ZRANGEBYSCORE', P .. 'urgent', '-inf', now, 'LIMIT', 0, 1)[1]
 local moved = first and redis.call('HMGET', mailbox_key(first), 'stands', 'route', 'moved_at', 'source_account', 'source_host',
   'destination_account', 'destination_host')

@@ -134,6 +134,29 @@ local function urgent()
   end
 end
 
+-- The mailbox whose look has been due longest, of those that were by `till`.
+local function look(till)
+  for at = 0, tonumber(ARGV[6]), 100 do
+    local page = redis.call('ZRANGEBYSCORE', P .. 'ready:' .. LOOKS, '-inf', till, 'LIMIT', at, 100)
+    for _, m in ipairs(page) do
+      if not served(m) or redis.call('EXISTS', mailbox_key(m) .. ':ready') == 0 then
+        refresh(m)
+      elseif admissible(m) then
+        return m
+      end
+    end
+    if #page < 100 then return end
+  end
+end
+
+-- The same of one that is late: it need not wait for other work, but only one is at work so, and half of the time at most.
+local function late_look()
+  local h = redis.call('HMGET', P .. 'looks', 'looker', 'late_at')
+  local unit = h[1] and redis.call('HGET', P .. 'holders', h[1])
+  if tonumber(h[2] or '0') > now or unit and string.match(unit, '%.look$') then return end
+  return look(now - LATE_MS)
+end
+
 -- The age band of what would be claimed next of a mailbox.
 local function next_band(m)
   return band_of(tonumber(redis.call('ZRANGE', mailbox_key(m) .. ':ready', 0, 0, 'WITHSCORES')[2] or '0'))
@@ -144,8 +167,10 @@ local function nearest()
   if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
   if hint == '' then return end
-  local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'order')
-  if h[1] == 'ready' and band_of(tonumber(h[3])) <= next_band(h[2]) and served(h[2]) and admissible(h[2]) and worth(h[2]) then
+  local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'kind', 'order')
+  -- A look that rings waits for its turn.
+  if h[1] == 'ready' and h[3] ~= 'look' and band_of(tonumber(h[4])) <= next_band(h[2]) and served(h[2]) and admissible(h[2])
+    and worth(h[2]) then
     return h[2], hint
   end
 end
@@ -188,13 +213,14 @@ end
 -- The mailbox, the unit if it is a certain one, and whether it was chosen by fairness. The lane that is near to a mailbox's
 -- archive leaves it for the recent mail of another.
 local function choose()
-  local first = urgent()
+  local first = urgent() or late_look()
   if first then return first end
   local near, unit = nearest()
   if near and next_band(near) == 0 then return near, unit end
   local fair = fairest()
   if near and not (fair and goes_before(fair, near)) then return near, unit end
-  return fair, nil, fair ~= nil
+  if fair then return fair, nil, true end
+  return look('+inf')
 end
 
 local m, u, fairly = choose()
@@ -217,9 +243,11 @@ if held ~= '' and held ~= m then
 end
 for _, permits in ipairs(permits_of(m)) do redis.call('ZADD', permits, expiry, holder) end
 
--- The cost of a claim is what it moves, with a floor for the logins and round trips that even nothing costs.
-local cost = 65536 + tonumber(fields[3])
+-- The cost of a claim is what it moves, with a floor for the logins and round trips that even nothing costs. A look costs
+-- nothing: it is served when nothing else is.
+local cost = fields[1] == 'look' and 0 or 65536 + tonumber(fields[3])
 local stands = redis.call('HGET', key, 'stands')
+if stands == LOOKS then stands = nil end
 local place = stands or place_of(m)
 local line, queue = parts_of(place)
 local weight = tonumber(redis.call('HGET', line_key(line), 'weight') or '1')
@@ -237,11 +265,15 @@ redis.call('HSET', key, 'pass', start + cost)
 redis.call('HSET', line_key(line), 'pass', before + math.ceil(cost / weight))
 redis.call('ZADD', P .. 'lines', 'XX', before + math.ceil(cost / weight), line)
 if stands then redis.call('ZADD', P .. 'ready:' .. place, 'XX', start + cost, m) end
+if fields[1] == 'look' then redis.call('HSET', P .. 'looks', 'looker', holder) end
 redis.call('ZREM', P .. 'urgent', m)
 -- What it waited for a rate is over; other trouble is shown until the mailbox is verified.
 if string.find(redis.call('HGET', key, 'failure') or '', '"rate_waiting"', 1, true) then set_failure(m, '') end
-take_destination(m)
-if fields[1] == 'plan' then move_mailbox(m, 'plan_claimed') end
+if fields[1] ~= 'look' then take_destination(m) end
+if fields[1] == 'plan' then
+  move_mailbox(m, 'plan_claimed')
+  redis.call('HSET', key, 'planned_at', now)
+end
 if fields[1] == 'copy' then redis.call('HSETNX', import_key(redis.call('HGET', key, 'import')), 'first_claim_at', now) end
 refresh(m)
 local due = {0}

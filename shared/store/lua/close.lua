@@ -23,8 +23,10 @@ for _, wave in ipairs(waves) do
   redis.call('HDEL', P .. 'orders', line)
   redis.call('DEL', wave_key(i, wave), P .. 'routes:' .. line, P .. 'served:' .. line)
 end
+for _, wave in ipairs(redis.call('HKEYS', key .. ':cutovers')) do redis.call('DEL', key .. ':cutover:' .. wave) end
 redis.call('ZREM', P .. 'imports', i)
 redis.call('ZREM', P .. 'opening', i)
-redis.call('DEL', key, key .. ':codes', key .. ':by_source', key .. ':by_destination', key .. ':credentials', key .. ':tokens',
-  key .. ':behind', key .. ':settling', key .. ':waves', key .. ':brake', key .. ':forecasts', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
+redis.call('SREM', P .. 'standing', i)
+redis.call('DEL', key, key .. ':cutovers', key .. ':codes', key .. ':by_source', key .. ':by_destination', key .. ':credentials', key .. ':tokens',
+  key .. ':behind', key .. ':settling', key .. ':waves', key .. ':brake', key .. ':forecasts', key .. ':standing', key .. ':looks', key .. ':looking', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
 return 1

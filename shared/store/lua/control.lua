@@ -26,5 +26,6 @@ for _, m in ipairs(all) do
   end
   refresh(m)
 end
+if word == 'cancel' and one == '' then set_standing(i, wave, 'off') end
 settle_import(i)
 return n

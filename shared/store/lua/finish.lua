@@ -7,6 +7,7 @@ if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 if redis.call('EXISTS', unit_key(u) .. ':intents') == 1 then return redis.error_reply('OPEN intents of ' .. u) end
 local h = redis.call('HMGET', unit_key(u), 'mailbox', 'folder', 'kind', 'messages', 'done')
 local m, folder, kind = h[1], h[2], h[3]
+if kind == 'look' then return redis.error_reply('ILLEGAL ' .. u .. ' is a look') end
 -- A message without an outcome would never get one any more.
 if kind == 'copy' and tonumber(h[5]) < tonumber(h[4]) then
   return redis.error_reply('OPEN messages of ' .. u .. ': ' .. h[4] - h[5])

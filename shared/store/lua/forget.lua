@@ -9,6 +9,7 @@ if m == '' then
   for n = 1, #whys, 2 do
     if string.sub(whys[n + 1], 1, #i + 1) == i .. ':' then redis.call('HSET', P .. 'whys', whys[n], i .. ':') end
   end
+  set_standing(i, '', 'off')
   redis.call('DEL', key .. ':tokens')
   return redis.call('DEL', key .. ':credentials')
 end

@@ -6,6 +6,7 @@ local key = mailbox_key(m)
 if redis.call('HGET', key, 'import') ~= i then return 0 end
 if ARGV[3] == '1' then set_wave(m, ARGV[4]) end
 if ARGV[5] ~= '' then set_priority(m, tonumber(ARGV[5])) end
+plan_look(m)
 refresh(m)
 redis.call('ZREM', P .. 'urgent', m)
 if not redis.call('HGET', key, 'stands') then return 1 end

@@ -41,6 +41,7 @@ for _, r in ipairs(rows) do
     opened = true
   elseif move_mailbox(r.id, 'again') then
     redis.call('HSET', m, 'control', 'run')
+    redis.call('HDEL', m, 'after_look')
     set_failure(r.id, '')
     opened = true
   end

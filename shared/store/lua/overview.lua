@@ -1,5 +1,6 @@
 -- overview(only or ''): the shared state in numbers: [ready mailboxes, ready units, delayed, leased, workers, holds, import states,
--- accounts and hosts that owe what nobody waits for with a connection open, mailboxes that wait for their destination]. With 'workers' only how many those are.
+-- accounts and hosts that owe what nobody waits for with a connection open, mailboxes that wait for their destination, mailboxes whose look is due,
+-- since when the first is (ms)]. With 'workers' only how many those are.
 local now = clock()
 local workers = redis.call('ZCOUNT', P .. 'workers', now - 30000, '+inf')
 if ARGV[1] == 'workers' then return workers end
@@ -15,4 +16,5 @@ for _, i in ipairs(redis.call('ZRANGE', P .. 'imports', 0, -1)) do
 end
 return {mailboxes, units, redis.call('ZCARD', P .. 'delayed'), redis.call('ZCARD', P .. 'leases'),
         workers, redis.call('ZRANGEBYSCORE', P .. 'holds', '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES'), states,
-        redis.call('ZRANGE', P .. 'owing', 0, -1, 'WITHSCORES'), behind}
+        redis.call('ZRANGE', P .. 'owing', 0, -1, 'WITHSCORES'), behind,
+        redis.call('ZCARD', P .. 'ready:' .. LOOKS), redis.call('ZRANGE', P .. 'ready:' .. LOOKS, 0, 0, 'WITHSCORES')[2] or '0'}

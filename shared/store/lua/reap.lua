@@ -18,6 +18,9 @@ for _, m in ipairs(redis.call('ZRANGEBYSCORE', P .. 'again', '-inf', now, 'LIMIT
     set_again(m, 60000)
   end
 end
+for _, i in ipairs(redis.call('SMEMBERS', P .. 'standing')) do
+  for _, m in ipairs(redis.call('ZRANGEBYSCORE', import_key(i) .. ':looks', '-inf', now, 'LIMIT', 0, 200)) do begin_look(m) end
+end
 for _, destination in ipairs(redis.call('ZRANGEBYSCORE', P .. 'parting', '-inf', now)) do
   free_destination(destination)
 end

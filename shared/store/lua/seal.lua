@@ -5,5 +5,7 @@ if redis.call('EXISTS', key) == 0 then return redis.error_reply('ILLEGAL no impo
 for n = 2, #ARGV, 2 do redis.call('HSET', key .. ':credentials', ARGV[n], ARGV[n + 1]) end
 lift_brake(ARGV[1])
 local h = redis.call('HMGET', key, 'state', 'retention')
-if h[1] == 'finished' then redis.call('EXPIRE', key .. ':credentials', h[2] or 1209600) end
+if h[1] == 'finished' and redis.call('EXISTS', key .. ':standing') == 0 then
+  redis.call('EXPIRE', key .. ':credentials', h[2] or 1209600)
+end
 return 'OK'

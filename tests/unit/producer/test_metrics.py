@@ -11,6 +11,7 @@ from prometheus_client import generate_latest
 from shared.events import (
     CommandEnded,
     DeletedAtSource,
+    DeletionsFollowed,
     DoubtResolved,
     GroupSettled,
     HeldBack,
@@ -43,12 +44,14 @@ def test_outcomes_are_born_at_zero_and_counted() -> None:
     metrics(TakenAway(what="moved", messages=4))
     metrics(DeletedAtSource(messages=5))
     metrics(MovedAtSource(messages=6))
+    metrics(DeletionsFollowed(messages=3))
     text = generate_latest(metrics.registry).decode()
     assert 'mailhaul_messages_total{outcome="copied"} 7.0' in text
     assert 'mailhaul_imap_logins_total{result="auth_refused",side="source"} 1.0' in text
     assert 'mailhaul_in_doubt_messages_total{found="found"} 2.0' in text
     assert "mailhaul_moved_at_source_messages_total 6.0" in text
     assert "mailhaul_deleted_at_source_messages_total 5.0" in text
+    assert "mailhaul_deletions_followed_messages_total 3.0" in text
     assert 'mailhaul_taken_away_messages_total{what="moved"} 4.0' in text
 
 

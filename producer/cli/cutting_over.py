@@ -1,0 +1,128 @@
+"""The verbs of cutover."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from producer import operations
+from producer.cli.acts import Acts
+from producer.cli.command_context import CommandContext, open_context
+from producer.cli.steering import agreed
+from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.cutover import acts, planning
+from producer.cutover.dns_records import DnsRecords
+from producer.show.cutover_lines import cutover_fields, cutover_lines, guard_lines
+from producer.show.lines import spoken_mailboxes
+from shared.logs import clean
+from shared.model import Import
+from shared.model.cutover import CutoverOptions
+from shared.store.cutovers import Cutovers
+from shared.switching.configured import open_switch, switches
+
+#: Event → what is asked before it is sent.
+_QUESTIONS: Final = {
+    "switch": "turn {mailboxes} of {what} to the new server?",
+    "rollback": "turn {mailboxes} of {what} back to the old server, and bring back what came to the new one?",
+    "close": "end the cutover of {what}? What still comes to the old server is not copied any more",
+    "give_up": "give up the cutover of {what}? Nothing was switched",
+}
+
+
+def options(switch: str, synced_minutes: float, ttl: int, quiet_hours: float, domains: Sequence[str]) -> CutoverOptions:
+    """Returns the options of a cutover as the command line gives them."""
+    return CutoverOptions(
+        switch=switch, synced_seconds=synced_minutes * 60, ttl_seconds=ttl, quiet_seconds=quiet_hours * 3600,
+        domains=tuple(domains),
+    )  # fmt: skip
+
+
+def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, state_dir: Path | None) -> int:
+    """Rehearses a cutover."""
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        wanted = acts.with_switch(wanted, switches(context.settings))
+        settings, dns, at = context.settings, DnsRecords(context.settings.dns_resolver or ""), time.time()
+        found = planning.plan(
+            context.store,
+            request,
+            wave,
+            wanted,
+            open_switch=lambda name: open_switch(settings, name),
+            ask=dns.ask,
+            at=at,
+        )
+    view = found.view
+    if as_json:
+        fields = cutover_fields(view, at) | {"taken_along": found.taken_along}
+        print(json.dumps(fields, ensure_ascii=False, indent=2), flush=True)
+    else:
+        print(
+            f"{clean(acts.called(request, wave))}: a cutover by the switch {clean(wanted.switch)}; nothing was changed"
+        )
+        for name in ("copied", "synced", "switch", "ttl"):
+            for line in guard_lines(view.guards[name]):
+                print(line)
+        for domain, others in found.taken_along.items():
+            print(f"  the switch turns {clean(domain)} as a whole: {spoken_mailboxes(others)} outside of the wave too")
+    return COMPLETE if view.guards["switch"].met else INCOMPLETE
+
+
+def run_start(which: str, wave: str, wanted: CutoverOptions, *, state_dir: Path | None) -> int:
+    """Begins a cutover."""
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        wanted = acts.with_switch(wanted, switches(context.settings))
+        Acts(context).start_cutover(request, wave, wanted)
+        say(f"{clean(acts.called(request, wave))}: its cutover is begun; see: mailhaul cutover status")
+        _nobody(context)
+    return COMPLETE
+
+
+def run_status(which: str, wave: str, *, as_json: bool, state_dir: Path | None) -> int:
+    """Shows the cutovers of an import."""
+    at = time.time()
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        cutovers = Cutovers(context.store, context.vault)
+        if wave:
+            found = [acts.look(cutovers, context.store, request, wave, at)]
+        else:
+            found = acts.look_at_all(cutovers, context.store, request, at)
+    if as_json:
+        print(json.dumps([cutover_fields(view, at) for view in found], ensure_ascii=False, indent=2), flush=True)
+    elif not found:
+        say(f"import {clean(request.name)}: it has no cutover; begin one with: mailhaul cutover start")
+    for view in [] if as_json else found:
+        for line in cutover_lines(request, view, at):
+            print(line)
+    return COMPLETE
+
+
+def run_event(
+    event: str, which: str, wave: str, force: Sequence[str], reason: str, *, sure: bool, state_dir: Path | None
+) -> int:
+    """Sends an event of a person, after a question where there is a terminal."""
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        view = acts.look(Cutovers(context.store, context.vault), context.store, request, wave, time.time())
+        sent = acts.end_of(view.cutover.state) if event == "close" else event
+        if not sure and not agreed(_question(sent, request, wave, len(view.mailboxes))):
+            say("nothing was changed")
+            return COMPLETE
+        after = Acts(context).cutover_event(request, wave, sent, force=force, reason=reason)
+        say(f"{clean(acts.called(request, wave))}: {acts.spoken(after.state)}; see: mailhaul cutover status")
+        _nobody(context)
+    return COMPLETE
+
+
+def _question(event: str, request: Import, wave: str, mailboxes: int) -> str:
+    return _QUESTIONS[event].format(mailboxes=spoken_mailboxes(mailboxes), what=clean(acts.called(request, wave)))
+
+
+def _nobody(context: CommandContext) -> None:
+    if nobody := context.nobody_works():
+        say(nobody)

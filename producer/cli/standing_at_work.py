@@ -1,0 +1,61 @@
+"""The verb standing: sets or shows which parts of an import are looked at again by themselves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from producer import operations, standing
+from producer.cli.acts import Acts
+from producer.cli.command_context import open_context
+from producer.cli.verb import COMPLETE, say
+from producer.show.standing_words import standing_fields, standing_lines
+from shared.errors import UsageError
+from shared.logs import clean
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """The wishes of a person; none of them to be shown what there is."""
+
+    #: Whether it is to stand.
+    on: bool = False
+    #: The shortest and the longest time between two looks, as in "5m"; "" to leave it.
+    least: str = ""
+    most: str = ""
+    #: When its people are switched over; "none" to forget it, "" to leave it.
+    switch_at: str = ""
+    #: Whether it is to stand no longer.
+    off: bool = False
+
+    def given(self) -> dict[str, float | bool | None]:
+        """Returns the arguments of `standing.change_standing`. Raises `UsageError`."""
+        return {
+            "least_seconds": standing.read_span(self.least, "--least") if self.least else None,
+            "most_seconds": standing.read_span(self.most, "--most") if self.most else None,
+            "switch_at": standing.read_switch(self.switch_at) if self.switch_at else None,
+            "off": self.off,
+        }
+
+
+def run_standing(which: str, wave: str, asked: Asked, *, as_json: bool, state_dir: Path | None) -> int:
+    """Sets or shows what stands of an import."""
+    if asked.on and asked.off:
+        raise UsageError("--on and --off: give one of them")
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        if asked != Asked():
+            Acts(context).change_standing(request, wave, **asked.given())
+        elif wave:
+            operations.wave_of(context.store, request, wave)
+        known, tally = standing.standings(context.store, request), standing.tally_of(context.store, request)
+        lonely = context.nobody_works() if known else ""
+    if as_json:
+        print(json.dumps(standing_fields(known, tally), ensure_ascii=False, indent=2), flush=True)
+        return COMPLETE
+    for line in standing_lines(known, tally) or ["does not stand"]:
+        say(f"import {clean(request.name)}: {line}")
+    if lonely:
+        say(lonely)
+    return COMPLETE

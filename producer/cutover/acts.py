@@ -1,0 +1,231 @@
+"""The acts of a person on a cutover: begins it, looks, and sends its events. No function here prints, waits or asks a server."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from producer.cutover.facts import domains_of, facts_of, members
+from producer.cutover.guards import MeasuredGuard, measure, needed, unmet
+from producer.cutover.telling import next_step
+from producer.waves import wave_of
+from shared.errors import UsageError
+from shared.lifecycle import CUTOVER, NOT_BEGUN, CutoverState, IllegalTransition, advance
+from shared.model import Import, Mailbox
+from shared.model.cutover import (
+    BEFORE_SWITCH,
+    FORCIBLE,
+    GUARDS,
+    RULES,
+    Cutover,
+    CutoverOptions,
+    CutoverStep,
+    MailboxCutover,
+    Overruled,
+)
+from shared.store import Store
+from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox
+
+#: The longest reason, characters.
+_MOST_REASON: Final = 200
+_HOUR: Final = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CutoverView:
+    """A cutover with its guards, as it is shown."""
+
+    #: The cutover.
+    cutover: Cutover
+    #: Every guard by its name, measured.
+    guards: Mapping[str, MeasuredGuard]
+    #: What is to be done next, and by whom, in a sentence.
+    next: str
+    #: Its mailboxes, each with what is known of it.
+    mailboxes: Sequence[tuple[Mailbox, MailboxCutover]] = field(default=())
+
+
+def with_switch(options: CutoverOptions, known: Collection[str]) -> CutoverOptions:
+    """Returns the options with their switch: the only one that there is where they name none. Raises `UsageError`."""
+    if not options.switch and len(known) == 1:
+        options = replace(options, switch=next(iter(known)))
+    return checked(options)
+
+
+def checked(options: CutoverOptions) -> CutoverOptions:
+    """Returns the options. Raises `UsageError` for those that nobody may ask for."""
+    if not options.switch:
+        raise UsageError("--switch: say which switch of MAILHAUL_SWITCHES turns the mailboxes (docs/cutover.md)")
+    if not 30 <= options.synced_seconds <= 86_400:
+        raise UsageError("--synced-minutes: a number from 0.5 to 1440")
+    if not 1 <= options.ttl_seconds <= 86_400:
+        raise UsageError("--ttl: a whole number of seconds from 1 to 86400")
+    if not 0 < options.quiet_seconds <= 90 * 24 * _HOUR:
+        raise UsageError("--quiet-hours: a number above 0, at most 2160")
+    for domain in options.domains:
+        if not 0 < len(domain) <= 253 or "@" in domain or not domain.isprintable() or " " in domain:
+            raise UsageError(f"--domain: {domain[:80]!r} is no mail domain")
+    return replace(options, domains=tuple(sorted({domain.lower().rstrip(".") for domain in options.domains})))
+
+
+def may_cut_over(store: Store, request: Import, wave: str) -> None:
+    """Raises `UsageError` unless the wave, or "" for the import as a whole, may have a cutover."""
+    named = [one.name for one in store.waves(request.import_id) if one.name]
+    if wave:
+        wave_of(store, request, wave)
+    elif named:
+        raise UsageError(
+            f"import {request.name} has waves, and each is cut over by itself: say --wave; its waves are: {', '.join(named[:8])}"
+        )
+
+
+def start(
+    cutovers: Cutovers, store: Store, request: Import, wave: str, options: CutoverOptions, *, who: str, at: float
+) -> Cutover:
+    """Begins the cutover of a wave, or "" of the import as a whole. Raises `UsageError`."""
+    may_cut_over(store, request, wave)
+    kept = cutovers.one(request.import_id, wave)
+    before = kept.cutover
+    if wave and (whole := cutovers.one(request.import_id, "").cutover) and whole.state not in CUTOVER["start"]:
+        raise UsageError(f"import {request.name} is cut over as a whole ({whole.state}): close that first")
+    if before is not None and before.state not in CUTOVER["start"]:
+        raise UsageError(f"{named(request, wave)} has a cutover ({before.state}): mailhaul cutover status")
+    state = CutoverState(advance("cutover", before.state if before else NOT_BEGUN, "start"))
+    cutover = Cutover(
+        import_id=request.import_id, wave=wave, state=state, since=at, serial=before.serial + 1 if before else 1,
+        options=checked(options), steps=(CutoverStep(state=state, at=at, who=who),),
+    )  # fmt: skip
+    # What an earlier cutover of the wave did is over.
+    notes = {name: (text, "") for name, text in cutovers.notes(request.import_id, wave).items()}
+    if not cutovers.put(kept, cutover, notes):
+        raise changed(request, wave)
+    return cutover
+
+
+def send(
+    cutovers: Cutovers,
+    store: Store,
+    request: Import,
+    wave: str,
+    event: str,
+    *,
+    who: str,
+    at: float,
+    force: Sequence[str] = (),
+    reason: str = "",
+) -> Cutover:
+    """Sends an event of a person. `force` names guards that are overruled, for a `reason`. Raises `UsageError`."""
+    assert RULES[event].by == "person"
+    kept = cutovers.one(request.import_id, wave)
+    cutover = there(kept, request, wave)
+    try:
+        state = CutoverState(advance("cutover", cutover.state, event))
+    except IllegalTransition:
+        raise UsageError(
+            f"the cutover of {named(request, wave)} is {spoken(cutover.state)}: nobody can {event.replace('_', ' ')} it now"
+        ) from None
+    view = _looked(cutovers, store, kept, at)
+    overruled = _overruled(view, event, force, reason, who, at)
+    if failing := [
+        one for one in unmet(view.guards, needed(cutover, event)) if one.name not in {o.guard for o in overruled}
+    ]:
+        raise UsageError("\n".join([f"{named(request, wave)}: not yet. It waits for:", *map(_waits, failing)]))
+    after = replace(
+        cutover, state=state, since=at, serial=cutover.serial + 1, overruled=(*cutover.overruled, *overruled),
+        steps=(*cutover.steps, CutoverStep(state=state, at=at, who=who)),
+    )  # fmt: skip
+    if not cutovers.put(kept, after):
+        raise changed(request, wave)
+    return after
+
+
+def _overruled(
+    view: CutoverView, event: str, force: Sequence[str], reason: str, who: str, at: float
+) -> tuple[Overruled, ...]:
+    for name in force:
+        if name not in GUARDS:
+            raise UsageError(f"--force: {name[:40]!r} is no guard; guards are {', '.join(GUARDS)}")
+        if name not in FORCIBLE:
+            raise UsageError(
+                f"--force: {name} cannot be overruled, since mail could be lost that nobody hears of; "
+                f"these can be: {', '.join(sorted(FORCIBLE))}"
+            )
+    if force and not reason.strip():
+        raise UsageError("--reason: say why the guard is overruled; the audit log keeps it")
+    wanted = {one.name for one in unmet(view.guards, needed(view.cutover, event))}
+    return tuple(
+        Overruled(guard=name, event=event, reason=reason.strip()[:_MOST_REASON], who=who, at=at)
+        for name in dict.fromkeys(force)
+        if name in wanted
+    )
+
+
+def _waits(guard: MeasuredGuard) -> str:
+    return f"{guard.name}: {guard.value}; waits for: {guard.waits_for}"
+
+
+def end_of(state: CutoverState) -> str:
+    """Returns the event by which a person ends a cutover in this state: "close", or before the switch "give_up"."""
+    return "give_up" if state in BEFORE_SWITCH else "close"
+
+
+def look(cutovers: Cutovers, store: Store, request: Import, wave: str, at: float) -> CutoverView:
+    """Returns the wave's cutover with its guards. Raises `UsageError` where there is none."""
+    kept = cutovers.one(request.import_id, wave)
+    there(kept, request, wave)
+    return _looked(cutovers, store, kept, at)
+
+
+def look_at_all(cutovers: Cutovers, store: Store, request: Import, at: float) -> list[CutoverView]:
+    """Returns every cutover of the import with its guards; one that was written without the key is left out."""
+    return [_looked(cutovers, store, kept, at) for kept in cutovers.all(request.import_id).values() if kept.cutover]
+
+
+def _looked(cutovers: Cutovers, store: Store, kept: KeptCutover, at: float) -> CutoverView:
+    assert kept.cutover is not None
+    cutover = kept.cutover
+    return viewed(store, cutover, cutovers.notes(cutover.import_id, cutover.wave), at)
+
+
+def viewed(store: Store, cutover: Cutover, notes: Mapping[str, str], at: float) -> CutoverView:
+    """Returns the cutover with its guards, as they are with these notes."""
+    everyone = members(store, cutover.import_id, cutover.wave, notes)
+    facts = facts_of(everyone, notes, domains_of(cutover.options, everyone), at)
+    guards = measure(cutover.options, facts)
+    known = [(one, decode_mailbox(notes.get(one.mailbox_id, ""))) for one in everyone]
+    return CutoverView(
+        cutover=cutover, guards=guards, next=next_step(cutover, guards, known, facts.domains), mailboxes=known
+    )
+
+
+def there(kept: KeptCutover, request: Import, wave: str) -> Cutover:
+    """Returns the cutover. Raises `UsageError` where there is none, or it was written without the key."""
+    if kept.cutover is not None:
+        return kept.cutover
+    if kept.row:
+        raise UsageError(
+            f"the cutover of {named(request, wave)} was written without the key of this installation, so it counts for "
+            "nothing: find out who can write to Redis, then begin it again (mailhaul cutover start)"
+        )
+    raise UsageError(f"{named(request, wave)} has no cutover; begin one with: mailhaul cutover start")
+
+
+def changed(request: Import, wave: str) -> UsageError:
+    """Returns the error for an act that came while somebody else changed the cutover."""
+    return UsageError(f"the cutover of {named(request, wave)} was changed meanwhile: look at it, and try again")
+
+
+def named(request: Import, wave: str) -> str:
+    """Returns the name of what is cut over in any language: "people/pilot"."""
+    return f"{request.name}/{wave}" if wave else request.name
+
+
+def called(request: Import, wave: str) -> str:
+    """Returns the name of what is cut over: "wave pilot of import people"."""
+    return f"wave {wave} of import {request.name}" if wave else f"import {request.name}"
+
+
+def spoken(state: CutoverState) -> str:
+    """Returns a state for people."""
+    return state.replace("_", " ")

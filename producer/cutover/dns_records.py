@@ -1,0 +1,170 @@
+"""Asks all authoritative servers of a domain where its mail goes, and how long a resolver may keep that."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.SOA import SOA
+from dns.rdtypes.ANY.TXT import TXT
+
+from producer.cutover.guards import DomainFacts
+from shared.errors import UsageError
+
+#: Deadline for an answer of one server, and for finding the servers, seconds.
+_ANSWER_SECONDS: Final = 3.0
+_FIND_SECONDS: Final = 6.0
+#: The most servers of a domain that are asked; a domain has a handful.
+_MOST_SERVERS: Final = 16
+_DNS_PORT: Final = 53
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Said:
+    """The answer of one server."""
+
+    mx: tuple[str, ...]
+    mx_ttl: int
+    spf_ttl: int
+
+
+class DnsRecords:
+    """Asks the DNS. Thread-safe."""
+
+    def __init__(self, resolver: str = "") -> None:
+        """Takes the resolver: an address, or address:port; "" for the system's.
+
+        With a port, all servers are asked at that port. Servers inside of the network are asked only where a resolver is
+        given: else a stranger's zone could have this machine send to them.
+        """
+        self._host, self._port = _read(resolver)
+
+    def ask(self, domain: str, at: float) -> DomainFacts:
+        """Returns what the domain's servers say at the moment `at`. Raises nothing: a fault stands in the facts."""
+        try:
+            name = dns.name.from_text(domain.encode("idna").decode() if not domain.isascii() else domain)
+            addresses = list(self._servers(name))
+        except (dns.exception.DNSException, UnicodeError, OSError) as error:
+            return DomainFacts(domain=domain, at=at, faults=(f"its servers cannot be found ({_words(error)})",))
+        said, faults = [], []
+        for server, address in addresses[:_MOST_SERVERS]:
+            if not (self._host or ipaddress.ip_address(address).is_global):
+                faults.append(
+                    f"server {server} ({address}) is inside of the network: set MAILHAUL_DNS_RESOLVER to ask it"
+                )
+                continue
+            try:
+                said.append(self._asked(name, address))
+            except (dns.exception.DNSException, OSError) as error:
+                faults.append(f"server {server} ({address}) does not answer ({_words(error)})")
+        if not addresses:
+            faults.append("it names no server")
+        if not said:
+            return DomainFacts(domain=domain, at=at, faults=tuple(faults))
+        return DomainFacts(
+            domain=domain, at=at, servers=len(said), faults=tuple(faults), mx=said[0].mx,
+            differ=len({one.mx for one in said}) > 1,
+            mx_ttl=max(one.mx_ttl for one in said), spf_ttl=max(one.spf_ttl for one in said),
+        )  # fmt: skip
+
+    def _servers(self, name: dns.name.Name) -> Iterator[tuple[str, str]]:
+        """Yields the (name, address) of every authoritative server of the zone that the name is in."""
+        resolver = self._resolver()
+        zone = dns.resolver.zone_for_name(name, resolver=resolver, lifetime=_FIND_SECONDS)
+        for record in resolver.resolve(zone, "NS", lifetime=_FIND_SECONDS):
+            target = cast(Any, record).target
+            found = False
+            for kind in ("A", "AAAA"):
+                try:
+                    for address in resolver.resolve(target, kind, lifetime=_FIND_SECONDS):
+                        found = True
+                        yield target.to_text(omit_final_dot=True), cast(Any, address).address
+                except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+                    continue
+            if not found:
+                raise OSError(f"{target.to_text(omit_final_dot=True)} has no address")
+
+    def _resolver(self) -> dns.resolver.Resolver:
+        resolver = dns.resolver.Resolver(configure=not self._host)
+        if self._host:
+            resolver.nameservers, resolver.port = [self._host], self._port
+        return resolver
+
+    def _asked(self, name: dns.name.Name, address: str) -> _Said:
+        answer = self._query(name, address, "MX")
+        mx = sorted(
+            (record.preference, record.exchange.to_text(omit_final_dot=True).lower())
+            for rrset in answer.answer
+            if rrset.rdtype == dns.rdatatype.MX
+            for record in cast("list[MX]", list(rrset))
+        )
+        ttl = _ttl(answer, dns.rdatatype.MX) if mx else _negative(answer)
+        texts = self._query(name, address, "TXT")
+        spf = [
+            rrset.ttl
+            for rrset in texts.answer
+            if rrset.rdtype == dns.rdatatype.TXT
+            for record in cast("list[TXT]", list(rrset))
+            if b"".join(record.strings).lower().startswith(b"v=spf1")
+        ]
+        return _Said(mx=tuple(host for _, host in mx), mx_ttl=ttl, spf_ttl=max(spf, default=-1))
+
+    def _query(self, name: dns.name.Name, address: str, kind: str) -> dns.message.Message:
+        query = dns.message.make_query(name, kind)
+        query.flags &= ~dns.flags.RD
+        asked: Callable[..., Any] = dns.query.udp_with_fallback
+        answer, _ = asked(query, address, timeout=_ANSWER_SECONDS, port=self._port)
+        if answer.rcode() != dns.rcode.NOERROR:
+            raise OSError(dns.rcode.to_text(answer.rcode()))
+        return cast(dns.message.Message, answer)
+
+
+def joined(before: DomainFacts | None, now: DomainFacts, most: int) -> DomainFacts:
+    """Returns the facts with what is remembered of earlier ones: where mail went, and until when old answers may be kept."""
+    first = now.mx if before is None or not (before.servers or before.mx_before) else before.mx_before
+    until = before.cached_until if before else 0.0
+    if now.servers and now.ttl > most:
+        until = max(until, now.at + now.ttl)
+    return replace(now, mx_before=first, cached_until=until)
+
+
+def _ttl(answer: dns.message.Message, kind: dns.rdatatype.RdataType) -> int:
+    return max(rrset.ttl for rrset in answer.answer if rrset.rdtype == kind)
+
+
+def _negative(answer: dns.message.Message) -> int:
+    """Returns how long a resolver may keep that there is no record: the zone's SOA says it (RFC 2308)."""
+    for rrset in answer.authority:
+        for record in rrset:
+            if isinstance(record, SOA):
+                return int(min(rrset.ttl, record.minimum))
+    return 0
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, dns.exception.Timeout):
+        return "no answer in time"
+    if isinstance(error, dns.resolver.NXDOMAIN):
+        return "there is no such domain"
+    return (str(error) or type(error).__name__)[:120]
+
+
+def _read(resolver: str) -> tuple[str, int]:
+    """Returns (address, port) of a setting. Raises `UsageError`."""
+    host, colon, port = resolver.rpartition(":")
+    if not colon or "]" in port or (":" in host and not host.startswith("[")):
+        return resolver.strip("[]"), _DNS_PORT
+    if not (port.isdigit() and 0 < int(port) < 65_536):
+        raise UsageError(f"MAILHAUL_DNS_RESOLVER: {resolver[:80]!r} is no address or address:port")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,352 @@
+"""Moves cutovers on by itself where nobody has to decide: a turn may be repeated, and be done by two processes at once.
+
+Each effect comes before the note of it, and each may be repeated: a switch that is asked again says "already". A note is written
+only while the cutover is as it was read, so a process that was late changes nothing after a rollback.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+import structlog
+
+from producer.cutover.acts import CutoverView, viewed
+from producer.cutover.dns_records import joined
+from producer.cutover.facts import decode_domains, domains_of, encode_domains
+from producer.cutover.guards import DomainFacts, unmet
+from producer.cutover.turning import (
+    SIDES,
+    answered,
+    counted,
+    nothing_left,
+    switched,
+    to_bring_back,
+    to_rehearse,
+    to_turn,
+)
+from shared.errors import MailhaulError, StoreError, UsageError
+from shared.lifecycle import CutoverState, advance
+from shared.model import Import, Mailbox
+from shared.model.cutover import (
+    BEFORE_SWITCH,
+    DNS,
+    IN_SYNC,
+    NO_SWITCH,
+    OVER,
+    RULES,
+    STANDING,
+    Cutover,
+    CutoverStep,
+    MailboxCutover,
+)
+from shared.store import Store
+from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
+from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+
+_log = structlog.get_logger("mailhaul.cutover")
+#: Seconds between two questions to the DNS.
+DNS_SECONDS: Final = 60.0
+#: After so long a turn leaves a cutover to the next turn, so that no other one waits for a slow switch, seconds.
+TURN_SECONDS: Final = 20.0
+#: The most notes that are written in one go.
+_SOME: Final = 200
+#: State → the event that the coordinator sends once its guards are met.
+_BY_ITSELF: Final[Mapping[CutoverState, str]] = {
+    CutoverState.DRAFTED: "check",
+    CutoverState.CHECKED: "stage",
+    CutoverState.STAGING: "sync",
+    CutoverState.SWITCHED: "drain",
+}
+
+
+class CutoverEffects(Protocol):
+    """The effects of the driver outside of a cutover's own rows."""
+
+    def open_switch(self, name: str) -> Switch:
+        """Opens a switch of the settings. Raises `UsageError`."""
+
+    def ask(self, domain: str, at: float) -> DomainFacts:
+        """Asks the DNS where the mail of a domain goes."""
+
+    def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
+        """Has the mailboxes of the wave kept in sync from now on, or no longer. Raises `UsageError`."""
+
+    def prove(self, request: Import, mailbox: Mailbox) -> None:
+        """Raises `MailhaulError` unless logins and servers of the mailbox are those that a person gave."""
+
+    def mark(self, request: Import, mailbox: Mailbox) -> None:
+        """Marks what the destination holds of the mailbox: what comes later would be brought back. Raises `MailhaulError`."""
+
+    def bring_back(self, request: Import, mailbox: Mailbox) -> None:
+        """Begins to bring back what came to the destination since the mark. Raises `MailhaulError`."""
+
+
+@dataclass
+class CutoverDriver:
+    """Moves all cutovers of the store on. Call `turn` every few seconds, from one thread."""
+
+    #: The state store.
+    store: Store
+    #: Its cutovers.
+    cutovers: Cutovers
+    #: The effects.
+    effects: CutoverEffects
+    #: Tells whether this process may go on: it leads, and is not to stop.
+    leads: Callable[[], bool] = lambda: True
+    #: The time of day, seconds since the epoch.
+    now: Callable[[], float] = time.time
+
+    _switches: dict[str, Switch] = field(init=False, default_factory=dict)
+
+    def turn(self) -> list[CutoverView]:
+        """Does one turn over all cutovers, and returns them. Raises `StoreError`."""
+        seen: list[CutoverView] = []
+        for request in self.store.imports():
+            for kept in self.cutovers.all(request.import_id).values():
+                if not self.leads():
+                    return seen
+                if kept.cutover is not None:
+                    seen.append(self._move_on(request, kept, kept.cutover))
+        return seen
+
+    def close(self) -> None:
+        """Closes the switches."""
+        for switch in self._switches.values():
+            switch.close()
+        self._switches.clear()
+
+    def _move_on(self, request: Import, kept: KeptCutover, cutover: Cutover) -> CutoverView:
+        notes = self.cutovers.notes(request.import_id, cutover.wave)
+        if nothing_left(cutover, notes):
+            return CutoverView(cutover=cutover, guards={}, next="")
+        return _Step(self, request, kept, cutover, notes).run()
+
+    def switch_of(self, name: str) -> Switch:
+        """Returns the switch of this name, opened. Raises `UsageError`."""
+        if name not in self._switches:
+            self._switches[name] = self.effects.open_switch(name)
+        return self._switches[name]
+
+
+class _Step:
+    """A turn over one cutover."""
+
+    def __init__(
+        self, driver: CutoverDriver, request: Import, kept: KeptCutover, cutover: Cutover, notes: dict[str, str]
+    ) -> None:
+        self._driver, self._effects, self._request = driver, driver.effects, request
+        self._kept, self._cutover, self._notes = kept, cutover, notes
+        self._until = driver.now() + TURN_SECONDS
+        self._view = self._viewed()
+
+    def run(self) -> CutoverView:
+        """Does what the state asks for, then sends the event that its guards allow."""
+        state = self._cutover.state
+        self._stand()
+        if state not in OVER:
+            self._count_looks()
+            self._ask_dns()
+        if state in BEFORE_SWITCH:
+            self._rehearse()
+        elif state is CutoverState.SWITCHED:
+            self._turn_all(SwitchSide.DESTINATION)
+        elif state is CutoverState.ROLLED_BACK and self._notes.get(STANDING) == "off":
+            # Not before it is no longer kept in sync: else what is brought back would be copied once more.
+            self._turn_all(SwitchSide.SOURCE)
+            self._bring_back()
+        self._view = self._viewed()
+        self._advance()
+        return self._view
+
+    def _viewed(self) -> CutoverView:
+        return viewed(self._driver.store, self._cutover, self._notes, self._driver.now())
+
+    # -- the state
+
+    def _advance(self) -> None:
+        """Sends the one event of the coordinator that this state has, once its guards are met."""
+        state = self._cutover.state
+        if state is CutoverState.SYNCED:
+            if unmet(self._view.guards, RULES["sync"].guards):
+                self._send("lag")
+            return
+        event = _BY_ITSELF.get(state)
+        if event and not unmet(self._view.guards, RULES[event].guards):
+            self._send(event)
+
+    def _send(self, event: str) -> None:
+        at, before, cutovers = self._driver.now(), self._cutover, self._driver.cutovers
+        state = CutoverState(advance("cutover", before.state, event))
+        steps = before.steps
+        if event in ("sync", "lag"):
+            # A cutover may go to and fro between these two for days: only the last of each is kept.
+            steps = tuple(step for step in steps if step.state is not state)
+        after = replace(
+            before, state=state, since=at, serial=before.serial + 1, steps=(*steps, CutoverStep(state=state, at=at))
+        )
+        if cutovers.put(self._kept, after):
+            about = {"import_id": before.import_id, "wave": before.wave, "before": str(before.state)}
+            _log.info("cutover_moved_on", state=str(state), **about)
+            self._cutover = after
+            self._view = self._viewed()
+
+    # -- effects
+
+    def _stand(self) -> None:
+        """Has the wave kept in sync, or no longer, as the state wants it."""
+        state = self._cutover.state
+        wanted = "on" if state in IN_SYNC else "off" if state in OVER else ""
+        if not wanted or self._notes.get(STANDING, "") == wanted:
+            return
+        said = self._keep_in_sync(self._cutover, on=wanted == "on")
+        if self._note({STANDING: said or wanted}):
+            return
+        # Another process changed the cutover meanwhile: what was just set may not be what its state wants now.
+        fresh = self._driver.cutovers.one(self._cutover.import_id, self._cutover.wave).cutover
+        if fresh is not None:
+            self._keep_in_sync(fresh, on=fresh.state in IN_SYNC)
+
+    def _keep_in_sync(self, cutover: Cutover, *, on: bool) -> str:
+        """Returns why it could not be done; "" when it is done."""
+        try:
+            self._effects.keep_in_sync(self._request, cutover, on=on)
+        except UsageError as error:
+            return str(error)
+        return ""
+
+    def _count_looks(self) -> None:
+        """Counts the looks since the switch that found nothing new."""
+        self._note_some(
+            {
+                mailbox.mailbox_id: encode_mailbox(now)
+                for mailbox, known in self._view.mailboxes
+                if (now := counted(mailbox, known)) != known
+            }
+        )
+
+    def _ask_dns(self) -> None:
+        """Asks the DNS once a minute."""
+        at, options = self._driver.now(), self._cutover.options
+        domains = domains_of(options, (mailbox for mailbox, _ in self._view.mailboxes))
+        known = decode_domains(self._notes.get(DNS, ""))
+        if all(one in known and known[one].at + DNS_SECONDS > at for one in domains):
+            return
+        asked = {one: joined(known.get(one), self._effects.ask(one, at), options.ttl_seconds) for one in domains}
+        self._note({DNS: encode_domains(asked)})
+
+    def _rehearse(self) -> None:
+        """Asks the switch whether it would turn each mailbox."""
+        switch, changed = self._opened(), {}
+        for mailbox, known in self._view.mailboxes:
+            at = self._driver.now()
+            if switch is None or not self._driver.leads() or at > self._until:
+                break
+            if to_rehearse(known, at):
+                outcome = switch.rehearse(
+                    switched(self._cutover, mailbox, SwitchSide.DESTINATION), SwitchSide.DESTINATION
+                )
+                changed[mailbox.mailbox_id] = encode_mailbox(answered(known, outcome, at))
+        self._note_some(changed)
+
+    def _opened(self) -> Switch | None:
+        """Returns the switch of the cutover; None where the settings of this process name none, which is noted."""
+        switch, fault = None, ""
+        try:
+            switch = self._driver.switch_of(self._cutover.options.switch)
+        except UsageError as error:
+            fault = str(error)
+        if self._notes.get(NO_SWITCH, "") != fault:
+            self._note({NO_SWITCH: fault})
+        return switch
+
+    def _turn_all(self, to: SwitchSide) -> None:
+        """Turns each mailbox that is not turned yet, one after the other, and notes each answer at once."""
+        switch, wait_until = self._opened(), 0.0
+        for mailbox, known in self._known():
+            at = self._driver.now()
+            if switch is None or not self._driver.leads() or not wait_until <= at <= self._until:
+                return
+            if to_turn(self._cutover, known, to, at):
+                outcome = self._turn(switch, mailbox, known, to)
+                if outcome is None:
+                    return
+                if isinstance(outcome, TurnLater) and outcome.everyone:
+                    wait_until = at + outcome.after_seconds
+
+    def _turn(self, switch: Switch, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
+        """Turns one mailbox. Returns its answer; None when the cutover was changed meanwhile: then nothing more is done."""
+        side, at = SIDES[to], self._driver.now()
+        words = self._why_not(self._effects.prove, mailbox)
+        if (
+            not words
+            and to is SwitchSide.DESTINATION
+            and not known.marked
+            and (why := self._why_not(self._effects.mark, mailbox))
+        ):
+            words = f"the destination could not be marked: {why}"
+        if words:
+            refused = TurnRefused(words=words)
+            said = answered(replace(known, to=side), refused, at)
+            return refused if self._note_one(mailbox, said) else None
+        asked = replace(
+            known, to=side, answer="asked", words="", at=at, marked=known.marked or side == "new", back="", empty=0,
+            mail_at=mailbox.mail_at,
+        )  # fmt: skip
+        if not self._note_one(mailbox, asked):
+            return None
+        outcome = switch.turn(switched(self._cutover, mailbox, to), to)
+        said = answered(asked, outcome, self._driver.now())
+        about = {"import_id": mailbox.import_id, "mailbox_id": mailbox.mailbox_id}
+        _log.info("mailbox_turned", to=side, answer=said.answer, **about)
+        return outcome if self._note_one(mailbox, said) else None
+
+    def _bring_back(self) -> None:
+        """Begins to bring back the mail of each mailbox that is turned back."""
+        for mailbox, known in self._known():
+            if not self._driver.leads() or self._driver.now() > self._until:
+                return
+            if to_bring_back(self._cutover, known):
+                why = self._why_not(self._effects.bring_back, mailbox)
+                said = (
+                    replace(known, back="refused", words=why, at=self._driver.now())
+                    if why
+                    else replace(known, back="begun")
+                )
+                if not self._note_one(mailbox, said):
+                    return
+
+    def _why_not(self, effect: Callable[[Import, Mailbox], None], mailbox: Mailbox) -> str:
+        """Does the effect. Returns why it was refused; "" when it is done. Raises `StoreError`."""
+        try:
+            effect(self._request, mailbox)
+        except StoreError:
+            raise
+        except MailhaulError as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    # -- notes
+
+    def _known(self) -> list[tuple[Mailbox, MailboxCutover]]:
+        """Returns the mailboxes with their notes as they are by now."""
+        return [(one, decode_mailbox(self._notes.get(one.mailbox_id, ""))) for one, _ in self._view.mailboxes]
+
+    def _note_one(self, mailbox: Mailbox, known: MailboxCutover) -> bool:
+        return self._note({mailbox.mailbox_id: encode_mailbox(known)})
+
+    def _note_some(self, changed: Mapping[str, str]) -> None:
+        names = list(changed)
+        for at in range(0, len(names), _SOME):
+            if not self._note({name: changed[name] for name in names[at : at + _SOME]}):
+                return
+
+    def _note(self, notes: Mapping[str, str]) -> bool:
+        """Writes notes while the cutover is as it was read. Returns whether it did."""
+        pairs = {name: (self._notes.get(name, ""), text) for name, text in notes.items()}
+        done = self._driver.cutovers.put_notes(self._kept, pairs)
+        if done:
+            self._notes.update(notes)
+        return done

@@ -1,0 +1,72 @@
+"""The effects of the coordinator on the world: switches of the settings, the DNS, and looks of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from producer.copy_back import CopyBack
+from producer.cutover.dns_records import DnsRecords
+from producer.cutover.guards import DomainFacts
+from shared.config import Settings
+from shared.credentials import Vault
+from shared.entrance import Entrance
+from shared.errors import CredentialsError
+from shared.model import Import, Mailbox
+from shared.model.binding import bound_to
+from shared.model.cutover import Cutover
+from shared.standing import LOWEST_SECONDS, Standing
+from shared.store import Store
+from shared.switching import Switch
+from shared.switching.configured import open_switch
+
+#: A mailbox is looked at so often within the time in which it counts as in sync.
+_LOOKS: int = 3
+#: The shortest time between two looks at a busy mailbox, seconds, unless the whole time is shorter.
+_BUSY_SECONDS: float = 60.0
+
+
+class CutoverWorld:
+    """The real `producer.cutover.driver.CutoverEffects`."""
+
+    def __init__(self, settings: Settings, store: Store, vault: Vault, now: Callable[[], float]) -> None:
+        self._settings, self._store, self._vault, self._now = settings, store, vault, now
+        self._back = CopyBack(store, vault, Entrance(store, vault, settings), settings.retention_days, now)
+        self._dns = DnsRecords(settings.dns_resolver or "")
+
+    def open_switch(self, name: str) -> Switch:
+        """Opens a switch of the settings. Raises `UsageError`."""
+        return open_switch(self._settings, name)
+
+    def ask(self, domain: str, at: float) -> DomainFacts:
+        """Asks the DNS where the mail of a domain goes."""
+        return self._dns.ask(domain, at)
+
+    def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
+        """Has the mailboxes of the wave looked at so often that none falls behind, or no longer."""
+        standing = standing_for(cutover.options.synced_seconds) if on else None
+        self._store.set_standing(request.import_id, cutover.wave, standing)
+
+    def prove(self, request: Import, mailbox: Mailbox) -> None:
+        """Raises `CredentialsError` unless the ends of the mailbox are those that its passwords were sealed with.
+
+        Who may write to Redis, and has no key, could else have a switch told of another login or server.
+        """
+        for side in ("source", "destination"):
+            sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+            if sealed is None:
+                raise CredentialsError(f"the {side} credentials are no longer stored: run the import command again")
+            self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+
+    def mark(self, request: Import, mailbox: Mailbox) -> None:
+        """Marks what the destination holds of the mailbox."""
+        self._back.mark(mailbox)
+
+    def bring_back(self, request: Import, mailbox: Mailbox) -> None:
+        """Begins to bring back what came to the destination since the mark."""
+        self._back.begin(mailbox)
+
+
+def standing_for(synced_seconds: float) -> Standing:
+    """Returns how often a mailbox is looked at so that none is further behind than this."""
+    most = max(LOWEST_SECONDS, synced_seconds / _LOOKS)
+    return Standing(least_seconds=min(_BUSY_SECONDS, most), most_seconds=most)

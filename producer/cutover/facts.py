@@ -1,0 +1,77 @@
+"""Reads what the guards of a cutover are measured by from the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from producer.cutover.guards import CutoverFacts, DomainFacts, MailboxFacts
+from shared.model import Mailbox
+from shared.model.cutover import DNS, NO_SWITCH, CutoverOptions
+from shared.model.search import Search
+from shared.store import Store
+from shared.store.cutovers import decode_mailbox
+
+#: The largest number of mailboxes in a wave.
+_EVERYONE: Final = 10_000_000
+
+
+def members(store: Store, import_id: str, wave: str, notes: Mapping[str, str]) -> list[Mailbox]:
+    """Returns the mailboxes of a cutover: those of the wave, and those that it turned before they left the wave."""
+    if not wave:
+        return [mailbox for mailbox, _ in store.mailboxes(import_id)]
+    found = [one for one, _ in store.find_mailboxes(import_id, Search(wave=wave, count=_EVERYONE))[1]]
+    here = {one.mailbox_id for one in found}
+    left = [name for name, text in notes.items() if name[:1] != "#" and name not in here and decode_mailbox(text).to]
+    return found + [one for name in left if (one := store.mailbox(name)) is not None and one.import_id == import_id]
+
+
+def domains_of(options: CutoverOptions, mailboxes: Iterable[Mailbox]) -> tuple[str, ...]:
+    """Returns the mail domains of the cutover: those that were given, else those of the logins."""
+    if options.domains:
+        return options.domains
+    found = {login.rpartition("@")[2].lower() for one in mailboxes if "@" in (login := address_of(one))}
+    return tuple(sorted(found))
+
+
+def address_of(mailbox: Mailbox) -> str:
+    """Returns the address that the mailbox gets mail at: the login that is one."""
+    both = (mailbox.destination.login, mailbox.source.login)
+    return next((login for login in both if "@" in login), both[0])
+
+
+def facts_of(mailboxes: Sequence[Mailbox], notes: Mapping[str, str], domains: Sequence[str], at: float) -> CutoverFacts:
+    """Returns the facts at the moment `at`. `notes` are those of the cutover."""
+    asked = decode_domains(notes.get(DNS, ""))
+    return CutoverFacts(
+        at=at,
+        mailboxes=[
+            MailboxFacts(
+                login=one.source.login, state=one.state, synced_at=one.synced_at, mail_at=one.mail_at,
+                known=decode_mailbox(notes.get(one.mailbox_id, "")),
+            )
+            for one in mailboxes
+        ],
+        domains=[asked.get(domain) or DomainFacts(domain=domain, at=0.0) for domain in domains],
+        no_switch=notes.get(NO_SWITCH, ""),
+    )  # fmt: skip
+
+
+def encode_domains(asked: Mapping[str, DomainFacts]) -> str:
+    """Returns the note of what the DNS said."""
+    return json.dumps({domain: asdict(one) for domain, one in asked.items()})
+
+
+def decode_domains(text: str) -> dict[str, DomainFacts]:
+    """Returns what the DNS said, by domain."""
+    try:
+        rows = json.loads(text) if text else {}
+        return {domain: DomainFacts(**{**row, **_tuples(row)}) for domain, row in rows.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _tuples(row: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(row[name]) for name in ("faults", "mx", "mx_before")}

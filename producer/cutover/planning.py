@@ -1,0 +1,70 @@
+"""Rehearses a cutover: asks the switch and the DNS as the coordinator would, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from producer.cutover.acts import CutoverView, checked, may_cut_over, viewed
+from producer.cutover.dns_records import joined
+from producer.cutover.facts import address_of, domains_of, encode_domains, members
+from producer.cutover.guards import DomainFacts
+from producer.cutover.turning import answered, switched
+from shared.lifecycle import CutoverState
+from shared.model import Import
+from shared.model.cutover import DNS, NO_SWITCH, Cutover, CutoverOptions, MailboxCutover
+from shared.store import Store
+from shared.store.cutovers import encode_mailbox
+from shared.switching import Switch, SwitchSide
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CutoverPlan:
+    """The result of a rehearsal."""
+
+    #: The cutover as it would be, with its guards.
+    view: CutoverView
+    #: Domains that the switch turns as a whole → how many mailboxes of the import in them are not in the wave.
+    taken_along: dict[str, int]
+
+
+def plan(
+    store: Store,
+    request: Import,
+    wave: str,
+    options: CutoverOptions,
+    *,
+    open_switch: Callable[[str], Switch],
+    ask: Callable[[str, float], DomainFacts],
+    at: float,
+) -> CutoverPlan:
+    """Rehearses the cutover of a wave. Raises `UsageError`."""
+    may_cut_over(store, request, wave)
+    options = checked(options)
+    cutover = Cutover(import_id=request.import_id, wave=wave, state=CutoverState.DRAFTED, since=at, options=options)
+    everyone = members(store, request.import_id, wave, {})
+    notes = {NO_SWITCH: ""}
+    taken_along: dict[str, int] = {}
+    switch = open_switch(options.switch)
+    try:
+        for mailbox in everyone:
+            outcome = switch.rehearse(switched(cutover, mailbox, SwitchSide.DESTINATION), SwitchSide.DESTINATION)
+            notes[mailbox.mailbox_id] = encode_mailbox(answered(MailboxCutover(), outcome, at))
+        if switch.per_domain:
+            taken_along = _taken_along(store, request, {mailbox.mailbox_id for mailbox in everyone})
+    finally:
+        switch.close()
+    domains = domains_of(options, everyone)
+    notes[DNS] = encode_domains({one: joined(None, ask(one, at), options.ttl_seconds) for one in domains})
+    return CutoverPlan(view=viewed(store, cutover, notes, at), taken_along=taken_along)
+
+
+def _taken_along(store: Store, request: Import, here: set[str]) -> dict[str, int]:
+    everyone = [mailbox for mailbox, _ in store.mailboxes(request.import_id)]
+    domains = {address_of(one).rpartition("@")[2].lower() for one in everyone if one.mailbox_id in here}
+    found: dict[str, int] = {}
+    for one in everyone:
+        domain = address_of(one).rpartition("@")[2].lower()
+        if one.mailbox_id not in here and domain in domains:
+            found[domain] = found.get(domain, 0) + 1
+    return found

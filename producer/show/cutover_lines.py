@@ -1,0 +1,104 @@
+"""Shows cutovers: lines for people, fields for programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from producer.cutover.acts import CutoverView, called, spoken
+from producer.cutover.guards import MeasuredGuard, span
+from producer.cutover.telling import MEANINGS
+from shared.logs import clean
+from shared.model import Import
+from shared.model.cutover import BEFORE_SWITCH, FORCIBLE
+
+#: Those whom a guard waits for that are named, at most.
+_NAMED: Final = 10
+
+
+def shown_guards(view: CutoverView) -> list[MeasuredGuard]:
+    """Returns the guards that matter in the cutover's state."""
+    before = view.cutover.state in BEFORE_SWITCH
+    names = ("copied", "synced", "switch", "ttl") if before else ("copied", "turned", "ttl", "quiet", "empty")
+    return [view.guards[name] for name in names if name in view.guards]
+
+
+def overruled_words(view: CutoverView, name: str) -> tuple[str, str] | None:
+    """Returns who overruled this guard last, and why; None when nobody did."""
+    found = [one for one in view.cutover.overruled if one.guard == name]
+    return (found[-1].who, found[-1].reason) if found else None
+
+
+def cutover_lines(request: Import, view: CutoverView, at: float) -> Iterator[str]:
+    """Yields a cutover with its guards, for a terminal."""
+    cutover = view.cutover
+    since = span(at - cutover.since)
+    what = called(request, cutover.wave)
+    yield f"{clean(what)}: {spoken(cutover.state)} for {since}: {MEANINGS[cutover.state]}"
+    yield f"  next: {clean(view.next)}"
+    for guard in shown_guards(view):
+        yield from guard_lines(guard, overruled_words(view, guard.name))
+
+
+def guard_lines(guard: MeasuredGuard, overruled: tuple[str, str] | None = None) -> Iterator[str]:
+    """Yields a guard with its value, what it waits for, and for whom."""
+    yield f"  {'ok ' if guard.met else 'not'} {guard.name:<7} {clean(guard.value)}"
+    if not guard.met:
+        force = f" (or --force {guard.name} --reason …)" if guard.name in FORCIBLE else ""
+        yield f"              waits for: {clean(guard.waits_for)}{force}"
+    for one, value in guard.who[:_NAMED]:
+        yield f"              {clean(one)}: {clean(value)}"
+    if more := guard.who[_NAMED:]:
+        yield f"              … and {len(more):,} more: mailhaul cutover status --json"
+    if overruled:
+        yield f"              overruled by {clean(overruled[0])}: {clean(overruled[1])}"
+
+
+def cutover_fields(view: CutoverView, at: float) -> dict[str, Any]:
+    """Returns a cutover as the API and `--json` give it."""
+    cutover, options = view.cutover, view.cutover.options
+    return {
+        "import_id": cutover.import_id,
+        "wave": cutover.wave,
+        "state": str(cutover.state),
+        "since": cutover.since,
+        "meaning": MEANINGS[cutover.state],
+        "next": view.next,
+        "options": {
+            "switch": options.switch,
+            "synced_minutes": options.synced_seconds / 60,
+            "ttl": options.ttl_seconds,
+            "quiet_hours": options.quiet_seconds / 3600,
+            "domains": list(options.domains),
+        },
+        "guards": [
+            {
+                "guard": guard.name,
+                "met": guard.met,
+                "value": guard.value,
+                "number": guard.number,
+                "waits_for": guard.waits_for,
+                "who": [{"name": one, "value": value} for one, value in guard.who],
+                "forcible": guard.forcible,
+            }
+            for guard in view.guards.values()
+        ],
+        "overruled": [
+            {"guard": one.guard, "event": one.event, "reason": one.reason, "who": one.who, "at": one.at}
+            for one in cutover.overruled
+        ],
+        "steps": [{"state": str(step.state), "at": step.at, "who": step.who} for step in cutover.steps],
+        "mailboxes": [
+            {
+                "login": mailbox.source.login,
+                "to": known.to,
+                "answer": known.answer,
+                "words": known.words,
+                "at": known.at,
+                "brought_back": known.back,
+                "synced_at": mailbox.synced_at,
+                "mail_at": mailbox.mail_at,
+            }
+            for mailbox, known in view.mailboxes
+        ],
+    }

@@ -1,0 +1,133 @@
+"""The page's part of cutovers: begins one, rehearses one, and asks before an event is sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import Response
+
+from producer.cutover import acts, planning
+from producer.cutover.dns_records import DnsRecords
+from producer.cutover.guards import needed, unmet
+from producer.show.cutover_lines import shown_guards
+from producer.web import cutover_routes as counterpart
+from producer.web.access import Known
+from producer.web.pages.changed import Changed, back
+from producer.web.pages.drawing import draw
+from producer.web.pages.sign_in_page import Actor
+from producer.web.problems import Refused
+from producer.web.web_context import WebContext
+from shared.errors import UsageError
+from shared.lifecycle import CutoverState
+from shared.model.cutover import BEFORE_SWITCH, CutoverOptions
+from shared.model.waves import MOST_NAME
+from shared.switching.configured import open_switch, switches
+
+routes = APIRouter(include_in_schema=False)
+_Wave = Annotated[str, Form(max_length=MOST_NAME)]
+#: Event of a person → the label of its button.
+_LABELS: Final[Mapping[str, str]] = {
+    "announce": "Announced", "switch": "Switch", "rollback": "Roll back", "close": "Close the cutover", "give_up": "Give it up",
+}  # fmt: skip
+
+
+def cutover_acts(state: CutoverState) -> list[tuple[str, str]]:
+    """Returns the (event, label) pairs of what a person may do in this state."""
+    found = {
+        CutoverState.STAGING: ["announce"],
+        CutoverState.SYNCED: ["announce"],
+        CutoverState.ANNOUNCED: ["switch"],
+        CutoverState.SWITCHED: ["switch", "rollback"],
+        CutoverState.DRAINING: ["close", "switch", "rollback"],
+        CutoverState.ROLLED_BACK: ["rollback"],
+    }.get(state, [])
+    return [(event, _LABELS[event]) for event in [*found, *(["give_up"] if state in BEFORE_SWITCH else [])]]
+
+
+def known_switches(known: WebContext) -> list[str]:
+    """Returns the names of the switches that the settings of this process name."""
+    try:
+        return sorted(switches(known.settings))
+    except UsageError:
+        return []
+
+
+@routes.post("/imports/{import_id}/cutovers")
+def begin(
+    request: Request,
+    known: Known,
+    who: Actor,
+    import_id: str,
+    wave: _Wave = "",
+    switch: Annotated[str, Form(max_length=80)] = "",
+    synced_minutes: Annotated[float, Form()] = 30,
+    ttl: Annotated[int, Form()] = 300,
+    quiet_hours: Annotated[float, Form()] = 24,
+    domains: Annotated[str, Form(max_length=1000)] = "",
+    act: Annotated[str, Form(max_length=10)] = "plan",
+) -> Response:
+    """Begins a cutover, or shows what its rehearsal found."""
+    options = CutoverOptions(
+        switch=switch, synced_seconds=synced_minutes * 60, ttl_seconds=ttl, quiet_seconds=quiet_hours * 3600,
+        domains=tuple(domains.replace(",", " ").split()),
+    )  # fmt: skip
+    found, wave = known.import_(import_id), wave.strip()
+    if act == "start":
+        counterpart.begun(known, who, request, import_id, wave, options)
+        return _done(request, import_id)
+    settings = known.settings
+    rehearsed = planning.plan(
+        known.store, found, wave, acts.with_switch(options, switches(settings)),
+        open_switch=lambda name: open_switch(settings, name), ask=DnsRecords(settings.dns_resolver or "").ask, at=time.time(),
+    )  # fmt: skip
+    return draw(
+        request, "cutover_plan.html", who, request=found, wave=wave, view=rehearsed.view,
+        guards=shown_guards(rehearsed.view), taken_along=rehearsed.taken_along,
+    )  # fmt: skip
+
+
+@routes.get("/imports/{import_id}/cutovers/{event}")
+def ask(
+    request: Request,
+    known: Known,
+    who: Actor,
+    import_id: str,
+    event: str,
+    wave: Annotated[str, Query(max_length=MOST_NAME)] = "",
+) -> Response:
+    """Shows the question before an event, with the guards that are not met."""
+    if event not in _LABELS:
+        raise Refused(404, "there is no such thing to do")
+    found = known.import_(import_id)
+    view = acts.look(counterpart.cutovers_of(known), known.store, found, wave, time.time())
+    missing = unmet(view.guards, needed(view.cutover, event))
+    return draw(
+        request, "cutover.html", who, request=found, wave=wave, event=event, label=_LABELS[event], view=view,
+        missing=missing, may=all(one.forcible for one in missing), mailboxes=len(view.mailboxes),
+    )  # fmt: skip
+
+
+@routes.post("/imports/{import_id}/cutovers/{event}")
+def act(
+    request: Request,
+    known: Known,
+    who: Actor,
+    import_id: str,
+    event: str,
+    wave: _Wave = "",
+    force: Annotated[list[str] | None, Form()] = None,
+    reason: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Sends an event, once the question was answered."""
+    if event not in _LABELS:
+        raise Refused(404, "there is no such thing to do")
+    counterpart.sent(known, who, request, import_id, wave, event, tuple(force or ()), reason)
+    return _done(request, import_id)
+
+
+def _done(request: Request, import_id: str) -> Response:
+    request.app.state.glances.forget(import_id)
+    return back(request, f"/imports/{import_id}", import_id, Changed(act="cutover"))

@@ -1,0 +1,113 @@
+"""The port to what sends a mailbox's owner, and its new mail, to one server or the other.
+
+An adapter turns one mailbox at a time, or with `per_domain` the whole domain of the mailbox. Asking twice is harmless: a
+turn that stands already is told as such. A turn that dies in the middle is completed by the same call again. An adapter
+changes nothing that is not this mailbox's (or domain's), keeps no state between calls but its connection, and may be used by
+several threads. It raises nothing that an outcome can say. docs/switching.md is for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class SwitchSide(StrEnum):
+    """The server that a mailbox is turned to."""
+
+    #: The new server: the import's destination.
+    DESTINATION = "destination"
+    #: The old server: the import's source.
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SwitchedMailbox:
+    """The mailbox to be switched."""
+
+    #: The address to which its mail is sent.
+    address: str
+    #: The login at the old server.
+    old_login: str
+    #: The login at the new server.
+    new_login: str
+    #: The host of the old server, as the import names it.
+    old_host: str
+    #: The host of the new server, as the import names it.
+    new_host: str
+    #: The idempotency key: the same whenever the same turn is asked for again, another one for the next turn.
+    key: str = ""
+
+    @property
+    def domain(self) -> str:
+        """The part of the address behind the last "@", in lower case; empty when there is none."""
+        return self.address.rpartition("@")[2].lower() if "@" in self.address else ""
+
+    def host(self, side: SwitchSide) -> str:
+        """Returns the host of this side's server."""
+        return self.new_host if side is SwitchSide.DESTINATION else self.old_host
+
+    def login(self, side: SwitchSide) -> str:
+        """Returns the login at this side's server."""
+        return self.new_login if side is SwitchSide.DESTINATION else self.old_login
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turned:
+    """The mailbox is turned now; of a rehearsal: it would be."""
+
+    #: The words for a person: what was (or would be) changed, and from what to what.
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnedBefore:
+    """The mailbox stood so already; nothing was changed."""
+
+    #: The words for a person.
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnLater:
+    """The switch is to be asked again later. This counts as waiting, not as a failure."""
+
+    #: When to ask again, seconds from now.
+    after_seconds: float
+    #: The reason, in words for a person.
+    words: str
+    #: Whether the wait holds for every mailbox, not just for this one.
+    everyone: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnRefused:
+    """The mailbox will not be turned until a person changes something."""
+
+    #: The reason, in the words of what refused where it has some.
+    words: str
+    #: What to do; "" when the reason says so.
+    advice: str = ""
+
+
+#: The outcomes of a turn, and of its rehearsal.
+TurnOutcome = Turned | TurnedBefore | TurnLater | TurnRefused
+
+
+class Switch(Protocol):
+    """A switch: what decides at which server a mailbox is."""
+
+    #: Its name for people and logs; it holds no secret.
+    shown: str
+    #: Whether it turns whole domains: then a turn takes everybody of the mailbox's domain along.
+    per_domain: bool
+
+    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Tells what `turn` would answer now. Changes nothing anywhere."""
+
+    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Turns the mailbox to this side's server, unless it stands so already."""
+
+    def close(self) -> None:
+        """Closes the switch's connections."""

@@ -1,0 +1,56 @@
+"""A switch that a person turns, as when only the DNS says where mail goes: it agrees, and says what to do."""
+
+from __future__ import annotations
+
+from shared.credentials import Secret
+from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
+from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
+
+
+class ByHand:
+    """The adapter for a switch that is turned by hand."""
+
+    shown = "by hand"
+    per_domain = True
+
+    def __init__(self, mail_hosts: dict[SwitchSide, str]) -> None:
+        self._mail_hosts = mail_hosts
+
+    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Says what a person will have to do, as `turn` does."""
+        return self._told(mailbox, to)
+
+    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Says what a person has to do now. Changes nothing."""
+        return self._told(mailbox, to)
+
+    def close(self) -> None:
+        """Does nothing: there is no connection."""
+
+    def _told(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        if not mailbox.domain:
+            return TurnRefused(
+                words=f"{mailbox.address} is no mail address, so no MX record says where its mail goes",
+                advice="give the whole address in the list",
+            )
+        mail_host = self._mail_hosts[to] or mailbox.host(to)
+        return Turned(
+            words=f"by hand: let the MX record of {mailbox.domain} name {mail_host} and no other host, let the SPF record "
+            f"allow it, and let mail programs use {mailbox.host(to)}"
+        )
+
+
+def _opened(url: SwitchUrl, secret: Secret) -> ByHand:
+    return ByHand({SwitchSide.DESTINATION: url.options.get("new", ""), SwitchSide.SOURCE: url.options.get("old", "")})
+
+
+register(
+    SwitchKind(
+        name="by-hand",
+        place=SwitchPlace.NONE,
+        example="by-hand:",
+        options=frozenset({"new", "old"}),
+        secretive=False,
+        open=_opened,
+    )
+)

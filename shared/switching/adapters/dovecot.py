@@ -1,0 +1,182 @@
+"""Dovecot's proxy: the row of a passwd-file says by `proxy` and `host` which server a user is passed on to.
+
+`anna@example.org:::::::proxy=y nopassword=y host=10.0.0.2 destuser=anna`. Of a row that is there only these fields change:
+`proxy`, `host`, `port`, `destuser`; the file is replaced as a whole under a lock.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from shared.credentials import Secret
+from shared.errors import UsageError
+from shared.replaced_files import locked, replace_file
+from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
+from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
+from shared.switching.row import RowChange, value_of
+
+#: The fields of the passdb that this adapter writes.
+_OURS: Final = ("proxy", "host", "port", "destuser")
+_FORBIDDEN: Final = frozenset(":\r\n\0")
+#: Colons before the extra fields: user, password, uid, gid, gecos, home, shell.
+_COLONS: Final = 7
+
+
+class DovecotPassdb:
+    """The adapter for a passwd-file of a Dovecot proxy."""
+
+    per_domain = False
+
+    def __init__(self, path: str, hosts: dict[SwitchSide, str], user: str = "address") -> None:
+        """Knows the file. `hosts` are the values that the options give, "" for the host that the mailbox names."""
+        self._path, self._hosts, self._user = Path(path), hosts, user
+        self.shown = f"dovecot {path}"
+
+    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Looks as `Switch.rehearse` says: at the file, its folder and the row."""
+        if refused := self._wrong(mailbox):
+            return refused
+        try:
+            outcome = self._change(self._path.read_bytes(), mailbox, to)[0]
+        except OSError as error:
+            return self._unwritable(error)
+        if not os.access(self._path.parent, os.W_OK | os.X_OK):
+            return self._unwritable(PermissionError(13, "Permission denied"))
+        return outcome
+
+    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Turns as `Switch.turn` says."""
+        if refused := self._wrong(mailbox):
+            return refused
+        try:
+            with locked(self._path):
+                outcome, content = self._change(self._path.read_bytes(), mailbox, to)
+                if isinstance(outcome, Turned):
+                    replace_file(self._path, content)
+        except OSError as error:
+            return self._unwritable(error)
+        return outcome
+
+    def close(self) -> None:
+        """Does nothing: no connection is kept."""
+
+    def _key(self, mailbox: SwitchedMailbox) -> str:
+        return {"address": mailbox.address, "old": mailbox.old_login, "new": mailbox.new_login}[self._user]
+
+    def _change(self, content: bytes, mailbox: SwitchedMailbox, to: SwitchSide) -> tuple[TurnOutcome, bytes]:
+        """Returns the outcome, and the content of the file with the row changed."""
+        key, lines = self._key(mailbox), content.splitlines(keepends=True)
+        at = next((i for i, line in enumerate(lines) if _user_of(line) == key.casefold()), None)
+        row = "" if at is None else lines[at].decode("utf-8", "surrogateescape").rstrip("\r\n")
+        wanted, other = (self._value(mailbox, side) for side in (to, *(set(SwitchSide) - {to})))
+        outcome = RowChange(
+            table=str(self._path), key=key, now=_proxied_to(row), wanted=wanted, other=other, to=to
+        ).judged()
+        fresh = _row(row, key, wanted)
+        line = (fresh + "\n").encode("utf-8", "surrogateescape") if fresh else b""
+        if at is not None:
+            lines[at] = line
+        else:
+            if lines and not lines[-1].endswith(b"\n"):
+                lines[-1] += b"\n"
+            lines.append(line)
+        return outcome, b"".join(lines)
+
+    def _value(self, mailbox: SwitchedMailbox, side: SwitchSide) -> str | None:
+        """Returns the fields that send the user to this side, as they stand in the row; None for none."""
+        host = value_of(self._hosts[side] or mailbox.host(side))
+        if host is None:
+            return None
+        name, port = _split_port(host)
+        fields = [f"host={name}"] + ([f"port={port}"] if port else [])
+        login = mailbox.login(side)
+        return " ".join(fields + ([f"destuser={login}"] if login != self._key(mailbox) else []))
+
+    def _wrong(self, mailbox: SwitchedMailbox) -> TurnRefused | None:
+        key = self._key(mailbox)
+        logins = (mailbox.old_login, mailbox.new_login)
+        if (
+            set(key) & _FORBIDDEN
+            or key.startswith("#")
+            or not key.strip()
+            or any(set(x) & set(" \t\r\n\0") for x in logins)
+        ):
+            return TurnRefused(
+                words=f"{key!r} with the logins {logins[0]!r} and {logins[1]!r} cannot stand in {self._path}",
+                advice='use logins without ":", blanks and line breaks',
+            )
+        return None
+
+    def _unwritable(self, error: OSError) -> TurnRefused:
+        if isinstance(error, FileNotFoundError):
+            return TurnRefused(
+                words=f"there is no file {self._path}",
+                advice="make an empty one on the coordinator's machine, and a passdb of the proxy that reads it",
+            )
+        return TurnRefused(
+            words=f"{self._path} cannot be read or written ({error.strerror})",
+            advice="run the coordinator on the machine with this file, as a user who may write it and its folder",
+        )
+
+
+def _user_of(line: bytes) -> str | None:
+    # Dovecot compares logins in lower case by default, so two spellings are one user.
+    text = line.decode("utf-8", "surrogateescape")
+    return None if text.startswith("#") or not text.strip() else text.partition(":")[0].rstrip("\r\n").casefold()
+
+
+def _fields(row: str) -> tuple[str, list[str]]:
+    """Returns what stands before the extra fields of a row, with its colons, and the extra fields."""
+    parts = row.split(":", _COLONS)
+    parts += [""] * (_COLONS + 1 - len(parts))
+    return ":".join(parts[:_COLONS]) + ":", parts[_COLONS].split()
+
+
+def _proxied_to(row: str) -> str | None:
+    """Returns the fields that pass the user on; None where the row passes nobody on."""
+    fields = dict(field.partition("=")[::2] for field in _fields(row)[1])
+    if "proxy" not in fields and "proxy_maybe" not in fields:
+        return None
+    return " ".join(f"{name}={fields[name]}" for name in _OURS[1:] if name in fields)
+
+
+def _row(row: str, key: str, wanted: str | None) -> str:
+    """Returns the row with the wanted fields; "" where nothing is left of a row that only ever passed on."""
+    # Without a password of its own the proxy lets the other server judge it.
+    head, fields = _fields(row or f"{key}:::::::nopassword=y")
+    kept = [field for field in fields if field.partition("=")[0] not in _OURS]
+    if wanted is None and kept == ["nopassword=y"] and not head.partition(":")[2].strip(":"):
+        return ""
+    return head + " ".join((["proxy=y", *wanted.split()] if wanted is not None else []) + kept)
+
+
+def _split_port(host: str) -> tuple[str, str]:
+    """Splits HOST, HOST:PORT, [IPV6]:PORT."""
+    if host.startswith("["):
+        name, _, port = host[1:].partition("]")
+        return name, port.removeprefix(":")
+    return host.rpartition(":")[::2] if host.count(":") == 1 else (host, "")
+
+
+def _opened(url: SwitchUrl, secret: Secret) -> DovecotPassdb:
+    user = url.options.get("user", "address")
+    if user not in ("address", "old", "new"):
+        raise UsageError("dovecot: user must be address, old or new")
+    hosts = {SwitchSide.DESTINATION: url.options.get("new", ""), SwitchSide.SOURCE: url.options.get("old", "")}
+    if any(char.isspace() for host in hosts.values() for char in host):
+        raise UsageError("dovecot: a host holds no blank")
+    return DovecotPassdb(url.place, hosts, user)
+
+
+register(
+    SwitchKind(
+        name="dovecot",
+        place=SwitchPlace.PATH,
+        example="dovecot:/etc/dovecot/switched?new=10.0.0.2&old=10.0.0.1",
+        options=frozenset({"new", "old", "user"}),
+        secretive=False,
+        open=_opened,
+    )
+)

@@ -1,0 +1,88 @@
+"""A program of the administrator's, which gets JSON on its standard input and answers by its exit code."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from shared.accounts.api import shortened
+from shared.accounts.program import json_object, run
+from shared.credentials import Secret
+from shared.errors import UsageError
+from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
+from shared.switching.told import outcome_of, request_of
+
+#: Exit code → result.
+CODES: Final[Mapping[int, str]] = {0: "turned", 10: "already", 20: "later", 30: "refused"}
+_SECONDS: Final = 60
+
+
+class HookSwitch:
+    """The adapter for a program."""
+
+    def __init__(
+        self, path: str, arguments: Sequence[str], secret: Secret, *, timeout_seconds: float, per_domain: bool
+    ) -> None:
+        self._argv, self._secret, self._timeout = [path, *arguments], secret, timeout_seconds
+        self.per_domain = per_domain
+        self.shown = f"the hook {path}"
+
+    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Asks the program to look, as `Switch.rehearse` says."""
+        return self._ask("rehearse", mailbox, to)
+
+    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Asks the program to turn, as `Switch.turn` says."""
+        return self._ask("turn", mailbox, to)
+
+    def close(self) -> None:
+        """Does nothing: no connection is kept."""
+
+    def _ask(self, action: str, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        try:
+            code, out, said = run(self._argv, request_of(action, mailbox, to), self._secret, self._timeout)
+        except subprocess.TimeoutExpired:
+            return TurnLater(after_seconds=60, words=f"{self.shown} took more than {self._timeout:.0f} s")
+        except OSError as error:
+            return TurnRefused(
+                words=f"{self.shown} cannot be started ({error.strerror})",
+                advice="put it on the coordinator's machine, executable, or correct MAILHAUL_SWITCHES",
+            )
+        if code not in CODES:
+            ended = f"ended with {code}, which means nothing" if code >= 0 else f"was killed by signal {-code}"
+            words = shortened(said)
+            return TurnRefused(
+                words=f"{self.shown} {ended}{': ' + words if words else ''}",
+                advice="it must end with 0 (turned), 10 (already), 20 (later) or 30 (refused)",
+            )
+        answer = json_object(out)
+        if not answer.get("reason") and said:
+            answer = {**answer, "reason": said}
+        return outcome_of(CODES[code], answer, self.shown)
+
+
+def per_domain(url: SwitchUrl) -> bool:
+    """Reads the option `per`. Raises `UsageError`."""
+    per = url.options.get("per", "mailbox")
+    if per not in ("mailbox", "domain"):
+        raise UsageError(f"{url.kind}: per must be mailbox or domain")
+    return per == "domain"
+
+
+def _opened(url: SwitchUrl, secret: Secret) -> HookSwitch:
+    seconds = float(url.options.get("timeout", _SECONDS))
+    return HookSwitch(url.place, url.arguments, secret, timeout_seconds=seconds, per_domain=per_domain(url))
+
+
+register(
+    SwitchKind(
+        name="hook",
+        place=SwitchPlace.PATH,
+        example="hook:/path/to/program?arg=…",
+        options=frozenset({"arg", "timeout", "per"}),
+        secretive=False,
+        open=_opened,
+    )
+)

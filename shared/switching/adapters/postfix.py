@@ -1,0 +1,189 @@
+"""Postfix's transport map (transport(5)): `anna@example.org  smtp:[mx.new.example]`, or a whole domain.
+
+The text is replaced as a whole under a lock; then `postmap` makes the table from it. Both are looked at before a turn
+counts as made, so that one that died in between is completed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from shared.accounts.api import shortened
+from shared.credentials import Secret
+from shared.errors import UsageError
+from shared.replaced_files import locked, replace_file
+from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome, TurnRefused
+from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
+from shared.switching.row import RowChange, value_of
+
+#: Types of tables; texthash is read from the text itself.
+_TYPES: Final = frozenset({"hash", "btree", "lmdb", "cdb", "dbm", "texthash"})
+_POSTMAP_SECONDS: Final = 60
+
+
+class PostfixTransport:
+    """The adapter for a transport map."""
+
+    def __init__(self, path: str, values: dict[SwitchSide, str], *, per_domain: bool, kind: str, postmap: str) -> None:
+        """Knows the map. `values` are transports with their next hops, "none" for no row, "" for what is usual."""
+        self._path, self._values, self._kind, self._postmap = Path(path), values, kind, postmap
+        self.per_domain = per_domain
+        self.shown = f"postfix {path}"
+
+    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Looks as `Switch.rehearse` says: at the file, its folder, postmap and the row."""
+        try:
+            outcome = self._change(self._path.read_bytes(), mailbox, to)[0]
+        except OSError as error:
+            return self._unwritable(error)
+        if not os.access(self._path.parent, os.W_OK | os.X_OK):
+            return self._unwritable(PermissionError(13, "Permission denied"))
+        if self._kind != "texthash" and shutil.which(self._postmap) is None:
+            return TurnRefused(
+                words=f"there is no program {self._postmap} here, which makes the table from {self._path}",
+                advice="name it by postmap=/whole/path, or use type=texthash",
+            )
+        return outcome
+
+    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Turns as `Switch.turn` says."""
+        try:
+            with locked(self._path):
+                outcome, content = self._change(self._path.read_bytes(), mailbox, to)
+                if isinstance(outcome, Turned):
+                    replace_file(self._path, content)
+                if isinstance(outcome, Turned | TurnedBefore) and self._kind != "texthash":
+                    outcome = self._table_made(outcome, mailbox, to)
+        except OSError as error:
+            return self._unwritable(error)
+        except subprocess.TimeoutExpired:
+            return TurnRefused(words=f"{self._postmap} took more than {_POSTMAP_SECONDS} s", advice="try it by hand")
+        return outcome
+
+    def close(self) -> None:
+        """Does nothing: no connection is kept."""
+
+    def _key(self, mailbox: SwitchedMailbox) -> str:
+        # Postfix looks up keys in lower case, and postmap folds them.
+        return mailbox.domain if self.per_domain else mailbox.address.lower()
+
+    def _value(self, mailbox: SwitchedMailbox, side: SwitchSide) -> str | None:
+        usual = f"smtp:[{mailbox.new_host}]" if side is SwitchSide.DESTINATION else "none"
+        return value_of(self._values[side] or usual)
+
+    def _change(self, content: bytes, mailbox: SwitchedMailbox, to: SwitchSide) -> tuple[TurnOutcome, bytes]:
+        """Returns the outcome, and the content of the file with the row changed."""
+        key = self._key(mailbox)
+        if not mailbox.domain or any(char.isspace() or char == "\0" for char in key) or key.startswith(("#", '"')):
+            refused = TurnRefused(
+                words=f"{mailbox.address!r} cannot stand in {self._path}", advice="give a whole address without blanks"
+            )
+            return refused, content
+        rows = list(_rows(content))
+        mine = [i for i, row in enumerate(rows) if _entry(row)[0] == key]
+        now = _entry(rows[mine[0]])[1] if mine else None
+        wanted, other = (self._value(mailbox, side) for side in (to, *(set(SwitchSide) - {to})))
+        if len(mine) > 1:
+            refused = TurnRefused(words=f"{self._path} has {len(mine)} rows for {key}", advice="leave one of them")
+            return refused, content
+        line = b"" if wanted is None else f"{key}\t{wanted}\n".encode()
+        if mine:
+            rows[mine[0]] = line
+        else:
+            if rows and not rows[-1].endswith(b"\n"):
+                rows[-1] += b"\n"
+            rows.append(line)
+        outcome = RowChange(table=str(self._path), key=key, now=now, wanted=wanted, other=other, to=to).judged()
+        return outcome, b"".join(rows)
+
+    def _table_made(self, outcome: Turned | TurnedBefore, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        """Lets postmap make the table, unless it says what it should already."""
+        wanted = self._value(mailbox, to)
+        if self._looked_up(self._key(mailbox)) == wanted:
+            return outcome
+        made = self._run(str(self._named()))
+        found = self._looked_up(self._key(mailbox)) if made.returncode == 0 else None
+        if made.returncode != 0 or found != wanted:
+            said = shortened(made.stderr.decode("utf-8", "replace")) or f"it looks up {found}"
+            return TurnRefused(
+                words=f"{self._postmap} did not make the table of {self._path}: {said}",
+                advice=f"see that `{self._postmap} {self._named()}` works here; the text is written",
+            )
+        return Turned(words=outcome.words)
+
+    def _looked_up(self, key: str) -> str | None:
+        found = self._run("-q", key, self._named())
+        return found.stdout.decode("utf-8", "replace").rstrip("\n") if found.returncode == 0 else None
+
+    def _named(self) -> str:
+        return f"{self._kind}:{self._path}"
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [self._postmap, *arguments], capture_output=True, timeout=_POSTMAP_SECONDS, stdin=subprocess.DEVNULL
+        )
+
+    def _unwritable(self, error: OSError) -> TurnRefused:
+        if isinstance(error, FileNotFoundError):
+            return TurnRefused(
+                words=f"there is no file {error.filename or self._path}",
+                advice="make an empty one on the coordinator's machine, and name it as transport_maps in main.cf",
+            )
+        return TurnRefused(
+            words=f"{self._path} cannot be read or written ({error.strerror})",
+            advice="run the coordinator on the machine with this file, as a user who may write it and its folder",
+        )
+
+
+def _rows(content: bytes) -> Iterator[bytes]:
+    """Yields the logical lines: one that begins with a blank continues the line before; comments stand by themselves."""
+    row = b""
+    for line in content.splitlines(keepends=True):
+        if row and line[:1] in (b" ", b"\t") and line.strip() and not row.startswith(b"#") and row.strip():
+            row += line
+            continue
+        if row:
+            yield row
+        row = line
+    if row:
+        yield row
+
+
+def _entry(row: bytes) -> tuple[str, str]:
+    """Returns the key and the value of a logical line; two empty ones for a comment."""
+    text = row.decode("utf-8", "replace")
+    if text.lstrip().startswith("#") or not text.strip():
+        return "", ""
+    key, *value = text.split()
+    return key.lower(), " ".join(value)
+
+
+def _opened(url: SwitchUrl, secret: Secret) -> PostfixTransport:
+    kind, per = url.options.get("type", "hash"), url.options.get("per", "mailbox")
+    if kind not in _TYPES:
+        raise UsageError(f"postfix: type must be one of {', '.join(sorted(_TYPES))}")
+    if per not in ("mailbox", "domain"):
+        raise UsageError("postfix: per must be mailbox or domain")
+    values = {SwitchSide.DESTINATION: url.options.get("new", ""), SwitchSide.SOURCE: url.options.get("old", "")}
+    for value in filter(None, values.values()):
+        if value != "none" and (":" not in value or any(char.isspace() for char in value)):
+            raise UsageError("postfix: new and old are a transport and its next hop, as in smtp:[mx.new.example]")
+    postmap = url.options.get("postmap", "postmap")
+    return PostfixTransport(url.place, values, per_domain=per == "domain", kind=kind, postmap=postmap)
+
+
+register(
+    SwitchKind(
+        name="postfix",
+        place=SwitchPlace.PATH,
+        example="postfix:/etc/postfix/transport?new=smtp:[mx.new.example]&per=domain",
+        options=frozenset({"new", "old", "per", "type", "postmap"}),
+        secretive=False,
+        open=_opened,
+    )
+)

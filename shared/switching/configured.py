@@ -1,0 +1,79 @@
+"""Opens the switches that the settings name.
+
+    MAILHAUL_SWITCHES=office=dovecot:/etc/dovecot/switched dns=by-hand:
+    MAILHAUL_SWITCH_SECRET_FILES=office=/run/secrets/switch
+
+A switch may be a program, and says where people's mail goes: so its URL comes from the settings of this machine and never from
+a request, which can only choose one by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from shared.config import Settings
+from shared.credentials import Secret
+from shared.errors import UsageError
+from shared.switching import Switch
+from shared.switching.address import parse_switch
+from shared.switching.discreet_switch import DiscreetSwitch
+from shared.switching.kinds import SwitchUrl, kind_of
+
+_MOST_SECRET_BYTES = 64 * 1024
+
+
+def switches(settings: Settings) -> Mapping[str, SwitchUrl]:
+    """Returns the switches of the settings, by name. Raises `UsageError`; opens nothing."""
+    found = {}
+    for name, text in _pairs("MAILHAUL_SWITCHES", settings.switches or "").items():
+        try:
+            found[name] = parse_switch(text)
+        except (UsageError, ValueError) as error:
+            raise UsageError(f"MAILHAUL_SWITCHES, {name}: {error}") from None
+    files = _pairs("MAILHAUL_SWITCH_SECRET_FILES", settings.switch_secret_files or "")
+    if strange := sorted(set(files) - set(found)):
+        raise UsageError(f"MAILHAUL_SWITCH_SECRET_FILES: MAILHAUL_SWITCHES names no {strange[0]!r}")
+    for name, url in found.items():
+        if kind_of(url.kind).secretive and name not in files:
+            raise UsageError(f"MAILHAUL_SWITCHES, {name}: {url.kind} needs its file in MAILHAUL_SWITCH_SECRET_FILES")
+    return found
+
+
+def open_switch(settings: Settings, name: str) -> Switch:
+    """Opens the switch of this name; nothing is sent yet. Raises `UsageError`."""
+    known = switches(settings)
+    if name not in known:
+        there = ", ".join(sorted(known))
+        if not there:
+            raise UsageError(f"switch: {name[:80]!r} is none here: none is set by MAILHAUL_SWITCHES")
+        raise UsageError(f"switch: {name[:80]!r} is none here ({there})")
+    url = known[name]
+    files = _pairs("MAILHAUL_SWITCH_SECRET_FILES", settings.switch_secret_files or "")
+    secret = _secret(name, files[name]) if name in files else Secret("")
+    try:
+        return DiscreetSwitch(kind_of(url.kind).open(url, secret), secret)
+    except UsageError as error:
+        raise UsageError(f"MAILHAUL_SWITCHES, {name}: {error}") from None
+
+
+def _secret(name: str, path: str) -> Secret:
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(_MOST_SECRET_BYTES + 1).decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise UsageError(f"MAILHAUL_SWITCH_SECRET_FILES, {name}: {path} cannot be read ({why})") from None
+    if not text or len(text) > _MOST_SECRET_BYTES or any(ord(char) < 32 for char in text):
+        raise UsageError(f"MAILHAUL_SWITCH_SECRET_FILES, {name}: {path} must hold one line, which is the secret")
+    return Secret(text)
+
+
+def _pairs(setting: str, text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in text.split():
+        name, sign, value = part.partition("=")
+        if not (sign and value and name.isidentifier()) or name in found:
+            raise UsageError(f"{setting}: {part.partition('=')[0][:60]!r} is not NAME=…, each name once")
+        found[name] = value
+    return found

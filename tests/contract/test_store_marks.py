@@ -1,0 +1,30 @@
+"""Tests the marks of a mailbox's destination: kept whole, replaced by later ones, gone with the mailbox, and small."""
+
+from __future__ import annotations
+
+from shared.model import FolderMark, SwitchMarks
+from shared.store import Store
+from tests.contract.store_kit import person, request
+
+MARKS = SwitchMarks(
+    at=1_700_000_000.25,
+    folders=(
+        FolderMark(name=b"INBOX", uidvalidity=1_700_000_000, uidnext=20_001),
+        FolderMark(name="Gesendet/Über".encode(), uidvalidity=0, uidnext=1),
+        FolderMark(name=b"\xff\x00 odd \n", uidvalidity=4_294_967_295, uidnext=4_294_967_295),
+    ),
+)
+
+
+def test_marks_are_kept_replaced_and_gone_with_the_mailbox(store: Store) -> None:
+    whole = request()
+    anna = person(whole, 1)
+    assert not store.mark_switch(anna.mailbox_id, MARKS), "nothing is kept of a mailbox that is not there"
+    assert store.switch_marks(anna.mailbox_id) is None
+    store.open_import(whole, [anna], 14)
+    assert store.switch_marks(anna.mailbox_id) is None
+    for marks in (MARKS, MARKS, SwitchMarks(at=2.0)):
+        assert store.mark_switch(anna.mailbox_id, marks)
+        assert store.switch_marks(anna.mailbox_id) == marks
+    store.close(whole.import_id)
+    assert store.switch_marks(anna.mailbox_id) is None

@@ -1,0 +1,266 @@
+"""Tests every kind of switch with one suite: files, programs, and doubles that answer as the documentation says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from shared.config import Settings
+from shared.errors import UsageError
+from shared.switching import (
+    Switch,
+    SwitchedMailbox,
+    SwitchSide,
+    Turned,
+    TurnedBefore,
+    TurnLater,
+    TurnRefused,
+)
+from shared.switching.configured import open_switch, switches
+from shared.switching.kinds import kinds
+from tests.servers.account_apis import SECRET
+from tests.servers.http_api import Said
+from tests.servers.postfix import postmap
+from tests.servers.switch_apis import StalwartLists, SwitchWebhook
+
+NEW, OLD = SwitchSide.DESTINATION, SwitchSide.SOURCE
+ANNA = SwitchedMailbox(
+    address="Anna@corp.example",
+    old_login="anna",
+    new_login="anna@corp.example",
+    old_host="10.0.0.1",
+    new_host="10.0.0.2",
+    key="k1",
+)
+HOOK = """
+import json, os, sys
+told = json.load(sys.stdin)
+assert os.environ["MAILHAUL_HOOK_SECRET"] == {secret!r} and "MAILHAUL_STATE_DIR" not in os.environ
+path = {path!r}
+known = json.load(open(path)) if os.path.exists(path) else {{}}
+if told["address"].startswith("no"):
+    print(json.dumps({{"reason": "not this one ({secret})", "advice": "ask the boss"}})); sys.exit(30)
+if told["address"].startswith("wait"):
+    print(json.dumps({{"retry_after": 7}})); sys.exit(20)
+if known.get(told["address"], "source") == told["to"]: sys.exit(10)
+if told["action"] == "turn":
+    known[told["address"]] = told["to"]
+    json.dump(known, open(path, "w"))
+"""
+
+
+@dataclass
+class Turning:
+    """A switch, and what it turned."""
+
+    switch: Switch
+    #: Returns all that it may have written.
+    written: Callable[[], Any]
+    #: Tells where Anna is now.
+    at: Callable[[], SwitchSide]
+    #: The API in this process, if the switch speaks to a double.
+    api: Any = None
+
+
+def _opened(url: str, place: Path, *, secret: bool = False) -> Switch:
+    file = place / "secret"
+    file.write_text(SECRET + "\n")
+    return open_switch(Settings(switches=f"x={url}", switch_secret_files=f"x={file}" if secret else None), "x")
+
+
+def _turning(kind: str, place: Path, stack: ExitStack) -> Turning:
+    if kind == "hook":
+        script, known = place / "hook.py", place / "known.json"
+        script.write_text(HOOK.format(secret=SECRET, path=str(known)))
+        told = lambda: json.loads(known.read_text()) if known.exists() else {}  # noqa: E731
+        switch = _opened(f"hook:{sys.executable}?arg={quote(str(script))}", place, secret=True)
+        return Turning(switch, told, lambda: SwitchSide(told().get(ANNA.address, "source")))
+    if kind == "webhook":
+        hook = stack.enter_context(SwitchWebhook())
+        switch = _opened(f"webhook+{hook.url}/x", place, secret=True)
+        at = lambda: SwitchSide(hook.turned.get(ANNA.address, "source"))  # noqa: E731
+        return Turning(switch, lambda: dict(hook.turned), at, hook)
+    if kind == "stalwart":
+        lists = stack.enter_context(StalwartLists())
+        switch = _opened(f"stalwart+{lists.url}", place, secret=True)
+        at = lambda: NEW if lists.built.get("anna@corp.example") == "local" else OLD  # noqa: E731
+        return Turning(switch, lambda: (dict(lists.entries), dict(lists.built)), at, lists)
+    path = place / "table"
+    if kind == "dovecot":
+        path.write_text("# ours\nbob@corp.example:{PLAIN}x:1:2::/h::userdb_x=1 proxy=y host=10.9.9.9\n")
+        at = lambda: NEW if "host=10.0.0.2" in path.read_text() else OLD  # noqa: E731
+        return Turning(_opened(f"dovecot:{path}", place), path.read_text, at)
+    path.write_text("# ours\nbob@corp.example smtp:[x]\n\nlong@corp.example\n  smtp:[y]\n")
+    at = lambda: NEW if "anna@corp.example\tsmtp:[10.0.0.2]" in path.read_text() else OLD  # noqa: E731
+    if kind == "texthash":
+        return Turning(_opened(f"postfix:{path}?type=texthash", place), path.read_text, at)
+    program = postmap(place)
+    if program is None:
+        pytest.skip("no postmap here: tests/install-servers unpacks it")
+    return Turning(_opened(f"postfix:{path}?postmap={program}", place), path.read_text, at)
+
+
+KINDS = ["hook", "webhook", "stalwart", "dovecot", "texthash", "postmap"]
+
+
+@pytest.fixture(params=KINDS)
+def turning(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Turning]:
+    with ExitStack() as stack:
+        yield _turning(request.param, tmp_path, stack)
+
+
+def test_it_turns_there_and_back_and_each_time_once(turning: Turning) -> None:
+    switch, before = turning.switch, turning.written()
+    assert isinstance(switch.rehearse(ANNA, NEW), Turned)
+    assert turning.written() == before, "a rehearsal writes nothing"
+    assert isinstance(switch.rehearse(ANNA, OLD), TurnedBefore)
+    assert isinstance(switch.turn(ANNA, OLD), TurnedBefore), "back, and never away"
+    for to in (NEW, OLD, NEW):
+        assert isinstance(switch.turn(ANNA, to), Turned)
+        assert turning.at() is to
+        stands = turning.written()
+        assert isinstance(switch.turn(ANNA, to), TurnedBefore)
+        assert isinstance(switch.rehearse(ANNA, to), TurnedBefore)
+        assert turning.written() == stands
+
+
+def test_others_are_left_alone(turning: Turning) -> None:
+    before = turning.written()
+    turning.switch.turn(replace(ANNA, address="cyd@corp.example"), NEW)
+    turning.switch.turn(ANNA, NEW)
+    turning.switch.turn(ANNA, OLD)
+    if isinstance(before, str):
+        now = turning.written()
+        assert now.startswith(before), "every row that was there, byte for byte and in its place"
+        assert "cyd@corp.example" in now
+    else:
+        assert "cyd@corp.example" in str(turning.written())
+
+
+def test_no_word_repeats_the_secret(tmp_path: Path) -> None:
+    for kind in ("hook", "webhook"):
+        with ExitStack() as stack:
+            turning = _turning(kind, tmp_path, stack)
+            outcome = turning.switch.turn(replace(ANNA, address="no@corp.example"), NEW)
+            assert isinstance(outcome, TurnRefused)
+            assert "not this one" in outcome.words
+            assert outcome.advice == "ask the boss"
+            assert SECRET not in outcome.words
+
+
+@pytest.mark.parametrize(("kind", "row"), [("dovecot", "anna@corp.example:::::::proxy=y host=7.7.7.7\n"),
+                                           ("texthash", "anna@corp.example smtp:[elsewhere]\n")])  # fmt: skip
+def test_a_row_that_somebody_else_made_is_refused_and_stays(kind: str, row: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        turning = _turning(kind, tmp_path, stack)
+        (tmp_path / "table").write_text(row)
+        for to in (NEW, OLD):
+            outcome = turning.switch.turn(ANNA, to)
+            assert isinstance(outcome, TurnRefused)
+            assert "neither" in outcome.words
+        assert turning.written() == row
+
+
+@pytest.mark.parametrize("kind", ["dovecot", "texthash"])
+def test_a_missing_file_is_refused_and_not_made(kind: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        turning = _turning(kind, tmp_path, stack)
+        (tmp_path / "table").unlink()
+        for outcome in (turning.switch.rehearse(ANNA, NEW), turning.switch.turn(ANNA, NEW)):
+            assert isinstance(outcome, TurnRefused)
+            assert "there is no file" in outcome.words
+        assert not (tmp_path / "table").exists()
+
+
+def test_a_turn_that_died_before_the_table_was_made_is_completed(tmp_path: Path) -> None:
+    program = postmap(tmp_path)
+    if program is None:
+        pytest.skip("no postmap here: tests/install-servers unpacks it")
+    table = tmp_path / "transport"
+    table.write_text("anna@corp.example\tsmtp:[10.0.0.2]\n")  # the text was written, and postmap did not run
+    switch = _opened(f"postfix:{table}?postmap={program}", tmp_path)
+    assert isinstance(switch.turn(ANNA, NEW), Turned)
+    assert isinstance(switch.turn(ANNA, NEW), TurnedBefore)
+
+
+def test_a_rebuild_that_failed_is_asked_for_again(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        turning = _turning("stalwart", tmp_path, stack)
+        turning.api.fails = True
+        refused = turning.switch.turn(ANNA, NEW)
+        assert isinstance(refused, TurnRefused)
+        assert "could not be rebuilt" in refused.words
+        assert turning.at() is OLD
+        assert isinstance(turning.switch.turn(ANNA, NEW), TurnedBefore)
+        assert turning.at() is NEW
+
+
+def test_a_domain_is_turned_once_for_all(tmp_path: Path) -> None:
+    table = tmp_path / "transport"
+    table.write_text("")
+    switch = _opened(f"postfix:{table}?type=texthash&per=domain&new=smtp:[mx.new.example]", tmp_path)
+    assert switch.per_domain
+    assert isinstance(switch.turn(ANNA, NEW), Turned)
+    assert table.read_text() == "corp.example\tsmtp:[mx.new.example]\n"
+    assert isinstance(switch.turn(replace(ANNA, address="bob@CORP.example"), NEW), TurnedBefore)
+    assert isinstance(switch.turn(ANNA, OLD), Turned)
+    assert table.read_text() == ""
+
+
+def test_waiting_is_told_as_waiting(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        hook = _turning("hook", tmp_path, stack)
+        waits = hook.switch.turn(replace(ANNA, address="wait@corp.example"), NEW)
+        assert isinstance(waits, TurnLater)
+        assert waits.after_seconds == 7
+        web = _turning("webhook", tmp_path, stack)
+        web.api.instead += [Said(status=503, headers={"Retry-After": "9"}), Said(status=202), Said(status=500)]
+        outcomes = [web.switch.turn(ANNA, NEW) for _ in range(3)]
+        assert [type(one) for one in outcomes] == [TurnLater] * 3
+        assert [one.after_seconds for one in outcomes if isinstance(one, TurnLater)] == [9, 30, 15]
+        assert isinstance(web.switch.turn(ANNA, NEW), Turned)
+        assert len(set(web.api.keys)) == 1
+
+
+def test_a_person_is_told_what_to_do(tmp_path: Path) -> None:
+    switch = _opened("by-hand:?new=mx.new.example", tmp_path)
+    outcome = switch.turn(ANNA, NEW)
+    assert isinstance(outcome, Turned)
+    assert "MX record of corp.example" in outcome.words
+    assert "mx.new.example" in outcome.words
+    assert isinstance(switch.rehearse(replace(ANNA, address="anna"), NEW), TurnRefused)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x=dovecot:relative", "whole path"),
+        ("x=dovecot://host/x", "write dovecot:"),
+        ("x=hook:/x?tok=canary", "is no option"),
+        ("x=webhook+http://hooks.example/x", "in the clear"),
+        ("x=webhook+https://u:canary@hooks.example/x", "MAILHAUL_SWITCH_SECRET_FILES"),
+        ("x=webhook+https://hooks.example/x", "needs its file"),
+        ("x=ftp://canary", "no such kind"),
+        ("canary", "is not NAME="),
+        ("x=by-hand: x=by-hand:", "each name once"),
+        ("x=postfix:/x?type=canary", "type must be"),
+    ],
+)
+def test_what_is_wrong_in_the_settings_is_said(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        open_switch(Settings(switches=text), "x")
+
+
+def test_every_kind_is_known_by_its_file_alone() -> None:
+    assert set(kinds()) == {"by-hand", "dovecot", "hook", "postfix", "stalwart", "webhook"}
+    assert switches(Settings()) == {}
+    with pytest.raises(UsageError, match="none is set"):
+        open_switch(Settings(), "x")

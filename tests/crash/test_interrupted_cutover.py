@@ -1,0 +1,220 @@
+"""Tests that a coordinator may be killed in each state of a cutover, before and after each effect, and the next one goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from shared.errors import UsageError
+from shared.lifecycle import CutoverState
+from shared.model.cutover import STANDING
+from shared.switching import SwitchSide, TurnLater, TurnRefused
+from tests.crash.cutover_stage import CutoverStage
+from tests.crash.interruption import Effects, Killed
+
+LOGINS = ["user1", "user2", "user3"]
+NEW, OLD = SwitchSide.DESTINATION, SwitchSide.SOURCE
+
+
+def _played(kill_at: int, play: str) -> tuple[CutoverStage, Effects]:
+    """Plays one part of a cutover by a coordinator that is killed at this step, and then by another one."""
+    stage, effects = CutoverStage(), Effects(kill_at)
+    if play == "begun":
+        stage.begin(quiet_seconds=3600)
+    else:
+        stage.to(CutoverState.SWITCHED)
+        if play == "rolled back":
+            stage.turn()
+            stage.send("rollback")
+        elif play == "half rolled back":
+            with pytest.raises(Killed):
+                stage.turn(Effects(13))
+            stage.send("rollback")
+    try:
+        stage.turn(effects, times=6)
+    except Killed:
+        stage.turn(times=6)
+    return stage, effects
+
+
+def _judge(stage: CutoverStage, play: str) -> None:
+    if play == "begun":
+        assert stage.state is CutoverState.SYNCED
+        assert stage.cutovers.notes(stage.request.import_id, "")[STANDING] == "on"
+        assert stage.store.standings(stage.request.import_id)
+        assert stage.switch.turns == [], "a rehearsal turns nobody"
+    elif play == "switched":
+        assert stage.state is CutoverState.DRAINING
+        assert sorted(stage.switch.turns) == [(login, NEW) for login in LOGINS], "each once"
+        assert {known.answer for _, known in stage.view.mailboxes} <= {"done", "already"}
+        assert set(stage.marked) == set(LOGINS)
+    else:
+        assert stage.state is CutoverState.ROLLED_BACK
+        assert not stage.store.standings(stage.request.import_id)
+        sides = {login: side for login, side in stage.switch.sides.items() if side is not OLD}
+        assert not sides, "somebody is left at the new server"
+        assert max(Counter(stage.switch.turns).values()) == 1
+        turned = {login for login, to in stage.switch.turns if to is NEW}
+        assert turned <= set(stage.brought_back)
+        assert stage.view.next.startswith("to try again")
+
+
+@pytest.mark.parametrize("play", ["begun", "switched", "rolled back", "half rolled back"])
+def test_killed_before_and_after_each_effect_the_next_one_goes_on(play: str) -> None:
+    stage, effects = _played(-1, play)
+    _judge(stage, play)
+    steps = effects.steps
+    assert steps >= 8, effects.names
+    for kill_at in range(steps):
+        stage, effects = _played(kill_at, play)
+        assert effects.dead
+        _judge(stage, play)
+
+
+def test_two_coordinators_at_once_do_no_harm() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    one, other = stage.driver(), stage.driver()
+    for _ in range(4):
+        one.turn()
+        other.turn()
+    assert stage.state is CutoverState.DRAINING
+    assert len(stage.switch.turns) == 3
+
+
+def test_one_that_was_late_changes_nothing_after_a_rollback() -> None:
+    """The control of the fence: the coordinator is inside of a turn when a person says rollback."""
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    turn = stage.switch.turn
+
+    def rolled_back_meanwhile(mailbox: object, to: SwitchSide) -> object:
+        stage.switch.turn = turn  # type: ignore[method-assign]
+        answer = turn(mailbox, to)  # type: ignore[arg-type]
+        stage.send("rollback")
+        return answer
+
+    stage.switch.turn = rolled_back_meanwhile  # type: ignore[method-assign, assignment]
+    stage.driver().turn()
+    assert stage.switch.turns == [("user1", NEW)], "nobody else is turned"
+    stage.turn()
+    assert stage.switch.turns == [("user1", NEW), ("user1", OLD)]
+    assert stage.brought_back == ["user1"]
+
+
+def test_what_the_switch_refuses_waits_for_a_person_and_later_is_asked_again() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    stage.switch.instead = {
+        "user2": TurnRefused(words="no such row"),
+        "user3": TurnLater(after_seconds=20, words="busy"),
+    }
+    stage.turn()
+    assert stage.state is CutoverState.SWITCHED
+    assert "refuses 1" in stage.view.next
+    assert ("user2", "the switch refused: no such row") in stage.view.guards["turned"].who
+    del stage.switch.instead["user3"]
+    stage.time += 20
+    stage.turn()
+    assert ("user3", NEW) in stage.switch.turns
+    stage.switch.instead.clear()
+    stage.turn()
+    assert ("user2", NEW) not in stage.switch.turns, "not before a person says so"
+    stage.send("switch")
+    stage.turn()
+    assert stage.state is CutoverState.DRAINING
+
+
+def test_without_a_mark_nobody_is_turned() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    stage.no_mark = "the server does not answer"
+    stage.turn()
+    assert stage.switch.turns == []
+    assert "could not be marked: the server does not answer" in stage.view.guards["turned"].who[0][1]
+    stage.no_mark = ""
+    stage.send("switch")
+    stage.turn()
+    assert stage.state is CutoverState.DRAINING
+
+
+def test_whoever_is_not_as_was_given_is_not_turned_not_even_back() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    stage.turn()
+    stage.send("rollback")
+    stage.not_proved = "the state store names another server"
+    stage.turn()
+    assert {side for _, side in stage.switch.turns} == {NEW}
+    assert stage.brought_back == []
+    stage.not_proved = ""
+    stage.send("rollback")
+    stage.turn()
+    assert len(stage.brought_back) == 3
+
+
+def test_it_is_closed_when_it_is_quiet_and_empty_twice_and_not_before() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    stage.turn()
+    assert stage.state is CutoverState.DRAINING
+    with pytest.raises(UsageError, match=r"(?s)quiet.*empty"):
+        stage.send("close")
+    with pytest.raises(UsageError, match="empty cannot be overruled"):
+        stage.send("close", force=["empty"], reason="I know better")
+    stage.looks(700)
+    stage.turn(times=1)
+    stage.looks(700)
+    stage.turn(times=1)
+    guards = stage.view.guards
+    assert (guards["empty"].met, guards["quiet"].met) == (True, False), guards
+    with pytest.raises(UsageError, match="--reason"):
+        stage.send("close", force=["quiet"])
+    stage.looks(3600)
+    stage.turn()
+    assert stage.send("close").overruled == ()
+    stage.turn()
+    assert not stage.store.standings(stage.request.import_id)
+    assert stage.driver().turn()[0].guards == {}, "it is over: nothing is measured any more"
+
+
+def test_who_falls_behind_brings_it_back_to_staging() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SYNCED)
+    stage.time += 3600
+    stage.turn(times=1)
+    assert stage.state is CutoverState.STAGING
+    with pytest.raises(UsageError, match="behind the source"):
+        stage.send("announce")
+    stage.store.reap(5)
+    stage.looks(700)
+    stage.turn(times=1)
+    assert stage.state is CutoverState.SYNCED
+
+
+def test_a_guard_is_overruled_with_a_reason_that_stays() -> None:
+    stage = CutoverStage()
+    stage.ttl = 86_400
+    stage.to(CutoverState.ANNOUNCED)
+    with pytest.raises(UsageError, match=r"ttl: example.org: MX mx.old.example 86400 s; .* at most 300 s"):
+        stage.send("switch")
+    with pytest.raises(UsageError, match="copied cannot be overruled"):
+        stage.send("switch", force=["copied"], reason="x")
+    after = stage.send("switch", force=["ttl", "synced"], reason="the MX stays")
+    assert [(one.guard, one.event, one.reason, one.who) for one in after.overruled] == [
+        ("ttl", "switch", "the MX stays", "anna")
+    ], "only what was not met"
+
+
+def test_given_up_before_the_switch_it_may_be_begun_again() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.ANNOUNCED)
+    with pytest.raises(UsageError, match="nobody can rollback it now"):
+        stage.send("rollback")
+    stage.send("give_up")
+    stage.turn()
+    assert not stage.store.standings(stage.request.import_id)
+    assert stage.switch.turns == []
+    stage.to(CutoverState.ANNOUNCED)
+    assert stage.state is CutoverState.ANNOUNCED

@@ -1,0 +1,193 @@
+"""Tests `--deletions follow`: copies go with messages that were deleted at the source, and nothing else ever goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+import worker.deletions_followed
+from producer.show.notes import DELETED_AT_SOURCE, notes_of
+from shared.model import Options
+from shared.uids import UidSet
+from tests.conftest import DovecotPair
+from tests.integration.in_process_import import InProcessImport, Wires
+from tests.integration.test_delta import BODY, WITHOUT_CONDSTORE, Both
+from tests.integration.test_missing import exit_code
+from tests.servers.dovecot import Dovecot
+
+DELETE = (b"SELECT INBOX", b"STORE 1:10 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+
+
+@pytest.fixture(params=["CONDSTORE", "compared"])
+def both(request: pytest.FixtureRequest, dovecot: Callable[..., Dovecot], dovecot_pair: DovecotPair) -> Both:
+    """Returns servers after a first pass, of which the source has CONDSTORE and QRESYNC, or neither; deletions are followed."""
+    source, login = dovecot_pair.source, dovecot_pair.account()
+    if request.param == "compared":
+        source = dovecot(extra=f"imap_capability = {WITHOUT_CONDSTORE}")
+        source.add_user(login, dovecot_pair.password)
+    both = Both(source, dovecot_pair.destination, login, dovecot_pair.password)
+    both.stage.options = replace(both.stage.options, deletions="follow")
+    return both
+
+
+def told(stage: InProcessImport) -> Counter[str]:
+    """Returns how many messages were deleted at the source, by what became of the copy."""
+    notes = [n for folder in stage.every_folder() for n in notes_of(stage.store, folder) if n.what == DELETED_AT_SOURCE]
+    assert stage.tally().deleted_at_source == len(notes)
+    return Counter(note.reason.partition("; ")[2] for note in notes)
+
+
+def assert_quiet(both: Both) -> None:
+    """Asserts that the import is complete, counts nobody's wish as a fault, and that further passes change nothing."""
+    held = both.stage.held("destination")
+    for options in (both.stage.options, replace(both.stage.options, verify="full")):
+        both.stage.options = options
+        both.again()
+        assert exit_code(both.stage) == 0
+        assert both.stage.told.count(BODY) == 0 or options.verify == "full"
+        tally = both.stage.tally()
+        assert (tally.missing, tally.moved, tally.removed, tally.doubled, tally.altered) == (0, 0, 0, 0, 0)
+        assert both.stage.held("destination") == held
+
+
+def test_the_copies_go_too(both: Both) -> None:
+    both.at(both.source, *DELETE)
+    both.again()
+    assert both.stage.held("destination") == both.stage.held("source")
+    assert told(both.stage) == {"its copy was removed too": 10}
+    assert both.stage.told.count(BODY) == 0
+    assert_quiet(both)
+
+
+def test_without_the_option_they_stay(both: Both) -> None:
+    """Shows, as the negative control, that it is the option that removes them."""
+    both.stage.options = replace(both.stage.options, deletions="tell")
+    held = both.stage.held("destination")
+    both.at(both.source, *DELETE)
+    both.again()
+    assert both.stage.held("destination") == held
+    assert told(both.stage) == {"the copy stays": 10}
+
+
+def test_what_was_told_before_is_followed_when_the_operator_asks_for_it(both: Both) -> None:
+    """The preview: a pass that tells names each message, and the next one may remove the copies."""
+    both.stage.options = replace(both.stage.options, deletions="tell")
+    both.at(both.source, *DELETE)
+    both.again()
+    assert told(both.stage) == {"the copy stays": 10}
+    both.stage.options = replace(both.stage.options, deletions="follow")
+    both.again()
+    assert told(both.stage) == {"its copy was removed too": 10}
+    assert both.stage.held("destination") == both.stage.held("source")
+
+
+@pytest.mark.parametrize("flag", [b"\\Flagged", b"kept"])
+def test_a_copy_that_its_user_touched_stays(both: Both, flag: bytes) -> None:
+    both.at(both.destination, b"SELECT INBOX", b"STORE 3 +FLAGS (%b)" % flag)
+    both.at(both.source, *DELETE)
+    both.again()
+    assert told(both.stage) == {"its copy was removed too": 9, "the copy stays": 1}
+    assert sum((both.stage.held("destination") - both.stage.held("source")).values()) == 1
+    assert_quiet(both)
+
+
+def test_without_that_comparison_it_would_go(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shows, as the negative control, that the comparison of flags keeps it."""
+    monkeypatch.setattr(worker.deletions_followed, "_set", lambda _: frozenset())
+    both.at(both.destination, b"SELECT INBOX", b"STORE 3 +FLAGS (\\Flagged)")
+    both.at(both.source, *DELETE)
+    both.again()
+    assert told(both.stage) == {"its copy was removed too": 10}
+
+
+def test_flags_that_changed_at_the_source_before_are_no_reason_to_keep_it(both: Both) -> None:
+    both.at(both.source, b"SELECT INBOX", b"STORE 1:5 +FLAGS (\\Flagged)", b"STORE 6 -FLAGS (\\Seen)")
+    both.again()
+    both.at(both.source, *DELETE)
+    both.again()
+    assert told(both.stage) == {"its copy was removed too": 10}
+
+
+def test_a_copy_that_its_user_moved_stays(both: Both) -> None:
+    both.at(both.destination, b"CREATE Mine", b"SELECT INBOX", b"MOVE 3 Mine")
+    both.at(both.source, *DELETE)
+    both.again()
+    assert told(both.stage) == {"its copy was removed too": 9, "the copy stays": 1}
+    surplus = both.stage.held("destination") - both.stage.held("source")
+    assert sum(surplus.values()) == 1
+
+
+def test_what_was_there_before_the_import_stays(dovecot_pair: DovecotPair) -> None:
+    pair = dovecot_pair
+    both = Both(pair.source, pair.destination, pair.account(), pair.password)
+    # Another import of the same accounts finds all of it at the destination: nothing there is its own.
+    other = InProcessImport(
+        pair.source, pair.destination, logins=(both.login,), password=pair.password, options=Options(deletions="follow")
+    )
+    other.to_the_end()
+    assert other.outcomes() == {"already_present": 110}
+    held = other.held("destination")
+    both.at(both.source, *DELETE)
+    other.later(3600)
+    other.to_the_end()
+    assert told(other) == {"the copy stays": 10}
+    assert other.held("destination") == held
+
+
+@pytest.mark.parametrize(("cap", "removed"), [(9, 0), (10, 10)])
+def test_with_more_than_the_cap_none_goes(both: Both, cap: int, removed: int) -> None:
+    both.stage.options = replace(both.stage.options, deletions_cap=cap)
+    both.at(both.source, *DELETE)
+    both.again()
+    assert told(both.stage) == ({"its copy was removed too": 10} if removed else {"the copy stays": 10})
+    assert_quiet(both)
+
+
+def test_the_cap_counts_the_whole_mailbox(both: Both) -> None:
+    both.stage.options = replace(both.stage.options, deletions_cap=15)
+    both.at(both.source, *DELETE, b"SELECT Work", b"STORE 1:10 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+    both.again()
+    assert told(both.stage) == {"the copy stays": 20}
+
+
+def test_an_emptied_mailbox_is_not_followed(both: Both) -> None:
+    both.stage.options = replace(both.stage.options, deletions_cap=1_000_000)
+    held = both.stage.held("destination")
+    names = [folder.source_name for folder in both.stage.every_folder()]
+    for name in names:
+        both.at(both.source, b'SELECT "%b"' % name, b"STORE 1:* +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+    both.again()
+    assert both.stage.tally().deleted_at_source == 110
+    assert both.stage.held("destination") == held
+
+
+def test_a_moved_message_is_moved_and_not_removed(both: Both) -> None:
+    both.at(both.source, b"CREATE Bin", b"SELECT INBOX", b"MOVE 1:3 Bin")
+    both.again()
+    assert both.stage.tally().moved_at_source == 3
+    assert told(both.stage) == {}
+    assert both.stage.held("destination") == both.stage.held("source")
+
+
+def test_a_server_that_cannot_expunge_by_uid_keeps_all(wires: Wires) -> None:
+    wires.fill(12)
+    wires.destination.behaviour.capabilities.discard("UIDPLUS")
+    stage = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"))
+    stage.to_the_end()
+    inbox = wires.old.folder(b"INBOX")
+    inbox.remove(inbox.messages[3].uid)
+    stage.later(3600)
+    stage.to_the_end()
+    assert told(stage) == {"the copy stays": 1}
+    assert len(wires.new.folder(b"INBOX").messages) == 12
+
+
+def test_a_folder_that_is_numbered_anew_is_not_taken_for_deleted(both: Both) -> None:
+    held = both.stage.held("destination")
+    both.source.wipe_uidlist(both.login)
+    both.again()
+    assert both.stage.held("destination") == held
+    assert all(folder.deleted_too == UidSet() for folder in both.stage.every_folder())
