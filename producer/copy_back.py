@@ -191,9 +191,7 @@ class CopyBack:
     def _opened(self, import_: str, name: str, side: str, bound: str = "") -> Credentials:
         sealed = self._store.sealed(import_, name, side)
         if sealed is None:
-            raise CredentialsError(
-                f"the {side} credentials are no longer stored: run the import command again with its manifest, then roll back"
-            )
+            raise CredentialsError(f"the {side} credentials are no longer stored: run the import command again")
         return self._vault.open(name, side, sealed, bound=bound)
 
 

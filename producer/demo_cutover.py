@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -219,8 +219,7 @@ def _end(office: _Office, post: _Post, old: SampleServer, new: SampleServer, sam
         for login in _WAVES[wave]:
             held = _message_ids(server, login)
             wanted = [name for name, _ in post.delivered.get(login, ())]
-            lost = sum(held[name] == 0 for name in wanted) + max(0, sample - (sum(held.values()) - len(wanted)))
-            twice = sum(number - 1 for number in held.values() if number > 1)
+            lost, twice = judged(held, wanted, sample=sample)
             there = sum(one == "new" for _, one in post.delivered.get(login, ()))
             say(
                 f"{login}: {sum(held.values())} messages at the {where} server, {len(wanted)} of which came meanwhile "
@@ -228,10 +227,22 @@ def _end(office: _Office, post: _Post, old: SampleServer, new: SampleServer, sam
             )
             if lost or twice:
                 code = INCOMPLETE
-    twice = sum(n - 1 for login in _WAVES["two"] for n in _message_ids(new, login).values() if n > 1)
+    twice = sum(judged(_message_ids(new, login), [], sample=0)[1] for login in _WAVES["two"])
     say(f"at the new server, which wave two has left again: {twice} twice")
-    say("0 lost, 0 twice" if code == COMPLETE and not twice else "the demo found a fault: see above")
-    return code if not twice else INCOMPLETE
+    if twice:
+        code = INCOMPLETE
+    say("0 lost, 0 twice" if code == COMPLETE else "the demo found a fault: see above")
+    return code
+
+
+def judged(held: Counter[str], delivered: Sequence[str], *, sample: int) -> tuple[int, int]:
+    """Returns how many messages are lost, and how many copies there are too many.
+
+    `held` counts each Message-ID in a mailbox, which had `sample` messages before those that were `delivered` came.
+    """
+    came = set(delivered)
+    lost = sum(name not in held for name in came) + max(0, sample - len(set(held) - came))
+    return lost, sum(held.values()) - len(held)
 
 
 @contextlib.contextmanager

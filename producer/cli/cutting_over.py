@@ -57,7 +57,7 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
         )
     view = found.view
     if as_json:
-        fields = cutover_fields(view, at) | {"taken_along": found.taken_along}
+        fields = cutover_fields(view, at) | {"taken_along": found.taken_along, "no_way_back": found.no_way_back}
         print(json.dumps(fields, ensure_ascii=False, indent=2), flush=True)
     else:
         print(
@@ -68,6 +68,12 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
                 print(line)
         for domain, others in found.taken_along.items():
             print(f"  the switch turns {clean(domain)} as a whole: {spoken_mailboxes(others)} outside of the wave too")
+        if some := found.no_way_back:
+            first = ", ".join(map(clean, some[:3])) + (" …" if some[3:] else "")
+            print(
+                f"  no way back for {spoken_mailboxes(len(some))}: a source that speaks POP3 takes no mail, so what comes to "
+                f"the new server stays there ({first})"
+            )
     return COMPLETE if view.guards["switch"].met else INCOMPLETE
 
 

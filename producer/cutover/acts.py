@@ -50,6 +50,10 @@ def with_switch(options: CutoverOptions, known: Collection[str]) -> CutoverOptio
     """Returns the options with their switch: the only one that there is where they name none. Raises `UsageError`."""
     if not options.switch and len(known) == 1:
         options = replace(options, switch=next(iter(known)))
+    if known and options.switch and options.switch not in known:
+        raise UsageError(
+            f"--switch: MAILHAUL_SWITCHES names no {options.switch[:80]}; it names: {', '.join(sorted(known))}"
+        )
     return checked(options)
 
 

@@ -54,7 +54,7 @@ class CutoverWorld:
         for side in ("source", "destination"):
             sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
             if sealed is None:
-                raise CredentialsError(f"the {side} credentials are no longer stored: run the import command again")
+                raise CredentialsError(f"the {side} credentials are no longer stored")
             self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
 
     def mark(self, request: Import, mailbox: Mailbox) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from producer.copy_back import no_way_back
 from producer.cutover.acts import CutoverView, checked, may_cut_over, viewed
 from producer.cutover.dns_records import joined
 from producer.cutover.facts import address_of, domains_of, encode_domains, members
@@ -26,6 +27,8 @@ class CutoverPlan:
     view: CutoverView
     #: Domains that the switch turns as a whole → how many mailboxes of the import in them are not in the wave.
     taken_along: dict[str, int]
+    #: Logins of mailboxes to which a rollback could bring nothing back.
+    no_way_back: tuple[str, ...] = ()
 
 
 def plan(
@@ -56,7 +59,11 @@ def plan(
         switch.close()
     domains = domains_of(options, everyone)
     notes[DNS] = encode_domains({one: joined(None, ask(one, at), options.ttl_seconds) for one in domains})
-    return CutoverPlan(view=viewed(store, cutover, notes, at), taken_along=taken_along)
+    return CutoverPlan(
+        view=viewed(store, cutover, notes, at),
+        taken_along=taken_along,
+        no_way_back=tuple(one.source.login for one in everyone if no_way_back(one)),
+    )
 
 
 def _taken_along(store: Store, request: Import, here: set[str]) -> dict[str, int]:

@@ -93,7 +93,8 @@ def plan(known: Known, _: Operator, import_id: str, body: CutoverBody) -> dict[s
         )  # fmt: skip
     except UsageError as error:
         raise by_fields(error) from None
-    return cutover_fields(rehearsed.view, at) | {"taken_along": rehearsed.taken_along}
+    more = {"taken_along": rehearsed.taken_along, "no_way_back": rehearsed.no_way_back}
+    return cutover_fields(rehearsed.view, at) | more
 
 
 @routes.post("", status_code=201)

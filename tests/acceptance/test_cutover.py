@@ -21,7 +21,6 @@ from tests import mail
 from tests.acceptance.conftest import AdminEnvironment, Box, until
 from tests.servers.mail_zone import MailZone
 
-DOMAIN = "corp.example"
 PILOT = ("ann", "bob", "cyd")
 REST = ("dan", "eve", "fay")
 
@@ -29,8 +28,8 @@ REST = ("dan", "eve", "fay")
 class Deliveries:
     """Delivers mail to people at the server where the switch says that they are, as an MX would, while it is open."""
 
-    def __init__(self, boxes: dict[str, tuple[Box, Box]], switch: Path) -> None:
-        self._boxes, self._switch = boxes, switch
+    def __init__(self, boxes: dict[str, tuple[Box, Box]], switch: Path, domain: str) -> None:
+        self._boxes, self._switch, self.domain = boxes, switch, domain
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._random = random.Random(5)
@@ -120,11 +119,13 @@ def moving(office: AdminEnvironment) -> Iterator[tuple[Deliveries, MailZone, dic
     """Two waves that are copied, a switch, a DNS, and `mailhaul up`."""
     switch = office.home / "switched"
     switch.write_text("")
-    logins = [f"{name}@{DOMAIN}" for name in (*PILOT, *REST)]
+    # The servers are those of other tests too.
+    domain = f"{office.home.name.replace('_', '-').lower()}.example"
+    logins = [f"{name}@{domain}" for name in (*PILOT, *REST)]
     boxes = office.accounts(*logins)
     for source, _ in boxes.values():
         source.fill({"INBOX": 5, "Sent": 3})
-    with MailZone(DOMAIN) as zone:
+    with MailZone(domain) as zone:
         office.variables |= {
             "MAILHAUL_COORDINATOR_PORT": "0",
             "MAILHAUL_SWITCHES": f"office=dovecot:{switch}?new=127.0.0.2&old=127.0.0.1",
@@ -137,7 +138,7 @@ def moving(office: AdminEnvironment) -> Iterator[tuple[Deliveries, MailZone, dic
         up = office.start("up", "--workers", "1", "--threads", "4")
         until(lambda: office.run("limits", code=None).code == 0, "the embedded Redis")
         office.run("import", manifest, *office.ends, "--name", "people")
-        yield Deliveries(boxes, switch), zone, boxes
+        yield Deliveries(boxes, switch, domain), zone, boxes
         office.run("down", code=None)
         office.ended(up, code=None)
 
@@ -169,11 +170,11 @@ def test_two_waves_are_cut_over_while_mail_comes(
         for pid in _coordinators(office):
             os.kill(pid, signal.SIGKILL)
         _reaches(office, "pilot", "draining")
-        assert all(deliveries.is_new(f"{name}@{DOMAIN}") for name in PILOT)
-        assert not any(deliveries.is_new(f"{name}@{DOMAIN}") for name in REST)
+        assert all(deliveries.is_new(f"{name}@{deliveries.domain}") for name in PILOT)
+        assert not any(deliveries.is_new(f"{name}@{deliveries.domain}") for name in REST)
         answers = {one["answer"] for one in _cutovers(office)["pilot"]["mailboxes"]}
         assert answers <= {"done", "already"}
-        late = f"ann@{DOMAIN}"
+        late = f"ann@{deliveries.domain}"
         deliveries.deliver(late, "old")
         told = office.run("cutover", "close", *pilot, "--yes", code=2).said
         assert "quiet:" in told or "empty:" in told
@@ -185,11 +186,11 @@ def test_two_waves_are_cut_over_while_mail_comes(
     shown = office.run("cutover", "status", *pilot).out
     assert "closed for" in shown
     for name in PILOT:
-        source, destination = boxes[f"{name}@{DOMAIN}"]
+        source, destination = boxes[f"{name}@{deliveries.domain}"]
         at_new = Counter(
             hashlib.sha256(body).hexdigest()
             for login, side, body in deliveries.sent
-            if login == f"{name}@{DOMAIN}" and side == "new"
+            if login == f"{name}@{deliveries.domain}" and side == "new"
         )
         assert _bodies(destination) == _bodies(source) + at_new, "nothing lost, nothing twice"
     entries = office.run("audit").out
@@ -202,7 +203,7 @@ def test_a_wave_is_rolled_back_with_what_came_to_the_new_server(
 ) -> None:
     deliveries, _, boxes = moving
     rest = ("people", "--wave", "rest")
-    deliveries.people = [f"{name}@{DOMAIN}" for name in REST]
+    deliveries.people = [f"{name}@{deliveries.domain}" for name in REST]
     with deliveries.coming():
         office.run("cutover", "start", *rest, "--synced-minutes", "1")
         _reaches(office, "rest", "synced")

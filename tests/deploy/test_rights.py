@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,18 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
+from producer.cutover.driver import CutoverDriver
+from producer.cutover.effects import CutoverWorld
 from producer.intake.manifest import Row
 from producer.intake.submit import prepare_import, submit
 from shared.config import load_settings
 from shared.credentials import EndsChanged, Secret, Vault
 from shared.entrance import Entrance
+from shared.lifecycle import CutoverState
 from shared.model import Endpoint, Mailbox, Options, Tls
+from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCutover
 from shared.store import keys
+from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
 from shared.store.principals import Principals, Role
 from shared.store.redis import RedisStore, connect
 from shared.store.sessions import BrowserSessions
@@ -200,3 +206,71 @@ def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobod
     assert sessions.find(session) is None
     assert [one.principal.name for one in sessions.all()] == []
     assert sessions.find(sessions.begin(eve, idle=100, most=100)) == eve
+
+
+# -- cutovers
+
+
+def _cut_over(
+    farm: DeployedProcesses, listener: Listener, tmp_path: Path, key: bytes = _KEY
+) -> tuple[Mailbox, CutoverDriver, Path]:
+    """Returns a mailbox that a cutover is about to turn, the coordinator's driver, and the switch's file."""
+    mailbox, _ = _opened(farm, listener, tmp_path)
+    switch = tmp_path / "switched"
+    switch.write_text("")
+    state = CutoverState.SWITCHED
+    cutover = Cutover(
+        import_id=mailbox.import_id, wave="", state=state, since=2.0,
+        options=CutoverOptions(switch="office", domains=("x.example",)),
+        steps=(CutoverStep(state=state, at=2.0),),
+    )  # fmt: skip
+    # It is marked already, as far as the note says, which anybody may write.
+    notes = {mailbox.mailbox_id: ("", encode_mailbox(MailboxCutover(marked=True)))}
+    store = RedisStore(connect(f"{farm.url('producer')}/1"))
+    assert Cutovers(store, Vault([key])).put(KeptCutover(), cutover, notes)
+    settings = load_settings(
+        state_dir=tmp_path, switches=f"office=dovecot:{switch}?new=192.0.2.9", dns_resolver="127.0.0.1:9"
+    )
+    coordinator, vault = RedisStore(connect(f"{farm.url('coordinator')}/1")), Vault([_KEY])
+    world = CutoverWorld(settings, coordinator, vault, time.time)
+    return mailbox, CutoverDriver(coordinator, Cutovers(coordinator, vault), world), switch
+
+
+def _answer(farm: DeployedProcesses, mailbox: Mailbox) -> MailboxCutover:
+    notes = RedisStore(connect(f"{farm.url('producer')}/1")).cutover_notes(mailbox.import_id, "")
+    return decode_mailbox(notes[mailbox.mailbox_id])
+
+
+@pytest.mark.parametrize("role", ["worker", "producer"])
+@pytest.mark.parametrize("what", ["source", "destination", "source_login", "destination_login"])
+def test_a_mailbox_that_a_role_changed_is_turned_nowhere(
+    shipped: DeployedProcesses, listener: Listener, tmp_path: Path, role: str, what: str
+) -> None:
+    mailbox, driver, switch = _cut_over(shipped, listener, tmp_path)
+    with shipped.client(role) as client:
+        _turn(client, mailbox, what, listener.port)
+    driver.turn()
+    assert switch.read_text() == ""
+    assert (_answer(shipped, mailbox).answer, "names another server" in _answer(shipped, mailbox).words) == (
+        "refused",
+        True,
+    )
+
+
+def test_a_mailbox_that_nobody_changed_is_turned(
+    shipped: DeployedProcesses, listener: Listener, tmp_path: Path
+) -> None:
+    """The negative control."""
+    mailbox, driver, switch = _cut_over(shipped, listener, tmp_path)
+    driver.turn()
+    assert "host=192.0.2.9" in switch.read_text()
+    assert _answer(shipped, mailbox).answer == "done"
+
+
+def test_a_cutover_that_was_written_without_the_key_turns_nobody(
+    shipped: DeployedProcesses, listener: Listener, tmp_path: Path
+) -> None:
+    mailbox, driver, switch = _cut_over(shipped, listener, tmp_path, _OTHERS_KEY)
+    assert mailbox.import_id not in {view.cutover.import_id for view in driver.turn()}
+    assert switch.read_text() == ""
+    assert _answer(shipped, mailbox).answer == ""

@@ -111,3 +111,15 @@ def test_the_setting_is_an_address_with_or_without_a_port() -> None:
         assert (records._host, records._port) == read
     with pytest.raises(UsageError, match="MAILHAUL_DNS_RESOLVER"):
         DnsRecords("192.0.2.1:x")
+
+
+def test_a_server_inside_of_the_network_is_not_asked_unless_a_resolver_is_named(
+    zone: MailZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = DnsRecords()
+    resolver = DnsRecords(zone.resolver)._resolver()
+    monkeypatch.setattr(records, "_resolver", lambda: resolver)
+    found = records.ask("example.org", AT)
+    assert found.servers == 0
+    assert all("is inside of the network" in fault for fault in found.faults)
+    assert ("example.org", "MX") not in zone.servers[1].asked

@@ -187,7 +187,10 @@ class Lockstep(RuleBasedStateMachine):
         elif what == "stand":
             self.both("set_standing", one, data.draw(WAVES) or "", data.draw(STANDING), lost=lost)
         elif what == "cutover":
-            self.cutover(one, mailbox.mailbox_id, [data.draw(st.sampled_from(["", "r", "s"])) for _ in range(4)], lost)
+            before, after, note, then = (data.draw(st.sampled_from(["", "r", "s"])) for _ in range(4))
+            self.both("set_cutover", one, "a", before, after, {mailbox.mailbox_id: (note, then)}, lost=lost)
+            self.both("cutover_rows", one)
+            self.both("cutover_notes", one, "a")
         elif what == "erase":
             self.both("erase", mailbox.import_id, mailbox.mailbox_id, lost=lost)
         elif what == "window":
@@ -221,12 +224,6 @@ class Lockstep(RuleBasedStateMachine):
         self.both("open_import", whole, [mailbox], 14, lost=lost)
         if submit:
             self.both("submit", whole.import_id, lost=lost)
-
-    def cutover(self, import_id: str, mailbox_id: str, drawn: list[str], lost: bool) -> None:
-        before, after, note, then = drawn
-        self.both("set_cutover", import_id, "a", before, after, {mailbox_id: (note, then)}, lost=lost)
-        for what in (("cutover_rows", import_id), ("cutover_notes", import_id, "a")):
-            self.both(*what)
 
     def control(self, n: int, one: bool, word: Control, lost: bool) -> None:
         mailbox = self.people[n % len(self.people)]

@@ -85,7 +85,7 @@ def begin(
     )  # fmt: skip
     return draw(
         request, "cutover_plan.html", who, request=found, wave=wave, view=rehearsed.view,
-        guards=shown_guards(rehearsed.view), taken_along=rehearsed.taken_along,
+        guards=shown_guards(rehearsed.view), taken_along=rehearsed.taken_along, no_way_back=len(rehearsed.no_way_back),
     )  # fmt: skip
 
 

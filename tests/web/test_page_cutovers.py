@@ -1,0 +1,126 @@
+"""Tests cutovers through the API and on the page: both do what the command line does, and ask before they turn anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.servers.dovecot import Dovecot
+from tests.servers.mail_zone import MailZone
+from tests.servers.process import await_ready
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
+from tests.web.test_signing_in import GOOD, Browser, _user
+
+Servers = tuple[Dovecot, Dovecot]
+
+
+def _until(check: Callable[[], Any], what: str) -> None:
+    await_ready(check, 90, what)
+
+
+@pytest.fixture
+def office(house: WebServer, servers: Servers) -> Iterator[tuple[httpx2.Client, str, MailZone]]:
+    """An import of one wave that is copied, with a switch, a DNS, a coordinator and a worker."""
+    switch = house.home / "switched"
+    switch.write_text("")
+    # The servers are those of other tests too.
+    domain = f"{house.home.name.replace('_', '-').lower()}.example"
+    people = [f"{name}@{domain}" for name in ("c1", "c2")]
+    for server in servers:
+        for name in people:
+            server.add_user(name, PASSWORD)
+    with MailZone(domain) as zone:
+        house.serve(
+            **allowed(servers), MAILHAUL_SWITCHES=f"office=dovecot:{switch}?new=127.0.0.2&old=127.0.0.1",
+            MAILHAUL_DNS_RESOLVER=zone.resolver,
+        )  # fmt: skip
+        house.crew()
+        api = house.client("operator")
+        rows = "".join(f"{name},{PASSWORD},pilot\n" for name in people)
+        body = {"name": "moving", "manifest": f"login,password,wave\n{rows}", **ends(servers)}
+        there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
+        api.post(f"{there}/start")
+        _until(lambda: api.get(there).json()["state"] == "finished", "the end of the import")
+        yield api, there, zone
+
+
+def _one(api: httpx2.Client, there: str) -> dict[str, Any]:
+    (found,) = api.get(f"{there}/cutovers").json()["cutovers"]
+    return dict(found)
+
+
+def test_the_api_does_with_cutovers_what_the_command_line_does(
+    house: WebServer, office: tuple[httpx2.Client, str, MailZone]
+) -> None:
+    api, there, zone = office
+    assert api.get(f"{there}/cutovers").json() == {"cutovers": []}
+    planned = api.post(f"{there}/cutovers/plan", json={"wave": "pilot"}).json()
+    guards = {one["guard"]: one for one in planned["guards"]}
+    assert (guards["switch"]["met"], guards["ttl"]["met"], guards["copied"]["met"]) == (True, True, True)
+    assert api.get(f"{there}/cutovers").json() == {"cutovers": []}, "a plan begins nothing"
+    for wrong in ({"wave": "nobody"}, {}, {"wave": "pilot", "ttl": 0}, {"wave": "pilot", "switch": "other"}):
+        assert api.post(f"{there}/cutovers", json=wrong).status_code == 422, wrong
+    assert house.client("viewer").post(f"{there}/cutovers", json={"wave": "pilot"}).status_code == 403
+    begun = api.post(f"{there}/cutovers", json={"wave": "pilot", "synced_minutes": 5})
+    assert (begun.status_code, begun.json()["state"]) == (201, "drafted")
+    assert "has a cutover" in api.post(f"{there}/cutovers", json={"wave": "pilot"}).text
+    _until(lambda: _one(api, there)["state"] == "synced", "the wave in sync")
+    early = api.post(f"{there}/cutovers/switch", json={"wave": "pilot"})
+    assert (early.status_code, "nobody can switch it now" in early.text) == (422, True)
+    zone.say("mx.old.example", 7200)
+    assert api.post(f"{there}/cutovers/announce", json={"wave": "pilot"}).json()["state"] == "announced"
+    _until(lambda: not {g["guard"]: g for g in _one(api, there)["guards"]}["ttl"]["met"], "the longer TTL")
+    refused = api.post(f"{there}/cutovers/switch", json={"wave": "pilot"})
+    assert (refused.status_code, "at most 300 s at every" in refused.text) == (422, True)
+    assert api.post(f"{there}/cutovers/switch", json={"wave": "pilot", "force": ["copied"]}).status_code == 422
+    assert "say why" in api.post(f"{there}/cutovers/switch", json={"wave": "pilot", "force": ["ttl"]}).text
+    forced = {"wave": "pilot", "force": ["ttl"], "reason": "the MX stays"}
+    assert api.post(f"{there}/cutovers/switch", json=forced).json()["overruled"][0]["reason"] == "the MX stays"
+    _until(lambda: _one(api, there)["state"] == "draining", "the switch")
+    assert {one["answer"] for one in _one(api, there)["mailboxes"]} == {"done"}
+    assert api.delete(there).status_code in (409, 422), "an import whose people are being moved is not closed"
+    assert api.post(f"{there}/cutovers/rollback", json={"wave": "pilot"}).json()["state"] == "rolled_back"
+    _until(lambda: "to try again" in _one(api, there)["next"], "the way back")
+    told = [(one["what"], one["detail"].get("forced")) for one in house.records.audit()]
+    assert ("cutover switch", ["ttl"]) in told
+    assert {"cutover begun", "cutover announce", "cutover rollback", "act refused"} <= {what for what, _ in told}
+
+
+def test_the_page_shows_the_guards_and_asks_before_it_switches(
+    house: WebServer, office: tuple[httpx2.Client, str, MailZone]
+) -> None:
+    api, there, _ = office
+    _user(house)
+    browser, russian = Browser(house), Browser(house, **{"Accept-Language": "ru"})
+    for one in (browser, russian):
+        one.signs_in("anna", GOOD)
+    form = {"wave": "pilot", "switch": "office", "synced_minutes": "5", "ttl": "300", "quiet_hours": "1", "domains": ""}
+    assert "Begin a cutover" in browser.get(there).text
+    planned = browser.post(f"{there}/cutovers", data={**form, "act": "plan"})
+    assert (planned.status_code, "the switch office says yes for all 2 mailboxes" in planned.text) == (200, True)
+    assert browser.post(f"{there}/cutovers", data={**form, "act": "start"}).status_code == 303
+    _until(lambda: _one(api, there)["state"] == "synced", "the wave in sync")
+    page = browser.get(there).text
+    assert "every mailbox is in sync" in page
+    assert "2 of 2 mailboxes are copied" in page
+    shown = russian.get(there).text
+    assert "скопировано ящиков: 2 из 2" in shown
+    assert "все ящики в актуальном состоянии" in shown
+    assert "You told the people" in browser.get(f"{there}/cutovers/announce?wave=pilot").text
+    assert browser.post(f"{there}/cutovers/announce", data={"wave": "pilot"}).status_code == 303
+    asked = browser.get(f"{there}/cutovers/switch?wave=pilot").text
+    assert "2 mailboxes are turned to the new server." in asked
+    assert _one(api, there)["state"] == "announced", "a question changes nothing"
+    assert browser.post(f"{there}/cutovers/switch", data={"wave": "pilot"}).status_code == 303
+    _until(lambda: _one(api, there)["state"] == "draining", "the switch")
+    closing = browser.get(f"{there}/cutovers/close?wave=pilot").text
+    assert "Not yet. It waits for:" in closing
+    assert '<button class="main">' not in closing, "two empty looks cannot be forced"
+    assert browser.post(f"{there}/cutovers/close", data={"wave": "pilot"}).status_code == 422
+    assert browser.get(f"{there}/cutovers/dance?wave=pilot").status_code == 404
+    assert browser.post(f"{there}/cutovers/rollback", data={"wave": "pilot"}).status_code == 303
+    assert "cutover rolled back" in browser.get(there).text
+    assert "people are turned back to the old server" in browser.get(there).text
