@@ -382,6 +382,20 @@ def test_killed_around_each_effect_it_brings_each_message_once(
     assert ways.back.progress(ways.mailbox()).whole
 
 
+def test_asked_for_twice_while_it_runs_it_brings_each_message_once(ways: BothWays) -> None:
+    ways.put("destination", "INBOX", number=60)
+    before = ways.held("source")
+    ways.later(60)
+    ways.begin_back()
+    ways.begin_back()
+    ways.stopping = lambda: bool(ways.store.import_tally(ways.back_id)[0].messages)
+    ways.work()
+    ways.stopping = lambda: False
+    ways.begin_back()
+    ways.bring_back()
+    assert gained(ways, before) == {"INBOX": 60}
+
+
 def test_while_it_is_brought_back_no_pass_goes_the_other_way(ways: BothWays) -> None:
     ways.put("destination", "INBOX")
     ways.later(60)
