@@ -203,7 +203,7 @@ class CopyBack:
     def _opened(self, import_: str, name: str, side: str, bound: str = "") -> Credentials:
         sealed = self._store.sealed(import_, name, side)
         if sealed is None:
-            raise CredentialsError(f"the {side} credentials are no longer stored: run the import command again")
+            raise CredentialsError(f"the {side} credentials are no longer stored")
         return self._vault.open(name, side, sealed, bound=bound)
 
 

@@ -27,6 +27,7 @@ from producer.cutover.turning import (
     to_rehearse,
     to_turn,
 )
+from producer.notices.telling import cutover_reached
 from shared.errors import MailhaulError, StoreError, UsageError
 from shared.lifecycle import CutoverState, advance
 from shared.model import Import, Mailbox
@@ -38,6 +39,7 @@ from shared.model.cutover import (
     OVER,
     RULES,
     STANDING,
+    TOLD,
     Cutover,
     CutoverStep,
     MailboxCutover,
@@ -53,6 +55,8 @@ DNS_SECONDS: Final = 60.0
 TURN_SECONDS: Final = 20.0
 #: The most notes that are written in one go.
 _SOME: Final = 200
+#: States of which nobody is told: they pass by themselves within seconds, or are a step back.
+_NOT_TOLD: Final = frozenset({CutoverState.DRAFTED, CutoverState.CHECKED, CutoverState.STAGING})
 #: State → the event that the coordinator sends once its guards are met.
 _BY_ITSELF: Final[Mapping[CutoverState, str]] = {
     CutoverState.DRAFTED: "check",
@@ -145,6 +149,7 @@ class _Step:
     def run(self) -> CutoverView:
         """Does what the state asks for, then sends the event that its guards allow."""
         state = self._cutover.state
+        self._tell()
         self._stand()
         if state not in OVER:
             self._count_looks()
@@ -194,6 +199,15 @@ class _Step:
             self._view = self._viewed()
 
     # -- effects
+
+    def _tell(self) -> None:
+        """Has people told of the state, once in a cutover: between staging and synced it may go to and fro for days."""
+        state, told = self._cutover.state, self._notes.get(TOLD, "").split()
+        if state in _NOT_TOLD or state in told:
+            return
+        wave, since = self._cutover.wave, self._cutover.since
+        cutover_reached(self._driver.store, self._request, wave, str(state), since, {"said_next": self._view.next})
+        self._note({TOLD: " ".join([*told, state])})
 
     def _stand(self) -> None:
         """Has the wave kept in sync, or no longer, as the state wants it."""

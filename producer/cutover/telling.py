@@ -37,8 +37,14 @@ def next_step(
     if state is _S.ROLLED_BACK:
         left = sum(one.to == "new" or (one.to == "old" and not one.turned) for _, one in known)
         back = sum(one.to == "old" and one.turned and one.back != "begun" for _, one in known)
+        if refused := len(not_back(known)):
+            return (
+                f"{refused:,} mailboxes or their mail did not come back: mend it, then mailhaul cutover rollback again"
+            )
         if left or back:
             return f"the coordinator turns back {left:,} mailboxes and brings back the mail of {back:,} more"
+        if any(one.back for _, one in known):
+            return "the import with (back) behind its name brings back the mail; to try again: mailhaul cutover start"
         return "to try again: mailhaul cutover start"
     if state is _S.CLOSED:
         return "nothing: mailhaul close forgets the import, when all of its waves are over"
@@ -58,6 +64,15 @@ def next_step(
     if state is _S.DRAINING and any(one.servers and one.mx == one.mx_before for one in domains):
         return "MX is as before the switch: change it if mail comes by it; then mailhaul cutover close"
     return f"you decide: mailhaul cutover {word}"
+
+
+def not_back(known: Sequence[tuple[Mailbox, MailboxCutover]]) -> list[tuple[str, str]]:
+    """Returns (login, why) of each mailbox that was not turned back, or whose mail is not brought back, until a person acts."""
+    return [
+        (mailbox.source.login, one.words)
+        for mailbox, one in known
+        if one.to == "old" and (one.answer == "refused" or one.back == "refused")
+    ]
 
 
 _NEXT: Final[Mapping[CutoverState, tuple[str, str]]] = {

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from producer.cutover.acts import CutoverView, called, spoken
 from producer.cutover.guards import MeasuredGuard, span
-from producer.cutover.telling import MEANINGS
+from producer.cutover.telling import MEANINGS, not_back
+from shared.lifecycle import CutoverState
 from shared.logs import clean
 from shared.model import Import
 from shared.model.cutover import BEFORE_SWITCH, FORCIBLE
@@ -36,8 +37,12 @@ def cutover_lines(request: Import, view: CutoverView, at: float) -> Iterator[str
     what = called(request, cutover.wave)
     yield f"{clean(what)}: {spoken(cutover.state)} for {since}: {MEANINGS[cutover.state]}"
     yield f"  next: {clean(view.next)}"
-    for guard in shown_guards(view):
-        yield from guard_lines(guard, overruled_words(view, guard.name))
+    if cutover.state is CutoverState.ROLLED_BACK:
+        for login, why in not_back(view.mailboxes):
+            yield f"  not back: {clean(login)}: {clean(why)}"
+    elif cutover.state is not CutoverState.CLOSED:
+        for guard in shown_guards(view):
+            yield from guard_lines(guard, overruled_words(view, guard.name))
 
 
 def guard_lines(guard: MeasuredGuard, overruled: tuple[str, str] | None = None) -> Iterator[str]:

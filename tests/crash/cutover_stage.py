@@ -137,6 +137,10 @@ class CutoverStage:
             self.cutovers, self.store, self.request, "", event, who="anna", at=self.time, **more
         )  # as the command line does
 
+    def told(self) -> list[str]:
+        """Returns the states that people are told of, in their order."""
+        return [str(notice.values["word"]) for notice in self.store.notices() if notice.kind == "cutover"]
+
     @property
     def view(self) -> CutoverView:
         """The cutover with its guards."""

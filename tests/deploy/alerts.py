@@ -17,6 +17,7 @@ WELL = {
     'mailhaul_rates_owing{instance="c1"}': "0x180",
     'mailhaul_messages_total{instance="w1",outcome="copied"}': "0+100x180",
     'mailhaul_runnable_oldest_age_seconds{instance="c1"}': "30x180",
+    'mailhaul_look_lag_seconds{instance="c1"}': "60x180",
     'mailhaul_workers{instance="c1"}': "1x180",
     'mailhaul_leader{instance="c1"}': "1x180",
     'mailhaul_leader{instance="c2"}': "0x180",
@@ -94,6 +95,16 @@ CASES = (
     Case(
         what="thousands wait for their turn while others are served",
         series={'mailhaul_runnable_oldest_age_seconds{instance="c1"}': "0+60x180"},
+    ),
+    Case(
+        what="looks come late, and then too late",
+        series={'mailhaul_look_lag_seconds{instance="c1"}': "0+60x180"},
+        fires={"MailhaulLooksLate": {}},
+        minutes=45,
+    ),
+    Case(
+        what="looks come late for a while",
+        series={'mailhaul_look_lag_seconds{instance="c1"}': "0x20 2000x5 0x150"},
     ),
     Case(what="no worker", series={'mailhaul_workers{instance="c1"}': "0x180"}, fires={"MailhaulNoWorkers": {}}),
     Case(

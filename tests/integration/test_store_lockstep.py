@@ -45,6 +45,7 @@ from shared.model import (
     UnitKind,
     part_id,
 )
+from shared.standing import Standing
 from shared.store.memory import MemoryStore
 from shared.uids import UidSet, records_of
 from tests.contract.store_kit import (
@@ -69,7 +70,7 @@ from tests.contract.store_kit import (
     serve,
     sums_agree,
 )
-from tests.integration.store_keys import keys_are_in_order
+from tests.integration.store_keys import keys_are_in_order, let_stand
 from tests.integration.told_lockstep import forecast, send, tell
 
 HOLDERS = st.sampled_from(["a", "b", "c", "d"])
@@ -81,7 +82,9 @@ ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"]
 HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
 PEOPLE = [
     "again", "control", "control", "retry", "retry", "limit", "usual", "window", "wave", "move", "move", "erase", "cutover",
+    "stand", "stand",
 ]  # fmt: skip
+STANDING = st.sampled_from([None, Standing(least_seconds=10, most_seconds=10), Standing(least_seconds=20)])
 WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
@@ -139,10 +142,14 @@ class Lockstep(RuleBasedStateMachine):
         routes=st.integers(1, 2),
         sizes=st.lists(SIZES, min_size=8, max_size=8),
         empty=st.booleans(),
+        stands=st.booleans(),
     )
-    def begin(self, mailboxes: int, routes: int, sizes: list[int], empty: bool) -> None:
-        """Opens the imports and plans all but the last mailbox, to have messages to copy, and `empty` ones to verify."""
-        sizes = [0, 0, *sizes[2:]] if empty else sizes
+    def begin(self, mailboxes: int, routes: int, sizes: list[int], empty: bool, stands: bool) -> None:
+        """Opens the imports and plans all but the last mailbox, to have messages to copy, and `empty` ones to verify.
+
+        Where it `stands`, all of them are complete, and due for a look.
+        """
+        sizes = [0] * 8 if stands else [0, 0, *sizes[2:]] if empty else sizes
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
         self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
@@ -165,6 +172,8 @@ class Lockstep(RuleBasedStateMachine):
             self.both("finish", pair, lost=True)
             self.both("leave", "planner", mailbox.mailbox_id)
             del self.leases["planner"]
+        if stands:
+            let_stand(self)
 
     @rule(data=st.data(), what=st.sampled_from(PEOPLE))
     def people_act(self, data: st.DataObject, what: str) -> None:
@@ -178,6 +187,8 @@ class Lockstep(RuleBasedStateMachine):
             self.control(n, data.draw(st.booleans()), word, lost)
         elif what == "retry":
             self.retry(n, data.draw(st.booleans()), lost)
+        elif what == "stand":
+            self.both("set_standing", one, data.draw(WAVES) or "", data.draw(STANDING), lost=lost)
         elif what == "cutover":
             self.cutover(one, mailbox.mailbox_id, [data.draw(st.sampled_from(["", "r", "s"])) for _ in range(4)], lost)
         elif what == "erase":
@@ -477,6 +488,12 @@ class Lockstep(RuleBasedStateMachine):
         if self.both("release", pair, lost=lost, **arguments) is None:
             self._ended(pair)
 
+    @precondition(lambda self: self._has(UnitKind.LOOK))
+    @rule(data=st.data(), lost=LOST, found=st.booleans())
+    def look(self, data: st.DataObject, lost: bool, found: bool) -> None:
+        if (pair := self._lease(data, UnitKind.LOOK)) and self.both("looked", pair, found=found, lost=lost) is None:
+            self._ended(pair)
+
     @precondition(lambda self: self._has(UnitKind.COPY))
     @rule(data=st.data(), lost=LOST)
     def split(self, data: st.DataObject, lost: bool) -> None:
@@ -542,11 +559,8 @@ class Lockstep(RuleBasedStateMachine):
         assert real == model
         for one in ids:
             sums_agree(self.real, one)
-            assert self.real.stranded(one) == self.model.stranded(one)
-            assert self.real.waits(one) == self.model.waits(one)
-            assert self.real.waves(one) == self.model.waves(one)
-            assert self.real.forecasts(one) == self.model.forecasts(one)
-            assert self.real.ends(one) == self.model.ends(one)
+            for name in ("stranded", "waits", "waves", "standings", "standing_tally", "forecasts", "ends"):
+                assert getattr(self.real, name)(one) == getattr(self.model, name)(one), name
 
     @invariant()
     def every_message_has_one_place(self) -> None:

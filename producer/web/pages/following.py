@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from producer.cutover.telling import not_back
 from producer.show.cutover_lines import overruled_words, shown_guards
 from producer.trouble import HARMLESS
 from producer.web import imports as counterpart
@@ -102,7 +103,7 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
     return {
         "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
         "count": _COUNT, "actions": _actions(request.state, request.control, word),
-        "shown_guards": shown_guards, "overruled_words": overruled_words, "cutover_acts": cutover_acts,
+        "shown_guards": shown_guards, "overruled_words": overruled_words, "cutover_acts": cutover_acts, "not_back": not_back,
         "password_codes": _PASSWORD, "nothing_to_try": _NOTHING_TO_TRY, "who": who,
         "here": table.link(), "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
     }  # fmt: skip
