@@ -165,6 +165,20 @@ def test_statuses_come_in_the_order_asked(here: Place) -> None:
     assert isinstance(answers[1], FolderRefused)
 
 
+def test_a_look_lists_the_folders_and_tells_their_numbers(here: Place) -> None:
+    one, _ = filled(here, message(mail(1)))
+    source = here.source()
+    listed, statuses = source.look([one, b"no such folder"])
+    asked = source.statuses([one])
+    assert {folder.name for folder in listed} >= {one}
+    assert isinstance(statuses[1], FolderRefused)
+    for told, again in zip(statuses, asked, strict=False):
+        assert not isinstance(told, Exception)
+        assert not isinstance(again, Exception)
+        assert (told.uidvalidity, told.uidnext, told.messages) == (again.uidvalidity, again.uidnext, again.messages)
+        assert told.highestmodseq == again.highestmodseq
+
+
 def test_odd_folder_names_stay_the_servers_own_bytes(here: Place) -> None:
     if here.name == "pymap":
         pytest.skip("decodes and encodes names")

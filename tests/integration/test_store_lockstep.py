@@ -145,10 +145,7 @@ class Lockstep(RuleBasedStateMachine):
         stands=st.booleans(),
     )
     def begin(self, mailboxes: int, routes: int, sizes: list[int], empty: bool, stands: bool) -> None:
-        """Opens the imports and plans all but the last mailbox, to have messages to copy, and `empty` ones to verify.
-
-        Where it `stands`, all of them are complete, and due for a look.
-        """
+        """Opens the imports and plans all but the last mailbox; some are `empty`, or all, complete and due for a look."""
         sizes = [0] * 8 if stands else [0, 0, *sizes[2:]] if empty else sizes
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]

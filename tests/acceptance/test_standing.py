@@ -1,0 +1,40 @@
+"""Tests a standing import as an administrator uses it: by command line alone."""
+
+from __future__ import annotations
+
+import json
+
+from tests.acceptance.conftest import AdminEnvironment, until
+
+
+def test_new_mail_comes_by_itself_until_it_stands_no_longer(office: AdminEnvironment) -> None:
+    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
+    boxes = office.accounts("ann", "bob")
+    for source, _ in boxes.values():
+        source.fill({"INBOX": 5})
+    manifest = office.manifest(["login,password,wave", "ann,pw-ann,pilot", "bob,pw-bob,last"])
+    office.start("up", "--workers", "1", "--threads", "2")
+    until(lambda: office.run("limits", code=None).code == 0, "the embedded Redis")
+    office.run("import", manifest, *office.ends)
+    assert "does not stand" in office.run("standing", "people").said
+
+    for wrong in (["--least", "5"], ["--least", "1h", "--most", "1m"], ["--off", "--least", "1m"], ["--on", "--off"]):
+        office.run("standing", "people", *wrong, code=2)
+    office.run("standing", "people", "--wave", "nobody", "--on", code=2)
+    said = office.run("standing", "people", "--wave", "pilot", "--least", "10s", "--most", "10s").said
+    assert "wave pilot stands: each mailbox is looked at again after 10s to 10s" in said
+    boxes["ann"][0].fill({"Later": 3})
+    boxes["bob"][0].fill({"Later": 3})
+    until(lambda: boxes["ann"][1].seen() == boxes["ann"][0].seen(), "the new mail")
+    until(lambda: "1 mailboxes stand" in office.run("status", "people").out, "the end of its pass")
+    document = json.loads(office.run("status", "people", "--json").out)
+    ann, bob = document["mailboxes"]
+    assert ann["synced_at"] > bob["synced_at"]
+    assert (ann["look_at"] is None, bob["look_at"] is None) == (False, True)
+    assert boxes["bob"][1].seen() != boxes["bob"][0].seen(), "its wave does not stand"
+    assert "stands: its mailboxes are looked at again" in office.run("close", "people", "--yes", code=2).said
+
+    office.run("standing", "people", "--off")
+    assert json.loads(office.run("standing", "people", "--json").out)["standing"] == []
+    assert "standing set" in office.run("audit").out
+    office.run("close", "people", "--yes")
