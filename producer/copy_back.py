@@ -28,11 +28,14 @@ from shared.model import (
     mailbox_id,
 )
 from shared.model.binding import bound_to
+from shared.standing import Standing
 from shared.store import Store
 
 #: What is put behind the name of the import that is returned.
 SUFFIX: Final = " (back)"
 _LONGEST_NAME: Final = 120
+#: How often a mailbox that was brought back is looked at for what still comes to the new server.
+LATE: Final = Standing(least_seconds=60.0, most_seconds=900.0)
 #: Side → the side of the import that goes the other way.
 _OTHER: Final = {"source": "destination", "destination": "source"}
 #: States in which a copy back does nothing more by itself.
@@ -129,6 +132,8 @@ class CopyBack:
         """Begins to bring back what came to the destination since the mark. Returns the id of the import that does it.
 
         Asked for again while that is under way, it changes nothing; after its end it looks once more for what came since.
+        From then on the mailbox is looked at again, since mail may come to the new server for as long as somebody keeps an old
+        answer of the DNS; `rest` ends that.
         Raises `UsageError` where there is no way back, `CredentialsError` where the passwords are forgotten, and
         `StoreError`.
         """
@@ -145,7 +150,14 @@ class CopyBack:
         self._store.open_import(request, [there], self._retention_days)
         self._store.seal(request.import_id, sealed)
         self._store.submit(request.import_id)
+        self._store.set_standing(request.import_id, there.wave, LATE)
         return request.import_id
+
+    def rest(self, origin: Import, wave: str) -> None:
+        """Ends the looks for what still comes to the new server; `wave` is "" for the import as a whole."""
+        for request in self._store.imports():
+            if request.options.returns == origin.import_id:
+                self._store.set_standing(request.import_id, wave, None)
 
     def progress(self, mailbox: Mailbox) -> BackProgress:
         """Tells how far the copy back of this mailbox is."""
@@ -191,7 +203,7 @@ class CopyBack:
     def _opened(self, import_: str, name: str, side: str, bound: str = "") -> Credentials:
         sealed = self._store.sealed(import_, name, side)
         if sealed is None:
-            raise CredentialsError(f"the {side} credentials are no longer stored: run the import command again")
+            raise CredentialsError(f"the {side} credentials are no longer stored")
         return self._vault.open(name, side, sealed, bound=bound)
 
 

@@ -45,6 +45,8 @@ class CutoverWorld:
         """Has the mailboxes of the wave looked at so often that none falls behind, or no longer."""
         standing = standing_for(cutover.options.synced_seconds) if on else None
         self._store.set_standing(request.import_id, cutover.wave, standing)
+        if on:
+            self._back.rest(request, cutover.wave)
 
     def prove(self, request: Import, mailbox: Mailbox) -> None:
         """Raises `CredentialsError` unless the ends of the mailbox are those that its passwords were sealed with.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.model import FolderMark, SwitchMarks
-from shared.store import Store
+from shared.store import Store, codec
 from tests.contract.store_kit import person, request
 
 MARKS = SwitchMarks(
@@ -28,3 +28,13 @@ def test_marks_are_kept_replaced_and_gone_with_the_mailbox(store: Store) -> None
         assert store.switch_marks(anna.mailbox_id) == marks
     store.close(whole.import_id)
     assert store.switch_marks(anna.mailbox_id) is None
+
+
+def test_twenty_folders_take_less_than_half_a_kilobyte() -> None:
+    folders = tuple(
+        FolderMark(
+            name=f"Projects/2026/Folder {number}".encode(), uidvalidity=1_700_000_000 + number, uidnext=977 * number + 1
+        )
+        for number in range(20)
+    )
+    assert len(codec.encode_marks(SwitchMarks(at=1_700_000_000.25, folders=folders))) < 512

@@ -203,6 +203,21 @@ def test_a_rebuild_that_failed_is_asked_for_again(tmp_path: Path) -> None:
         assert turning.at() is NEW
 
 
+@pytest.mark.parametrize("kind", ["webhook", "stalwart"])
+def test_a_turn_whose_answer_was_lost_is_asked_for_again(kind: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        turning = _turning(kind, tmp_path, stack)
+        # Of Stalwart the entry is written in the second request, and takes effect by the third.
+        for _ in range(1 if kind == "webhook" else 3):
+            turning.switch.turn(ANNA, OLD)
+            turning.api.lost = [Said(status=502)]
+            outcome = turning.switch.turn(ANNA, NEW)
+            assert isinstance(outcome, TurnLater)
+            turning.api.lost = []
+            assert isinstance(turning.switch.turn(ANNA, NEW), Turned | TurnedBefore)
+            assert turning.at() is NEW
+
+
 def test_a_domain_is_turned_once_for_all(tmp_path: Path) -> None:
     table = tmp_path / "transport"
     table.write_text("")

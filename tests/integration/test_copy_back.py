@@ -185,6 +185,25 @@ def test_what_came_since_the_switch_goes_back_and_nothing_else(ways: BothWays) -
     assert ways.held("source") == after, "a second time nothing comes"
 
 
+def test_mail_that_comes_late_to_the_new_server_goes_back_until_a_new_cutover_begins(ways: BothWays) -> None:
+    before = ways.held("source")
+    ways.bring_back()
+
+    def comes_late() -> Counter[str]:
+        ways.put("destination", "INBOX")
+        for _ in range(6):
+            ways.later(300)
+            ways.work()
+        return gained(ways, before)
+
+    assert comes_late() == {"INBOX": 1}
+    assert comes_late() == {"INBOX": 2}
+    origin = ways.store.import_(ways.import_id)
+    assert origin
+    ways.back.rest(origin, "")
+    assert comes_late() == {"INBOX": 2}
+
+
 def test_what_its_user_put_there_before_the_switch_stays_there(ways: BothWays) -> None:
     ways.put("destination", "INBOX")
     ways.mark()
@@ -361,6 +380,20 @@ def test_killed_around_each_effect_it_brings_each_message_once(
     assert left[0] <= 0, "nothing died"
     assert gained(ways, before) == {"INBOX": 25, "Project/2026": 2}
     assert ways.back.progress(ways.mailbox()).whole
+
+
+def test_asked_for_twice_while_it_runs_it_brings_each_message_once(ways: BothWays) -> None:
+    ways.put("destination", "INBOX", number=60)
+    before = ways.held("source")
+    ways.later(60)
+    ways.begin_back()
+    ways.begin_back()
+    ways.stopping = lambda: bool(ways.store.import_tally(ways.back_id)[0].messages)
+    ways.work()
+    ways.stopping = lambda: False
+    ways.begin_back()
+    ways.bring_back()
+    assert gained(ways, before) == {"INBOX": 60}
 
 
 def test_while_it_is_brought_back_no_pass_goes_the_other_way(ways: BothWays) -> None:
