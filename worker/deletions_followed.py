@@ -57,7 +57,7 @@ class DeletionsFollowing:
         if not deleted or not any(folder.source_messages for folder in folders):
             return {}
         if "UIDPLUS" not in self._destination.capabilities:
-            _log.info("deletions_not_followed", reason="the destination has no UIDPLUS")
+            _log.warning("deletions_not_followed", reason="the destination has no UIDPLUS")
             return {}
         found = [copies for folder in deleted if (copies := self._copies(folder)).pairs]
         number = sum(len(copies.new) for copies in found)

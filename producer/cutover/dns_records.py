@@ -157,6 +157,8 @@ def _words(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, dns.resolver.NXDOMAIN):
         return "there is no such domain"
+    if isinstance(error, dns.resolver.NoRootSOA):
+        return "the resolver of this machine does not know the root of the DNS: set MAILHAUL_DNS_RESOLVER"
     return (str(error) or type(error).__name__)[:120]
 
 
