@@ -7,7 +7,9 @@ from pathlib import Path
 
 from producer import forecasting, operations
 from producer.cli.command_context import open_context
+from producer.cli.noting import note
 from producer.cli.verb import COMPLETE
+from producer.show import foreseen
 from shared.lifecycle import ImportState
 from shared.logs import clean
 
@@ -19,19 +21,20 @@ def run_forecast(which: str, wave: str = "", *, as_json: bool, state_dir: Path |
         request = operations.find_import(store, which)
         found = None
         if request.state is not ImportState.FINISHED:
+            note(context, "forecast made", import_id=request.import_id)
             found = forecasting.made_and_kept(store, request, wave, settings.limits, settings.worker_threads)
         scored = forecasting.scored(store, request)
         if as_json:
             whole = {
-                "forecast": forecasting.forecast_fields(found.kept) if found else None,
-                "kept": [forecasting.forecast_fields(kept) for kept in store.forecasts(request.import_id)],
-                "scores": [forecasting.score_fields(score) for score in scored],
+                "forecast": foreseen.forecast_fields(found.kept) if found else None,
+                "kept": [foreseen.forecast_fields(kept) for kept in store.forecasts(request.import_id)],
+                "scores": [foreseen.score_fields(score) for score in scored],
             }
             print(json.dumps(whole, ensure_ascii=False, indent=2))
             return COMPLETE
-        for line in forecasting.outlook_lines(found, wave) if found else ["finished"]:
+        for line in foreseen.outlook_lines(found, wave) if found else ["finished"]:
             print(clean(line))
         for score in scored:
             if wave in ("", score.wave):
-                print(clean(forecasting.score_line(score)))
+                print(clean(foreseen.score_line(score)))
     return COMPLETE

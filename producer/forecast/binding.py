@@ -76,20 +76,26 @@ def _costs(one: Binding) -> bool:
 
 
 def said(one: Binding) -> str:
-    """Words a binding: "26 of 5,000 mailboxes need more than 3 days at 450 MB a day from each account: the longest 44"."""
-    many = f"{one.late:,} of {one.mailboxes:,} mailboxes"
+    """Words a binding: "26 of 5,000 mailboxes need more than 3 days at 450 MB a day …: the longest 44"."""
+    scope, _, rate = one.what.partition(".")
     if one.what.endswith("_account.bytes_per_day"):
-        usual, longest = (
+        days, longest = (
             max(1, math.ceil(seconds / DAY_SECONDS)) for seconds in (one.without_seconds, one.latest_seconds)
         )
-        days = f"{usual} day{'s' if usual > 1 else ''}"
-        where = _SIDES[one.what.partition(".")[0]]
-        need = "needs" if one.late == 1 else "need"
-        return f"{many} {need} more than {days} at {spoken_size(one.most)} a day {where}: the longest {longest}"
-    instead = f"{spoken_duration(one.seconds)} instead of {spoken_duration(one.without_seconds)}"
-    if "." in one.what:
-        scope, _, rate = one.what.partition(".")
-        amount = f"{one.most:,} messages" if rate.startswith("messages") else spoken_size(one.most)
-        every = "day" if rate.endswith("day") else "second"
-        return f"{amount} a {every} {_SIDES[scope]}: {instead}"
-    return f"{_OTHERS[one.what]}: {instead}"
+        size, where = spoken_size(one.most), _SIDES[scope]
+        if days == 1:
+            return (
+                f"{one.late:,} of {one.mailboxes:,} mailboxes need more than a day at {size} a day {where}: "
+                f"the longest {longest:,}"
+            )
+        return (
+            f"{one.late:,} of {one.mailboxes:,} mailboxes need more than {days:,} days at {size} a day {where}: "
+            f"the longest {longest:,}"
+        )
+    now, without = spoken_duration(one.seconds), spoken_duration(one.without_seconds)
+    if not rate:
+        return f"{_OTHERS[one.what]}: {now} instead of {without}"
+    amount = f"{one.most:,} messages" if rate.startswith("messages") else spoken_size(one.most)
+    if rate.endswith("day"):
+        return f"{amount} a day {_SIDES[scope]}: {now} instead of {without}"
+    return f"{amount} a second {_SIDES[scope]}: {now} instead of {without}"

@@ -17,7 +17,8 @@ def standing_lines(known: Mapping[str, Standing | None], tally: StandingTally) -
     if tally.mailboxes or tally.looks:
         due = f"{tally.due:,} due" + (f", the first for {spoken_span(now() - tally.due_since)}" if tally.due else "")
         coming = f", the next at {moment(tally.next_at)}" if tally.next_at else ""
-        lines.append(f"looks: {tally.mailboxes:,} mailboxes stand, {due}{coming}")
+        many = "1 mailbox stands" if tally.mailboxes == 1 else f"{tally.mailboxes:,} mailboxes stand"
+        lines.append(f"looks: {many}, {due}{coming}")
         lines.append(f"looks so far: {tally.looks:,}, of which {tally.found:,} were followed by a pass")
     return lines
 

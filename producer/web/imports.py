@@ -23,7 +23,7 @@ from producer.intake.sign_in import SignInAsked, complete
 from producer.intake.waving import wave_name
 from producer.notices.setup import checked_reader
 from producer.reporting import FILES, one_page, write_one_page
-from producer.show import document
+from producer.show import document, foreseen
 from producer.show.standing_words import standing_fields
 from producer.web.access import Known, Operator, Viewer, note, noted
 from producer.web.account_services import chosen
@@ -187,19 +187,20 @@ def forecasts(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
     """Returns the forecasts that are kept, oldest first, and how the first of this pass did."""
     found = known.import_(import_id)
     return {
-        "kept": [forecasting.forecast_fields(kept) for kept in known.store.forecasts(import_id)],
-        "scores": [forecasting.score_fields(score) for score in forecasting.scored(known.store, found)],
+        "kept": [foreseen.forecast_fields(kept) for kept in known.store.forecasts(import_id)],
+        "scores": [foreseen.score_fields(score) for score in forecasting.scored(known.store, found)],
     }
 
 
 @routes.post("/{import_id}/forecast", status_code=201)
-def forecast(known: Known, _: Operator, import_id: str, wave: OneWave = "") -> dict[str, Any]:
+def forecast(known: Known, who: Operator, request: Request, import_id: str, wave: OneWave = "") -> dict[str, Any]:
     """Makes a forecast under the limits that are set, and keeps it. `said` has it in words."""
     found, settings = known.import_(import_id), known.settings
+    note(known, request, who, "forecast made", import_id=import_id)
     made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads)
     return {
-        **forecasting.forecast_fields(made.kept), "waiting": made.waiting, "assumed": made.assumed,
-        "said": forecasting.outlook_lines(made, wave),
+        **foreseen.forecast_fields(made.kept), "waiting": made.waiting, "assumed": made.assumed,
+        "said": foreseen.outlook_lines(made, wave),
     }  # fmt: skip
 
 

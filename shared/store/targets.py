@@ -80,6 +80,11 @@ class Targets(PlainCommands):
         super().__init__(client)
         self._vault = vault
 
+    @property
+    def vault(self) -> TargetVault:
+        """The vault, which also knows the signatures of other rows."""
+        return self._vault
+
     def add(self, target: Target, made_at: float = 0.0) -> Target:
         """Enters a target under a new id, and returns it."""
         made = replace(target, target_id=secrets.token_hex(4), made_at=made_at or time.time())

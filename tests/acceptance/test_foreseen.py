@@ -25,7 +25,7 @@ def test_a_budget_of_100_kb_a_day_is_forecast_in_days(office: AdminEnvironment) 
     assert plan["expected_seconds"]["low"] // 86_400 == plan["expected_seconds"]["high"] // 86_400 == days
     said = office.run("plan", manifest, *office.ends).out
     assert f"expected: {days}.0 days to {days}.0 days" in said
-    assert "1 of 1 mailboxes needs more than 1 day at 100.0 kB a day from each account at the source" in said
+    assert "1 of 1 mailboxes need more than a day at 100.0 kB a day from each account at the source" in said
 
 
 class _Page(HTMLParser):

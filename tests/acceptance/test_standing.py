@@ -26,7 +26,7 @@ def test_new_mail_comes_by_itself_until_it_stands_no_longer(office: AdminEnviron
     boxes["ann"][0].fill({"Later": 3})
     boxes["bob"][0].fill({"Later": 3})
     until(lambda: boxes["ann"][1].seen() == boxes["ann"][0].seen(), "the new mail")
-    until(lambda: "1 mailboxes stand" in office.run("status", "people").out, "the end of its pass")
+    until(lambda: "1 mailbox stands" in office.run("status", "people").out, "the end of its pass")
     document = json.loads(office.run("status", "people", "--json").out)
     ann, bob = document["mailboxes"]
     assert ann["synced_at"] > bob["synced_at"]

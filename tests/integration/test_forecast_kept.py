@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from producer import forecasting
 from producer.forecast.gathering import FASTEST
 from producer.notices.watching import NoticeWatch
+from producer.show import foreseen
 from shared.hours import read_hours
 from shared.lifecycle import ImportState, MailboxState
 from shared.model import Import
@@ -45,7 +46,7 @@ def test_under_a_rate_it_ends_when_it_was_forecast_to(dovecot_pair: DovecotPair)
         took, forecast = request.finished_at - first.made_at, first.ends_at - first.made_at
         assert 0.6 * forecast - 2 < took < 1.6 * forecast + 10, "what a lane may do at once, and a busy machine"
         assert score.off is not None
-        assert "it ended" in forecasting.score_line(score)
+        assert "it ended" in foreseen.score_line(score)
         # The control: without the rate it would have been forecast far earlier.
         office.store.set_limit("source_account.bytes_per_second", None)
 
@@ -73,7 +74,7 @@ def test_a_budget_a_day_is_forecast_in_days_and_what_was_spent_counts(dovecot_pa
         assert mailbox.failure is not None
         expected = mailbox.failure.next_at + (days - 1) * DAY_SECONDS
         assert abs(found.kept.ends_at - expected) < 600
-        assert "1 of 1 mailboxes needs more than 1 day at 100.0 kB a day" in found.kept.binds[0]
+        assert "1 of 1 mailboxes need more than a day at 100.0 kB a day" in found.kept.binds[0]
         assert FASTEST.size_bytes > left, "by speed alone it would be a second"
 
 

@@ -18,9 +18,11 @@ from producer.notices import telling
 from producer.notices.notifier import Notifier
 from producer.notices.setup import TargetAsked, target_of
 from shared.credentials import Vault
-from shared.lifecycle import Control
+from shared.lifecycle import Control, CutoverState
 from shared.model import Failure
+from shared.model.cutover import Cutover, CutoverStep
 from shared.store import keys
+from shared.store.cutovers import Cutovers, KeptCutover
 from shared.store.redis import RedisStore, connect
 from shared.store.targets import Targets
 from tests.contract.store_kit import Clock, copy, planned, redis_store, run_out, start, take
@@ -182,6 +184,24 @@ def test_nothing_moved_is_told_with_its_cause_and_not_while_somebody_paused_it(r
     notifier.turn()
     notifier.turn()
     assert len(receiver.told) == 1, "a person paused it"
+
+
+def test_each_state_of_a_cutover_is_told_once(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("cutover",), language="ru")
+    whole, _ = start(room.store)
+    cutovers, at = Cutovers(room.store, Vault([KEY])), room.clock()
+    states = (CutoverState.DRAFTED, CutoverState.CHECKED, CutoverState.STAGING)
+    steps = tuple(CutoverStep(state=state, at=at + n) for n, state in enumerate(states))
+    made = Cutover(import_id=whole.import_id, wave="pilot", state=states[-1], since=at, steps=steps)
+    assert cutovers.put(KeptCutover(), made)
+    notifier = room.notifier()
+    notifier.turn()
+    notifier.turn()
+    assert sorted(receiver.kinds) == ["cutover checked pilot", "cutover drafted pilot", "cutover staging pilot"]
+    assert any("переключение — идёт подготовка" in one["subject"] for one in receiver.told)
+    assert all(any("\u0430" <= letter <= "\u044f" for letter in one["lines"][0]) for one in receiver.told), (
+        "what it means"
+    )
 
 
 def test_an_end_that_slips_by_a_fifth_is_told_and_each_further_fifth(room: Room, receiver: Receiver) -> None:

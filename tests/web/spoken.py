@@ -14,7 +14,7 @@ ROOT: Final = Path(__file__).parents[2]
 #: Files with sentences that the page may show.
 SOURCES: Final = (
     "producer/intake/*.py", "producer/cutover/*.py", "producer/operations.py", "producer/notices/setup.py",
-    "producer/credentials.py", "producer/waves.py",
+    "producer/forecast/binding.py", "producer/forecasting.py", "producer/credentials.py", "producer/waves.py",
     "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
     "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
 )  # fmt: skip

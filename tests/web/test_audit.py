@@ -207,7 +207,7 @@ def test_what_cannot_be_written_down_does_not_happen(house: WebServer, servers: 
 #: Methods of the store that may be called without an entry in the log.
 READING = (
     "import_", "imports", "import_tally", "mailboxes", "mailbox", "folders", "notes", "failures", "overview", "workers", "limits",
-    "usual", "waits", "stranded", "sealed", "find_mailboxes", "maildrop", "processes",
+    "usual", "waits", "stranded", "sealed", "find_mailboxes", "maildrop", "processes", "forecasts", "deliveries", "undelivered",
     "bury",  # releases leases of dead workers, without anybody's request
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.store.principals import Role
+from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.http_api import Asked, HttpApi, Said
 from tests.servers.process import await_ready
@@ -163,3 +164,30 @@ def test_a_forecast_and_one_page_by_api_and_page(house: WebServer, servers: tupl
     assert "one-page.html" in person.get(there).text
     person.get(f"{there}?lang=ru")
     assert "Сколько сделано" in person.get(f"{there}/report/one-page.html").text
+
+
+def test_a_forecast_is_made_on_the_page_and_said_in_russian(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
+    for server in servers:
+        server.add_user("slow", PASSWORD)
+    source = servers[0]
+    mail.populate(source.host, source.port, "slow", PASSWORD, mail.make_mailbox(3, {"INBOX": 300}))
+    house.serve(**allowed(servers), MAILHAUL_GROUP_MESSAGES="10")
+    house.store.set_limit("source_account.bytes_per_day", 20_000)
+    api = house.client()
+    given: dict[str, Any] = {"name": "office", "manifest": f"login,password\nslow,{PASSWORD}\n", **ends(servers)}
+    there = f"/imports/{api.post('/imports', json=given).json()['import']['id']}"
+    house.crew()
+    api.post(f"{there}/start")
+    await_ready(lambda: api.get(f"{there}/mailboxes").json()["mailboxes"][0]["state"] == "copying", 60, "the plan")
+    person = Browser(house)
+    _, token = house.principals.make_token("steers", Role.OPERATOR)
+    person.post("/sign-in", data={"token": token})
+    person.get(f"{there}?lang=ru")
+    assert person.post(f"{there}/forecast").status_code == 303
+    page = person.get(there).text
+    assert "ящиков требуют больше суток при" in page
+    assert "с каждой учётной записи источника" in page
+    made = api.post(f"{there}/forecast").json()
+    assert made["ends_at"] > made["made_at"] + 86_400
+    assert "need more than a day at 20.0 kB a day" in made["said"][1]
+    assert "forecast made" in str(house.records.audit())

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from producer import forecasting
 from producer.cutover.telling import not_back
 from producer.show.cutover_lines import overruled_words, shown_guards
 from producer.trouble import HARMLESS
@@ -28,6 +29,7 @@ from producer.web.problems import Refused
 from producer.web.streams import Seat
 from shared.errors import MailhaulError
 from shared.lifecycle import Control, ImportState, MailboxState
+from shared.model.forecasts import KeptForecast
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
 from shared.store.principals import Principal
@@ -136,10 +138,26 @@ def one_import(
     changed = changed_by(request)
     left = drafts.find(known, who, wrong) and wrong
     page = draw(
-        request, "import.html", who, **values, states=states, files=_FILES, stream=stream, changed=changed, wrong=left,
+        request,
+        "import.html",
+        who,
+        **values,
+        states=states,
+        files=_FILES,
+        stream=stream,
+        changed=changed,
+        wrong=left,
+        forecasts=_first_and_last(known.store.forecasts(table.import_id)),
+        scores=forecasting.scored(known.store, values["request"]),
+        finished=values["request"].state is ImportState.FINISHED,
         switches=known_switches(known),
-    )  # fmt: skip
+    )
     return told(page, table.import_id) if changed else page
+
+
+def _first_and_last(kept: list[KeptForecast]) -> list[KeptForecast]:
+    """Returns the forecast that is scored, and the newest."""
+    return [kept[0], kept[-1]] if len(kept) > 1 else kept
 
 
 def _place(known: Known, request: Request, table: Shown) -> Table:

@@ -109,6 +109,9 @@ def act(
             )
             counterpart.set_wave(known, who, request, import_id, given)
             mailboxes = 1
+        case "forecast":
+            counterpart.forecast(known, who, request, import_id)
+            return RedirectResponse(_there(import_id, ""), 303)
         case "standing":
             stood = StandingBody(wave=wave.strip(), off=True) if off else _stood(wave, least, most, switch_at)
             counterpart.set_standing(known, who, request, import_id, stood)

@@ -80,6 +80,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "act changed nothing": "it changed nothing",
     "import check": "accounts checked",
     "import plan": "rehearsed",
+    "forecast made": "forecast made",
     "hours set": "hours set",
     "wave set": "wave set",
     "mailbox moved": "mailbox moved",

@@ -21,7 +21,7 @@ from producer.web.words import our_sentences, said, translations
 from producer.web.words.sentences import Fit
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
-_SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages)")
+_SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages|s|min|h|days)")
 _DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:( \d\d:\d\d(?::\d\d)?) UTC)?")
 _QUOTED: Final = Markup('<q class="said" lang="" translate="no">{}</q>')
 _DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))

@@ -157,7 +157,7 @@ def test_it_says_what_binds_and_for_whom() -> None:
     limits = ForecastLimits(speed=Speed(), lanes=16, given={"source_account.bytes_per_day": 450_000_000})
     found = simulated(loads, limits, MONDAY)
     first = bindings(loads, limits, MONDAY, found)[0]
-    assert said(first).startswith("26 of 5,000 mailboxes need more than 1 day at 450.0 MB a day from each account")
+    assert said(first).startswith("26 of 5,000 mailboxes need more than a day at 450.0 MB a day from each account")
     assert said(first).endswith("the longest 44")
     assert bindings(loads, limits.without("source_account.bytes_per_day"), MONDAY, found)[0].what != first.what
 
