@@ -138,7 +138,7 @@ class CutoverStage:
         )  # as the command line does
 
     def told(self) -> list[str]:
-        """Returns the states that people are told of, in their order."""
+        """Returns the states that people are told of."""
         return [str(notice.values["word"]) for notice in self.store.notices() if notice.kind == "cutover"]
 
     @property
