@@ -208,6 +208,7 @@ def test_what_cannot_be_written_down_does_not_happen(house: WebServer, servers: 
 READING = (
     "import_", "imports", "import_tally", "mailboxes", "mailbox", "folders", "notes", "failures", "overview", "workers", "limits",
     "usual", "waits", "stranded", "sealed", "find_mailboxes", "maildrop", "processes", "forecasts", "deliveries", "undelivered",
+    "standings", "standing_tally",
     "bury",  # releases leases of dead workers, without anybody's request
 )  # fmt: skip
 
