@@ -155,10 +155,11 @@ def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: Identi
 def test_no_address_tells_a_secret(house: WebServer, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
     assert visitor.walk() == []
     wrong = {path: status for path, status in visitor.seen.items() if status not in (200, 204, 302, 303)}
-    assert wrong == {
+    # There was no return from a provider, and no cutover was begun.
+    assert {re.sub("[0-9a-f]{16}", "I", path): status for path, status in wrong.items()} == {
         "/oidc/back": 401,
-        f"/imports/{there}/cutovers/status": 404,  # none was begun
-    }  # there was no return from a provider
+        "/imports/I/cutovers/status": 404,
+    }
     assert len(visitor.seen) > 40
     # The doctor's answer when Redis refuses the login.
     connect(house.state_url).acl_setuser("canary", enabled=True, reset_passwords=True, passwords=["+another"])
