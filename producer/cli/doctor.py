@@ -21,7 +21,7 @@ from producer.notices.listing import undelivered_line
 from shared.config import Settings, load_settings, unknown_variables
 from shared.credentials import load_keys
 from shared.embedded import find_server, server_version
-from shared.errors import MailhaulError
+from shared.errors import MailhaulError, UsageError
 from shared.logs import clean
 from shared.redis_client import address_of, open_redis
 from shared.redis_condition import judge, read_condition
@@ -123,7 +123,10 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 
 def _notices(context: CommandContext) -> Iterator[Finding]:
-    known = len(Targets(connect(context.urls[1]), context.vault).all())
+    try:
+        known = len(Targets(connect(context.urls[1]), context.vault).all())
+    except UsageError:  # the key was told of before
+        known = 0
     waiting, lost = len(context.store.deliveries()), len(context.store.undelivered())
     if known or waiting or lost:
         yield "ok", f"targets that are told: {known}; notices on their way: {waiting}"

@@ -200,7 +200,7 @@ def test_nothing_that_a_source_says_is_obeyed(office: AdminEnvironment, street: 
     assert all(safe(path.read_text()) for path in (office.home / "state" / "logs").glob("*.log"))
     # The spreadsheet gets only text.
     for path in (office.home / "report").glob("*.csv"):
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             cells = [cell for line in csv.reader(file) for cell in line]
         assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@", "|"))]
         assert all(map(safe, cells))

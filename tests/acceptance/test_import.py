@@ -69,7 +69,7 @@ def test_one_wrong_password_costs_one_login_and_nobody_else_anything(office: Adm
     assert parked["failure"]["detail"] in errors.out
 
     report = office.run("report", "people", "--out", office.home / "report")
-    assert len(report.out.splitlines()) == 5
+    assert len(report.out.splitlines()) == 7
     rows_of = list(csv.DictReader((office.home / "report" / "failures.csv").open()))
     assert [(row["row"], row["login"], row["what"]) for row in rows_of] == [("4", "wrong", "parked")]
 
