@@ -67,7 +67,7 @@ class Notifier:
     _thread: threading.Thread | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._watcher = NoticeWatch(self.store, self.still_seconds, self.targets.vault, self.default, self.threads)
+        self._watcher = NoticeWatch(self.store, self.still_seconds, self.default, self.threads)
 
     def start(self) -> None:
         """Starts the thread, which runs until `stop`."""

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 from producer import forecasting, operations
 from producer.coordinator.tally import Progress
-from producer.cutover.telling import MEANINGS
 from producer.forecast.outlook import fifths_later
 from producer.notices import telling
 from producer.show.waiting import DESTINATION_WAITS, said
@@ -24,8 +23,6 @@ from shared.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model import Import, Wait, Wave
 from shared.model.search import Search
 from shared.store import Store
-from shared.store.cutovers import Cutovers
-from shared.store.signed import Signer
 from shared.store.targets import Target
 
 #: How long after its end an import is looked at, seconds.
@@ -45,8 +42,6 @@ class NoticeWatch:
     store: Store
     #: After so many seconds in which nothing moved it is told.
     still_seconds: float
-    #: Knows the signatures of cutovers; without it none is told.
-    signer: Signer | None = None
     #: The settings' limits, by scope, and the threads of a worker; for forecasts.
     default: Mapping[str, int] = field(default_factory=dict)
     threads: int = 16
@@ -58,7 +53,6 @@ class NoticeWatch:
     def look(self, now: float) -> None:
         """Looks at every import that runs, or ended within a day. Raises `StoreError`."""
         for request in self.store.imports():
-            self._look_at_cutovers(request, now)
             if request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS:
                 self._look(request, now)
 
@@ -93,15 +87,6 @@ class NoticeWatch:
             self._moved.pop(request.import_id, None)
         elif request.state is ImportState.RUNNING:
             self._look_whether_it_moves(request, now)
-
-    def _look_at_cutovers(self, request: Import, now: float) -> None:
-        """Tells each state that a cutover came to within a day. The store keeps them all, so none is missed."""
-        kept = Cutovers(self.store, self.signer).all(request.import_id) if self.signer else {}
-        for wave, row in kept.items():
-            for step in row.cutover.steps if row.cutover else ():
-                if step.at > now - ENDED_SECONDS:
-                    said = {"said": MEANINGS[step.state]}
-                    telling.cutover_reached(self.store, request, wave, str(step.state), step.at, said)
 
     def _look_at_wave(self, request: Import, wave: Wave, now: float) -> None:
         states = {state: number for state, number in wave.mailboxes.items() if number}

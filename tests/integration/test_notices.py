@@ -20,12 +20,11 @@ from producer.notices.setup import TargetAsked, target_of
 from shared.credentials import Vault
 from shared.lifecycle import Control, CutoverState
 from shared.model import Failure
-from shared.model.cutover import Cutover, CutoverStep
 from shared.store import keys
-from shared.store.cutovers import Cutovers, KeptCutover
 from shared.store.redis import RedisStore, connect
 from shared.store.targets import Targets
 from tests.contract.store_kit import Clock, copy, planned, redis_store, run_out, start, take
+from tests.crash.cutover_stage import CutoverStage
 from tests.integration.notifier_process import EFFECTS
 from tests.servers.http_api import Asked, HttpApi, Said
 from tests.servers.redis_server import RedisServer
@@ -186,21 +185,32 @@ def test_nothing_moved_is_told_with_its_cause_and_not_while_somebody_paused_it(r
     assert len(receiver.told) == 1, "a person paused it"
 
 
-def test_each_state_of_a_cutover_is_told_once(room: Room, receiver: Receiver) -> None:
+def test_a_cutover_is_told_once_of_each_state_however_often_it_goes_to_and_fro(room: Room, receiver: Receiver) -> None:
     _add(room, receiver, kinds=("cutover",), language="ru")
-    whole, _ = start(room.store)
-    cutovers, at = Cutovers(room.store, Vault([KEY])), room.clock()
-    states = (CutoverState.DRAFTED, CutoverState.CHECKED, CutoverState.STAGING)
-    steps = tuple(CutoverStep(state=state, at=at + n) for n, state in enumerate(states))
-    made = Cutover(import_id=whole.import_id, wave="pilot", state=states[-1], since=at, steps=steps)
-    assert cutovers.put(KeptCutover(), made)
-    notifier = room.notifier()
+    stage = CutoverStage()
+    notifier = replace(room.notifier(), store=stage.store, now=lambda: stage.time)
+    stage.begin()
+    states = [stage.state]
+    for _ in range(6):  # without a look it falls behind, and comes back with the next
+        stage.turn()
+        notifier.turn()
+        states.append(stage.state)
+        stage.time += 3600
+        stage.turn()
+        notifier.turn()
+        states.append(stage.state)
+        stage.looks()
+    assert states.count(CutoverState.SYNCED) > 1, "the control: it went to and fro"
+    assert states.count(CutoverState.STAGING) > 1
+    stage.turn()
+    stage.send("announce")
+    stage.turn()
     notifier.turn()
     notifier.turn()
-    assert sorted(receiver.kinds) == ["cutover checked pilot", "cutover drafted pilot", "cutover staging pilot"]
-    assert any("переключение — идёт подготовка" in one["subject"] for one in receiver.told)
+    assert receiver.kinds == ["cutover synced", "cutover announced"], "each once, as docs/cutover.md says"
+    assert all("переключение — " in one["subject"] for one in receiver.told)
     assert all(any("\u0430" <= letter <= "\u044f" for letter in one["lines"][0]) for one in receiver.told), (
-        "what it means"
+        "what comes next"
     )
 
 
