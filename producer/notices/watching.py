@@ -80,10 +80,8 @@ class NoticeWatch:
         self._look_ahead(request, now)
         if request.state is ImportState.FINISHED:
             word = operations.progress_of(store, request).word
-            step = f"{request.finished_at}"
-            telling.state_reached(
-                store, request, "", word, request.finished_at, step=step, values=_numbers(store, request)
-            )
+            stands = any(store.standings(request.import_id).values())
+            telling.import_ended(store, request, word, stands=stands, values=_numbers(store, request))
             self._moved.pop(request.import_id, None)
         elif request.state is ImportState.RUNNING:
             self._look_whether_it_moves(request, now)

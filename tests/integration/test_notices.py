@@ -18,8 +18,9 @@ from producer.notices import telling
 from producer.notices.notifier import Notifier
 from producer.notices.setup import TargetAsked, target_of
 from shared.credentials import Vault
-from shared.lifecycle import Control, CutoverState
+from shared.lifecycle import Control, CutoverState, ImportState
 from shared.model import Failure
+from shared.standing import Standing
 from shared.store import keys
 from shared.store.redis import RedisStore, connect
 from shared.store.targets import Targets
@@ -114,6 +115,51 @@ def test_states_of_an_import_and_its_end_are_told_once(room: Room, receiver: Rec
     assert receiver.told[-1]["values"]["complete"] == 1
     ends = [one["subject"] for one in receiver.told if one["values"]["word"] == "complete"]
     assert sorted(ends) == ["import move: complete", "import other: complete"]
+
+
+def _again(room: Room, notifier: Notifier) -> None:
+    """Plays a pass of the mailbox that is queued, with a look of the notifier before and after its end."""
+    room.clock.forward(60)
+    lease = take(room.store)
+    notifier.turn()
+    room.store.finish(lease)
+    run_out(room.store)
+    notifier.turn()
+
+
+def test_while_an_import_stands_its_end_is_told_once_a_pass_that_a_person_began(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("state",))
+    whole, (mailbox,) = start(room.store)
+    room.store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"sealed"})
+    notifier = room.notifier()
+    _again(room, notifier)
+    assert receiver.kinds.count("state complete") == 1
+    assert room.store.set_standing(whole.import_id, "", Standing(least_seconds=60, most_seconds=60))
+    ends = set()
+    for _ in range(3):
+        room.clock.forward(100)
+        room.store.reap(5)
+        lease = take(room.store)
+        room.store.looked(lease, found=True)
+        _again(room, notifier)
+        request = room.store.import_(whole.import_id)
+        assert request is not None
+        assert request.state is ImportState.FINISHED
+        ends.add(request.finished_at)
+    assert len(ends) == 3, "the control: it ended three times more"
+    assert receiver.kinds.count("state complete") == 1
+    start(room.store)  # a person begins a pass
+    _again(room, notifier)
+    assert receiver.kinds.count("state complete") == 2
+
+
+def test_without_standing_each_end_is_told(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("state",))
+    notifier = room.notifier()
+    for number in (1, 2, 3):
+        start(room.store)
+        _again(room, notifier)
+        assert receiver.kinds.count("state complete") == number
 
 
 def test_waves_are_told_as_they_begin_and_end(room: Room, receiver: Receiver) -> None:
