@@ -7,7 +7,8 @@ known here alone, and counts anew after a restart.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -17,14 +18,18 @@ from producer import forecasting, operations
 from producer.coordinator.tally import Progress
 from producer.forecast.outlook import fifths_later
 from producer.notices import telling
+from producer.notices.sending import spoken
 from producer.show.waiting import DESTINATION_WAITS, said
 from producer.trouble import trouble
+from shared.errors import MailhaulError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState
+from shared.logs import get_logger
 from shared.model import Import, Wait, Wave
 from shared.model.search import Search
 from shared.store import Store
 from shared.store.targets import Target
 
+_log = get_logger("mailhaul.notices")
 #: How long after its end an import is looked at, seconds.
 ENDED_SECONDS: Final = 86_400.0
 #: The most mailboxes of one cause whose failures are read, and that are named to who asked for logins.
@@ -54,18 +59,23 @@ class NoticeWatch:
         """Looks at every import that runs, or ended within a day. Raises `StoreError`."""
         for request in self.store.imports():
             if request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS:
-                self._look(request, now)
+                with _alone(import_id=request.import_id):
+                    self._look(request, now)
 
     def digests(self, targets: Iterable[Target], now: float) -> None:
         """Tells each target its digest once its hour has come, once a day of its zone."""
         for target in targets:
-            local = datetime.fromtimestamp(now, ZoneInfo(target.zone))
-            due = target.digest_minutes
-            if due is None or local.hour * 60 + local.minute < due or _came_after(target, local, due):
-                continue
-            rows = [_row(self.store, request) for request in self.store.imports() if _shown(request, target, now)]
-            told = {"rows": json.dumps(rows, ensure_ascii=False)}
-            telling.one_target_told(self.store, "digest", target.target_id, now, f"{local:%Y-%m-%d}", told)
+            with _alone(target=target.target_id):
+                self._digest(target, now)
+
+    def _digest(self, target: Target, now: float) -> None:
+        local = datetime.fromtimestamp(now, ZoneInfo(target.zone))
+        due = target.digest_minutes
+        if due is None or local.hour * 60 + local.minute < due or _came_after(target, local, due):
+            return
+        rows = [_row(self.store, request) for request in self.store.imports() if _shown(request, target, now)]
+        told = {"rows": json.dumps(rows, ensure_ascii=False)}
+        telling.one_target_told(self.store, "digest", target.target_id, now, f"{local:%Y-%m-%d}", told)
 
     def _look(self, request: Import, now: float) -> None:
         store = self.store
@@ -156,6 +166,17 @@ class NoticeWatch:
         elif now - since >= self.still_seconds:
             cause = "\n".join(said(_unnamed(wait), now) for wait in waits[:3])
             telling.stands_still(self.store, request, now, since, {"cause": cause})
+
+
+@contextmanager
+def _alone(**about: str) -> Iterator[None]:
+    """Logs a fault of one import or target, which holds up no other. Raises `MailhaulError`: that concerns all of them."""
+    try:
+        yield
+    except MailhaulError:
+        raise
+    except Exception as error:
+        _log.exception("notices_not_told", error=spoken(error), **about)
 
 
 def _came_after(target: Target, local: datetime, due: int) -> bool:

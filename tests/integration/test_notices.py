@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from producer.notices import telling
+from producer.notices import listing, telling
 from producer.notices.notifier import Notifier
 from producer.notices.setup import TargetAsked, target_of
 from shared.credentials import Vault
@@ -325,6 +325,46 @@ def test_a_target_that_was_written_without_the_key_is_told_nothing(room: Room, r
     assert room.targets.all() == []
     client.hset(keys.TARGETS, name, row)
     assert len(room.targets.all()) == 1, "the control: the row as it was signed"
+
+
+def test_a_target_that_nobody_understands_holds_up_no_other(room: Room, receiver: Receiver) -> None:
+    asked = TargetAsked(way="webhook", to=receiver.url, secret="s", digest="23:00")
+    lost = room.targets.add(replace(target_of(asked), zone="Mars/North"), made_at=1.0)  # no zone of this machine
+    _add(room, receiver, kinds=("state",), digest="23:00", zone="Europe/Moscow")
+    start(room.store)
+    run_out(room.store)
+    notifier = room.notifier()
+    notifier.turn()
+    assert receiver.kinds == ["state complete"]
+    (left,) = room.store.deliveries()
+    assert (left.target_id, "Mars/North" in left.why) == (lost.target_id, True)
+    assert "Mars/North" in listing.tried(room.store, lost, None)
+    room.clock.forward(22 * 3600)
+    notifier.turn()
+    assert receiver.kinds[1:] == ["digest"]
+    start(room.store)
+    run_out(room.store)
+    notifier.last_words()
+    assert receiver.kinds[2:] == ["state complete"]
+
+
+def test_a_turn_that_fails_ends_no_thread(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("state",))
+    start(room.store)
+    run_out(room.store)
+    faults = [ValueError("a fault of a library")]
+    notifier = room.notifier()
+
+    def now() -> float:
+        if faults:
+            raise faults.pop()
+        return room.clock()
+
+    notifier.now = now
+    notifier.last_words()
+    assert (receiver.kinds, faults) == ([], []), "the turn failed"
+    notifier.last_words()
+    assert receiver.kinds == ["state complete"]
 
 
 def test_a_target_that_is_removed_gets_nothing_more(room: Room, receiver: Receiver) -> None:
