@@ -76,36 +76,36 @@ def _opened(url: str, place: Path, *, secret: bool = False) -> Switch:
     return open_switch(Settings(switches=f"x={url}", switch_secret_files=f"x={file}" if secret else None), "x")
 
 
-def _turning(kind: str, place: Path, stack: ExitStack) -> Turning:
+def _turning(kind: str, place: Path, stack: ExitStack, more: str = "") -> Turning:
     if kind == "hook":
         script, known = place / "hook.py", place / "known.json"
         script.write_text(HOOK.format(secret=SECRET, path=str(known)))
         told = lambda: json.loads(known.read_text()) if known.exists() else {}  # noqa: E731
-        switch = _opened(f"hook:{sys.executable}?arg={quote(str(script))}", place, secret=True)
+        switch = _opened(f"hook:{sys.executable}?arg={quote(str(script))}&{more}", place, secret=True)
         return Turning(switch, told, lambda: SwitchSide(told().get(ANNA.address, "source")))
     if kind == "webhook":
         hook = stack.enter_context(SwitchWebhook())
-        switch = _opened(f"webhook+{hook.url}/x", place, secret=True)
+        switch = _opened(f"webhook+{hook.url}/x?{more}", place, secret=True)
         at = lambda: SwitchSide(hook.turned.get(ANNA.address, "source"))  # noqa: E731
         return Turning(switch, lambda: dict(hook.turned), at, hook)
     if kind == "stalwart":
         lists = stack.enter_context(StalwartLists())
-        switch = _opened(f"stalwart+{lists.url}", place, secret=True)
+        switch = _opened(f"stalwart+{lists.url}?{more}", place, secret=True)
         at = lambda: NEW if lists.built.get("anna@corp.example") == "local" else OLD  # noqa: E731
         return Turning(switch, lambda: (dict(lists.entries), dict(lists.built)), at, lists)
     path = place / "table"
     if kind == "dovecot":
         path.write_text("# ours\nbob@corp.example:{PLAIN}x:1:2::/h::userdb_x=1 proxy=y host=10.9.9.9\n")
         at = lambda: NEW if "host=10.0.0.2" in path.read_text() else OLD  # noqa: E731
-        return Turning(_opened(f"dovecot:{path}", place), path.read_text, at)
+        return Turning(_opened(f"dovecot:{path}?new=10.0.0.2&old=10.0.0.1&{more}", place), path.read_text, at)
     path.write_text("# ours\nbob@corp.example smtp:[x]\n\nlong@corp.example\n  smtp:[y]\n")
     at = lambda: NEW if "anna@corp.example\tsmtp:[10.0.0.2]" in path.read_text() else OLD  # noqa: E731
     if kind == "texthash":
-        return Turning(_opened(f"postfix:{path}?type=texthash", place), path.read_text, at)
+        return Turning(_opened(f"postfix:{path}?type=texthash&new=smtp:[10.0.0.2]&{more}", place), path.read_text, at)
     program = postmap(place)
     if program is None:
         pytest.skip("no postmap here: tests/install-servers unpacks it")
-    return Turning(_opened(f"postfix:{path}?postmap={program}", place), path.read_text, at)
+    return Turning(_opened(f"postfix:{path}?postmap={program}&new=smtp:[10.0.0.2]&{more}", place), path.read_text, at)
 
 
 KINDS = ["hook", "webhook", "stalwart", "dovecot", "texthash", "postmap"]
@@ -186,9 +186,23 @@ def test_a_turn_that_died_before_the_table_was_made_is_completed(tmp_path: Path)
         pytest.skip("no postmap here: tests/install-servers unpacks it")
     table = tmp_path / "transport"
     table.write_text("anna@corp.example\tsmtp:[10.0.0.2]\n")  # the text was written, and postmap did not run
-    switch = _opened(f"postfix:{table}?postmap={program}", tmp_path)
+    switch = _opened(f"postfix:{table}?postmap={program}&new=smtp:[10.0.0.2]", tmp_path)
     assert isinstance(switch.turn(ANNA, NEW), Turned)
     assert isinstance(switch.turn(ANNA, NEW), TurnedBefore)
+
+
+def test_a_mailbox_that_never_had_a_row_is_back_with_any_old_route(tmp_path: Path) -> None:
+    program = postmap(tmp_path)
+    if program is None:
+        pytest.skip("no postmap here: tests/install-servers unpacks it")
+    table = tmp_path / "transport"
+    table.write_text("bob@corp.example smtp:[x]\n")
+    switch = _opened(f"postfix:{table}?new=smtp:[10.0.0.2]&old=smtp:[10.0.0.1]&postmap={program}", tmp_path)
+    assert isinstance(switch.turn(ANNA, OLD), TurnedBefore)
+    for to in (NEW, OLD):
+        assert isinstance(switch.turn(ANNA, to), Turned)
+        assert isinstance(switch.turn(ANNA, to), TurnedBefore)
+    assert "anna@corp.example\tsmtp:[10.0.0.1]\n" in table.read_text()
 
 
 def test_a_rebuild_that_failed_is_asked_for_again(tmp_path: Path) -> None:
@@ -266,7 +280,7 @@ def test_a_person_is_told_what_to_do(tmp_path: Path) -> None:
         ("x=ftp://canary", "no such kind"),
         ("canary", "is not NAME="),
         ("x=by-hand: x=by-hand:", "each name once"),
-        ("x=postfix:/x?type=canary", "type must be"),
+        ("x=postfix:/x?type=canary&new=smtp:[x]", "type must be"),
     ],
 )
 def test_what_is_wrong_in_the_settings_is_said(text: str, why: str) -> None:

@@ -54,12 +54,14 @@ class PostfixTransport:
         """Turns as `Switch.turn` says."""
         try:
             with locked(self._path):
-                outcome, content = self._change(self._path.read_bytes(), mailbox, to)
+                text = self._path.read_bytes()
+                outcome, content = self._change(text, mailbox, to)
                 if isinstance(outcome, Turned):
                     replace_file(self._path, content)
                 if isinstance(outcome, Turned | TurnedBefore) and self._kind != "texthash":
-                    outcome = self._table_made(outcome, mailbox, to)
+                    outcome = self._table_made(outcome, self._key(mailbox), text)
         except OSError as error:
+                    text = content
             return self._unwritable(error)
         except subprocess.TimeoutExpired:
             return TurnRefused(words=f"{self._postmap} took more than {_POSTMAP_SECONDS} s", advice="try it by hand")
@@ -101,13 +103,14 @@ class PostfixTransport:
         outcome = RowChange(table=str(self._path), key=key, now=now, wanted=wanted, other=other, to=to).judged()
         return outcome, b"".join(rows)
 
-    def _table_made(self, outcome: Turned | TurnedBefore, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
-        """Lets postmap make the table, unless it says what it should already."""
-        wanted = self._value(mailbox, to)
-        if self._looked_up(self._key(mailbox)) == wanted:
+    def _table_made(self, outcome: Turned | TurnedBefore, key: str, text: bytes) -> TurnOutcome:
+        """Lets postmap make the table, unless it says what the text says already."""
+        # A mailbox that was never turned away has no row, whatever its side's value is.
+        wanted = next((value for name, value in map(_entry, _rows(text)) if name == key), None)
+        if self._looked_up(key) == wanted:
             return outcome
         made = self._run(str(self._named()))
-        found = self._looked_up(self._key(mailbox)) if made.returncode == 0 else None
+        found = self._looked_up(key) if made.returncode == 0 else None
         if made.returncode != 0 or found != wanted:
             said = shortened(made.stderr.decode("utf-8", "replace")) or f"it looks up {found}"
             return TurnRefused(
