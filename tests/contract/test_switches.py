@@ -205,6 +205,35 @@ def test_a_mailbox_that_never_had_a_row_is_back_with_any_old_route(tmp_path: Pat
     assert "anna@corp.example\tsmtp:[10.0.0.1]\n" in table.read_text()
 
 
+@pytest.mark.parametrize("per", ["mailbox", "domain"])
+@pytest.mark.parametrize("address", ["anna", "anna@", "anna@*", "anna@.example"])
+@pytest.mark.parametrize("kind", ["stalwart", "hook", "webhook", "postfix", "by-hand"])
+def test_what_has_no_domain_is_turned_by_no_switch_of_domains(
+    kind: str, per: str, address: str, tmp_path: Path
+) -> None:
+    nobody = replace(ANNA, address=address)
+    with ExitStack() as stack:
+        if kind == "by-hand":
+            switch, written = _opened("by-hand:", tmp_path), lambda: None
+        elif kind == "postfix":
+            (tmp_path / "table").write_text("")
+            switch = _opened(f"postfix:{tmp_path / 'table'}?type=texthash&new=smtp:[x]&per={per}", tmp_path)
+            written = (tmp_path / "table").read_text
+        else:
+            turning = _turning(kind, tmp_path, stack, f"per={per}")
+            switch, written = turning.switch, turning.written
+        before = written()
+        if per == "mailbox" and kind in ("hook", "webhook"):
+            assert isinstance(switch.rehearse(nobody, NEW), Turned), (
+                "a program of the administrator's may know the login"
+            )
+            return
+        for outcome in (switch.rehearse(nobody, NEW), switch.turn(nobody, NEW)):
+            assert isinstance(outcome, TurnRefused)
+            assert outcome.advice
+        assert written() == before
+
+
 def test_a_rebuild_that_failed_is_asked_for_again(tmp_path: Path) -> None:
     with ExitStack() as stack:
         turning = _turning("stalwart", tmp_path, stack)
