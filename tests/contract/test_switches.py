@@ -261,6 +261,43 @@ def test_a_turn_whose_answer_was_lost_is_asked_for_again(kind: str, tmp_path: Pa
             assert turning.at() is NEW
 
 
+#: The mailbox of somebody who opened an import between servers of their own, with another one's login.
+FOREIGN = replace(ANNA, old_host="attacker1.example", new_host="attacker2.example")
+
+
+def test_no_host_of_an_import_gets_into_a_table(turning: Turning) -> None:
+    for to in (NEW, OLD, NEW):
+        assert isinstance(turning.switch.turn(FOREIGN, to), Turned | TurnedBefore)
+        assert "attacker" not in str(turning.written())
+
+
+CHIEF = replace(ANNA, address="chief@other.example", new_login="chief@other.example")
+
+
+@pytest.mark.parametrize("bound", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_switch_that_is_bound_to_domains_turns_nobody_else(kind: str, bound: bool, tmp_path: Path) -> None:
+    """Shows without the binding that the same mailbox would be turned."""
+    with ExitStack() as stack:
+        here = _turning(kind, tmp_path, stack, "domains=Corp.example" if bound else "")
+        before = here.written()
+        outcomes = [done(CHIEF, to) for to in (NEW, OLD) for done in (here.switch.rehearse, here.switch.turn)]
+        assert all(isinstance(one, TurnRefused) and "nobody else" in one.words for one in outcomes) is bound
+        if bound:
+            assert here.written() == before
+            assert isinstance(here.switch.turn(ANNA, NEW), Turned)
+
+
+@pytest.mark.parametrize("which", ["old", "new"])
+def test_a_row_by_a_login_is_bound_by_that_login(which: str, tmp_path: Path) -> None:
+    (tmp_path / "table").write_text("")
+    switch = _opened(f"dovecot:{tmp_path / 'table'}?new=n&old=o&user={which}&domains=corp.example", tmp_path)
+    ours = replace(ANNA, old_login="anna@corp.example")
+    foreign = replace(ours, **{f"{which}_login": "chief@other.example"})
+    assert isinstance(switch.turn(foreign, NEW), TurnRefused)
+    assert isinstance(switch.turn(ours, NEW), Turned)
+
+
 def test_a_domain_is_turned_once_for_all(tmp_path: Path) -> None:
     table = tmp_path / "transport"
     table.write_text("")
@@ -310,6 +347,11 @@ def test_a_person_is_told_what_to_do(tmp_path: Path) -> None:
         ("canary", "is not NAME="),
         ("x=by-hand: x=by-hand:", "each name once"),
         ("x=postfix:/x?type=canary&new=smtp:[x]", "type must be"),
+        ("x=postfix:/x", "say new="),
+        ("x=dovecot:/x?new=", "say new=… and old="),
+        ("x=dovecot:/x?new=n", "say old="),
+        ("x=by-hand:?domains=", "is no mail domain"),
+        ("x=by-hand:?domains=corp.example,*", "is no mail domain"),
     ],
 )
 def test_what_is_wrong_in_the_settings_is_said(text: str, why: str) -> None:

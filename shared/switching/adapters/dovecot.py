@@ -30,7 +30,10 @@ class DovecotPassdb:
     per_domain = False
 
     def __init__(self, path: str, hosts: dict[SwitchSide, str], user: str = "address") -> None:
-        """Knows the file. `hosts` are the values that the options give, "" for the host that the mailbox names."""
+        """Knows the file. `hosts` are the values that the options give, "none" for no fields.
+
+        The hosts that an import names get into no row: whoever opens an import chooses them.
+        """
         self._path, self._hosts, self._user = Path(path), hosts, user
         self.shown = f"dovecot {path}"
 
@@ -86,7 +89,7 @@ class DovecotPassdb:
 
     def _value(self, mailbox: SwitchedMailbox, side: SwitchSide) -> str | None:
         """Returns the fields that send the user to this side, as they stand in the row; None for none."""
-        host = value_of(self._hosts[side] or mailbox.host(side))
+        host = value_of(self._hosts[side])
         if host is None:
             return None
         name, port = _split_port(host)
@@ -164,7 +167,7 @@ def _opened(url: SwitchUrl, secret: Secret) -> DovecotPassdb:
     user = url.options.get("user", "address")
     if user not in ("address", "old", "new"):
         raise UsageError("dovecot: user must be address, old or new")
-    hosts = {SwitchSide.DESTINATION: url.options.get("new", ""), SwitchSide.SOURCE: url.options.get("old", "")}
+    hosts = {SwitchSide.DESTINATION: url.options["new"], SwitchSide.SOURCE: url.options["old"]}
     if any(char.isspace() for host in hosts.values() for char in host):
         raise UsageError("dovecot: a host holds no blank")
     return DovecotPassdb(url.place, hosts, user)
@@ -178,5 +181,6 @@ register(
         options=frozenset({"new", "old", "user"}),
         secretive=False,
         open=_opened,
+        needed=frozenset({"new", "old"}),
     )
 )

@@ -30,7 +30,10 @@ class PostfixTransport:
     """The adapter for a transport map."""
 
     def __init__(self, path: str, values: dict[SwitchSide, str], *, per_domain: bool, kind: str, postmap: str) -> None:
-        """Knows the map. `values` are transports with their next hops, "none" for no row, "" for what is usual."""
+        """Knows the map. `values` are transports with their next hops, "none" for no row.
+
+        The hosts that an import names get into no row: whoever opens an import chooses them.
+        """
         self._path, self._values, self._kind, self._postmap = Path(path), values, kind, postmap
         self.per_domain = per_domain
         self.shown = f"postfix {path}"
