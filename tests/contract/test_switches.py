@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -296,6 +299,44 @@ def test_a_row_by_a_login_is_bound_by_that_login(which: str, tmp_path: Path) -> 
     foreign = replace(ours, **{f"{which}_login": "chief@other.example"})
     assert isinstance(switch.turn(foreign, NEW), TurnRefused)
     assert isinstance(switch.turn(ours, NEW), Turned)
+
+
+#: Rehearses and turns as somebody who is not root, and prints what each answered.
+_AS_NOBODY = """
+import os, sys
+from shared.config import Settings
+from shared.switching import SwitchedMailbox, SwitchSide
+from shared.switching.configured import open_switch
+switch = open_switch(Settings(switches="x=" + sys.argv[1]), "x")
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+anna = SwitchedMailbox(address="a@b.example", old_login="a", new_login="a", old_host="o", new_host="n")
+print(*(type(done(anna, SwitchSide.DESTINATION)).__name__ for done in (switch.rehearse, switch.turn)))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file of somebody else's")
+@pytest.mark.parametrize("kind", ["dovecot:{}?new=n&old=o", "postfix:{}?type=texthash&new=smtp:[n]"])
+@pytest.mark.parametrize(
+    ("owner", "group", "folder", "said"),
+    [
+        (65534, 65534, 0o700, "Turned Turned"),
+        (0, 65534, 0o700, "TurnRefused TurnRefused"),
+        (65534, 0, 0o700, "TurnRefused TurnRefused"),
+        (65534, 0, 0o2700, "Turned Turned"),  # what is made in the folder gets the folder's group, 0
+    ],
+)
+def test_a_rehearsal_knows_whose_the_file_is(kind: str, owner: int, group: int, folder: int, said: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="switched-") as name:
+        place, table = Path(name), Path(name) / "table"
+        table.touch()
+        os.chown(table, owner, group)
+        table.chmod(0o664)
+        os.chown(place, 65534, group if folder & 0o2000 else 65534)
+        place.chmod(folder)
+        argv = [sys.executable, "-c", _AS_NOBODY, kind.format(table)]
+        ended = subprocess.run(argv, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+        assert ended.stdout.strip() == said, ended.stderr
+        assert (table.stat().st_uid, table.stat().st_gid, table.stat().st_mode & 0o777) == (owner, group, 0o664)
 
 
 def test_a_domain_is_turned_once_for_all(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from pathlib import Path
 from typing import Final
 
 from shared.credentials import Secret
 from shared.errors import UsageError
-from shared.replaced_files import locked, replace_file
+from shared.replaced_files import locked, replace_file, why_not_replaced
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
@@ -38,15 +38,15 @@ class DovecotPassdb:
         self.shown = f"dovecot {path}"
 
     def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
-        """Looks as `Switch.rehearse` says: at the file, its folder and the row."""
+        """Looks as `Switch.rehearse` says: at the file, its owner, its folder and the row."""
         if refused := self._wrong(mailbox):
             return refused
         try:
             outcome = self._change(self._path.read_bytes(), mailbox, to)[0]
+            if why := why_not_replaced(self._path):
+                return self._unwritable(PermissionError(errno.EACCES, why))
         except OSError as error:
             return self._unwritable(error)
-        if not os.access(self._path.parent, os.W_OK | os.X_OK):
-            return self._unwritable(PermissionError(13, "Permission denied"))
         return outcome
 
     def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
@@ -120,7 +120,7 @@ class DovecotPassdb:
             )
         return TurnRefused(
             words=f"{self._path} cannot be read or written ({error.strerror})",
-            advice="run the coordinator on the machine with this file, as a user who may write it and its folder",
+            advice="run the coordinator on the machine with this file, as a user who owns it and may write its folder",
         )
 
 
