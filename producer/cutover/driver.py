@@ -53,6 +53,8 @@ _log = structlog.get_logger("mailhaul.cutover")
 DNS_SECONDS: Final = 60.0
 #: After so long a turn leaves a cutover to the next turn, so that no other one waits for a slow switch, seconds.
 TURN_SECONDS: Final = 20.0
+#: How often a note is written anew that another process was faster with.
+_TRIES: Final = 20
 #: The most notes that are written in one go.
 _SOME: Final = 200
 #: States of which nobody is told: they pass by themselves within seconds, or are a step back.
@@ -155,9 +157,12 @@ class _Step:
             self._count_looks()
             self._ask_dns()
         if state in BEFORE_SWITCH:
+            self._turn_all(SwitchSide.SOURCE)
             self._rehearse()
-        elif state is CutoverState.SWITCHED:
+        elif state in (CutoverState.SWITCHED, CutoverState.DRAINING):
             self._turn_all(SwitchSide.DESTINATION)
+        elif state is CutoverState.CLOSED:
+            self._turn_all(SwitchSide.SOURCE)
         elif state is CutoverState.ROLLED_BACK and self._notes.get(STANDING) == "off":
             # Not before it is no longer kept in sync: else what is brought back would be copied once more.
             self._turn_all(SwitchSide.SOURCE)
@@ -311,11 +316,33 @@ class _Step:
         )  # fmt: skip
         if not self._note_one(mailbox, asked):
             return None
-        outcome = switch.turn(switched(self._cutover, mailbox, to), to)
+        outcome = switch.turn(switched(self._cutover, mailbox, to, known.again), to)
         said = answered(asked, outcome, self._driver.now())
         about = {"import_id": mailbox.import_id, "mailbox_id": mailbox.mailbox_id}
         _log.info("mailbox_turned", to=side, answer=said.answer, **about)
-        return outcome if self._note_one(mailbox, said) else None
+        if self._note_one(mailbox, said):
+            return outcome
+        self._doubt(mailbox, side)
+        return None
+
+    def _doubt(self, mailbox: Mailbox, side: str) -> None:
+        """Has a mailbox turned once more that another process turned elsewhere while this one waited for the switch.
+
+        Which of the two turns came last, nobody knows. Where the other one is still to come, it comes after this one.
+        """
+        cutovers, import_id, wave = self._driver.cutovers, self._cutover.import_id, self._cutover.wave
+        for _ in range(_TRIES):
+            kept = cutovers.one(import_id, wave)
+            note = cutovers.notes(import_id, wave).get(mailbox.mailbox_id, "")
+            known = decode_mailbox(note)
+            if kept.cutover is None or (known.to or "old") == side:
+                return
+            doubtful = replace(
+                known, to=known.to or "old", answer="asked", words="", at=self._driver.now(), back="", again=known.again + 1
+            )  # fmt: skip
+            if cutovers.put_notes(kept, {mailbox.mailbox_id: (note, encode_mailbox(doubtful))}):
+                _log.warning("mailbox_turned_late", import_id=import_id, mailbox_id=mailbox.mailbox_id, to=side)
+                return
 
     def _bring_back(self) -> None:
         """Begins to bring back the mail of each mailbox that is turned back."""

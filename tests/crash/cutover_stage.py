@@ -32,6 +32,8 @@ class TableSwitch:
     def __init__(self) -> None:
         self.sides: dict[str, SwitchSide] = {}
         self.turns: list[tuple[str, SwitchSide]] = []
+        #: The keys of all turns.
+        self.keys: list[str] = []
         #: Login → what it answers instead.
         self.instead: dict[str, TurnOutcome] = {}
 
@@ -41,6 +43,7 @@ class TableSwitch:
 
     def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
         """Turns the mailbox in the table."""
+        self.keys.append(mailbox.key)
         if mailbox.old_login in self.instead:
             return self.instead[mailbox.old_login]
         if self.sides.get(mailbox.old_login, SwitchSide.SOURCE) is to:
@@ -103,7 +106,7 @@ class CutoverStage:
 
     def bring_back(self, request: Import, mailbox: Mailbox) -> None:
         """Begins to bring back: people must be at the old server, and nothing kept in sync."""
-        assert self.switch.sides[mailbox.source.login] is SwitchSide.SOURCE
+        assert self.switch.sides.get(mailbox.source.login, SwitchSide.SOURCE) is SwitchSide.SOURCE
         assert not self.store.standings(request.import_id)
         self.brought_back.append(mailbox.source.login)
 

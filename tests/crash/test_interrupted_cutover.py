@@ -104,6 +104,34 @@ def test_one_that_was_late_changes_nothing_after_a_rollback() -> None:
     assert stage.brought_back == ["user1"]
 
 
+@pytest.mark.parametrize("then", ["", "begun again", "given up again"])
+def test_a_turn_that_comes_after_a_rollback_is_taken_back(then: str) -> None:
+    """A coordinator hangs inside of the switch. A person rolls back, another one does it, and then the late turn comes."""
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    turn = stage.switch.turn
+
+    def late(mailbox: object, to: SwitchSide) -> object:
+        stage.switch.turn = turn  # type: ignore[method-assign]
+        stage.send("rollback")
+        stage.turn()
+        if then:
+            stage.begin()
+        if then == "given up again":
+            stage.send("give_up")
+        return turn(mailbox, to)  # type: ignore[arg-type]
+
+    stage.switch.turn = late  # type: ignore[method-assign, assignment]
+    stage.driver().turn()
+    assert stage.switch.sides["user1"] is NEW, "the control: the late turn had its effect"
+    keys = stage.switch.keys[:]
+    stage.turn()
+    assert stage.switch.sides["user1"] is OLD
+    assert not set(keys) & set(stage.switch.keys[len(keys) :]), "a receiver that knows the key would do nothing"
+    if not then:
+        assert stage.brought_back.count("user1") == 2, "mail may have come to the new server meanwhile"
+
+
 def test_what_the_switch_refuses_waits_for_a_person_and_later_is_asked_again() -> None:
     stage = CutoverStage()
     stage.to(CutoverState.SWITCHED)
