@@ -288,7 +288,7 @@ class _Step:
             at = self._driver.now()
             if switch is None or not self._driver.leads() or not wait_until <= at <= self._until:
                 return
-            if to_turn(self._cutover, known, to, at):
+            if to_turn(self._cutover, mailbox, known, to, at):
                 outcome = self._turn(switch, mailbox, known, to)
                 if outcome is None:
                     return

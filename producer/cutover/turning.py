@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from producer.cutover.facts import address_of
-from producer.cutover.guards import FRESH_SECONDS
+from producer.cutover.guards import FRESH_SECONDS, copied
 from shared.lifecycle import CutoverState
 from shared.model import Mailbox
 from shared.model.cutover import OVER, STANDING, Cutover, MailboxCutover
@@ -52,7 +52,7 @@ def to_rehearse(known: MailboxCutover, at: float) -> bool:
     return known.at + (FRESH_SECONDS["switch"] / 2 if known.turned else AGAIN_SECONDS) <= at
 
 
-def to_turn(cutover: Cutover, known: MailboxCutover, to: SwitchSide, at: float) -> bool:
+def to_turn(cutover: Cutover, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide, at: float) -> bool:
     """Tells whether the mailbox is to be turned to this side now.
 
     What the switch refused is asked for again only after a person said so.
@@ -60,7 +60,8 @@ def to_turn(cutover: Cutover, known: MailboxCutover, to: SwitchSide, at: float) 
     if known.to != SIDES[to]:
         # In other states only those are turned once more whose last turn is in doubt, to the side where they are to be.
         if to is SwitchSide.DESTINATION:
-            return cutover.state is CutoverState.SWITCHED
+            # Whoever came to the wave after the switch was begun has to be copied first, as everybody was.
+            return cutover.state is CutoverState.SWITCHED and copied(mailbox.state, mailbox.synced_at)
         return cutover.state is CutoverState.ROLLED_BACK and bool(known.to)  # not whom this cutover never turned
     if known.answer == "asked":
         return True

@@ -18,7 +18,7 @@ from shared.model.cutover import Cutover, CutoverOptions
 from shared.store.cutovers import Cutovers
 from shared.store.memory import MemoryStore
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome
-from tests.contract.store_kit import run_out, start
+from tests.contract.store_kit import person, run_out, start
 from tests.crash.interruption import Effects
 
 KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -128,6 +128,14 @@ class CutoverStage:
             self.time += 1
 
     # -- people and time
+
+    def join(self) -> Mailbox:
+        """Adds a mailbox to the import, which is not copied yet. Returns it."""
+        newcomer = person(self.request, len(self.people) + 1)
+        self.people.append(newcomer)
+        self.store.open_import(self.request, [newcomer], 14)
+        self.store.submit(self.request.import_id)
+        return newcomer
 
     def begin(self, **options: Any) -> None:
         """Begins the cutover."""

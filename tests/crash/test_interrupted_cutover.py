@@ -10,6 +10,7 @@ from shared.errors import UsageError
 from shared.lifecycle import CutoverState
 from shared.model.cutover import STANDING
 from shared.switching import SwitchSide, TurnLater, TurnRefused
+from tests.contract.store_kit import run_out
 from tests.crash.cutover_stage import CutoverStage
 from tests.crash.interruption import Effects, Killed
 
@@ -130,6 +131,20 @@ def test_a_turn_that_comes_after_a_rollback_is_taken_back(then: str) -> None:
     assert not set(keys) & set(stage.switch.keys[len(keys) :]), "a receiver that knows the key would do nothing"
     if not then:
         assert stage.brought_back.count("user1") == 2, "mail may have come to the new server meanwhile"
+
+
+def test_whoever_is_not_copied_is_not_turned() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    newcomer = stage.join()
+    stage.turn()
+    assert (newcomer.source.login, NEW) not in stage.switch.turns
+    assert stage.state is CutoverState.SWITCHED
+    assert (newcomer.source.login, "not asked while it is not copied (queued)") in stage.view.guards["turned"].who
+    run_out(stage.store)
+    stage.turn()
+    assert (newcomer.source.login, NEW) in stage.switch.turns
+    assert stage.state is CutoverState.DRAINING
 
 
 def test_what_the_switch_refuses_waits_for_a_person_and_later_is_asked_again() -> None:
