@@ -115,8 +115,18 @@ class CutoverDriver:
                 if not self.leads():
                     return seen
                 if kept.cutover is not None:
-                    seen.append(self._move_on(request, kept, kept.cutover))
+                    seen += self._moved_on(request, kept, kept.cutover)
         return seen
+
+    def _moved_on(self, request: Import, kept: KeptCutover, cutover: Cutover) -> list[CutoverView]:
+        """Moves a cutover on. Returns it; nothing where that failed, so that those behind it have their turn."""
+        try:
+            return [self._move_on(request, kept, cutover)]
+        except StoreError:
+            raise
+        except Exception:
+            _log.exception("cutover_turn_failed", import_id=cutover.import_id, wave=cutover.wave)
+            return []
 
     def close(self) -> None:
         """Closes the switches."""

@@ -76,6 +76,8 @@ class CutoverStage:
         #: Why the ends of mailboxes are not those that were given.
         self.not_proved = ""
         self.ttl = 60
+        #: Domains for which asking fails as nobody expects.
+        self.fails_for: set[str] = set()
 
     # -- the effects
 
@@ -85,6 +87,8 @@ class CutoverStage:
 
     def ask(self, domain: str, at: float) -> DomainFacts:
         """Returns what the DNS says."""
+        if domain in self.fails_for:
+            raise RuntimeError(domain)
         return DomainFacts(domain=domain, at=at, servers=2, mx=("mx.old.example",), mx_ttl=self.ttl)
 
     def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:

@@ -6,11 +6,12 @@ from collections import Counter
 
 import pytest
 
+from producer.cutover import acts
 from shared.errors import UsageError
 from shared.lifecycle import CutoverState
-from shared.model.cutover import STANDING
+from shared.model.cutover import DNS, STANDING, CutoverOptions
 from shared.switching import SwitchSide, TurnLater, TurnRefused
-from tests.contract.store_kit import run_out
+from tests.contract.store_kit import run_out, start
 from tests.crash.cutover_stage import CutoverStage
 from tests.crash.interruption import Effects, Killed
 
@@ -145,6 +146,35 @@ def test_whoever_is_not_copied_is_not_turned() -> None:
     stage.turn()
     assert (newcomer.source.login, NEW) in stage.switch.turns
     assert stage.state is CutoverState.DRAINING
+
+
+def test_a_cutover_that_fails_delays_no_other_one() -> None:
+    stage = CutoverStage()
+    stage.begin()
+    other, _ = start(stage.store, 1, name="behind")
+    run_out(stage.store)
+    wanted = CutoverOptions(switch="table", domains=("example.com",))
+    acts.start(stage.cutovers, stage.store, other, "", wanted, who="anna", at=stage.time)
+    stage.fails_for = {"example.org"}
+    assert [view.cutover.import_id for view in stage.driver().turn()] == [other.import_id]
+    stage.turn(times=6)
+    assert stage.cutovers.one(other.import_id, "").cutover.state is CutoverState.SYNCED  # type: ignore[union-attr]
+    stage.fails_for = set()
+    stage.turn(times=6)
+    assert stage.state is CutoverState.SYNCED
+
+
+@pytest.mark.parametrize(
+    "note", ['{"at": "x"}', '{"to": 5}', '{"empty": "2", "to": "new"}', "[]", '"x"', '{"marked": 1}', "null"]
+)
+def test_a_note_that_a_stranger_wrote_stops_nothing(note: str) -> None:
+    stage = CutoverStage()
+    stage.begin()
+    kept = stage.cutovers.one(stage.request.import_id, "")
+    domains = '{"example.org": {"domain": "example.org", "at": "x", "faults": [], "mx": [1], "mx_before": []}}'
+    assert stage.cutovers.put_notes(kept, {stage.people[0].mailbox_id: ("", note), DNS: ("", domains)})
+    stage.turn(times=6)
+    assert stage.state is CutoverState.SYNCED
 
 
 def test_what_the_switch_refuses_waits_for_a_person_and_later_is_asked_again() -> None:
