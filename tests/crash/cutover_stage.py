@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,9 @@ class CutoverStage:
         self.ttl = 60
         #: Domains for which asking fails as nobody expects.
         self.fails_for: set[str] = set()
+        #: How long an answer of the DNS takes, seconds.
+        self.dns_seconds = 0.0
+        self._clock = threading.Lock()
 
     # -- the effects
 
@@ -89,6 +93,8 @@ class CutoverStage:
         """Returns what the DNS says."""
         if domain in self.fails_for:
             raise RuntimeError(domain)
+        with self._clock:
+            self.time += self.dns_seconds
         return DomainFacts(domain=domain, at=at, servers=2, mx=("mx.old.example",), mx_ttl=self.ttl)
 
     def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
@@ -143,7 +149,7 @@ class CutoverStage:
 
     def begin(self, **options: Any) -> None:
         """Begins the cutover."""
-        wanted = CutoverOptions(switch="table", domains=("example.org",), **options)
+        wanted = CutoverOptions(**{"switch": "table", "domains": ("example.org",), **options})
         acts.start(self.cutovers, self.store, self.request, "", wanted, who="anna", at=self.time)
 
     def send(self, event: str, **more: Any) -> Cutover:

@@ -177,6 +177,19 @@ def test_a_note_that_a_stranger_wrote_stops_nothing(note: str) -> None:
     assert stage.state is CutoverState.SYNCED
 
 
+def test_many_slow_domains_hold_nobody_up() -> None:
+    stage = CutoverStage()
+    stage.dns_seconds = 3.0
+    domains = tuple(f"d{number}.example" for number in range(30))
+    stage.begin(domains=domains, synced_seconds=86_400.0)
+    stage.turn(times=1)
+    assert all(known.turned for _, known in stage.view.mailboxes), "the switch was asked for everybody at once"
+    stage.turn(times=4)
+    assert stage.state is CutoverState.SYNCED
+    ttl = stage.view.guards["ttl"]
+    assert ttl.met, f"each domain has its turn: {ttl}"
+
+
 def test_what_the_switch_refuses_waits_for_a_person_and_later_is_asked_again() -> None:
     stage = CutoverStage()
     stage.to(CutoverState.SWITCHED)
