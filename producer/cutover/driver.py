@@ -109,11 +109,17 @@ class CutoverDriver:
     #: The time of day, seconds since the epoch.
     now: Callable[[], float] = time.time
 
+    #: Whether the time of the last turn was up before the switch was asked for everybody.
+    hurried: bool = field(init=False, default=False)
+
     _switches: dict[str, Switch] = field(init=False, default_factory=dict)
+    #: Name of a switch → until when it wants to be asked for nobody, seconds since the epoch.
+    _waits: dict[str, float] = field(init=False, default_factory=dict)
 
     def turn(self) -> list[CutoverView]:
         """Does one turn over all cutovers, and returns them. Raises `StoreError`."""
         seen: list[CutoverView] = []
+        self.hurried = False
         for request in self.store.imports():
             for kept in self.cutovers.all(request.import_id).values():
                 if not self.leads():
@@ -149,6 +155,15 @@ class CutoverDriver:
         if name not in self._switches:
             self._switches[name] = self.effects.open_switch(name)
         return self._switches[name]
+
+    def heed(self, name: str, outcome: TurnOutcome, at: float) -> None:
+        """Heeds a switch that asks to wait with everybody, from the moment `at` on."""
+        if isinstance(outcome, TurnLater) and outcome.everyone:
+            self._waits[name] = max(self._waits.get(name, 0.0), at + outcome.after_seconds)
+
+    def waits(self, name: str, at: float) -> bool:
+        """Tells whether the switch is to be asked for nobody at the moment `at`."""
+        return self._waits.get(name, 0.0) > at
 
 
 class _Step:
@@ -285,13 +300,14 @@ class _Step:
         switch, changed = self._opened(), {}
         for mailbox, known in self._view.mailboxes:
             at = self._driver.now()
-            if switch is None or not self._driver.leads() or at > self._until:
-                break
             if to_rehearse(known, at):
+                if switch is None or not self._goes_on(at):
+                    break
                 outcome = switch.rehearse(
                     switched(self._cutover, mailbox, SwitchSide.DESTINATION), SwitchSide.DESTINATION
                 )
                 changed[mailbox.mailbox_id] = encode_mailbox(answered(known, outcome, at))
+                self._driver.heed(self._cutover.options.switch, outcome, at)
         self._note_some(changed)
 
     def _opened(self) -> Switch | None:
@@ -305,19 +321,27 @@ class _Step:
             self._note({NO_SWITCH: fault})
         return switch
 
+    def _goes_on(self, at: float) -> bool:
+        """Tells whether the switch may be asked for the next mailbox at the moment `at`."""
+        return self._in_time(at) and not self._driver.waits(self._cutover.options.switch, at)
+
+    def _in_time(self, at: float) -> bool:
+        if at > self._until:
+            self._driver.hurried = True
+        return at <= self._until and self._driver.leads()
+
     def _turn_all(self, to: SwitchSide) -> None:
         """Turns each mailbox that is not turned yet, one after the other, and notes each answer at once."""
-        switch, wait_until = self._opened(), 0.0
+        switch = self._opened()
         for mailbox, known in self._known():
             at = self._driver.now()
-            if switch is None or not self._driver.leads() or not wait_until <= at <= self._until:
-                return
             if to_turn(self._cutover, mailbox, known, to, at):
+                if switch is None or not self._goes_on(at):
+                    return
                 outcome = self._turn(switch, mailbox, known, to)
                 if outcome is None:
                     return
-                if isinstance(outcome, TurnLater) and outcome.everyone:
-                    wait_until = at + outcome.after_seconds
+                self._driver.heed(self._cutover.options.switch, outcome, at)
 
     def _turn(self, switch: Switch, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
         """Turns one mailbox. Returns its answer; None when the cutover was changed meanwhile: then nothing more is done."""
@@ -371,9 +395,9 @@ class _Step:
     def _bring_back(self) -> None:
         """Begins to bring back the mail of each mailbox that is turned back."""
         for mailbox, known in self._known():
-            if not self._driver.leads() or self._driver.now() > self._until:
-                return
             if to_bring_back(self._cutover, known):
+                if not self._in_time(self._driver.now()):
+                    return
                 why = self._why_not(self._effects.bring_back, mailbox)
                 said = (
                     replace(known, back="refused", words=why, at=self._driver.now())

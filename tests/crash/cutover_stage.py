@@ -33,6 +33,8 @@ class TableSwitch:
     def __init__(self) -> None:
         self.sides: dict[str, SwitchSide] = {}
         self.turns: list[tuple[str, SwitchSide]] = []
+        #: The logins that it was asked for in rehearsals.
+        self.rehearsed: list[str] = []
         #: The keys of all turns.
         self.keys: list[str] = []
         #: Login → what it answers instead.
@@ -40,6 +42,7 @@ class TableSwitch:
 
     def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
         """Says what it would do."""
+        self.rehearsed.append(mailbox.old_login)
         return self.instead.get(mailbox.old_login, Turned(words="would turn"))
 
     def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:

@@ -6,11 +6,12 @@ from collections import Counter
 
 import pytest
 
+from producer.coordinator.cutover_loop import PAUSE_SECONDS, pause_after
 from producer.cutover import acts
 from shared.errors import UsageError
 from shared.lifecycle import CutoverState
 from shared.model.cutover import DNS, STANDING, CutoverOptions
-from shared.switching import SwitchSide, TurnLater, TurnRefused
+from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 from tests.contract.store_kit import run_out, start
 from tests.crash.cutover_stage import CutoverStage
 from tests.crash.interruption import Effects, Killed
@@ -188,6 +189,55 @@ def test_many_slow_domains_hold_nobody_up() -> None:
     assert stage.state is CutoverState.SYNCED
     ttl = stage.view.guards["ttl"]
     assert ttl.met, f"each domain has its turn: {ttl}"
+
+
+def test_a_switch_that_wants_everybody_to_wait_is_asked_for_nobody_until_then() -> None:
+    stage = CutoverStage()
+    stage.switch.instead = {"user1": TurnLater(after_seconds=20, words="busy", everyone=True)}
+    stage.begin(quiet_seconds=3600)
+    driver = stage.driver()
+    for seconds, rehearsed in ((0, 1), (10, 1), (9, 1)):
+        stage.time += seconds
+        driver.turn()
+        assert len(stage.switch.rehearsed) == rehearsed
+    stage.switch.instead.clear()
+    stage.time += 31
+    for _ in range(6):
+        driver.turn()
+    stage.send("announce")
+    stage.send("switch")
+    stage.switch.instead = {"user1": TurnLater(after_seconds=20, words="busy", everyone=True)}
+    for seconds, asked in ((0, 1), (10, 1), (9, 1), (2, 2)):
+        stage.time += seconds
+        driver.turn()
+        assert len(stage.switch.keys) == asked
+    stage.switch.instead.clear()
+    stage.time += 21
+    driver.turn()
+    assert stage.state is CutoverState.DRAINING
+
+
+def test_while_the_time_of_a_turn_is_not_enough_the_next_one_comes_soon() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    turn = stage.switch.turn
+
+    def slow(mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        stage.time += 15
+        return turn(mailbox, to)
+
+    stage.switch.turn = slow  # type: ignore[method-assign]
+    driver = stage.driver()
+    driver.turn()
+    assert len(stage.switch.turns) == 2
+    assert driver.hurried
+    assert pause_after(30, hurried=driver.hurried) == PAUSE_SECONDS
+    driver.turn()
+    assert stage.state is CutoverState.DRAINING
+    assert not driver.hurried
+    assert pause_after(30, hurried=driver.hurried) == pytest.approx(120), (
+        "else a turn takes a fifth of the time at most"
+    )
 
 
 def test_what_the_switch_refuses_waits_for_a_person_and_later_is_asked_again() -> None:
