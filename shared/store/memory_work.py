@@ -206,6 +206,10 @@ class MemoryWork(Identity):
         if hold:
             why = failure.detail or failure.sentence if failure else ""
             self._hold(hold, hold_seconds, m.mailbox.import_id, why)
+        if row.unit.kind is UnitKind.LOOK:
+            rows.put_off_late(lease.claimed_at)
+            if delay_seconds > 0:
+                m.look_again = now + int(delay_seconds * 1000)
         if delay_seconds > 0:
             row.set(state=UnitState.DELAYED)
             row.holder = ""

@@ -31,6 +31,8 @@ from shared.uids import NO_UIDS, UidSet
 
 #: The most arguments of one call: Lua takes some thousands.
 _RUNS_AT_ONCE = 1000
+#: How many mailboxes one claim looks at.
+SCAN = 2000
 #: The most messages of one `share` or `stand`.
 _SHARED_AT_ONCE = 500
 
@@ -49,7 +51,7 @@ class RedisWork(Scripts):
             prefer,
             hint,
             held,
-            2000,
+            SCAN,
             *self._limits,
             *self._worth,
             self._rates,
@@ -178,7 +180,7 @@ class RedisWork(Scripts):
         seconds = (hold_seconds, again_seconds)
         self._run(
             "release", *self._fence(lease), how, int(delay_seconds * 1000), codec.encode_failure(failure), hold,
-            *(int(n * 1000) for n in seconds),
+            *(int(n * 1000) for n in seconds), round(lease.claimed_at * 1000),
         )  # fmt: skip
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
