@@ -144,7 +144,7 @@ def test_whoever_is_not_copied_is_not_turned() -> None:
     stage.turn()
     assert (newcomer.source.login, NEW) not in stage.switch.turns
     assert stage.state is CutoverState.SWITCHED
-    assert (newcomer.source.login, "not asked while it is not copied (queued)") in stage.view.guards["turned"].who
+    assert (newcomer.source.login, "not asked while it is not copied") in stage.view.guards["turned"].who
     run_out(stage.store)
     stage.turn()
     assert (newcomer.source.login, NEW) in stage.switch.turns
