@@ -365,6 +365,11 @@ class MemoryRequests:
         return row.marks if row else None
 
     @atomic
+    def in_doubt(self, mailbox_id: str) -> bool:
+        row = self._rows.mailboxes.get(mailbox_id)
+        return row is not None and any(self._rows.units[unit].intents for unit in row.open)
+
+    @atomic
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
         rows = self._rows
         whole = rows.imports.get(import_id)

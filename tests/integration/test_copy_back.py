@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from producer.copy_back import CopyBack, no_way_back
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, UsageError
-from shared.lifecycle import ImportState
+from shared.lifecycle import Control, ImportState
 from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
 from shared.mail.sasl import Proof
@@ -407,6 +407,47 @@ def test_while_it_is_brought_back_no_pass_goes_the_other_way(ways: BothWays) -> 
             break
         ways.later()
     assert ways.held("source") == ways.held("destination")
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_copy_back_that_was_cancelled_in_doubt_is_awaited(
+    asked: bool, ways: BothWays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lets bytes tell nothing: then only its ledger knows what it sent, and without the question mail doubles."""
+    monkeypatch.setattr(Recognition, "among", lambda *arguments: {})
+    if not asked:
+        monkeypatch.setattr(ways.store, "in_doubt", lambda mailbox_id: False)
+    ways.put("destination", "INBOX")
+    here = ways.held("destination")
+
+    def dying(session: ImapDestination) -> ImapDestination:
+        real = session.answers
+
+        def dies(*arguments: Any, **named: Any) -> Any:
+            list(real(*arguments, **named))
+            session.abort()
+            raise Died
+
+        monkeypatch.setattr(session, "answers", dies)
+        return session
+
+    ways.spoil = dying
+    with pytest.raises(Died):
+        ways.bring_back()
+    ways.spoil = lambda session: session
+    ways.store.control(ways.back_id, None, Control.CANCEL)
+    ways.later(3600)
+    ways.submit()
+    for _ in range(4):
+        ways.work()
+        ways.later()
+    found = ways.mailbox().failure
+    assert (found is not None and found.code == "return_in_doubt") == asked
+    assert (ways.held("destination") == here) == asked
+    if asked:
+        ways.bring_back()
+        ways.again()
+        assert ways.held("source") == ways.held("destination") == here
 
 
 def test_a_source_that_refuses_mail_parks_it_and_nothing_is_lost(
