@@ -407,7 +407,7 @@ class MemoryRequests:
         moved = rows.move(m, "again")
         if not moved and not batches:
             return False
-        m.set(failure=None, control=Control.RUN)
+        m.set(failure=None, control=Control.RUN, after_look=False)
         queued = [self._retry_batch(m, unit, notes, settled) for unit, notes in batches]
         for unit_id in m.open:
             rows.units[unit_id].set(attempts=0)

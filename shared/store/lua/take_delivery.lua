@@ -3,7 +3,7 @@
 local sender = redis.call('HMGET', P .. 'sender', 'term', 'until')
 local now = clock()
 if sender[1] ~= ARGV[1] or tonumber(sender[2]) <= now then return redis.error_reply('FENCED') end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'outbox', '-inf', now)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'outbox', '-inf', now, 'LIMIT', 0, 100)) do
   local key = delivery_key(id)
   if redis.call('HEXISTS', key, 'notice') == 1 then
     local attempts = redis.call('HINCRBY', key, 'attempts', 1)
