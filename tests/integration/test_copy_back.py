@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from producer.copy_back import CopyBack, no_way_back
+from producer.copy_back import LATE, CopyBack, no_way_back
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, UsageError
 from shared.lifecycle import Control, ImportState
@@ -394,6 +394,21 @@ def test_asked_for_twice_while_it_runs_it_brings_each_message_once(ways: BothWay
     ways.begin_back()
     ways.bring_back()
     assert gained(ways, before) == {"INBOX": 60}
+
+
+def test_a_mailbox_that_was_moved_into_another_wave_is_looked_at_with_that_wave(ways: BothWays) -> None:
+    ways.later(60)
+    ways.begin_back()
+    assert ways.store.move(ways.import_id, ways.mailbox().mailbox_id, wave="later")
+    ways.begin_back()
+    there = ways.store.mailbox(ways.back.progress(ways.mailbox()).mailbox_id)
+    assert there is not None
+    assert there.wave == "later"
+    assert ways.store.standings(ways.back_id).get("later") == LATE
+    origin = ways.store.import_(ways.import_id)
+    assert origin is not None
+    ways.back.rest(origin, "later")
+    assert not ways.store.standings(ways.back_id).get("later")
 
 
 def test_while_it_is_brought_back_no_pass_goes_the_other_way(ways: BothWays) -> None:
