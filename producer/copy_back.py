@@ -176,7 +176,12 @@ class CopyBack:
         self._store.open_import(request, [there], self._retention_days)
         self._store.seal(request.import_id, sealed)
         self._store.submit(request.import_id)
-        self._store.set_standing(request.import_id, there.wave, LATE)
+        # It was begun before, and its mailbox may have been moved into another wave since.
+        stored = self._store.mailbox(there.mailbox_id)
+        if stored is not None and stored.wave != there.wave:
+            self._store.move(request.import_id, there.mailbox_id, wave=there.wave)
+        if not self._store.set_standing(request.import_id, there.wave, LATE):
+            raise StoreError(f"import {request.import_id} has no wave {there.wave!r}")
         return request.import_id
 
     def rest(self, origin: Import, wave: str) -> None:
