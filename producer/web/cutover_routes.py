@@ -89,7 +89,7 @@ def plan(known: Known, _: Operator, import_id: str, body: CutoverBody) -> dict[s
         wanted = acts.with_switch(body.options, switches(settings))
         rehearsed = planning.plan(
             known.store, found, body.wave, wanted, open_switch=lambda name: open_switch(settings, name),
-            ask=DnsRecords(settings.dns_resolver or "").ask, at=at,
+            ask=DnsRecords(settings.dns_resolver or "").ask, at=at, most_seconds=planning.MOST_SECONDS,
         )  # fmt: skip
     except UsageError as error:
         raise by_fields(error) from None

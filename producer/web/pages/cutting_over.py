@@ -82,6 +82,7 @@ def begin(
     rehearsed = planning.plan(
         known.store, found, wave, acts.with_switch(options, switches(settings)),
         open_switch=lambda name: open_switch(settings, name), ask=DnsRecords(settings.dns_resolver or "").ask, at=time.time(),
+        most_seconds=planning.MOST_SECONDS,
     )  # fmt: skip
     return draw(
         request, "cutover_plan.html", who, request=found, wave=wave, view=rehearsed.view,
