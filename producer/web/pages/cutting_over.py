@@ -104,6 +104,8 @@ def ask(
         raise Refused(404, "there is no such thing to do")
     found = known.import_(import_id)
     view = acts.look(counterpart.cutovers_of(known), known.store, found, wave, time.time())
+    if event in counterpart.TURNING:
+        counterpart.may_turn(known, who, view.cutover.options.switch)
     missing = unmet(view.guards, needed(view.cutover, event))
     return draw(
         request, "cutover.html", who, request=found, wave=wave, event=event, label=_LABELS[event], view=view,
