@@ -65,9 +65,21 @@ class Looks(Lines):
         """Takes back the look that is to come, and voids one that is due or at work."""
         self.looks.pop(m.mailbox.mailbox_id, None)
         if m.looking:
-            m.looking = 0
+            m.looking = m.look_again = 0
             self.drop_unit(f"{m.mailbox.mailbox_id}.look")
         m.set(look_at=0.0)
+
+    def put_off_late(self, claimed_at: float) -> None:
+        """Lets a late look wait as long as one took that was claimed at `claimed_at` and has ended, well or badly."""
+        now = self.now()
+        self.late_at = now + max(NEXT_LATE_MS, now - round(claimed_at * 1000))
+
+    def due_by_route(self) -> dict[str, list[str]]:
+        """Returns the mailboxes whose look is due, by route: the routes and the mailboxes of each by since when."""
+        found: dict[str, list[str]] = {}
+        for mailbox_id in sorted(self.due, key=lambda m: (self.due[m], m)):
+            found.setdefault(self.mailboxes[mailbox_id].route, []).append(mailbox_id)
+        return dict(sorted(found.items(), key=lambda item: (self.due[item[1][0]], item[0])))
 
     def plan_look(self, m: MailboxRow) -> None:
         """Enters when the mailbox is looked at next. One whose look is due already keeps that."""
