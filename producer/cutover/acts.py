@@ -220,7 +220,8 @@ def _looked(cutovers: Cutovers, store: Store, kept: KeptCutover, at: float) -> C
 def viewed(store: Store, cutover: Cutover, notes: Mapping[str, str], at: float) -> CutoverView:
     """Returns the cutover with its guards, as they are with these notes."""
     everyone = members(store, cutover.import_id, cutover.wave, notes)
-    facts = facts_of(everyone, notes, domains_of(cutover.options, everyone), at)
+    domains, switched = domains_of(cutover.options, everyone), cutover.state not in BEFORE_SWITCH
+    facts = facts_of(everyone, notes, domains, at, switched=switched)
     guards = measure(cutover.options, facts)
     known = [(one, decode_mailbox(notes.get(one.mailbox_id, ""))) for one in everyone]
     return CutoverView(

@@ -45,8 +45,10 @@ def address_of(mailbox: Mailbox) -> str:
     return next((login for login in both if "@" in login), both[0])
 
 
-def facts_of(mailboxes: Sequence[Mailbox], notes: Mapping[str, str], domains: Sequence[str], at: float) -> CutoverFacts:
-    """Returns the facts at the moment `at`. `notes` are those of the cutover."""
+def facts_of(
+    mailboxes: Sequence[Mailbox], notes: Mapping[str, str], domains: Sequence[str], at: float, *, switched: bool = False
+) -> CutoverFacts:
+    """Returns the facts at the moment `at`; `switched` tells whether the switch was begun. `notes` are those of the cutover."""
     asked = decode_domains(notes.get(DNS, ""))
     return CutoverFacts(
         at=at,
@@ -59,6 +61,7 @@ def facts_of(mailboxes: Sequence[Mailbox], notes: Mapping[str, str], domains: Se
         ],
         domains=[asked.get(domain) or DomainFacts(domain=domain, at=0.0) for domain in domains],
         no_switch=notes.get(NO_SWITCH, ""),
+        switched=switched,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from producer.coordinator.cutover_loop import PAUSE_SECONDS, pause_after
 from producer.copy_back import BackProgress
 from producer.cutover import acts
 from shared.errors import UsageError
-from shared.lifecycle import CutoverState, MailboxState
+from shared.lifecycle import Control, CutoverState, MailboxState
 from shared.model.cutover import DNS, STANDING, CutoverOptions
 from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 from tests.contract.store_kit import run_out, start
@@ -318,6 +318,31 @@ def test_it_is_closed_when_it_is_quiet_and_empty_twice_and_not_before() -> None:
     assert stage.driver().turn()[0].guards == {}, "it is over: nothing is measured any more"
 
 
+def test_a_mailbox_that_nobody_can_mend_after_the_switch_is_given_up_by_a_person() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    stage.turn()
+    stage.park(stage.people[0])
+    for _ in range(8):
+        stage.looks(700)
+        stage.turn(times=1)
+    with pytest.raises(UsageError, match=r"copied: 2 of 3 mailboxes are copied; .* give them up \(mailhaul cancel\)"):
+        stage.send("close", force=["quiet"], reason="x")
+    stage.store.control(stage.request.import_id, stage.people[0].mailbox_id, Control.CANCEL)
+    guards = stage.view.guards
+    assert guards["copied"].value == "2 of 2 mailboxes are copied; 1 cancelled ones count no more"
+    assert stage.send("close").state is CutoverState.CLOSED
+
+
+def test_before_the_switch_a_cancelled_mailbox_counts() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.ANNOUNCED)
+    stage.park(stage.people[0])
+    stage.store.control(stage.request.import_id, stage.people[0].mailbox_id, Control.CANCEL)
+    with pytest.raises(UsageError, match=r"copied: 2 of 3 mailboxes are copied; .* another wave"):
+        stage.send("switch")
+
+
 def test_who_falls_behind_brings_it_back_to_staging() -> None:
     stage = CutoverStage()
     stage.to(CutoverState.SYNCED)
@@ -371,3 +396,11 @@ def test_a_new_cutover_waits_until_all_mail_is_brought_back(play: str) -> None:
         patched.setattr(acts, "back_progress", lambda *_: whole)
         stage.begin()
     assert stage.state is CutoverState.DRAFTED
+
+
+def test_a_wave_that_drains_is_kept_in_sync_although_a_person_ended_that() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.DRAINING)
+    stage.store.set_standing(stage.request.import_id, "", None)
+    stage.turn()
+    assert stage.store.standings(stage.request.import_id), "without looks it would never be quiet"
