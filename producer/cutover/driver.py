@@ -30,7 +30,15 @@ from producer.cutover.turning import (
     to_turn,
 )
 from producer.notices.telling import cutover_reached
-from shared.errors import MailhaulError, StoreError, UsageError
+from shared.errors import (
+    ConnectionLost,
+    MailhaulError,
+    RateReached,
+    StoreError,
+    Throttled,
+    Unreachable,
+    UsageError,
+)
 from shared.lifecycle import CutoverState, advance
 from shared.model import Import, Mailbox
 from shared.model.cutover import (
@@ -55,6 +63,9 @@ _log = structlog.get_logger("mailhaul.cutover")
 DNS_SECONDS: Final = 60.0
 #: After so long a turn leaves a cutover to the next turn, so that no other one waits for a slow switch, seconds.
 TURN_SECONDS: Final = 20.0
+#: Faults of a mail server that pass by themselves, and seconds until the mark is tried again.
+_PASSING: Final = (ConnectionLost, Unreachable, Throttled, RateReached)
+_MARK_SECONDS: Final = 30.0
 #: So many domains are asked for at once.
 _DOMAINS: Final = 8
 #: How often a note is written anew that another process was faster with.
@@ -349,18 +360,10 @@ class _Step:
     def _turn(self, switch: Switch, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
         """Turns one mailbox. Returns its answer; None when the cutover was changed meanwhile: then nothing more is done."""
         side, at = SIDES[to], self._driver.now()
-        words = self._why_not(self._effects.prove, mailbox)
-        if (
-            not words
-            and to is SwitchSide.DESTINATION
-            and not known.marked
-            and (why := self._why_not(self._effects.mark, mailbox))
-        ):
-            words = f"the destination could not be marked: {why}"
-        if words:
-            refused = TurnRefused(words=words)
-            said = answered(replace(known, to=side), refused, at)
-            return refused if self._note_one(mailbox, said) else None
+        unready = self._unready(mailbox, known, to)
+        if unready is not None:
+            said = answered(replace(known, to=side), unready, at)
+            return unready if self._note_one(mailbox, said) else None
         asked = replace(
             known, to=side, answer="asked", words="", at=at, marked=known.marked or side == "new", back="", empty=0,
             mail_at=mailbox.mail_at,
@@ -374,6 +377,23 @@ class _Step:
         if self._note_one(mailbox, said):
             return outcome
         self._doubt(mailbox, side)
+        return None
+
+    def _unready(self, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
+        """Proves the mailbox, and marks its destination before the first turn. Returns why it is not to be turned now."""
+        if words := self._why_not(self._effects.prove, mailbox):
+            return TurnRefused(words=words)
+        if to is SwitchSide.SOURCE or known.marked:
+            return None
+        try:
+            self._effects.mark(self._request, mailbox)
+        except StoreError:
+            raise
+        except _PASSING as error:
+            wait = getattr(error, "wait_seconds", None) or _MARK_SECONDS
+            return TurnLater(after_seconds=wait, words=f"the destination could not be marked: {error}")
+        except MailhaulError as error:
+            return TurnRefused(words=f"the destination could not be marked: {error}")
         return None
 
     def _doubt(self, mailbox: Mailbox, side: str) -> None:

@@ -36,7 +36,7 @@ def next_step(
     state = cutover.state
     if state is _S.ROLLED_BACK:
         left = sum(one.to == "new" or (one.to == "old" and not one.turned) for _, one in known)
-        back = sum(one.to == "old" and one.turned and one.back != "begun" for _, one in known)
+        back = sum(one.to == "old" and one.turned and one.marked and one.back != "begun" for _, one in known)
         if refused := len(not_back(known)):
             return (
                 f"{refused:,} mailboxes or their mail did not come back: mend it, then mailhaul cutover rollback again"

@@ -76,7 +76,7 @@ class CutoverStage:
         self.marked: list[str] = []
         self.brought_back: list[str] = []
         #: Why marks are refused.
-        self.no_mark = ""
+        self.no_mark: str | MailhaulError = ""
         #: Why the ends of mailboxes are not those that were given.
         self.not_proved = ""
         self.ttl = 60
@@ -113,7 +113,7 @@ class CutoverStage:
     def mark(self, request: Import, mailbox: Mailbox) -> None:
         """Marks the mailbox: it must be at the old server still."""
         if self.no_mark:
-            raise MailhaulError(self.no_mark)
+            raise MailhaulError(self.no_mark) if isinstance(self.no_mark, str) else self.no_mark
         assert self.switch.sides.get(mailbox.source.login) is not SwitchSide.DESTINATION, "marked too late"
         self.marked.append(mailbox.source.login)
 

@@ -9,7 +9,7 @@ import pytest
 from producer.coordinator.cutover_loop import PAUSE_SECONDS, pause_after
 from producer.copy_back import BackProgress
 from producer.cutover import acts
-from shared.errors import UsageError
+from shared.errors import ConnectionLost, MailError, Throttled, Unreachable, UsageError
 from shared.lifecycle import Control, CutoverState, MailboxState
 from shared.model.cutover import DNS, STANDING, CutoverOptions
 from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
@@ -274,6 +274,30 @@ def test_without_a_mark_nobody_is_turned() -> None:
     assert "could not be marked: the server does not answer" in stage.view.guards["turned"].who[0][1]
     stage.no_mark = ""
     stage.send("switch")
+    stage.turn()
+    assert stage.state is CutoverState.DRAINING
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Unreachable("destination", "no connection"),
+        ConnectionLost("destination", "the connection broke"),
+        Throttled("destination", "too many connections", wait_seconds=30.0),
+    ],
+)
+def test_a_mark_that_fails_in_passing_is_tried_again_by_itself(fault: MailError) -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    stage.no_mark = fault
+    stage.turn()
+    assert stage.switch.turns == []
+    assert {known.answer for _, known in stage.view.mailboxes} == {"later"}
+    assert "asked again later: the destination could not be marked" in stage.view.guards["turned"].who[0][1]
+    stage.no_mark = ""
+    stage.turn(times=1)
+    assert stage.switch.turns == [], "not at once"
+    stage.time += 31
     stage.turn()
     assert stage.state is CutoverState.DRAINING
 
