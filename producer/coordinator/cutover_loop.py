@@ -21,7 +21,7 @@ from shared.store.cutovers import Cutovers
 
 #: The shortest pause between two turns, seconds.
 PAUSE_SECONDS: Final = 2.0
-#: A turn takes at most this part of the time, however many mailboxes there are.
+#: A turn takes at most this part of the time, however many mailboxes there are, unless people wait for a switch.
 _PART: Final = 0.2
 #: Seconds between two warnings that there is no key.
 _WARN_SECONDS: Final = 600.0
@@ -60,7 +60,7 @@ class CutoverLoop:
             except Exception:
                 # The next turn begins with what the store has. Without it people would wait for ever.
                 self._log.exception("cutover_turn_failed")
-            pause = max(PAUSE_SECONDS, (time.monotonic() - began) * (1 / _PART - 1))
+            pause = pause_after(time.monotonic() - began, hurried=self._driver is not None and self._driver.hurried)
         if self._driver:
             self._driver.close()
 
@@ -90,3 +90,8 @@ class CutoverLoop:
         cutovers = Cutovers(self._store, vault)
         world = CutoverWorld(self._settings, self._store, vault, time.time)
         return CutoverDriver(self._store, cutovers, world, leads=lambda: self._leads() and not self._stop.is_set())
+
+
+def pause_after(seconds: float, *, hurried: bool) -> float:
+    """Returns the pause after a turn that took so long, seconds: the shortest one when its time was up before its work."""
+    return PAUSE_SECONDS if hurried else max(PAUSE_SECONDS, seconds * (1 / _PART - 1))

@@ -28,6 +28,8 @@ _FIND_SECONDS: Final = 6.0
 #: The most servers of a domain that are asked; a domain has a handful.
 _MOST_SERVERS: Final = 16
 _DNS_PORT: Final = 53
+#: What a server, or a zone that somebody else writes, can make dnspython raise; EOFError: a connection that is closed early.
+_FAULTS: Final = (dns.exception.DNSException, OSError, EOFError, ValueError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +57,7 @@ class DnsRecords:
         try:
             name = dns.name.from_text(domain.encode("idna").decode() if not domain.isascii() else domain)
             addresses = list(self._servers(name))
-        except (dns.exception.DNSException, UnicodeError, OSError) as error:
+        except _FAULTS as error:
             return DomainFacts(domain=domain, at=at, faults=(f"its servers cannot be found ({_words(error)})",))
         said, faults = [], []
         for server, address in addresses[:_MOST_SERVERS]:
@@ -66,7 +68,7 @@ class DnsRecords:
                 continue
             try:
                 said.append(self._asked(name, address))
-            except (dns.exception.DNSException, OSError) as error:
+            except _FAULTS as error:
                 faults.append(f"server {server} ({address}) does not answer ({_words(error)})")
         if not addresses:
             faults.append("it names no server")
@@ -155,6 +157,8 @@ def _negative(answer: dns.message.Message) -> int:
 def _words(error: Exception) -> str:
     if isinstance(error, dns.exception.Timeout):
         return "no answer in time"
+    if isinstance(error, EOFError):
+        return "it closed the connection early"
     if isinstance(error, dns.resolver.NXDOMAIN):
         return "there is no such domain"
     if isinstance(error, dns.resolver.NoRootSOA):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -53,6 +55,10 @@ _log = structlog.get_logger("mailhaul.cutover")
 DNS_SECONDS: Final = 60.0
 #: After so long a turn leaves a cutover to the next turn, so that no other one waits for a slow switch, seconds.
 TURN_SECONDS: Final = 20.0
+#: So many domains are asked for at once.
+_DOMAINS: Final = 8
+#: How often a note is written anew that another process was faster with.
+_TRIES: Final = 20
 #: The most notes that are written in one go.
 _SOME: Final = 200
 #: States of which nobody is told: they pass by themselves within seconds, or are a step back.
@@ -103,18 +109,34 @@ class CutoverDriver:
     #: The time of day, seconds since the epoch.
     now: Callable[[], float] = time.time
 
+    #: Whether the time of the last turn was up before the switch was asked for everybody.
+    hurried: bool = field(init=False, default=False)
+
     _switches: dict[str, Switch] = field(init=False, default_factory=dict)
+    #: Name of a switch → until when it wants to be asked for nobody, seconds since the epoch.
+    _waits: dict[str, float] = field(init=False, default_factory=dict)
 
     def turn(self) -> list[CutoverView]:
         """Does one turn over all cutovers, and returns them. Raises `StoreError`."""
         seen: list[CutoverView] = []
+        self.hurried = False
         for request in self.store.imports():
             for kept in self.cutovers.all(request.import_id).values():
                 if not self.leads():
                     return seen
                 if kept.cutover is not None:
-                    seen.append(self._move_on(request, kept, kept.cutover))
+                    seen += self._moved_on(request, kept, kept.cutover)
         return seen
+
+    def _moved_on(self, request: Import, kept: KeptCutover, cutover: Cutover) -> list[CutoverView]:
+        """Moves a cutover on. Returns it; nothing where that failed, so that those behind it have their turn."""
+        try:
+            return [self._move_on(request, kept, cutover)]
+        except StoreError:
+            raise
+        except Exception:
+            _log.exception("cutover_turn_failed", import_id=cutover.import_id, wave=cutover.wave)
+            return []
 
     def close(self) -> None:
         """Closes the switches."""
@@ -133,6 +155,15 @@ class CutoverDriver:
         if name not in self._switches:
             self._switches[name] = self.effects.open_switch(name)
         return self._switches[name]
+
+    def heed(self, name: str, outcome: TurnOutcome, at: float) -> None:
+        """Heeds a switch that asks to wait with everybody, from the moment `at` on."""
+        if isinstance(outcome, TurnLater) and outcome.everyone:
+            self._waits[name] = max(self._waits.get(name, 0.0), at + outcome.after_seconds)
+
+    def waits(self, name: str, at: float) -> bool:
+        """Tells whether the switch is to be asked for nobody at the moment `at`."""
+        return self._waits.get(name, 0.0) > at
 
 
 class _Step:
@@ -153,15 +184,19 @@ class _Step:
         self._stand()
         if state not in OVER:
             self._count_looks()
-            self._ask_dns()
         if state in BEFORE_SWITCH:
+            self._turn_all(SwitchSide.SOURCE)
             self._rehearse()
-        elif state is CutoverState.SWITCHED:
+        elif state in (CutoverState.SWITCHED, CutoverState.DRAINING):
             self._turn_all(SwitchSide.DESTINATION)
+        elif state is CutoverState.CLOSED:
+            self._turn_all(SwitchSide.SOURCE)
         elif state is CutoverState.ROLLED_BACK and self._notes.get(STANDING) == "off":
             # Not before it is no longer kept in sync: else what is brought back would be copied once more.
             self._turn_all(SwitchSide.SOURCE)
             self._bring_back()
+        if state not in OVER:
+            self._ask_dns()  # last: the DNS of many domains takes its time, and nobody's turn waits for it
         self._view = self._viewed()
         self._advance()
         return self._view
@@ -242,27 +277,37 @@ class _Step:
         )
 
     def _ask_dns(self) -> None:
-        """Asks the DNS once a minute."""
+        """Asks the DNS once a minute: some domains at once, those first that were not asked for longest."""
         at, options = self._driver.now(), self._cutover.options
         domains = domains_of(options, (mailbox for mailbox, _ in self._view.mailboxes))
-        known = decode_domains(self._notes.get(DNS, ""))
-        if all(one in known and known[one].at + DNS_SECONDS > at for one in domains):
-            return
-        asked = {one: joined(known.get(one), self._effects.ask(one, at), options.ttl_seconds) for one in domains}
-        self._note({DNS: encode_domains(asked)})
+        before = decode_domains(self._notes.get(DNS, ""))
+        known = {one: before[one] for one in domains if one in before}
+        when = {one: known[one].at if one in known else float("-inf") for one in domains}
+        due = sorted((one for one in domains if when[one] + DNS_SECONDS <= at), key=lambda one: when[one])
+        until = at + TURN_SECONDS
+        with ThreadPoolExecutor(_DOMAINS) as pool:
+            for first in range(0, len(due), _DOMAINS):
+                if not self._driver.leads() or self._driver.now() > until:
+                    return
+                some, asked_at = due[first : first + _DOMAINS], self._driver.now()
+                for one, now in zip(some, pool.map(partial(self._effects.ask, at=asked_at), some), strict=True):
+                    known[one] = joined(known.get(one), now, options.ttl_seconds)
+                if not self._note({DNS: encode_domains(known)}):
+                    return
 
     def _rehearse(self) -> None:
         """Asks the switch whether it would turn each mailbox."""
         switch, changed = self._opened(), {}
         for mailbox, known in self._view.mailboxes:
             at = self._driver.now()
-            if switch is None or not self._driver.leads() or at > self._until:
-                break
             if to_rehearse(known, at):
+                if switch is None or not self._goes_on(at):
+                    break
                 outcome = switch.rehearse(
                     switched(self._cutover, mailbox, SwitchSide.DESTINATION), SwitchSide.DESTINATION
                 )
                 changed[mailbox.mailbox_id] = encode_mailbox(answered(known, outcome, at))
+                self._driver.heed(self._cutover.options.switch, outcome, at)
         self._note_some(changed)
 
     def _opened(self) -> Switch | None:
@@ -276,19 +321,27 @@ class _Step:
             self._note({NO_SWITCH: fault})
         return switch
 
+    def _goes_on(self, at: float) -> bool:
+        """Tells whether the switch may be asked for the next mailbox at the moment `at`."""
+        return self._in_time(at) and not self._driver.waits(self._cutover.options.switch, at)
+
+    def _in_time(self, at: float) -> bool:
+        if at > self._until:
+            self._driver.hurried = True
+        return at <= self._until and self._driver.leads()
+
     def _turn_all(self, to: SwitchSide) -> None:
         """Turns each mailbox that is not turned yet, one after the other, and notes each answer at once."""
-        switch, wait_until = self._opened(), 0.0
+        switch = self._opened()
         for mailbox, known in self._known():
             at = self._driver.now()
-            if switch is None or not self._driver.leads() or not wait_until <= at <= self._until:
-                return
-            if to_turn(self._cutover, known, to, at):
+            if to_turn(self._cutover, mailbox, known, to, at):
+                if switch is None or not self._goes_on(at):
+                    return
                 outcome = self._turn(switch, mailbox, known, to)
                 if outcome is None:
                     return
-                if isinstance(outcome, TurnLater) and outcome.everyone:
-                    wait_until = at + outcome.after_seconds
+                self._driver.heed(self._cutover.options.switch, outcome, at)
 
     def _turn(self, switch: Switch, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
         """Turns one mailbox. Returns its answer; None when the cutover was changed meanwhile: then nothing more is done."""
@@ -311,18 +364,40 @@ class _Step:
         )  # fmt: skip
         if not self._note_one(mailbox, asked):
             return None
-        outcome = switch.turn(switched(self._cutover, mailbox, to), to)
+        outcome = switch.turn(switched(self._cutover, mailbox, to, known.again), to)
         said = answered(asked, outcome, self._driver.now())
         about = {"import_id": mailbox.import_id, "mailbox_id": mailbox.mailbox_id}
         _log.info("mailbox_turned", to=side, answer=said.answer, **about)
-        return outcome if self._note_one(mailbox, said) else None
+        if self._note_one(mailbox, said):
+            return outcome
+        self._doubt(mailbox, side)
+        return None
+
+    def _doubt(self, mailbox: Mailbox, side: str) -> None:
+        """Has a mailbox turned once more that another process turned elsewhere while this one waited for the switch.
+
+        Which of the two turns came last, nobody knows. Where the other one is still to come, it comes after this one.
+        """
+        cutovers, import_id, wave = self._driver.cutovers, self._cutover.import_id, self._cutover.wave
+        for _ in range(_TRIES):
+            kept = cutovers.one(import_id, wave)
+            note = cutovers.notes(import_id, wave).get(mailbox.mailbox_id, "")
+            known = decode_mailbox(note)
+            if kept.cutover is None or (known.to or "old") == side:
+                return
+            doubtful = replace(
+                known, to=known.to or "old", answer="asked", words="", at=self._driver.now(), back="", again=known.again + 1
+            )  # fmt: skip
+            if cutovers.put_notes(kept, {mailbox.mailbox_id: (note, encode_mailbox(doubtful))}):
+                _log.warning("mailbox_turned_late", import_id=import_id, mailbox_id=mailbox.mailbox_id, to=side)
+                return
 
     def _bring_back(self) -> None:
         """Begins to bring back the mail of each mailbox that is turned back."""
         for mailbox, known in self._known():
-            if not self._driver.leads() or self._driver.now() > self._until:
-                return
             if to_bring_back(self._cutover, known):
+                if not self._in_time(self._driver.now()):
+                    return
                 why = self._why_not(self._effects.bring_back, mailbox)
                 said = (
                     replace(known, back="refused", words=why, at=self._driver.now())

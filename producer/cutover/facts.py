@@ -12,7 +12,7 @@ from shared.model import Mailbox
 from shared.model.cutover import DNS, NO_SWITCH, CutoverOptions
 from shared.model.search import Search
 from shared.store import Store
-from shared.store.cutovers import decode_mailbox
+from shared.store.cutovers import decode_mailbox, same_types
 
 #: The largest number of mailboxes in a wave.
 _EVERYONE: Final = 10_000_000
@@ -68,10 +68,12 @@ def decode_domains(text: str) -> dict[str, DomainFacts]:
     """Returns what the DNS said, by domain."""
     try:
         rows = json.loads(text) if text else {}
-        return {domain: DomainFacts(**{**row, **_tuples(row)}) for domain, row in rows.items()}
+        found = {domain: DomainFacts(**{**row, **_tuples(row)}) for domain, row in rows.items()}
+        usual = asdict(DomainFacts(domain="", at=0.0))
+        return {domain: one for domain, one in found.items() if same_types(asdict(one), usual)}
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
 def _tuples(row: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(row[name]) for name in ("faults", "mx", "mx_before")}
+    return {name: tuple(map(str, row[name])) for name in ("faults", "mx", "mx_before")}

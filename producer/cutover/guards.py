@@ -129,14 +129,16 @@ def span(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
+def copied(state: MailboxState, synced_at: float) -> bool:
+    """Tells whether a mailbox was copied to its end once, and does not stand still."""
+    return state not in (MailboxState.PARKED, MailboxState.CANCELLED) and (
+        synced_at > 0 or state is MailboxState.COMPLETE
+    )
+
+
 def _copied(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     # A mailbox that was copied once is looked at again and again; only one that stands still has to be told.
-    behind = [
-        one
-        for one in facts.mailboxes
-        if one.state in (MailboxState.PARKED, MailboxState.CANCELLED)
-        or not (one.synced_at or one.state is MailboxState.COMPLETE)
-    ]
+    behind = [one for one in facts.mailboxes if not copied(one.state, one.synced_at)]
     return MeasuredGuard(
         name="copied",
         met=not behind and bool(facts.mailboxes),
@@ -247,7 +249,9 @@ def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
 
 def _answer(one: MailboxFacts) -> str:
     if one.known.to != "new":
-        return "not asked yet"
+        return (
+            "not asked yet" if copied(one.state, one.synced_at) else f"not asked while it is not copied ({one.state})"
+        )
     if one.known.answer == "refused":
         return f"the switch refused: {one.known.words}"
     return f"asked again later: {one.known.words}" if one.known.answer == "later" else "asked, and no answer yet"

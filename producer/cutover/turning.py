@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from producer.cutover.facts import address_of
-from producer.cutover.guards import FRESH_SECONDS
+from producer.cutover.guards import FRESH_SECONDS, copied
 from shared.lifecycle import CutoverState
 from shared.model import Mailbox
 from shared.model.cutover import OVER, STANDING, Cutover, MailboxCutover
@@ -20,13 +20,16 @@ AGAIN_SECONDS: Final = 30.0
 SIDES: Final[Mapping[SwitchSide, str]] = {SwitchSide.DESTINATION: "new", SwitchSide.SOURCE: "old"}
 
 
-def switched(cutover: Cutover, mailbox: Mailbox, to: SwitchSide) -> SwitchedMailbox:
-    """Returns the mailbox as a switch is told of it. Its key is the same for each turn to this side in this cutover."""
+def switched(cutover: Cutover, mailbox: Mailbox, to: SwitchSide, again: int = 0) -> SwitchedMailbox:
+    """Returns the mailbox as a switch is told of it.
+
+    Its key is the same for each turn to this side in this cutover, until a late turn put it in doubt (`again`).
+    """
     began = cutover.steps[0].at if cutover.steps else cutover.since
     return SwitchedMailbox(
         address=address_of(mailbox), old_login=mailbox.source.login, new_login=mailbox.destination.login,
         old_host=mailbox.source.endpoint.host, new_host=mailbox.destination.endpoint.host,
-        key=f"{mailbox.mailbox_id}.{round(began * 1000)}.{to}",
+        key=f"{mailbox.mailbox_id}.{round(began * 1000)}.{to}{f'.{again}' if again else ''}",
     )  # fmt: skip
 
 
@@ -49,14 +52,18 @@ def to_rehearse(known: MailboxCutover, at: float) -> bool:
     return known.at + (FRESH_SECONDS["switch"] / 2 if known.turned else AGAIN_SECONDS) <= at
 
 
-def to_turn(cutover: Cutover, known: MailboxCutover, to: SwitchSide, at: float) -> bool:
+def to_turn(cutover: Cutover, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide, at: float) -> bool:
     """Tells whether the mailbox is to be turned to this side now.
 
     What the switch refused is asked for again only after a person said so.
     """
-    if to is SwitchSide.SOURCE and not known.to:
-        return False  # this cutover never asked for it to be turned
-    if known.to != SIDES[to] or known.answer == "asked":
+    if known.to != SIDES[to]:
+        # In other states only those are turned once more whose last turn is in doubt, to the side where they are to be.
+        if to is SwitchSide.DESTINATION:
+            # Whoever came to the wave after the switch was begun has to be copied first, as everybody was.
+            return cutover.state is CutoverState.SWITCHED and copied(mailbox.state, mailbox.synced_at)
+        return cutover.state is CutoverState.ROLLED_BACK and bool(known.to)  # not whom this cutover never turned
+    if known.answer == "asked":
         return True
     if known.answer == "later":
         return known.at <= at
@@ -85,7 +92,7 @@ def nothing_left(cutover: Cutover, notes: Mapping[str, str]) -> bool:
     """Tells whether a cutover that is over has nothing left to do."""
     if cutover.state not in OVER or notes.get(STANDING) != "off":
         return False
-    known = (decode_mailbox(text) for name, text in notes.items() if name[:1] != "#")
-    return cutover.state is CutoverState.CLOSED or all(
-        not one.to or (one.to == "old" and one.turned and not to_bring_back(cutover, one)) for one in known
-    )
+    known = [decode_mailbox(text) for name, text in notes.items() if name[:1] != "#"]
+    if cutover.state is CutoverState.CLOSED:
+        return all(one.to != "old" or one.turned for one in known)
+    return all(not one.to or (one.to == "old" and one.turned and not to_bring_back(cutover, one)) for one in known)

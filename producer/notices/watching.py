@@ -7,7 +7,8 @@ known here alone, and counts anew after a restart.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -15,19 +16,20 @@ from zoneinfo import ZoneInfo
 
 from producer import forecasting, operations
 from producer.coordinator.tally import Progress
-from producer.cutover.telling import MEANINGS
 from producer.forecast.outlook import fifths_later
 from producer.notices import telling
+from producer.notices.sending import spoken
 from producer.show.waiting import DESTINATION_WAITS, said
 from producer.trouble import trouble
+from shared.errors import MailhaulError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState
+from shared.logs import get_logger
 from shared.model import Import, Wait, Wave
 from shared.model.search import Search
 from shared.store import Store
-from shared.store.cutovers import Cutovers
-from shared.store.signed import Signer
 from shared.store.targets import Target
 
+_log = get_logger("mailhaul.notices")
 #: How long after its end an import is looked at, seconds.
 ENDED_SECONDS: Final = 86_400.0
 #: The most mailboxes of one cause whose failures are read, and that are named to who asked for logins.
@@ -45,8 +47,6 @@ class NoticeWatch:
     store: Store
     #: After so many seconds in which nothing moved it is told.
     still_seconds: float
-    #: Knows the signatures of cutovers; without it none is told.
-    signer: Signer | None = None
     #: The settings' limits, by scope, and the threads of a worker; for forecasts.
     default: Mapping[str, int] = field(default_factory=dict)
     threads: int = 16
@@ -58,20 +58,24 @@ class NoticeWatch:
     def look(self, now: float) -> None:
         """Looks at every import that runs, or ended within a day. Raises `StoreError`."""
         for request in self.store.imports():
-            self._look_at_cutovers(request, now)
             if request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS:
-                self._look(request, now)
+                with _alone(import_id=request.import_id):
+                    self._look(request, now)
 
     def digests(self, targets: Iterable[Target], now: float) -> None:
         """Tells each target its digest once its hour has come, once a day of its zone."""
         for target in targets:
-            local = datetime.fromtimestamp(now, ZoneInfo(target.zone))
-            due = target.digest_minutes
-            if due is None or local.hour * 60 + local.minute < due or _came_after(target, local, due):
-                continue
-            rows = [_row(self.store, request) for request in self.store.imports() if _shown(request, target, now)]
-            told = {"rows": json.dumps(rows, ensure_ascii=False)}
-            telling.one_target_told(self.store, "digest", target.target_id, now, f"{local:%Y-%m-%d}", told)
+            with _alone(target=target.target_id):
+                self._digest(target, now)
+
+    def _digest(self, target: Target, now: float) -> None:
+        local = datetime.fromtimestamp(now, ZoneInfo(target.zone))
+        due = target.digest_minutes
+        if due is None or local.hour * 60 + local.minute < due or _came_after(target, local, due):
+            return
+        rows = [_row(self.store, request) for request in self.store.imports() if _shown(request, target, now)]
+        told = {"rows": json.dumps(rows, ensure_ascii=False)}
+        telling.one_target_told(self.store, "digest", target.target_id, now, f"{local:%Y-%m-%d}", told)
 
     def _look(self, request: Import, now: float) -> None:
         store = self.store
@@ -86,22 +90,11 @@ class NoticeWatch:
         self._look_ahead(request, now)
         if request.state is ImportState.FINISHED:
             word = operations.progress_of(store, request).word
-            step = f"{request.finished_at}"
-            telling.state_reached(
-                store, request, "", word, request.finished_at, step=step, values=_numbers(store, request)
-            )
+            stands = any(store.standings(request.import_id).values())
+            telling.import_ended(store, request, word, stands=stands, values=_numbers(store, request))
             self._moved.pop(request.import_id, None)
         elif request.state is ImportState.RUNNING:
             self._look_whether_it_moves(request, now)
-
-    def _look_at_cutovers(self, request: Import, now: float) -> None:
-        """Tells each state that a cutover came to within a day. The store keeps them all, so none is missed."""
-        kept = Cutovers(self.store, self.signer).all(request.import_id) if self.signer else {}
-        for wave, row in kept.items():
-            for step in row.cutover.steps if row.cutover else ():
-                if step.at > now - ENDED_SECONDS:
-                    said = {"said": MEANINGS[step.state]}
-                    telling.cutover_reached(self.store, request, wave, str(step.state), step.at, said)
 
     def _look_at_wave(self, request: Import, wave: Wave, now: float) -> None:
         states = {state: number for state, number in wave.mailboxes.items() if number}
@@ -173,6 +166,17 @@ class NoticeWatch:
         elif now - since >= self.still_seconds:
             cause = "\n".join(said(_unnamed(wait), now) for wait in waits[:3])
             telling.stands_still(self.store, request, now, since, {"cause": cause})
+
+
+@contextmanager
+def _alone(**about: str) -> Iterator[None]:
+    """Logs a fault of one import or target, which holds up no other. Raises `MailhaulError`: that concerns all of them."""
+    try:
+        yield
+    except MailhaulError:
+        raise
+    except Exception as error:
+        _log.exception("notices_not_told", error=spoken(error), **about)
 
 
 def _came_after(target: Target, local: datetime, due: int) -> bool:

@@ -150,6 +150,8 @@ class MailboxCutover:
     mail_at: float = 0.0
     #: How many looks in a row, begun after it was turned, found nothing new.
     empty: int = 0
+    #: How often a turn that came late put in doubt where it is, so that it was turned once more.
+    again: int = 0
 
     @property
     def turned(self) -> bool:

@@ -104,10 +104,23 @@ def encode_mailbox(known: MailboxCutover) -> str:
 
 def decode_mailbox(text: str) -> MailboxCutover:
     """Returns what a note says of a mailbox; nothing for "" or a text that is no note."""
+    usual = MailboxCutover()
     try:
-        return MailboxCutover(**json.loads(text)) if text else MailboxCutover()
+        known = MailboxCutover(**json.loads(text)) if text else usual
     except (ValueError, TypeError):
-        return MailboxCutover()
+        return usual
+    return known if same_types(asdict(known), asdict(usual)) else usual
+
+
+def same_types(fields: Mapping[str, object], usual: Mapping[str, object]) -> bool:
+    """Tells whether each value is of the type of the usual one; a whole number may stand for any number.
+
+    A note is not signed: whoever may write to Redis could put anything there.
+    """
+    return all(
+        type(value) is type(usual[name]) or (isinstance(usual[name], float) and type(value) is int)
+        for name, value in fields.items()
+    )
 
 
 def _place(import_id: str, wave: str) -> str:

@@ -269,6 +269,9 @@ class RedisWork(Scripts):
     def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
         self._run("deleted_too", *self._fence(lease), folder_id, codec.encode_uids(uids))
 
+    def note_mixed(self, lease: Lease, folder_id: str) -> None:
+        self._run("mixed", *self._fence(lease), folder_id)
+
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         self._run("moving", *self._fence(lease), folder_id, codec.encode_moving(moving))
 

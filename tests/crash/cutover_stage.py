@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from shared.model.cutover import Cutover, CutoverOptions
 from shared.store.cutovers import Cutovers
 from shared.store.memory import MemoryStore
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome
-from tests.contract.store_kit import run_out, start
+from tests.contract.store_kit import person, run_out, start
 from tests.crash.interruption import Effects
 
 KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -32,15 +33,21 @@ class TableSwitch:
     def __init__(self) -> None:
         self.sides: dict[str, SwitchSide] = {}
         self.turns: list[tuple[str, SwitchSide]] = []
+        #: The logins that it was asked for in rehearsals.
+        self.rehearsed: list[str] = []
+        #: The keys of all turns.
+        self.keys: list[str] = []
         #: Login → what it answers instead.
         self.instead: dict[str, TurnOutcome] = {}
 
     def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
         """Says what it would do."""
+        self.rehearsed.append(mailbox.old_login)
         return self.instead.get(mailbox.old_login, Turned(words="would turn"))
 
     def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
         """Turns the mailbox in the table."""
+        self.keys.append(mailbox.key)
         if mailbox.old_login in self.instead:
             return self.instead[mailbox.old_login]
         if self.sides.get(mailbox.old_login, SwitchSide.SOURCE) is to:
@@ -73,6 +80,11 @@ class CutoverStage:
         #: Why the ends of mailboxes are not those that were given.
         self.not_proved = ""
         self.ttl = 60
+        #: Domains for which asking fails as nobody expects.
+        self.fails_for: set[str] = set()
+        #: How long an answer of the DNS takes, seconds.
+        self.dns_seconds = 0.0
+        self._clock = threading.Lock()
 
     # -- the effects
 
@@ -82,6 +94,10 @@ class CutoverStage:
 
     def ask(self, domain: str, at: float) -> DomainFacts:
         """Returns what the DNS says."""
+        if domain in self.fails_for:
+            raise RuntimeError(domain)
+        with self._clock:
+            self.time += self.dns_seconds
         return DomainFacts(domain=domain, at=at, servers=2, mx=("mx.old.example",), mx_ttl=self.ttl)
 
     def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
@@ -103,7 +119,7 @@ class CutoverStage:
 
     def bring_back(self, request: Import, mailbox: Mailbox) -> None:
         """Begins to bring back: people must be at the old server, and nothing kept in sync."""
-        assert self.switch.sides[mailbox.source.login] is SwitchSide.SOURCE
+        assert self.switch.sides.get(mailbox.source.login, SwitchSide.SOURCE) is SwitchSide.SOURCE
         assert not self.store.standings(request.import_id)
         self.brought_back.append(mailbox.source.login)
 
@@ -126,9 +142,17 @@ class CutoverStage:
 
     # -- people and time
 
+    def join(self) -> Mailbox:
+        """Adds a mailbox to the import, which is not copied yet. Returns it."""
+        newcomer = person(self.request, len(self.people) + 1)
+        self.people.append(newcomer)
+        self.store.open_import(self.request, [newcomer], 14)
+        self.store.submit(self.request.import_id)
+        return newcomer
+
     def begin(self, **options: Any) -> None:
         """Begins the cutover."""
-        wanted = CutoverOptions(switch="table", domains=("example.org",), **options)
+        wanted = CutoverOptions(**{"switch": "table", "domains": ("example.org",), **options})
         acts.start(self.cutovers, self.store, self.request, "", wanted, who="anna", at=self.time)
 
     def send(self, event: str, **more: Any) -> Cutover:

@@ -6,10 +6,14 @@ from collections import Counter
 
 import pytest
 
+from producer.coordinator.cutover_loop import PAUSE_SECONDS, pause_after
+from producer.copy_back import BackProgress
+from producer.cutover import acts
 from shared.errors import UsageError
-from shared.lifecycle import CutoverState
-from shared.model.cutover import STANDING
-from shared.switching import SwitchSide, TurnLater, TurnRefused
+from shared.lifecycle import CutoverState, MailboxState
+from shared.model.cutover import DNS, STANDING, CutoverOptions
+from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+from tests.contract.store_kit import run_out, start
 from tests.crash.cutover_stage import CutoverStage
 from tests.crash.interruption import Effects, Killed
 
@@ -102,6 +106,139 @@ def test_one_that_was_late_changes_nothing_after_a_rollback() -> None:
     stage.turn()
     assert stage.switch.turns == [("user1", NEW), ("user1", OLD)]
     assert stage.brought_back == ["user1"]
+
+
+@pytest.mark.parametrize("then", ["", "begun again", "given up again"])
+def test_a_turn_that_comes_after_a_rollback_is_taken_back(then: str) -> None:
+    """A coordinator hangs inside of the switch. A person rolls back, another one does it, and then the late turn comes."""
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    turn = stage.switch.turn
+
+    def late(mailbox: object, to: SwitchSide) -> object:
+        stage.switch.turn = turn  # type: ignore[method-assign]
+        stage.send("rollback")
+        stage.turn()
+        if then:
+            stage.begin()
+        if then == "given up again":
+            stage.send("give_up")
+        return turn(mailbox, to)  # type: ignore[arg-type]
+
+    stage.switch.turn = late  # type: ignore[method-assign, assignment]
+    stage.driver().turn()
+    assert stage.switch.sides["user1"] is NEW, "the control: the late turn had its effect"
+    keys = stage.switch.keys[:]
+    stage.turn()
+    assert stage.switch.sides["user1"] is OLD
+    assert not set(keys) & set(stage.switch.keys[len(keys) :]), "a receiver that knows the key would do nothing"
+    if not then:
+        assert stage.brought_back.count("user1") == 2, "mail may have come to the new server meanwhile"
+
+
+def test_whoever_is_not_copied_is_not_turned() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    newcomer = stage.join()
+    stage.turn()
+    assert (newcomer.source.login, NEW) not in stage.switch.turns
+    assert stage.state is CutoverState.SWITCHED
+    assert (newcomer.source.login, "not asked while it is not copied (queued)") in stage.view.guards["turned"].who
+    run_out(stage.store)
+    stage.turn()
+    assert (newcomer.source.login, NEW) in stage.switch.turns
+    assert stage.state is CutoverState.DRAINING
+
+
+def test_a_cutover_that_fails_delays_no_other_one() -> None:
+    stage = CutoverStage()
+    stage.begin()
+    other, _ = start(stage.store, 1, name="behind")
+    run_out(stage.store)
+    wanted = CutoverOptions(switch="table", domains=("example.com",))
+    acts.start(stage.cutovers, stage.store, other, "", wanted, who="anna", at=stage.time)
+    stage.fails_for = {"example.org"}
+    assert [view.cutover.import_id for view in stage.driver().turn()] == [other.import_id]
+    stage.turn(times=6)
+    assert stage.cutovers.one(other.import_id, "").cutover.state is CutoverState.SYNCED  # type: ignore[union-attr]
+    stage.fails_for = set()
+    stage.turn(times=6)
+    assert stage.state is CutoverState.SYNCED
+
+
+@pytest.mark.parametrize(
+    "note", ['{"at": "x"}', '{"to": 5}', '{"empty": "2", "to": "new"}', "[]", '"x"', '{"marked": 1}', "null"]
+)
+def test_a_note_that_a_stranger_wrote_stops_nothing(note: str) -> None:
+    stage = CutoverStage()
+    stage.begin()
+    kept = stage.cutovers.one(stage.request.import_id, "")
+    domains = '{"example.org": {"domain": "example.org", "at": "x", "faults": [], "mx": [1], "mx_before": []}}'
+    assert stage.cutovers.put_notes(kept, {stage.people[0].mailbox_id: ("", note), DNS: ("", domains)})
+    stage.turn(times=6)
+    assert stage.state is CutoverState.SYNCED
+
+
+def test_many_slow_domains_hold_nobody_up() -> None:
+    stage = CutoverStage()
+    stage.dns_seconds = 3.0
+    domains = tuple(f"d{number}.example" for number in range(30))
+    stage.begin(domains=domains, synced_seconds=86_400.0)
+    stage.turn(times=1)
+    assert all(known.turned for _, known in stage.view.mailboxes), "the switch was asked for everybody at once"
+    stage.turn(times=4)
+    assert stage.state is CutoverState.SYNCED
+    ttl = stage.view.guards["ttl"]
+    assert ttl.met, f"each domain has its turn: {ttl}"
+
+
+def test_a_switch_that_wants_everybody_to_wait_is_asked_for_nobody_until_then() -> None:
+    stage = CutoverStage()
+    stage.switch.instead = {"user1": TurnLater(after_seconds=20, words="busy", everyone=True)}
+    stage.begin(quiet_seconds=3600)
+    driver = stage.driver()
+    for seconds, rehearsed in ((0, 1), (10, 1), (9, 1)):
+        stage.time += seconds
+        driver.turn()
+        assert len(stage.switch.rehearsed) == rehearsed
+    stage.switch.instead.clear()
+    stage.time += 31
+    for _ in range(6):
+        driver.turn()
+    stage.send("announce")
+    stage.send("switch")
+    stage.switch.instead = {"user1": TurnLater(after_seconds=20, words="busy", everyone=True)}
+    for seconds, asked in ((0, 1), (10, 1), (9, 1), (2, 2)):
+        stage.time += seconds
+        driver.turn()
+        assert len(stage.switch.keys) == asked
+    stage.switch.instead.clear()
+    stage.time += 21
+    driver.turn()
+    assert stage.state is CutoverState.DRAINING
+
+
+def test_while_the_time_of_a_turn_is_not_enough_the_next_one_comes_soon() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    turn = stage.switch.turn
+
+    def slow(mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+        stage.time += 15
+        return turn(mailbox, to)
+
+    stage.switch.turn = slow  # type: ignore[method-assign]
+    driver = stage.driver()
+    driver.turn()
+    assert len(stage.switch.turns) == 2
+    assert driver.hurried
+    assert pause_after(30, hurried=driver.hurried) == PAUSE_SECONDS
+    driver.turn()
+    assert stage.state is CutoverState.DRAINING
+    assert not driver.hurried
+    assert pause_after(30, hurried=driver.hurried) == pytest.approx(120), (
+        "else a turn takes a fifth of the time at most"
+    )
 
 
 def test_what_the_switch_refuses_waits_for_a_person_and_later_is_asked_again() -> None:
@@ -219,3 +356,17 @@ def test_given_up_before_the_switch_it_may_be_begun_again() -> None:
     assert stage.switch.turns == []
     stage.to(CutoverState.ANNOUNCED)
     assert stage.state is CutoverState.ANNOUNCED
+
+
+@pytest.mark.parametrize("play", ["rolled back", "half rolled back"])
+def test_a_new_cutover_waits_until_all_mail_is_brought_back(play: str) -> None:
+    """A new mark would stand above the mail that is still to come: a second rollback would leave it behind."""
+    stage, _ = _played(-1, play)
+    assert stage.brought_back, "begun, and nothing of it is there yet"
+    with pytest.raises(UsageError, match="still on their way back"):
+        stage.begin()
+    whole = BackProgress(state=MailboxState.COMPLETE)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(acts, "back_progress", lambda *_: whole)
+        stage.begin()
+    assert stage.state is CutoverState.DRAFTED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -82,6 +84,24 @@ def test_a_server_that_is_silent_is_told_and_no_guard_is_met(zone: MailZone) -> 
     assert found.servers == 1
     assert not guard(found).met
     assert "ns2.example.org (127.0.0.2) does not answer" in guard(found).who[0][1]
+
+
+def test_a_server_that_closes_its_connection_early_is_told(zone: MailZone) -> None:
+    server = zone.servers[1]
+    with socket.create_server((server.host, server.port)) as listener:
+
+        def close_early() -> None:
+            connection = listener.accept()[0]
+            connection.recv(4096)
+            connection.close()
+
+        closing = threading.Thread(target=close_early, daemon=True)
+        closing.start()
+        server.truncated = True
+        found = ask(zone)
+        closing.join(10)
+    assert found.servers == 1
+    assert "ns2.example.org (127.0.0.2) does not answer (it closed the connection early)" in found.faults[0]
 
 
 def test_without_an_mx_record_it_counts_how_long_that_is_kept(zone: MailZone) -> None:

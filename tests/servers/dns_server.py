@@ -31,6 +31,8 @@ class DnsServer:
         self.asked: list[tuple[str, str]] = []
         #: Whether the server does not answer.
         self.silent = False
+        #: Whether it says that its answers are too long for UDP. It does not listen at TCP.
+        self.truncated = False
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.bind((host, port))
         self.host = host
@@ -71,6 +73,9 @@ class DnsServer:
         self.asked.append((name, kind))
         answer = dns.message.make_response(query)
         answer.flags |= dns.flags.RA
+        if self.truncated:
+            answer.flags |= dns.flags.TC
+            return answer
         if found := self.records.get((name, kind)):
             ttl = self.ttls.get((name, kind), 60)
             answer.answer.append(dns.rrset.from_text(question.name, ttl, dns.rdataclass.IN, kind, *found))
