@@ -37,8 +37,11 @@ def domains_of(options: CutoverOptions, mailboxes: Iterable[Mailbox]) -> tuple[s
 
 
 def address_of(mailbox: Mailbox) -> str:
-    """Returns the address that the mailbox gets mail at: the login that is one."""
-    both = (mailbox.destination.login, mailbox.source.login)
+    """Returns the address that the mailbox gets mail at: the login that is one, before all that at the old server.
+
+    People have their mail there until the switch. The login at the new server may be a name that only it knows.
+    """
+    both = (mailbox.source.login, mailbox.destination.login)
     return next((login for login in both if "@" in login), both[0])
 
 

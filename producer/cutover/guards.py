@@ -249,9 +249,7 @@ def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
 
 def _answer(one: MailboxFacts) -> str:
     if one.known.to != "new":
-        return (
-            "not asked yet" if copied(one.state, one.synced_at) else f"not asked while it is not copied ({one.state})"
-        )
+        return "not asked yet" if copied(one.state, one.synced_at) else "not asked while it is not copied"
     if one.known.answer == "refused":
         return f"the switch refused: {one.known.words}"
     return f"asked again later: {one.known.words}" if one.known.answer == "later" else "asked, and no answer yet"
