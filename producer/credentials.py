@@ -20,6 +20,7 @@ from shared.model import AccountState, Import, Mailbox
 from shared.model.binding import bound_to
 from shared.model.sign_in import Way
 from shared.store import Store
+from shared.store.cutovers import needing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -296,10 +297,22 @@ class Forgotten:
 def forget(store: Store, request: Import) -> Forgotten:
     """Deletes the import's passwords and tokens now, and what servers said when they were signed in to.
 
-    They go from the store's file too where that is permitted.
+    They go from the store's file too where that is permitted. Raises `UsageError` while a cutover needs them: without them
+    nobody could be turned, not even back.
     """
+    need_no_passwords(store, request)
     there = store.forget(request.import_id)
     return Forgotten(there=there, purged=store.purge(_PURGE_SECONDS))
+
+
+def need_no_passwords(store: Store, request: Import) -> None:
+    """Raises `UsageError` while a cutover of the import, or its rollback, is under way."""
+    if found := needing(store, request.import_id):
+        wave, back = found
+        which = f"wave {wave} of import {request.name}" if wave else f"import {request.name}"
+        if back:
+            raise UsageError(f"{which} is being rolled back: wait until everybody is back (mailhaul cutover status)")
+        raise UsageError(f"{which} has a cutover under way: close it or roll it back first (mailhaul cutover status)")
 
 
 def need_passwords(store: Store, request: Import, mailboxes: Sequence[Mailbox]) -> None:

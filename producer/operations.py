@@ -22,6 +22,7 @@ from producer.credentials import (
     accounts_secret_of,
     forget,
     meant_by,
+    need_no_passwords,
     need_passwords,
     replace_credentials,
     replace_passwords,
@@ -43,10 +44,10 @@ from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
-from shared.model.cutover import IN_SYNC, Cutover, CutoverOptions
+from shared.model.cutover import Cutover, CutoverOptions
 from shared.model.search import Search
 from shared.store import Store
-from shared.store.cutovers import Cutovers, states
+from shared.store.cutovers import Cutovers
 from shared.uids import UidSet
 
 __all__ = [
@@ -366,10 +367,7 @@ def close(store: Store, request: Import) -> bool:
             f"import {request.name} stands: its mailboxes are looked at again by themselves; end that first "
             "(mailhaul standing --off)"
         )
-    busy = [wave for wave, state in states(store, request.import_id).items() if state in IN_SYNC]
-    if busy:
-        which = f"wave {busy[0]} of import {request.name}" if busy[0] else f"import {request.name}"
-        raise UsageError(f"{which} has a cutover under way: close it or roll it back first (mailhaul cutover status)")
+    need_no_passwords(store, request)
     return store.close(request.import_id)
 
 

@@ -58,6 +58,7 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
     view = found.view
     if as_json:
         fields = cutover_fields(view, at) | {"taken_along": found.taken_along, "no_way_back": found.no_way_back}
+        fields["renamed"] = found.renamed
         print(json.dumps(fields, ensure_ascii=False, indent=2), flush=True)
     else:
         print(
@@ -68,6 +69,14 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
                 print(line)
         for domain, others in found.taken_along.items():
             print(f"  the switch turns {clean(domain)} as a whole: {spoken_mailboxes(others)} outside of the wave too")
+        if renamed := found.renamed:
+            first = ", ".join(f"{clean(old)}, there {clean(new)}" for old, new in renamed[:3]) + (
+                " …" if renamed[3:] else ""
+            )
+            print(
+                f"  another address at the new server for {spoken_mailboxes(len(renamed))}: the switch turns the address at the "
+                f"old one ({first})"
+            )
         if some := found.no_way_back:
             first = ", ".join(map(clean, some[:3])) + (" …" if some[3:] else "")
             print(

@@ -37,13 +37,18 @@ def domains_of(options: CutoverOptions, mailboxes: Iterable[Mailbox]) -> tuple[s
 
 
 def address_of(mailbox: Mailbox) -> str:
-    """Returns the address that the mailbox gets mail at: the login that is one."""
-    both = (mailbox.destination.login, mailbox.source.login)
+    """Returns the address that the mailbox gets mail at: the login that is one, before all that at the old server.
+
+    People have their mail there until the switch. The login at the new server may be a name that only it knows.
+    """
+    both = (mailbox.source.login, mailbox.destination.login)
     return next((login for login in both if "@" in login), both[0])
 
 
-def facts_of(mailboxes: Sequence[Mailbox], notes: Mapping[str, str], domains: Sequence[str], at: float) -> CutoverFacts:
-    """Returns the facts at the moment `at`. `notes` are those of the cutover."""
+def facts_of(
+    mailboxes: Sequence[Mailbox], notes: Mapping[str, str], domains: Sequence[str], at: float, *, switched: bool = False
+) -> CutoverFacts:
+    """Returns the facts at the moment `at`; `switched` tells whether the switch was begun. `notes` are those of the cutover."""
     asked = decode_domains(notes.get(DNS, ""))
     return CutoverFacts(
         at=at,
@@ -56,6 +61,7 @@ def facts_of(mailboxes: Sequence[Mailbox], notes: Mapping[str, str], domains: Se
         ],
         domains=[asked.get(domain) or DomainFacts(domain=domain, at=0.0) for domain in domains],
         no_switch=notes.get(NO_SWITCH, ""),
+        switched=switched,
     )  # fmt: skip
 
 

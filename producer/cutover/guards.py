@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.lifecycle import MailboxState
@@ -74,6 +74,15 @@ class CutoverFacts:
     domains: Sequence[DomainFacts] = ()
     #: Why the switch cannot be asked for anybody; "" when it can.
     no_switch: str = ""
+    #: Whether the switch was begun. From then on, cancelled mailboxes count no more: a person gave each of them up.
+    switched: bool = False
+    #: How many those are.
+    given_up: int = 0
+
+    @property
+    def somebody(self) -> bool:
+        """Tells whether the wave has a mailbox."""
+        return bool(self.mailboxes) or self.given_up > 0
 
     @property
     def total(self) -> int:
@@ -106,6 +115,9 @@ class MeasuredGuard:
 
 def measure(options: CutoverOptions, facts: CutoverFacts) -> dict[str, MeasuredGuard]:
     """Returns every guard by its name, measured."""
+    if facts.switched:
+        some = [one for one in facts.mailboxes if one.state is not MailboxState.CANCELLED]
+        facts = replace(facts, mailboxes=some, given_up=facts.total - len(some))
     return {name: _MEASURES[name](options, facts) for name in GUARDS}
 
 
@@ -139,14 +151,21 @@ def copied(state: MailboxState, synced_at: float) -> bool:
 def _copied(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     # A mailbox that was copied once is looked at again and again; only one that stands still has to be told.
     behind = [one for one in facts.mailboxes if not copied(one.state, one.synced_at)]
+    done = facts.total - len(behind)
     return MeasuredGuard(
         name="copied",
-        met=not behind and bool(facts.mailboxes),
-        value=f"{facts.total - len(behind):,} of {facts.total:,} mailboxes are copied",
+        met=not behind and facts.somebody,
+        value=f"{done:,} of {facts.total:,} mailboxes are copied; {facts.given_up:,} cancelled ones count no more"
+        if facts.given_up
+        else f"{done:,} of {facts.total:,} mailboxes are copied",
         number=len(behind),
-        waits_for="mailboxes that are stopped or were never copied: mend them (mailhaul errors), or move them to another wave"
+        waits_for=(
+            "mailboxes that are stopped or were never copied: mend them (mailhaul errors), or give them up (mailhaul cancel)"
+            if facts.switched
+            else "mailboxes that are stopped or were never copied: mend them (mailhaul errors), or move them to another wave"
+        )
         if behind
-        else "" if facts.mailboxes else "a mailbox in the wave",
+        else "" if facts.somebody else "a mailbox in the wave",
         who=tuple((one.login, str(one.state)) for one in behind),
     )  # fmt: skip
 
@@ -239,7 +258,7 @@ def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     left = [one for one in facts.mailboxes if one.known.to != "new" or not one.known.turned]
     return MeasuredGuard(
         name="turned",
-        met=not left and bool(facts.mailboxes),
+        met=not left and facts.somebody,
         value=f"{facts.total - len(left):,} of {facts.total:,} mailboxes are turned to the new server",
         number=len(left),
         waits_for="the switch" if left else "",
@@ -249,9 +268,7 @@ def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
 
 def _answer(one: MailboxFacts) -> str:
     if one.known.to != "new":
-        return (
-            "not asked yet" if copied(one.state, one.synced_at) else f"not asked while it is not copied ({one.state})"
-        )
+        return "not asked yet" if copied(one.state, one.synced_at) else "not asked while it is not copied"
     if one.known.answer == "refused":
         return f"the switch refused: {one.known.words}"
     return f"asked again later: {one.known.words}" if one.known.answer == "later" else "asked, and no answer yet"
@@ -266,7 +283,7 @@ def _quiet(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     longest = min((_silence(one, facts) for one in facts.mailboxes), default=0.0)
     return MeasuredGuard(
         name="quiet",
-        met=not loud and bool(facts.mailboxes),
+        met=not loud and facts.somebody,
         value=f"{len(loud):,} of {facts.total:,} mailboxes may have got mail at the source within {most}"
         if loud
         else f"no new mail at the source for {span(longest)}",
@@ -293,7 +310,7 @@ def _empty(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     done = facts.total - len(left)
     return MeasuredGuard(
         name="empty",
-        met=not left and bool(facts.mailboxes),
+        met=not left and facts.somebody,
         value=f"the last {EMPTY_LOOKS} looks found nothing new in {done:,} of {facts.total:,} mailboxes",
         number=len(left),
         waits_for="looks that find nothing" if left else "",

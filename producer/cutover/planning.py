@@ -34,6 +34,8 @@ class CutoverPlan:
     taken_along: dict[str, int]
     #: Logins of mailboxes to which a rollback could bring nothing back.
     no_way_back: tuple[str, ...] = ()
+    #: (login at the old server, login at the new one) where both are addresses and differ: the switch turns the first.
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 def plan(
@@ -75,7 +77,12 @@ def plan(
         view=viewed(store, cutover, notes, at),
         taken_along=taken_along,
         no_way_back=tuple(one.source.login for one in everyone if no_way_back(one)),
+        renamed=tuple((old, new) for one in everyone if _differ(old := one.source.login, new := one.destination.login)),
     )
+
+
+def _differ(old: str, new: str) -> bool:
+    return "@" in old and "@" in new and old.lower() != new.lower()
 
 
 def _taken_along(store: Store, request: Import, here: set[str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import time
@@ -32,7 +33,9 @@ def posted(url: str, body: bytes, headers: Mapping[str, str], reach: Reach | Non
             connection.sock = line
             connection.request("POST", _target(parts), body, {"User-Agent": "mailhaul", **headers})
             answer = connection.getresponse()
-            if 200 <= answer.status < 300:
+            if 200 <= answer.status < 300:  # it was taken, whatever becomes of the rest
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    answer.read(_READ_BYTES)
                 return
             said = answer.read(_READ_BYTES).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:

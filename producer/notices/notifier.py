@@ -1,7 +1,7 @@
 """The notifier: notices what is to be told, spreads it to the targets, and sends it. One in all processes is at work.
 
-Each step may be repeated. A process that is killed loses nothing: what it had told stands in the outbox, and what it was sending
-is sent again, with the same id.
+Each step may be repeated. What a killed process had told stands in the outbox, for a day where nobody sends; what it was sending is
+sent again, with the same id.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from shared.reach import Reach, resolve
+from shared.config import Settings
+from shared.reach import Reach, reach_of, resolve
 
 #: Deadline of each step of a sending, and of the whole, seconds.
 STEP_SECONDS: Final = 20.0
@@ -80,6 +81,11 @@ class ConversationLimit:
         if self._line:
             with contextlib.suppress(OSError):  # it was closed meanwhile
                 self._line.shutdown(socket.SHUT_RDWR)
+
+
+def reach_of_notices(settings: Settings) -> Reach:
+    """Returns what guards a target that came by page or API. Raises `UsageError`."""
+    return reach_of(settings.web_allow or "", settings.notify_ports, "MAILHAUL_NOTIFY_PORTS")
 
 
 def spoken(error: Exception) -> str:

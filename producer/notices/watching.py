@@ -7,6 +7,7 @@ known here alone, and counts anew after a restart.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from producer.trouble import trouble
 from shared.errors import MailhaulError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.logs import get_logger
-from shared.model import Import, Wait, Wave
+from shared.model import Import, Mailbox, Wait, Wave
 from shared.model.search import Search
 from shared.store import Store
 from shared.store.targets import Target
@@ -121,7 +122,7 @@ class NoticeWatch:
                 continue
             group = trouble(self.store, request, rows[:1], folders=False)[0]
             values: dict[str, str | float] = {
-                "mailboxes": total, "sentence": group.sentence, "advice": group.advice,
+                "mailboxes": total, "sentence": _struck(group.sentence, rows[0][0]), "advice": _struck(group.advice, rows[0][0]),
             }  # fmt: skip
             ids = [mailbox.mailbox_id for mailbox, _ in rows[:_NAMED]]
             newest = max(failure.at for failure in failures)
@@ -189,6 +190,12 @@ def _shown(request: Import, target: Target, now: float) -> bool:
     """Tells whether a digest has the import."""
     going = request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS
     return going and (not target.imports or request.import_id in target.imports)
+
+
+def _struck(text: str, mailbox: Mailbox) -> str:
+    """Strikes a mailbox's logins out of a sentence about it: not each has an "@" by which the wording knows it."""
+    logins = sorted(filter(None, (mailbox.source.login, mailbox.destination.login)), key=len, reverse=True)
+    return re.sub(rf"(?<![\w.@-])({'|'.join(map(re.escape, logins))})(?![\w@-])", "…", text) if logins else text
 
 
 def _unnamed(wait: Wait) -> Wait:

@@ -94,7 +94,7 @@ def plan(known: Known, _: Operator, import_id: str, body: CutoverBody) -> dict[s
         )  # fmt: skip
     except UsageError as error:
         raise by_fields(error) from None
-    more = {"taken_along": rehearsed.taken_along, "no_way_back": rehearsed.no_way_back}
+    more = {"taken_along": rehearsed.taken_along, "no_way_back": rehearsed.no_way_back, "renamed": rehearsed.renamed}
     return cutover_fields(rehearsed.view, at) | more
 
 

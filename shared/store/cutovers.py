@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from shared.lifecycle import CutoverState
-from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCutover, Overruled
+from shared.model.cutover import IN_SYNC, Cutover, CutoverOptions, CutoverStep, MailboxCutover, Overruled
 from shared.store import Resealed, Store, keys
 from shared.store.signed import Signer, row_of, signed_row
 
@@ -91,6 +91,28 @@ def states(store: Store, import_id: str) -> dict[str, str]:
         except (ValueError, TypeError, KeyError):
             continue
     return found
+
+
+def needing(store: Store, import_id: str) -> tuple[str, bool] | None:
+    """Returns a wave whose cutover still needs the import's passwords, and whether it is being rolled back; None without one.
+
+    It needs no key, so it is a hint as `states` is.
+    """
+    for wave, state in states(store, import_id).items():
+        if state in IN_SYNC:
+            return wave, False
+        if state == CutoverState.ROLLED_BACK:
+            notes = store.cutover_notes(import_id, wave)
+            if any(_on_the_way(decode_mailbox(text)) for name, text in notes.items() if name[:1] != "#"):
+                return wave, True
+    return None
+
+
+def _on_the_way(known: MailboxCutover) -> bool:
+    """Tells whether a mailbox of a cutover that was rolled back is still to be turned, or its mail to be brought back."""
+    if not known.to:
+        return False
+    return known.to != "old" or not known.turned or (known.marked and not known.back)
 
 
 def encode_mailbox(known: MailboxCutover) -> str:

@@ -77,7 +77,7 @@
 |                                   |      | when; of one that failed by when it was to be tried again (ms) |
 | routes:\\0looks                    | ZSET | those routes, scored by the first of each (ms) |
 | looks                             | HASH | looker: the lane that was given a look last; late_at: when another may go |
-|                                   |      | before other work (ms) |
+|                                   |      | before other work (ms); begun: the import whose looks were begun last |
 | urgent                            | ZSET | mailbox that was moved and waits for a lane, scored by when one gives way (ms) |
 | ready_units                       | STRING | units that stand ready in those; the field ready of each mailbox is its share |
 | routes:L                          | ZSET | every queue of the line, by how much it was served |

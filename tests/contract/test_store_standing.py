@@ -397,3 +397,38 @@ def test_late_looks_that_no_host_lets_in_are_not_asked_about_at_each_claim(store
     assert take(store, "second").unit.kind is UnitKind.PLAN, "only each half second"
     clock.forward(0.3)
     assert take(store, "third").mailbox.import_id == whole.import_id
+
+
+def test_one_reap_begins_so_many_looks_and_the_next_begins_with_another_import(store: Store, clock: Clock) -> None:
+    several = []
+    for name in ("one", "two"):
+        whole = request(name)
+        store.open_import(whole, [person(whole, n, f"{name}{n}") for n in range(230)], 14)
+        store.seal(whole.import_id, {("any", "source"): b"sealed"})
+        store.submit(whole.import_id)
+        several.append(whole.import_id)
+    run_out(store)
+    for import_id in several:
+        store.set_standing(import_id, "", OFTEN)
+    clock.forward(60)
+
+    def due() -> list[int]:
+        store.reap(5)
+        return sorted(store.standing_tally(import_id).due for import_id in several)
+
+    assert due() == [0, 200]
+    assert due() == [200, 200], "the other one's turn"
+    assert due() == [230, 230]
+    assert store.overview().looks_due == 460
+
+
+def test_a_retry_is_no_pass_after_a_look(store: Store, clock: Clock) -> None:
+    whole, (mailbox,) = stands(store)
+    clock.forward(60)
+    store.reap(5)
+    store.looked(take(store), found=True)
+    lease = take(store)
+    assert lease.mailbox.after_look
+    store.release(lease, how="park", failure=AWAY)
+    assert store.retry(whole.import_id, mailbox.mailbox_id, [])
+    assert not take(store).mailbox.after_look, "a person asks for a pass as the options say"

@@ -142,6 +142,17 @@ class CutoverStage:
 
     # -- people and time
 
+    def park(self, mailbox: Mailbox) -> None:
+        """Lets the next look at the mailbox find a source that refuses it for good."""
+        self.time += 3600
+        self.store.reap(5)
+        while (lease := self.store.claim("lane")) is not None:
+            if lease.mailbox.mailbox_id == mailbox.mailbox_id:
+                self.store.release(lease, how="park")
+            else:
+                self.store.looked(lease, found=False)
+            self.store.leave("lane", lease.mailbox.mailbox_id)
+
     def join(self) -> Mailbox:
         """Adds a mailbox to the import, which is not copied yet. Returns it."""
         newcomer = person(self.request, len(self.people) + 1)

@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 
 from producer.coordinator.cutover_loop import PAUSE_SECONDS, pause_after
+from producer.copy_back import BackProgress
 from producer.cutover import acts
 from shared.errors import UsageError
-from shared.lifecycle import CutoverState
+from shared.lifecycle import Control, CutoverState, MailboxState
 from shared.model.cutover import DNS, STANDING, CutoverOptions
 from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 from tests.contract.store_kit import run_out, start
@@ -108,8 +109,9 @@ def test_one_that_was_late_changes_nothing_after_a_rollback() -> None:
 
 
 @pytest.mark.parametrize("then", ["", "begun again", "given up again"])
-def test_a_turn_that_comes_after_a_rollback_is_taken_back(then: str) -> None:
+def test_a_turn_that_comes_after_a_rollback_is_taken_back(then: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A coordinator hangs inside of the switch. A person rolls back, another one does it, and then the late turn comes."""
+    monkeypatch.setattr(acts, "back_progress", lambda *_: BackProgress(state=MailboxState.COMPLETE))
     stage = CutoverStage()
     stage.to(CutoverState.SWITCHED)
     turn = stage.switch.turn
@@ -142,7 +144,7 @@ def test_whoever_is_not_copied_is_not_turned() -> None:
     stage.turn()
     assert (newcomer.source.login, NEW) not in stage.switch.turns
     assert stage.state is CutoverState.SWITCHED
-    assert (newcomer.source.login, "not asked while it is not copied (queued)") in stage.view.guards["turned"].who
+    assert (newcomer.source.login, "not asked while it is not copied") in stage.view.guards["turned"].who
     run_out(stage.store)
     stage.turn()
     assert (newcomer.source.login, NEW) in stage.switch.turns
@@ -316,6 +318,31 @@ def test_it_is_closed_when_it_is_quiet_and_empty_twice_and_not_before() -> None:
     assert stage.driver().turn()[0].guards == {}, "it is over: nothing is measured any more"
 
 
+def test_a_mailbox_that_nobody_can_mend_after_the_switch_is_given_up_by_a_person() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.SWITCHED)
+    stage.turn()
+    stage.park(stage.people[0])
+    for _ in range(8):
+        stage.looks(700)
+        stage.turn(times=1)
+    with pytest.raises(UsageError, match=r"copied: 2 of 3 mailboxes are copied; .* give them up \(mailhaul cancel\)"):
+        stage.send("close", force=["quiet"], reason="x")
+    stage.store.control(stage.request.import_id, stage.people[0].mailbox_id, Control.CANCEL)
+    guards = stage.view.guards
+    assert guards["copied"].value == "2 of 2 mailboxes are copied; 1 cancelled ones count no more"
+    assert stage.send("close").state is CutoverState.CLOSED
+
+
+def test_before_the_switch_a_cancelled_mailbox_counts() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.ANNOUNCED)
+    stage.park(stage.people[0])
+    stage.store.control(stage.request.import_id, stage.people[0].mailbox_id, Control.CANCEL)
+    with pytest.raises(UsageError, match=r"copied: 2 of 3 mailboxes are copied; .* another wave"):
+        stage.send("switch")
+
+
 def test_who_falls_behind_brings_it_back_to_staging() -> None:
     stage = CutoverStage()
     stage.to(CutoverState.SYNCED)
@@ -355,3 +382,25 @@ def test_given_up_before_the_switch_it_may_be_begun_again() -> None:
     assert stage.switch.turns == []
     stage.to(CutoverState.ANNOUNCED)
     assert stage.state is CutoverState.ANNOUNCED
+
+
+@pytest.mark.parametrize("play", ["rolled back", "half rolled back"])
+def test_a_new_cutover_waits_until_all_mail_is_brought_back(play: str) -> None:
+    """A new mark would stand above the mail that is still to come: a second rollback would leave it behind."""
+    stage, _ = _played(-1, play)
+    assert stage.brought_back, "begun, and nothing of it is there yet"
+    with pytest.raises(UsageError, match="still on their way back"):
+        stage.begin()
+    whole = BackProgress(state=MailboxState.COMPLETE)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(acts, "back_progress", lambda *_: whole)
+        stage.begin()
+    assert stage.state is CutoverState.DRAFTED
+
+
+def test_a_wave_that_drains_is_kept_in_sync_although_a_person_ended_that() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.DRAINING)
+    stage.store.set_standing(stage.request.import_id, "", None)
+    stage.turn()
+    assert stage.store.standings(stage.request.import_id), "without looks it would never be quiet"

@@ -24,7 +24,7 @@ from shared.standing import Standing
 from shared.store import keys
 from shared.store.redis import RedisStore, connect
 from shared.store.targets import Targets
-from tests.contract.store_kit import Clock, copy, planned, redis_store, run_out, start, take
+from tests.contract.store_kit import Clock, copy, person, planned, redis_store, request, run_out, start, take
 from tests.crash.cutover_stage import CutoverStage
 from tests.integration.notifier_process import EFFECTS
 from tests.servers.http_api import Asked, HttpApi, Said
@@ -205,6 +205,20 @@ def test_logins_are_told_to_who_asked_for_them(room: Room, receiver: Receiver) -
     room.notifier().turn()
     assert receiver.told[0]["logins"] == [mailbox.source.login]
     assert f"These are: {mailbox.source.login}" in receiver.told[0]["lines"]
+
+
+def test_a_login_without_an_at_sign_is_struck_out_of_servers_words(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("person",))
+    whole = request()
+    people = person(whole, 1)
+    old, new = replace(people.source, login="anna"), replace(people.destination, login="anna.new")
+    room.store.open_import(whole, [replace(people, source=old, destination=new)], 14)
+    room.store.submit(whole.import_id)
+    said = "source: no mailbox for anna (anna.new, anna@old.example), ask Joanna"
+    failure = replace(REFUSED, code="odd", sentence=said, advice="unlock anna.")
+    room.store.release(take(room.store), how="park", failure=failure)
+    room.notifier().turn()
+    assert receiver.told[0]["lines"] == ["source: no mailbox for … (…, …), ask Joanna", "unlock …."]
 
 
 def test_nothing_moved_is_told_with_its_cause_and_not_while_somebody_paused_it(room: Room, receiver: Receiver) -> None:

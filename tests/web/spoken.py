@@ -172,7 +172,7 @@ NOT_SHOWN: Final = (
     # of cutovers: names for the terminal, and the parts of what the DNS said, which are shown as they are
     "wave {} of import {}", "MAILHAUL_DNS_RESOLVER: {} is no address or address:port", "no answer", "no MX record",
     "no SPF record", ", which differ",
-    "MAILHAUL_WEB_PORTS: {} is no list of ports, as in 143,993", "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
+    "{}: {} is no list of ports, as in 143,993", "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
 )  # fmt: skip
 _SHOWN_CERTIFICATE: Final = (
     "subject CN=a, issuer CN=b, names a.example and 3 more, valid from 2024-01-01, expires 2025-01-01, SHA-256 00ff"

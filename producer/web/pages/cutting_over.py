@@ -87,6 +87,7 @@ def begin(
     return draw(
         request, "cutover_plan.html", who, request=found, wave=wave, view=rehearsed.view,
         guards=shown_guards(rehearsed.view), taken_along=rehearsed.taken_along, no_way_back=len(rehearsed.no_way_back),
+        renamed=len(rehearsed.renamed),
     )  # fmt: skip
 
 

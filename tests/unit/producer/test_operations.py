@@ -13,13 +13,14 @@ from producer.intake.submit import import_name, prepare_import, submit
 from producer.trouble import trouble_at_a_glance
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import UsageError
-from shared.lifecycle import Control, MailboxState
+from shared.lifecycle import Control, CutoverState, MailboxState
 from shared.mail.refusals import BEYOND
 from shared.model import Endpoint, Failure, Import, Mailbox, Options, Tally, Tls, Unit
 from shared.model.binding import bound_to
 from shared.model.search import Search
 from shared.model.sign_in import SignIn, Way
 from shared.store.memory import MemoryStore
+from tests.crash.cutover_stage import CutoverStage
 
 SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
 DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
@@ -229,6 +230,35 @@ def test_forgotten_passwords_are_gone_and_verify_says_so() -> None:
     assert not operations.forget(desk.store, request).there
     with pytest.raises(UsageError, match="no longer stored"):
         operations.verify(desk.store, desk.ring, request, 14, full=True)
+
+
+def test_what_a_cutover_needs_is_neither_forgotten_nor_closed() -> None:
+    stage = CutoverStage()
+    store, request = stage.store, stage.request
+
+    def refused(words: str) -> None:
+        for act in (operations.forget, operations.close):
+            with pytest.raises(UsageError, match=words):
+                act(store, request)
+        assert store.sealed(request.import_id, stage.people[0].mailbox_id, "source")
+
+    stage.to(CutoverState.SYNCED)
+    with pytest.raises(UsageError, match="has a cutover under way"):
+        operations.forget(store, request)
+    stage.send("announce")
+    stage.send("switch")
+    stage.turn()
+    stage.store.set_standing(request.import_id, "", None)
+    refused("import move has a cutover under way: close it or roll it back first")
+    stage.send("rollback")
+    refused("import move is being rolled back: wait until everybody is back")
+    stage.not_proved = "asked for too early"
+    stage.turn()
+    refused("is being rolled back")
+    stage.not_proved = ""
+    stage.send("rollback")
+    stage.turn()
+    assert operations.forget(store, request).there
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])
