@@ -224,8 +224,8 @@ def _cut_over(
         options=CutoverOptions(switch="office", domains=("x.example",)),
         steps=(CutoverStep(state=state, at=2.0),),
     )  # fmt: skip
-    # It is marked already, as far as the note says, which anybody may write.
-    notes = {mailbox.mailbox_id: ("", encode_mailbox(MailboxCutover(marked=True)))}
+    # It is marked and asked for already, as far as the note says, which anybody may write.
+    notes = {mailbox.mailbox_id: ("", encode_mailbox(MailboxCutover(to="new", answer="asked", marked=True)))}
     store = RedisStore(connect(f"{farm.url('producer')}/1"))
     assert Cutovers(store, Vault([key])).put(KeptCutover(), cutover, notes)
     settings = load_settings(
@@ -273,4 +273,4 @@ def test_a_cutover_that_was_written_without_the_key_turns_nobody(
     mailbox, driver, switch = _cut_over(shipped, listener, tmp_path, _OTHERS_KEY)
     assert mailbox.import_id not in {view.cutover.import_id for view in driver.turn()}
     assert switch.read_text() == ""
-    assert _answer(shipped, mailbox).answer == ""
+    assert _answer(shipped, mailbox).answer == "asked", "as it was written"
