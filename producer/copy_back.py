@@ -86,6 +86,32 @@ def no_way_back(mailbox: Mailbox) -> str:
     return ""
 
 
+def back_progress(store: Store, mailbox: Mailbox) -> BackProgress:
+    """Tells how far the copy back of this mailbox is."""
+    origin = store.import_(mailbox.import_id)
+    if origin is None:
+        return BackProgress()
+    request = _turned_round(origin, mailbox)
+    wanted = _mailbox(request, mailbox).mailbox_id
+    found = store.mailbox(wanted)
+    if found is None:
+        return BackProgress()
+    tallies = [tally for _, tally in store.folders(wanted)]
+
+    def sum_of(*outcomes: Outcome) -> int:
+        return sum(tally[outcome] for tally in tallies for outcome in outcomes)
+
+    return BackProgress(
+        import_id=request.import_id,
+        mailbox_id=wanted,
+        state=found.state,
+        back=sum_of(Outcome.COPIED, Outcome.ALREADY_PRESENT),
+        pending=sum(tally.pending for tally in tallies),
+        failed=sum_of(Outcome.REFUSED, Outcome.FAILED),
+        trouble=found.failure.sentence if found.failure and found.state is MailboxState.PARKED else "",
+    )
+
+
 class CopyBack:
     """Marks mailboxes before their switch, and brings back what came since. Thread-safe."""
 
@@ -150,7 +176,12 @@ class CopyBack:
         self._store.open_import(request, [there], self._retention_days)
         self._store.seal(request.import_id, sealed)
         self._store.submit(request.import_id)
-        self._store.set_standing(request.import_id, there.wave, LATE)
+        # It was begun before, and its mailbox may have been moved into another wave since.
+        stored = self._store.mailbox(there.mailbox_id)
+        if stored is not None and stored.wave != there.wave:
+            self._store.move(request.import_id, there.mailbox_id, wave=there.wave)
+        if not self._store.set_standing(request.import_id, there.wave, LATE):
+            raise StoreError(f"import {request.import_id} has no wave {there.wave!r}")
         return request.import_id
 
     def rest(self, origin: Import, wave: str) -> None:
@@ -161,28 +192,7 @@ class CopyBack:
 
     def progress(self, mailbox: Mailbox) -> BackProgress:
         """Tells how far the copy back of this mailbox is."""
-        origin = self._store.import_(mailbox.import_id)
-        if origin is None:
-            return BackProgress()
-        request = _turned_round(origin, mailbox)
-        wanted = _mailbox(request, mailbox).mailbox_id
-        found = self._store.mailbox(wanted)
-        if found is None:
-            return BackProgress()
-        tallies = [tally for _, tally in self._store.folders(wanted)]
-
-        def sum_of(*outcomes: Outcome) -> int:
-            return sum(tally[outcome] for tally in tallies for outcome in outcomes)
-
-        return BackProgress(
-            import_id=request.import_id,
-            mailbox_id=wanted,
-            state=found.state,
-            back=sum_of(Outcome.COPIED, Outcome.ALREADY_PRESENT),
-            pending=sum(tally.pending for tally in tallies),
-            failed=sum_of(Outcome.REFUSED, Outcome.FAILED),
-            trouble=found.failure.sentence if found.failure and found.state is MailboxState.PARKED else "",
-        )
+        return back_progress(self._store, mailbox)
 
     def _sealed(
         self, origin: Import, mailbox: Mailbox, request: Import, there: Mailbox

@@ -139,7 +139,8 @@ class Settings(WebSettings):
     )
     switches: str | None = Field(
         default=None,
-        description="The switches that a cutover may turn, by name and separated by blanks: `office=dovecot:/etc/dovecot/switched` "
+        description="The switches that a cutover may turn, by name and separated by blanks: "
+        "`office=dovecot:/etc/dovecot/switched?new=10.0.0.2&old=10.0.0.1` "
         "(docs/switching.md). Files and programs are those of the coordinator's machine.",
     )
     switch_secret_files: str | None = Field(

@@ -153,6 +153,17 @@ class NothingKnown(MailError):
         )
 
 
+class CopyBackInDoubt(MailError):
+    """The mailbox's copy back stopped after it had sent mail to the source that it has not found there yet."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            "source",
+            "its copy back stopped before it knew which of its messages stand there",
+            advice=f"let it end: mailhaul retry '{name}'; this mailbox goes on by itself then",
+        )
+
+
 class MaybeSwapped(MailError):
     """The source is empty and the destination is not: the mailbox waits for what the import's other mailboxes show."""
 

@@ -49,8 +49,10 @@ class Reach:
     names: frozenset[str] = frozenset()
     #: Networks that are allowed although they are not public.
     networks: tuple[Network, ...] = ()
-    #: Ports of mail servers.
+    #: The ports that may be connected to.
     ports: frozenset[int] = frozenset({143, 993, 110, 995})
+    #: The setting that lists the ports.
+    setting: str = "MAILHAUL_WEB_PORTS"
     #: Asks for the addresses of a name.
     resolve: Resolve = resolve
 
@@ -61,7 +63,7 @@ class Reach:
         Raises OSError.
         """
         if port not in self.ports:
-            raise OSError(f"port {port} is not among those that MAILHAUL_WEB_PORTS allows")
+            raise OSError(f"port {port} is not among those that {self.setting} allows")
         found = list(self.resolve(host, port))
         if host.lower() in self.names:
             return found
@@ -106,8 +108,8 @@ def _is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast and not refused
 
 
-def reach_of(allow: str, ports: str) -> Reach:
-    """Reads the settings. Raises `UsageError`."""
+def reach_of(allow: str, ports: str, setting: str = "MAILHAUL_WEB_PORTS") -> Reach:
+    """Reads the settings; `setting` names that of the ports. Raises `UsageError`."""
     names, networks = set(), []
     for text in filter(None, map(str.strip, allow.split(","))):
         try:
@@ -119,5 +121,5 @@ def reach_of(allow: str, ports: str) -> Reach:
     try:
         numbers = frozenset(int(text) for text in ports.split(",") if text.strip())
     except ValueError:
-        raise UsageError(f"MAILHAUL_WEB_PORTS: {ports!r} is no list of ports, as in 143,993") from None
-    return Reach(names=frozenset(names), networks=tuple(networks), ports=numbers)
+        raise UsageError(f"{setting}: {ports!r} is no list of ports, as in 143,993") from None
+    return Reach(names=frozenset(names), networks=tuple(networks), ports=numbers, setting=setting)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,16 +26,37 @@ def locked(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
+def why_not_replaced(path: Path) -> str:
+    """Returns why `replace_file` would fail for the file that is there, or "" where it would not. Changes nothing.
+
+    Raises OSError where the file cannot be looked at.
+    """
+    folder, was, lock = path.parent, path.stat(), path.with_name(path.name + ".lock")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder} cannot be written"
+    if lock.exists() and not os.access(lock, os.R_OK | os.W_OK):
+        return f"{lock} cannot be written"
+    if os.geteuid() == 0:
+        return ""
+    if was.st_uid != os.geteuid():
+        return f"it belongs to the user {was.st_uid}, and only root could keep that"
+    # A folder with the set-group-ID bit gives what is made in it its own group.
+    groups = {os.getegid(), *os.getgroups()} | (
+        {folder.stat().st_gid} if folder.stat().st_mode & stat.S_ISGID else set()
+    )
+    return "" if was.st_gid in groups else f"it belongs to the group {was.st_gid}, which is none of this user's"
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Replaces the content of the file, or makes it with mode 0600. Raises OSError."""
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             with contextlib.suppress(FileNotFoundError):
-                was = path.stat()
-                os.fchmod(file.fileno(), was.st_mode & 0o7777)
-                if (was.st_uid, was.st_gid) != (os.geteuid(), os.getegid()):
+                was, made = path.stat(), os.fstat(file.fileno())
+                if (was.st_uid, was.st_gid) != (made.st_uid, made.st_gid):
                     os.fchown(file.fileno(), was.st_uid, was.st_gid)
+                os.fchmod(file.fileno(), was.st_mode & 0o7777)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

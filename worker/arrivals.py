@@ -18,7 +18,7 @@ reason to stop.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from shared.errors import ForeignWriter
 from shared.lifecycle import MailboxState
@@ -109,8 +109,10 @@ class Arrivals:
             self._ours[sent.fingerprint].append(uid)
         return False
 
-    def between(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> dict[int, int]:
-        """Removes those copies just stored that somebody else had brought before.
+    def between(
+        self, uidnext: int, stored: Sequence[tuple[Sent, int]], about_to: Callable[[], object] = lambda: None
+    ) -> dict[int, int]:
+        """Removes those copies just stored that somebody else had brought before; calls `about_to` before the first.
 
         `stored` has message and destination UID; UIDs from `uidnext` on were not seen before. Returns the UID of each
         removed copy of ours → the UID of the copy that stood there before it.
@@ -132,6 +134,8 @@ class Arrivals:
             for own, other in zip(uids, others.get(digest, ()), strict=False)
             if other < own and own in ours
         }
+        if second:
+            about_to()
         return second if second and self._destination.remove(UidSet.of(second)) else {}
 
     def _by_bytes(self, uids: Iterable[int]) -> dict[bytes, list[int]]:

@@ -415,7 +415,9 @@ class BatchCopy:
         Of two copies of one message, the later is removed.
         """
         stored = [pair for answer in answers for pair in self._flying.stored(answer)]
-        second = self._arrivals.between(self._flying.uidnext, stored)
+        second = self._arrivals.between(
+            self._flying.uidnext, stored, lambda: self._store.note_mixed(self._lease, self._lease.unit.folder_id)
+        )
         for answer in answers:
             uids = None if answer.uids is None else tuple(Uid(second.get(uid, uid)) for uid in answer.uids)
             self._flying.enter(replace(answer, uids=uids))

@@ -168,6 +168,15 @@ TABLE: tuple[FailureRule, ...] = (
         advice="what came since the switch is at the new server: bring it back by an import of its own",
     ),
     FailureRule(
+        error=errors.CopyBackInDoubt,
+        code="return_in_doubt",
+        how="wait",
+        scope="mailbox",
+        delay_seconds=60,
+        most_seconds=600,
+        advice="{own}",
+    ),
+    FailureRule(
         error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8
     ),
     FailureRule(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),

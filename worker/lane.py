@@ -43,14 +43,11 @@ from worker.lease_keeper import LeaseKeeper
 from worker.looking import difference, full_due, looked_at
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
-from worker.returning import UNDER_WAY, WayBack, returned
+from worker.returning import WayBack, await_return
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
 _log = structlog.get_logger("mailhaul.worker")
-
-#: How long a mailbox waits that is just being brought back, seconds.
-BACK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,9 +206,7 @@ class Lane:
             options = self._options(lease)
             if options.accounts and place.accounts:
                 place.accounts.prepare(lease, options.accounts, sessions)
-            if any(one.state in UNDER_WAY for one in returned(lease.mailbox, place.store)):
-                # What it has appended and not recorded would be taken for new mail, and come a second time.
-                raise SettleLater(BACK_SECONDS)
+            await_return(lease.mailbox, place.store)
             source, destination = sessions.both(lease.mailbox)
             neighbours = Neighbours(lease, place.store, lambda: options)
             ends = None

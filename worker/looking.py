@@ -60,7 +60,9 @@ def _changed(status: FolderStatus | Exception, folder: Folder) -> str:
     if known is None or (folder.highestmodseq and known.highestmodseq is None):
         return "numbers_missing"
     found = delta(known, folder)
-    if found.change is not Change.UNCHANGED:
+    # Some servers only know a lower bound of the next UID, and the plan keeps the highest: that alone is no new mail.
+    lower = known.uidnext < folder.uidnext and known.messages == folder.source_messages
+    if found.change is not Change.UNCHANGED and not (found.change is Change.CHANGED and lower):
         return "new_mail" if found.change is Change.CHANGED else "folder_replaced"
     if other_number(known, folder):
         return "deleted"

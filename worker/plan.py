@@ -456,6 +456,7 @@ class MailboxPlan:
                 accounted=same,
                 accepted=NO_UIDS,
                 deleted_too=NO_UIDS,
+                mixed=False,
             ):
                 return None
         if before is not None and (number := len(plan.folder.deleted - before.deleted)):

@@ -16,15 +16,27 @@ from typing import Final, Protocol
 
 import structlog
 
-from shared.errors import FolderRefused, NothingKnown, ServerRefused
+from shared.errors import CopyBackInDoubt, FolderRefused, NothingKnown, ServerRefused
 from shared.folder_tree import Tree, selectable
 from shared.lifecycle import MailboxState
 from shared.mail import FolderListing, MailDestination, MailSource, Sighting
 from shared.messages import Owner
-from shared.model import Folder, Lease, LedgerEntry, Mailbox, Options, SwitchMarks, Tally, account_key, mailbox_id
+from shared.model import (
+    Folder,
+    Import,
+    Lease,
+    LedgerEntry,
+    Mailbox,
+    Options,
+    SwitchMarks,
+    Tally,
+    account_key,
+    mailbox_id,
+)
 from shared.selection import BEFORE_SWITCH, FROM_SOURCE, OURS
 from shared.store.brought import Books, between
 from shared.uids import NO_UIDS, UidSet
+from worker.closing import SettleLater
 from worker.likeness import Reasons
 from worker.recognise import Recognition
 
@@ -33,6 +45,8 @@ _log = structlog.get_logger("mailhaul.worker")
 #: Up to so many messages of the old mailbox are kept in memory as seen; of more, the headers are read anew for each folder
 #: that something came to.
 KEPT: Final = 50_000
+#: How long a mailbox waits that is just being brought back, seconds.
+BACK_SECONDS: Final = 5.0
 #: States of a copy back in which it may write.
 UNDER_WAY: Final = frozenset({MailboxState.QUEUED, MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING})
 
@@ -192,6 +206,21 @@ class BackReader(Books, Protocol):
 
     def ledger(self, folder_id: str) -> list[LedgerEntry]: ...
     def switch_marks(self, mailbox_id: str) -> SwitchMarks | None: ...
+    def in_doubt(self, mailbox_id: str) -> bool: ...
+    def import_(self, import_id: str) -> Import | None: ...
+
+
+def await_return(mailbox: Mailbox, store: BackReader) -> None:
+    """Raises `SettleLater` while the mailbox is brought back, and `CopyBackInDoubt` where that stopped halfway.
+
+    What a copy back has appended and not recorded would be taken for new mail of the source, and come a second time.
+    """
+    for one in returned(mailbox, store):
+        if one.state in UNDER_WAY:
+            raise SettleLater(BACK_SECONDS)
+        if store.in_doubt(one.mailbox_id):
+            request = store.import_(one.import_id)
+            raise CopyBackInDoubt(request.name if request else one.import_id)
 
 
 def returned(mailbox: Mailbox, store: BackReader) -> list[Mailbox]:

@@ -6,7 +6,8 @@ back while the folder is open (`worker.copy`); here the folders are counted, and
 where sums differ are both sides compared message by message. The mode "anew" reads every folder again; "full" reads
 every message on both sides and compares SHA-256 of the canonical bytes.
 
-The only thing ever removed is a second copy that is proved to be ours (`worker.doubles`).
+The only things ever removed are second copies that are proved to be ours (`worker.doubles`), and where the operator asks
+for it copies of what was deleted at the source (`worker.deletions_followed`).
 """
 
 from __future__ import annotations
@@ -94,17 +95,19 @@ class MailboxVerification:
                 if isinstance(status, Exception):
                     raise status
                 seen = _seen(folder, status)
-                if seen == folder.verified and self._mode == "default":
+                # Messages that are back at the source, although their copies were removed with them.
+                back = folder.deleted_too - folder.deleted
+                if seen == folder.verified and self._mode == "default" and not back:
                     continue
                 told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
                 told = told or tally.moved or tally.removed > len(folder.taken_away)
                 # More messages than ours came since the folder was planned: delivered mail, or second copies.
                 more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - taken
-                looked = folder.unchecked or folder.doubts or status.messages < ours or more
+                looked = folder.unchecked or folder.doubts or status.messages < ours or more or back
                 if self._mode != "default" or looked or told:
                     # The folder holds fewer messages than the ledger says, and it is unknown which are missing: all are
                     # looked at.
-                    thorough = self._mode != "default" or status.messages < ours
+                    thorough = self._mode != "default" or status.messages < ours or bool(back)
                     notes = self._store.notes(folder.folder_id) if told else []
                     audits.append(self._folder(destination, folder, thorough, more or bool(tally.doubled), notes))
                 else:
@@ -117,8 +120,8 @@ class MailboxVerification:
         self, destination: MailDestination, folders: Sequence[tuple[Folder, Tally]]
     ) -> list[tuple[Folder, Tally]]:
         """Removes the copies of what was deleted at the source, where the operator asked for it."""
-        following = DeletionsFollowing(self._lease, self._store, destination, self._tell)
-        changed = following.run([folder for folder, _ in folders], self._options)
+        following = DeletionsFollowing(self._lease, self._store, destination, self._tell, lambda: stop_on(self._wish()))
+        changed = following.run(folders, self._options)
         return [(changed.get(folder.folder_id, folder), tally) for folder, tally in folders]
 
     def _placed(self, audits: list[Audit], folders: Sequence[Folder]) -> list[Audit]:
@@ -290,7 +293,11 @@ class MailboxVerification:
         for uid, to in pairs:
             original, copy = there.get(uid), here.get(to)
             if copy is None:
-                if steady:
+                if uid in folder.deleted_too:
+                    yield _note(
+                        uid, MISSING, f"it is back at the source, and its copy was removed (UID {to})", original
+                    )
+                elif steady:
                     if original is not None:
                         self._departures.append(Departure(folder_id=folder.folder_id, original=original))
                     yield _note(

@@ -31,6 +31,7 @@ from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
 from producer.notices.notifier import Notifier
+from producer.notices.sending import reach_of_notices
 from producer.show import document
 from producer.show.destinations import destination_lines
 from producer.show.lines import known_part, mailbox_words, spoken_mailboxes
@@ -40,7 +41,6 @@ from shared.lifecycle import Control, ImportState
 from shared.logs import clean
 from shared.model import Import, Mailbox, Tally
 from shared.processes import process_name
-from shared.reach import reach_of
 from shared.store.redis import connect
 from shared.store.targets import Targets
 
@@ -202,7 +202,7 @@ def _notifier(context: CommandContext) -> Notifier:
     settings = context.settings
     return Notifier(
         store=context.store, targets=Targets(connect(context.urls[1]), context.vault), holder=process_name(),
-        reach=reach_of(settings.web_allow or "", settings.notify_ports), still_seconds=settings.notify_still_minutes * 60,
+        reach=reach_of_notices(settings), still_seconds=settings.notify_still_minutes * 60,
         default=settings.limits, threads=settings.worker_threads,
     )  # fmt: skip
 

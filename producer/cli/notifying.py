@@ -12,10 +12,10 @@ from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import note
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.notices import listing
+from producer.notices.sending import reach_of_notices
 from producer.notices.setup import TargetAsked, target_of
 from shared.errors import UsageError
 from shared.logs import clean
-from shared.reach import reach_of
 from shared.store.redis import connect
 from shared.store.targets import Targets
 
@@ -111,7 +111,7 @@ def run_test(target_id: str, *, state_dir: Path | None) -> int:
     with open_context(state_dir) as context:
         target = listing.target_named(_targets(context).all(), target_id)
         settings = context.settings
-        why = listing.tried(context.store, target, reach_of(settings.web_allow or "", settings.notify_ports))
+        why = listing.tried(context.store, target, reach_of_notices(settings))
     if why:
         say(f"the test message was not sent: {clean(why)}")
         return INCOMPLETE

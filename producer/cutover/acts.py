@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from producer.copy_back import back_progress
 from producer.cutover.facts import domains_of, facts_of, members
 from producer.cutover.guards import MeasuredGuard, measure, needed, unmet
 from producer.cutover.telling import next_step
+from producer.cutover.turning import to_bring_back
 from producer.waves import wave_of
 from shared.errors import UsageError
 from shared.lifecycle import CUTOVER, NOT_BEGUN, CutoverState, IllegalTransition, advance
@@ -95,6 +97,11 @@ def start(
         raise UsageError(f"import {request.name} is cut over as a whole ({whole.state}): close that first")
     if before is not None and before.state not in CUTOVER["start"]:
         raise UsageError(f"{named(request, wave)} has a cutover ({before.state}): mailhaul cutover status")
+    # A new mark would stand above the mail that is still to be brought back.
+    if before and (number := _on_their_way_back(store, before, cutovers.notes(request.import_id, wave))):
+        raise UsageError(
+            f"{named(request, wave)}: {number:,} of its mailboxes are still on their way back; begin anew when all is there"
+        )
     state = CutoverState(advance("cutover", before.state if before else NOT_BEGUN, "start"))
     cutover = Cutover(
         import_id=request.import_id, wave=wave, state=state, since=at, serial=before.serial + 1 if before else 1,
@@ -105,6 +112,24 @@ def start(
     if not cutovers.put(kept, cutover, notes):
         raise changed(request, wave)
     return cutover
+
+
+def _on_their_way_back(store: Store, cutover: Cutover, notes: Mapping[str, str]) -> int:
+    """Counts the mailboxes that a rollback has not turned back, or whose mail is not all brought back."""
+    if cutover.state is not CutoverState.ROLLED_BACK:
+        return 0
+    number = 0
+    for name, text in notes.items():
+        mailbox = None if name.startswith("#") else store.mailbox(name)
+        if mailbox is not None:
+            known = decode_mailbox(text)
+            turning = bool(known.to) and (known.to != "old" or not known.turned)
+            number += (
+                turning
+                or to_bring_back(cutover, known)
+                or (known.back == "begun" and not back_progress(store, mailbox).whole)
+            )
+    return number
 
 
 def send(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from producer.copy_back import no_way_back
 from producer.cutover.acts import CutoverView, checked, may_cut_over, viewed
@@ -17,6 +19,9 @@ from shared.model.cutover import DNS, NO_SWITCH, Cutover, CutoverOptions, Mailbo
 from shared.store import Store
 from shared.store.cutovers import encode_mailbox
 from shared.switching import Switch, SwitchSide
+
+#: The longest time that a request of the API or the page asks a switch for, seconds: it may be a program for each mailbox.
+MOST_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +47,12 @@ def plan(
     open_switch: Callable[[str], Switch],
     ask: Callable[[str, float], DomainFacts],
     at: float,
+    most_seconds: float = float("inf"),
 ) -> CutoverPlan:
-    """Rehearses the cutover of a wave. Raises `UsageError`."""
+    """Rehearses the cutover of a wave. Raises `UsageError`.
+
+    After `most_seconds` no further mailbox is asked for; the guard `switch` counts those as not asked yet.
+    """
     may_cut_over(store, request, wave)
     options = checked(options)
     cutover = Cutover(import_id=request.import_id, wave=wave, state=CutoverState.DRAFTED, since=at, options=options)
@@ -52,7 +61,10 @@ def plan(
     taken_along: dict[str, int] = {}
     switch = open_switch(options.switch)
     try:
+        until = time.monotonic() + most_seconds
         for mailbox in everyone:
+            if time.monotonic() >= until:
+                break
             outcome = switch.rehearse(switched(cutover, mailbox, SwitchSide.DESTINATION), SwitchSide.DESTINATION)
             notes[mailbox.mailbox_id] = encode_mailbox(answered(MailboxCutover(), outcome, at))
         if switch.per_domain:

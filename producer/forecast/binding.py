@@ -72,7 +72,7 @@ def _most(limits: ForecastLimits, what: str, load: Load) -> int:
 
 def _costs(one: Binding) -> bool:
     saved = one.seconds - one.without_seconds
-    return saved >= max(_WORTH * one.seconds, min(_WORTH_SECONDS, one.seconds / 2))
+    return saved > 0 and saved >= max(_WORTH * one.seconds, min(_WORTH_SECONDS, one.seconds / 2))
 
 
 def said(one: Binding) -> str:

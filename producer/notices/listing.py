@@ -6,8 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from producer.notices.channels import send
-from producer.notices.notifier import told_to
+from producer.notices.notifier import word_and_send
 from producer.notices.sending import NotSent
 from producer.notices.telling import new_id
 from shared.errors import UsageError
@@ -51,7 +50,7 @@ def tried(store: Store, target: Target, reach: Reach | None) -> str:
     notice = Notice(notice_id=new_id(), kind="test", at=now, target_id=target.target_id)
     try:
         delivery = Delivery(notice=notice, target_id=target.target_id, attempts=1)
-        send(target, told_to(store, target, delivery), now, reach)
+        word_and_send(store, target, delivery, now, reach)
     except NotSent as error:
         return error.why
     return ""

@@ -1,7 +1,7 @@
 """The notifier: notices what is to be told, spreads it to the targets, and sends it. One in all processes is at work.
 
-Each step may be repeated. A process that is killed loses nothing: what it had told stands in the outbox, and what it was sending
-is sent again, with the same id.
+Each step may be repeated. What a killed process had told stands in the outbox, for a day where nobody sends; what it was sending is
+sent again, with the same id.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from producer.notices.channels import NoticeTold, send
-from producer.notices.sending import NotSent
+from producer.notices.sending import NotSent, spoken
 from producer.notices.watching import NoticeWatch
 from producer.notices.wording import worded
 from shared.errors import LeaseLost, MailhaulError
@@ -33,6 +33,8 @@ RETRY_SECONDS: Final = 30.0
 _NAMED: Final = 20
 
 _log = get_logger("mailhaul.notices")
+#: Sends words to a target. Raises `NotSent`.
+Send = Callable[[Target, NoticeTold, float, Reach | None], None]
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Notifier:
     #: The time of day, seconds since the epoch.
     now: Callable[[], float] = time.time
     #: Sends one message.
-    send: Callable[[Target, NoticeTold, float, Reach | None], None] = send
+    send: Send = send
 
     _watcher: NoticeWatch = field(init=False)
     _looked: float = field(init=False, default=float("-inf"))
@@ -67,7 +69,7 @@ class Notifier:
     _thread: threading.Thread | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._watcher = NoticeWatch(self.store, self.still_seconds, self.targets.vault, self.default, self.threads)
+        self._watcher = NoticeWatch(self.store, self.still_seconds, self.default, self.threads)
 
     def start(self) -> None:
         """Starts the thread, which runs until `stop`."""
@@ -116,6 +118,8 @@ class Notifier:
             return  # another process is the sender now
         except MailhaulError as error:
             _log.warning("notices_not_told", error=str(error))
+        except Exception as error:  # the next turn goes on
+            _log.exception("notices_not_told", error=spoken(error))
 
     def _deliver(self, delivery: Delivery, known: Mapping[str, Target]) -> None:
         notice, target = delivery.notice, known.get(delivery.target_id)
@@ -124,7 +128,7 @@ class Notifier:
             return
         about = {"kind": notice.kind, "target": target.target_id, "way": target.way, "attempt": delivery.attempts}
         try:
-            self.send(target, told_to(self.store, target, delivery), self.now(), self.reach)
+            word_and_send(self.store, target, delivery, self.now(), self.reach, self.send)
         except NotSent as error:
             how = "never" if error.forever else "failed"
             became = self.store.settle_delivery(delivery, how, error.why, error.after_seconds)
@@ -133,6 +137,18 @@ class Notifier:
             return
         self.store.settle_delivery(delivery, "sent")
         _log.info("notice_sent", delivery=delivery.delivery_id, **about)
+
+
+def word_and_send(
+    store: Store, target: Target, delivery: Delivery, now: float, reach: Reach | None, by: Send = send
+) -> None:
+    """Sends a delivery in its target's words. Raises `NotSent`, whatever is wrong with it, and `StoreError`."""
+    try:
+        by(target, told_to(store, target, delivery), now, reach)
+    except (NotSent, MailhaulError):
+        raise
+    except Exception as error:  # one target's password or address holds up no other
+        raise NotSent(f"{type(error).__name__}: {spoken(error)}") from error
 
 
 def told_to(store: Store, target: Target, delivery: Delivery) -> NoticeTold:

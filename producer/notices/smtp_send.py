@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from producer.notices.sending import SECONDS, NotSent, connected, spoken
+from producer.notices.sending import ConversationLimit, NotSent, spoken
 from producer.notices.wording import Wording
 from shared.reach import Reach
 
@@ -28,12 +28,12 @@ LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 class _Submission(smtplib.SMTP):
     """A conversation over a connection that was opened and guarded here."""
 
-    def __init__(self, host: str, port: int, secure: bool, reach: Reach | None) -> None:
-        self._secure, self._reach = secure, reach
-        super().__init__(host, port, timeout=SECONDS)
+    def __init__(self, host: str, port: int, secure: bool, reach: Reach | None, limit: ConversationLimit) -> None:
+        self._secure, self._reach, self._limit = secure, reach, limit
+        super().__init__(host, port)
 
     def _get_socket(self, host: str, port: int, timeout: Any) -> socket.socket:
-        line = connected(host, port, self._reach)
+        line = self._limit.connected(host, port, self._reach)
         if self._secure:
             return ssl.create_default_context().wrap_socket(line, server_hostname=host)
         return line
@@ -41,11 +41,15 @@ class _Submission(smtplib.SMTP):
 
 def mailed(secret: Mapping[str, str], key: str, wording: Wording, at: float, reach: Reach | None) -> None:
     """Sends the mail. Raises `NotSent`."""
+    with ConversationLimit() as limit:
+        _mailed(secret, mail_of(secret, key, wording, at), reach, limit)
+
+
+def _mailed(secret: Mapping[str, str], mail: EmailMessage, reach: Reach | None, limit: ConversationLimit) -> None:
     parts = urlsplit(secret["server"])
     host, secure = parts.hostname or "", parts.scheme == "smtps"
-    mail = mail_of(secret, key, wording, at)
     try:
-        with _Submission(host, parts.port or PORTS[parts.scheme], secure, reach) as server:
+        with _Submission(host, parts.port or PORTS[parts.scheme], secure, reach, limit) as server:
             if not secure:
                 server.ehlo_or_helo_if_needed()
                 if server.has_extn("starttls"):
@@ -63,8 +67,10 @@ def mailed(secret: Mapping[str, str], key: str, wording: Wording, at: float, rea
             error, smtplib.SMTPAuthenticationError | smtplib.SMTPConnectError
         )
         raise NotSent(f"{host} answers {error.smtp_code} {spoken(Exception(said))}", forever=forever) from None
+    except UnicodeError:
+        raise NotSent(f"{host}: its login and password may hold ASCII letters only") from None
     except (OSError, smtplib.SMTPException) as error:
-        raise NotSent(f"{host}: {spoken(error)}") from None
+        raise NotSent(f"{host}: {limit.said(error)}") from None
     if refused:  # others were told: another attempt would tell them twice
         raise NotSent(_refused(host, list(refused.values())).why, forever=True)
 

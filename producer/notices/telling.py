@@ -16,6 +16,8 @@ from shared.store import Store
 
 #: Seconds in which a cause is told once at most.
 CAUSE_SECONDS: Final = 3600.0
+#: More seconds than any moment has: an end in a later pass is above all ends in the ones before.
+_PASS_SECONDS: Final = 1e11
 
 
 def new_id() -> str:
@@ -29,6 +31,17 @@ def state_reached(
     """Tells that an import, or a wave of it, reached a state. `step` differs each time that it reaches it anew."""
     once = f"state:{request.import_id}:{wave}:{word}:{step}"
     return store.tell(_notice("state", request, at, wave, {"word": word, **values}), once=once)
+
+
+def import_ended(store: Store, request: Import, word: str, *, stands: bool, values: Mapping[str, str | float]) -> bool:
+    """Tells that an import came to its end. `word` says how.
+
+    While it stands each look that finds mail ends it anew: that is told once in a pass that a person began.
+    """
+    mark = f"state:{request.import_id}:{request.created_at}:{word}"
+    height = request.passes * _PASS_SECONDS + (0.0 if stands else request.finished_at)
+    notice = _notice("state", request, request.finished_at, "", {"word": word, **values})
+    return store.tell(notice, once=f"{mark}:{height}", mark=mark, height=height)
 
 
 def cutover_reached(

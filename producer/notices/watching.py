@@ -7,7 +7,9 @@ known here alone, and counts anew after a restart.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -15,19 +17,20 @@ from zoneinfo import ZoneInfo
 
 from producer import forecasting, operations
 from producer.coordinator.tally import Progress
-from producer.cutover.telling import MEANINGS
 from producer.forecast.outlook import fifths_later
 from producer.notices import telling
+from producer.notices.sending import spoken
 from producer.show.waiting import DESTINATION_WAITS, said
 from producer.trouble import trouble
+from shared.errors import MailhaulError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState
-from shared.model import Import, Wait, Wave
+from shared.logs import get_logger
+from shared.model import Import, Mailbox, Wait, Wave
 from shared.model.search import Search
 from shared.store import Store
-from shared.store.cutovers import Cutovers
-from shared.store.signed import Signer
 from shared.store.targets import Target
 
+_log = get_logger("mailhaul.notices")
 #: How long after its end an import is looked at, seconds.
 ENDED_SECONDS: Final = 86_400.0
 #: The most mailboxes of one cause whose failures are read, and that are named to who asked for logins.
@@ -45,8 +48,6 @@ class NoticeWatch:
     store: Store
     #: After so many seconds in which nothing moved it is told.
     still_seconds: float
-    #: Knows the signatures of cutovers; without it none is told.
-    signer: Signer | None = None
     #: The settings' limits, by scope, and the threads of a worker; for forecasts.
     default: Mapping[str, int] = field(default_factory=dict)
     threads: int = 16
@@ -58,20 +59,24 @@ class NoticeWatch:
     def look(self, now: float) -> None:
         """Looks at every import that runs, or ended within a day. Raises `StoreError`."""
         for request in self.store.imports():
-            self._look_at_cutovers(request, now)
             if request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS:
-                self._look(request, now)
+                with _alone(import_id=request.import_id):
+                    self._look(request, now)
 
     def digests(self, targets: Iterable[Target], now: float) -> None:
         """Tells each target its digest once its hour has come, once a day of its zone."""
         for target in targets:
-            local = datetime.fromtimestamp(now, ZoneInfo(target.zone))
-            due = target.digest_minutes
-            if due is None or local.hour * 60 + local.minute < due or _came_after(target, local, due):
-                continue
-            rows = [_row(self.store, request) for request in self.store.imports() if _shown(request, target, now)]
-            told = {"rows": json.dumps(rows, ensure_ascii=False)}
-            telling.one_target_told(self.store, "digest", target.target_id, now, f"{local:%Y-%m-%d}", told)
+            with _alone(target=target.target_id):
+                self._digest(target, now)
+
+    def _digest(self, target: Target, now: float) -> None:
+        local = datetime.fromtimestamp(now, ZoneInfo(target.zone))
+        due = target.digest_minutes
+        if due is None or local.hour * 60 + local.minute < due or _came_after(target, local, due):
+            return
+        rows = [_row(self.store, request) for request in self.store.imports() if _shown(request, target, now)]
+        told = {"rows": json.dumps(rows, ensure_ascii=False)}
+        telling.one_target_told(self.store, "digest", target.target_id, now, f"{local:%Y-%m-%d}", told)
 
     def _look(self, request: Import, now: float) -> None:
         store = self.store
@@ -86,22 +91,11 @@ class NoticeWatch:
         self._look_ahead(request, now)
         if request.state is ImportState.FINISHED:
             word = operations.progress_of(store, request).word
-            step = f"{request.finished_at}"
-            telling.state_reached(
-                store, request, "", word, request.finished_at, step=step, values=_numbers(store, request)
-            )
+            stands = any(store.standings(request.import_id).values())
+            telling.import_ended(store, request, word, stands=stands, values=_numbers(store, request))
             self._moved.pop(request.import_id, None)
         elif request.state is ImportState.RUNNING:
             self._look_whether_it_moves(request, now)
-
-    def _look_at_cutovers(self, request: Import, now: float) -> None:
-        """Tells each state that a cutover came to within a day. The store keeps them all, so none is missed."""
-        kept = Cutovers(self.store, self.signer).all(request.import_id) if self.signer else {}
-        for wave, row in kept.items():
-            for step in row.cutover.steps if row.cutover else ():
-                if step.at > now - ENDED_SECONDS:
-                    said = {"said": MEANINGS[step.state]}
-                    telling.cutover_reached(self.store, request, wave, str(step.state), step.at, said)
 
     def _look_at_wave(self, request: Import, wave: Wave, now: float) -> None:
         states = {state: number for state, number in wave.mailboxes.items() if number}
@@ -128,7 +122,7 @@ class NoticeWatch:
                 continue
             group = trouble(self.store, request, rows[:1], folders=False)[0]
             values: dict[str, str | float] = {
-                "mailboxes": total, "sentence": group.sentence, "advice": group.advice,
+                "mailboxes": total, "sentence": _struck(group.sentence, rows[0][0]), "advice": _struck(group.advice, rows[0][0]),
             }  # fmt: skip
             ids = [mailbox.mailbox_id for mailbox, _ in rows[:_NAMED]]
             newest = max(failure.at for failure in failures)
@@ -175,6 +169,17 @@ class NoticeWatch:
             telling.stands_still(self.store, request, now, since, {"cause": cause})
 
 
+@contextmanager
+def _alone(**about: str) -> Iterator[None]:
+    """Logs a fault of one import or target, which holds up no other. Raises `MailhaulError`: that concerns all of them."""
+    try:
+        yield
+    except MailhaulError:
+        raise
+    except Exception as error:
+        _log.exception("notices_not_told", error=spoken(error), **about)
+
+
 def _came_after(target: Target, local: datetime, due: int) -> bool:
     """Tells whether the target was set up after today's hour: its first digest comes tomorrow."""
     made = datetime.fromtimestamp(target.made_at, local.tzinfo)
@@ -185,6 +190,12 @@ def _shown(request: Import, target: Target, now: float) -> bool:
     """Tells whether a digest has the import."""
     going = request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS
     return going and (not target.imports or request.import_id in target.imports)
+
+
+def _struck(text: str, mailbox: Mailbox) -> str:
+    """Strikes a mailbox's logins out of a sentence about it: not each has an "@" by which the wording knows it."""
+    logins = sorted(filter(None, (mailbox.source.login, mailbox.destination.login)), key=len, reverse=True)
+    return re.sub(rf"(?<![\w.@-])({'|'.join(map(re.escape, logins))})(?![\w@-])", "…", text) if logins else text
 
 
 def _unnamed(wait: Wait) -> Wait:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
@@ -14,14 +14,15 @@ from producer.cutover.dns_records import DnsRecords
 from producer.show.cutover_lines import cutover_fields
 from producer.web.access import Known, Operator, Viewer, noted
 from producer.web.body import Body
+from producer.web.problems import Refused
 from producer.web.request_bodies import by_fields
 from producer.web.web_context import WebContext
 from shared.errors import UsageError
 from shared.model.cutover import CutoverOptions
 from shared.model.waves import MOST_NAME
 from shared.store.cutovers import Cutovers
-from shared.store.principals import Principal
-from shared.switching.configured import open_switch, switches
+from shared.store.principals import Principal, Role
+from shared.switching.configured import by_hand, open_switch, switches
 
 routes = APIRouter(prefix="/imports/{import_id}/cutovers", tags=["cutovers"])
 
@@ -89,7 +90,7 @@ def plan(known: Known, _: Operator, import_id: str, body: CutoverBody) -> dict[s
         wanted = acts.with_switch(body.options, switches(settings))
         rehearsed = planning.plan(
             known.store, found, body.wave, wanted, open_switch=lambda name: open_switch(settings, name),
-            ask=DnsRecords(settings.dns_resolver or "").ask, at=at,
+            ask=DnsRecords(settings.dns_resolver or "").ask, at=at, most_seconds=planning.MOST_SECONDS,
         )  # fmt: skip
     except UsageError as error:
         raise by_fields(error) from None
@@ -104,6 +105,24 @@ def start(known: Known, who: Operator, request: Request, import_id: str, body: C
     return _one(known, import_id, body.wave)
 
 
+#: The events of a person by which people are turned, or no longer turned; they need what `may_turn` says.
+TURNING: Final = frozenset({"switch", "rollback", "close", "give_up"})
+
+
+def may_turn(known: WebContext, who: Principal, switch: str) -> None:
+    """Raises `Refused` for an operator where the switch does more than to tell a person what to do.
+
+    An operator names the servers and the logins of an import. To turn people is to decide where others' mail and
+    passwords go.
+    """
+    try:
+        harmless = by_hand(known.settings, switch)
+    except UsageError:
+        harmless = False
+    if not harmless and who.role < Role.ADMIN:
+        raise Refused(403, f"this needs the role admin; yours is {who.role.word}")
+
+
 def begun(
     known: WebContext, who: Principal, request: Request, import_id: str, wave: str, options: CutoverOptions
 ) -> None:
@@ -112,6 +131,7 @@ def begun(
     with noted(known, request, who, "cutover begun", import_id=import_id, wave=wave, switch=options.switch):
         try:
             wanted = acts.with_switch(options, switches(known.settings))
+            may_turn(known, who, wanted.switch)
             operations.start_cutover(known.store, known.vault, found, wave, wanted, who=who.name, at=time.time())
         except UsageError as error:
             raise by_fields(error) from None
@@ -123,10 +143,13 @@ def sent(
 ) -> None:  # fmt: skip
     """Sends an event of a person. Raises `UsageError`."""
     found, at = known.import_(import_id), time.time()
+    cutover = acts.there(cutovers_of(known).one(import_id, wave), found, wave)
     if event == "close":
-        event = acts.end_of(acts.look(cutovers_of(known), known.store, found, wave, at).cutover.state)
+        event = acts.end_of(cutover.state)
     asked = {"forced": list(force), "reason": reason} if force else {}
     with noted(known, request, who, f"cutover {event.replace('_', ' ')}", import_id=import_id, wave=wave, **asked):
+        if event in TURNING:
+            may_turn(known, who, cutover.options.switch)
         try:
             acts.send(
                 cutovers_of(known), known.store, found, wave, event, who=who.name, at=at, force=force, reason=reason

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Path, Request
 
 from producer import operations
 from producer.notices import listing
+from producer.notices.sending import reach_of_notices
 from producer.notices.setup import TargetAsked, target_of
 from producer.web.access import Admin, Known, note
 from producer.web.problems import Refused
 from producer.web.request_bodies import LostNoticesBody, TargetBody
-from shared.reach import reach_of
 
 routes = APIRouter()
 TargetId = Annotated[str, Path(max_length=40)]
@@ -70,7 +70,7 @@ def try_target(known: Known, who: Admin, request: Request, target_id: TargetId) 
     if not found:
         raise Refused(404, "there is no target with this id")
     settings = known.settings
-    why = listing.tried(known.store, found[0], reach_of(settings.web_allow or "", settings.notify_ports))
+    why = listing.tried(known.store, found[0], reach_of_notices(settings))
     return {"sent": not why, "why": why}
 
 

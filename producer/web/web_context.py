@@ -16,6 +16,7 @@ from producer.coordinator.tally import Progress
 from producer.intake.account_options import AccountsAsked
 from producer.intake.submit import Ring
 from producer.notices.notifier import Notifier
+from producer.notices.sending import reach_of_notices
 from producer.web.problems import Refused
 from producer.web.roles import Roles
 from shared.config import Settings
@@ -23,7 +24,7 @@ from shared.credentials import Vault
 from shared.lifecycle import MailboxState
 from shared.model import Import, Mailbox, Tally
 from shared.processes import process_name
-from shared.reach import Reach, reach_of
+from shared.reach import Reach
 from shared.store import Store
 from shared.store.page_state import PageState
 from shared.store.principals import Principals
@@ -89,7 +90,7 @@ class WebContext:
         settings = self.settings
         return Notifier(
             store=self.store, targets=self.targets, holder=process_name(),
-            reach=reach_of(settings.web_allow or "", settings.notify_ports),
+            reach=reach_of_notices(settings),
             still_seconds=settings.notify_still_minutes * 60, default=settings.limits, threads=settings.worker_threads,
         )  # fmt: skip
 

@@ -41,7 +41,7 @@ _SIDED = (
 UNIT_RESULTS = (
     "finished", "in_doubt", "control", "lease_lost", "store_unreachable",
     "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict", "rate_waiting",
-    "same_mailbox", "nothing_known", "perhaps_swapped", "destination_foreign_writer",
+    "same_mailbox", "nothing_known", "return_in_doubt", "perhaps_swapped", "destination_foreign_writer",
     "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
 )  # fmt: skip
 #: What a look found (`worker.looking`).

@@ -150,6 +150,8 @@ class Folder:
     #: Source UIDs that are gone since the message was deleted at the source, and whose copies were removed too. Stored
     #: before the first of them is removed.
     deleted_too: UidSet = UidSet()
+    #: Whether another writer's copy was entered in place of ours while both wrote: what the ledger has may be theirs.
+    mixed: bool = False
     #: Copies of this folder that are about to be moved into others.
     moving: tuple[Moving, ...] = ()
     #: Source UIDs that were sent again, since their first append was in doubt and they were not found: verification
@@ -198,8 +200,11 @@ class Folder:
 
     @property
     def released(self) -> UidSet:
-        """Source UIDs whose copies are no longer looked for in the destination folder."""
-        return self.accepted | self.followed | self.deleted_too
+        """Source UIDs whose copies are no longer looked for in the destination folder.
+
+        A message that is back at the source is looked for again, although its copy was removed.
+        """
+        return self.accepted | self.followed | (self.deleted_too & self.deleted)
 
     @property
     def unreadable(self) -> bool:

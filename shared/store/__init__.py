@@ -417,7 +417,10 @@ class WorkStore(Protocol):
         """Replaces `Folder.moving`: the copies of this folder that are about to be moved into others."""
 
     def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
-        """Replaces `Folder.deleted_too`: the source UIDs whose copies are about to be removed, or were."""
+        """Replaces `Folder.deleted_too`, the source UIDs whose copies are about to be removed or were; voids `verified`."""
+
+    def note_mixed(self, lease: Lease, folder_id: str) -> None:
+        """Sets `Folder.mixed`."""
 
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         """Notes how many folders of other people, and how many public ones, the plan of the mailbox left out."""

@@ -7,6 +7,7 @@ mailbox (`shared.mail.one_mailbox`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from shared.lifecycle import Outcome
@@ -44,6 +45,9 @@ def between(books: Books, source: Account, destination: Account) -> list[str]:
         return []
     found = []
     for request in books.imports():
+        # Only a source may be another for a row: what goes elsewhere need not be asked about.
+        if account_key(replace(destination, endpoint=request.destination)) != account_key(destination):
+            continue
         for server in ("", source.endpoint.url):
             one = mailbox_id(request.import_id, source.login, destination.login, server)
             mailbox = books.mailbox(one)

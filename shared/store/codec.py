@@ -280,6 +280,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         deleted=decode_uids(text(row, "deleted")),
         followed=decode_uids(text(row, "followed")),
         deleted_too=decode_uids(text(row, "deleted_too")),
+        mixed=text(row, "mixed") == "1",
         moving=decode_moving(text(row, "moving")),
         doubts=UidSet.parse(text(row, "doubts")),
         doubted_at=number(row, "doubted_at") / 1000,

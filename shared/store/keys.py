@@ -41,7 +41,8 @@
 |                                   |      | compared: messages read back on both sides in this pass; of an import their sum |
 |                                   |      | over_at: since when it makes progress after `failure`, ms |
 |                                   |      | planned_at, synced_at, looked_at, mail_at, look_at: see `Mailbox`, ms; |
-|                                   |      | looking: since when its look is due, ms; seen: its messages when a pass |
+|                                   |      | looking: since when its look is due, look_again: when one that failed is |
+|                                   |      | tried again, ms; seen: its messages when a pass |
 |                                   |      | last ended; unplanned: `Mailbox.unplanned`; after_look: its pass follows a look |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
@@ -72,9 +73,11 @@
 | starting                          | ZSET | line of a wave that has not begun, or with "\\0hours" behind it waits for its hours; |
 |                                   |      | scored by when they begin (ms) |
 | standing                          | SET  | import of which anything stands |
-| ready:\\0looks                     | ZSET | mailboxes whose look is due and that may be served, scored by since when (ms) |
+| ready:\\0looks\\0R                 | ZSET | mailboxes of route R whose look is due and that may be served, scored by since |
+|                                   |      | when; of one that failed by when it was to be tried again (ms) |
+| routes:\\0looks                    | ZSET | those routes, scored by the first of each (ms) |
 | looks                             | HASH | looker: the lane that was given a look last; late_at: when another may go |
-|                                   |      | before other work (ms) |
+|                                   |      | before other work (ms); begun: the import whose looks were begun last |
 | urgent                            | ZSET | mailbox that was moved and waits for a lane, scored by when one gives way (ms) |
 | ready_units                       | STRING | units that stand ready in those; the field ready of each mailbox is its share |
 | routes:L                          | ZSET | every queue of the line, by how much it was served |
@@ -158,8 +161,8 @@ UNDELIVERED: Final = f"{PREFIX}undelivered"
 LINES: Final = f"{PREFIX}lines"
 ORDERS: Final = f"{PREFIX}orders"
 URGENT: Final = f"{PREFIX}urgent"
-#: The place of mailboxes whose look is due.
-LOOKS: Final = f"{PREFIX}ready:\0looks"
+#: The routes of mailboxes whose look is due.
+LOOK_ROUTES: Final = f"{PREFIX}routes:\0looks"
 TOKENS: Final = f"{PREFIX}desk:tokens"
 USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"
@@ -209,6 +212,11 @@ def ready(place: str) -> str:
 def place(line: str, queue: str) -> str:
     """Returns where a mailbox of this line and queue stands."""
     return f"{line}\0{queue}"
+
+
+def looks(route: str) -> str:
+    """Returns the key ready:\\0looks\\0R."""
+    return ready(place("\0looks", route))
 
 
 def routes(line: str) -> str:

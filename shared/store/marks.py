@@ -1,4 +1,4 @@
-"""The store's part that keeps what a destination held just before its mailbox was switched."""
+"""The store's part about switches: what a destination held just before one, and what a copy back may have left there."""
 
 from __future__ import annotations
 
@@ -18,3 +18,6 @@ class MarkStore(Protocol):
 
     def switch_marks(self, mailbox_id: str) -> SwitchMarks | None:
         """Returns what `mark_switch` kept last, or None."""
+
+    def in_doubt(self, mailbox_id: str) -> bool:
+        """Tells whether an intent of the mailbox is open: what it sent may stand at the destination, or not."""

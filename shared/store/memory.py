@@ -117,7 +117,7 @@ class MemoryStore(MemoryStanding, MemoryForecasts):
     def ready_units(self, count: int) -> list[Unit]:
         rows = self._rows
         found: list[Unit] = []
-        looks = (rows.mailboxes[m] for m in sorted(rows.due, key=lambda m: (rows.due[m], m)))
+        looks = (rows.mailboxes[m] for route in rows.due_by_route().values() for m in route)
         for m in (*self._by_fairness(), *looks):
             found += [rows.units[u].unit for u in sorted(m.ready, key=lambda u: (m.ready[u], u))[:4]]
         return found[:count]

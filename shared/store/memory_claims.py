@@ -13,13 +13,16 @@ from shared.maildrop import Known
 from shared.model import Lease, UnitKind
 from shared.rates import PATIENCE_SECONDS, RATES, Due, Meter, charged, drained, most_of, seconds_due
 from shared.store import SCOPES
-from shared.store.memory_looks import LATE_MS
+from shared.store.memory_looks import LATE_MS, NEXT_LATE_MS
 from shared.store.memory_requests import atomic
 from shared.store.memory_rows import MailboxRow, UnitRow
 from shared.store.memory_sign_ins import MemorySignIns
 
-#: How many mailboxes of a route one claim looks at.
+#: How many mailboxes of a queue, or how many whose look is due, one claim looks at.
 SCAN = 2000
+
+#: The scopes that all mailboxes of a route share.
+HOSTS = ("source_host", "destination_host")
 
 #: How long a mailbox that was moved is urgent at most, ms.
 URGENT_MS = 60_000
@@ -169,21 +172,29 @@ class Claims(MemorySignIns):
             elif self._admits(m, holder):
                 if self._is_worth(m, holder):
                     return m
-            elif not self._admits(m, holder, ("source_host", "destination_host")):
+            elif not self._admits(m, holder, HOSTS):
                 full.add(m.route)
         return None
 
     def _look(self, holder: str, till: int | None) -> MailboxRow | None:
-        """Returns the mailbox whose look has been due longest, of those that were by `till` (ms)."""
-        rows = self._rows
-        for mailbox_id in sorted(rows.due, key=lambda m: (rows.due[m], m))[:SCAN]:
-            m = rows.mailboxes[mailbox_id]
-            if till is not None and rows.due[mailbox_id] > till:
-                break
-            if not rows.may(m) or not m.ready:
-                rows.refresh(m)
-            elif self._admits(m, holder):
-                return m
+        """Returns the mailbox whose look has been due longest, of those that were by `till` (ms).
+
+        A route of which a host is full or on hold is skipped.
+        """
+        rows, left = self._rows, SCAN
+        for route in rows.due_by_route().values():
+            for m in map(rows.mailboxes.__getitem__, route):
+                if till is not None and rows.due[m.mailbox.mailbox_id] > till:
+                    break
+                if not left:
+                    return None
+                left -= 1
+                if not rows.may(m) or not m.ready:
+                    rows.refresh(m)
+                elif self._admits(m, holder):
+                    return m
+                elif not self._admits(m, holder, HOSTS):
+                    break
         return None
 
     def _late_look(self, holder: str) -> MailboxRow | None:
@@ -192,7 +203,12 @@ class Claims(MemorySignIns):
         at_it = any(
             rows.units[u].holder == rows.looker and rows.units[u].unit.kind is UnitKind.LOOK for u in rows.leases
         )
-        return None if at_it or rows.late_at > rows.now() else self._look(holder, rows.now() - LATE_MS)
+        if at_it or rows.late_at > rows.now():
+            return None
+        found = self._look(holder, rows.now() - LATE_MS)
+        if found is None and rows.due:
+            rows.late_at = rows.now() + NEXT_LATE_MS
+        return found
 
     def _is_worth(self, m: MailboxRow, holder: str) -> bool:
         """Tells whether one more lane at the mailbox is worth its logins."""

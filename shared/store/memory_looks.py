@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LATE_MS = 30_000
 #: The shortest time between the end of a look and the next that may go first, ms.
 NEXT_LATE_MS = 500
+#: How many looks one call of `reap` begins.
+BEGUN_AT_ONCE = 200
 #: How long it takes until a mailbox that may not be looked at is asked about again, ms.
 POSTPONED_MS = 60_000
 
@@ -39,6 +41,8 @@ class Looks(Lines):
         #: The lane that was given a look last, and when another may go before other work, ms.
         self.looker = ""
         self.late_at = 0
+        #: The import whose looks were begun last, where not all were.
+        self.begun = ""
 
     def drop_unit(self, unit_id: str) -> None:
         """Deletes a unit."""
@@ -65,9 +69,21 @@ class Looks(Lines):
         """Takes back the look that is to come, and voids one that is due or at work."""
         self.looks.pop(m.mailbox.mailbox_id, None)
         if m.looking:
-            m.looking = 0
+            m.looking = m.look_again = 0
             self.drop_unit(f"{m.mailbox.mailbox_id}.look")
         m.set(look_at=0.0)
+
+    def put_off_late(self, claimed_at: float) -> None:
+        """Lets a late look wait as long as one took that was claimed at `claimed_at` and has ended, well or badly."""
+        now = self.now()
+        self.late_at = now + max(NEXT_LATE_MS, now - round(claimed_at * 1000))
+
+    def due_by_route(self) -> dict[str, list[str]]:
+        """Returns the mailboxes whose look is due, by route: the routes and the mailboxes of each by since when."""
+        found: dict[str, list[str]] = {}
+        for mailbox_id in sorted(self.due, key=lambda m: (self.due[m], m)):
+            found.setdefault(self.mailboxes[mailbox_id].route, []).append(mailbox_id)
+        return dict(sorted(found.items(), key=lambda item: (self.due[item[1][0]], item[0])))
 
     def plan_look(self, m: MailboxRow) -> None:
         """Enters when the mailbox is looked at next. One whose look is due already keeps that."""
@@ -81,11 +97,20 @@ class Looks(Lines):
             m.set(look_at=at / 1000)
 
     def begin_looks(self) -> None:
-        """Queues the looks that are due."""
-        now = self.now()
-        for mailbox_id, _ in sorted(self.looks.items(), key=lambda item: (item[1], item[0])):
-            if self.looks[mailbox_id] <= now:
+        """Queues the looks that are due, so many in all; the next call begins with the import behind the last one."""
+        now, left = self.now(), BEGUN_AT_ONCE
+        waiting: dict[str, list[str]] = {}
+        for mailbox_id, at in sorted(self.looks.items(), key=lambda item: (item[1], item[0])):
+            if at <= now:
+                waiting.setdefault(self.mailboxes[mailbox_id].mailbox.import_id, []).append(mailbox_id)
+        for import_id in sorted(waiting, key=lambda one: (one <= self.begun, one)):
+            due = waiting[import_id][:left]
+            for mailbox_id in due:
                 self._begin_look(self.mailboxes[mailbox_id])
+            left -= len(due)
+            if not left:
+                self.begun = import_id
+                break
 
     def _begin_look(self, m: MailboxRow) -> None:
         m.looking = round(m.mailbox.look_at * 1000)

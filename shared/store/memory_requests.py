@@ -365,6 +365,11 @@ class MemoryRequests:
         return row.marks if row else None
 
     @atomic
+    def in_doubt(self, mailbox_id: str) -> bool:
+        row = self._rows.mailboxes.get(mailbox_id)
+        return row is not None and any(self._rows.units[unit].intents for unit in row.open)
+
+    @atomic
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
         rows = self._rows
         whole = rows.imports.get(import_id)
@@ -402,7 +407,7 @@ class MemoryRequests:
         moved = rows.move(m, "again")
         if not moved and not batches:
             return False
-        m.set(failure=None, control=Control.RUN)
+        m.set(failure=None, control=Control.RUN, after_look=False)
         queued = [self._retry_batch(m, unit, notes, settled) for unit, notes in batches]
         for unit_id in m.open:
             rows.units[unit_id].set(attempts=0)

@@ -36,8 +36,6 @@ from shared.standing import Standing
 from shared.store.memory_looks import Looks
 from shared.uids import Record, UidSet, without_sources
 
-#: The order of a verification among the units of its mailbox: behind all others.
-
 
 @dataclass(slots=True)
 class UnitRow:
@@ -139,6 +137,8 @@ class MailboxRow:
     #: Since when its look is due, ms; 0 for none. Its messages when a pass last ended.
     looking: int = 0
     seen: int = -1
+    #: When a look that failed is tried again, ms; 0 for none.
+    look_again: int = 0
     #: The keys of the mailbox's accounts (`shared.model.ids.account_key`).
     destination_key: str = ""
     source_key: str = ""
@@ -254,7 +254,7 @@ class Rows(Looks):
         wanted = bool(m.ready) and self.may(m)
         if m.looking and wanted:
             self.stand(m, "")
-            self.due[m.mailbox.mailbox_id] = m.looking
+            self.due[m.mailbox.mailbox_id] = m.look_again or m.looking
             return
         self.due.pop(m.mailbox.mailbox_id, None)
         holder = self.occupant(m) if wanted else None

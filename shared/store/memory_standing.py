@@ -5,7 +5,6 @@ from __future__ import annotations
 from shared.lifecycle import ImportState
 from shared.model import Lease
 from shared.standing import Standing, StandingTally
-from shared.store.memory_looks import NEXT_LATE_MS
 from shared.store.memory_requests import atomic
 from shared.store.memory_rows import ImportRow
 from shared.store.memory_waits import MemoryWaits
@@ -73,7 +72,7 @@ class MemoryStanding(MemoryWaits):
         m = rows.mailboxes[rows.fence(lease).unit.mailbox_id]
         whole = rows.imports[m.mailbox.import_id]
         whole.looks += 1
-        rows.late_at = now + max(NEXT_LATE_MS, now - round(lease.claimed_at * 1000))
+        rows.put_off_late(lease.claimed_at)
         m.set(failure=None)
         if found:
             whole.looks_found += 1

@@ -206,6 +206,10 @@ class MemoryWork(Identity):
         if hold:
             why = failure.detail or failure.sentence if failure else ""
             self._hold(hold, hold_seconds, m.mailbox.import_id, why)
+        if row.unit.kind is UnitKind.LOOK:
+            rows.put_off_late(lease.claimed_at)
+            if delay_seconds > 0:
+                m.look_again = now + int(delay_seconds * 1000)
         if delay_seconds > 0:
             row.set(state=UnitState.DELAYED)
             row.holder = ""
@@ -292,19 +296,19 @@ class MemoryWork(Identity):
         again = known and not plan.reset and chosen and same
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
         doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
-        accepted, deleted_too = folder.folder.accepted, folder.folder.deleted_too
+        accepted, deleted_too, mixed = folder.folder.accepted, folder.folder.deleted_too, folder.folder.mixed
         if plan.reset:
             for unit_id in [folder.head, *folder.waiting]:
                 if unit_id:
                     rows.drop_unit(unit_id)
             folder = FolderRow(plan.folder)
-            doubts, doubted_at, verified, accepted, deleted_too = NO_UIDS, 0.0, "", NO_UIDS, NO_UIDS
+            doubts, doubted_at, verified, accepted, deleted_too, mixed = NO_UIDS, 0.0, "", NO_UIDS, NO_UIDS, False
         if plan.let_go:
             folder.let_go(len(plan.folder.taken_away))
             doubts, doubted_at = UidSet(), 0.0
         folder.folder = replace(
             plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id,
-            accepted=accepted, deleted_too=deleted_too,
+            accepted=accepted, deleted_too=deleted_too, mixed=mixed,
         )  # fmt: skip
         folder.order, folder.planned = order, call
         if plan.flags is not None:
@@ -399,7 +403,13 @@ class MemoryWork(Identity):
     def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
         self._rows.fence(lease)
         row = self._rows.folders[folder_id]
-        row.folder = replace(row.folder, deleted_too=uids)
+        row.folder = replace(row.folder, deleted_too=uids, verified="")
+
+    @atomic
+    def note_mixed(self, lease: Lease, folder_id: str) -> None:
+        self._rows.fence(lease)
+        row = self._rows.folders[folder_id]
+        row.folder = replace(row.folder, mixed=True)
 
     @atomic
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:

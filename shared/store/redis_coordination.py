@@ -80,7 +80,8 @@ class Coordination(Scripts):
 
     def ready_units(self, count: int) -> list[Unit]:
         found: list[Unit] = []
-        for queue in (*self._queues(), keys.LOOKS):
+        routes = self._read("zrange", keys.LOOK_ROUTES, 0, -1)
+        for queue in (*self._queues(), *(keys.looks(route.decode()) for route in routes)):
             for mailbox in self._read("zrange", queue, 0, count - 1):
                 ids = [u.decode() for u in self._read("zrange", keys.mailbox(mailbox.decode(), "ready"), 0, 3)]
                 rows = self._pipeline(("hgetall", keys.unit(u)) for u in ids)

@@ -163,6 +163,9 @@ class RedisRequests(Secrets):
         packed = self._read("get", keys.mailbox(mailbox_id, "marks"))
         return codec.decode_marks(packed) if packed else None
 
+    def in_doubt(self, mailbox_id: str) -> bool:
+        return bool(self._run("in_doubt", mailbox_id))
+
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
         return int(self._run("control", import_id, mailbox_id or "", word, wave))
 

@@ -31,6 +31,8 @@ from shared.uids import NO_UIDS, UidSet
 
 #: The most arguments of one call: Lua takes some thousands.
 _RUNS_AT_ONCE = 1000
+#: How many mailboxes one claim looks at.
+SCAN = 2000
 #: The most messages of one `share` or `stand`.
 _SHARED_AT_ONCE = 500
 
@@ -49,7 +51,7 @@ class RedisWork(Scripts):
             prefer,
             hint,
             held,
-            2000,
+            SCAN,
             *self._limits,
             *self._worth,
             self._rates,
@@ -178,7 +180,7 @@ class RedisWork(Scripts):
         seconds = (hold_seconds, again_seconds)
         self._run(
             "release", *self._fence(lease), how, int(delay_seconds * 1000), codec.encode_failure(failure), hold,
-            *(int(n * 1000) for n in seconds),
+            *(int(n * 1000) for n in seconds), round(lease.claimed_at * 1000),
         )  # fmt: skip
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
@@ -266,6 +268,9 @@ class RedisWork(Scripts):
 
     def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
         self._run("deleted_too", *self._fence(lease), folder_id, codec.encode_uids(uids))
+
+    def note_mixed(self, lease: Lease, folder_id: str) -> None:
+        self._run("mixed", *self._fence(lease), folder_id)
 
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         self._run("moving", *self._fence(lease), folder_id, codec.encode_moving(moving))

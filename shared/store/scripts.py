@@ -18,7 +18,7 @@ NAMES = (
     "account_turn", "account_hold", "account", "bury", "stranded", "maildrop", "maildrop_said", "share", "stand",
     "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "hours", "waits", "close", "erase",
     "forget", "reseal", "wave", "move", "moving", "standing", "looked", "note_unplanned", "cutover", "mark",
-    "deleted_too", "tell", "spread", "take_delivery", "settle_delivery", "keep_forecast",
+    "deleted_too", "mixed", "tell", "spread", "take_delivery", "settle_delivery", "keep_forecast", "in_doubt",
 )  # fmt: skip
 
 #: The scripts that charge rates, or ask what is owed.

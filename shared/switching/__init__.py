@@ -8,9 +8,13 @@ several threads. It raises nothing that an outcome can say. docs/switching.md is
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+#: A mail domain: labels with dots between them, so neither "*" nor ".example", which mean more than one domain to a table.
+DOMAIN: Final = re.compile(r"(?!-)[\w-]+(?:\.(?!-)[\w-]+)*")
 
 
 class SwitchSide(StrEnum):
@@ -41,8 +45,8 @@ class SwitchedMailbox:
 
     @property
     def domain(self) -> str:
-        """The part of the address behind the last "@", in lower case; empty when there is none."""
-        return self.address.rpartition("@")[2].lower() if "@" in self.address else ""
+        """The part of the address behind the last "@", in lower case; empty when it is no address of one domain."""
+        return domain_of(self.address)
 
     def host(self, side: SwitchSide) -> str:
         """Returns the host of this side's server."""
@@ -51,6 +55,12 @@ class SwitchedMailbox:
     def login(self, side: SwitchSide) -> str:
         """Returns the login at this side's server."""
         return self.new_login if side is SwitchSide.DESTINATION else self.old_login
+
+
+def domain_of(address: str) -> str:
+    """Returns the part behind the last "@", in lower case; empty when it is no address of one domain."""
+    person, _, domain = address.rpartition("@")
+    return domain.lower() if person and DOMAIN.fullmatch(domain) else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
 """Opens the switches that the settings name.
 
-    MAILHAUL_SWITCHES=office=dovecot:/etc/dovecot/switched dns=by-hand:
+    MAILHAUL_SWITCHES=office=dovecot:/etc/dovecot/switched?new=10.0.0.2&old=10.0.0.1 dns=by-hand:
     MAILHAUL_SWITCH_SECRET_FILES=office=/run/secrets/switch
 
 A switch may be a program, and says where people's mail goes: so its URL comes from the settings of this machine and never from
@@ -17,8 +17,9 @@ from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.switching import Switch
 from shared.switching.address import parse_switch
+from shared.switching.bound_switch import BoundSwitch
 from shared.switching.discreet_switch import DiscreetSwitch
-from shared.switching.kinds import SwitchUrl, kind_of
+from shared.switching.kinds import SwitchPlace, SwitchUrl, kind_of
 
 _MOST_SECRET_BYTES = 64 * 1024
 
@@ -52,9 +53,15 @@ def open_switch(settings: Settings, name: str) -> Switch:
     files = _pairs("MAILHAUL_SWITCH_SECRET_FILES", settings.switch_secret_files or "")
     secret = _secret(name, files[name]) if name in files else Secret("")
     try:
-        return DiscreetSwitch(kind_of(url.kind).open(url, secret), secret)
+        return DiscreetSwitch(BoundSwitch(kind_of(url.kind).open(url, secret), url), secret)
     except UsageError as error:
         raise UsageError(f"MAILHAUL_SWITCHES, {name}: {error}") from None
+
+
+def by_hand(settings: Settings, name: str) -> bool:
+    """Tells whether the switch of this name only tells a person what to do. Raises `UsageError`."""
+    known = switches(settings)
+    return name in known and kind_of(known[name].kind).place is SwitchPlace.NONE
 
 
 def _secret(name: str, path: str) -> Secret:

@@ -40,6 +40,8 @@ class SwitchUrl:
     options: Mapping[str, str]
     #: Every `arg`, in order.
     arguments: tuple[str, ...] = ()
+    #: The mail domains that it is bound to, in lower case; empty for none.
+    domains: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -57,12 +59,14 @@ class SwitchKind:
     place: SwitchPlace
     #: An example of its URL.
     example: str
-    #: The names of its options.
+    #: The names of its options; each kind has `domains` too.
     options: frozenset[str]
     #: Whether it needs a secret.
     secretive: bool
     #: Opens the switch; nothing is sent yet. Raises `UsageError`.
     open: Callable[[SwitchUrl, Secret], Switch]
+    #: The options that its URL must have: without them the servers that an import names would get into a table.
+    needed: frozenset[str] = frozenset()
 
 
 _KINDS: dict[str, SwitchKind] = {}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socketserver
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -163,6 +167,54 @@ def test_nobody_answers(receiver: Receiver) -> None:
     with HttpApi() as gone:
         url = gone.url
     assert not _why(target_of(TargetAsked(way="slack", to=url))).forever
+
+
+class _Dripping(socketserver.StreamRequestHandler):
+    """A server that drips its answer: each byte comes in time, and the last one never does."""
+
+    said: ClassVar[bytes] = b""
+
+    def handle(self) -> None:
+        never = threading.Event()
+        with contextlib.suppress(OSError):
+            for byte in self.said:
+                self.wfile.write(bytes([byte]))
+                never.wait(0.01)
+
+
+@pytest.mark.parametrize("way", ["webhook", "email"])
+def test_who_drips_an_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr("producer.notices.sending.WHOLE_SECONDS", 0.3)
+    monkeypatch.setattr(_Dripping, "said", b"HTTP/1.1 " + b" " * 500 if way == "webhook" else b"220 h" + b"o" * 500)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Dripping) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        at = f"127.0.0.1:{server.server_address[1]}"
+        target = (
+            target_of(TargetAsked(way="webhook", to=f"http://{at}/x", secret="s"))
+            if way == "webhook"
+            else target_of(TargetAsked(way="email", to="a@b.example", server=f"smtp://{at}"))
+        )
+        found = _why(target)
+        server.shutdown()
+    assert (found.why, found.forever) == ("127.0.0.1: the conversation did not end within 0.3 seconds", False)
+
+
+def test_letters_that_smtp_cannot_carry_are_told(tmp_path: Path) -> None:
+    with SmtpServer(tmp_path / "s", tls="none", login="mailhaul", password="pass") as server:
+        found = _why(_mail(server, login="mailhaul", secret="пароль"))
+        assert "ASCII" in found.why
+        assert "пароль" not in found.why
+
+
+def test_letters_in_the_path_of_a_webhook_are_escaped(receiver: Receiver) -> None:
+    _tell(target_of(TargetAsked(way="slack", to=f"{receiver.url}/крючок%2Fa b?к=1&l=%20")))
+    (asked,) = receiver.asked
+    assert (asked.path, asked.query) == ("/крючок/a b", {"к": "1", "l": " "})
+
+
+def test_what_is_no_host_name_is_told() -> None:
+    assert "no host name" in _why(target_of(TargetAsked(way="slack", to="https://a..b/x"))).why
 
 
 def test_what_came_by_the_page_reaches_no_private_address_unless_it_is_allowed(receiver: Receiver) -> None:

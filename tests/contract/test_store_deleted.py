@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.lifecycle import Outcome
-from shared.model import Moving
+from shared.model import Audit, Moving
 from shared.store import Store
 from shared.uids import UidSet
 from tests.contract.store_kit import copied, plan_of, planned, start, sums_agree, take
@@ -94,3 +94,29 @@ def test_what_was_deleted_too_stays_until_the_folder_is_planned_as_another(store
     assert known() == scattered, "a later pass leaves it"
     store.plan_folders(lease, [(replace(plan, reset=True), 1)])
     assert known() == UidSet()
+
+
+def test_a_folder_that_was_mixed_stays_so_until_it_is_planned_as_another(store: Store) -> None:
+    _, (mailbox,) = start(store)
+    lease = take(store)
+    plan = plan_of(mailbox, "INBOX", (1, 5))
+    store.plan_folders(lease, [(plan, 1)])
+    for _ in range(2):
+        store.note_mixed(lease, plan.folder.folder_id)
+    store.plan_folders(lease, [(replace(plan, folder=replace(plan.folder, uidnext=9)), 1)])
+    ((folder, _),) = store.folders(mailbox.mailbox_id)
+    assert folder.mixed
+    store.plan_folders(lease, [(replace(plan, reset=True), 1)])
+    ((folder, _),) = store.folders(mailbox.mailbox_id)
+    assert not folder.mixed
+
+
+def test_a_folder_from_which_copies_are_about_to_go_is_to_be_looked_at(store: Store) -> None:
+    _, (mailbox,) = start(store)
+    lease = take(store)
+    plan = plan_of(mailbox, "INBOX", (1, 5))
+    store.plan_folders(lease, [(plan, 1)])
+    store.audit(lease, [Audit(folder_id=plan.folder.folder_id, verified="7:6/9:6:5")])
+    store.set_deleted_too(lease, plan.folder.folder_id, UidSet.span(2, 3))
+    ((folder, _),) = store.folders(mailbox.mailbox_id)
+    assert folder.verified == ""

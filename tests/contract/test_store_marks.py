@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from shared.lifecycle import Control
 from shared.model import FolderMark, SwitchMarks
 from shared.store import Store, codec
-from tests.contract.store_kit import person, request
+from tests.contract.store_kit import copied, intent, person, planned, request, take
 
 MARKS = SwitchMarks(
     at=1_700_000_000.25,
@@ -38,3 +39,16 @@ def test_twenty_folders_take_less_than_half_a_kilobyte() -> None:
         for number in range(20)
     )
     assert len(codec.encode_marks(SwitchMarks(at=1_700_000_000.25, folders=folders))) < 512
+
+
+def test_a_mailbox_is_in_doubt_while_an_intent_is_open(store: Store) -> None:
+    whole, mailbox, _ = planned(store, (1, 3))
+    lease = take(store)
+    assert not store.in_doubt(mailbox.mailbox_id)
+    store.progress(lease, intents=[intent("1", lease.unit.uids)])
+    assert store.in_doubt(mailbox.mailbox_id)
+    store.control(whole.import_id, None, Control.CANCEL)
+    assert store.in_doubt(mailbox.mailbox_id), "a cancel settles nothing"
+    assert not store.in_doubt("nobody")
+    store.progress(lease, settled=[copied(lease.unit.uids, 1, "1")])
+    assert not store.in_doubt(mailbox.mailbox_id)

@@ -10,8 +10,8 @@ from shared.errors import LeaseLost, StoreError
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Failure, Import, Mailbox, UnitKind
 from shared.standing import Standing, StandingTally, next_look
-from shared.store import Store
-from tests.contract.store_kit import START, Clock, copy, person, plan_of, planned, request, run_out, start, take
+from shared.store import Store, memory_claims, redis_work
+from tests.contract.store_kit import SOURCE, START, Clock, copy, person, plan_of, planned, request, run_out, start, take
 
 #: The bounds that these tests use: a minute and an hour.
 OFTEN = Standing(least_seconds=60, most_seconds=3600)
@@ -324,3 +324,111 @@ def test_only_new_mail_counts_as_busy(store: Store, clock: Clock) -> None:
     after = row(store, mailbox)
     assert (after.mail_at, after.looked_at) == (START, START + 4000)
     assert after.look_at == START + 4500, "flags alone make no mailbox busy"
+
+
+#: What a worker says of a source that does not answer.
+AWAY = Failure(code="source_unreachable", sentence="source: does not answer")
+
+
+def test_a_look_that_fails_leaves_the_next_turn_to_other_work(store: Store, clock: Clock) -> None:
+    stands(store, 3)
+    clock.forward(60)
+    store.reap(5)
+    start(store, 9, "other")
+    clock.forward(31)
+    late = take(store, "late")
+    assert late.unit.kind is UnitKind.LOOK
+    clock.forward(20)
+    store.release(late, how="again", delay_seconds=30, failure=AWAY)
+    assert take(store, "late").unit.kind is UnitKind.PLAN
+    clock.forward(19)
+    assert take(store, "next").unit.kind is UnitKind.PLAN, "as long as the look took"
+    clock.forward(1)
+    assert take(store, "third").unit.kind is UnitKind.LOOK
+
+
+def test_a_look_that_failed_goes_behind_those_that_are_due(store: Store, clock: Clock) -> None:
+    whole, _ = stands(store, 2)
+    clock.forward(60)
+    store.reap(5)
+    failed = take(store)
+    store.release(failed, how="again", delay_seconds=30, failure=AWAY)
+    clock.forward(31)
+    store.reap(5)
+    other = take(store)
+    assert other.mailbox.mailbox_id != failed.mailbox.mailbox_id, "the one that did not fail goes first"
+    assert store.standing_tally(whole.import_id).due_since == START + 60, "its lag is told as it is"
+    store.looked(other, found=False)
+    assert take(store).mailbox.mailbox_id == failed.mailbox.mailbox_id
+
+
+def test_a_host_that_is_held_keeps_no_look_at_another_waiting(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (memory_claims, redis_work):
+        monkeypatch.setattr(module, "SCAN", 50)
+    dead = replace(SOURCE, host="dead.example.org")
+    gone = request("gone", source=dead)
+    store.open_import(gone, [person(gone, n, f"gone{n}") for n in range(101)], 14)
+    store.seal(gone.import_id, {("any", "source"): b"sealed"})
+    store.submit(gone.import_id)
+    run_out(store)
+    store.set_standing(gone.import_id, "", OFTEN)
+    clock.forward(1)
+    whole, _ = stands(store)
+    clock.forward(60)
+    store.reap(5)
+    held = store.limits_of(person(gone, 1, "gone1").mailbox_id)["source_host"]
+    store.hold(f"source_host:{held}", 600, import_id=gone.import_id, why="")
+    assert store.overview().looks_due == 102
+    assert len(store.ready_units(200)) == 102
+    assert take(store).mailbox.import_id == whole.import_id
+
+
+def test_late_looks_that_no_host_lets_in_are_not_asked_about_at_each_claim(store: Store, clock: Clock) -> None:
+    whole, (mailbox,) = stands(store)
+    clock.forward(60)
+    store.reap(5)
+    start(store, 9, "other")
+    clock.forward(31)
+    store.hold(f"source_account:{store.limits_of(mailbox.mailbox_id)['source_account']}", 0.2, import_id="", why="")
+    assert take(store, "first").unit.kind is UnitKind.PLAN
+    clock.forward(0.3)
+    assert take(store, "second").unit.kind is UnitKind.PLAN, "only each half second"
+    clock.forward(0.3)
+    assert take(store, "third").mailbox.import_id == whole.import_id
+
+
+def test_one_reap_begins_so_many_looks_and_the_next_begins_with_another_import(store: Store, clock: Clock) -> None:
+    several = []
+    for name in ("one", "two"):
+        whole = request(name)
+        store.open_import(whole, [person(whole, n, f"{name}{n}") for n in range(230)], 14)
+        store.seal(whole.import_id, {("any", "source"): b"sealed"})
+        store.submit(whole.import_id)
+        several.append(whole.import_id)
+    run_out(store)
+    for import_id in several:
+        store.set_standing(import_id, "", OFTEN)
+    clock.forward(60)
+
+    def due() -> list[int]:
+        store.reap(5)
+        return sorted(store.standing_tally(import_id).due for import_id in several)
+
+    assert due() == [0, 200]
+    assert due() == [200, 200], "the other one's turn"
+    assert due() == [230, 230]
+    assert store.overview().looks_due == 460
+
+
+def test_a_retry_is_no_pass_after_a_look(store: Store, clock: Clock) -> None:
+    whole, (mailbox,) = stands(store)
+    clock.forward(60)
+    store.reap(5)
+    store.looked(take(store), found=True)
+    lease = take(store)
+    assert lease.mailbox.after_look
+    store.release(lease, how="park", failure=AWAY)
+    assert store.retry(whole.import_id, mailbox.mailbox_id, [])
+    assert not take(store).mailbox.after_look, "a person asks for a pass as the options say"

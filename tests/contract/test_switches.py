@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -76,36 +79,36 @@ def _opened(url: str, place: Path, *, secret: bool = False) -> Switch:
     return open_switch(Settings(switches=f"x={url}", switch_secret_files=f"x={file}" if secret else None), "x")
 
 
-def _turning(kind: str, place: Path, stack: ExitStack) -> Turning:
+def _turning(kind: str, place: Path, stack: ExitStack, more: str = "") -> Turning:
     if kind == "hook":
         script, known = place / "hook.py", place / "known.json"
         script.write_text(HOOK.format(secret=SECRET, path=str(known)))
         told = lambda: json.loads(known.read_text()) if known.exists() else {}  # noqa: E731
-        switch = _opened(f"hook:{sys.executable}?arg={quote(str(script))}", place, secret=True)
+        switch = _opened(f"hook:{sys.executable}?arg={quote(str(script))}&{more}", place, secret=True)
         return Turning(switch, told, lambda: SwitchSide(told().get(ANNA.address, "source")))
     if kind == "webhook":
         hook = stack.enter_context(SwitchWebhook())
-        switch = _opened(f"webhook+{hook.url}/x", place, secret=True)
+        switch = _opened(f"webhook+{hook.url}/x?{more}", place, secret=True)
         at = lambda: SwitchSide(hook.turned.get(ANNA.address, "source"))  # noqa: E731
         return Turning(switch, lambda: dict(hook.turned), at, hook)
     if kind == "stalwart":
         lists = stack.enter_context(StalwartLists())
-        switch = _opened(f"stalwart+{lists.url}", place, secret=True)
+        switch = _opened(f"stalwart+{lists.url}?{more}", place, secret=True)
         at = lambda: NEW if lists.built.get("anna@corp.example") == "local" else OLD  # noqa: E731
         return Turning(switch, lambda: (dict(lists.entries), dict(lists.built)), at, lists)
     path = place / "table"
     if kind == "dovecot":
         path.write_text("# ours\nbob@corp.example:{PLAIN}x:1:2::/h::userdb_x=1 proxy=y host=10.9.9.9\n")
         at = lambda: NEW if "host=10.0.0.2" in path.read_text() else OLD  # noqa: E731
-        return Turning(_opened(f"dovecot:{path}", place), path.read_text, at)
+        return Turning(_opened(f"dovecot:{path}?new=10.0.0.2&old=10.0.0.1&{more}", place), path.read_text, at)
     path.write_text("# ours\nbob@corp.example smtp:[x]\n\nlong@corp.example\n  smtp:[y]\n")
     at = lambda: NEW if "anna@corp.example\tsmtp:[10.0.0.2]" in path.read_text() else OLD  # noqa: E731
     if kind == "texthash":
-        return Turning(_opened(f"postfix:{path}?type=texthash", place), path.read_text, at)
+        return Turning(_opened(f"postfix:{path}?type=texthash&new=smtp:[10.0.0.2]&{more}", place), path.read_text, at)
     program = postmap(place)
     if program is None:
         pytest.skip("no postmap here: tests/install-servers unpacks it")
-    return Turning(_opened(f"postfix:{path}?postmap={program}", place), path.read_text, at)
+    return Turning(_opened(f"postfix:{path}?postmap={program}&new=smtp:[10.0.0.2]&{more}", place), path.read_text, at)
 
 
 KINDS = ["hook", "webhook", "stalwart", "dovecot", "texthash", "postmap"]
@@ -186,9 +189,52 @@ def test_a_turn_that_died_before_the_table_was_made_is_completed(tmp_path: Path)
         pytest.skip("no postmap here: tests/install-servers unpacks it")
     table = tmp_path / "transport"
     table.write_text("anna@corp.example\tsmtp:[10.0.0.2]\n")  # the text was written, and postmap did not run
-    switch = _opened(f"postfix:{table}?postmap={program}", tmp_path)
+    switch = _opened(f"postfix:{table}?postmap={program}&new=smtp:[10.0.0.2]", tmp_path)
     assert isinstance(switch.turn(ANNA, NEW), Turned)
     assert isinstance(switch.turn(ANNA, NEW), TurnedBefore)
+
+
+def test_a_mailbox_that_never_had_a_row_is_back_with_any_old_route(tmp_path: Path) -> None:
+    program = postmap(tmp_path)
+    if program is None:
+        pytest.skip("no postmap here: tests/install-servers unpacks it")
+    table = tmp_path / "transport"
+    table.write_text("bob@corp.example smtp:[x]\n")
+    switch = _opened(f"postfix:{table}?new=smtp:[10.0.0.2]&old=smtp:[10.0.0.1]&postmap={program}", tmp_path)
+    assert isinstance(switch.turn(ANNA, OLD), TurnedBefore)
+    for to in (NEW, OLD):
+        assert isinstance(switch.turn(ANNA, to), Turned)
+        assert isinstance(switch.turn(ANNA, to), TurnedBefore)
+    assert "anna@corp.example\tsmtp:[10.0.0.1]\n" in table.read_text()
+
+
+@pytest.mark.parametrize("per", ["mailbox", "domain"])
+@pytest.mark.parametrize("address", ["anna", "anna@", "anna@*", "anna@.example"])
+@pytest.mark.parametrize("kind", ["stalwart", "hook", "webhook", "postfix", "by-hand"])
+def test_what_has_no_domain_is_turned_by_no_switch_of_domains(
+    kind: str, per: str, address: str, tmp_path: Path
+) -> None:
+    nobody = replace(ANNA, address=address)
+    with ExitStack() as stack:
+        if kind == "by-hand":
+            switch, written = _opened("by-hand:", tmp_path), lambda: None
+        elif kind == "postfix":
+            (tmp_path / "table").write_text("")
+            switch = _opened(f"postfix:{tmp_path / 'table'}?type=texthash&new=smtp:[x]&per={per}", tmp_path)
+            written = (tmp_path / "table").read_text
+        else:
+            turning = _turning(kind, tmp_path, stack, f"per={per}")
+            switch, written = turning.switch, turning.written
+        before = written()
+        if per == "mailbox" and kind in ("hook", "webhook"):
+            assert isinstance(switch.rehearse(nobody, NEW), Turned), (
+                "a program of the administrator's may know the login"
+            )
+            return
+        for outcome in (switch.rehearse(nobody, NEW), switch.turn(nobody, NEW)):
+            assert isinstance(outcome, TurnRefused)
+            assert outcome.advice
+        assert written() == before
 
 
 def test_a_rebuild_that_failed_is_asked_for_again(tmp_path: Path) -> None:
@@ -216,6 +262,81 @@ def test_a_turn_whose_answer_was_lost_is_asked_for_again(kind: str, tmp_path: Pa
             turning.api.lost = []
             assert isinstance(turning.switch.turn(ANNA, NEW), Turned | TurnedBefore)
             assert turning.at() is NEW
+
+
+#: The mailbox of somebody who opened an import between servers of their own, with another one's login.
+FOREIGN = replace(ANNA, old_host="attacker1.example", new_host="attacker2.example")
+
+
+def test_no_host_of_an_import_gets_into_a_table(turning: Turning) -> None:
+    for to in (NEW, OLD, NEW):
+        assert isinstance(turning.switch.turn(FOREIGN, to), Turned | TurnedBefore)
+        assert "attacker" not in str(turning.written())
+
+
+CHIEF = replace(ANNA, address="chief@other.example", new_login="chief@other.example")
+
+
+@pytest.mark.parametrize("bound", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_switch_that_is_bound_to_domains_turns_nobody_else(kind: str, bound: bool, tmp_path: Path) -> None:
+    """Shows without the binding that the same mailbox would be turned."""
+    with ExitStack() as stack:
+        here = _turning(kind, tmp_path, stack, "domains=Corp.example" if bound else "")
+        before = here.written()
+        outcomes = [done(CHIEF, to) for to in (NEW, OLD) for done in (here.switch.rehearse, here.switch.turn)]
+        assert all(isinstance(one, TurnRefused) and "nobody else" in one.words for one in outcomes) is bound
+        if bound:
+            assert here.written() == before
+            assert isinstance(here.switch.turn(ANNA, NEW), Turned)
+
+
+@pytest.mark.parametrize("which", ["old", "new"])
+def test_a_row_by_a_login_is_bound_by_that_login(which: str, tmp_path: Path) -> None:
+    (tmp_path / "table").write_text("")
+    switch = _opened(f"dovecot:{tmp_path / 'table'}?new=n&old=o&user={which}&domains=corp.example", tmp_path)
+    ours = replace(ANNA, old_login="anna@corp.example")
+    foreign = replace(ours, **{f"{which}_login": "chief@other.example"})
+    assert isinstance(switch.turn(foreign, NEW), TurnRefused)
+    assert isinstance(switch.turn(ours, NEW), Turned)
+
+
+#: Rehearses and turns as somebody who is not root, and prints what each answered.
+_AS_NOBODY = """
+import os, sys
+from shared.config import Settings
+from shared.switching import SwitchedMailbox, SwitchSide
+from shared.switching.configured import open_switch
+switch = open_switch(Settings(switches="x=" + sys.argv[1]), "x")
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+anna = SwitchedMailbox(address="a@b.example", old_login="a", new_login="a", old_host="o", new_host="n")
+print(*(type(done(anna, SwitchSide.DESTINATION)).__name__ for done in (switch.rehearse, switch.turn)))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file of somebody else's")
+@pytest.mark.parametrize("kind", ["dovecot:{}?new=n&old=o", "postfix:{}?type=texthash&new=smtp:[n]"])
+@pytest.mark.parametrize(
+    ("owner", "group", "folder", "said"),
+    [
+        (65534, 65534, 0o700, "Turned Turned"),
+        (0, 65534, 0o700, "TurnRefused TurnRefused"),
+        (65534, 0, 0o700, "TurnRefused TurnRefused"),
+        (65534, 0, 0o2700, "Turned Turned"),  # what is made in the folder gets the folder's group, 0
+    ],
+)
+def test_a_rehearsal_knows_whose_the_file_is(kind: str, owner: int, group: int, folder: int, said: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="switched-") as name:
+        place, table = Path(name), Path(name) / "table"
+        table.touch()
+        os.chown(table, owner, group)
+        table.chmod(0o664)
+        os.chown(place, 65534, group if folder & 0o2000 else 65534)
+        place.chmod(folder)
+        argv = [sys.executable, "-c", _AS_NOBODY, kind.format(table)]
+        ended = subprocess.run(argv, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+        assert ended.stdout.strip() == said, ended.stderr
+        assert (table.stat().st_uid, table.stat().st_gid, table.stat().st_mode & 0o777) == (owner, group, 0o664)
 
 
 def test_a_domain_is_turned_once_for_all(tmp_path: Path) -> None:
@@ -266,7 +387,12 @@ def test_a_person_is_told_what_to_do(tmp_path: Path) -> None:
         ("x=ftp://canary", "no such kind"),
         ("canary", "is not NAME="),
         ("x=by-hand: x=by-hand:", "each name once"),
-        ("x=postfix:/x?type=canary", "type must be"),
+        ("x=postfix:/x?type=canary&new=smtp:[x]", "type must be"),
+        ("x=postfix:/x", "say new="),
+        ("x=dovecot:/x?new=", "say new=… and old="),
+        ("x=dovecot:/x?new=n", "say old="),
+        ("x=by-hand:?domains=", "is no mail domain"),
+        ("x=by-hand:?domains=corp.example,*", "is no mail domain"),
     ],
 )
 def test_what_is_wrong_in_the_settings_is_said(text: str, why: str) -> None:

@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 
 from producer.coordinator.cutover_loop import PAUSE_SECONDS, pause_after
+from producer.copy_back import BackProgress
 from producer.cutover import acts
 from shared.errors import ConnectionLost, MailError, Throttled, Unreachable, UsageError
-from shared.lifecycle import Control, CutoverState
+from shared.lifecycle import Control, CutoverState, MailboxState
 from shared.model.cutover import DNS, STANDING, CutoverOptions
 from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 from tests.contract.store_kit import run_out, start
@@ -108,8 +109,9 @@ def test_one_that_was_late_changes_nothing_after_a_rollback() -> None:
 
 
 @pytest.mark.parametrize("then", ["", "begun again", "given up again"])
-def test_a_turn_that_comes_after_a_rollback_is_taken_back(then: str) -> None:
+def test_a_turn_that_comes_after_a_rollback_is_taken_back(then: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A coordinator hangs inside of the switch. A person rolls back, another one does it, and then the late turn comes."""
+    monkeypatch.setattr(acts, "back_progress", lambda *_: BackProgress(state=MailboxState.COMPLETE))
     stage = CutoverStage()
     stage.to(CutoverState.SWITCHED)
     turn = stage.switch.turn
@@ -404,3 +406,17 @@ def test_given_up_before_the_switch_it_may_be_begun_again() -> None:
     assert stage.switch.turns == []
     stage.to(CutoverState.ANNOUNCED)
     assert stage.state is CutoverState.ANNOUNCED
+
+
+@pytest.mark.parametrize("play", ["rolled back", "half rolled back"])
+def test_a_new_cutover_waits_until_all_mail_is_brought_back(play: str) -> None:
+    """A new mark would stand above the mail that is still to come: a second rollback would leave it behind."""
+    stage, _ = _played(-1, play)
+    assert stage.brought_back, "begun, and nothing of it is there yet"
+    with pytest.raises(UsageError, match="still on their way back"):
+        stage.begin()
+    whole = BackProgress(state=MailboxState.COMPLETE)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(acts, "back_progress", lambda *_: whole)
+        stage.begin()
+    assert stage.state is CutoverState.DRAFTED

@@ -16,7 +16,8 @@ SCRIPTS = {
     "worker": frozenset(
         {
             "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "compared", "set_flags",
-            "moving", "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share",
+            "moving", "mixed", "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said",
+            "share",
             "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "looked", "note_unplanned",
             "deleted_too",
         }

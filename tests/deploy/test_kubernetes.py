@@ -17,8 +17,10 @@ import yaml
 from dramatiq import Worker, actor
 
 from shared.broker import make_broker
+from shared.config import Settings
 from shared.jobs import QUEUES
 from shared.mail.bounds import LARGEST_BYTES
+from shared.reach import reach_of
 from tests.servers.process import await_ready
 from tests.servers.redis_server import RedisServer
 
@@ -158,7 +160,10 @@ def test_what_may_be_reached(render: Callable[[str], Rendered]) -> None:
     assert sorted(everywhere) == ["coordinator-cutovers", "web", "worker-mail"]
     reached = {port["port"] for port in policies["coordinator-cutovers"]["egress"][0]["ports"]}
     assert reached == {143, 993, 110, 995, 443, 53}
-    assert {port["port"] for port in policies["web"]["egress"][0]["ports"]} == {143, 993, 110, 995, 443}
+    # The page looks at mail servers, and sends notices.
+    sent_at = reach_of("", Settings.model_fields["notify_ports"].default).ports
+    assert {465, 587, 443} <= sent_at
+    assert {port["port"] for port in policies["web"]["egress"][0]["ports"]} == {143, 993, 110, 995, 443} | sent_at
     for name in everywhere:
         blocks = [one["ipBlock"] for one in policies[name]["egress"][0]["to"]]
         refused = [ipaddress.ip_network(one) for block in blocks for one in block["except"]]

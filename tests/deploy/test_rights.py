@@ -229,7 +229,7 @@ def _cut_over(
     store = RedisStore(connect(f"{farm.url('producer')}/1"))
     assert Cutovers(store, Vault([key])).put(KeptCutover(), cutover, notes)
     settings = load_settings(
-        state_dir=tmp_path, switches=f"office=dovecot:{switch}?new=192.0.2.9", dns_resolver="127.0.0.1:9"
+        state_dir=tmp_path, switches=f"office=dovecot:{switch}?new=192.0.2.9&old=192.0.2.8", dns_resolver="127.0.0.1:9"
     )
     coordinator, vault = RedisStore(connect(f"{farm.url('coordinator')}/1")), Vault([_KEY])
     world = CutoverWorld(settings, coordinator, vault, time.time)

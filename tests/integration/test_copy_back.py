@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from producer.copy_back import CopyBack, no_way_back
+from producer.copy_back import LATE, CopyBack, no_way_back
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, UsageError
-from shared.lifecycle import ImportState
+from shared.lifecycle import Control, ImportState
 from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
 from shared.mail.sasl import Proof
@@ -396,6 +396,21 @@ def test_asked_for_twice_while_it_runs_it_brings_each_message_once(ways: BothWay
     assert gained(ways, before) == {"INBOX": 60}
 
 
+def test_a_mailbox_that_was_moved_into_another_wave_is_looked_at_with_that_wave(ways: BothWays) -> None:
+    ways.later(60)
+    ways.begin_back()
+    assert ways.store.move(ways.import_id, ways.mailbox().mailbox_id, wave="later")
+    ways.begin_back()
+    there = ways.store.mailbox(ways.back.progress(ways.mailbox()).mailbox_id)
+    assert there is not None
+    assert there.wave == "later"
+    assert ways.store.standings(ways.back_id).get("later") == LATE
+    origin = ways.store.import_(ways.import_id)
+    assert origin is not None
+    ways.back.rest(origin, "later")
+    assert not ways.store.standings(ways.back_id).get("later")
+
+
 def test_while_it_is_brought_back_no_pass_goes_the_other_way(ways: BothWays) -> None:
     ways.put("destination", "INBOX")
     ways.later(60)
@@ -407,6 +422,47 @@ def test_while_it_is_brought_back_no_pass_goes_the_other_way(ways: BothWays) -> 
             break
         ways.later()
     assert ways.held("source") == ways.held("destination")
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_copy_back_that_was_cancelled_in_doubt_is_awaited(
+    asked: bool, ways: BothWays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lets bytes tell nothing: then only its ledger knows what it sent, and without the question mail doubles."""
+    monkeypatch.setattr(Recognition, "among", lambda *arguments: {})
+    if not asked:
+        monkeypatch.setattr(ways.store, "in_doubt", lambda mailbox_id: False)
+    ways.put("destination", "INBOX")
+    here = ways.held("destination")
+
+    def dying(session: ImapDestination) -> ImapDestination:
+        real = session.answers
+
+        def dies(*arguments: Any, **named: Any) -> Any:
+            list(real(*arguments, **named))
+            session.abort()
+            raise Died
+
+        monkeypatch.setattr(session, "answers", dies)
+        return session
+
+    ways.spoil = dying
+    with pytest.raises(Died):
+        ways.bring_back()
+    ways.spoil = lambda session: session
+    ways.store.control(ways.back_id, None, Control.CANCEL)
+    ways.later(3600)
+    ways.submit()
+    for _ in range(4):
+        ways.work()
+        ways.later()
+    found = ways.mailbox().failure
+    assert (found is not None and found.code == "return_in_doubt") == asked
+    assert (ways.held("destination") == here) == asked
+    if asked:
+        ways.bring_back()
+        ways.again()
+        assert ways.held("source") == ways.held("destination") == here
 
 
 def test_a_source_that_refuses_mail_parks_it_and_nothing_is_lost(

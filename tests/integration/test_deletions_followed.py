@@ -13,10 +13,12 @@ from producer.show.notes import DELETED_AT_SOURCE, notes_of
 from shared.model import Options
 from shared.uids import UidSet
 from tests.conftest import DovecotPair
-from tests.integration.in_process_import import InProcessImport, Wires
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.integration.test_delta import BODY, WITHOUT_CONDSTORE, Both
 from tests.integration.test_missing import exit_code
 from tests.servers.dovecot import Dovecot
+from tests.servers.faults import reply, reset
+from tests.servers.imap_syntax import Command
 
 DELETE = (b"SELECT INBOX", b"STORE 1:10 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
 
@@ -172,17 +174,102 @@ def test_a_moved_message_is_moved_and_not_removed(both: Both) -> None:
     assert both.stage.held("destination") == both.stage.held("source")
 
 
-def test_a_server_that_cannot_expunge_by_uid_keeps_all(wires: Wires) -> None:
+# -- with a scripted server
+
+
+def _deleted(wires: Wires, *numbers: int) -> InProcessImport:
+    """Copies twelve messages, deletes those at these places at the source, and returns the stage before its next pass."""
     wires.fill(12)
-    wires.destination.behaviour.capabilities.discard("UIDPLUS")
     stage = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"))
     stage.to_the_end()
     inbox = wires.old.folder(b"INBOX")
-    inbox.remove(inbox.messages[3].uid)
+    for uid in [inbox.messages[n].uid for n in numbers]:
+        inbox.remove(uid)
     stage.later(3600)
+    return stage
+
+
+def test_a_server_that_cannot_expunge_by_uid_keeps_all(wires: Wires) -> None:
+    wires.destination.behaviour.capabilities.discard("UIDPLUS")
+    stage = _deleted(wires, 3)
     stage.to_the_end()
     assert told(stage) == {"the copy stays": 1}
     assert len(wires.new.folder(b"INBOX").messages) == 12
+
+
+@pytest.mark.parametrize("command", [rb"^UID EXPUNGE", rb"^UID STORE .*Deleted"])
+def test_a_folder_in_which_nothing_may_be_deleted_parks_nobody(wires: Wires, command: bytes) -> None:
+    stage = _deleted(wires, 3, 7)
+    wires.destination.faults.add(reply(command, b"NO [NOPERM] you may not", times=1))
+    stage.to_the_end()
+    assert told(stage) == {"the copy stays": 2}
+    assert exit_code(stage) == 0
+    assert not [m for m in wires.new.folder(b"INBOX").messages if b"\\Deleted" in m.flags], "not left half done"
+    stage.later(3600)
+    stage.to_the_end()
+    assert told(stage) == {"its copy was removed too": 2}
+
+
+def test_a_copy_that_was_marked_by_a_holder_that_died_goes(wires: Wires) -> None:
+    stage = _deleted(wires, 3, 7)
+    wires.destination.faults.add(reset(rb"^UID EXPUNGE"))
+    stage.to_the_end()
+    assert told(stage) == {"its copy was removed too": 2}
+    assert len(wires.new.folder(b"INBOX").messages) == 10
+    assert stage.tally().removed == stage.tally().missing == 0
+
+
+def test_while_a_message_has_no_copy_none_goes(wires: Wires) -> None:
+    """The deleted message may be the one that was moved into another folder, and is refused there."""
+    stage = _deleted(wires, 3)
+    wires.old.folder(b"Work").add(plain(500))
+    wires.destination.behaviour.append.refuse = lambda one: b"no" if one.body == plain(500) else None
+    stage.to_the_end()
+    assert told(stage) == {"the copy stays": 1}
+    assert len(wires.new.folder(b"INBOX").messages) == 12
+
+
+def test_a_message_that_comes_back_is_told_as_missing(wires: Wires) -> None:
+    wires.fill(12)
+    stage = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"))
+    stage.to_the_end()
+    inbox = wires.old.folder(b"INBOX")
+    kept = inbox.messages[3]
+    inbox.remove(kept.uid)
+    stage.later(3600)
+    stage.to_the_end()
+    assert told(stage) == {"its copy was removed too": 1}
+    inbox.add(kept.body, uid=kept.uid)
+    stage.later(3600)
+    stage.to_the_end()
+    assert stage.tally().missing == 1
+    assert exit_code(stage) == 3
+
+
+def test_what_another_program_brought_meanwhile_stays(wires: Wires) -> None:
+    """Another program brings a message between plan and copy: the ledger has it under the batch, and it is not ours."""
+    wires.fill(12)
+    stage = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"), batch_messages=6)
+    brought = []
+
+    def bring(command: Command) -> bool:
+        if command.name == b"APPEND" and not brought:
+            last = wires.old.folder(b"INBOX").messages[11]
+            brought.append(wires.new.folder(b"INBOX").add(last.body, last.flags, last.internaldate).uid)
+        return False
+
+    wires.destination.faults.add(reply(bring, b"OK"))
+    for _ in range(2):  # it stops for the other writer first
+        stage.to_the_end()
+        stage.later(3600)
+    assert stage.outcomes() == {"copied": 11, "already_present": 1}
+    inbox = wires.old.folder(b"INBOX")
+    for uid in (inbox.messages[2].uid, inbox.messages[11].uid):
+        inbox.remove(uid)
+    stage.later(3600)
+    stage.to_the_end()
+    assert told(stage) == {"the copy stays": 2}
+    assert brought[0] in {message.uid for message in wires.new.folder(b"INBOX").messages}
 
 
 def test_a_folder_that_is_numbered_anew_is_not_taken_for_deleted(both: Both) -> None:

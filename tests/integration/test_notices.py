@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from producer.notices import telling
+from producer.notices import listing, telling
 from producer.notices.notifier import Notifier
 from producer.notices.setup import TargetAsked, target_of
 from shared.credentials import Vault
-from shared.lifecycle import Control, CutoverState
+from shared.lifecycle import Control, CutoverState, ImportState
 from shared.model import Failure
-from shared.model.cutover import Cutover, CutoverStep
+from shared.standing import Standing
 from shared.store import keys
-from shared.store.cutovers import Cutovers, KeptCutover
 from shared.store.redis import RedisStore, connect
 from shared.store.targets import Targets
-from tests.contract.store_kit import Clock, copy, planned, redis_store, run_out, start, take
+from tests.contract.store_kit import Clock, copy, person, planned, redis_store, request, run_out, start, take
+from tests.crash.cutover_stage import CutoverStage
 from tests.integration.notifier_process import EFFECTS
 from tests.servers.http_api import Asked, HttpApi, Said
 from tests.servers.redis_server import RedisServer
@@ -117,6 +117,51 @@ def test_states_of_an_import_and_its_end_are_told_once(room: Room, receiver: Rec
     assert sorted(ends) == ["import move: complete", "import other: complete"]
 
 
+def _again(room: Room, notifier: Notifier) -> None:
+    """Plays a pass of the mailbox that is queued, with a look of the notifier before and after its end."""
+    room.clock.forward(60)
+    lease = take(room.store)
+    notifier.turn()
+    room.store.finish(lease)
+    run_out(room.store)
+    notifier.turn()
+
+
+def test_while_an_import_stands_its_end_is_told_once_a_pass_that_a_person_began(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("state",))
+    whole, (mailbox,) = start(room.store)
+    room.store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"sealed"})
+    notifier = room.notifier()
+    _again(room, notifier)
+    assert receiver.kinds.count("state complete") == 1
+    assert room.store.set_standing(whole.import_id, "", Standing(least_seconds=60, most_seconds=60))
+    ends = set()
+    for _ in range(3):
+        room.clock.forward(100)
+        room.store.reap(5)
+        lease = take(room.store)
+        room.store.looked(lease, found=True)
+        _again(room, notifier)
+        request = room.store.import_(whole.import_id)
+        assert request is not None
+        assert request.state is ImportState.FINISHED
+        ends.add(request.finished_at)
+    assert len(ends) == 3, "the control: it ended three times more"
+    assert receiver.kinds.count("state complete") == 1
+    start(room.store)  # a person begins a pass
+    _again(room, notifier)
+    assert receiver.kinds.count("state complete") == 2
+
+
+def test_without_standing_each_end_is_told(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("state",))
+    notifier = room.notifier()
+    for number in (1, 2, 3):
+        start(room.store)
+        _again(room, notifier)
+        assert receiver.kinds.count("state complete") == number
+
+
 def test_waves_are_told_as_they_begin_and_end(room: Room, receiver: Receiver) -> None:
     _add(room, receiver, kinds=("state",))
     whole, (mailbox,) = start(room.store)
@@ -162,6 +207,20 @@ def test_logins_are_told_to_who_asked_for_them(room: Room, receiver: Receiver) -
     assert f"These are: {mailbox.source.login}" in receiver.told[0]["lines"]
 
 
+def test_a_login_without_an_at_sign_is_struck_out_of_servers_words(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("person",))
+    whole = request()
+    people = person(whole, 1)
+    old, new = replace(people.source, login="anna"), replace(people.destination, login="anna.new")
+    room.store.open_import(whole, [replace(people, source=old, destination=new)], 14)
+    room.store.submit(whole.import_id)
+    said = "source: no mailbox for anna (anna.new, anna@old.example), ask Joanna"
+    failure = replace(REFUSED, code="odd", sentence=said, advice="unlock anna.")
+    room.store.release(take(room.store), how="park", failure=failure)
+    room.notifier().turn()
+    assert receiver.told[0]["lines"] == ["source: no mailbox for … (…, …), ask Joanna", "unlock …."]
+
+
 def test_nothing_moved_is_told_with_its_cause_and_not_while_somebody_paused_it(room: Room, receiver: Receiver) -> None:
     _add(room, receiver, kinds=("still",))
     whole, _, _ = planned(room.store, (1, 10), (11, 20))
@@ -186,21 +245,32 @@ def test_nothing_moved_is_told_with_its_cause_and_not_while_somebody_paused_it(r
     assert len(receiver.told) == 1, "a person paused it"
 
 
-def test_each_state_of_a_cutover_is_told_once(room: Room, receiver: Receiver) -> None:
+def test_a_cutover_is_told_once_of_each_state_however_often_it_goes_to_and_fro(room: Room, receiver: Receiver) -> None:
     _add(room, receiver, kinds=("cutover",), language="ru")
-    whole, _ = start(room.store)
-    cutovers, at = Cutovers(room.store, Vault([KEY])), room.clock()
-    states = (CutoverState.DRAFTED, CutoverState.CHECKED, CutoverState.STAGING)
-    steps = tuple(CutoverStep(state=state, at=at + n) for n, state in enumerate(states))
-    made = Cutover(import_id=whole.import_id, wave="pilot", state=states[-1], since=at, steps=steps)
-    assert cutovers.put(KeptCutover(), made)
-    notifier = room.notifier()
+    stage = CutoverStage()
+    notifier = replace(room.notifier(), store=stage.store, now=lambda: stage.time)
+    stage.begin()
+    states = [stage.state]
+    for _ in range(6):  # without a look it falls behind, and comes back with the next
+        stage.turn()
+        notifier.turn()
+        states.append(stage.state)
+        stage.time += 3600
+        stage.turn()
+        notifier.turn()
+        states.append(stage.state)
+        stage.looks()
+    assert states.count(CutoverState.SYNCED) > 1, "the control: it went to and fro"
+    assert states.count(CutoverState.STAGING) > 1
+    stage.turn()
+    stage.send("announce")
+    stage.turn()
     notifier.turn()
     notifier.turn()
-    assert sorted(receiver.kinds) == ["cutover checked pilot", "cutover drafted pilot", "cutover staging pilot"]
-    assert any("переключение — идёт подготовка" in one["subject"] for one in receiver.told)
+    assert receiver.kinds == ["cutover synced", "cutover announced"], "each once, as docs/cutover.md says"
+    assert all("переключение — " in one["subject"] for one in receiver.told)
     assert all(any("\u0430" <= letter <= "\u044f" for letter in one["lines"][0]) for one in receiver.told), (
-        "what it means"
+        "what comes next"
     )
 
 
@@ -269,6 +339,46 @@ def test_a_target_that_was_written_without_the_key_is_told_nothing(room: Room, r
     assert room.targets.all() == []
     client.hset(keys.TARGETS, name, row)
     assert len(room.targets.all()) == 1, "the control: the row as it was signed"
+
+
+def test_a_target_that_nobody_understands_holds_up_no_other(room: Room, receiver: Receiver) -> None:
+    asked = TargetAsked(way="webhook", to=receiver.url, secret="s", digest="23:00")
+    lost = room.targets.add(replace(target_of(asked), zone="Mars/North"), made_at=1.0)  # no zone of this machine
+    _add(room, receiver, kinds=("state",), digest="23:00", zone="Europe/Moscow")
+    start(room.store)
+    run_out(room.store)
+    notifier = room.notifier()
+    notifier.turn()
+    assert receiver.kinds == ["state complete"]
+    (left,) = room.store.deliveries()
+    assert (left.target_id, "Mars/North" in left.why) == (lost.target_id, True)
+    assert "Mars/North" in listing.tried(room.store, lost, None)
+    room.clock.forward(22 * 3600)
+    notifier.turn()
+    assert receiver.kinds[1:] == ["digest"]
+    start(room.store)
+    run_out(room.store)
+    notifier.last_words()
+    assert receiver.kinds[2:] == ["state complete"]
+
+
+def test_a_turn_that_fails_ends_no_thread(room: Room, receiver: Receiver) -> None:
+    _add(room, receiver, kinds=("state",))
+    start(room.store)
+    run_out(room.store)
+    faults = [ValueError("a fault of a library")]
+    notifier = room.notifier()
+
+    def now() -> float:
+        if faults:
+            raise faults.pop()
+        return room.clock()
+
+    notifier.now = now
+    notifier.last_words()
+    assert (receiver.kinds, faults) == ([], []), "the turn failed"
+    notifier.last_words()
+    assert receiver.kinds == ["state complete"]
 
 
 def test_a_target_that_is_removed_gets_nothing_more(room: Room, receiver: Receiver) -> None:

@@ -25,6 +25,7 @@ if not available():
     pytest.skip("no Dovecot here", allow_module_level=True)
 
 NEW, OLD = SwitchSide.DESTINATION, SwitchSide.SOURCE
+HOSTS = {NEW: "n", OLD: "o"}
 
 
 @pytest.fixture
@@ -100,18 +101,18 @@ def _crossed(switch: Switch, table: Path) -> list[str]:
             second.join(0.5)  # with the lock the second writer waits; without it, it has this time to do harm
             return super()._change(content, mailbox, to)
 
-    Slow(str(table), {NEW: "", OLD: ""}).turn(mailbox("first"), NEW)
+    Slow(str(table), HOSTS).turn(mailbox("first"), NEW)
     second.join(20)
     return sorted(line.split(":")[0] for line in table.read_text().splitlines())
 
 
 def test_two_writers_lose_nobody(table: Path) -> None:
-    assert _crossed(DovecotPassdb(str(table), {NEW: "", OLD: ""}), table) == ["first", "second"]
+    assert _crossed(DovecotPassdb(str(table), HOSTS), table) == ["first", "second"]
 
 
 def test_without_the_lock_one_would_be_lost(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dovecot, "locked", lambda path: nullcontext())
-    assert _crossed(DovecotPassdb(str(table), {NEW: "", OLD: ""}), table) == ["first"]
+    assert _crossed(DovecotPassdb(str(table), HOSTS), table) == ["first"]
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "rename"])
@@ -121,7 +122,7 @@ def test_a_writer_that_dies_leaves_the_old_file_or_the_new_one(
     """Ends a child process before and after each effect, as kill -9 does."""
     table.write_text("bob:::::::proxy=y host=b\n")
     anna = SwitchedMailbox(address="anna", old_login="anna", new_login="anna", old_host="o", new_host="n")
-    switch = DovecotPassdb(str(table), {NEW: "", OLD: ""})
+    switch = DovecotPassdb(str(table), HOSTS)
     before, after = "bob:::::::proxy=y host=b\n", "bob:::::::proxy=y host=b\nanna:::::::proxy=y host=n nopassword=y\n"
     for late in (False, True):
         table.write_text(before)

@@ -19,7 +19,7 @@ SOURCES: Final = (
     "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
 )  # fmt: skip
 #: Files whose sentences are not shown: the model of a mail server, those of the terminal alone, those of the API alone,
-#: and those that only logs or operators of processes read.
+#: those that only logs or operators of processes read, and the words of switches, which are shown as they are.
 _ELSEWHERE: Final = (
     "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
     "producer/intake/account_options.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
@@ -31,6 +31,7 @@ _ELSEWHERE: Final = (
     "producer/web/spooling.py", "producer/web/general_routes.py",
     "shared/broker.py", "shared/config.py", "shared/web_settings.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
+    "shared/replaced_files.py",
     "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/worker_health.py",
 )  # fmt: skip
 _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
@@ -171,7 +172,7 @@ NOT_SHOWN: Final = (
     # of cutovers: names for the terminal, and the parts of what the DNS said, which are shown as they are
     "wave {} of import {}", "MAILHAUL_DNS_RESOLVER: {} is no address or address:port", "no answer", "no MX record",
     "no SPF record", ", which differ",
-    "MAILHAUL_WEB_PORTS: {} is no list of ports, as in 143,993", "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
+    "{}: {} is no list of ports, as in 143,993", "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
 )  # fmt: skip
 _SHOWN_CERTIFICATE: Final = (
     "subject CN=a, issuer CN=b, names a.example and 3 more, valid from 2024-01-01, expires 2025-01-01, SHA-256 00ff"

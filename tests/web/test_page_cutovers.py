@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from shared.store.principals import Role
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_zone import MailZone
 from tests.servers.process import await_ready
@@ -38,7 +39,7 @@ def office(house: WebServer, servers: Servers) -> Iterator[tuple[httpx2.Client, 
             MAILHAUL_DNS_RESOLVER=zone.resolver,
         )  # fmt: skip
         house.crew()
-        api = house.client("operator")
+        api = house.client("admin")
         rows = "".join(f"{name},{PASSWORD},pilot\n" for name in people)
         body = {"name": "moving", "manifest": f"login,password,wave\n{rows}", **ends(servers)}
         there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
@@ -124,3 +125,34 @@ def test_the_page_shows_the_guards_and_asks_before_it_switches(
     assert browser.post(f"{there}/cutovers/rollback", data={"wave": "pilot"}).status_code == 303
     assert "cutover rolled back" in browser.get(there).text
     assert "people are turned back to the old server" in browser.get(there).text
+
+
+def test_only_an_administrator_has_people_turned(house: WebServer, servers: Servers) -> None:
+    """Shows by the switch that only tells a person what to do that an operator is stopped by nothing else."""
+    house.serve(**allowed(servers), MAILHAUL_SWITCHES=f"office=dovecot:{house.home}/x?new=n&old=o dns=by-hand:")
+    operator, admin = house.client("operator"), house.client("admin")
+    body = {"name": "moving", "manifest": "login,password,wave\na@b.example,x,pilot\nc@b.example,x,rest\n"}
+    there = f"/imports/{operator.post('/imports', json={**body, **ends(servers)}).json()['import']['id']}"
+    refused = operator.post(f"{there}/cutovers", json={"wave": "pilot", "switch": "office"})
+    assert (refused.status_code, "needs the role admin" in refused.text) == (403, True)
+    assert operator.get(f"{there}/cutovers").json() == {"cutovers": []}
+    assert operator.post(f"{there}/cutovers", json={"wave": "rest", "switch": "dns"}).status_code == 201
+    assert admin.post(f"{there}/cutovers", json={"wave": "pilot", "switch": "office"}).status_code == 201
+    _user(house, "otto", Role.OPERATOR)
+    page = Browser(house)
+    page.signs_in("otto", GOOD)
+    form = {"wave": "pilot", "switch": "office", "act": "start"}
+    assert page.post(f"{there}/cutovers", data=form).status_code == 403
+    for event in ("switch", "rollback", "close"):
+        assert operator.post(f"{there}/cutovers/{event}", json={"wave": "pilot"}).status_code == 403
+        assert page.get(f"{there}/cutovers/{event}?wave=pilot").status_code == 403
+        assert page.post(f"{there}/cutovers/{event}", data={"wave": "pilot"}).status_code == 403
+        by_hand = operator.post(f"{there}/cutovers/{event}", json={"wave": "rest"})
+        assert by_hand.status_code == (200 if event == "close" else 422), "a drafted one can only be given up"
+    told = [(one["what"], one["detail"].get("act")) for one in house.records.audit()]
+    assert ("act refused", "cutover begun") in told
+    assert ("act refused", "cutover switch") in told
+    assert admin.post(f"{there}/cutovers/close", json={"wave": "pilot"}).json()["state"] == "closed"
+    house.serve(**allowed(servers), MAILHAUL_SWITCHES="")  # without settings nobody knows what a switch is
+    again = house.client("operator").post(f"{there}/cutovers", json={"wave": "pilot", "switch": "dns"})
+    assert again.status_code == 403

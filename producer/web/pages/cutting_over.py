@@ -82,6 +82,7 @@ def begin(
     rehearsed = planning.plan(
         known.store, found, wave, acts.with_switch(options, switches(settings)),
         open_switch=lambda name: open_switch(settings, name), ask=DnsRecords(settings.dns_resolver or "").ask, at=time.time(),
+        most_seconds=planning.MOST_SECONDS,
     )  # fmt: skip
     return draw(
         request, "cutover_plan.html", who, request=found, wave=wave, view=rehearsed.view,
@@ -104,6 +105,8 @@ def ask(
         raise Refused(404, "there is no such thing to do")
     found = known.import_(import_id)
     view = acts.look(counterpart.cutovers_of(known), known.store, found, wave, time.time())
+    if event in counterpart.TURNING:
+        counterpart.may_turn(known, who, view.cutover.options.switch)
     missing = unmet(view.guards, needed(view.cutover, event))
     return draw(
         request, "cutover.html", who, request=found, wave=wave, event=event, label=_LABELS[event], view=view,

@@ -115,12 +115,23 @@ end
 local function parts_of(place) return string.match(place, '^(.-)%z(.*)$') end
 local function line_key(line) return wave_key(string.match(line, '^([^:]*):(.*)$')) end
 
+-- Looks stand in queues of their own, one for each route, so that a host that is held keeps no other waiting. The routes are
+-- ranked by their oldest look.
+local function look_route(place) return string.match(place, '^%zlooks%z(.*)$') end
+local function rank_looks(route)
+  local first = redis.call('ZRANGE', P .. 'ready:' .. LOOKS .. '\0' .. route, 0, 0, 'WITHSCORES')
+  if first[2] then redis.call('ZADD', P .. 'routes:' .. LOOKS, first[2], route) else redis.call('ZREM', P .. 'routes:' .. LOOKS, route) end
+end
+
 -- Newcomers start where the one chosen last stood, so that they neither wait nor overtake for long, however long the
 -- others have been served (start-time fair queueing); the same among the queues of a line, and among lines.
 local function enter_queue(m, place)
-  if place == LOOKS then
-    redis.call('ZADD', P .. 'ready:' .. LOOKS, redis.call('HGET', mailbox_key(m), 'looking'), m)
+  local route = look_route(place)
+  if route then
+    local h = redis.call('HMGET', mailbox_key(m), 'looking', 'look_again')
+    redis.call('ZADD', P .. 'ready:' .. place, h[2] or h[1], m)
     redis.call('HSET', mailbox_key(m), 'stands', place)
+    rank_looks(route)
     return
   end
   local line, queue = parts_of(place)
@@ -142,7 +153,10 @@ end
 local function leave_queue(m, place)
   local line = parts_of(place)
   redis.call('HDEL', mailbox_key(m), 'stands')
-  if redis.call('ZREM', P .. 'ready:' .. place, m) == 1 and place ~= LOOKS and redis.call('HINCRBY', P .. 'served:' .. line, '#', -1) <= 0 then
+  local stood, route = redis.call('ZREM', P .. 'ready:' .. place, m) == 1, look_route(place)
+  if route then
+    rank_looks(route)
+  elseif stood and redis.call('HINCRBY', P .. 'served:' .. line, '#', -1) <= 0 then
     redis.call('HDEL', P .. 'served:' .. line, '#')
     redis.call('ZREM', P .. 'lines', line)
   end
@@ -164,7 +178,7 @@ local function refresh(m)
     redis.call('HSET', key, 'ready', ready)
     redis.call('INCRBY', P .. 'ready_units', ready - counted)
   end
-  local place = ready > 0 and (look and LOOKS or place_of(m))
+  local place = ready > 0 and (look and LOOKS .. '\0' .. route or place_of(m))
   if place == h[2] then return end
   if h[2] then leave_queue(m, h[2]) end
   if place then enter_queue(m, place) end
@@ -312,6 +326,7 @@ local function end_look(m)
   local i = redis.call('HGET', key, 'import')
   if redis.call('HDEL', key, 'look_at') == 1 then redis.call('ZREM', import_key(i) .. ':looks', m) end
   if redis.call('HDEL', key, 'looking') == 1 then
+    redis.call('HDEL', key, 'look_again')
     redis.call('ZREM', import_key(i) .. ':looking', m)
     drop_unit(m, m .. '.look')
   end
@@ -330,6 +345,11 @@ local function plan_look(m)
     redis.call('ZADD', import_key(h[1]) .. ':looks', at, m)
     redis.call('HSET', key, 'look_at', at)
   end
+end
+
+-- A look that was begun at `claimed` (ms) has ended, well or badly: one that is late waits as long as it took.
+local function put_off_late(now, claimed)
+  redis.call('HSET', P .. 'looks', 'late_at', string.format('%.0f', now + math.max(NEXT_LATE_MS, now - claimed)))
 end
 
 -- The look of a mailbox is due. What a person paused, or nobody can sign in to, is asked about again in a minute.

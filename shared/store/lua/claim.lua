@@ -134,27 +134,44 @@ local function urgent()
   end
 end
 
--- The mailbox whose look has been due longest, of those that were by `till`.
+-- The mailbox whose look has been due longest, of those that were by `till` and whose route lets the lane in.
 local function look(till)
-  for at = 0, tonumber(ARGV[6]), 100 do
-    local page = redis.call('ZRANGEBYSCORE', P .. 'ready:' .. LOOKS, '-inf', till, 'LIMIT', at, 100)
-    for _, m in ipairs(page) do
-      if not served(m) or redis.call('EXISTS', mailbox_key(m) .. ':ready') == 0 then
-        refresh(m)
-      elseif admissible(m) then
-        return m
+  local left = tonumber(ARGV[6])
+  for _, route in ipairs(redis.call('ZRANGEBYSCORE', P .. 'routes:' .. LOOKS, '-inf', till)) do
+    local at, full = 0, false
+    while not full do
+      local gone = 0
+      local page = redis.call('ZRANGEBYSCORE', P .. 'ready:' .. LOOKS .. '\0' .. route, '-inf', till, 'LIMIT', at, 100)
+      for _, m in ipairs(page) do
+        if left == 0 then return end
+        left = left - 1
+        if not served(m) or redis.call('EXISTS', mailbox_key(m) .. ':ready') == 0 then
+          refresh(m) -- out of the queue
+          gone = gone + 1
+        else
+          local yes
+          yes, full = admissible(m)
+          if yes then return m end
+          if full then break end
+        end
       end
+      if #page < 100 then break end
+      at = at + #page - gone
     end
-    if #page < 100 then return end
   end
 end
 
 -- The same of one that is late: it need not wait for other work, but only one is at work so, and half of the time at most.
+-- Where none may go, the next claims do not look for one again at once.
 local function late_look()
   local h = redis.call('HMGET', P .. 'looks', 'looker', 'late_at')
   local unit = h[1] and redis.call('HGET', P .. 'holders', h[1])
   if tonumber(h[2] or '0') > now or unit and string.match(unit, '%.look$') then return end
-  return look(now - LATE_MS)
+  local found = look(now - LATE_MS)
+  if not found and redis.call('EXISTS', P .. 'routes:' .. LOOKS) == 1 then
+    redis.call('HSET', P .. 'looks', 'late_at', string.format('%.0f', now + NEXT_LATE_MS))
+  end
+  return found
 end
 
 -- The age band of what would be claimed next of a mailbox.
@@ -247,7 +264,7 @@ for _, permits in ipairs(permits_of(m)) do redis.call('ZADD', permits, expiry, h
 -- nothing: it is served when nothing else is.
 local cost = fields[1] == 'look' and 0 or 65536 + tonumber(fields[3])
 local stands = redis.call('HGET', key, 'stands')
-if stands == LOOKS then stands = nil end
+if stands and look_route(stands) then stands = nil end
 local place = stands or place_of(m)
 local line, queue = parts_of(place)
 local weight = tonumber(redis.call('HGET', line_key(line), 'weight') or '1')

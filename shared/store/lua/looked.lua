@@ -6,7 +6,7 @@ local m, now = redis.call('HGET', unit_key(u), 'mailbox'), clock()
 local key = mailbox_key(m)
 local i = redis.call('HGET', key, 'import')
 redis.call('HINCRBY', import_key(i), 'looks', 1)
-redis.call('HSET', P .. 'looks', 'late_at', string.format('%.0f', now + math.max(NEXT_LATE_MS, now - claimed)))
+put_off_late(now, claimed)
 set_failure(m, '')
 if ARGV[4] == '1' then
   redis.call('HINCRBY', import_key(i), 'looks_found', 1)

@@ -14,7 +14,11 @@ for _, i in ipairs(redis.call('ZRANGE', P .. 'imports', 0, -1)) do
   behind = behind + redis.call('ZCARD', import_key(i) .. ':behind')
   states[#states + 1] = redis.call('HGET', import_key(i), 'state')
 end
+local looks = 0
+for _, route in ipairs(redis.call('ZRANGE', P .. 'routes:' .. LOOKS, 0, -1)) do
+  looks = looks + redis.call('ZCARD', P .. 'ready:' .. LOOKS .. '\0' .. route)
+end
 return {mailboxes, units, redis.call('ZCARD', P .. 'delayed'), redis.call('ZCARD', P .. 'leases'),
         workers, redis.call('ZRANGEBYSCORE', P .. 'holds', '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES'), states,
         redis.call('ZRANGE', P .. 'owing', 0, -1, 'WITHSCORES'), behind,
-        redis.call('ZCARD', P .. 'ready:' .. LOOKS), redis.call('ZRANGE', P .. 'ready:' .. LOOKS, 0, 0, 'WITHSCORES')[2] or '0'}
+        looks, redis.call('ZRANGE', P .. 'routes:' .. LOOKS, 0, 0, 'WITHSCORES')[2] or '0'}

@@ -59,7 +59,7 @@ if reset then
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
     key .. ':skipped')
   redis.call('HDEL', key, 'moving', 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
-    'accepted', 'deleted_too')
+    'accepted', 'deleted_too', 'mixed')
 end
 
 if ARGV[19] ~= '' then

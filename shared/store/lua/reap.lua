@@ -18,8 +18,20 @@ for _, m in ipairs(redis.call('ZRANGEBYSCORE', P .. 'again', '-inf', now, 'LIMIT
     set_again(m, 60000)
   end
 end
-for _, i in ipairs(redis.call('SMEMBERS', P .. 'standing')) do
-  for _, m in ipairs(redis.call('ZRANGEBYSCORE', import_key(i) .. ':looks', '-inf', now, 'LIMIT', 0, 200)) do begin_look(m) end
+-- So many looks in all: after an outage those of every import are due. The next call begins with the import behind the last one.
+local left, standing = 200, redis.call('SMEMBERS', P .. 'standing')
+table.sort(standing)
+local last, first = redis.call('HGET', P .. 'looks', 'begun') or '', 0
+for n, i in ipairs(standing) do
+  if i <= last then first = n end
+end
+for n = 1, #standing do
+  if left <= 0 then break end
+  local i = standing[(first + n - 1) % #standing + 1]
+  local due = redis.call('ZRANGEBYSCORE', import_key(i) .. ':looks', '-inf', now, 'LIMIT', 0, left)
+  for _, m in ipairs(due) do begin_look(m) end
+  left = left - #due
+  if left <= 0 then redis.call('HSET', P .. 'looks', 'begun', i) end
 end
 for _, destination in ipairs(redis.call('ZRANGEBYSCORE', P .. 'parting', '-inf', now)) do
   free_destination(destination)

@@ -1,10 +1,12 @@
--- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms, again_ms)
+-- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms, again_ms, claimed_ms)
 -- Gives a unit back. how: 'again' (the attempt counts), 'wait' (it does not: throttled, paused, shut down),
 -- 'doubt' (the same: what was sent before may still arrive at the destination, which is told as a wait),
 -- 'late' (as 'doubt', and nothing is written until then: another mailbox may have the destination meanwhile),
 -- 'park' (the mailbox stops until a person acts), 'replan' (the mailbox is to be planned anew).
 -- hold: "scope:key" that nobody may claim for hold_ms, or ''; it never shortens one that is there.
 -- again_ms: what is parked is tried again by itself after them; 0: not before a person acts.
+-- A look that comes to nothing ends as one that ends well (`looked`): it leaves the next half of the time to other work, and
+-- goes behind the looks that are due by when it may be tried again.
 local u, term, holder, how, delay = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local h = redis.call('HMGET', unit_key(u), 'mailbox', 'kind')
@@ -21,6 +23,10 @@ end
 if ARGV[7] ~= '' then
   local f = ARGV[6] ~= '' and cjson.decode(ARGV[6]) or {}
   set_hold(ARGV[7], tonumber(ARGV[8]), redis.call('HGET', key, 'import'), f.detail ~= '' and f.detail or f.sentence or '')
+end
+if kind == 'look' then
+  put_off_late(now, tonumber(ARGV[10]))
+  if delay > 0 then redis.call('HSET', key, 'look_again', string.format('%.0f', now + delay)) end
 end
 if delay > 0 then
   redis.call('HSET', unit_key(u), 'state', 'delayed', 'holder', '')

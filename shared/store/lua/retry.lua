@@ -34,7 +34,7 @@ end
 local moved = move_mailbox(m, 'again')
 if not moved and #batches == 0 then return 0 end
 set_failure(m, '')
-redis.call('HDEL', mailbox_key(m), 'login:source', 'login:destination')
+redis.call('HDEL', mailbox_key(m), 'login:source', 'login:destination', 'after_look')
 redis.call('HSET', mailbox_key(m), 'control', 'run')
 local queued = 0
 for _, b in ipairs(batches) do

@@ -3,7 +3,9 @@
 local sender = redis.call('HMGET', P .. 'sender', 'term', 'until')
 local now = clock()
 if sender[1] ~= ARGV[1] or tonumber(sender[2]) <= now then return redis.error_reply('FENCED') end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'outbox', '-inf', now)) do
+while true do
+  local id = redis.call('ZRANGEBYSCORE', P .. 'outbox', '-inf', now, 'LIMIT', 0, 1)[1]
+  if not id then return {} end
   local key = delivery_key(id)
   if redis.call('HEXISTS', key, 'notice') == 1 then
     local attempts = redis.call('HINCRBY', key, 'attempts', 1)
@@ -14,4 +16,3 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'outbox', '-inf', now)) do
   redis.call('ZREM', P .. 'outbox', id)
   redis.call('DEL', key)
 end
-return {}

@@ -10,7 +10,7 @@ if mark ~= '' then
 end
 redis.call('SET', guard, string.format('%d', now + tonumber(hold)), 'PX', hold)
 -- Where nobody sends, notices do not pile up.
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', P .. 'notices:at', '-inf', now - DELIVERY_MS)) do
+for _, old in ipairs(redis.call('ZRANGEBYSCORE', P .. 'notices:at', '-inf', now - DELIVERY_MS, 'LIMIT', 0, 100)) do
   redis.call('HDEL', P .. 'notices', old)
   redis.call('ZREM', P .. 'notices:at', old)
 end

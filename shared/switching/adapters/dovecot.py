@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from pathlib import Path
 from typing import Final
 
 from shared.credentials import Secret
 from shared.errors import UsageError
-from shared.replaced_files import locked, replace_file
+from shared.replaced_files import locked, replace_file, why_not_replaced
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
@@ -30,20 +30,23 @@ class DovecotPassdb:
     per_domain = False
 
     def __init__(self, path: str, hosts: dict[SwitchSide, str], user: str = "address") -> None:
-        """Knows the file. `hosts` are the values that the options give, "" for the host that the mailbox names."""
+        """Knows the file. `hosts` are the values that the options give, "none" for no fields.
+
+        The hosts that an import names get into no row: whoever opens an import chooses them.
+        """
         self._path, self._hosts, self._user = Path(path), hosts, user
         self.shown = f"dovecot {path}"
 
     def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
-        """Looks as `Switch.rehearse` says: at the file, its folder and the row."""
+        """Looks as `Switch.rehearse` says: at the file, its owner, its folder and the row."""
         if refused := self._wrong(mailbox):
             return refused
         try:
             outcome = self._change(self._path.read_bytes(), mailbox, to)[0]
+            if why := why_not_replaced(self._path):
+                return self._unwritable(PermissionError(errno.EACCES, why))
         except OSError as error:
             return self._unwritable(error)
-        if not os.access(self._path.parent, os.W_OK | os.X_OK):
-            return self._unwritable(PermissionError(13, "Permission denied"))
         return outcome
 
     def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
@@ -86,7 +89,7 @@ class DovecotPassdb:
 
     def _value(self, mailbox: SwitchedMailbox, side: SwitchSide) -> str | None:
         """Returns the fields that send the user to this side, as they stand in the row; None for none."""
-        host = value_of(self._hosts[side] or mailbox.host(side))
+        host = value_of(self._hosts[side])
         if host is None:
             return None
         name, port = _split_port(host)
@@ -117,7 +120,7 @@ class DovecotPassdb:
             )
         return TurnRefused(
             words=f"{self._path} cannot be read or written ({error.strerror})",
-            advice="run the coordinator on the machine with this file, as a user who may write it and its folder",
+            advice="run the coordinator on the machine with this file, as a user who owns it and may write its folder",
         )
 
 
@@ -164,7 +167,7 @@ def _opened(url: SwitchUrl, secret: Secret) -> DovecotPassdb:
     user = url.options.get("user", "address")
     if user not in ("address", "old", "new"):
         raise UsageError("dovecot: user must be address, old or new")
-    hosts = {SwitchSide.DESTINATION: url.options.get("new", ""), SwitchSide.SOURCE: url.options.get("old", "")}
+    hosts = {SwitchSide.DESTINATION: url.options["new"], SwitchSide.SOURCE: url.options["old"]}
     if any(char.isspace() for host in hosts.values() for char in host):
         raise UsageError("dovecot: a host holds no blank")
     return DovecotPassdb(url.place, hosts, user)
@@ -178,5 +181,6 @@ register(
         options=frozenset({"new", "old", "user"}),
         secretive=False,
         open=_opened,
+        needed=frozenset({"new", "old"}),
     )
 )

@@ -6,7 +6,7 @@ counts as made, so that one that died in between is completed.
 
 from __future__ import annotations
 
-import os
+import errno
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from typing import Final
 from shared.accounts.api import shortened
 from shared.credentials import Secret
 from shared.errors import UsageError
-from shared.replaced_files import locked, replace_file
+from shared.replaced_files import locked, replace_file, why_not_replaced
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
@@ -30,19 +30,22 @@ class PostfixTransport:
     """The adapter for a transport map."""
 
     def __init__(self, path: str, values: dict[SwitchSide, str], *, per_domain: bool, kind: str, postmap: str) -> None:
-        """Knows the map. `values` are transports with their next hops, "none" for no row, "" for what is usual."""
+        """Knows the map. `values` are transports with their next hops, "none" for no row.
+
+        The hosts that an import names get into no row: whoever opens an import chooses them.
+        """
         self._path, self._values, self._kind, self._postmap = Path(path), values, kind, postmap
         self.per_domain = per_domain
         self.shown = f"postfix {path}"
 
     def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
-        """Looks as `Switch.rehearse` says: at the file, its folder, postmap and the row."""
+        """Looks as `Switch.rehearse` says: at the file, its owner, its folder, postmap and the row."""
         try:
             outcome = self._change(self._path.read_bytes(), mailbox, to)[0]
+            if why := why_not_replaced(self._path):
+                return self._unwritable(PermissionError(errno.EACCES, why))
         except OSError as error:
             return self._unwritable(error)
-        if not os.access(self._path.parent, os.W_OK | os.X_OK):
-            return self._unwritable(PermissionError(13, "Permission denied"))
         if self._kind != "texthash" and shutil.which(self._postmap) is None:
             return TurnRefused(
                 words=f"there is no program {self._postmap} here, which makes the table from {self._path}",
@@ -54,11 +57,13 @@ class PostfixTransport:
         """Turns as `Switch.turn` says."""
         try:
             with locked(self._path):
-                outcome, content = self._change(self._path.read_bytes(), mailbox, to)
+                text = self._path.read_bytes()
+                outcome, content = self._change(text, mailbox, to)
                 if isinstance(outcome, Turned):
                     replace_file(self._path, content)
+                    text = content
                 if isinstance(outcome, Turned | TurnedBefore) and self._kind != "texthash":
-                    outcome = self._table_made(outcome, mailbox, to)
+                    outcome = self._table_made(outcome, self._key(mailbox), text)
         except OSError as error:
             return self._unwritable(error)
         except subprocess.TimeoutExpired:
@@ -72,10 +77,6 @@ class PostfixTransport:
         # Postfix looks up keys in lower case, and postmap folds them.
         return mailbox.domain if self.per_domain else mailbox.address.lower()
 
-    def _value(self, mailbox: SwitchedMailbox, side: SwitchSide) -> str | None:
-        usual = f"smtp:[{mailbox.new_host}]" if side is SwitchSide.DESTINATION else "none"
-        return value_of(self._values[side] or usual)
-
     def _change(self, content: bytes, mailbox: SwitchedMailbox, to: SwitchSide) -> tuple[TurnOutcome, bytes]:
         """Returns the outcome, and the content of the file with the row changed."""
         key = self._key(mailbox)
@@ -87,7 +88,7 @@ class PostfixTransport:
         rows = list(_rows(content))
         mine = [i for i, row in enumerate(rows) if _entry(row)[0] == key]
         now = _entry(rows[mine[0]])[1] if mine else None
-        wanted, other = (self._value(mailbox, side) for side in (to, *(set(SwitchSide) - {to})))
+        wanted, other = (value_of(self._values[side]) for side in (to, *(set(SwitchSide) - {to})))
         if len(mine) > 1:
             refused = TurnRefused(words=f"{self._path} has {len(mine)} rows for {key}", advice="leave one of them")
             return refused, content
@@ -101,13 +102,14 @@ class PostfixTransport:
         outcome = RowChange(table=str(self._path), key=key, now=now, wanted=wanted, other=other, to=to).judged()
         return outcome, b"".join(rows)
 
-    def _table_made(self, outcome: Turned | TurnedBefore, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
-        """Lets postmap make the table, unless it says what it should already."""
-        wanted = self._value(mailbox, to)
-        if self._looked_up(self._key(mailbox)) == wanted:
+    def _table_made(self, outcome: Turned | TurnedBefore, key: str, text: bytes) -> TurnOutcome:
+        """Lets postmap make the table, unless it says what the text says already."""
+        # A mailbox that was never turned away has no row, whatever its side's value is.
+        wanted = next((value for name, value in map(_entry, _rows(text)) if name == key), None)
+        if self._looked_up(key) == wanted:
             return outcome
         made = self._run(str(self._named()))
-        found = self._looked_up(self._key(mailbox)) if made.returncode == 0 else None
+        found = self._looked_up(key) if made.returncode == 0 else None
         if made.returncode != 0 or found != wanted:
             said = shortened(made.stderr.decode("utf-8", "replace")) or f"it looks up {found}"
             return TurnRefused(
@@ -136,7 +138,7 @@ class PostfixTransport:
             )
         return TurnRefused(
             words=f"{self._path} cannot be read or written ({error.strerror})",
-            advice="run the coordinator on the machine with this file, as a user who may write it and its folder",
+            advice="run the coordinator on the machine with this file, as a user who owns it and may write its folder",
         )
 
 
@@ -169,8 +171,8 @@ def _opened(url: SwitchUrl, secret: Secret) -> PostfixTransport:
         raise UsageError(f"postfix: type must be one of {', '.join(sorted(_TYPES))}")
     if per not in ("mailbox", "domain"):
         raise UsageError("postfix: per must be mailbox or domain")
-    values = {SwitchSide.DESTINATION: url.options.get("new", ""), SwitchSide.SOURCE: url.options.get("old", "")}
-    for value in filter(None, values.values()):
+    values = {SwitchSide.DESTINATION: url.options["new"], SwitchSide.SOURCE: url.options.get("old", "none")}
+    for value in values.values():
         if value != "none" and (":" not in value or any(char.isspace() for char in value)):
             raise UsageError("postfix: new and old are a transport and its next hop, as in smtp:[mx.new.example]")
     postmap = url.options.get("postmap", "postmap")
@@ -185,5 +187,6 @@ register(
         options=frozenset({"new", "old", "per", "type", "postmap"}),
         secretive=False,
         open=_opened,
+        needed=frozenset({"new"}),
     )
 )

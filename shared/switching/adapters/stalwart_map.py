@@ -45,6 +45,11 @@ class StalwartMap:
     def _done(self, mailbox: SwitchedMailbox, to: SwitchSide, *, write: bool) -> TurnOutcome:
         from shared.accounts.api import Halted
 
+        if not mailbox.domain:
+            return TurnRefused(
+                words=f"{mailbox.address!r} cannot stand in the list {self._namespace} of {self.shown}",
+                advice="give a whole address",
+            )
         key = mailbox.domain if self.per_domain else mailbox.address.lower()
         wanted, other = (value_of(self._values[side]) for side in (to, *(set(SwitchSide) - {to})))
         try:

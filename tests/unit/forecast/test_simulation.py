@@ -162,6 +162,13 @@ def test_it_says_what_binds_and_for_whom() -> None:
     assert bindings(loads, limits.without("source_account.bytes_per_day"), MONDAY, found)[0].what != first.what
 
 
+def test_nothing_binds_what_is_over() -> None:
+    limits = ForecastLimits(speed=Speed(), lanes=16, given={"source_account.bytes_per_second": 50})
+    assert bindings([], limits, MONDAY, simulated([], limits, MONDAY)) == []
+    some = [load("1", 1000)]
+    assert bindings(some, limits, MONDAY, simulated(some, limits, MONDAY)), "the control"
+
+
 def test_five_thousand_mailboxes_take_well_under_a_second_of_the_processor() -> None:
     drawn = random.Random(7)
     loads = [load(str(n), drawn.lognormvariate(19, 1.2), 2000, lanes=4) for n in range(5000)]
