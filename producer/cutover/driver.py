@@ -259,7 +259,10 @@ class _Step:
         """Has the wave kept in sync, or no longer, as the state wants it."""
         state = self._cutover.state
         wanted = "on" if state in IN_SYNC else "off" if state in OVER else ""
-        if not wanted or self._notes.get(STANDING, "") == wanted:
+        # A person may have ended it meanwhile, by a cancel or for the whole import: without looks nothing ever gets quiet.
+        stands = self._driver.store.standings(self._request.import_id)
+        lost = wanted == "on" and not stands.get(self._cutover.wave, stands.get(""))
+        if not wanted or (self._notes.get(STANDING, "") == wanted and not lost):
             return
         said = self._keep_in_sync(self._cutover, on=wanted == "on")
         if self._note({STANDING: said or wanted}):

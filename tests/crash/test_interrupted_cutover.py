@@ -420,3 +420,11 @@ def test_a_new_cutover_waits_until_all_mail_is_brought_back(play: str) -> None:
         patched.setattr(acts, "back_progress", lambda *_: whole)
         stage.begin()
     assert stage.state is CutoverState.DRAFTED
+
+
+def test_a_wave_that_drains_is_kept_in_sync_although_a_person_ended_that() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.DRAINING)
+    stage.store.set_standing(stage.request.import_id, "", None)
+    stage.turn()
+    assert stage.store.standings(stage.request.import_id), "without looks it would never be quiet"

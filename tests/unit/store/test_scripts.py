@@ -36,7 +36,7 @@ def test_every_script_is_loaded() -> None:
 
 @pytest.mark.parametrize("name", ["tell", "take_delivery"])
 def test_what_waits_for_a_target_is_not_read_as_a_whole_each_time(name: str) -> None:
-    """After an outage of a target thousands of notices are due: a call that read them all would take ever longer."""
+    """Thousands of notices are due after an outage of a target: a call that read them all would take ever longer."""
     text = (resources.files("shared.store") / "lua" / f"{name}.lua").read_text()
     reads = [line for line in text.splitlines() if "ZRANGEBYSCORE" in line]
     assert reads
