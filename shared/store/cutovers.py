@@ -2,7 +2,7 @@
 
 A role of Redis without the key can delete a row, and can put back one that this cutover had before. It can make none and
 change none: such a row is no cutover. Notes are not signed; they say what was seen and done. They name no server and no login, but
-who writes them can say that guards are met, or have any mailbox of the import count with the wave (docs/threat-model.md, N12).
+who writes them can say that guards are met, or have any mailbox of the import count with the wave (docs/threat-model.md, N14).
 """
 
 from __future__ import annotations

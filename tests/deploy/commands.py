@@ -19,6 +19,7 @@ SCRIPTS = {
             "moving", "mixed", "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said",
             "share",
             "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "looked", "note_unplanned",
+            "in_doubt",
             "deleted_too",
         }
     ),
