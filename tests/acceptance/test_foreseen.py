@@ -11,9 +11,9 @@ from tests.acceptance.conftest import AdminEnvironment
 
 def test_a_budget_of_100_kb_a_day_is_forecast_in_days(office: AdminEnvironment) -> None:
     """Tests the case of the issue: 885 kB with a budget of 100 kB a day were forecast as 1 to 6 seconds."""
-    for source, _ in office.accounts("ann").values():
+    for source, _ in office.accounts("daily").values():
         source.fill({"INBOX": 885}, size=800)
-    manifest = office.manifest(["login,password", "ann,pw-ann"])
+    manifest = office.manifest(["login,password", "daily,pw-daily"])
     before = json.loads(office.run("plan", manifest, *office.ends, "--json").out)
     assert before["expected_seconds"]["high"] < 3600
     assert before["binds"] == []
@@ -47,10 +47,12 @@ class _Page(HTMLParser):
 
 def test_one_page_for_those_who_pay(office: AdminEnvironment) -> None:
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
-    boxes = office.accounts("ann", "bob", "cyd")
+    boxes = office.accounts("payer-a", "payer-b", "payer-c")
     for source, _ in boxes.values():
         source.fill({"INBOX": 5})
-    manifest = office.manifest(["login,password,wave", "ann,pw-ann,pilot", "bob,wrong-canary,=rest", "cyd,pw-cyd,"])
+    manifest = office.manifest(
+        ["login,password,wave", "payer-a,pw-payer-a,pilot", "payer-b,wrong-canary,=rest", "payer-c,pw-payer-c,"]
+    )
     office.run("import", manifest, *office.ends, code=3)
     out = office.home / "report"
     office.run("report", "people", "--out", out)

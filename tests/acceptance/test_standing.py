@@ -9,10 +9,10 @@ from tests.acceptance.conftest import AdminEnvironment, until
 
 def test_new_mail_comes_by_itself_until_it_stands_no_longer(office: AdminEnvironment) -> None:
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
-    boxes = office.accounts("ann", "bob")
+    boxes = office.accounts("stands-a", "stands-b")
     for source, _ in boxes.values():
         source.fill({"INBOX": 5})
-    manifest = office.manifest(["login,password,wave", "ann,pw-ann,pilot", "bob,pw-bob,last"])
+    manifest = office.manifest(["login,password,wave", "stands-a,pw-stands-a,pilot", "stands-b,pw-stands-b,last"])
     office.start("up", "--workers", "1", "--threads", "2")
     until(lambda: office.run("limits", code=None).code == 0, "the embedded Redis")
     office.run("import", manifest, *office.ends)
@@ -23,15 +23,15 @@ def test_new_mail_comes_by_itself_until_it_stands_no_longer(office: AdminEnviron
     office.run("standing", "people", "--wave", "nobody", "--on", code=2)
     said = office.run("standing", "people", "--wave", "pilot", "--least", "10s", "--most", "10s").said
     assert "wave pilot stands: each mailbox is looked at again after 10s to 10s" in said
-    boxes["ann"][0].fill({"Later": 3})
-    boxes["bob"][0].fill({"Later": 3})
-    until(lambda: boxes["ann"][1].seen() == boxes["ann"][0].seen(), "the new mail")
+    boxes["stands-a"][0].fill({"Later": 3})
+    boxes["stands-b"][0].fill({"Later": 3})
+    until(lambda: boxes["stands-a"][1].seen() == boxes["stands-a"][0].seen(), "the new mail")
     until(lambda: "1 mailbox stands" in office.run("status", "people").out, "the end of its pass")
     document = json.loads(office.run("status", "people", "--json").out)
     ann, bob = document["mailboxes"]
     assert ann["synced_at"] > bob["synced_at"]
     assert (ann["look_at"] is None, bob["look_at"] is None) == (False, True)
-    assert boxes["bob"][1].seen() != boxes["bob"][0].seen(), "its wave does not stand"
+    assert boxes["stands-b"][1].seen() != boxes["stands-b"][0].seen(), "its wave does not stand"
     assert "stands: its mailboxes are looked at again" in office.run("close", "people", "--yes", code=2).said
 
     office.run("standing", "people", "--off")

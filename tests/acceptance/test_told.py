@@ -10,9 +10,9 @@ from tests.servers.smtp_server import SmtpServer
 
 def test_the_end_of_an_import_is_told_before_the_command_ends(office: AdminEnvironment, tmp_path: Path) -> None:
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
-    for source, _ in office.accounts("ann").values():
+    for source, _ in office.accounts("told-a").values():
         source.fill({"INBOX": 3})
-    manifest = office.manifest(["login,password", "ann,pw-ann", "bob,pw-wrong"])
+    manifest = office.manifest(["login,password", "told-a,pw-told-a", "told-b,pw-wrong"])
     with SmtpServer(tmp_path / "smtp", tls="none") as mail:
         server = f"smtp://localhost:{mail.port}"
         office.run("notify", "add", "email", "boss@corp.example", "--server", server)
@@ -22,5 +22,5 @@ def test_the_end_of_an_import_is_told_before_the_command_ends(office: AdminEnvir
         assert any("something is left to do" in subject for subject in boss)
         assert any("1 mailbox waits for a person" in subject for subject in boss)
         (it,) = (one for one in mail.mails if one["To"] == "it@corp.example")
-        assert "These are: bob" in it.get_content()
-        assert "bob" not in "".join(one.get_content() for one in mail.mails if one["To"] == "boss@corp.example")
+        assert "These are: told-b" in it.get_content()
+        assert "told-b" not in "".join(one.get_content() for one in mail.mails if one["To"] == "boss@corp.example")
