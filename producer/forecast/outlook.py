@@ -103,7 +103,8 @@ def measured(request: Import, rows: Sequence[tuple[Mailbox, Tally]], limits: For
         return None
     size_bytes = sum(tally.done_bytes for _, tally in rows)
     pace = max(messages / LIKELY.messages, size_bytes / LIKELY.size_bytes) / seconds
-    busy = min(limits.lanes, limits.connections("source_host", request.source.host), 4 * len(rows))
+    # What was moved had a lane, although an operator may have taken every connection away since.
+    busy = max(1, min(limits.lanes, limits.connections("source_host", request.source.host), 4 * len(rows)))
     return slower(LIKELY, busy / pace) if pace > 0 else None
 
 
