@@ -16,8 +16,10 @@ import structlog
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.address import ServiceUrl
 from shared.accounts.several import Services, parse_services, secret_of
-from shared.credentials import Secret, Vault
-from shared.errors import (
+from shared.model import AccountState, Lease, Mailbox
+from shared.model.accounts import Created, Ensured, Rejected, Retry
+from shared.model.binding import bound_to
+from shared.model.errors import (
     AccountDelayed,
     AccountRejected,
     AuthenticationRefused,
@@ -26,9 +28,7 @@ from shared.errors import (
     Unreachable,
     UsageError,
 )
-from shared.model import AccountState, Lease, Mailbox
-from shared.model.accounts import Created, Ensured, Rejected, Retry
-from shared.model.binding import bound_to
+from shared.runtime.credentials import Secret, Vault
 from shared.store import Store
 from worker.sessions import MailboxSessions
 
@@ -143,10 +143,10 @@ class AccountServices:
 
     def _wanted(self, mailbox: Mailbox) -> NewAccount:
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, "destination")
-        request = self._store.import_(mailbox.import_id)
-        if sealed is None or request is None:
+        import_ = self._store.import_(mailbox.import_id)
+        if sealed is None or import_ is None:
             raise CredentialsError("the destination credentials are no longer stored")
-        given = self._vault.open(mailbox.mailbox_id, "destination", sealed, bound=bound_to(request, mailbox))
+        given = self._vault.open(mailbox.mailbox_id, "destination", sealed, bound=bound_to(import_, mailbox))
         endpoint, login, profile = mailbox.destination.endpoint, mailbox.destination.login, mailbox.profile
         return NewAccount(
             login=login,

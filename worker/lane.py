@@ -15,7 +15,9 @@ from itertools import takewhile
 
 import structlog
 
-from shared.errors import (
+from shared.folders.gmail import EXTENSION, LabelMode
+from shared.model import Failure, Lease, Note, Options, UnitKind
+from shared.model.errors import (
     ConnectionLost,
     ControlRequested,
     LeaseLost,
@@ -25,13 +27,11 @@ from shared.errors import (
     StoreError,
     Throttled,
 )
-from shared.events import HeldBack, Listener, LookEnded, UnitEnded
-from shared.gmail import EXTENSION, LabelMode
-from shared.lifecycle import Control, Outcome
-from shared.logs import bind_job
-from shared.model import Failure, Lease, Note, Options, UnitKind
+from shared.model.events import HeldBack, Listener, LookEnded, UnitEnded
+from shared.model.lifecycle import Control, Outcome
+from shared.model.uids import UidSet
+from shared.runtime.logs import bind_job
 from shared.store import Store
-from shared.uids import UidSet
 from worker.accounts import AccountServices
 from worker.alike import LOOKS
 from worker.closing import Closing, SettleLater
@@ -215,9 +215,18 @@ class Lane:
                 counted = partial(place.store.import_tally, lease.mailbox.import_id)
                 ends = Ends(lease, source, destination, counted, neighbours.brought)
             planning = MailboxPlan(
-                lease, place.store, source, destination, options, place.plan_rules, place.tell, neighbours, ends,
-                unsettled_seconds=self._unsettled_seconds(lease), returning=returning,
-            )  # fmt: skip
+                lease,
+                place.store,
+                source,
+                destination,
+                options,
+                place.plan_rules,
+                place.tell,
+                neighbours,
+                ends,
+                unsettled_seconds=self._unsettled_seconds(lease),
+                returning=returning,
+            )
             lanes = planning.run(known, {folder.folder_id for folder, tally in planned if tally.pending})
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
@@ -253,9 +262,18 @@ class Lane:
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
             rules, tell, sleep = place.copy_rules, place.tell, place.sleep
             copying = BatchCopy(
-                lease, place.store, source, destination, rules, wish, tell, neighbours, labels, sleep,
+                lease,
+                place.store,
+                source,
+                destination,
+                rules,
+                wish,
+                tell,
+                neighbours,
+                labels,
+                sleep,
                 lambda: self._believed(lease),
-            )  # fmt: skip
+            )
             try:
                 return copying.run()
             finally:
@@ -285,8 +303,8 @@ class Lane:
 
         The workers of a store that was lost go on until they notice, and leave no record.
         """
-        request = self._place.store.import_(lease.mailbox.import_id)
-        opened_at = request.created_at if request is not None else 0.0
+        import_ = self._place.store.import_(lease.mailbox.import_id)
+        opened_at = import_.created_at if import_ is not None else 0.0
         return max(0.0, opened_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
 
     def _slow_down(self, lease: Lease) -> None:
@@ -305,10 +323,10 @@ class Lane:
             _log.info("slowed_down", scope=verdict.hold, seconds=verdict.delay_seconds)
 
     def _options(self, lease: Lease) -> Options:
-        request = self._place.store.import_(lease.mailbox.import_id)
-        if request is None:
+        import_ = self._place.store.import_(lease.mailbox.import_id)
+        if import_ is None:
             raise StoreError("the import is not in the store")
-        return request.options
+        return import_.options
 
     @staticmethod
     def _remaining(lease: Lease) -> UidSet:
@@ -390,9 +408,14 @@ class Lane:
                 place.store.follow(lease, settled=closing.settled, claim=False)
             else:
                 place.store.release(
-                    lease, how=how, delay_seconds=verdict.delay_seconds, failure=failure, hold=hold,
-                    hold_seconds=verdict.delay_seconds, again_seconds=verdict.again_seconds,
-                )  # fmt: skip
+                    lease,
+                    how=how,
+                    delay_seconds=verdict.delay_seconds,
+                    failure=failure,
+                    hold=hold,
+                    hold_seconds=verdict.delay_seconds,
+                    again_seconds=verdict.again_seconds,
+                )
         except LeaseLost:
             _log.warning("lease_lost", code=verdict.code)
             if lease.unit.kind is UnitKind.COPY:

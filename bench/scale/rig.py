@@ -22,13 +22,13 @@ from pydantic import SecretStr
 from bench.scale.synthetic import SyntheticDialer
 from producer.intake.manifest import Row
 from producer.intake.submit import prepare_import, submit
-from shared.broker import make_broker, ring
-from shared.config import Settings
-from shared.credentials import Secret, Vault
-from shared.events import Event, UnitEnded
 from shared.model import Endpoint, Import, Options, Tls, UnitKind
+from shared.model.events import Event, UnitEnded
+from shared.runtime.broker import make_broker, ring
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Secret, Vault
 from shared.store import SCOPES
-from shared.store.redis import RedisStore, connect
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.servers.process import await_ready, end, spawn
 from tests.servers.redis_server import RedisServer
 from worker.actors import register
@@ -90,18 +90,28 @@ class Rig:
     def submit(self, name: str, mailboxes: int) -> Import:
         """Submits an import of `mailboxes` mailboxes, as the command line does."""
         rows = [
-            Row(line=n, login=f"{name}{n}@simulated.example", password=Secret("p"),
-                new_login=f"{name}{n}@simulated.example", new_password=Secret("p"))
+            Row(
+                line=n,
+                login=f"{name}{n}@simulated.example",
+                password=Secret("p"),
+                new_login=f"{name}{n}@simulated.example",
+                new_password=Secret("p"),
+            )
             for n in range(1, mailboxes + 1)
-        ]  # fmt: skip
+        ]
         ends = [Endpoint(host=f"{side}.simulated.example", port=993, tls=Tls.IMPLICIT) for side in ("old", "new")]
-        request, boxes = prepare_import(rows, ends[0], ends[1], Options(), name)
+        import_, boxes = prepare_import(rows, ends[0], ends[1], Options(), name)
         broker = make_broker(self.redis.url(0))
         submit(
-            self.store, Vault.from_settings(self._settings),
-            lambda unit, import_id: ring(broker, unit.kind, import_id, unit.unit_id), request, boxes, rows, 14,
-        )  # fmt: skip
-        return request
+            self.store,
+            Vault.from_settings(self._settings),
+            lambda unit, import_id: ring(broker, unit.kind, import_id, unit.unit_id),
+            import_,
+            boxes,
+            rows,
+            14,
+        )
+        return import_
 
     def coordinate(self) -> int:
         """Starts a coordinator process. Returns its process id."""
@@ -111,7 +121,7 @@ class Rig:
             "MAILHAUL_COORDINATOR_PORT": "0",
             "MAILHAUL_WORKER_THREADS": str(self.threads),
             "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+        }
         log = self._home / "coordinator.log"
         process = spawn([sys.executable, "-c", _COORDINATOR], log=log, env=env)
         self._stack.callback(lambda: end(process, sig=signal.SIGKILL))
@@ -165,6 +175,6 @@ class Rig:
         """Returns the number of mailboxes that were planned here."""
         return self.ended[UnitKind.PLAN, "finished"]
 
-    def copied(self, request: Import) -> int:
+    def copied(self, import_: Import) -> int:
         """Returns the number of messages of this import that have an outcome."""
-        return sum(self.store.import_tally(request.import_id)[0].outcomes.values())
+        return sum(self.store.import_tally(import_.import_id)[0].outcomes.values())

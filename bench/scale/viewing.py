@@ -16,19 +16,24 @@ import httpx2
 
 from bench.scale.page import Section
 from bench.scale.rig import ROOT, Rig
-from shared.config import load_settings
-from shared.credentials import Vault
-from shared.lifecycle import MailboxState
 from shared.model import Failure, Import
+from shared.model.lifecycle import MailboxState
 from shared.model.search import ORDERS, Search
-from shared.store.principals import Principals, Role
-from shared.store.redis import connect
+from shared.runtime.config import load_settings
+from shared.runtime.credentials import Vault
+from shared.store.records.principals import Principals, Role
+from shared.store.redis.redis_store import connect
 from tests.servers.process import await_ready, end, free_port, spawn
 
 #: Failures for which mailboxes are parked, as is usual in a large migration.
 _CODES: Final = (
-    "source_auth_refused", "destination_auth_refused", "quota_exceeded", "source_unreachable", "tls_failed", "fault",
-)  # fmt: skip
+    "source_auth_refused",
+    "destination_auth_refused",
+    "quota_exceeded",
+    "source_unreachable",
+    "tls_failed",
+    "fault",
+)
 
 
 def run(mailboxes: int, parked: int, complete: int, rounds: int) -> Section:
@@ -71,8 +76,8 @@ def _park(rig: Rig, count: int) -> None:
         rig.store.release(lease, how="park", failure=failure)
 
 
-def _state(rig: Rig, request: Import, state: MailboxState) -> int:
-    return rig.store.import_tally(request.import_id)[1].get(state, 0)
+def _state(rig: Rig, import_: Import, state: MailboxState) -> int:
+    return rig.store.import_tally(import_.import_id)[1].get(state, 0)
 
 
 def _views(import_id: str) -> dict[str, str]:
@@ -112,9 +117,11 @@ def _page(rig: Rig) -> Iterator[httpx2.Client]:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="viewing-") as home:
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")} | {
-            "MAILHAUL_REDIS_URL": rig.redis.url().partition("?")[0], "MAILHAUL_STATE_DIR": home,
-            "MAILHAUL_WEB_PORT": str(port), "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+            "MAILHAUL_REDIS_URL": rig.redis.url().partition("?")[0],
+            "MAILHAUL_STATE_DIR": home,
+            "MAILHAUL_WEB_PORT": str(port),
+            "PYTHONPATH": str(ROOT),
+        }
         process = spawn([sys.executable, "-m", "producer.web"], log=Path(home) / "web.log", env=env)
         base = f"http://127.0.0.1:{port}"
         try:

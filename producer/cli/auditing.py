@@ -11,9 +11,9 @@ from producer.cli.noting import end_noted
 from producer.cli.verb import COMPLETE
 from producer.intake.wanted import read_moment
 from producer.show.audit import csv_lines, json_lines, table_lines
-from shared.errors import StoreError, UsageError
-from shared.store.redis import connect
-from shared.store.web_records import WebRecords
+from shared.model.errors import StoreError, UsageError
+from shared.store.records.web_records import WebRecords
+from shared.store.redis.redis_store import connect
 
 _FORMATS = {"table": table_lines, "csv": csv_lines, "jsonl": json_lines}
 
@@ -31,8 +31,8 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
         # A state folder that was never used has no log, and none is made.
         records = None if context.bare else WebRecords(connect(context.urls[1]), context.settings.audit_days)
         with contextlib.suppress(StoreError):  # what cannot be written to now can still be read
-            for request in context.store.imports() if records else ():
-                end_noted(context, request)
+            for import_ in context.store.imports() if records else ():
+                end_noted(context, import_)
         entries = (entry for page in records.audit_pages(moment) for entry in page) if records else iter(())
         for line in lines(entries):
             sys.stdout.write(line.encode(errors="backslashreplace").decode() + ("\n" if kind == "table" else ""))

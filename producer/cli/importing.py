@@ -15,7 +15,6 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.dead_workers import DeadWorkerReaper
@@ -32,17 +31,18 @@ from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
 from producer.notices.notifier import Notifier
 from producer.notices.sending import reach_of_notices
+from producer.operations import verbs
 from producer.show import document
 from producer.show.destinations import destination_lines
 from producer.show.lines import known_part, mailbox_words, spoken_mailboxes
 from producer.show.live import Display, display
 from producer.show.steps import settled_of
-from shared.lifecycle import Control, ImportState
-from shared.logs import clean
 from shared.model import Import, Mailbox, Tally
-from shared.processes import process_name
-from shared.store.redis import connect
-from shared.store.targets import Targets
+from shared.model.lifecycle import Control, ImportState
+from shared.runtime.logs import clean
+from shared.runtime.processes import process_name
+from shared.store.records.targets import Targets
+from shared.store.redis.redis_store import connect
 
 
 def run_import(
@@ -65,7 +65,7 @@ def run_import(
         count = workers if workers is not None else 0 if context.settings.redis_url else context.settings.workers
         with _staffed(context, count, asked=bool(workers)) as staff:
             rows = request.manifest.rows
-            wanted, mailboxes = operations.prepare_import(
+            wanted, mailboxes = verbs.prepare_import(
                 rows, request.source, request.destination, request.options, request.name
             )
             if spool_folder is not None:
@@ -80,7 +80,7 @@ def run_import(
             elif known.control is Control.PAUSE and known.state is not ImportState.FINISHED:
                 note(f"import {clean(known.name)} was paused; this command resumes it")
             Acts(context).begin(request, wanted, mailboxes, rows)
-            opened = operations.find_import(context.store, wanted.import_id)
+            opened = verbs.find_import(context.store, wanted.import_id)
             with display(quiet=is_quiet()) as shown:
                 again = f", pass {opened.passes}" if opened.passes > 1 else ""
                 many = spoken_mailboxes(len(mailboxes))
@@ -97,21 +97,21 @@ def run_import(
     return INTERRUPTED
 
 
-def follow(context: CommandContext, request: Import, before: Tally) -> int:
+def follow(context: CommandContext, import_: Import, before: Tally) -> int:
     """Works on an import that was queued again, and waits for its end, as `import` does. Returns the exit code.
 
     For the process that owns the embedded Redis. Elsewhere other workers do it.
     """
-    began, seen = time.monotonic(), [operations.progress_of(context.store, request)]
+    began, seen = time.monotonic(), [verbs.progress_of(context.store, import_)]
     # Read before the workers start, so that mailboxes that end from here on are reported.
-    ended_before = settled_of(context.store.mailboxes(request.import_id)) if is_verbose() else ()
+    ended_before = settled_of(context.store.mailboxes(import_.import_id)) if is_verbose() else ()
     with interruptible() as interrupted, _staffed(context, context.settings.workers, asked=False) as staff:
         with display(quiet=is_quiet()) as shown:
-            progress = _wait(context, staff, request, interrupted, shown, seen, ended_before)
+            progress = _wait(context, staff, import_, interrupted, shown, seen, ended_before)
         if progress is not None:
             return _finish(context, progress, before, time.monotonic() - began, as_json=False)
         note("stopping …")
-    say(f"{_how_far(seen)}; go on with: mailhaul resume {clean(request.name)}")
+    say(f"{_how_far(seen)}; go on with: mailhaul resume {clean(import_.name)}")
     return INTERRUPTED
 
 
@@ -129,7 +129,7 @@ def _with_passwords(
 ) -> tuple[Row, ...]:
     """Returns the rows with a password for every account, and says in which file the new ones are."""
     path = passwords_path(context.settings.state_dir, wanted.name, wanted.import_id)
-    stored = operations.stored_passwords(context.store, context.vault, mailboxes)
+    stored = verbs.stored_passwords(context.store, context.vault, mailboxes)
     filled, made = hand_over(path, rows, stored)
     if made:
         say(f"{made} new password{'s' if made > 1 else ''} for the destination: {path} (only you may read it)")
@@ -201,26 +201,35 @@ def _notifier(context: CommandContext) -> Notifier:
     """Returns the notifier of this command: where no page runs, nobody else sends."""
     settings = context.settings
     return Notifier(
-        store=context.store, targets=Targets(connect(context.urls[1]), context.vault), holder=process_name(),
-        reach=reach_of_notices(settings), still_seconds=settings.notify_still_minutes * 60,
-        default=settings.limits, threads=settings.worker_threads,
-    )  # fmt: skip
+        store=context.store,
+        targets=Targets(connect(context.urls[1]), context.vault),
+        holder=process_name(),
+        reach=reach_of_notices(settings),
+        still_seconds=settings.notify_still_minutes * 60,
+        default=settings.limits,
+        threads=settings.worker_threads,
+    )
 
 
-def _before(context: CommandContext, request: Import) -> Tally:
+def _before(context: CommandContext, import_: Import) -> Tally:
     """Returns what earlier runs of the import did."""
-    return context.store.import_tally(request.import_id)[0]
+    return context.store.import_tally(import_.import_id)[0]
 
 
 def _wait(
-    context: CommandContext, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress],
+    context: CommandContext,
+    staff: _Staff,
+    import_: Import,
+    interrupted: threading.Event,
+    shown: Display,
+    seen: list[Progress],
     ended_before: Collection[str] = (),
-) -> Progress | None:  # fmt: skip
+) -> Progress | None:
     """Watches until the import is finished. Returns None if interrupted.
 
     `seen` receives the progress at the last look. `ended_before` are mailboxes that had ended already.
     """
-    watch = Watch(context, request.import_id, shown, ended_before)
+    watch = Watch(context, import_.import_id, shown, ended_before)
     while not interrupted.is_set():
         context.ensure()
         staff.see_to(shown)

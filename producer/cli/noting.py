@@ -6,12 +6,12 @@ import os
 import pwd
 
 from producer.cli.command_context import CommandContext
-from producer.ended import NOBODY, note_end
-from shared.logs import clean
+from producer.operations.ended import NOBODY, note_end
 from shared.model import Import
-from shared.store.page_state import PageState
-from shared.store.redis import connect
-from shared.store.web_records import WebRecords
+from shared.runtime.logs import clean
+from shared.store.records.page_state import PageState
+from shared.store.records.web_records import WebRecords
+from shared.store.redis.redis_store import connect
 
 
 def user_name() -> str:
@@ -39,14 +39,14 @@ def note(context: CommandContext, what: str, **detail: object) -> None:
     )
 
 
-def end_noted(context: CommandContext, request: Import, *, by_us: bool = False) -> None:
+def end_noted(context: CommandContext, import_: Import, *, by_us: bool = False) -> None:
     """Writes the end of the import's last verification into the audit log, if nobody has. Raises `StoreError`.
 
     `by_us`: this command waited for it.
     """
     client = connect(context.urls[1])
     by = (person(), {"from": "command line"}) if by_us else (NOBODY, None)
-    note_end(context.store, WebRecords(client, context.settings.audit_days), PageState(client), request, *by)
+    note_end(context.store, WebRecords(client, context.settings.audit_days), PageState(client), import_, *by)
 
 
 def _text(argument: str) -> str:

@@ -11,13 +11,13 @@ import redis
 
 from producer.cutover.driver import CutoverDriver
 from producer.cutover.effects import CutoverWorld
-from shared.config import Settings
-from shared.credentials import Vault, key_file
-from shared.errors import MailhaulError
-from shared.logs import get_logger
 from shared.metrics import CoordinatorMetrics
+from shared.model.errors import MailhaulError
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Vault, key_file
+from shared.runtime.logs import get_logger
 from shared.store import Store
-from shared.store.cutovers import Cutovers
+from shared.store.records.cutovers import Cutovers
 
 #: The shortest pause between two turns, seconds.
 PAUSE_SECONDS: Final = 2.0
@@ -79,7 +79,7 @@ class CutoverLoop:
 
     def _opened(self) -> CutoverDriver | None:
         """Returns the driver; None while there is no cutover, or this process has no key to know a row by."""
-        if not any(self._store.cutover_rows(request.import_id) for request in self._store.imports()):
+        if not any(self._store.cutover_rows(import_.import_id) for import_ in self._store.imports()):
             return None
         if self._settings.secret_key is None and not key_file(self._settings).exists():
             if time.monotonic() - self._warned > _WARN_SECONDS:

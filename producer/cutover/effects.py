@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from producer.copy_back import CopyBack
+from producer.cutover.copy_back import CopyBack
 from producer.cutover.dns_records import DnsRecords
 from producer.cutover.guards import DomainFacts
-from shared.config import Settings
-from shared.credentials import Vault
-from shared.entrance import Entrance
-from shared.errors import CredentialsError
 from shared.model import Import, Mailbox
 from shared.model.binding import bound_to
 from shared.model.cutover import Cutover
-from shared.standing import LOWEST_SECONDS, Standing
+from shared.model.errors import CredentialsError
+from shared.rules.standing import LOWEST_SECONDS, Standing
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Vault
+from shared.sign_in.entrance import Entrance
 from shared.store import Store
 from shared.switching import Switch
 from shared.switching.configured import open_switch
@@ -41,14 +41,14 @@ class CutoverWorld:
         """Asks the DNS where the mail of a domain goes."""
         return self._dns.ask(domain, at)
 
-    def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
+    def keep_in_sync(self, import_: Import, cutover: Cutover, *, on: bool) -> None:
         """Has the mailboxes of the wave looked at so often that none falls behind, or no longer."""
         standing = standing_for(cutover.options.synced_seconds) if on else None
-        self._store.set_standing(request.import_id, cutover.wave, standing)
+        self._store.set_standing(import_.import_id, cutover.wave, standing)
         if on:
-            self._back.rest(request, cutover.wave)
+            self._back.rest(import_, cutover.wave)
 
-    def prove(self, request: Import, mailbox: Mailbox) -> None:
+    def prove(self, import_: Import, mailbox: Mailbox) -> None:
         """Raises `CredentialsError` unless the ends of the mailbox are those that its passwords were sealed with.
 
         Who may write to Redis, and has no key, could else have a switch told of another login or server.
@@ -57,13 +57,13 @@ class CutoverWorld:
             sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
             if sealed is None:
                 raise CredentialsError(f"the {side} credentials are no longer stored")
-            self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+            self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
 
-    def mark(self, request: Import, mailbox: Mailbox) -> None:
+    def mark(self, import_: Import, mailbox: Mailbox) -> None:
         """Marks what the destination holds of the mailbox."""
         self._back.mark(mailbox)
 
-    def bring_back(self, request: Import, mailbox: Mailbox) -> None:
+    def bring_back(self, import_: Import, mailbox: Mailbox) -> None:
         """Begins to bring back what came to the destination since the mark."""
         self._back.begin(mailbox)
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from producer.cutover.facts import address_of
 from producer.cutover.guards import FRESH_SECONDS, copied
-from shared.lifecycle import CutoverState
 from shared.model import Mailbox
 from shared.model.cutover import OVER, STANDING, Cutover, MailboxCutover
-from shared.store.cutovers import decode_mailbox
+from shared.model.lifecycle import CutoverState
+from shared.store.records.cutovers import decode_mailbox
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnLater, TurnOutcome
 
 #: Seconds until a switch that did not say yes is asked again whether it would.
@@ -27,10 +27,13 @@ def switched(cutover: Cutover, mailbox: Mailbox, to: SwitchSide, again: int = 0)
     """
     began = cutover.steps[0].at if cutover.steps else cutover.since
     return SwitchedMailbox(
-        address=address_of(mailbox), old_login=mailbox.source.login, new_login=mailbox.destination.login,
-        old_host=mailbox.source.endpoint.host, new_host=mailbox.destination.endpoint.host,
+        address=address_of(mailbox),
+        old_login=mailbox.source.login,
+        new_login=mailbox.destination.login,
+        old_host=mailbox.source.endpoint.host,
+        new_host=mailbox.destination.endpoint.host,
         key=f"{mailbox.mailbox_id}.{round(began * 1000)}.{to}{f'.{again}' if again else ''}",
-    )  # fmt: skip
+    )
 
 
 def answered(known: MailboxCutover, outcome: TurnOutcome, at: float) -> MailboxCutover:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from producer.forecast.loads import ForecastLimits, ForecastLine, Load, Speed
-from shared.batching import USUAL_WORTH
-from shared.hours import ALWAYS, read_hours
-from shared.lifecycle import SETTLED, Control, MailboxState
 from shared.model import Account, Import, Mailbox, Tally, Wave
+from shared.model.lifecycle import SETTLED, Control, MailboxState
+from shared.rules.batching import USUAL_WORTH
+from shared.rules.hours import ALWAYS, read_hours
 
-#: Two servers near each other, and the speeds that are likely and slow: see `shared.batching.expected_duration`.
+#: Two servers near each other, and the speeds that are likely and slow: see `shared.rules.batching.expected_duration`.
 FASTEST: Final = Speed(mailbox_seconds=0.5, messages=1_000.0, size_bytes=20e6, together=200e6)
 LIKELY: Final = Speed()
 SLOWEST: Final = Speed(mailbox_seconds=5.0, messages=25.0, size_bytes=0.5e6, together=10e6)
@@ -25,22 +25,39 @@ _MANY: Final = 1_000_000
 def slower(speed: Speed, factor: float) -> Speed:
     """Returns the speed divided by a factor."""
     return Speed(
-        mailbox_seconds=speed.mailbox_seconds * factor, messages=speed.messages / factor,
-        size_bytes=speed.size_bytes / factor, together=speed.together / factor,
-    )  # fmt: skip
+        mailbox_seconds=speed.mailbox_seconds * factor,
+        messages=speed.messages / factor,
+        size_bytes=speed.size_bytes / factor,
+        together=speed.together / factor,
+    )
 
 
 def load_of(
-    name: str, messages: float, size_bytes: float, source: Account, destination: Account, *, fresh: bool = True,
-    line: str = "", priority: int = 0, ready_in: float = 0.0,
-) -> Load:  # fmt: skip
+    name: str,
+    messages: float,
+    size_bytes: float,
+    source: Account,
+    destination: Account,
+    *,
+    fresh: bool = True,
+    line: str = "",
+    priority: int = 0,
+    ready_in: float = 0.0,
+) -> Load:
     """Returns the load of one mailbox."""
     keys = (_key(source), source.endpoint.host, _key(destination), destination.endpoint.host)
     lanes = max(1, min(_LANES, USUAL_WORTH.lanes(int(messages), int(size_bytes))))
     return Load(
-        name=name, messages=messages, size_bytes=size_bytes, fresh=fresh, line=line, priority=priority, keys=keys,
-        lanes=lanes, ready_in=ready_in,
-    )  # fmt: skip
+        name=name,
+        messages=messages,
+        size_bytes=size_bytes,
+        fresh=fresh,
+        line=line,
+        priority=priority,
+        keys=keys,
+        lanes=lanes,
+        ready_in=ready_in,
+    )
 
 
 def loads_of(rows: Iterable[tuple[Mailbox, Tally]], now: float) -> list[Load]:
@@ -64,37 +81,57 @@ def loads_of(rows: Iterable[tuple[Mailbox, Tally]], now: float) -> list[Load]:
         due = failure.next_at if failure and failure.code == "rate_waiting" and not mailbox.over_at else 0.0
         found.append(
             load_of(
-                mailbox.mailbox_id, *left, mailbox.source, mailbox.destination, fresh=fresh, line=mailbox.wave,
-                priority=mailbox.priority, ready_in=max(0.0, due - now),
+                mailbox.mailbox_id,
+                *left,
+                mailbox.source,
+                mailbox.destination,
+                fresh=fresh,
+                line=mailbox.wave,
+                priority=mailbox.priority,
+                ready_in=max(0.0, due - now),
             )
-        )  # fmt: skip
+        )
     return found
 
 
-def one_load(request: Import, tally: Tally) -> Load:
+def one_load(import_: Import, tally: Tally) -> Load:
     """Returns all that is left of an import as if it were one mailbox with as many lanes as there are."""
-    keys = ("", request.source.host, "", request.destination.host)
+    keys = ("", import_.source.host, "", import_.destination.host)
     left = float(max(0, tally.size_bytes - tally.done_bytes))
     return Load(name="", messages=tally.pending, size_bytes=left, fresh=False, keys=keys, lanes=_MANY)
 
 
 def limits_from(
-    request: Import, waves: Sequence[Wave], given: Mapping[str, int], usual: Mapping[str, int],
-    default: Mapping[str, int] | None = None, lanes: int = 16, speed: Speed = LIKELY,
-) -> ForecastLimits:  # fmt: skip
+    import_: Import,
+    waves: Sequence[Wave],
+    given: Mapping[str, int],
+    usual: Mapping[str, int],
+    default: Mapping[str, int] | None = None,
+    lanes: int = 16,
+    speed: Speed = LIKELY,
+) -> ForecastLimits:
     """Returns the limits of an import."""
     lines = {
         wave.name: ForecastLine(
-            order=wave.order, weight=wave.weight, starts_at=wave.starts_at, paused=wave.control is Control.PAUSE,
+            order=wave.order,
+            weight=wave.weight,
+            starts_at=wave.starts_at,
+            paused=wave.control is Control.PAUSE,
             hours=read_hours(wave.window) if wave.window else ALWAYS,
         )
         for wave in waves
-    }  # fmt: skip
-    hours = read_hours(request.window) if request.window else ALWAYS
+    }
+    hours = read_hours(import_.window) if import_.window else ALWAYS
     return ForecastLimits(
-        lanes=lanes, given=given, usual=usual, default=default or {}, hours=hours,
-        paused=request.control is Control.PAUSE, lines=lines, speed=speed,
-    )  # fmt: skip
+        lanes=lanes,
+        given=given,
+        usual=usual,
+        default=default or {},
+        hours=hours,
+        paused=import_.control is Control.PAUSE,
+        lines=lines,
+        speed=speed,
+    )
 
 
 def rated(limits: ForecastLimits) -> bool:

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from shared.hours import ALWAYS, Hours
+from shared.rules.hours import ALWAYS, Hours
 
 #: The four scopes of a limit, in the order of `Load.keys`.
 SCOPES: Final = ("source_account", "source_host", "destination_account", "destination_host")
 #: The connections of a scope unless something else is set.
 _CONNECTIONS: Final[Mapping[str, int]] = {
-    "source_account": 4, "source_host": 32, "destination_account": 4, "destination_host": 32,
-}  # fmt: skip
+    "source_account": 4,
+    "source_host": 32,
+    "destination_account": 4,
+    "destination_host": 32,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

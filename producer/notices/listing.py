@@ -8,32 +8,43 @@ from typing import Any
 
 from producer.notices.notifier import word_and_send
 from producer.notices.sending import NotSent
-from producer.notices.telling import new_id
-from shared.errors import UsageError
+from producer.telling import new_id
+from shared.model.errors import UsageError
 from shared.model.notices import Delivery, Notice
-from shared.reach import Reach
+from shared.sign_in.reach import Reach
 from shared.store import Store
-from shared.store.targets import Target
+from shared.store.records.targets import Target
 
 
 def target_fields(target: Target) -> dict[str, Any]:
     """Returns what may be seen of a target."""
     minutes = target.digest_minutes
     return {
-        "id": target.target_id, "way": target.way, "to": target.shown, "kinds": list(target.kinds),
-        "imports": list(target.imports), "language": target.language, "zone": target.zone,
-        "digest": "" if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}", "logins": target.logins,
+        "id": target.target_id,
+        "way": target.way,
+        "to": target.shown,
+        "kinds": list(target.kinds),
+        "imports": list(target.imports),
+        "language": target.language,
+        "zone": target.zone,
+        "digest": "" if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}",
+        "logins": target.logins,
         "made_at": target.made_at,
-    }  # fmt: skip
+    }
 
 
 def delivery_fields(delivery: Delivery) -> dict[str, Any]:
     """Returns what may be seen of a delivery."""
     return {
-        "id": delivery.delivery_id, "target": delivery.target_id, "kind": delivery.notice.kind,
-        "import": delivery.notice.name, "at": delivery.notice.at, "attempts": delivery.attempts, "due_at": delivery.due_at,
+        "id": delivery.delivery_id,
+        "target": delivery.target_id,
+        "kind": delivery.notice.kind,
+        "import": delivery.notice.name,
+        "at": delivery.notice.at,
+        "attempts": delivery.attempts,
+        "due_at": delivery.due_at,
         "why": delivery.why,
-    }  # fmt: skip
+    }
 
 
 def target_named(targets: Sequence[Target], target_id: str) -> Target:

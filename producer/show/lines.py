@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from producer.coordinator.tally import Progress
-from producer.operations import ErrorGroup, Sufferer
+from producer.operations.trouble import HARMLESS
+from producer.operations.trouble import word as word_of
+from producer.operations.verbs import ErrorGroup, Sufferer
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
-from producer.trouble import HARMLESS
-from producer.trouble import word as word_of
-from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
-from shared.logs import clean
 from shared.model import Mailbox, Tally, Wave
-from shared.spoken import spoken_duration, spoken_size
+from shared.model.lifecycle import SETTLED, Control, MailboxState, Outcome
+from shared.runtime.logs import clean
+from shared.wording.spoken import spoken_duration, spoken_size
 
 #: Number of mailboxes named under one kind of error, unless all are asked for.
 _NAMED = 5
@@ -64,7 +64,7 @@ def progress_line(progress: Progress) -> str:
     parts += known_part(progress)
     if (
         not progress.finished
-        and progress.request.control is Control.RUN
+        and progress.import_.control is Control.RUN
         and progress.word not in ("waiting", "interrupted")
     ):
         if progress.messages_per_second:
@@ -94,9 +94,14 @@ def known_part(progress: Progress) -> list[str]:
 
 #: Sign of each mailbox state in a bar of text, in the order of the bar.
 BAR: Final = {
-    MailboxState.COMPLETE: "#", MailboxState.VERIFYING: "=", MailboxState.COPYING: ">", MailboxState.PLANNING: "-",
-    MailboxState.QUEUED: ".", MailboxState.PARKED: "!", MailboxState.CANCELLED: "x",
-}  # fmt: skip
+    MailboxState.COMPLETE: "#",
+    MailboxState.VERIFYING: "=",
+    MailboxState.COPYING: ">",
+    MailboxState.PLANNING: "-",
+    MailboxState.QUEUED: ".",
+    MailboxState.PARKED: "!",
+    MailboxState.CANCELLED: "x",
+}
 
 
 def cells(mailboxes: Mapping[MailboxState, int], width: int) -> list[tuple[MailboxState, int]]:
@@ -161,13 +166,13 @@ def outcome_words(tally: Tally) -> str:
 
 def summary(progress: Progress, copied_now: int | None, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:
     """Yields the lines printed at the end; `copied_now` is None for a command that only watched."""
-    tally, request = progress.tally, progress.request
+    tally, import_ = progress.tally, progress.import_
     states = ", ".join(f"{n} {state}" for state, n in progress.mailboxes.items() if n)
-    yield f"import {clean(request.name)} ({request.import_id[:8]}): {progress.word} after {spoken_duration(seconds)}"
+    yield f"import {clean(import_.name)} ({import_.import_id[:8]}): {progress.word} after {spoken_duration(seconds)}"
     yield f"  mailboxes: {states}"
     if tally.messages or progress.mailboxes_total == progress.mailboxes.get(MailboxState.COMPLETE):
         yield f"  messages:  {tally.messages:,} ({spoken_size(tally.size_bytes)}): {outcome_words(tally)}"
-    if copied_now is not None and (request.passes > 1 or copied_now != tally[Outcome.COPIED]):
+    if copied_now is not None and (import_.passes > 1 or copied_now != tally[Outcome.COPIED]):
         yield f"  this run:  {copied_now:,} copied"
     for name, number in (
         ("missing", tally.missing),

@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from producer.coordinator.tally import Progress
-from producer.operations import ErrorGroup
+from producer.operations.trouble import HARMLESS
+from producer.operations.verbs import ErrorGroup
 from producer.show.lines import BAR, cells, error_lines, known_part, lost_worker, percent, progress_line, time_left
 from producer.show.waiting import waiting_lines
-from producer.trouble import HARMLESS
-from shared.lifecycle import Control, MailboxState
-from shared.logs import clean
 from shared.model import Mailbox, Tally
+from shared.model.lifecycle import Control, MailboxState
+from shared.runtime.logs import clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,10 +32,14 @@ _ACTIVE_SHOWN = 8
 #: Width of a bar.
 _BAR = 40
 _COLOURS = {
-    MailboxState.COMPLETE: "green", MailboxState.VERIFYING: "cyan", MailboxState.COPYING: "blue",
-    MailboxState.PLANNING: "magenta", MailboxState.QUEUED: "bright_black", MailboxState.PARKED: "red",
+    MailboxState.COMPLETE: "green",
+    MailboxState.VERIFYING: "cyan",
+    MailboxState.COPYING: "blue",
+    MailboxState.PLANNING: "magenta",
+    MailboxState.QUEUED: "bright_black",
+    MailboxState.PARKED: "red",
     MailboxState.CANCELLED: "yellow",
-}  # fmt: skip
+}
 _WORKED_ON = (MailboxState.COPYING, MailboxState.PLANNING, MailboxState.VERIFYING)
 
 Rows = Sequence[tuple[Mailbox, Tally]]
@@ -160,8 +164,8 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     bars.add_row("import", ProgressBar(total=1.0, completed=progress.share or 0.0, width=_BAR), percent(progress.share))
     done = f"{progress.mailboxes_complete:,} of {progress.mailboxes_total:,} complete"
     bars.add_row("mailboxes", _states(progress), done)
-    heads = [f"{clean(progress.request.name)}: {progress.word}"]
-    if progress.request.control is Control.RUN and progress.word != "waiting":
+    heads = [f"{clean(progress.import_.name)}: {progress.word}"]
+    if progress.import_.control is Control.RUN and progress.word != "waiting":
         if progress.messages_per_second:
             heads.append(f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s")
         heads += [*filter(None, [lost_worker(progress)]), *time_left(progress)]

@@ -10,27 +10,27 @@ from time import monotonic
 import redis
 from fastapi import Request
 
-from producer import operations
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.intake.account_options import AccountsAsked
 from producer.intake.submit import Ring
 from producer.notices.notifier import Notifier
 from producer.notices.sending import reach_of_notices
+from producer.operations import verbs
 from producer.web.problems import Refused
-from producer.web.roles import Roles
-from shared.config import Settings
-from shared.credentials import Vault
-from shared.lifecycle import MailboxState
+from producer.web.security.roles import Roles
 from shared.model import Import, Mailbox, Tally
-from shared.processes import process_name
-from shared.reach import Reach
+from shared.model.lifecycle import MailboxState
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Vault
+from shared.runtime.processes import process_name
+from shared.sign_in.reach import Reach
 from shared.store import Store
-from shared.store.page_state import PageState
-from shared.store.principals import Principals
-from shared.store.sessions import BrowserSessions
-from shared.store.targets import Targets
-from shared.store.web_records import WebRecords
+from shared.store.records.page_state import PageState
+from shared.store.records.principals import Principals
+from shared.store.records.sessions import BrowserSessions
+from shared.store.records.targets import Targets
+from shared.store.records.web_records import WebRecords
 
 
 @dataclass(kw_only=True)
@@ -79,9 +79,9 @@ class WebContext:
 
     def mailbox(self, import_id: str, mailbox_id: str) -> tuple[Mailbox, Tally]:
         """Returns the mailbox with the sum of its folders' tallies. Raises `Refused` (404)."""
-        request = self.import_(import_id)
+        import_ = self.import_(import_id)
         found = self.store.mailbox(mailbox_id)
-        if found is None or found.import_id != request.import_id:
+        if found is None or found.import_id != import_.import_id:
             raise Refused(404, "the import has no mailbox with this id")
         return found, _sum([tally for _, tally in self.store.folders(mailbox_id)])
 
@@ -89,25 +89,31 @@ class WebContext:
         """Returns the notifier of this process."""
         settings = self.settings
         return Notifier(
-            store=self.store, targets=self.targets, holder=process_name(),
+            store=self.store,
+            targets=self.targets,
+            holder=process_name(),
             reach=reach_of_notices(settings),
-            still_seconds=settings.notify_still_minutes * 60, default=settings.limits, threads=settings.worker_threads,
-        )  # fmt: skip
+            still_seconds=settings.notify_still_minutes * 60,
+            default=settings.limits,
+            threads=settings.worker_threads,
+        )
 
     def progress(self, import_id: str) -> Progress:
         """Returns the progress, with a rate and an estimate from the last minute of samples, whoever asked for them."""
-        request = self.import_(import_id)
+        import_ = self.import_(import_id)
         counts, mailboxes = self.store.import_tally(import_id)
         sample = Sample(
-            at=self.clock(), messages=sum(counts.outcomes.values()) + counts.compared, size_bytes=counts.done_bytes,
+            at=self.clock(),
+            messages=sum(counts.outcomes.values()) + counts.compared,
+            size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
-        )  # fmt: skip
-        waits = operations.waits_of(self.store, request)
+        )
+        waits = verbs.waits_of(self.store, import_)
         with self._lock:
             before = self._windows.get(import_id, Window())
-            window = before.with_sample(sample, moving=may_move(request, waits, before, sample.at))
+            window = before.with_sample(sample, moving=may_move(import_, waits, before, sample.at))
             self._windows[import_id] = window
-        return operations.progress_of(self.store, request, window)
+        return verbs.progress_of(self.store, import_, window)
 
 
 def _sum(tallies: list[Tally]) -> Tally:
@@ -116,9 +122,23 @@ def _sum(tallies: list[Tally]) -> Tally:
         for outcome, number in tally.outcomes.items():
             outcomes[outcome] = outcomes.get(outcome, 0) + number
     names = (
-        "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
-        "keywords_lost", "missing", "moved", "removed", "deleted_at_source", "moved_at_source", "doubled", "undone",
-    )  # fmt: skip
+        "messages",
+        "size_bytes",
+        "done_bytes",
+        "withheld",
+        "altered",
+        "normalised",
+        "dates_changed",
+        "watched",
+        "keywords_lost",
+        "missing",
+        "moved",
+        "removed",
+        "deleted_at_source",
+        "moved_at_source",
+        "doubled",
+        "undone",
+    )
     return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 
 

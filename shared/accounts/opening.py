@@ -10,13 +10,18 @@ from shared.accounts import AccountService
 from shared.accounts.address import SECRETIVE, ServiceUrl
 from shared.accounts.api import Api, http_client
 from shared.accounts.discreet import Discreet
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 
 #: Kind → how long a new account may refuse its password, seconds, unless `settle` says otherwise.
 SETTLING: Final[Mapping[str, float]] = {
-    "scim": 120, "webhook": 120, "hook": 120, "yandex360": 900, "google": 900, "graph": 1800,
-}  # fmt: skip
+    "scim": 120,
+    "webhook": 120,
+    "hook": 120,
+    "yandex360": 900,
+    "google": 900,
+    "graph": 1800,
+}
 _HOOK_SECONDS: Final = 60.0
 
 

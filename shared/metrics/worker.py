@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.events import (
+from shared.metrics.process import ProcessMetrics
+from shared.model import UnitKind
+from shared.model.events import (
     CommandEnded,
     DeletedAtSource,
     DeletionsFollowed,
@@ -25,30 +27,61 @@ from shared.events import (
     UnitEnded,
     VerifyMismatch,
 )
-from shared.lifecycle import Outcome
-from shared.metrics.process import ProcessMetrics
-from shared.model import UnitKind
-from shared.rates import RATES
+from shared.model.lifecycle import Outcome
+from shared.model.rates import RATES
 from shared.store import SCOPES
 
 _SIDES = ("source", "destination")
 _SIDED = (
-    "auth_refused", "logins_stopped", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost",
-    "protocol", "wrong_protocol", "folder_changed", "folder_refused", "refused",
-)  # fmt: skip
+    "auth_refused",
+    "logins_stopped",
+    "tls",
+    "over_quota",
+    "takes_nothing",
+    "throttled",
+    "unreachable",
+    "connection_lost",
+    "protocol",
+    "wrong_protocol",
+    "folder_changed",
+    "folder_refused",
+    "refused",
+)
 #: The results of a unit: the codes of `worker.failures`, and those that are no failure. Any other result counts as
 #: "other".
 UNIT_RESULTS = (
-    "finished", "in_doubt", "control", "lease_lost", "store_unreachable",
-    "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict", "rate_waiting",
-    "same_mailbox", "nothing_known", "return_in_doubt", "perhaps_swapped", "destination_foreign_writer",
-    "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
-)  # fmt: skip
+    "finished",
+    "in_doubt",
+    "control",
+    "lease_lost",
+    "store_unreachable",
+    "account_rejected",
+    "account_waiting",
+    "credentials_missing",
+    "ledger_conflict",
+    "rate_waiting",
+    "same_mailbox",
+    "nothing_known",
+    "return_in_doubt",
+    "perhaps_swapped",
+    "destination_foreign_writer",
+    "fault",
+    "other",
+    *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
+)
 #: What a look found (`worker.looking`).
 LOOK_RESULTS = (
-    "nothing", "new_mail", "flags", "deleted", "new_folder", "folder_gone", "folder_replaced", "numbers_missing", "full_pass",
-)  # fmt: skip
-#: Error type of `shared.errors`, or "ok", "unreachable", "other" → the result of a login.
+    "nothing",
+    "new_mail",
+    "flags",
+    "deleted",
+    "new_folder",
+    "folder_gone",
+    "folder_replaced",
+    "numbers_missing",
+    "full_pass",
+)
+#: Error type of `shared.model.errors`, or "ok", "unreachable", "other" → the result of a login.
 LOGIN_RESULTS: Mapping[str, str] = {
     "ok": "ok",
     "unreachable": "unreachable",

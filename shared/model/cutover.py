@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shared.lifecycle import CUTOVER, CutoverState
+from shared.model.lifecycle import CUTOVER, CutoverState
 
 #: The guards, in the order in which they are shown.
 GUARDS: Final = ("copied", "synced", "switch", "ttl", "turned", "quiet", "empty")
@@ -18,9 +18,13 @@ BEFORE_SWITCH: Final = frozenset(CutoverState(state) for state in CUTOVER["give_
 #: The states in which the mailboxes are kept in sync.
 IN_SYNC: Final = frozenset(
     {
-        CutoverState.STAGING, CutoverState.SYNCED, CutoverState.ANNOUNCED, CutoverState.SWITCHED, CutoverState.DRAINING,
+        CutoverState.STAGING,
+        CutoverState.SYNCED,
+        CutoverState.ANNOUNCED,
+        CutoverState.SWITCHED,
+        CutoverState.DRAINING,
     }
-)  # fmt: skip
+)
 #: The states in which nothing is left to decide.
 OVER: Final = frozenset({CutoverState.CLOSED, CutoverState.ROLLED_BACK})
 

@@ -77,9 +77,11 @@ class AdminEnvironment:
     def ends(self) -> list[str]:
         """The options that every request has."""
         return [
-            "--source", f"imap://127.0.0.1:{self.source.port}",
-            "--destination", f"imap://127.0.0.1:{self.destination.port}",
-        ]  # fmt: skip
+            "--source",
+            f"imap://127.0.0.1:{self.source.port}",
+            "--destination",
+            f"imap://127.0.0.1:{self.destination.port}",
+        ]
 
     def accounts(self, *names: str, prefix: str = "pw-") -> dict[str, tuple[Box, Box]]:
         """Adds the same accounts to both servers; each password is the prefix and the name."""
@@ -102,8 +104,13 @@ class AdminEnvironment:
         env |= {"MAILHAUL_STATE_DIR": str(self.home / "state"), "PYTHONPATH": str(ROOT), **self.variables}
         return subprocess.Popen(
             [sys.executable, "-m", "producer", *map(str, arguments)],
-            env=env, cwd=self.home, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            env=env,
+            cwd=self.home,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def run(self, *arguments: str | Path, code: int | None = 0) -> Ended:
         """Runs the command to its end."""
@@ -174,12 +181,12 @@ def servers() -> Iterator[tuple[Dovecot, Dovecot]]:
 
 
 @pytest.fixture
-def office(servers: tuple[Dovecot, Dovecot]) -> Iterator[AdminEnvironment]:
+def admin_env(servers: tuple[Dovecot, Dovecot]) -> Iterator[AdminEnvironment]:
     with tempfile.TemporaryDirectory(prefix="office-", ignore_cleanup_errors=True) as place:
-        office = AdminEnvironment(*servers, Path(place))
-        yield office
+        admin_env = AdminEnvironment(*servers, Path(place))
+        yield admin_env
         # The process that still owns the folder must end before the folder is removed.
-        pidfile = office.home / "state" / "running.pid"
+        pidfile = admin_env.home / "state" / "running.pid"
         if pidfile.exists() and (text := pidfile.read_text().split()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(text[0]), signal.SIGKILL)

@@ -49,18 +49,18 @@ def masters() -> Iterator[tuple[Dovecot, Dovecot]]:
 
 
 @pytest.fixture
-def desk(office: AdminEnvironment, masters: tuple[Dovecot, Dovecot]) -> AdminEnvironment:
-    return replace(office, source=masters[0], destination=masters[1])
+def desk(admin_env: AdminEnvironment, masters: tuple[Dovecot, Dovecot]) -> AdminEnvironment:
+    return replace(admin_env, source=masters[0], destination=masters[1])
 
 
-def secret(office: AdminEnvironment, text: str = WORD, name: str = "chief.txt") -> str:
-    path = office.home / name
+def secret(admin_env: AdminEnvironment, text: str = WORD, name: str = "chief.txt") -> str:
+    path = admin_env.home / name
     path.write_text(text + "\n")
     return str(path)
 
 
-def people(office: AdminEnvironment, *names: str) -> dict[str, tuple[Box, Box]]:
-    found = office.accounts(*names)
+def people(admin_env: AdminEnvironment, *names: str) -> dict[str, tuple[Box, Box]]:
+    found = admin_env.accounts(*names)
     for there, _ in found.values():
         there.fill(MAIL)
     return found
@@ -73,9 +73,18 @@ def mailbox(found: dict[str, Any], login: str) -> dict[str, Any]:
 def test_a_list_of_logins_is_all_that_an_administrator_needs(desk: AdminEnvironment) -> None:
     boxes = people(desk, "m-one", "m-two", "m-three")
     manifest = desk.manifest(["login", *boxes])
-    by_admin = ["--source-admin", ADMIN, "--source-password-file", secret(desk),
-                "--destination-auth", "authzid", "--destination-admin", ADMIN,
-                "--destination-password-file", secret(desk)]  # fmt: skip
+    by_admin = [
+        "--source-admin",
+        ADMIN,
+        "--source-password-file",
+        secret(desk),
+        "--destination-auth",
+        "authzid",
+        "--destination-admin",
+        ADMIN,
+        "--destination-password-file",
+        secret(desk),
+    ]
     checked = json.loads(desk.run("check", manifest, *desk.ends, *by_admin, "--json").out)
     assert checked["ok"] == 3
     assert "m-two: 2 folders, 6 messages" in desk.run("plan", manifest, *desk.ends, *by_admin).out
@@ -142,8 +151,11 @@ def test_an_account_that_is_not_there_costs_the_others_nothing(desk: AdminEnviro
     people(desk, "t-one", "t-two")
     manifest = desk.manifest(["login,new_login", "t-one,", "t-typo,t-else", "t-two,"])
     desk.destination.add_user("t-else", "x")
-    options = [option for side in ("source", "destination") for option in
-               (f"--{side}-auth", "authzid", f"--{side}-admin", ADMIN, f"--{side}-password-file", secret(desk))]  # fmt: skip
+    options = [
+        option
+        for side in ("source", "destination")
+        for option in (f"--{side}-auth", "authzid", f"--{side}-admin", ADMIN, f"--{side}-password-file", secret(desk))
+    ]
     found = desk.import_(manifest, *options, code=3)
     states = {login: mailbox(found, login)["state"] for login in ("t-one", "t-typo", "t-two")}
     assert states == {"t-one": "complete", "t-typo": "parked", "t-two": "complete"}
@@ -178,10 +190,10 @@ def _until(terminal: int, text: bytes) -> bytes:
     return said
 
 
-def _nowhere(office: AdminEnvironment, word: str) -> None:
+def _nowhere(admin_env: AdminEnvironment, word: str) -> None:
     """Asserts that the secret is in no file of the state folder, and in no log."""
     hidden = [word.encode(), json.dumps(word).encode(), re.sub(r"(?=[\"\\])", r"\\", word).encode()]
-    for path in (office.home / "state").rglob("*"):
+    for path in (admin_env.home / "state").rglob("*"):
         if path.is_file():
             content = path.read_bytes()
             assert not any(text in content for text in hidden), path
@@ -227,13 +239,13 @@ def mint() -> Iterator[TokenServer]:
 
 
 @pytest.fixture
-def modern(office: AdminEnvironment, mint: TokenServer) -> Iterator[AdminEnvironment]:
+def modern(admin_env: AdminEnvironment, mint: TokenServer) -> Iterator[AdminEnvironment]:
     with (
         tempfile.TemporaryDirectory(prefix="oauth-", ignore_cleanup_errors=True) as place,
         Dovecot(mail_format="sdbox", extra=dovecot_oauth2(mint, Path(place))) as source,
     ):
         mint.users = None
-        yield replace(office, source=source)
+        yield replace(admin_env, source=source)
 
 
 def test_a_google_service_account_opens_every_mailbox(modern: AdminEnvironment, mint: TokenServer) -> None:
@@ -284,8 +296,7 @@ def test_a_program_gives_the_tokens_and_rows_may_have_their_own(modern: AdminEnv
     manifest = modern.manifest(["login,new_password", "c-one@example.org,pw-c-one@example.org"], "command.csv")
     modern.import_(manifest, "--source-auth", f"command:{script} {{user}}")
     assert here.seen() == there.seen()
-    rows = ["login,password,new_password",
-            f"c-two@example.org,{given['c-two@example.org']},pw-c-two@example.org"]  # fmt: skip
+    rows = ["login,password,new_password", f"c-two@example.org,{given['c-two@example.org']},pw-c-two@example.org"]
     modern.import_(modern.manifest(rows, "own.csv"), "--source-auth", "token")
     assert len(ours.seen()) > 0
     for token in given.values():
@@ -311,11 +322,11 @@ def test_a_program_gives_the_tokens_and_rows_may_have_their_own(modern: AdminEnv
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_started(
-    office: AdminEnvironment, options: list[str], said: str
+    admin_env: AdminEnvironment, options: list[str], said: str
 ) -> None:
-    manifest = office.manifest(["login", "anna"])
-    (office.home / "word").write_text("word\n")
-    (office.home / "lines").write_text("a\nb\n")
-    ended = office.run("import", manifest, *office.ends, *options, code=2)
+    manifest = admin_env.manifest(["login", "anna"])
+    (admin_env.home / "word").write_text("word\n")
+    (admin_env.home / "lines").write_text("a\nb\n")
+    ended = admin_env.run("import", manifest, *admin_env.ends, *options, code=2)
     assert said in ended.said
-    assert not (office.home / "state").exists()
+    assert not (admin_env.home / "state").exists()

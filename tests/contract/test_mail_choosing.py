@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ServerRefused
-from shared.mail.choosing import FEW, left_out
-from shared.mail.imap_source import ImapSource
-from shared.mail.memory import MemoryServer
+from shared.mail.imap.choosing import FEW, left_out
+from shared.mail.imap.imap_source import ImapSource
 from shared.model import Options
-from shared.selection import Selection
-from shared.uids import UidSet
+from shared.model.errors import ServerRefused
+from shared.model.uids import UidSet
+from shared.rules.selection import Selection
+from shared.testing.memory_mail import MemoryServer
 from tests.contract.mail_kit import PLACES, Place, mail, message, place
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.faults import reply
@@ -60,11 +60,15 @@ def filled(here: Place, count: int = MANY) -> tuple[bytes, list[int]]:
 @pytest.mark.parametrize(
     "options",
     [
-        Options(since=MOMENT), Options(before=MOMENT), Options(since=MOMENT - DAY, before=MOMENT + DAY),
-        Options(unseen=True), Options(flagged=True), Options(not_deleted=True),
+        Options(since=MOMENT),
+        Options(before=MOMENT),
+        Options(since=MOMENT - DAY, before=MOMENT + DAY),
+        Options(unseen=True),
+        Options(flagged=True),
+        Options(not_deleted=True),
         Options(since=MOMENT, unseen=True, flagged=True, not_deleted=True),
     ],
-)  # fmt: skip
+)
 def test_the_choice_is_exact_to_the_second_and_to_the_flag(here: Place, options: Options) -> None:
     name, dates = filled(here)
     source = here.source()
@@ -131,7 +135,7 @@ def test_without_the_sample_it_would_be_believed(monkeypatch: pytest.MonkeyPatch
     """The control of the test above."""
     _, source = memory()
     source.search = lambda keys: [source.existing() if key.startswith("SINCE") else UidSet() for key in keys]
-    monkeypatch.setattr("shared.mail.choosing._trusted", lambda *_: True)
+    monkeypatch.setattr("shared.mail.imap.choosing._trusted", lambda *_: True)
     assert chosen(source, Options(since=MOMENT)) == set()
 
 
@@ -167,8 +171,8 @@ def test_a_refused_search_on_the_wire_costs_nothing(faulty_server: FaultyServer,
     for n in range(MANY):
         date = b"%02d-Feb-2021 00:30:00 +0300" % (n % 28 + 1)
         account.folder(b"INBOX").add(plain(n), [b"\\Seen"] if n % 2 else [], date)
-    stage = InProcessImport(faulty_server, faulty_server)
-    source = ImapSource(stage.open("source", LOGIN))
+    in_process = InProcessImport(faulty_server, faulty_server)
+    source = ImapSource(in_process.open("source", LOGIN))
     source.open(b"INBOX")
     options = Options(since=1_612_310_400, unseen=True)  # 2021-02-03: half an hour after some
     wanted = {n + 1 for n in range(MANY) if n % 28 >= 3 and not n % 2}

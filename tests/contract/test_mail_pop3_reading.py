@@ -12,17 +12,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.credentials import Secret
-from shared.errors import MailError, ProtocolViolation, ServerRefused
-from shared.mail import bounds, pop3, pop3_reading
-from shared.mail.pop3 import WHOLE_BYTES
-from shared.mail.pop3_reading import BY_RETR, LINE_COUNTS, Pop3Read, Readings
-from shared.mail.pop3_source import INBOX, Pop3Source
-from shared.mail.sasl import Proof
+from shared.content.maildrop import Identities, ListingIdentities, SessionIdentities
+from shared.mail.answers import bounds
+from shared.mail.auth.sasl import Proof
+from shared.mail.pop3 import pop3_conversation as pop3
+from shared.mail.pop3 import pop3_reading
+from shared.mail.pop3.pop3_conversation import WHOLE_BYTES
+from shared.mail.pop3.pop3_reading import BY_RETR, LINE_COUNTS, Pop3Read, Readings
+from shared.mail.pop3.pop3_source import INBOX, Pop3Source
 from shared.mail.ways import Ways
-from shared.maildrop import Identities, ListingIdentities, SessionIdentities
 from shared.model import Endpoint, Tls
-from shared.uids import UidSet
+from shared.model.errors import MailError, ProtocolViolation, ServerRefused
+from shared.model.uids import UidSet
+from shared.runtime.credentials import Secret
 from tests import mail
 from tests.contract.mail_kit import mail as small
 from tests.mail import Mail
@@ -149,9 +151,15 @@ def test_a_server_without_top_is_read_by_retr_and_said_to_mark() -> None:
         assert bodies(source) == as_sent(server.messages)
 
 
-@pytest.mark.parametrize(("most_lines", "most_asked", "said"), [
-    (None, None, ""), (None, 9_999_999, ""), (0, None, BY_RETR), (None, 100, BY_RETR),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("most_lines", "most_asked", "said"),
+    [
+        (None, None, ""),
+        (None, 9_999_999, ""),
+        (0, None, BY_RETR),
+        (None, 100, BY_RETR),
+    ],
+)
 def test_what_a_rehearsal_says_is_what_happens(most_lines: int | None, most_asked: int | None, said: str) -> None:
     with Pop3Server([lines(5), lines(9)], most_lines=most_lines, most_asked=most_asked) as server:
         source = sign_in(server.port)

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared.batching import Worth
-from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Endpoint, Import, Mailbox, Tls, UnitKind
+from shared.model.lifecycle import Control, ImportState, MailboxState
+from shared.model.uids import UidSet
+from shared.rules.batching import Worth
 from shared.store import SCOPES, Store
-from shared.uids import UidSet
 from tests.contract.store_kit import (
     SOURCE,
     START,
@@ -163,8 +163,10 @@ def test_a_mailbox_from_elsewhere_has_the_limits_of_its_own_server(store: Store)
     changed = replace(whole, source=replace(SOURCE, ca_file="/ca.pem"))
     store.open_import(changed, [first, other, third], 14)
     assert [one.source.endpoint for one, _ in store.mailboxes(whole.import_id)] == [
-        changed.source, elsewhere, changed.source
-    ]  # fmt: skip
+        changed.source,
+        elsewhere,
+        changed.source,
+    ]
 
 
 def _lanes(store: Store, most: int = 12) -> int:

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from shared.credentials import Vault
-from shared.lifecycle import Control, CutoverState
 from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCutover, Overruled
-from shared.store import Store, keys
-from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
-from shared.store.redis import RedisStore
+from shared.model.lifecycle import Control, CutoverState
+from shared.runtime.credentials import Vault
+from shared.store import Store
+from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import start
 
 KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -74,11 +75,18 @@ def test_nothing_is_left_of_who_is_erased_or_closed(store: Store, whole: bool) -
 
 def _cutover(import_id: str) -> Cutover:
     return Cutover(
-        import_id=import_id, wave="a", state=CutoverState.ANNOUNCED, since=12.5, serial=4,
+        import_id=import_id,
+        wave="a",
+        state=CutoverState.ANNOUNCED,
+        since=12.5,
+        serial=4,
         options=CutoverOptions(switch="office", domains=("example.org",)),
         overruled=(Overruled(guard="ttl", event="switch", reason="internal", who="anna", at=3.0),),
-        steps=(CutoverStep(state=CutoverState.DRAFTED, at=1.0, who="anna"), CutoverStep(state=CutoverState.CHECKED, at=2.0)),
-    )  # fmt: skip
+        steps=(
+            CutoverStep(state=CutoverState.DRAFTED, at=1.0, who="anna"),
+            CutoverStep(state=CutoverState.CHECKED, at=2.0),
+        ),
+    )
 
 
 def test_a_row_is_read_as_it_was_written(store: Store) -> None:

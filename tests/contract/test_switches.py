@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.config import Settings
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.config import Settings
 from shared.switching import (
     Switch,
     SwitchedMailbox,
@@ -159,8 +159,13 @@ def test_no_word_repeats_the_secret(tmp_path: Path) -> None:
             assert SECRET not in outcome.words
 
 
-@pytest.mark.parametrize(("kind", "row"), [("dovecot", "anna@corp.example:::::::proxy=y host=7.7.7.7\n"),
-                                           ("texthash", "anna@corp.example smtp:[elsewhere]\n")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("dovecot", "anna@corp.example:::::::proxy=y host=7.7.7.7\n"),
+        ("texthash", "anna@corp.example smtp:[elsewhere]\n"),
+    ],
+)
 def test_a_row_that_somebody_else_made_is_refused_and_stays(kind: str, row: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         turning = _turning(kind, tmp_path, stack)
@@ -304,7 +309,7 @@ def test_a_row_by_a_login_is_bound_by_that_login(which: str, tmp_path: Path) -> 
 #: Rehearses and turns as somebody who is not root, and prints what each answered.
 _AS_NOBODY = """
 import os, sys
-from shared.config import Settings
+from shared.runtime.config import Settings
 from shared.switching import SwitchedMailbox, SwitchSide
 from shared.switching.configured import open_switch
 switch = open_switch(Settings(switches="x=" + sys.argv[1]), "x")

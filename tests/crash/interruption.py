@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from types import GeneratorType
 from typing import Any
 
-from shared.fingerprint import canonical_digest
-from shared.lifecycle import Outcome
-from shared.mail.memory import MemoryServer
+from shared.content.fingerprint import canonical_digest
 from shared.model import Account, Endpoint, Import, Mailbox, Options, Tally, Tls, import_id, mailbox_id
-from shared.store.memory import MemoryStore
+from shared.model.lifecycle import Outcome
+from shared.store.memory.memory_store import MemoryStore
+from shared.testing.memory_mail import MemoryServer
 from worker.copy import CopyRules
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper
@@ -26,8 +26,24 @@ LOGIN = "ivan"
 _SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
 _DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
 #: Calls that only read: an interruption there is no case of its own.
-_TELLING = {"sightings", "sizes", "flags", "fetch", "listing", "statuses", "noop", "close", "abort", "import_", "folders",
-            "ledger", "limits_of", "mailbox", "attend", "import_tally"}  # fmt: skip
+_TELLING = {
+    "sightings",
+    "sizes",
+    "flags",
+    "fetch",
+    "listing",
+    "statuses",
+    "noop",
+    "close",
+    "abort",
+    "import_",
+    "folders",
+    "ledger",
+    "limits_of",
+    "mailbox",
+    "attend",
+    "import_tally",
+}
 
 
 class Killed(BaseException):
@@ -118,18 +134,24 @@ class MemoryImport:
         self.store = MemoryStore(clock=lambda: self.time)
         self.settle_seconds = settle_seconds
         self.request = Import(
-            import_id=import_id("crash", _SOURCE, _DESTINATION), name="crash", source=_SOURCE, destination=_DESTINATION,
+            import_id=import_id("crash", _SOURCE, _DESTINATION),
+            name="crash",
+            source=_SOURCE,
+            destination=_DESTINATION,
             options=options or Options(),
-        )  # fmt: skip
+        )
         self.mailbox_id = mailbox_id(self.request.import_id, LOGIN, LOGIN)
         self._workers = 0
 
     def submit(self) -> None:
         """Opens the import, or another pass of it."""
         mailbox = Mailbox(
-            mailbox_id=self.mailbox_id, import_id=self.request.import_id, row=1,
-            source=Account(endpoint=_SOURCE, login=LOGIN), destination=Account(endpoint=_DESTINATION, login=LOGIN),
-        )  # fmt: skip
+            mailbox_id=self.mailbox_id,
+            import_id=self.request.import_id,
+            row=1,
+            source=Account(endpoint=_SOURCE, login=LOGIN),
+            destination=Account(endpoint=_DESTINATION, login=LOGIN),
+        )
         self.store.open_import(self.request, [mailbox], 14)
         self.store.submit(self.request.import_id)
 
@@ -137,9 +159,12 @@ class MemoryImport:
         """Adds one more mailbox to the import; its sessions are those of the first. Returns its id."""
         found = mailbox_id(self.request.import_id, login, login)
         mailbox = Mailbox(
-            mailbox_id=found, import_id=self.request.import_id, row=2,
-            source=Account(endpoint=_SOURCE, login=login), destination=Account(endpoint=_DESTINATION, login=login),
-        )  # fmt: skip
+            mailbox_id=found,
+            import_id=self.request.import_id,
+            row=2,
+            source=Account(endpoint=_SOURCE, login=login),
+            destination=Account(endpoint=_DESTINATION, login=login),
+        )
         self.store.open_import(self.request, [mailbox], 14)
         self.store.submit(self.request.import_id)
         return found
@@ -154,14 +179,14 @@ class MemoryImport:
         """Lets a new worker serve until nothing may run, or it is told to stop. Returns False if it was killed."""
         effects = effects or Effects()
         store = effects.through(self.store)
-        stage = self
+        in_process = self
 
         class Dialer:
             def source(self, mailbox: Mailbox) -> Any:
-                return effects.through(stage.old.source(LOGIN))
+                return effects.through(in_process.old.source(LOGIN))
 
             def destination(self, mailbox: Mailbox) -> Any:
-                return effects.through(stage.new.destination(LOGIN))
+                return effects.through(in_process.new.destination(LOGIN))
 
         self._workers += 1
         lease_keeper = LeaseKeeper(store, f"worker{self._workers}", clock=lambda: self.time)
@@ -237,9 +262,9 @@ def numbered(number: int, text: str = "") -> bytes:
     return f"{head}\r\n{text or 'hello'}\r\n".encode()
 
 
-def two_folders(stage: MemoryImport) -> None:
+def two_folders(in_process: MemoryImport) -> None:
     """Fills INBOX with twins, and another folder with a message that no header field tells apart."""
-    inbox = stage.old.folder(LOGIN, b"INBOX")
+    inbox = in_process.old.folder(LOGIN, b"INBOX")
     for n in range(8):
         inbox.add(numbered(n), flags=("\\Seen",) if n % 2 else (), internaldate=1_700_000_000 + n)
     twin = b"Subject: twin\r\n\r\nsame\r\n"
@@ -247,6 +272,6 @@ def two_folders(stage: MemoryImport) -> None:
         inbox.add(twin, internaldate=1_700_000_100)
     # The same header, size and date with another body: only the bytes tell them apart.
     inbox.add(b"Subject: twin\r\n\r\nSAME\r\n", internaldate=1_700_000_100)
-    other = stage.old.folder(LOGIN, b"Sent")
+    other = in_process.old.folder(LOGIN, b"Sent")
     for n in range(5):
         other.add(numbered(100 + n), flags=("\\Answered", "work"), internaldate=1_600_000_000 + n)

@@ -9,36 +9,105 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from shared.store.scripts import NAMES, WITH_NOTICES, WITH_RATES
+from shared.store.redis.scripts import NAMES, WITH_NOTICES, WITH_RATES
 
 #: Scripts of the store that each role runs.
 SCRIPTS = {
     "worker": frozenset(
         {
-            "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "compared", "set_flags",
-            "moving", "mixed", "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said",
+            "claim",
+            "attend",
+            "progress",
+            "finish",
+            "release",
+            "split",
+            "leave",
+            "plan_folder",
+            "audit",
+            "compared",
+            "set_flags",
+            "moving",
+            "mixed",
+            "note_left_out",
+            "recheck",
+            "account_turn",
+            "account_hold",
+            "account",
+            "maildrop",
+            "maildrop_said",
             "share",
-            "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "looked", "note_unplanned",
+            "stand",
+            "login_turn",
+            "login_told",
+            "forgive",
+            "token",
+            "keep_token",
+            "hold",
+            "looked",
+            "note_unplanned",
             "in_doubt",
             "deleted_too",
         }
     ),
     "coordinator": frozenset(
         {
-            "lead", "reap", "overview", "stranded", "hours", "waits", "standing", "cutover", "tell",
+            "lead",
+            "reap",
+            "overview",
+            "stranded",
+            "hours",
+            "waits",
+            "standing",
+            "cutover",
+            "tell",
             # A cutover marks what the destination holds, and a rollback opens the import that brings it back.
-            "mark", "open", "submit", "seal", "login_turn", "login_told", "token", "keep_token",
+            "mark",
+            "open",
+            "submit",
+            "seal",
+            "login_turn",
+            "login_told",
+            "token",
+            "keep_token",
         }
     ),
     "producer": frozenset(
         {
-            "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "erase", "forget", "reseal", "forgive", "wave", "move", "standing", "cutover", "mark",
-            "lead", "tell", "spread", "take_delivery", "settle_delivery", "keep_forecast",
-            "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
+            "open",
+            "submit",
+            "control",
+            "retry",
+            "accept",
+            "seal",
+            "overview",
+            "find",
+            "stranded",
+            "bury",
+            "hours",
+            "waits",
+            "close",
+            "erase",
+            "forget",
+            "reseal",
+            "forgive",
+            "wave",
+            "move",
+            "standing",
+            "cutover",
+            "mark",
+            "lead",
+            "tell",
+            "spread",
+            "take_delivery",
+            "settle_delivery",
+            "keep_forecast",
+            "login_turn",
+            "login_told",
+            "token",
+            "keep_token",  # spool signs in at the source
         }
     ),
-}  # fmt: skip
+}
 #: Commands that each role sends without a script: `RedisStore._read`, `_pipeline`, and the coordinator's look at
 #: queues.
 DIRECT = {
@@ -75,7 +144,7 @@ DIRECT = {
         "zscan",
     },
 }
-#: Commands of every role: scripts, and the check of the server at the start (`shared.redis_condition`).
+#: Commands of every role: scripts, and the check of the server at the start (`shared.runtime.redis_condition`).
 ALWAYS = {"evalsha", "script|load", "script|exists", "info", "time"}
 
 _CALL = re.compile(r"redis\.p?call\(['\"](\w+)['\"]")

@@ -16,11 +16,11 @@ import pytest
 import yaml
 from dramatiq import Worker, actor
 
-from shared.broker import make_broker
-from shared.config import Settings
-from shared.jobs import QUEUES
-from shared.mail.bounds import LARGEST_BYTES
-from shared.reach import reach_of
+from shared.mail.answers.bounds import LARGEST_BYTES
+from shared.model.jobs import QUEUES
+from shared.runtime.broker import make_broker
+from shared.runtime.config import Settings
+from shared.sign_in.reach import reach_of
 from tests.servers.process import await_ready
 from tests.servers.redis_server import RedisServer
 
@@ -101,8 +101,10 @@ def test_every_pod_is_hardened_probed_and_limited(render: Callable[[str], Render
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in pod["containers"]:
             assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-            }  # fmt: skip
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
             assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
             assert {"cpu", "memory"} <= set(container["resources"]["requests"])
             assert "memory" in container["resources"]["limits"]

@@ -19,18 +19,18 @@ from producer.cutover.driver import CutoverDriver
 from producer.cutover.effects import CutoverWorld
 from producer.intake.manifest import Row
 from producer.intake.submit import prepare_import, submit
-from shared.config import load_settings
-from shared.credentials import EndsChanged, Secret, Vault
-from shared.entrance import Entrance
-from shared.lifecycle import CutoverState
 from shared.model import Endpoint, Mailbox, Options, Tls
 from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCutover
-from shared.store import keys
-from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
-from shared.store.principals import Principals, Role
-from shared.store.redis import RedisStore, connect
-from shared.store.sessions import BrowserSessions
-from shared.store.signed import signed_row
+from shared.model.lifecycle import CutoverState
+from shared.runtime.config import load_settings
+from shared.runtime.credentials import EndsChanged, Secret, Vault
+from shared.sign_in.entrance import Entrance
+from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
+from shared.store.records.principals import Principals, Role
+from shared.store.records.sessions import BrowserSessions
+from shared.store.records.signed import signed_row
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.deploy.deployed_processes import DeployedProcesses
 
 _KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -79,25 +79,25 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedProcesses]:
-    with DeployedProcesses(tmp_path_factory.mktemp("rights")) as farm:
-        yield farm
+    with DeployedProcesses(tmp_path_factory.mktemp("rights")) as deployed:
+        yield deployed
 
 
-def _opened(farm: DeployedProcesses, listener: Listener, tmp_path: Path) -> tuple[Mailbox, Entrance]:
+def _opened(deployed: DeployedProcesses, listener: Listener, tmp_path: Path) -> tuple[Mailbox, Entrance]:
     """Returns a mailbox of an import as the producer opens it, and the entrance as a worker has it."""
     place = Endpoint(host="127.0.0.1", port=listener.port, tls=Tls.NONE)
     row = Row(line=1, login="anna", password=Secret("CANARY-77"), new_login="anna", new_password=Secret("CANARY-78"))
-    request, mailboxes = prepare_import([row], place, place, Options(), f"rights-{listener.port}")
-    store = RedisStore(connect(f"{farm.url('producer')}/1"))
-    submit(store, Vault([_KEY]), lambda *_: None, request, mailboxes, [row], 14, hold=True)
+    import_, mailboxes = prepare_import([row], place, place, Options(), f"rights-{listener.port}")
+    store = RedisStore(connect(f"{deployed.url('producer')}/1"))
+    submit(store, Vault([_KEY]), lambda *_: None, import_, mailboxes, [row], 14, hold=True)
     settings = load_settings(state_dir=tmp_path, connect_timeout_seconds=5, command_timeout_seconds=5)
-    worker = RedisStore(connect(f"{farm.url('worker')}/1"))
+    worker = RedisStore(connect(f"{deployed.url('worker')}/1"))
     return mailboxes[0], Entrance(worker, Vault([_KEY]), settings)
 
 
-def _enters(entrance: Entrance, farm: DeployedProcesses, mailbox: Mailbox, side: str) -> None:
+def _enters(entrance: Entrance, deployed: DeployedProcesses, mailbox: Mailbox, side: str) -> None:
     """Signs in as a lane does, with the mailbox as the store holds it now."""
-    known = RedisStore(connect(f"{farm.url('worker')}/1")).mailbox(mailbox.mailbox_id)
+    known = RedisStore(connect(f"{deployed.url('worker')}/1")).mailbox(mailbox.mailbox_id)
     assert known is not None
     if side == "source":
         entrance.source(known, None)  # type: ignore[arg-type]
@@ -141,7 +141,7 @@ def test_without_the_binding_the_password_would_be_shown(
     shipped: DeployedProcesses, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: the listener does receive a password that is sent to it."""
-    monkeypatch.setattr("shared.entrance.bound_to", lambda *_: "")
+    monkeypatch.setattr("shared.sign_in.entrance.bound_to", lambda *_: "")
     monkeypatch.setattr("producer.intake.submit.bound_to", lambda *_: "")
     mailbox, entrance = _opened(shipped, listener, tmp_path)
     with shipped.client("coordinator") as client:
@@ -199,7 +199,7 @@ def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobod
     sessions = BrowserSessions(state, ours)
     link = BrowserSessions(state, strangers).make_link("eve", Role.ADMIN)
     assert sessions.by_link(link) is None
-    from shared.store.principals import Principal
+    from shared.store.records.principals import Principal
 
     eve = Principal(principal_id="oidc:1", name="eve", role=Role.ADMIN)
     session = BrowserSessions(state, strangers).begin(eve, idle=100, most=100)
@@ -212,32 +212,35 @@ def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobod
 
 
 def _cut_over(
-    farm: DeployedProcesses, listener: Listener, tmp_path: Path, key: bytes = _KEY
+    deployed: DeployedProcesses, listener: Listener, tmp_path: Path, key: bytes = _KEY
 ) -> tuple[Mailbox, CutoverDriver, Path]:
     """Returns a mailbox that a cutover is about to turn, the coordinator's driver, and the switch's file."""
-    mailbox, _ = _opened(farm, listener, tmp_path)
+    mailbox, _ = _opened(deployed, listener, tmp_path)
     switch = tmp_path / "switched"
     switch.write_text("")
     state = CutoverState.SWITCHED
     cutover = Cutover(
-        import_id=mailbox.import_id, wave="", state=state, since=2.0,
+        import_id=mailbox.import_id,
+        wave="",
+        state=state,
+        since=2.0,
         options=CutoverOptions(switch="office", domains=("x.example",)),
         steps=(CutoverStep(state=state, at=2.0),),
-    )  # fmt: skip
+    )
     # It is marked and asked for already, as far as the note says, which anybody may write.
     notes = {mailbox.mailbox_id: ("", encode_mailbox(MailboxCutover(to="new", answer="asked", marked=True)))}
-    store = RedisStore(connect(f"{farm.url('producer')}/1"))
+    store = RedisStore(connect(f"{deployed.url('producer')}/1"))
     assert Cutovers(store, Vault([key])).put(KeptCutover(), cutover, notes)
     settings = load_settings(
         state_dir=tmp_path, switches=f"office=dovecot:{switch}?new=192.0.2.9&old=192.0.2.8", dns_resolver="127.0.0.1:9"
     )
-    coordinator, vault = RedisStore(connect(f"{farm.url('coordinator')}/1")), Vault([_KEY])
+    coordinator, vault = RedisStore(connect(f"{deployed.url('coordinator')}/1")), Vault([_KEY])
     world = CutoverWorld(settings, coordinator, vault, time.time)
     return mailbox, CutoverDriver(coordinator, Cutovers(coordinator, vault), world), switch
 
 
-def _answer(farm: DeployedProcesses, mailbox: Mailbox) -> MailboxCutover:
-    notes = RedisStore(connect(f"{farm.url('producer')}/1")).cutover_notes(mailbox.import_id, "")
+def _answer(deployed: DeployedProcesses, mailbox: Mailbox) -> MailboxCutover:
+    notes = RedisStore(connect(f"{deployed.url('producer')}/1")).cutover_notes(mailbox.import_id, "")
     return decode_mailbox(notes[mailbox.mailbox_id])
 
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from producer.notices.channels import send
 from producer.notices.notifier import Notifier
-from shared.credentials import Vault
-from shared.store.redis import RedisStore, connect
-from shared.store.targets import Targets
+from shared.runtime.credentials import Vault
+from shared.store.records.targets import Targets
+from shared.store.redis.redis_store import RedisStore, connect
 
 EFFECTS = ("tell", "spread", "take_delivery", "send", "settle_delivery")
 
@@ -48,9 +48,15 @@ def main(url: str, key: str, effect: str, when: str, nth: str) -> int:
         setattr(store, effect, deadly(getattr(store, effect), when, int(nth)))
     holder = f"process-{os.getpid()}"
     notifier = Notifier(
-        store=store, targets=Targets(client, vault), holder=holder, reach=None, still_seconds=600, retry_seconds=0.05,
-        look_seconds=0.0, send=sender,
-    )  # fmt: skip
+        store=store,
+        targets=Targets(client, vault),
+        holder=holder,
+        reach=None,
+        still_seconds=600,
+        retry_seconds=0.05,
+        look_seconds=0.0,
+        send=sender,
+    )
     until = time.monotonic() + 20
     while time.monotonic() < until:
         if notifier.turn() and not store.notices() and not store.deliveries():

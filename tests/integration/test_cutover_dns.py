@@ -10,9 +10,9 @@ import pytest
 
 from producer.cutover.dns_records import DnsRecords, joined
 from producer.cutover.guards import CutoverFacts, DomainFacts, MailboxFacts, MeasuredGuard, measure
-from shared.errors import UsageError
-from shared.lifecycle import MailboxState
 from shared.model.cutover import CutoverOptions, MailboxCutover
+from shared.model.errors import UsageError
+from shared.model.lifecycle import MailboxState
 from tests.servers.mail_zone import MailZone
 
 AT = 1_000_000.0
@@ -124,9 +124,12 @@ def test_an_answer_that_is_old_counts_no_more(zone: MailZone) -> None:
 
 def test_the_setting_is_an_address_with_or_without_a_port() -> None:
     for text, read in {
-        "": ("", 53), "192.0.2.1": ("192.0.2.1", 53), "192.0.2.1:5353": ("192.0.2.1", 5353), "2001:db8::1": ("2001:db8::1", 53),
+        "": ("", 53),
+        "192.0.2.1": ("192.0.2.1", 53),
+        "192.0.2.1:5353": ("192.0.2.1", 5353),
+        "2001:db8::1": ("2001:db8::1", 53),
         "[2001:db8::1]:5353": ("2001:db8::1", 5353),
-    }.items():  # fmt: skip
+    }.items():
         records = DnsRecords(text)
         assert (records._host, records._port) == read
     with pytest.raises(UsageError, match="MAILHAUL_DNS_RESOLVER"):

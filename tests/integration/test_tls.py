@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from producer.cli import app
 from producer.intake.endpoints import parse_endpoint
-from shared.credentials import Secret
-from shared.errors import AuthenticationRefused, TlsFailed
-from shared.mail.sasl import Proof
-from shared.mail.session import open_session
+from shared.mail.auth.sasl import Proof
+from shared.mail.imap.session import open_session
+from shared.model.errors import AuthenticationRefused, TlsFailed
+from shared.runtime.credentials import Secret
 from tests.servers import dovecot as dovecot_server
 from tests.servers.certificate import Authority, certificate_and_key, fingerprint
 from tests.servers.dovecot import Dovecot
@@ -215,10 +215,15 @@ def test_trust_is_not_given_where_the_certificate_is_right(server: _Makes, ca_fi
     endpoint = parse_endpoint(urls(server("good"))[0], ca_file=ca_file)
     with pytest.raises(AuthenticationRefused):
         open_session(
-            "source", host=endpoint.host, port=endpoint.port, tls="tls",
+            "source",
+            host=endpoint.host,
+            port=endpoint.port,
+            tls="tls",
             proof=Proof(login="user", secret=Secret("wrong")),
-            connect_timeout_seconds=5, command_timeout_seconds=20, ca_file=ca_file,
-        )  # fmt: skip
+            connect_timeout_seconds=5,
+            command_timeout_seconds=20,
+            ca_file=ca_file,
+        )
 
 
 def test_check_prints_an_option_that_the_same_command_takes(server: _Makes, ca_file: str, tmp_path: Path) -> None:

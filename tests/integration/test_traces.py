@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from shared.store import keys
-from shared.store.redis import connect
-from shared.store.traces import Names, look, strike
+from shared.store.records.traces import Names, look, strike
+from shared.store.redis import keys
+from shared.store.redis.redis_store import connect
 from tests.servers.redis_server import RedisServer
 
 PERSON = "Ännä@old.example"
@@ -74,9 +74,14 @@ def test_the_audit_log_is_counted_and_left(client: redis.Redis) -> None:
 @pytest.mark.parametrize(
     ("login", "text", "there"),
     [
-        ("anna", "anna", True), ("anna", "joanna", False), ("anna", "anna@x", False), ("anna", "a sentence of Anna.", True),
-        ("DOM\\anna", json.dumps({"login": "dom\\anna"}), True), ("anna b", '"anna b"', True), ("", "anything", False),
+        ("anna", "anna", True),
+        ("anna", "joanna", False),
+        ("anna", "anna@x", False),
+        ("anna", "a sentence of Anna.", True),
+        ("DOM\\anna", json.dumps({"login": "dom\\anna"}), True),
+        ("anna b", '"anna b"', True),
+        ("", "anything", False),
     ],
-)  # fmt: skip
+)
 def test_a_name_is_a_whole_word(login: str, text: str, there: bool) -> None:
     assert Names([login]).stand_in(text.encode()) is there

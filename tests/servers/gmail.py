@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from tests.servers.faulty import Account, FaultyServer
 from tests.servers.imap_model import USUAL_DATE
 from tests.servers.imap_syntax import as_string
@@ -63,12 +63,14 @@ class Gmail:
         for name in views:
             others = [label for label in labels if self._folders[label] != name]
             self.account.folder(name).add(
-                body, flags, date,
+                body,
+                flags,
+                date,
                 extra={
                     b"X-GM-MSGID": b"%d" % self._next,
                     b"X-GM-LABELS": b"(%b)" % b" ".join(as_string(label) for label in others),
                 },
-            )  # fmt: skip
+            )
 
     def hide(self, label: bytes) -> None:
         """Turns "Show in IMAP" off for a label: its folder disappears, and the messages keep the label."""

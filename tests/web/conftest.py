@@ -15,11 +15,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from shared.config import load_settings
-from shared.credentials import Vault
-from shared.store.principals import Principals, role_of
-from shared.store.redis import RedisStore, connect
-from shared.store.web_records import WebRecords
+from shared.runtime.config import load_settings
+from shared.runtime.credentials import Vault
+from shared.store.records.principals import Principals, role_of
+from shared.store.records.web_records import WebRecords
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.process import await_ready, end, free_port
 from tests.servers.redis_server import RedisServer
@@ -88,18 +88,26 @@ class WebServer:
         """Starts `python -m …`, which runs until the end of the test."""
         log = (self.home / f"{arguments[0]}.log").open("ab")
         process = subprocess.Popen(
-            [sys.executable, "-m", *arguments], env=self.environment(), cwd=self.home, stdout=log, stderr=log,
+            [sys.executable, "-m", *arguments],
+            env=self.environment(),
+            cwd=self.home,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
-        )  # fmt: skip
+        )
         self._processes.append(process)
         return process
 
     def command(self, *arguments: str, code: int = 0, **variables: str) -> str:
         """Runs `mailhaul …` to its end. Returns its standard output, and its standard error if `code` is not 0."""
         done = subprocess.run(
-            [sys.executable, "-m", "producer", *arguments], env=self.environment() | variables, cwd=self.home,
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+            [sys.executable, "-m", "producer", *arguments],
+            env=self.environment() | variables,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr * bool(code)
 
@@ -149,13 +157,13 @@ class WebServer:
 
 
 @pytest.fixture
-def house() -> Iterator[WebServer]:
+def web_server() -> Iterator[WebServer]:
     with RedisServer() as redis, tempfile.TemporaryDirectory(prefix="web-") as home:
-        house = WebServer(redis, Path(home))
+        web_server = WebServer(redis, Path(home))
         try:
-            yield house
+            yield web_server
         finally:
-            house.close()
+            web_server.close()
 
 
 @pytest.fixture(scope="session")
@@ -179,17 +187,17 @@ def allowed(servers: tuple[Dovecot, Dovecot]) -> dict[str, str]:
     return {"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_WEB_PORTS": ports}
 
 
-def serve_with(house: WebServer, begins_with: str) -> None:
+def serve_with(web_server: WebServer, begins_with: str) -> None:
     """Starts the API in a process that runs these lines of Python first.
 
     They set other limits, or disable a protection.
     """
-    (house.home / "sitecustomize.py").write_text(begins_with)
-    environment = house.environment
-    house.environment = lambda: (
+    (web_server.home / "sitecustomize.py").write_text(begins_with)
+    environment = web_server.environment
+    web_server.environment = lambda: (
         environment()
         | {  # type: ignore[method-assign]
-            "PYTHONPATH": f"{house.home}:{environment()['PYTHONPATH']}"
+            "PYTHONPATH": f"{web_server.home}:{environment()['PYTHONPATH']}"
         }
     )
-    house.serve()
+    web_server.serve()

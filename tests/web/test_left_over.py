@@ -6,9 +6,9 @@ import csv
 import re
 
 from producer.web.pages.sheet import Choice, look
-from shared.lifecycle import MailboxState
 from shared.model import Account, Endpoint, Failure, Import, Mailbox, Tls, import_id, mailbox_id
-from shared.store.principals import Role
+from shared.model.lifecycle import MailboxState
+from shared.store.records.principals import Role
 from tests.contract.store_kit import take
 from tests.servers.dovecot import Dovecot
 from tests.web.conftest import PASSWORD, WebServer, allowed
@@ -17,14 +17,14 @@ from tests.web.test_signing_in import GOOD, Browser, _user
 WAITING = 120
 
 
-def _person(house: WebServer, name: str = "anna") -> Browser:
-    _user(house, name, Role.OPERATOR)
-    person = Browser(house)
+def _person(web_server: WebServer, name: str = "anna") -> Browser:
+    _user(web_server, name, Role.OPERATOR)
+    person = Browser(web_server)
     assert person.signs_in(name, GOOD).status_code == 303
     return person
 
 
-def _parked(house: WebServer) -> str:
+def _parked(web_server: WebServer) -> str:
     """An import of which so many mailboxes wait for a password."""
     source, destination = (Endpoint(host=name, port=993, tls=Tls.IMPLICIT) for name in ("old.example", "new.example"))
     whole = Import(
@@ -32,13 +32,16 @@ def _parked(house: WebServer) -> str:
     )
     mailboxes = [
         Mailbox(
-            mailbox_id=mailbox_id(whole.import_id, login, login), import_id=whole.import_id, row=row,
-            source=Account(endpoint=source, login=login), destination=Account(endpoint=destination, login=login),
+            mailbox_id=mailbox_id(whole.import_id, login, login),
+            import_id=whole.import_id,
+            row=row,
+            source=Account(endpoint=source, login=login),
+            destination=Account(endpoint=destination, login=login),
         )
         for row in range(1, WAITING + 1)
         for login in [f"person{row}"]
-    ]  # fmt: skip
-    store = house.store
+    ]
+    store = web_server.store
     store.open_import(whole, mailboxes, 14)
     store.submit(whole.import_id)
     for _ in mailboxes:
@@ -49,10 +52,10 @@ def _parked(house: WebServer) -> str:
     return whole.import_id
 
 
-def test_every_mailbox_that_waits_for_a_password_is_on_a_page(house: WebServer) -> None:
-    place = f"/imports/{_parked(house)}/credentials"
-    house.serve()
-    person = _person(house)
+def test_every_mailbox_that_waits_for_a_password_is_on_a_page(web_server: WebServer) -> None:
+    place = f"/imports/{_parked(web_server)}/credentials"
+    web_server.serve()
+    person = _person(web_server)
     path, seen, pages = f"{place}?code=source_auth_refused", [], 0
     while path:
         text = person.get(path).text
@@ -90,10 +93,10 @@ def test_the_rows_that_are_wrong_are_told_without_a_password() -> None:
 
 
 def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
-    house: WebServer, servers: tuple[Dovecot, Dovecot]
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
-    house.serve(**allowed(servers))
-    person = _person(house)
+    web_server.serve(**allowed(servers))
+    person = _person(web_server)
     sheet = f"login,password\nright,{PASSWORD}\n" + "".join(f"=wrong{n},\n" for n in range(300))
     form = {"name": "some"} | {
         f"{side}_{field}": value
@@ -105,8 +108,12 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
     rows = list(csv.DictReader(person.get(link).text.splitlines()))
     assert len(rows) == 300
     assert rows[0] == {
-        "login": "'=wrong0", "password": "", "new_login": "", "server": "", "reason": "row 3: password: is missing",
-    }  # fmt: skip
+        "login": "'=wrong0",
+        "password": "",
+        "new_login": "",
+        "server": "",
+        "reason": "row 3: password: is missing",
+    }
     draft = re.search(r'name="draft" value="(\w+)"', looked)
     assert draft
     opened = person.post("/new", data={**form, "do": "open", "draft": draft[1], "good": "1"})
@@ -117,10 +124,10 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
     kept = person.get(link)
     assert list(csv.DictReader(kept.text.splitlines())) == rows
     assert kept.headers["content-type"] == "text/csv; charset=utf-8"
-    (mailbox,) = house.store.mailboxes(opened.headers["location"].split("/")[2].partition("?")[0])
+    (mailbox,) = web_server.store.mailboxes(opened.headers["location"].split("/")[2].partition("?")[0])
     assert (mailbox[0].source.login, mailbox[0].state) == ("right", MailboxState.QUEUED)
     # They are nobody else's.
-    assert _person(house, "bert").get(link).status_code == 404
+    assert _person(web_server, "bert").get(link).status_code == 404
     assert person.get("/wrong-rows/none.csv").status_code == 404
     there = opened.headers["location"].partition("?")[0]
     assert "Some rows were not taken." not in person.get(f"{there}?wrong=none").text

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from cryptography.fernet import Fernet
 
-from shared.store.redis import connect
+from shared.store.redis.redis_store import connect
 from tests import mail
 from tests.leaks import leaks
 from tests.servers.dovecot import Dovecot
@@ -85,12 +85,12 @@ class Visitor:
         return answer.status_code, whole
 
 
-def _redis_user(house: WebServer) -> str:
+def _redis_user(web_server: WebServer) -> str:
     """Makes a user of Redis with a password. Returns the URL with both."""
-    connect(house.state_url).acl_setuser(
+    connect(web_server.state_url).acl_setuser(
         "canary", enabled=True, passwords=[f"+{REDIS}"], keys=["*"], channels=["*"], categories=["+@all"]
     )
-    return f"unix://canary:{quote(REDIS, safe='')}@{house.redis.socket}"
+    return f"unix://canary:{quote(REDIS, safe='')}@{web_server.redis.socket}"
 
 
 @pytest.fixture
@@ -100,20 +100,25 @@ def provider() -> Iterator[IdentityProvider]:
 
 
 @pytest.fixture
-def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: IdentityProvider) -> Iterator[Visitor]:
+def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: IdentityProvider) -> Iterator[Visitor]:
     """Yields a visitor after an import has ended, of which one mailbox failed; another import was rehearsed."""
     first, key = f"mh_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}", Fernet.generate_key().decode()
     for server, password in zip(servers, (ROW, NEW), strict=True):
         server.add_user("works", password)
         server.add_user("fails", password)
     mail.populate(servers[0].host, servers[0].port, "works", ROW, mail.make_mailbox(5, {"INBOX": 3}))
-    house.serve(
-        MAILHAUL_REDIS_URL=_redis_user(house), MAILHAUL_SECRET_KEY=key, MAILHAUL_WEB_FIRST_TOKEN=first,
-        MAILHAUL_WEB_OIDC_ISSUER=provider.url, MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
-        MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET, MAILHAUL_WEB_ROLES="*=viewer", **allowed(servers),
-    )  # fmt: skip
-    house.crew()
-    base = f"http://127.0.0.1:{house.port}"
+    web_server.serve(
+        MAILHAUL_REDIS_URL=_redis_user(web_server),
+        MAILHAUL_SECRET_KEY=key,
+        MAILHAUL_WEB_FIRST_TOKEN=first,
+        MAILHAUL_WEB_OIDC_ISSUER=provider.url,
+        MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
+        MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET,
+        MAILHAUL_WEB_ROLES="*=viewer",
+        **allowed(servers),
+    )
+    web_server.crew()
+    base = f"http://127.0.0.1:{web_server.port}"
     with httpx2.Client(timeout=30, headers={"Authorization": f"Bearer {first}", "Origin": base}) as client:
         api = f"{base}/api/v1"
         made = client.post(f"{api}/tokens", json={"name": "robot", "role": "viewer"}).json()["token"]
@@ -138,21 +143,42 @@ def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: Identi
         boxes = {box["login"]: box for box in client.get(f"{api}/imports/{there}/mailboxes").json()["mailboxes"]}
         assert (boxes["works"]["state"], boxes["fails"]["state"]) == ("complete", "parked")
         known = {
-            "row": ROW, "wrong": WRONG, "new": NEW, "user": USER, "redis": REDIS, "client": CLIENT_SECRET, "key": key,
-            "first token": first.split("_", 2)[2], "token": made.split("_", 2)[2],
+            "row": ROW,
+            "wrong": WRONG,
+            "new": NEW,
+            "user": USER,
+            "redis": REDIS,
+            "client": CLIENT_SECRET,
+            "key": key,
+            "first token": first.split("_", 2)[2],
+            "token": made.split("_", 2)[2],
             "hash": hashlib.sha256(made.split("_", 2)[2].encode()).hexdigest(),
-        }  # fmt: skip
+        }
         blanks = {
-            "import_id": (there,), "mailbox_id": tuple(box["id"] for box in boxes.values()), "rehearsal_id": tuple(rehearsed),
-            "file": ("results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv",
-                     "one-page.html", "one-page.csv"),
-            "link": ("nothing",), "event": ("status",), "target_id": ("00000000",), "name": ("gmail",), "draft": (wrong[1],),
-        }  # fmt: skip
+            "import_id": (there,),
+            "mailbox_id": tuple(box["id"] for box in boxes.values()),
+            "rehearsal_id": tuple(rehearsed),
+            "file": (
+                "results.csv",
+                "failures.csv",
+                "notes.csv",
+                "folders.csv",
+                "summary.json",
+                "failed-rows.csv",
+                "one-page.html",
+                "one-page.csv",
+            ),
+            "link": ("nothing",),
+            "event": ("status",),
+            "target_id": ("00000000",),
+            "name": ("gmail",),
+            "draft": (wrong[1],),
+        }
         assert [name for answer in told for name in leaks(known, answer.content)] == []
         yield Visitor(base, client, blanks, known)
 
 
-def test_no_address_tells_a_secret(house: WebServer, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_no_address_tells_a_secret(web_server: WebServer, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
     assert visitor.walk() == []
     wrong = {path: status for path, status in visitor.seen.items() if status not in (200, 204, 302, 303)}
     # There was no return from a provider, and no cutover was begun.
@@ -162,11 +188,11 @@ def test_no_address_tells_a_secret(house: WebServer, visitor: Visitor, servers: 
     }
     assert len(visitor.seen) > 40
     # The doctor's answer when Redis refuses the login.
-    connect(house.state_url).acl_setuser("canary", enabled=True, reset_passwords=True, passwords=["+another"])
+    connect(web_server.state_url).acl_setuser("canary", enabled=True, reset_passwords=True, passwords=["+another"])
     broken = visitor.client.get(f"{visitor.base}/api/v1/doctor")
     assert not broken.json()["ok"]
     assert leaks(visitor.secrets, broken.content) == []
-    logs = b"".join(path.read_bytes() for path in house.home.rglob("*.log"))
+    logs = b"".join(path.read_bytes() for path in web_server.home.rglob("*.log"))
     assert leaks(visitor.secrets, logs) == []
 
 

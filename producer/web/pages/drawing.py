@@ -12,16 +12,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from producer.cutover.telling import MEANINGS
+from producer.operations.trouble import word
 from producer.show.lines import cells
-from producer.trouble import word
-from producer.web.words import LANGUAGES, language_of, translations
-from producer.web.words.said import ADVICE, CAUSES, CUTOVERS, EVENTS, FIELDS, GUARDS, NOTES, SCOPES, STEPS
-from producer.web.words.translate import Translator
-from shared.errors import SameMailbox
-from shared.lifecycle import CutoverState, MailboxState
-from shared.mail.refusals import NO_PASSWORD
+from producer.translations import LANGUAGES, language_of, translations
+from producer.translations.said import ADVICE, CAUSES, CUTOVERS, EVENTS, FIELDS, GUARDS, NOTES, SCOPES, STEPS
+from producer.translations.translate import Translator
+from shared.mail.answers.refusals import NO_PASSWORD
+from shared.model.errors import SameMailbox
+from shared.model.lifecycle import CutoverState, MailboxState
 from shared.model.notices import KINDS
-from shared.store.principals import Principal, Role
+from shared.store.records.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
@@ -124,17 +124,34 @@ class Saying(Translator):
 
 def _environment(language: str) -> Environment:
     env = Environment(
-        loader=PackageLoader("producer.web"), autoescape=True, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"],
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("producer.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     env.install_gettext_translations(translations(language), newstyle=False)  # type: ignore[attr-defined]
     say = Saying(language)
     env.globals.update(
-        lang=language, say=say, state_bar=say.states, CELLS=CELLS, number=say.number, size=say.size,
-        duration=say.duration, moment=say.moment,
-        hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
-        word=word, SWAPPED=SameMailbox.SWAPPED,
-    )  # fmt: skip
+        lang=language,
+        say=say,
+        state_bar=say.states,
+        CELLS=CELLS,
+        number=say.number,
+        size=say.size,
+        duration=say.duration,
+        moment=say.moment,
+        hour=say.hour,
+        percent=say.percent,
+        some=say.some,
+        sentence=say.sentence,
+        heard=say.heard,
+        quoted=say.quoted,
+        Role=Role,
+        word=word,
+        SWAPPED=SameMailbox.SWAPPED,
+    )
     return env
 
 

@@ -11,14 +11,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from producer import forecasting
 from producer.cutover.telling import not_back
+from producer.operations import forecasting
+from producer.operations.trouble import HARMLESS
 from producer.show.cutover_lines import overruled_words, shown_guards
-from producer.trouble import HARMLESS
-from producer.web import imports as counterpart
-from producer.web.access import Known
-from producer.web.live import LOOK_SECONDS
-from producer.web.mailboxes import Order
+from producer.web.api import imports as counterpart
+from producer.web.api.live import LOOK_SECONDS
+from producer.web.api.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
 from producer.web.pages.cutting_over import cutover_acts, known_switches
@@ -26,13 +25,14 @@ from producer.web.pages.drawing import draw, language, rendered
 from producer.web.pages.glance import Glances, ImportView
 from producer.web.pages.sign_in_page import Who, there
 from producer.web.problems import Refused
-from producer.web.streams import Seat
-from shared.errors import MailhaulError
-from shared.lifecycle import Control, ImportState, MailboxState
+from producer.web.security.access import Known
+from producer.web.security.streams import Seat
+from shared.model.errors import MailhaulError
 from shared.model.forecasts import KeptForecast
+from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
-from shared.store.principals import Principal
+from shared.store.records.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
@@ -41,8 +41,12 @@ _FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "fai
 _NOTHING_TO_TRY: Final = (*HARMLESS, "altered")
 #: Codes of failures that a new password repairs.
 _PASSWORD: Final = (
-    "source_auth_refused", "destination_auth_refused", "source_logins_stopped", "destination_logins_stopped", "credentials_missing",
-)  # fmt: skip
+    "source_auth_refused",
+    "destination_auth_refused",
+    "source_logins_stopped",
+    "destination_logins_stopped",
+    "credentials_missing",
+)
 
 
 class Table:
@@ -66,16 +70,25 @@ class Table:
         """The view as a query to the store."""
         chosen = MailboxState(self.state) if self.state in list(MailboxState) else None
         return Search(
-            state=chosen, text=self.text, wave=self.wave, order=self.order, descending=self.descending, start=self.start,
+            state=chosen,
+            text=self.text,
+            wave=self.wave,
+            order=self.order,
+            descending=self.descending,
+            start=self.start,
             count=_COUNT,
-        )  # fmt: skip
+        )
 
     def link(self, **changed: Any) -> str:
         """Returns the URL of the page with some values changed. Default values are left out."""
         all_ = {
-            "text": self.text, "state": self.state, "order": self.order, "descending": self.descending,
-            "start": self.start, "wave": self.wave,
-        } | changed  # fmt: skip
+            "text": self.text,
+            "state": self.state,
+            "order": self.order,
+            "descending": self.descending,
+            "start": self.start,
+            "wave": self.wave,
+        } | changed
         usual = {"text": "", "state": "", "order": "row", "descending": False, "start": 0, "wave": ""}
         query = urlencode(
             {
@@ -100,15 +113,27 @@ Shown = Annotated[Table, Depends()]
 
 def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> dict[str, Any]:
     total, rows = known.store.find_mailboxes(table.import_id, table.wanted)
-    request = glance.request
+    import_ = glance.import_
     word = glance.progress.word
     return {
-        "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
-        "count": _COUNT, "actions": _actions(request.state, request.control, word),
-        "shown_guards": shown_guards, "overruled_words": overruled_words, "cutover_acts": cutover_acts, "not_back": not_back,
-        "password_codes": _PASSWORD, "nothing_to_try": _NOTHING_TO_TRY, "who": who,
-        "here": table.link(), "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
-    }  # fmt: skip
+        "import_": import_,
+        "glance": glance,
+        "progress": glance.progress,
+        "table": table,
+        "rows": rows,
+        "total": total,
+        "count": _COUNT,
+        "actions": _actions(import_.state, import_.control, word),
+        "shown_guards": shown_guards,
+        "overruled_words": overruled_words,
+        "cutover_acts": cutover_acts,
+        "not_back": not_back,
+        "password_codes": _PASSWORD,
+        "nothing_to_try": _NOTHING_TO_TRY,
+        "who": who,
+        "here": table.link(),
+        "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
+    }
 
 
 def _actions(state: ImportState, control: Control, word: str) -> list[tuple[str, str]]:
@@ -148,8 +173,8 @@ def one_import(
         changed=changed,
         wrong=left,
         forecasts=_first_and_last(known.store.forecasts(table.import_id)),
-        scores=forecasting.scored(known.store, values["request"]),
-        finished=values["request"].state is ImportState.FINISHED,
+        scores=forecasting.scored(known.store, values["import_"]),
+        finished=values["import_"].state is ImportState.FINISHED,
         switches=known_switches(known),
     )
     return told(page, table.import_id) if changed else page

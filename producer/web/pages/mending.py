@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from producer import operations
 from producer.intake.allowed import LOOKED_AT, Allowed
 from producer.intake.columns import UNKNOWN
 from producer.intake.sheet import SEPARATORS
-from producer.web import credential_routes, imports
-from producer.web.access import Known
+from producer.operations import verbs
+from producer.web.api import credential_routes, imports
+from producer.web.api.request_bodies import endpoint_of
 from producer.web.pages import drafts
 from producer.web.pages.changed import MOST_ROWS, Changed, back
 from producer.web.pages.drawing import draw
@@ -22,10 +22,10 @@ from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, l
 from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import BY_KEY
 from producer.web.problems import Refused
-from producer.web.request_bodies import endpoint_of
-from shared.errors import UsageError
-from shared.lifecycle import MailboxState
+from producer.web.security.access import Known
 from shared.model import Endpoint, Import
+from shared.model.errors import UsageError
+from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
 from shared.model.sign_in import SignIn, Way
 
@@ -50,10 +50,21 @@ def _mend(
     if not rows and start:  # those before it got their passwords meanwhile
         return _mend(request, known, who, import_id, code, status, detail, max(0, total - 1) // _MOST * _MOST, **more)
     return draw(
-        request, "mend.html", who, status, request=found, code=code, total=total, rows=[one for one, _ in rows],
-        start=start, count=_MOST,
-        detail=detail, shared=_shared(known, found, code), by_key=BY_KEY, **({"errors": ()} | more),
-    )  # fmt: skip
+        request,
+        "mend.html",
+        who,
+        status,
+        import_=found,
+        code=code,
+        total=total,
+        rows=[one for one, _ in rows],
+        start=start,
+        count=_MOST,
+        detail=detail,
+        shared=_shared(known, found, code),
+        by_key=BY_KEY,
+        **({"errors": ()} | more),
+    )
 
 
 def _shared(known: Known, found: Import, code: str) -> dict[str, SignIn]:
@@ -117,18 +128,30 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     changed = Changed(act="passwords", queued=queued, shared=len(given.secrets))
     if done:
         changed = replace(
-            changed, mailboxes=done.mailboxes, queued=queued + done.queued, strange=len(done.unknown_rows),
+            changed,
+            mailboxes=done.mailboxes,
+            queued=queued + done.queued,
+            strange=len(done.unknown_rows),
             rows=done.unknown_rows[:MOST_ROWS],
-        )  # fmt: skip
+        )
     return back(request, f"/imports/{import_id}", import_id, changed)
 
 
 def _more(request: Request, known: Known, who: Actor, import_id: str, status: int = 200, **more: Any) -> Response:
     usual: dict[str, Any] = {
-        "preview": None, "draft": "", "wrong": "", "good": False, "detail": "", "rows": 5, "encodings": ENCODINGS,
-        "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN, "dots": DOTS,
-    }  # fmt: skip
-    return draw(request, "more.html", who, status, request=known.import_(import_id), **(usual | more))
+        "preview": None,
+        "draft": "",
+        "wrong": "",
+        "good": False,
+        "detail": "",
+        "rows": 5,
+        "encodings": ENCODINGS,
+        "separators": list(SEPARATORS.values()),
+        "names": FIELDS,
+        "unknown": UNKNOWN,
+        "dots": DOTS,
+    }
+    return draw(request, "more.html", who, status, import_=known.import_(import_id), **(usual | more))
 
 
 @routes.get("/imports/{import_id}/add")
@@ -147,7 +170,7 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
         draft = drafts.keep(known, who, data)
     found = known.import_(import_id)
     by_rows, allowed = (
-        operations.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
+        verbs.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
         Allowed.of(found.options),
     )
     preview: Preview | None = None

@@ -9,17 +9,17 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from pydantic import SecretStr
 
+from producer.operations.trouble import addressed
 from producer.show.naming import left_out_of
 from producer.show.notes import notes_of
-from producer.trouble import addressed
-from producer.web import mailboxes as counterpart
-from producer.web.access import Known
+from producer.web.api import mailboxes as counterpart
+from producer.web.api.request_bodies import PasswordsBody
 from producer.web.pages.changed import Changed, back, changed_by, told
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Actor, Who
-from producer.web.request_bodies import PasswordsBody
-from shared.lifecycle import SETTLED, Control, MailboxState
+from producer.web.security.access import Known
 from shared.model import Mailbox
+from shared.model.lifecycle import SETTLED, Control, MailboxState
 
 routes = APIRouter(include_in_schema=False)
 #: Maximum number of notes on single messages that are shown.
@@ -38,16 +38,24 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
             break
         notes += [(folder, note) for note in islice(notes_of(known.store, folder), _NOTES)]
     events = [
-        event for event in reversed(known.page_state.events(import_id))
+        event
+        for event in reversed(known.page_state.events(import_id))
         if event["detail"].get("login", "") in ("", mailbox.source.login)
-    ]  # fmt: skip
+    ]
     values: dict[str, Any] = {
-        "request": found, "mailbox": mailbox, "tally": tally, "folders": folders, "notes": notes[:_NOTES],
-        "failures": known.store.failures(mailbox_id), "events": events[:30], "actions": _actions(mailbox),
+        "import_": found,
+        "mailbox": mailbox,
+        "tally": tally,
+        "folders": folders,
+        "notes": notes[:_NOTES],
+        "failures": known.store.failures(mailbox_id),
+        "events": events[:30],
+        "actions": _actions(mailbox),
         "left_out": left_out_of(mailbox).note(),
-        "advice": lambda failure: addressed(failure.advice, import_id), "settled": mailbox.state in SETTLED,
+        "advice": lambda failure: addressed(failure.advice, import_id),
+        "settled": mailbox.state in SETTLED,
         "here": f"/imports/{import_id}/mailboxes/{mailbox_id}",
-    }  # fmt: skip
+    }
     if request.headers.get("hx-request") == "true":
         return draw(request, "mailbox_live.html", who, **values)
     changed = changed_by(request)

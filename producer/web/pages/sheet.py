@@ -17,7 +17,7 @@ from producer.intake.columns import UNKNOWN, Columns, Reading, columns_of, names
 from producer.intake.headings import NAMES
 from producer.intake.manifest import Limits, Manifest, ManifestInvalid, Servers, sift_manifest
 from producer.intake.sheet import SEPARATORS, RowError, read_sheet
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 DOTS: Final = "••••••"
 #: Fields that a column may hold.
@@ -145,9 +145,14 @@ def look(
     if not errors:
         try:
             manifest, errors = sift_manifest(
-                data, encoding=encoding, separator=separator, servers=servers, columns=columns, passwords=passwords,
+                data,
+                encoding=encoding,
+                separator=separator,
+                servers=servers,
+                columns=columns,
+                passwords=passwords,
                 allowed=allowed,
-            )  # fmt: skip
+            )
         except ManifestInvalid as error:
             errors = error.errors
     taken = Choice(
@@ -162,10 +167,14 @@ def look(
     headings = tuple(text if sure or names_a_column(text) else "" for text in first)
     rows = [(number, [cell.text for cell in cells]) for number, cells in sheet.rows[columns.header :]]
     return Preview(
-        choice=taken, headings=headings, lines=_lines(rows, taken.fields, errors, manifest), errors=errors,
-        warnings=manifest.warnings if manifest else tuple(sheet.warnings), manifest=manifest,
+        choice=taken,
+        headings=headings,
+        lines=_lines(rows, taken.fields, errors, manifest),
+        errors=errors,
+        warnings=manifest.warnings if manifest else tuple(sheet.warnings),
+        manifest=manifest,
         wrong=_wrong(rows, taken.fields, errors),
-    )  # fmt: skip
+    )
 
 
 def _wrong(

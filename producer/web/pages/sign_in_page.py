@@ -12,13 +12,13 @@ from urllib.parse import quote, urlsplit
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer.web.access import Known, guess, missed, note, right, wrong
 from producer.web.pages.drawing import draw, saying
 from producer.web.problems import Refused
-from producer.web.proxied import vouched
-from producer.web.scrypt import MOST, Crowded, fits
+from producer.web.security.access import Known, guess, missed, note, right, wrong
+from producer.web.security.proxied import vouched
+from producer.web.security.scrypt import MOST, Crowded, fits
 from producer.web.web_context import WebContext
-from shared.store.principals import Principal, Role
+from shared.store.records.principals import Principal, Role
 
 routes = APIRouter(include_in_schema=False)
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
@@ -102,18 +102,28 @@ def welcome(
     # "lax", so that a link in a mail or a return from the identity provider finds the session. `Guard` refuses other
     # requests that come from other sites.
     answer.set_cookie(
-        _cookie(request), text, max_age=int(settings.web_session_seconds), httponly=True, samesite="lax",
+        _cookie(request),
+        text,
+        max_age=int(settings.web_session_seconds),
+        httponly=True,
+        samesite="lax",
         secure=is_secure(request),
-    )  # fmt: skip
+    )
     return answer
 
 
 def door(request: Request, known: WebContext, told: str = "", to: str = "", status: int = 200) -> Response:
     """Shows the page on which one signs in."""
     return draw(
-        request, "sign_in.html", None, status, wrong=told, to=_ours(to), passwords=bool(known.principals.users()),
+        request,
+        "sign_in.html",
+        None,
+        status,
+        wrong=told,
+        to=_ours(to),
+        passwords=bool(known.principals.users()),
         oidc=urlsplit(known.settings.web_oidc_issuer or "").hostname or "",
-    )  # fmt: skip
+    )
 
 
 @routes.get("/favicon.ico")

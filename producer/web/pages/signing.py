@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked, complete, lacking, named_sign_in, secret_of
+from producer.web.api.signing_in import at_the_vendor
 from producer.web.pages import drafts
-from producer.web.signing_in import at_the_vendor
 from producer.web.web_context import WebContext
-from shared.errors import UsageError
 from shared.model import Endpoint
+from shared.model.errors import UsageError
 from shared.model.sign_in import BY_ADMIN, Way
-from shared.store.principals import Principal
+from shared.store.records.principals import Principal
 
 #: Ways that may be chosen: all but programs, which are for the command line.
 CHOICES: Final = tuple(way for way in Way if way is not Way.COMMAND)
@@ -93,8 +93,11 @@ def entry_of(given: Mapping[str, Any], side: str) -> Entry:
     way = text("way", 20)
     return Entry(
         way=way if way in CHOICES else "",
-        admin=text("admin", 1000), template=text("template", 200), tenant=text("tenant", 200), kept=text("kept", 40),
-    )  # fmt: skip
+        admin=text("admin", 1000),
+        template=text("template", 200),
+        tenant=text("tenant", 200),
+        kept=text("kept", 40),
+    )
 
 
 def kept(known: WebContext, who: Principal, entry: Entry, fresh: str) -> tuple[Entry, str]:

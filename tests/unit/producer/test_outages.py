@@ -7,20 +7,22 @@ from typing import Any
 
 import pytest
 
-from producer.outages import waits_of
+from producer.operations.outages import waits_of
 from producer.show.waiting import said
-from shared.lifecycle import Control, ImportState
 from shared.model import Failure, Import, Wait
-from shared.store.memory import MemoryStore
-from shared.store.redis_scripts import refusal
+from shared.model.lifecycle import Control, ImportState
+from shared.store.memory.memory_store import MemoryStore
+from shared.store.redis.redis_scripts import refusal
 from tests.contract.store_kit import planned, take
 
 
 def _away(at: float, **more: object) -> Failure:
     failure = Failure(
-        code="destination_unreachable", at=at, since=at,
+        code="destination_unreachable",
+        at=at,
+        since=at,
         sentence="destination: cannot connect to mail.new.example:993: [Errno 111] Connection refused",
-    )  # fmt: skip
+    )
     return replace(failure, **more)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,40 @@
+"""Forecasts of imports in the store: made, kept, and scored. `producer.forecast` does the arithmetic."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from producer.forecast.outlook import Outlook, Score, outlook, scores
+from producer.waves import wave_of
+from shared.model import Import
+from shared.model.errors import UsageError
+from shared.store import Store
+
+
+def look_ahead(
+    store: Store, import_: Import, default: Mapping[str, int] | None = None, threads: int = 16, now: float | None = None
+) -> Outlook | None:
+    """Returns the outlook of an import as it stands now; None while nothing is known of its size."""
+    now = time.time() if now is None else now
+    rows, waves = store.mailboxes(import_.import_id), store.waves(import_.import_id)
+    lanes = store.workers() * threads
+    return outlook(import_, rows, waves, store.limits(), store.usual(), now, default, lanes)
+
+
+def made_and_kept(
+    store: Store, import_: Import, wave: str = "", default: Mapping[str, int] | None = None, threads: int = 16
+) -> Outlook:
+    """Makes a forecast, and keeps it. Raises `UsageError` while nothing can be forecast, or for a wave that is not there."""
+    if wave:
+        wave_of(store, import_, wave)
+    found = look_ahead(store, import_, default, threads)
+    if found is None:
+        raise UsageError(f"nothing can be forecast of import {import_.name} yet: no mailbox is counted")
+    store.keep_forecast(import_.import_id, found.kept)
+    return found
+
+
+def scored(store: Store, import_: Import) -> list[Score]:
+    """Scores the first forecast of the import's pass against what happened."""
+    return scores(import_, store.forecasts(import_.import_id), store.ends(import_.import_id))
