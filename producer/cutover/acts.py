@@ -20,6 +20,8 @@ from shared.model.cutover import (
     FORCIBLE,
     GUARDS,
     RULES,
+    STANDING,
+    STOOD,
     Cutover,
     CutoverOptions,
     CutoverStep,
@@ -107,8 +109,10 @@ def start(
         import_id=request.import_id, wave=wave, state=state, since=at, serial=before.serial + 1 if before else 1,
         options=checked(options), steps=(CutoverStep(state=state, at=at, who=who),),
     )  # fmt: skip
-    # What an earlier cutover of the wave did is over.
-    notes = {name: (text, "") for name, text in cutovers.notes(request.import_id, wave).items()}
+    # What an earlier cutover of the wave did is over, except that it may still have to let the wave stand as before.
+    found = cutovers.notes(request.import_id, wave)
+    kept_note = STOOD if found.get(STANDING) not in (None, "off") else ""
+    notes = {name: (text, "") for name, text in found.items() if name != kept_note}
     if not cutovers.put(kept, cutover, notes):
         raise changed(request, wave)
     return cutover

@@ -1,7 +1,7 @@
 """Runs a program of the administrator's: JSON on its standard input, an exit code and perhaps JSON from it.
 
 It is started without a shell, in an environment of its own. When it takes too long it is killed with everything that it
-started, and so it is when this process dies, even by SIGKILL: whoever asks the program the next time never asks beside the first one.
+started. So it is when this process dies, even by SIGKILL: whoever asks the program the next time never asks beside the first one.
 What moved itself into a session of its own escapes.
 """
 

@@ -9,13 +9,13 @@ from typing import Any
 from producer.cutover import acts
 from producer.cutover.acts import CutoverView
 from producer.cutover.driver import CutoverDriver
-from producer.cutover.effects import standing_for
 from producer.cutover.guards import DomainFacts
 from shared.credentials import Vault
 from shared.errors import MailhaulError
 from shared.lifecycle import CutoverState
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
+from shared.standing import Standing
 from shared.store.cutovers import Cutovers
 from shared.store.memory import MemoryStore
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome
@@ -100,9 +100,8 @@ class CutoverStage:
             self.time += self.dns_seconds
         return DomainFacts(domain=domain, at=at, servers=2, mx=("mx.old.example",), mx_ttl=self.ttl)
 
-    def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
+    def keep_in_sync(self, request: Import, cutover: Cutover, standing: Standing | None, *, on: bool) -> None:
         """Sets what stands."""
-        standing = standing_for(cutover.options.synced_seconds) if on else None
         self.store.set_standing(request.import_id, cutover.wave, standing)
 
     def prove(self, request: Import, mailbox: Mailbox) -> None:
