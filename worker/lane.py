@@ -30,6 +30,7 @@ from shared.gmail import EXTENSION, LabelMode
 from shared.lifecycle import Control, Outcome
 from shared.logs import bind_job
 from shared.model import Failure, Lease, Note, Options, UnitKind
+from shared.standing import LOOK_HOLD
 from shared.store import Store
 from shared.uids import UidSet
 from worker.accounts import AccountServices
@@ -38,7 +39,7 @@ from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
 from worker.ends import Ends
-from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, patiently
+from worker.failures import ATTEMPTS, LOOK_REST_SECONDS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, patiently
 from worker.lease_keeper import LeaseKeeper
 from worker.looking import difference, full_due, looked_at
 from worker.neighbours import Neighbours
@@ -370,7 +371,7 @@ class Lane:
             return verdict.code
         folder = lease.folder.display if lease.folder else ""
         failure: Failure | None = describe(error, verdict, place.now(), folder, before, missing_bytes)
-        how, hold = verdict.how, ""
+        how, hold, hold_seconds = verdict.how, "", verdict.delay_seconds
         if how == "give_up" and lease.intents:
             # What is in doubt cannot be looked for while the folder stays closed: nobody may call it failed.
             how = "park"
@@ -380,7 +381,10 @@ class Lane:
             failure = None
         if how == "again" and self._progressed:
             how = "wait"
-        if verdict.hold:
+        if verdict.hold == LOOK_HOLD:
+            hold = f"{LOOK_HOLD}:{place.store.limits_of(lease.mailbox.mailbox_id)['source_host']}"
+            hold_seconds = min(hold_seconds, LOOK_REST_SECONDS)
+        elif verdict.hold:
             place.tell(HeldBack(scope=verdict.hold, seconds=verdict.delay_seconds))
             hold = f"{verdict.hold}:{place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
         try:
@@ -391,7 +395,7 @@ class Lane:
             else:
                 place.store.release(
                     lease, how=how, delay_seconds=verdict.delay_seconds, failure=failure, hold=hold,
-                    hold_seconds=verdict.delay_seconds, again_seconds=verdict.again_seconds,
+                    hold_seconds=hold_seconds, again_seconds=verdict.again_seconds,
                 )  # fmt: skip
         except LeaseLost:
             _log.warning("lease_lost", code=verdict.code)
