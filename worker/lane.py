@@ -44,7 +44,7 @@ from worker.lease_keeper import LeaseKeeper
 from worker.looking import difference, full_due, looked_at
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
-from worker.returning import WayBack, await_return
+from worker.returning import KnownReturns, WayBack, await_return
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
@@ -87,6 +87,7 @@ class Lane:
     def __init__(self, place: Workplace, holder: str) -> None:
         self._place, self._holder = place, holder
         self._sessions = MailboxSessions(place.dialer, place.tell)
+        self._returns = KnownReturns(place.store)
         #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
         self._mailbox, self._began = "", 0.0
         #: Whether the current unit brought any message to an outcome.
@@ -250,7 +251,7 @@ class Lane:
             )
         else:
             source, destination = sessions.both(lease.mailbox)
-            neighbours = Neighbours(lease, place.store, lambda: self._options(lease))
+            neighbours = Neighbours(lease, place.store, lambda: self._options(lease), self._returns.of)
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
             rules, tell, sleep = place.copy_rules, place.tell, place.sleep
             copying = BatchCopy(

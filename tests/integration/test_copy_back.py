@@ -299,6 +299,23 @@ def test_a_later_pass_does_not_bring_again_what_came_back(ways: BothWays) -> Non
     assert ways.outcomes() == {"copied": sum(COUNTS.values()) + 2, "already_present": 4}
 
 
+def test_what_came_back_is_asked_once_a_pass_however_many_batches_it_has(
+    dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = switched(dovecot_pair, batch_messages=2)
+    ways.put("destination", "INBOX", number=3)
+    ways.bring_back()
+    asked: list[str] = []
+    imports = type(ways.store).imports
+    monkeypatch.setattr(type(ways.store), "imports", lambda self: [asked.append(""), imports(self)][1])
+    for again in range(1, 3):
+        ways.put("source", "INBOX", "Work", number=8)
+        before = len(asked)
+        ways.again()
+        assert len(asked) - before <= 4, "once at its start, and once in a lane"
+        assert ways.outcomes() == {"copied": sum(COUNTS.values()) + 16 * again, "already_present": 3}
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_where_bytes_tell_nothing_the_ledger_turned_round_does(
     known: bool, ways: BothWays, monkeypatch: pytest.MonkeyPatch
