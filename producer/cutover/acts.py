@@ -233,6 +233,11 @@ def viewed(store: Store, cutover: Cutover, notes: Mapping[str, str], at: float) 
     )
 
 
+def refused(view: CutoverView) -> int:
+    """Counts the mailboxes that were not turned, or whose mail was not brought back, until a person acts."""
+    return sum(bool(one.to) and "refused" in (one.answer, one.back) for _, one in view.mailboxes)
+
+
 def there(kept: KeptCutover, request: Import, wave: str) -> Cutover:
     """Returns the cutover. Raises `UsageError` where there is none, or it was written without the key."""
     if kept.cutover is not None:

@@ -422,6 +422,24 @@ def test_a_new_cutover_waits_until_all_mail_is_brought_back(play: str) -> None:
     assert stage.state is CutoverState.DRAFTED
 
 
+def test_only_whom_a_turn_refused_is_counted_as_refused() -> None:
+    stage = CutoverStage()
+    stage.to(CutoverState.ANNOUNCED)
+    stage.switch.instead[LOGINS[1]] = TurnRefused(words="no")
+    stage.send("switch")
+    stage.turn()
+    assert acts.refused(stage.view) == 1
+    del stage.switch.instead[LOGINS[1]]
+    stage.send("switch")
+    stage.turn()
+    assert acts.refused(stage.view) == 0
+    rehearsed = CutoverStage()
+    rehearsed.switch.instead[LOGINS[1]] = TurnRefused(words="no")
+    rehearsed.begin()
+    rehearsed.turn()
+    assert acts.refused(rehearsed.view) == 0, "a rehearsal turns nobody: the cutover stays drafted, which is told"
+
+
 def test_a_wave_that_drains_is_kept_in_sync_although_a_person_ended_that() -> None:
     stage = CutoverStage()
     stage.to(CutoverState.DRAINING)
