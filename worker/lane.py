@@ -44,7 +44,7 @@ from worker.lease_keeper import LeaseKeeper
 from worker.looking import difference, full_due, looked_at
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
-from worker.returning import KnownReturns, WayBack, await_return
+from worker.returning import KnownBack, WayBack, await_return
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
@@ -87,7 +87,7 @@ class Lane:
     def __init__(self, place: Workplace, holder: str) -> None:
         self._place, self._holder = place, holder
         self._sessions = MailboxSessions(place.dialer, place.tell)
-        self._returns = KnownReturns(place.store)
+        self._returns = KnownBack(place.store)
         #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
         self._mailbox, self._began = "", 0.0
         #: Whether the current unit brought any message to an outcome.

@@ -223,8 +223,8 @@ def await_return(mailbox: Mailbox, store: BackReader) -> None:
             raise CopyBackInDoubt(request.name if request else one.import_id)
 
 
-class KnownReturns:
-    """What came back of the mailbox that a lane serves, asked once for each of its passes.
+class KnownBack:
+    """The copies back of the mailbox that a lane serves, asked for once in each of its passes.
 
     A batch holds what its pass listed at the source. What a copy back that was begun later brings there is in none of them.
     """

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from producer.copy_back import back_progress
+from producer.copy_back import WaveBack, back_progress, wave_back
 from producer.cutover.facts import domains_of, facts_of, members
 from producer.cutover.guards import MeasuredGuard, measure, needed, unmet
 from producer.cutover.telling import next_step
@@ -48,6 +48,8 @@ class CutoverView:
     next: str
     #: Its mailboxes, each with what is known of it.
     mailboxes: Sequence[tuple[Mailbox, MailboxCutover]] = field(default=())
+    #: After a rollback, once it is asked for by a person: how far the copies back are; None where there are none.
+    back: WaveBack | None = None
 
 
 def with_switch(options: CutoverOptions, known: Collection[str]) -> CutoverOptions:
@@ -218,7 +220,12 @@ def look_at_all(cutovers: Cutovers, store: Store, request: Import, at: float) ->
 def _looked(cutovers: Cutovers, store: Store, kept: KeptCutover, at: float) -> CutoverView:
     assert kept.cutover is not None
     cutover = kept.cutover
-    return viewed(store, cutover, cutovers.notes(cutover.import_id, cutover.wave), at)
+    view = viewed(store, cutover, cutovers.notes(cutover.import_id, cutover.wave), at)
+    begun = [mailbox for mailbox, known in view.mailboxes if known.back == "begun"]
+    origin = store.import_(cutover.import_id)
+    if cutover.state is not CutoverState.ROLLED_BACK or not begun or origin is None:
+        return view
+    return replace(view, back=wave_back(store, origin, begun))
 
 
 def viewed(store: Store, cutover: Cutover, notes: Mapping[str, str], at: float) -> CutoverView:

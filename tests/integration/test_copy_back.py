@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from producer.copy_back import LATE, CopyBack, no_way_back
+from producer.copy_back import LATE, CopyBack, WaveBack, no_way_back, wave_back
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, UsageError
 from shared.lifecycle import Control, ImportState
@@ -183,6 +183,20 @@ def test_what_came_since_the_switch_goes_back_and_nothing_else(ways: BothWays) -
     after = ways.held("source")
     ways.bring_back()
     assert ways.held("source") == after, "a second time nothing comes"
+
+
+def test_of_a_wave_it_is_told_how_far_its_mail_is(ways: BothWays) -> None:
+    request = ways.store.import_(ways.import_id)
+    assert request
+    begun = [ways.mailbox()]
+    assert wave_back(ways.store, request, begun) == WaveBack(mailboxes=1), "nothing was begun"
+    ways.put("destination", "INBOX", number=3)
+    ways.later(60)
+    ways.begin_back()
+    assert wave_back(ways.store, request, begun).whole == 0
+    ways.bring_back()
+    assert wave_back(ways.store, request, begun) == WaveBack(mailboxes=1, whole=1, messages=3)
+    assert wave_back(ways.store, request, []) == WaveBack()
 
 
 def test_mail_that_comes_late_to_the_new_server_goes_back_until_a_new_cutover_begins(ways: BothWays) -> None:

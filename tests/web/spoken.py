@@ -21,7 +21,8 @@ SOURCES: Final = (
 #: Files whose sentences are not shown: the model of a mail server, those of the terminal alone, those of the API alone,
 #: those that only logs or operators of processes read, and the words of switches, which are shown as they are.
 _ELSEWHERE: Final = (
-    "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
+    "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/program.py",
+    "shared/accounts/several.py",
     "producer/intake/account_options.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
     "producer/intake/dry_run.py", "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/access.py",
     "producer/web/app.py", "producer/web/request_bodies.py", "producer/web/auditing.py", "producer/web/mailboxes.py",

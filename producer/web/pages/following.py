@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from producer import forecasting
-from producer.cutover.telling import not_back
+from producer.cutover.telling import back_words, not_back
 from producer.show.cutover_lines import overruled_words, shown_guards
 from producer.trouble import HARMLESS
 from producer.web import imports as counterpart
@@ -106,6 +106,7 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
         "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
         "count": _COUNT, "actions": _actions(request.state, request.control, word),
         "shown_guards": shown_guards, "overruled_words": overruled_words, "cutover_acts": cutover_acts, "not_back": not_back,
+        "back_words": back_words,
         "password_codes": _PASSWORD, "nothing_to_try": _NOTHING_TO_TRY, "who": who,
         "here": table.link(), "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
     }  # fmt: skip
