@@ -36,6 +36,7 @@ _ELSEWHERE: Final = (
     "shared/mail/memory*",
     "shared/accounts/address.py",
     "shared/accounts/opening.py",
+    "shared/accounts/program.py",
     "shared/accounts/several.py",
     "producer/intake/account_options.py",
     "producer/intake/detect_autoconfig.py",
