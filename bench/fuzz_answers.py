@@ -12,10 +12,17 @@ import contextlib
 import importlib
 import sys
 
-from shared.mail.fetch_answer import FetchAnswer, flags_of, uid_of
-from shared.mail.namespaces import namespaces
-from shared.mail.responses import Selected, appended_uids, copied_uids, listed_folder, searched_uids, status_answer
-from shared.mail.tokens import Unreadable
+from shared.mail.answers.fetch_answer import FetchAnswer, flags_of, uid_of
+from shared.mail.answers.responses import (
+    Selected,
+    appended_uids,
+    copied_uids,
+    listed_folder,
+    searched_uids,
+    status_answer,
+)
+from shared.mail.answers.tokens import Unreadable
+from shared.mail.imap.namespaces import namespaces
 
 _HEADS = (b"* LIST ", b"* LSUB ", b"* STATUS ", b"* SEARCH ", b"* ESEARCH ", b"* NAMESPACE ", b"* FLAGS ", b"* ", b"")
 

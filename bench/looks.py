@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.model import Import
-from shared.standing import Standing
+from shared.rules.standing import Standing
 from tests.integration.process_cluster import Child, ProcessCluster
 from tests.mail import Mail
 from tests.servers.dovecot import Dovecot

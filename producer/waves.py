@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 
-from shared.errors import UsageError
-from shared.lifecycle import MailboxState
 from shared.model import Import, Tally, Wave
+from shared.model.errors import UsageError
+from shared.model.lifecycle import MailboxState
 from shared.model.waves import FRONT, MOST_ORDER, MOST_WEIGHT
 from shared.store import Store
 

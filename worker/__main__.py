@@ -12,17 +12,17 @@ import threading
 
 import dramatiq
 
-from shared.broker import make_broker, ring
-from shared.config import Settings, load_settings, redis_urls
-from shared.core_dumps import forbid_core_dumps
-from shared.credentials import Vault
-from shared.errors import MailhaulError
-from shared.logs import configure_logging, get_logger
 from shared.metrics import WorkerMetrics, start_http
-from shared.processes import process_name
-from shared.redis_condition import await_redis
+from shared.model.errors import MailhaulError
+from shared.runtime.broker import make_broker, ring
+from shared.runtime.config import Settings, load_settings, redis_urls
+from shared.runtime.core_dumps import forbid_core_dumps
+from shared.runtime.credentials import Vault
+from shared.runtime.logs import configure_logging, get_logger
+from shared.runtime.processes import process_name
+from shared.runtime.redis_condition import await_redis
 from shared.store import SCOPES
-from shared.store.redis import RedisStore, connect
+from shared.store.redis.redis_store import RedisStore, connect
 from worker.accounts import AccountServices
 from worker.actors import register
 from worker.copy import CopyRules

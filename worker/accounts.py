@@ -16,8 +16,10 @@ import structlog
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.address import ServiceUrl
 from shared.accounts.several import Services, parse_services, secret_of
-from shared.credentials import Secret, Vault
-from shared.errors import (
+from shared.model import AccountState, Lease, Mailbox
+from shared.model.accounts import Created, Ensured, Rejected, Retry
+from shared.model.binding import bound_to
+from shared.model.errors import (
     AccountDelayed,
     AccountRejected,
     AuthenticationRefused,
@@ -26,9 +28,7 @@ from shared.errors import (
     Unreachable,
     UsageError,
 )
-from shared.model import AccountState, Lease, Mailbox
-from shared.model.accounts import Created, Ensured, Rejected, Retry
-from shared.model.binding import bound_to
+from shared.runtime.credentials import Secret, Vault
 from shared.store import Store
 from worker.sessions import MailboxSessions
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
-from shared.jobs import PAYLOAD_VERSION, QUEUES
+from shared.model.jobs import PAYLOAD_VERSION, QUEUES
 from worker.lane import Lane
 
 _local = threading.local()

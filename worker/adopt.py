@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from shared.fingerprint import MODULUS, mark
-from shared.lifecycle import Outcome
+from shared.content.fingerprint import MODULUS, mark
 from shared.mail import MailDestination, MailSource, Sighting
 from shared.model import Folder, Settled
-from shared.uids import NO_UIDS, UidSet, records_of
+from shared.model.lifecycle import Outcome
+from shared.model.uids import NO_UIDS, UidSet, records_of
 from worker.decide import date_note, stands_for, watched
 from worker.recognise import Recognised, Recognition
 from worker.recovery import arrived

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from shared.errors import MailError, NothingTaken
+from shared.model.errors import MailError, NothingTaken
 from worker.decide import Sent
 
 #: Number of messages refused in a row with the same words that shows that nothing is taken, where the code blames the

@@ -20,12 +20,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from shared.errors import ForeignWriter
-from shared.lifecycle import MailboxState
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.model import Lease, Settled
+from shared.model.errors import ForeignWriter
+from shared.model.lifecycle import MailboxState
+from shared.model.uids import NO_UIDS, UidSet
 from shared.store import WorkStore
-from shared.uids import NO_UIDS, UidSet
 from worker.adopt import Adoption
 from worker.decide import Sent
 from worker.neighbours import Beside, Neighbours

@@ -13,16 +13,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from shared.age_bands import band_keys, in_bands
-from shared.batching import Worth, cut_batches
-from shared.events import Listener, MessagesWithheld
-from shared.gmail import LabelView
+from shared.folders.gmail import LabelView
 from shared.mail import KnownStatus, MailDestination, MailSource
-from shared.mail.choosing import kept_elsewhere, left_out
+from shared.mail.imap.choosing import kept_elsewhere, left_out
 from shared.model import Folder, FolderPlan, Options, Settled, Unit
-from shared.selection import GONE, TAKEN_AWAY, Selection, merged, summary, union, without
+from shared.model.events import Listener, MessagesWithheld
+from shared.model.uids import NO_UIDS, Uid, UidSet
+from shared.rules.age_bands import band_keys, in_bands
+from shared.rules.batching import Worth, cut_batches
+from shared.rules.selection import GONE, TAKEN_AWAY, Selection, merged, summary, union, without
 from shared.store import WorkStore
-from shared.uids import NO_UIDS, Uid, UidSet
 from worker.adopt import Adoption
 from worker.closing import SettleLater
 from worker.deletions import deleted

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from shared.messages import Sighting
 from shared.model import Lease
+from shared.model.messages import Sighting
 from shared.store import Store
 
 #: Seconds between two reports.

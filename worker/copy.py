@@ -13,7 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from shared.errors import (
+from shared.content.fingerprint import MODULUS, mark
+from shared.content.watching import WatchedChunks, seen_in
+from shared.mail import Appended, KnownStatus, MailDestination, MailSource, Message, Sighting
+from shared.mail.answers.limits import may_be_too_large
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note, batch_id
+from shared.model.errors import (
     AnswerUnreadable,
     ConnectionLost,
     FolderChanged,
@@ -25,15 +30,10 @@ from shared.errors import (
     ServerRefused,
     StoreError,
 )
-from shared.events import DoubtResolved, Listener
-from shared.fingerprint import MODULUS, mark
-from shared.lifecycle import Outcome
-from shared.mail import Appended, KnownStatus, MailDestination, MailSource, Message, Sighting
-from shared.mail.limits import may_be_too_large
-from shared.model import Folder, Intent, Lease, LedgerEntry, Note, batch_id
+from shared.model.events import DoubtResolved, Listener
+from shared.model.lifecycle import Outcome
+from shared.model.uids import Uid, UidSet, records_of
 from shared.store import WorkStore
-from shared.uids import Uid, UidSet, records_of
-from shared.watching import WatchedChunks, seen_in
 from worker.alike import Alike
 from worker.arrivals import Arrivals, foreign_writer
 from worker.closing import Closing, SettleLater

@@ -1,6 +1,6 @@
 """Chooses the internal dates that copies get: the message's own, or the nearest one that the destination keeps.
 
-Nearly every date is `shared.dates.usual` and is sent as it is. For any other date the worker tries what the server
+Nearly every date is `shared.content.dates.usual` and is sent as it is. For any other date the worker tries what the server
 does: the message goes alone, and the date of its copy is read. Where the server refused the date or stored another one,
 that copy is removed, and the message is sent again with a substitute date. What is learned is kept for the server's
 other messages. Without UIDPLUS no single message can be removed, so nothing is tried there.
@@ -13,10 +13,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.dates import clamp, stand_ins, usual
-from shared.errors import DateNotKept, ServerRefused
+from shared.content.dates import clamp, stand_ins, usual
 from shared.mail import Appended, MailDestination, Message
-from shared.uids import UidSet
+from shared.model.errors import DateNotKept, ServerRefused
+from shared.model.uids import UidSet
 from worker.decide import Sent
 
 

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.dates import stand_ins, usual
-from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
-from shared.lifecycle import Outcome
-from shared.messages import DROPPED, Message, Sighting
+from shared.content.dates import stand_ins, usual
+from shared.content.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
 from shared.model import Intent, Note, Settled, Unit, UnitKind, part_id
-from shared.uids import Uid, UidSet, records_of
+from shared.model.lifecycle import Outcome
+from shared.model.messages import DROPPED, Message, Sighting
+from shared.model.uids import Uid, UidSet, records_of
 
 _SYSTEM = {"\\seen", "\\answered", "\\flagged", "\\draft", "\\deleted"}
 
@@ -73,7 +73,7 @@ def date_note(uid: Uid, internaldate: int | None, size_bytes: int, copied: int |
 
 
 def watched(uid: Uid, seen: str) -> Note:
-    """Returns the note that a message is to be read back whole, for what was seen in it (`shared.watching`)."""
+    """Returns the note that a message is to be read back whole, for what was seen in it (`shared.content.watching`)."""
     return Note(uid=uid, what="watched", reason=f"to be read back whole: {seen}")
 
 
@@ -82,7 +82,7 @@ def remembered(
 ) -> Sent:
     """Returns the part of `message` that is needed until its answer comes.
 
-    `date` is the date it is sent with (`worker.dating`); `seen` as `shared.watching` says.
+    `date` is the date it is sent with (`worker.dating`); `seen` as `shared.content.watching` says.
     """
     notes: list[Note] = []
     dated = date_note(message.uid, message.internaldate, message.size_bytes, date, message.date_doubt)

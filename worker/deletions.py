@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from shared.errors import FolderRefused, ServerRefused
 from shared.mail import KnownStatus, MailSource
 from shared.model import Folder
+from shared.model.errors import FolderRefused, ServerRefused
+from shared.model.uids import NO_UIDS, UidSet
 from shared.store import WorkStore
-from shared.uids import NO_UIDS, UidSet
 
 #: Number of looks at a folder from which messages go meanwhile; the next pass looks again.
 LOOKS = 3

@@ -14,13 +14,13 @@ from dataclasses import replace
 
 import structlog
 
-from shared.errors import FolderRefused, ServerRefused
-from shared.events import DeletionsFollowed, Listener
-from shared.lifecycle import Outcome
 from shared.mail import FlagChange, MailDestination
 from shared.model import Folder, Lease, Options, Tally
+from shared.model.errors import FolderRefused, ServerRefused
+from shared.model.events import DeletionsFollowed, Listener
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from shared.store import WorkStore
-from shared.uids import UidSet
 from worker.decide import kept_flags
 
 _log = structlog.get_logger("mailhaul.worker")

@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.errors import FolderRefused
-from shared.folder_tree import Tree, selectable
-from shared.folders import decode_name
+from shared.folders.mapping import decode_name
+from shared.folders.tree import Tree, selectable
 from shared.mail import KnownStatus, MailDestination, Sighting
-from shared.mail.numbers import known_statuses
-from shared.messages import Owner
+from shared.mail.answers.numbers import known_statuses
 from shared.model import Audit, Folder, LedgerEntry, Note
-from shared.uids import UidSet
+from shared.model.errors import FolderRefused
+from shared.model.messages import Owner
+from shared.model.uids import UidSet
 
 #: The kinds of notes on copies that are gone (`shared.model.ledger.GONE`).
 MISSING, MOVED, REMOVED = "missing", "moved", "removed"

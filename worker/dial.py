@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 import structlog
 
-from shared.config import Settings
-from shared.credentials import Vault
-from shared.entrance import Entrance
-from shared.errors import ControlRequested
-from shared.gmail import LabelMode
-from shared.lifecycle import SETTLED, MailboxState
+from shared.content.maildrop import Known
+from shared.folders.gmail import LabelMode
 from shared.mail import MailDestination, MailSource
-from shared.mail.extensions import TABLE
-from shared.maildrop import Known
+from shared.mail.answers.extensions import TABLE
 from shared.model import Mailbox
+from shared.model.errors import ControlRequested
+from shared.model.lifecycle import SETTLED, MailboxState
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Vault
+from shared.sign_in.entrance import Entrance
 from shared.store import Store
 
 _log = structlog.get_logger("mailhaul.worker")
@@ -57,7 +57,7 @@ def _left_out(host: str, port: int, extension: str, said: str) -> None:
 
 
 class _Maildrop:
-    """The `shared.maildrop.Identities` of a mailbox, kept in the store."""
+    """The `shared.content.maildrop.Identities` of a mailbox, kept in the store."""
 
     def __init__(self, store: Store, mailbox_id: str) -> None:
         self._store, self._mailbox_id = store, mailbox_id

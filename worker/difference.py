@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.dates import stand_ins
-from shared.fingerprint import FORMS, unmarked_of
-from shared.messages import Sighting
+from shared.content.dates import stand_ins
+from shared.content.fingerprint import FORMS, unmarked_of
 from shared.model import Note
 from shared.model.ledger import AUDITED, GONE
-from shared.uids import UidSet
+from shared.model.messages import Sighting
+from shared.model.uids import UidSet
 
 #: Notes on what a destination did to a message: `CONTENT` if it holds other content, `FORM` if only the form changed.
 CONTENT = "altered"

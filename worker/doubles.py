@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.model import Folder, Note
-from shared.uids import NO_UIDS, UidSet
+from shared.model.uids import NO_UIDS, UidSet
 from worker.recovery import arrived
 
 

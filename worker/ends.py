@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from shared.errors import MaybeSwapped, SameMailbox
-from shared.folders import MappedFolder
-from shared.lifecycle import MailboxState
+from shared.folders.mapping import MappedFolder
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop, same_numbers
 from shared.model import Lease, Tally
-from shared.uids import UidSet
+from shared.model.errors import MaybeSwapped, SameMailbox
+from shared.model.lifecycle import MailboxState
+from shared.model.uids import UidSet
 from worker.failures import PERHAPS_SWAPPED, SWAPPED_LOOKS
 
 #: Number of messages that are compared where the numbers are the same.

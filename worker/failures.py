@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from shared import errors
-from shared.model import Failure
+from shared.model import Failure, errors
 
 #: Number of claims of a unit that end without progress before it is halved, or given up when it cannot be halved.
 ATTEMPTS = 3

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from shared.mail import FlagChange
-from shared.uids import Uid, UidSet
+from shared.model.uids import Uid, UidSet
 
 _NONE = UidSet()
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from shared.errors import AnswerUnreadable, ServerRefused
 from shared.mail import MailDestination, MailSource
 from shared.model import Folder, FolderPlan, Lease
+from shared.model.errors import AnswerUnreadable, ServerRefused
+from shared.model.uids import UidSet
 from shared.store import WorkStore
-from shared.uids import UidSet
 from worker.decide import kept_flags
 from worker.flag_changes import FlagsSeen, flag_changes, later, translated
 

@@ -1,6 +1,6 @@
 """Maps a mailbox's folders to the destination, and creates those that are missing.
 
-A folder that the destination refuses gets the next name that `shared.folder_places` offers; all others keep theirs. A
+A folder that the destination refuses gets the next name that `shared.folders.places` offers; all others keep theirs. A
 refusal that no name helps, or that has another reason than the name, is reported when the folder's messages are to be
 copied.
 """
@@ -11,13 +11,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.errors import FolderRefused, Throttled
-from shared.folder_tree import is_inbox
-from shared.folders import LeftOut, MappedFolder, left_out, map_wanted
-from shared.gmail import EXTENSION, LabelMode, narrowed
+from shared.folders.gmail import EXTENSION, LabelMode, narrowed
+from shared.folders.mapping import LeftOut, MappedFolder, left_out, map_wanted
+from shared.folders.tree import is_inbox
 from shared.mail import FolderListing, MailDestination, MailSource
-from shared.mail.refusals import response_code
+from shared.mail.answers.refusals import response_code
 from shared.model import Folder, Options
+from shared.model.errors import FolderRefused, Throttled
 from worker.sessions import together
 
 #: Number of rounds in which names are tried: a tree of folders that take no folders below them needs one round for each

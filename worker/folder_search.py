@@ -13,15 +13,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.errors import FolderRefused, Throttled
-from shared.folder_places import display
-from shared.folder_tree import Tree, is_inbox
-from shared.folders import FOLDER_FOR, spelled
+from shared.folders.mapping import FOLDER_FOR, spelled
+from shared.folders.places import display
+from shared.folders.tree import Tree, is_inbox
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSession, MailSource, Sighting
-from shared.mail.numbers import known_statuses
+from shared.mail.answers.numbers import known_statuses
 from shared.model import LEFT_ALONE, Folder, Options
+from shared.model.errors import FolderRefused, Throttled
+from shared.model.uids import Uid, UidSet
 from shared.store import WorkStore
-from shared.uids import Uid, UidSet
 from worker.folder_making import mapped_to, pins_of
 from worker.whereabouts import SideView, removed_by_users, sample
 

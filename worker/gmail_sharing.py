@@ -14,11 +14,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from shared.errors import FolderRefused, LeaseLost, MessagesRefused, OverQuota, ServerRefused
 from shared.mail import Appended, MailDestination, MailSource, Sighting
 from shared.model import Folder, Lease
+from shared.model.errors import FolderRefused, LeaseLost, MessagesRefused, OverQuota, ServerRefused
+from shared.model.uids import Uid, UidSet
 from shared.store import WorkStore
-from shared.uids import Uid, UidSet
 from worker.decide import kept_flags, sent_as, stands_for
 from worker.flag_changes import made_equal
 from worker.inflight import InFlight, stop_on

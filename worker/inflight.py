@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError, OverQuota
-from shared.events import GroupSettled, Listener
-from shared.fingerprint import MODULUS
-from shared.lifecycle import Control
+from shared.content.fingerprint import MODULUS
 from shared.mail import Appended, KnownStatus
 from shared.model import Intent, Lease, Note, Settled
-from shared.rates import Due
+from shared.model.errors import ControlRequested, FolderChanged, LeaseLost, MailError, OverQuota
+from shared.model.events import GroupSettled, Listener
+from shared.model.lifecycle import Control
+from shared.model.rates import Due
+from shared.model.uids import Record, UidSet
 from shared.store import WorkStore
-from shared.uids import Record, UidSet
 from worker.decide import Sent, settled_group
 
 #: A function from an intent and its group, answered without APPENDUIDs, to source UID → destination UID of what can be

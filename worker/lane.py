@@ -15,7 +15,9 @@ from itertools import takewhile
 
 import structlog
 
-from shared.errors import (
+from shared.folders.gmail import EXTENSION, LabelMode
+from shared.model import Failure, Lease, Note, Options, UnitKind
+from shared.model.errors import (
     ConnectionLost,
     ControlRequested,
     LeaseLost,
@@ -25,13 +27,11 @@ from shared.errors import (
     StoreError,
     Throttled,
 )
-from shared.events import HeldBack, Listener, LookEnded, UnitEnded
-from shared.gmail import EXTENSION, LabelMode
-from shared.lifecycle import Control, Outcome
-from shared.logs import bind_job
-from shared.model import Failure, Lease, Note, Options, UnitKind
+from shared.model.events import HeldBack, Listener, LookEnded, UnitEnded
+from shared.model.lifecycle import Control, Outcome
+from shared.model.uids import UidSet
+from shared.runtime.logs import bind_job
 from shared.store import Store
-from shared.uids import UidSet
 from worker.accounts import AccountServices
 from worker.alike import LOOKS
 from worker.closing import Closing, SettleLater

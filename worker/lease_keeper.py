@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from shared.errors import StoreError
-from shared.lifecycle import Control
 from shared.mail import MailSession
 from shared.model import Lease
+from shared.model.errors import StoreError
+from shared.model.lifecycle import Control
 from shared.store import WorkStore
 
 _log = structlog.get_logger("mailhaul.worker")

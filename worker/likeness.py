@@ -1,7 +1,7 @@
 """Decides which messages may be copies of each other, and which of them are. Pure.
 
 Headers are only ever a reason to read the bytes of both. Two messages are one when their bytes are equal, or differ by
-no more than servers are known to change: line ends, the end of the message, NUL (`shared.fingerprint.Canonical`), 8-bit
+no more than servers are known to change: line ends, the end of the message, NUL (`shared.content.fingerprint.Canonical`), 8-bit
 bytes of the header that the destination replaced one for one, CRs without LF that it took away, and lines that either
 server added because it keeps mail in mbox files. They are paired as a multiset, the closest first, so that of five
 identical messages three are found where three stand.
@@ -13,9 +13,9 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
-from shared.dates import clamp, stand_ins
-from shared.fingerprint import FORMS, NO_FINGERPRINT, match, unmarked_of
-from shared.messages import Sighting
+from shared.content.dates import clamp, stand_ins
+from shared.content.fingerprint import FORMS, NO_FINGERPRINT, match, unmarked_of
+from shared.model.messages import Sighting
 
 #: Bytes by which a server may make a message longer beside its line ends: fields of mbox, blank lines at the end.
 ADDED_BYTES = 256

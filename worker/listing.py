@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from shared.errors import ServerRefused
 from shared.mail import KnownStatus, MailSource
-from shared.uids import Uid, UidSet
+from shared.model.errors import ServerRefused
+from shared.model.uids import Uid, UidSet
 from worker.flag_changes import FlagsSeen
 
 #: Number of comparisons of EXAMINE and STATUS before the server is believed to count messages that it does not show.

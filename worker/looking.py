@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from shared.batching import Change, delta, other_number
-from shared.messages import FolderStatus, ListedFolder
 from shared.model import Folder, Mailbox
-from shared.standing import digest
+from shared.model.messages import FolderStatus, ListedFolder
+from shared.rules.batching import Change, delta, other_number
+from shared.rules.standing import digest
 
 #: A pass follows in any case when the last one began so long ago, seconds; and where a source has no CONDSTORE
 #: (RFC 7162), so that numbers show no change of flags.

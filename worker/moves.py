@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from shared.errors import FolderRefused, MessagesRefused, OverQuota, ServerRefused
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Lease, Moving, Settled
+from shared.model.errors import FolderRefused, MessagesRefused, OverQuota, ServerRefused
+from shared.model.uids import NO_UIDS, UidSet
 from shared.store import Store
-from shared.uids import NO_UIDS, UidSet
 from worker.decide import kept_flags, sent_as, settled_group
 from worker.deletions import as_counted, known_sources
 from worker.departures import MOVED, REMOVED

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from shared.lifecycle import Outcome
 from shared.model import (
     Folder,
     Lease,
@@ -29,8 +28,9 @@ from shared.model import (
     folded,
 )
 from shared.model.ledger import COUNTED
-from shared.store.brought import brought
-from shared.uids import NO_UIDS, UidSet, records_of
+from shared.model.lifecycle import Outcome
+from shared.model.uids import NO_UIDS, UidSet, records_of
+from shared.store.ports.brought import brought
 from worker.returning import BackReader, returned
 
 

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.errors import MailError, ServerRefused
-from shared.lifecycle import Outcome
 from shared.mail import MailSource, Sighting
 from shared.model import Note
-from shared.uids import Uid, UidSet
+from shared.model.errors import MailError, ServerRefused
+from shared.model.lifecycle import Outcome
+from shared.model.uids import Uid, UidSet
 from worker.decide import Sent, without_copy
 from worker.inflight import InFlight
 

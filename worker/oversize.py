@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from shared.lifecycle import Outcome
 from shared.mail import KnownStatus, MailSource
-from shared.mail.limits import too_large
+from shared.mail.answers.limits import too_large
 from shared.model import Note
-from shared.uids import UidSet
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from worker.decide import without_copy
 from worker.inflight import InFlight
 

@@ -10,18 +10,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from shared.batching import Change, delta, other_number
-from shared.errors import ConnectionLost, FolderRefused, Throttled
-from shared.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
-from shared.folders import MappedFolder
-from shared.gmail import LabelMode
+from shared.folders.gmail import LabelMode
+from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
-from shared.mail.choosing import look_at_labels
-from shared.mail.numbers import known_statuses
+from shared.mail.answers.numbers import known_statuses
+from shared.mail.imap.choosing import look_at_labels
 from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
-from shared.standing import digest
+from shared.model.errors import ConnectionLost, FolderRefused, Throttled
+from shared.model.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
+from shared.model.uids import NO_UIDS
+from shared.rules.batching import Change, delta, other_number
+from shared.rules.standing import digest
 from shared.store import Store
-from shared.uids import NO_UIDS
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.deletions import looked_for
 from worker.ends import Ends

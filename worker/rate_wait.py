@@ -1,4 +1,4 @@
-"""Waits until the rates of a mailbox's accounts or hosts (`shared.rates`) allow more.
+"""Waits until the rates of a mailbox's accounts or hosts (`shared.model.rates`) allow more.
 
 It waits only as long as it is worth keeping the connections open.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from shared.errors import RateReached
-from shared.events import Listener, RateWaited
-from shared.rates import PATIENCE_SECONDS, Due, spoken_due
+from shared.model.errors import RateReached
+from shared.model.events import Listener, RateWaited
+from shared.model.rates import PATIENCE_SECONDS, Due, spoken_due
 from worker.inflight import stop_on
 
 #: Seconds between two looks at the operator's wish, and at whether the process is to end.

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.errors import ServerRefused
 from shared.mail import MailDestination, MailSession, MailSource, Sighting
-from shared.uids import UidSet
+from shared.model.errors import ServerRefused
+from shared.model.uids import UidSet
 from worker.likeness import TEXT_BYTES, Reasons, likely, matched
 
 _log = structlog.get_logger("mailhaul.worker")

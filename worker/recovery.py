@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.lifecycle import Control
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease
+from shared.model.lifecycle import Control
+from shared.model.uids import NO_UIDS, UidSet
 from shared.store import WorkStore
-from shared.uids import NO_UIDS, UidSet
 from worker.decide import Sent, pair, sent_as, settled_group, watched
 from worker.recognise import Recognition
 

@@ -16,11 +16,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from shared.errors import CopyBackInDoubt, FolderRefused, NothingKnown, ServerRefused
-from shared.folder_tree import Tree, selectable
-from shared.lifecycle import MailboxState
+from shared.folders.tree import Tree, selectable
 from shared.mail import FolderListing, MailDestination, MailSource, Sighting
-from shared.messages import Owner
 from shared.model import (
     Folder,
     Import,
@@ -33,9 +30,12 @@ from shared.model import (
     account_key,
     mailbox_id,
 )
-from shared.selection import BEFORE_SWITCH, FROM_SOURCE, OURS
-from shared.store.brought import Books, between
-from shared.uids import NO_UIDS, UidSet
+from shared.model.errors import CopyBackInDoubt, FolderRefused, NothingKnown, ServerRefused
+from shared.model.lifecycle import MailboxState
+from shared.model.messages import Owner
+from shared.model.uids import NO_UIDS, UidSet
+from shared.rules.selection import BEFORE_SWITCH, FROM_SOURCE, OURS
+from shared.store.ports.brought import Books, between
 from worker.closing import SettleLater
 from worker.likeness import Reasons
 from worker.recognise import Recognition

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from shared.errors import ConnectionLost, MailError, Throttled, Unreachable
-from shared.events import Listener, SessionEnded, SignedIn
 from shared.mail import MailDestination, MailSession, MailSource
 from shared.model import Mailbox
+from shared.model.errors import ConnectionLost, MailError, Throttled, Unreachable
+from shared.model.events import Listener, SessionEnded, SignedIn
 from worker.timed import timed
 
 _Session = TypeVar("_Session", MailSource, MailDestination)

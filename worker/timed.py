@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final, TypeVar, cast
 
-from shared.events import CommandEnded, Listener
 from shared.mail import Appended, MailDestination, MailSource, Message
-from shared.uids import UidSet
+from shared.model.events import CommandEnded, Listener
+from shared.model.uids import UidSet
 
 _Session = TypeVar("_Session", MailSource, MailDestination)
 

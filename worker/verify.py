@@ -15,17 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from shared.errors import FolderChanged, FolderRefused
-from shared.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
-from shared.fingerprint import MODULUS, mark
-from shared.folder_tree import selectable
-from shared.lifecycle import Outcome
+from shared.content.fingerprint import MODULUS, mark
+from shared.folders.tree import selectable
 from shared.mail import KnownStatus, MailDestination, MailSession, MailSource, Sighting
-from shared.mail.numbers import known_statuses
+from shared.mail.answers.numbers import known_statuses
 from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Options, Tally
+from shared.model.errors import FolderChanged, FolderRefused
+from shared.model.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
 from shared.model.ledger import AUDITED
+from shared.model.lifecycle import Outcome
+from shared.model.uids import Uid, UidSet
 from shared.store import Store
-from shared.uids import Uid, UidSet
 from worker.closing import SettleLater
 from worker.comparison import Comparison
 from worker.copy import MOST_REMADE

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.folder_tree import Tree, is_inbox, selectable
-from shared.messages import FolderListing, FolderStatus, Owner
+from shared.folders.tree import Tree, is_inbox, selectable
 from shared.model import Folder
-from shared.uids import Uid
+from shared.model.messages import FolderListing, FolderStatus, Owner
+from shared.model.uids import Uid
 
 #: Number of messages at the beginning of a folder, and at its end, by which it is recognised.
 SAMPLE: Final = 20

@@ -11,7 +11,7 @@ from typing import Final
 from bench.chaos.oracle import delivered
 from bench.chaos.scene import Scene
 from shared.model import UnitKind
-from shared.store import keys
+from shared.store.redis import keys
 from tests.integration.process_cluster import Child
 from tests.mail import Mail, make_message, populate
 from tests.servers.proxy import Rule

@@ -11,7 +11,7 @@ from typing import Final
 from bench.chaos.faults import FAULTS, Fault
 from bench.chaos.oracle import Verdict
 from bench.chaos.scene import Scene, stage
-from producer.operations import verify
+from producer.operations.verbs import verify
 from tests.integration.process_cluster import WORKER
 
 #: Longest time in seconds that a trial waits for its import to come as far as the next fault wants it.

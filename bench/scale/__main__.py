@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from bench.scale import backlog, bands, hosts, joining, migration, viewing, workers
 from bench.scale.page import Section, put
-from shared.logs import configure_logging
+from shared.runtime.logs import configure_logging
 
 #: Largest value of each fact that is allowed.
 MOST = {

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from bench.scale.page import Section
 from bench.scale.rig import Rig
-from shared.errors import StoreError
 from shared.model import Lease
+from shared.model.errors import StoreError
 
 #: Number of folders of a mailbox. Each is one batch, so that all of them may be claimed.
 FOLDERS = 20

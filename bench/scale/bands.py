@@ -6,13 +6,13 @@ import time
 from dataclasses import replace
 
 from bench.scale.page import Section
-from shared.errors import StoreError
-from shared.lifecycle import Outcome
 from shared.model import Account, Endpoint, Folder, FolderPlan, Import, Mailbox, Settled, Tls, Unit, UnitKind
+from shared.model.errors import StoreError
 from shared.model.ids import batch_id, folder_id, import_id, mailbox_id
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from shared.store import SCOPES
-from shared.store.redis import RedisStore, connect
-from shared.uids import UidSet
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.servers.redis_server import RedisServer
 
 #: Batches of a mailbox by age band, each of as many messages as `--newest-first` takes at once.

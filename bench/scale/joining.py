@@ -7,7 +7,7 @@ import time
 
 from bench.scale.page import Section
 from bench.scale.sample_servers import SampleServers, compared
-from shared.store import keys
+from shared.store.redis import keys
 from tests.integration.process_cluster import Child, ProcessCluster
 
 _JOINING = 3

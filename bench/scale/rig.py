@@ -22,13 +22,13 @@ from pydantic import SecretStr
 from bench.scale.synthetic import SyntheticDialer
 from producer.intake.manifest import Row
 from producer.intake.submit import prepare_import, submit
-from shared.broker import make_broker, ring
-from shared.config import Settings
-from shared.credentials import Secret, Vault
-from shared.events import Event, UnitEnded
 from shared.model import Endpoint, Import, Options, Tls, UnitKind
+from shared.model.events import Event, UnitEnded
+from shared.runtime.broker import make_broker, ring
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Secret, Vault
 from shared.store import SCOPES
-from shared.store.redis import RedisStore, connect
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.servers.process import await_ready, end, spawn
 from tests.servers.redis_server import RedisServer
 from worker.actors import register

@@ -1,6 +1,6 @@
 """The mail servers in memory that make messages when asked for them, so that twenty million messages need no room.
 
-They are the servers and sessions of `shared.mail.memory` with other folders. A message follows from its folder and its
+They are the servers and sessions of `shared.testing.memory_mail` with other folders. A message follows from its folder and its
 number. The destination keeps only the numbers of the messages it receives, as runs, and refuses bytes that do not match
 the number: so what it shows later is what it received.
 """
@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from shared.mail import KnownStatus, MailDestination, MailSource
-from shared.mail.memory import MemoryServer
-from shared.mail.memory_folders import MemoryFolder, Stored
 from shared.model import Mailbox
-from shared.uids import Uid
+from shared.model.uids import Uid
+from shared.testing.memory_folders import MemoryFolder, Stored
+from shared.testing.memory_mail import MemoryServer
 
 _BODY = (
     b"Message-ID: <%010d.%08x@simulated.example>\r\nDate: Mon, 02 Jan 2023 10:00:00 +0000\r\n"

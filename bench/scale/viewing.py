@@ -16,13 +16,13 @@ import httpx2
 
 from bench.scale.page import Section
 from bench.scale.rig import ROOT, Rig
-from shared.config import load_settings
-from shared.credentials import Vault
-from shared.lifecycle import MailboxState
 from shared.model import Failure, Import
+from shared.model.lifecycle import MailboxState
 from shared.model.search import ORDERS, Search
-from shared.store.principals import Principals, Role
-from shared.store.redis import connect
+from shared.runtime.config import load_settings
+from shared.runtime.credentials import Vault
+from shared.store.records.principals import Principals, Role
+from shared.store.redis.redis_store import connect
 from tests.servers.process import await_ready, end, free_port, spawn
 
 #: Failures for which mailboxes are parked, as is usual in a large migration.

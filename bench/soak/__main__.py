@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.chaos.faults import coordinator_killed, source_gets_mail, worker_killed
 from bench.chaos.scene import Scene, stage
 from bench.soak.flat import Growth, growths
-from shared.store import keys
+from shared.store.redis import keys
 from tests.integration.process_cluster import COORDINATOR, WORKER
 from tests.servers.process import await_ready, free_port
 

@@ -1,4 +1,4 @@
-"""The command line. Modules `*_verbs` declare the verbs; `producer.operations` or this package does the work.
+"""The command line. Modules `*_verbs` declare the verbs; `producer.operations.verbs` or this package does the work.
 
 The declarations import nothing heavy, so `mailhaul --help` answers at once and a verb loads only what it needs.
 
@@ -24,7 +24,7 @@ from producer.cli import (
     web_verbs,
 )
 from producer.cli.grouped_help import App, GroupedHelp
-from shared.core_dumps import forbid_core_dumps
+from shared.runtime.core_dumps import forbid_core_dumps
 
 EPILOG = """Exit codes: 0 all copied and verified; 1 an internal error; 2 bad usage or manifest, nothing was started;
 3 finished, but something is parked, cancelled, refused or failed; 4 interrupted, run the same command to go on."""
@@ -73,7 +73,7 @@ def _take_saved(context: typer.Context, config: Path | None) -> None:
         return
     from producer.cli.saved import NAME, saved_options
     from producer.cli.verb import say
-    from shared.errors import UsageError
+    from shared.model.errors import UsageError
 
     path, group = config or Path(NAME), context.command
     assert isinstance(group, TyperGroup)

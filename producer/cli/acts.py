@@ -13,26 +13,26 @@ from time import time as now
 
 import redis
 
-from producer import erasing, operations, standing
-from producer.audited_options import audited
 from producer.cli.command_context import CommandContext
 from producer.cli.noting import end_noted, note, person
 from producer.cli.request import Request
 from producer.cutover import acts as cutting
 from producer.intake.manifest import Manifest, Row
-from shared.credentials import Secret
-from shared.errors import UsageError
-from shared.hours import Hours
-from shared.lifecycle import Control
+from producer.operations import erasing, standing, verbs
+from producer.operations.audited_options import audited
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
-from shared.standing import Standing
+from shared.model.errors import UsageError
+from shared.model.lifecycle import Control
+from shared.rules.hours import Hours
+from shared.rules.standing import Standing
+from shared.runtime.credentials import Secret
 from shared.store import Resealed
-from shared.store.cutovers import Cutovers
-from shared.store.principals import Principals
-from shared.store.redis import connect
-from shared.store.sessions import BrowserSessions
-from shared.store.targets import Targets
+from shared.store.records.cutovers import Cutovers
+from shared.store.records.principals import Principals
+from shared.store.records.sessions import BrowserSessions
+from shared.store.records.targets import Targets
+from shared.store.redis.redis_store import connect
 
 
 class Acts:
@@ -47,7 +47,7 @@ class Acts:
         there = context.store.import_(wanted.import_id) is not None
         what = "import begun again" if there else "import begun"
         self._note(what, wanted, name=wanted.name, mailboxes=len(mailboxes), **audited(wanted))
-        operations.submit(
+        verbs.submit(
             context.store, context.vault, context.ring, wanted, mailboxes, rows,
             context.settings.retention_days, most=context.own_limits, accounts_secret=asked.accounts.secret,
             sign_ins=asked.sign_ins, hours=asked.hours,
@@ -56,7 +56,7 @@ class Acts:
     def control(self, request: Import, word: Control, login: str, wave: str = "") -> int:
         """See `operations.control`."""
         with self._noted(f"import {word.value}", request, login, wave) as told:
-            return told(operations.control(self._context.store, self._context.ring, request, word, login, wave))
+            return told(verbs.control(self._context.store, self._context.ring, request, word, login, wave))
 
     def set_wave(
         self, request: Import, name: str, *, starts_at: float | None, weight: int | None, order: int | None
@@ -64,7 +64,7 @@ class Acts:
         """See `operations.set_wave`."""
         given = {"starts_at": starts_at, "weight": weight, "order": order}
         self._note("wave set", request, wave=name, **{name: one for name, one in given.items() if one is not None})
-        operations.set_wave(
+        verbs.set_wave(
             self._context.store, self._context.ring, request, name, starts_at=starts_at, weight=weight, order=order
         )
 
@@ -80,7 +80,7 @@ class Acts:
         asked = {name: one for name, one in given.items() if one is not None}
         with self._noted("mailbox moved", request, login, **asked) as told:
             return told(
-                operations.move(
+                verbs.move(
                     self._context.store, self._context.ring, request, login, wave=wave, priority=priority, front=front
                 )
             )
@@ -89,7 +89,7 @@ class Acts:
         """See `operations.retry`."""
         asked = {"copy_missing": True} if copy_missing else {}
         with self._noted("import retried", request, login, wave, **asked) as told:
-            found = operations.retry(
+            found = verbs.retry(
                 self._context.store, self._context.ring, request, login, wave=wave, copy_missing=copy_missing
             )
             told(found[0])
@@ -101,7 +101,7 @@ class Acts:
         """See `operations.verify`."""
         context, asked = self._context, {"accept_missing": True} if accept_missing else {}
         with self._noted("verification asked for", request, login, wave, full=full, **asked) as told:
-            found = operations.verify(
+            found = verbs.verify(
                 context.store, context.ring, request, context.settings.retention_days, full=full, login=login, wave=wave,
                 accept_missing=accept_missing,
             )  # fmt: skip
@@ -113,7 +113,7 @@ class Acts:
         """See `producer.cutover.acts.start`."""
         self._note("cutover begun", request, **_when(wave), switch=options.switch)
         with self._refused("cutover begun", request, wave):
-            return operations.start_cutover(
+            return verbs.start_cutover(
                 self._context.store, self._context.vault, request, wave, options, who=person(), at=now()
             )
 
@@ -141,11 +141,11 @@ class Acts:
         """Notes that a verification which this command waited for has ended."""
         end_noted(self._context, request, by_us=True)
 
-    def replace_credentials(self, request: Import, manifest: Manifest) -> operations.Replaced:
+    def replace_credentials(self, request: Import, manifest: Manifest) -> verbs.Replaced:
         """See `operations.replace_credentials`."""
         self._note("credentials replaced", request, rows=len(manifest.rows))
         context = self._context
-        return operations.replace_credentials(
+        return verbs.replace_credentials(
             context.store, context.vault, context.ring, request, manifest.rows, manifest.columns
         )
 
@@ -153,12 +153,12 @@ class Acts:
         """See `operations.replace_shared`."""
         self._note("credentials replaced", request, shared=sorted(given))
         context = self._context
-        return operations.replace_shared(context.store, context.vault, context.ring, request, given)
+        return verbs.replace_shared(context.store, context.vault, context.ring, request, given)
 
-    def forget(self, request: Import) -> operations.Forgotten:
+    def forget(self, request: Import) -> verbs.Forgotten:
         """See `operations.forget`."""
         self._note("credentials deleted", request)
-        return operations.forget(self._context.store, request)
+        return verbs.forget(self._context.store, request)
 
     def rotate(self) -> Resealed:
         """See `operations.rotate`."""
@@ -166,14 +166,14 @@ class Acts:
         context = self._context
         state = connect(context.urls[1])
         vault = context.vault
-        return operations.rotate(
+        return verbs.rotate(
             context.store, vault, Principals(state, vault), BrowserSessions(state, vault), Targets(state, vault)
         )
 
     def close(self, request: Import) -> bool:
         """See `operations.close`."""
         self._note("import closed", request, name=request.name)
-        return operations.close(self._context.store, request)
+        return verbs.close(self._context.store, request)
 
     def erase_import(self, request: Import) -> erasing.Erased:
         """See `erasing.erase_import`."""
@@ -195,12 +195,12 @@ class Acts:
     def set_window(self, request: Import, hours: Hours, wave: str = "") -> None:
         """Sets the hours from now on; see `operations.set_window`."""
         self._note("hours set", request, window=hours.text, **_when(wave))
-        operations.set_window(self._context.store, self._context.ring, request, hours, now(), wave)
+        verbs.set_window(self._context.store, self._context.ring, request, hours, now(), wave)
 
     def set_limit(self, scope: str, most: int | None) -> None:
         """See `operations.set_limit`."""
         self._note("limit set", None, scope=scope, most=most)
-        operations.set_limit(self._context.store, scope, most)
+        verbs.set_limit(self._context.store, scope, most)
 
     def spool(self, request: Import, login: str, wave: str = "") -> None:
         """Notes that messages of the source are about to be saved as files on this machine."""
@@ -215,7 +215,7 @@ class Acts:
         Raises `UsageError` before anything is noted if no mailbox matches. The caller passes the number of
         mailboxes that the act changed to the yielded function.
         """
-        operations.find_mailboxes(self._context.store, request, login, of_wave)
+        verbs.find_mailboxes(self._context.store, request, login, of_wave)
         self._note(what, request, login=login, **_when(of_wave), **detail)
 
         def told(mailboxes: int) -> int:

@@ -8,10 +8,10 @@ from pathlib import Path
 from producer.cli.command_context import open_context
 from producer.cli.noting import note
 from producer.cli.verb import COMPLETE, say
-from shared.errors import UsageError
-from shared.logs import clean
-from shared.store.principals import Principals, role_of
-from shared.store.redis import connect
+from shared.model.errors import UsageError
+from shared.runtime.logs import clean
+from shared.store.records.principals import Principals, role_of
+from shared.store.redis.redis_store import connect
 
 
 def run_add(name: str, role: str, *, state_dir: Path | None) -> int:

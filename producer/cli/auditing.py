@@ -11,9 +11,9 @@ from producer.cli.noting import end_noted
 from producer.cli.verb import COMPLETE
 from producer.intake.wanted import read_moment
 from producer.show.audit import csv_lines, json_lines, table_lines
-from shared.errors import StoreError, UsageError
-from shared.store.redis import connect
-from shared.store.web_records import WebRecords
+from shared.model.errors import StoreError, UsageError
+from shared.store.records.web_records import WebRecords
+from shared.store.redis.redis_store import connect
 
 _FORMATS = {"table": table_lines, "csv": csv_lines, "jsonl": json_lines}
 

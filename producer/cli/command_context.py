@@ -13,15 +13,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from producer.intake.submit import Ring
-from shared.config import Settings, load_settings, redis_urls
-from shared.credentials import Vault
-from shared.embedded import EmbeddedRedis
-from shared.errors import MailhaulError, StoreError
 from shared.model import Unit
-from shared.redis_client import address_of, open_redis
+from shared.model.errors import MailhaulError, StoreError
+from shared.runtime.config import Settings, load_settings, redis_urls
+from shared.runtime.credentials import Vault
+from shared.runtime.embedded import EmbeddedRedis
+from shared.runtime.redis_client import address_of, open_redis
 from shared.store import SCOPES, Store
-from shared.store.memory import MemoryStore
-from shared.store.redis import RedisStore, connect
+from shared.store.memory.memory_store import MemoryStore
+from shared.store.redis.redis_store import RedisStore, connect
 
 
 class CommandContext:
@@ -109,7 +109,7 @@ class CommandContext:
     def ring(self) -> Ring:
         """The function that enqueues a job. If the queue does not answer, the coordinator enqueues it later."""
         if self._ring is None:
-            from shared.broker import make_broker, ring
+            from shared.runtime.broker import make_broker, ring
 
             broker = make_broker(self.urls[0])
 

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.steering import agreed
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
+from producer.operations import verbs
 from producer.show.cutover_lines import cutover_fields, cutover_lines, guard_lines
 from producer.show.lines import spoken_mailboxes
-from shared.logs import clean
 from shared.model import Import
 from shared.model.cutover import CutoverOptions
-from shared.store.cutovers import Cutovers
+from shared.runtime.logs import clean
+from shared.store.records.cutovers import Cutovers
 from shared.switching.configured import open_switch, switches
 
 #: Event → what is asked before it is sent.
@@ -43,7 +43,7 @@ def options(switch: str, synced_minutes: float, ttl: int, quiet_hours: float, do
 def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, state_dir: Path | None) -> int:
     """Rehearses a cutover."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         wanted = acts.with_switch(wanted, switches(context.settings))
         settings, dns, at = context.settings, DnsRecords(context.settings.dns_resolver or ""), time.time()
         found = planning.plan(
@@ -89,7 +89,7 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
 def run_start(which: str, wave: str, wanted: CutoverOptions, *, state_dir: Path | None) -> int:
     """Begins a cutover."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         wanted = acts.with_switch(wanted, switches(context.settings))
         Acts(context).start_cutover(request, wave, wanted)
         say(f"{clean(acts.called(request, wave))}: its cutover is begun; see: mailhaul cutover status")
@@ -101,7 +101,7 @@ def run_status(which: str, wave: str, *, as_json: bool, state_dir: Path | None) 
     """Shows the cutovers of an import."""
     at = time.time()
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         cutovers = Cutovers(context.store, context.vault)
         if wave:
             found = [acts.look(cutovers, context.store, request, wave, at)]
@@ -122,7 +122,7 @@ def run_event(
 ) -> int:
     """Sends an event of a person, after a question where there is a terminal."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         view = acts.look(Cutovers(context.store, context.vault), context.store, request, wave, time.time())
         sent = acts.end_of(view.cutover.state) if event == "close" else event
         if not sure and not agreed(_question(sent, request, wave, len(view.mailboxes))):

@@ -11,8 +11,8 @@ import contextlib
 import time
 
 from producer.cli.command_context import CommandContext
-from shared.errors import StoreError
-from shared.processes import is_dead
+from shared.model.errors import StoreError
+from shared.runtime.processes import is_dead
 
 #: Seconds between two looks.
 _LOOK_SECONDS = 0.5

@@ -18,15 +18,15 @@ from producer.cli.command_context import CommandContext
 from producer.cli.owner import owner_of
 from producer.cli.verb import COMPLETE, FAULT
 from producer.notices.listing import undelivered_line
-from shared.config import Settings, load_settings, unknown_variables
-from shared.credentials import load_keys
-from shared.embedded import find_server, server_version
-from shared.errors import MailhaulError, UsageError
-from shared.logs import clean
-from shared.redis_client import address_of, open_redis
-from shared.redis_condition import judge, read_condition
-from shared.store.redis import connect
-from shared.store.targets import Targets
+from shared.model.errors import MailhaulError, UsageError
+from shared.runtime.config import Settings, load_settings, unknown_variables
+from shared.runtime.credentials import load_keys
+from shared.runtime.embedded import find_server, server_version
+from shared.runtime.logs import clean
+from shared.runtime.redis_client import address_of, open_redis
+from shared.runtime.redis_condition import judge, read_condition
+from shared.store.records.targets import Targets
+from shared.store.redis.redis_store import connect
 
 #: (verdict, sentence); the verdict is "ok", "note" or "BAD".
 Finding = tuple[str, str]

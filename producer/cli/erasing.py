@@ -6,13 +6,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from producer import erasing, operations
 from producer.cli.acts import Acts
 from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.operations import erasing, verbs
 from producer.show.lines import spoken_mailboxes
-from shared.errors import UsageError
-from shared.logs import clean
+from shared.model.errors import UsageError
+from shared.runtime.logs import clean
 
 
 def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> int:
@@ -26,7 +26,7 @@ def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> 
             what = f"{spoken_mailboxes(mailboxes)} of {clean(login)}, and every mention of that login"
             begin = partial(acts.erase_login, login)
         else:
-            request = operations.find_import(context.store, which)
+            request = verbs.find_import(context.store, which)
             number = sum(context.store.import_tally(request.import_id)[1].values())
             what = f"import {clean(request.name)} ({request.import_id[:8]}) with {spoken_mailboxes(number)}"
             begin = partial(acts.erase_import, request)

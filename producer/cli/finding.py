@@ -11,7 +11,7 @@ from producer.cli.verb import COMPLETE, INCOMPLETE
 from producer.intake.detect import Detection
 from producer.intake.detect import detect as detected
 from producer.intake.providers import POP3_SUFFIX, Provider, Site, catalogue
-from shared.logs import clean
+from shared.runtime.logs import clean
 
 _WAYS: Final = {
     "password": "password",

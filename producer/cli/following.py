@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from producer import operations
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, is_verbose, say
@@ -19,8 +18,10 @@ from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.notices.listing import undelivered_line
 from producer.notices.setup import checked_reader
-from producer.operations import ErrorGroup
-from producer.reporting import one_page, write_one_page
+from producer.operations import verbs
+from producer.operations.trouble import troubled
+from producer.operations.verbs import ErrorGroup
+from producer.reports.reporting import one_page, write_one_page
 from producer.show import document
 from producer.show.lines import (
     error_lines,
@@ -40,14 +41,13 @@ from producer.show.report import write_report
 from producer.show.standing_words import standing_lines
 from producer.show.steps import Steps, settled_of
 from producer.show.waiting import waiting_lines
-from producer.trouble import troubled
-from shared.errors import StoreError, UsageError
-from shared.folder_names import visible
-from shared.lifecycle import SETTLED, ImportState, MailboxState
-from shared.logs import clean
+from shared.folders.names import visible
 from shared.model import Import, Stranded, Wait, Wave
-from shared.spoken import spoken_size
+from shared.model.errors import StoreError, UsageError
+from shared.model.lifecycle import SETTLED, ImportState, MailboxState
+from shared.runtime.logs import clean
 from shared.store import Store
+from shared.wording.spoken import spoken_size
 
 #: Seconds between two looks at the import itself, which cost one short command.
 LOOK_SECONDS = 0.15
@@ -95,12 +95,12 @@ class Watch:
     def _looked_at_wave(self, request: Import) -> Progress:
         """Looks at one wave. All of its rows are read, so that it is done less often."""
         store, began = self._context.store, time.monotonic()
-        progress = operations.progress_of(store, request, wave=self._wave)
+        progress = verbs.progress_of(store, request, wave=self._wave)
         progress = replace(progress, waits=tuple(self._told_waits(progress.waits)))
-        rows = operations.find_mailboxes(store, request, "", self._wave)
+        rows = verbs.find_mailboxes(store, request, "", self._wave)
         for line in self._steps.lines(store, rows) if self._steps else ():
             self._shown.say(line)
-        self._shown.show(progress, rows, operations.errors(store, request, everyone=rows))
+        self._shown.show(progress, rows, verbs.errors(store, request, everyone=rows))
         self._last, self.pause_seconds = progress, max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         return progress
 
@@ -135,20 +135,20 @@ class Watch:
         )  # fmt: skip
         self._window = self._window.with_sample(sample, moving=may_move(request, self._waits, self._window, sample.at))
         if request.state is ImportState.FINISHED:  # at the end, stale values must not be shown
-            self._stranded, self._waits = store.stranded(self._import_id), operations.waits_of(store, request)
+            self._stranded, self._waits = store.stranded(self._import_id), verbs.waits_of(store, request)
             if self._steps:
                 self._rows = store.mailboxes(self._import_id)
         elif time.monotonic() >= self._rows_due:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)
-            self._groups = operations.errors(store, request, everyone=self._rows)
+            self._groups = verbs.errors(store, request, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
-            self._waits = self._told_waits(operations.waits_of(store, request))
-            self._caps = operations.caps_of(store, request)
+            self._waits = self._told_waits(verbs.waits_of(store, request))
+            self._caps = verbs.caps_of(store, request)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         for line in self._steps.lines(store, self._rows) if self._steps else ():
             self._shown.say(line)
-        rows = self._rows if self._rows and operations.weighed(request, mailboxes) else None
+        rows = self._rows if self._rows and verbs.weighed(request, mailboxes) else None
         progress = tallying.progress(
             request, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
         )
@@ -164,7 +164,7 @@ def _over(progress: Progress, wave: str) -> bool:
 
 def ended(store: Store, progress: Progress, wave: str = "") -> tuple[Progress, int, list[ErrorGroup]]:
     """Returns the progress, the exit code once the import is finished, and what went wrong."""
-    groups = operations.errors(store, progress.request, wave=wave)
+    groups = verbs.errors(store, progress.request, wave=wave)
     return progress, tallying.exit_code(progress), groups
 
 
@@ -184,7 +184,7 @@ def say_end(
 
 def progress_at(context: CommandContext, request: Import, wave: str = "") -> Progress:
     """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
-    progress = operations.progress_of(context.store, request, wave=wave)
+    progress = verbs.progress_of(context.store, request, wave=wave)
     interrupted = bool(context.owner and request.state is ImportState.RUNNING)
     waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
     return replace(progress, interrupted=interrupted, waits=waits)
@@ -215,9 +215,9 @@ def run_status(
     """Prints the progress of an import, of a wave or of one mailbox."""
     with open_context(state_dir, make=False) as context:
         store = context.store
-        request = operations.find_import(store, which)
+        request = verbs.find_import(store, which)
         progress = progress_at(context, request, wave)
-        rows = operations.find_mailboxes(store, request, login, wave)
+        rows = verbs.find_mailboxes(store, request, login, wave)
         if as_json and login:
             _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
         elif as_json:
@@ -232,10 +232,10 @@ def run_status(
                     print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
                 if note := left_out_of(mailbox).note():
                     print(f"      note: {note}")
-            for line in error_lines(operations.errors(store, request, login, wave=wave), everyone=True):
+            for line in error_lines(verbs.errors(store, request, login, wave=wave), everyone=True):
                 print(line)
         else:
-            waves = [one for one in operations.waves_of(store, request) if wave in ("", one.name)]
+            waves = [one for one in verbs.waves_of(store, request) if wave in ("", one.name)]
             lonely = "" if progress.finished else context.nobody_works()
             stands = standing_lines(store.standings(request.import_id), store.standing_tally(request.import_id))
             _print_status(progress, rows, lonely, waves, stands, failed=failed)
@@ -279,10 +279,10 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
     """Follows an import, or one wave of it, until it is finished. Returns the exit code."""
     began = time.monotonic()
     with interruptible() as interrupted, open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         before = None if wave else context.store.import_tally(request.import_id)[0]
         with display(quiet=is_quiet()) as shown:
-            if not operations.progress_of(context.store, request).finished and (lonely := context.nobody_works()):
+            if not verbs.progress_of(context.store, request).finished and (lonely := context.nobody_works()):
                 shown.say(lonely)
             ended_before = settled_of(context.store.mailboxes(request.import_id)) if is_verbose() else ()
             watch = Watch(context, request.import_id, shown, ended_before, wave)
@@ -298,7 +298,7 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
             return INTERRUPTED
         progress, code, groups = ended(context.store, progress, wave)
         if wave:
-            say(f"wave {wave_line(operations.wave_of(context.store, request, wave))}")
+            say(f"wave {wave_line(verbs.wave_of(context.store, request, wave))}")
         else:
             say_end(context.store, progress, None, time.monotonic() - began, groups)
         if as_json:
@@ -309,10 +309,10 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
 def run_errors(which: str, login: str, wave: str = "", *, as_json: bool, state_dir: Path | None) -> int:
     """Prints what went wrong."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
-        groups = operations.errors(context.store, request, login, wave=wave)
+        request = verbs.find_import(context.store, which)
+        groups = verbs.errors(context.store, request, login, wave=wave)
         if not as_json:
-            for line in waiting_lines(operations.progress_of(context.store, request, wave=wave)):
+            for line in waiting_lines(verbs.progress_of(context.store, request, wave=wave)):
                 print(line)
         if as_json:
             _print(document.error_fields(groups))
@@ -329,7 +329,7 @@ def run_report(
     """Writes the files of the report, and prints their paths."""
     with open_context(state_dir, make=False) as context:
         store = context.store
-        request = operations.find_import(store, which)
+        request = verbs.find_import(store, which)
         for path in report_files(store, request, out, wave, language, zone):
             print(path)
     return COMPLETE
@@ -339,10 +339,10 @@ def report_files(
     store: Store, request: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
 ) -> list[Path]:
     """Writes the files of the report, or of that of one wave. Returns their paths."""
-    progress = operations.progress_of(store, request, wave=wave)
+    progress = verbs.progress_of(store, request, wave=wave)
     progress, code, groups = ended(store, progress, wave)
     whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
-    mailboxes = [one for one, _ in operations.find_mailboxes(store, request, "", wave)]
+    mailboxes = [one for one, _ in verbs.find_mailboxes(store, request, "", wave)]
     return write_report(store, whole, mailboxes, out) + one_page_files(store, request, out, wave, language, zone)
 
 

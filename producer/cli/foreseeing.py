@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from producer import forecasting, operations
 from producer.cli.command_context import open_context
 from producer.cli.noting import note
 from producer.cli.verb import COMPLETE
+from producer.operations import forecasting, verbs
 from producer.show import foreseen
-from shared.lifecycle import ImportState
-from shared.logs import clean
+from shared.model.lifecycle import ImportState
+from shared.runtime.logs import clean
 
 
 def run_forecast(which: str, wave: str = "", *, as_json: bool, state_dir: Path | None) -> int:
     """Makes a forecast of an import that runs, keeps it, and prints it with the scores of earlier ones."""
     with open_context(state_dir, make=False) as context:
         store, settings = context.store, context.settings
-        request = operations.find_import(store, which)
+        request = verbs.find_import(store, which)
         found = None
         if request.state is not ImportState.FINISHED:
             note(context, "forecast made", import_id=request.import_id)

@@ -15,7 +15,6 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.dead_workers import DeadWorkerReaper
@@ -32,17 +31,18 @@ from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
 from producer.notices.notifier import Notifier
 from producer.notices.sending import reach_of_notices
+from producer.operations import verbs
 from producer.show import document
 from producer.show.destinations import destination_lines
 from producer.show.lines import known_part, mailbox_words, spoken_mailboxes
 from producer.show.live import Display, display
 from producer.show.steps import settled_of
-from shared.lifecycle import Control, ImportState
-from shared.logs import clean
 from shared.model import Import, Mailbox, Tally
-from shared.processes import process_name
-from shared.store.redis import connect
-from shared.store.targets import Targets
+from shared.model.lifecycle import Control, ImportState
+from shared.runtime.logs import clean
+from shared.runtime.processes import process_name
+from shared.store.records.targets import Targets
+from shared.store.redis.redis_store import connect
 
 
 def run_import(
@@ -65,7 +65,7 @@ def run_import(
         count = workers if workers is not None else 0 if context.settings.redis_url else context.settings.workers
         with _staffed(context, count, asked=bool(workers)) as staff:
             rows = request.manifest.rows
-            wanted, mailboxes = operations.prepare_import(
+            wanted, mailboxes = verbs.prepare_import(
                 rows, request.source, request.destination, request.options, request.name
             )
             if spool_folder is not None:
@@ -80,7 +80,7 @@ def run_import(
             elif known.control is Control.PAUSE and known.state is not ImportState.FINISHED:
                 note(f"import {clean(known.name)} was paused; this command resumes it")
             Acts(context).begin(request, wanted, mailboxes, rows)
-            opened = operations.find_import(context.store, wanted.import_id)
+            opened = verbs.find_import(context.store, wanted.import_id)
             with display(quiet=is_quiet()) as shown:
                 again = f", pass {opened.passes}" if opened.passes > 1 else ""
                 many = spoken_mailboxes(len(mailboxes))
@@ -102,7 +102,7 @@ def follow(context: CommandContext, request: Import, before: Tally) -> int:
 
     For the process that owns the embedded Redis. Elsewhere other workers do it.
     """
-    began, seen = time.monotonic(), [operations.progress_of(context.store, request)]
+    began, seen = time.monotonic(), [verbs.progress_of(context.store, request)]
     # Read before the workers start, so that mailboxes that end from here on are reported.
     ended_before = settled_of(context.store.mailboxes(request.import_id)) if is_verbose() else ()
     with interruptible() as interrupted, _staffed(context, context.settings.workers, asked=False) as staff:
@@ -129,7 +129,7 @@ def _with_passwords(
 ) -> tuple[Row, ...]:
     """Returns the rows with a password for every account, and says in which file the new ones are."""
     path = passwords_path(context.settings.state_dir, wanted.name, wanted.import_id)
-    stored = operations.stored_passwords(context.store, context.vault, mailboxes)
+    stored = verbs.stored_passwords(context.store, context.vault, mailboxes)
     filled, made = hand_over(path, rows, stored)
     if made:
         say(f"{made} new password{'s' if made > 1 else ''} for the destination: {path} (only you may read it)")

@@ -237,7 +237,7 @@ def import_(
 def template(separator: SeparatorOption = ",") -> None:
     """Print a manifest to fill in."""
     from producer.intake.manifest import template as filled
-    from shared.errors import UsageError
+    from shared.model.errors import UsageError
 
     try:
         typer.echo(filled(separator or ","), nl=False)

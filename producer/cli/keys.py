@@ -7,8 +7,8 @@ from pathlib import Path
 from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
-from shared.credentials import add_key, keep_first_key, key_file, load_keys
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.credentials import add_key, keep_first_key, key_file, load_keys
 
 
 def run_rotate(*, state_dir: Path | None) -> int:

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 
 import producer
-from shared.errors import MailhaulError
-from shared.supervise import Command, Supervisor
+from shared.model.errors import MailhaulError
+from shared.runtime.supervise import Command, Supervisor
 
 #: Seconds in which workers may append and record the groups in progress before they are killed.
 GRACE_SECONDS = 20.0

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from producer import operations
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import note
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.notices import listing
 from producer.notices.sending import reach_of_notices
 from producer.notices.setup import TargetAsked, target_of
-from shared.errors import UsageError
-from shared.logs import clean
-from shared.store.redis import connect
-from shared.store.targets import Targets
+from producer.operations import verbs
+from shared.model.errors import UsageError
+from shared.runtime.logs import clean
+from shared.store.records.targets import Targets
+from shared.store.redis.redis_store import connect
 
 _MOST_BYTES = 4000
 
@@ -47,7 +47,7 @@ def run_add(
         kinds = [kind.strip() for part in what for kind in part.split(",") if kind.strip()]
         asked = TargetAsked(
             way=way, to=_from_file("--to-file", to_file) if to_file else to, server=server, login=login, secret=secret,
-            sender=sender, kinds=kinds, imports=[operations.find_import(context.store, one).import_id for one in imports],
+            sender=sender, kinds=kinds, imports=[verbs.find_import(context.store, one).import_id for one in imports],
             language=language, zone=zone, digest=digest, logins=logins,
         )  # fmt: skip
         wanted = target_of(asked)

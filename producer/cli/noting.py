@@ -6,12 +6,12 @@ import os
 import pwd
 
 from producer.cli.command_context import CommandContext
-from producer.ended import NOBODY, note_end
-from shared.logs import clean
+from producer.operations.ended import NOBODY, note_end
 from shared.model import Import
-from shared.store.page_state import PageState
-from shared.store.redis import connect
-from shared.store.web_records import WebRecords
+from shared.runtime.logs import clean
+from shared.store.records.page_state import PageState
+from shared.store.records.web_records import WebRecords
+from shared.store.redis.redis_store import connect
 
 
 def user_name() -> str:

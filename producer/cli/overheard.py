@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.logs import clean
+from shared.runtime.logs import clean
 
 
 class Overheard:

@@ -24,13 +24,13 @@ from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
 from producer.intake.scan import Checked, Scan, Side, swapped
 from producer.show.lines import spoken_mailboxes
-from shared.config import Settings, load_settings
-from shared.errors import MailhaulError, SameMailbox
-from shared.logs import clean
 from shared.model import Account, import_id
-from shared.spoken import spoken_size
+from shared.model.errors import MailhaulError, SameMailbox
+from shared.runtime.config import Settings, load_settings
+from shared.runtime.logs import clean
 from shared.store import Store
-from shared.store.brought import between, brought
+from shared.store.ports.brought import between, brought
+from shared.wording.spoken import spoken_size
 
 _TOLD_SECONDS = 5.0
 #: Maximum number of mailboxes named under one kind of trouble.

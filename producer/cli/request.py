@@ -21,9 +21,9 @@ from producer.intake.sign_in import SignInAsked, complete, read_sign_in
 from producer.intake.submit import import_name
 from producer.intake.wanted import SelectionOptions, read_wanted
 from producer.intake.waving import in_wave, of_wave, wave_name
-from shared.errors import UsageError
-from shared.hours import Hours, read_hours
 from shared.model import BY_ROW, Endpoint, Options, Tls
+from shared.model.errors import UsageError
+from shared.rules.hours import Hours, read_hours
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,10 +23,10 @@ def demo(
 ) -> int:
     """Import three sample mailboxes between two sample servers. Under half a minute; leaves nothing behind."""
     if cutover:
-        from producer.demo_cutover import run_cutover_demo
+        from producer.demo.two_waves import run_cutover_demo
 
         return run_cutover_demo()
-    from producer.demo import run_demo
+    from producer.demo.one_import import run_demo
 
     return run_demo(as_json=as_json)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from typer.core import TyperCommand, TyperOption
 
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 NAME: Final = "mailhaul.toml"
 

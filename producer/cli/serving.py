@@ -16,9 +16,9 @@ from producer.cli.owner import mark_owner, owner_of
 from producer.cli.signals import interruptible
 from producer.cli.users import make_link, page_url
 from producer.cli.verb import COMPLETE, FAULT, say
-from shared.config import here, is_local, load_settings
-from shared.errors import MailhaulError, UsageError
+from shared.model.errors import MailhaulError, UsageError
 from shared.probe import probe
+from shared.runtime.config import here, is_local, load_settings
 
 #: Seconds that `down` waits. Workers, coordinator and Redis each have a grace period.
 _DOWN_SECONDS = 60.0

@@ -7,16 +7,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INCOMPLETE, INTERRUPTED, say
+from producer.operations import verbs
 from producer.spool.fetch import Spooled, Spooling
 from producer.spool.spool_folder import INDEX, SpoolFolder
-from shared.entrance import Entrance
-from shared.logs import clean
 from shared.model import Import
+from shared.runtime.logs import clean
+from shared.sign_in.entrance import Entrance
 
 
 @contextlib.contextmanager
@@ -36,7 +36,7 @@ def run_spool(which: str, out: Path, login: str, wave: str = "", *, state_dir: P
         open_context(state_dir, make=False) as context,
         SpoolFolder(out, "--out") as spool_folder,
     ):
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         spool_folder.belongs_to(request.import_id)
         done = keep_refused(context, request, spool_folder, interrupted, login, wave)
         if interrupted.is_set():
@@ -53,9 +53,7 @@ def keep_refused(
     wave: str = "",
 ) -> Spooled | None:
     """Fetches the refused messages that are not in the folder yet, and reports it. Returns None if the disk is full."""
-    chosen = (
-        [one for one, _ in operations.find_mailboxes(context.store, request, login, wave)] if login or wave else None
-    )
+    chosen = [one for one, _ in verbs.find_mailboxes(context.store, request, login, wave)] if login or wave else None
     Acts(context).spool(request, login, wave)
     entrance = Entrance(context.store, context.vault, context.settings)
     spooling = Spooling(context.store, entrance, request, spool_folder, interrupted.is_set)

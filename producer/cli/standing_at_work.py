@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from producer import operations, standing
 from producer.cli.acts import Acts
 from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE, say
+from producer.operations import standing, verbs
 from producer.show.standing_words import standing_fields, standing_lines
-from shared.errors import UsageError
-from shared.logs import clean
+from shared.model.errors import UsageError
+from shared.runtime.logs import clean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,11 +44,11 @@ def run_standing(which: str, wave: str, asked: Asked, *, as_json: bool, state_di
     if asked.on and asked.off:
         raise UsageError("--on and --off: give one of them")
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         if asked != Asked():
             Acts(context).change_standing(request, wave, **asked.given())
         elif wave:
-            operations.wave_of(context.store, request, wave)
+            verbs.wave_of(context.store, request, wave)
         known, tally = standing.standings(context.store, request), standing.tally_of(context.store, request)
         lonely = context.nobody_works() if known else ""
     if as_json:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.request import read_manifest, row_servers
@@ -18,14 +17,15 @@ from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
 from producer.intake.sign_in import read_secret
 from producer.intake.waving import wave_name
+from producer.operations import verbs
 from producer.show import document
 from producer.show.lines import spoken_mailboxes, wave_line
 from producer.show.waiting import waiting_lines
-from shared.errors import UsageError
-from shared.hours import read_hours
-from shared.lifecycle import Control, ImportState
-from shared.logs import clean
 from shared.model import Import, Tally
+from shared.model.errors import UsageError
+from shared.model.lifecycle import Control, ImportState
+from shared.rules.hours import read_hours
+from shared.runtime.logs import clean
 from shared.store import SCOPES
 
 #: What `--wave` of `move` takes for no wave.
@@ -54,7 +54,7 @@ def run_control(
     """
     wish = Control(word)
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         if wish is Control.CANCEL and not sure and not agreed(_question(context, request, login, wave)):
             say("nothing was changed")
             return COMPLETE
@@ -89,7 +89,7 @@ def _unchanged(request: Import, wish: Control, login: str) -> str:
 
 
 def _question(context: CommandContext, request: Import, login: str, wave: str) -> str:
-    open_, complete = operations.given_up_by_cancel(context.store, request, login, wave)
+    open_, complete = verbs.given_up_by_cancel(context.store, request, login, wave)
     kept = f"; {complete:,} that are complete stay so" if complete else ""
     return f"cancel {spoken_mailboxes(open_)} of import {clean(request.name)}{kept}?"
 
@@ -113,7 +113,7 @@ def run_retry(
 ) -> int:
     """Queues again what is parked, refused, failed or cancelled, and works on it if no other process does."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         before = context.store.import_tally(request.import_id)[0]
         mailboxes, messages = Acts(context).retry(request, login, wave, copy_missing=copy_missing)
         again = f"{spoken_mailboxes(mailboxes)} queued again"
@@ -140,7 +140,7 @@ def run_verify(
 ) -> int:
     """Queues a further pass, and works on it if no other process does."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         before = context.store.import_tally(request.import_id)[0]
         queued, accepted = Acts(context).verify(request, login, wave, full=full, accept_missing=accept_missing)
         if accept_missing:
@@ -182,12 +182,12 @@ def run_credentials(
         else None
     )
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         before = context.store.import_tally(request.import_id)[0]
         if manifest:
             _fits(context, request, manifest)
         files = {side: partial(read_secret, side, path=path) for side, path in secret_files.items()}
-        given = operations.shared_anew(context.store, context.vault, request, files) if files else {}
+        given = verbs.shared_anew(context.store, context.vault, request, files) if files else {}
         acts, going_on, told = Acts(context), 0, []
         if given:
             going_on += acts.replace_shared(request, given)
@@ -205,7 +205,7 @@ def run_credentials(
 
 def _fits(context: CommandContext, request: Import, manifest: Manifest) -> None:
     """Raises `UsageError` if a row fits no mailbox of the import."""
-    meant = operations.meant_by(request, [one for one, _ in operations.find_mailboxes(context.store, request, "")])
+    meant = verbs.meant_by(request, [one for one, _ in verbs.find_mailboxes(context.store, request, "")])
     if strange := [row.line for row in manifest.rows if meant(row) is None]:
         rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
         raise UsageError(
@@ -218,7 +218,7 @@ def _fits(context: CommandContext, request: Import, manifest: Manifest) -> None:
 def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
     """Deletes the stored passwords of an import."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         if not sure and not agreed(f"delete the stored passwords of import {clean(request.name)}?"):
             say("nothing was changed")
             return COMPLETE
@@ -235,7 +235,7 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
 def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
     """Forgets an import, its ledger and its report."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         counts, mailboxes = context.store.import_tally(request.import_id)
         say(
             f"import {clean(request.name)} ({request.import_id[:8]}): what goes is what mailhaul knows of "
@@ -264,13 +264,13 @@ def _confirmed() -> bool:
 def run_window(which: str, text: str, wave: str = "", *, state_dir: Path | None) -> int:
     """Shows the hours of an import or a wave, or sets them."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         if wave:
-            operations.wave_of(context.store, request, wave)
+            verbs.wave_of(context.store, request, wave)
         if text:
             Acts(context).set_window(request, read_hours(text), wave)
-        progress = operations.progress_of(context.store, operations.find_import(context.store, request.import_id))
-        window = operations.wave_of(context.store, request, wave).window if wave else progress.request.window
+        progress = verbs.progress_of(context.store, verbs.find_import(context.store, request.import_id))
+        window = verbs.wave_of(context.store, request, wave).window if wave else progress.request.window
     what = f"wave {clean(wave)} of import" if wave else "import"
     say(f"{what} {clean(request.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
     for line in waiting_lines(progress):
@@ -285,13 +285,13 @@ def run_waves(
     """Shows the waves of an import, or sets something of one."""
     asked = bool(start_at) or weight is not None or order is not None
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         if asked:
-            starts_at = operations.read_start(start_at) if start_at else None
+            starts_at = verbs.read_start(start_at) if start_at else None
             Acts(context).set_wave(request, wave_name(wave), starts_at=starts_at, weight=weight, order=order)
         elif wave:
-            operations.wave_of(context.store, request, wave)
-        found = [one for one in operations.waves_of(context.store, request) if wave in ("", one.name)]
+            verbs.wave_of(context.store, request, wave)
+        found = [one for one in verbs.waves_of(context.store, request) if wave in ("", one.name)]
     if as_json:
         print(json.dumps([document.wave_fields(one) for one in found], ensure_ascii=False, indent=2), flush=True)
     elif not found:
@@ -309,10 +309,10 @@ def run_move(
 ) -> int:
     """Moves a mailbox into another wave, or within its own."""
     with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
+        request = verbs.find_import(context.store, which)
         to = None if wave is None else "" if wave == NO_WAVE else wave_name(wave)
         moved = Acts(context).move(request, login, wave=to, priority=priority, front=front)
-        rows = operations.find_mailboxes(context.store, request, login)
+        rows = verbs.find_mailboxes(context.store, request, login)
     where = rows[0][0].wave
     place = f"in wave {clean(where)}" if where else "without a wave"
     what = f"mailbox {clean(login)} of import {clean(request.name)}"
@@ -336,6 +336,6 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
             for name, number in sorted(context.store.usual().items()):
                 print(f"{clean(name)}  {number}  (usual there; set it to have more)")
             return COMPLETE
-        Acts(context).set_limit(scope, operations.read_limit(scope, most))
+        Acts(context).set_limit(scope, verbs.read_limit(scope, most))
     say(f"{clean(scope)}: {most}")
     return COMPLETE

@@ -11,14 +11,14 @@ from typing import Final
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import note, user_name
 from producer.cli.verb import COMPLETE, say
-from producer.web.scrypt import checked, hashed
-from shared.config import Settings, here
-from shared.errors import UsageError
-from shared.logs import clean
+from producer.web.security.scrypt import checked, hashed
+from shared.model.errors import UsageError
 from shared.probe import probe
-from shared.store.principals import Principals, Role, checked_name, role_of
-from shared.store.redis import connect
-from shared.store.sessions import LINK_SECONDS, BrowserSessions
+from shared.runtime.config import Settings, here
+from shared.runtime.logs import clean
+from shared.store.records.principals import Principals, Role, checked_name, role_of
+from shared.store.records.sessions import LINK_SECONDS, BrowserSessions
+from shared.store.redis.redis_store import connect
 
 _MOST_BYTES: Final = 1000
 

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, ParamSpec
 
 import typer
 
-from shared.errors import MailhaulError, StoreError, UsageError
+from shared.model.errors import MailhaulError, StoreError, UsageError
 
 #: Everything was done as asked for.
 COMPLETE: Final = 0
@@ -165,7 +165,7 @@ DetachOption = Annotated[
 
 def say(sentence: str) -> None:
     """Prints to standard error. Control characters in quoted text cannot steer the terminal."""
-    from shared.logs import clean
+    from shared.runtime.logs import clean
 
     # One write with the line end, since several threads may print at once.
     print("\n".join(map(clean, sentence.split("\n"))) + "\n", end="", file=sys.stderr, flush=True)
@@ -239,7 +239,7 @@ def _ended(call: Callable[[], int | None]) -> int:
 
 def _fault(error: Exception) -> int:
     """Reports an internal error: a sentence, and the traceback through the log, which masks secrets."""
-    from shared.logs import configure_logging, get_logger
+    from shared.runtime.logs import configure_logging, get_logger
 
     configure_logging(log_format="console")
     get_logger("mailhaul.cli").error("fault", exc_info=error)

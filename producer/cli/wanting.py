@@ -12,7 +12,7 @@ import typer
 
 from producer.intake.allowed import Allowed
 from producer.intake.wanted import SelectionOptions
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 _MOST_BYTES: Final = 8 << 20
 

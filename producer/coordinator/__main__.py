@@ -17,18 +17,18 @@ from dramatiq.errors import DramatiqError
 
 from producer.coordinator.cutover_loop import CutoverLoop
 from producer.coordinator.tick import LEAD_SECONDS, Coordinator
-from shared.broker import make_broker, ring
-from shared.config import Settings, load_settings, redis_urls
-from shared.core_dumps import forbid_core_dumps
-from shared.errors import MailhaulError, StoreError
-from shared.jobs import QUEUES
-from shared.logs import configure_logging, get_logger
 from shared.metrics import CoordinatorMetrics, start_http
 from shared.model import UnitKind
-from shared.processes import process_name
-from shared.redis_condition import await_redis, read_condition
+from shared.model.errors import MailhaulError, StoreError
+from shared.model.jobs import QUEUES
+from shared.runtime.broker import make_broker, ring
+from shared.runtime.config import Settings, load_settings, redis_urls
+from shared.runtime.core_dumps import forbid_core_dumps
+from shared.runtime.logs import configure_logging, get_logger
+from shared.runtime.processes import process_name
+from shared.runtime.redis_condition import await_redis, read_condition
 from shared.store import SCOPES
-from shared.store.redis import RedisStore, connect
+from shared.store.redis.redis_store import RedisStore, connect
 
 #: Pause between two turns, in seconds.
 TURN_SECONDS = 0.5

@@ -11,13 +11,13 @@ import redis
 
 from producer.cutover.driver import CutoverDriver
 from producer.cutover.effects import CutoverWorld
-from shared.config import Settings
-from shared.credentials import Vault, key_file
-from shared.errors import MailhaulError
-from shared.logs import get_logger
 from shared.metrics import CoordinatorMetrics
+from shared.model.errors import MailhaulError
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Vault, key_file
+from shared.runtime.logs import get_logger
 from shared.store import Store
-from shared.store.cutovers import Cutovers
+from shared.store.records.cutovers import Cutovers
 
 #: The shortest pause between two turns, seconds.
 PAUSE_SECONDS: Final = 2.0

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from shared.lifecycle import Control, ImportState
 from shared.model import Import, Wait
+from shared.model.lifecycle import Control, ImportState
 
 #: Time over which rates are averaged, in seconds.
 WINDOW_SECONDS = 60.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
 from producer.coordinator.pace import OUTAGES, SETTLING, Window
-from shared.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Mailbox, Stranded, Tally, Wait
+from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 
 #: States in which the mailbox's messages are not yet counted.
 _UNCOUNTED = (MailboxState.QUEUED, MailboxState.PLANNING)

@@ -13,11 +13,11 @@ from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.rescue import bells, wanted
 from producer.coordinator.tally import progress
 from producer.coordinator.waiting import Waiting
-from shared.hours import read_hours
-from shared.lifecycle import ImportState, MailboxState
 from shared.metrics import CoordinatorMetrics
 from shared.model import Import, Overview, UnitKind, Wave
-from shared.redis_condition import Condition
+from shared.model.lifecycle import ImportState, MailboxState
+from shared.rules.hours import read_hours
+from shared.runtime.redis_condition import Condition
 from shared.store import Store
 
 #: Duration of leadership after the last request for it; a standby takes over after at most this.

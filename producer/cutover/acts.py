@@ -6,14 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from producer.copy_back import back_progress
+from producer.cutover.copy_back import back_progress
 from producer.cutover.facts import domains_of, facts_of, members
 from producer.cutover.guards import MeasuredGuard, measure, needed, unmet
 from producer.cutover.telling import next_step
 from producer.cutover.turning import to_bring_back
 from producer.waves import wave_of
-from shared.errors import UsageError
-from shared.lifecycle import CUTOVER, NOT_BEGUN, CutoverState, IllegalTransition, advance
 from shared.model import Import, Mailbox
 from shared.model.cutover import (
     BEFORE_SWITCH,
@@ -26,8 +24,10 @@ from shared.model.cutover import (
     MailboxCutover,
     Overruled,
 )
+from shared.model.errors import UsageError
+from shared.model.lifecycle import CUTOVER, NOT_BEGUN, CutoverState, IllegalTransition, advance
 from shared.store import Store
-from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox
+from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox
 
 #: The longest reason, characters.
 _MOST_REASON: Final = 200

@@ -20,7 +20,7 @@ from dns.rdtypes.ANY.SOA import SOA
 from dns.rdtypes.ANY.TXT import TXT
 
 from producer.cutover.guards import DomainFacts
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 #: Deadline for an answer of one server, and for finding the servers, seconds.
 _ANSWER_SECONDS: Final = 3.0

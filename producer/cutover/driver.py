@@ -29,17 +29,7 @@ from producer.cutover.turning import (
     to_rehearse,
     to_turn,
 )
-from producer.notices.telling import cutover_reached
-from shared.errors import (
-    ConnectionLost,
-    MailhaulError,
-    RateReached,
-    StoreError,
-    Throttled,
-    Unreachable,
-    UsageError,
-)
-from shared.lifecycle import CutoverState, advance
+from producer.telling import cutover_reached
 from shared.model import Import, Mailbox
 from shared.model.cutover import (
     BEFORE_SWITCH,
@@ -54,8 +44,18 @@ from shared.model.cutover import (
     CutoverStep,
     MailboxCutover,
 )
+from shared.model.errors import (
+    ConnectionLost,
+    MailhaulError,
+    RateReached,
+    StoreError,
+    Throttled,
+    Unreachable,
+    UsageError,
+)
+from shared.model.lifecycle import CutoverState, advance
 from shared.store import Store
-from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
+from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
 from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 
 _log = structlog.get_logger("mailhaul.cutover")

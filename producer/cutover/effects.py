@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from producer.copy_back import CopyBack
+from producer.cutover.copy_back import CopyBack
 from producer.cutover.dns_records import DnsRecords
 from producer.cutover.guards import DomainFacts
-from shared.config import Settings
-from shared.credentials import Vault
-from shared.entrance import Entrance
-from shared.errors import CredentialsError
 from shared.model import Import, Mailbox
 from shared.model.binding import bound_to
 from shared.model.cutover import Cutover
-from shared.standing import LOWEST_SECONDS, Standing
+from shared.model.errors import CredentialsError
+from shared.rules.standing import LOWEST_SECONDS, Standing
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Vault
+from shared.sign_in.entrance import Entrance
 from shared.store import Store
 from shared.switching import Switch
 from shared.switching.configured import open_switch

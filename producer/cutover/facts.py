@@ -12,7 +12,7 @@ from shared.model import Mailbox
 from shared.model.cutover import DNS, NO_SWITCH, CutoverOptions
 from shared.model.search import Search
 from shared.store import Store
-from shared.store.cutovers import decode_mailbox, same_types
+from shared.store.records.cutovers import decode_mailbox, same_types
 
 #: The largest number of mailboxes in a wave.
 _EVERYONE: Final = 10_000_000

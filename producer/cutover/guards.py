@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.lifecycle import MailboxState
 from shared.model.cutover import BEFORE_SWITCH, FORCIBLE, GUARDS, RULES, Cutover, CutoverOptions, MailboxCutover
+from shared.model.lifecycle import MailboxState
 
 #: A rehearsal or an answer of the DNS counts for so long, seconds.
 FRESH_SECONDS: Final = {"switch": 7200.0, "ttl": 300.0}

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from producer.copy_back import no_way_back
 from producer.cutover.acts import CutoverView, checked, may_cut_over, viewed
+from producer.cutover.copy_back import no_way_back
 from producer.cutover.dns_records import joined
 from producer.cutover.facts import address_of, domains_of, encode_domains, members
 from producer.cutover.guards import DomainFacts
 from producer.cutover.turning import answered, switched
-from shared.lifecycle import CutoverState
 from shared.model import Import
 from shared.model.cutover import DNS, NO_SWITCH, Cutover, CutoverOptions, MailboxCutover
+from shared.model.lifecycle import CutoverState
 from shared.store import Store
-from shared.store.cutovers import encode_mailbox
+from shared.store.records.cutovers import encode_mailbox
 from shared.switching import Switch, SwitchSide
 
 #: The longest time that a request of the API or the page asks a switch for, seconds: it may be a program for each mailbox.

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from producer.cutover.guards import DomainFacts, MeasuredGuard
-from shared.lifecycle import CutoverState
 from shared.model import Mailbox
 from shared.model.cutover import RULES, Cutover, MailboxCutover
+from shared.model.lifecycle import CutoverState
 
 _S = CutoverState
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from producer.cutover.facts import address_of
 from producer.cutover.guards import FRESH_SECONDS, copied
-from shared.lifecycle import CutoverState
 from shared.model import Mailbox
 from shared.model.cutover import OVER, STANDING, Cutover, MailboxCutover
-from shared.store.cutovers import decode_mailbox
+from shared.model.lifecycle import CutoverState
+from shared.store.records.cutovers import decode_mailbox
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnLater, TurnOutcome
 
 #: Seconds until a switch that did not say yes is asked again whether it would.

@@ -9,8 +9,8 @@ from typing import Final
 
 from producer.forecast.loads import SCOPES, ForecastLimits, Load
 from producer.forecast.simulation import Forecast, simulated
-from shared.rates import DAY_SECONDS, RATES
-from shared.spoken import spoken_duration, spoken_size
+from shared.model.rates import DAY_SECONDS, RATES
+from shared.wording.spoken import spoken_duration, spoken_size
 
 #: A limit binds when the end comes earlier without it by this part of the whole, and by a minute.
 _WORTH, _WORTH_SECONDS = 0.1, 60.0

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from producer.forecast.loads import ForecastLimits, ForecastLine, Load, Speed
-from shared.batching import USUAL_WORTH
-from shared.hours import ALWAYS, read_hours
-from shared.lifecycle import SETTLED, Control, MailboxState
 from shared.model import Account, Import, Mailbox, Tally, Wave
+from shared.model.lifecycle import SETTLED, Control, MailboxState
+from shared.rules.batching import USUAL_WORTH
+from shared.rules.hours import ALWAYS, read_hours
 
-#: Two servers near each other, and the speeds that are likely and slow: see `shared.batching.expected_duration`.
+#: Two servers near each other, and the speeds that are likely and slow: see `shared.rules.batching.expected_duration`.
 FASTEST: Final = Speed(mailbox_seconds=0.5, messages=1_000.0, size_bytes=20e6, together=200e6)
 LIKELY: Final = Speed()
 SLOWEST: Final = Speed(mailbox_seconds=5.0, messages=25.0, size_bytes=0.5e6, together=10e6)

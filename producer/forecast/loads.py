@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from shared.hours import ALWAYS, Hours
+from shared.rules.hours import ALWAYS, Hours
 
 #: The four scopes of a limit, in the order of `Load.keys`.
 SCOPES: Final = ("source_account", "source_host", "destination_account", "destination_host")

@@ -11,9 +11,9 @@ from producer.forecast.binding import bindings, said
 from producer.forecast.gathering import FASTEST, LIKELY, SLOWEST, limits_from, loads_of, rated, slower
 from producer.forecast.loads import ForecastLimits, Load, Speed
 from producer.forecast.simulation import Forecast, simulated
-from shared.lifecycle import ImportState, MailboxState
 from shared.model import Import, Mailbox, Tally, Wave
 from shared.model.forecasts import KeptForecast
+from shared.model.lifecycle import ImportState, MailboxState
 
 #: A measured speed is right to within this part, either way.
 _DOUBT: Final = 0.2

@@ -6,7 +6,7 @@ how much each of its members was served, and a heap of the numbers at which memb
 step costs as much as there are groups, whatever the number of mailboxes.
 
 What is simulated: lanes; connections of accounts and hosts; bytes and messages a second; bytes a day; hours; the waves'
-starts, orders and weights; priorities. A message of any size passes, as in `shared.rates`; here a day ends exactly with
+starts, orders and weights; priorities. A message of any size passes, as in `shared.model.rates`; here a day ends exactly with
 its bytes.
 """
 
@@ -21,7 +21,7 @@ from itertools import groupby
 from typing import Final, TypeVar
 
 from producer.forecast.loads import SCOPES, ForecastLimits, ForecastLine, Load
-from shared.rates import DAY_SECONDS, RATES
+from shared.model.rates import DAY_SECONDS, RATES
 
 #: What would take longer has no end, seconds.
 FOREVER: Final = 10 * 365 * DAY_SECONDS

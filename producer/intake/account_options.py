@@ -11,9 +11,9 @@ from typing import Final
 from producer.intake.manifest import Row
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.several import parse_services, sealed_together, secret_of, split_domain, written
-from shared.credentials import Secret
-from shared.errors import UsageError
 from shared.model.accounts import Adopted, Missing, Retry
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 
 #: Longest content of a secret file, in characters. The longest secret is a key in JSON.
 _MOST_CHARACTERS: Final = 64 * 1024

@@ -18,15 +18,15 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from producer.intake.visiting import admission
-from shared.admission import Visitor
-from shared.errors import MailError, TlsFailed
+from shared.content.maildrop import ListingIdentities
 from shared.mail import MailDestination, MailSource
-from shared.mail.grammar import clean_text
-from shared.mail.sasl import Proof
-from shared.mail.tls import Door, certificate, names_of
+from shared.mail.answers.grammar import clean_text
+from shared.mail.auth.sasl import Proof
+from shared.mail.transport.tls import Door, certificate, names_of
 from shared.mail.ways import Ways
-from shared.maildrop import ListingIdentities
 from shared.model import Endpoint, Tls
+from shared.model.errors import MailError, TlsFailed
+from shared.sign_in.admission import Visitor
 
 _LINE_BYTES: Final = 8192
 _LINES: Final = 60

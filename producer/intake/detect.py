@@ -15,7 +15,7 @@ from typing import Final
 from producer.intake.detect_autoconfig import AutoconfigServer, place, read_config
 from producer.intake.detect_probe import Network, NoSuchDomain, Tried
 from producer.intake.providers import POP3_SUFFIX, Catalogue, Provider, Site, catalogue
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 _EXCHANGERS_TRIED: Final = 2
 

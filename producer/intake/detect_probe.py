@@ -18,7 +18,7 @@ from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
 from producer.intake.detect_autoconfig import ISPDB, MOST_BYTES, OWN, AutoconfigServer, way
-from shared.mail.tls import TlsMode, await_greeting, blind, certificate, described, secured
+from shared.mail.transport.tls import TlsMode, await_greeting, blind, certificate, described, secured
 
 _REDIRECTS: Final = 3
 _AT_ONCE: Final = 16

@@ -13,12 +13,12 @@ from producer.forecast.binding import bindings, said
 from producer.forecast.gathering import FASTEST, SLOWEST, rated
 from producer.forecast.loads import ForecastLimits, Load
 from producer.forecast.simulation import simulated
-from shared.batching import expected_duration
-from shared.errors import SameMailbox
-from shared.folder_names import visible
-from shared.folders import FOREIGN, ONLY_SUBFOLDERS, LeftOut, MappedFolder, left_out
-from shared.messages import Owner
-from shared.spoken import spoken_duration, spoken_size
+from shared.folders.mapping import FOREIGN, ONLY_SUBFOLDERS, LeftOut, MappedFolder, left_out
+from shared.folders.names import visible
+from shared.model.errors import SameMailbox
+from shared.model.messages import Owner
+from shared.rules.batching import expected_duration
+from shared.wording.spoken import spoken_duration, spoken_size
 
 
 class FolderSize(Protocol):
@@ -146,7 +146,7 @@ class DryRun:
     def seconds(self) -> tuple[float, float]:
         """The estimated duration in seconds, (low, high), under the limits that are set.
 
-        See `shared.batching.expected_duration` and `producer.forecast`.
+        See `shared.rules.batching.expected_duration` and `producer.forecast`.
         """
         sums = self.totals
         plain = expected_duration(sums.messages, sums.size_bytes, sums.mailboxes - sums.problems, self.connections)

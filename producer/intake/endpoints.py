@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from shared.errors import UsageError
 from shared.model import Endpoint, Tls
+from shared.model.errors import UsageError
 
 #: TLS mode and usual port, by scheme.
 SCHEMES: Mapping[str, tuple[Tls, int]] = {

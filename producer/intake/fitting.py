@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from shared.errors import UsageError
 from shared.model import BY_ROW, Endpoint, Options
+from shared.model.errors import UsageError
 
 if TYPE_CHECKING:  # the command line's help imports this module, and must not load the manifest's
     from producer.intake.manifest import Row

@@ -9,18 +9,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from producer.intake.dry_run import FolderLine, folder_lines
-from shared.errors import FolderRefused
-from shared.folder_names import natural_order
-from shared.folder_tree import is_inbox
-from shared.folders import FOREIGN, ONLY_SUBFOLDERS, MappedFolder, map_wanted
-from shared.gmail import EXTENSION, LabelMode, narrowed
+from shared.folders.gmail import EXTENSION, LabelMode, narrowed
+from shared.folders.mapping import FOREIGN, ONLY_SUBFOLDERS, MappedFolder, map_wanted
+from shared.folders.names import natural_order
+from shared.folders.tree import is_inbox
 from shared.mail import FolderListing, KnownStatus, MailSource
-from shared.mail.choosing import LabelsSeen, kept_elsewhere, left_out, look_at_labels
-from shared.mail.limits import too_large
-from shared.mail.numbers import known_statuses
+from shared.mail.answers.limits import too_large
+from shared.mail.answers.numbers import known_statuses
+from shared.mail.imap.choosing import LabelsSeen, kept_elsewhere, left_out, look_at_labels
 from shared.model import Options
-from shared.selection import Selection, merged, summary, union
-from shared.uids import UidSet
+from shared.model.errors import FolderRefused
+from shared.model.uids import UidSet
+from shared.rules.selection import Selection, merged, summary, union
 
 
 def foresee(

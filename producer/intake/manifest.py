@@ -22,10 +22,10 @@ from producer.intake.columns import Columns, Reading, chosen_columns, columns_of
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.headings import NAMES
 from producer.intake.sheet import SEPARATORS, Cell, ManifestInvalid, RowError, read_sheet
-from shared.credentials import Secret
-from shared.errors import UsageError
 from shared.model import Endpoint, folded, server_key
+from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME, MOST_PRIORITY, is_name
+from shared.runtime.credentials import Secret
 
 __all__ = [
     "Limits",

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from producer.intake.manifest import Row
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 
 _HEADER: Final = ("login", "password")
 #: Letters and digits, without those that look alike.

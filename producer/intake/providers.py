@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.errors import UsageError
 from shared.model import Endpoint
+from shared.model.errors import UsageError
 
 #: Version of the file's layout that this module reads.
 LAYOUT = 1
@@ -95,7 +95,7 @@ class Provider(_Fact):
     login: Literal["address", "local_part"] = "address"
     #: Numbers of connections that are safe.
     limits: dict[_Scope, _Limit] = {}
-    #: Rates in bytes and messages a second or a day that are safe for one account (`shared.rates`).
+    #: Rates in bytes and messages a second or a day that are safe for one account (`shared.model.rates`).
     rates: dict[_RateName, Annotated[int, Field(ge=1)]] = {}
     #: Source of each fact, by field.
     sources: dict[str, _Said]

@@ -24,9 +24,21 @@ from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import admission, visitor_of
 from producer.intake.wanted import unmatched
-from shared.admission import Visitor
-from shared.config import Settings
-from shared.errors import (
+from shared.content.maildrop import ListingIdentities
+from shared.folders.mapping import readable
+from shared.folders.tree import is_inbox
+from shared.mail import FolderListing, KnownStatus, MailDestination, MailSource
+from shared.mail.answers.extensions import sentence
+from shared.mail.answers.limits import append_limit
+from shared.mail.answers.numbers import known_statuses
+from shared.mail.auth.sasl import Proof
+from shared.mail.imap.imap_mailbox import ImapSession
+from shared.mail.imap.quota import storage_of
+from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop
+from shared.mail.pop3.pop3_reading import Readings
+from shared.mail.ways import Ways
+from shared.model import Account, Endpoint, Options
+from shared.model.errors import (
     AuthenticationRefused,
     AuthorizationRefused,
     ConnectionLost,
@@ -37,20 +49,8 @@ from shared.errors import (
     SameMailbox,
     Unreachable,
 )
-from shared.folder_tree import is_inbox
-from shared.folders import readable
-from shared.mail import FolderListing, KnownStatus, MailDestination, MailSource
-from shared.mail.extensions import sentence
-from shared.mail.imap import ImapSession
-from shared.mail.limits import append_limit
-from shared.mail.numbers import known_statuses
-from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop
-from shared.mail.pop3_reading import Readings
-from shared.mail.quota import storage_of
-from shared.mail.sasl import Proof
-from shared.mail.ways import Ways
-from shared.maildrop import ListingIdentities
-from shared.model import Account, Endpoint, Options
+from shared.runtime.config import Settings
+from shared.sign_in.admission import Visitor
 
 #: Listing of an account that does not exist yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())

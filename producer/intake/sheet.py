@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 #: Name of each separator.
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from producer.intake.manifest import Row
-from shared.credentials import Secret
-from shared.errors import UsageError
-from shared.mail.sasl import PASSWORD_MECHANISMS
+from shared.mail.auth.sasl import PASSWORD_MECHANISMS
 from shared.model import Endpoint
+from shared.model.errors import UsageError
 from shared.model.sign_in import BY_ADMIN, BY_ISSUER, USUAL_TEMPLATE, SignIn, Way
 from shared.oauth.opening import open_issuer
+from shared.runtime.credentials import Secret
 
 #: Longest content of a secret file, in bytes. The longest secret is a key in JSON.
 _MOST_BYTES: Final = 64 * 1024

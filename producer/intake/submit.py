@@ -21,12 +21,12 @@ from time import time as now
 from producer.intake.manifest import Row
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
-from shared.credentials import Credentials, Secret, Vault
-from shared.errors import UsageError
-from shared.hours import ALWAYS, Hours
-from shared.lifecycle import ImportState
 from shared.model import BY_ROW, Account, Endpoint, Import, Mailbox, Options, Profile, Unit, import_id, mailbox_id
 from shared.model.binding import bound_to
+from shared.model.errors import UsageError
+from shared.model.lifecycle import ImportState
+from shared.rules.hours import ALWAYS, Hours
+from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store import Store
 
 #: Sends one job for this unit of this import.

@@ -8,10 +8,10 @@ from cryptography.fernet import Fernet
 
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked
-from shared.admission import Admission, Visitor
-from shared.credentials import Vault
 from shared.model import Endpoint
-from shared.store.memory_sign_ins import SignInBook
+from shared.runtime.credentials import Vault
+from shared.sign_in.admission import Admission, Visitor
+from shared.store.memory.memory_sign_ins import SignInBook
 
 
 def visitor_of(side: str, endpoint: Endpoint, row: Row, asked: SignInAsked) -> Visitor:

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from producer.intake.fitting import unfit
 from producer.intake.sheet import ManifestInvalid, read_sheet
-from shared import special_use
-from shared.errors import UsageError
-from shared.folder_names import encode_name
-from shared.folders import spelled
-from shared.gmail import LabelMode
+from shared.folders import special_use
+from shared.folders.gmail import LabelMode
+from shared.folders.mapping import spelled
+from shared.folders.names import encode_name
 from shared.model import Endpoint
+from shared.model.errors import UsageError
 
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))? ?([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS: Final = ("", "k", "m", "g", "t")
@@ -35,7 +35,7 @@ MOST_DELETIONS: Final = 1_000_000
 _INTO_OCTETS: Final = 120
 _MAP_ROWS: Final = 20_000
 _HEADERS: Final = (("old", "new"), ("source", "destination"), ("from", "to"), ("old_folder", "new_folder"))
-#: First and last year in which INTERNALDATE is kept (`shared.dates`).
+#: First and last year in which INTERNALDATE is kept (`shared.content.dates`).
 _YEARS: Final = (1970, 2037)
 
 
@@ -69,7 +69,7 @@ class SelectionOptions:
     not_deleted: bool = False
     #: See `shared.model.Options`.
     newest_first: bool = False
-    #: See `shared.gmail.LabelMode`.
+    #: See `shared.folders.gmail.LabelMode`.
     gmail_labels: str = "folders"
     #: "follow" or "copy": see `shared.model.Options`.
     moves: str = "follow"

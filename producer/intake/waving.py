@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from producer.intake.manifest import Row
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME, is_name
 
 

@@ -15,10 +15,10 @@ from producer.notices.http_post import posted
 from producer.notices.smtp_send import mailed
 from producer.notices.wording import Wording
 from shared.accounts.webhook import signature
-from shared.credentials import Secret
 from shared.model.notices import Delivery
-from shared.reach import Reach
-from shared.store.targets import Target
+from shared.runtime.credentials import Secret
+from shared.sign_in.reach import Reach
+from shared.store.records.targets import Target
 
 VERSION: Final = 1
 

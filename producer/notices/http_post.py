@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from producer.notices.sending import ConversationLimit, NotSent
 from shared.accounts.api import shortened, wait_of
-from shared.reach import Reach
+from shared.sign_in.reach import Reach
 
 _READ_BYTES: Final = 4096
 #: Statuses after which another attempt may succeed, beside those of 500 and above.

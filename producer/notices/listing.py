@@ -8,12 +8,12 @@ from typing import Any
 
 from producer.notices.notifier import word_and_send
 from producer.notices.sending import NotSent
-from producer.notices.telling import new_id
-from shared.errors import UsageError
+from producer.telling import new_id
+from shared.model.errors import UsageError
 from shared.model.notices import Delivery, Notice
-from shared.reach import Reach
+from shared.sign_in.reach import Reach
 from shared.store import Store
-from shared.store.targets import Target
+from shared.store.records.targets import Target
 
 
 def target_fields(target: Target) -> dict[str, Any]:

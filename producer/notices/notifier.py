@@ -16,12 +16,12 @@ from producer.notices.channels import NoticeTold, send
 from producer.notices.sending import NotSent, spoken
 from producer.notices.watching import NoticeWatch
 from producer.notices.wording import worded
-from shared.errors import LeaseLost, MailhaulError
-from shared.logs import get_logger
+from shared.model.errors import LeaseLost, MailhaulError
 from shared.model.notices import Delivery, Notice
-from shared.reach import Reach
+from shared.runtime.logs import get_logger
+from shared.sign_in.reach import Reach
 from shared.store import Store
-from shared.store.targets import Target, Targets
+from shared.store.records.targets import Target, Targets
 
 #: How long a process is the sender after it last asked; longer than one delivery takes.
 POST_SECONDS: Final = 120.0

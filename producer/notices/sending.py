@@ -9,8 +9,8 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from shared.config import Settings
-from shared.reach import Reach, reach_of, resolve
+from shared.runtime.config import Settings
+from shared.sign_in.reach import Reach, reach_of, resolve
 
 #: Deadline of each step of a sending, and of the whole, seconds.
 STEP_SECONDS: Final = 20.0

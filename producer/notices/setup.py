@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from producer.notices.smtp_send import LOCAL, PORTS
-from producer.web.words import LANGUAGES
-from shared.errors import UsageError
+from producer.translations import LANGUAGES
+from shared.model.errors import UsageError
 from shared.model.notices import KINDS, USUAL_KINDS
-from shared.store.targets import WAYS, Target
+from shared.store.records.targets import WAYS, Target
 
 #: An address of mail, as far as a mistake is worth telling at once.
 _ADDRESS: Final = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")

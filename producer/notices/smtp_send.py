@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from producer.notices.sending import ConversationLimit, NotSent, spoken
 from producer.notices.wording import Wording
-from shared.reach import Reach
+from shared.sign_in.reach import Reach
 
 #: Scheme → usual port: submission with TLS at once (RFC 8314), submission with STARTTLS.
 PORTS: Final[Mapping[str, int]] = {"smtps": 465, "smtp": 587}

@@ -15,20 +15,20 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from producer import forecasting, operations
+from producer import telling
 from producer.coordinator.tally import Progress
 from producer.forecast.outlook import fifths_later
-from producer.notices import telling
 from producer.notices.sending import spoken
+from producer.operations import forecasting, verbs
+from producer.operations.trouble import trouble
 from producer.show.waiting import DESTINATION_WAITS, said
-from producer.trouble import trouble
-from shared.errors import MailhaulError
-from shared.lifecycle import SETTLED, Control, ImportState, MailboxState
-from shared.logs import get_logger
 from shared.model import Import, Mailbox, Wait, Wave
+from shared.model.errors import MailhaulError
+from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model.search import Search
+from shared.runtime.logs import get_logger
 from shared.store import Store
-from shared.store.targets import Target
+from shared.store.records.targets import Target
 
 _log = get_logger("mailhaul.notices")
 #: How long after its end an import is looked at, seconds.
@@ -90,7 +90,7 @@ class NoticeWatch:
         self._look_at_people(request, now)
         self._look_ahead(request, now)
         if request.state is ImportState.FINISHED:
-            word = operations.progress_of(store, request).word
+            word = verbs.progress_of(store, request).word
             stands = any(store.standings(request.import_id).values())
             telling.import_ended(store, request, word, stands=stands, values=_numbers(store, request))
             self._moved.pop(request.import_id, None)
@@ -160,7 +160,7 @@ class NoticeWatch:
             request.passes,
         )
         before, since = self._moved.get(request.import_id, (None, now))
-        waits: Sequence[Wait] = operations.waits_of(self.store, request)
+        waits: Sequence[Wait] = verbs.waits_of(self.store, request)
         stopped = request.control is not Control.RUN or any(wait.what == "window" for wait in waits)
         if seen != before or stopped:
             self._moved[request.import_id] = (seen, now)
@@ -204,12 +204,12 @@ def _unnamed(wait: Wait) -> Wait:
 
 
 def _row(store: Store, request: Import) -> dict[str, Any]:
-    progress = operations.progress_of(store, request)
+    progress = verbs.progress_of(store, request)
     return {"name": request.name, "word": progress.word, **_told(progress)}
 
 
 def _numbers(store: Store, request: Import) -> dict[str, str | float]:
-    return _told(operations.progress_of(store, request))
+    return _told(verbs.progress_of(store, request))
 
 
 def _told(progress: Progress) -> dict[str, str | float]:

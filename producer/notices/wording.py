@@ -1,7 +1,7 @@
 """Words a notice for its reader: a subject and lines, in the reader's language and time zone. Pure.
 
 English is the text itself; the others stand in `*.po` beside this module. What causes and advice are called is the page's
-(`producer.web.words`).
+(`producer.translations`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
-from producer.web.words import LANGUAGES
-from producer.web.words.said import ADVICE, CAUSES
-from producer.web.words.translate import Translator
+from producer.translations import LANGUAGES
+from producer.translations.said import ADVICE, CAUSES
+from producer.translations.translate import Translator
 from shared.model.notices import Notice
 
 #: What names a person: anything with an "@" in it.

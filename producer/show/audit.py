@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from producer.show.report import safe_cell
-from shared.logs import clean
+from shared.runtime.logs import clean
 
 #: Columns of the CSV. `detail` holds the other fields of an act as JSON.
 COLUMNS: Final = ("time", "id", "who", "from", "what", "import_id", "detail")

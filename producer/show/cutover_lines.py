@@ -8,10 +8,10 @@ from typing import Any, Final
 from producer.cutover.acts import CutoverView, called, spoken
 from producer.cutover.guards import MeasuredGuard, span
 from producer.cutover.telling import MEANINGS, not_back
-from shared.lifecycle import CutoverState
-from shared.logs import clean
 from shared.model import Import
 from shared.model.cutover import BEFORE_SWITCH, FORCIBLE
+from shared.model.lifecycle import CutoverState
+from shared.runtime.logs import clean
 
 #: Those whom a guard waits for that are named, at most.
 _NAMED: Final = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from producer.intake.manifest import Row
-from shared.logs import clean
+from shared.runtime.logs import clean
 
 #: Number of rows that are named one by one.
 _NAMED = 10

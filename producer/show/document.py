@@ -7,14 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 from producer.coordinator.tally import Progress
-from producer.operations import ErrorGroup, find_mailboxes, waves_of
+from producer.operations.trouble import addressed, troubled, word
+from producer.operations.verbs import ErrorGroup, find_mailboxes, waves_of
 from producer.show.naming import is_renamed, left_out_of
 from producer.show.standing_words import standing_fields
 from producer.show.waiting import wait_fields
-from producer.trouble import addressed, troubled, word
-from shared.folders import decode_name
-from shared.lifecycle import MailboxState, Outcome
+from shared.folders.mapping import decode_name
 from shared.model import Failure, Folder, Import, Mailbox, Options, Tally, Wave, short
+from shared.model.lifecycle import MailboxState, Outcome
 from shared.store import Store
 
 

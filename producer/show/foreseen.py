@@ -7,7 +7,7 @@ from typing import Any
 
 from producer.forecast.outlook import Outlook, Score
 from shared.model.forecasts import KeptForecast
-from shared.spoken import spoken_duration
+from shared.wording.spoken import spoken_duration
 
 
 def forecast_fields(kept: KeptForecast) -> dict[str, Any]:

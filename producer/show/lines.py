@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from producer.coordinator.tally import Progress
-from producer.operations import ErrorGroup, Sufferer
+from producer.operations.trouble import HARMLESS
+from producer.operations.trouble import word as word_of
+from producer.operations.verbs import ErrorGroup, Sufferer
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
-from producer.trouble import HARMLESS
-from producer.trouble import word as word_of
-from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
-from shared.logs import clean
 from shared.model import Mailbox, Tally, Wave
-from shared.spoken import spoken_duration, spoken_size
+from shared.model.lifecycle import SETTLED, Control, MailboxState, Outcome
+from shared.runtime.logs import clean
+from shared.wording.spoken import spoken_duration, spoken_size
 
 #: Number of mailboxes named under one kind of error, unless all are asked for.
 _NAMED = 5

@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from producer.coordinator.tally import Progress
-from producer.operations import ErrorGroup
+from producer.operations.trouble import HARMLESS
+from producer.operations.verbs import ErrorGroup
 from producer.show.lines import BAR, cells, error_lines, known_part, lost_worker, percent, progress_line, time_left
 from producer.show.waiting import waiting_lines
-from producer.trouble import HARMLESS
-from shared.lifecycle import Control, MailboxState
-from shared.logs import clean
 from shared.model import Mailbox, Tally
+from shared.model.lifecycle import Control, MailboxState
+from shared.runtime.logs import clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from shared.folder_names import decode_name, visible
-from shared.folders import LeftOut
-from shared.logs import clean
+from shared.folders.mapping import LeftOut
+from shared.folders.names import decode_name, visible
 from shared.model import Folder, Mailbox, Tally
+from shared.runtime.logs import clean
 from shared.store import Store
 
 #: Number of folders named at the end of an import; the report names all.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from producer.coordinator.tally import Progress
-from shared.lifecycle import Outcome
-from shared.logs import clean
+from shared.model.lifecycle import Outcome
+from shared.runtime.logs import clean
 from shared.store import Store
 
 _POP3: Final = "pop3"

@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from producer.operations.trouble import AMISS, troubled
 from producer.show.notes import notes_of
-from producer.trouble import AMISS, troubled
-from shared.errors import UsageError
 from shared.model import LEFT_ALONE, Mailbox, Note, short
+from shared.model.errors import UsageError
 from shared.store import Store
 
 #: Characters that begin a formula in some program, including the full-width forms (which are normalised on import).

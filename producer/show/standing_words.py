@@ -7,8 +7,8 @@ from time import time as now
 from typing import Any
 
 from producer.show.waiting import moment
-from shared.logs import clean
-from shared.standing import Standing, StandingTally
+from shared.rules.standing import Standing, StandingTally
+from shared.runtime.logs import clean
 
 
 def standing_lines(known: Mapping[str, Standing | None], tally: StandingTally) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+from producer.operations.trouble import folder_trouble, troubled
 from producer.show.lines import mailbox_line
 from producer.show.naming import is_renamed, left_out_of, renaming
-from producer.trouble import folder_trouble, troubled
-from shared.folder_names import visible
-from shared.lifecycle import SETTLED, MailboxState
-from shared.logs import clean
+from shared.folders.names import visible
 from shared.model import Mailbox, Tally
+from shared.model.lifecycle import SETTLED, MailboxState
+from shared.runtime.logs import clean
 from shared.store import Store
 
 Rows = Sequence[tuple[Mailbox, Tally]]

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from producer.coordinator.tally import Progress
-from shared.hours import read_hours
-from shared.logs import clean
 from shared.model import Mailbox, Wait
-from shared.spoken import spoken_size
+from shared.rules.hours import read_hours
+from shared.runtime.logs import clean
+from shared.wording.spoken import spoken_size
 
 _FAR_SECONDS: Final = 20 * 3600
 _NEAR_SECONDS: Final = 90

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from producer.spool.names import distinct
-from shared.entrance import Entrance
-from shared.errors import CredentialsError, FolderRefused, MailError, ServerRefused
-from shared.lifecycle import Outcome
+from shared.content.maildrop import SessionIdentities
 from shared.mail import MailSource
-from shared.maildrop import SessionIdentities
 from shared.model import Folder, Import, Mailbox, Note
+from shared.model.errors import CredentialsError, FolderRefused, MailError, ServerRefused
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
+from shared.sign_in.entrance import Entrance
 from shared.store import Store
-from shared.uids import UidSet
 
 #: Outcomes of messages to keep: those that the destination refused, and those that could not be copied.
 SPOOLED: Final = (Outcome.REFUSED, Outcome.FAILED)

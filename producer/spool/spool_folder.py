@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Self, TextIO
 
 from producer.show.report import safe_cell
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 INDEX: Final = "index.csv"
 #: Columns of the index. `file` begins with ./ and is empty for a message that could not be fetched; `problem` tells

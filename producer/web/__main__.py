@@ -12,27 +12,27 @@ from typing import Any, cast
 import uvicorn
 
 from producer.cli.command_context import CommandContext
-from producer.web.account_services import makers_of
+from producer.web.api.account_services import makers_of
 from producer.web.app import make_app
-from producer.web.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
 from producer.web.page_health import Counted, PageHealth
-from producer.web.proxied import networks_of, within
-from producer.web.roles import Roles, roles_of
+from producer.web.security.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
+from producer.web.security.proxied import networks_of, within
+from producer.web.security.roles import Roles, roles_of
 from producer.web.web_context import WebContext
-from shared.config import Settings, is_local, load_settings, redis_urls
-from shared.core_dumps import forbid_core_dumps
-from shared.errors import MailhaulError, UsageError
-from shared.logs import configure_logging, get_logger
-from shared.mail import dialing
+from shared.mail.transport import dialing
 from shared.metrics import WebMetrics, start_http
-from shared.reach import reach_of
-from shared.redis_condition import await_redis
-from shared.store.page_state import PageState
-from shared.store.principals import Principals, Role
-from shared.store.redis import connect
-from shared.store.sessions import BrowserSessions
-from shared.store.targets import Targets
-from shared.store.web_records import WebRecords
+from shared.model.errors import MailhaulError, UsageError
+from shared.runtime.config import Settings, is_local, load_settings, redis_urls
+from shared.runtime.core_dumps import forbid_core_dumps
+from shared.runtime.logs import configure_logging, get_logger
+from shared.runtime.redis_condition import await_redis
+from shared.sign_in.reach import reach_of
+from shared.store.records.page_state import PageState
+from shared.store.records.principals import Principals, Role
+from shared.store.records.sessions import BrowserSessions
+from shared.store.records.targets import Targets
+from shared.store.records.web_records import WebRecords
+from shared.store.redis.redis_store import connect
 
 
 def main() -> int:

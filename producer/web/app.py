@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from producer.web import (
+from producer.web import pages, problems
+from producer.web.api import (
     account_services,
     auditing,
     credential_routes,
@@ -17,22 +18,20 @@ from producer.web import (
     imports,
     live,
     mailboxes,
-    pages,
     principals,
-    problems,
     rehearsals,
     spooling,
     target_routes,
 )
+from producer.web.api.rehearsals import Rehearsals
 from producer.web.gate import Gate
-from producer.web.guard import Guard
 from producer.web.pages.glance import Sampler
 from producer.web.pages.oidc import IdentityProvider
-from producer.web.proxied import Proxied, networks_of
-from producer.web.rehearsals import Rehearsals
-from producer.web.turns import Turns
+from producer.web.security.guard import Guard
+from producer.web.security.proxied import Proxied, networks_of
+from producer.web.security.turns import Turns
 from producer.web.web_context import WebContext
-from shared.config import Settings
+from shared.runtime.config import Settings
 
 #: The path under which the API is served.
 ROOT = "/api/v1"

@@ -13,9 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from producer.web.access import asker
 from producer.web.pages.sign_in_page import there
 from producer.web.problems import Refused, answer
+from producer.web.security.access import asker
 from producer.web.web_context import WebContext
 
 #: Maximum number of octets of a body that is no list of mailboxes. Every form and every other JSON document is far

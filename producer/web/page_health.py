@@ -10,10 +10,10 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.config import Settings, here
-from shared.errors import StoreError
 from shared.metrics import WebMetrics
+from shared.model.errors import StoreError
 from shared.probe import probe
+from shared.runtime.config import Settings, here
 from shared.store import Store
 
 

@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from producer.intake.manifest import Manifest, ManifestInvalid, RowError
-from producer.web.scrypt import Crowded
-from shared.errors import MailhaulError, StoreError, UsageError
-from shared.logs import get_logger
+from producer.web.security.scrypt import Crowded
+from shared.model.errors import MailhaulError, StoreError, UsageError
+from shared.runtime.logs import get_logger
 
 MEDIA = "application/problem+json"
 _SCHEMA: Final = {

@@ -10,27 +10,27 @@ from time import monotonic
 import redis
 from fastapi import Request
 
-from producer import operations
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.intake.account_options import AccountsAsked
 from producer.intake.submit import Ring
 from producer.notices.notifier import Notifier
 from producer.notices.sending import reach_of_notices
+from producer.operations import verbs
 from producer.web.problems import Refused
-from producer.web.roles import Roles
-from shared.config import Settings
-from shared.credentials import Vault
-from shared.lifecycle import MailboxState
+from producer.web.security.roles import Roles
 from shared.model import Import, Mailbox, Tally
-from shared.processes import process_name
-from shared.reach import Reach
+from shared.model.lifecycle import MailboxState
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Vault
+from shared.runtime.processes import process_name
+from shared.sign_in.reach import Reach
 from shared.store import Store
-from shared.store.page_state import PageState
-from shared.store.principals import Principals
-from shared.store.sessions import BrowserSessions
-from shared.store.targets import Targets
-from shared.store.web_records import WebRecords
+from shared.store.records.page_state import PageState
+from shared.store.records.principals import Principals
+from shared.store.records.sessions import BrowserSessions
+from shared.store.records.targets import Targets
+from shared.store.records.web_records import WebRecords
 
 
 @dataclass(kw_only=True)
@@ -102,12 +102,12 @@ class WebContext:
             at=self.clock(), messages=sum(counts.outcomes.values()) + counts.compared, size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )  # fmt: skip
-        waits = operations.waits_of(self.store, request)
+        waits = verbs.waits_of(self.store, request)
         with self._lock:
             before = self._windows.get(import_id, Window())
             window = before.with_sample(sample, moving=may_move(request, waits, before, sample.at))
             self._windows[import_id] = window
-        return operations.progress_of(self.store, request, window)
+        return verbs.progress_of(self.store, request, window)
 
 
 def _sum(tallies: list[Tally]) -> Tally:

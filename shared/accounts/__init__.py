@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.credentials import Secret
 from shared.model.accounts import Ensured, Looked
+from shared.runtime.credentials import Secret
 
 #: The function that `AccountService.ensure` calls just before it asks for the account to be made.
 Intend = Callable[[], None]

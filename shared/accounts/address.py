@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 #: Kind → its options.
 _HTTP: Final = frozenset({"settle", "ca"})

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from shared.accounts import AccountService, Intend, NewAccount
-from shared.credentials import Secret
-from shared.masking import masked
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected, Retry
+from shared.runtime.credentials import Secret
+from shared.wording.masking import masked
 
 _Outcome = TypeVar("_Outcome", Ensured, Looked)
 

@@ -15,8 +15,8 @@ from shared.accounts import Intend, NewAccount
 from shared.accounts.api import shortened
 from shared.accounts.program import json_object, run
 from shared.accounts.said import outcome_of, request_of
-from shared.credentials import Secret
 from shared.model.accounts import Created, Ensured, Looked, Missing, Rejected, Retry
+from shared.runtime.credentials import Secret
 
 #: Exit code → result; for "look" the code of "created" means that the account would be created.
 CODES: Final[Mapping[int, str]] = {0: "created", 10: "adopted", 20: "retry", 30: "rejected"}

@@ -10,8 +10,8 @@ from shared.accounts import AccountService
 from shared.accounts.address import SECRETIVE, ServiceUrl
 from shared.accounts.api import Api, http_client
 from shared.accounts.discreet import Discreet
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 
 #: Kind → how long a new account may refuse its password, seconds, unless `settle` says otherwise.
 SETTLING: Final[Mapping[str, float]] = {

@@ -1,6 +1,6 @@
 """Dovecot's passwd-file, on this machine: `login:{PBKDF2}…:uid:gid::home::userdb_quota_rule=…`.
 
-`shared.replaced_files` lets one writer at a time change it, and Dovecot never read half a line.
+`shared.runtime.replaced_files` lets one writer at a time change it, and Dovecot never read half a line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.accounts import Intend, NewAccount
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
-from shared.replaced_files import locked, replace_file
+from shared.runtime.replaced_files import locked, replace_file
 
 #: Dovecot looks at the file once in a second of its clock, so it may not know a new line before that.
 READY_SECONDS: Final = 2.0

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any, Final
 
-from shared.credentials import Secret
+from shared.runtime.credentials import Secret
 
 _MOST_BYTES: Final = 64 * 1024
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")

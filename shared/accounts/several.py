@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.accounts.address import ServiceUrl, parse_service
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 
 _OF_DOMAIN = re.compile(r"([^:/?=]*)=(.*)", re.DOTALL)
 

@@ -16,8 +16,8 @@ from typing import Any, Final
 from shared.accounts import Intend, NewAccount
 from shared.accounts.api import Api, Halted
 from shared.accounts.said import outcome_of, request_of
-from shared.credentials import Secret
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
+from shared.runtime.credentials import Secret
 
 #: Status → result. Any other status is a rejection; 429, 5xx, 401 and 403 mean the same as for every API.
 RESULTS: Final[Mapping[int, str]] = {201: "created", 200: "adopted", 409: "adopted", 404: "missing"}

@@ -1,7 +1,7 @@
 """The ports to mail servers: what mailhaul needs of a source and of a destination, and what it may rely on.
 
 A session is one signed-in connection, used by one thread at a time. Every method may raise the `MailError`s of
-`shared.errors`; after any of them except `FolderRefused`, `MessagesRefused`, `OverQuota` and `ServerRefused` the
+`shared.model.errors`; after any of them except `FolderRefused`, `MessagesRefused`, `OverQuota` and `ServerRefused` the
 session is dead and must be aborted. Folder names are the server's own bytes, never decoded and encoded again. Nothing
 here ever writes to a source: folders are opened with EXAMINE, bodies read with BODY.PEEK.
 
@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from shared.errors import Throttled
-from shared.mail.kept_dates import KeptDates
-from shared.messages import (
+from shared.mail.answers.kept_dates import KeptDates
+from shared.model.errors import Throttled
+from shared.model.messages import (
     Appended,
     FlagChange,
     FolderListing,
@@ -31,7 +31,7 @@ from shared.messages import (
     Sighting,
     Traits,
 )
-from shared.uids import Uid, UidSet
+from shared.model.uids import Uid, UidSet
 
 __all__ = [
     "Appended",
@@ -72,7 +72,7 @@ class MailSession(Protocol):
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
         """Returns the STATUS of each folder, in order, in as few round trips as the server allows.
 
-        A refusal is returned as an error. A number that the server leaves out is None (`shared.mail.numbers`).
+        A refusal is returned as an error. A number that the server leaves out is None (`shared.mail.answers.numbers`).
         """
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
@@ -146,7 +146,7 @@ class MailSource(MailSession, Protocol):
         """Opens the folder with EXAMINE."""
 
     def labels_as_keywords(self) -> None:
-        """Makes `fetch` and `flags` tell Gmail's labels as keywords too from now on (`shared.gmail.keywords`)."""
+        """Makes `fetch` and `flags` tell Gmail's labels as keywords too from now on (`shared.folders.gmail.keywords`)."""
 
     def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
         """Returns the folders that LIST shows, and the STATUS of `names` as `statuses` does, in one flight."""
@@ -171,7 +171,7 @@ class MailSource(MailSession, Protocol):
         the connection.
 
         `size_bytes` is the sum of the sizes that the source stated; 0 where it stated none. A message that is far
-        larger breaks the connection off (`shared.mail.bounds`).
+        larger breaks the connection off (`shared.mail.answers.bounds`).
 
         A NO is raised at the very end, after all that did come, with the UIDs that did not as its `uids`. So is an
         answer that makes no sense (`AnswerUnreadable`).

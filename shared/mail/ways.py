@@ -5,18 +5,18 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from shared.content.maildrop import Identities
 from shared.mail import MailDestination, MailSource
-from shared.mail.dialing import Allowed, restricted
-from shared.mail.extensions import Servers
-from shared.mail.imap_destination import ImapDestination
-from shared.mail.imap_source import ImapSource
-from shared.mail.pop3_reading import Readings
-from shared.mail.pop3_signing_in import open_pop3
-from shared.mail.pop3_source import Pop3Source
-from shared.mail.sasl import Proof
-from shared.mail.session import Session, open_session
-from shared.mail.tls import Door
-from shared.maildrop import Identities
+from shared.mail.answers.extensions import Servers
+from shared.mail.auth.sasl import Proof
+from shared.mail.imap.imap_destination import ImapDestination
+from shared.mail.imap.imap_source import ImapSource
+from shared.mail.imap.session import Session, open_session
+from shared.mail.pop3.pop3_reading import Readings
+from shared.mail.pop3.pop3_signing_in import open_pop3
+from shared.mail.pop3.pop3_source import Pop3Source
+from shared.mail.transport.dialing import Allowed, restricted
+from shared.mail.transport.tls import Door
 from shared.model import Endpoint
 
 

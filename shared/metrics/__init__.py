@@ -1,6 +1,6 @@
 """Metrics: the only package that imports prometheus_client.
 
-Workers count events (`WorkerMetrics` is a `shared.events.Listener`). Only the coordinator exports what the store holds
+Workers count events (`WorkerMetrics` is a `shared.model.events.Listener`). Only the coordinator exports what the store holds
 (`CoordinatorMetrics`), so that a sum over processes never counts a shared fact twice. Every label has a fixed, small
 set of values, and every value starts at zero: no address, folder, host or import id is ever a label.
 """

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.lifecycle import CutoverState, ImportState, MailboxState
 from shared.metrics.process import ProcessMetrics
 from shared.model import UnitKind, Wave
 from shared.model.cutover import OVER, Cutover
-from shared.redis_condition import Condition
+from shared.model.lifecycle import CutoverState, ImportState, MailboxState
+from shared.runtime.redis_condition import Condition
 
 _TICK_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
 

@@ -8,7 +8,7 @@ from importlib import metadata
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
 
-from shared.store.scripts import NAMES
+from shared.store.redis.scripts import NAMES
 
 _SCRIPT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10)
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.events import (
+from shared.metrics.process import ProcessMetrics
+from shared.model import UnitKind
+from shared.model.events import (
     CommandEnded,
     DeletedAtSource,
     DeletionsFollowed,
@@ -25,10 +27,8 @@ from shared.events import (
     UnitEnded,
     VerifyMismatch,
 )
-from shared.lifecycle import Outcome
-from shared.metrics.process import ProcessMetrics
-from shared.model import UnitKind
-from shared.rates import RATES
+from shared.model.lifecycle import Outcome
+from shared.model.rates import RATES
 from shared.store import SCOPES
 
 _SIDES = ("source", "destination")
@@ -48,7 +48,7 @@ UNIT_RESULTS = (
 LOOK_RESULTS = (
     "nothing", "new_mail", "flags", "deleted", "new_folder", "folder_gone", "folder_replaced", "numbers_missing", "full_pass",
 )  # fmt: skip
-#: Error type of `shared.errors`, or "ok", "unreachable", "other" → the result of a login.
+#: Error type of `shared.model.errors`, or "ok", "unreachable", "other" → the result of a login.
 LOGIN_RESULTS: Mapping[str, str] = {
     "ok": "ok",
     "unreachable": "unreachable",

@@ -1,4 +1,4 @@
-"""The frozen nouns that producer and worker share. No I/O, no clock, no secrets (those are in `shared.credentials`)."""
+"""The frozen nouns that producer and worker share. No I/O, no clock, no secrets (those are in `shared.runtime.credentials`)."""
 
 from shared.model.accounts import AccountState, Profile
 from shared.model.folders import LEFT_ALONE, REMOVED, UNREADABLE, Folder, Moving, Tally, gone, short

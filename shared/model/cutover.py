@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shared.lifecycle import CUTOVER, CutoverState
+from shared.model.lifecycle import CUTOVER, CutoverState
 
 #: The guards, in the order in which they are shown.
 GUARDS: Final = ("copied", "synced", "switch", "ttl", "turned", "quiet", "empty")

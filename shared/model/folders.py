@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.lifecycle import Outcome
-from shared.uids import UidSet
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Container
 from itertools import count
 
 from shared.model.requests import Account, Endpoint
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 
 #: Ports at which one server speaks IMAP and POP3.
 _MAIL_PORTS = frozenset({143, 993, 110, 995})

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.lifecycle import Outcome
-from shared.uids import Record, UidSet
+from shared.model.lifecycle import Outcome
+from shared.model.uids import Record, UidSet
 
 #: The kind of a note → the counter of messages that have it.
 COUNTED: Final = {
@@ -59,7 +59,7 @@ class Settled:
     others: Mapping[Outcome, UidSet] = field(default_factory=dict)
     #: Bytes of the messages that got their outcome here.
     size_bytes: int = 0
-    #: Sum of `shared.fingerprint.mark` over the records, modulo its MODULUS.
+    #: Sum of `shared.content.fingerprint.mark` over the records, modulo its MODULUS.
     digest: int = 0
     #: Notes on single messages.
     notes: tuple[Note, ...] = ()

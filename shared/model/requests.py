@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model.accounts import AccountState, Profile
+from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.model.sign_in import SignIn
 
 
@@ -38,7 +38,7 @@ class Endpoint:
     ca_file: str = ""
     #: SHA-256 (hex) of the one certificate that is accepted, whatever its contents; "" for none.
     certificate_sha256: str = ""
-    #: Whether the endpoint came from outside, through page or API: then workers connect only to what `shared.reach`
+    #: Whether the endpoint came from outside, through page or API: then workers connect only to what `shared.sign_in.reach`
     #: allows.
     guarded: bool = False
 
@@ -98,7 +98,7 @@ class Options:
     not_deleted: bool = False
     #: Within a folder the newest messages are copied first.
     newest_first: bool = False
-    #: Where Gmail's messages go that several labels show: see `shared.gmail.LabelMode`.
+    #: Where Gmail's messages go that several labels show: see `shared.folders.gmail.LabelMode`.
     gmail_labels: str = "folders"
     #: What a later pass does with what was moved or renamed at the source: "follow" (moves it at the destination too) or
     #: "copy" (copies it to its new place).
@@ -156,7 +156,7 @@ class Import:
     last_record_at: float = 0.0
     #: The number of its passes; 1 is the first pass, later ones are delta passes.
     passes: int = 0
-    #: The hours in which the import may work, as a person gave them (`shared.hours`); "" for all.
+    #: The hours in which the import may work, as a person gave them (`shared.rules.hours`); "" for all.
     window: str = ""
     #: The beginning of the time window that is open now or opens next, seconds since the epoch; outside of it nothing
     #: is claimed.
@@ -245,7 +245,7 @@ class Mailbox:
     #: Messages that were read back on both sides and compared byte by byte in this pass.
     compared: int = 0
     #: Digests, 4 bytes each, of what the source listed at the last plan and what is no planned folder
-    #: (`shared.standing.digest`).
+    #: (`shared.rules.standing.digest`).
     unplanned: bytes = b""
     #: When its last pass was claimed to be planned, by the store's clock, seconds since the epoch.
     planned_at: float = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.lifecycle import MailboxState
+from shared.model.lifecycle import MailboxState
 
 #: The order's name for people → the field of the row.
 ORDERS = {

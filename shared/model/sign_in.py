@@ -1,4 +1,4 @@
-"""The ways to sign in to the accounts of one side. No secret stands here: secrets are sealed (`shared.credentials`)."""
+"""The ways to sign in to the accounts of one side. No secret stands here: secrets are sealed (`shared.runtime.credentials`)."""
 
 from __future__ import annotations
 

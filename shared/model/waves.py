@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.lifecycle import Control, MailboxState
+from shared.model.lifecycle import Control, MailboxState
 
 #: The priority of a mailbox that was moved to the front: above every one that a manifest may give.
 FRONT: Final = 100
@@ -29,7 +29,7 @@ class Wave:
     control: Control = Control.RUN
     #: When its mailboxes may be claimed first, seconds since the epoch; 0: at once.
     starts_at: float = 0.0
-    #: The hours in which it may work, as a person gave them (`shared.hours`); "" for those of the import.
+    #: The hours in which it may work, as a person gave them (`shared.rules.hours`); "" for those of the import.
     window: str = ""
     #: The beginning of the time window that is open now or opens next, seconds since the epoch.
     opens_at: float = 0.0

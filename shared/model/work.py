@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.lifecycle import Control, UnitState
 from shared.model.folders import Folder
 from shared.model.ledger import Settled
+from shared.model.lifecycle import Control, UnitState
+from shared.model.rates import Due
 from shared.model.requests import Mailbox
-from shared.rates import Due
-from shared.uids import Record, UidSet
+from shared.model.uids import Record, UidSet
 
 
 class UnitKind(StrEnum):
@@ -39,7 +39,7 @@ class Unit:
     uids: UidSet = UidSet()
     #: Bytes of a batch, as the source says.
     size_bytes: int = 0
-    #: Age band of a batch's messages (`shared.age_bands`), 0 for the youngest: the lower it is, the earlier it is claimed.
+    #: Age band of a batch's messages (`shared.rules.age_bands`), 0 for the youngest: the lower it is, the earlier it is claimed.
     band: int = 0
     #: Its state.
     state: UnitState = UnitState.WAITING
@@ -61,7 +61,7 @@ class Intent:
     destination_uidnext: int
     #: When the intent was written, by the store's clock, seconds since the epoch.
     at: float = 0.0
-    #: Bytes of the group, as they are charged to the rates (`shared.rates`).
+    #: Bytes of the group, as they are charged to the rates (`shared.model.rates`).
     size_bytes: int = 0
 
 
@@ -176,7 +176,7 @@ class Overview:
     holds: Mapping[str, float] = field(default_factory=dict)
     #: Mailboxes that wait for their destination, since another mailbox has it.
     behind: int = 0
-    #: Scopes that owe more (`shared.rates`) than a lane waits for with its connection open → until when, seconds since
+    #: Scopes that owe more (`shared.model.rates`) than a lane waits for with its connection open → until when, seconds since
     #: the epoch.
     owing: Mapping[str, float] = field(default_factory=dict)
     #: Complete mailboxes whose look is due, and that may be looked at now.

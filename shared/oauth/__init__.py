@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.credentials import Secret
+from shared.runtime.credentials import Secret
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,10 +15,10 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from shared.credentials import Secret
-from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
-from shared.mail.grammar import clean_text
+from shared.mail.answers.grammar import clean_text
+from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
 from shared.oauth import AccessToken
+from shared.runtime.credentials import Secret
 
 _BLANK: Final = "{user}"
 _TEMPORARILY: Final = 75

@@ -11,10 +11,10 @@ from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials
 
-from shared.credentials import Secret
-from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
-from shared.mail.grammar import clean_text
+from shared.mail.answers.grammar import clean_text
+from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
 from shared.oauth import AccessToken
+from shared.runtime.credentials import Secret
 
 #: The scope for IMAP with every label, hidden ones too. POP3 needs the wider scope below.
 IMAP_SCOPE: Final = "https://www.googleapis.com/auth/gmail.imap_admin"

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shared.credentials import Secret
-from shared.errors import AuthenticationRefused, MailError, Throttled, Unreachable, UsageError
-from shared.mail.grammar import clean_text
+from shared.mail.answers.grammar import clean_text
+from shared.model.errors import AuthenticationRefused, MailError, Throttled, Unreachable, UsageError
 from shared.oauth import AccessToken
+from shared.runtime.credentials import Secret
 
 SCOPE: Final = "https://outlook.office365.com/.default"
 #: The limit for each of the two or three requests that a token takes.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shared.credentials import Secret
 from shared.model.sign_in import SignIn, Way
 from shared.oauth import Issuer
+from shared.runtime.credentials import Secret
 
 
 def open_issuer(side: str, protocol: str, sign_in: SignIn, secret: Secret) -> Issuer:

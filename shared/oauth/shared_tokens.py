@@ -2,7 +2,7 @@
 
 A token is no longer used shortly before it expires. A token that a server refused is fetched anew once, whatever it
 said of its time, since it may have been withdrawn. A token that cannot be had is recorded as a refused login
-(`shared.admission`).
+(`shared.sign_in.admission`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from shared.credentials import Credentials, Secret, Vault
-from shared.errors import CredentialsError, Throttled
+from shared.model.errors import CredentialsError, Throttled
 from shared.oauth import Issuer
+from shared.runtime.credentials import Credentials, Secret, Vault
 
 #: How long a holder that fetches a token may take before another does, seconds.
 FETCH_SECONDS: Final = 90.0

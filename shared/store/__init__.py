@@ -24,9 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.errors import UsageError
-from shared.lifecycle import Control, MailboxState
-from shared.maildrop import Known
+from shared.content.maildrop import Known
 from shared.model import (
     AccountState,
     Audit,
@@ -49,13 +47,15 @@ from shared.model import (
     Wait,
     Wave,
 )
+from shared.model.errors import UsageError
+from shared.model.lifecycle import Control, MailboxState
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
-from shared.store.cutover_store import CutoverStore
-from shared.store.looks import LookStore
-from shared.store.marks import MarkStore
-from shared.store.outbox import ForecastStore, NoticeStore
-from shared.uids import NO_UIDS, UidSet
+from shared.model.uids import NO_UIDS, UidSet
+from shared.store.ports.cutover_store import CutoverStore
+from shared.store.ports.looks import LookStore
+from shared.store.ports.marks import MarkStore
+from shared.store.ports.outbox import ForecastStore, NoticeStore
 
 #: The four scopes of a connection limit, in the order in which they are asked.
 SCOPES = ("source_account", "source_host", "destination_account", "destination_host")
@@ -269,7 +269,7 @@ class RequestStore(Protocol):
     def set_limit(self, scope: str, most: int | None) -> None:
         """Sets the most connections of a scope ("source_host") or of one key ("source_host:mail.old.example").
 
-        None restores the default. Rates are set in the same way, by their names in `shared.rates`
+        None restores the default. Rates are set in the same way, by their names in `shared.model.rates`
         ("source_account.bytes_per_day").
         """
 
@@ -295,7 +295,7 @@ class WorkStore(Protocol):
         """Leases to the holder the fairest unit that may run now; returns None when there is none.
 
         A unit of mailbox `prefer` comes first, then the unit `hint`, then the mailbox that was given least so far. A
-        mailbox whose accounts or hosts owe something (`shared.rates`) is not copied; where the holder is connected
+        mailbox whose accounts or hosts owe something (`shared.model.rates`) is not copied; where the holder is connected
         already, a debt that it can wait for does not count. `held` is the mailbox whose connections this holder keeps;
         its permits are exchanged for those of the mailbox that is claimed.
         """
@@ -432,10 +432,10 @@ class WorkStore(Protocol):
         """Returns the identities that the mailbox's POP3 maildrop has shown so far."""
 
     def replace_maildrop(self, mailbox_id: str, before: Known, generation: int, digests: bytes) -> Known:
-        """Replaces the identities of the mailbox's maildrop (`shared.maildrop.Identities.replace`)."""
+        """Replaces the identities of the mailbox's maildrop (`shared.content.maildrop.Identities.replace`)."""
 
     def say_maildrop(self, mailbox_id: str, generation: int, said: Mapping[int, bytes]) -> None:
-        """Keeps what was read of messages of the mailbox's maildrop (`shared.maildrop.Identities.say`)."""
+        """Keeps what was read of messages of the mailbox's maildrop (`shared.content.maildrop.Identities.say`)."""
 
     def share(self, mailbox_id: str, unit_id: str, messages: Sequence[int]) -> list[bytes]:
         """Tells for each message that several folders show (X-GM-MSGID) who copies it.
@@ -595,4 +595,4 @@ class Store(
     RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, NoticeStore,
     ForecastStore, Protocol,
 ):  # fmt: skip
-    """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""
+    """The whole port. `shared.store.redis.redis_store` is the adapter for production, `shared.store.memory.memory_store` the model."""

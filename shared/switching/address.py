@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 from shared.switching import DOMAIN
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, kind_of
 

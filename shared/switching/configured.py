@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from shared.config import Settings
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Secret
 from shared.switching import Switch
 from shared.switching.address import parse_switch
 from shared.switching.bound_switch import BoundSwitch

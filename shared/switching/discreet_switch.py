@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.credentials import Secret
-from shared.masking import masked
+from shared.runtime.credentials import Secret
 from shared.switching import Switch, SwitchedMailbox, SwitchSide, TurnOutcome, TurnRefused
+from shared.wording.masking import masked
 
 
 class DiscreetSwitch:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 from shared.switching import Switch
 
 

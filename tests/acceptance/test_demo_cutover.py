@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from producer.demo_cutover import judged
+from producer.demo.two_waves import judged
 from tests.acceptance.conftest import AdminEnvironment
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from shared.config import load_settings
-from shared.credentials import add_key, keep_first_key, key_file, load_keys
+from shared.runtime.config import load_settings
+from shared.runtime.credentials import add_key, keep_first_key, key_file, load_keys
 from tests.acceptance.conftest import AdminEnvironment
 from tests.servers.faults import reply, stall
 from tests.servers.faulty import FaultyServer

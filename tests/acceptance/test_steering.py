@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.store.redis import RedisStore, connect
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.acceptance.conftest import AdminEnvironment, until
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from shared.store import keys
-from shared.store.redis import connect
+from shared.store.redis import keys
+from shared.store.redis.redis_store import connect
 from tests.acceptance.conftest import AdminEnvironment, until
 from tests.servers.dovecot import Dovecot
 

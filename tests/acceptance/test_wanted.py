@@ -18,7 +18,7 @@ from tests.servers.faulty import FaultyServer
 from tests.servers.gmail import Gmail
 
 MOMENT = datetime(2022, 6, 1, tzinfo=UTC)
-#: Number of messages that is too large to look at each one without a search (`shared.mail.choosing.FEW`).
+#: Number of messages that is too large to look at each one without a search (`shared.mail.imap.choosing.FEW`).
 MANY = 70
 
 

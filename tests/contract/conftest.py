@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import redis
 
-from shared.batching import Worth
+from shared.rules.batching import Worth
 from shared.store import Store
-from shared.store.memory import MemoryStore
+from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import Clock, World, binaries, redis_store, serve
 
 

@@ -25,13 +25,13 @@ from typing import Any
 
 import pytest
 
-from shared.credentials import Secret
 from shared.mail import MailDestination, MailSource, Message
-from shared.mail.imap_destination import ImapDestination
-from shared.mail.imap_source import ImapSource
-from shared.mail.memory import USUAL, MemoryServer
-from shared.mail.sasl import Proof
-from shared.mail.session import Session, open_session
+from shared.mail.auth.sasl import Proof
+from shared.mail.imap.imap_destination import ImapDestination
+from shared.mail.imap.imap_source import ImapSource
+from shared.mail.imap.session import Session, open_session
+from shared.runtime.credentials import Secret
+from shared.testing.memory_mail import USUAL, MemoryServer
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.process import free_port, kill, spawn, until_greeting
 

@@ -15,7 +15,6 @@ from typing import Any
 import redis
 from hypothesis import strategies as st
 
-from shared.lifecycle import MailboxState, Outcome
 from shared.model import (
     Account,
     Endpoint,
@@ -37,11 +36,13 @@ from shared.model import (
     mailbox_id,
     part_id,
 )
+from shared.model.lifecycle import MailboxState, Outcome
 from shared.model.search import Search
-from shared.store import Store, keys, scripts
-from shared.store.memory import MemoryStore
-from shared.store.redis import RedisStore, connect
-from shared.uids import Record, UidSet
+from shared.model.uids import Record, UidSet
+from shared.store import Store
+from shared.store.memory.memory_store import MemoryStore
+from shared.store.redis import keys, scripts
+from shared.store.redis.redis_store import RedisStore, connect
 
 CLOCK = "test:clock"
 START = 1_700_000_000.0
@@ -409,7 +410,7 @@ class Twice:
             return method
 
         def twice(*args: Any, **kwargs: Any) -> Any:
-            from shared.errors import LeaseLost
+            from shared.model.errors import LeaseLost
 
             self.calls += 1
             first = method(*args, **kwargs)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ServerRefused
-from shared.mail.choosing import FEW, left_out
-from shared.mail.imap_source import ImapSource
-from shared.mail.memory import MemoryServer
+from shared.mail.imap.choosing import FEW, left_out
+from shared.mail.imap.imap_source import ImapSource
 from shared.model import Options
-from shared.selection import Selection
-from shared.uids import UidSet
+from shared.model.errors import ServerRefused
+from shared.model.uids import UidSet
+from shared.rules.selection import Selection
+from shared.testing.memory_mail import MemoryServer
 from tests.contract.mail_kit import PLACES, Place, mail, message, place
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.faults import reply
@@ -131,7 +131,7 @@ def test_without_the_sample_it_would_be_believed(monkeypatch: pytest.MonkeyPatch
     """The control of the test above."""
     _, source = memory()
     source.search = lambda keys: [source.existing() if key.startswith("SINCE") else UidSet() for key in keys]
-    monkeypatch.setattr("shared.mail.choosing._trusted", lambda *_: True)
+    monkeypatch.setattr("shared.mail.imap.choosing._trusted", lambda *_: True)
     assert chosen(source, Options(since=MOMENT)) == set()
 
 

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import (
+from shared.mail import Appended, FlagChange, MailDestination, Message
+from shared.mail.imap.imap_destination import ImapDestination
+from shared.model.errors import (
     ConnectionLost,
     FolderRefused,
     MailError,
@@ -24,9 +26,7 @@ from shared.errors import (
     ServerRefused,
     Throttled,
 )
-from shared.mail import Appended, FlagChange, MailDestination, Message
-from shared.mail.imap_destination import ImapDestination
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from tests.contract.mail_kit import DOVECOTS, PLACES, Place, Scripted, mail, message, place, streamed
 
 

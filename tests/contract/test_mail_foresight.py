@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import FolderChanged, FolderRefused, MailError
 from shared.mail import MailSource
-from shared.mail.imap_looking import WINDOW
-from shared.uids import UidSet
+from shared.mail.imap.imap_looking import WINDOW
+from shared.model.errors import FolderChanged, FolderRefused, MailError
+from shared.model.uids import UidSet
 from tests.contract.mail_kit import PLACES, Place, Scripted, mail, message, place
 
 

@@ -11,8 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from shared.credentials import Secret
-from shared.errors import (
+from shared.content.fingerprint import Canonical, header_fingerprint
+from shared.content.maildrop import Identities, SessionIdentities
+from shared.mail import Message
+from shared.mail.auth.sasl import Proof
+from shared.mail.pop3 import pop3_signing_in, pop3_source
+from shared.mail.pop3.pop3_conversation import WHOLE_BYTES
+from shared.mail.pop3.pop3_source import INBOX, Pop3Source, received_at
+from shared.mail.ways import Ways
+from shared.model import Endpoint, Tls
+from shared.model.errors import (
     AuthenticationRefused,
     FolderRefused,
     MailError,
@@ -22,15 +30,8 @@ from shared.errors import (
     TlsFailed,
     Unreachable,
 )
-from shared.fingerprint import Canonical, header_fingerprint
-from shared.mail import Message, pop3_signing_in, pop3_source
-from shared.mail.pop3 import WHOLE_BYTES
-from shared.mail.pop3_source import INBOX, Pop3Source, received_at
-from shared.mail.sasl import Proof
-from shared.mail.ways import Ways
-from shared.maildrop import Identities, SessionIdentities
-from shared.model import Endpoint, Tls
-from shared.uids import UidSet
+from shared.model.uids import UidSet
+from shared.runtime.credentials import Secret
 from tests import mail
 from tests.contract.mail_kit import mail as small
 from tests.leaks import leaks

@@ -12,17 +12,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.credentials import Secret
-from shared.errors import MailError, ProtocolViolation, ServerRefused
-from shared.mail import bounds, pop3, pop3_reading
-from shared.mail.pop3 import WHOLE_BYTES
-from shared.mail.pop3_reading import BY_RETR, LINE_COUNTS, Pop3Read, Readings
-from shared.mail.pop3_source import INBOX, Pop3Source
-from shared.mail.sasl import Proof
+from shared.content.maildrop import Identities, ListingIdentities, SessionIdentities
+from shared.mail.answers import bounds
+from shared.mail.auth.sasl import Proof
+from shared.mail.pop3 import pop3_conversation as pop3
+from shared.mail.pop3 import pop3_reading
+from shared.mail.pop3.pop3_conversation import WHOLE_BYTES
+from shared.mail.pop3.pop3_reading import BY_RETR, LINE_COUNTS, Pop3Read, Readings
+from shared.mail.pop3.pop3_source import INBOX, Pop3Source
 from shared.mail.ways import Ways
-from shared.maildrop import Identities, ListingIdentities, SessionIdentities
 from shared.model import Endpoint, Tls
-from shared.uids import UidSet
+from shared.model.errors import MailError, ProtocolViolation, ServerRefused
+from shared.model.uids import UidSet
+from shared.runtime.credentials import Secret
 from tests import mail
 from tests.contract.mail_kit import mail as small
 from tests.mail import Mail

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shared.errors import ConnectionLost, FolderRefused, MailError, ProtocolViolation, ServerRefused, Throttled
-from shared.fingerprint import canonical_digest, header_fingerprint, header_of
+from shared.content.fingerprint import canonical_digest, header_fingerprint, header_of
 from shared.mail import FlagChange, Message
-from shared.mail.bounds import LARGEST_BYTES
-from shared.uids import Uid, UidSet
+from shared.mail.answers.bounds import LARGEST_BYTES
+from shared.model.errors import ConnectionLost, FolderRefused, MailError, ProtocolViolation, ServerRefused, Throttled
+from shared.model.uids import Uid, UidSet
 from tests.contract.mail_kit import PLACES, Place, Scripted, mail, message, place
 
 

@@ -17,11 +17,11 @@ from producer.notices.sending import NotSent
 from producer.notices.setup import TargetAsked, target_of
 from producer.notices.wording import Wording
 from shared.accounts.webhook import signature
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 from shared.model.notices import Delivery, Notice
-from shared.reach import Reach, reach_of
-from shared.store.targets import Target
+from shared.runtime.credentials import Secret
+from shared.sign_in.reach import Reach, reach_of
+from shared.store.records.targets import Target
 from tests.servers.http_api import Asked, HttpApi, Said
 from tests.servers.smtp_server import SmtpServer
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import LeaseLost, LedgerConflict, StoreError
-from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model import Endpoint, Failure, LedgerEntry, Note, Options, Settled, Tls, UnitKind
+from shared.model.errors import LeaseLost, LedgerConflict, StoreError
+from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
+from shared.model.uids import Record, UidSet
 from shared.store import Store
-from shared.uids import Record, UidSet
 from tests.contract.store_kit import (
     DESTINATION,
     SOURCE,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import LeaseLost
 from shared.model import AccountState, Profile
+from shared.model.errors import LeaseLost
 from shared.store import Store
 from tests.contract.store_kit import Clock, person, request, start, take
 

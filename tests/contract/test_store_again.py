@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import UsageError
-from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Account, Failure, Import, Lease, Mailbox, Options, Profile
+from shared.model.errors import UsageError
+from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.store import Store
 from tests.contract.store_kit import Clock, copy, person, plan_of, run_out, start, take
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import LeaseLost
-from shared.lifecycle import Outcome
 from shared.model import Audit, Note
+from shared.model.errors import LeaseLost
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from shared.store import Store
-from shared.uids import UidSet
 from tests.contract.store_kit import copy, plan_of, planned, start, sums_agree, take
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.lifecycle import Outcome
 from shared.model import FolderPlan, Import, Mailbox, UnitKind, part_id
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from shared.store import Store
-from shared.uids import UidSet
 from tests.contract.store_kit import batch, copy, person, plan_of, request, run_out, take
 
 #: UIDs of the archive, and of the recent mail, which is planned first.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Failure
+from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.store import BRAKE_AFTER, Store
 from tests.contract.store_kit import Clock, start, take
 

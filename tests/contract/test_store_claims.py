@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared.batching import Worth
-from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Endpoint, Import, Mailbox, Tls, UnitKind
+from shared.model.lifecycle import Control, ImportState, MailboxState
+from shared.model.uids import UidSet
+from shared.rules.batching import Worth
 from shared.store import SCOPES, Store
-from shared.uids import UidSet
 from tests.contract.store_kit import (
     SOURCE,
     START,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import StoreError
-from shared.lifecycle import Control
 from shared.model import Failure
-from shared.store import Store, keys
-from shared.store.redis import RedisStore
+from shared.model.errors import StoreError
+from shared.model.lifecycle import Control
+from shared.store import Store
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import Clock, planned, run_out, start, take
 
 TEN_YEARS = 10 * 365 * 86_400

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from shared.credentials import Vault
-from shared.lifecycle import Control, CutoverState
 from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCutover, Overruled
-from shared.store import Store, keys
-from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
-from shared.store.redis import RedisStore
+from shared.model.lifecycle import Control, CutoverState
+from shared.runtime.credentials import Vault
+from shared.store import Store
+from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import start
 
 KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="

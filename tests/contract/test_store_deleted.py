@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.lifecycle import Outcome
 from shared.model import Audit, Moving
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from shared.store import Store
-from shared.uids import UidSet
 from tests.contract.store_kit import copied, plan_of, planned, start, sums_agree, take
 
 

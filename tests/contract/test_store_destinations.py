@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from shared.lifecycle import Control, MailboxState
 from shared.model import (
     Account,
     Endpoint,
@@ -21,8 +20,9 @@ from shared.model import (
     account_key,
     mailbox_id,
 )
+from shared.model.lifecycle import Control, MailboxState
+from shared.model.uids import UidSet
 from shared.store import Store
-from shared.uids import UidSet
 from tests.contract.store_kit import (
     DESTINATION,
     SOURCE,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import StoreError
-from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Failure
-from shared.store import Store, keys
-from shared.store.redis import RedisStore
+from shared.model.errors import StoreError
+from shared.model.lifecycle import Control, ImportState, MailboxState
+from shared.store import Store
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import plan_of, run_out, start, sums_agree, take
 
 STATES = ("complete", "parked", "cancelled")

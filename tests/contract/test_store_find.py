@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 
-from shared.lifecycle import Control, MailboxState, Outcome
 from shared.model import Failure, Mailbox, Tally
+from shared.model.lifecycle import Control, MailboxState, Outcome
 from shared.model.search import ORDERS, Search
 from shared.store import Store
 from tests.contract.store_kit import plan_of, start, take

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.lifecycle import Control
 from shared.model import Failure, Wait
+from shared.model.lifecycle import Control
 from shared.store import Store
 from tests.contract.store_kit import Clock, copied, copy, intent, planned, start, take
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.lifecycle import Outcome
 from shared.model import LEFT_ALONE, Audit, Note
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from shared.store import Store
-from shared.uids import UidSet
 from tests.contract.store_kit import Twice, batch, copied, copy, plan_of, planned, run_out, start, sums_agree, take
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import LeaseLost
-from shared.lifecycle import Outcome
 from shared.model import Stranded
+from shared.model.errors import LeaseLost
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from shared.store import SILENT_SECONDS, Store
-from shared.uids import UidSet
 from tests.contract.store_kit import Clock, copied, intent, other, planned, sums_agree, take
 
 DEAD, ALIVE = "host.7.aa", "host.8.bb"

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from shared import maildrop
-from shared.fingerprint import NO_FINGERPRINT
-from shared.maildrop import DIGEST_BYTES, Head, Known, described, digest, number, positional
+from shared.content import maildrop
+from shared.content.fingerprint import NO_FINGERPRINT
+from shared.content.maildrop import DIGEST_BYTES, Head, Known, described, digest, number, positional
 from shared.store import Store
 
 

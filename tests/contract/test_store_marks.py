@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from shared.lifecycle import Control
 from shared.model import FolderMark, SwitchMarks
-from shared.store import Store, codec
+from shared.model.lifecycle import Control
+from shared.store import Store
+from shared.store.redis import codec
 from tests.contract.store_kit import copied, intent, person, planned, request, take
 
 MARKS = SwitchMarks(

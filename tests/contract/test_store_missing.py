@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
-from shared.lifecycle import Outcome
 from shared.model import Audit, Folder, Import, Mailbox, Note, UnitKind
+from shared.model.lifecycle import Outcome
+from shared.model.uids import Record, UidSet
 from shared.store import Store
-from shared.uids import Record, UidSet
 from tests.contract.store_kit import (
     batch,
     copied,

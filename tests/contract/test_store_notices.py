@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import LeaseLost
+from shared.model.errors import LeaseLost
 from shared.model.notices import Delivery, Notice
 from shared.store import Store
 from tests.contract.store_kit import Clock

@@ -8,7 +8,7 @@ import pytest
 
 from shared.model import Failure, UnitKind
 from shared.store import Store
-from shared.store.redis import RedisStore
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import Clock, copy, planned, take
 
 AWAY = Failure(code="destination_unreachable", sentence="destination: nobody answers", at=1.0, since=1.0)

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from shared.batching import Worth
-from shared.lifecycle import Control
 from shared.model import Failure, Lease
-from shared.rates import DAY_SECONDS, PATIENCE_SECONDS, RATES, Due
-from shared.store import SCOPES, Store, scripts
-from shared.store.memory import MemoryStore
-from shared.uids import UidSet
+from shared.model.lifecycle import Control
+from shared.model.rates import DAY_SECONDS, PATIENCE_SECONDS, RATES, Due
+from shared.model.uids import UidSet
+from shared.rules.batching import Worth
+from shared.store import SCOPES, Store
+from shared.store.memory.memory_store import MemoryStore
+from shared.store.redis import scripts
 from tests.contract.conftest import START_RATES, make_world
 from tests.contract.store_kit import START, Clock, Twice, World, copied, intent, plan_of, start, take
 

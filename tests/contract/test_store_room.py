@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Failure, UnitKind
-from shared.store import Store, keys
-from shared.store.redis import RedisStore
+from shared.model.lifecycle import Control, ImportState, MailboxState
+from shared.store import Store
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import Clock, World, copy, planned, take
 
 FULL = Failure(code="destination_over_quota", sentence="full", times=2)

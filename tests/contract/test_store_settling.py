@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.lifecycle import Control
 from shared.model import UnitKind, Wait
+from shared.model.lifecycle import Control
 from shared.store import Store
 from tests.contract.store_kit import Clock, copy, planned, start, take
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.store import BRINGING_SECONDS, SHARED_SECONDS, Store, keys
+from shared.store import BRINGING_SECONDS, SHARED_SECONDS, Store
+from shared.store.redis import keys
 from tests.contract.store_kit import World, copy, planned, take
 
 PLACE = bytes(range(12))

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from shared.errors import CredentialsError
-from shared.lifecycle import MailboxState
 from shared.model import Failure, Mailbox, Options
+from shared.model.errors import CredentialsError
+from shared.model.lifecycle import MailboxState
 from shared.model.sign_in import SignIn, Way
 from shared.store import MOST_DOUBTS, Store
-from shared.store.redis import RedisStore
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import Clock, plan_of, start, take
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.lifecycle import Outcome
 from shared.model import FolderPlan, Lease, Mailbox
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from shared.store import Store
-from shared.uids import UidSet
 from tests.contract.store_kit import Twice, batch, copied, copy, plan_of, run_out, start, sums_agree, take
 
 OLD, READ = "before 2024-01-01", "read already"

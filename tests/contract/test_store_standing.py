@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import LeaseLost, StoreError
-from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Failure, Import, Mailbox, UnitKind
-from shared.standing import Standing, StandingTally, next_look
-from shared.store import Store, memory_claims, redis_work
+from shared.model.errors import LeaseLost, StoreError
+from shared.model.lifecycle import Control, ImportState, MailboxState
+from shared.rules.standing import Standing, StandingTally, next_look
+from shared.store import Store
+from shared.store.memory import memory_claims
+from shared.store.redis import redis_work
 from tests.contract.store_kit import SOURCE, START, Clock, copy, person, plan_of, planned, request, run_out, start, take
 
 #: The bounds that these tests use: a minute and an hour.

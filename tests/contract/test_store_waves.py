@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from shared.lifecycle import Control, MailboxState
 from shared.model import Import, Lease, Mailbox, UnitKind, Wait, Wave
+from shared.model.lifecycle import Control, MailboxState
 from shared.model.search import Search
 from shared.model.waves import FRONT
-from shared.store import Store, keys
+from shared.store import Store
+from shared.store.redis import keys
 from tests.contract.store_kit import Clock, copy, intent, person, plan_of, request, run_out, take
 
 

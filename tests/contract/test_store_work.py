@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import LeaseLost, LedgerConflict, StoreError
-from shared.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model import Audit, Failure, Lease, LedgerEntry, Moving, Note, Settled, UnitKind
+from shared.model.errors import LeaseLost, LedgerConflict, StoreError
+from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
+from shared.model.uids import Record, UidSet
 from shared.store import Store
-from shared.uids import Record, UidSet
 from tests.contract.store_kit import (
     START,
     Clock,

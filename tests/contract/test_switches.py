@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.config import Settings
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.config import Settings
 from shared.switching import (
     Switch,
     SwitchedMailbox,
@@ -304,7 +304,7 @@ def test_a_row_by_a_login_is_bound_by_that_login(which: str, tmp_path: Path) -> 
 #: Rehearses and turns as somebody who is not root, and prints what each answered.
 _AS_NOBODY = """
 import os, sys
-from shared.config import Settings
+from shared.runtime.config import Settings
 from shared.switching import SwitchedMailbox, SwitchSide
 from shared.switching.configured import open_switch
 switch = open_switch(Settings(switches="x=" + sys.argv[1]), "x")

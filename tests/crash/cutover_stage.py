@@ -11,13 +11,13 @@ from producer.cutover.acts import CutoverView
 from producer.cutover.driver import CutoverDriver
 from producer.cutover.effects import standing_for
 from producer.cutover.guards import DomainFacts
-from shared.credentials import Vault
-from shared.errors import MailhaulError
-from shared.lifecycle import CutoverState
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
-from shared.store.cutovers import Cutovers
-from shared.store.memory import MemoryStore
+from shared.model.errors import MailhaulError
+from shared.model.lifecycle import CutoverState
+from shared.runtime.credentials import Vault
+from shared.store.memory.memory_store import MemoryStore
+from shared.store.records.cutovers import Cutovers
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome
 from tests.contract.store_kit import person, run_out, start
 from tests.crash.interruption import Effects

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from types import GeneratorType
 from typing import Any
 
-from shared.fingerprint import canonical_digest
-from shared.lifecycle import Outcome
-from shared.mail.memory import MemoryServer
+from shared.content.fingerprint import canonical_digest
 from shared.model import Account, Endpoint, Import, Mailbox, Options, Tally, Tls, import_id, mailbox_id
-from shared.store.memory import MemoryStore
+from shared.model.lifecycle import Outcome
+from shared.store.memory.memory_store import MemoryStore
+from shared.testing.memory_mail import MemoryServer
 from worker.copy import CopyRules
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper

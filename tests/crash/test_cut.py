@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.chaos.cuts import Cut, cuts, play, undisturbed
-from shared.uids import NO_UIDS, UidSet
+from shared.model.uids import NO_UIDS, UidSet
 from worker import arrivals, copy
 from worker.recovery import Looked
 

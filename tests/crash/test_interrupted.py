@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.mail.memory import USUAL
+from shared.testing.memory_mail import USUAL
 from tests.crash.interruption import Effects, MemoryImport, two_folders
 from worker.copy import CopyRules
 
@@ -87,14 +87,14 @@ def test_losing_the_whole_store_and_importing_again_adopts_what_is_there() -> No
 
 def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: intents that are assumed to have failed make duplicates."""
-    from shared.uids import NO_UIDS
+    from shared.model.uids import NO_UIDS
     from worker import arrivals, copy
     from worker.recovery import Looked
 
     def blind(
         lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, settle: Any, theirs: Any
     ) -> Looked:
-        from shared.uids import UidSet
+        from shared.model.uids import UidSet
 
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word
         return Looked(found=UidSet(), absent=UidSet(), wait_seconds=0, wanted=word)

@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 
 from producer.coordinator.cutover_loop import PAUSE_SECONDS, pause_after
-from producer.copy_back import BackProgress
 from producer.cutover import acts
-from shared.errors import ConnectionLost, MailError, Throttled, Unreachable, UsageError
-from shared.lifecycle import Control, CutoverState, MailboxState
+from producer.cutover.copy_back import BackProgress
 from shared.model.cutover import DNS, STANDING, CutoverOptions
+from shared.model.errors import ConnectionLost, MailError, Throttled, Unreachable, UsageError
+from shared.model.lifecycle import Control, CutoverState, MailboxState
 from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 from tests.contract.store_kit import run_out, start
 from tests.crash.cutover_stage import CutoverStage

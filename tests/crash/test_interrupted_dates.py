@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from shared.dates import LATEST
-from shared.errors import MailError, MessagesRefused
-from shared.fingerprint import canonical_digest
+from shared.content.dates import LATEST
+from shared.content.fingerprint import canonical_digest
 from shared.mail import KeptDates
-from shared.mail.memory import USUAL
-from shared.mail.memory_folders import Stored
+from shared.model.errors import MailError, MessagesRefused
+from shared.testing.memory_folders import Stored
+from shared.testing.memory_mail import USUAL
 from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered
 from worker import adopt, decide
 from worker.copy import CopyRules

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from shared.model import Options
-from shared.uids import Uid, UidSet
+from shared.model.uids import Uid, UidSet
 from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered, two_folders
 
 DELETED = {b"INBOX": (2, 5, 11), b"Sent": (1,)}

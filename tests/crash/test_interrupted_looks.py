@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.standing import Standing
+from shared.rules.standing import Standing
 from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered, two_folders
 
 

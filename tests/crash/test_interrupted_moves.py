@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import worker.moves
-from shared.mail.memory import USUAL
 from shared.model import Options
-from shared.uids import Uid
+from shared.model.uids import Uid
+from shared.testing.memory_mail import USUAL
 from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered, two_folders
 
 #: Source UIDs of INBOX that are moved: one with its own Message-ID, two twins, and one like them but in its body. The third

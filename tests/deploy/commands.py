@@ -9,7 +9,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from shared.store.scripts import NAMES, WITH_NOTICES, WITH_RATES
+from shared.store.redis.scripts import NAMES, WITH_NOTICES, WITH_RATES
 
 #: Scripts of the store that each role runs.
 SCRIPTS = {
@@ -75,7 +75,7 @@ DIRECT = {
         "zscan",
     },
 }
-#: Commands of every role: scripts, and the check of the server at the start (`shared.redis_condition`).
+#: Commands of every role: scripts, and the check of the server at the start (`shared.runtime.redis_condition`).
 ALWAYS = {"evalsha", "script|load", "script|exists", "info", "time"}
 
 _CALL = re.compile(r"redis\.p?call\(['\"](\w+)['\"]")

@@ -11,8 +11,8 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from deploy.make_secrets import make_secrets, users
-from shared.errors import StoreError
-from shared.store.redis import RedisStore, connect
+from shared.model.errors import StoreError
+from shared.store.redis.redis_store import RedisStore, connect
 from tests import mail
 from tests.conftest import DovecotPair
 from tests.contract.store_kit import start

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from deploy.make_secrets import make_secrets
-from shared.config import unknown_variables
+from shared.runtime.config import unknown_variables
 from tests.servers.redis_server import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,11 +16,11 @@ import pytest
 import yaml
 from dramatiq import Worker, actor
 
-from shared.broker import make_broker
-from shared.config import Settings
-from shared.jobs import QUEUES
-from shared.mail.bounds import LARGEST_BYTES
-from shared.reach import reach_of
+from shared.mail.answers.bounds import LARGEST_BYTES
+from shared.model.jobs import QUEUES
+from shared.runtime.broker import make_broker
+from shared.runtime.config import Settings
+from shared.sign_in.reach import reach_of
 from tests.servers.process import await_ready
 from tests.servers.redis_server import RedisServer
 

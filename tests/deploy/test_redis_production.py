@@ -13,8 +13,8 @@ import pytest
 import redis
 
 from shared.probe import probe
-from shared.redis_client import open_redis
-from shared.store.redis import RedisStore, connect
+from shared.runtime.redis_client import open_redis
+from shared.store.redis.redis_store import RedisStore, connect
 from tests import mail
 from tests.conftest import DovecotPair
 from tests.deploy.deployed_processes import DeployedProcesses

@@ -19,18 +19,18 @@ from producer.cutover.driver import CutoverDriver
 from producer.cutover.effects import CutoverWorld
 from producer.intake.manifest import Row
 from producer.intake.submit import prepare_import, submit
-from shared.config import load_settings
-from shared.credentials import EndsChanged, Secret, Vault
-from shared.entrance import Entrance
-from shared.lifecycle import CutoverState
 from shared.model import Endpoint, Mailbox, Options, Tls
 from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCutover
-from shared.store import keys
-from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
-from shared.store.principals import Principals, Role
-from shared.store.redis import RedisStore, connect
-from shared.store.sessions import BrowserSessions
-from shared.store.signed import signed_row
+from shared.model.lifecycle import CutoverState
+from shared.runtime.config import load_settings
+from shared.runtime.credentials import EndsChanged, Secret, Vault
+from shared.sign_in.entrance import Entrance
+from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
+from shared.store.records.principals import Principals, Role
+from shared.store.records.sessions import BrowserSessions
+from shared.store.records.signed import signed_row
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.deploy.deployed_processes import DeployedProcesses
 
 _KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -141,7 +141,7 @@ def test_without_the_binding_the_password_would_be_shown(
     shipped: DeployedProcesses, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: the listener does receive a password that is sent to it."""
-    monkeypatch.setattr("shared.entrance.bound_to", lambda *_: "")
+    monkeypatch.setattr("shared.sign_in.entrance.bound_to", lambda *_: "")
     monkeypatch.setattr("producer.intake.submit.bound_to", lambda *_: "")
     mailbox, entrance = _opened(shipped, listener, tmp_path)
     with shipped.client("coordinator") as client:
@@ -199,7 +199,7 @@ def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobod
     sessions = BrowserSessions(state, ours)
     link = BrowserSessions(state, strangers).make_link("eve", Role.ADMIN)
     assert sessions.by_link(link) is None
-    from shared.store.principals import Principal
+    from shared.store.records.principals import Principal
 
     eve = Principal(principal_id="oidc:1", name="eve", role=Role.ADMIN)
     session = BrowserSessions(state, strangers).begin(eve, idle=100, most=100)

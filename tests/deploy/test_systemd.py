@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import unknown_variables
+from shared.runtime.config import unknown_variables
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from shared.lifecycle import CUTOVER, CutoverState, diagram
 from shared.model.cutover import RULES
+from shared.model.lifecycle import CUTOVER, CutoverState, diagram
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "cutover.md"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.lifecycle import CUTOVER, MACHINES, CutoverState, diagram
 from shared.model.cutover import FORCIBLE, GUARDS, RULES
+from shared.model.lifecycle import CUTOVER, MACHINES, CutoverState, diagram
 from tests.house.cutover_table import PAGE, written
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import SECRET_SETTINGS, Settings, variable_name
+from shared.runtime.config import SECRET_SETTINGS, Settings, variable_name
 
 ROWS = {
     row[1]: row[0]

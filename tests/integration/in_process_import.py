@@ -20,13 +20,11 @@ from typing import Any, Protocol
 
 import structlog
 
-from shared.credentials import Secret
-from shared.lifecycle import ImportState
-from shared.mail.extensions import Servers
-from shared.mail.imap_destination import ImapDestination
-from shared.mail.imap_source import ImapSource
-from shared.mail.sasl import Proof
-from shared.mail.session import Session, open_session
+from shared.mail.answers.extensions import Servers
+from shared.mail.auth.sasl import Proof
+from shared.mail.imap.imap_destination import ImapDestination
+from shared.mail.imap.imap_source import ImapSource
+from shared.mail.imap.session import Session, open_session
 from shared.model import (
     Account,
     Endpoint,
@@ -41,7 +39,9 @@ from shared.model import (
     import_id,
     mailbox_id,
 )
-from shared.store.memory import MemoryStore
+from shared.model.lifecycle import ImportState
+from shared.runtime.credentials import Secret
+from shared.store.memory.memory_store import MemoryStore
 from tests import mail
 from tests.mail import Snapshot
 from tests.servers.faulty import Command, FaultyServer

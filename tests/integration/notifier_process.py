@@ -15,9 +15,9 @@ from typing import Any
 
 from producer.notices.channels import send
 from producer.notices.notifier import Notifier
-from shared.credentials import Vault
-from shared.store.redis import RedisStore, connect
-from shared.store.targets import Targets
+from shared.runtime.credentials import Vault
+from shared.store.records.targets import Targets
+from shared.store.redis.redis_store import RedisStore, connect
 
 EFFECTS = ("tell", "spread", "take_delivery", "send", "settle_delivery")
 

@@ -33,13 +33,14 @@ from pydantic import SecretStr
 
 from producer.intake.manifest import Row
 from producer.intake.submit import prepare_import, submit
-from shared.broker import make_broker, ring
-from shared.config import Settings
-from shared.credentials import Secret, Vault
-from shared.lifecycle import ImportState
 from shared.model import Endpoint, Import, Options, Tally, Tls, Unit, UnitKind
-from shared.store import SCOPES, keys
-from shared.store.redis import RedisStore, connect
+from shared.model.lifecycle import ImportState
+from shared.runtime.broker import make_broker, ring
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Secret, Vault
+from shared.store import SCOPES
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore, connect
 from tests import mail
 from tests.mail import Mail, Snapshot
 from tests.servers.dovecot import Dovecot

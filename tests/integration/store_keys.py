@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shared.lifecycle import SETTLED, MailboxState
-from shared.standing import Standing
-from shared.store import keys
-from shared.store.memory import MemoryStore
+from shared.model.lifecycle import SETTLED, MailboxState
+from shared.rules.standing import Standing
+from shared.store.memory.memory_store import MemoryStore
+from shared.store.redis import keys
 from tests.contract.store_kit import members_of, queues_agree
 
 

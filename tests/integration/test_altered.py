@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.lifecycle import Outcome
 from shared.model import Audit, Note, Options
+from shared.model.lifecycle import Outcome
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.dovecot import Dovecot

@@ -10,7 +10,7 @@ from bench.scale import migration
 from bench.scale.page import Section, put
 from bench.scale.rig import Rig
 from bench.scale.synthetic import SyntheticFolder, body_of
-from shared.lifecycle import ImportState, Outcome
+from shared.model.lifecycle import ImportState, Outcome
 
 
 def test_a_simulated_migration_is_copied_once_by_the_real_lanes() -> None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.mail.imap_source import ImapSource
+from shared.mail.imap.imap_source import ImapSource
 from shared.model import Options
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, plain
 from tests.mail import Mail, populate

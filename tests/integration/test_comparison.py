@@ -8,8 +8,8 @@ import pytest
 
 import worker.comparison
 import worker.verify
-from shared.lifecycle import MailboxState
 from shared.model import Lease, Options
+from shared.model.lifecycle import MailboxState
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 
 

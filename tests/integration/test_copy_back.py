@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from producer.copy_back import LATE, CopyBack, no_way_back
-from shared.credentials import Credentials, Secret, Vault
-from shared.errors import CredentialsError, UsageError
-from shared.lifecycle import Control, ImportState
-from shared.mail.imap_destination import ImapDestination
-from shared.mail.imap_source import ImapSource
-from shared.mail.sasl import Proof
-from shared.mail.session import Session, open_session
+from producer.cutover.copy_back import LATE, CopyBack, no_way_back
+from shared.mail.auth.sasl import Proof
+from shared.mail.imap.imap_destination import ImapDestination
+from shared.mail.imap.imap_source import ImapSource
+from shared.mail.imap.session import Session, open_session
 from shared.model import Account, Endpoint, Mailbox, Options, SwitchMarks, Tls
 from shared.model.binding import bound_to
-from shared.uids import NO_UIDS
+from shared.model.errors import CredentialsError, UsageError
+from shared.model.lifecycle import Control, ImportState
+from shared.model.uids import NO_UIDS
+from shared.runtime.credentials import Credentials, Secret, Vault
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, plain
 from tests.mail import Kept, Mail, make_mailbox, populate

@@ -10,9 +10,9 @@ import pytest
 
 from producer.cutover.dns_records import DnsRecords, joined
 from producer.cutover.guards import CutoverFacts, DomainFacts, MailboxFacts, MeasuredGuard, measure
-from shared.errors import UsageError
-from shared.lifecycle import MailboxState
 from shared.model.cutover import CutoverOptions, MailboxCutover
+from shared.model.errors import UsageError
+from shared.model.lifecycle import MailboxState
 from tests.servers.mail_zone import MailZone
 
 AT = 1_000_000.0

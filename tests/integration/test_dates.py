@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from shared.dates import clamp
-from shared.mail.imap_destination import ImapDestination
+from shared.content.dates import clamp
+from shared.mail.imap.imap_destination import ImapDestination
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot

@@ -13,7 +13,7 @@ import worker.deletions
 from producer.show.notes import DELETED_AT_SOURCE, notes_of
 from producer.show.report import write_report
 from shared.model import Options
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires
 from tests.integration.test_delta import BODY, WITHOUT_CONDSTORE, Both

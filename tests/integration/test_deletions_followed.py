@@ -11,7 +11,7 @@ import pytest
 import worker.deletions_followed
 from producer.show.notes import DELETED_AT_SOURCE, notes_of
 from shared.model import Options
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.integration.test_delta import BODY, WITHOUT_CONDSTORE, Both

@@ -15,9 +15,9 @@ import pytest
 from producer.intake.detect import Detection, detect
 from producer.intake.detect_autoconfig import MOST_BYTES
 from producer.intake.detect_probe import Network
-from producer.web.general_routes import NETWORK
-from shared.mail import dialing
-from shared.reach import Reach
+from producer.web.api.general_routes import NETWORK
+from shared.mail.transport import dialing
+from shared.sign_in.reach import Reach
 from tests.servers import dovecot as dovecot_server
 from tests.servers.certificate import Authority
 from tests.servers.dns_server import DnsServer

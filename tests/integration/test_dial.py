@@ -12,12 +12,12 @@ import pytest
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked
 from producer.intake.submit import prepare_import, submit
-from shared.config import Settings
-from shared.credentials import Credentials, Secret, Vault
-from shared.errors import AuthenticationRefused, CredentialsError
 from shared.model import Endpoint, Mailbox, Options, Tls
+from shared.model.errors import AuthenticationRefused, CredentialsError
 from shared.model.sign_in import SignIn, Way
-from shared.store.memory import MemoryStore
+from shared.runtime.config import Settings
+from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.store.memory.memory_store import MemoryStore
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.oauth import TokenServer, dovecot_oauth2
 from worker.dial import NetworkDialer

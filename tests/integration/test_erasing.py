@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from producer import erasing
-from shared.errors import UsageError
-from shared.store import keys
-from shared.store.redis import RedisStore, connect
+from producer.operations import erasing
+from shared.model.errors import UsageError
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.contract.store_kit import person, request, run_out
 from tests.servers.redis_server import RedisServer
 
@@ -60,7 +60,7 @@ def test_a_call_that_broke_off_is_completed(client: redis.Redis, monkeypatch: py
     store = _moved(client, (OLD, OLD))
     client.set(f"{P}desk:once:1", f"of {OLD}")
     with monkeypatch.context() as broken:
-        broken.setattr("shared.store.traces.look", lambda *_: pytest.fail("killed here"))
+        broken.setattr("shared.store.records.traces.look", lambda *_: pytest.fail("killed here"))
         with pytest.raises(pytest.fail.Exception):
             erasing.erase_login(store, client, OLD)
     receipt = erasing.erase_login(store, client, OLD)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.errors import MessagesRefused
 from shared.model import Options
+from shared.model.errors import MessagesRefused
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import lost_ok, reply
 from tests.servers.faulty import Incoming, Quirk

@@ -13,8 +13,8 @@ import pytest
 import worker.arrivals
 import worker.copy
 import worker.recognise
-from shared.lifecycle import MailboxState
-from shared.uids import UidSet
+from shared.model.lifecycle import MailboxState
+from shared.model.uids import UidSet
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag, stall
 from tests.servers.faulty import Command, Quirk

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, plain
 from tests.integration.test_delta import WITHOUT_CONDSTORE

@@ -9,9 +9,9 @@ import pytest
 import worker.copy
 import worker.folder_making
 import worker.verify
-from shared.folder_places import Places
-from shared.folder_tree import Tree
-from shared.messages import Owner
+from shared.folders.places import Places
+from shared.folders.tree import Tree
+from shared.model.messages import Owner
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply
 from tests.servers.faulty import Command

@@ -13,8 +13,8 @@ import worker.verify
 import worker.whereabouts
 from producer.show import report
 from producer.show.naming import naming_lines
-from shared.lifecycle import Outcome
 from shared.model import LEFT_ALONE, REMOVED
+from shared.model.lifecycle import Outcome
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import PASSWORD, InProcessImport, plain
 from tests.integration.test_delta import BODY, COUNTS, Both

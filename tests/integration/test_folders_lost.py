@@ -13,8 +13,8 @@ import pytest
 import worker.folder_search
 import worker.verify
 import worker.whereabouts
-from shared.lifecycle import Outcome
 from shared.model import Options
+from shared.model.lifecycle import Outcome
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.integration.test_folders_followed import counted
 from tests.integration.test_missing import exit_code

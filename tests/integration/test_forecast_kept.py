@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from producer import forecasting
 from producer.forecast.gathering import FASTEST
 from producer.notices.watching import NoticeWatch
+from producer.operations import forecasting
 from producer.show import foreseen
-from shared.hours import read_hours
-from shared.lifecycle import ImportState, MailboxState
 from shared.model import Import
-from shared.rates import DAY_SECONDS
+from shared.model.lifecycle import ImportState, MailboxState
+from shared.model.rates import DAY_SECONDS
+from shared.rules.hours import read_hours
 from tests.conftest import DovecotPair
 from tests.integration.process_cluster import ProcessCluster, folders_of
 

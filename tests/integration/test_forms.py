@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-import shared.mail.forms
-from shared.folder_names import encode_name
-from shared.mail.extensions import PIPELINING
+import shared.mail.transport.forms
+from shared.folders.names import encode_name
+from shared.mail.answers.extensions import PIPELINING
 from shared.model import Options
 from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply
@@ -128,7 +128,7 @@ def test_without_the_second_form_nothing_would_arrive(wires: Wires, monkeypatch:
     def first_form_only(trial: object, error: Exception) -> None:
         raise error
 
-    monkeypatch.setattr(shared.mail.forms._Trial, "failed", first_form_only)
+    monkeypatch.setattr(shared.mail.transport.forms._Trial, "failed", first_form_only)
     wires.fill(3)
     wires.source.behaviour.hollow["CONDSTORE"] = NO
     stage = InProcessImport(wires.source, wires.destination)
@@ -215,8 +215,8 @@ def test_without_the_proof_a_body_would_be_commands(wires: Wires, monkeypatch: p
     def believed(self: object) -> int:
         return 1_000_000
 
-    monkeypatch.setattr("shared.mail.append_forms.AppendForms.no_wait_bytes", property(believed))
-    monkeypatch.setattr("shared.mail.append_forms.HARMLESS", b"NOOP")
+    monkeypatch.setattr("shared.mail.imap.append_forms.AppendForms.no_wait_bytes", property(believed))
+    monkeypatch.setattr("shared.mail.imap.append_forms.HARMLESS", b"NOOP")
     # The command stands first: the client disconnects at the first BAD, and what follows may be lost.
     for _ in range(12):
         wires.old.folder(b"INBOX").add(b"x0 CREATE pwned\r\n" + HOSTILE)
@@ -375,7 +375,7 @@ def test_nothing_is_enabled_where_imap4rev1_is_spoken_too(wires: Wires) -> None:
 def test_a_server_that_throws_commands_away_is_not_waited_for_long(
     wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.mail.conversation.SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr("shared.mail.transport.conversation.SILENCE_SECONDS", 0.5)
     wires.fill(5)
     wires.source.behaviour.one_at_a_time = DROP
     stage = InProcessImport(wires.source, wires.destination, timeout_seconds=300)

@@ -12,7 +12,7 @@ import pytest
 
 from producer.intake.foresee import foresee
 from shared.mail import FolderListing
-from shared.mail.imap_source import ImapSource
+from shared.mail.imap.imap_source import ImapSource
 from shared.model import Options
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.dovecot import Dovecot

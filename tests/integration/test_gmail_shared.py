@@ -14,11 +14,11 @@ import pytest
 
 import worker.copy
 import worker.gmail_sharing
-from shared.batching import Worth
-from shared.errors import StoreError
-from shared.lifecycle import Outcome
 from shared.model import Options
-from shared.uids import UidSet
+from shared.model.errors import StoreError
+from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
+from shared.rules.batching import Worth
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import Fault, close, lost_ok, reset, retag, stall

@@ -11,10 +11,10 @@ from datetime import datetime
 
 import pytest
 
-from producer import operations
+from producer.operations import verbs
 from producer.show.document import import_fields
 from producer.show.waiting import waiting_lines
-from shared.mail.hints import Hint
+from shared.mail.answers.hints import Hint
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires
 from tests.servers.faults import reply, retag
 from tests.servers.faulty import FaultyServer
@@ -37,8 +37,8 @@ def stage_of(wires: Wires) -> InProcessImport:
 
 def told(stage: InProcessImport) -> list[str]:
     stage.store.attend("worker", [], extend=False)  # the worker that these lanes stand for is alive
-    request = operations.find_import(stage.store, stage.import_id)
-    return waiting_lines(operations.progress_of(stage.store, request), stage.time)
+    request = verbs.find_import(stage.store, stage.import_id)
+    return waiting_lines(verbs.progress_of(stage.store, request), stage.time)
 
 
 def at(stage: InProcessImport, seconds: float) -> str:
@@ -78,9 +78,9 @@ def test_the_account_is_left_alone_by_both_lanes_and_the_other_goes_on(
     url = stage.store.limits_of(stage.mailbox(held).mailbox_id)["source_account"]
     said = words.decode().removeprefix("* ").split(" ", 1)[1]
     assert told(stage) == [f"waiting until {at(stage, seconds)}: {said} (the source account {url})"]
-    request = operations.find_import(stage.store, stage.import_id)
-    progress = operations.progress_of(stage.store, request)
-    assert operations.errors(stage.store, request) == [], "waiting is no failure"
+    request = verbs.find_import(stage.store, stage.import_id)
+    progress = verbs.progress_of(stage.store, request)
+    assert verbs.errors(stage.store, request) == [], "waiting is no failure"
     (wait,) = import_fields(progress)["waits"]
     assert (wait["what"], wait["why"]) == ("source_account", said)
     assert wait["until"] == pytest.approx(stage.time + seconds, abs=0.002)
@@ -146,8 +146,8 @@ def test_an_ok_that_asks_for_less_holds_everybody_when_the_batch_is_done(wires: 
 
 def test_without_the_table_it_would_be_asked_again_at_once(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: without the table the wait would be shorter than the server demanded."""
-    monkeypatch.setattr("shared.mail.refusals.hint_in", lambda text, greeting=False: None)
-    monkeypatch.setattr("shared.mail.refusals.hint_of", lambda code, text, greeting=False: Hint(seconds=1))
+    monkeypatch.setattr("shared.mail.answers.refusals.hint_in", lambda text, greeting=False: None)
+    monkeypatch.setattr("shared.mail.answers.refusals.hint_of", lambda code, text, greeting=False: Hint(seconds=1))
     wires.fill(5)
     words = b"BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds"
     wires.source.faults.add(reply(rb"^EXAMINE", words))

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from shared.mail import bounds, wire
+from shared.mail.answers import bounds
+from shared.mail.transport import wire
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
 
@@ -43,7 +44,7 @@ def test_a_folder_name_without_measure_is_told_and_costs_the_others_nothing(wire
 
 def test_folders_without_number_are_refused(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     wires.fill(3)
-    monkeypatch.setattr("shared.mail.imap.MOST_FOLDERS", 50)
+    monkeypatch.setattr("shared.mail.imap.imap_mailbox.MOST_FOLDERS", 50)
     lines = b"".join(b'* LIST () "/" f%d\r\n' % number for number in range(60))
     wires.source.faults.add(listed_too(lines))  # type: ignore[arg-type]
     stage = ended(wires)
@@ -52,7 +53,7 @@ def test_folders_without_number_are_refused(wires: Wires, monkeypatch: pytest.Mo
 
 def test_answers_that_mean_nothing_are_bounded_in_bytes(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names as literals that are thrown away, and words of the server that nobody asked for."""
-    monkeypatch.setattr("shared.mail.conversation.ANSWERS_BYTES", 100_000)
+    monkeypatch.setattr("shared.mail.transport.conversation.ANSWERS_BYTES", 100_000)
     wires.fill(3)
     wires.source.faults.add(listed_too(b"* OK [X] still listing\r\n" * 20_000))  # type: ignore[arg-type]
     stage = ended(wires)
@@ -112,7 +113,7 @@ def test_a_body_far_larger_than_announced_is_not_waited_for(wires: Wires, litera
 def test_a_body_that_takes_hours_is_given_up(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sends each byte in time, but not the whole body."""
     monkeypatch.setattr(wire, "MESSAGE_SECONDS", 0.05)
-    monkeypatch.setattr("shared.mail.imap_source.WHOLE_BYTES", 100)
+    monkeypatch.setattr("shared.mail.imap.imap_source.WHOLE_BYTES", 100)
     wires.old.folder(b"INBOX").add(plain(1, text="x" * 3000))
     wires.source.faults.add(
         rewrite(rb"^UID FETCH .*BODY.PEEK\[\]", lambda answer: answer[: answer.index(b"}\r\n") + 600], times=None)
@@ -123,7 +124,7 @@ def test_a_body_that_takes_hours_is_given_up(wires: Wires, monkeypatch: pytest.M
 
 
 def test_answers_without_sense_are_not_read_without_end(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.mail.imap.UNREADABLE_ANSWERS", 5)
+    monkeypatch.setattr("shared.mail.imap.imap_mailbox.UNREADABLE_ANSWERS", 5)
     wires.fill(2)
     wires.source.faults.add(
         rewrite(rb"^UID FETCH .*BODY.PEEK\[\]", lambda answer: b'* 1 FETCH (FLAGS (")\r\n' * 20 + answer)

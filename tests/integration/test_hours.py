@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from producer import operations
 from producer.intake.submit import set_hours
+from producer.operations import verbs
 from producer.show.lines import progress_line
 from producer.show.waiting import waiting_lines
-from shared.hours import read_hours
-from shared.mail.imap_destination import ImapDestination
+from shared.mail.imap.imap_destination import ImapDestination
+from shared.rules.hours import read_hours
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport
 from tests.mail import make_mailbox, populate
@@ -37,8 +37,8 @@ def stage(dovecot_pair: DovecotPair) -> InProcessImport:
 
 
 def _line(stage: InProcessImport) -> str:
-    request = operations.find_import(stage.store, stage.import_id)
-    return progress_line(operations.progress_of(stage.store, request))
+    request = verbs.find_import(stage.store, stage.import_id)
+    return progress_line(verbs.progress_of(stage.store, request))
 
 
 def _until_six(stage: InProcessImport) -> None:
@@ -109,8 +109,8 @@ def test_planning_and_verification_are_held_too(stage: InProcessImport) -> None:
     set_hours(stage.store, stage.import_id, HOURS, stage.time)
     stage.work()
     assert stage.mailbox().state == "verifying"
-    request = operations.find_import(stage.store, stage.import_id)
-    assert waiting_lines(operations.progress_of(stage.store, request), stage.time) == [
+    request = verbs.find_import(stage.store, stage.import_id)
+    assert waiting_lines(verbs.progress_of(stage.store, request), stage.time) == [
         "waiting until 20:00 (Europe/Berlin): its hours are 20:00-06:00 Europe/Berlin"
     ]
     set_hours(stage.store, stage.import_id, read_hours("none"), stage.time)

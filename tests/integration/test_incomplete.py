@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from producer.coordinator import tally as tallying
+from producer.operations.trouble import trouble
 from producer.show import document
-from producer.trouble import trouble
-from shared.mail.imap_source import ImapSource
+from shared.mail.imap.imap_source import ImapSource
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox
 from tests.servers.faulty import FaultyServer, Folder

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from shared.mail.memory import At
+from shared.testing.memory_mail import At
 from tests.crash.interruption import LOGIN, MemoryImport
 from tests.integration import in_process_import as wired
 from tests.mail import make_mailbox, populate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.lifecycle import Outcome
+from shared.model.lifecycle import Outcome
 from tests.conftest import DovecotPair
 from tests.integration.process_cluster import Gate, ProcessCluster, folders_of
 

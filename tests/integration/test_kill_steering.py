@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from producer import operations
-from shared.lifecycle import Control, ImportState
+from producer.operations import verbs
 from shared.model import Import
+from shared.model.lifecycle import Control, ImportState
 from tests.conftest import DovecotPair
 from tests.integration.process_cluster import MIDDLE, Child, Gate, Person, ProcessCluster, folders_of, large
 
@@ -31,7 +31,7 @@ class Busy:
     def control(self, word: Control) -> float:
         """Pauses, resumes or cancels. Returns the seconds until no unit is leased any more."""
         began = time.monotonic()
-        operations.control(self.office.store, self.office.ring, self.whole, word)
+        verbs.control(self.office.store, self.office.ring, self.whole, word)
         if word is not Control.RUN:
             self.office.until(lambda: not self.office.leased(), f"the {word}")
         return time.monotonic() - began
@@ -117,7 +117,7 @@ def test_pause_and_resume(busy: Busy) -> None:
     done = office.done(busy.whole)
     assert office.intents() == 0, "in doubt"
     # Jobs do not wake a paused import: the idle lanes take these.
-    operations.control(office.store, office.ring, busy.whole, Control.PAUSE)
+    verbs.control(office.store, office.ring, busy.whole, Control.PAUSE)
     for unit in office.store.ready_units(8):
         office.ring(unit, busy.whole.import_id)
     there = office.held_at(busy.person) + office.held_at(busy.person, "Work")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from shared.lifecycle import Outcome
+from shared.model.lifecycle import Outcome
 from tests.conftest import DovecotPair
 from tests.integration.process_cluster import BLIND, MIDDLE, WORKER, Gate, ProcessCluster, folders_of, large, marked
 
 #: A worker that does not store its intents: the negative control.
 WITHOUT_INTENTS = """
 import sys
-from shared.store.redis import RedisStore
+from shared.store.redis.redis_store import RedisStore
 from worker.__main__ import main
 progress = RedisStore.progress
 RedisStore.progress = lambda self, lease, **given: progress(self, lease, **{**given, "intents": ()})
@@ -21,7 +21,7 @@ sys.exit(main())
 #: A worker that dies of one message, as by a parser's crash or the kernel's OOM killer.
 MORTAL = """
 import os, sys
-from shared.mail.imap_source import ImapSource
+from shared.mail.imap.imap_source import ImapSource
 from worker.__main__ import main
 fetch = ImapSource.fetch
 def fatal(self, uids, **known):

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.lifecycle import MailboxState
 from shared.model import UnitKind
-from shared.standing import Standing
+from shared.model.lifecycle import MailboxState
+from shared.rules.standing import Standing
 from tests.conftest import DovecotPair
 from tests.integration.test_delta import BODY, WHEN, WITHOUT_CONDSTORE, Both
 from tests.mail import Mail, populate

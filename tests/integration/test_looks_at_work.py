@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.standing import Standing
+from shared.rules.standing import Standing
 from tests.conftest import DovecotPair
 from tests.integration.process_cluster import Gate, ProcessCluster, folders_of
 from tests.mail import populate

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from producer import operations
 from producer.coordinator import tally as tallying
+from producer.operations import verbs
 from shared.model import Import
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 
 GONE = {1, 5, 6, 7}
@@ -53,13 +53,13 @@ def exit_code(stage: InProcessImport) -> int:
 def accept(stage: InProcessImport) -> int:
     """Does what `mailhaul verify --accept-missing` does. Returns how many messages were accepted."""
     need_none(stage)
-    return operations.verify(stage.store, lambda *_: None, request_of(stage), 14, full=False, accept_missing=True)[1]
+    return verbs.verify(stage.store, lambda *_: None, request_of(stage), 14, full=False, accept_missing=True)[1]
 
 
 def copy_again(stage: InProcessImport) -> int:
     """Does what `mailhaul retry --copy-missing` does. Returns how many messages were queued."""
     need_none(stage)
-    return operations.retry(stage.store, lambda *_: None, request_of(stage), copy_missing=True)[1]
+    return verbs.retry(stage.store, lambda *_: None, request_of(stage), copy_missing=True)[1]
 
 
 def need_none(stage: InProcessImport) -> None:
@@ -69,7 +69,7 @@ def need_none(stage: InProcessImport) -> None:
 
 def told(stage: InProcessImport) -> list[str]:
     """Returns what `mailhaul errors` reports of missing messages."""
-    groups = operations.errors(stage.store, request_of(stage))
+    groups = verbs.errors(stage.store, request_of(stage))
     return [one.detail for group in groups if group.code == "missing" for one in group.sufferers]
 
 
@@ -169,7 +169,7 @@ def test_what_is_gone_at_the_source_too_has_vanished(stage: InProcessImport, wir
 def test_a_retry_leaves_what_is_missing_alone(stage: InProcessImport) -> None:
     stage.to_the_end()
     need_none(stage)
-    assert operations.retry(stage.store, lambda *_: None, request_of(stage)) == (0, 0)
+    assert verbs.retry(stage.store, lambda *_: None, request_of(stage)) == (0, 0)
     assert stage.tally().missing == 4
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.lifecycle import MailboxState
 from shared.model import Lease, Options, UnitKind
+from shared.model.lifecycle import MailboxState
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.mail import Mail, populate

@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from producer.notices import listing, telling
+from producer import telling
+from producer.notices import listing
 from producer.notices.notifier import Notifier
 from producer.notices.setup import TargetAsked, target_of
-from shared.credentials import Vault
-from shared.lifecycle import Control, CutoverState, ImportState
 from shared.model import Failure
-from shared.standing import Standing
-from shared.store import keys
-from shared.store.redis import RedisStore, connect
-from shared.store.targets import Targets
+from shared.model.lifecycle import Control, CutoverState, ImportState
+from shared.rules.standing import Standing
+from shared.runtime.credentials import Vault
+from shared.store.records.targets import Targets
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.contract.store_kit import Clock, copy, person, planned, redis_store, request, run_out, start, take
 from tests.crash.cutover_stage import CutoverStage
 from tests.integration.notifier_process import EFFECTS

@@ -10,8 +10,8 @@ import pytest
 
 from producer.show import document
 from shared.mail import KnownStatus
-from shared.mail.imap_source import ImapSource
-from shared.mail.numbers import known_statuses
+from shared.mail.answers.numbers import known_statuses
+from shared.mail.imap.imap_source import ImapSource
 from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
+from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
 from shared.oauth.command import CommandIssuer
 from shared.oauth.google import IMAP_SCOPE, MAIL_SCOPE, GoogleIssuer
 from shared.oauth.microsoft import SCOPE, MicrosoftIssuer

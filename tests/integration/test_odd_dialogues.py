@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from shared.mail.flights import FlyingSession
-from shared.mail.imap import ImapSession
+from shared.mail.imap.flights import FlyingSession
+from shared.mail.imap.imap_mailbox import ImapSession
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply, rewrite
 from tests.servers.faulty import Command

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.mail.imap_listing import ListingSession
+from shared.mail.imap.imap_listing import ListingSession
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.integration.test_incomplete import arrived, exit_code
 from tests.mail import make_mailbox

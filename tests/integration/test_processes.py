@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from shared.processes import is_dead, process_name
+from shared.runtime.processes import is_dead, process_name
 
 
 def _started(*words: str) -> subprocess.Popen[bytes]:

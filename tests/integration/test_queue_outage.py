@@ -15,12 +15,12 @@ import dramatiq
 import pytest
 from dramatiq.brokers.redis import RedisBroker
 
-import shared.broker
-from shared.broker import make_broker, ring
-from shared.jobs import QUEUES
-from shared.logs import configure_logging
+import shared.runtime.broker
 from shared.model import UnitKind
-from shared.redis_client import address_of
+from shared.model.jobs import QUEUES
+from shared.runtime.broker import make_broker, ring
+from shared.runtime.logs import configure_logging
+from shared.runtime.redis_client import address_of
 from tests.servers.redis_server import RedisServer
 
 
@@ -92,7 +92,7 @@ def _heard(listening: Listening, bells: int) -> bool:
 def test_an_outage_is_two_lines_and_no_more(
     redis_server: RedisServer, logged: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared.broker, "AWAY_SECONDS", 0.05)
+    monkeypatch.setattr(shared.runtime.broker, "AWAY_SECONDS", 0.05)
     with Listening(redis_server.url(0)) as listening:
         ring(listening.broker, UnitKind.COPY, "i", "before")
         _until(lambda: listening.heard, "the first doorbell")
@@ -117,7 +117,7 @@ def test_an_outage_is_two_lines_and_no_more(
 def test_a_doorbell_that_was_answered_while_it_was_away_is_acknowledged_afterwards(
     redis_server: RedisServer, logged: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared.broker, "AWAY_SECONDS", 0.05)
+    monkeypatch.setattr(shared.runtime.broker, "AWAY_SECONDS", 0.05)
     listening = Listening(redis_server.url(0))
     begun, over = threading.Event(), threading.Event()
 

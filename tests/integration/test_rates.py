@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from shared.lifecycle import MailboxState
 from shared.model import Failure, Import, Mailbox
+from shared.model.lifecycle import MailboxState
 from shared.store import Store
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires

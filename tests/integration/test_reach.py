@@ -1,4 +1,4 @@
-"""Tests that workers apply the rule of `shared.reach` at every connection to servers that came through page or API."""
+"""Tests that workers apply the rule of `shared.sign_in.reach` at every connection to servers that came through page or API."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.credentials import Secret
-from shared.errors import Unreachable
-from shared.mail.sasl import Proof
+from shared.content.maildrop import SessionIdentities
+from shared.mail.auth.sasl import Proof
 from shared.mail.ways import Ways
-from shared.maildrop import SessionIdentities
 from shared.model import Endpoint, Tls
-from shared.reach import Reach, reach_of
+from shared.model.errors import Unreachable
+from shared.runtime.credentials import Secret
+from shared.sign_in.reach import Reach, reach_of
 from tests.servers.dovecot import Dovecot
 
 PROOF = Proof(login="anna", secret=Secret("pw"))

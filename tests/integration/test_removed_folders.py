@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from producer.show.naming import naming_lines
-from shared.lifecycle import Outcome
 from shared.model import REMOVED, Options
+from shared.model.lifecycle import Outcome
 from tests.integration.in_process_import import InProcessImport, Wires
 
 

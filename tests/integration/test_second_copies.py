@@ -10,7 +10,7 @@ import pytest
 import worker.batch_planner
 import worker.doubles
 import worker.verify
-from producer import operations
+from producer.operations import verbs
 from shared.model import Options
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import late
@@ -224,7 +224,7 @@ def test_a_copy_that_nothing_proves_to_be_ours_is_told_and_left(wires: Wires) ->
     assert request is not None
     for _ in range(2):  # a later pass finds it again
         assert (stage.tally().doubled, stage.tally().undone) == (1, 0)
-        (group,) = operations.errors(stage.store, request)
+        (group,) = verbs.errors(stage.store, request)
         assert (group.code, group.parked, [who.messages for who in group.sufferers]) == ("doubled", False, [1])
         assert group.sentence.startswith(said)
         assert "UID 4 at the destination" in group.sufferers[0].detail

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from shared.credentials import Secret
-from shared.errors import AuthenticationRefused, MailError
-from shared.mail import sasl
-from shared.mail.imap_source import ImapSource
-from shared.mail.sasl import Proof
-from shared.mail.session import open_session
+from shared.mail.auth import sasl
+from shared.mail.auth.sasl import Proof
+from shared.mail.imap.imap_source import ImapSource
+from shared.mail.imap.session import open_session
+from shared.model.errors import AuthenticationRefused, MailError
 from shared.model.sign_in import SignIn, Way
+from shared.runtime.credentials import Secret
 from tests.servers.certificate import fingerprint
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.oauth import TokenServer, dovecot_oauth2

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 import worker.copy
-from producer.operations import RETRIED, _retried
+from producer.operations.verbs import RETRIED, _retried
 from shared.mail import FolderStatus, MailSource
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faulty import FaultyServer
 from worker.inflight import InFlight

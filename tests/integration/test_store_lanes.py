@@ -12,12 +12,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from shared.errors import LeaseLost, StoreError
-from shared.lifecycle import ImportState, Outcome
 from shared.model import UnitKind
+from shared.model.errors import LeaseLost, StoreError
+from shared.model.lifecycle import ImportState, Outcome
 from shared.store import Store
-from shared.store.memory import MemoryStore
-from shared.store.redis import RedisStore
+from shared.store.memory.memory_store import MemoryStore
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import (
     binaries,
     copied,

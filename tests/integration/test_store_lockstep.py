@@ -27,8 +27,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shared.errors import LeaseLost, LedgerConflict, StoreError, UsageError
-from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model import (
     Audit,
     Endpoint,
@@ -45,9 +43,11 @@ from shared.model import (
     UnitKind,
     part_id,
 )
-from shared.standing import Standing
-from shared.store.memory import MemoryStore
-from shared.uids import UidSet, records_of
+from shared.model.errors import LeaseLost, LedgerConflict, StoreError, UsageError
+from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
+from shared.model.uids import UidSet, records_of
+from shared.rules.standing import Standing
+from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import (
     Clock,
     batch,

@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from shared.model import LedgerEntry, Settled
-from shared.store.redis import RedisStore
-from shared.uids import UidSet, records_of
+from shared.model.uids import UidSet, records_of
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import batch, binaries, folder_of, intent, person, plan_of, request, serve, start, take
 
 MESSAGES = 1_000_000

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from shared import log_files, supervise
-from shared.supervise import Command, Supervisor, spawn
+from shared.runtime import log_files, supervise
+from shared.runtime.supervise import Command, Supervisor, spawn
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 20.0
@@ -162,7 +162,7 @@ def test_a_thread_that_started_a_child_may_end(pipe: Pipe) -> None:
 
 PARENT = """
 import os, sys
-from shared.supervise import Command, Supervisor
+from shared.runtime.supervise import Command, Supervisor
 out = int(sys.argv[1])
 argv = [sys.executable, "-c", sys.argv[2], str(out)]
 supervisor = Supervisor([Command(name=str(n), argv=argv, pass_fds=(out,)) for n in range(3)])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import Settings
+from shared.runtime.config import Settings
 from shared.switching import Switch, SwitchedMailbox, SwitchSide, Turned
 from shared.switching.adapters import dovecot
 from shared.switching.adapters.dovecot import DovecotPassdb

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from producer.cli import app
 from producer.intake.endpoints import parse_endpoint
-from shared.credentials import Secret
-from shared.errors import AuthenticationRefused, TlsFailed
-from shared.mail.sasl import Proof
-from shared.mail.session import open_session
+from shared.mail.auth.sasl import Proof
+from shared.mail.imap.session import open_session
+from shared.model.errors import AuthenticationRefused, TlsFailed
+from shared.runtime.credentials import Secret
 from tests.servers import dovecot as dovecot_server
 from tests.servers.certificate import Authority, certificate_and_key, fingerprint
 from tests.servers.dovecot import Dovecot

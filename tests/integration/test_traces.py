@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from shared.store import keys
-from shared.store.redis import connect
-from shared.store.traces import Names, look, strike
+from shared.store.records.traces import Names, look, strike
+from shared.store.redis import keys
+from shared.store.redis.redis_store import connect
 from tests.servers.redis_server import RedisServer
 
 PERSON = "Ännä@old.example"

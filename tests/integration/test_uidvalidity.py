@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 import worker.copy
-from shared.lifecycle import Outcome
+from shared.model.lifecycle import Outcome
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault
 from tests.servers.faulty import Command

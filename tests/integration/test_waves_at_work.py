@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from producer import operations
-from shared.lifecycle import Control, MailboxState
+from producer.operations import verbs
 from shared.model import Import, Mailbox
+from shared.model.lifecycle import Control, MailboxState
 from tests.conftest import DovecotPair
 from tests.integration.process_cluster import Gate, Person, ProcessCluster, folders_of
 
@@ -26,7 +26,7 @@ class Crowded:
         self.small = [office.person(folders_of(60 + n, {"INBOX": 30})) for n in range(2)]
         self.whole: Import = office.submit()
         for person in self.small:
-            operations.move(office.store, office.ring, self.whole, person.login, wave="later")
+            verbs.move(office.store, office.ring, self.whole, person.login, wave="later")
         office.store.control(self.whole.import_id, None, Control.PAUSE, wave="later")
         self.worker = office.start_worker(MAILHAUL_WORKER_THREADS="2")
         office.start_coordinator()
@@ -37,7 +37,7 @@ class Crowded:
 
     def mailbox(self, person: Person) -> Mailbox:
         """Returns the person's mailbox."""
-        (found,) = operations.find_mailboxes(self.office.store, self.whole, person.login)
+        (found,) = verbs.find_mailboxes(self.office.store, self.whole, person.login)
         return found[0]
 
     def at_work(self, person: Person) -> bool:
@@ -77,13 +77,13 @@ def test_a_mailbox_that_is_moved_is_at_work_within_five_seconds(crowded: Crowded
     office = crowded.office
     assert not crowded.at_work(first)
     # Its wave is paused, so it does not wait for a free lane: another takes it out of there.
-    operations.move(office.store, office.ring, crowded.whole, first.login, wave="now")
+    verbs.move(office.store, office.ring, crowded.whole, first.login, wave="now")
     assert crowded.until_at_work(first) <= PROMISED_SECONDS
     assert not crowded.at_work(second), "only what was moved"
     office.until(lambda: crowded.mailbox(first).state is MailboxState.COMPLETE, "the end of the first")
     assert not office.finished(crowded.whole), "too fast for this test"
     office.store.control(crowded.whole.import_id, None, Control.RUN, wave="later")
-    operations.move(office.store, office.ring, crowded.whole, second.login, front=True)
+    verbs.move(office.store, office.ring, crowded.whole, second.login, front=True)
     assert crowded.until_at_work(second) <= PROMISED_SECONDS
     crowded.finish()
 
@@ -92,7 +92,7 @@ def test_where_nobody_gives_way_it_is_not(crowded: Crowded) -> None:
     """The control: without `urgent`, a mailbox that is moved waits until a lane's batch or slice is over."""
     person, office = crowded.small[0], crowded.office
     with office.redis.client(1) as client:
-        operations.move(office.store, office.ring, crowded.whole, person.login, wave="now")
+        verbs.move(office.store, office.ring, crowded.whole, person.login, wave="now")
         client.delete("mailhaul:1:urgent")
     began = time.monotonic()
     office.until(
@@ -104,7 +104,7 @@ def test_where_nobody_gives_way_it_is_not(crowded: Crowded) -> None:
 
 def test_a_worker_that_dies_while_it_gives_way_loses_nothing(crowded: Crowded) -> None:
     person, office = crowded.small[0], crowded.office
-    operations.move(office.store, office.ring, crowded.whole, person.login, wave="now")
+    verbs.move(office.store, office.ring, crowded.whole, person.login, wave="now")
     with office.redis.client(1) as client:
         office.until(
             lambda: (
@@ -120,7 +120,7 @@ def test_a_worker_that_dies_while_it_gives_way_loses_nothing(crowded: Crowded) -
 
 def test_who_is_paused_by_wave_stops_while_the_other_goes_on(crowded: Crowded) -> None:
     office, (one, other) = crowded.office, crowded.large
-    operations.move(office.store, office.ring, crowded.whole, one.login, wave="later")
+    verbs.move(office.store, office.ring, crowded.whole, one.login, wave="later")
     office.until(lambda: not crowded.at_work(one), "the pause")
     done = office.done(crowded.whole)
     office.until(lambda: office.done(crowded.whole) > done, "the other wave's mail")
@@ -132,7 +132,7 @@ def test_who_is_paused_by_wave_stops_while_the_other_goes_on(crowded: Crowded) -
 
 def test_before_its_time_no_mailbox_of_a_wave_is_at_work(crowded: Crowded) -> None:
     office, whole = crowded.office, crowded.whole
-    operations.set_wave(office.store, office.ring, whole, "later", starts_at=time.time() + 4)
+    verbs.set_wave(office.store, office.ring, whole, "later", starts_at=time.time() + 4)
     office.store.control(whole.import_id, None, Control.RUN, wave="later")
     crowded.gate.hurry()
     office.until(lambda: any(map(crowded.at_work, crowded.small)), "the start of the wave")

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from producer.cli import app
 from producer.intake.connection_test import try_connection
 from producer.intake.endpoints import parse_endpoint
-from shared.credentials import Secret
-from shared.errors import MailError, ProtocolViolation, TlsFailed, WrongProtocol
-from shared.mail.sasl import Proof
-from shared.mail.tls import Door
+from shared.content.maildrop import ListingIdentities
+from shared.mail.auth.sasl import Proof
+from shared.mail.transport.tls import Door
 from shared.mail.ways import Ways
-from shared.maildrop import ListingIdentities
+from shared.model.errors import MailError, ProtocolViolation, TlsFailed, WrongProtocol
+from shared.runtime.credentials import Secret
 from tests.servers import dovecot as dovecot_server
 from tests.servers.certificate import fingerprint
 from tests.servers.dovecot import Dovecot

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from tests.servers.faulty import Account, FaultyServer
 from tests.servers.imap_model import USUAL_DATE
 from tests.servers.imap_syntax import as_string

@@ -18,7 +18,7 @@ from pymap.main import run
 from pymap.user import UserMetadata
 from pysasl.hashing import Cleartext
 
-from producer.demo_server import holding_tasks
+from producer.demo.sample_server import holding_tasks
 
 
 class Plain(Cleartext):

@@ -9,15 +9,22 @@ from typing import Any
 
 import pytest
 
-from shared.admission import Admission, Visitor, proof_of
-from shared.credentials import Secret, Vault
-from shared.errors import AuthenticationRefused, AuthorizationRefused, LoginsStopped, StoreError, Throttled, Unreachable
-from shared.mail.sasl import Proof
+from shared.mail.auth.sasl import Proof
 from shared.model import Endpoint, Tls
+from shared.model.errors import (
+    AuthenticationRefused,
+    AuthorizationRefused,
+    LoginsStopped,
+    StoreError,
+    Throttled,
+    Unreachable,
+)
 from shared.model.sign_in import SignIn, Way
 from shared.oauth import AccessToken
+from shared.runtime.credentials import Secret, Vault
+from shared.sign_in.admission import Admission, Visitor, proof_of
 from shared.store import BRAKE_AFTER
-from shared.store.memory_sign_ins import SignInBook
+from shared.store.memory.memory_sign_ins import SignInBook
 
 END = Endpoint(host="mail.example", port=993, tls=Tls.IMPLICIT)
 KEY = b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.age_bands import BAND, LAST, band_keys, band_of, in_bands
-from shared.uids import Uid, UidSet
+from shared.model.uids import Uid, UidSet
+from shared.rules.age_bands import BAND, LAST, band_keys, band_of, in_bands
 
 
 def test_the_keys_name_the_days() -> None:

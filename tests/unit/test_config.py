@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import load_settings, redis_urls, unknown_variables
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.config import load_settings, redis_urls, unknown_variables
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,18 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config import Settings
-from shared.credentials import Credentials, EndsChanged, Secret, Vault, add_key, keep_first_key, key_file, load_keys
-from shared.errors import CredentialsError, UsageError
+from shared.model.errors import CredentialsError, UsageError
+from shared.runtime.config import Settings
+from shared.runtime.credentials import (
+    Credentials,
+    EndsChanged,
+    Secret,
+    Vault,
+    add_key,
+    keep_first_key,
+    key_file,
+    load_keys,
+)
 
 CREDENTIALS = Credentials(login="ann@example.org", password=Secret("hunter2"))
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.folder_tree import Tree
-from shared.folders import LeftOut, MappedFolder, decode_name, left_out, map_folders, readable
+from shared.folders.mapping import LeftOut, MappedFolder, decode_name, left_out, map_folders, readable
+from shared.folders.tree import Tree
 from shared.mail import FolderListing
-from shared.messages import Namespace, Owner
+from shared.model.messages import Namespace, Owner
 from tests.unit.test_folders import _listings, listing
 
 SPACES = (

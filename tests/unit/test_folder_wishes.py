@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared import special_use
-from shared.folder_names import decode_name, encode_name
-from shared.folders import MappedFolder, map_folders
+from shared.folders import special_use
+from shared.folders.mapping import MappedFolder, map_folders
+from shared.folders.names import decode_name, encode_name
 from shared.mail import FolderListing, ListedFolder
 from tests.unit.test_folders import _listings, listing
 

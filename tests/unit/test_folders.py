@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared import mail, special_use
-from shared.errors import ProtocolViolation
-from shared.folder_names import escape, natural_order, text_of, visible, written
-from shared.folders import MappedFolder, NameRules, decode_name, encode_name, map_folders, split
+from shared import mail
+from shared.folders import special_use
+from shared.folders.mapping import MappedFolder, NameRules, decode_name, encode_name, map_folders, split
+from shared.folders.names import escape, natural_order, text_of, visible, written
+from shared.model.errors import ProtocolViolation
 
 _ODD = (
     *("&", "&-", "&AOk-", "&AGE-", "&bad", "~", "=", "=2E", ".", "/", "..", " ", "*", "%", '"', "\\", "\x01", "a", "A"),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import UsageError
-from shared.hours import DAYS, Hours, read_hours
+from shared.model.errors import UsageError
+from shared.rules.hours import DAYS, Hours, read_hours
 
 NIGHT = read_hours("20:00-06:00 Europe/Berlin")
 

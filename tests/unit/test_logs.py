@@ -12,10 +12,10 @@ import pytest
 import structlog
 from dramatiq import Message
 
-from shared import log_folding
-from shared.credentials import Credentials, Secret
-from shared.log_folding import FoldingHandler
-from shared.logs import bind_job, clean, configure_logging, get_logger
+from shared.runtime import log_folding
+from shared.runtime.credentials import Credentials, Secret
+from shared.runtime.log_folding import FoldingHandler
+from shared.runtime.logs import bind_job, clean, configure_logging, get_logger
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import masking
-from shared.masking import MASK, masked
+from shared.wording import masking
+from shared.wording.masking import MASK, masked
 
 PASSWORDS = ["CANARY-pw-88", 'se,cr et"1', "back\\slash&<x>", "пароль-Ж€", "four", "x" * 70 + "END-of-it", "a+b/c d=e"]
 

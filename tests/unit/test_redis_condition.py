@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.redis_client import address_of, open_redis
-from shared.redis_condition import Condition, judge, read_info
+from shared.runtime.redis_client import address_of, open_redis
+from shared.runtime.redis_condition import Condition, judge, read_info
 
 FIT = Condition(
     version=(7, 2), role="master", mode="standalone", policy="noeviction", aof=True, aof_well=True, fsync="everysec"

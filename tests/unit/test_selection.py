@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messages import Traits
 from shared.model import Options
-from shared.selection import GONE, Selection, judge, merged, spread, summary, union, without
-from shared.uids import Uid, UidSet
+from shared.model.messages import Traits
+from shared.model.uids import Uid, UidSet
+from shared.rules.selection import GONE, Selection, judge, merged, spread, summary, union, without
 
 _moments = st.integers(0, 2_000_000_000)
 _sets = st.lists(st.integers(1, 60), max_size=25).map(UidSet.of)

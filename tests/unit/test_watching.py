@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.watching import CR_ONLY, HEADER_8BIT, NUL, WatchedChunks, seen_in
+from shared.content.watching import CR_ONLY, HEADER_8BIT, NUL, WatchedChunks, seen_in
 
 HEAD = b"Subject: s\r\n\r\n"
 

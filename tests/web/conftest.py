@@ -15,11 +15,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from shared.config import load_settings
-from shared.credentials import Vault
-from shared.store.principals import Principals, role_of
-from shared.store.redis import RedisStore, connect
-from shared.store.web_records import WebRecords
+from shared.runtime.config import load_settings
+from shared.runtime.credentials import Vault
+from shared.store.records.principals import Principals, role_of
+from shared.store.records.web_records import WebRecords
+from shared.store.redis.redis_store import RedisStore, connect
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.process import await_ready, end, free_port
 from tests.servers.redis_server import RedisServer

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from producer.web.app import make_app
 from producer.web.web_context import WebContext
-from shared.config import Settings
+from shared.runtime.config import Settings
 
 
 def doors() -> list[tuple[str, str]]:

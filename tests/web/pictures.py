@@ -18,7 +18,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from shared.store.principals import role_of
+from shared.store.records.principals import role_of
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready

@@ -13,8 +13,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 #: Files with sentences that the page may show.
 SOURCES: Final = (
-    "producer/intake/*.py", "producer/cutover/*.py", "producer/operations.py", "producer/notices/setup.py",
-    "producer/forecast/binding.py", "producer/forecasting.py", "producer/credentials.py", "producer/waves.py",
+    "producer/intake/*.py", "producer/cutover/*.py", "producer/operations/verbs.py", "producer/notices/setup.py",
+    "producer/forecast/binding.py", "producer/operations/forecasting.py", "producer/operations/credentials.py", "producer/waves.py",
     "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
     "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
 )  # fmt: skip
@@ -23,16 +23,16 @@ SOURCES: Final = (
 _ELSEWHERE: Final = (
     "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
     "producer/intake/account_options.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
-    "producer/intake/dry_run.py", "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/access.py",
-    "producer/web/app.py", "producer/web/request_bodies.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
-    "producer/web/once.py", "producer/web/principals.py", "producer/web/page_health.py",
-    "producer/web/roles.py", "producer/web/scrypt.py",
-    "shared/mail/fetch_answer.py", "shared/mail/responses.py", "shared/mail/tokens.py",
-    "producer/web/spooling.py", "producer/web/general_routes.py",
-    "shared/broker.py", "shared/config.py", "shared/web_settings.py", "shared/embedded.py",
-    "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
-    "shared/replaced_files.py",
-    "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/worker_health.py",
+    "producer/intake/dry_run.py", "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/security/access.py",
+    "producer/web/app.py", "producer/web/api/request_bodies.py", "producer/web/api/auditing.py", "producer/web/api/mailboxes.py",
+    "producer/web/api/once.py", "producer/web/api/principals.py", "producer/web/page_health.py",
+    "producer/web/security/roles.py", "producer/web/security/scrypt.py",
+    "shared/mail/answers/fetch_answer.py", "shared/mail/answers/responses.py", "shared/mail/answers/tokens.py",
+    "producer/web/api/spooling.py", "producer/web/api/general_routes.py",
+    "shared/runtime/broker.py", "shared/runtime/config.py", "shared/runtime/web_settings.py", "shared/runtime/embedded.py",
+    "shared/sign_in/entrance.py", "shared/runtime/logs.py", "shared/probe.py", "shared/runtime/processes.py", "shared/redis_*.py",
+    "shared/runtime/replaced_files.py",
+    "shared/folders/special_use.py", "shared/runtime/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/worker_health.py",
 )  # fmt: skip
 _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
 
@@ -151,7 +151,7 @@ NOT_SHOWN: Final = (
     "give it as --{}-ca FILE; or, {}", "the CA file {}", "this machine", "is signed by a CA that {} does not know",
     "give that CA's certificate as --{}-ca FILE; or, {}", ": let the super admin delegate {} to the client id {}",
     "(own); then run the import command again", "; the last: {}",
-    # the page has its own advice for this code (`producer.web.words.said`)
+    # the page has its own advice for this code (`producer.translations.said`)
     "(own); then: mailhaul credentials {} FILE.csv, or mailhaul retry {}. As soon as one login is accepted, all go on",
     "the destination folder cannot hold: ",
     "a batch has a folder", "opened first",

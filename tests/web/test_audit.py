@@ -16,12 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from producer import cli, operations
+from producer import cli
+from producer.operations import verbs
 from producer.show.audit import csv_lines, table_lines
-from shared.lifecycle import ImportState
-from shared.store import keys
-from shared.store.redis import connect
-from shared.store.web_records import WebRecords
+from shared.model.lifecycle import ImportState
+from shared.store.records.web_records import WebRecords
+from shared.store.redis import keys
+from shared.store.redis.redis_store import connect
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
 from tests.web.conftest import PASSWORD, WebServer, allowed, ends, serve_with
@@ -228,7 +229,7 @@ def _beside_the_log(sources: dict[str, str]) -> list[str]:
 def test_only_acts_changes_something() -> None:
     folder = Path(cli.__file__).parent
     sources = {path.name: path.read_text() for path in folder.glob("*.py")}
-    assert all(hasattr(operations, word) for word in CHANGING)
+    assert all(hasattr(verbs, word) for word in CHANGING)
     acts = sources.pop("acts.py")
     assert _beside_the_log(sources) == []
     assert {line.split(": ")[1] for line in _beside_the_log({"acts.py": acts})} == set(CHANGING) - {"set_going"}

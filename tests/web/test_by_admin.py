@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from shared.lifecycle import ImportState
+from shared.model.lifecycle import ImportState
 from tests import mail
 from tests.acceptance.test_admin_sign_in import ADMIN, WORD, with_master
 from tests.leaks import leaks

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from producer.web.pages.changed import MOST_ROWS, Changed, read
-from shared.lifecycle import ImportState, MailboxState
+from shared.model.lifecycle import ImportState, MailboxState
 from tests import mail
 from tests.integration.in_process_import import plain
 from tests.servers.dovecot import Dovecot

@@ -17,9 +17,9 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from producer.web import connections
-from producer.web.connections import HEAD_BYTES, LEAST_BYTES, PageProtocol, Room
-from producer.web.turns import Turns
+from producer.web.security import connections
+from producer.web.security.connections import HEAD_BYTES, LEAST_BYTES, PageProtocol, Room
+from producer.web.security.turns import Turns
 from tests.servers.process import await_ready
 from tests.web.conftest import WebServer, serve_with
 
@@ -29,7 +29,7 @@ FLOOD = 1100
 LIMITED = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-import producer.web.connections as ours
+import producer.web.security.connections as ours
 ours.PERIODS = {name: 0.5 for name in ours.PERIODS}
 """
 #: The same, but with uvicorn's own protocol.

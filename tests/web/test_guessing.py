@@ -14,12 +14,12 @@ import pytest
 from fastapi import Request
 from redis import Redis
 
-from producer.web import scrypt
-from producer.web.access import guess, right
 from producer.web.problems import Refused
+from producer.web.security import scrypt
+from producer.web.security.access import guess, right
 from producer.web.web_context import WebContext
-from shared.store.redis import connect
-from shared.store.sessions import BrowserSessions
+from shared.store.records.sessions import BrowserSessions
+from shared.store.redis.redis_store import connect
 from tests.web.conftest import WebServer, serve_with
 from tests.web.test_signing_in import GOOD, Browser, _audit, _user
 
@@ -56,7 +56,7 @@ def test_guesses_count_before_they_are_looked_at(house: WebServer) -> None:
 
 def test_of_many_guesses_at_once_ten_are_tried(house: WebServer) -> None:
     # However long it takes here, it is one minute for the count.
-    serve_with(house, "import shared.store.sessions as s\ns.TRIES_SECONDS = 3600\n")
+    serve_with(house, "import shared.store.records.sessions as s\ns.TRIES_SECONDS = 3600\n")
     _user(house)
     with ThreadPoolExecutor(30) as pool:
         codes = list(pool.map(lambda _: Browser(house).signs_in("anna", "wrong").status_code, range(60)))
@@ -71,7 +71,7 @@ def _request(address: str) -> Request:
 
 
 #: In the server's process: nobody's hash is ever computed, as when guessing never stops.
-STUCK = "import producer.web.scrypt as s\ns._TURNS.acquire()\ns._TURNS.acquire()\n"
+STUCK = "import producer.web.security.scrypt as s\ns._TURNS.acquire()\ns._TURNS.acquire()\n"
 #: The same, and any number may wait.
 UNPROTECTED = f"{STUCK}import threading\ns._PLACES = threading.BoundedSemaphore(1_000_000)\n"
 

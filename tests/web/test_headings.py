@@ -10,9 +10,9 @@ import pytest
 from producer.intake.columns import UNKNOWN
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.headings import COLUMN_OF, plain
+from producer.translations import LANGUAGES, translations
+from producer.translations.said import FIELDS
 from producer.web.pages.sheet import Choice, look
-from producer.web.words import LANGUAGES, translations
-from producer.web.words.said import FIELDS
 
 _TYPED = ("login", "password", "new_login", "new_password")
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.store import keys
-from shared.store.redis import RedisStore, connect
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore, connect
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready

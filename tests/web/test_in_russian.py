@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from producer.intake.providers import catalogue
-from producer.web.words.translate import Translator
-from shared.store.principals import role_of
+from producer.translations.translate import Translator
+from shared.store.records.principals import role_of
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import reply

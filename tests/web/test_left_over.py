@@ -6,9 +6,9 @@ import csv
 import re
 
 from producer.web.pages.sheet import Choice, look
-from shared.lifecycle import MailboxState
 from shared.model import Account, Endpoint, Failure, Import, Mailbox, Tls, import_id, mailbox_id
-from shared.store.principals import Role
+from shared.model.lifecycle import MailboxState
+from shared.store.records.principals import Role
 from tests.contract.store_kit import take
 from tests.servers.dovecot import Dovecot
 from tests.web.conftest import PASSWORD, WebServer, allowed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.lifecycle import ImportState
+from shared.model.lifecycle import ImportState
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready

@@ -10,7 +10,7 @@ import redis
 
 from shared.model import Account, Endpoint, Import, Mailbox, Tls, import_id, mailbox_id
 from shared.model.search import ORDERS
-from shared.store.redis import connect
+from shared.store.redis.redis_store import connect
 from tests.web.conftest import WebServer
 
 MAILBOXES = 50_000
@@ -79,6 +79,6 @@ def _calls(state: redis.Redis) -> int:
 
 
 def test_the_orders_of_the_api_are_those_of_the_store() -> None:
-    from producer.web.mailboxes import Order
+    from producer.web.api.mailboxes import Order
 
     assert set(get_args(Order)) == set(ORDERS)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from producer.web.scrypt import hashed
-from shared.store import keys
-from shared.store.principals import role_of
+from producer.web.security.scrypt import hashed
+from shared.store.records.principals import role_of
+from shared.store.redis import keys
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from shared.store.principals import Role
+from shared.store.records.principals import Role
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_zone import MailZone
 from tests.servers.process import await_ready

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.standing import Standing
+from shared.rules.standing import Standing
 from tests.servers.dovecot import Dovecot
 from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user

@@ -11,7 +11,7 @@ import pytest
 from producer.cli import app
 from producer.web.app import make_app
 from producer.web.web_context import WebContext
-from shared.config import Settings
+from shared.runtime.config import Settings
 from tests.web.parity import DOCS, TABLE, Verb, Why, faults, verbs, written
 
 

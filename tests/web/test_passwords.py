@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.lifecycle import ImportState, MailboxState
+from shared.model.lifecycle import ImportState, MailboxState
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready

@@ -5,8 +5,8 @@ from __future__ import annotations
 import imaplib
 from typing import Any
 
-from shared.lifecycle import ImportState
 from shared.model import Import
+from shared.model.lifecycle import ImportState
 from tests import mail
 from tests.acceptance.conftest import until
 from tests.restored_backup import lose

@@ -9,10 +9,10 @@ import httpx2
 import pytest
 import redis
 
-from shared.errors import UsageError
-from shared.mail import dialing
-from shared.reach import Reach, reach_of
-from shared.store.principals import Role
+from shared.mail.transport import dialing
+from shared.model.errors import UsageError
+from shared.sign_in.reach import Reach, reach_of
+from shared.store.records.principals import Role
 from tests.servers.process import free_port
 from tests.web.conftest import WebServer, allowed, ends
 from tests.web.doors import doors

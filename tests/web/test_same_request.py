@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from producer.cli import app, importing
 from producer.cli.request import Request
-from producer.web.request_bodies import ImportBody
-from shared.errors import UsageError
+from producer.web.api.request_bodies import ImportBody
 from shared.model import Endpoint
-from shared.reach import reach_of
+from shared.model.errors import UsageError
+from shared.sign_in.reach import reach_of
 from tests.web.parity import TABLE, Why
 
 _OLD, _NEW = "imap+starttls://192.0.2.1:143", "imaps://192.0.2.2:993"

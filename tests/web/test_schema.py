@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.store.principals import Role
+from shared.store.records.principals import Role
 from tests.web.conftest import WebServer
 
 pytest.importorskip("schemathesis")

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from cryptography.fernet import Fernet
 
-from shared.store.redis import connect
+from shared.store.redis.redis_store import connect
 from tests import mail
 from tests.leaks import leaks
 from tests.servers.dovecot import Dovecot

@@ -14,9 +14,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 from markupsafe import Markup
 
-from producer.web.words import LANGUAGES, catalog, said
-from producer.web.words.sentences import Fit
-from producer.web.words.translate import Translator
+from producer.translations import LANGUAGES, catalog, said
+from producer.translations.sentences import Fit
+from producer.translations.translate import Translator
 from tests.web.spoken import COMPOSED, NOT_SHOWN, english, sentences, shape, strings
 
 _OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -83,7 +83,7 @@ def test_a_new_sentence_would_be_missed() -> None:
 
 @pytest.mark.parametrize("language", _OTHERS)
 def test_nothing_is_translated_that_nobody_says(language: str) -> None:
-    text = (resources.files("producer.web.words") / f"{language}.sentences.po").read_bytes()
+    text = (resources.files("producer.translations") / f"{language}.sentences.po").read_bytes()
     entries = [entry for entry in read_po(io.BytesIO(text), locale=language) if entry.id]
     ids = {entry.id if isinstance(entry.id, str) else entry.id[0] for entry in entries}
     assert ids - _spoken(language)[1] - {*said.SYSTEM, *said.HEADS.values()} == set()
@@ -102,7 +102,9 @@ _COLUMNS = {"{what}; write one, e.g. login,password,new_login"}
 def _of_the_terminal(language: str) -> list[str]:
     """Returns the sentences that name options or commands of the terminal in this language."""
     whole = catalog(language)
-    known = read_po(io.BytesIO((resources.files("producer.web.words") / "ru.sentences.po").read_bytes()), locale="ru")
+    known = read_po(
+        io.BytesIO((resources.files("producer.translations") / "ru.sentences.po").read_bytes()), locale="ru"
+    )
     ids = [one.id if isinstance(one.id, str) else one.id[0] for one in known if one.id]
     texts = {one: str(whole[one].string) if one in whole else one for one in ids if one not in _COLUMNS}
     return [text for text in texts.values() if _OF_THE_TERMINAL.search(text)]

@@ -14,10 +14,10 @@ import httpx2
 import pytest
 from joserfc.jwk import OctKey, RSAKey
 
-from producer.web import scrypt
-from shared.store.principals import Principal, Role
-from shared.store.redis import connect
-from shared.store.sessions import BrowserSessions
+from producer.web.security import scrypt
+from shared.store.records.principals import Principal, Role
+from shared.store.records.sessions import BrowserSessions
+from shared.store.redis.redis_store import connect
 from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
 from tests.web.conftest import WebServer
 

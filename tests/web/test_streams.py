@@ -14,8 +14,8 @@ import redis
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
-from producer.web import streams
 from producer.web.problems import Refused, install
+from producer.web.security import streams
 from tests.servers.dovecot import Dovecot
 from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user

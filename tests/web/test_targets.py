@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.store.principals import Role
+from shared.store.records.principals import Role
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.http_api import Asked, HttpApi, Said
@@ -128,7 +128,7 @@ def test_what_could_not_be_delivered_is_shown_everywhere(house: WebServer, recei
     house.command("notify", "remove", json.loads(house.command("notify", "list", "--json"))["targets"][0]["id"])
     house.command("notify", "add", "slack", receiver.url)
     (target,) = json.loads(house.command("notify", "list", "--json"))["targets"]
-    from producer.notices import telling
+    from producer import telling
 
     receiver.instead.append(Said(status=410, body="gone"))
     assert telling.one_target_told(house.store, "test", target["id"], 4e9, "once")

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
-from producer.web import scrypt
-from shared.lifecycle import ImportState
-from shared.store.principals import Role
+from producer.web.security import scrypt
+from shared.model.lifecycle import ImportState
+from shared.store.records.principals import Role
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready

@@ -7,10 +7,10 @@ import inspect
 import pytest
 
 from producer.cli.wanting import _asked
+from producer.web.api.request_bodies import ImportBody, WantedBody
 from producer.web.pages.form import form_of
-from producer.web.request_bodies import ImportBody, WantedBody
-from shared.errors import UsageError
 from shared.model import Endpoint, Tls
+from shared.model.errors import UsageError
 
 _ENDS = {"source": {"server": "imaps://a.example"}, "destination": {"server": "imaps://b.example"}}
 

@@ -11,8 +11,8 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
 from producer.intake.providers import catalogue
+from producer.translations import LANGUAGES, catalog, said
 from producer.web.pages.drawing import Saying
-from producer.web.words import LANGUAGES, catalog, said
 from shared.model.notices import KINDS
 
 _WORDS = {"_": None, "some": (1, 2), "say": None, "word": None}
@@ -67,7 +67,7 @@ def test_nothing_is_without_a_translation(language: str) -> None:
 @pytest.mark.parametrize("language", _OTHERS)
 def test_nothing_is_translated_that_is_not_said(language: str) -> None:
     known = read_po(
-        io.BytesIO((resources.files("producer.web.words") / f"{language}.po").read_bytes()), locale=language
+        io.BytesIO((resources.files("producer.translations") / f"{language}.po").read_bytes()), locale=language
     )
     ids = {entry.id[0] if isinstance(entry.id, tuple) else entry.id for entry in known if entry.id}
     assert ids - set(said_on_the_page()) == set()

@@ -13,16 +13,16 @@ from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
 from producer.cutover.guards import needed, unmet
 from producer.show.cutover_lines import shown_guards
-from producer.web import cutover_routes as counterpart
-from producer.web.access import Known
+from producer.web.api import cutover_routes as counterpart
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Actor
 from producer.web.problems import Refused
+from producer.web.security.access import Known
 from producer.web.web_context import WebContext
-from shared.errors import UsageError
-from shared.lifecycle import CutoverState
 from shared.model.cutover import BEFORE_SWITCH, CutoverOptions
+from shared.model.errors import UsageError
+from shared.model.lifecycle import CutoverState
 from shared.model.waves import MOST_NAME
 from shared.switching.configured import open_switch, switches
 

@@ -9,12 +9,12 @@ import base64
 import secrets
 from typing import Final
 
-from producer.web.mended import wrong_rows
+from producer.web.api.mended import wrong_rows
 from producer.web.pages.sheet import Preview
 from producer.web.web_context import WebContext
-from shared.credentials import Credentials, Secret
-from shared.errors import CredentialsError
-from shared.store.principals import Principal
+from shared.model.errors import CredentialsError
+from shared.runtime.credentials import Credentials, Secret
+from shared.store.records.principals import Principal
 
 #: Seconds for which a draft is kept after the last step.
 DRAFT_SECONDS: Final = 3600

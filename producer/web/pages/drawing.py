@@ -12,16 +12,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from producer.cutover.telling import MEANINGS
+from producer.operations.trouble import word
 from producer.show.lines import cells
-from producer.trouble import word
-from producer.web.words import LANGUAGES, language_of, translations
-from producer.web.words.said import ADVICE, CAUSES, CUTOVERS, EVENTS, FIELDS, GUARDS, NOTES, SCOPES, STEPS
-from producer.web.words.translate import Translator
-from shared.errors import SameMailbox
-from shared.lifecycle import CutoverState, MailboxState
-from shared.mail.refusals import NO_PASSWORD
+from producer.translations import LANGUAGES, language_of, translations
+from producer.translations.said import ADVICE, CAUSES, CUTOVERS, EVENTS, FIELDS, GUARDS, NOTES, SCOPES, STEPS
+from producer.translations.translate import Translator
+from shared.mail.answers.refusals import NO_PASSWORD
+from shared.model.errors import SameMailbox
+from shared.model.lifecycle import CutoverState, MailboxState
 from shared.model.notices import KINDS
-from shared.store.principals import Principal, Role
+from shared.store.records.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")

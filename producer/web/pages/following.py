@@ -11,14 +11,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from producer import forecasting
 from producer.cutover.telling import not_back
+from producer.operations import forecasting
+from producer.operations.trouble import HARMLESS
 from producer.show.cutover_lines import overruled_words, shown_guards
-from producer.trouble import HARMLESS
-from producer.web import imports as counterpart
-from producer.web.access import Known
-from producer.web.live import LOOK_SECONDS
-from producer.web.mailboxes import Order
+from producer.web.api import imports as counterpart
+from producer.web.api.live import LOOK_SECONDS
+from producer.web.api.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
 from producer.web.pages.cutting_over import cutover_acts, known_switches
@@ -26,13 +25,14 @@ from producer.web.pages.drawing import draw, language, rendered
 from producer.web.pages.glance import Glances, ImportView
 from producer.web.pages.sign_in_page import Who, there
 from producer.web.problems import Refused
-from producer.web.streams import Seat
-from shared.errors import MailhaulError
-from shared.lifecycle import Control, ImportState, MailboxState
+from producer.web.security.access import Known
+from producer.web.security.streams import Seat
+from shared.model.errors import MailhaulError
 from shared.model.forecasts import KeptForecast
+from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
-from shared.store.principals import Principal
+from shared.store.records.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50

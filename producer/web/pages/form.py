@@ -11,10 +11,10 @@ from producer.intake.endpoints import SCHEMES, parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
 from producer.intake.wanted import SelectionOptions, read_wanted
 from producer.web.pages.signing import Entry, entry_of
-from shared.errors import UsageError
-from shared.hours import Hours, read_hours
 from shared.model import Endpoint, Options, Tls
-from shared.reach import Reach
+from shared.model.errors import UsageError
+from shared.rules.hours import Hours, read_hours
+from shared.sign_in.reach import Reach
 
 SIDES: Final = ("source", "destination")
 #: TLS mode → the suffix of the URL's scheme.

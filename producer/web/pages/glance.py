@@ -11,20 +11,20 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from producer import operations
 from producer.coordinator.tally import Progress
 from producer.cutover import acts
 from producer.cutover.acts import CutoverView
-from producer.ended import note_end
-from producer.operations import ErrorGroup
-from producer.trouble import trouble_at_a_glance
-from producer.web.cutover_routes import cutovers_of
+from producer.operations import verbs
+from producer.operations.ended import note_end
+from producer.operations.trouble import trouble_at_a_glance
+from producer.operations.verbs import ErrorGroup
+from producer.web.api.cutover_routes import cutovers_of
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
-from shared.errors import MailhaulError
-from shared.lifecycle import ImportState
 from shared.model import Import, Wait, Wave
-from shared.standing import Standing, StandingTally
+from shared.model.errors import MailhaulError
+from shared.model.lifecycle import ImportState
+from shared.rules.standing import Standing, StandingTally
 
 #: Mailboxes up to which an import's page shows trouble with single messages. A larger import shows trouble with whole
 #: mailboxes; the rest is in the report.
@@ -99,15 +99,13 @@ class Glances:
         request, progress = known.import_(import_id), known.progress(import_id)
         few = progress.mailboxes_total <= _FEW
         if few:
-            groups = operations.errors(
-                store, request, everyone=None if progress.finished else store.mailboxes(import_id)
-            )
+            groups = verbs.errors(store, request, everyone=None if progress.finished else store.mailboxes(import_id))
         else:
             groups = trouble_at_a_glance(store, request, _NAMED)
         return ImportView(
             request=request, progress=progress, groups=groups,
-            partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
-            waves=operations.waves_of(store, request),
+            partly=not few and any(progress.tally[outcome] for outcome in verbs.RETRIED), waits=progress.waits[:5],
+            waves=verbs.waves_of(store, request),
             cutovers=acts.look_at_all(cutovers_of(known), store, request, time.time()),
             standing=store.standings(import_id), looks=store.standing_tally(import_id),
             events=list(reversed(known.page_state.events(import_id)))[:50], plot=plot(known.page_state.samples(import_id)),

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from producer import operations
 from producer.intake.allowed import LOOKED_AT, Allowed
 from producer.intake.columns import UNKNOWN
 from producer.intake.sheet import SEPARATORS
-from producer.web import credential_routes, imports
-from producer.web.access import Known
+from producer.operations import verbs
+from producer.web.api import credential_routes, imports
+from producer.web.api.request_bodies import endpoint_of
 from producer.web.pages import drafts
 from producer.web.pages.changed import MOST_ROWS, Changed, back
 from producer.web.pages.drawing import draw
@@ -22,10 +22,10 @@ from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, l
 from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import BY_KEY
 from producer.web.problems import Refused
-from producer.web.request_bodies import endpoint_of
-from shared.errors import UsageError
-from shared.lifecycle import MailboxState
+from producer.web.security.access import Known
 from shared.model import Endpoint, Import
+from shared.model.errors import UsageError
+from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
 from shared.model.sign_in import SignIn, Way
 
@@ -147,7 +147,7 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
         draft = drafts.keep(known, who, data)
     found = known.import_(import_id)
     by_rows, allowed = (
-        operations.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
+        verbs.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
         Allowed.of(found.options),
     )
     preview: Preview | None = None

@@ -15,7 +15,6 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from producer import operations
 from producer.intake.account_options import AccountsAsked
 from producer.intake.columns import UNKNOWN
 from producer.intake.connection_test import ConnectionStep, try_connection
@@ -26,10 +25,11 @@ from producer.intake.sheet import SEPARATORS
 from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import visitor_of
 from producer.intake.waving import in_wave
-from producer.web import imports as counterpart
-from producer.web.access import Known, note
-from producer.web.account_services import chosen
-from producer.web.general_routes import detected
+from producer.operations import verbs
+from producer.web.api import imports as counterpart
+from producer.web.api.account_services import chosen
+from producer.web.api.general_routes import detected
+from producer.web.api.request_bodies import endpoint_of
 from producer.web.pages import drafts
 from producer.web.pages.drawing import draw
 from producer.web.pages.form import SIDES, Form, end_of, form_of, usual_port
@@ -37,11 +37,11 @@ from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, l
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.pages.signing import BY_KEY, MOST_KEY, kept
 from producer.web.problems import Refused
-from producer.web.request_bodies import endpoint_of
+from producer.web.security.access import Known, note
 from producer.web.web_context import WebContext
-from shared.errors import UsageError
 from shared.model import BY_ROW
-from shared.store.principals import Principal
+from shared.model.errors import UsageError
+from shared.store.records.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
 #: Empty rows of the table to type into.
@@ -292,7 +292,7 @@ def _opened(
         faults.insert(0, "give the import a name")
     if faults:
         raise UsageError("\n".join(faults))
-    name = operations.import_name(form.name, "")
+    name = verbs.import_name(form.name, "")
     options = replace(
         found["options"], source_sign_in=sign_ins["source"].sign_in, destination_sign_in=sign_ins["destination"].sign_in,
         accounts=maker.text,

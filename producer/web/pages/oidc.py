@@ -20,15 +20,15 @@ from fastapi.responses import Response
 from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 
-from producer.web.access import Known, missed, place_of
 from producer.web.pages.drawing import saying
 from producer.web.pages.sign_in_page import NotSignedIn, To, door, is_secure, welcome
 from producer.web.problems import Refused
+from producer.web.security.access import Known, missed, place_of
 from producer.web.web_context import WebContext
-from shared.config import Settings
-from shared.logs import get_logger
-from shared.store.principals import Principal
-from shared.store.sessions import WAY_SECONDS
+from shared.runtime.config import Settings
+from shared.runtime.logs import get_logger
+from shared.store.records.principals import Principal
+from shared.store.records.sessions import WAY_SECONDS
 
 #: Maximum number of sign-ins begun from one address in a minute. Each is kept for ten minutes, in the Redis that
 #: imports need.

@@ -7,10 +7,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from producer import operations
-from producer.web.access import Known
+from producer.operations import verbs
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Who
+from producer.web.security.access import Known
 
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
@@ -22,7 +22,7 @@ def all_imports(
 ) -> Response:
     """Lists the imports, newest first."""
     every = known.store.imports()
-    found = [operations.progress_of(known.store, one) for one in every[start : start + _COUNT]]
+    found = [verbs.progress_of(known.store, one) for one in every[start : start + _COUNT]]
     changing = any(not one.finished for one in found)
     partly = request.headers.get("hx-request") == "true"
     return draw(

@@ -9,17 +9,17 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from pydantic import SecretStr
 
+from producer.operations.trouble import addressed
 from producer.show.naming import left_out_of
 from producer.show.notes import notes_of
-from producer.trouble import addressed
-from producer.web import mailboxes as counterpart
-from producer.web.access import Known
+from producer.web.api import mailboxes as counterpart
+from producer.web.api.request_bodies import PasswordsBody
 from producer.web.pages.changed import Changed, back, changed_by, told
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Actor, Who
-from producer.web.request_bodies import PasswordsBody
-from shared.lifecycle import SETTLED, Control, MailboxState
+from producer.web.security.access import Known
 from shared.model import Mailbox
+from shared.model.lifecycle import SETTLED, Control, MailboxState
 
 routes = APIRouter(include_in_schema=False)
 #: Maximum number of notes on single messages that are shown.

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer import operations
-from producer.web import rehearsals
-from producer.web.access import Known, note
+from producer.operations import verbs
+from producer.web.api import rehearsals
+from producer.web.api.rehearsals import Rehearsals
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Actor, Who
-from producer.web.rehearsals import Rehearsals
+from producer.web.security.access import Known, note
 from shared.model.waves import MOST_NAME
 
 routes = APIRouter(include_in_schema=False)
@@ -30,7 +30,7 @@ def begin(
     """Starts a rehearsal. Nothing is written to any server."""
     found = known.import_(import_id)
     if wave:
-        operations.wave_of(known.store, found, wave)
+        verbs.wave_of(known.store, found, wave)
     note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
     begun: Rehearsals = request.app.state.rehearsals
     return RedirectResponse(f"/rehearsals/{begun.begin(found, kind, wave)['id']}", 303)

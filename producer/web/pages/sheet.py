@@ -17,7 +17,7 @@ from producer.intake.columns import UNKNOWN, Columns, Reading, columns_of, names
 from producer.intake.headings import NAMES
 from producer.intake.manifest import Limits, Manifest, ManifestInvalid, Servers, sift_manifest
 from producer.intake.sheet import SEPARATORS, RowError, read_sheet
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 DOTS: Final = "••••••"
 #: Fields that a column may hold.

@@ -12,13 +12,13 @@ from urllib.parse import quote, urlsplit
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer.web.access import Known, guess, missed, note, right, wrong
 from producer.web.pages.drawing import draw, saying
 from producer.web.problems import Refused
-from producer.web.proxied import vouched
-from producer.web.scrypt import MOST, Crowded, fits
+from producer.web.security.access import Known, guess, missed, note, right, wrong
+from producer.web.security.proxied import vouched
+from producer.web.security.scrypt import MOST, Crowded, fits
 from producer.web.web_context import WebContext
-from shared.store.principals import Principal, Role
+from shared.store.records.principals import Principal, Role
 
 routes = APIRouter(include_in_schema=False)
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked, complete, lacking, named_sign_in, secret_of
+from producer.web.api.signing_in import at_the_vendor
 from producer.web.pages import drafts
-from producer.web.signing_in import at_the_vendor
 from producer.web.web_context import WebContext
-from shared.errors import UsageError
 from shared.model import Endpoint
+from shared.model.errors import UsageError
 from shared.model.sign_in import BY_ADMIN, Way
-from shared.store.principals import Principal
+from shared.store.records.principals import Principal
 
 #: Ways that may be chosen: all but programs, which are for the command line.
 CHOICES: Final = tuple(way for way in Way if way is not Way.COMMAND)

@@ -8,15 +8,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer import operations
-from producer.standing import read_span, read_switch
-from producer.web import imports as counterpart
-from producer.web.access import Known
-from producer.web.pages.changed import Changed, back
-from producer.web.pages.drawing import draw
-from producer.web.pages.sign_in_page import Actor
-from producer.web.problems import Refused
-from producer.web.request_bodies import (
+from producer.operations import verbs
+from producer.operations.standing import read_span, read_switch
+from producer.web.api import imports as counterpart
+from producer.web.api.request_bodies import (
     MoveBody,
     OneMailboxBody,
     RetryBody,
@@ -25,7 +20,12 @@ from producer.web.request_bodies import (
     WaveBody,
     WindowBody,
 )
-from shared.lifecycle import ImportState
+from producer.web.pages.changed import Changed, back
+from producer.web.pages.drawing import draw
+from producer.web.pages.sign_in_page import Actor
+from producer.web.problems import Refused
+from producer.web.security.access import Known
+from shared.model.lifecycle import ImportState
 from shared.model.waves import MOST_NAME
 
 routes = APIRouter(include_in_schema=False)
@@ -43,7 +43,7 @@ def ask(
     """Shows the question before a cancellation, with the number of mailboxes that would be given up."""
     found = known.import_(import_id)
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
-    given_up, complete = operations.given_up_by_cancel(known.store, found, login, wave)
+    given_up, complete = verbs.given_up_by_cancel(known.store, found, login, wave)
     return draw(
         request, "cancel.html", who, request=found, login=login, mailbox=mailbox, given_up=given_up, complete=complete,
         back=_there(import_id, mailbox), wave=wave,

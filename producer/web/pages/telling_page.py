@@ -9,15 +9,15 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr, ValidationError
 
 from producer.notices.setup import CHOSEN
-from producer.web import target_routes as counterpart
-from producer.web.access import Known
+from producer.web.api import target_routes as counterpart
+from producer.web.api.request_bodies import LostNoticesBody, TargetBody
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Chief
 from producer.web.problems import Refused
-from producer.web.request_bodies import LostNoticesBody, TargetBody
-from shared.errors import UsageError
-from shared.store.principals import Principal
-from shared.store.targets import WAYS
+from producer.web.security.access import Known
+from shared.model.errors import UsageError
+from shared.store.records.principals import Principal
+from shared.store.records.targets import WAYS
 
 routes = APIRouter(include_in_schema=False)
 _NOTHING: Final = SecretStr("")

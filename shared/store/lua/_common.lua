@@ -1,5 +1,5 @@
--- Put before every script. Above it stand P (the key prefix) and MACHINES (the tables of shared.lifecycle).
--- Keys: see shared/store/keys.py, the legend of every key, its type and its meaning.
+-- Put before every script. Above it stand P (the key prefix) and MACHINES (the tables of shared.model.lifecycle).
+-- Keys: see shared/store/redis/keys.py, the legend of every key, its type and its meaning.
 -- The code of a failure, in its JSON.
 local CODE = '"code": "([%w_]+)"'
 -- How long a destination is kept for what a settled mailbox may still have on the wire: above the settle time.
@@ -313,7 +313,7 @@ local function standing_of(i, wave)
   return tonumber(least), tonumber(most), tonumber(switch)
 end
 
--- shared.standing.next_look, in ms.
+-- shared.rules.standing.next_look, in ms.
 local function next_look(now, mail_at, least, most, switch)
   local quiet = now - mail_at
   if switch > 0 then quiet = math.min(quiet, math.abs(switch - now)) end

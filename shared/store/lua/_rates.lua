@@ -1,4 +1,4 @@
--- Put before the scripts that charge or ask what is owed: shared/rates.py says what it means. `defaults`: what the settings
+-- Put before the scripts that charge or ask what is owed: shared/model/rates.py says what it means. `defaults`: what the settings
 -- say, "source_account.bytes_per_day=1000;…", '' for nothing. Levels and moments are in units and ms.
 local RATES = {'bytes_per_second', 'messages_per_second', 'bytes_per_day'}
 local BURST_MS, PATIENCE_MS, DAY_MS = 1000, 10000, 86400000

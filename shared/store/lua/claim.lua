@@ -2,7 +2,7 @@
 --       worth_messages, worth_bytes, rates)
 -- Gives the fairest unit that may run now, or nothing. `prefer`: a mailbox to be served first (its logins are open);
 -- `hint`: the unit that rang; `held`: the mailbox whose permits this holder has. After `scan` stand default limits, and
--- what must be left of a mailbox for each lane at it (shared.batching.Worth), and the rates of the settings.
+-- what must be left of a mailbox for each lane at it (shared.rules.batching.Worth), and the rates of the settings.
 -- Everything that can say no is looked at here, so that nobody waits with a connection and nobody asks twice:
 -- pause and cancel, retry time, holds, rates, the four connection limits. Attempts are counted here: a crash counts.
 local holder, lease_ms, prefer, hint, held = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]

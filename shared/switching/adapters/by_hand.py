@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.credentials import Secret
+from shared.runtime.credentials import Secret
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 

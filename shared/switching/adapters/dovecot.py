@@ -10,9 +10,9 @@ import errno
 from pathlib import Path
 from typing import Final
 
-from shared.credentials import Secret
-from shared.errors import UsageError
-from shared.replaced_files import locked, replace_file, why_not_replaced
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
+from shared.runtime.replaced_files import locked, replace_file, why_not_replaced
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of

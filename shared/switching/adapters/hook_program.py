@@ -8,8 +8,8 @@ from typing import Final
 
 from shared.accounts.api import shortened
 from shared.accounts.program import json_object, run
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.told import outcome_of, request_of

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from shared.credentials import Secret
+from shared.runtime.credentials import Secret
 from shared.switching import SwitchedMailbox, SwitchSide, TurnOutcome
 from shared.switching.adapters.hook_program import per_domain
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register

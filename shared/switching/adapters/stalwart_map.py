@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.credentials import Secret
+from shared.runtime.credentials import Secret
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome, TurnRefused
 from shared.switching.adapters.hook_program import per_domain
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register

@@ -11,8 +11,8 @@ import pytest
 from producer.intake import passwords
 from producer.intake.manifest import Row, parse_manifest
 from producer.intake.passwords import hand_over, new_password, passwords_path, read_passwords
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 
 
 def _rows(text: str) -> tuple[Row, ...]:

@@ -11,12 +11,12 @@ from typing import Any, cast
 import pytest
 
 from shared.accounts import NewAccount
-from shared.credentials import Credentials, Secret, Vault
-from shared.errors import AccountDelayed, AccountRejected, AuthenticationRefused, MailhaulError, Unreachable
 from shared.model import AccountState, Lease, Options
 from shared.model.accounts import Adopted, Created, Ensured, Rejected, Retry
 from shared.model.binding import bound_to
-from shared.store.memory import MemoryStore
+from shared.model.errors import AccountDelayed, AccountRejected, AuthenticationRefused, MailhaulError, Unreachable
+from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import Clock, person, request, take
 from worker.accounts import AccountServices
 from worker.failures import judge

@@ -11,7 +11,7 @@ from producer.cutover.planning import plan
 from producer.cutover.turning import switched
 from shared.model import Mailbox
 from shared.model.cutover import CutoverOptions
-from shared.store.memory import MemoryStore
+from shared.store.memory.memory_store import MemoryStore
 from shared.switching import SwitchSide
 from tests.contract.store_kit import person, request
 from tests.crash.cutover_stage import CutoverStage

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from producer.cutover.telling import next_step
-from shared.lifecycle import CutoverState
 from shared.model.cutover import Cutover, MailboxCutover
+from shared.model.lifecycle import CutoverState
 from tests.contract.store_kit import person, request
 
 

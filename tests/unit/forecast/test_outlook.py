@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from producer.forecast.outlook import outlook
-from shared.lifecycle import MailboxState, Outcome
 from shared.model import Tally
+from shared.model.lifecycle import MailboxState, Outcome
 from tests.contract.store_kit import person, request
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from producer.forecast.binding import bindings, said
 from producer.forecast.loads import ForecastLimits, ForecastLine, Load, Speed
 from producer.forecast.simulation import simulated
-from shared.hours import read_hours
-from shared.rates import DAY_SECONDS
+from shared.model.rates import DAY_SECONDS
+from shared.rules.hours import read_hours
 
 #: A lane moves a byte a second, and nothing else costs anything.
 SLOW = Speed(mailbox_seconds=0.0, messages=1e12, size_bytes=1.0, together=1e12)

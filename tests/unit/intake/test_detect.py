@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from producer.intake.detect import candidates, detect
 from producer.intake.detect_autoconfig import ISPDB, OWN, AutoconfigServer, place, read_config, way
 from producer.intake.detect_probe import Network
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 
 ADDRESS = "anna@example.org"
 

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.intake.dry_run import DryRun, MailboxLine, folder_lines
-from shared.batching import Change, cut_batches, delta, expected_duration
-from shared.errors import FolderRefused
-from shared.folders import MappedFolder
+from shared.folders.mapping import MappedFolder
 from shared.mail import FolderStatus
 from shared.model import Folder, UnitKind, batch_id
-from shared.spoken import spoken_duration, spoken_size
-from shared.uids import Uid, UidSet
+from shared.model.errors import FolderRefused
+from shared.model.uids import Uid, UidSet
+from shared.rules.batching import Change, cut_batches, delta, expected_duration
+from shared.wording.spoken import spoken_duration, spoken_size
 
 _sizes = st.dictionaries(st.integers(1, 4_294_967_295), st.integers(0, 5000), max_size=60).map(
     lambda d: [(Uid(uid), d[uid]) for uid in sorted(d)]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.intake.endpoints import is_loopback, parse_endpoint
-from shared.errors import UsageError
 from shared.model import Endpoint, Tls
+from shared.model.errors import UsageError
 
 PROVIDERS = {"gmail": "imaps://imap.gmail.com", "mailru": "imaps://imap.mail.ru:993"}
 

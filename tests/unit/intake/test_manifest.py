@@ -25,8 +25,8 @@ from producer.intake.manifest import (
     parse_manifest,
     template,
 )
-from shared.credentials import Secret
-from shared.errors import UsageError
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 
 _TWO_IN_ONE = "goes to the same mailbox as row 2: two would become one; where that is meant, give --share-destination"
 _CAPITALS = (

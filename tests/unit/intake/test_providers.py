@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.providers import Catalogue, Provider, catalogue, read_catalogue
 from producer.intake.scan import MOST_AT_ONCE, _refused
-from shared.errors import AuthenticationRefused, Unreachable, UsageError
 from shared.model import Endpoint, Tls
+from shared.model.errors import AuthenticationRefused, Unreachable, UsageError
 
 TEXT = (files("producer.intake") / "providers.toml").read_text(encoding="utf-8")
 PROVIDERS = catalogue().providers

@@ -14,8 +14,8 @@ from producer.intake.wanted import (
     read_wanted,
     unmatched,
 )
-from shared.errors import UsageError
 from shared.model import Endpoint, Options, Tls
+from shared.model.errors import UsageError
 
 POP3 = Endpoint(protocol="pop3", host="old.example", port=995, tls=Tls.IMPLICIT)
 

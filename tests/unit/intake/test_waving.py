@@ -6,7 +6,7 @@ import pytest
 
 from producer.intake.manifest import ManifestInvalid, parse_manifest, template
 from producer.intake.waving import in_wave, of_wave, wave_name
-from shared.errors import UsageError
+from shared.model.errors import UsageError
 from shared.model.waves import is_name
 
 

@@ -9,11 +9,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.mail.fetch_answer import FetchAnswer, flags_of, uid_of
-from shared.mail.namespaces import namespaces
-from shared.mail.responses import Selected, appended_uids, copied_uids, listed_folder, searched_uids, status_answer
-from shared.mail.tokens import Text, Unreadable, Words
-from shared.uids import MAX_UID, UidSet
+from shared.mail.answers.fetch_answer import FetchAnswer, flags_of, uid_of
+from shared.mail.answers.responses import (
+    Selected,
+    appended_uids,
+    copied_uids,
+    listed_folder,
+    searched_uids,
+    status_answer,
+)
+from shared.mail.answers.tokens import Text, Unreadable, Words
+from shared.mail.imap.namespaces import namespaces
+from shared.model.uids import MAX_UID, UidSet
 
 BLANKS = st.text(" \t", min_size=1, max_size=3).map(str.encode)
 ANY_BLANKS = st.text(" \t", max_size=2).map(str.encode)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.mail.extensions import PIPELINING, TABLE, Broken, Servers, named_in, offered, sentence, used_in
+from shared.mail.answers.extensions import PIPELINING, TABLE, Broken, Servers, named_in, offered, sentence, used_in
 
 
 def test_what_comes_with_a_capability() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.mail.grammar import clean_flags, clean_text, flag_list, is_keyword, quoted_folder, quoted_string
+from shared.mail.answers.grammar import clean_flags, clean_text, flag_list, is_keyword, quoted_folder, quoted_string
 
 _STRING = re.compile(rb'"(?:[^"\\\r\n\x00]|\\["\\])*"')
 _FLAGS = re.compile(rb'\((?:\\?[^\s(){%*"\\\]\x00-\x1f\x7f-\xff]+(?: (?!\)))?)*\)')

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import Throttled
-from shared.mail.hints import TABLE, Hint, hint_in, slows_down
-from shared.mail.pop3_signing_in import _login_failure
-from shared.mail.refusals import Asked, failure
+from shared.mail.answers.hints import TABLE, Hint, hint_in, slows_down
+from shared.mail.answers.refusals import Asked, failure
+from shared.mail.pop3.pop3_signing_in import _login_failure
+from shared.model.errors import Throttled
 
 #: (status, asked, text) → (seconds, scope)
 SEEN: list[tuple[str, Asked, bytes, float | None, str, str]] = [

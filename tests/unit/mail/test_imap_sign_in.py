@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, ProtocolViolation, Throttled
-from shared.mail import signing_in
-from shared.mail.sasl import Proof
+from shared.mail.auth import signing_in
+from shared.mail.auth.sasl import Proof
+from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, ProtocolViolation, Throttled
 from tests.contract.mail_kit import Reply, Scripted, sign_in
 from tests.servers.process import await_ready
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.mail.internaldate import odd_zone, parse_internaldate, render_internaldate
+from shared.mail.answers.internaldate import odd_zone, parse_internaldate, render_internaldate
 
 JULY = calendar.timegm((1996, 7, 17, 9, 44, 25))
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dates import EARLIEST, LATEST, clamp, stand_ins, usual
-from shared.mail.kept_dates import KeptDates
+from shared.content.dates import EARLIEST, LATEST, clamp, stand_ins, usual
+from shared.mail.answers.kept_dates import KeptDates
 
 Y1900, Y1969, Y2099, Y2110 = -2_208_988_800, -31_536_000, 4_070_908_800, 4_417_977_600
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import ConnectionLost, MailError, MessagesRefused, OverQuota
 from shared.mail import Appended, MailDestination, Message
-from shared.mail.memory import USUAL, At, DeliveredLate, MemoryServer, Stored
-from shared.uids import UidSet
+from shared.model.errors import ConnectionLost, MailError, MessagesRefused, OverQuota
+from shared.model.uids import UidSet
+from shared.testing.memory_mail import USUAL, At, DeliveredLate, MemoryServer, Stored
 from tests.contract.mail_kit import mail, message
 
 GROUP = [message(mail(1)), message(mail(2)), message(mail(3))]

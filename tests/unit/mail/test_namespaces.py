@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.folder_tree import Tree
-from shared.mail.namespaces import namespaces
-from shared.messages import FolderListing, Namespace, Owner
+from shared.folders.tree import Tree
+from shared.mail.imap.namespaces import namespaces
+from shared.model.messages import FolderListing, Namespace, Owner
 
 OWN, OTHER, PUBLIC = Owner
 

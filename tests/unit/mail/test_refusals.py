@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from producer.web.pages.drawing import Saying
-from shared.errors import (
+from shared.mail.answers.refusals import BEYOND, Asked, failure, response_code
+from shared.model.errors import (
     AuthenticationRefused,
     AuthorizationRefused,
     ConnectionLost,
@@ -17,7 +18,6 @@ from shared.errors import (
     ServerRefused,
     Throttled,
 )
-from shared.mail.refusals import BEYOND, Asked, failure, response_code
 from worker.failures import judge
 
 

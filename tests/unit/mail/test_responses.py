@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.mail.fetch_answer import FetchAnswer, flags_of, uid_of
-from shared.mail.responses import (
+from shared.mail.answers.fetch_answer import FetchAnswer, flags_of, uid_of
+from shared.mail.answers.responses import (
     Selected,
     appended_uids,
     capabilities_in,
@@ -15,7 +15,7 @@ from shared.mail.responses import (
     searched_uids,
     status_answer,
 )
-from shared.mail.tokens import Text, Unreadable
+from shared.mail.answers.tokens import Text, Unreadable
 
 
 @pytest.mark.parametrize(

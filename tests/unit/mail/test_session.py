@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from shared.errors import AuthenticationRefused, MailError, ProtocolViolation, Throttled, TlsFailed, Unreachable
-from shared.mail.imap import ImapSession
+from shared.mail.imap.imap_mailbox import ImapSession
+from shared.model.errors import AuthenticationRefused, MailError, ProtocolViolation, Throttled, TlsFailed, Unreachable
 from tests.contract.mail_kit import Scripted, sign_in
 from tests.servers.process import free_port
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.errors import ConnectionLost, ProtocolViolation
-from shared.mail.wire import BUFFER_BYTES, KEYWORDS_LIMIT, Wire
+from shared.mail.transport.wire import BUFFER_BYTES, KEYWORDS_LIMIT, Wire
+from shared.model.errors import ConnectionLost, ProtocolViolation
 
 
 @pytest.fixture

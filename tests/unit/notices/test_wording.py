@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from producer.notices import one_page, wording
+from producer.notices import wording
 from producer.notices.wording import Reader, worded
+from producer.reports import one_page
 from shared.model.notices import KINDS, Notice
 
 AT = 1_800_000_000.0  # 2027-01-15 08:00 UTC

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from producer.audited_options import audited
+from producer.operations.audited_options import audited
 from shared.model import Endpoint, Import, Options, Tls
 from shared.model.sign_in import SignIn, Way
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from producer.cli import app
 from producer.cli.verb import verb
-from shared.errors import CredentialsError, StoreError, UsageError
+from shared.model.errors import CredentialsError, StoreError, UsageError
 
 VERBS = (
     "demo", "check", "plan", "import", "list", "status", "watch", "errors", "report", "pause", "resume", "cancel",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from producer.cutover.guards import DomainFacts
 from producer.cutover.planning import CutoverPlan, plan
 from shared.model.cutover import CutoverOptions
-from shared.store.memory import MemoryStore
+from shared.store.memory.memory_store import MemoryStore
 from shared.switching import SwitchedMailbox, SwitchSide, Turned
 from tests.contract.store_kit import start
 

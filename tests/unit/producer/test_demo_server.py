@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from producer.demo_server import holding_tasks
+from producer.demo.sample_server import holding_tasks
 
 
 async def _waits(seen: list[weakref.ref[Any]]) -> None:

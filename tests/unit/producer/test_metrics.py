@@ -8,7 +8,9 @@ import urllib.request
 import pytest
 from prometheus_client import generate_latest
 
-from shared.events import (
+from shared.metrics import IMAP_COMMANDS, UNIT_RESULTS, CoordinatorMetrics, WebMetrics, WorkerMetrics, start_http
+from shared.model import UnitKind, Wave
+from shared.model.events import (
     CommandEnded,
     DeletedAtSource,
     DeletionsFollowed,
@@ -22,10 +24,8 @@ from shared.events import (
     UnitEnded,
     VerifyMismatch,
 )
-from shared.lifecycle import MailboxState
-from shared.metrics import IMAP_COMMANDS, UNIT_RESULTS, CoordinatorMetrics, WebMetrics, WorkerMetrics, start_http
-from shared.model import UnitKind, Wave
-from shared.redis_condition import Condition
+from shared.model.lifecycle import MailboxState
+from shared.runtime.redis_condition import Condition
 from worker.failures import TABLE
 
 

@@ -6,20 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from producer import operations
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked
 from producer.intake.submit import import_name, prepare_import, submit
-from producer.trouble import trouble_at_a_glance
-from shared.credentials import Credentials, Secret, Vault
-from shared.errors import UsageError
-from shared.lifecycle import Control, CutoverState, MailboxState
-from shared.mail.refusals import BEYOND
+from producer.operations import verbs
+from producer.operations.trouble import trouble_at_a_glance
+from shared.mail.answers.refusals import BEYOND
 from shared.model import Endpoint, Failure, Import, Mailbox, Options, Tally, Tls, Unit
 from shared.model.binding import bound_to
+from shared.model.errors import UsageError
+from shared.model.lifecycle import Control, CutoverState, MailboxState
 from shared.model.search import Search
 from shared.model.sign_in import SignIn, Way
-from shared.store.memory import MemoryStore
+from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.store.memory.memory_store import MemoryStore
 from tests.crash.cutover_stage import CutoverStage
 
 SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
@@ -44,12 +44,12 @@ class Desk:
         rows = [_row(at, login) for at, login in enumerate(logins, start=2)]
         request, mailboxes = prepare_import(rows, source, DESTINATION, Options(), name)
         submit(self.store, self.vault, self.ring, request, mailboxes, rows, 14, most=most)
-        return operations.find_import(self.store, request.import_id)
+        return verbs.find_import(self.store, request.import_id)
 
     def park(
         self, request: Import, login: str, sentence: str = "authentication failed", advice: str = "see IMPORT"
     ) -> None:
-        ((mailbox, _),) = operations.find_mailboxes(self.store, request, login)
+        ((mailbox, _),) = verbs.find_mailboxes(self.store, request, login)
         lease = self.store.claim("w/1", hint=f"{mailbox.mailbox_id}.plan")
         assert lease is not None
         assert lease.mailbox.source.login == login
@@ -57,7 +57,7 @@ class Desk:
         self.store.release(lease, how="park", failure=failure)
 
     def opened(self, request: Import, login: str, side: str) -> Credentials:
-        ((mailbox, _),) = operations.find_mailboxes(self.store, request, login)
+        ((mailbox, _),) = verbs.find_mailboxes(self.store, request, login)
         sealed = self.store.sealed(request.import_id, mailbox.mailbox_id, side)
         assert sealed is not None
         return self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
@@ -88,30 +88,30 @@ def test_credentials_are_there_before_anything_is_served() -> None:
 def test_an_import_is_found_by_name_and_by_the_beginning_of_its_id() -> None:
     desk = Desk()
     one, other = desk.submit("a", name="one"), desk.submit("a", name="other")
-    assert operations.find_import(desk.store, "one").import_id == one.import_id
-    assert operations.find_import(desk.store, other.import_id[:6]).import_id == other.import_id
-    assert operations.find_import(desk.store).import_id in (one.import_id, other.import_id)
+    assert verbs.find_import(desk.store, "one").import_id == one.import_id
+    assert verbs.find_import(desk.store, other.import_id[:6]).import_id == other.import_id
+    assert verbs.find_import(desk.store).import_id in (one.import_id, other.import_id)
     with pytest.raises(UsageError, match="no import is called") as said:
-        operations.find_import(desk.store, "none")
+        verbs.find_import(desk.store, "none")
     assert one.import_id[:8] in str(said.value)
 
 
 def test_without_any_import_the_sentence_says_how_to_start_one() -> None:
     with pytest.raises(UsageError, match="mailhaul import"):
-        operations.find_import(Desk().store)
+        verbs.find_import(Desk().store)
 
 
 def test_new_credentials_wake_the_parked_mailbox_and_replace_both_sides_when_they_were_alike() -> None:
     desk = Desk()
     request = desk.submit("a", "b")
     desk.park(request, "a")
-    done = operations.replace_credentials(
+    done = verbs.replace_credentials(
         desk.store, desk.vault, desk.ring, request, [_row(1, "a", "right"), _row(2, "nobody")], ("login", "password")
     )
     assert (done.mailboxes, done.queued, done.unknown_rows) == (1, 1, (2,))
     assert desk.opened(request, "a", "source").password == Secret("right")
     assert desk.opened(request, "a", "destination").password == Secret("right")
-    ((mailbox, _),) = operations.find_mailboxes(desk.store, request, "a")
+    ((mailbox, _),) = verbs.find_mailboxes(desk.store, request, "a")
     assert mailbox.state is MailboxState.QUEUED
     assert mailbox.failure is None
 
@@ -121,7 +121,7 @@ def test_a_destination_password_of_its_own_is_left_alone_by_a_file_without_one()
     rows = [_row(2, "a", "old-pw", "new-pw")]
     request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(), "people")
     submit(desk.store, desk.vault, desk.ring, request, mailboxes, rows, 14)
-    operations.replace_credentials(
+    verbs.replace_credentials(
         desk.store, desk.vault, desk.ring, request, [_row(1, "a", "right")], ("login", "password")
     )
     assert desk.opened(request, "a", "source").password == Secret("right")
@@ -133,7 +133,7 @@ def test_errors_come_by_kind_with_rows_and_advice() -> None:
     request = desk.submit("a", "b", "c")
     desk.park(request, "a")
     desk.park(request, "c")
-    (group,) = operations.errors(desk.store, request)
+    (group,) = verbs.errors(desk.store, request)
     assert (group.code, group.parked) == ("source_auth_refused", True)
     assert [(who.row, who.login) for who in group.sufferers] == [(2, "a"), (4, "c")]
     assert request.import_id[:8] in group.advice
@@ -146,7 +146,7 @@ def test_a_locked_account_stands_apart_from_wrong_passwords() -> None:
     desk.park(request, "a")
     desk.park(request, "b", f"source: {what}", advice)
     desk.park(request, "c", "source: authentication failed (another way)")
-    groups = {group.sentence: group for group in operations.errors(desk.store, request)}
+    groups = {group.sentence: group for group in verbs.errors(desk.store, request)}
     assert [who.login for who in groups["authentication failed"].sufferers] == ["a", "c"]
     assert [who.login for who in groups[f"source: {what}"].sufferers] == ["b"]
     assert "password need not be wrong" in groups[f"source: {what}"].advice
@@ -161,10 +161,10 @@ def test_nothing_is_advised_about_what_is_over() -> None:
         code="destination_unreachable", sentence="destination: cannot connect", advice="check host", at=1.0
     )
     desk.store.release(lease, how="wait", failure=failure)
-    assert operations.errors(desk.store, request)[0].advice == "check host", "the control"
+    assert verbs.errors(desk.store, request)[0].advice == "check host", "the control"
     row = desk.store._rows.mailboxes[lease.mailbox.mailbox_id]
     row.set(over_at=2.0)
-    (group,) = operations.errors(desk.store, request)
+    (group,) = verbs.errors(desk.store, request)
     assert (group.code, group.advice, group.sufferers[0].over_at) == ("destination_unreachable", "", 2.0)
 
 
@@ -172,64 +172,64 @@ def test_retry_wakes_what_is_parked_and_nothing_else() -> None:
     desk = Desk()
     request = desk.submit("a", "b")
     desk.park(request, "a")
-    assert operations.retry(desk.store, desk.ring, request) == (1, 0)
-    assert operations.retry(desk.store, desk.ring, request) == (0, 0)
+    assert verbs.retry(desk.store, desk.ring, request) == (1, 0)
+    assert verbs.retry(desk.store, desk.ring, request) == (0, 0)
 
 
 def test_pause_concerns_one_mailbox_or_all() -> None:
     desk = Desk()
     request = desk.submit("a", "b")
-    assert operations.control(desk.store, desk.ring, request, Control.PAUSE, "a") == 1
-    assert operations.control(desk.store, desk.ring, request, Control.PAUSE) == 2
+    assert verbs.control(desk.store, desk.ring, request, Control.PAUSE, "a") == 1
+    assert verbs.control(desk.store, desk.ring, request, Control.PAUSE) == 2
     with pytest.raises(UsageError, match="no mailbox"):
-        operations.control(desk.store, desk.ring, request, Control.PAUSE, "nobody")
+        verbs.control(desk.store, desk.ring, request, Control.PAUSE, "nobody")
 
 
 def test_what_changed_since_the_import_was_read_counts() -> None:
     desk = Desk()
     read_before = desk.submit("a", "b")
-    assert operations.control(desk.store, desk.ring, read_before, Control.PAUSE) == 2
-    assert operations.control(desk.store, desk.ring, read_before, Control.PAUSE) == 0, "it is paused already"
-    assert operations.control(desk.store, desk.ring, read_before, Control.RUN) == 2
-    assert operations.find_import(desk.store, read_before.import_id).control is Control.RUN
-    assert operations.control(desk.store, desk.ring, read_before, Control.CANCEL) == 2
-    assert operations.control(desk.store, desk.ring, read_before, Control.RUN) == 2, "cancelled, they are queued again"
+    assert verbs.control(desk.store, desk.ring, read_before, Control.PAUSE) == 2
+    assert verbs.control(desk.store, desk.ring, read_before, Control.PAUSE) == 0, "it is paused already"
+    assert verbs.control(desk.store, desk.ring, read_before, Control.RUN) == 2
+    assert verbs.find_import(desk.store, read_before.import_id).control is Control.RUN
+    assert verbs.control(desk.store, desk.ring, read_before, Control.CANCEL) == 2
+    assert verbs.control(desk.store, desk.ring, read_before, Control.RUN) == 2, "cancelled, they are queued again"
 
 
 def test_limits_have_names() -> None:
     desk = Desk()
-    operations.set_limit(desk.store, "source_host:mail.example", 3)
+    verbs.set_limit(desk.store, "source_host:mail.example", 3)
     assert desk.store.limits() == {"source_host:mail.example": 3}
-    operations.set_limit(desk.store, "source_host:mail.example", None)
+    verbs.set_limit(desk.store, "source_host:mail.example", None)
     assert desk.store.limits() == {}
     for wrong in ("threads", "source_account.bytes_per_week", "threads.bytes_per_day", "source_host."):
         with pytest.raises(UsageError, match="source_account"):
-            operations.set_limit(desk.store, wrong, 3)
+            verbs.set_limit(desk.store, wrong, 3)
 
 
 def test_a_rate_is_set_as_a_limit_is() -> None:
     desk = Desk()
     name = "source_account.bytes_per_day"
     for text, most in (("2GB", 2 * 10**9), ("500", 500), ("0", 0)):
-        operations.set_limit(desk.store, name, operations.read_limit(name, text))
+        verbs.set_limit(desk.store, name, verbs.read_limit(name, text))
         assert desk.store.limits() == {name: most}
-    operations.set_limit(desk.store, name, operations.read_limit(name, "default"))
+    verbs.set_limit(desk.store, name, verbs.read_limit(name, "default"))
     assert desk.store.limits() == {}
     for scope, text in (("source_host", "2GB"), ("source_host.messages_per_second", "2GB"), (name, "much"), (name, "")):
         with pytest.raises(UsageError):
-            operations.set_limit(desk.store, scope, operations.read_limit(scope, text))
+            verbs.set_limit(desk.store, scope, verbs.read_limit(scope, text))
     with pytest.raises(UsageError, match="10000"):
-        operations.set_limit(desk.store, "source_host", 10_001)
+        verbs.set_limit(desk.store, "source_host", 10_001)
 
 
 def test_forgotten_passwords_are_gone_and_verify_says_so() -> None:
     desk = Desk()
     request = desk.submit("a")
     desk.park(request, "a")
-    assert operations.forget(desk.store, request).there
-    assert not operations.forget(desk.store, request).there
+    assert verbs.forget(desk.store, request).there
+    assert not verbs.forget(desk.store, request).there
     with pytest.raises(UsageError, match="no longer stored"):
-        operations.verify(desk.store, desk.ring, request, 14, full=True)
+        verbs.verify(desk.store, desk.ring, request, 14, full=True)
 
 
 def test_what_a_cutover_needs_is_neither_forgotten_nor_closed() -> None:
@@ -237,14 +237,14 @@ def test_what_a_cutover_needs_is_neither_forgotten_nor_closed() -> None:
     store, request = stage.store, stage.request
 
     def refused(words: str) -> None:
-        for act in (operations.forget, operations.close):
+        for act in (verbs.forget, verbs.close):
             with pytest.raises(UsageError, match=words):
                 act(store, request)
         assert store.sealed(request.import_id, stage.people[0].mailbox_id, "source")
 
     stage.to(CutoverState.SYNCED)
     with pytest.raises(UsageError, match="has a cutover under way"):
-        operations.forget(store, request)
+        verbs.forget(store, request)
     stage.send("announce")
     stage.send("switch")
     stage.turn()
@@ -258,7 +258,7 @@ def test_what_a_cutover_needs_is_neither_forgotten_nor_closed() -> None:
     stage.not_proved = ""
     stage.send("rollback")
     stage.turn()
-    assert operations.forget(store, request).there
+    assert verbs.forget(store, request).there
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])
@@ -268,27 +268,27 @@ def test_retry_without_passwords_is_refused_and_changes_nothing(all_of_them: boo
     for login in ("a", "b"):
         desk.park(request, login)
     before = desk.store.mailboxes(request.import_id)
-    operations.forget(desk.store, request)
+    verbs.forget(desk.store, request)
     said = "the passwords of import people are"
     if not all_of_them:
-        ((mailbox, _),) = operations.find_mailboxes(desk.store, request, "a")
+        ((mailbox, _),) = verbs.find_mailboxes(desk.store, request, "a")
         sealed = {(mailbox.mailbox_id, side): b"sealed" for side in ("source", "destination")}
         desk.store.seal(request.import_id, sealed)
         said = "the passwords of 1 of 2 mailboxes of import people are"
     rung = len(desk.rung)
     with pytest.raises(UsageError, match=f"{said} no longer stored: run the same import command again"):
-        operations.retry(desk.store, desk.ring, request)
+        verbs.retry(desk.store, desk.ring, request)
     assert desk.store.mailboxes(request.import_id) == before
     assert len(desk.rung) == rung
     if not all_of_them:
-        assert operations.retry(desk.store, desk.ring, request, "a") == (1, 0)
+        assert verbs.retry(desk.store, desk.ring, request, "a") == (1, 0)
 
 
 def test_retry_with_nothing_to_try_again_needs_no_passwords() -> None:
     desk = Desk()
     request = desk.submit("a")
-    operations.forget(desk.store, request)
-    assert operations.retry(desk.store, desk.ring, request) == (0, 0)
+    verbs.forget(desk.store, request)
+    assert verbs.retry(desk.store, desk.ring, request) == (0, 0)
 
 
 def test_what_is_under_way_is_not_verified_anew() -> None:
@@ -296,17 +296,17 @@ def test_what_is_under_way_is_not_verified_anew() -> None:
     request = desk.submit("a", "b")
     desk.park(request, "a")
     with pytest.raises(UsageError, match="import people is under way"):
-        operations.verify(desk.store, desk.ring, request, 14, full=True)
+        verbs.verify(desk.store, desk.ring, request, 14, full=True)
     with pytest.raises(UsageError, match="import people is under way"):
-        operations.verify(desk.store, desk.ring, request, 14, full=True, login="a")
-    assert operations.find_import(desk.store).options == request.options
+        verbs.verify(desk.store, desk.ring, request, 14, full=True, login="a")
+    assert verbs.find_import(desk.store).options == request.options
 
 
 def test_the_import_command_goes_on_with_what_verify_began() -> None:
     desk = Desk()
     request = desk.submit("a")
     desk.park(request, "a")
-    assert operations.verify(desk.store, desk.ring, operations.find_import(desk.store), 14, full=True) == (1, 0)
+    assert verbs.verify(desk.store, desk.ring, verbs.find_import(desk.store), 14, full=True) == (1, 0)
     going_on = desk.submit("a")
     assert (going_on.options.verify, going_on.passes) == ("full", 2)
     desk.park(request, "a")
@@ -337,7 +337,7 @@ def test_a_preset_limits_connections_of_its_host() -> None:
     desk.submit(*logins, source=ZOHO)
     assert desk.store.usual() == {"source_account:imaps://imap.zoho.com:993": 2, "source_host:imap.zoho.com": 20}
     assert _let_in(desk) == 20
-    operations.set_limit(desk.store, "source_host:imap.zoho.com", 25)
+    verbs.set_limit(desk.store, "source_host:imap.zoho.com", 25)
     assert _let_in(desk) == 25, "what a person sets for this host goes before"
     control = Desk()
     control.submit(*logins)
@@ -355,7 +355,7 @@ def test_a_refused_login_is_told_what_its_provider_wants() -> None:
         desk = Desk()
         request = desk.submit("anna", source=source)
         desk.park(request, "anna")
-        (group,) = operations.errors(desk.store, request)
+        (group,) = verbs.errors(desk.store, request)
         assert ("Zoho Mail: Switch on IMAP" in group.advice) is told
 
 
@@ -368,7 +368,7 @@ def _by_admin(desk: Desk, *logins: str) -> Import:
     request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=how), "by admin")
     asked = {"source": SignInAsked(sign_in=how, secret=Secret("chief's"))}
     submit(desk.store, desk.vault, desk.ring, request, mailboxes, rows, 14, sign_ins=asked)
-    return operations.find_import(desk.store, request.import_id)
+    return verbs.find_import(desk.store, request.import_id)
 
 
 def test_what_the_import_signs_in_with_is_sealed_once_and_rows_have_nothing() -> None:
@@ -388,7 +388,7 @@ def test_a_password_that_is_given_later_is_the_rows_own() -> None:
     desk = Desk()
     request = _by_admin(desk, "a", "b")
     desk.park(request, "a")
-    done = operations.replace_credentials(desk.store, desk.vault, desk.ring, request, [_row(2, "a", "now known")])
+    done = verbs.replace_credentials(desk.store, desk.vault, desk.ring, request, [_row(2, "a", "now known")])
     assert (done.mailboxes, done.queued) == (1, 1)
     assert desk.opened(request, "a", "source").password == Secret("now known")
     assert desk.opened(request, "a", "source").own
@@ -405,7 +405,7 @@ def test_retry_lets_an_administrators_login_be_tried_again_once() -> None:
     store.login_told(i, "m", "source", "d", "x", shared=True, result="refused")
     for login in ("a", "b"):
         desk.park(request, login)
-    assert operations.retry(store, desk.ring, request) == (2, 0)
+    assert verbs.retry(store, desk.ring, request) == (2, 0)
     assert turn("y") == "trial"
     assert turn("z") == "wait"
 
@@ -450,19 +450,19 @@ def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> N
     for login in ("anna", "cora"):
         desk.park(request, login)
 
-    given = operations.shared_anew(desk.store, desk.vault, request, {"source": lambda way: Secret(f"right for {way}")})
+    given = verbs.shared_anew(desk.store, desk.vault, request, {"source": lambda way: Secret(f"right for {way}")})
     desk.rung.clear()
-    assert operations.replace_shared(desk.store, desk.vault, desk.ring, request, given) == 1
+    assert verbs.replace_shared(desk.store, desk.vault, desk.ring, request, given) == 1
     assert desk.rung
     states = {one.source.login: one.state for one, _ in desk.store.mailboxes(request.import_id)}
     assert states == {"anna": MailboxState.QUEUED, "bert": MailboxState.QUEUED, "cora": MailboxState.PARKED}
-    now = operations.sign_ins_of(desk.store, desk.vault, request)
+    now = verbs.sign_ins_of(desk.store, desk.vault, request)
     assert now["source"].secret.reveal() == "right for authzid"
     with pytest.raises(UsageError, match="destination: the import signs in with each mailbox's own password"):
-        operations.shared_anew(desk.store, desk.vault, request, {"destination": lambda way: Secret("x")})
+        verbs.shared_anew(desk.store, desk.vault, request, {"destination": lambda way: Secret("x")})
     desk.store.forget(request.import_id)
     with pytest.raises(UsageError, match="no longer stored"):
-        operations.shared_anew(desk.store, desk.vault, request, {"source": lambda way: Secret("x")})
+        verbs.shared_anew(desk.store, desk.vault, request, {"source": lambda way: Secret("x")})
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])
@@ -473,9 +473,9 @@ def test_a_new_password_of_one_side_leaves_the_other(side: str) -> None:
     ((mailbox, _),) = desk.store.mailboxes(request.import_id)
     before = {one: desk.opened(request, "anna", one).password for one in ("source", "destination")}
     given = {side: Secret("new")}
-    assert operations.replace_passwords(desk.store, desk.vault, desk.ring, request, mailbox, given) is True
+    assert verbs.replace_passwords(desk.store, desk.vault, desk.ring, request, mailbox, given) is True
     after = {one: desk.opened(request, "anna", one).password for one in ("source", "destination")}
     assert after == before | given
     ((mailbox, _),) = desk.store.mailboxes(request.import_id)
     assert mailbox.state is MailboxState.QUEUED
-    assert operations.replace_passwords(desk.store, desk.vault, desk.ring, request, mailbox, given) is False
+    assert verbs.replace_passwords(desk.store, desk.vault, desk.ring, request, mailbox, given) is False

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from producer.outages import waits_of
+from producer.operations.outages import waits_of
 from producer.show.waiting import said
-from shared.lifecycle import Control, ImportState
 from shared.model import Failure, Import, Wait
-from shared.store.memory import MemoryStore
-from shared.store.redis_scripts import refusal
+from shared.model.lifecycle import Control, ImportState
+from shared.store.memory.memory_store import MemoryStore
+from shared.store.redis.redis_scripts import refusal
 from tests.contract.store_kit import planned, take
 
 

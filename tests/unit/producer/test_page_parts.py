@@ -14,8 +14,8 @@ from producer.coordinator.tally import progress
 from producer.intake.endpoints import parse_endpoint
 from producer.web.pages.plot import HEIGHT, MOST, WIDTH, plot, thinned
 from producer.web.pages.sheet import ENCODINGS, FIELDS, Choice, Preview, look, typed
-from shared.lifecycle import ImportState, MailboxState, Outcome
 from shared.model import Endpoint, Import, Tally, Tls
+from shared.model.lifecycle import ImportState, MailboxState, Outcome
 
 SECRET = "Pa55-w0rd-canary"
 CHOICES = st.builds(

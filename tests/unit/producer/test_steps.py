@@ -7,10 +7,10 @@ from pathlib import Path
 
 from producer.cli.overheard import Overheard
 from producer.show.steps import Steps, settled_of
-from shared.lifecycle import MailboxState as M
-from shared.lifecycle import Outcome
 from shared.model import Account, Endpoint, Mailbox, Tally, Tls
-from shared.store.memory import MemoryStore
+from shared.model.lifecycle import MailboxState as M
+from shared.model.lifecycle import Outcome
+from shared.store.memory.memory_store import MemoryStore
 
 END = Endpoint(host="a.example", port=993, tls=Tls.IMPLICIT)
 

@@ -10,8 +10,8 @@ from producer.coordinator.estimate import Caps
 from producer.coordinator.pace import EARLY_SECONDS, WINDOW_SECONDS, Sample, Window, may_move
 from producer.coordinator.tally import Progress, exit_code, progress
 from producer.show.lines import cells, progress_line, state_bar, summary
-from shared.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model import Account, Endpoint, Import, Mailbox, Options, Stranded, Tally, Tls, Wait
+from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 
 M = MailboxState
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from producer import operations
 from producer.coordinator.tick import LOOK_SECONDS, Coordinator
-from shared.hours import read_hours
+from producer.operations import verbs
 from shared.metrics import CoordinatorMetrics
 from shared.model import UnitKind
-from shared.redis_condition import Condition
-from shared.store.memory import MemoryStore
+from shared.rules.hours import read_hours
+from shared.runtime.redis_condition import Condition
+from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import copy, planned, take
 
 
@@ -119,7 +119,7 @@ def test_hours_that_are_over_are_followed_by_the_next(wave: str) -> None:
     store = MemoryStore(clock=lambda: wall[0])
     whole, mailbox, _ = planned(store, (1, 5))
     store.move(whole.import_id, mailbox.mailbox_id, wave=wave)
-    operations.set_window(store, lambda unit, import_id: None, whole, hours, at, wave)
+    verbs.set_window(store, lambda unit, import_id: None, whole, hours, at, wave)
     leads = coordinator(store, "one", clock)
     leads.now = lambda: wall[0]
     for day in range(3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.model import Account, Endpoint, Import, Mailbox, Tls, import_id, mailbox_id
-from shared.store.brought import between
+from shared.store.ports.brought import between
 
 OLD, NEW, THIRD = (Endpoint(host=host, port=993, tls=Tls.IMPLICIT) for host in ("old.example", "new.example", "third"))
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model import Account, Endpoint, Import, Options, Tls, import_id, mailbox_id
-from shared.store import codec
-from shared.uids import MAX_UID, Record, UidSet, records_of
+from shared.model.uids import MAX_UID, Record, UidSet, records_of
+from shared.store.redis import codec
 
 UIDS = st.sets(st.integers(1, MAX_UID), max_size=300).map(UidSet.of)
 

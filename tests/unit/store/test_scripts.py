@@ -7,11 +7,11 @@ from importlib import resources
 
 import pytest
 
-from shared.store import keys, scripts
+from shared.store.redis import keys, scripts
 
 
 def legend() -> set[str]:
-    """Returns the first words of the keys in the table of `shared.store.keys`."""
+    """Returns the first words of the keys in the table of `shared.store.redis.keys`."""
     rows = [line.split("|")[1] for line in (keys.__doc__ or "").splitlines() if line.startswith("| ")]
     return {name.strip().split(":")[0] for row in rows for name in row.split(",")}
 

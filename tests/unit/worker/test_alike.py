@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import MailError, NothingTaken
-from shared.mail.refusals import failure
-from shared.uids import Uid
+from shared.mail.answers.refusals import failure
+from shared.model.errors import MailError, NothingTaken
+from shared.model.uids import Uid
 from worker.alike import IN_A_ROW, UNCODED_IN_A_ROW, Alike
 from worker.decide import Sent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.uids import Uid, UidSet
+from shared.model.uids import Uid, UidSet
 from worker.flag_changes import FlagsSeen, flag_changes, later, made_equal, translated
 
 _FLAGS = ("\\Seen", "\\Flagged", "$Work")

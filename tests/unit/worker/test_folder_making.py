@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.errors import FolderRefused, Throttled
-from shared.folder_names import encode_name, text_of
+from shared.folders.names import encode_name, text_of
 from shared.mail import FolderListing, ListedFolder
 from shared.model import Folder, Options
+from shared.model.errors import FolderRefused, Throttled
 from tests.unit.test_folders import listing
 from worker.folder_making import PreparedFolders, make_folders
 

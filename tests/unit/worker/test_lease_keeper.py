@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.store.memory import MemoryStore
+from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import start, take
 from worker.lease_keeper import LeaseKeeper
 

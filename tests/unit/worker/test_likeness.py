@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.fingerprint import (
+from shared.content.fingerprint import (
     Canonical,
     canonical_digest,
     fingerprint_of,
@@ -18,8 +18,8 @@ from shared.fingerprint import (
     in_ascii,
     message_id_of,
 )
-from shared.messages import Sighting
-from shared.uids import Uid
+from shared.model.messages import Sighting
+from shared.model.uids import Uid
 from worker.likeness import Reasons, likely, matched
 
 WHEN = 1_400_000_000

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.mail import KnownStatus
-from shared.uids import UidSet
+from shared.model.uids import UidSet
 from worker.listing import Shortfall, shortfall, stated_more
 
 uids = st.sets(st.integers(1, 40)).map(UidSet.of)

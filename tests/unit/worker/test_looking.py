@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import FolderRefused
-from shared.messages import FolderStatus, ListedFolder
 from shared.model import REMOVED, UNREADABLE, Account, Endpoint, Folder, Mailbox, Tls
-from shared.standing import digest
-from shared.uids import UidSet
+from shared.model.errors import FolderRefused
+from shared.model.messages import FolderStatus, ListedFolder
+from shared.model.uids import UidSet
+from shared.rules.standing import digest
 from worker.looking import FULL_SECONDS, FULL_WITHOUT_CONDSTORE_SECONDS, difference, full_due
 
 KNOWN = Folder(

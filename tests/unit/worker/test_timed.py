@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from shared.events import CommandEnded, Event, GroupSettled, SessionEnded, SignedIn
 from shared.mail import Appended, MailDestination, MailSource
 from shared.metrics import IMAP_COMMANDS, WorkerMetrics
-from shared.uids import UidSet
+from shared.model.events import CommandEnded, Event, GroupSettled, SessionEnded, SignedIn
+from shared.model.uids import UidSet
 from worker.timed import COMMANDS, timed
 
 

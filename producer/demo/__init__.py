@@ -1,0 +1,1 @@
+"""`mailhaul demo`: sample servers, and an import from one to the other."""

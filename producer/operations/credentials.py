@@ -1,0 +1,329 @@
+"""Replaces, reads and deletes the passwords, tokens and keys of an import.
+
+They are sealed before they are stored, and are kept nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from producer.intake.manifest import Row
+from producer.intake.sign_in import SignInAsked, renewed
+from producer.intake.submit import Ring, ring_some
+from shared.model import AccountState, Import, Mailbox
+from shared.model.binding import bound_to
+from shared.model.errors import CredentialsError, UsageError
+from shared.model.lifecycle import MailboxState
+from shared.model.sign_in import Way
+from shared.runtime.credentials import Credentials, EndsChanged, Secret, Vault
+from shared.store import Store
+from shared.store.records.cutovers import needing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replaced:
+    """The result of new credentials."""
+
+    #: Mailboxes whose credentials were replaced.
+    mailboxes: int
+    #: Parked mailboxes among these that are queued again.
+    queued: int
+    #: Rows that fit no mailbox of the import.
+    unknown_rows: tuple[int, ...] = ()
+
+
+def replace_credentials(
+    store: Store, vault: Vault, ring: Ring, request: Import, rows: Sequence[Row], columns: Sequence[str] = ()
+) -> Replaced:
+    """Seals new passwords, found by the login at the source, and queues parked mailboxes again.
+
+    A file without passwords for the destination replaces the destination's too when both were the same so far (as in a
+    manifest of two columns). Otherwise the destination's stays as it is.
+    """
+    meant = meant_by(request, [mailbox for mailbox, _ in store.mailboxes(request.import_id)])
+    both_given = "new_password" in columns
+    unknown = []
+    done = queued = 0
+    for row in rows:
+        mailbox = meant(row)
+        if mailbox is None:
+            unknown.append(row.line)
+            continue
+        _refuse_changed(store, vault, request, mailbox)
+        sealed = {"source": (mailbox.source.login, row.password)}
+        if (both_given and row.new_password != row.password) or _were_alike(store, vault, request, mailbox):
+            sealed["destination"] = (mailbox.destination.login, row.new_password)
+        store.seal(
+            request.import_id,
+            {
+                (mailbox.mailbox_id, side): vault.seal(
+                    mailbox.mailbox_id,
+                    side,
+                    Credentials(login=name, password=password),
+                    bound=bound_to(request, mailbox),
+                )
+                for side, (name, password) in sealed.items()
+            },
+        )
+        done += 1
+        if mailbox.state is MailboxState.PARKED and store.retry(request.import_id, mailbox.mailbox_id, []):
+            queued += 1
+    if queued:
+        ring_some(store, ring, request.import_id)
+    return Replaced(mailboxes=done, queued=queued, unknown_rows=tuple(unknown))
+
+
+def replace_passwords(
+    store: Store, vault: Vault, ring: Ring, request: Import, mailbox: Mailbox, given: Mapping[str, Secret]
+) -> bool:
+    """Seals new passwords of one mailbox, by side; the other side's stays as it is.
+
+    Returns whether the mailbox was parked and goes on.
+    """
+    _refuse_changed(store, vault, request, mailbox)
+    logins = {"source": mailbox.source.login, "destination": mailbox.destination.login}
+    store.seal(
+        request.import_id,
+        {
+            (mailbox.mailbox_id, side): vault.seal(
+                mailbox.mailbox_id,
+                side,
+                Credentials(login=logins[side], password=password),
+                bound=bound_to(request, mailbox),
+            )
+            for side, password in given.items()
+        },
+    )
+    goes_on = mailbox.state is MailboxState.PARKED and store.retry(request.import_id, mailbox.mailbox_id, [])
+    if goes_on:
+        ring_some(store, ring, request.import_id)
+    return goes_on
+
+
+def shared_anew(
+    store: Store, vault: Vault, request: Import, readers: Mapping[str, Callable[[Way], Secret]]
+) -> dict[str, Secret]:
+    """Returns, by side, the secrets that the readers give, for `replace_shared`.
+
+    Raises `UsageError` where a side has no shared secret, or needs one of another kind.
+    """
+    sign_ins = sign_ins_of(store, vault, request)
+    ends = {"source": request.source, "destination": request.destination}
+    return {side: renewed(side, ends[side], sign_ins[side], read) for side, read in readers.items()}
+
+
+def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, given: Mapping[str, Secret]) -> int:
+    """Seals new shared secrets of the import, by side, as `shared_anew` read them.
+
+    They are an administrator's password, a token or a key, for accounts without a password of their own. Mailboxes that
+    were parked because the old one was refused go on. Returns how many.
+    """
+    codes = {f"{side}_{why}" for side in given for why in ("auth_refused", "logins_stopped")}
+    waiting = [
+        mailbox
+        for mailbox, _ in store.mailboxes(request.import_id)
+        if mailbox.state is MailboxState.PARKED
+        and mailbox.failure is not None
+        and mailbox.failure.code in codes
+        and not _own(store, vault, request, mailbox, mailbox.failure.code.partition("_")[0])
+    ]
+    need_passwords(store, request, waiting)
+    sign_ins = {"source": request.options.source_sign_in, "destination": request.options.destination_sign_in}
+    for side, secret in given.items():
+        held = Credentials(login=sign_ins[side].text, password=secret)
+        store.seal(request.import_id, {(request.import_id, side): vault.seal(request.import_id, side, held)})
+    queued = sum(store.retry(request.import_id, mailbox.mailbox_id, []) for mailbox in waiting)
+    if queued:
+        ring_some(store, ring, request.import_id)
+    return queued
+
+
+def _own(store: Store, vault: Vault, request: Import, mailbox: Mailbox, side: str) -> bool:
+    """Tells whether the mailbox signs in with a password of its own at this side."""
+    sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+    try:
+        return sealed is not None and vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox)).own
+    except CredentialsError:
+        return True
+
+
+def _refuse_changed(store: Store, vault: Vault, request: Import, mailbox: Mailbox) -> None:
+    """Raises `UsageError` when the store names other servers or logins than the stored passwords were given for.
+
+    Otherwise a new password would be sealed for whatever server was put there.
+    """
+    for side in ("source", "destination"):
+        sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+        try:
+            if sealed is not None:
+                vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+        except EndsChanged as error:
+            raise UsageError(str(error)) from None
+        except CredentialsError:
+            continue  # sealed by a lost key or an older version, so there is nothing to compare with
+
+
+def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], Mailbox | None]:
+    """Returns a function that finds the mailbox a row's new password is for, by the login at the source.
+
+    Where several servers have that login, the row must name its server, as the manifest did: a password is shown only
+    to the server that it is for.
+    """
+    found: dict[str, list[Mailbox]] = defaultdict(list)
+    for mailbox in mailboxes:
+        found[mailbox.source.login].append(mailbox)
+
+    def meant(row: Row) -> Mailbox | None:
+        alike = found.get(row.login, [])
+        if row.server or len(alike) > 1:
+            url = (row.server or request.source).url
+            alike = [mailbox for mailbox in alike if mailbox.source.endpoint.url == url]
+        return alike[0] if len(alike) == 1 else None
+
+    return meant
+
+
+def _were_alike(store: Store, vault: Vault, request: Import, mailbox: Mailbox) -> bool:
+    """Tells whether both sides had one password; if neither is stored any more, whether they have one login."""
+    found: list[Secret] = []
+    for side in ("source", "destination"):
+        sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+        try:
+            if sealed is not None:
+                given = vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+                if not given.own:
+                    return False
+                found.append(given.password)
+        except CredentialsError:
+            return mailbox.source.login == mailbox.destination.login
+    if len(found) == 2:
+        return found[0] == found[1]
+    return mailbox.source.login == mailbox.destination.login
+
+
+def stored_passwords(store: Store, vault: Vault, mailboxes: Sequence[Mailbox]) -> dict[str, Secret]:
+    """Returns, by login at the destination, passwords of accounts that an earlier run created or was to create."""
+    found = {}
+    for mailbox in mailboxes:
+        sealed = [store.sealed(mailbox.import_id, mailbox.mailbox_id, side) for side in ("source", "destination")]
+        known = store.mailbox(mailbox.mailbox_id) if all(sealed) else None
+        request = store.import_(mailbox.import_id) if known else None
+        if known is None or request is None:
+            continue
+        try:
+            theirs, ours = (
+                vault.open(mailbox.mailbox_id, side, one, bound=bound_to(request, known)).password
+                for side, one in zip(("source", "destination"), sealed, strict=True)
+                if one is not None
+            )
+        except CredentialsError:
+            continue
+        if theirs != ours or known.account in (AccountState.CREATING, AccountState.CREATED):
+            found[mailbox.destination.login] = ours
+    return found
+
+
+def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
+    """Rebuilds the manifest's rows from the store. Raises `UsageError` when its passwords are deleted."""
+    rows = []
+    for mailbox, _ in store.mailboxes(request.import_id):
+        found = []
+        for side in ("source", "destination"):
+            sealed = store.sealed(request.import_id, mailbox.mailbox_id, side)
+            if sealed is None:
+                raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
+            given = vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+            found.append(given.password if given.own else Secret(""))
+        rows.append(
+            Row(
+                line=mailbox.row,
+                login=mailbox.source.login,
+                password=found[0],
+                new_login=mailbox.destination.login,
+                new_password=found[1],
+                own_new_password=found[0] != found[1],
+                server=mailbox.source.endpoint if mailbox.source.endpoint.url != request.source.url else None,
+                first_name=mailbox.profile.first_name,
+                last_name=mailbox.profile.last_name,
+                quota_bytes=mailbox.profile.quota_bytes,
+                wave=mailbox.wave,
+                priority=mailbox.priority,
+                group=mailbox.group,
+            )
+        )
+    return tuple(rows)
+
+
+def sign_ins_of(store: Store, vault: Vault, request: Import) -> dict[str, SignInAsked]:
+    """Returns how each side signs in where a row gives no password. Raises `UsageError` when the secret is deleted."""
+    found = {}
+    for side, sign_in in (
+        ("source", request.options.source_sign_in),
+        ("destination", request.options.destination_sign_in),
+    ):
+        sealed = store.sealed(request.import_id, request.import_id, side)
+        if sealed is None and SignInAsked(sign_in=sign_in).by_rows:
+            found[side] = SignInAsked(sign_in=sign_in)
+        elif sealed is None:
+            raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
+        else:
+            found[side] = SignInAsked(sign_in=sign_in, secret=vault.open(request.import_id, side, sealed).password)
+    return found
+
+
+def accounts_secret_of(store: Store, vault: Vault, request: Import) -> Secret:
+    """Returns the secret of the import's account services; empty where they need none. Raises `CredentialsError`."""
+    sealed = store.sealed(request.import_id, request.import_id, "accounts")
+    return vault.open(request.import_id, "accounts", sealed).password if sealed else Secret("")
+
+
+#: How long it is waited for that the store writes its file anew, seconds.
+_PURGE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forgotten:
+    """The result of forgetting an import's passwords."""
+
+    #: Whether there were any.
+    there: bool
+    #: Whether nothing of them is left in the store's file.
+    purged: bool
+
+
+def forget(store: Store, request: Import) -> Forgotten:
+    """Deletes the import's passwords and tokens now, and what servers said when they were signed in to.
+
+    They go from the store's file too where that is permitted. Raises `UsageError` while a cutover needs them: without them
+    nobody could be turned, not even back.
+    """
+    need_no_passwords(store, request)
+    there = store.forget(request.import_id)
+    return Forgotten(there=there, purged=store.purge(_PURGE_SECONDS))
+
+
+def need_no_passwords(store: Store, request: Import) -> None:
+    """Raises `UsageError` while a cutover of the import, or its rollback, is under way."""
+    if found := needing(store, request.import_id):
+        wave, back = found
+        which = f"wave {wave} of import {request.name}" if wave else f"import {request.name}"
+        if back:
+            raise UsageError(f"{which} is being rolled back: wait until everybody is back (mailhaul cutover status)")
+        raise UsageError(f"{which} has a cutover under way: close it or roll it back first (mailhaul cutover status)")
+
+
+def need_passwords(store: Store, request: Import, mailboxes: Sequence[Mailbox]) -> None:
+    """Raises `UsageError` when the passwords of any of these mailboxes are deleted, so that no worker could sign in."""
+    gone = sum(
+        any(store.sealed(request.import_id, mailbox.mailbox_id, side) is None for side in ("source", "destination"))
+        for mailbox in mailboxes
+    )
+    if gone:
+        some = f"the passwords of {gone} of {len(mailboxes)} mailboxes" if gone < len(mailboxes) else "the passwords"
+        raise UsageError(
+            f"{some} of import {request.name} are no longer stored: run the same import command again, or give them with: "
+            f"mailhaul credentials {request.import_id[:8]} FILE.csv"
+        )

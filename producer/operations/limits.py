@@ -1,0 +1,45 @@
+"""Limits on connections and rates, as the operator sets them."""
+
+from __future__ import annotations
+
+from producer.intake.wanted import read_size
+from shared.model.errors import UsageError
+from shared.model.rates import MOST_RATE, RATES, is_rate
+from shared.store import SCOPES, Store
+
+
+def set_limit(store: Store, scope: str, most: int | None) -> None:
+    """Sets a limit on connections or on a rate.
+
+    `scope` is a scope, one key of it as "scope:key", or a rate of either, as "scope.bytes_per_day:key". None restores
+    the default. Raises `UsageError`.
+    """
+    kind, _, rate = scope.split(":", 1)[0].partition(".")
+    if kind not in SCOPES or (is_rate(scope) and rate not in RATES):
+        raise UsageError(
+            f"{scope!r} is no limit; the limits are {', '.join(SCOPES)}, each also for one server or account, e.g. "
+            f"source_host:mail.example.org, and of each the rates {', '.join(RATES)}, e.g. source_account.bytes_per_day"
+        )
+    if is_rate(scope):
+        if most is not None and not 0 <= most <= MOST_RATE:
+            raise UsageError("a rate is a number of messages or bytes, e.g. 500 or 2GB; 0 (no cap), or: default")
+    elif most is not None and not 0 <= most <= 10_000:
+        raise UsageError("a limit is a number from 0 (nobody connects) to 10000, or: default")
+    store.set_limit(scope, most)
+
+
+def read_limit(scope: str, text: str) -> int | None:
+    """Reads a limit for `set_limit` as the operator writes it: "16", "2GB" for a rate of bytes, "default".
+
+    Raises `UsageError`.
+    """
+    if text == "default":
+        return None
+    if is_rate(scope) and ".bytes" in scope:
+        if not text:
+            raise UsageError("give a number of bytes, e.g. 2GB; 0 (no cap), or: default")
+        return read_size(text)
+    if not (text.isascii() and text.isdecimal()):
+        what = "messages" if is_rate(scope) else "connections"
+        raise UsageError(f"give a number of {what}, or: default")
+    return int(text)

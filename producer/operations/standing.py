@@ -1,0 +1,112 @@
+"""Operations on standing imports: which imports and waves stand, and how often they are looked at.
+
+No function here prints or waits.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from producer.intake.submit import Ring, ring_some
+from producer.operations.credentials import need_passwords
+from producer.waves import read_start, wave_of
+from shared.model import Import, Mailbox
+from shared.model.errors import UsageError
+from shared.model.search import Search
+from shared.rules.standing import HIGHEST_SECONDS, LOWEST_SECONDS, Standing, StandingTally
+from shared.store import Store
+
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_SPAN: Final = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s?([smhd])")
+
+
+def read_span(text: str, option: str) -> float:
+    """Returns the seconds of ``30s``, ``5m``, ``6h`` or ``1d``. Raises `UsageError` that names the option."""
+    found = _SPAN.fullmatch(text.strip().lower())
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not LOWEST_SECONDS <= seconds <= HIGHEST_SECONDS:
+        raise UsageError(f"{option}: {text!r} is no time from 10s to 7d; write 30s, 5m, 6h or 1d")
+    return seconds
+
+
+def read_switch(text: str) -> float:
+    """Returns the moment of ``2026-02-01T20:00+01:00`` in seconds since the epoch; 0 for ``none``. Raises `UsageError`."""
+    if text.strip().lower() == "none":
+        return 0.0
+    try:
+        return read_start(text)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--start-at", "--switch-at").replace(", or: now", ", or: none")) from None
+
+
+def checked(standing: Standing) -> Standing:
+    """Returns the bounds. Raises `UsageError` for those that nobody may ask for."""
+    least, most = standing.least_seconds, standing.most_seconds
+    if not LOWEST_SECONDS <= least <= HIGHEST_SECONDS or not LOWEST_SECONDS <= most <= HIGHEST_SECONDS:
+        raise UsageError("--least, --most: a time from 10s to 7d")
+    if least > most:
+        raise UsageError("--least: may not be longer than --most")
+    return standing
+
+
+def change_standing(
+    store: Store,
+    ring: Ring,
+    request: Import,
+    wave: str = "",
+    *,
+    least_seconds: float | None = None,
+    most_seconds: float | None = None,
+    switch_at: float | None = None,
+    off: bool = False,
+) -> Standing | None:
+    """Lets the import or a wave stand with what is given; what is not given stays as it was, or is usual.
+
+    With `off` it stands no longer. Returns what counts from now on. Raises `UsageError`.
+    """
+    given = {"least_seconds": least_seconds, "most_seconds": most_seconds, "switch_at": switch_at}
+    asked = {name: value for name, value in given.items() if value is not None}
+    if off and asked:
+        raise UsageError("--off: ends it; give it alone")
+    standing = None if off else replace(standing_of(store, request, wave) or Standing(), **asked)
+    set_standing(store, ring, request, standing, wave)
+    return standing
+
+
+def set_standing(store: Store, ring: Ring, request: Import, standing: Standing | None, wave: str = "") -> None:
+    """Lets the import, or one of its waves, stand from now on; with None it stands no longer.
+
+    A wave's own word goes before that of its import; None for the import ends it for all of its waves. Its passwords
+    are kept for as long as anything of it stands. Repeated, it changes nothing. Raises `UsageError`.
+    """
+    if wave:
+        wave_of(store, request, wave)
+    if standing is not None:
+        checked(standing)
+        need_passwords(store, request, _some(store, request, wave))
+    store.set_standing(request.import_id, wave, standing)
+    ring_some(store, ring, request.import_id)
+
+
+def standing_of(store: Store, request: Import, wave: str = "") -> Standing | None:
+    """Returns the bounds that count for the import, or for mailboxes of this wave; None where it does not stand."""
+    known = store.standings(request.import_id)
+    return known[wave] if wave in known else known.get("")
+
+
+def standings(store: Store, request: Import) -> dict[str, Standing | None]:
+    """Returns what was set, by wave; "" for the whole import, None for a wave that stays out of it."""
+    return store.standings(request.import_id)
+
+
+def tally_of(store: Store, request: Import) -> StandingTally:
+    """Returns the looks at the import in numbers."""
+    return store.standing_tally(request.import_id)
+
+
+def _some(store: Store, request: Import, wave: str) -> list[Mailbox]:
+    """Returns one mailbox of those that are to stand: the passwords of an import are kept or forgotten together."""
+    found = store.find_mailboxes(request.import_id, Search(wave=wave, count=1))[1]
+    return [mailbox for mailbox, _ in found]

@@ -1,0 +1,40 @@
+"""The report of one page of an import in the store, in the reader's language and zone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from producer.operations import forecasting, verbs
+from producer.reports.one_page import OnePage, ReaderSheet, lines_of
+from shared.model import Import
+from shared.model.lifecycle import ImportState
+from shared.store import Store
+
+#: The files of the report.
+FILES = ("one-page.html", "one-page.csv")
+
+
+def one_page(store: Store, request: Import, language: str = "en", zone: str = "UTC", wave: str = "") -> ReaderSheet:
+    """Returns the report of an import, or of one of its waves. Raises `UsageError`."""
+    rows = verbs.find_mailboxes(store, request, "", wave)
+    progress = verbs.progress_of(store, request, wave=wave)
+    found = None if request.state is ImportState.FINISHED else forecasting.look_ahead(store, request)
+    kept = found.kept if found else None
+    scored = forecasting.scored(store, request)
+    whole, waves = lines_of(rows, scored, kept.waves if kept else {}, kept.ends_at if kept and not wave else 0.0)
+    page = OnePage(
+        name=request.name, word=progress.word, source=request.source.host, destination=request.destination.host,
+        made_at=time.time(), whole=whole, waves=waves, binds=kept.binds if kept else (),
+    )  # fmt: skip
+    return ReaderSheet(page, language, zone)
+
+
+def write_one_page(sheet: ReaderSheet, folder: Path) -> list[Path]:
+    """Writes both files of the report, each whole or not at all. Returns their paths. Raises OSError."""
+    found = []
+    for name, content in zip(FILES, (sheet.html().encode(), sheet.csv()), strict=True):
+        draft = folder / f"{name}.new"
+        draft.write_bytes(content)
+        found.append(draft.replace(folder / name))
+    return found

@@ -1,0 +1,1 @@
+"""The routes of the API, and the bodies of its requests."""

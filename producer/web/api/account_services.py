@@ -1,0 +1,67 @@
+"""Account services that the settings name for page and API.
+
+Their URLs come from the settings and never from a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter
+
+from producer.intake.account_options import AccountsAsked, read_accounts
+from producer.intake.manifest import Row
+from producer.web.security.access import Known, Viewer
+from producer.web.web_context import WebContext
+from shared.model.errors import UsageError
+from shared.runtime.config import Settings
+
+routes = APIRouter(tags=["servers"])
+_NAMED = 10
+
+
+@routes.get("/accounts")
+def accounts(known: Known, _: Viewer) -> dict[str, Any]:
+    """Lists the names of the services that can make accounts at the destination."""
+    return {"accounts": sorted(known.makers)}
+
+
+def makers_of(settings: Settings) -> dict[str, AccountsAsked]:
+    """Returns the account services of the settings, by name. Opens no connection. Raises `UsageError`."""
+    urls = _pairs("MAILHAUL_WEB_ACCOUNTS", settings.web_accounts or "")
+    files = _pairs("MAILHAUL_WEB_ACCOUNTS_SECRET_FILES", settings.web_accounts_secret_files or "")
+    if strange := sorted(set(files) - set(urls)):
+        raise UsageError(f"MAILHAUL_WEB_ACCOUNTS_SECRET_FILES: MAILHAUL_WEB_ACCOUNTS names no {strange[0]!r}")
+    found = {}
+    for name, url in urls.items():
+        try:
+            found[name] = read_accounts([url], [files[name]] if name in files else [], generate=False)
+        except UsageError as error:
+            raise UsageError(f"MAILHAUL_WEB_ACCOUNTS, {name}: {error}") from None
+    return found
+
+
+def chosen(known: WebContext, name: str, rows: Sequence[Row]) -> AccountsAsked:
+    """Returns the service of this name, checked for these rows; none without a name. Raises `UsageError`."""
+    if not name:
+        return AccountsAsked()
+    if name not in known.makers:
+        there = ", ".join(sorted(known.makers))
+        if not there:
+            raise UsageError(f"accounts: {name[:80]!r} is no service here: none is set by MAILHAUL_WEB_ACCOUNTS")
+        raise UsageError(f"accounts: {name[:80]!r} is no service here ({there})")
+    if bare := [str(row.line) for row in rows if not row.new_password]:
+        some = ", ".join(bare[:_NAMED]) + (" …" if bare[_NAMED:] else "")
+        raise UsageError(f"accounts: these rows give no password for a new account: {some}")
+    return known.makers[name]
+
+
+def _pairs(setting: str, text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in text.split():
+        name, sign, value = part.partition("=")
+        if not (sign and value and name.isidentifier()) or name in found:
+            raise UsageError(f"{setting}: {part[:60]!r} is not NAME=…, each name once")
+        found[name] = value
+    return found

@@ -1,0 +1,77 @@
+"""Routes that replace or delete passwords: those of mailboxes, and those that sign in for a whole side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from producer.intake.allowed import LOOKED_AT
+from producer.intake.manifest import Manifest, ManifestInvalid
+from producer.intake.sign_in import secret_of
+from producer.operations import verbs
+from producer.web.api.request_bodies import SheetBody
+from producer.web.api.signing_in import SecretsBody, at_the_vendor
+from producer.web.problems import Refused
+from producer.web.security.access import Known, Operator, note
+from producer.web.web_context import WebContext
+from shared.model import Import
+from shared.model.sign_in import Way
+from shared.runtime.credentials import Secret
+from shared.store.records.principals import Principal
+
+routes = APIRouter(prefix="/imports/{import_id}", tags=["imports"])
+
+
+@routes.post("/credentials")
+def credentials(known: Known, who: Operator, request: Request, import_id: str, body: SheetBody) -> dict[str, Any]:
+    """Replaces passwords of rows found by their login at the source. Parked mailboxes among them go on."""
+    found = known.import_(import_id)
+    manifest, errors = body.sift(known.reach, allow_plaintext=True, allowed=LOOKED_AT)
+    if errors:
+        raise ManifestInvalid(errors)
+    done = replaced(known, who, request, found, manifest)
+    return {"mailboxes": done.mailboxes, "queued": done.queued, "unknown_rows": list(done.unknown_rows)}
+
+
+def replaced(known: WebContext, who: Principal, request: Request, found: Import, manifest: Manifest) -> verbs.Replaced:
+    """Seals new passwords. Parked mailboxes among them go on."""
+    note(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows))
+    return verbs.replace_credentials(known.store, known.vault, known.ring, found, manifest.rows, manifest.columns)
+
+
+@routes.put("/secrets")
+def secrets(known: Known, who: Operator, request: Request, import_id: str, body: SecretsBody) -> dict[str, Any]:
+    """Replaces an administrator's password, token or key, each side for itself. Mailboxes that wait for it go on."""
+    found = known.import_(import_id)
+    return {"queued": renew(known, who, request, found, body.given)}
+
+
+def renew(known: WebContext, who: Principal, request: Request, found: Import, texts: Mapping[str, str]) -> int:
+    """Seals the secrets given by side. Returns how many mailboxes go on. Raises `UsageError` and `Refused`."""
+    if not texts:
+        raise Refused(422, "give at least one password")
+
+    def read(way: Way, text: str) -> Secret:
+        at_the_vendor(way, text)
+        return secret_of(way, text)
+
+    readers = {side: partial(read, text=text) for side, text in texts.items()}
+    secrets = verbs.shared_anew(known.store, known.vault, found, readers)
+    note(known, request, who, "credentials replaced", import_id=found.import_id, shared=sorted(secrets))
+    return verbs.replace_shared(known.store, known.vault, known.ring, found, secrets)
+
+
+@routes.delete("/credentials")
+def forget(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
+    """Deletes the stored passwords of the import now, and what servers said when they were signed in to.
+
+    `purged`: the append-only file of Redis was written anew without them; where it is false, an administrator of Redis
+    runs BGREWRITEAOF.
+    """
+    found = known.import_(import_id)
+    note(known, request, who, "credentials deleted", import_id=import_id)
+    forgotten = verbs.forget(known.store, found)
+    return {"deleted": forgotten.there, "purged": forgotten.purged}

@@ -1,0 +1,147 @@
+"""Routes that are not about one import: manifests, providers, detection, limits, doctor."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+
+from producer.cli import doctor as looking
+from producer.intake import detect as finding
+from producer.intake.detect_probe import Network
+from producer.intake.manifest import template
+from producer.intake.providers import catalogue
+from producer.operations import erasing, verbs
+from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
+from producer.web.problems import Refused, manifest_as_read
+from producer.web.security.access import Admin, Known, Operator, Viewer, note
+from shared.mail.transport.dialing import connect
+from shared.model.errors import UsageError
+from shared.store import SCOPES
+
+routes = APIRouter()
+#: Rows of a preview.
+_PREVIEW = 20
+
+
+class CsvResponse(Response):
+    """A response with CSV."""
+
+    media_type = "text/csv"
+
+
+@routes.post("/manifests", tags=["manifests"])
+def look_at(known: Known, _: Operator, body: SheetBody) -> dict[str, Any]:
+    """Validates a manifest. Returns the report and the first rows. Nothing is kept, and no password comes back."""
+    manifest, errors = body.sift(known.reach)
+    return manifest_as_read(manifest, errors) | {
+        "preview": [
+            {
+                "row": row.line,
+                "login": row.login,
+                "new_login": row.new_login,
+                "server": row.server.url if row.server else "",
+            }
+            for row in manifest.rows[:_PREVIEW]
+        ],
+    }
+
+
+@routes.get("/template", tags=["manifests"], response_class=CsvResponse)
+def empty_manifest(_: Viewer, separator: Literal["comma", "semicolon", "tab"] = "comma") -> Response:
+    """Returns a manifest to fill in."""
+    headers = {"Content-Disposition": 'attachment; filename="mailboxes.csv"'}
+    return CsvResponse(template(separator), headers=headers)
+
+
+@routes.get("/providers", tags=["servers"])
+def providers(_: Viewer) -> dict[str, Any]:
+    """Lists the providers that mailhaul knows, with what each asks for."""
+    known = catalogue()
+    return {"edition": known.edition, "providers": [one.model_dump(mode="json") for one in known.providers]}
+
+
+@routes.get("/providers/{name}", tags=["servers"])
+def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str, Any]:
+    """Returns one provider, by its name, an alias, or the name of one of its sites."""
+    try:
+        return catalogue().find(name)[0].model_dump(mode="json")
+    except UsageError as error:
+        raise Refused(404, str(error)) from None
+
+
+@routes.post("/detect", tags=["servers"])
+def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
+    """Finds the servers that hold the mail of an address.
+
+    The domain's own autoconfig is not asked, since its URL belongs to a stranger.
+    """
+    found = detected(body.address, offline=body.offline)
+    return {
+        "address": found.address,
+        "how": found.how,
+        "why": found.why,
+        "ways": [asdict(way) for way in found.ways],
+        "provider": found.provider.model_dump(mode="json") if found.provider else None,
+        "tried": list(found.tried),
+    }
+
+
+def detected(address: str, *, offline: bool = False) -> finding.Detection:
+    """Finds the servers of an address, connecting only to addresses that the page may reach. Raises `UsageError`."""
+    return finding.detect(address, offline=offline, network=NETWORK)
+
+
+#: The network for addresses that come from requests. It connects only where the page may (`dialing.restrict`).
+NETWORK = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
+
+
+@routes.get("/limits", tags=["limits"])
+def limits(known: Known, _: Viewer) -> dict[str, Any]:
+    """Lists connection limits and rates: the defaults, what was set, what is usual at a server.
+
+    A rate of 0 is no cap.
+    """
+    default = {scope: getattr(known.settings, f"{scope}_connections") for scope in SCOPES}
+    return {"default": default | known.settings.rates, "set": known.store.limits(), "usual": known.store.usual()}
+
+
+@routes.put("/limits/{scope:path}", tags=["limits"])
+def set_limit(known: Known, who: Admin, request: Request, scope: str, body: LimitBody) -> dict[str, Any]:
+    """Sets a limit at once, while imports run.
+
+    `scope` is a scope ("source_host"), one key of it ("source_host:mail.example.org"), or a rate of either
+    ("source_account.bytes_per_day").
+    """
+    if len(scope) > 1000:
+        raise Refused(422, "a scope has at most 1000 characters")
+    note(known, request, who, "limit set", scope=scope, most=body.most)
+    verbs.set_limit(known.store, scope, body.most)
+    return {"set": known.store.limits()}
+
+
+@routes.get("/doctor", tags=["doctor"])
+def doctor(known: Known, _: Admin) -> dict[str, Any]:
+    """Returns the findings of `mailhaul doctor` for this machine: settings, state folder, keys, Redis, workers."""
+    return looking.told(list(looking.findings(known.settings)))
+
+
+@routes.post("/erase", tags=["imports"])
+def erase(known: Known, who: Admin, request: Request, body: EraseBody) -> dict[str, Any]:
+    """Forgets an import, or one person in every import, and reads every key afterwards. Mail is not touched.
+
+    `left` names the keys that still name them; it is empty when nothing is left.
+    """
+    if bool(body.import_id) == bool(body.login):
+        raise Refused(422, "give either import_id or login")
+    if body.login:
+        note(known, request, who, "erasure begun", login_digest=erasing.digest_of(body.login))
+        receipt = erasing.erase_login(known.store, known.client, body.login)
+    else:
+        found = known.import_(body.import_id)
+        note(known, request, who, "erasure begun", erased_import=found.import_id, name=found.name)
+        receipt = erasing.erase_import(known.store, known.client, found)
+    note(known, request, who, "erasure done", **asdict(receipt))
+    return {"erased": asdict(receipt)}

@@ -1,0 +1,451 @@
+"""Routes of imports: open, start, steer, watch and report."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from producer.cli.following import report_files
+from producer.intake.allowed import NOTHING_ALLOWED, Allowed
+from producer.intake.fitting import fit_options, place_rows
+from producer.intake.manifest import ManifestInvalid, Row
+from producer.intake.sign_in import SignInAsked, complete
+from producer.intake.waving import wave_name
+from producer.notices.setup import checked_reader
+from producer.operations import forecasting, standing, verbs
+from producer.operations.audited_options import audited
+from producer.reports.reporting import FILES, one_page, write_one_page
+from producer.show import document, foreseen
+from producer.show.standing_words import standing_fields
+from producer.web.api.account_services import chosen
+from producer.web.api.mended import failed_rows
+from producer.web.api.once import Key, once
+from producer.web.api.request_bodies import (
+    ImportBody,
+    MailboxesBody,
+    MoveBody,
+    OneMailboxBody,
+    RetryBody,
+    SheetBody,
+    StandingBody,
+    VerifyBody,
+    WaveBody,
+    WindowBody,
+    by_fields,
+)
+from producer.web.api.signing_in import by_names_of_body
+from producer.web.problems import Refused, manifest_as_read
+from producer.web.security.access import Known, Operator, Viewer, note, noted
+from producer.web.web_context import WebContext
+from shared.model import Endpoint, Import, Options
+from shared.model.errors import UsageError
+from shared.model.lifecycle import SETTLED, Control, ImportState
+from shared.model.search import Search
+from shared.model.waves import MOST_NAME
+from shared.rules.hours import Hours, read_hours
+from shared.runtime.credentials import Secret
+from shared.store.records.principals import Principal
+
+routes = APIRouter(prefix="/imports", tags=["imports"])
+OneWave = Annotated[str, Query(max_length=MOST_NAME, description="Only the mailboxes of this wave.")]
+ReportFile = Literal[
+    "results.csv",
+    "failures.csv",
+    "notes.csv",
+    "folders.csv",
+    "summary.json",
+    "failed-rows.csv",
+    "one-page.html",
+    "one-page.csv",
+]
+
+
+@routes.get("")
+def all_imports(
+    known: Known, _: Viewer, start: Annotated[int, Query(ge=0)] = 0, count: Annotated[int, Query(ge=1, le=500)] = 100
+) -> dict[str, Any]:
+    """Lists the imports, newest first."""
+    found = known.store.imports()
+    page = found[start : start + count]
+    fields = [document.import_fields(verbs.progress_of(known.store, one)) for one in page]
+    return {"total": len(found), "imports": fields}
+
+
+@routes.post("", status_code=201)
+def open_import(known: Known, who: Operator, request: Request, body: ImportBody, key: Key = "") -> dict[str, Any]:
+    """Opens an import, in state "opening". The answer holds the validation report."""
+    return once(known, who, key, "import", body, lambda: opened(known, who, request, body))
+
+
+def opened(known: WebContext, who: Principal, request: Request, body: ImportBody) -> dict[str, Any]:
+    source, destination = (
+        body.source.endpoint("source", known.reach),
+        body.destination.endpoint("destination", known.reach),
+    )
+    hours = body.hours()
+    plain = body.source.allow_plaintext
+    sign_ins = body.sign_ins()
+    by_rows = sign_ins["source"].by_rows
+    rows, report = _sifted(
+        known, body, only_good=body.good_rows_only, allow_plaintext=plain, passwords=by_rows, allowed=body.allowed
+    )
+    options = body.options({source, *(row.server for row in rows if row.server)})
+    for side, end in (("source", source), ("destination", destination)):
+        try:
+            sign_ins[side] = complete(side, end, sign_ins[side], rows)
+        except UsageError as error:
+            raise by_names_of_body(side, error) from None
+    maker = chosen(known, body.accounts, rows)
+    options = dataclasses.replace(options, accounts=maker.text)
+    wanted = written(
+        known, who, request, rows, source, destination, options, body.called(), hours, sign_ins, maker.secret
+    )
+    return {"import": _fields(known, wanted.import_id), "report": report}
+
+
+def written(
+    known: WebContext, who: Principal, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
+    options: Options, name: str, hours: Hours | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
+    accounts_secret: Secret | None = None,
+) -> Import:  # fmt: skip
+    """Writes the import into the store, in state "opening". Raises `Refused` if it is there already."""
+    _fit(rows, source, options)
+    wanted, mailboxes = verbs.prepare_import(rows, source, destination, options, name)
+    held = f"open:{wanted.import_id}"
+    if known.records.begin(held, "") is not None:
+        raise Refused(409, "this import is being opened")
+    try:
+        if known.store.import_(wanted.import_id) is not None:
+            raise Refused(
+                409, "an import of this name between these servers is there: give another name, or verify that one",
+                import_id=wanted.import_id,
+            )  # fmt: skip
+        note(
+            known, request, who, "import opened", import_id=wanted.import_id, name=wanted.name, mailboxes=len(rows),
+            **audited(wanted),
+        )  # fmt: skip
+        verbs.submit(
+            known.store, known.vault, known.ring, wanted, mailboxes, rows,
+            known.settings.retention_days, most=known.own_limits, hold=True, hours=hours, sign_ins=sign_ins,
+            accounts_secret=accounts_secret,
+        )  # fmt: skip
+        for order in ("login", "destination_login"):  # builds the indexes, since the first search takes longest
+            known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
+    finally:
+        known.records.drop(held)
+    return wanted
+
+
+def _sifted(
+    known: WebContext, body: SheetBody, *, only_good: bool, allow_plaintext: bool = False, passwords: bool = True,
+    allowed: Allowed = NOTHING_ALLOWED,
+) -> tuple[tuple[Row, ...], dict[str, Any]]:  # fmt: skip
+    manifest, errors = body.sift(known.reach, allow_plaintext=allow_plaintext, passwords=passwords, allowed=allowed)
+    if errors and (not only_good or not manifest.rows):
+        raise ManifestInvalid(errors)
+    return manifest.rows, manifest_as_read(manifest, errors)
+
+
+def _fit(rows: tuple[Row, ...], source: Endpoint, options: Options) -> None:
+    try:
+        place_rows(rows, source)
+        fit_options(options, {source, *(row.server for row in rows if row.server)})
+    except UsageError as error:
+        raise by_fields(error) from None
+
+
+def wave_of_body(text: str) -> str:
+    """Returns the wave that a body names; "" for none. Raises `UsageError`."""
+    try:
+        return wave_name(text)
+    except UsageError as error:
+        raise by_fields(error) from None
+
+
+def _fields(known: WebContext, import_id: str) -> dict[str, Any]:
+    return document.import_fields(known.progress(import_id))
+
+
+@routes.get("/{import_id}")
+def one_import(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> dict[str, Any]:
+    """Returns one import, or one wave of it, with its progress."""
+    if wave:
+        return document.import_fields(verbs.progress_of(known.store, known.import_(import_id), wave=wave))
+    return _fields(known, import_id)
+
+
+@routes.get("/{import_id}/forecast")
+def forecasts(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+    """Returns the forecasts that are kept, oldest first, and how the first of this pass did."""
+    found = known.import_(import_id)
+    return {
+        "kept": [foreseen.forecast_fields(kept) for kept in known.store.forecasts(import_id)],
+        "scores": [foreseen.score_fields(score) for score in forecasting.scored(known.store, found)],
+    }
+
+
+@routes.post("/{import_id}/forecast", status_code=201)
+def forecast(known: Known, who: Operator, request: Request, import_id: str, wave: OneWave = "") -> dict[str, Any]:
+    """Makes a forecast under the limits that are set, and keeps it. `said` has it in words."""
+    found, settings = known.import_(import_id), known.settings
+    note(known, request, who, "forecast made", import_id=import_id)
+    made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads)
+    return {
+        **foreseen.forecast_fields(made.kept), "waiting": made.waiting, "assumed": made.assumed,
+        "said": foreseen.outlook_lines(made, wave),
+    }  # fmt: skip
+
+
+@routes.get("/{import_id}/waves")
+def waves(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+    """Lists the waves by their order, each with the number of its mailboxes in each state."""
+    found = verbs.waves_of(known.store, known.import_(import_id))
+    return {"waves": [document.wave_fields(one) for one in found]}
+
+
+@routes.put("/{import_id}/waves")
+def set_wave(known: Known, who: Operator, request: Request, import_id: str, body: WaveBody) -> dict[str, Any]:
+    """Sets when a wave starts, its weight and its order, from now on. What is left out stays."""
+    found, name = known.import_(import_id), wave_of_body(body.wave)
+    try:
+        starts_at = verbs.read_start(body.starts_at) if body.starts_at is not None else None
+    except UsageError as error:
+        raise UsageError(str(error).replace("--start-at", "starts_at")) from None
+    given = {"starts_at": starts_at, "weight": body.weight, "order": body.order}
+    asked = {field: one for field, one in given.items() if one is not None}
+    note(known, request, who, "wave set", import_id=import_id, wave=name, **asked)
+    verbs.set_wave(known.store, known.ring, found, name, starts_at=starts_at, weight=body.weight, order=body.order)
+    return waves(known, who, import_id)
+
+
+@routes.get("/{import_id}/standing")
+def standings(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+    """Tells which parts of the import stand, and how the looks at its mailboxes go."""
+    found = known.import_(import_id)
+    return standing_fields(standing.standings(known.store, found), standing.tally_of(known.store, found))
+
+
+@routes.put("/{import_id}/standing")
+def set_standing(known: Known, who: Operator, request: Request, import_id: str, body: StandingBody) -> dict[str, Any]:
+    """Lets the import or a wave stand, or no longer, from now on. What is left out stays as it was, or is usual."""
+    found, wave = known.import_(import_id), wave_of_body(body.wave)
+    asked = body.model_dump(include={"least_seconds", "most_seconds", "switch_at", "off"}, exclude_none=True)
+    try:
+        with noted(known, request, who, "standing set", import_id=import_id, wave=wave, **asked):
+            standing.change_standing(known.store, known.ring, found, wave, **asked)
+    except UsageError as error:
+        raise by_fields(error) from None
+    return standings(known, who, import_id)
+
+
+@routes.post("/{import_id}/move")
+def move(known: Known, who: Operator, request: Request, import_id: str, body: MoveBody) -> dict[str, Any]:
+    """Moves a mailbox into another wave, or within its own; it is at work within seconds."""
+    found = known.import_(import_id)
+    wave = None if body.wave is None else wave_of_body(body.wave)
+    given = {"wave": wave, "priority": body.priority, "front": body.front or None}
+    asked = {field: one for field, one in given.items() if one is not None}
+    try:
+        with noted(known, request, who, "mailbox moved", import_id=import_id, login=body.login, **asked) as told:
+            moved = told(
+                verbs.move(
+                    known.store, known.ring, found, body.login, wave=wave, priority=body.priority, front=body.front
+                )
+            )
+    except UsageError as error:
+        raise by_fields(error) from None
+    return {"mailboxes": moved}
+
+
+@routes.post("/{import_id}/mailboxes")
+def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str, body: MailboxesBody) -> dict[str, Any]:
+    """Adds rows that were corrected. If the import is running, they run at once."""
+    found = known.import_(import_id)
+    by_rows, allowed = (
+        verbs.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
+        Allowed.of(found.options),
+    )
+    rows, report = _sifted(known, body, only_good=body.good_rows_only, passwords=by_rows, allowed=allowed)
+    added(known, who, request, import_id, rows)
+    return {"import": _fields(known, import_id), "report": report}
+
+
+def added(known: WebContext, who: Principal, request: Request, import_id: str, rows: tuple[Row, ...]) -> None:
+    """Adds rows to an import. Raises `UsageError` if they do not fit it, `Refused` if some are there already."""
+    found = known.import_(import_id)
+    _fit(rows, found.source, found.options)
+    _, last = known.store.find_mailboxes(import_id, Search(descending=True, count=1))
+    first = last[0][0].row if last else 0
+    rows = tuple(dataclasses.replace(row, line=first + row.line) for row in rows)
+    _, mailboxes = verbs.prepare_import(rows, found.source, found.destination, found.options, found.name)
+    if there := [one.source.login for one in mailboxes if known.store.mailbox(one.mailbox_id) is not None]:
+        raise Refused(
+            409, "some mailboxes are in the import already: give them new passwords by …/credentials",
+            logins=there[:100],
+        )  # fmt: skip
+    note(known, request, who, "mailboxes added", import_id=import_id, mailboxes=len(rows))
+    verbs.submit(
+        known.store, known.vault, known.ring, found, mailboxes, rows,
+        known.settings.retention_days, most=known.own_limits, hold=found.state is ImportState.OPENING,
+    )  # fmt: skip
+
+
+@routes.delete("/{import_id}")
+def close(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
+    """Forgets an import that is not running: its ledger, report and passwords. Mail is not touched."""
+    found = known.import_(import_id)
+    if found.state is ImportState.RUNNING:
+        raise Refused(409, "the import is under way: wait until it is finished, or cancel it first")
+    note(known, request, who, "import closed", import_id=import_id, name=found.name)
+    return {"closed": verbs.close(known.store, found)}
+
+
+@routes.post("/{import_id}/start")
+def start(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
+    """Starts the import. Idempotent."""
+    known.import_(import_id)
+    note(known, request, who, "import started", import_id=import_id)
+    verbs.set_going(known.store, known.ring, import_id)
+    return _fields(known, import_id)
+
+
+def _steer(
+    known: WebContext, who: Operator, request: Request, import_id: str, word: Control, body: OneMailboxBody
+) -> dict[str, Any]:
+    found = known.import_(import_id)
+    detail = {"import_id": import_id, "login": body.login, **_of_wave(body)}
+    with noted(known, request, who, f"import {word.value}", **detail) as told:
+        concerned = told(verbs.control(known.store, known.ring, found, word, body.login, body.wave))
+    return {"mailboxes": concerned, "import": _fields(known, import_id)}
+
+
+@routes.post("/{import_id}/pause")
+def pause(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
+    """Pauses within two seconds, until resumed."""
+    return _steer(known, who, request, import_id, Control.PAUSE, body)
+
+
+@routes.post("/{import_id}/resume")
+def resume(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
+    """Resumes what was paused or cancelled."""
+    return _steer(known, who, request, import_id, Control.RUN, body)
+
+
+@routes.post("/{import_id}/cancel")
+def cancel(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
+    """Cancels what is not finished. What was copied stays."""
+    return _steer(known, who, request, import_id, Control.CANCEL, body)
+
+
+@routes.put("/{import_id}/window")
+def window(known: Known, who: Operator, request: Request, import_id: str, body: WindowBody) -> dict[str, Any]:
+    """Sets the hours in which the import may work, from now on. A pause is independent of them."""
+    found, hours = known.import_(import_id), read_hours(body.window)
+    if body.wave:
+        verbs.wave_of(known.store, found, body.wave)
+    note(known, request, who, "hours set", import_id=import_id, window=hours.text, **_of_wave(body))
+    verbs.set_window(known.store, known.ring, found, hours, time.time(), body.wave)
+    return _fields(known, import_id)
+
+
+@routes.post("/{import_id}/retry")
+def retry(known: Known, who: Operator, request: Request, import_id: str, body: RetryBody) -> dict[str, Any]:
+    """Tries again what is parked, refused or failed."""
+    found = known.import_(import_id)
+    asked = _when(copy_missing=body.copy_missing)
+    detail = {"import_id": import_id, "login": body.login, "code": body.code, **_of_wave(body), **asked}
+    with noted(known, request, who, "import retried", **detail) as told:
+        mailboxes, messages = verbs.retry(
+            known.store, known.ring, found, body.login, body.code, wave=body.wave, copy_missing=body.copy_missing
+        )
+        told(mailboxes)
+    return {"mailboxes": mailboxes, "messages": messages, "import": _fields(known, import_id)}
+
+
+@routes.post("/{import_id}/verify")
+def verify(known: Known, who: Operator, request: Request, import_id: str, body: VerifyBody) -> dict[str, Any]:
+    """Queues a further pass over finished mailboxes. It copies what is new and compares both sides."""
+    found = known.import_(import_id)
+    chosen = verbs.find_mailboxes(known.store, found, body.login, body.wave)
+    asked = _when(accept_missing=body.accept_missing)
+    detail = {"import_id": import_id, "login": body.login, "full": body.full, **_of_wave(body), **asked}
+    days = known.settings.retention_days
+    with noted(known, request, who, "verification asked for", **detail) as told:
+        if all(one.state not in SETTLED for one, _ in chosen):
+            raise Refused(409, "the import is under way: ask again when it is finished")
+        queued, accepted = verbs.verify(
+            known.store,
+            known.ring,
+            found,
+            days,
+            full=body.full,
+            login=body.login,
+            wave=body.wave,
+            accept_missing=body.accept_missing,
+        )  # fmt: skip
+        if told(queued):
+            about = {"import_id": import_id, "login": body.login, **_of_wave(body)}
+            note(known, request, who, "verification queued", **about, mailboxes=queued)
+    return {"mailboxes": queued, "accepted": accepted, "import": _fields(known, import_id)}
+
+
+def _of_wave(body: OneMailboxBody | WindowBody) -> dict[str, str]:
+    """Returns the wave for the audit log, where one is named."""
+    return {"wave": body.wave} if body.wave else {}
+
+
+def _when(**asked: bool) -> dict[str, bool]:
+    """Keeps only the flags that are set, for the audit log."""
+    return {name: value for name, value in asked.items() if value}
+
+
+@routes.get("/{import_id}/errors")
+def errors(
+    known: Known,
+    _: Viewer,
+    import_id: str,
+    login: Annotated[str, Query(max_length=1000, description="Only of this mailbox.")] = "",
+    wave: OneWave = "",
+) -> dict[str, Any]:
+    """Lists what went wrong, by kind, each with what to do."""
+    return {"errors": document.error_fields(verbs.errors(known.store, known.import_(import_id), login, wave=wave))}
+
+
+@routes.get("/{import_id}/report/{file}", response_class=FileResponse)
+def report(
+    known: Known,
+    _: Viewer,
+    import_id: str,
+    file: ReportFile,
+    wave: OneWave = "",
+    language: Annotated[str, Query(max_length=20, description="Of the one page: en or ru.")] = "en",
+    zone: Annotated[str, Query(max_length=60, description="Of the one page, as in Europe/Berlin.")] = "UTC",
+) -> FileResponse:
+    """Returns a file of the report. failed-rows.csv can be corrected and sent to …/credentials."""
+    found = known.import_(import_id)
+    rows = verbs.find_mailboxes(known.store, found, "", wave)
+    place = tempfile.TemporaryDirectory(prefix="mailhaul-report-")
+    path = Path(place.name) / file
+    try:
+        if file == "failed-rows.csv":
+            path.write_text(failed_rows(mailbox for mailbox, _ in rows), encoding="utf-8")
+        elif file in FILES:
+            checked_reader(language, zone)
+            write_one_page(one_page(known.store, found, language, zone, wave), Path(place.name))
+        else:
+            report_files(known.store, found, Path(place.name), wave)
+    except BaseException:
+        place.cleanup()
+        raise
+    kinds = {".json": "application/json", ".html": "text/html"}
+    kind = kinds.get(path.suffix, "text/csv; charset=utf-8")
+    name = f"{import_id[:8]}-{file}"
+    return FileResponse(path, media_type=kind, filename=name, background=BackgroundTask(place.cleanup))

@@ -1,0 +1,68 @@
+"""Server-sent events of one import."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from producer.coordinator.tally import Progress
+from producer.operations import verbs
+from producer.show import document
+from producer.web.api.imports import OneWave
+from producer.web.problems import Refused
+from producer.web.security.access import Known, Viewer, viewer
+from producer.web.security.streams import Seat
+from producer.web.web_context import WebContext
+from shared.model.errors import MailhaulError
+from shared.model.lifecycle import SETTLED
+
+routes = APIRouter(tags=["imports"])
+#: Seconds between two looks.
+LOOK_SECONDS: Final = 1.0
+
+
+def _place(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> WebContext:
+    """Refuses an unknown import or wave before the stream begins, since no error can be sent afterwards."""
+    found = known.import_(import_id)
+    if wave:
+        verbs.wave_of(known.store, found, wave)
+    return known
+
+
+@routes.get("/imports/{import_id}/events", response_class=EventSourceResponse)
+async def events(
+    request: Request, import_id: str, known: Annotated[WebContext, Depends(_place)], _: Seat, wave: OneWave = ""
+) -> AsyncIterator[ServerSentEvent]:
+    """Sends event "progress" whenever something has changed, and "finished" as the last one.
+
+    Sends "ended" if the token was revoked or the import is gone.
+    """
+    last: dict[str, Any] = {}
+
+    def look() -> Progress:
+        viewer(request, known)  # raises once the token was revoked
+        if wave:
+            return verbs.progress_of(known.store, known.import_(import_id), wave=wave)
+        return known.progress(import_id)
+
+    while True:
+        try:
+            progress = await asyncio.to_thread(look)
+        except Refused as error:
+            yield ServerSentEvent(event="ended", data={"detail": str(error)})
+            return
+        except MailhaulError:
+            await asyncio.sleep(LOOK_SECONDS)  # the store does not answer now
+            continue
+        fields = document.import_fields(progress)
+        over = progress.finished or (wave and all(s in SETTLED for s, number in progress.mailboxes.items() if number))
+        if fields != last:
+            yield ServerSentEvent(event="finished" if over else "progress", data=fields)
+            last = fields
+        if over:
+            return
+        await asyncio.sleep(LOOK_SECONDS)

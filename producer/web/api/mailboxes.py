@@ -1,0 +1,106 @@
+"""Routes of an import's mailboxes: the list page by page, and one mailbox with all that is known of it."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+
+from producer.operations import verbs
+from producer.operations.trouble import troubled, word
+from producer.show import document
+from producer.show.notes import notes_of
+from producer.web.api.request_bodies import PasswordsBody
+from producer.web.problems import Refused
+from producer.web.security.access import Known, Operator, Viewer, note
+from shared.model import Mailbox, Tally
+from shared.model.lifecycle import MailboxState
+from shared.model.search import Search
+from shared.model.waves import MOST_NAME
+
+routes = APIRouter(prefix="/imports/{import_id}/mailboxes", tags=["mailboxes"])
+
+#: The keys of `shared.model.search.ORDERS`; a test keeps them equal.
+Order = Literal[
+    "row", "login", "destination_login", "state", "messages", "bytes", "done_bytes", "failed", "refused"
+]  # fmt: skip
+
+
+@routes.get("")
+def page(
+    known: Known,
+    _: Viewer,
+    import_id: str,
+    state: MailboxState | None = None,
+    code: Annotated[str, Query(max_length=100, description="Only with a failure of this code.")] = "",
+    text: Annotated[str, Query(max_length=200, description="Only with this in a login.")] = "",
+    wave: Annotated[str, Query(max_length=MOST_NAME, description="Only of this wave.")] = "",
+    order: Order = "row",
+    descending: bool = False,
+    start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    count: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """Lists mailboxes that match. `total` is the number of all matches."""
+    known.import_(import_id)
+    wanted = Search(
+        state=state, code=code, text=text, wave=wave, order=order, descending=descending, start=start, count=count
+    )
+    total, found = known.store.find_mailboxes(import_id, wanted)
+    return {"total": total, "start": start, "mailboxes": [row(mailbox, tally) for mailbox, tally in found]}
+
+
+def row(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
+    """Returns a mailbox without its folders."""
+    return {
+        "id": mailbox.mailbox_id,
+        "row": mailbox.row,
+        "login": mailbox.source.login,
+        "server": mailbox.source.endpoint.url,
+        "destination_login": mailbox.destination.login,
+        "state": word(mailbox, tally),
+        "control": mailbox.control.value,
+        **document.place_fields(mailbox),
+        "failure": document.failure_fields(troubled(mailbox), mailbox.import_id),
+        **document.counts(tally),
+    }
+
+
+@routes.get("/{mailbox_id}")
+def one(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
+    """Returns one mailbox with its folders and its last failures, in the servers' own words."""
+    mailbox, tally = known.mailbox(import_id, mailbox_id)
+    failures = [document.failure_fields(failure, import_id) for failure in known.store.failures(mailbox_id)]
+    return {**document.mailbox_fields(known.store, mailbox, tally), "failures": failures}
+
+
+@routes.put("/{mailbox_id}/passwords")
+def give(
+    known: Known, who: Operator, request: Request, import_id: str, mailbox_id: str, body: PasswordsBody
+) -> dict[str, Any]:
+    """Replaces passwords, each side for itself. A mailbox that waits for one goes on."""
+    found, (mailbox, _) = known.import_(import_id), known.mailbox(import_id, mailbox_id)
+    if not body.given:
+        raise Refused(422, "give at least one password")
+    login, sides = mailbox.source.login, sorted(body.given)
+    note(known, request, who, "credentials replaced", import_id=import_id, login=login, sides=sides)
+    goes_on = verbs.replace_passwords(known.store, known.vault, known.ring, found, mailbox, body.given)
+    return {"queued": goes_on}
+
+
+@routes.get("/{mailbox_id}/folders")
+def folders(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
+    """Lists the folders in the order of the plan, with notes on single messages."""
+    known.mailbox(import_id, mailbox_id)
+    return {
+        "folders": [
+            {
+                **document.folder_fields(folder, tally),
+                "notes": [
+                    {"uid": note.uid, "what": note.what, "reason": note.reason, "message_id": note.message_id}
+                    for note in islice(notes_of(known.store, folder), 1000)
+                ],
+            }
+            for folder, tally in known.store.folders(mailbox_id)
+        ]
+    }

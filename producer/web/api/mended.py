@@ -1,0 +1,34 @@
+"""Rows that an operator has to correct, as manifests without passwords. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+from producer.show.report import safe_cell
+from shared.model import Mailbox
+from shared.model.lifecycle import MailboxState
+
+
+def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
+    """Returns a CSV with a row for each parked mailbox: an empty password to fill in, and the reason."""
+    return wrong_rows(
+        (
+            mailbox.source.login, mailbox.destination.login, mailbox.source.endpoint.url,
+            ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail))),
+        )
+        for mailbox in mailboxes
+        if mailbox.state is MailboxState.PARKED and mailbox.failure
+    )  # fmt: skip
+
+
+def wrong_rows(rows: Iterable[tuple[str, str, str, str]]) -> str:
+    """Returns a CSV with a row for each (login, new login, server, reason), and an empty password to fill in."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("login", "password", "new_login", "server", "reason"))
+    writer.writerows(
+        [safe_cell(cell) for cell in (login, "", owner, server, why)] for login, owner, server, why in rows
+    )
+    return text.getvalue()

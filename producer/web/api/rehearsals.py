@@ -1,0 +1,163 @@
+"""Check and plan in the background. Nothing is written to any server, and the result waits for whoever asks.
+
+Closing the browser changes nothing. If this process ends, the rehearsals that it left are reported as lost.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+
+from producer.intake.account_options import AccountsAsked, AccountsSeen
+from producer.intake.scan import Checked, Scan, swapped
+from producer.intake.waving import of_wave
+from producer.operations import verbs
+from producer.web.api.request_bodies import RehearsalBody
+from producer.web.problems import Refused
+from producer.web.security.access import Known, Operator, Viewer, note
+from producer.web.web_context import WebContext
+from shared.model import Account, Import
+from shared.model.errors import MailhaulError
+from shared.runtime.logs import get_logger
+from shared.store.ports.brought import between, brought
+
+routes = APIRouter(tags=["rehearsals"])
+#: Maximum number of rehearsals that run or wait in one process.
+MOST: Final = 8
+#: Seconds between two heartbeats of a running rehearsal.
+BEAT_SECONDS: Final = 1.0
+#: Seconds without a heartbeat after which a rehearsal counts as lost.
+LOST_SECONDS: Final = 30.0
+
+
+class Rehearsals:
+    """The rehearsals of this process."""
+
+    def __init__(self, known: WebContext) -> None:
+        self._known = known
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="rehearsal")
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Cancels the rehearsals that wait."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, request: Import, kind: str, wave: str = "") -> dict[str, Any]:
+        """Starts a rehearsal of the import, or of a wave, in the background, and returns its document.
+
+        Raises `Refused` if too many run.
+        """
+        with self._lock:
+            if self._running >= MOST:
+                raise Refused(429, "too many rehearsals are running; try again when one is done")
+            self._running += 1
+        found = {"id": secrets.token_hex(8), "import_id": request.import_id, "kind": kind, "state": "running"}
+        found |= {"wave": wave} if wave else {}
+        run = _Run(self._known, {**found, "done": 0, "total": 0})
+        run.keep()
+        self._pool.submit(self._go, run, request)
+        return run.document
+
+    def _go(self, run: _Run, request: Import) -> None:
+        try:
+            run.go(request)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+class _Run:
+    def __init__(self, known: WebContext, document: dict[str, Any]) -> None:
+        self._known, self.document = known, document
+        self._over = threading.Event()
+
+    def keep(self) -> None:
+        self._known.records.keep_rehearsal(self.document["id"], {**self.document, "beat_at": time.time()})
+
+    def go(self, request: Import) -> None:
+        beat = threading.Thread(target=self._beat, daemon=True)
+        beat.start()
+        try:
+            found = self._result(request)
+            end = {"state": "done", "result": found}
+        except MailhaulError as error:
+            end = {"state": "failed", "error": str(error)}
+        except Exception as error:
+            get_logger("mailhaul.web").error("fault", exc_info=error)
+            end = {"state": "failed", "error": "internal error; the log of mailhaul says more"}
+        self._over.set()
+        beat.join()
+        self.document |= end
+        self.keep()
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            try:
+                self.keep()
+            except MailhaulError:
+                continue  # the store does not answer now; the next heartbeat tries again
+
+    def _told(self, done: int, total: int) -> None:
+        self.document |= {"done": done, "total": total}
+
+    def _brought(self, source: Account, destination: Account, uidvalidity: int | None) -> bool:
+        books = self._known.store
+        return brought(books, between(books, source, destination), uidvalidity)
+
+    def _result(self, request: Import) -> dict[str, Any]:
+        known = self._known
+        rows = of_wave(verbs.rows_of(known.store, known.vault, request), self.document.get("wave", ""))
+        sign_ins = verbs.sign_ins_of(known.store, known.vault, request)
+        secret = verbs.accounts_secret_of(known.store, known.vault, request)
+        seen = AccountsSeen(AccountsAsked(text=request.options.accounts, secret=secret))
+        scan = Scan(request.source, request.destination, known.settings, self._told, seen, sign_ins, self._brought)
+        if self.document["kind"] == "plan":
+            return dict(scan.plan(rows, request.options, (), known.store.limits()).as_json())
+        found = scan.check(rows, request.options)
+        return {
+            "mailboxes": [_checked(one) for one in found],
+            "ok": sum(one.ok for one in found),
+            "broken": sum(not one.ok for one in found),
+            "swapped": swapped(found) and not request.options.same_mailbox,
+            "messages": sum(one.source.messages for one in found),
+            "bytes": sum(one.source.size_bytes or 0 for one in found),
+        }
+
+
+def _checked(one: Checked) -> dict[str, Any]:
+    return {**asdict(one), "ok": one.ok, "warning": one.warning}
+
+
+@routes.post("/imports/{import_id}/rehearsals", status_code=202)
+def begin(
+    known: Known, who: Operator, request: Request, response: Response, import_id: str, body: RehearsalBody
+) -> dict[str, Any]:
+    """Starts a rehearsal: signs in to every account once, on both sides. The answer's `Location` shows its progress."""
+    found = known.import_(import_id)
+    if body.wave:
+        verbs.wave_of(known.store, found, body.wave)
+    named = {"wave": body.wave} if body.wave else {}
+    note(known, request, who, f"import {body.kind}", import_id=import_id, **named)
+    rehearsals: Rehearsals = request.app.state.rehearsals
+    document = rehearsals.begin(found, body.kind, body.wave)
+    response.headers["Location"] = f"/api/v1/rehearsals/{document['id']}"
+    return document
+
+
+@routes.get("/rehearsals/{rehearsal_id}")
+def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
+    """Returns a rehearsal. `state` is running, done, failed or lost."""
+    found = known.records.rehearsal(rehearsal_id)
+    if found is None:
+        raise Refused(404, "there is no rehearsal with this id; they are kept for a day")
+    beat = found.pop("beat_at")
+    if found["state"] == "running" and time.time() - beat > LOST_SECONDS:
+        found |= {"state": "lost", "error": "the process that ran it has ended: begin it again"}
+    return found

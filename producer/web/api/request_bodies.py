@@ -1,0 +1,437 @@
+"""Bodies of requests, and how they become model objects. Pure, except that `Reach` looks names up."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from producer.intake.allowed import NOTHING_ALLOWED, Allowed
+from producer.intake.columns import Reading
+from producer.intake.endpoints import parse_endpoint
+from producer.intake.manifest import Manifest, sift_manifest
+from producer.intake.providers import catalogue
+from producer.intake.sheet import RowError
+from producer.intake.sign_in import SignInAsked
+from producer.intake.submit import import_name
+from producer.intake.wanted import SelectionOptions, read_wanted
+from producer.intake.waving import in_wave, wave_name
+from producer.web.api.body import Body
+from producer.web.api.signing_in import SignInBody
+from shared.model import BY_ROW, Endpoint, Options
+from shared.model.errors import UsageError
+from shared.model.rates import MOST_RATE
+from shared.model.waves import FRONT, MOST_NAME, MOST_ORDER, MOST_WEIGHT
+from shared.rules.hours import Hours, read_hours
+from shared.runtime.credentials import Secret
+from shared.sign_in.reach import Reach
+
+_Glob = Annotated[str, Field(min_length=1, max_length=500)]
+_Folder = Annotated[str, Field(min_length=1, max_length=500)]
+_Said = Annotated[str, Field(max_length=100)]
+_Login = Annotated[str, Field(max_length=1000)]
+_Wave = Annotated[str, Field(max_length=MOST_NAME)]
+
+
+class SheetBody(Body):
+    """A manifest (docs: `GET /api/v1/template`), as text or, in whatever encoding, as base64."""
+
+    manifest: str = Field(default="", description="The CSV as text.", repr=False)
+    manifest_base64: str = Field(default="", description="Or its bytes; the encoding is found out.", repr=False)
+    encoding: Literal["", "utf-8", "utf-16", "cp1251", "cp1252"] = ""
+    separator: Literal["", "comma", "semicolon", "tab"] = ""
+    ignore_columns: list[_Said] = Field(
+        default_factory=list, max_length=100, description="Headings of columns that are to be left out."
+    )
+    no_header: bool = Field(default=False, description="Whether the first row is a mailbox, whatever it looks like.")
+
+    @model_validator(mode="after")
+    def _one(self) -> SheetBody:
+        if bool(self.manifest) == bool(self.manifest_base64):
+            raise ValueError("give either manifest or manifest_base64")
+        return self
+
+    def sift(
+        self,
+        reach: Reach,
+        *,
+        allow_plaintext: bool = False,
+        passwords: bool = True,
+        allowed: Allowed = NOTHING_ALLOWED,
+    ) -> tuple[Manifest, tuple[RowError, ...]]:
+        """Returns the good rows and the faults of the others.
+
+        `passwords`: whether each row must give one. Raises `UsageError`.
+        """
+
+        def server(text: str) -> Endpoint:
+            return endpoint_of(text, "source", reach, allow_plaintext=allow_plaintext)
+
+        if self.manifest:
+            data, encoding = self.manifest.encode("utf-8", "surrogatepass"), "utf-8"
+        else:
+            try:
+                data, encoding = base64.b64decode(self.manifest_base64, validate=True), self.encoding
+            except (binascii.Error, ValueError):
+                raise UsageError("manifest_base64 is not base64") from None
+        reading = Reading(ignored=tuple(self.ignore_columns), no_header=self.no_header)
+        return sift_manifest(
+            data,
+            encoding=encoding,
+            separator=self.separator,
+            servers=server,
+            passwords=passwords,
+            allowed=allowed,
+            reading=reading,
+        )
+
+
+class WaveSheetBody(SheetBody):
+    """A manifest whose rows may leave their wave to a rule."""
+
+    wave: _Wave = Field(default="", description="The wave of rows that name none.")
+
+    def sift(self, reach: Reach, **how: Any) -> tuple[Manifest, tuple[RowError, ...]]:
+        """Returns the good rows, each in its wave, and the faults of the others. Raises `UsageError`."""
+        try:
+            wave = wave_name(self.wave)
+        except UsageError as error:
+            raise by_fields(error) from None
+        manifest, errors = super().sift(reach, **how)
+        return replace(manifest, rows=in_wave(manifest.rows, wave)), errors
+
+
+class ServerBody(Body):
+    """The server of one side."""
+
+    sign_in: SignInBody = SignInBody()
+
+    server: str = Field(
+        min_length=1, max_length=300, description="A provider's name, or a URL as in imaps://imap.example.org:993."
+    )
+    fingerprint: str = Field(default="", max_length=200, description="SHA-256 of the certificate that is accepted.")
+    allow_plaintext: bool = Field(default=False, description="Let imap:// go to other machines than this one.")
+
+    def endpoint(self, side: str, reach: Reach) -> Endpoint:
+        """Returns the endpoint that the fields describe. Raises `UsageError`."""
+        return endpoint_of(self.server, side, reach, allow_plaintext=self.allow_plaintext, fingerprint=self.fingerprint)
+
+
+class SourceBody(ServerBody):
+    """The source server; without `server`, what applies to the servers that the rows name."""
+
+    server: str = Field(
+        default="",
+        max_length=300,
+        description='As at the destination; "": each row names its own in the column server.',
+    )
+
+    def endpoint(self, side: str, reach: Reach) -> Endpoint:
+        """Returns the endpoint, or `BY_ROW` where each row names its server. Raises `UsageError`."""
+        if self.server:
+            return super().endpoint(side, reach)
+        if self.fingerprint:
+            raise UsageError(f"{side}.fingerprint: is of one server's certificate, so it needs {side}.server")
+        return BY_ROW
+
+
+def endpoint_of(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fingerprint: str = "") -> Endpoint:
+    """Returns the endpoint that a URL or a provider's name means on this side. Raises `UsageError`."""
+    found = parse_endpoint(
+        text,
+        side=side,
+        allow_plaintext=allow_plaintext,
+        certificate_sha256=fingerprint,
+        providers=catalogue().urls(side),
+    )
+    reach.check(side, found)
+    return replace(found, guarded=True)
+
+
+def by_fields(error: UsageError) -> UsageError:
+    """Returns the error with the options of the command line replaced by the field names of the body."""
+    return UsageError(re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error)))
+
+
+class WantedBody(Body):
+    """The choice of what to import. Each field is the option of the command line with the same name."""
+
+    since: _Said = Field(default="", description="Only messages from this date on (INTERNALDATE, UTC).")
+    before: _Said = Field(default="", description="Only messages before this date.")
+    larger: _Said = Field(default="", description="Only messages larger than this, e.g. 10MB.")
+    smaller: _Said = Field(default="", description="Only messages smaller than this.")
+    unseen: bool = False
+    flagged: bool = False
+    not_deleted: bool = False
+    newest_first: bool = False
+    skip_special: list[_Said] = Field(default=[], max_length=20, description="Uses, e.g. spam, trash.")
+    shared_folders: Literal["leave", "copy"] = Field(
+        default="leave", description="Folders of other people and public folders, at a source that shows them."
+    )
+    into: str = Field(default="", max_length=500, description="Put everything below this folder, INBOX too.")
+    folder_map: list[tuple[_Folder, _Folder]] = Field(
+        default=[], max_length=20_000, description="Pairs of old and new name; a fault names the first pair as line 2."
+    )
+    gmail_labels: Literal["folders", "primary", "keywords"] = "folders"
+    moves: Literal["follow", "copy"] = Field(
+        default="follow", description="What later passes do with the copies of messages that were moved at the source."
+    )
+    deletions: Literal["tell", "follow"] = Field(
+        default="tell", description="What later passes do with the copies of messages that were deleted at the source."
+    )
+    deletions_cap: int = Field(
+        default=100, ge=1, le=1_000_000, description="The most copies that `follow` removes from a mailbox in a pass."
+    )
+
+    def chosen(self, sources: Iterable[Endpoint]) -> dict[str, Any]:
+        """Returns the fields of `Options`, for mail from these servers. Raises `UsageError` with every fault."""
+        asked = SelectionOptions(
+            **self.model_dump(include=set(WantedBody.model_fields) - {"skip_special", "folder_map"}),
+            skip_special=",".join(self.skip_special),
+            folder_map="(pairs)" if self.folder_map else "",
+            folder_map_content=self._map() if self.folder_map else None,
+        )
+        try:
+            return read_wanted(asked, sources)
+        except UsageError as error:
+            raise by_fields(error) from None
+
+    def _map(self) -> bytes:
+        # The header keeps a first pair that looks like a header from being taken for one.
+        text = io.StringIO()
+        csv.writer(text, quoting=csv.QUOTE_ALL).writerows([("old", "new"), *self.folder_map])
+        return text.getvalue().encode()
+
+
+class AllowedBody(Body):
+    """Confirmations that something is intended although it looks like a mistake."""
+
+    share_destination: bool = Field(
+        default=False, description="Several rows may go into one destination mailbox, one after the other."
+    )
+    case_sensitive_logins: bool = Field(
+        default=False, description="Logins that differ only in capitals are different mailboxes."
+    )
+    same_mailbox: bool = Field(
+        default=False, description="Go on although source and destination are one mailbox, or look swapped."
+    )
+
+    @property
+    def allowed(self) -> Allowed:
+        """The confirmations in the form that `producer.intake` takes."""
+        return Allowed(**self.model_dump(include=set(AllowedBody.model_fields)))
+
+
+class ImportBody(WaveSheetBody, WantedBody, AllowedBody):
+    """A new import. It stays in state "opening" until it is started."""
+
+    name: str = Field(min_length=1, max_length=120)
+    source: SourceBody = Field(default=SourceBody(), description="Not needed where each row names its server.")
+    destination: ServerBody
+    include: list[_Glob] = Field(default=[], max_length=1000)
+    exclude: list[_Glob] = Field(default=[], max_length=1000)
+    verify: Literal["default", "full"] = "default"
+    window: str = Field(
+        default="",
+        max_length=300,
+        description='When it may work, e.g. "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"; "": always.',
+    )
+    accounts: str = Field(
+        default="", max_length=80, description="The service that makes accounts which are not there (GET /accounts)."
+    )
+    good_rows_only: bool = Field(
+        default=False, description="Take the rows that are right and report the others, instead of refusing all."
+    )
+
+    def options(self, sources: Iterable[Endpoint]) -> Options:
+        """Returns all options of the import, for mail from these servers. Raises `UsageError`."""
+        chosen, sign_ins = self.chosen(sources), self.sign_ins()
+        return Options(
+            include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify, **chosen, **asdict(self.allowed),
+            source_sign_in=sign_ins["source"].sign_in, destination_sign_in=sign_ins["destination"].sign_in,
+        )  # fmt: skip
+
+    def sign_ins(self) -> dict[str, SignInAsked]:
+        """Returns by side how accounts are signed in to. Raises `UsageError`."""
+        ends: dict[str, ServerBody] = {"source": self.source, "destination": self.destination}
+        return {side: end.sign_in.asked(side) for side, end in ends.items()}
+
+    def hours(self) -> Hours | None:
+        """Returns the hours in which the import may work; None for at any time. Raises `UsageError`."""
+        return read_hours(self.window) if self.window else None
+
+    def called(self) -> str:
+        """Returns the import's name. Raises `UsageError`."""
+        return import_name(self.name, "")
+
+
+class MailboxesBody(WaveSheetBody):
+    """More rows for an import: those that were corrected."""
+
+    good_rows_only: bool = False
+
+
+class OneMailboxBody(Body):
+    """The mailboxes that an act concerns: one by its login, or all without a login."""
+
+    login: _Login = Field(default="", description="Only this mailbox, by its login.")
+    wave: _Wave = Field(default="", description="Only the mailboxes of this wave.")
+
+
+class PasswordsBody(Body):
+    """New passwords of one mailbox. A side that is left out keeps its password."""
+
+    source: SecretStr = Field(default=SecretStr(""), max_length=1000)
+    destination: SecretStr = Field(default=SecretStr(""), max_length=1000)
+
+    @property
+    def given(self) -> dict[str, Secret]:
+        """The passwords that were given, by side."""
+        both = {"source": self.source, "destination": self.destination}
+        return {side: Secret(one.get_secret_value()) for side, one in both.items() if one.get_secret_value()}
+
+
+class RetryBody(OneMailboxBody):
+    """The choice of what to try again."""
+
+    code: str = Field(default="", max_length=100, description="Only mailboxes with a failure of this code.")
+    copy_missing: bool = Field(default=False, description="Also what was copied and is missing at the destination.")
+
+
+class VerifyBody(OneMailboxBody):
+    """A further verification pass."""
+
+    full: bool = Field(default=False, description="Read every message on both sides and compare SHA-256.")
+    accept_missing: bool = Field(
+        default=False, description="What was told as missing was removed on purpose: it is missed no more."
+    )
+
+
+class RehearsalBody(Body):
+    """The kind of rehearsal. Nothing is written anywhere."""
+
+    wave: _Wave = Field(default="", description="Only the mailboxes of this wave.")
+    kind: Literal["check", "plan"] = Field(description="check: logins, folders, sizes; plan: what would be copied.")
+
+
+class LimitBody(Body):
+    """A limit of connections, or a rate."""
+
+    most: Annotated[int, Field(ge=0, le=MOST_RATE)] | None = Field(description="null: the default again.")
+
+
+class EraseBody(Body):
+    """The import or the person to erase: exactly one of the two."""
+
+    import_id: str = Field(default="", max_length=64, description="An import with all its mailboxes.")
+    login: str = Field(default="", max_length=320, description="One person, by login on either side, in every import.")
+
+
+class WindowBody(Body):
+    """The hours in which an import may work."""
+
+    wave: _Wave = Field(default="", description="Only the mailboxes of this wave, within the hours of all.")
+    window: str = Field(
+        min_length=1,
+        max_length=300,
+        description='E.g. "20:00-06:00 Europe/Berlin", several with ";"; none: at any time.',
+    )
+
+
+class WaveBody(Body):
+    """The fields of a wave that are set; what is left out stays."""
+
+    wave: _Wave = Field(default="", description='Its name; "": the mailboxes without a wave.')
+    starts_at: str | None = Field(
+        default=None, max_length=40, description='Nothing of it is claimed before: "2026-02-01T20:00+01:00"; now.'
+    )
+    weight: Annotated[int, Field(ge=1, le=MOST_WEIGHT)] | None = Field(default=None, description="Its share of lanes.")
+    order: Annotated[int, Field(ge=0, le=MOST_ORDER)] | None = Field(
+        default=None, description="Waves of a lower order go first; 0 without it."
+    )
+
+
+class StandingBody(Body):
+    """The part of an import that is to stand, and how often its mailboxes are looked at again."""
+
+    wave: _Wave = Field(default="", description='The wave; "": the whole import.')
+    least_seconds: float | None = Field(
+        default=None, ge=10, le=604800, description="The shortest time between two looks."
+    )
+    most_seconds: float | None = Field(default=None, ge=10, le=604800, description="The longest.")
+    switch_at: float | None = Field(
+        default=None, ge=0, description="When its people are switched over, seconds since the epoch; 0: nobody knows."
+    )
+    off: bool = Field(default=False, description="It stands no longer.")
+
+
+class MoveBody(Body):
+    """A mailbox and its new place: another wave, or the front of its own."""
+
+    login: _Login = Field(min_length=1, description="The mailbox, by its login.")
+    wave: _Wave | None = Field(default=None, description='The wave; "" for none. Left out: it stays in its own.')
+    priority: Annotated[int, Field(ge=-FRONT + 1, le=FRONT - 1)] | None = Field(
+        default=None, description="Within the wave the higher goes first."
+    )
+    front: bool = Field(default=False, description="Before all others, at once.")
+
+
+class DetectBody(Body):
+    """The address whose servers are to be found."""
+
+    address: str = Field(min_length=3, max_length=320)
+    offline: bool = Field(default=False, description="Only what mailhaul knows by itself.")
+
+
+class TokenBody(Body):
+    """A new token."""
+
+    name: str = Field(min_length=1, max_length=80)
+    role: Literal["viewer", "operator", "admin"]
+
+
+class TargetBody(Body):
+    """A target: who is to be told, of what, and how (docs/notifications.md)."""
+
+    way: Literal["email", "webhook", "slack", "teams"]
+    to: str = Field(
+        min_length=1, max_length=2000, description="An address of mail, or the URL of a webhook.", repr=False
+    )
+    server: str = Field(default="", max_length=500, description="Of mail: smtps://host, or smtp://host:587.")
+    login: str = Field(default="", max_length=500, description="Of mail: the login at that server.")
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=2000,
+        description="The password of the login, or what signs a webhook; without it one is made.",
+    )
+    sender: str = Field(default="", max_length=500, description="Of mail: the sender's address.")
+    kinds: list[Literal["state", "cutover", "person", "still", "slipped"]] = Field(
+        default_factory=list, max_length=20, description="What is told; empty: all of these."
+    )
+    imports: list[_Said] = Field(default_factory=list, max_length=100, description="Only of these; empty: of all.")
+    language: Literal["en", "ru"] = "en"
+    zone: str = Field(default="UTC", max_length=60, description="The reader's time zone, as in Europe/Berlin.")
+    digest: str = Field(
+        default="", max_length=5, description="When the daily digest is sent, as in 08:00; empty: never."
+    )
+    logins: bool = Field(default=False, description="Whether messages may name mailboxes by their logins.")
+
+
+class LostNoticesBody(Body):
+    """The fate of notices that could not be delivered."""
+
+    drop: bool = Field(default=False, description="They are forgotten, and not tried again.")
+
+
+class UserBody(Body):
+    """The password and the role that a user of the page is given."""
+
+    password: SecretStr = Field(min_length=10, max_length=200)
+    role: Literal["viewer", "operator", "admin"] = "admin"

@@ -1,0 +1,36 @@
+"""Collects the numbers of folders, wherever the server tells them.
+
+STATUS is asked first. Where STATUS leaves a number out, the module opens the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.mail import FolderStatus, KnownStatus, MailDestination, MailSource
+from shared.model.errors import FolderRefused
+
+
+def known_status(
+    session: MailSource | MailDestination, name: bytes, status: FolderStatus | Exception
+) -> KnownStatus | Exception:
+    """Returns `status` itself when it leaves out nothing; else opens the folder `name`, which stays open.
+
+    A provider answers ``* STATUS "INBOX" ()`` (chatmail/core#5049).
+    """
+    if isinstance(status, Exception):
+        return status
+    if (known := status.known()) is not None:
+        return known
+    try:
+        return session.open(name)
+    except FolderRefused as error:
+        return error
+
+
+def known_statuses(session: MailSource | MailDestination, names: Sequence[bytes]) -> list[KnownStatus | Exception]:
+    """Returns the STATUS of each folder, in order; a refusal is returned as an error.
+
+    A folder that was open need not be so afterwards.
+    """
+    return [known_status(session, name, status) for name, status in zip(names, session.statuses(names), strict=True)]

@@ -1,0 +1,405 @@
+"""Parses the answers of servers (RFC 3501 §7, RFC 9051 §7). Tolerant of odd spelling, never of odd meaning.
+
+An answer is a list of pieces: a line, a literal, the rest of the line, …: text at even places, literals at odd ones.
+Folder names stay the server's own bytes. Each function takes one kind of answer. It returns None for every other kind,
+and raises `Unreadable` for one of its own kind that makes no sense: a line on which completeness hangs is never
+skipped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from shared.mail import FolderStatus, KnownStatus, ListedFolder
+from shared.mail.answers.bounds import MOST_RANGES, NAME_BYTES
+from shared.mail.answers.tokens import Unreadable, Value, Words, head_of, is_nil, number_of
+from shared.model.uids import MAX_UID, Uid, UidSet
+
+_LISTS: Final = frozenset((b"LIST", b"LSUB", b"XLIST"))
+_LONG: Final = (1 << 63) - 1
+_SEPARATORS: Final = b"/.\\:|^"
+#: The items of STATUS, and the largest number that each can be.
+_STATUS_MOST: Final = {
+    b"MESSAGES": MAX_UID,
+    b"UIDNEXT": MAX_UID + 1,
+    b"UIDVALIDITY": _LONG,
+    b"HIGHESTMODSEQ": _LONG,
+    b"SIZE": _LONG,
+    b"APPENDLIMIT": _LONG,
+}
+
+_OPENS = re.compile(rb"[ \t]*(?=\()")
+_NIL = re.compile(rb"[ \t]*NIL(?=[ \t])", re.IGNORECASE)
+#: A separator that should be written with two backslashes, and is not.
+_BACKSLASH = re.compile(rb'[ \t]*"\\"[ \t]+(?=\S)')
+_STRING = re.compile(rb'[ \t]*(?="|~?\{\d{1,20}\+?\}[ \t]*\r?\n\Z)')
+_ATOM = re.compile(rb'[ \t]*([^\s()"]+)(?=[\s(]|\Z)')
+_CODE = re.compile(rb"\[[ \t]*(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ)[ \t]+(\d{1,20})[ \t]*\]", re.IGNORECASE)
+_PERMANENT = re.compile(rb"\[[ \t]*PERMANENTFLAGS[ \t]*\(([^)]*)\)", re.IGNORECASE)
+_APPENDUID = re.compile(rb"\[[ \t]*APPENDUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
+_COPYUID = re.compile(rb"\[[ \t]*COPYUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
+_CAPABILITY = re.compile(rb"(?:\*|\[)[ \t]*CAPABILITY[ \t]+([^\]\r\n]*)", re.IGNORECASE)
+_MODSEQ = re.compile(rb"\([ \t]*MODSEQ[ \t]+\d{1,20}[ \t]*\)\Z", re.IGNORECASE)
+_DIGITS = re.compile(rb"[\d \t]*")
+_NUMBER = re.compile(rb"\d+")
+_RANGE = re.compile(rb"(\d{1,10})(?::(\d{1,10}))?(?:,(?=\d)|\Z)")
+
+#: Most UIDs that one APPENDUID or COPYUID names; no group is that large, and no memory is allocated for a lie.
+_MOST_NAMED: Final = 100_000
+
+
+# -- folders
+
+
+def listed_folder(pieces: Sequence[bytes]) -> ListedFolder | None:
+    """Returns the folder of one LIST, LSUB or XLIST answer; None for anything else. `subscribed` of LSUB is True.
+
+    Attributes and separator may be missing, and the name may be bare with blanks in it. A name longer than `NAME_BYTES`
+    keeps one byte more, so that it is refused when it is used.
+    """
+    kind, _, at = head_of(pieces[0])
+    if kind not in _LISTS:
+        return None
+    words = Words(pieces, at)
+    attributes = _attributes(words)
+    place = words.place()
+    separator = _separator(words)
+    silent = words.place() == place
+    name = _listed_name(words)
+    if silent and len(name) == 1 and name in _SEPARATORS:
+        raise Unreadable("a separator, and no folder name")
+    return ListedFolder(
+        name=name[: NAME_BYTES + 1],
+        separator=separator,
+        attributes=attributes,
+        subscribed=kind == b"LSUB" or "subscribed" in attributes,
+    )
+
+
+def _attributes(words: Words) -> frozenset[str]:
+    """Returns the attributes in parentheses; none where NIL or nothing stands in their place."""
+    if words.take(_NIL) or not words.take(_OPENS):
+        return frozenset()
+    listed = words.next()
+    said = [flag for flag in listed if isinstance(flag, bytes)] if isinstance(listed, list) else []
+    return frozenset(flag.lstrip(b"\\").lower().decode("latin-1") for flag in said)
+
+
+def _separator(words: Words) -> str | None:
+    """Returns the hierarchy separator, one character; None for NIL, for "", and where none stands.
+
+    Where none stands, nothing is read.
+    """
+    if words.take(_BACKSLASH):
+        return "\\"
+    place = words.place()
+    if not words.ended:
+        word = words.next()
+        if not words.ended and not _extended_next(words):
+            if is_nil(word):
+                return None
+            if isinstance(word, bytes) and len(word) < 2:
+                return word.decode("latin-1") or None
+    words.back(place)
+    return None
+
+
+def _extended_next(words: Words) -> bool:
+    """Tells whether only the extended data of LIST is left: the word before it is the folder's name then."""
+    place = words.place()
+    try:
+        return _extended(words.rest())
+    except Unreadable:
+        return False
+    finally:
+        words.back(place)
+
+
+def _name(words: Words) -> tuple[bytes, list[Value]] | None:
+    """Returns a folder's name as a string or an atom, and all that follows it; None where it can be neither.
+
+    Where it can be neither, nothing is read.
+    """
+    place = words.place()
+    if words.ended:
+        raise Unreadable("no folder name")
+    if words.take(_STRING):
+        name = words.next()
+        return (bytes(name) if isinstance(name, bytes) else b""), words.rest()
+    try:
+        if atom := words.take(_ATOM):
+            return atom[1], words.rest()
+    except Unreadable:
+        pass  # a bare name with odd characters in it
+    words.back(place)
+    return None
+
+
+def _bare(words: Words) -> bytes:
+    """Returns the rest of the line, meant as a name without quotation marks."""
+    line = words.line()
+    if not line or b'"' in line:
+        raise Unreadable("no folder name")
+    return line
+
+
+def _listed_name(words: Words) -> bytes:
+    """Returns the last word of LIST, or all that is left of the line where that is not one word.
+
+    Then what is left is meant literally.
+    """
+    place = words.place()
+    quoted = words.take(_STRING) is not None
+    words.back(place)
+    found = _name(words)
+    if found is not None and (quoted or not found[1] or _extended(found[1])):
+        if any(not isinstance(word, list) for word in found[1]):
+            raise Unreadable("more behind the folder name than belongs there")
+        return found[0]
+    words.back(place)
+    return _bare(words)
+
+
+def _extended(words: list[Value]) -> bool:
+    """Tells whether the words are the extended data of LIST (RFC 5258 §3.5): ``("CHILDINFO" ("SUBSCRIBED"))``."""
+    data = words[0] if len(words) == 1 else None
+    return isinstance(data, list) and [type(word) is list for word in data[:2]] == [False, True]
+
+
+def status_answer(pieces: Sequence[bytes]) -> tuple[bytes, FolderStatus] | None:
+    """Returns (name, status) of one STATUS answer; None for anything else. A number that was not said is None."""
+    kind, _, at = head_of(pieces[0])
+    if kind != b"STATUS":
+        return None
+    words = Words(pieces, at)
+    place = words.place()
+    found = _name(words)
+    if found is not None and (
+        not found[1] or (len(found[1]) == 1 and (isinstance(found[1][0], list) or is_nil(found[1][0])))
+    ):
+        name, rest = found
+    else:
+        # A bare name with blanks, or with parentheses: the items are the last list.
+        words.back(place)
+        name, opening, last = _bare(words).rpartition(b"(")
+        name, rest = name.strip(), Words([b"(" + last]).rest()
+        if not opening or not name:
+            raise Unreadable("no list of items")
+    items = rest[0] if rest and isinstance(rest[0], list) else []
+    if len(items) % 2:
+        raise Unreadable("an item without a number")
+    numbers: dict[bytes, int] = {}
+    for item, value in zip(items[::2], items[1::2], strict=True):
+        key = item.upper() if isinstance(item, bytes) else b""
+        if (most := _STATUS_MOST.get(key)) is not None and not is_nil(value):
+            numbers.setdefault(key, number_of(value, most))
+    return name, FolderStatus(
+        uidvalidity=_stable(numbers.get(b"UIDVALIDITY")),
+        uidnext=numbers.get(b"UIDNEXT") or None,
+        messages=numbers.get(b"MESSAGES"),
+        highestmodseq=numbers.get(b"HIGHESTMODSEQ") or None,
+        size_bytes=numbers.get(b"SIZE"),
+        # RFC 7889 §2 has 0 for a folder that takes nothing. go-imap says so of folders that take everything; one that
+        # takes nothing says it to APPEND too.
+        append_limit_bytes=numbers.get(b"APPENDLIMIT") or None,
+    )
+
+
+def _stable(uidvalidity: int | None) -> int | None:
+    return uidvalidity if uidvalidity is not None and 0 < uidvalidity <= MAX_UID else None
+
+
+class Selected:
+    """Collects the answers to EXAMINE or SELECT. Answers that it does not know ("* OK in progress") are ignored."""
+
+    def __init__(self) -> None:
+        #: The number of EXISTS; None until it came.
+        self.messages: int | None = None
+        #: The line that should have told EXISTS and makes no sense.
+        self.unread = b""
+        self.numbers: dict[bytes, int] = {}
+        self.flags: tuple[bytes, ...] = ()
+        self.permanent: tuple[bytes, ...] | None = None
+
+    def take(self, pieces: Sequence[bytes]) -> None:
+        """Takes one untagged answer, or the text of the tagged one."""
+        line = pieces[0]
+        kind, first, at = head_of(line)
+        if kind == b"EXISTS":
+            if first.isdigit() and len(first) <= 10:
+                self.messages = int(first)
+            else:
+                self.unread = line
+        elif kind == b"FLAGS":
+            self.flags = _flags(pieces, at)
+        else:
+            for key, value in _CODE.findall(line):
+                self.numbers[key.upper()] = int(value)
+            if permanent := _PERMANENT.search(line):
+                self.permanent = tuple(permanent[1].split())
+
+    @property
+    def uidnext(self) -> int | None:
+        """The UIDNEXT, if the server said a possible one."""
+        found = self.numbers.get(b"UIDNEXT")
+        return found if found and found <= MAX_UID + 1 else None
+
+    @property
+    def uidvalidity(self) -> int | None:
+        """The UIDVALIDITY, if the server said a possible one."""
+        return _stable(self.numbers.get(b"UIDVALIDITY"))
+
+    def status(self, *, messages: int, uidnext: int, uidvalidity: int | None) -> KnownStatus:
+        """Returns the status with all numbers.
+
+        Where PERMANENTFLAGS is missing all FLAGS are permanent (RFC 3501 §6.3.1).
+        """
+        permanent = self.flags if self.permanent is None else self.permanent
+        return KnownStatus(
+            uidvalidity=uidvalidity,
+            uidnext=uidnext,
+            messages=messages,
+            highestmodseq=self.numbers.get(b"HIGHESTMODSEQ") or None,
+            permanent_flags=frozenset(flag.decode("latin-1") for flag in permanent),
+        )
+
+    def keywords(self) -> set[str]:
+        """Returns the keywords that the folder has by name, in lower case."""
+        named = {flag.decode("latin-1").lower() for flag in (*self.flags, *(self.permanent or ()))}
+        return {flag for flag in named if not flag.startswith("\\")}
+
+
+def _flags(pieces: Sequence[bytes], at: int) -> tuple[bytes, ...]:
+    try:
+        words = Words(pieces, at).rest()
+    except Unreadable:
+        return ()  # flags that are not kept stand in the report when they are to be stored
+    listed = words[0] if words and isinstance(words[0], list) else words
+    return tuple(word for word in listed if isinstance(word, bytes) and not is_nil(word))
+
+
+# -- response codes
+
+
+def capabilities_in(text: bytes) -> frozenset[str] | None:
+    """Returns the capabilities that a CAPABILITY answer or response code names, in upper case; None when there is none."""
+    found = _CAPABILITY.search(text)
+    return frozenset(found[1].decode("latin-1").upper().split()) if found else None
+
+
+def appended_uids(text: bytes) -> tuple[int, tuple[Uid, ...]] | None:
+    """Returns (UIDVALIDITY, UIDs in the order given) of an APPENDUID response code (RFC 4315 §3).
+
+    Returns None when there is none.
+    """
+    found = _APPENDUID.search(text)
+    if not found:
+        return None
+    uids = _in_order(found[2])
+    return None if uids is None else (int(found[1]), uids)
+
+
+def copied_uids(text: bytes) -> tuple[int, dict[int, int]] | None:
+    """Returns (UIDVALIDITY, UID → UID of its copy) of a COPYUID response code (RFC 4315 §3); None when there is none."""
+    found = _COPYUID.search(text)
+    here, there = (_in_order(found[2]), _in_order(found[3])) if found else (None, None)
+    if found is None or here is None or there is None or len(here) != len(there):
+        return None
+    return int(found[1]), {int(a): int(b) for a, b in zip(here, there, strict=True)}
+
+
+def _in_order(text: bytes) -> tuple[Uid, ...] | None:
+    """Returns the UIDs of a set in the order given; None for a text that is no set."""
+    uids: list[Uid] = []
+    for part in text.split(b","):
+        low, _, high = part.partition(b":")
+        if not low or (b":" in part and not high) or len(low) > 10 or len(high) > 10:
+            return None
+        first, last = int(low), int(high or low)
+        if min(first, last) < 1 or max(first, last) > MAX_UID or abs(last - first) + len(uids) >= _MOST_NAMED:
+            return None
+        uids.extend(Uid(uid) for uid in range(min(first, last), max(first, last) + 1))
+    return tuple(uids)
+
+
+# -- searches
+
+
+def searched_uids(pieces: Sequence[bytes]) -> UidSet | None:
+    """Returns the UIDs of an ESEARCH or SEARCH answer; None for anything else."""
+    kind, _, at = head_of(pieces[0])
+    if kind == b"SEARCH":
+        if len(pieces) > 1:
+            raise Unreadable("a literal among the UIDs")
+        said = pieces[0][at:].rstrip()
+        if said.endswith(b")"):
+            said = _MODSEQ.sub(b"", said)
+        if not _DIGITS.fullmatch(said):
+            raise Unreadable("not a list of UIDs")
+        return _written_out(said)
+    if kind != b"ESEARCH":
+        return None
+    words = Words(pieces, at).rest()
+    if words and isinstance(words[0], list):  # the correlator
+        words = words[1:]
+    by_uid = bool(words) and _is(words[0], b"UID")
+    found = UidSet()
+    for key, value in _pairs(words[1:] if by_uid else words):
+        if key in (b"ALL", b"PARTIAL"):
+            if not by_uid:
+                raise Unreadable("sequence numbers in place of UIDs")
+            if key == b"PARTIAL":  # RFC 9394 §3.3: (range result), where NIL is no result
+                value = value[1] if isinstance(value, list) and len(value) == 2 else b""
+            found |= UidSet() if is_nil(value) else _uid_set(value)
+    return found
+
+
+def search_tag(pieces: Sequence[bytes]) -> bytes | None:
+    """Returns the tag of the command that an ESEARCH answer belongs to; None where it does not say."""
+    kind, _, at = head_of(pieces[0])
+    correlator = Words(pieces, at).rest()[:1] if kind == b"ESEARCH" else []
+    told = correlator[0] if correlator and isinstance(correlator[0], list) else []
+    tag = told[1] if len(told) == 2 and _is(told[0], b"TAG") else None
+    return bytes(tag) if isinstance(tag, bytes) else None
+
+
+def _is(word: Value, name: bytes) -> bool:
+    return isinstance(word, bytes) and word.upper() == name
+
+
+def _pairs(words: list[Value]) -> list[tuple[bytes, Value]]:
+    if len(words) % 2 or not all(isinstance(word, bytes) for word in words[::2]):
+        raise Unreadable("not a search result")
+    return [(key.upper(), value) for key, value in zip(words[::2], words[1::2], strict=True)]  # type: ignore[union-attr]
+
+
+def _written_out(said: bytes) -> UidSet:
+    """Returns UIDs that are written with blanks between them.
+
+    In order, as nearly every server sends them, they take memory only by range.
+    """
+    try:
+        found = UidSet.ascending(int(number[0]) for number in _NUMBER.finditer(said))
+    except ValueError:
+        found = UidSet.of(int(number[0]) for number in _NUMBER.finditer(said))
+    if found and (found.low < 1 or found.high > MAX_UID or len(found.ranges) > MOST_RANGES):
+        raise Unreadable("UIDs that can be none")
+    return found
+
+
+def _uid_set(word: Value) -> UidSet:
+    if not isinstance(word, bytes):
+        raise Unreadable("not a UID set")
+    ranges: list[tuple[int, int]] = []
+    at = 0
+    while at < len(word) and (found := _RANGE.match(word, at)):
+        at = found.end()
+        low, high = int(found[1]), int(found[2] or found[1])
+        if not 0 < low <= MAX_UID or not 0 < high <= MAX_UID or len(ranges) >= MOST_RANGES:
+            raise Unreadable("UIDs that can be none")
+        ranges.append((min(low, high), max(low, high)))
+    if at < len(word) or not ranges:
+        raise Unreadable("not a UID set")
+    return UidSet.joined(ranges)

@@ -1,0 +1,57 @@
+"""Sends commands before their turn, so that a folder is opened and read in one round trip (RFC 9051 §5.5).
+
+A caller that knows what comes next says so, and the command is sent at once; the caller that later wants to send it
+takes the tag instead. Only reading commands are sent ahead: a BAD to one, as after an EXAMINE that was refused, can do
+no harm.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from shared.mail.answers.extensions import PIPELINING
+from shared.mail.transport.conversation import Conversation
+
+
+class Ahead:
+    """The commands that were sent ahead and not yet taken, in the order sent."""
+
+    def __init__(self, talk: Conversation) -> None:
+        self._talk = talk
+        self._sent: deque[tuple[bytes, bytes]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._sent)
+
+    def __contains__(self, command: bytes) -> bool:
+        return any(sent == command for sent, _ in self._sent)
+
+    def ask(self, commands: Sequence[bytes]) -> None:
+        """Sends the commands in one flight."""
+        tags = self._talk.send_all(commands)
+        self._talk.forgive(tags)
+        self._sent.extend(zip(commands, tags, strict=True))
+
+    def leads_to(self, command: bytes) -> bool:
+        """Tells whether `command` was sent ahead next. The same words further back are meant for another folder."""
+        return bool(self._sent) and self._sent[0][0] == command
+
+    def take(self, command: bytes) -> bytes | None:
+        """Returns the tag of `command` if it was sent ahead next, else None."""
+        if not self.leads_to(command):
+            return None
+        _, tag = self._sent.popleft()
+        if self._talk.refused(tag) and not self._talk.broken.kept(PIPELINING):
+            # The command may have come too early for this server: it is sent once more, in its turn.
+            self._talk.broken.leave_out(PIPELINING, self._talk.refusal(self._talk.finish(tag)).detail)
+            self.settle()
+            return None
+        self._talk.insist(tag)
+        self._talk.flew = True
+        return tag
+
+    def settle(self, until: bytes = b"") -> None:
+        """Reads the answers to all commands that were sent before `until`, and forgets them."""
+        while self._sent and self._sent[0][0] != until:
+            self._talk.finish(self._sent.popleft()[1])

@@ -1,0 +1,482 @@
+"""The operations of every IMAP session, whichever side it is on (RFC 3501, RFC 9051).
+
+They are the operations on folders, and the reading of FETCH answers.
+
+`imap_looking` adds looking into a folder; `imap_source` and `imap_destination` are the two sides. Everything is asked
+for in as few flights as the protocol allows, and read as a stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from shared.folders.tree import is_inbox
+from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
+from shared.mail.answers.bounds import (
+    LARGEST_BYTES,
+    LISTING_BYTES,
+    MOST_FOLDERS,
+    MOST_MESSAGES,
+    NAME_BYTES,
+    UNREADABLE_ANSWERS,
+)
+from shared.mail.answers.fetch_answer import FETCH, UNFINISHED, FetchAnswer, uid_of
+from shared.mail.answers.grammar import clean_text, quoted_folder
+from shared.mail.answers.responses import Selected, listed_folder, status_answer
+from shared.mail.answers.tokens import LITERAL, Unreadable, Value, head_of
+from shared.mail.imap.flights import FlyingSession
+from shared.mail.imap.namespaces import namespaces
+from shared.mail.imap.session import Session
+from shared.mail.transport.conversation import ANSWER_LIMIT, Tagged
+from shared.mail.transport.wire import LINE_LIMIT
+from shared.model.errors import AnswerUnreadable, FolderRefused, MailError, Throttled
+from shared.model.uids import UidSet
+
+#: Extension → the item that STATUS tells with it.
+_STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
+
+_BLANK_LINES: Final = 8  # within one answer
+
+_INBOX: Final = b"INBOX"
+_LIST: Final = b'LIST "" "*"'
+#: Folders that only LSUB shows which are asked for, at most: users never tidy up their subscriptions.
+_MOST_UNLISTED: Final = 500
+
+
+class ImapSession(FlyingSession):
+    """A signed-in connection with at most one folder open.
+
+    See `shared.mail.MailSession` for what each method promises.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        #: Most bytes of a body that is not refused.
+        self._most_body = LARGEST_BYTES
+        #: Folders that LSUB shows and LIST does not.
+        self._subscribed_only: list[ListedFolder] = []
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The capabilities in upper case, without those that the server turned out not to do."""
+        return self.offer.capabilities
+
+    def _has(self, *names: str) -> bool:
+        return self.offer.has(*names)
+
+    @property
+    def _may_send_literals(self) -> bool:
+        """Tells whether a folder name may be sent as a literal without waiting."""
+        return self._has("LITERAL+", "LITERAL-")
+
+    def _folder(self, name: bytes) -> bytes:
+        if len(name) > NAME_BYTES:
+            raise FolderRefused(
+                self.side, f"a folder name of more than {NAME_BYTES} bytes, the most that is taken: {shown(name)}"
+            )
+        try:
+            return quoted_folder(name, literal_plus=self._may_send_literals)
+        except ValueError as error:
+            raise FolderRefused(
+                self.side, f"a folder name that cannot be written: {clean_text(name)} ({error})"
+            ) from None
+
+    def slowed(self) -> Throttled | None:
+        """Returns the request to slow down for the whole connection, and clears it."""
+        found, self._talk.slowed = self._talk.slowed, None
+        return found
+
+    # -- folders
+
+    def listing(self) -> FolderListing:
+        """Asks for LIST, subscriptions and NAMESPACE in one flight.
+
+        An account has an INBOX whatever LIST shows (RFC 9051 §5.1), so STATUS asks for it where it is not listed.
+        STATUS also asks for folders that LSUB alone shows, of which most are gone.
+        """
+        self._subscribed_only = []
+        found = self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
+        more = []
+        if not any(is_inbox(folder.name) for folder in found.folders) and self._opens(_INBOX):
+            more.append(ListedFolder(name=_INBOX, separator=found.separator, attributes=frozenset()))
+        unlisted = [one for one in self._subscribed_only if not is_inbox(one.name)][:_MOST_UNLISTED]
+        told = self.statuses([one.name for one in unlisted]) if unlisted else []
+        more += [one for one, status in zip(unlisted, told, strict=True) if not isinstance(status, Exception)]
+        return replace(found, folders=(*found.folders, *more)) if more else found
+
+    def _opens(self, name: bytes) -> bool:
+        """Tells whether there is such a folder, by STATUS, or by opening it where STATUS is refused."""
+        try:
+            if isinstance(self.statuses([name])[0], Exception):
+                self._open(b"EXAMINE", name)
+        except FolderRefused:
+            return False
+        return True
+
+    def _listing(self) -> FolderListing:
+        commands = []
+        if self._has("LIST-EXTENDED"):
+            wanted = [b"SUBSCRIBED", *(name.encode() for name in ("CHILDREN", "SPECIAL-USE") if self._has(name))]
+            commands.append(b'LIST "" "*" RETURN (%b)' % b" ".join(wanted))
+        else:
+            commands += [_LIST, b'LSUB "" "*"']
+        if self._has("NAMESPACE"):
+            commands.append(b"NAMESPACE")
+        commands.append(b'LIST "" ""')
+        listed: dict[bytes, ListedFolder] = {}
+        subscribed: dict[bytes, ListedFolder] = {}
+        named: list[Namespace] = []
+        root: list[str | None] = []
+
+        room = LISTING_BYTES
+
+        def take(place: int, pieces: list[bytes]) -> None:
+            nonlocal room
+            if (found := namespaces(pieces)) is not None:
+                named.extend(found)
+            elif (folder := listed_folder(pieces)) is not None:
+                room -= len(folder.name)
+                if not folder.name or (place == len(commands) - 1 and "noselect" in folder.attributes):
+                    root[:] = [folder.separator]
+                elif head_of(pieces[0])[0] == b"LSUB":
+                    subscribed[folder.name] = replace(folder, subscribed=True)
+                else:
+                    listed[folder.name] = _joined(listed.get(folder.name), folder)
+                if room < 0 or max(len(listed), len(subscribed)) > MOST_FOLDERS:
+                    raise self._talk.violation(
+                        f"lists more than {MOST_FOLDERS} folders, or {LISTING_BYTES >> 20} MiB of names"
+                    )
+
+        ends = self._talk.run(commands, self._understood(take, "listed its folders in a way that makes no sense"))
+        if ends[0].status != "OK":
+            raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
+        self._talk.broken.done_without(["NAMESPACE"])
+        for command, ended in zip(commands, ends, strict=True):
+            if command == b"NAMESPACE":
+                self._note("NAMESPACE", ended)
+        folders = tuple(
+            folder if folder.subscribed or folder.name not in subscribed else replace(folder, subscribed=True)
+            for folder in listed.values()
+        )
+        self._subscribed_only = [
+            folder
+            for name, folder in subscribed.items()
+            if name not in listed and folder.attributes.isdisjoint(("noselect", "nonexistent"))
+        ]
+        separators = [*root, *(folder.separator for folder in folders)]
+        home = _home(named)
+        return FolderListing(
+            prefix=home.prefix if home else b"",
+            separator=(home.separator if home else None) or next((found for found in separators if found), None),
+            folders=folders,
+            namespaces=tuple(named),
+            utf8="IMAP4REV2" in self._talk.enabled,
+        )
+
+    def _note(self, name: str, ended: Tagged) -> None:
+        """Remembers whether the server does the extension that only this command is for."""
+        if ended.status == "OK":
+            self._talk.broken.keeps(name)
+        elif not self._talk.broken.kept(name):
+            self._talk.broken.leave_out(name, self._talk.refusal(ended).detail)
+
+    def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
+        """Sends LIST and all STATUS commands in one flight (in windows of `conversation.FLIGHT`)."""
+        listed: dict[bytes, ListedFolder] = {}
+        statuses = self.statuses(names, listed=listed)
+        return list(listed.values()), statuses
+
+    def statuses(
+        self, names: Sequence[bytes], *, listed: dict[bytes, ListedFolder] | None = None
+    ) -> list[FolderStatus | Exception]:
+        """Sends all STATUS commands in one flight (in windows of `conversation.FLIGHT`).
+
+        A STATUS refused without a reason is asked for once more without the items that not every server tells. With
+        `listed` it sends LIST before them, and enters there the folders that it shows.
+        """
+        found: dict[bytes, FolderStatus | Exception] = {}
+        left = list(names)
+
+        def attempt() -> None:
+            nonlocal left
+            wanted = _STATUS_ITEMS if listed is None else ("HIGHESTMODSEQ",)
+            items = [_STATUS_ITEMS[name] for name in wanted if self._has(name)]
+            found.update(
+                zip(
+                    left,
+                    self._statuses(left, b" ".join((b"MESSAGES UIDNEXT UIDVALIDITY", *items)), listed),
+                    strict=True,
+                )
+            )
+            left = [name for name in left if getattr(found[name], "form", False)]
+            for error in map(found.get, left):
+                if isinstance(error, MailError):
+                    raise error
+
+        try:
+            self.offer.ask(tuple(_STATUS_ITEMS), attempt)
+        except MailError as error:
+            if self._wire.shut or not error.form:
+                raise
+        return [found[name] for name in names]
+
+    def _statuses(
+        self, names: Sequence[bytes], items: bytes, listed: dict[bytes, ListedFolder] | None = None
+    ) -> list[FolderStatus | Exception]:
+        self._ahead.settle()  # a command on its way would be taken for answers to this one
+        asked = b" (" + items + b")"
+        results: list[FolderStatus | Exception | None] = [None] * len(names)
+        places: list[int] = []
+        first = [_LIST] if listed is not None else []
+        commands = list(first)
+        for place, name in enumerate(names):
+            try:
+                commands.append(b"STATUS " + self._folder(name) + asked)
+                places.append(place)
+            except FolderRefused as error:
+                results[place] = error
+        asked_names = [names[place] for place in places]
+        by_name: dict[bytes, FolderStatus] = {}
+        by_turn: dict[int, FolderStatus] = {}
+
+        unread: dict[int, Exception] = {}
+
+        def take(at: int, pieces: list[bytes]) -> None:
+            turn = max(0, at - len(first))
+            try:
+                if (found := status_answer(pieces)) is not None:
+                    by_name[found[0]] = by_turn[turn] = found[1]
+                elif listed is not None and (folder := listed_folder(pieces)) is not None:
+                    listed[folder.name] = folder
+                    if len(listed) > MOST_FOLDERS:
+                        raise self._talk.violation(f"lists more than {MOST_FOLDERS} folders")
+            except Unreadable:
+                detail = clean_text(b"".join(pieces), secrets=self._talk.secrets)
+                if at < len(first):
+                    what = "listed its folders in a way that makes no sense"
+                    raise self._talk.violation(what, detail.encode()) from None
+                what = f"answered STATUS of {shown(asked_names[turn])} with something that makes no sense"
+                unread[turn] = FolderRefused(self.side, what, detail)
+
+        ends = self._talk.run(commands, take)
+        if first and ends[0].status != "OK":
+            raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
+        for turn, ended in enumerate(ends[len(first) :]):
+            place = places[turn]
+            if ended.status != "OK":
+                results[place] = self._talk.refusal(ended, asked="folder", what=f"refused {shown(names[place])}")
+            else:
+                # some servers answer under another spelling of the name: then the answer that came in its turn is meant
+                results[place] = by_name.get(names[place]) or by_turn.get(turn) or unread.get(turn)
+        return [
+            FolderRefused(self.side, f"said nothing of {shown(names[place])}") if result is None else result
+            for place, result in enumerate(results)
+        ]
+
+    def _open(self, command: bytes, name: bytes, parameters: bytes = b"") -> Selected:
+        """Opens the folder with EXAMINE or SELECT; a second time where EXISTS did not come."""
+        selected = self._open_once(command, name, parameters)
+        if selected.messages is None:
+            self._ahead.settle()
+            selected = self._open_once(command, name, parameters)
+            # Some servers tell EXISTS behind the line that ends the command.
+            self._talk.expect(self._talk.send(b"NOOP"), selected.take)
+        return selected
+
+    def _open_once(self, command: bytes, name: bytes, parameters: bytes) -> Selected:
+        selected = Selected()
+        asked = command + b" " + self._folder(name) + parameters
+        early = asked in self._ahead
+        self._ahead.settle(until=asked)
+        tag = self._ahead.take(asked) or self._talk.send(asked)
+        text = self._talk.expect(tag, selected.take, asked="folder", what=f"cannot open {shown(name)}")
+        selected.take([text])
+        if early and None in (selected.uidnext, selected.uidvalidity):
+            # It has to be asked for, and commands on their way would get in the way of that.
+            self._ahead.settle()
+            return self._open_once(command, name, parameters)
+        return selected
+
+    def _status_of(self, name: bytes, selected: Selected) -> KnownStatus:
+        """Fills in a UIDNEXT that was not told (RFC 3501 leaves it optional), and a UIDVALIDITY that only STATUS tells.
+
+        Raises FolderRefused where EXISTS did not come: how much there is to be copied is known from nowhere else.
+        """
+        messages, uidnext, uidvalidity = selected.messages, selected.uidnext, selected.uidvalidity
+        if messages is None:
+            detail = clean_text(selected.unread, secrets=self._talk.secrets)
+            raise FolderRefused(
+                self.side, f"opened {shown(name)} without saying how many messages it holds (EXISTS)", detail
+            )
+        if messages > MOST_MESSAGES:
+            raise FolderRefused(
+                self.side,
+                f"says that {shown(name)} holds {messages} messages; {MOST_MESSAGES} are the most that is taken",
+            )
+        if uidvalidity is None:
+            self._ahead.settle()
+            told = self._statuses([name], b"UIDVALIDITY")[0]
+            uidvalidity = None if isinstance(told, Exception) else told.uidvalidity
+        if uidnext is None:
+            highest = 0
+            if messages:
+                tag = self._talk.send(b"UID FETCH * (UID)")
+                for line in self._lines_until(tag):
+                    highest = max(highest, uid_of(self._small_items(line, []) or {}))
+                self._talk.expect(tag, asked="fetch")
+            uidnext = highest + 1
+        return selected.status(messages=messages, uidnext=uidnext, uidvalidity=uidvalidity)
+
+    # -- reading FETCH answers
+
+    def _lines_until(self, tag: bytes) -> Iterator[bytes]:
+        """Yields lines as they come, until `tag` is answered; the caller then has to `finish` it."""
+        wire, talk = self._wire, self._talk
+        ending = tag + b" "
+        readline = wire.readline
+        wire.begin()
+        left = ANSWER_LIMIT
+        while not talk.answered(tag):
+            line = readline()
+            if line.startswith(ending):
+                talk.take_line(line)
+            else:
+                yield line
+                left -= 1
+                if not left:
+                    raise talk.violation("sent answers without end")
+
+    def _small_items(self, line: bytes, refused: list[MailError]) -> dict[bytes, Value] | None:
+        """Returns the items of one FETCH answer whose literals are all small; None for any other line.
+
+        Any other line is dealt with. An answer that makes no sense is added to `refused`.
+        """
+        if not FETCH.match(line):
+            self._talk.take_line(line)
+            return None
+        answer = FetchAnswer()
+        try:
+            for size in self._literals(answer, line):
+                answer.literal(self._wire.read(size, LINE_LIMIT))
+        except AnswerUnreadable as error:
+            self._hold(error, refused)
+            return None
+        self._wire.progress()
+        return answer.items()
+
+    def _literals(self, answer: FetchAnswer, line: bytes, *, goes_on: bool = False) -> Iterator[int]:
+        """Yields the sizes of the literals in the answer that begins with `line` (`goes_on`: that goes on with it).
+
+        Each is to be read, and given to `answer`, before the next is asked for.
+
+        Raises `AnswerUnreadable` for an answer that makes no sense. What the server meant as the answer has been read
+        then: its literals, and the next line that begins an answer, show where it ends.
+        """
+        size = self._feed(answer, line, goes_on=goes_on)
+        while size is not None:
+            yield size
+            size = self._feed(answer, self._wire.readline(), goes_on=True)
+
+    def _feed(self, answer: FetchAnswer, text: bytes, *, goes_on: bool) -> int | None:
+        head = None if goes_on else FETCH.match(text)
+        try:
+            for _ in range(_BLANK_LINES):
+                if goes_on and self._begins(text):
+                    self._wire.unread(text)
+                    text = b""
+                    break
+                found = answer.feed(text[head.end() :] if head else text)
+                if found != UNFINISHED:
+                    return found
+                head, goes_on, text = None, True, self._wire.readline()
+            raise Unreadable("unfinished")
+        except Unreadable:
+            self._skip(text)
+            what = "answered FETCH with something that makes no sense"
+            unreadable = AnswerUnreadable(self.side, what, clean_text(answer.beginning, secrets=self._talk.secrets))
+            uid = uid_of(answer.items())
+            unreadable.uids = UidSet.span(uid, uid) if uid else UidSet()
+            raise unreadable from None
+
+    def _begins(self, line: bytes) -> bool:
+        """Tells whether the line is the beginning of an answer and not the next part of one."""
+        return line[:2] in (b"* ", b"*\t") or self._talk.awaits(line)
+
+    def _skip(self, text: bytes) -> None:
+        """Reads the literals of an answer that makes no sense; `text` was read last."""
+        while announced := LITERAL.search(text):
+            self._pass_over(int(announced[1]))
+            text = self._wire.readline()
+            if self._begins(text):
+                self._wire.unread(text)
+                return
+
+    def _pass_over(self, size: int) -> None:
+        if size > self._most_body:
+            raise self._talk.violation(f"announced {size} bytes for a message of at most {self._most_body}")
+        for _ in self._wire.read_chunks(size):
+            pass
+
+    def _hold(self, error: AnswerUnreadable, refused: list[MailError]) -> None:
+        """Keeps the error in `refused`, to be raised when all else has been read."""
+        refused.append(error)
+        if len(refused) > UNREADABLE_ANSWERS:
+            raise self._talk.violation(error.what, error.detail.encode())
+
+    def _understood(
+        self, take: Callable[[int, list[bytes]], object], what: str
+    ) -> Callable[[int, list[bytes]], object]:
+        """Returns `take` in a form in which an answer that makes no sense breaks the command off.
+
+        What the answer would have told is known from nowhere else.
+        """
+
+        def taken(place: int, pieces: list[bytes]) -> None:
+            try:
+                take(place, pieces)
+            except Unreadable:
+                raise self._talk.violation(what, b"".join(pieces)) from None
+
+        return taken
+
+    # -- the end
+
+    def noop(self) -> None:
+        """Makes a round trip."""
+        self._talk.expect(self._talk.send(b"NOOP"))
+
+    def close(self) -> None:
+        """Sends LOGOUT without reading the answer, which is of no use. Never raises."""
+        with contextlib.suppress(Exception):
+            self._wire.timeout_seconds = min(1.0, self._wire.timeout_seconds)
+            self._wire.begin()
+            self._talk.send(b"LOGOUT")
+        self._wire.close()
+
+    def abort(self) -> None:
+        """Shuts the socket at once, from any thread. Never raises."""
+        self._talk.abandoned = True
+        self._wire.abort()
+
+
+def _home(named: Sequence[Namespace]) -> Namespace | None:
+    """Returns the personal namespace that new folders go into: that of INBOX, else the first."""
+    own = [one for one in named if one.owner is Owner.PERSONAL]
+    return next((one for one in own if not one.prefix or one.prefix[:5].upper() == b"INBOX"), own[0] if own else None)
+
+
+def _joined(before: ListedFolder | None, found: ListedFolder) -> ListedFolder:
+    """Returns all that was said of a folder that was listed twice."""
+    if before is None:
+        return found
+    return replace(
+        found, attributes=before.attributes | found.attributes, subscribed=before.subscribed or found.subscribed
+    )
+
+
+def shown(name: bytes) -> str:
+    """Returns a folder name for a sentence."""
+    return clean_text(name, limit=120)

@@ -1,0 +1,341 @@
+"""TLS to a mail server: what is trusted, and what to say and do when a server is not (RFC 8314, RFC 9525).
+
+The details of a refused certificate are read over a separate connection on which nothing but STARTTLS is ever sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import select
+import socket
+import ssl
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Final, Literal
+
+from cryptography import x509
+
+from shared.mail.answers.grammar import clean_text
+from shared.mail.transport.dialing import connect
+from shared.model.errors import ProtocolViolation, TlsFailed, WrongProtocol
+
+#: The ways to secure a connection.
+TlsMode = Literal["tls", "starttls", "none"]
+
+_LINE_BYTES: Final = 4096
+_NAMES_SHOWN: Final = 6
+#: The command that asks for TLS, and the beginning of the answer that grants it (RFC 9051 §6.2.1, RFC 2595 §4).
+_UPGRADE: Final = {"imap": (b"s1 STARTTLS\r\n", b"s1 OK"), "pop3": (b"STLS\r\n", b"+OK")}
+#: The beginning of a server's greeting (RFC 9051 §7.1.5, RFC 1939 §4).
+_GREETED: Final = {"imap": b"* OK", "pop3": b"+OK"}
+_GREETINGS: Final = (
+    (b"* ", "imap", "IMAP"),
+    (b"+OK", "pop3", "POP3"),
+    (b"220", "", "SMTP or FTP"),
+    (b"HTTP", "", "HTTP"),
+    (b"SSH-", "", "SSH"),
+)
+#: The end of a URL's scheme, by how the connection is secured.
+_SCHEMES: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
+#: Seconds after which a silent plain-text port is asked for TLS.
+_SILENT_SECONDS: Final = 2.0
+_PROBE_SECONDS: Final = 5.0
+#: OpenSSL's codes for faults of a certificate (x509_vfy.h).
+_NOT_YET, _EXPIRED, _SELF_SIGNED = 9, 10, 18
+_UNKNOWN_CA: Final = (2, 19, 20, 21)
+_WRONG_NAME: Final = (62, 64)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """A way into a server, and how the server proves there who it is."""
+
+    #: "source" or "destination".
+    side: str
+    #: "imap" or "pop3".
+    protocol: str = "imap"
+    #: Host name or address, as asked for: the certificate must name it.
+    host: str
+    #: TCP port.
+    port: int
+    #: The way the connection is secured.
+    tls: TlsMode
+    #: Deadline in seconds for each step.
+    timeout_seconds: float
+    #: CA file to trust instead of the system's; "" for the system's.
+    ca_file: str = ""
+    #: SHA-256 of the certificate in hex; replaces every other check of it. "" for none.
+    fingerprint: str = ""
+
+    @property
+    def address(self) -> str:
+        """The host, as in a URL."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def place(self) -> str:
+        """The address and port as ``host:port``."""
+        return f"{self.address}:{self.port}"
+
+    def context(self) -> ssl.SSLContext:
+        """Returns the TLS context with what is trusted here. Raises TlsFailed when the CA file cannot be read."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file or None)
+        except (OSError, ssl.SSLError) as error:
+            raise TlsFailed(
+                self.side,
+                f"cannot read the CA file {self.ca_file} ({clean_text(str(error.strerror or error))})",
+                advice=f"give --{self.side}-ca a readable file with certificates in PEM",
+            ) from None
+        return blind(context) if self.fingerprint else context
+
+    def check_pin(self, sock: socket.socket) -> None:
+        """Compares the certificate shown with the pinned one, when there is one. Raises TlsFailed."""
+        if not self.fingerprint:
+            return
+        wanted = re.sub(r"[^0-9a-f]", "", self.fingerprint.lower().removeprefix("sha256"))
+        der = certificate(sock)
+        if not hmac.compare_digest(wanted, hashlib.sha256(der).hexdigest()):
+            raise TlsFailed(
+                self.side,
+                f"{self.place} shows another certificate than the pinned one ({described(der)})",
+                advice=f"ask its owner whether this one is right; if so, pin it: --{self.side}-fingerprint "
+                f"{hashlib.sha256(der).hexdigest()}",
+            )
+
+    def failed(self, error: ssl.SSLError | OSError) -> TlsFailed:
+        """Returns the error that tells what the failed handshake means, and what to do.
+
+        Connects once more to find out.
+        """
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return self._untrusted(error)
+        reason = str(getattr(error, "reason", "") or error.strerror or error)
+        if self.tls == "tls" and (greeting := self._greeting()) is not None:
+            return self._plain(greeting)
+        return TlsFailed(
+            self.side,
+            f"no TLS connection to {self.place}: {clean_text(reason)}",
+            advice="the server must offer TLS 1.2 or newer: see its settings and its log",
+        )
+
+    def expects_tls(self) -> bool:
+        """Tells whether the port, which said nothing in plain text, uses implicit TLS."""
+        try:
+            sock = connect(self.host, self.port, timeout=self.timeout_seconds)
+            context = blind(ssl.create_default_context())
+            secured(sock, self.protocol, "tls", self.host, context, self.timeout_seconds).close()
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def wants_tls(self) -> TlsFailed:
+        """Returns the error for a port that uses implicit TLS."""
+        return TlsFailed(
+            self.side,
+            f"{self.place} uses implicit TLS, not plain {self.protocol.upper()}",
+            advice=f"give --{self.side} {self.protocol}s://{self.place}",
+        )
+
+    def check_silence(self, sock: socket.socket) -> None:
+        """Waits a moment for the greeting.
+
+        Raises the error of `wants_tls` when none comes and a TLS handshake succeeds.
+        """
+        if self.tls == "tls":
+            return
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        if poll.poll(min(_SILENT_SECONDS, self.timeout_seconds) * 1000):
+            return
+        if replace(self, timeout_seconds=min(_PROBE_SECONDS, self.timeout_seconds)).expects_tls():
+            raise self.wants_tls()
+
+    def check_greeting(self, line: bytes) -> None:
+        """Raises `WrongProtocol` or `ProtocolViolation` when the server's first line is another protocol's."""
+        spoken = _spoken(line)
+        if spoken is None or spoken[0] == self.protocol:
+            return
+        protocol, name = spoken
+        ours = self.protocol.upper()
+        what, said = f"{self.place} speaks {name}, not {ours}", clean_text(line)
+        if not protocol:  # a proxy's error page may be over in a moment
+            raise ProtocolViolation(
+                self.side, what, said, "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
+            )
+        if protocol == "imap" or self.side == "source":
+            advice = f"give --{self.side} {protocol}{_SCHEMES[self.tls]}://{self.place}, or the port of {ours}"
+        else:
+            advice = "give the port of IMAP, usually 993 or 143"
+        raise WrongProtocol(self.side, what, said, advice)
+
+    # -- looking closer
+
+    def _greeting(self) -> bytes | None:
+        """Returns the first line that the port says in plain text; None when it says none."""
+        try:
+            with connect(self.host, self.port, timeout=self.timeout_seconds) as sock:
+                return _line(sock, monotonic() + self.timeout_seconds) or None
+        except (OSError, ValueError):
+            return None
+
+    def _plain(self, greeting: bytes) -> TlsFailed:
+        protocol, name = _spoken(greeting) or ("", "")
+        if not protocol:
+            return TlsFailed(
+                self.side,
+                f"{self.place} speaks no TLS and no {self.protocol.upper()}" + (f" but {name}" if name else ""),
+                clean_text(greeting),
+                advice="check the port: IMAP over TLS is usually 993, POP3 over TLS 995",
+            )
+        usual = 993 if protocol == "imap" else 995
+        elsewhere = f", or {protocol}s://{self.address}:{usual}" if self.port != usual else ""
+        return TlsFailed(
+            self.side,
+            f"{self.place} speaks plain {name}, not TLS",
+            clean_text(greeting),
+            advice=f"give --{self.side} {protocol}+starttls://{self.place}{elsewhere}",
+        )
+
+    def _untrusted(self, error: ssl.SSLCertVerificationError) -> TlsFailed:
+        try:
+            with secured(
+                connect(self.host, self.port, timeout=self.timeout_seconds),
+                self.protocol, self.tls, self.host, blind(ssl.create_default_context()), self.timeout_seconds,
+            ) as sock:  # fmt: skip
+                der = certificate(sock)
+        except (OSError, ValueError):
+            der = b""
+        seen = f" ({described(der)})" if der else ""
+        what, advice = self._fault(error, der)
+        return TlsFailed(self.side, f"the certificate of {self.place} {what}{seen}", advice=advice)
+
+    def _fault(self, error: ssl.SSLCertVerificationError, der: bytes) -> tuple[str, str]:
+        """Returns (what is wrong with the certificate, what to do)."""
+        code = error.verify_code
+        pin = hashlib.sha256(der).hexdigest() if der else "SHA256"
+        trusted = f"if its administrator confirms this certificate, pin it with --{self.side}-fingerprint {pin}"
+        if code == _EXPIRED:
+            return "has expired", f"have it renewed on the server; or, {trusted}"
+        if code == _NOT_YET:
+            return "is not valid yet", f"check the clocks of both machines; or, {trusted}"
+        if code in _WRONG_NAME:
+            return (
+                f"is not for {self.host}",
+                f"give --{self.side} with a name that it holds{self._named(der)}; or, {trusted}",
+            )
+        if code == _SELF_SIGNED:
+            return "is self-signed and not trusted", f"give it as --{self.side}-ca FILE; or, {trusted}"
+        if code in _UNKNOWN_CA:
+            whose = f"the CA file {self.ca_file}" if self.ca_file else "this machine"
+            return (
+                f"is signed by a CA that {whose} does not know",
+                f"give that CA's certificate as --{self.side}-ca FILE; or, {trusted}",
+            )
+        return f"is not to be trusted: {clean_text(error.verify_message)}", trusted
+
+    def _named(self, der: bytes) -> str:
+        names = [name for name in names_of(der) if not name.startswith("*")]
+        scheme = f"{self.protocol}{'s' if self.tls == 'tls' else '+starttls'}"
+        name = f"[{names[0]}]" if names and ":" in names[0] else "".join(names[:1])
+        return f", as in {scheme}://{name}:{self.port}" if name else ""
+
+
+def _spoken(greeting: bytes) -> tuple[str, str] | None:
+    """Returns the protocol that a first line belongs to, as (ours or "", name); None where it is not known."""
+    line = greeting.upper()
+    return next(((protocol, name) for start, protocol, name in _GREETINGS if line.startswith(start)), None)
+
+
+def secured(
+    sock: socket.socket, protocol: str, tls: TlsMode, host: str, context: ssl.SSLContext, timeout_seconds: float
+) -> ssl.SSLSocket:
+    """Returns the socket under TLS, after STARTTLS or STLS when `tls` says so.
+
+    On an error the socket is closed. Raises OSError (all ssl errors are) and ValueError when it is refused.
+    """
+    try:
+        if tls == "starttls":
+            until = monotonic() + timeout_seconds
+            ask, granted = _UPGRADE[protocol]
+            await_greeting(sock, protocol, until)
+            sock.sendall(ask)
+            while (line := _line(sock, until)).startswith(b"* "):
+                pass
+            if not line.upper().startswith(granted.upper()):
+                raise ValueError("STARTTLS refused")
+        sock.settimeout(timeout_seconds)
+        return context.wrap_socket(sock, server_hostname=host)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def await_greeting(sock: socket.socket, protocol: str, until: float) -> None:
+    """Reads the server's first line; `until` is by the monotonic clock.
+
+    Raises OSError, and ValueError when the line is not this protocol's.
+    """
+    if not _line(sock, until).upper().startswith(_GREETED[protocol]):
+        raise ValueError(f"does not greet as {protocol.upper()} does")
+
+
+def certificate(sock: socket.socket) -> bytes:
+    """Returns the certificate that the other end showed, DER; empty without one."""
+    return (sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None) or b""
+
+
+def described(der: bytes) -> str:
+    """Returns subject, issuer, names, validity and SHA-256 of a certificate, for the operator."""
+    digest = f"SHA-256 {hashlib.sha256(der).hexdigest()}"
+    try:
+        shown = x509.load_der_x509_certificate(der)
+        names = names_of(der)
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        subject, issuer = shown.subject.rfc4514_string(), shown.issuer.rfc4514_string()
+        dates = f"valid from {shown.not_valid_before_utc:%Y-%m-%d}, expires {shown.not_valid_after_utc:%Y-%m-%d}"
+    except ValueError:
+        return f"unreadable, {digest}"
+    return clean_text(
+        f"subject {subject or 'none'}, issuer {issuer or 'none'}, names {', '.join(names[:_NAMES_SHOWN]) or 'none'}{more}, "
+        f"{dates}, {digest}",
+        limit=1200,
+    )
+
+
+def names_of(der: bytes) -> list[str]:
+    """Returns the host names and addresses that a certificate is for (RFC 9525: the subject does not count)."""
+    try:
+        shown = (
+            x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        )
+    except (ValueError, x509.ExtensionNotFound):
+        return []
+    found = [*shown.get_values_for_type(x509.DNSName), *map(str, shown.get_values_for_type(x509.IPAddress))]
+    return [clean_text(name, limit=253) for name in found]
+
+
+def blind(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Turns all checks of the context off: only to look at a certificate, or beside a pin."""
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _line(sock: socket.socket, until: float) -> bytes:
+    """Reads one line byte by byte, so that nothing behind it is taken.
+
+    Raises OSError when `until` (monotonic) is over, and ValueError when the line does not end.
+    """
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        if len(line) >= _LINE_BYTES:
+            raise ValueError("a line without an end")
+        sock.settimeout(max(0.001, until - monotonic()))
+        byte = sock.recv(1)
+        if not byte:
+            break
+        line += byte
+    return bytes(line)

@@ -1,0 +1,233 @@
+"""The tree of errors.
+
+The type says whose fault an error was; `worker.failures` decides what is done about it, not the place that raises it.
+
+`detail` is what the server said, already cleaned of control characters and secrets; it may be shown to a person.
+"""
+
+from __future__ import annotations
+
+from shared.model.uids import UidSet
+
+
+class MailhaulError(Exception):
+    """An error that mailhaul knows by name. Its text is a sentence that a person can act on."""
+
+
+class UsageError(MailhaulError):
+    """The request itself is wrong: nothing was started. (Exit code 2.)"""
+
+
+class CredentialsError(MailhaulError):
+    """Stored credentials cannot be opened, or are missing."""
+
+
+class StoreError(MailhaulError):
+    """The state store is unreachable, or refuses to write."""
+
+
+class LeaseLost(MailhaulError):
+    """Another worker may hold this unit now. The worker must stop at once whatever it was doing."""
+
+
+class LedgerConflict(MailhaulError):
+    """A destination UID was offered to the ledger twice; the ledger is a bijection and refused it."""
+
+
+class ControlRequested(MailhaulError):
+    """An operator paused or cancelled this mailbox or import: the lane stops at the next group."""
+
+
+class MailError(MailhaulError):
+    """A mail server's refusal or fault. `side` says which server ("source" or "destination")."""
+
+    #: Source UIDs that a refused FETCH did not bring; empty for other errors.
+    uids: UidSet = UidSet()
+    #: What to do about just this error; "" for the advice of `worker.failures` on its kind.
+    advice: str = ""
+    #: Whether the server may have refused the form of the command, and not what it asks for: a BAD, a NO without a
+    #: reason.
+    form: bool = False
+    #: Whether the server may take a refused message now, in another form.
+    again: bool = False
+
+    def __init__(self, side: str, what: str, detail: str = "", advice: str = "") -> None:
+        self.side, self.what, self.detail = side, what, detail
+        self.advice = advice or type(self).advice
+        super().__init__(f"{side}: {what}" + (f" (the server said: {detail})" if detail else ""))
+
+
+class ConnectionLost(MailError):
+    """The connection broke, timed out or was closed (BYE). What was in flight is in doubt."""
+
+
+class Unreachable(MailError):
+    """A connection could not be opened: name not found, refused, timed out, or closed before signing in."""
+
+
+class ProtocolViolation(MailError):
+    """The server said something that IMAP does not allow, or answered BAD; the connection is closed."""
+
+
+class TlsFailed(MailError):
+    """The certificate did not prove the server's identity, or TLS was refused. `advice` is what to do about it."""
+
+    def __init__(self, side: str, what: str, detail: str = "", *, advice: str) -> None:
+        super().__init__(side, what, detail)
+        self.advice = advice
+
+
+class WrongProtocol(MailError):
+    """The port greets in another protocol than the URL's. `advice` is the right URL."""
+
+
+class AuthenticationRefused(MailError):
+    """The server refused the credentials. They are not tried again until a person changes them."""
+
+
+class AuthorizationRefused(AuthenticationRefused):
+    """The server accepted the administrator's login, but not for this account: the fault is this account's alone."""
+
+
+class LoginsStopped(AuthenticationRefused):
+    """The login was not tried, because the first logins at its server were all refused.
+
+    Each further try brings the server closer to locking accounts or shutting out this address.
+    """
+
+    WHAT = "this login is not tried, since every login was refused so far"
+    advice = "see whether the wrong column was taken, or the server wants another form of the login (name or address)"
+
+    def __init__(self, side: str) -> None:
+        super().__init__(side, self.WHAT)
+
+
+class Throttled(MailError):
+    """The server asked to wait.
+
+    `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile: "account" or "host".
+    """
+
+    def __init__(
+        self, side: str, what: str, detail: str = "", wait_seconds: float | None = None, scope: str = "account"
+    ) -> None:
+        super().__init__(side, what, detail)
+        self.wait_seconds, self.scope = wait_seconds, scope
+
+
+class RateReached(MailError):
+    """A rate that an operator set, or that is usual at this server, is used up for longer than a lane waits.
+
+    The usual rates are in `shared.model.rates`. `name` is the rate, as in "source_account.bytes_per_day".
+    """
+
+    def __init__(self, side: str, what: str, name: str) -> None:
+        super().__init__(side, what)
+        self.name = name
+        self.advice = f"nothing: it goes on by itself; to have more or less: mailhaul limits {name} MOST"
+
+
+class OverQuota(MailError):
+    """The destination mailbox is full (RFC 9208 OVERQUOTA)."""
+
+
+class ForeignWriter(MailError):
+    """Another writer brings the same messages into the destination mailbox: to go on would be to guess."""
+
+
+class SameMailbox(MailError):
+    """The two ends are one mailbox, or look as if they were given the wrong way round."""
+
+    #: The sentences for one mailbox, and for a whole list.
+    ONE = "source and destination are the same mailbox"
+    SWAPPED = "every source mailbox is empty and every destination is not: were source and destination swapped?"
+    advice = "check --source, --destination and the logins; where it is meant, give --same-mailbox"
+
+
+class NothingKnown(MailError):
+    """The import that a copy back returns, or what was kept just before the switch, is forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "source", "what was there before the switch is no longer known: the import it belonged to is closed"
+        )
+
+
+class CopyBackInDoubt(MailError):
+    """The mailbox's copy back stopped after it had sent mail to the source that it has not found there yet."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            "source",
+            "its copy back stopped before it knew which of its messages stand there",
+            advice=f"let it end: mailhaul retry '{name}'; this mailbox goes on by itself then",
+        )
+
+
+class MaybeSwapped(MailError):
+    """The source is empty and the destination is not: the mailbox waits for what the import's other mailboxes show."""
+
+
+class AccountDelayed(MailError):
+    """The account at the destination cannot be had yet: its service asked to wait, or it is not the mailbox's turn."""
+
+    def __init__(self, what: str, wait_seconds: float) -> None:
+        super().__init__("destination", what)
+        self.wait_seconds = wait_seconds
+
+
+class AccountRejected(MailError):
+    """The account at the destination will not be made until a person changes something. `advice` says what."""
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__("destination", what)
+        self.advice = advice or "see what the account service says, put it right, then: mailhaul retry IMPORT"
+
+
+class FolderRefused(MailError):
+    """This folder cannot be selected, listed or created; others can."""
+
+
+class FolderChanged(MailError):
+    """UIDVALIDITY is not the one that the plan was made under: the folder has to be planned anew."""
+
+
+class MessagesRefused(MailError):
+    """The destination refused these messages (NO to APPEND).
+
+    A bisection finds out which message is at fault, if any.
+    """
+
+    #: Whether the response code says that the message is at fault.
+    of_itself = False
+    #: Whether the response code says that the server is at fault.
+    of_the_server = False
+
+
+class DateNotKept(MessagesRefused):
+    """The destination refuses the internal date of this message, or stores another one: it may be taken with another."""
+
+
+class NothingTaken(OverQuota):
+    """The destination refuses one message after the other in the same words, although it took messages before.
+
+    None of the words concerns a message. The mailbox waits as for want of room.
+    """
+
+
+class ServerRefused(MailError):
+    """The server answered NO, in a way that no other class covers."""
+
+
+class NoRoomHere(ServerRefused):
+    """A message was too large for this machine's temporary folder.
+
+    All of it was read and thrown away; everything else comes, and the connection goes on.
+    """
+
+
+class AnswerUnreadable(ServerRefused):
+    """An answer was delimited but not understood; `detail` is its text.
+
+    The item that it was about did not come, everything else did, and the connection goes on.
+    """

@@ -1,0 +1,301 @@
+"""Secrets at rest and in memory.
+
+In memory a password is a `Secret`, which prints as `***` and cannot be pickled or turned into JSON by accident. At rest
+it is sealed by a `Vault` and bound to its mailbox, its side and its ends (`shared.model.binding`). Fernet has no
+associated data, so these are put inside and compared on opening. A sealed password that is copied to another mailbox's
+key does not open there, nor does one whose server or login was changed in the state store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, NoReturn, Self
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from shared.model.errors import CredentialsError, UsageError
+from shared.runtime.config import Settings
+
+_KEY_FILE = "secret.key"
+_HOW_TO_MAKE = "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+
+
+class Secret:
+    """A text that must not be shown. Only `reveal()` gives it out."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Returns the text itself: call it where the text is sent, and keep the result nowhere."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return "***"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._bytes(), other._bytes())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not to be pickled or copied: seal it in a Vault")
+
+    def _bytes(self) -> bytes:
+        return self._text.encode("utf-8", "surrogatepass")
+
+
+class EndsChanged(CredentialsError):
+    """The credentials were sealed for other ends than the store names now."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credentials:
+    """The login and password that are shown to a server to sign in."""
+
+    #: The login as sent to the server.
+    login: str
+    #: The password.
+    password: Secret
+    #: Whether the account signs in with this password; otherwise it signs in by the import's own way
+    #: (`shared.model.sign_in`), and the password is for an account that is to be made.
+    own: bool = True
+
+
+class _Held(NamedTuple):
+    """Keys, ready for use."""
+
+    fernet: MultiFernet
+    signing: tuple[bytes, ...]
+
+
+class Vault:
+    """Seals and opens credentials. The first key seals, every key opens. Thread-safe."""
+
+    def __init__(self, keys: Sequence[bytes], changed: Callable[[], Sequence[bytes]] = tuple) -> None:
+        """`changed` gives other keys once they are others, and is asked each time: a key file may change during a run."""
+        self._changed = changed
+        self._use(keys)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Makes a vault with the keys that `load_keys` finds; those of a key file are read again when it changes."""
+        keys = load_keys(settings)
+        return cls(keys) if settings.secret_key is not None else cls(keys, _Watched(key_file(settings)))
+
+    def _use(self, keys: Sequence[bytes]) -> None:
+        self._held = _Held(
+            MultiFernet([Fernet(key) for key in keys]),
+            tuple(hashlib.blake2b(b"mailhaul rows that give rights", key=key).digest() for key in keys),
+        )
+
+    @property
+    def _keys(self) -> _Held:
+        if keys := self._changed():
+            self._use(keys)
+        return self._held
+
+    def seal(self, mailbox_id: str, side: str, credentials: Credentials, *, bound: str = "") -> bytes:
+        """Seals credentials for just this mailbox, side ("source" or "destination") and ends (`bound_to`)."""
+        held = [mailbox_id, side, credentials.login, credentials.password.reveal(), credentials.own, bound]
+        return self._keys.fernet.encrypt(json.dumps(held).encode())
+
+    def open(self, mailbox_id: str, side: str, sealed: bytes, *, bound: str = "") -> Credentials:
+        """Opens credentials.
+
+        Raises `CredentialsError` when no key fits, or when they were sealed for another mailbox or side; `EndsChanged`
+        when they were sealed for other ends.
+        """
+        try:
+            sealed_for, sealed_side, login, password, *more = json.loads(self._keys.fernet.decrypt(sealed))
+        except InvalidToken:
+            raise CredentialsError(
+                f"the {side} credentials of mailbox {mailbox_id} do not open with any key of this process: give every "
+                "worker and the command line the same MAILHAUL_SECRET_KEY (the old key after the new one), or run the "
+                "import again with its manifest to store the passwords anew"
+            ) from None
+        if (sealed_for, sealed_side) != (mailbox_id, side):
+            raise CredentialsError(
+                f"what is stored as the {side} credentials of mailbox {mailbox_id} was sealed for another: the state "
+                "store has been tampered with or mixed up; run the import again with its manifest to store them anew"
+            )
+        if bound and len(more) < 2:
+            raise CredentialsError(
+                f"the {side} credentials of mailbox {mailbox_id} were stored by an older version, which did not bind them to "
+                "their servers: run the import again with its manifest to store them anew"
+            )
+        if len(more) > 1 and more[1] != bound:
+            raise EndsChanged(
+                f"the state store names another server, TLS mode, certificate, login or destination for mailbox {mailbox_id} "
+                "than its passwords were given for, so nothing was sent: find out who can write to Redis, then run the import "
+                "again with its manifest"
+            )
+        return Credentials(login=login, password=Secret(password), own=more[0] if more else True)
+
+    def sign(self, text: str) -> str:
+        """Returns a signature of the text by the first key, for rows that give rights (`shared.store.records.signed`)."""
+        return _signature(self._keys.signing[0], text)
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Tells whether any key made this signature of this text."""
+        return any(hmac.compare_digest(_signature(key, text), signature) for key in self._keys.signing)
+
+    def rotate(self, sealed: bytes) -> bytes:
+        """Seals the same content with the first key, so that an old key can be dropped."""
+        try:
+            return self._keys.fernet.rotate(sealed)
+        except InvalidToken:
+            raise CredentialsError(
+                "sealed credentials do not open with any key of this process: keep the old key in MAILHAUL_SECRET_KEY, "
+                "after the new one, until all have been rotated"
+            ) from None
+
+
+def _signature(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def load_keys(settings: Settings) -> tuple[bytes, ...]:
+    """Returns the Fernet keys, the sealing one first.
+
+    They come from the settings, else from the state folder. There a key is made if there is none.
+    """
+    if settings.secret_key is not None:
+        texts = [text.strip() for text in settings.secret_key.get_secret_value().split(",")]
+        return tuple(_checked(text, f"MAILHAUL_SECRET_KEY: key {at}") for at, text in enumerate(texts, start=1))
+    path = key_file(settings)
+    if not path.exists():
+        _make_key_file(path)
+    return _keys_in(path)
+
+
+def key_file(settings: Settings) -> Path:
+    """Returns the file that holds the keys where no setting gives them."""
+    return settings.state_dir / _KEY_FILE
+
+
+def add_key(path: Path) -> None:
+    """Puts a new key before those of the file: from now on it seals. Raises `UsageError`."""
+    _write_keys(path, (Fernet.generate_key(), *_keys_in(path)))
+
+
+def keep_first_key(path: Path) -> int:
+    """Removes all keys of the file but the first; how many. Raises `UsageError`."""
+    first, *others = _keys_in(path)
+    if others:
+        _write_keys(path, (first,))
+    return len(others)
+
+
+class _Watched:
+    """The keys of a file, once it is another than when it was looked at last. A file that cannot be read changes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._look()
+
+    def __call__(self) -> Sequence[bytes]:
+        look = self._look()
+        if look in (self._seen, None):
+            return ()
+        try:
+            keys = _keys_in(self._path)
+        except UsageError:
+            return ()
+        self._seen = look
+        return keys
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+
+def _keys_in(path: Path) -> tuple[bytes, ...]:
+    return tuple(_checked(line, str(path)) for line in _read_private(path).split())
+
+
+def _checked(text: str, where: str) -> bytes:
+    # The key itself is never part of the message.
+    try:
+        Fernet(text)
+    except ValueError:
+        raise UsageError(
+            f"{where} is not a Fernet key (32 random bytes in base64, 44 characters): {_HOW_TO_MAKE}"
+        ) from None
+    return text.encode()
+
+
+def _make_key_file(path: Path) -> None:
+    """Writes the file whole or not at all, and never over another process's.
+
+    Two processes may start at once: a link refuses a name that is taken.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = _draft_of(path, (Fernet.generate_key(),))
+    try:
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(draft)
+
+
+def _write_keys(path: Path, keys: Sequence[bytes]) -> None:
+    """Whole or not at all."""
+    try:
+        os.replace(_draft_of(path, keys), path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}): nothing was changed") from None
+
+
+def _draft_of(path: Path, keys: Sequence[bytes]) -> str:
+    """A private file beside it, on disk."""
+    descriptor, draft = tempfile.mkstemp(prefix=".secret-", dir=path.parent)  # O_EXCL and 0600
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(b"".join(key + b"\n" for key in keys))
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
+
+
+def _read_private(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            text = file.read()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read ({error.strerror}): it holds the key that seals the passwords"
+        ) from None
+    if mode & 0o077:
+        raise UsageError(
+            f"{path} can be read by others (mode {mode:03o}): run chmod 600 {path}, and consider a new key"
+        )
+    if not text.strip():
+        raise UsageError(f"{path} is empty: put the key back, or remove the file and import with the manifest again")
+    return text

@@ -1,0 +1,225 @@
+"""Judges whether a Redis server is fit to hold other people's mail, by what it says of itself.
+
+`read_condition` asks the server, `judge` is pure. Workers and coordinators refuse to start on a "BAD" finding and log a
+"note" (`await_redis`); `mailhaul doctor` prints both. Values that a server does not tell (managed services hide many)
+are not held against it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.model.errors import UsageError
+from shared.runtime.logs import get_logger
+from shared.runtime.redis_client import address_of, open_redis
+
+#: Redis 6.2 brought what the scripts use; Valkey began at 7.2.
+MINIMUM_VERSION = (6, 2)
+#: Dramatiq compares clients' clocks and calls a process dead after 60 s (`shared.runtime.broker.HEARTBEAT_MS`).
+_SKEW_BAD_SECONDS, _SKEW_NOTE_SECONDS = 30.0, 5.0
+_LATENCY_NOTE_SECONDS = 0.02
+_MEMORY_BAD, _MEMORY_NOTE = 0.95, 0.7
+_PINGS = 5
+_WAIT_SECONDS = 2.0
+
+
+class Finding(NamedTuple):
+    """The result of one check."""
+
+    #: "ok", "note" or "BAD".
+    verdict: Literal["ok", "note", "BAD"]
+    #: The finding, the place and the remedy, in one sentence.
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condition:
+    """The values that a server tells of itself. None and "" mean that it does not tell."""
+
+    #: "redis" or "valkey".
+    kind: str = "redis"
+    #: (major, minor); empty when unknown.
+    version: tuple[int, ...] = ()
+    #: "master" or "slave".
+    role: str = ""
+    #: "standalone", "sentinel" or "cluster".
+    mode: str = ""
+    #: maxmemory-policy.
+    policy: str = ""
+    #: Whether an append-only file is kept.
+    aof: bool | None = None
+    #: Whether the last write to it, and its last rewrite, went well.
+    aof_well: bool | None = None
+    #: appendfsync.
+    fsync: str = ""
+    #: Bytes in use.
+    memory_used: int = 0
+    #: maxmemory, bytes; 0 for no limit.
+    memory_limit: int = 0
+    #: The server's clock less this process's, seconds.
+    skew_seconds: float = 0.0
+    #: Median of some PINGs, seconds.
+    latency_seconds: float = 0.0
+
+
+def read_condition(client: redis.Redis, clock: Callable[[], float] = time.time) -> Condition:
+    """Asks the server. Raises `redis.RedisError`; a command that the user may not give is left out."""
+    delays = []
+    for _ in range(_PINGS):
+        began = time.perf_counter()
+        client.ping()
+        delays.append(time.perf_counter() - began)
+    before = clock()
+    seconds, micros = client.time()
+    skew = seconds + micros / 1e6 - (before + clock()) / 2
+    try:
+        said: Mapping[str, Any] = client.info("all")
+    except redis.ResponseError:
+        said = {}
+    return read_info(said, fsync=_setting(client, "appendfsync"), skew=skew, latency=sorted(delays)[_PINGS // 2])
+
+
+def read_info(said: Mapping[str, Any], *, fsync: str = "", skew: float = 0.0, latency: float = 0.0) -> Condition:
+    """Reads the answer to INFO, as redis-py parses it."""
+    valkey = "valkey_version" in said
+    version = str(said.get("valkey_version" if valkey else "redis_version", ""))
+    numbers = [part for part in version.split(".")[:2] if part.isdigit()]
+    aof = said.get("aof_enabled")
+    states = [said.get(name) for name in ("aof_last_write_status", "aof_last_bgrewrite_status")]
+    return Condition(
+        kind="valkey" if valkey else "redis",
+        version=tuple(map(int, numbers)),
+        role=str(said.get("role", "")),
+        mode=str(said.get("redis_mode", said.get("server_mode", ""))),
+        policy=str(said.get("maxmemory_policy", "")),
+        aof=None if aof is None else bool(int(aof)),
+        aof_well=None if states[0] is None else all(state in ("ok", None) for state in states),
+        fsync=fsync,
+        memory_used=int(said.get("used_memory", 0)),
+        memory_limit=int(said.get("maxmemory", 0)),
+        skew_seconds=skew,
+        latency_seconds=latency,
+    )
+
+
+def _setting(client: redis.Redis, name: str) -> str:
+    """Returns a setting of the server, or "" where it may not be read.
+
+    The ACL file that mailhaul brings does not let workers read settings.
+    """
+    try:
+        answer = client.config_get(name)
+    except redis.ResponseError:
+        return ""
+    value = answer.get(name, "") if isinstance(answer, dict) else ""
+    return str(value.decode() if isinstance(value, bytes) else value)
+
+
+def judge(found: Condition) -> Iterator[Finding]:
+    """Yields what is well ("ok"), what is worth a note, and what must not be ("BAD")."""
+    name = {"redis": "Redis", "valkey": "Valkey"}[found.kind]
+    if found.version:
+        version = ".".join(map(str, found.version))
+        if found.version < MINIMUM_VERSION:
+            yield Finding("BAD", f"{name} {version} is too old: use 6.2 or newer, or Valkey")
+        else:
+            yield Finding("ok", f"{name} {version}")
+    if found.mode == "cluster":
+        yield Finding(
+            "BAD", "this is a Redis Cluster, whose scripts cannot reach all keys: use one server, or Sentinel"
+        )
+    if found.role in ("slave", "replica"):
+        yield Finding("BAD", "this is a replica, which takes no writes: give the master's address, or a Sentinel URL")
+    if found.policy not in ("", "noeviction"):
+        yield Finding(
+            "BAD", f"maxmemory-policy is {found.policy}: set it to noeviction, or mail that is under way is forgotten"
+        )
+    yield from _durability(found)
+    yield from _memory(found)
+    skew = f"the clock of {name} is {abs(found.skew_seconds):.1f} s {'ahead' if found.skew_seconds > 0 else 'behind'}"
+    if abs(found.skew_seconds) > _SKEW_BAD_SECONDS:
+        yield Finding("BAD", f"{skew}: run NTP on both machines, or the queue takes live workers for dead ones")
+    elif abs(found.skew_seconds) > _SKEW_NOTE_SECONDS:
+        yield Finding("note", f"{skew}: run NTP on both machines")
+    slow = found.latency_seconds > _LATENCY_NOTE_SECONDS
+    yield Finding(
+        "note" if slow else "ok",
+        f"it answers in {found.latency_seconds * 1000:.1f} ms"
+        + (": every group of messages waits for it, so put it near the workers" if slow else ""),
+    )
+
+
+def _durability(found: Condition) -> Iterator[Finding]:
+    if found.aof is False:
+        yield Finding(
+            "note", "appendonly is off: after a crash of Redis, run the same import again; nothing is copied twice"
+        )
+    elif found.aof and found.aof_well is False:
+        yield Finding("BAD", "the last write to the append-only file failed: see its disk and its log")
+    elif found.aof and found.fsync == "no":
+        yield Finding("note", "appendfsync is no: a power cut loses up to half a minute; set it to everysec or always")
+    elif found.aof:
+        yield Finding("ok", "append-only file" + (f", appendfsync {found.fsync}" if found.fsync else ""))
+
+
+def _memory(found: Condition) -> Iterator[Finding]:
+    used = f"{found.memory_used / 1e6:.0f} MB"
+    if not found.memory_limit:
+        if found.memory_used:
+            yield Finding("ok", f"{used} in use, no limit set")
+        return
+    share = found.memory_used / found.memory_limit
+    sentence = f"{used} of {found.memory_limit / 1e6:.0f} MB in use"
+    if share > _MEMORY_BAD:
+        yield Finding("BAD", f"{sentence}: raise maxmemory, or it soon refuses writes and copying stops")
+    else:
+        yield Finding("note" if share > _MEMORY_NOTE else "ok", sentence)
+
+
+def await_redis(
+    urls: Sequence[str], stop: threading.Event, logger: str, complain: Callable[[str], object] = lambda _: None
+) -> bool:
+    """Waits until each server answers, and judges it.
+
+    Returns False when `stop` came first; raises `UsageError` when a server is unfit. `complain` is told every two
+    seconds which server is waited for.
+    """
+    log = get_logger(logger)
+    for url in urls:
+        client = open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
+        with client:
+            while True:
+                try:
+                    findings = list(judge(read_condition(client)))
+                    break
+                except (redis.ConnectionError, redis.TimeoutError) as error:
+                    if isinstance(error, redis.AuthenticationError):
+                        raise UsageError(_refused(url, error)) from None
+                    complain(f"waiting for Redis {address_of(url)}")
+                    log.warning("redis_awaited", where=address_of(url), error=str(error))
+                    if stop.wait(_WAIT_SECONDS):
+                        return False
+                except redis.ResponseError as error:
+                    raise UsageError(_refused(url, error)) from None
+        bad = [finding.sentence for finding in findings if finding.verdict == "BAD"]
+        if bad:
+            raise UsageError(f"Redis {address_of(url)} is not fit: {'; '.join(bad)}. `mailhaul doctor` looks again.")
+        for finding in findings:
+            if finding.verdict == "note":
+                log.warning("redis_noted", where=address_of(url), note=finding.sentence)
+    return True
+
+
+def _refused(url: str, error: Exception) -> str:
+    return (
+        f"Redis {address_of(url)} refuses this user ({error}): check user and password in MAILHAUL_REDIS_URL, and its "
+        "rights (docs/deployment.md, Redis)"
+    )

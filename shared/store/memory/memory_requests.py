@@ -1,0 +1,525 @@
+"""The model's half that the producer writes and every process reads: `shared.store.RequestStore` in plain Python."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, ParamSpec, TypeVar
+
+from shared.model import (
+    Failure,
+    Folder,
+    Import,
+    Mailbox,
+    Note,
+    SwitchMarks,
+    Tally,
+    Unit,
+    UnitKind,
+    Wave,
+    account_key,
+    route_id,
+)
+from shared.model.errors import StoreError
+from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, UnitState, advance
+from shared.model.search import Search
+from shared.model.uids import UidSet
+from shared.model.waves import is_set
+from shared.rules.standing import Standing
+from shared.store import other_options
+from shared.store.memory.memory_rows import ImportRow, MailboxRow, Rows, WaveRow
+
+#: How long a mailbox that was moved waits for a free lane before one gives way, ms.
+GIVE_WAY_MS = 500
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def atomic(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Makes a method run wholly or not at all: one at a time, under the lock.
+
+    A method checks everything that it may refuse before it writes anything.
+    """
+
+    @functools.wraps(method)
+    def locked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        store: Any = args[0]
+        with store._lock:
+            return method(*args, **kwargs)
+
+    return locked
+
+
+def tally(counts: Iterable[Counter[str]]) -> Tally:
+    """Returns the sum of these counts."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    names = (
+        "messages", "size_bytes", "done_bytes", "withheld", "unreadable", "altered", "normalised", "dates_changed", "watched",
+        "keywords_lost", "missing", "moved", "removed", "deleted_at_source", "moved_at_source", "doubled", "undone",
+    )  # fmt: skip
+    named: dict[str, Any] = {name: total[name] for name in names}
+    return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
+
+
+class MemoryRequests:
+    """The tables' imports and mailboxes: opens, reads, pauses, resumes, cancels and retries them."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._lock = threading.RLock()
+        self._rows = Rows(clock)
+        self._limits: dict[str, int] = {}
+        self._usual: dict[str, int] = {}
+
+    def ping(self) -> None:
+        """Does nothing: memory always answers."""
+
+    # -- requests
+
+    @atomic
+    def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+        rows = self._rows
+        whole = rows.imports.get(request.import_id)
+        if whole is None:
+            fresh = replace(request, state=ImportState.OPENING, control=Control.RUN, passes=0, finished_at=0.0)
+            whole = rows.imports[request.import_id] = ImportRow(replace(fresh, created_at=rows.now() / 1000), 0)
+            whole.fresh = True
+            whole.waves[""] = WaveRow()
+        else:
+            if self._under_way(whole):
+                old, new = asdict(whole.request.options), asdict(request.options)
+                if differ := sorted(n for n in new if new[n] != old[n] and not n.endswith("_sign_in")):
+                    raise other_options(differ)
+            whole.fresh = whole.fresh or whole.request.state is ImportState.FINISHED
+            whole.set(
+                state=ImportState(advance("import", whole.request.state, "again")),
+                name=request.name, source=request.source, destination=request.destination, options=request.options,
+            )  # fmt: skip
+        whole.retention_ms = int(retention_days * 86400) * 1000
+        whole.expires = None
+        return sum(self._open_mailbox(whole, mailbox) for mailbox in mailboxes)
+
+    def _under_way(self, whole: ImportRow) -> bool:
+        """Tells whether any mailbox of the import is under way.
+
+        In an import that is only being opened a queued mailbox is not: no lane was given it yet.
+        """
+        idle = {*SETTLED, *([MailboxState.QUEUED] if whole.request.state is ImportState.OPENING else [])}
+        return any(self._rows.mailboxes[m].mailbox.state not in idle for m in whole.rows)
+
+    def _open_mailbox(self, whole: ImportRow, mailbox: Mailbox) -> bool:
+        rows, request = self._rows, whole.request
+        m = rows.mailboxes.get(mailbox.mailbox_id)
+        whole.rows[mailbox.mailbox_id] = mailbox.row
+        if m is None:
+            fresh = replace(mailbox, import_id=request.import_id, wave="", priority=0, group="")
+            m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(fresh, "", {})
+            opened = True
+        else:
+            opened = rows.move(m, "again")
+        m.set(row=mailbox.row)
+        exact = request.options.case_sensitive_logins
+        there = replace(mailbox.destination, endpoint=request.destination)
+        m.destination_key = account_key(there, case_sensitive=exact)
+        m.source_key = account_key(mailbox.source, case_sensitive=exact)
+        if opened:
+            m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None, after_look=False)
+        if m.mailbox.state is MailboxState.QUEUED:
+            self._address(m, mailbox, request)
+        if opened:
+            self._place(whole, m, mailbox)
+            rows.queue_plan(m)
+        return opened
+
+    def _place(self, whole: ImportRow, m: MailboxRow, mailbox: Mailbox) -> None:
+        """Sets the wave, the priority and the group that the row gives; what it leaves open stays."""
+        if mailbox.wave:
+            self._set_wave(whole, m, mailbox.wave)
+        if mailbox.priority:
+            self._set_priority(m, mailbox.priority)
+        if mailbox.group:
+            m.set(group=mailbox.group)
+
+    @staticmethod
+    def _set_wave(whole: ImportRow, m: MailboxRow, wave: str) -> None:
+        whole.waves.setdefault(wave, WaveRow())
+        if m.mailbox.wave != wave:
+            m.set(wave=wave)
+            m.served = 0
+
+    @staticmethod
+    def _set_priority(m: MailboxRow, priority: int) -> None:
+        if m.mailbox.priority != priority:
+            m.set(priority=priority)
+            m.served = 0
+
+    @atomic
+    def waves(self, import_id: str) -> list[Wave]:
+        whole = self._rows.imports.get(import_id)
+        if whole is None:
+            return []
+        states = Counter((m.wave, m.state) for m in (self._rows.mailboxes[one].mailbox for one in whole.rows))
+        waves = [
+            Wave(
+                name=name,
+                control=row.control,
+                starts_at=row.starts / 1000,
+                window=row.window,
+                opens_at=row.opens_at,
+                shuts_at=row.shuts_at,
+                weight=row.weight,
+                order=row.order,
+                mailboxes={state: states[name, state] for state in MailboxState if name and states[name, state]},
+            )
+            for name, row in whole.waves.items()
+        ]
+        return sorted((wave for wave in waves if wave.name or is_set(wave)), key=lambda wave: wave.order)
+
+    @atomic
+    def set_wave(
+        self,
+        import_id: str,
+        name: str,
+        *,
+        starts_at: float | None = None,
+        weight: int | None = None,
+        order: int | None = None,
+    ) -> bool:
+        whole = self._rows.imports.get(import_id)
+        if whole is None:
+            return False
+        row = whole.waves.setdefault(name, WaveRow())
+        row.weight = row.weight if weight is None else weight
+        row.order = row.order if order is None else order
+        if starts_at is not None:
+            row.starts = round(starts_at * 1000)
+            row.starting = row.starts > self._rows.now()
+            self._refresh_wave(whole, name)
+        return True
+
+    def _refresh_wave(self, whole: ImportRow, name: str) -> None:
+        for m in map(self._rows.mailboxes.__getitem__, self._in_order(whole)):
+            if m.mailbox.wave == name:
+                self._rows.refresh(m)
+
+    @atomic
+    def move(self, import_id: str, mailbox_id: str, *, wave: str | None = None, priority: int | None = None) -> bool:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None or mailbox_id not in whole.rows:
+            return False
+        m = rows.mailboxes[mailbox_id]
+        if wave is not None:
+            self._set_wave(whole, m, wave)
+        if priority is not None:
+            self._set_priority(m, priority)
+        rows.plan_look(m)
+        rows.refresh(m)
+        rows.urgent.pop(mailbox_id, None)
+        if (m.stands or mailbox_id in rows.due) and not any(
+            rows.units[u].unit.state is UnitState.LEASED for u in m.open
+        ):
+            m.moved = rows.now()
+            rows.urgent[mailbox_id] = rows.now() + GIVE_WAY_MS
+        return True
+
+    @staticmethod
+    def _address(m: MailboxRow, mailbox: Mailbox, request: Import) -> None:
+        """Sets the mailbox's accounts, profile, route and scopes."""
+        m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile)
+        m.route = route_id(mailbox.source.endpoint, request.destination)
+        m.scopes = {
+            "source_account": f"{mailbox.source.endpoint.url}/{mailbox.source.login}",
+            "source_host": mailbox.source.endpoint.host,
+            "destination_account": f"{request.destination.url}/{mailbox.destination.login}",
+            "destination_host": request.destination.host,
+        }
+
+    @atomic
+    def submit(self, import_id: str) -> None:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None:
+            raise StoreError(f"the state store refused submit: there is no import {import_id}")
+        if whole.request.state is not ImportState.OPENING:
+            return
+        whole.set(state=ImportState.RUNNING, control=Control.RUN, finished_at=0.0)
+        if whole.fresh:
+            whole.set(passes=whole.request.passes + 1, first_claim_at=0.0, last_record_at=0.0)
+            whole.fresh = False
+        for mailbox_id in self._in_order(whole):
+            rows.refresh(rows.mailboxes[mailbox_id])
+        rows.settle_import(whole)
+
+    @staticmethod
+    def _in_order(whole: ImportRow) -> list[str]:
+        return sorted(whole.rows, key=lambda m: (whole.rows[m], m))
+
+    @atomic
+    def imports(self) -> list[Import]:
+        found = [whole.request for whole in self._rows.imports.values()]
+        return sorted(found, key=lambda request: (request.created_at, request.import_id), reverse=True)
+
+    @atomic
+    def import_(self, import_id: str) -> Import | None:
+        whole = self._rows.imports.get(import_id)
+        return whole.request if whole else None
+
+    def _tally(self, mailboxes: Iterable[str]) -> Tally:
+        rows, ids = self._rows, list(mailboxes)
+        compared = sum(rows.mailboxes[m].mailbox.compared for m in ids)
+        return replace(tally(rows.folders[f].counts for m in ids for f in rows.mailboxes[m].folders), compared=compared)
+
+    @atomic
+    def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:
+        whole = self._rows.imports.get(import_id)
+        if whole is None:
+            return Tally(), {}
+        states = Counter(self._rows.mailboxes[m].mailbox.state for m in whole.rows)
+        ever = {outcome: whole.ever[outcome] for outcome in Outcome if whole.ever[outcome]}
+        counts = replace(self._tally(whole.rows), ever=ever, ever_bytes=whole.ever["done_bytes"])
+        return counts, {state: states[state] for state in MailboxState if states[state]}
+
+    @atomic
+    def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
+        whole = self._rows.imports.get(import_id)
+        ids = self._in_order(whole)[start:] if whole else []
+        return [(self._mailbox(m), self._tally([m])) for m in (ids if count < 0 else ids[:count])]
+
+    @atomic
+    def failure_codes(self, import_id: str) -> dict[str, int]:
+        failures = (mailbox.failure for mailbox, _ in self.mailboxes(import_id))
+        return dict(Counter(failure.code for failure in failures if failure))
+
+    @atomic
+    def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
+        text = wanted.text.lower()
+        found = [
+            (mailbox, counts)
+            for mailbox, counts in self.mailboxes(import_id)
+            if wanted.state in (None, mailbox.state)
+            and wanted.wave in ("", mailbox.wave)
+            and (not wanted.code or (mailbox.failure is not None and mailbox.failure.code == wanted.code))
+            and any(text in login.lower() for login in (mailbox.source.login, mailbox.destination.login))
+        ]
+        values: Mapping[str, Callable[[Mailbox, Tally], Any]] = {
+            "row": lambda mailbox, _: mailbox.row,
+            "login": lambda mailbox, _: (mailbox.source.login.lower(), mailbox.destination.login.lower()),
+            "destination_login": lambda mailbox, _: (mailbox.destination.login.lower(), mailbox.source.login.lower()),
+            "state": lambda mailbox, _: mailbox.state.value,
+            "messages": lambda _, counts: counts.messages,
+            "bytes": lambda _, counts: counts.size_bytes,
+            "done_bytes": lambda _, counts: counts.done_bytes,
+            "failed": lambda _, counts: counts[Outcome.FAILED],
+            "refused": lambda _, counts: counts[Outcome.REFUSED],
+        }
+        found.sort(key=lambda pair: values[wanted.order](*pair), reverse=wanted.descending)
+        return len(found), found[wanted.start : wanted.start + wanted.count]
+
+    def _mailbox(self, mailbox_id: str) -> Mailbox:
+        mailbox = self._rows.mailboxes[mailbox_id].mailbox
+        request = self._rows.imports[mailbox.import_id].request
+        own = mailbox.source.endpoint
+        return replace(
+            mailbox,
+            source=replace(mailbox.source, endpoint=request.source if own.url == request.source.url else own),
+            destination=replace(mailbox.destination, endpoint=request.destination),
+        )
+
+    @atomic
+    def mailbox(self, mailbox_id: str) -> Mailbox | None:
+        return self._mailbox(mailbox_id) if mailbox_id in self._rows.mailboxes else None
+
+    @atomic
+    def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
+        m = self._rows.mailboxes.get(mailbox_id)
+        found = [self._rows.folders[f] for f in m.folders] if m else []
+        found.sort(key=lambda f: (f.order, f.folder.folder_id))
+        return [(f.shown(), tally([f.counts])) for f in found]
+
+    @atomic
+    def notes(self, folder_id: str) -> list[Note]:
+        folder = self._rows.folders.get(folder_id)
+        return [folder.notes[key] for key in sorted(folder.notes)] if folder else []
+
+    @atomic
+    def failures(self, mailbox_id: str) -> list[Failure]:
+        m = self._rows.mailboxes.get(mailbox_id)
+        return list(m.failures) if m else []
+
+    @atomic
+    def mark_switch(self, mailbox_id: str, marks: SwitchMarks) -> bool:
+        row = self._rows.mailboxes.get(mailbox_id)
+        if row is not None:
+            row.marks = marks
+        return row is not None
+
+    @atomic
+    def switch_marks(self, mailbox_id: str) -> SwitchMarks | None:
+        row = self._rows.mailboxes.get(mailbox_id)
+        return row.marks if row else None
+
+    @atomic
+    def in_doubt(self, mailbox_id: str) -> bool:
+        row = self._rows.mailboxes.get(mailbox_id)
+        return row is not None and any(self._rows.units[unit].intents for unit in row.open)
+
+    @atomic
+    def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None or (mailbox_id and mailbox_id not in whole.rows) or (wave and wave not in whole.waves):
+            return 0
+        chosen = [mailbox_id] if mailbox_id else self._in_order(whole)
+        if wave:
+            whole.waves[wave].control = Control.PAUSE if word is Control.PAUSE else Control.RUN
+            chosen = [one for one in chosen if rows.mailboxes[one].mailbox.wave == wave]
+        elif not mailbox_id:
+            whole.set(control=word)
+        concerned = 0
+        for one in chosen:
+            m = rows.mailboxes[one]
+            if mailbox_id or word is Control.RUN:
+                m.set(control=word)
+            concerned += rows.move(m, "cancel") if word is Control.CANCEL else m.mailbox.state not in SETTLED
+            rows.refresh(m)
+        if word is Control.CANCEL and not mailbox_id:
+            self._set_standing(whole, wave, None)
+        rows.settle_import(whole)
+        return concerned
+
+    def _set_standing(self, whole: ImportRow, wave: str, standing: Standing | None) -> None:
+        raise NotImplementedError
+
+    @atomic
+    def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None or mailbox_id not in whole.rows:
+            return False
+        m = rows.mailboxes[mailbox_id]
+        settled = m.mailbox.state in SETTLED
+        moved = rows.move(m, "again")
+        if not moved and not batches:
+            return False
+        m.set(failure=None, control=Control.RUN, after_look=False)
+        queued = [self._retry_batch(m, unit, notes, settled) for unit, notes in batches]
+        for unit_id in m.open:
+            rows.units[unit_id].set(attempts=0)
+        if not moved and any(queued) and m.mailbox.state is MailboxState.VERIFYING:
+            rows.move(m, "replan")
+        if m.mailbox.state is MailboxState.QUEUED:
+            rows.queue_plan(m)
+        whole.expires = None
+        rows.reopen(whole)
+        if whole.request.control is Control.CANCEL:
+            whole.set(control=Control.RUN)
+        rows.refresh(m)
+        return True
+
+    @atomic
+    def accept_missing(self, import_id: str, mailbox_id: str, folder_id: str, uids: UidSet) -> int:
+        rows = self._rows
+        m, folder = rows.mailboxes.get(mailbox_id), rows.folders.get(folder_id)
+        if m is None or folder is None or m.mailbox.import_id != import_id or m.mailbox.state not in SETTLED:
+            return 0
+        if folder.folder.mailbox_id != mailbox_id:
+            return 0
+        given = UidSet.of(uid for uid in uids if (uid, "missing") in folder.notes)
+        for uid in given:
+            folder.notes[uid, "accepted"] = replace(folder.notes.pop((uid, "missing")), what="accepted")
+        folder.counts["missing"] -= len(given)
+        folder.folder = replace(folder.folder, accepted=folder.folder.accepted | given)
+        return len(given)
+
+    def _retry_batch(self, m: MailboxRow, unit: Unit, notes: Sequence[Note], settled: bool) -> bool:
+        rows = self._rows
+        folder = rows.folders[unit.folder_id]
+        wanted = (Outcome.REFUSED, Outcome.FAILED, "missing") if settled else (Outcome.REFUSED, Outcome.FAILED)
+        given = [n for n in notes if n.what in wanted and (n.uid, n.what) in folder.notes]
+        for note in given:
+            del folder.notes[note.uid, note.what]
+        if not given or unit.unit_id in rows.units:
+            return False
+        folder.counts.subtract(note.what for note in given)
+        if gone := UidSet.of(note.uid for note in given if note.what == "missing"):
+            adopted = folder.strike(gone)
+            copied = min(len(gone) - adopted, folder.counts[Outcome.COPIED])
+            folder.counts.subtract({Outcome.COPIED: copied, Outcome.ALREADY_PRESENT: len(gone) - copied})
+        folder.counts["done_bytes"] -= unit.size_bytes
+        unit = replace(unit, kind=UnitKind.COPY, mailbox_id=m.mailbox.mailbox_id, attempts=0)
+        row = rows.add_unit(unit, folder.order * 100_000)
+        row.messages = len(given)
+        rows.queue_batch(folder, row)
+        return True
+
+    @atomic
+    def close(self, import_id: str) -> bool:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None:
+            return False
+        if whole.request.state is ImportState.RUNNING:
+            raise StoreError(f"the state store refused close: import {import_id} is under way")
+        for mailbox_id in whole.rows:
+            self._remove(mailbox_id)
+        rows.forget_lines(import_id)
+        del rows.imports[import_id]
+        return True
+
+    @atomic
+    def erase(self, import_id: str, mailbox_id: str) -> bool:
+        rows = self._rows
+        whole, m = rows.imports.get(import_id), rows.mailboxes.get(mailbox_id)
+        if whole is None or m is None or mailbox_id not in whole.rows:
+            return False
+        held = any(rows.units[u].unit.state is UnitState.LEASED for u in m.open)
+        if held or m.mailbox.state not in SETTLED:
+            raise StoreError(f"the state store refused erase: ILLEGAL mailbox {mailbox_id} is under way")
+        del whole.rows[mailbox_id]
+        for notes in whole.cutover_notes.values():
+            notes.pop(mailbox_id, None)
+        for side in ("source", "destination"):
+            whole.credentials.pop((mailbox_id, side), None)
+        self._remove(mailbox_id)
+        rows.settle_import(whole)
+        return True
+
+    def _remove(self, mailbox_id: str) -> None:
+        rows = self._rows
+        m = rows.mailboxes[mailbox_id]
+        rows.end_look(m)
+        for unit_id in list(m.open):
+            rows.drop_unit(unit_id)
+        for folder_id in m.folders:
+            del rows.folders[folder_id]
+        rows.stand(m, "")
+        rows.due.pop(mailbox_id, None)
+        rows.urgent.pop(mailbox_id, None)
+        del rows.mailboxes[mailbox_id]
+        if rows.destinations.get(m.destination_key) == mailbox_id:
+            rows.free_destination(m.destination_key)
+
+    @atomic
+    def set_limit(self, scope: str, most: int | None) -> None:
+        if most is None:
+            self._limits.pop(scope, None)
+        else:
+            self._limits[scope] = most
+
+    @atomic
+    def limits(self) -> dict[str, int]:
+        return dict(self._limits)
+
+    @atomic
+    def set_usual(self, limits: Mapping[str, int]) -> None:
+        self._usual.update(limits)
+
+    @atomic
+    def usual(self) -> dict[str, int]:
+        return dict(self._usual)

@@ -1,0 +1,496 @@
+"""The tables of the model in `shared.store.memory.memory_store`, and the steps that follow from their changes.
+
+Plain Python; its callers hold the lock.
+
+Nothing that can be derived is kept: a mailbox's tally is the sum of its folders', an import is settled when its
+mailboxes are. So it is a model of the scripts, which keep all of these values and must come to the same ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shared.content.fingerprint import MODULUS
+from shared.model import (
+    Failure,
+    Folder,
+    Import,
+    Intent,
+    Lease,
+    Mailbox,
+    Moving,
+    Note,
+    Settled,
+    SwitchMarks,
+    Unit,
+    UnitKind,
+)  # fmt: skip
+from shared.model.errors import LeaseLost, LedgerConflict
+from shared.model.ledger import AUDITED, COUNTED
+from shared.model.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
+from shared.model.uids import Record, UidSet, without_sources
+from shared.rules.age_bands import LAST, band_of
+from shared.rules.standing import Standing
+from shared.store.memory.memory_looks import Looks
+
+
+@dataclass(slots=True)
+class UnitRow:
+    """A unit that is not finished."""
+
+    unit: Unit
+    order: int
+    messages: int = 0
+    #: Messages that got an outcome, and how many of them had one when the unit was claimed.
+    done: int = 0
+    began: int = 0
+    term: int = 0
+    holder: str = ""
+    #: Whether the holder made a call under this term.
+    used: bool = False
+    #: Whether the holder is to give way to a mailbox that was moved.
+    yields: bool = False
+    others: UidSet = UidSet()
+    intents: dict[str, Intent] = field(default_factory=dict)
+
+    def set(self, **changes: Any) -> None:
+        """Replaces fields of the unit."""
+        self.unit = replace(self.unit, **changes)
+
+
+@dataclass(slots=True)
+class FolderRow:
+    """A planned folder and its ledger."""
+
+    folder: Folder
+    order: int = 0
+    #: The call that planned the folder last.
+    planned: object = None
+    counts: Counter[str] = field(default_factory=Counter)
+    #: The one batch that may be leased; "" for none.
+    head: str = ""
+    waiting: deque[str] = field(default_factory=deque)
+    ledger: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    digests: dict[str, int] = field(default_factory=dict)
+    #: The ledger's entries whose messages were seen at the destination.
+    checked: set[str] = field(default_factory=set)
+    taken: UidSet = UidSet()
+    notes: dict[tuple[int, str], Note] = field(default_factory=dict)
+    flags: dict[str, UidSet] = field(default_factory=dict)
+    moving: tuple[Moving, ...] = ()
+    #: Source UIDs that the request left out, by reason.
+    skipped: dict[str, UidSet] | None = None
+
+    def strike(self, gone: UidSet) -> int:
+        """Takes these source UIDs out of the ledger, so that they can be copied anew.
+
+        Returns how many of them were adopted.
+        """
+        adopted = 0
+        for name, records in list(self.ledger.items()):
+            kept = without_sources(records, gone)
+            if lost := sum(len(record.source) for record in records) - sum(len(record.source) for record in kept):
+                adopted += lost if name.startswith("adopted.") else 0
+                self.ledger[name] = kept
+                if not kept:
+                    del self.ledger[name], self.digests[name]
+                    self.checked.discard(name)
+        return adopted
+
+    def let_go(self, messages: int) -> None:
+        """Forgets all destination UIDs: the user removed the folder there, with so many messages."""
+        self.ledger, self.digests, self.checked, self.taken = {}, {}, set(), UidSet()
+        self.counts.update({what: (messages if what == "removed" else 0) - self.counts[what] for what in AUDITED})
+        self.notes = {key: note for key, note in self.notes.items() if key[1] not in AUDITED}
+
+    def shown(self) -> Folder:
+        """Returns the folder with the numbers that follow from its ledger."""
+        return replace(self.folder, unchecked=len(self.ledger) - len(self.checked), moving=self.moving)
+
+
+@dataclass(slots=True)
+class MailboxRow:
+    """A row of the manifest."""
+
+    mailbox: Mailbox
+    route: str
+    #: Scope → key.
+    scopes: dict[str, str]
+    folders: list[str] = field(default_factory=list)
+    open: set[str] = field(default_factory=set)
+    #: Units that may be claimed, by order.
+    ready: dict[str, int] = field(default_factory=dict)
+    failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=50))
+    #: How much the mailbox was served.
+    served: int = 0
+    #: The place in which it is queued; "" for none.
+    stands: str = ""
+    #: When an operator moved it, ms.
+    moved: int = 0
+    #: Until when the mailbox waits for mail that may still arrive, ms.
+    settling: int = 0
+    #: What its destination held just before it was switched.
+    marks: SwitchMarks | None = None
+    #: Since when its look is due, ms; 0 for none. Its messages when a pass last ended.
+    looking: int = 0
+    seen: int = -1
+    #: When a look that failed is tried again, ms; 0 for none.
+    look_again: int = 0
+    #: The keys of the mailbox's accounts (`shared.model.ids.account_key`).
+    destination_key: str = ""
+    source_key: str = ""
+
+    def set(self, **changes: Any) -> None:
+        """Replaces fields of the mailbox. A new failure is not over."""
+        if "failure" in changes:
+            changes.setdefault("over_at", 0.0)
+        self.mailbox = replace(self.mailbox, **changes)
+
+
+@dataclass(slots=True)
+class WaveRow:
+    """A wave, and how much it was served."""
+
+    control: Control = Control.RUN
+    #: When it begins, ms; and whether its mailboxes wait for that.
+    starts: int = 0
+    starting: bool = False
+    window: str = ""
+    opens_at: float = 0.0
+    shuts_at: float = 0.0
+    opening: bool = False
+    weight: int = 1
+    order: int = 0
+    served: int = 0
+
+
+@dataclass(slots=True)
+class ImportRow:
+    """An import."""
+
+    request: Import
+    retention_ms: int
+    rows: dict[str, int] = field(default_factory=dict)
+    #: How many messages ever came to each outcome, and their bytes.
+    ever: Counter[str] = field(default_factory=Counter)
+    credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    #: Its waves; "" for what is without one.
+    waves: dict[str, WaveRow] = field(default_factory=dict)
+    #: What of it stands, by wave: "" for the whole import, None for a wave that stays out.
+    standing: dict[str, Standing | None] = field(default_factory=dict)
+    #: The looks that ended, and those of them that found something.
+    looks: int = 0
+    looks_found: int = 0
+    #: Forecasts that are kept, and ends: field → value.
+    forecasts: dict[str, str] = field(default_factory=dict)
+    #: Whether the next `submit` begins a pass.
+    fresh: bool = False
+    #: Whether the import waits for its hours to begin.
+    opening: bool = False
+    #: When the credentials are forgotten, ms; None while no time is set.
+    expires: int | None = None
+    #: Wave → the row of its cutover, and the notes beside it.
+    cutovers: dict[str, str] = field(default_factory=dict)
+    cutover_notes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def set(self, **changes: Any) -> None:
+        """Replaces fields of the import."""
+        self.request = replace(self.request, **changes)
+
+    def reach(self, what: str, n: int) -> None:
+        """Counts messages that came to an outcome; what is later taken off again stays counted."""
+        if n > 0:
+            self.ever[what] += n
+
+
+class Rows(Looks):
+    """The tables, and the steps that several methods share."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+        self.imports: dict[str, ImportRow] = {}
+        self.mailboxes: dict[str, MailboxRow] = {}
+        self.folders: dict[str, FolderRow] = {}
+        self.units: dict[str, UnitRow] = {}
+        #: Unit → when its lease expires; unit → when it is due, ms.
+        self.leases: dict[str, int] = {}
+        self.delayed: dict[str, int] = {}
+        self.terms = 0
+
+    def now(self) -> int:
+        """Returns the milliseconds of the store's clock."""
+        return round(self._clock() * 1000)
+
+    def next_term(self) -> int:
+        """Returns a number that grows with every call."""
+        self.terms += 1
+        return self.terms
+
+    # -- who may be served
+
+    def may(self, m: MailboxRow) -> bool:
+        """Tells whether operators let the mailbox be given work now: run, not settled, submitted, within its hours."""
+        whole = self.imports[m.mailbox.import_id].request
+        settled = m.mailbox.state in SETTLED and not m.looking
+        if m.mailbox.control is not Control.RUN or whole.control is not Control.RUN or settled:
+            return False
+        opening = whole.state is ImportState.OPENING and m.mailbox.state is MailboxState.QUEUED
+        return not (opening or self.shut(whole) or self.held_back(m))
+
+    def servable(self, m: MailboxRow) -> bool:
+        """Tells whether the mailbox may be given work now: as `may`, and its destination is free."""
+        return self.may(m) and (bool(m.looking) or self.occupant(m) is None)
+
+    def shut(self, whole: Import | WaveRow) -> bool:
+        """Tells whether the hours of the import or wave are over, or have not begun."""
+        return bool(whole.window) and not round(whole.opens_at * 1000) <= self.now() < round(whole.shuts_at * 1000)
+
+    def refresh(self, m: MailboxRow) -> None:
+        """Enters the mailbox in its queue when it may be served, else takes it out."""
+        wanted = bool(m.ready) and self.may(m)
+        if m.looking and wanted:
+            self.stand(m, "")
+            self.due[m.mailbox.mailbox_id] = m.look_again or m.looking
+            return
+        self.due.pop(m.mailbox.mailbox_id, None)
+        holder = self.occupant(m) if wanted else None
+        self.behind(m, holder, self.imports[holder.mailbox.import_id].request.name if holder else "")
+        self.stand(m, self.place_of(m) if wanted and not holder else "")
+
+    # -- units
+
+    def add_unit(self, unit: Unit, order: int, intents: Sequence[Intent] = ()) -> UnitRow:
+        """Adds a unit that waits for its turn."""
+        unit = replace(unit, state=UnitState.WAITING, band=band_of(order))
+        row = UnitRow(unit, order, messages=len(unit.uids), intents={i.intent_id: i for i in intents})
+        self.units[unit.unit_id] = row
+        self.mailboxes[unit.mailbox_id].open.add(unit.unit_id)
+        return row
+
+    def make_ready(self, row: UnitRow) -> None:
+        """Lets the unit be claimed from now on."""
+        row.set(state=UnitState.READY)
+        row.holder = ""
+        m = self.mailboxes[row.unit.mailbox_id]
+        m.ready[row.unit.unit_id] = row.order
+        self.refresh(m)
+
+    def drop_unit(self, unit_id: str) -> None:
+        """Deletes a unit that is finished, or replaced by others; a worker that still holds it is fenced off."""
+        row = self.units.pop(unit_id)
+        m = self.mailboxes[row.unit.mailbox_id]
+        m.open.discard(unit_id)
+        m.ready.pop(unit_id, None)
+        self.leases.pop(unit_id, None)
+        self.delayed.pop(unit_id, None)
+
+    def forgive(self, row: UnitRow) -> None:
+        """Takes the attempt off the count, which an operator may have set to 0 while a lane was at work."""
+        row.set(attempts=max(0, row.unit.attempts - 1))
+
+    def take_back(self, row: UnitRow) -> None:
+        """Voids the lease: under a new term the store refuses whatever the old holder still sends.
+
+        An attempt that made progress is not counted.
+        """
+        if row.done > row.began:
+            self.forgive(row)
+        del self.leases[row.unit.unit_id]
+        row.term = self.next_term()
+        self.make_ready(row)
+
+    def wake(self) -> None:
+        """Makes the delayed units ready that are due."""
+        now = self.now()
+        for unit_id, due in sorted(self.delayed.items(), key=lambda item: (item[1], item[0])):
+            if due <= now:
+                del self.delayed[unit_id]
+                self.make_ready(self.units[unit_id])
+
+    def queue_batch(self, folder: FolderRow, row: UnitRow) -> None:
+        """Makes the batch ready when it is the folder's first, else lets it wait.
+
+        Each destination folder has one writer. A batch waits behind those of its age band and of younger ones, and the
+        head goes on in its band, so that it does not keep the batch waiting.
+        """
+        if not folder.head:
+            folder.head = row.unit.unit_id
+            self.make_ready(row)
+            return
+        band, head = row.unit.band, self.units[folder.head]
+        younger = [u for u in folder.waiting if self.units[u].unit.band <= band]
+        older = [u for u in folder.waiting if self.units[u].unit.band > band]
+        folder.waiting = deque([*younger, row.unit.unit_id, *older])
+        if head.unit.band > band:
+            head.order = row.order
+            head.set(band=band)
+            m = self.mailboxes[row.unit.mailbox_id]
+            if folder.head in m.ready:
+                m.ready[folder.head] = row.order
+
+    def next_batch(self, folder: FolderRow) -> None:
+        """Replaces the folder's head, which is gone, by the first of the batches that wait."""
+        folder.head = folder.waiting.popleft() if folder.waiting else ""
+        if folder.head:
+            self.make_ready(self.units[folder.head])
+
+    def fence(self, lease: Lease) -> UnitRow:
+        """Returns the lease's unit. Raises `LeaseLost` when another worker may hold it."""
+        row = self.units.get(lease.unit.unit_id)
+        right = (UnitState.LEASED, lease.term, lease.holder)
+        if row is None or (row.unit.state, row.term, row.holder) != right:
+            raise LeaseLost("another worker holds this now")
+        row.used = True
+        return row
+
+    # -- mailboxes and imports
+
+    def move(self, m: MailboxRow, event: str) -> bool:
+        """Moves the mailbox along an edge of its state machine; returns False when there is none."""
+        before = m.mailbox.state
+        try:
+            m.set(state=MailboxState(advance("mailbox", before, event)))
+        except IllegalTransition:
+            return False
+        if event in ("again", "replan"):
+            m.set(compared=0)
+        if before is not m.mailbox.state:
+            m.settling = 0
+        if before is MailboxState.PARKED is not m.mailbox.state:
+            m.set(again_at=0.0)
+        if before is MailboxState.COMPLETE is not m.mailbox.state:
+            self.end_look(m)
+        if event == "verified":
+            self.end_pass(m)
+        if m.mailbox.state in SETTLED and before is not m.mailbox.state:
+            self.leave_destination(m)
+        return True
+
+    def wish(self, m: MailboxRow, row: UnitRow | None = None) -> Control:
+        """Returns what the operator wants of a lane that is at work on the mailbox, or on this unit of it."""
+        whole = self.imports[m.mailbox.import_id].request
+        words = {m.mailbox.control, whole.control}
+        if Control.CANCEL in words or m.mailbox.state is MailboxState.CANCELLED:
+            return Control.CANCEL
+        if Control.PAUSE in words or m.mailbox.state is MailboxState.PARKED or self.shut(whole):
+            return Control.PAUSE
+        if self.held_back(m) or (row and row.yields):
+            return Control.PAUSE
+        return Control.RUN
+
+    def queue_plan(self, m: MailboxRow) -> None:
+        """Gives a queued mailbox a plan unit, and removes its verification."""
+        mailbox_id = m.mailbox.mailbox_id
+        if f"{mailbox_id}.verify" in m.open:
+            self.drop_unit(f"{mailbox_id}.verify")
+        row = self.units.get(f"{mailbox_id}.plan")
+        if row is None:
+            row = self.add_unit(Unit(unit_id=f"{mailbox_id}.plan", kind=UnitKind.PLAN, mailbox_id=mailbox_id), 0)
+        row.set(attempts=0)
+        if row.unit.state is UnitState.LEASED:
+            self.move(m, "plan_claimed")  # a lane is at it already
+        else:
+            self.delayed.pop(row.unit.unit_id, None)
+            self.make_ready(row)
+
+    def drain(self, m: MailboxRow) -> None:
+        """Moves the mailbox on to its verification when none of its units is open."""
+        if not m.open and self.move(m, "drained"):
+            mailbox_id = m.mailbox.mailbox_id
+            unit = Unit(unit_id=f"{mailbox_id}.verify", kind=UnitKind.VERIFY, mailbox_id=mailbox_id)
+            self.make_ready(self.add_unit(unit, LAST))
+
+    def get_on(self, m: MailboxRow) -> None:
+        """Notes that what went wrong last with the mailbox is over since now, unless that is noted already."""
+        if m.mailbox.failure and not m.mailbox.over_at:
+            m.set(over_at=self.now() / 1000)
+
+    def settle_import(self, whole: ImportRow) -> None:
+        """Finishes the import when every mailbox is settled."""
+        settled = all(self.mailboxes[m].mailbox.state in SETTLED for m in whole.rows)
+        if settled and whole.request.state is ImportState.RUNNING:
+            whole.set(state=ImportState.FINISHED, finished_at=self.now() / 1000)
+            # The time counts from when an operator last set the import going: an import that goes on by itself keeps
+            # passwords no longer.
+            # What stands needs them.
+            if not whole.standing:
+                whole.expires = whole.expires or self.now() + whole.retention_ms
+
+    def may_go_on(self, m: MailboxRow) -> bool:
+        """Tells whether a parked mailbox may go on by itself.
+
+        It may when no operator paused or cancelled it, and its passwords are there.
+        """
+        whole = self.imports[m.mailbox.import_id]
+        return m.mailbox.control is whole.request.control is Control.RUN and bool(whole.credentials)
+
+    def go_on(self, m: MailboxRow) -> None:
+        """Lets a parked mailbox go on by itself."""
+        self.move(m, "again")
+        self.queue_plan(m)
+        self.reopen(self.imports[m.mailbox.import_id])
+        self.refresh(m)
+
+    def reopen(self, whole: ImportRow) -> None:
+        """Lets a finished import run again, since there is something to do."""
+        if whole.request.state is ImportState.FINISHED:
+            whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
+
+    # -- the ledger
+
+    def new_of(
+        self, row: UnitRow, folder: FolderRow, settled: Sequence[Settled], *, fresh: bool = False
+    ) -> list[Settled]:
+        """Returns what was not entered before.
+
+        Raises `LedgerConflict` when a destination UID would be entered twice.
+        """
+        new = [s for s in settled if not self._entered(row, folder, s)]
+        taken = UidSet() if fresh else folder.taken
+        for s in new:
+            for record in s.records:
+                if twice := taken & record.destination:
+                    raise LedgerConflict(f"destination UID {twice} is in the ledger already")
+                taken |= record.destination
+        return new
+
+    def _entered(self, row: UnitRow, folder: FolderRow, s: Settled) -> bool:
+        if s.intent_id:
+            return s.intent_id not in row.intents
+        known = folder.ledger.get(row.unit.unit_id, ())
+        others = [uids for uids in s.others.values() if uids]
+        if not (s.records or others):
+            return False
+        return all(r in known for r in s.records) and not any(uids - row.others for uids in others)
+
+    def settle(self, row: UnitRow, folder: FolderRow, s: Settled) -> None:
+        """Enters what became of some messages, as allowed by `new_of`."""
+        name = row.unit.unit_id
+        copied = sum(len(record.source) for record in s.records)
+        whole = self.imports[self.mailboxes[row.unit.mailbox_id].mailbox.import_id]
+        if s.records:
+            folder.ledger[name] = folder.ledger.get(name, ()) + s.records
+            folder.digests[name] = (folder.digests.get(name, 0) + s.digest) % MODULUS
+            folder.counts[s.outcome] += copied
+            whole.reach(s.outcome, copied)
+        for record in s.records:
+            folder.taken |= record.destination
+        for outcome, uids in s.others.items():
+            folder.counts[outcome] += len(uids)
+            whole.reach(outcome, len(uids))
+            row.others |= uids
+        done = copied + sum(map(len, s.others.values()))
+        row.done += done
+        if done:
+            folder.counts["done_bytes"] += s.size_bytes
+            whole.reach("done_bytes", s.size_bytes)
+            whole.set(last_record_at=self.now() / 1000)
+        for note in s.notes:
+            if note.what in COUNTED and (note.uid, note.what) not in folder.notes:
+                folder.counts[COUNTED[note.what]] += 1
+            folder.notes[note.uid, note.what] = note
+        row.intents.pop(s.intent_id, None)

@@ -1,0 +1,154 @@
+"""The model's part for waiting that ends by itself: holds, hours, full mailboxes."""
+
+from __future__ import annotations
+
+from shared.model import Wait
+from shared.model.lifecycle import SETTLED, Control
+from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_work import MemoryWork
+
+
+class MemoryWaits(MemoryWork):
+    """The mailboxes and imports that wait, until when, and why."""
+
+    @atomic
+    def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
+        self._hold(name, seconds, import_id, why)
+
+    @atomic
+    def forget(self, import_id: str) -> bool:
+        for name, (owner, _) in self._whys.items():
+            if owner == import_id:
+                self._whys[name] = (owner, "")
+        return super().forget(import_id)
+
+    @atomic
+    def set_window(
+        self,
+        import_id: str,
+        window: str,
+        opens_at: float = 0,
+        shuts_at: float = 0,
+        *,
+        renew: bool = False,
+        wave: str = "",
+    ) -> bool:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if wave:
+            row = whole.waves.get(wave) if whole else None
+            if whole is None or row is None or (renew and row.window != window):
+                return False
+            row.window, (row.opens_at, row.shuts_at) = window, (opens_at, shuts_at) if window else (0.0, 0.0)
+            row.opening = round(row.opens_at * 1000) > rows.now()
+            self._refresh_wave(whole, wave)
+            return True
+        if whole is None or (renew and whole.request.window != window):
+            return False
+        span = (opens_at, shuts_at) if window else (0.0, 0.0)
+        whole.set(window=window, opens_at=span[0], shuts_at=span[1])
+        whole.opening = round(span[0] * 1000) > rows.now()
+        for mailbox_id in self._in_order(whole):
+            rows.refresh(rows.mailboxes[mailbox_id])
+        return True
+
+    @atomic
+    def waits(self, import_id: str) -> list[Wait]:
+        rows, now = self._rows, self._rows.now()
+        if import_id not in rows.imports:
+            return []
+        request = rows.imports[import_id].request
+        found = []
+        if rows.shut(request):
+            opens = request.opens_at if now < round(request.opens_at * 1000) else 0.0
+            found.append(Wait(what="window", until=opens, why=request.window))
+        hosts = {"source_host": request.source.host, "destination_host": request.destination.host}
+        for name, until in sorted(self._holds.items(), key=lambda item: (item[1], item[0])):
+            scope, _, key = name.partition(":")
+            owner, why = self._whys.get(name, ("", ""))
+            if until > now and (owner == import_id or hosts.get(scope) == key):
+                many = int(scope.endswith("_account"))
+                found.append(Wait(what=scope, key=key, until=until / 1000, why=why, mailboxes=many))
+        settling = [
+            m.settling for m in rows.mailboxes.values() if m.settling > now and m.mailbox.import_id == import_id
+        ]
+        if settling:
+            found.append(Wait(what="settle", until=max(settling) / 1000, mailboxes=len(settling)))
+        full = [
+            m.mailbox.again_at
+            for m in rows.mailboxes.values()
+            if m.mailbox.again_at and m.mailbox.import_id == import_id
+        ]
+        if full:
+            found.append(Wait(what="room", until=min(full), mailboxes=len(full)))
+        return found + self._held_back(import_id) + self._behind(import_id)
+
+    def _held_back(self, import_id: str) -> list[Wait]:
+        """Returns the waves that are paused or have not begun, as far as they have anything to do."""
+        found = []
+        for name, row in self._rows.imports[import_id].waves.items():
+            many = sum(
+                m.mailbox.wave == name and m.mailbox.import_id == import_id and m.mailbox.state not in SETTLED
+                for m in self._rows.mailboxes.values()
+            )
+            if name and many and row.control is Control.PAUSE:
+                found.append(Wait(what="wave_paused", key=name, mailboxes=many))
+            elif name and many and row.starts > self._rows.now():
+                found.append(Wait(what="wave_start", key=name, until=row.starts / 1000, mailboxes=many))
+            elif name and many and self._rows.shut(row):
+                opens = row.opens_at if self._rows.now() < round(row.opens_at * 1000) else 0.0
+                found.append(Wait(what="wave_hours", key=name, until=opens, why=row.window, mailboxes=many))
+        return found
+
+    def _begin_waves(self) -> None:
+        """Enters the mailboxes of waves that have begun, or whose hours have, in their queues."""
+        rows = self._rows
+        waves = [(whole, name, row) for whole in rows.imports.values() for name, row in whole.waves.items()]
+        due = []
+        for whole, name, row in waves:
+            line = f"{whole.request.import_id}:{name}"
+            if row.starting and row.starts <= rows.now():
+                row.starting = False
+                due.append((row.starts, line, whole, name))
+            if row.opening and round(row.opens_at * 1000) <= rows.now():
+                row.opening = False
+                due.append((round(row.opens_at * 1000), f"{line}\0hours", whole, name))
+        for _, _, whole, name in sorted(due, key=lambda one: one[:2]):
+            self._refresh_wave(whole, name)
+
+    def _behind(self, import_id: str) -> list[Wait]:
+        """Returns the mailboxes whose destination another mailbox has, as one entry for each such mailbox."""
+        rows = self._rows
+        found: dict[tuple[str, str], Wait] = {}
+        for mailbox_id in self._in_order(rows.imports[import_id]):
+            m = rows.mailboxes[mailbox_id]
+            if not m.mailbox.behind:
+                continue
+            holder = rows.occupant(m)
+            paused = holder is not None and rows.wish(holder) is Control.PAUSE
+            what = "destination_paused" if paused else "destination"
+            before = found.get((what, m.mailbox.behind))
+            many = before.mailboxes + 1 if before else 1
+            key = m.mailbox.destination.login if many == 1 else ""
+            found[what, m.mailbox.behind] = Wait(what=what, key=key, why=m.mailbox.behind, mailboxes=many)
+        return list(found.values())
+
+    def _open_hours(self) -> None:
+        """Enters the mailboxes of imports whose hours have begun in their queues."""
+        rows = self._rows
+        due = [w for w in rows.imports.values() if w.opening and round(w.request.opens_at * 1000) <= rows.now()]
+        for whole in sorted(due, key=lambda whole: (whole.request.opens_at, whole.request.import_id)):
+            whole.opening = False
+            for mailbox_id in self._in_order(whole):
+                rows.refresh(rows.mailboxes[mailbox_id])
+
+    def _make_room(self) -> None:
+        """Queues the parked mailboxes again whose time has come."""
+        rows, now = self._rows, self._rows.now()
+        due = [m for m in rows.mailboxes.values() if 0 < round(m.mailbox.again_at * 1000) <= now]
+        for m in sorted(due, key=lambda m: (m.mailbox.again_at, m.mailbox.mailbox_id)):
+            self._expire(rows.imports[m.mailbox.import_id])
+            if rows.may_go_on(m):
+                rows.go_on(m)
+            else:
+                m.set(again_at=(now + 60_000) / 1000)

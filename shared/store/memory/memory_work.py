@@ -1,0 +1,432 @@
+"""The model's part for what workers do under a lease: `shared.store.WorkStore` in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from shared.model import (
+    Audit,
+    Failure,
+    Folder,
+    FolderPlan,
+    Intent,
+    Lease,
+    LedgerEntry,
+    Moving,
+    ProgressReply,
+    Settled,
+    Unit,
+    UnitKind,
+)
+from shared.model.errors import LeaseLost, StoreError
+from shared.model.ledger import AUDITED
+from shared.model.lifecycle import Control, MailboxState, Outcome, UnitState
+from shared.model.uids import NO_UIDS, UidSet
+from shared.rules.age_bands import BAND
+from shared.store import SCOPES
+from shared.store.memory.memory_identity import Identity
+from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_rows import FolderRow
+
+#: How long another lane waits before it gives way too, ms.
+NEXT_GIVES_WAY_MS = 3_000
+#: How long after its move lanes give way to a mailbox, ms.
+GIVES_WAY_NO_MORE_MS = 10_000
+
+
+class MemoryWork(Identity):
+    """Progress, the ledger, plans, verification."""
+
+    @atomic
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
+        rows, now = self._rows, self._rows.now()
+        self._workers[worker] = now
+        words: list[str] = []
+        for lease in leases:
+            try:
+                row = rows.fence(lease)
+            except LeaseLost:
+                words.append("lost")
+                continue
+            m = rows.mailboxes[row.unit.mailbox_id]
+            if extend:
+                expiry = now + int(self._lease_seconds * 1000)
+                rows.leases[lease.unit.unit_id] = expiry
+                for name in self._scopes(m):
+                    self._permits.setdefault(name, {})[lease.holder] = expiry
+            words.append(rows.wish(m, row))
+        self._give_way(leases, words)
+        return words
+
+    def _give_way(self, leases: Sequence[Lease], words: list[str]) -> None:
+        """Tells one lane to pause where a mailbox that was moved has waited for a free one."""
+        rows, now = self._rows, self._rows.now()
+        due = sorted((at, mailbox_id) for mailbox_id, at in rows.urgent.items() if at <= now)
+        first = rows.mailboxes[due[0][1]] if due else None
+        if (
+            first is None
+            or not (first.stands or first.looking)
+            or not rows.servable(first)
+            or now - first.moved > GIVES_WAY_NO_MORE_MS
+        ):
+            return
+        if any(self._holds.get(name, 0) > now for name in self._scopes(first)):
+            return
+        ranks = []
+        for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
+            m = rows.mailboxes[lease.unit.mailbox_id] if word == Control.RUN else first
+            if m is not first:
+                kind = (UnitKind.COPY, UnitKind.VERIFY, UnitKind.PLAN, UnitKind.LOOK).index(lease.unit.kind)
+                ranks.append((m.route != first.route, kind, m.mailbox.priority, n))
+        if ranks:
+            at = min(ranks)[-1]
+            rows.units[leases[at].unit.unit_id].yields = True
+            rows.urgent[first.mailbox.mailbox_id] = now + NEXT_GIVES_WAY_MS
+            words[at] = Control.PAUSE
+
+    @atomic
+    def leave(self, holder: str, mailbox_id: str) -> None:
+        if m := self._rows.mailboxes.get(mailbox_id):
+            self._free(holder, m)
+
+    @atomic
+    def progress(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        intents: Sequence[Intent] = (),
+        withdrawn: Iterable[str] = (),
+        doubts: UidSet = NO_UIDS,
+    ) -> ProgressReply:
+        rows = self._rows
+        row = rows.fence(lease)
+        folder = rows.folders.get(row.unit.folder_id)
+        if folder is None:
+            raise StoreError("the state store refused progress: only batches have any")
+        new = rows.new_of(row, folder, settled)
+        for intent in intents:
+            if intent.intent_id in row.intents and row.intents[intent.intent_id].uids != intent.uids:
+                raise StoreError(f"the state store refused progress: intent {intent.intent_id} stands for others")
+        if new:
+            rows.get_on(rows.mailboxes[row.unit.mailbox_id])
+        for one in new:
+            rows.settle(row, folder, one)
+        if doubts:
+            known = folder.folder.doubts | doubts
+            folder.folder = replace(folder.folder, doubts=known, doubted_at=rows.now() / 1000)
+        for intent_id in withdrawn:
+            row.intents.pop(intent_id, None)
+        m = rows.mailboxes[row.unit.mailbox_id]
+        word = rows.wish(m, row)
+        if word is not Control.RUN:
+            return ProgressReply(word=word)
+        if intents:  # an empty folder may have got another UIDVALIDITY since it was planned
+            uidvalidity = intents[0].destination_uidvalidity
+            folder.folder = replace(folder.folder, destination_uidvalidity=uidvalidity)
+        new_intents = [intent for intent in intents if intent.intent_id not in row.intents]
+        for intent in new_intents:
+            row.intents[intent.intent_id] = replace(intent, at=rows.now() / 1000)
+        moved = sum(intent.size_bytes for intent in new_intents), sum(len(intent.uids) for intent in new_intents)
+        return ProgressReply(word=word, due=self._owed_after(m, *moved))
+
+    @atomic
+    def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
+        rows = self._rows
+        row = rows.fence(lease)
+        unit = row.unit
+        if row.intents or (unit.kind is UnitKind.COPY and row.done < row.messages):
+            raise StoreError(f"the state store refused finish: intents or messages of {unit.unit_id} are open")
+        if unit.kind is UnitKind.LOOK:
+            raise StoreError(f"the state store refused finish: ILLEGAL {unit.unit_id} is a look")
+        m = rows.mailboxes[unit.mailbox_id]
+        folder = rows.folders.get(unit.folder_id)
+        rows.drop_unit(unit.unit_id)
+        # A plan writes no message. So it does not show that what stopped a copy, such as a full mailbox, is over.
+        if unit.kind is not UnitKind.PLAN or not (m.mailbox.failure and m.mailbox.failure.folder):
+            rows.get_on(m)
+        if folder:
+            if records:
+                folder.ledger[unit.unit_id] = tuple(records[0].records)
+                if records[0].checked:
+                    folder.checked.add(unit.unit_id)
+            rows.next_batch(folder)
+        if unit.kind is UnitKind.PLAN:
+            rows.move(m, "planned")
+        if unit.kind is UnitKind.VERIFY and rows.move(m, "verified"):
+            self._shared = {place: at for place, at in self._shared.items() if place[0] != unit.mailbox_id}
+            m.set(failure=None)
+        rows.drain(m)
+        rows.refresh(m)
+        rows.settle_import(rows.imports[m.mailbox.import_id])
+
+    def looked(self, lease: Lease, *, found: bool) -> None:
+        raise NotImplementedError
+
+    def follow(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        records: Sequence[LedgerEntry] = (),
+        prefer: str = "",
+        claim: bool = True,
+        found: bool | None = None,
+    ) -> Lease | None:
+        if settled:
+            self.progress(lease, settled=settled)
+        if found is None:
+            self.finish(lease, records)
+        else:
+            self.looked(lease, found=found)
+        return self.claim(lease.holder, prefer=prefer, held=lease.mailbox.mailbox_id) if claim else None
+
+    @atomic
+    def release(
+        self,
+        lease: Lease,
+        *,
+        how: str,
+        delay_seconds: float = 0,
+        failure: Failure | None = None,
+        hold: str = "",
+        hold_seconds: float = 0,
+        again_seconds: float = 0,
+    ) -> None:
+        rows, now = self._rows, self._rows.now()
+        row = rows.fence(lease)
+        m = rows.mailboxes[row.unit.mailbox_id]
+        del rows.leases[row.unit.unit_id]
+        if how != "again":
+            rows.forgive(row)
+        if failure:
+            m.set(failure=failure)
+            m.failures.appendleft(failure)
+        if hold:
+            why = failure.detail or failure.sentence if failure else ""
+            self._hold(hold, hold_seconds, m.mailbox.import_id, why)
+        if row.unit.kind is UnitKind.LOOK:
+            rows.put_off_late(lease.claimed_at)
+            if delay_seconds > 0:
+                m.look_again = now + int(delay_seconds * 1000)
+        if delay_seconds > 0:
+            row.set(state=UnitState.DELAYED)
+            row.holder = ""
+            rows.delayed[row.unit.unit_id] = now + int(delay_seconds * 1000)
+        else:
+            rows.make_ready(row)
+        if how in ("doubt", "late"):
+            m.settling = now + int(delay_seconds * 1000)
+        if how == "late":
+            rows.leave_destination(m)
+        elif how == "park":
+            rows.move(m, "park")
+            side, stopped, _ = failure.code.partition("_logins_stopped") if failure else ("", "", "")
+            if stopped and self._book.lets_in(m.mailbox.import_id, m.mailbox.mailbox_id, side):
+                again_seconds = 0.001
+            m.set(again_at=(now + int(again_seconds * 1000)) / 1000 if again_seconds else 0.0)
+            rows.settle_import(rows.imports[m.mailbox.import_id])
+        elif how == "replan" and rows.move(m, "replan") and row.unit.kind is not UnitKind.PLAN:
+            rows.queue_plan(m)
+        rows.refresh(m)
+
+    def _hold(self, name: str, seconds: float, import_id: str, why: str) -> None:
+        until = self._rows.now() + int(seconds * 1000)
+        if until > self._holds.get(name, 0):
+            self._holds[name], self._whys[name] = until, (import_id, why)
+
+    @atomic
+    def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
+        rows = self._rows
+        row = rows.fence(lease)
+        if row.done + sum(len(unit.uids) for unit, _ in halves) != row.messages:
+            raise StoreError("the state store refused split: the halves do not hold what is left")
+        m, folder = rows.mailboxes[row.unit.mailbox_id], rows.folders[row.unit.folder_id]
+        rows.drop_unit(row.unit.unit_id)
+        for unit, intents in reversed(halves):
+            unit = replace(unit, kind=UnitKind.COPY, mailbox_id=row.unit.mailbox_id, folder_id=row.unit.folder_id)
+            rows.add_unit(unit, row.order, intents)
+            folder.waiting.appendleft(unit.unit_id)
+        rows.next_batch(folder)
+        rows.drain(m)
+        rows.refresh(m)
+
+    @atomic
+    def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
+        rows = self._rows
+        m = rows.mailboxes.get(mailbox_id)
+        events = {MailboxState.COMPLETE: "again", MailboxState.VERIFYING: "replan"}
+        if m is None or m.mailbox.state not in events:
+            return False
+        whole = rows.imports[m.mailbox.import_id]
+        self._expire(whole)
+        if not whole.credentials or whole.request.control is Control.CANCEL:
+            return False
+        rows.move(m, events[m.mailbox.state])
+        rows.queue_plan(m)
+        row = rows.units[f"{mailbox_id}.plan"]
+        if delay_seconds > 0 and row.unit.state is UnitState.READY:
+            row.set(state=UnitState.DELAYED)
+            m.ready.pop(row.unit.unit_id, None)
+            rows.delayed[row.unit.unit_id] = rows.now() + int(delay_seconds * 1000)
+        whole.expires = None
+        rows.reopen(whole)
+        rows.refresh(m)
+        return True
+
+    @atomic
+    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
+        self._rows.fence(lease)
+        for plan, order in plans:
+            self._plan_folder(lease, plan, order)
+
+    def _plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
+        rows = self._rows
+        row = rows.fence(lease)
+        m = rows.mailboxes[row.unit.mailbox_id]
+        name = plan.folder.folder_id
+        known = name in m.folders
+        folder = rows.folders.get(name) or FolderRow(plan.folder)
+        call = (lease.term, plan)
+        if folder.planned == call:
+            return
+        chosen = plan.skipped is None or plan.skipped == folder.skipped
+        same = folder.folder.uidnext == plan.folder.uidnext and folder.folder.hidden == plan.folder.hidden
+        again = known and not plan.reset and chosen and same
+        new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
+        doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
+        accepted, deleted_too, mixed = folder.folder.accepted, folder.folder.deleted_too, folder.folder.mixed
+        if plan.reset:
+            for unit_id in [folder.head, *folder.waiting]:
+                if unit_id:
+                    rows.drop_unit(unit_id)
+            folder = FolderRow(plan.folder)
+            doubts, doubted_at, verified, accepted, deleted_too, mixed = NO_UIDS, 0.0, "", NO_UIDS, NO_UIDS, False
+        if plan.let_go:
+            folder.let_go(len(plan.folder.taken_away))
+            doubts, doubted_at = UidSet(), 0.0
+        folder.folder = replace(
+            plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id,
+            accepted=accepted, deleted_too=deleted_too, mixed=mixed,
+        )  # fmt: skip
+        folder.order, folder.planned = order, call
+        if plan.flags is not None:
+            folder.flags = dict(plan.flags)
+        rows.folders[name] = folder
+        if not known:
+            m.folders.append(name)
+        if plan.withheld is not None:
+            more = plan.withheld - folder.counts["withheld"]
+            folder.counts.update(withheld=more, messages=more)
+        folder.counts["unreadable"] = int(plan.folder.unreadable)
+        folder.counts["deleted_at_source"] = len(plan.folder.deleted)
+        folder.counts["moved_at_source"] = len(plan.folder.followed)
+        if again:
+            return
+        folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)
+        if plan.skipped is not None:
+            before, now = (sum(map(len, sets.values())) for sets in (folder.skipped or {}, plan.skipped))
+            folder.counts.update({Outcome.SKIPPED: now - before, "done_bytes": plan.skipped_bytes})
+            whole = rows.imports[rows.mailboxes[folder.folder.mailbox_id].mailbox.import_id]
+            whole.reach(Outcome.SKIPPED, now - before)
+            whole.reach("done_bytes", plan.skipped_bytes)
+            folder.skipped = dict(plan.skipped)
+        for settled in new:
+            rows.settle(row, folder, settled)
+        row.others = UidSet()
+        if row.unit.unit_id in folder.ledger:
+            # The plan unit is gone after planning: the adopted messages stand under a name of their own.
+            ours = new and all(settled.outcome is Outcome.COPIED for settled in new)
+            adopted = f"{'followed' if ours else 'adopted'}.{plan.folder.uidnext}"
+            while adopted in folder.ledger:  # a later plan adopted what the request now wants
+                adopted += "+"
+            folder.ledger[adopted] = folder.ledger.pop(row.unit.unit_id)
+            folder.digests[adopted] = folder.digests.pop(row.unit.unit_id)
+        for n, unit in enumerate(plan.batches, start=1):
+            if unit.unit_id not in rows.units:
+                unit = replace(unit, kind=UnitKind.COPY, mailbox_id=m.mailbox.mailbox_id, folder_id=name, attempts=0)
+                rows.queue_batch(folder, rows.add_unit(unit, unit.band * BAND + order * 100_000 + n))
+        rows.refresh(m)
+
+    @atomic
+    def folder(self, folder_id: str) -> Folder | None:
+        folder = self._rows.folders.get(folder_id)
+        return folder.shown() if folder else None
+
+    @atomic
+    def ledger(self, folder_id: str) -> list[LedgerEntry]:
+        folder = self._rows.folders.get(folder_id)
+        if folder is None:
+            return []
+        return [
+            LedgerEntry(name=name, records=records, digest=folder.digests.get(name, 0), checked=name in folder.checked)
+            for name, records in folder.ledger.items()
+        ]
+
+    @atomic
+    def audit(self, lease: Lease, audits: Sequence[Audit]) -> None:
+        self._rows.fence(lease)
+        for audit in audits:
+            self._audit(audit)
+
+    @atomic
+    def compared(self, lease: Lease, messages: int) -> None:
+        self._rows.mailboxes[self._rows.fence(lease).unit.mailbox_id].set(compared=messages)
+
+    def _audit(self, audit: Audit) -> None:
+        folder = self._rows.folders[audit.folder_id]
+        folder.digests.update(audit.digests)
+        folder.checked |= set(audit.checked) & set(folder.ledger)
+        counts = {what: getattr(audit, what) for what in AUDITED}
+        if any(folder.counts[what] for what in counts):
+            folder.notes = {key: note for key, note in folder.notes.items() if key[1] not in counts}
+        folder.counts.update({what: number - folder.counts[what] for what, number in counts.items()})
+        folder.counts["undone"] += sum(n.what == "undone" and (n.uid, n.what) not in folder.notes for n in audit.notes)
+        folder.notes.update({(note.uid, note.what): note for note in audit.notes})
+        folder.folder = replace(folder.folder, verified=audit.verified)
+
+    @atomic
+    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet]) -> None:
+        self._rows.fence(lease)
+        empty = Folder(folder_id=folder_id, mailbox_id="", source_name=b"", destination_name=b"", display="")
+        folder = self._rows.folders.setdefault(folder_id, FolderRow(empty))
+        folder.folder = replace(folder.folder, highestmodseq=highestmodseq)
+        folder.flags = dict(seen)
+
+    @atomic
+    def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
+        self._rows.fence(lease)
+        self._rows.folders[folder_id].moving = tuple(moving)
+
+    @atomic
+    def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
+        self._rows.fence(lease)
+        row = self._rows.folders[folder_id]
+        row.folder = replace(row.folder, deleted_too=uids, verified="")
+
+    @atomic
+    def note_mixed(self, lease: Lease, folder_id: str) -> None:
+        self._rows.fence(lease)
+        row = self._rows.folders[folder_id]
+        row.folder = replace(row.folder, mixed=True)
+
+    @atomic
+    def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
+        m = self._rows.mailboxes[self._rows.fence(lease).unit.mailbox_id]
+        m.set(other_folders=other_folders, public_folders=public_folders)
+
+    @atomic
+    def flags(self, folder_id: str) -> dict[str, UidSet]:
+        folder = self._rows.folders.get(folder_id)
+        return dict(folder.flags) if folder else {}
+
+    @atomic
+    def skipped(self, folder_id: str) -> dict[str, UidSet]:
+        folder = self._rows.folders.get(folder_id)
+        return dict(folder.skipped or {}) if folder else {}
+
+    @atomic
+    def limits_of(self, mailbox_id: str) -> dict[str, str]:
+        m = self._rows.mailboxes.get(mailbox_id)
+        return dict(m.scopes) if m else dict.fromkeys(SCOPES, "")

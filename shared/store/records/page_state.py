@@ -1,0 +1,71 @@
+"""The rows that the page keeps for its readers.
+
+They hold the mailboxes of a form that is being filled in, what was done to an import, and how fast it went.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from shared.store.records.plain_commands import PlainCommands
+from shared.store.redis import keys
+
+#: What happened to an import, and how fast it went, is kept for so long after the last entry, seconds.
+STORY_SECONDS: Final = 30 * 86_400
+#: The most events that are kept of one import.
+MOST_EVENTS: Final = 500
+
+
+class PageState(PlainCommands):
+    """The page's rows in the state database, beside `shared.store.records.web_records`."""
+
+    # -- what was done to an import (`WebRecords.note` adds to it)
+
+    def events(self, import_id: str) -> list[dict[str, Any]]:
+        """Returns what was done to the import, oldest first."""
+        rows = cast(
+            "Sequence[tuple[bytes, Mapping[bytes, bytes]]]", self._do("xrange", keys.events(import_id), "-", "+")
+        )
+        return [
+            {
+                "at": int(entry.split(b"-")[0]) / 1000,
+                "who": row[b"who"].decode(),
+                "what": row[b"what"].decode(),
+                "detail": json.loads(row[b"detail"]),
+            }
+            for entry, row in rows
+        ]
+
+    # -- how fast an import went
+
+    def sampling(self, import_id: str, seconds: float) -> bool:
+        """Tells whether the caller is to add a sample now: no process did so within `seconds`.
+
+        The call counts as doing so.
+        """
+        return bool(self._do("set", keys.sampled(import_id), "1", nx=True, px=int(seconds * 1000)))
+
+    def keep_samples(self, import_id: str, samples: Sequence[Sequence[float]]) -> None:
+        """Replaces all samples: each is (seconds since the epoch, messages, bytes)."""
+        self._do("set", keys.samples(import_id), json.dumps(samples), ex=STORY_SECONDS)
+
+    def samples(self, import_id: str) -> list[list[float]]:
+        """Returns the samples as kept last."""
+        row = self._do("get", keys.samples(import_id))
+        return cast("list[list[float]]", json.loads(row)) if row else []
+
+    # -- mailboxes for an import that is being filled in
+
+    def keep_draft(self, draft_id: str, sealed: bytes, seconds: int) -> None:
+        """Keeps the sealed mailboxes for the form's next step, for `seconds`."""
+        self._do("set", keys.draft(draft_id), sealed, ex=seconds)
+
+    def draft(self, draft_id: str) -> bytes | None:
+        """Returns the sealed mailboxes, or None when they expired or were dropped."""
+        return cast("bytes | None", self._do("get", keys.draft(draft_id)))
+
+    def drop_draft(self, draft_id: str) -> None:
+        """Deletes the draft after its use."""
+        self._do("delete", keys.draft(draft_id))

@@ -1,0 +1,141 @@
+"""The targets in the state database: who is told what, and how.
+
+Each row is signed, since it gives the right to be told; where it leads, with its secrets, is sealed (`shared.store.records.signed`).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol, cast
+
+import redis
+import structlog
+
+from shared.model.errors import CredentialsError
+from shared.runtime.credentials import Credentials, Secret
+from shared.store import Resealed
+from shared.store.records.plain_commands import PlainCommands
+from shared.store.records.signed import Signer, row_of, signed_row
+from shared.store.redis import keys
+
+#: The ways in which a target is told.
+WAYS: Final = ("email", "webhook", "slack", "teams")
+_log = structlog.get_logger("mailhaul.notices")
+
+
+class TargetVault(Signer, Protocol):
+    """The vault of this installation (`shared.runtime.credentials.Vault`)."""
+
+    def seal(self, mailbox_id: str, side: str, credentials: Credentials, *, bound: str = "") -> bytes:
+        """Seals credentials for this place."""
+
+    def open(self, mailbox_id: str, side: str, sealed: bytes, *, bound: str = "") -> Credentials:
+        """Opens what was sealed for this place. Raises `CredentialsError`."""
+
+    def rotate(self, sealed: bytes) -> bytes:
+        """Seals anew by the first key. Raises `CredentialsError`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A reader, or a program: who is told, what, and how."""
+
+    #: The id.
+    target_id: str = ""
+    #: One of `WAYS`.
+    way: str
+    #: Where it leads, as people may see it: addresses, or a host.
+    shown: str
+    #: Where it leads, with all secrets, by name; never shown.
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Kinds of notices that it wants (`shared.model.notices.KINDS`).
+    kinds: tuple[str, ...] = ()
+    #: Ids of the imports that it wants to hear of; empty: all.
+    imports: tuple[str, ...] = ()
+    #: The language of its reader.
+    language: str = "en"
+    #: The time zone of its reader, as in "Europe/Berlin".
+    zone: str = "UTC"
+    #: When the daily digest is sent, minutes after midnight in that zone; None for no digest.
+    digest_minutes: int | None = None
+    #: Whether messages may hold logins.
+    logins: bool = False
+    #: Whether it came by page or API, so that it may lead only where these may connect to.
+    guarded: bool = False
+    #: When it was set up, seconds since the epoch: what happened before is not told.
+    made_at: float = 0.0
+
+    def wants(self, kind: str, import_id: str) -> bool:
+        """Tells whether it is told of this."""
+        return kind in self.kinds and (not self.imports or not import_id or import_id in self.imports)
+
+
+class Targets(PlainCommands):
+    """The targets. Thread-safe. Raises `StoreError` while the database is away."""
+
+    def __init__(self, client: redis.Redis, vault: TargetVault) -> None:
+        super().__init__(client)
+        self._vault = vault
+
+    @property
+    def vault(self) -> TargetVault:
+        """The vault, which also knows the signatures of other rows."""
+        return self._vault
+
+    def add(self, target: Target, made_at: float = 0.0) -> Target:
+        """Enters a target under a new id, and returns it."""
+        made = replace(target, target_id=secrets.token_hex(4), made_at=made_at or time.time())
+        held = Credentials(login=made.way, password=Secret(json.dumps(dict(made.secret))))
+        row: dict[str, Any] = {
+            "way": made.way, "shown": made.shown, "kinds": list(made.kinds), "imports": list(made.imports),
+            "language": made.language, "zone": made.zone, "digest_minutes": made.digest_minutes, "logins": made.logins,
+            "guarded": made.guarded, "made_at": made.made_at,
+            "sealed": self._vault.seal(made.target_id, "target", held).decode(),
+        }  # fmt: skip
+        self._do("hset", keys.TARGETS, made.target_id, signed_row(self._vault, _place(made.target_id), row))
+        return made
+
+    def all(self) -> list[Target]:
+        """Returns the targets, oldest first. One whose row no key signed, or whose secret no key opens, is left out and logged."""
+        rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.TARGETS))
+        found = [self._target(name.decode("utf-8", "replace"), text) for name, text in rows.items()]
+        return sorted((one for one in found if one), key=lambda one: (one.made_at, one.target_id))
+
+    def remove(self, target_id: str) -> bool:
+        """Removes a target. Returns whether there was one."""
+        return bool(self._do("hdel", keys.TARGETS, target_id))
+
+    def resign(self) -> Resealed:
+        """Seals and signs every row by the first key. Rows that no key fits are left and counted as lost."""
+        total, pairs = Resealed(), list[bytes | str]()
+        rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.TARGETS))
+        for name, text in rows.items():
+            place = _place(name.decode("utf-8", "replace"))
+            try:
+                if (row := row_of(self._vault, place, text)) is None:
+                    raise CredentialsError("the row is not signed")
+                row["sealed"] = self._vault.rotate(row["sealed"].encode()).decode()
+                pairs += [name, text, signed_row(self._vault, place, row)]
+            except CredentialsError:
+                total += Resealed(lost=1)
+        return total + Resealed(renewed=self._swap(keys.TARGETS, pairs))
+
+    def _target(self, target_id: str, text: bytes) -> Target | None:
+        row = row_of(self._vault, _place(target_id), text)
+        if row is None:
+            return None
+        try:
+            held = self._vault.open(target_id, "target", row.pop("sealed").encode())
+        except CredentialsError as error:
+            _log.warning("target_not_opened", target=target_id, error=str(error))
+            return None
+        row |= {"kinds": tuple(row["kinds"]), "imports": tuple(row["imports"])}
+        return Target(target_id=target_id, secret=json.loads(held.password.reveal()), **row)
+
+
+def _place(target_id: str) -> str:
+    return f"{keys.TARGETS}:{target_id}"

@@ -1,0 +1,103 @@
+"""The rows that the page and the API keep beside imports: the audit log, answers to repeated requests, rehearsals.
+
+The audit log is a stream that is only ever added to, until an entry is older than `MAILHAUL_AUDIT_DAYS`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
+
+import redis
+
+from shared.store.records.page_state import MOST_EVENTS, STORY_SECONDS
+from shared.store.records.plain_commands import PlainCommands
+from shared.store.redis import keys
+
+#: Answers to repeated requests are kept for so long, seconds.
+ANSWER_SECONDS: Final = 86_400
+#: Rehearsals are kept for so long, seconds.
+REHEARSAL_SECONDS: Final = 86_400
+#: A request that was begun and never answered blocks its key for so long, seconds.
+_BEGUN_SECONDS: Final = 900
+
+
+class WebRecords(PlainCommands):
+    """The audit log, answers and rehearsals in the state database.
+
+    Thread-safe. Raises `StoreError` while it is away.
+    """
+
+    def __init__(self, client: redis.Redis, audit_days: float) -> None:
+        """Takes `audit_days`, how long an entry of the audit log is kept."""
+        super().__init__(client)
+        self._audit_days = audit_days
+
+    # -- audit
+
+    def note(self, who: str, what: str, detail: Mapping[str, object]) -> None:
+        """Adds an entry to the audit log, and removes those whose time is over. `detail` must hold no secret."""
+        fields = {"who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}
+        self._do("xadd", keys.AUDIT, fields, minid=self._oldest(), approximate=False)
+        if isinstance(import_id := detail.get("import_id"), str):
+            self._do("xadd", keys.events(import_id), fields, maxlen=MOST_EVENTS)
+            self._do("expire", keys.events(import_id), STORY_SECONDS)
+
+    def audit(self, after: str = "", count: int = 500) -> list[dict[str, Any]]:
+        """Returns the entries after the one with the id `after`, oldest first."""
+        rows = self._do("xrange", keys.AUDIT, f"({after}" if after else self._oldest(), "+", count=count)
+        return [
+            {
+                "id": entry.decode(),
+                "at": int(entry.split(b"-")[0]) / 1000,
+                "who": row[b"who"].decode(),
+                "what": row[b"what"].decode(),
+                "detail": json.loads(row[b"detail"]),
+            }
+            for entry, row in rows
+        ]
+
+    def _oldest(self) -> str:
+        """Returns the id of the oldest entry that may be kept, by the clock of this machine."""
+        return str(max(1, int((time.time() - self._audit_days * 86_400) * 1000)))
+
+    def audit_pages(self, since: float | None = None, count: int = 500) -> Iterator[list[dict[str, Any]]]:
+        """Yields the whole log, or the entries since `since` (seconds since the epoch), oldest first, page by page."""
+        after = "" if since is None else f"{max(0, int(since * 1000) - 1)}-{2**64 - 1}"
+        while page := self.audit(after, count):
+            yield page
+            after = page[-1]["id"]
+
+    # -- requests that may be repeated
+
+    def begin(self, key: str, digest: str) -> dict[str, Any] | None:
+        """Returns None when the caller is to carry the request out.
+
+        Else returns what is known of it: its digest, and its answer once there is one.
+        """
+        row = json.dumps({"digest": digest})
+        if self._do("set", keys.once(key), row, nx=True, ex=_BEGUN_SECONDS):
+            return None
+        known = self._do("get", keys.once(key))
+        return cast(dict[str, Any], json.loads(known)) if known else self.begin(key, digest)
+
+    def answer(self, key: str, digest: str, answer: object) -> None:
+        """Keeps the answer that a repetition of the request gets from now on."""
+        self._do("set", keys.once(key), json.dumps({"digest": digest, "answer": answer}), ex=ANSWER_SECONDS)
+
+    def drop(self, key: str) -> None:
+        """Forgets a request that came to nothing: the same key may be used again."""
+        self._do("delete", keys.once(key))
+
+    # -- rehearsals
+
+    def keep_rehearsal(self, rehearsal_id: str, document: Mapping[str, Any]) -> None:
+        """Keeps the state of a rehearsal, or its result."""
+        self._do("set", keys.rehearsal(rehearsal_id), json.dumps(document), ex=REHEARSAL_SECONDS)
+
+    def rehearsal(self, rehearsal_id: str) -> dict[str, Any] | None:
+        """Returns the rehearsal as kept last, or None."""
+        row = self._do("get", keys.rehearsal(rehearsal_id))
+        return cast(dict[str, Any], json.loads(row)) if row else None

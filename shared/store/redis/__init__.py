@@ -1,0 +1,1 @@
+"""The store on Redis or Valkey: keys, codec, scripts, and the adapter of each part of the port."""

@@ -1,0 +1,274 @@
+"""Every Redis key of the state database, spelled once. LAYOUT_VERSION is part of each; change it with the layout.
+
+| key (after the prefix)            | type | holds |
+|-----------------------------------|------|-------|
+| imports                           | ZSET | import id, scored by when it was opened (ms) |
+| import:I                          | HASH | request, state, control, times, passes, retention; counters; |
+|                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
+|                                   |      | fresh: the next `submit` begins a pass; looks, looks_found: those that ended |
+| import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
+| import:I:in:S                     | ZSET | mailboxes in the state S, scored by row |
+| import:I:code:C                   | ZSET | mailboxes with the failure code C, scored by row |
+| import:I:codes                    | HASH | failure code → mailboxes |
+| import:I:sorted:F, :sorted:F:down  | LIST | mailboxes by the field F, for five seconds after a query; large imports only |
+| import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; made at the first query by login |
+| import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
+| import:I:waves                    | ZSET | names of its waves, in the order of their appearance |
+| import:I:wave:W                   | HASH | control, starts_at (ms), weight, order; pass: how much it was served; |
+|                                   |      | window, opens_at, shuts_at; s:<mailbox state> |
+| import:I:of:W                     | ZSET | mailboxes of the wave W, scored by row |
+| import:I:forecasts                | HASH | "made:<ms>" → forecast, JSON; "end:<pass>:<wave>" → when that was, s |
+| import:I:tokens                   | HASH | name → "until:sealed token"; name# → its fetch, "until:holder" (ms) |
+| import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
+|                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |
+| import:I:cutovers                 | HASH | wave → the row of its cutover, signed (`shared.store.records.cutovers`) |
+| import:I:cutover:W                | HASH | mailbox → what that cutover knows of it, JSON; "#…": what it knows of all |
+| import:I:standing                 | HASH | wave, or "" for the import → "least:most:switch" (`Standing`, ms), |
+|                                   |      | or off: a wave that stays out of it |
+| import:I:looks                    | ZSET | complete mailboxes that stand, scored by when they are looked at next (ms) |
+| import:I:looking                  | ZSET | mailboxes whose look is due or at work, scored by since when (ms) |
+| import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
+| import:I:settling                 | ZSET | mailboxes that wait for mail that may still arrive, scored by until when, ms |
+| destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
+| destinations                      | HASH | destination → the mailbox that has it: from its claim until it writes no more |
+| parting                           | ZSET | destination of a settled mailbox that may have messages on the way, until (ms) |
+| mailbox:M                         | HASH | import, row, logins, source (if its own), route, scopes, state, control, failure;
+|                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
+|                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
+|                                   |      | other_folders, public_folders: left out by the last plan; |
+|                                   |      | wave, priority, group; stands: the place in which it is queued; moved_at, ms |
+|                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
+|                                   |      | compared: messages read back on both sides in this pass; of an import their sum |
+|                                   |      | over_at: since when it makes progress after `failure`, ms |
+|                                   |      | planned_at, synced_at, looked_at, mail_at, look_at: see `Mailbox`, ms; |
+|                                   |      | looking: since when its look is due, look_again: when one that failed is |
+|                                   |      | tried again, ms; seen: its messages when a pass |
+|                                   |      | last ended; unplanned: `Mailbox.unplanned`; after_look: its pass follows a look |
+| mailbox:M:folders                 | ZSET | folder id, scored by order |
+| mailbox:M:open                    | SET  | units that are not finished |
+| mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
+| mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
+| mailbox:M:marks                   | STRING | packed: the numbers of its destination folders just before it was switched |
+| mailbox:M:maildrop                | HASH | POP3: generation; identities, 8 bytes each, in the order of their numbers |
+| mailbox:M:maildrop:said           | STRING | what was read of each of them, 8 bytes each, in the same order |
+| mailbox:M:shared                  | SET  | every B that there is; until the mailbox is verified, or it expires |
+| mailbox:M:shared:B                | HASH | Gmail: low bits of X-GM-MSGID of a message in several folders (B: high bits) → "s" and
+|                                   |      | where a copy stands at the destination, or "r<unit>:since" (s); expires |
+| folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters; |
+|                                   |      | taken_away: source UIDs whose copies went with a folder that its user removed; |
+|                                   |      | moving: copies that are about to be moved into other folders, JSON |
+| folder:F:waiting                  | LIST | batches behind the folder's head |
+| folder:F:ledger                   | HASH | batch → its records, text or packed; "batch#" → sum of marks, and "!" once checked |
+| folder:F:taken                    | ZSET | "low:high" of destination UIDs in the ledger, merged, scored by low |
+| folder:F:notes                    | HASH | "uid:what" → note, JSON |
+| folder:F:flags                    | STRING | packed flags as last carried over; only without CONDSTORE |
+| folder:F:skipped                  | STRING | packed: reason → source UIDs that the request left out, as ranges |
+| unit:U                            | HASH | what it is, messages, done, state, attempts, term, holder, used, others;  |
+|                                   |      | began: what was done when it was claimed |
+| unit:U:intents                    | HASH | intent id → intent, JSON |
+| ready:L\\0Q                        | ZSET | mailboxes that may be served, by how much they were served. L: line, |
+|                                   |      | "import:wave"; Q: queue, "tier:route"; both are a place |
+| lines                             | ZSET | lines in which a mailbox stands, by how much they were served, over their weight |
+| orders                            | HASH | line → the order of its wave, where that is not 0 |
+| starting                          | ZSET | line of a wave that has not begun, or with "\\0hours" behind it waits for its hours; |
+|                                   |      | scored by when they begin (ms) |
+| standing                          | SET  | import of which anything stands |
+| ready:\\0looks\\0R                 | ZSET | mailboxes of route R whose look is due and that may be served, scored by since |
+|                                   |      | when; of one that failed by when it was to be tried again (ms) |
+| routes:\\0looks                    | ZSET | those routes, scored by the first of each (ms) |
+| looks                             | HASH | looker: the lane that was given a look last; late_at: when another may go |
+|                                   |      | before other work (ms); begun: the import whose looks were begun last |
+| urgent                            | ZSET | mailbox that was moved and waits for a lane, scored by when one gives way (ms) |
+| ready_units                       | STRING | units that stand ready in those; the field ready of each mailbox is its share |
+| routes:L                          | ZSET | every queue of the line, by how much it was served |
+| served:L                          | HASH | queue → where the mailbox chosen last stood; "" → the same of queues; "#" → mailboxes |
+|                                   |      | that stand in it |
+| served                            | HASH | "lines" → where the line chosen last stood |
+| routes, ready:R                   | ZSET | the same of a version without waves: what stands there is queued anew |
+| delayed                           | ZSET | unit, scored by when it is due (ms) |
+| again                             | ZSET | parked mailbox that goes on by itself, scored by when it is tried again (ms) |
+| leases                            | ZSET | unit, scored by when its lease expires (ms) |
+| holders                           | HASH | lane → the one unit that it holds |
+| permits:scope:key                 | ZSET | lane that holds a connection, scored by when that expires (ms) |
+| holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
+| whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
+| opening                           | ZSET | import that waits for its hours, scored by when they begin (ms) |
+| limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
+| rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
+| owing                             | ZSET | "scope:key" that owes more than a lane waits for, until (ms), for people |
+| meter:scope.rate:key              | STRING | "level:at" (ms): what was moved (`shared.model.rates`); expires when nothing is owed |
+| accounts:service                  | HASH | next: the first free turn at this account service; until: not asked before (ms) |
+| workers                           | ZSET | worker process, scored by its last heartbeat (ms) |
+| leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
+| sender                            | HASH | holder and term of the process that sends notices, until (ms) |
+| terms                             | STRING | the last term given out |
+| told:G                            | STRING | G: digest of what was told; until when it is not told again (ms); expires then |
+| marks:G                           | STRING | G: digest of a mark; how high it was when something was told under it; expires |
+| notices                           | HASH | notice id → notice, JSON, until it is spread to the targets |
+| notices:at                        | ZSET | notice id, scored by when it was told (ms) |
+| delivery:D                        | HASH | notice, target, attempts, first_at (ms), why |
+| outbox                            | ZSET | delivery, scored by when it is tried next (ms) |
+| undelivered                       | ZSET | delivery that was given up, scored by when (ms); the last 200 |
+| desk:targets                      | HASH | target id → who is told what, how, JSON (`shared.store.records.targets`) |
+| desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.records.principals`) |
+| desk:audit                        | STREAM | acts of people; an entry goes when it is older than MAILHAUL_AUDIT_DAYS |
+| desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
+| desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
+| desk:users                        | HASH | user name → role, hash, since when, JSON (`shared.store.records.principals`) |
+| desk:session:H                    | STRING | SHA-256 of a browser's session → principal, until when, JSON; expires when idle |
+| desk:sessions                     | ZSET | SHA-256 of a browser's session, scored by when its time is over (s) |
+| desk:draft:D                      | STRING | mailboxes for an import that is being filled in on the page, sealed; expires |
+| desk:link:H                       | STRING | SHA-256 of a sign-in link that works once → principal, JSON; expires |
+| desk:events:I                     | STREAM | what was done to this import, the last 500; expires a month after the last |
+| desk:samples:I                    | STRING | samples of the import's progress, JSON; expires a month after the last |
+| desk:sampled:I                    | STRING | a process has just written a sample; expires |
+| desk:way:H                        | STRING | SHA-256 of the number of a browser at the identity provider → JSON; expires |
+| desk:tries:H                      | STRING | wrong guesses from an address, or at a name, lately; expires |
+
+An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
+"digest:state:refusals:until:holder:words", as in `_common.lua`.
+
+Counters: messages, size_bytes, done_bytes, o:<outcome>, withheld, unreadable, altered, normalised, dates_changed, watched,
+keywords_lost, missing, moved, removed, deleted_at_source, moved_at_source,
+doubled, undone; of an import also mailboxes and s:<mailbox state>.
+Times are milliseconds by the server's clock.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LAYOUT_VERSION: Final = 1
+PREFIX: Final = f"mailhaul:{LAYOUT_VERSION}:"
+
+IMPORTS: Final = f"{PREFIX}imports"
+DELAYED: Final = f"{PREFIX}delayed"
+LEASES: Final = f"{PREFIX}leases"
+PROBE: Final = f"{PREFIX}probe"
+LIMITS: Final = f"{PREFIX}limits"
+RATES: Final = f"{PREFIX}rates"
+#: The prefix of a scope where a preset's limit is meant.
+USUAL: Final = "usual:"
+HOLDERS: Final = f"{PREFIX}holders"
+HOLDS: Final = f"{PREFIX}holds"
+WORKERS: Final = f"{PREFIX}workers"
+LEADER: Final = f"{PREFIX}leader"
+SENDER: Final = f"{PREFIX}sender"
+NOTICES: Final = f"{PREFIX}notices"
+NOTICES_AT: Final = f"{PREFIX}notices:at"
+OUTBOX: Final = f"{PREFIX}outbox"
+UNDELIVERED: Final = f"{PREFIX}undelivered"
+LINES: Final = f"{PREFIX}lines"
+ORDERS: Final = f"{PREFIX}orders"
+URGENT: Final = f"{PREFIX}urgent"
+#: The routes of mailboxes whose look is due.
+LOOK_ROUTES: Final = f"{PREFIX}routes:\0looks"
+TOKENS: Final = f"{PREFIX}desk:tokens"
+USERS: Final = f"{PREFIX}desk:users"
+SESSIONS: Final = f"{PREFIX}desk:sessions"
+AUDIT: Final = f"{PREFIX}desk:audit"
+TARGETS: Final = f"{PREFIX}desk:targets"
+
+
+def import_(import_id: str, part: str = "") -> str:
+    """Returns the key import:I, or that of one of its parts."""
+    return f"{PREFIX}import:{import_id}{part and ':' + part}"
+
+
+def mailbox(mailbox_id: str, part: str = "") -> str:
+    """Returns the key mailbox:M, or that of one of its parts."""
+    return f"{PREFIX}mailbox:{mailbox_id}{part and ':' + part}"
+
+
+def folder(folder_id: str, part: str = "") -> str:
+    """Returns the key folder:F, or that of one of its parts."""
+    return f"{PREFIX}folder:{folder_id}{part and ':' + part}"
+
+
+def delivery(delivery_id: str) -> str:
+    """Returns the key delivery:D."""
+    return f"{PREFIX}delivery:{delivery_id}"
+
+
+def shared(message: int) -> tuple[str, bytes]:
+    """Returns (B of mailbox:M:shared:B, field) of a message.
+
+    The high bits are a period of about nine hours: one hash holds the messages of that period, few enough for Redis to
+    store it compactly.
+    """
+    return f"{message >> 45:x}", (message & (1 << 45) - 1).to_bytes(6)
+
+
+def unit(unit_id: str, part: str = "") -> str:
+    """Returns the key unit:U, or that of one of its parts."""
+    return f"{PREFIX}unit:{unit_id}{part and ':' + part}"
+
+
+def ready(place: str) -> str:
+    """Returns the key ready:L\\0Q."""
+    return f"{PREFIX}ready:{place}"
+
+
+def place(line: str, queue: str) -> str:
+    """Returns where a mailbox of this line and queue stands."""
+    return f"{line}\0{queue}"
+
+
+def looks(route: str) -> str:
+    """Returns the key ready:\\0looks\\0R."""
+    return ready(place("\0looks", route))
+
+
+def routes(line: str) -> str:
+    """Returns the key routes:L."""
+    return f"{PREFIX}routes:{line}"
+
+
+def once(key: str) -> str:
+    """Returns the key desk:once:K."""
+    return f"{PREFIX}desk:once:{key}"
+
+
+def rehearsal(rehearsal_id: str) -> str:
+    """Returns the key desk:rehearsal:R."""
+    return f"{PREFIX}desk:rehearsal:{rehearsal_id}"
+
+
+def tries(digest: str) -> str:
+    """Returns the key desk:tries:H."""
+    return f"{PREFIX}desk:tries:{digest}"
+
+
+def session(digest: str) -> str:
+    """Returns the key desk:session:H."""
+    return f"{PREFIX}desk:session:{digest}"
+
+
+def draft(draft_id: str) -> str:
+    """Returns the key desk:draft:D."""
+    return f"{PREFIX}desk:draft:{draft_id}"
+
+
+def way(digest: str) -> str:
+    """Returns the key desk:way:H."""
+    return f"{PREFIX}desk:way:{digest}"
+
+
+def link(digest: str) -> str:
+    """Returns the key desk:link:H."""
+    return f"{PREFIX}desk:link:{digest}"
+
+
+def events(import_id: str) -> str:
+    """Returns the key desk:events:I."""
+    return f"{PREFIX}desk:events:{import_id}"
+
+
+def samples(import_id: str) -> str:
+    """Returns the key desk:samples:I."""
+    return f"{PREFIX}desk:samples:{import_id}"
+
+
+def sampled(import_id: str) -> str:
+    """Returns the key desk:sampled:I."""
+    return f"{PREFIX}desk:sampled:{import_id}"

@@ -1,0 +1,299 @@
+"""The store's part that the producer writes and every process reads: `shared.store.RequestStore` on Redis."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from shared.model import (
+    Endpoint,
+    Failure,
+    Folder,
+    Import,
+    Mailbox,
+    Note,
+    Stranded,
+    SwitchMarks,
+    Tally,
+    Unit,
+    Wait,
+    Wave,
+    account_key,
+    route_id,
+)
+from shared.model.errors import StoreError
+from shared.model.lifecycle import Control, MailboxState
+from shared.model.rates import is_rate
+from shared.model.search import ORDERS, Search
+from shared.model.uids import UidSet, without_sources
+from shared.model.waves import is_set
+from shared.rules.standing import Standing, StandingTally
+from shared.store import SILENT_SECONDS
+from shared.store.redis import codec, keys
+from shared.store.redis.redis_secrets import Secrets
+
+
+class RedisRequests(Secrets):
+    """Imports and mailboxes: opened, read, steered."""
+
+    def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+        fields = codec.encode_import(request) | {"retention": str(int(retention_days * 86400))}
+        exact = request.options.case_sensitive_logins
+        rows = [
+            {
+                "id": m.mailbox_id,
+                "row": m.row,
+                "source_login": m.source.login,
+                "destination_login": m.destination.login,
+                "source": codec.encode_own_source(m, request),
+                "route": route_id(m.source.endpoint, request.destination),
+                "source_account": f"{m.source.endpoint.url}/{m.source.login}",
+                "source_host": m.source.endpoint.host,
+                "destination_account": f"{request.destination.url}/{m.destination.login}",
+                "destination_host": request.destination.host,
+                "profile": codec.encode_profile(m.profile),
+                "destination_key": account_key(
+                    replace(m.destination, endpoint=request.destination), case_sensitive=exact
+                ),
+                "source_key": account_key(m.source, case_sensitive=exact),
+                "wave": m.wave,
+                "priority": m.priority,
+                "group": m.group,
+            }
+            for m in mailboxes
+        ]
+        queued = 0
+        for at in range(0, max(1, len(rows)), 500):
+            queued += self._run("open", request.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
+        return queued
+
+    def submit(self, import_id: str) -> None:
+        self._run("submit", import_id)
+
+    def imports(self) -> list[Import]:
+        ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]
+        return [found for i in ids if (found := self.import_(i))]
+
+    def import_(self, import_id: str) -> Import | None:
+        row = self._read("hgetall", keys.import_(import_id))
+        return codec.decode_import(import_id, row) if row else None
+
+    def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:
+        row = self._read("hgetall", keys.import_(import_id))
+        return codec.decode_tally(row), {s: n for s in MailboxState if (n := codec.number(row, f"s:{s}"))}
+
+    def stranded(self, import_id: str) -> Stranded:
+        lease_ms, silent_ms = int(self._lease_seconds * 1000), int(SILENT_SECONDS * 1000)
+        units, messages, left = self._run("stranded", import_id, lease_ms, silent_ms)
+        return Stranded(units=units, messages=messages, seconds=max(0, left) / 1000)
+
+    def waits(self, import_id: str) -> list[Wait]:
+        flat = self._run("waits", import_id)
+        return [
+            Wait(what=what.decode(), key=key.decode(), until=int(until) / 1000, why=why.decode(), mailboxes=many)
+            for what, key, until, why, many in zip(*(flat[n::5] for n in range(5)), strict=True)
+        ]
+
+    def set_window(
+        self,
+        import_id: str,
+        window: str,
+        opens_at: float = 0,
+        shuts_at: float = 0,
+        *,
+        renew: bool = False,
+        wave: str = "",
+    ) -> bool:
+        span = (int(opens_at * 1000), int(shuts_at * 1000))
+        return bool(self._run("hours", import_id, window, *span, "1" if renew else "0", wave))
+
+    def _both(self, import_id: str) -> tuple[Endpoint, Endpoint]:
+        # Read each time: the same import may be opened again with another CA file or fingerprint.
+        found = self.import_(import_id)
+        if found is None:
+            raise StoreError(f"import {import_id} is not in the store")
+        return found.source, found.destination
+
+    def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
+        last = -1 if count < 0 else start + count - 1
+        ids = [m.decode() for m in self._read("zrange", keys.import_(import_id, "mailboxes"), start, last)]
+        return self._rows(import_id, ids)
+
+    def _rows(self, import_id: str, ids: Sequence[str]) -> list[tuple[Mailbox, Tally]]:
+        rows = self._pipeline(("hgetall", keys.mailbox(m)) for m in ids)
+        source, destination = self._both(import_id) if ids else (None, None)
+        return [
+            (codec.decode_mailbox(m, row, source, destination), codec.decode_tally(row))  # type: ignore[arg-type]
+            for m, row in zip(ids, rows, strict=True)
+        ]
+
+    def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
+        total, *ids = self._run(
+            "find", import_id, wanted.state or "", wanted.code, wanted.text.lower(), ORDERS[wanted.order],
+            "1" if wanted.descending else "", wanted.start, wanted.count, wanted.wave,
+        )  # fmt: skip
+        return int(total), self._rows(import_id, [m.decode() for m in ids])
+
+    def failure_codes(self, import_id: str) -> dict[str, int]:
+        row = self._read("hgetall", keys.import_(import_id, "codes"))
+        return {code.decode(): int(number) for code, number in row.items()}
+
+    def mailbox(self, mailbox_id: str) -> Mailbox | None:
+        row = self._read("hgetall", keys.mailbox(mailbox_id))
+        return codec.decode_mailbox(mailbox_id, row, *self._both(codec.text(row, "import"))) if row else None
+
+    def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
+        ids = [f.decode() for f in self._read("zrange", keys.mailbox(mailbox_id, "folders"), 0, -1)]
+        rows = self._pipeline(("hgetall", keys.folder(f)) for f in ids)
+        return [(codec.decode_folder(f, row), codec.decode_tally(row)) for f, row in zip(ids, rows, strict=True)]
+
+    def notes(self, folder_id: str) -> list[Note]:
+        row = self._read("hgetall", keys.folder(folder_id, "notes"))
+        return sorted((codec.decode_note(k, v) for k, v in row.items()), key=lambda note: (note.uid, note.what))
+
+    def failures(self, mailbox_id: str) -> list[Failure]:
+        return [codec.decode_failure(v) for v in self._read("lrange", keys.mailbox(mailbox_id, "failures"), 0, -1)]
+
+    def mark_switch(self, mailbox_id: str, marks: SwitchMarks) -> bool:
+        return bool(self._run("mark", mailbox_id, codec.encode_marks(marks)))
+
+    def switch_marks(self, mailbox_id: str) -> SwitchMarks | None:
+        packed = self._read("get", keys.mailbox(mailbox_id, "marks"))
+        return codec.decode_marks(packed) if packed else None
+
+    def in_doubt(self, mailbox_id: str) -> bool:
+        return bool(self._run("in_doubt", mailbox_id))
+
+    def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
+        return int(self._run("control", import_id, mailbox_id or "", word, wave))
+
+    def waves(self, import_id: str) -> list[Wave]:
+        names = ["", *(name.decode() for name in self._read("zrange", keys.import_(import_id, "waves"), 0, -1))]
+        rows = self._pipeline(("hgetall", keys.import_(import_id, f"wave:{name}")) for name in names)
+        found = [codec.decode_wave(name, row) for name, row in zip(names, rows, strict=True)]
+        return sorted((wave for wave in found if wave.name or is_set(wave)), key=lambda wave: wave.order)
+
+    def set_wave(
+        self,
+        import_id: str,
+        name: str,
+        *,
+        starts_at: float | None = None,
+        weight: int | None = None,
+        order: int | None = None,
+    ) -> bool:
+        starts = None if starts_at is None else round(starts_at * 1000)
+        given = ("" if value is None else value for value in (starts, weight, order))
+        return bool(self._run("wave", import_id, name, *given))
+
+    def set_standing(self, import_id: str, wave: str, standing: Standing | None) -> bool:
+        return bool(self._run("standing", import_id, wave, codec.encode_standing(standing)))
+
+    def standings(self, import_id: str) -> dict[str, Standing | None]:
+        row = self._read("hgetall", keys.import_(import_id, "standing"))
+        return {wave.decode(): codec.decode_standing(value) for wave, value in row.items()}
+
+    def standing_tally(self, import_id: str) -> StandingTally:
+        looks, looking = (keys.import_(import_id, part) for part in ("looks", "looking"))
+        counts, later, due, first, oldest = self._pipeline(
+            [
+                ("hmget", keys.import_(import_id), "looks", "looks_found"),
+                ("zcard", looks),
+                ("zcard", looking),
+                ("zrange", looks, 0, 0, False, True),
+                ("zrange", looking, 0, 0, False, True),
+            ]
+        )
+        return StandingTally(
+            mailboxes=later + due,
+            due=due,
+            due_since=oldest[0][1] / 1000 if oldest else 0.0,
+            next_at=first[0][1] / 1000 if first else 0.0,
+            looks=int(counts[0] or 0),
+            found=int(counts[1] or 0),
+        )
+
+    def move(self, import_id: str, mailbox_id: str, *, wave: str | None = None, priority: int | None = None) -> bool:
+        moves = ("0", "") if wave is None else ("1", wave)
+        return bool(self._run("move", import_id, mailbox_id, *moves, "" if priority is None else priority))
+
+    def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
+        rows = [
+            {
+                "folder": unit.folder_id,
+                "id": unit.unit_id,
+                "uids": codec.encode_uids(unit.uids),
+                "size": unit.size_bytes,
+                "adopted": 0,
+                "notes": [codec.note_field(note) for note in notes],
+            }
+            for unit, notes in batches
+        ]
+        struck = {}
+        for folder_id in {unit.folder_id for unit, notes in batches if any(note.what == "missing" for note in notes)}:
+            lost = [
+                (row, UidSet.of(note.uid for note in notes if note.what == "missing"))
+                for row, (unit, notes) in zip(rows, batches, strict=True)
+                if unit.folder_id == folder_id
+            ]
+            struck[folder_id] = self._struck(folder_id, lost)
+        return bool(self._run("retry", import_id, mailbox_id, json.dumps(rows), json.dumps(struck)))
+
+    def _struck(self, folder_id: str, lost: Sequence[tuple[dict[str, Any], UidSet]]) -> list[tuple[str, str, str]]:
+        """Returns the ledger's entries that hold any of `lost`: name, SHA-1, and the records that stay.
+
+        Counts into each row of a batch how many of its messages were adopted.
+        """
+        every = UidSet.joined([part for _, uids in lost for part in uids.ranges])
+        struck = []
+        for name, value in self._read("hgetall", keys.folder(folder_id, "ledger")).items():
+            records = () if name.endswith(b"#") else codec.decode_records(value)
+            here = every & UidSet.joined([part for record in records for part in record.source.ranges])
+            if here:
+                rest = ";".join(map(str, without_sources(records, here)))
+                struck.append((name.decode(), hashlib.sha1(value, usedforsecurity=False).hexdigest(), rest))
+                if name.startswith(b"adopted."):
+                    for row, uids in lost:
+                        row["adopted"] += len(uids & here)
+        return struck
+
+    def accept_missing(self, import_id: str, mailbox_id: str, folder_id: str, uids: UidSet) -> int:
+        return int(self._run("accept", import_id, mailbox_id, folder_id, json.dumps([int(uid) for uid in uids])))
+
+    def close(self, import_id: str) -> bool:
+        for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1):
+            self._run("close", import_id, m.decode())
+        return bool(self._run("close", import_id, ""))
+
+    def erase(self, import_id: str, mailbox_id: str) -> bool:
+        return bool(self._run("erase", import_id, mailbox_id))
+
+    def set_limit(self, scope: str, most: int | None) -> None:
+        where = keys.RATES if is_rate(scope) else keys.LIMITS
+        if most is None:
+            self._read("hdel", where, scope)
+        else:
+            self._read("hset", where, scope, most)
+
+    def limits(self) -> dict[str, int]:
+        return {scope: most for scope, most in self._limits_set() if not scope.startswith(keys.USUAL)}
+
+    def set_usual(self, limits: Mapping[str, int]) -> None:
+        for where in (keys.LIMITS, keys.RATES):
+            here = {scope: most for scope, most in limits.items() if is_rate(scope) == (where == keys.RATES)}
+            if here:
+                self._read("hset", where, mapping={f"{keys.USUAL}{scope}": most for scope, most in here.items()})
+
+    def usual(self) -> dict[str, int]:
+        found = self._limits_set()
+        return {scope.removeprefix(keys.USUAL): most for scope, most in found if scope.startswith(keys.USUAL)}
+
+    def _limits_set(self) -> list[tuple[str, int]]:
+        return [
+            (scope.decode(), int(most))
+            for where in self._pipeline([("hgetall", keys.LIMITS), ("hgetall", keys.RATES)])
+            for scope, most in where.items()
+        ]

@@ -1,0 +1,165 @@
+"""The scripts of `lua/` at a Redis server: runs several in one round trip, and translates their errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from shared.model import Lease
+from shared.model.errors import LeaseLost, LedgerConflict, MailhaulError, StoreError
+from shared.rules.batching import USUAL_WORTH, Worth
+from shared.runtime.redis_client import open_redis
+from shared.store import SCOPES, other_options
+from shared.store.redis import scripts
+
+
+def connect(url: str) -> redis.Redis:
+    """Opens a client for the state database.
+
+    Retries are safe here because every script may be repeated. The client waits about 20 s for a server that restarts.
+    """
+    return open_redis(
+        url,
+        socket_timeout=15,
+        socket_connect_timeout=5,
+        health_check_interval=30,
+        max_connections=200,
+        retry=Retry(ExponentialWithJitterBackoff(cap=2, base=0.05), 14),
+        retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
+    )
+
+
+def unreachable(error: redis.RedisError) -> StoreError:
+    """Returns the error for a store that does not answer."""
+    return StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})")
+
+
+def refusal(said: str) -> str:
+    """Returns the reason, in words for the operator, why a server refuses every write.
+
+    Returns "" where its answer is no such refusal.
+    """
+    word, _, rest = said.partition(" ")
+    if word == "MISCONF":
+        reason = rest.partition(": ")[2] if "AOF" in rest else ""
+        return f"it cannot write to its disk: {reason or rest}"
+    meaning = {
+        "OOM": "it is out of memory (maxmemory): raise it",
+        "READONLY": "it is a replica, which takes no writes: give the master's address",
+        "NOREPLICAS": "it has too few replicas to take writes (min-replicas-to-write)",
+        "MASTERDOWN": "it is a replica whose master is away",
+        "LOADING": "it is still reading its file",
+    }
+    return meaning.get(word, "")
+
+
+def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
+    """Returns the error that a failed script call stands for."""
+    said = str(error)
+    if not isinstance(error, redis.ResponseError):
+        return unreachable(error)
+    if said.startswith("FENCED"):
+        return LeaseLost("another worker holds this now")
+    if said.startswith("TAKEN"):
+        return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
+    if said.startswith("BUSY"):
+        return other_options(said[5:].split(","))
+    return StoreError(f"the state store refused {script}: {said[:200]}")
+
+
+class Scripts:
+    """The base of the parts of `shared.store.redis.redis_store.RedisStore`. Thread-safe."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        lease_seconds: float = 60,
+        limits: Mapping[str, int] | None = None,
+        rates: Mapping[str, int] | None = None,
+        worth: Worth = USUAL_WORTH,
+        observe: Callable[[str, float], object] | None = None,
+    ) -> None:
+        """Loads the scripts.
+
+        `observe` is told of each round trip: (script, seconds). Of several scripts in one round trip the last gives the
+        name, so that closing a batch and claiming the next is counted as "claim".
+        """
+        self._redis = client
+        self._lease_seconds = lease_seconds
+        self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
+        # The rates as the scripts read them: the same text with each call.
+        self._rates = ";".join(f"{name}={most}" for name, most in (rates or {}).items() if most)
+        self._worth = (worth.messages, worth.size_bytes)
+        self._observe = observe
+        self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
+
+    def _run(self, name: str, *args: Any) -> Any:
+        return self._run_all([(name, args)])[0]
+
+    def _run_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Runs several scripts in few round trips, in this order; each happens wholly or not at all, on its own.
+
+        Raises the error of the first that failed.
+        """
+        found: list[Any] = []
+        for at in range(0, len(calls), 100):
+            part = calls[at : at + 100]
+            try:
+                answers = self._evaluate(part)
+                if isinstance(answers[0], redis.exceptions.NoScriptError):
+                    # A server that has just started knows no script. All are loaded together, so that never only some
+                    # of a part ran.
+                    for script in self._scripts.values():
+                        self._redis.script_load(script.script)
+                    answers = self._evaluate(part)
+            except redis.RedisError as error:
+                raise _meaning(calls[at][0], error) from error
+            for (name, _), answer in zip(part, answers, strict=True):
+                if isinstance(answer, redis.RedisError):
+                    raise _meaning(name, answer) from answer
+            found += answers
+        return found
+
+    def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Returns the scripts' answers or errors.
+
+        It does not use redis-py's `Script`, which asks the server each time which scripts it knows.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for name, args in calls:
+            # Not `evalsha`, whose decorator compares the arguments with its signature at each call.
+            pipeline.execute_command("EVALSHA", self._scripts[name].sha, 0, *args)  # type: ignore[no-untyped-call]
+        began = time.perf_counter()
+        try:
+            return list(pipeline.execute(raise_on_error=False))
+        finally:
+            if self._observe:
+                self._observe(calls[-1][0], time.perf_counter() - began)
+
+    def _read(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return getattr(self._redis, method)(*args, **kwargs)
+        except redis.RedisError as error:
+            raise unreachable(error) from error
+
+    def ping(self) -> None:
+        """Raises `StoreError` when the store does not answer."""
+        self._read("ping")
+
+    def _pipeline(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for method, *arguments in calls:
+            getattr(pipeline, method)(*arguments)
+        try:
+            return list(pipeline.execute())
+        except redis.RedisError as error:
+            raise unreachable(error) from error
+
+    def _fence(self, lease: Lease) -> tuple[str, int, str]:
+        return lease.unit.unit_id, lease.term, lease.holder
