@@ -15,13 +15,14 @@ ROOT: Final = Path(__file__).parents[2]
 SOURCES: Final = (
     "producer/intake/*.py", "producer/cutover/*.py", "producer/operations/verbs.py", "producer/notices/setup.py",
     "producer/forecast/binding.py", "producer/operations/forecasting.py", "producer/operations/credentials.py", "producer/waves.py",
-    "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
-    "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
+    "producer/web/*.py", "producer/web/*/*.py", "shared/accounts/*.py", "shared/content/*.py", "shared/folders/*.py",
+    "shared/mail/*.py", "shared/mail/*/*.py", "shared/model/*.py", "shared/oauth/*.py", "shared/rules/*.py", "shared/runtime/*.py",
+    "shared/sign_in/*.py", "shared/wording/*.py", "worker/*.py",
 )  # fmt: skip
 #: Files whose sentences are not shown: the model of a mail server, those of the terminal alone, those of the API alone,
 #: those that only logs or operators of processes read, and the words of switches, which are shown as they are.
 _ELSEWHERE: Final = (
-    "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
+    "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
     "producer/intake/account_options.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
     "producer/intake/dry_run.py", "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/security/access.py",
     "producer/web/app.py", "producer/web/api/request_bodies.py", "producer/web/api/auditing.py", "producer/web/api/mailboxes.py",
@@ -30,9 +31,10 @@ _ELSEWHERE: Final = (
     "shared/mail/answers/fetch_answer.py", "shared/mail/answers/responses.py", "shared/mail/answers/tokens.py",
     "producer/web/api/spooling.py", "producer/web/api/general_routes.py",
     "shared/runtime/broker.py", "shared/runtime/config.py", "shared/runtime/web_settings.py", "shared/runtime/embedded.py",
-    "shared/sign_in/entrance.py", "shared/runtime/logs.py", "shared/probe.py", "shared/runtime/processes.py", "shared/redis_*.py",
-    "shared/runtime/replaced_files.py",
-    "shared/folders/special_use.py", "shared/runtime/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/worker_health.py",
+    "shared/sign_in/entrance.py", "shared/runtime/logs.py", "shared/probe.py", "shared/runtime/processes.py",
+    "shared/runtime/redis_*.py", "shared/runtime/replaced_files.py",
+    "shared/folders/special_use.py", "shared/runtime/supervise.py", "worker/__main__.py", "worker/actors.py",
+    "worker/worker_health.py",
 )  # fmt: skip
 _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
 
