@@ -73,12 +73,25 @@ def _series(
     )
     subprocess.run(
         [
-            str(yardstick / "peers"), "--peers", peers, "--add", f"mailhaul={command}", "--add",
-            f"mailhaul (whole command)={command} --whole", "--profiles", profile, "--rtt", str(rtt), "--runs", runs,
-            "--again", "--out", str(out),
+            str(yardstick / "peers"),
+            "--peers",
+            peers,
+            "--add",
+            f"mailhaul={command}",
+            "--add",
+            f"mailhaul (whole command)={command} --whole",
+            "--profiles",
+            profile,
+            "--rtt",
+            str(rtt),
+            "--runs",
+            runs,
+            "--again",
+            "--out",
+            str(out),
         ],
         check=True,
-    )  # fmt: skip
+    )
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 

@@ -38,12 +38,30 @@ def main() -> int:
     began = time.monotonic()
     done = subprocess.run(
         [
-            sys.executable, "-m", "producer", "import", str(manifest), "--source", f"imap://{a.src}",
-            "--destination", f"imap://{a.dst}", "--allow-plaintext", "--workers", a.workers, "--threads", a.threads,
-            "--state-dir", str(state / "mailhaul"), "--json",
+            sys.executable,
+            "-m",
+            "producer",
+            "import",
+            str(manifest),
+            "--source",
+            f"imap://{a.src}",
+            "--destination",
+            f"imap://{a.dst}",
+            "--allow-plaintext",
+            "--workers",
+            a.workers,
+            "--threads",
+            a.threads,
+            "--state-dir",
+            str(state / "mailhaul"),
+            "--json",
         ],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     wall = time.monotonic() - began
     if done.returncode:
         print(done.stdout[-2000:])

@@ -56,9 +56,15 @@ def cutover_reached(
 
 
 def people_awaited(
-    store: Store, request: Import, wave: str, code: str, at: float, newest: float, ids: Sequence[str],
+    store: Store,
+    request: Import,
+    wave: str,
+    code: str,
+    at: float,
+    newest: float,
+    ids: Sequence[str],
     values: Mapping[str, str | float],
-) -> bool:  # fmt: skip
+) -> bool:
     """Tells that mailboxes wait for a person by a cause; once an hour at most, and only when one more has joined them.
 
     `newest` is when the last of them stopped, seconds since the epoch.
@@ -94,6 +100,12 @@ def _notice(
     kind: str, request: Import, at: float, wave: str, values: Mapping[str, str | float], ids: Sequence[str] = ()
 ) -> Notice:
     return Notice(
-        notice_id=new_id(), kind=kind, at=at, import_id=request.import_id, name=request.name, wave=wave, values=values,
+        notice_id=new_id(),
+        kind=kind,
+        at=at,
+        import_id=request.import_id,
+        name=request.name,
+        wave=wave,
+        values=values,
         mailbox_ids=tuple(ids),
-    )  # fmt: skip
+    )

@@ -294,11 +294,17 @@ def describe(
     times = before.times + 1 if before and before.code == verdict.code else 1
     going_on = verdict.how in ("again", "wait", "replan") or bool(verdict.again_seconds)
     return Failure(
-        code=verdict.code, sentence=sentence, detail=detail, advice=verdict.advice, at=at, folder=folder, times=times,
+        code=verdict.code,
+        sentence=sentence,
+        detail=detail,
+        advice=verdict.advice,
+        at=at,
+        folder=folder,
+        times=times,
         since=(before.since or before.at) if before and alike else at,
         next_at=at + (verdict.again_seconds or verdict.delay_seconds) if going_on else 0.0,
         missing_bytes=missing_bytes,
-    )  # fmt: skip
+    )
 
 
 def _outage(code: str) -> set[str]:

@@ -215,9 +215,18 @@ class Lane:
                 counted = partial(place.store.import_tally, lease.mailbox.import_id)
                 ends = Ends(lease, source, destination, counted, neighbours.brought)
             planning = MailboxPlan(
-                lease, place.store, source, destination, options, place.plan_rules, place.tell, neighbours, ends,
-                unsettled_seconds=self._unsettled_seconds(lease), returning=returning,
-            )  # fmt: skip
+                lease,
+                place.store,
+                source,
+                destination,
+                options,
+                place.plan_rules,
+                place.tell,
+                neighbours,
+                ends,
+                unsettled_seconds=self._unsettled_seconds(lease),
+                returning=returning,
+            )
             lanes = planning.run(known, {folder.folder_id for folder, tally in planned if tally.pending})
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
@@ -253,9 +262,18 @@ class Lane:
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
             rules, tell, sleep = place.copy_rules, place.tell, place.sleep
             copying = BatchCopy(
-                lease, place.store, source, destination, rules, wish, tell, neighbours, labels, sleep,
+                lease,
+                place.store,
+                source,
+                destination,
+                rules,
+                wish,
+                tell,
+                neighbours,
+                labels,
+                sleep,
                 lambda: self._believed(lease),
-            )  # fmt: skip
+            )
             try:
                 return copying.run()
             finally:
@@ -390,9 +408,14 @@ class Lane:
                 place.store.follow(lease, settled=closing.settled, claim=False)
             else:
                 place.store.release(
-                    lease, how=how, delay_seconds=verdict.delay_seconds, failure=failure, hold=hold,
-                    hold_seconds=verdict.delay_seconds, again_seconds=verdict.again_seconds,
-                )  # fmt: skip
+                    lease,
+                    how=how,
+                    delay_seconds=verdict.delay_seconds,
+                    failure=failure,
+                    hold=hold,
+                    hold_seconds=verdict.delay_seconds,
+                    again_seconds=verdict.again_seconds,
+                )
         except LeaseLost:
             _log.warning("lease_lost", code=verdict.code)
             if lease.unit.kind is UnitKind.COPY:

@@ -97,10 +97,13 @@ def _play(source: FaultyServer, destination: FaultyServer, old: FaultProxy, new:
     stage.later()
     stage.to_the_end(submit=False)
     wanted, found = (
-        Counter((name, message.body, frozenset(message.flags), message.internaldate) for name, folder in account.folders.items()
-                for message in folder.messages)
+        Counter(
+            (name, message.body, frozenset(message.flags), message.internaldate)
+            for name, folder in account.folders.items()
+            for message in folder.messages
+        )
         for account in (theirs, ours)
-    )  # fmt: skip
+    )
     if wanted != found:
         return f"lost {(wanted - found).total()}, surplus {(found - wanted).total()}"
     counts = stage.outcomes()

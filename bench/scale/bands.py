@@ -55,11 +55,14 @@ def _plan(store: RedisStore, mailboxes: int) -> None:
     name = import_id("bands", *ends)
     people = [
         Mailbox(
-            mailbox_id=mailbox_id(name, f"{n}", f"{n}"), import_id=name, row=n,
-            source=Account(endpoint=ends[0], login=f"{n}"), destination=Account(endpoint=ends[1], login=f"{n}"),
+            mailbox_id=mailbox_id(name, f"{n}", f"{n}"),
+            import_id=name,
+            row=n,
+            source=Account(endpoint=ends[0], login=f"{n}"),
+            destination=Account(endpoint=ends[1], login=f"{n}"),
         )
         for n in range(1, mailboxes + 1)
-    ]  # fmt: skip
+    ]
     store.open_import(Import(import_id=name, name="bands", source=ends[0], destination=ends[1]), people, 14)
     store.submit(name)
     for one in people:
@@ -74,15 +77,27 @@ def _plan(store: RedisStore, mailboxes: int) -> None:
 def _folder(mailbox: Mailbox) -> FolderPlan:
     total = sum(BATCHES.values())
     folder = Folder(
-        folder_id=folder_id(mailbox.mailbox_id, b"INBOX"), mailbox_id=mailbox.mailbox_id, source_name=b"INBOX",
-        destination_name=b"INBOX", display="INBOX", uidvalidity=7, destination_uidvalidity=9, uidnext=total * MESSAGES + 1,
-    )  # fmt: skip
+        folder_id=folder_id(mailbox.mailbox_id, b"INBOX"),
+        mailbox_id=mailbox.mailbox_id,
+        source_name=b"INBOX",
+        destination_name=b"INBOX",
+        display="INBOX",
+        uidvalidity=7,
+        destination_uidvalidity=9,
+        uidnext=total * MESSAGES + 1,
+    )
     batches, high = [], total * MESSAGES
     for band, count in BATCHES.items():
         for _ in range(count):
             uids = UidSet.span(high - MESSAGES + 1, high)
-            unit = Unit(unit_id=batch_id(folder.folder_id, 7, uids), kind=UnitKind.COPY, mailbox_id=mailbox.mailbox_id,
-                        folder_id=folder.folder_id, uids=uids, size_bytes=1000 * MESSAGES)  # fmt: skip
+            unit = Unit(
+                unit_id=batch_id(folder.folder_id, 7, uids),
+                kind=UnitKind.COPY,
+                mailbox_id=mailbox.mailbox_id,
+                folder_id=folder.folder_id,
+                uids=uids,
+                size_bytes=1000 * MESSAGES,
+            )
             batches.append(replace(unit, band=band))
             high -= MESSAGES
     return FolderPlan(

@@ -90,17 +90,27 @@ class Rig:
     def submit(self, name: str, mailboxes: int) -> Import:
         """Submits an import of `mailboxes` mailboxes, as the command line does."""
         rows = [
-            Row(line=n, login=f"{name}{n}@simulated.example", password=Secret("p"),
-                new_login=f"{name}{n}@simulated.example", new_password=Secret("p"))
+            Row(
+                line=n,
+                login=f"{name}{n}@simulated.example",
+                password=Secret("p"),
+                new_login=f"{name}{n}@simulated.example",
+                new_password=Secret("p"),
+            )
             for n in range(1, mailboxes + 1)
-        ]  # fmt: skip
+        ]
         ends = [Endpoint(host=f"{side}.simulated.example", port=993, tls=Tls.IMPLICIT) for side in ("old", "new")]
         request, boxes = prepare_import(rows, ends[0], ends[1], Options(), name)
         broker = make_broker(self.redis.url(0))
         submit(
-            self.store, Vault.from_settings(self._settings),
-            lambda unit, import_id: ring(broker, unit.kind, import_id, unit.unit_id), request, boxes, rows, 14,
-        )  # fmt: skip
+            self.store,
+            Vault.from_settings(self._settings),
+            lambda unit, import_id: ring(broker, unit.kind, import_id, unit.unit_id),
+            request,
+            boxes,
+            rows,
+            14,
+        )
         return request
 
     def coordinate(self) -> int:
@@ -111,7 +121,7 @@ class Rig:
             "MAILHAUL_COORDINATOR_PORT": "0",
             "MAILHAUL_WORKER_THREADS": str(self.threads),
             "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+        }
         log = self._home / "coordinator.log"
         process = spawn([sys.executable, "-c", _COORDINATOR], log=log, env=env)
         self._stack.callback(lambda: end(process, sig=signal.SIGKILL))

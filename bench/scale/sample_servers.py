@@ -134,9 +134,12 @@ def measure(office: ProcessCluster) -> tuple[Run, Import]:
     workers = sum(cpu_seconds(child.pid) for child in office.children if child.name.startswith("worker"))
     lost, twice = compared(office)
     run = Run(
-        seconds=found.last_record_at - found.first_claim_at, messages=office.done(whole), lost=lost, twice=twice,
+        seconds=found.last_record_at - found.first_claim_at,
+        messages=office.done(whole),
+        lost=lost,
+        twice=twice,
         workers=workers,
-    )  # fmt: skip
+    )
     return run, whole
 
 

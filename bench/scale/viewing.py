@@ -27,8 +27,13 @@ from tests.servers.process import await_ready, end, free_port, spawn
 
 #: Failures for which mailboxes are parked, as is usual in a large migration.
 _CODES: Final = (
-    "source_auth_refused", "destination_auth_refused", "quota_exceeded", "source_unreachable", "tls_failed", "fault",
-)  # fmt: skip
+    "source_auth_refused",
+    "destination_auth_refused",
+    "quota_exceeded",
+    "source_unreachable",
+    "tls_failed",
+    "fault",
+)
 
 
 def run(mailboxes: int, parked: int, complete: int, rounds: int) -> Section:
@@ -112,9 +117,11 @@ def _page(rig: Rig) -> Iterator[httpx2.Client]:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="viewing-") as home:
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")} | {
-            "MAILHAUL_REDIS_URL": rig.redis.url().partition("?")[0], "MAILHAUL_STATE_DIR": home,
-            "MAILHAUL_WEB_PORT": str(port), "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+            "MAILHAUL_REDIS_URL": rig.redis.url().partition("?")[0],
+            "MAILHAUL_STATE_DIR": home,
+            "MAILHAUL_WEB_PORT": str(port),
+            "PYTHONPATH": str(ROOT),
+        }
         process = spawn([sys.executable, "-m", "producer.web"], log=Path(home) / "web.log", env=env)
         base = f"http://127.0.0.1:{port}"
         try:

@@ -36,9 +36,15 @@ def run(*command: str | Path) -> str:
 def parts(policy: dict[str, Any]) -> list[str]:
     """Writes the SBOM; names licences that nobody allowed, and packages of the lock that are not installed."""
     made = run(
-        TOOLS / "cyclonedx-py", "environment", "--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON",
+        TOOLS / "cyclonedx-py",
+        "environment",
+        "--pyproject",
+        "pyproject.toml",
+        "--output-reproducible",
+        "--of",
+        "JSON",
         ROOT / ".venv" / "bin" / "python",
-    )  # fmt: skip
+    )
     packages = pinned(LOCK.read_text())
     document = shipped(json.loads(made), packages)
     (OUT / "sbom.cdx.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")

@@ -76,8 +76,14 @@ def _panels(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
     top = number = 0
     for heading, panels in dashboard.rows.items():
         number += 1
-        yield {"id": number, "type": "row", "title": heading, "collapsed": False, "panels": [],
-               "gridPos": {"x": 0, "y": top, "w": _WIDTH, "h": 1}}  # fmt: skip
+        yield {
+            "id": number,
+            "type": "row",
+            "title": heading,
+            "collapsed": False,
+            "panels": [],
+            "gridPos": {"x": 0, "y": top, "w": _WIDTH, "h": 1},
+        }
         top += 1
         height = 4 if all(panel.kind == "stat" for panel in panels) else 8
         width = _WIDTH // len(panels)

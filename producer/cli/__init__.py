@@ -87,8 +87,15 @@ def _take_saved(context: typer.Context, config: Path | None) -> None:
 
 
 for part in (
-    intake_verbs, finding_verbs, following_verbs, steering_verbs, cutover_verbs, running_verbs, web_verbs, notifying_verbs,
-):  # fmt: skip
+    intake_verbs,
+    finding_verbs,
+    following_verbs,
+    steering_verbs,
+    cutover_verbs,
+    running_verbs,
+    web_verbs,
+    notifying_verbs,
+):
     part.declare(app)
 
 

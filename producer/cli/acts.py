@@ -48,10 +48,18 @@ class Acts:
         what = "import begun again" if there else "import begun"
         self._note(what, wanted, name=wanted.name, mailboxes=len(mailboxes), **audited(wanted))
         verbs.submit(
-            context.store, context.vault, context.ring, wanted, mailboxes, rows,
-            context.settings.retention_days, most=context.own_limits, accounts_secret=asked.accounts.secret,
-            sign_ins=asked.sign_ins, hours=asked.hours,
-        )  # fmt: skip
+            context.store,
+            context.vault,
+            context.ring,
+            wanted,
+            mailboxes,
+            rows,
+            context.settings.retention_days,
+            most=context.own_limits,
+            accounts_secret=asked.accounts.secret,
+            sign_ins=asked.sign_ins,
+            hours=asked.hours,
+        )
 
     def control(self, request: Import, word: Control, login: str, wave: str = "") -> int:
         """See `operations.control`."""
@@ -102,9 +110,15 @@ class Acts:
         context, asked = self._context, {"accept_missing": True} if accept_missing else {}
         with self._noted("verification asked for", request, login, wave, full=full, **asked) as told:
             found = verbs.verify(
-                context.store, context.ring, request, context.settings.retention_days, full=full, login=login, wave=wave,
+                context.store,
+                context.ring,
+                request,
+                context.settings.retention_days,
+                full=full,
+                login=login,
+                wave=wave,
                 accept_missing=accept_missing,
-            )  # fmt: skip
+            )
             if told(found[0]):
                 self._note("verification queued", request, login=login, **_when(wave), mailboxes=found[0])
             return found

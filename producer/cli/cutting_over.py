@@ -35,9 +35,12 @@ _QUESTIONS: Final = {
 def options(switch: str, synced_minutes: float, ttl: int, quiet_hours: float, domains: Sequence[str]) -> CutoverOptions:
     """Returns the options of a cutover as the command line gives them."""
     return CutoverOptions(
-        switch=switch, synced_seconds=synced_minutes * 60, ttl_seconds=ttl, quiet_seconds=quiet_hours * 3600,
+        switch=switch,
+        synced_seconds=synced_minutes * 60,
+        ttl_seconds=ttl,
+        quiet_seconds=quiet_hours * 3600,
         domains=tuple(domains),
-    )  # fmt: skip
+    )
 
 
 def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, state_dir: Path | None) -> int:

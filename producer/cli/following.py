@@ -130,9 +130,11 @@ class Watch:
         counts, mailboxes = store.import_tally(self._import_id)
         done = sum(counts.outcomes.values()) + counts.compared
         sample = Sample(
-            at=time.monotonic(), messages=done, size_bytes=counts.done_bytes,
+            at=time.monotonic(),
+            messages=done,
+            size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
-        )  # fmt: skip
+        )
         self._window = self._window.with_sample(sample, moving=may_move(request, self._waits, self._window, sample.at))
         if request.state is ImportState.FINISHED:  # at the end, stale values must not be shown
             self._stranded, self._waits = store.stranded(self._import_id), verbs.waits_of(store, request)

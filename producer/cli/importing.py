@@ -201,10 +201,14 @@ def _notifier(context: CommandContext) -> Notifier:
     """Returns the notifier of this command: where no page runs, nobody else sends."""
     settings = context.settings
     return Notifier(
-        store=context.store, targets=Targets(connect(context.urls[1]), context.vault), holder=process_name(),
-        reach=reach_of_notices(settings), still_seconds=settings.notify_still_minutes * 60,
-        default=settings.limits, threads=settings.worker_threads,
-    )  # fmt: skip
+        store=context.store,
+        targets=Targets(connect(context.urls[1]), context.vault),
+        holder=process_name(),
+        reach=reach_of_notices(settings),
+        still_seconds=settings.notify_still_minutes * 60,
+        default=settings.limits,
+        threads=settings.worker_threads,
+    )
 
 
 def _before(context: CommandContext, request: Import) -> Tally:
@@ -213,9 +217,14 @@ def _before(context: CommandContext, request: Import) -> Tally:
 
 
 def _wait(
-    context: CommandContext, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress],
+    context: CommandContext,
+    staff: _Staff,
+    request: Import,
+    interrupted: threading.Event,
+    shown: Display,
+    seen: list[Progress],
     ended_before: Collection[str] = (),
-) -> Progress | None:  # fmt: skip
+) -> Progress | None:
     """Watches until the import is finished. Returns None if interrupted.
 
     `seen` receives the progress at the last look. `ended_before` are mailboxes that had ended already.

@@ -88,16 +88,30 @@ def check(
     from producer.cli.request import read_request
 
     request = read_request(
-        manifest, source, destination, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
-        only_wave=wave, reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
-        source_ca=source_ca, destination_ca=destination_ca, source_fingerprint=source_fingerprint,
+        manifest,
+        source,
+        destination,
+        allow_plaintext=allow_plaintext,
+        encoding=encoding,
+        separator=separator,
+        only_wave=wave,
+        reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
+        source_ca=source_ca,
+        destination_ca=destination_ca,
+        source_fingerprint=source_fingerprint,
         destination_fingerprint=destination_fingerprint,
-        accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
-        source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
-        destination_auth=destination_auth, destination_admin=destination_admin,
-        destination_password_file=destination_password_file, wanted=SelectionOptions(shared_folders=shared_folders),
+        accounts=accounts,
+        accounts_secret_file=accounts_secret_file,
+        generate_passwords=generate_passwords,
+        source_auth=source_auth,
+        source_admin=source_admin,
+        source_password_file=source_password_file,
+        destination_auth=destination_auth,
+        destination_admin=destination_admin,
+        destination_password_file=destination_password_file,
+        wanted=SelectionOptions(shared_folders=shared_folders),
         allowed=allowed,
-    )  # fmt: skip
+    )
     with speaking(verbose=verbose):
         return run_check(request, as_json=as_json, state_dir=state_dir)
 
@@ -137,16 +151,32 @@ def plan(
     from producer.cli.request import read_request
 
     request = read_request(
-        manifest, source, destination, wanted=wanted, include=include, exclude=exclude, allow_plaintext=allow_plaintext,
-        encoding=encoding, separator=separator, only_wave=wave,
+        manifest,
+        source,
+        destination,
+        wanted=wanted,
+        include=include,
+        exclude=exclude,
+        allow_plaintext=allow_plaintext,
+        encoding=encoding,
+        separator=separator,
+        only_wave=wave,
         reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
-        source_ca=source_ca, destination_ca=destination_ca,
-        source_fingerprint=source_fingerprint, destination_fingerprint=destination_fingerprint,
-        accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
-        source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
-        destination_auth=destination_auth, destination_admin=destination_admin,
-        destination_password_file=destination_password_file, allowed=allowed,
-    )  # fmt: skip
+        source_ca=source_ca,
+        destination_ca=destination_ca,
+        source_fingerprint=source_fingerprint,
+        destination_fingerprint=destination_fingerprint,
+        accounts=accounts,
+        accounts_secret_file=accounts_secret_file,
+        generate_passwords=generate_passwords,
+        source_auth=source_auth,
+        source_admin=source_admin,
+        source_password_file=source_password_file,
+        destination_auth=destination_auth,
+        destination_admin=destination_admin,
+        destination_password_file=destination_password_file,
+        allowed=allowed,
+    )
     return run_plan(request, as_json=as_json, state_dir=state_dir)
 
 
@@ -163,7 +193,9 @@ def import_(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=0, max=10_000,
+            "--workers",
+            min=0,
+            max=10_000,
             help="Worker processes to start here (MAILHAUL_WORKERS; with MAILHAUL_REDIS_URL none unless given).",
         ),
     ] = None,
@@ -171,7 +203,8 @@ def import_(
     window: Annotated[
         str,
         typer.Option(
-            "--window", metavar="HOURS",
+            "--window",
+            metavar="HOURS",
             help='Work only in these hours, e.g. "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"; none: at any time.',
         ),
     ] = "",
@@ -183,7 +216,9 @@ def import_(
     as_json: JsonOption = False,
     spool_refused: Annotated[
         Path | None,
-        typer.Option("--spool-refused", metavar="DIR", help="Keep what the destination does not take here, as .eml files."),
+        typer.Option(
+            "--spool-refused", metavar="DIR", help="Keep what the destination does not take here, as .eml files."
+        ),
     ] = None,
     allow_plaintext: PlaintextOption = False,
     encoding: EncodingOption = "",
@@ -209,7 +244,7 @@ def import_(
         bool, typer.Option("--dry-run", help="Only say what would be done, as plan does; write nothing.")
     ] = False,
     state_dir: StateOption = None,
-) -> int:  # fmt: skip
+) -> int:
     """Copy every mailbox, and verify it. Run it again to go on, or for what is new."""
     from producer.cli.importing import run_import
     from producer.cli.rehearsing import run_plan
@@ -217,16 +252,35 @@ def import_(
 
     with speaking(quiet=quiet, verbose=verbose):
         request = read_request(
-            manifest, source, destination, name=name, wanted=wanted, include=include, exclude=exclude, verify=verify,
-            window=window, wave=wave, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
-            reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header), source_ca=source_ca,
-            destination_ca=destination_ca, source_fingerprint=source_fingerprint,
+            manifest,
+            source,
+            destination,
+            name=name,
+            wanted=wanted,
+            include=include,
+            exclude=exclude,
+            verify=verify,
+            window=window,
+            wave=wave,
+            allow_plaintext=allow_plaintext,
+            encoding=encoding,
+            separator=separator,
+            reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
+            source_ca=source_ca,
+            destination_ca=destination_ca,
+            source_fingerprint=source_fingerprint,
             destination_fingerprint=destination_fingerprint,
-            accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
-            source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
-            destination_auth=destination_auth, destination_admin=destination_admin,
-            destination_password_file=destination_password_file, allowed=allowed,
-        )  # fmt: skip
+            accounts=accounts,
+            accounts_secret_file=accounts_secret_file,
+            generate_passwords=generate_passwords,
+            source_auth=source_auth,
+            source_admin=source_admin,
+            source_password_file=source_password_file,
+            destination_auth=destination_auth,
+            destination_admin=destination_admin,
+            destination_password_file=destination_password_file,
+            allowed=allowed,
+        )
         if dry_run:
             return run_plan(request, as_json=as_json, state_dir=state_dir)
         return run_import(

@@ -46,10 +46,19 @@ def run_add(
     with open_context(state_dir) as context:
         kinds = [kind.strip() for part in what for kind in part.split(",") if kind.strip()]
         asked = TargetAsked(
-            way=way, to=_from_file("--to-file", to_file) if to_file else to, server=server, login=login, secret=secret,
-            sender=sender, kinds=kinds, imports=[verbs.find_import(context.store, one).import_id for one in imports],
-            language=language, zone=zone, digest=digest, logins=logins,
-        )  # fmt: skip
+            way=way,
+            to=_from_file("--to-file", to_file) if to_file else to,
+            server=server,
+            login=login,
+            secret=secret,
+            sender=sender,
+            kinds=kinds,
+            imports=[verbs.find_import(context.store, one).import_id for one in imports],
+            language=language,
+            zone=zone,
+            digest=digest,
+            logins=logins,
+        )
         wanted = target_of(asked)
         note(
             context, "target set", way=wanted.way, to=wanted.shown, kinds=", ".join(wanted.kinds), logins=wanted.logins

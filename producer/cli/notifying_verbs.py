@@ -64,9 +64,21 @@ def add(
     from producer.cli import notifying
 
     return notifying.run_add(
-        way, to, to_file=to_file, server=server, login=login, sender=sender, secret_file=secret_file, what=what or (),
-        imports=imports or (), language=language, zone=zone, digest=digest, logins=logins, state_dir=state_dir,
-    )  # fmt: skip
+        way,
+        to,
+        to_file=to_file,
+        server=server,
+        login=login,
+        sender=sender,
+        secret_file=secret_file,
+        what=what or (),
+        imports=imports or (),
+        language=language,
+        zone=zone,
+        digest=digest,
+        logins=logins,
+        state_dir=state_dir,
+    )
 
 
 def list_(as_json: JsonOption = False, state_dir: StateOption = None) -> int:

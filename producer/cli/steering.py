@@ -167,10 +167,16 @@ def _worked_on(context: CommandContext, request: Import, before: Tally, *, detac
 
 
 def run_credentials(
-    which: str, file: Path | None, secret_files: Mapping[str, str], *, encoding: str, separator: str, reading: Reading,
+    which: str,
+    file: Path | None,
+    secret_files: Mapping[str, str],
+    *,
+    encoding: str,
+    separator: str,
+    reading: Reading,
     detach: bool = False,
     state_dir: Path | None,
-) -> int:  # fmt: skip
+) -> int:
     """Replaces passwords. `file` has those of mailboxes, `secret_files` by side those that sign in for all."""
     if file is None and not secret_files:
         raise UsageError("give FILE.csv with rows, or --source-password-file or --destination-password-file")
@@ -279,9 +285,15 @@ def run_window(which: str, text: str, wave: str = "", *, state_dir: Path | None)
 
 
 def run_waves(
-    which: str, wave: str, *, start_at: str = "", weight: int | None = None, order: int | None = None, as_json: bool,
+    which: str,
+    wave: str,
+    *,
+    start_at: str = "",
+    weight: int | None = None,
+    order: int | None = None,
+    as_json: bool,
     state_dir: Path | None,
-) -> int:  # fmt: skip
+) -> int:
     """Shows the waves of an import, or sets something of one."""
     asked = bool(start_at) or weight is not None or order is not None
     with open_context(state_dir, make=False) as context:

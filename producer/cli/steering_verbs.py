@@ -30,9 +30,21 @@ from producer.intake.columns import Reading
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
     for function in (
-        pause, resume, cancel, retry, verify, credentials, forget, close, erase, limits, window, waves, move,
+        pause,
+        resume,
+        cancel,
+        retry,
+        verify,
+        credentials,
+        forget,
+        close,
+        erase,
+        limits,
+        window,
+        waves,
+        move,
         standing,
-    ):  # fmt: skip
+    ):
         app.command(function.__name__)(verb(function))
 
 

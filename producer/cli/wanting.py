@@ -37,17 +37,23 @@ def _asked(
     unseen: Annotated[bool, _option("--unseen", "Only messages that were not read.")] = False,
     flagged: Annotated[bool, _option("--flagged", "Only messages that are flagged.")] = False,
     not_deleted: Annotated[
-        bool, _option("--not-deleted", "Leave messages out that are marked as deleted; copied with the mark without it.")
+        bool,
+        _option("--not-deleted", "Leave messages out that are marked as deleted; copied with the mark without it."),
     ] = False,
-    newest_first: Annotated[bool, _option("--newest-first", "The last 30 days of everybody first, then the last year.")] = False,
+    newest_first: Annotated[
+        bool, _option("--newest-first", "The last 30 days of everybody first, then the last year.")
+    ] = False,
     skip_special: Annotated[
         str,
-        _option("--skip-special", "Leave special folders out: spam,trash,drafts,sent,archive,all,flagged,important.", "USES"),
+        _option(
+            "--skip-special", "Leave special folders out: spam,trash,drafts,sent,archive,all,flagged,important.", "USES"
+        ),
     ] = "",
     shared_folders: SharedFoldersOption = "leave",
     into: Annotated[str, _option("--into", "Put everything below this folder, INBOX too.", "FOLDER")] = "",
     folder_map: Annotated[
-        str, _option("--folder-map", "File of two columns, old and new folder name; `plan` shows what comes of it.", "FILE")
+        str,
+        _option("--folder-map", "File of two columns, old and new folder name; `plan` shows what comes of it.", "FILE"),
     ] = "",
     gmail_labels: Annotated[
         str,
@@ -67,12 +73,19 @@ def _asked(
     ] = "follow",
     deletions: Annotated[
         str,
-        _option("--deletions", "Deleted at the source since the last pass: tell it, or remove the copies too.", "tell|follow"),
+        _option(
+            "--deletions",
+            "Deleted at the source since the last pass: tell it, or remove the copies too.",
+            "tell|follow",
+        ),
     ] = "tell",
     deletions_cap: Annotated[
-        int, _option("--deletions-cap", "The most copies that --deletions follow removes from a mailbox in a pass.", "NUMBER")
+        int,
+        _option(
+            "--deletions-cap", "The most copies that --deletions follow removes from a mailbox in a pass.", "NUMBER"
+        ),
     ] = 100,
-) -> SelectionOptions:  # fmt: skip
+) -> SelectionOptions:
     content = None
     if folder_map:
         try:
@@ -83,11 +96,24 @@ def _asked(
         if len(content) > _MOST_BYTES:
             raise UsageError(f"--folder-map: {folder_map} is larger than {_MOST_BYTES >> 20} MiB")
     return SelectionOptions(
-        skip_special=skip_special, shared_folders=shared_folders, into=into, folder_map=folder_map,
-        folder_map_content=content, since=since, before=before, larger=larger, smaller=smaller, unseen=unseen,
-        flagged=flagged, not_deleted=not_deleted, newest_first=newest_first, gmail_labels=gmail_labels,
-        moves=moves, deletions=deletions, deletions_cap=deletions_cap,
-    )  # fmt: skip
+        skip_special=skip_special,
+        shared_folders=shared_folders,
+        into=into,
+        folder_map=folder_map,
+        folder_map_content=content,
+        since=since,
+        before=before,
+        larger=larger,
+        smaller=smaller,
+        unseen=unseen,
+        flagged=flagged,
+        not_deleted=not_deleted,
+        newest_first=newest_first,
+        gmail_labels=gmail_labels,
+        moves=moves,
+        deletions=deletions,
+        deletions_cap=deletions_cap,
+    )
 
 
 def _meant(

@@ -189,20 +189,27 @@ def progress(
     if window is None:
         return known
     left = Left(
-        messages=tally.pending, size_bytes=max(0, tally.size_bytes - tally.done_bytes), known_messages=tally.messages,
-        known_bytes=tally.size_bytes, counted=known.mailboxes_counted,
+        messages=tally.pending,
+        size_bytes=max(0, tally.size_bytes - tally.done_bytes),
+        known_messages=tally.messages,
+        known_bytes=tally.size_bytes,
+        counted=known.mailboxes_counted,
         uncounted=sum(mailboxes.get(state, 0) for state in _UNCOUNTED),
         at_work=sum(mailboxes.get(state, 0) for state in (MailboxState.COPYING, MailboxState.VERIFYING)),
         to_compare=known.to_compare - known.compared + (tally.pending if full else 0),
-        first_pass=request.passes <= 1, stranded=stranded,
-    )  # fmt: skip
+        first_pass=request.passes <= 1,
+        stranded=stranded,
+    )
     if caps.held_back(request):
         likely = caps.seconds(request, tally, rows or (), eta(left, window) or 0.0)
         left = replace(left, floor_seconds=likely)
     return replace(
-        known, messages_per_second=window.messages_per_second, bytes_per_second=window.bytes_per_second,
-        eta_seconds=eta(left, window), eta_range=eta_range(left, window),
-    )  # fmt: skip
+        known,
+        messages_per_second=window.messages_per_second,
+        bytes_per_second=window.bytes_per_second,
+        eta_seconds=eta(left, window),
+        eta_range=eta_range(left, window),
+    )
 
 
 #: The part of a mailbox's work that copying is where all bytes are compared afterwards: half, since as much is read

@@ -172,9 +172,11 @@ class Coordinator:
             messages += tally.pending
             size_bytes += max(0, tally.size_bytes - tally.done_bytes)
             sample = Sample(
-                at=now, messages=tally.messages - tally.pending, size_bytes=tally.done_bytes,
+                at=now,
+                messages=tally.messages - tally.pending,
+                size_bytes=tally.done_bytes,
                 mailboxes=phases.get(MailboxState.COMPLETE, 0),
-            )  # fmt: skip
+            )
             of_import = self.store.waves(request.import_id)
             for wave in of_import:
                 self._keep_hours(request.import_id, wave, wave.name)

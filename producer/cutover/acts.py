@@ -104,9 +104,14 @@ def start(
         )
     state = CutoverState(advance("cutover", before.state if before else NOT_BEGUN, "start"))
     cutover = Cutover(
-        import_id=request.import_id, wave=wave, state=state, since=at, serial=before.serial + 1 if before else 1,
-        options=checked(options), steps=(CutoverStep(state=state, at=at, who=who),),
-    )  # fmt: skip
+        import_id=request.import_id,
+        wave=wave,
+        state=state,
+        since=at,
+        serial=before.serial + 1 if before else 1,
+        options=checked(options),
+        steps=(CutoverStep(state=state, at=at, who=who),),
+    )
     # What an earlier cutover of the wave did is over.
     notes = {name: (text, "") for name, text in cutovers.notes(request.import_id, wave).items()}
     if not cutovers.put(kept, cutover, notes):
@@ -161,9 +166,13 @@ def send(
     ]:
         raise UsageError("\n".join([f"{named(request, wave)}: not yet. It waits for:", *map(_waits, failing)]))
     after = replace(
-        cutover, state=state, since=at, serial=cutover.serial + 1, overruled=(*cutover.overruled, *overruled),
+        cutover,
+        state=state,
+        since=at,
+        serial=cutover.serial + 1,
+        overruled=(*cutover.overruled, *overruled),
         steps=(*cutover.steps, CutoverStep(state=state, at=at, who=who)),
-    )  # fmt: skip
+    )
     if not cutovers.put(kept, after):
         raise changed(request, wave)
     return after

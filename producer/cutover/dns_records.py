@@ -75,10 +75,15 @@ class DnsRecords:
         if not said:
             return DomainFacts(domain=domain, at=at, faults=tuple(faults))
         return DomainFacts(
-            domain=domain, at=at, servers=len(said), faults=tuple(faults), mx=said[0].mx,
+            domain=domain,
+            at=at,
+            servers=len(said),
+            faults=tuple(faults),
+            mx=said[0].mx,
             differ=len({one.mx for one in said}) > 1,
-            mx_ttl=max(one.mx_ttl for one in said), spf_ttl=max(one.spf_ttl for one in said),
-        )  # fmt: skip
+            mx_ttl=max(one.mx_ttl for one in said),
+            spf_ttl=max(one.spf_ttl for one in said),
+        )
 
     def _servers(self, name: dns.name.Name) -> Iterator[tuple[str, str]]:
         """Yields the (name, address) of every authoritative server of the zone that the name is in."""

@@ -365,9 +365,16 @@ class _Step:
             said = answered(replace(known, to=side), unready, at)
             return unready if self._note_one(mailbox, said) else None
         asked = replace(
-            known, to=side, answer="asked", words="", at=at, marked=known.marked or side == "new", back="", empty=0,
+            known,
+            to=side,
+            answer="asked",
+            words="",
+            at=at,
+            marked=known.marked or side == "new",
+            back="",
+            empty=0,
             mail_at=mailbox.mail_at,
-        )  # fmt: skip
+        )
         if not self._note_one(mailbox, asked):
             return None
         outcome = switch.turn(switched(self._cutover, mailbox, to, known.again), to)
@@ -409,8 +416,14 @@ class _Step:
             if kept.cutover is None or (known.to or "old") == side:
                 return
             doubtful = replace(
-                known, to=known.to or "old", answer="asked", words="", at=self._driver.now(), back="", again=known.again + 1
-            )  # fmt: skip
+                known,
+                to=known.to or "old",
+                answer="asked",
+                words="",
+                at=self._driver.now(),
+                back="",
+                again=known.again + 1,
+            )
             if cutovers.put_notes(kept, {mailbox.mailbox_id: (note, encode_mailbox(doubtful))}):
                 _log.warning("mailbox_turned_late", import_id=import_id, mailbox_id=mailbox.mailbox_id, to=side)
                 return

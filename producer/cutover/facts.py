@@ -54,7 +54,10 @@ def facts_of(
         at=at,
         mailboxes=[
             MailboxFacts(
-                login=one.source.login, state=one.state, synced_at=one.synced_at, mail_at=one.mail_at,
+                login=one.source.login,
+                state=one.state,
+                synced_at=one.synced_at,
+                mail_at=one.mail_at,
                 known=decode_mailbox(notes.get(one.mailbox_id, "")),
             )
             for one in mailboxes
@@ -62,7 +65,7 @@ def facts_of(
         domains=[asked.get(domain) or DomainFacts(domain=domain, at=0.0) for domain in domains],
         no_switch=notes.get(NO_SWITCH, ""),
         switched=switched,
-    )  # fmt: skip
+    )
 
 
 def encode_domains(asked: Mapping[str, DomainFacts]) -> str:

@@ -165,9 +165,11 @@ def _copied(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
             else "mailboxes that are stopped or were never copied: mend them (mailhaul errors), or move them to another wave"
         )
         if behind
-        else "" if facts.somebody else "a mailbox in the wave",
+        else ""
+        if facts.somebody
+        else "a mailbox in the wave",
         who=tuple((one.login, str(one.state)) for one in behind),
-    )  # fmt: skip
+    )
 
 
 def _synced(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
@@ -194,9 +196,12 @@ def _switch(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     name = options.switch or "none"
     if facts.no_switch:
         return MeasuredGuard(
-            name="switch", met=False, value=f"the switch {name} cannot be asked: {facts.no_switch}", number=-1,
+            name="switch",
+            met=False,
+            value=f"the switch {name} cannot be asked: {facts.no_switch}",
+            number=-1,
             waits_for="the settings of the coordinator",
-        )  # fmt: skip
+        )
     # What was turned before, or is to be turned now, needs no rehearsal.
     asked = [one for one in facts.mailboxes if not one.known.to]
     refused = [one for one in asked if one.known.answer == "refused"]
@@ -209,11 +214,13 @@ def _switch(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     else:
         value = f"the switch {name} says yes for all {facts.total:,} mailboxes"
     return MeasuredGuard(
-        name="switch", met=not (refused or later) and bool(facts.mailboxes), value=value,
+        name="switch",
+        met=not (refused or later) and bool(facts.mailboxes),
+        value=value,
         number=len(refused) + len(later),
         waits_for="a switch that would do it" if refused else "a rehearsal by the coordinator" if later else "",
         who=tuple((one.login, one.known.words or "not asked yet") for one in [*refused, *later]),
-    )  # fmt: skip
+    )
 
 
 def _ttl(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
@@ -236,10 +243,13 @@ def _ttl(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         met=not faults and bool(facts.domains),
         value=told or "no mail domain is known",
         number=longest,
-        waits_for=f"at most {most} s at every authoritative server" if faults
-        else "" if facts.domains else "the mail domains: --domain",
+        waits_for=f"at most {most} s at every authoritative server"
+        if faults
+        else ""
+        if facts.domains
+        else "the mail domains: --domain",
         who=tuple(faults),
-    )  # fmt: skip
+    )
 
 
 def _records(one: DomainFacts) -> str:
@@ -319,5 +329,11 @@ def _empty(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
 
 
 _MEASURES: Final[Mapping[str, Callable[[CutoverOptions, CutoverFacts], MeasuredGuard]]] = {
-    "copied": _copied, "synced": _synced, "switch": _switch, "ttl": _ttl, "turned": _turned, "quiet": _quiet, "empty": _empty,
-}  # fmt: skip
+    "copied": _copied,
+    "synced": _synced,
+    "switch": _switch,
+    "ttl": _ttl,
+    "turned": _turned,
+    "quiet": _quiet,
+    "empty": _empty,
+}

@@ -27,10 +27,13 @@ def switched(cutover: Cutover, mailbox: Mailbox, to: SwitchSide, again: int = 0)
     """
     began = cutover.steps[0].at if cutover.steps else cutover.since
     return SwitchedMailbox(
-        address=address_of(mailbox), old_login=mailbox.source.login, new_login=mailbox.destination.login,
-        old_host=mailbox.source.endpoint.host, new_host=mailbox.destination.endpoint.host,
+        address=address_of(mailbox),
+        old_login=mailbox.source.login,
+        new_login=mailbox.destination.login,
+        old_host=mailbox.source.endpoint.host,
+        new_host=mailbox.destination.endpoint.host,
         key=f"{mailbox.mailbox_id}.{round(began * 1000)}.{to}{f'.{again}' if again else ''}",
-    )  # fmt: skip
+    )
 
 
 def answered(known: MailboxCutover, outcome: TurnOutcome, at: float) -> MailboxCutover:

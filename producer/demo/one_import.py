@@ -36,13 +36,21 @@ _START_SECONDS = 20.0
 #: Folders and numbers of messages, by login at the source.
 _SOURCE_FOLDERS = {
     "anna@old.example": (
-        ("INBOX", 60), ("Sent", 30), ("Projects", 10), ("Projects/2024", 25), ("Projects/2024/Q3 & Q4", 15),
+        ("INBOX", 60),
+        ("Sent", 30),
+        ("Projects", 10),
+        ("Projects/2024", 25),
+        ("Projects/2024/Q3 & Q4", 15),
     ),
     "ivan@old.example": (
-        ("INBOX", 45), ("Отправленные", 20), ("Проекты", 10), ("Проекты/Смета 2024", 20), ("Empty", 0),
+        ("INBOX", 45),
+        ("Отправленные", 20),
+        ("Проекты", 10),
+        ("Проекты/Смета 2024", 20),
+        ("Empty", 0),
     ),
     "li@old.example": (("INBOX", 40), ("归档", 15), ("Lists/dovecot", 20), ("Drafts", 5)),
-}  # fmt: skip
+}
 _KEYWORDS = ("$Important", "$Label1", "todo")
 _FLAGS = ("\\Seen", "\\Answered", "\\Flagged")
 

@@ -67,10 +67,22 @@ def main() -> None:
     MailboxData.permanent_flags = property(lambda _: (get_system_flags() - {Recent}) | {Flag(b"\\*")})  # type: ignore[method-assign,assignment]
     _SampleBackend.accounts = json.loads(accounts.read_text(encoding="utf-8"))
     args = Namespace(
-        host="127.0.0.1", port=port, cert=None, key=None, tls=False, proxy_protocol=None, passlib_cfg=None, debug=False,
-        inherited_sockets=None, skip_services=[], demo_data=False, demo_user="", demo_password="", set_uid=None,
+        host="127.0.0.1",
+        port=port,
+        cert=None,
+        key=None,
+        tls=False,
+        proxy_protocol=None,
+        passlib_cfg=None,
+        debug=False,
+        inherited_sockets=None,
+        skip_services=[],
+        demo_data=False,
+        demo_user="",
+        demo_password="",
+        set_uid=None,
         set_gid=None,
-    )  # fmt: skip
+    )
     asyncio.run(holding_tasks(run(args, _SampleBackend, [IMAPService])))
 
 

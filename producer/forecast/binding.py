@@ -22,9 +22,11 @@ _OTHERS: Final = {
     "lanes": "the number of workers and their threads",
 }
 _SIDES: Final = {
-    "source_account": "from each account at the source", "source_host": "from the source",
-    "destination_account": "into each account at the destination", "destination_host": "into the destination",
-}  # fmt: skip
+    "source_account": "from each account at the source",
+    "source_host": "from the source",
+    "destination_account": "into each account at the destination",
+    "destination_host": "into the destination",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +62,14 @@ def _without(loads: Sequence[Load], limits: ForecastLimits, now: float, found: F
     late = [end for end in found.ends.values() if math.isfinite(end) and end > usual]
     most = max((_most(limits, what, load) for load in loads), default=0) if "." in what else 0
     return Binding(
-        what=what, most=most, seconds=found.known, without_seconds=usual, mailboxes=len(found.ends), late=len(late),
+        what=what,
+        most=most,
+        seconds=found.known,
+        without_seconds=usual,
+        mailboxes=len(found.ends),
+        late=len(late),
         latest_seconds=max(late, default=0.0),
-    )  # fmt: skip
+    )
 
 
 def _most(limits: ForecastLimits, what: str, load: Load) -> int:

@@ -25,22 +25,39 @@ _MANY: Final = 1_000_000
 def slower(speed: Speed, factor: float) -> Speed:
     """Returns the speed divided by a factor."""
     return Speed(
-        mailbox_seconds=speed.mailbox_seconds * factor, messages=speed.messages / factor,
-        size_bytes=speed.size_bytes / factor, together=speed.together / factor,
-    )  # fmt: skip
+        mailbox_seconds=speed.mailbox_seconds * factor,
+        messages=speed.messages / factor,
+        size_bytes=speed.size_bytes / factor,
+        together=speed.together / factor,
+    )
 
 
 def load_of(
-    name: str, messages: float, size_bytes: float, source: Account, destination: Account, *, fresh: bool = True,
-    line: str = "", priority: int = 0, ready_in: float = 0.0,
-) -> Load:  # fmt: skip
+    name: str,
+    messages: float,
+    size_bytes: float,
+    source: Account,
+    destination: Account,
+    *,
+    fresh: bool = True,
+    line: str = "",
+    priority: int = 0,
+    ready_in: float = 0.0,
+) -> Load:
     """Returns the load of one mailbox."""
     keys = (_key(source), source.endpoint.host, _key(destination), destination.endpoint.host)
     lanes = max(1, min(_LANES, USUAL_WORTH.lanes(int(messages), int(size_bytes))))
     return Load(
-        name=name, messages=messages, size_bytes=size_bytes, fresh=fresh, line=line, priority=priority, keys=keys,
-        lanes=lanes, ready_in=ready_in,
-    )  # fmt: skip
+        name=name,
+        messages=messages,
+        size_bytes=size_bytes,
+        fresh=fresh,
+        line=line,
+        priority=priority,
+        keys=keys,
+        lanes=lanes,
+        ready_in=ready_in,
+    )
 
 
 def loads_of(rows: Iterable[tuple[Mailbox, Tally]], now: float) -> list[Load]:
@@ -64,10 +81,16 @@ def loads_of(rows: Iterable[tuple[Mailbox, Tally]], now: float) -> list[Load]:
         due = failure.next_at if failure and failure.code == "rate_waiting" and not mailbox.over_at else 0.0
         found.append(
             load_of(
-                mailbox.mailbox_id, *left, mailbox.source, mailbox.destination, fresh=fresh, line=mailbox.wave,
-                priority=mailbox.priority, ready_in=max(0.0, due - now),
+                mailbox.mailbox_id,
+                *left,
+                mailbox.source,
+                mailbox.destination,
+                fresh=fresh,
+                line=mailbox.wave,
+                priority=mailbox.priority,
+                ready_in=max(0.0, due - now),
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -79,22 +102,36 @@ def one_load(request: Import, tally: Tally) -> Load:
 
 
 def limits_from(
-    request: Import, waves: Sequence[Wave], given: Mapping[str, int], usual: Mapping[str, int],
-    default: Mapping[str, int] | None = None, lanes: int = 16, speed: Speed = LIKELY,
-) -> ForecastLimits:  # fmt: skip
+    request: Import,
+    waves: Sequence[Wave],
+    given: Mapping[str, int],
+    usual: Mapping[str, int],
+    default: Mapping[str, int] | None = None,
+    lanes: int = 16,
+    speed: Speed = LIKELY,
+) -> ForecastLimits:
     """Returns the limits of an import."""
     lines = {
         wave.name: ForecastLine(
-            order=wave.order, weight=wave.weight, starts_at=wave.starts_at, paused=wave.control is Control.PAUSE,
+            order=wave.order,
+            weight=wave.weight,
+            starts_at=wave.starts_at,
+            paused=wave.control is Control.PAUSE,
             hours=read_hours(wave.window) if wave.window else ALWAYS,
         )
         for wave in waves
-    }  # fmt: skip
+    }
     hours = read_hours(request.window) if request.window else ALWAYS
     return ForecastLimits(
-        lanes=lanes, given=given, usual=usual, default=default or {}, hours=hours,
-        paused=request.control is Control.PAUSE, lines=lines, speed=speed,
-    )  # fmt: skip
+        lanes=lanes,
+        given=given,
+        usual=usual,
+        default=default or {},
+        hours=hours,
+        paused=request.control is Control.PAUSE,
+        lines=lines,
+        speed=speed,
+    )
 
 
 def rated(limits: ForecastLimits) -> bool:

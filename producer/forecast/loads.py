@@ -12,8 +12,11 @@ from shared.rules.hours import ALWAYS, Hours
 SCOPES: Final = ("source_account", "source_host", "destination_account", "destination_host")
 #: The connections of a scope unless something else is set.
 _CONNECTIONS: Final[Mapping[str, int]] = {
-    "source_account": 4, "source_host": 32, "destination_account": 4, "destination_host": 32,
-}  # fmt: skip
+    "source_account": 4,
+    "source_host": 32,
+    "destination_account": 4,
+    "destination_host": 32,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

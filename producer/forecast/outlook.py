@@ -58,9 +58,15 @@ class Score:
 
 
 def outlook(
-    request: Import, rows: Sequence[tuple[Mailbox, Tally]], waves: Sequence[Wave], given: Mapping[str, int],
-    usual: Mapping[str, int], now: float, default: Mapping[str, int] | None = None, lanes: int = 0,
-) -> Outlook | None:  # fmt: skip
+    request: Import,
+    rows: Sequence[tuple[Mailbox, Tally]],
+    waves: Sequence[Wave],
+    given: Mapping[str, int],
+    usual: Mapping[str, int],
+    now: float,
+    default: Mapping[str, int] | None = None,
+    lanes: int = 0,
+) -> Outlook | None:
     """Returns the outlook; None while no mailbox is counted, so that nothing is known of any size.
 
     `lanes` are those of all workers that were heard of.
@@ -79,10 +85,16 @@ def outlook(
     found, low, high = (simulated(loads, replace(limits, speed=one), now) for one in (likely, fast, slow))
     binds = bindings(loads, replace(limits, speed=likely), now, found)
     kept = KeptForecast(
-        made_at=now, passes=request.passes, ends_at=_moment(found.seconds, now), low_at=_moment(low.known, now),
-        high_at=_moment(high.known, now), mailboxes=len(loads), size_bytes=sum(load.size_bytes for load in loads),
-        waves=_of_waves(loads, found, now), binds=tuple(said(one) for one in binds[:_NAMED]),
-    )  # fmt: skip
+        made_at=now,
+        passes=request.passes,
+        ends_at=_moment(found.seconds, now),
+        low_at=_moment(low.known, now),
+        high_at=_moment(high.known, now),
+        mailboxes=len(loads),
+        size_bytes=sum(load.size_bytes for load in loads),
+        waves=_of_waves(loads, found, now),
+        binds=tuple(said(one) for one in binds[:_NAMED]),
+    )
     return Outlook(kept=kept, waiting=waiting, assumed=assumed)
 
 

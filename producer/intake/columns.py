@@ -124,11 +124,14 @@ def _header(
         "" if plain(name) in map(plain, reading.ignored) else column for name, column in zip(names, fields, strict=True)
     ]
     errors = [
-        RowError(line=line, column=", ".join(n for n, f in zip(names, fields, strict=True) if f == column),
-                 what=f"{times} columns mean {column}: rename all but one")
+        RowError(
+            line=line,
+            column=", ".join(n for n, f in zip(names, fields, strict=True) if f == column),
+            what=f"{times} columns mean {column}: rename all but one",
+        )
         for column, times in Counter(filter(None, fields)).items()
         if times > 1
-    ]  # fmt: skip
+    ]
     errors += _unknown(line, names, fields)
     if passwords and "password" not in fields:
         errors.append(RowError(line=line, what="the header has no password column"))

@@ -105,9 +105,15 @@ def _door(
     stack: ExitStack,
 ) -> None:
     door = Door(
-        side=side, protocol=endpoint.protocol, host=endpoint.host, port=endpoint.port, tls=endpoint.tls.value,
-        timeout_seconds=seconds, ca_file=endpoint.ca_file, fingerprint=endpoint.certificate_sha256,
-    )  # fmt: skip
+        side=side,
+        protocol=endpoint.protocol,
+        host=endpoint.host,
+        port=endpoint.port,
+        tls=endpoint.tls.value,
+        timeout_seconds=seconds,
+        ca_file=endpoint.ca_file,
+        fingerprint=endpoint.certificate_sha256,
+    )
     with _timed("name", steps) as note:
         found = note.run(lambda: list(addresses(endpoint.host, endpoint.port)))
         note.said = ", ".join(found[:4])
@@ -220,9 +226,11 @@ def _shown(der: bytes) -> ShownCertificate:
     except ValueError:
         return ShownCertificate(subject="?", issuer="?", names=(), expires=None)
     return ShownCertificate(
-        subject=_called(found.subject), issuer=_called(found.issuer), names=tuple(names_of(der)),
+        subject=_called(found.subject),
+        issuer=_called(found.issuer),
+        names=tuple(names_of(der)),
         expires=found.not_valid_after_utc,
-    )  # fmt: skip
+    )
 
 
 def _called(name: x509.Name) -> str:

@@ -46,10 +46,24 @@ Servers = Callable[[str], Endpoint]
 #: What a spreadsheet shows in the place of a value that it cannot work out, in English and Russian.
 _SHEET_ERRORS: Final = frozenset(
     {
-        "#REF!", "#NAME?", "#VALUE!", "#N/A", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!",
-        "#ССЫЛКА!", "#ИМЯ?", "#ЗНАЧ!", "#Н/Д", "#ДЕЛ/0!", "#ПУСТО!", "#ЧИСЛО!",
+        "#REF!",
+        "#NAME?",
+        "#VALUE!",
+        "#N/A",
+        "#DIV/0!",
+        "#NULL!",
+        "#NUM!",
+        "#SPILL!",
+        "#CALC!",
+        "#ССЫЛКА!",
+        "#ИМЯ?",
+        "#ЗНАЧ!",
+        "#Н/Д",
+        "#ДЕЛ/0!",
+        "#ПУСТО!",
+        "#ЧИСЛО!",
     }
-)  # fmt: skip
+)
 #: Number of rows named in one warning.
 _NAMED = 10
 

@@ -194,10 +194,16 @@ _T = TypeVar("_T")
 class Scan:
     """Reads the rows' accounts, several at a time within the limits of the settings."""
 
-    def __init__(self, source: Endpoint, destination: Endpoint, settings: Settings, told: Told | None = None,
-        accounts: AccountsSeen | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
+    def __init__(
+        self,
+        source: Endpoint,
+        destination: Endpoint,
+        settings: Settings,
+        told: Told | None = None,
+        accounts: AccountsSeen | None = None,
+        sign_ins: Mapping[str, SignInAsked] | None = None,
         brought: Brought | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`brought`: see `Brought`; without it nothing is known of earlier imports."""
         self._brought = brought or (lambda source, destination, uidvalidity: False)
         self._sign_ins = sign_ins or {}
@@ -266,9 +272,11 @@ class Scan:
     def _limits(self, rows: Sequence[Row], given: Mapping[str, int]) -> ForecastLimits:
         sources = {row.server or self._source for row in rows}
         return ForecastLimits(
-            lanes=self._lanes, given=given, usual=catalogue().usual_limits(sources, self._destination, {}),
+            lanes=self._lanes,
+            given=given,
+            usual=catalogue().usual_limits(sources, self._destination, {}),
             default=self._default,
-        )  # fmt: skip
+        )
 
     def _each(self, rows: Sequence[Row], look: Callable[[Row], _T]) -> list[_T]:
         done, lock = [0], threading.Lock()

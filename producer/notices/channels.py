@@ -56,10 +56,18 @@ def send(target: Target, told: NoticeTold, now: float, reach: Reach | None) -> N
 def _document(told: NoticeTold) -> dict[str, Any]:
     notice = told.delivery.notice
     return {
-        "version": VERSION, "id": told.delivery.delivery_id, "kind": notice.kind, "at": notice.at, "import_id": notice.import_id,
-        "import": notice.name, "wave": notice.wave, "values": _unnamed(told), "logins": list(told.logins),
-        "subject": told.wording.subject, "lines": list(told.wording.lines),
-    }  # fmt: skip
+        "version": VERSION,
+        "id": told.delivery.delivery_id,
+        "kind": notice.kind,
+        "at": notice.at,
+        "import_id": notice.import_id,
+        "import": notice.name,
+        "wave": notice.wave,
+        "values": _unnamed(told),
+        "logins": list(told.logins),
+        "subject": told.wording.subject,
+        "lines": list(told.wording.lines),
+    }
 
 
 def _unnamed(told: NoticeTold) -> dict[str, str | float]:
@@ -70,10 +78,21 @@ def _unnamed(told: NoticeTold) -> dict[str, str | float]:
 #: Values that name nobody.
 _PLAIN_VALUES: Final = frozenset(
     {
-        "word", "code", "mailboxes", "complete", "parked", "messages", "size_bytes", "ends_at", "since", "then", "now",
-        "made_at", "fifths",
+        "word",
+        "code",
+        "mailboxes",
+        "complete",
+        "parked",
+        "messages",
+        "size_bytes",
+        "ends_at",
+        "since",
+        "then",
+        "now",
+        "made_at",
+        "fifths",
     }
-)  # fmt: skip
+)
 
 
 def _slack(told: NoticeTold, key: str) -> dict[str, Any]:

@@ -20,20 +20,31 @@ def target_fields(target: Target) -> dict[str, Any]:
     """Returns what may be seen of a target."""
     minutes = target.digest_minutes
     return {
-        "id": target.target_id, "way": target.way, "to": target.shown, "kinds": list(target.kinds),
-        "imports": list(target.imports), "language": target.language, "zone": target.zone,
-        "digest": "" if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}", "logins": target.logins,
+        "id": target.target_id,
+        "way": target.way,
+        "to": target.shown,
+        "kinds": list(target.kinds),
+        "imports": list(target.imports),
+        "language": target.language,
+        "zone": target.zone,
+        "digest": "" if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}",
+        "logins": target.logins,
         "made_at": target.made_at,
-    }  # fmt: skip
+    }
 
 
 def delivery_fields(delivery: Delivery) -> dict[str, Any]:
     """Returns what may be seen of a delivery."""
     return {
-        "id": delivery.delivery_id, "target": delivery.target_id, "kind": delivery.notice.kind,
-        "import": delivery.notice.name, "at": delivery.notice.at, "attempts": delivery.attempts, "due_at": delivery.due_at,
+        "id": delivery.delivery_id,
+        "target": delivery.target_id,
+        "kind": delivery.notice.kind,
+        "import": delivery.notice.name,
+        "at": delivery.notice.at,
+        "attempts": delivery.attempts,
+        "due_at": delivery.due_at,
         "why": delivery.why,
-    }  # fmt: skip
+    }
 
 
 def target_named(targets: Sequence[Target], target_id: str) -> Target:

@@ -71,10 +71,17 @@ def target_of(asked: TargetAsked) -> Target:
             secret["secret"] = asked.secret or secrets.token_urlsafe(24)
     checked_reader(asked.language, asked.zone)
     return Target(
-        way=asked.way, shown=shown, secret=secret, kinds=_kinds(asked.kinds), imports=tuple(asked.imports),
-        language=asked.language, zone=_zone(asked.zone), digest_minutes=_minutes(asked.digest), logins=asked.logins,
+        way=asked.way,
+        shown=shown,
+        secret=secret,
+        kinds=_kinds(asked.kinds),
+        imports=tuple(asked.imports),
+        language=asked.language,
+        zone=_zone(asked.zone),
+        digest_minutes=_minutes(asked.digest),
+        logins=asked.logins,
         guarded=asked.guarded,
-    )  # fmt: skip
+    )
 
 
 def checked_reader(language: str, zone: str) -> None:
@@ -99,9 +106,12 @@ def _mail(asked: TargetAsked, to: str) -> dict[str, str]:
     if bool(asked.login) != bool(asked.secret):
         raise UsageError("a login at the server of mail needs its password, and a password a login")
     return {
-        "to": to, "from": sender, "server": f"{parts.scheme}://{parts.netloc}", "login": asked.login,
+        "to": to,
+        "from": sender,
+        "server": f"{parts.scheme}://{parts.netloc}",
+        "login": asked.login,
         "password": asked.secret,
-    }  # fmt: skip
+    }
 
 
 def _url(text: str) -> str:

@@ -122,8 +122,10 @@ class NoticeWatch:
                 continue
             group = trouble(self.store, request, rows[:1], folders=False)[0]
             values: dict[str, str | float] = {
-                "mailboxes": total, "sentence": _struck(group.sentence, rows[0][0]), "advice": _struck(group.advice, rows[0][0]),
-            }  # fmt: skip
+                "mailboxes": total,
+                "sentence": _struck(group.sentence, rows[0][0]),
+                "advice": _struck(group.advice, rows[0][0]),
+            }
             ids = [mailbox.mailbox_id for mailbox, _ in rows[:_NAMED]]
             newest = max(failure.at for failure in failures)
             telling.people_awaited(self.store, request, "", code, now, newest, ids, values)
@@ -143,9 +145,12 @@ class NoticeWatch:
             self.store.keep_forecast(request.import_id, found.kept)
         elif fifths := fifths_later(first, found.kept.ends_at):
             values: dict[str, str | float] = {
-                "then": first.ends_at, "now": found.kept.ends_at, "made_at": first.made_at, "fifths": fifths,
+                "then": first.ends_at,
+                "now": found.kept.ends_at,
+                "made_at": first.made_at,
+                "fifths": fifths,
                 "binds": "\n".join(found.kept.binds),
-            }  # fmt: skip
+            }
             if telling.forecast_slipped(self.store, request, now, fifths, first.made_at, values):
                 self.store.keep_forecast(request.import_id, found.kept)
 
@@ -219,6 +224,7 @@ def _told(progress: Progress) -> dict[str, str | float]:
 
 def _of_states(states: Mapping[MailboxState, int]) -> dict[str, str | float]:
     return {
-        "mailboxes": sum(states.values()), "complete": states.get(MailboxState.COMPLETE, 0),
+        "mailboxes": sum(states.values()),
+        "complete": states.get(MailboxState.COMPLETE, 0),
         "parked": states.get(MailboxState.PARKED, 0),
-    }  # fmt: skip
+    }

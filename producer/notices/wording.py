@@ -41,9 +41,16 @@ _STATES: Final[Mapping[str, str]] = {
 }
 #: State of a cutover → what it is called.
 _CUTOVERS: Final[Mapping[str, str]] = {
-    "drafted": "drafted", "checked": "checked", "staging": "staging", "synced": "synced", "announced": "announced",
-    "switched": "switched", "draining": "draining", "closed": "closed", "rolled_back": "rolled back",
-}  # fmt: skip
+    "drafted": "drafted",
+    "checked": "checked",
+    "staging": "staging",
+    "synced": "synced",
+    "announced": "announced",
+    "switched": "switched",
+    "draining": "draining",
+    "closed": "closed",
+    "rolled_back": "rolled back",
+}
 _UNITS: Final = (("min", 5400, 60), ("h", 172_800, 3600), ("days", float("inf"), 86_400))
 
 
@@ -138,9 +145,11 @@ class Reader:
 
     def what(self, name: str, wave: str) -> str:
         """Names an import, or a wave of it."""
-        return self.say("wave %(wave)s of import %(name)s", wave=wave, name=name) if wave else self.say(
-            "import %(name)s", name=name
-        )  # fmt: skip
+        return (
+            self.say("wave %(wave)s of import %(name)s", wave=wave, name=name)
+            if wave
+            else self.say("import %(name)s", name=name)
+        )
 
 
 def worded(notice: Notice, language: str, zone: str, logins: Sequence[str] | None = None) -> Wording:
@@ -179,9 +188,11 @@ def _cutover(notice: Notice, reader: Reader) -> Wording:
 def _person(notice: Notice, reader: Reader) -> Wording:
     values = notice.values
     subject = reader.some(
-        "%(what)s: %(num)s mailbox waits for a person", "%(what)s: %(num)s mailboxes wait for a person",
-        float(values.get("mailboxes", 1)), what=reader.what(notice.name, notice.wave),
-    )  # fmt: skip
+        "%(what)s: %(num)s mailbox waits for a person",
+        "%(what)s: %(num)s mailboxes wait for a person",
+        float(values.get("mailboxes", 1)),
+        what=reader.what(notice.name, notice.wave),
+    )
     code = str(values["code"])
     cause, advice = reader.cause(code, str(values.get("sentence", ""))), str(values.get("advice", ""))
     return Wording(subject=subject, lines=(cause, *filter(None, [reader.advice(code, advice)])))
@@ -203,9 +214,11 @@ def _slipped(notice: Notice, reader: Reader) -> Wording:
     then, now = float(values["then"]), float(values["now"])
     subject = reader.say("%(what)s: the end is forecast %(time)s later", what=what, time=reader.duration(now - then))
     lines = [
-        reader.say("Forecast on %(made)s: %(then)s", made=reader.moment(float(values["made_at"])), then=reader.moment(then)),
+        reader.say(
+            "Forecast on %(made)s: %(then)s", made=reader.moment(float(values["made_at"])), then=reader.moment(then)
+        ),
         reader.say("Forecast now: %(now)s", now=reader.moment(now)),
-    ]  # fmt: skip
+    ]
     lines += [reader.sentence(line) for line in str(values.get("binds", "")).splitlines()]
     return Wording(subject=subject, lines=tuple(lines))
 
@@ -234,10 +247,12 @@ def _counts(values: Mapping[str, Any], reader: Reader) -> list[str]:
         done = reader.number(float(values.get("complete", 0)))
         lines.append(
             reader.some(
-                "%(done)s of %(num)s mailbox is complete", "%(done)s of %(num)s mailboxes are complete",
-                float(values["mailboxes"]), done=done,
+                "%(done)s of %(num)s mailbox is complete",
+                "%(done)s of %(num)s mailboxes are complete",
+                float(values["mailboxes"]),
+                done=done,
             )
-        )  # fmt: skip
+        )
     if values.get("parked"):
         lines.append(
             reader.some(
@@ -255,6 +270,11 @@ def _counts(values: Mapping[str, Any], reader: Reader) -> list[str]:
 
 
 _WORDERS: Final = {
-    "state": _state, "cutover": _cutover, "person": _person, "still": _still, "slipped": _slipped, "digest": _digest,
+    "state": _state,
+    "cutover": _cutover,
+    "person": _person,
+    "still": _still,
+    "slipped": _slipped,
+    "digest": _digest,
     "test": _test,
-}  # fmt: skip
+}

@@ -144,6 +144,11 @@ def _swept(
     after = traces.look(client, wanted)
     left = tuple(sorted({_masked(trace.key, logins) for trace in after.found}))
     return Erased(
-        imports=imports, mailboxes=mailboxes, mentions=mentions, keys=after.keys, left=left, audit=after.audit,
+        imports=imports,
+        mailboxes=mailboxes,
+        mentions=mentions,
+        keys=after.keys,
+        left=left,
+        audit=after.audit,
         purged=store.purge(_PURGE_SECONDS),
-    )  # fmt: skip
+    )

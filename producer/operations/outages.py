@@ -85,10 +85,14 @@ def _of_servers(
         many = everyone if len(servers) == 1 else len(failures)
         found.append(
             Wait(
-                what=f"{side}_server", key=place, since=min(f.since or f.at for f in failures), until=min(due, default=0.0),
-                why=_reason(last, place), mailboxes=many,
+                what=f"{side}_server",
+                key=place,
+                since=min(f.since or f.at for f in failures),
+                until=min(due, default=0.0),
+                why=_reason(last, place),
+                mailboxes=many,
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -76,8 +76,12 @@ _Kind = tuple[bool, str, str, str]
 _WAITING: Final = "_throttled"
 #: States of a mailbox that is not done.
 _GOING_ON: Final = (
-    MailboxState.PARKED, MailboxState.QUEUED, MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING,
-)  # fmt: skip
+    MailboxState.PARKED,
+    MailboxState.QUEUED,
+    MailboxState.PLANNING,
+    MailboxState.COPYING,
+    MailboxState.VERIFYING,
+)
 
 #: Kinds of trouble with folders that the source causes.
 _OF_THE_SOURCE: Final = ("unreadable_folder", "withheld")
@@ -192,11 +196,17 @@ def trouble(
     for mailbox, counts in rows:
         if trouble := troubled(mailbox):
             who = Sufferer(
-                row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
-                folder=trouble.folder, detail=trouble.detail, missing_bytes=trouble.missing_bytes,
-                again_at=mailbox.again_at, since=trouble.since, over_at=mailbox.over_at,
+                row=mailbox.row,
+                login=mailbox.source.login,
+                destination_login=mailbox.destination.login,
+                folder=trouble.folder,
+                detail=trouble.detail,
+                missing_bytes=trouble.missing_bytes,
+                again_at=mailbox.again_at,
+                since=trouble.since,
+                over_at=mailbox.over_at,
                 next_at=0.0 if mailbox.over_at or mailbox.state is MailboxState.PARKED else trouble.next_at,
-            )  # fmt: skip
+            )
             reason = trouble.sentence if trouble.sentence.partition(": ")[2] in NO_PASSWORD else ""
             kind = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, request), reason)
             # Nothing is left to do about what is over.
@@ -205,9 +215,13 @@ def trouble(
         for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if folders else ():
             sentence, advice = _MESSAGE_TROUBLE[code]
             who = Sufferer(
-                row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
-                folder=folder.display, detail=detail, messages=messages,
-            )  # fmt: skip
+                row=mailbox.row,
+                login=mailbox.source.login,
+                destination_login=mailbox.destination.login,
+                folder=folder.display,
+                detail=detail,
+                messages=messages,
+            )
             groups[(False, code, _server(code, mailbox, request), "")].append((sentence, advice, who))
     return [
         ErrorGroup(

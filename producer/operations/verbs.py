@@ -179,9 +179,7 @@ def caps_of(store: Store, request: Import) -> Caps:
     """Returns the limits that an estimate has to keep."""
     waves, kept = store.waves(request.import_id), store.forecasts(request.import_id)
     foreseen_at = kept[-1].ends_at if kept and kept[-1].passes == request.passes else 0.0
-    return Caps(
-        given=store.limits(), usual=store.usual(), waves=waves, now=time.time(), foreseen_at=foreseen_at
-    )  # fmt: skip
+    return Caps(given=store.limits(), usual=store.usual(), waves=waves, now=time.time(), foreseen_at=foreseen_at)
 
 
 def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "", wave: str = "") -> int:

@@ -25,9 +25,19 @@ from shared.model.lifecycle import MailboxState
 
 #: The columns of the CSV.
 HEADS: Final = (
-    "Wave", "Mailboxes", "Done", "Left", "Wait for a person", "Messages", "Bytes", "Forecast", "End", "Later by", "Cause",
+    "Wave",
+    "Mailboxes",
+    "Done",
+    "Left",
+    "Wait for a person",
+    "Messages",
+    "Bytes",
+    "Forecast",
+    "End",
+    "Later by",
+    "Cause",
     "Who must act",
-)  # fmt: skip
+)
 #: Beginning of a failure's code → who must act; the first that fits counts.
 _ACTORS: Final[Mapping[str, str]] = {
     "source_auth": "whoever has the passwords of the source",
@@ -141,11 +151,15 @@ def _line(name: str, rows: Sequence[tuple[Mailbox, Tally]], score: Score | None,
             failures.setdefault(mailbox.failure.code, mailbox.failure)
             numbers[mailbox.failure.code] += 1
     return WaveLine(
-        name=name, states=Counter(mailbox.state for mailbox, _ in rows), messages=sum(tally.messages for _, tally in rows),
-        size_bytes=sum(tally.size_bytes for _, tally in rows), done_bytes=sum(tally.done_bytes for _, tally in rows),
-        score=score, now_at=now_at,
+        name=name,
+        states=Counter(mailbox.state for mailbox, _ in rows),
+        messages=sum(tally.messages for _, tally in rows),
+        size_bytes=sum(tally.size_bytes for _, tally in rows),
+        done_bytes=sum(tally.done_bytes for _, tally in rows),
+        score=score,
+        now_at=now_at,
         blocked=tuple(WaitingGroup(failure=failures[code], mailboxes=number) for code, number in numbers.most_common()),
-    )  # fmt: skip
+    )
 
 
 class ReaderSheet:
@@ -167,9 +181,21 @@ class ReaderSheet:
         for line in (*self.page.waves, self.page.whole):
             name = self.name(line)
             writer.writerow(
-                [safe_cell(name), line.mailboxes, line.done, line.left, line.waiting, line.messages, line.size_bytes,
-                 self.forecast(line), self.end(line), self.off(line), "", ""]
-            )  # fmt: skip
+                [
+                    safe_cell(name),
+                    line.mailboxes,
+                    line.done,
+                    line.left,
+                    line.waiting,
+                    line.messages,
+                    line.size_bytes,
+                    self.forecast(line),
+                    self.end(line),
+                    self.off(line),
+                    "",
+                    "",
+                ]
+            )
             for one in line.blocked if line.name or not self.page.waves else ():
                 cause, actor = safe_cell(self.cause(one)), safe_cell(say(one.actor))
                 writer.writerow([safe_cell(name), "", "", "", one.mailboxes, "", "", "", "", "", cause, actor])

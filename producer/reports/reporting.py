@@ -24,9 +24,15 @@ def one_page(store: Store, request: Import, language: str = "en", zone: str = "U
     scored = forecasting.scored(store, request)
     whole, waves = lines_of(rows, scored, kept.waves if kept else {}, kept.ends_at if kept and not wave else 0.0)
     page = OnePage(
-        name=request.name, word=progress.word, source=request.source.host, destination=request.destination.host,
-        made_at=time.time(), whole=whole, waves=waves, binds=kept.binds if kept else (),
-    )  # fmt: skip
+        name=request.name,
+        word=progress.word,
+        source=request.source.host,
+        destination=request.destination.host,
+        made_at=time.time(),
+        whole=whole,
+        waves=waves,
+        binds=kept.binds if kept else (),
+    )
     return ReaderSheet(page, language, zone)
 
 

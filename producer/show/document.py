@@ -107,9 +107,23 @@ def header(request: Import) -> dict[str, Any]:
 def wanted(options: Options) -> dict[str, Any]:
     """Returns what the operator chose of folders and messages beside include and exclude; defaults are left out."""
     names = (
-        "skip_special", "shared_folders", "into", "folder_map", "since", "before", "larger", "smaller", "unseen", "flagged",
-        "not_deleted", "newest_first", "gmail_labels", "moves", "deletions", "deletions_cap",
-    )  # fmt: skip
+        "skip_special",
+        "shared_folders",
+        "into",
+        "folder_map",
+        "since",
+        "before",
+        "larger",
+        "smaller",
+        "unseen",
+        "flagged",
+        "not_deleted",
+        "newest_first",
+        "gmail_labels",
+        "moves",
+        "deletions",
+        "deletions_cap",
+    )
     usual = Options()
     return {name: value for name in names if (value := getattr(options, name)) != getattr(usual, name)}
 

@@ -13,18 +13,27 @@ from shared.wording.spoken import spoken_duration
 def forecast_fields(kept: KeptForecast) -> dict[str, Any]:
     """Returns a forecast for JSON."""
     return {
-        "made_at": kept.made_at, "ends_at": kept.ends_at or None, "low_at": kept.low_at or None, "high_at": kept.high_at or None,
-        "passes": kept.passes, "mailboxes": kept.mailboxes, "size_bytes": round(kept.size_bytes),
-        "waves": {wave: end or None for wave, end in kept.waves.items()}, "binds": list(kept.binds),
-    }  # fmt: skip
+        "made_at": kept.made_at,
+        "ends_at": kept.ends_at or None,
+        "low_at": kept.low_at or None,
+        "high_at": kept.high_at or None,
+        "passes": kept.passes,
+        "mailboxes": kept.mailboxes,
+        "size_bytes": round(kept.size_bytes),
+        "waves": {wave: end or None for wave, end in kept.waves.items()},
+        "binds": list(kept.binds),
+    }
 
 
 def score_fields(score: Score) -> dict[str, Any]:
     """Returns a score for JSON."""
     return {
-        "wave": score.wave, "made_at": score.made_at, "forecast_at": score.forecast_at or None,
-        "ended_at": score.ended_at or None, "off": score.off,
-    }  # fmt: skip
+        "wave": score.wave,
+        "made_at": score.made_at,
+        "forecast_at": score.forecast_at or None,
+        "ended_at": score.ended_at or None,
+        "off": score.off,
+    }
 
 
 def outlook_lines(found: Outlook, wave: str = "") -> list[str]:

@@ -94,9 +94,14 @@ def known_part(progress: Progress) -> list[str]:
 
 #: Sign of each mailbox state in a bar of text, in the order of the bar.
 BAR: Final = {
-    MailboxState.COMPLETE: "#", MailboxState.VERIFYING: "=", MailboxState.COPYING: ">", MailboxState.PLANNING: "-",
-    MailboxState.QUEUED: ".", MailboxState.PARKED: "!", MailboxState.CANCELLED: "x",
-}  # fmt: skip
+    MailboxState.COMPLETE: "#",
+    MailboxState.VERIFYING: "=",
+    MailboxState.COPYING: ">",
+    MailboxState.PLANNING: "-",
+    MailboxState.QUEUED: ".",
+    MailboxState.PARKED: "!",
+    MailboxState.CANCELLED: "x",
+}
 
 
 def cells(mailboxes: Mapping[MailboxState, int], width: int) -> list[tuple[MailboxState, int]]:

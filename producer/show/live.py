@@ -32,10 +32,14 @@ _ACTIVE_SHOWN = 8
 #: Width of a bar.
 _BAR = 40
 _COLOURS = {
-    MailboxState.COMPLETE: "green", MailboxState.VERIFYING: "cyan", MailboxState.COPYING: "blue",
-    MailboxState.PLANNING: "magenta", MailboxState.QUEUED: "bright_black", MailboxState.PARKED: "red",
+    MailboxState.COMPLETE: "green",
+    MailboxState.VERIFYING: "cyan",
+    MailboxState.COPYING: "blue",
+    MailboxState.PLANNING: "magenta",
+    MailboxState.QUEUED: "bright_black",
+    MailboxState.PARKED: "red",
     MailboxState.CANCELLED: "yellow",
-}  # fmt: skip
+}
 _WORKED_ON = (MailboxState.COPYING, MailboxState.PLANNING, MailboxState.VERIFYING)
 
 Rows = Sequence[tuple[Mailbox, Tally]]

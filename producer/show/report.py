@@ -27,17 +27,57 @@ from shared.store import Store
 #: Characters that begin a formula in some program, including the full-width forms (which are normalised on import).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
 RESULTS = (
-    "row", "login", "destination_login", "server", "wave", "priority", "group", "state", "messages", "bytes", "copied",
-    "already_present", "skipped",
-    "refused", "vanished", "failed", "withheld", "pending", "altered", "normalised", "dates_changed", "missing",
-    "moved", "removed", "moved_at_source", "deleted_at_source", "doubled", "undone", "keywords_lost",
-    "unreadable_folders", "failure", "sentence", "detail", "advice", "renamed_folders", "left_out",
-)  # fmt: skip
+    "row",
+    "login",
+    "destination_login",
+    "server",
+    "wave",
+    "priority",
+    "group",
+    "state",
+    "messages",
+    "bytes",
+    "copied",
+    "already_present",
+    "skipped",
+    "refused",
+    "vanished",
+    "failed",
+    "withheld",
+    "pending",
+    "altered",
+    "normalised",
+    "dates_changed",
+    "missing",
+    "moved",
+    "removed",
+    "moved_at_source",
+    "deleted_at_source",
+    "doubled",
+    "undone",
+    "keywords_lost",
+    "unreadable_folders",
+    "failure",
+    "sentence",
+    "detail",
+    "advice",
+    "renamed_folders",
+    "left_out",
+)
 FOLDERS = ("row", "login", "destination_login", "folder", "destination", "why")
 #: Columns of failures.csv and notes.csv.
 MESSAGES = (
-    "row", "login", "destination_login", "folder", "uid", "message_id", "date", "size_bytes", "what", "reason",
-)  # fmt: skip
+    "row",
+    "login",
+    "destination_login",
+    "folder",
+    "uid",
+    "message_id",
+    "date",
+    "size_bytes",
+    "what",
+    "reason",
+)
 
 
 def safe_cell(value: object) -> str:

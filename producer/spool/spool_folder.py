@@ -22,9 +22,19 @@ INDEX: Final = "index.csv"
 #: Columns of the index. `file` begins with ./ and is empty for a message that could not be fetched; `problem` tells
 #: why.
 COLUMNS: Final = (
-    "import", "login", "folder", "uidvalidity", "uid", "message_id", "size_bytes", "sha256", "what", "reason", "file",
+    "import",
+    "login",
+    "folder",
+    "uidvalidity",
+    "uid",
+    "message_id",
+    "size_bytes",
+    "sha256",
+    "what",
+    "reason",
+    "file",
     "problem",
-)  # fmt: skip
+)
 
 
 class SpoolFolder:

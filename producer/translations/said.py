@@ -57,12 +57,27 @@ HEADS: Final[Mapping[str, str]] = {
 }
 #: Messages of the system about a file or a connection (errno, getaddrinfo, OpenSSL).
 SYSTEM: Final[tuple[str, ...]] = (
-    "Connection refused", "Connection reset by peer", "Connection timed out", "Broken pipe", "No route to host",
-    "Network is unreachable", "Host is unreachable", "timed out", "The read operation timed out",
-    "_ssl.c: The handshake operation timed out", "Name or service not known", "No address associated with hostname",
-    "Temporary failure in name resolution", "Permission denied", "No such file or directory",
-    "UNEXPECTED_EOF_WHILE_READING", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER", "Not Found", "Method Not Allowed",
-)  # fmt: skip
+    "Connection refused",
+    "Connection reset by peer",
+    "Connection timed out",
+    "Broken pipe",
+    "No route to host",
+    "Network is unreachable",
+    "Host is unreachable",
+    "timed out",
+    "The read operation timed out",
+    "_ssl.c: The handshake operation timed out",
+    "Name or service not known",
+    "No address associated with hostname",
+    "Temporary failure in name resolution",
+    "Permission denied",
+    "No such file or directory",
+    "UNEXPECTED_EOF_WHILE_READING",
+    "UNSUPPORTED_PROTOCOL",
+    "WRONG_VERSION_NUMBER",
+    "Not Found",
+    "Method Not Allowed",
+)
 #: Event of the audit log about an import → its label.
 EVENTS: Final[Mapping[str, str]] = {
     "import opened": "opened",
@@ -122,9 +137,24 @@ GUARDS: Final[Mapping[str, str]] = {
 }
 #: States of a mailbox, an import or a rehearsal.
 STATES: Final[tuple[str, ...]] = (
-    "opening", "running", "finished", "queued", "planning", "copying", "verifying", "complete", "parked", "cancelled",
-    "incomplete", "paused", "waiting", "cancelling", "done", "failed", "lost",
-)  # fmt: skip
+    "opening",
+    "running",
+    "finished",
+    "queued",
+    "planning",
+    "copying",
+    "verifying",
+    "complete",
+    "parked",
+    "cancelled",
+    "incomplete",
+    "paused",
+    "waiting",
+    "cancelling",
+    "done",
+    "failed",
+    "lost",
+)
 #: Code of a note on a single message → its label.
 NOTES: Final[Mapping[str, str]] = {
     "copied": "copied",
@@ -157,10 +187,31 @@ SCOPES: Final[Mapping[str, str]] = {
 }
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
-    "Announced", "Switch", "Roll back", "Close the cutover", "Give it up",
-    "Start", "Cancel", "Pause", "Resume", "Go on", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
-    "GB", "TB", "s", "min", "h", "days",
-)  # fmt: skip
+    "Announced",
+    "Switch",
+    "Roll back",
+    "Close the cutover",
+    "Give it up",
+    "Start",
+    "Cancel",
+    "Pause",
+    "Resume",
+    "Go on",
+    "Retry",
+    "Bring what is new",
+    "comma",
+    "semicolon",
+    "tab",
+    "bytes",
+    "kB",
+    "MB",
+    "GB",
+    "TB",
+    "s",
+    "min",
+    "h",
+    "days",
+)
 #: Code of a failure (`worker.failures`, `producer.operations.trouble`) → what happened. For a code that is missing here, the
 #: stored sentence is shown, which names the folder or host.
 CAUSES: Final[Mapping[str, str]] = {

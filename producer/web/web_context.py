@@ -89,19 +89,25 @@ class WebContext:
         """Returns the notifier of this process."""
         settings = self.settings
         return Notifier(
-            store=self.store, targets=self.targets, holder=process_name(),
+            store=self.store,
+            targets=self.targets,
+            holder=process_name(),
             reach=reach_of_notices(settings),
-            still_seconds=settings.notify_still_minutes * 60, default=settings.limits, threads=settings.worker_threads,
-        )  # fmt: skip
+            still_seconds=settings.notify_still_minutes * 60,
+            default=settings.limits,
+            threads=settings.worker_threads,
+        )
 
     def progress(self, import_id: str) -> Progress:
         """Returns the progress, with a rate and an estimate from the last minute of samples, whoever asked for them."""
         request = self.import_(import_id)
         counts, mailboxes = self.store.import_tally(import_id)
         sample = Sample(
-            at=self.clock(), messages=sum(counts.outcomes.values()) + counts.compared, size_bytes=counts.done_bytes,
+            at=self.clock(),
+            messages=sum(counts.outcomes.values()) + counts.compared,
+            size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
-        )  # fmt: skip
+        )
         waits = verbs.waits_of(self.store, request)
         with self._lock:
             before = self._windows.get(import_id, Window())
@@ -116,9 +122,23 @@ def _sum(tallies: list[Tally]) -> Tally:
         for outcome, number in tally.outcomes.items():
             outcomes[outcome] = outcomes.get(outcome, 0) + number
     names = (
-        "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
-        "keywords_lost", "missing", "moved", "removed", "deleted_at_source", "moved_at_source", "doubled", "undone",
-    )  # fmt: skip
+        "messages",
+        "size_bytes",
+        "done_bytes",
+        "withheld",
+        "altered",
+        "normalised",
+        "dates_changed",
+        "watched",
+        "keywords_lost",
+        "missing",
+        "moved",
+        "removed",
+        "deleted_at_source",
+        "moved_at_source",
+        "doubled",
+        "undone",
+    )
     return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 
 

@@ -15,8 +15,13 @@ from shared.runtime.credentials import Secret
 
 #: Kind → how long a new account may refuse its password, seconds, unless `settle` says otherwise.
 SETTLING: Final[Mapping[str, float]] = {
-    "scim": 120, "webhook": 120, "hook": 120, "yandex360": 900, "google": 900, "graph": 1800,
-}  # fmt: skip
+    "scim": 120,
+    "webhook": 120,
+    "hook": 120,
+    "yandex360": 900,
+    "google": 900,
+    "graph": 1800,
+}
 _HOOK_SECONDS: Final = 60.0
 
 

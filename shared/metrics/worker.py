@@ -33,21 +33,54 @@ from shared.store import SCOPES
 
 _SIDES = ("source", "destination")
 _SIDED = (
-    "auth_refused", "logins_stopped", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost",
-    "protocol", "wrong_protocol", "folder_changed", "folder_refused", "refused",
-)  # fmt: skip
+    "auth_refused",
+    "logins_stopped",
+    "tls",
+    "over_quota",
+    "takes_nothing",
+    "throttled",
+    "unreachable",
+    "connection_lost",
+    "protocol",
+    "wrong_protocol",
+    "folder_changed",
+    "folder_refused",
+    "refused",
+)
 #: The results of a unit: the codes of `worker.failures`, and those that are no failure. Any other result counts as
 #: "other".
 UNIT_RESULTS = (
-    "finished", "in_doubt", "control", "lease_lost", "store_unreachable",
-    "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict", "rate_waiting",
-    "same_mailbox", "nothing_known", "return_in_doubt", "perhaps_swapped", "destination_foreign_writer",
-    "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
-)  # fmt: skip
+    "finished",
+    "in_doubt",
+    "control",
+    "lease_lost",
+    "store_unreachable",
+    "account_rejected",
+    "account_waiting",
+    "credentials_missing",
+    "ledger_conflict",
+    "rate_waiting",
+    "same_mailbox",
+    "nothing_known",
+    "return_in_doubt",
+    "perhaps_swapped",
+    "destination_foreign_writer",
+    "fault",
+    "other",
+    *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
+)
 #: What a look found (`worker.looking`).
 LOOK_RESULTS = (
-    "nothing", "new_mail", "flags", "deleted", "new_folder", "folder_gone", "folder_replaced", "numbers_missing", "full_pass",
-)  # fmt: skip
+    "nothing",
+    "new_mail",
+    "flags",
+    "deleted",
+    "new_folder",
+    "folder_gone",
+    "folder_replaced",
+    "numbers_missing",
+    "full_pass",
+)
 #: Error type of `shared.model.errors`, or "ok", "unreachable", "other" → the result of a login.
 LOGIN_RESULTS: Mapping[str, str] = {
     "ok": "ok",

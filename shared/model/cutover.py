@@ -18,9 +18,13 @@ BEFORE_SWITCH: Final = frozenset(CutoverState(state) for state in CUTOVER["give_
 #: The states in which the mailboxes are kept in sync.
 IN_SYNC: Final = frozenset(
     {
-        CutoverState.STAGING, CutoverState.SYNCED, CutoverState.ANNOUNCED, CutoverState.SWITCHED, CutoverState.DRAINING,
+        CutoverState.STAGING,
+        CutoverState.SYNCED,
+        CutoverState.ANNOUNCED,
+        CutoverState.SWITCHED,
+        CutoverState.DRAINING,
     }
-)  # fmt: skip
+)
 #: The states in which nothing is left to decide.
 OVER: Final = frozenset({CutoverState.CLOSED, CutoverState.ROLLED_BACK})
 

@@ -133,15 +133,23 @@ MAILBOX: Table = {
     "verified": {_M.VERIFYING: _M.COMPLETE},
     "replan": {_M.PLANNING: _M.QUEUED, _M.COPYING: _M.QUEUED, _M.VERIFYING: _M.QUEUED},
     "park": {
-        _M.QUEUED: _M.PARKED, _M.PLANNING: _M.PARKED, _M.COPYING: _M.PARKED, _M.VERIFYING: _M.PARKED,
-        _M.PARKED: _M.PARKED, _M.COMPLETE: _M.PARKED,
+        _M.QUEUED: _M.PARKED,
+        _M.PLANNING: _M.PARKED,
+        _M.COPYING: _M.PARKED,
+        _M.VERIFYING: _M.PARKED,
+        _M.PARKED: _M.PARKED,
+        _M.COMPLETE: _M.PARKED,
     },
     "cancel": {
-        _M.QUEUED: _M.CANCELLED, _M.PLANNING: _M.CANCELLED, _M.COPYING: _M.CANCELLED, _M.VERIFYING: _M.CANCELLED,
-        _M.PARKED: _M.CANCELLED, _M.CANCELLED: _M.CANCELLED,
+        _M.QUEUED: _M.CANCELLED,
+        _M.PLANNING: _M.CANCELLED,
+        _M.COPYING: _M.CANCELLED,
+        _M.VERIFYING: _M.CANCELLED,
+        _M.PARKED: _M.CANCELLED,
+        _M.CANCELLED: _M.CANCELLED,
     },
     "again": {_M.COMPLETE: _M.QUEUED, _M.PARKED: _M.QUEUED, _M.CANCELLED: _M.QUEUED},
-}  # fmt: skip
+}
 
 UNIT: Table = {
     "advance": {_U.WAITING: _U.READY},
@@ -179,14 +187,22 @@ CUTOVER: Table = {
     "drain": {_C.SWITCHED: _C.DRAINING},
     "close": {_C.DRAINING: _C.CLOSED},
     "give_up": {
-        _C.DRAFTED: _C.CLOSED, _C.CHECKED: _C.CLOSED, _C.STAGING: _C.CLOSED, _C.SYNCED: _C.CLOSED, _C.ANNOUNCED: _C.CLOSED,
+        _C.DRAFTED: _C.CLOSED,
+        _C.CHECKED: _C.CLOSED,
+        _C.STAGING: _C.CLOSED,
+        _C.SYNCED: _C.CLOSED,
+        _C.ANNOUNCED: _C.CLOSED,
     },
     "rollback": {_C.SWITCHED: _C.ROLLED_BACK, _C.DRAINING: _C.ROLLED_BACK, _C.ROLLED_BACK: _C.ROLLED_BACK},
-}  # fmt: skip
+}
 
 MACHINES: Mapping[str, Table] = {
-    "import": IMPORT, "mailbox": MAILBOX, "unit": UNIT, "message": MESSAGE, "cutover": CUTOVER,
-}  # fmt: skip
+    "import": IMPORT,
+    "mailbox": MAILBOX,
+    "unit": UNIT,
+    "message": MESSAGE,
+    "cutover": CUTOVER,
+}
 
 #: Mailbox states in which nothing happens until a person acts, or a parked mailbox is due again.
 SETTLED = frozenset({_M.COMPLETE, _M.PARKED, _M.CANCELLED})

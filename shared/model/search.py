@@ -8,10 +8,16 @@ from shared.model.lifecycle import MailboxState
 
 #: The order's name for people → the field of the row.
 ORDERS = {
-    "row": "row", "login": "source_login", "destination_login": "destination_login", "state": "state",
-    "messages": "messages", "bytes": "size_bytes", "done_bytes": "done_bytes", "failed": "o:failed",
+    "row": "row",
+    "login": "source_login",
+    "destination_login": "destination_login",
+    "state": "state",
+    "messages": "messages",
+    "bytes": "size_bytes",
+    "done_bytes": "done_bytes",
+    "failed": "o:failed",
     "refused": "o:refused",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

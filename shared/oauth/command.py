@@ -56,9 +56,13 @@ class CommandIssuer:
         try:
             # The program gets a session of its own, so that the processes that it started end with it.
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "a login that no program can be given"
             raise AuthenticationRefused(self._side, f"the token command cannot be run: {why}") from None

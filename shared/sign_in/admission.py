@@ -43,9 +43,17 @@ class Book(TokenStore, Protocol):
         """Answers as `SignInStore.login_turn`."""
 
     def login_told(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
+        self,
+        import_id: str,
+        mailbox_id: str,
+        side: str,
+        digest: str,
+        holder: str,
+        *,
+        shared: bool,
+        result: str,
         words: str = "",
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Answers as `SignInStore.login_told`."""
 
 
@@ -232,9 +240,14 @@ class Admission:
         waited = 0.0
         while True:
             turn = self._book.login_turn(
-                visitor.import_id, visitor.mailbox_id, visitor.side, visitor.digest, holder, shared=shared,
+                visitor.import_id,
+                visitor.mailbox_id,
+                visitor.side,
+                visitor.digest,
+                holder,
+                shared=shared,
                 seconds=self._trial_seconds,
-            )  # fmt: skip
+            )
             if turn.state == "refused":
                 what = f"authentication failed before with {_whose(visitor) if shared else 'this login'}; it is not tried again"
                 raise _advised(visitor, shared, AuthenticationRefused(visitor.side, what, turn.words))
@@ -262,9 +275,15 @@ class Admission:
 
     def _tell(self, visitor: Visitor, shared: bool, holder: str, result: str, words: str) -> str:
         return self._book.login_told(
-            visitor.import_id, visitor.mailbox_id, visitor.side, visitor.digest, holder, shared=shared, result=result,
+            visitor.import_id,
+            visitor.mailbox_id,
+            visitor.side,
+            visitor.digest,
+            holder,
+            shared=shared,
+            result=result,
             words=words,
-        )  # fmt: skip
+        )
 
 
 def _advised(visitor: Visitor, shared: bool, error: AuthenticationRefused) -> AuthenticationRefused:

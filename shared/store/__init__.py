@@ -88,7 +88,16 @@ def other_options(names: Sequence[str]) -> UsageError:
 
 
 class Store(
-    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, NoticeStore,
-    ForecastStore, Protocol,
-):  # fmt: skip
+    RequestStore,
+    WorkStore,
+    LookStore,
+    AccountStore,
+    SignInStore,
+    CutoverStore,
+    MarkStore,
+    CoordinationStore,
+    NoticeStore,
+    ForecastStore,
+    Protocol,
+):
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

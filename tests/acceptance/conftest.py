@@ -77,9 +77,11 @@ class AdminEnvironment:
     def ends(self) -> list[str]:
         """The options that every request has."""
         return [
-            "--source", f"imap://127.0.0.1:{self.source.port}",
-            "--destination", f"imap://127.0.0.1:{self.destination.port}",
-        ]  # fmt: skip
+            "--source",
+            f"imap://127.0.0.1:{self.source.port}",
+            "--destination",
+            f"imap://127.0.0.1:{self.destination.port}",
+        ]
 
     def accounts(self, *names: str, prefix: str = "pw-") -> dict[str, tuple[Box, Box]]:
         """Adds the same accounts to both servers; each password is the prefix and the name."""
@@ -102,8 +104,13 @@ class AdminEnvironment:
         env |= {"MAILHAUL_STATE_DIR": str(self.home / "state"), "PYTHONPATH": str(ROOT), **self.variables}
         return subprocess.Popen(
             [sys.executable, "-m", "producer", *map(str, arguments)],
-            env=env, cwd=self.home, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            env=env,
+            cwd=self.home,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def run(self, *arguments: str | Path, code: int | None = 0) -> Ended:
         """Runs the command to its end."""

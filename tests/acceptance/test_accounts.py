@@ -144,8 +144,10 @@ def test_accounts_are_made_by_scim_and_what_it_refuses_is_parked_with_its_reason
         ]
         found = office.import_(office.manifest(rows), *desk.scim(scim), code=3)
         assert [_mailbox(found, box.login)["state"] for box, _ in (made, there, refused)] == [
-            "complete", "complete", "parked"
-        ]  # fmt: skip
+            "complete",
+            "complete",
+            "parked",
+        ]
         assert made[1].seen() == made[0].seen()
         assert there[1].seen() == there[0].seen()
         assert scim.accounts["sc-there"] == "another", "an existing account is left as it is"

@@ -73,9 +73,18 @@ def mailbox(found: dict[str, Any], login: str) -> dict[str, Any]:
 def test_a_list_of_logins_is_all_that_an_administrator_needs(desk: AdminEnvironment) -> None:
     boxes = people(desk, "m-one", "m-two", "m-three")
     manifest = desk.manifest(["login", *boxes])
-    by_admin = ["--source-admin", ADMIN, "--source-password-file", secret(desk),
-                "--destination-auth", "authzid", "--destination-admin", ADMIN,
-                "--destination-password-file", secret(desk)]  # fmt: skip
+    by_admin = [
+        "--source-admin",
+        ADMIN,
+        "--source-password-file",
+        secret(desk),
+        "--destination-auth",
+        "authzid",
+        "--destination-admin",
+        ADMIN,
+        "--destination-password-file",
+        secret(desk),
+    ]
     checked = json.loads(desk.run("check", manifest, *desk.ends, *by_admin, "--json").out)
     assert checked["ok"] == 3
     assert "m-two: 2 folders, 6 messages" in desk.run("plan", manifest, *desk.ends, *by_admin).out
@@ -142,8 +151,11 @@ def test_an_account_that_is_not_there_costs_the_others_nothing(desk: AdminEnviro
     people(desk, "t-one", "t-two")
     manifest = desk.manifest(["login,new_login", "t-one,", "t-typo,t-else", "t-two,"])
     desk.destination.add_user("t-else", "x")
-    options = [option for side in ("source", "destination") for option in
-               (f"--{side}-auth", "authzid", f"--{side}-admin", ADMIN, f"--{side}-password-file", secret(desk))]  # fmt: skip
+    options = [
+        option
+        for side in ("source", "destination")
+        for option in (f"--{side}-auth", "authzid", f"--{side}-admin", ADMIN, f"--{side}-password-file", secret(desk))
+    ]
     found = desk.import_(manifest, *options, code=3)
     states = {login: mailbox(found, login)["state"] for login in ("t-one", "t-typo", "t-two")}
     assert states == {"t-one": "complete", "t-typo": "parked", "t-two": "complete"}
@@ -284,8 +296,7 @@ def test_a_program_gives_the_tokens_and_rows_may_have_their_own(modern: AdminEnv
     manifest = modern.manifest(["login,new_password", "c-one@example.org,pw-c-one@example.org"], "command.csv")
     modern.import_(manifest, "--source-auth", f"command:{script} {{user}}")
     assert here.seen() == there.seen()
-    rows = ["login,password,new_password",
-            f"c-two@example.org,{given['c-two@example.org']},pw-c-two@example.org"]  # fmt: skip
+    rows = ["login,password,new_password", f"c-two@example.org,{given['c-two@example.org']},pw-c-two@example.org"]
     modern.import_(modern.manifest(rows, "own.csv"), "--source-auth", "token")
     assert len(ours.seen()) > 0
     for token in given.values():

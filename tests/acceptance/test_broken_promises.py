@@ -51,8 +51,12 @@ def test_an_import_arrives_and_each_promise_is_told_once(
     found = office.import_(manifest)
     assert found["import"]["copied"] == 30
     assert bodies(destination) == bodies(source)
-    logs = [json.loads(line) for log in (office.home / "state" / "logs").glob("*.log") for line in log.open()
-            if "extension_left_out" in line]  # fmt: skip
+    logs = [
+        json.loads(line)
+        for log in (office.home / "state" / "logs").glob("*.log")
+        for line in log.open()
+        if "extension_left_out" in line
+    ]
     told = Counter((line["server"], line["extension"]) for line in logs)
     assert told == {
         (f"127.0.0.1:{source.port}", "CONDSTORE"): 1,

@@ -90,8 +90,10 @@ def test_what_others_share_is_taken_when_it_is_asked_for(office: AdminEnvironmen
     places = {f["folder"]: f["destination"] for f in mailbox["folders"]}
     assert mailbox["copied"] == len(OWN) + len(THEIRS)
     assert (places["shared/bob"], places["shared/bob/Team"], places["Public/News"]) == (
-        "shared_/bob", "shared_/bob/Team", "Public_/News",
-    )  # fmt: skip
+        "shared_/bob",
+        "shared_/bob/Team",
+        "Public_/News",
+    )
     assert mailbox["left_out"] == ""
     refused = office.run("plan", manifest, *ends, "--shared-folders", "perhaps", code=2)
     assert re.search("--shared-folders: one of leave, copy", refused.said)

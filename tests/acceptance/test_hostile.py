@@ -119,9 +119,25 @@ NAMES = [
 ]
 #: Commands that reading needs: none of them changes anything.
 READING = {
-    "AUTHENTICATE", "LOGIN", "CAPABILITY", "ID", "ENABLE", "NAMESPACE", "LIST", "LSUB", "STATUS", "EXAMINE", "UID FETCH",
-    "UID SEARCH", "NOOP", "LOGOUT", "COMPRESS", "GETQUOTAROOT", "CLOSE", "UNSELECT",
-}  # fmt: skip
+    "AUTHENTICATE",
+    "LOGIN",
+    "CAPABILITY",
+    "ID",
+    "ENABLE",
+    "NAMESPACE",
+    "LIST",
+    "LSUB",
+    "STATUS",
+    "EXAMINE",
+    "UID FETCH",
+    "UID SEARCH",
+    "NOOP",
+    "LOGOUT",
+    "COMPRESS",
+    "GETQUOTAROOT",
+    "CLOSE",
+    "UNSELECT",
+}
 
 
 def safe(text: str) -> bool:
@@ -165,12 +181,14 @@ def street(office: AdminEnvironment) -> Iterator[Street]:
 
 def test_nothing_that_a_source_says_is_obeyed(office: AdminEnvironment, street: Street) -> None:
     there = "imap://127.0.0.1"
-    manifest = office.manifest([
-        "login,password,new_login,server",
-        "h0,pw,h0@new,",
-        f"h1,pw,h1@new,{there}:{street.refusing.port}",
-        f"h2,pw,h2@new,pop3://127.0.0.1:{street.pop.port}",
-    ])  # fmt: skip
+    manifest = office.manifest(
+        [
+            "login,password,new_login,server",
+            "h0,pw,h0@new,",
+            f"h1,pw,h1@new,{there}:{street.refusing.port}",
+            f"h2,pw,h2@new,pop3://127.0.0.1:{street.pop.port}",
+        ]
+    )
     ends = ["--source", f"{there}:{street.imap.port}", "--destination", f"{there}:{office.destination.port}"]
     seen: list[Ended] = []
 

@@ -78,8 +78,10 @@ def test_with_a_redis_that_others_may_use_the_lease_runs_out_and_the_command_say
     This is also the negative control of the test above.
     """
     office.variables |= {
-        "MAILHAUL_REDIS_URL": redis_server.url(0), "MAILHAUL_LEASE_SECONDS": "25", "MAILHAUL_RENEW_SECONDS": "5",
-    }  # fmt: skip
+        "MAILHAUL_REDIS_URL": redis_server.url(0),
+        "MAILHAUL_LEASE_SECONDS": "25",
+        "MAILHAUL_RENEW_SECONDS": "5",
+    }
     source, destination = _killed_in_the_middle(office, slow, "elsewhere", "--workers", "1")
     said = _goes_on(office, line, slow, "--workers", "1")
     assert "messages are held by a worker that stopped responding, free in about" in said
@@ -97,9 +99,13 @@ def test_gmails_labels_survive_a_kill_and_no_copy_is_made_twice(
     destination = Box(office.destination, "labels", "pw-labels")
     proxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=40)
     ends = [
-        "--source", f"imap://127.0.0.1:{faulty_server.port}", "--destination", f"imap://127.0.0.1:{proxy.port}",
-        "--exclude", "*All Mail",
-    ]  # fmt: skip
+        "--source",
+        f"imap://127.0.0.1:{faulty_server.port}",
+        "--destination",
+        f"imap://127.0.0.1:{proxy.port}",
+        "--exclude",
+        "*All Mail",
+    ]
     office.variables |= {
         "MAILHAUL_GROUP_MESSAGES": "20",
         "MAILHAUL_SETTLE_SECONDS": "1",

@@ -46,8 +46,12 @@ def test_what_users_moved_and_removed_is_told_and_is_no_fault(office: AdminEnvir
     assert (row["state"], row["missing"], row["moved"], row["removed"]) == ("complete", "0", "2", "3")
     notes = csv.DictReader((tmp_path / "report" / "notes.csv").read_text().splitlines())
     assert sorted((note["uid"], note["what"]) for note in notes) == [
-        ("1", "moved"), ("2", "removed"), ("3", "removed"), ("4", "removed"), ("5", "moved"),
-    ]  # fmt: skip
+        ("1", "moved"),
+        ("2", "removed"),
+        ("3", "removed"),
+        ("4", "removed"),
+        ("5", "moved"),
+    ]
     assert list(csv.DictReader((tmp_path / "report" / "failures.csv").read_text().splitlines())) == []
 
 

@@ -144,8 +144,11 @@ def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: AdminEn
     town.person("filed@old.example", to="filed@file.example", there=False)
     assert len(town.lines) == 60
     made = {"made@old.example": "created", "there@old.example": "adopted", "filed@old.example": "created"}
-    parked = {"wrong@old.example": "source_auth_refused", "wrong@older.example": "source_auth_refused",
-              "full@old.example": "destination_over_quota"}  # fmt: skip
+    parked = {
+        "wrong@old.example": "source_auth_refused",
+        "wrong@older.example": "source_auth_refused",
+        "full@old.example": "destination_over_quota",
+    }
 
     chief, token = office.home / "chief", office.home / "token"
     chief.write_text(WORD)
@@ -156,11 +159,20 @@ def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: AdminEn
         scim.add("there@scim.example", "its own")
         found = office.import_(
             office.manifest([COLUMNS, *town.lines]),
-            "--source-admin", ADMIN, "--source-password-file", str(chief),
-            "--accounts", f"scim.example=scim+{scim.url}/v2", "--accounts-secret-file", f"scim.example={token}",
-            "--accounts", f"file.example=passwd-file:{town.users}?uid={owner.st_uid}&gid={owner.st_gid}&home={home}",
-            "--workers", "2", code=3,
-        )  # fmt: skip
+            "--source-admin",
+            ADMIN,
+            "--source-password-file",
+            str(chief),
+            "--accounts",
+            f"scim.example=scim+{scim.url}/v2",
+            "--accounts-secret-file",
+            f"scim.example={token}",
+            "--accounts",
+            f"file.example=passwd-file:{town.users}?uid={owner.st_uid}&gid={owner.st_gid}&home={home}",
+            "--workers",
+            "2",
+            code=3,
+        )
         assert list(scim.accounts) == ["there@scim.example", "made@scim.example"], "of this domain only"
     assert town.users.read_text().count("\n") == 1
     assert town.users.read_text().startswith("filed@file.example:")

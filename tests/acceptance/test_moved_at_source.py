@@ -38,9 +38,12 @@ def test_it_is_told_everywhere_and_is_no_fault(office: AdminEnvironment, tmp_pat
     assert (row["state"], row["moved_at_source"], row["deleted_at_source"]) == ("complete", "2", "3")
     notes = csv.DictReader((tmp_path / "report" / "notes.csv").read_text().splitlines())
     assert sorted((note["uid"], note["what"]) for note in notes) == [
-        ("1", "moved_at_source"), ("2", "moved_at_source"), ("3", "deleted_at_source"), ("4", "deleted_at_source"),
+        ("1", "moved_at_source"),
+        ("2", "moved_at_source"),
+        ("3", "deleted_at_source"),
+        ("4", "deleted_at_source"),
         ("5", "deleted_at_source"),
-    ]  # fmt: skip
+    ]
 
 
 def test_with_moves_copy_it_is_copied_once_more(office: AdminEnvironment) -> None:

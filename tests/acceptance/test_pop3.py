@@ -62,9 +62,12 @@ def stand(office: AdminEnvironment, maildrops: Dovecot, name: str, bodies: list[
 
 def ends(office: AdminEnvironment, maildrops: Dovecot) -> list[str]:
     return [
-        "--source", f"pop3://127.0.0.1:{maildrops.pop3_port}",
-        "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
-    ]  # fmt: skip
+        "--source",
+        f"pop3://127.0.0.1:{maildrops.pop3_port}",
+        "--destination",
+        f"imap://127.0.0.1:{office.destination.port}",
+        "--json",
+    ]
 
 
 def corpus() -> list[bytes]:
@@ -126,9 +129,12 @@ def test_from_pop3_to_imap_nothing_comes_twice(office: AdminEnvironment, maildro
     assert "came by POP3 before" not in office.run("import", manifest, *ends(office, maildrops)).said
     mail.populate(*source._place, {"INBOX": [Mail(make_message(99, 1_500))], "Sent": [Mail(make_message(100, 1_500))]})
     by_imap = [
-        "--source", f"imap://127.0.0.1:{maildrops.port}",
-        "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
-    ]  # fmt: skip
+        "--source",
+        f"imap://127.0.0.1:{maildrops.port}",
+        "--destination",
+        f"imap://127.0.0.1:{office.destination.port}",
+        "--json",
+    ]
     said = office.run("import", manifest, *by_imap).said
     assert (
         "note: what came by POP3 before (import people) stays as it is: with the date that POP3 told, unread and without flags"
@@ -272,9 +278,14 @@ def test_what_a_maildrop_counts_and_does_not_list_is_told(office: AdminEnvironme
     short = counted == 9
     with Pop3Server([make_message(seed, 1_500) for seed in range(4)], counted=counted) as server:
         command = [
-            "import", office.manifest({login: "pw"}), "--source", f"pop3://127.0.0.1:{server.port}",
-            "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
-        ]  # fmt: skip
+            "import",
+            office.manifest({login: "pw"}),
+            "--source",
+            f"pop3://127.0.0.1:{server.port}",
+            "--destination",
+            f"imap://127.0.0.1:{office.destination.port}",
+            "--json",
+        ]
         told = json.loads(office.run(*command, code=3 if short else 0).out)["import"]
         assert (told["copied"], told["withheld"]) == (4, 5 if short else 0)
         if short:  # lifted, the rest comes with the same command
@@ -304,9 +315,14 @@ def test_a_server_that_cannot_tell_its_messages_apart_gives_each_once(
     with Pop3Server(list(bodies), unique_ids=unique_ids) as server:
         manifest = office.manifest({login: "pw"})
         command = [
-            "import", str(manifest), "--source", f"pop3://127.0.0.1:{server.port}",
-            "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
-        ]  # fmt: skip
+            "import",
+            str(manifest),
+            "--source",
+            f"pop3://127.0.0.1:{server.port}",
+            "--destination",
+            f"imap://127.0.0.1:{office.destination.port}",
+            "--json",
+        ]
         for extra in (b"", b"one more\r\n"):
             if extra:
                 server.messages.append(make_message(77) + extra)

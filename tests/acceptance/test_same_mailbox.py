@@ -34,9 +34,11 @@ def test_into_itself_is_refused_before_anything_is_written(office: AdminEnvironm
             box.fill({"INBOX": 20, "Work": 5}, seed=seed)
         before = {name: box.uids() for name, box in boxes.items()}
         ends = (
-            "--source", door.format(imap=server.port, pop3=server.pop3_port),
-            "--destination", f"imap://127.0.0.1:{server.port}",
-        )  # fmt: skip
+            "--source",
+            door.format(imap=server.port, pop3=server.pop3_port),
+            "--destination",
+            f"imap://127.0.0.1:{server.port}",
+        )
         checked = office.run("check", listed, *ends, code=3)
         assert checked.out.count(SENTENCE) == 3, checked.out  # for each row, and once more for both at the end
         assert "0 of 2 mailboxes work" in checked.out

@@ -145,8 +145,11 @@ def test_a_hostile_source_cannot_write_elsewhere(office: AdminEnvironment, fault
         faulty_server.behaviour.append.refuse = lambda message: b"[CANNOT] not here"
         place = office.home / "deep" / "down" / "refused"
         ends = [
-            "--source", f"imap://127.0.0.1:{source.port}", "--destination", f"imap://127.0.0.1:{faulty_server.port}",
-        ]  # fmt: skip
+            "--source",
+            f"imap://127.0.0.1:{source.port}",
+            "--destination",
+            f"imap://127.0.0.1:{faulty_server.port}",
+        ]
         office.run("import", office.manifest({login: "pw"}), *ends, "--spool-refused", place, code=3)
     assert len(kept(place)) == len(hostile)
     assert len(list(office.home.rglob("*.eml"))) == len(hostile)
@@ -260,8 +263,13 @@ def limited(office: AdminEnvironment, kib: int, *arguments: object) -> Ended:
     env |= {"MAILHAUL_STATE_DIR": str(office.home / "state"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env=env, cwd=office.home, text=True, capture_output=True, timeout=120, check=False,
-    )  # fmt: skip
+        env=env,
+        cwd=office.home,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
     return Ended(code=done.returncode, out=done.stdout, said=done.stderr)
 
 

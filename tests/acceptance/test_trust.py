@@ -15,9 +15,11 @@ def test_the_same_command_with_the_advised_option_goes_on(office: AdminEnvironme
     source, destination = boxes["trusting@example.org"]
     source.fill({"INBOX": 5})
     ends = [
-        "--source", f"imaps://127.0.0.1:{office.source.tls_port}",
-        "--destination", f"imap+starttls://127.0.0.1:{office.destination.port}",
-    ]  # fmt: skip
+        "--source",
+        f"imaps://127.0.0.1:{office.source.tls_port}",
+        "--destination",
+        f"imap+starttls://127.0.0.1:{office.destination.port}",
+    ]
     ca = office.home / "ca.pem"
     ca.write_bytes(office.source.certificate)
     command = ["import", str(office.manifest({"trusting@example.org": source.password})), *ends, "--json"]

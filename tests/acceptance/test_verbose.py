@@ -93,9 +93,14 @@ def test_the_log_tells_a_verification_that_was_queued_and_done_from_one_that_was
     office.run("verify", code=2)
     said = [line.split("  ")[2] for line in office.run("audit").out.splitlines()]
     assert said == [
-        "import begun", "verification asked for", "verification queued", "verification done",
-        "credentials deleted", "verification asked for", "act refused",
-    ]  # fmt: skip
+        "import begun",
+        "verification asked for",
+        "verification queued",
+        "verification done",
+        "credentials deleted",
+        "verification asked for",
+        "act refused",
+    ]
 
 
 def test_only_mailboxes_with_trouble_are_listed_where_that_is_asked_for(office: AdminEnvironment) -> None:

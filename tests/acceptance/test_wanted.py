@@ -182,9 +182,15 @@ def test_a_folder_map_is_previewed_and_followed(office: AdminEnvironment) -> Non
     office.import_(manifest, "--folder-map", str(rules))
     found = places(destination)
     assert found == {
-        b"INBOX": 3, b"Projects, old": 2, b"Projects, old/2024": 2, b"Spam": 2, b"Spam/deep": 1, b"INBOX/Bin": 2,
-        b"Drafts/&BCAEQwRBBEEEOgQ4BDU-": 1, b"Mine/Trash": 1,
-    }  # fmt: skip
+        b"INBOX": 3,
+        b"Projects, old": 2,
+        b"Projects, old/2024": 2,
+        b"Spam": 2,
+        b"Spam/deep": 1,
+        b"INBOX/Bin": 2,
+        b"Drafts/&BCAEQwRBBEEEOgQ4BDU-": 1,
+        b"Mine/Trash": 1,
+    }
     office.import_(manifest)
     assert places(destination) == found, "what has a place keeps it"
     assert sorted(k[1:] for k in source.seen().elements()) == sorted(k[1:] for k in destination.seen().elements())
@@ -225,9 +231,23 @@ def test_every_fault_of_what_is_wanted_is_told_at_once_and_nothing_starts(office
     rules = office.home / "map.csv"
     rules.write_text("Work,Projects\nWork,Other\nA,Projects\nB\n,C\nD,INBOX\n")
     ended = office.run(
-        "import", manifest, *office.ends, "--since", "yesterday", "--larger", "big", "--skip-special", "junk,foo",
-        "--into", "a//b", "--folder-map", str(rules), "--gmail-labels", "some", code=2,
-    )  # fmt: skip
+        "import",
+        manifest,
+        *office.ends,
+        "--since",
+        "yesterday",
+        "--larger",
+        "big",
+        "--skip-special",
+        "junk,foo",
+        "--into",
+        "a//b",
+        "--folder-map",
+        str(rules),
+        "--gmail-labels",
+        "some",
+        code=2,
+    )
     for said in (
         "--since",
         "--larger",

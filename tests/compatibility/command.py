@@ -69,13 +69,20 @@ class Command:
     def _start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
         env |= {
-            "MAILHAUL_STATE_DIR": str(self._home / self._state), "PYTHONPATH": str(ROOT),
-            "MAILHAUL_SETTLE_SECONDS": "1", "MAILHAUL_GROUP_MESSAGES": "20",
-        }  # fmt: skip
+            "MAILHAUL_STATE_DIR": str(self._home / self._state),
+            "PYTHONPATH": str(ROOT),
+            "MAILHAUL_SETTLE_SECONDS": "1",
+            "MAILHAUL_GROUP_MESSAGES": "20",
+        }
         return subprocess.Popen(
             [sys.executable, "-m", "producer", *map(str, arguments)],
-            env=env, cwd=self._home, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            env=env,
+            cwd=self._home,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def _ended(self, process: subprocess.Popen[str]) -> tuple[int, str]:
         try:

@@ -62,9 +62,14 @@ def page(results: Iterable[Result], without: Iterable[tuple[str, str, str]]) -> 
 def _row(result: Result) -> str:
     told = "holds" if not result.faults else "does not hold: " + "; ".join(_short(fault) for fault in result.faults)
     cells = [
-        result.server, result.version, _DIRECTIONS[result.direction], f"{result.messages:,}", f"{result.exact:,}",
-        _altered(result), told,
-    ]  # fmt: skip
+        result.server,
+        result.version,
+        _DIRECTIONS[result.direction],
+        f"{result.messages:,}",
+        f"{result.exact:,}",
+        _altered(result),
+        told,
+    ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

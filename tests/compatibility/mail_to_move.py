@@ -10,17 +10,37 @@ from tests.mail import Mail, corpus_messages
 
 #: Folders as paths in modified UTF-7: nested, with spaces, signs that mean something to IMAP, and several scripts.
 FOLDERS = [
-    ("INBOX",), ("Sent",), ("Drafts",), ("Work",), ("Work", "2020"), ("Work", "2020", "Q1"), ("Archive", "a", "b", "c"),
-    ("R&AOk-sum&AOk-s",), ("&BBgENAQ1BDg-",), ("&BBgENAQ1BDg-", "&BB0EPgQyBD4ENQ-"), ("&ZeVnLIqe-",), ("&U,BTFw-",),
-    ("with space",), (" lead",), ('quo"te',), ("per%cent",), ("star*",), ("Dr. Jones",), ("a/b",), ("back\\slash",),
-]  # fmt: skip
+    ("INBOX",),
+    ("Sent",),
+    ("Drafts",),
+    ("Work",),
+    ("Work", "2020"),
+    ("Work", "2020", "Q1"),
+    ("Archive", "a", "b", "c"),
+    ("R&AOk-sum&AOk-s",),
+    ("&BBgENAQ1BDg-",),
+    ("&BBgENAQ1BDg-", "&BB0EPgQyBD4ENQ-"),
+    ("&ZeVnLIqe-",),
+    ("&U,BTFw-",),
+    ("with space",),
+    (" lead",),
+    ('quo"te',),
+    ("per%cent",),
+    ("star*",),
+    ("Dr. Jones",),
+    ("a/b",),
+    ("back\\slash",),
+]
 _FLAGS = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted", "$Forwarded", "$MDNSent", "work", "Junk"]
 _ZONES = [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-12)), timezone(timedelta(hours=14))]
 #: Dates that each server can hold. Dovecot gives another date each time for one before 1970 or after 2106.
 _ODD_DATES = [
-    datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), datetime(1971, 2, 28, 23, 59, 59, tzinfo=UTC),
-    datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC), datetime(2000, 2, 29, tzinfo=UTC), datetime(2025, 3, 30, 1, 30, tzinfo=UTC),
-]  # fmt: skip
+    datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
+    datetime(1971, 2, 28, 23, 59, 59, tzinfo=UTC),
+    datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC),
+    datetime(2000, 2, 29, tzinfo=UTC),
+    datetime(2025, 3, 30, 1, 30, tzinfo=UTC),
+]
 
 
 @cache

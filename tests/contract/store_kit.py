@@ -425,8 +425,28 @@ class Twice:
 
 ONCE_OR_TWICE = frozenset(
     {
-        "open_import", "submit", "control", "set_wave", "move",
-        "retry", "seal", "set_limit", "set_usual", "claim", "attend", "leave", "progress",
-        "finish", "release", "split", "plan_folder", "audit", "set_flags", "moving", "note_left_out", "lead", "reap",
+        "open_import",
+        "submit",
+        "control",
+        "set_wave",
+        "move",
+        "retry",
+        "seal",
+        "set_limit",
+        "set_usual",
+        "claim",
+        "attend",
+        "leave",
+        "progress",
+        "finish",
+        "release",
+        "split",
+        "plan_folder",
+        "audit",
+        "set_flags",
+        "moving",
+        "note_left_out",
+        "lead",
+        "reap",
     }
-)  # fmt: skip
+)

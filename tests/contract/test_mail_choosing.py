@@ -60,11 +60,15 @@ def filled(here: Place, count: int = MANY) -> tuple[bytes, list[int]]:
 @pytest.mark.parametrize(
     "options",
     [
-        Options(since=MOMENT), Options(before=MOMENT), Options(since=MOMENT - DAY, before=MOMENT + DAY),
-        Options(unseen=True), Options(flagged=True), Options(not_deleted=True),
+        Options(since=MOMENT),
+        Options(before=MOMENT),
+        Options(since=MOMENT - DAY, before=MOMENT + DAY),
+        Options(unseen=True),
+        Options(flagged=True),
+        Options(not_deleted=True),
         Options(since=MOMENT, unseen=True, flagged=True, not_deleted=True),
     ],
-)  # fmt: skip
+)
 def test_the_choice_is_exact_to_the_second_and_to_the_flag(here: Place, options: Options) -> None:
     name, dates = filled(here)
     source = here.source()

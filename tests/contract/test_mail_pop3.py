@@ -354,8 +354,16 @@ def test_a_server_that_goes_away_at_utf8_is_not_asked_for_it_again(
         assert server.commands.count(b"USER u@example.org") == mended
 
 
-@pytest.mark.parametrize("said", [b"-ERR [IN-USE] no", b"-ERR [LOGIN-DELAY] wait", b"-ERR [SYS/TEMP] later",
-                                  b"-ERR maildrop already locked", b"-ERR Mailbox in use, try again"])  # fmt: skip
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"-ERR [IN-USE] no",
+        b"-ERR [LOGIN-DELAY] wait",
+        b"-ERR [SYS/TEMP] later",
+        b"-ERR maildrop already locked",
+        b"-ERR Mailbox in use, try again",
+    ],
+)
 def test_a_busy_maildrop_is_waited_for(said: bytes) -> None:
     with Pop3Server([], refusals=[said]) as server:
         with pytest.raises(Throttled) as caught:
@@ -449,9 +457,12 @@ def test_what_is_unreadable_costs_its_neighbours_nothing() -> None:
         (b"a\r\n.unstuffed\r\n.\r\n", b"a\r\nunstuffed\r\n"),
         (b"\r\n\r\n.\r\n", b"\r\n\r\n"),
         (b"." * 600_000 + b"\r\n..\r\n.\r\n", b"." * 599_999 + b"\r\n.\r\n"),
-        (b"x" * 65_535 + b"\r\n..y\r\n" + b"z" * 600_000 + b"\r\n.\r\n", b"x" * 65_535 + b"\r\n.y\r\n" + b"z" * 600_000 + b"\r\n"),
+        (
+            b"x" * 65_535 + b"\r\n..y\r\n" + b"z" * 600_000 + b"\r\n.\r\n",
+            b"x" * 65_535 + b"\r\n.y\r\n" + b"z" * 600_000 + b"\r\n",
+        ),
     ],
-)  # fmt: skip
+)
 def test_dots_and_line_ends(sent: bytes, body: bytes) -> None:
     with Pop3Server([small(1), small(2)], raw={1: b"+OK\r\n" + sent}, more=7) as server:
         assert bodies(sign_in(server.port)) == {1: body, 2: small(2)}
@@ -514,14 +525,18 @@ def test_a_server_that_speaks_something_else_is_named() -> None:
 @pytest.mark.parametrize(
     ("header", "when", "zone"),
     [
-        (b"Received: a; Thu, 18 Jul 1996 02:44:25 +0300\r\nReceived: b; Wed, 17 Jul 1996 00:00:00 +0000", 837_647_065, 180),
+        (
+            b"Received: a; Thu, 18 Jul 1996 02:44:25 +0300\r\nReceived: b; Wed, 17 Jul 1996 00:00:00 +0000",
+            837_647_065,
+            180,
+        ),
         (b"Received: no date here\r\nDate: Wed, 17 Jul 1996 02:44:25 -0700", 837_596_665, -420),
         (b"Received: a;\r\n\tThu, 18 Jul 1996\r\n 02:44:25 +0300 (MSK)", 837_647_065, 180),
         (b"Date: Thu, 99 Xyz 1996 02:44:25 +0300", None, 0),
         (b"Date: Wed, 17 Jul 1996 09:44:25 +9900", 837_596_665, 0),
         (b"Subject: none", None, 0),
     ],
-)  # fmt: skip
+)
 def test_the_date_is_that_of_the_topmost_received(header: bytes, when: int | None, zone: int) -> None:
     assert received_at(header) == (when, zone)
 

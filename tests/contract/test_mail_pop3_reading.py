@@ -151,9 +151,15 @@ def test_a_server_without_top_is_read_by_retr_and_said_to_mark() -> None:
         assert bodies(source) == as_sent(server.messages)
 
 
-@pytest.mark.parametrize(("most_lines", "most_asked", "said"), [
-    (None, None, ""), (None, 9_999_999, ""), (0, None, BY_RETR), (None, 100, BY_RETR),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("most_lines", "most_asked", "said"),
+    [
+        (None, None, ""),
+        (None, 9_999_999, ""),
+        (0, None, BY_RETR),
+        (None, 100, BY_RETR),
+    ],
+)
 def test_what_a_rehearsal_says_is_what_happens(most_lines: int | None, most_asked: int | None, said: str) -> None:
     with Pop3Server([lines(5), lines(9)], most_lines=most_lines, most_asked=most_asked) as server:
         source = sign_in(server.port)

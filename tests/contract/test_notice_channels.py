@@ -26,9 +26,14 @@ from tests.servers.http_api import Asked, HttpApi, Said
 from tests.servers.smtp_server import SmtpServer
 
 NOTICE = Notice(
-    notice_id="n1", kind="person", at=1_800_000_000.0, import_id="i", name="office", wave="pilot",
+    notice_id="n1",
+    kind="person",
+    at=1_800_000_000.0,
+    import_id="i",
+    name="office",
+    wave="pilot",
     values={"code": "source_auth_refused", "mailboxes": 2, "sentence": "source: no for anna@old.example"},
-)  # fmt: skip
+)
 TOLD = NoticeTold(
     delivery=Delivery(notice=NOTICE, target_id="t1"),
     wording=Wording(subject="офис: 2 ящика <ждут> & человека", lines=("line one", ".", "две")),
@@ -101,10 +106,14 @@ def test_without_a_known_certificate_nothing_is_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("refusal", "forever"),
     [
-        ("RCPT 550 no such user", True), ("RCPT 450 later", False), ("BODY 451 later", False), ("BODY 554 spam", True),
-        ("MAIL hang up", False), ("BODY hang up", False),
+        ("RCPT 550 no such user", True),
+        ("RCPT 450 later", False),
+        ("BODY 451 later", False),
+        ("BODY 554 spam", True),
+        ("MAIL hang up", False),
+        ("BODY hang up", False),
     ],
-)  # fmt: skip
+)
 def test_a_refusal_says_whether_another_attempt_is_worth_it(tmp_path: Path, refusal: str, forever: bool) -> None:
     with SmtpServer(tmp_path / "s", tls="none") as server:
         server.refuse(refusal)

@@ -28,8 +28,10 @@ def test_an_audit_replaces_what_was_found_before_and_nothing_else(store: Store) 
     for _ in range(2):
         store.audit(lease, [audit])
         assert {(n.uid, n.what) for n in store.notes(folder.folder_id)} == {
-            (1, "altered"), (8, "normalised"), *((n.uid, n.what) for n in notes[1:])
-        }  # fmt: skip
+            (1, "altered"),
+            (8, "normalised"),
+            *((n.uid, n.what) for n in notes[1:]),
+        }
         tally, _ = store.import_tally(whole.import_id)
         assert (tally.altered, tally.normalised, tally.watched) == (1, 1, 0)
         assert (tally.keywords_lost, tally.dates_changed) == (1, 2)
@@ -52,8 +54,10 @@ def test_what_users_took_away_is_counted_apart(store: Store) -> None:
         tally, _ = store.import_tally(whole.import_id)
         assert (tally.missing, tally.moved, tally.removed) == (0, 2, 1)
         assert {(note.uid, note.what) for note in store.notes(folder.folder_id)} == {
-            (4, "moved"), (5, "moved"), (9, "removed"),
-        }  # fmt: skip
+            (4, "moved"),
+            (5, "moved"),
+            (9, "removed"),
+        }
         sums_agree(store, whole.import_id)
 
 
@@ -64,9 +68,13 @@ def test_what_verification_found_is_absolute(store: Store) -> None:
     copy(store, lease, 1)
     lease = take(store)
     found = Audit(
-        folder_id=folder.folder_id, verified="7:11/9:11:10", digests={name: (1 << 48) - 1}, altered=2, missing=1,
+        folder_id=folder.folder_id,
+        verified="7:11/9:11:10",
+        digests={name: (1 << 48) - 1},
+        altered=2,
+        missing=1,
         notes=(Note(uid=4, what="missing", reason="gone"),),
-    )  # fmt: skip
+    )
     for _ in range(2):
         store.audit(lease, [found])
     tally, _ = store.import_tally(whole.import_id)

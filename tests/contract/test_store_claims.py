@@ -163,8 +163,10 @@ def test_a_mailbox_from_elsewhere_has_the_limits_of_its_own_server(store: Store)
     changed = replace(whole, source=replace(SOURCE, ca_file="/ca.pem"))
     store.open_import(changed, [first, other, third], 14)
     assert [one.source.endpoint for one, _ in store.mailboxes(whole.import_id)] == [
-        changed.source, elsewhere, changed.source
-    ]  # fmt: skip
+        changed.source,
+        elsewhere,
+        changed.source,
+    ]
 
 
 def _lanes(store: Store, most: int = 12) -> int:

@@ -75,11 +75,18 @@ def test_nothing_is_left_of_who_is_erased_or_closed(store: Store, whole: bool) -
 
 def _cutover(import_id: str) -> Cutover:
     return Cutover(
-        import_id=import_id, wave="a", state=CutoverState.ANNOUNCED, since=12.5, serial=4,
+        import_id=import_id,
+        wave="a",
+        state=CutoverState.ANNOUNCED,
+        since=12.5,
+        serial=4,
         options=CutoverOptions(switch="office", domains=("example.org",)),
         overruled=(Overruled(guard="ttl", event="switch", reason="internal", who="anna", at=3.0),),
-        steps=(CutoverStep(state=CutoverState.DRAFTED, at=1.0, who="anna"), CutoverStep(state=CutoverState.CHECKED, at=2.0)),
-    )  # fmt: skip
+        steps=(
+            CutoverStep(state=CutoverState.DRAFTED, at=1.0, who="anna"),
+            CutoverStep(state=CutoverState.CHECKED, at=2.0),
+        ),
+    )
 
 
 def test_a_row_is_read_as_it_was_written(store: Store) -> None:

@@ -103,10 +103,14 @@ def _value(order: str, mailbox: Mailbox, counts: Tally) -> object:
     if order in ("failed", "refused"):
         return counts[Outcome(order)]
     return {
-        "row": mailbox.row, "login": mailbox.source.login, "destination_login": mailbox.destination.login,
-        "state": mailbox.state.value, "messages": counts.messages, "bytes": counts.size_bytes,
+        "row": mailbox.row,
+        "login": mailbox.source.login,
+        "destination_login": mailbox.destination.login,
+        "state": mailbox.state.value,
+        "messages": counts.messages,
+        "bytes": counts.size_bytes,
         "done_bytes": counts.done_bytes,
-    }[order]  # fmt: skip
+    }[order]
 
 
 def test_many_are_sorted_by_a_number_as_few_are(store: Store) -> None:

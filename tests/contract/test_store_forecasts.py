@@ -9,9 +9,16 @@ from shared.store import Store
 from tests.contract.store_kit import run_out, start
 
 MADE = KeptForecast(
-    made_at=1000.5, passes=1, ends_at=2000.0, low_at=1800.0, high_at=2400.0, mailboxes=3, size_bytes=7e9,
-    waves={"pilot": 1500.0, "": 0.0}, binds=("450 MB a day",),
-)  # fmt: skip
+    made_at=1000.5,
+    passes=1,
+    ends_at=2000.0,
+    low_at=1800.0,
+    high_at=2400.0,
+    mailboxes=3,
+    size_bytes=7e9,
+    waves={"pilot": 1500.0, "": 0.0},
+    binds=("450 MB a day",),
+)
 
 
 def test_a_forecast_is_kept_as_it_was_made(store: Store) -> None:

@@ -60,8 +60,11 @@ def test_what_is_missing_may_be_accepted(store: Store) -> None:
     assert kept.accepted == UidSet.parse("2,6:7")
     assert store.import_tally(whole.import_id)[0].missing == 1
     assert [(note.uid, note.what) for note in store.notes(folder.folder_id)] == [
-        (2, "accepted"), (5, "missing"), (6, "accepted"), (7, "accepted"),
-    ]  # fmt: skip
+        (2, "accepted"),
+        (5, "missing"),
+        (6, "accepted"),
+        (7, "accepted"),
+    ]
     assert accept(folder.folder_id, UidSet.span(5, 9)) == 1
     assert accept(folder.folder_id, UidSet.span(1, 9)) == 0
     assert accept("another", UidSet.span(1, 9)) == 0

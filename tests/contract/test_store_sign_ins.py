@@ -267,8 +267,10 @@ def test_everything_sealed_is_sealed_anew_where_a_key_opens_it(store: Store) -> 
     found = store.reseal(i, renew)
     assert (found.renewed, found.lost) == (3, 1)
     assert [store.sealed(i, *place) for place in ((m, "source"), (m, "destination"), (i, "accounts"))] == [
-        b"new-one", b"strange", b"new-three",
-    ]  # fmt: skip
+        b"new-one",
+        b"strange",
+        b"new-three",
+    ]
     assert store.token(i, "n", "a", seconds=30)[0] == b"new-four"
     assert store.reseal("no", renew).renewed == 0
 

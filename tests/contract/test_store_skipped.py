@@ -27,9 +27,12 @@ def wider(mailbox: Mailbox) -> FolderPlan:
     plan = replace(plan_of(mailbox), folder=replace(first(mailbox).folder, skipped="2 before 2024-01-01"))
     there = replace(copied(UidSet.of([6]), 90), outcome=Outcome.ALREADY_PRESENT)
     return replace(
-        plan, batches=(batch(plan.folder, UidSet.span(3, 5)),), adopted=(there,), skipped={OLD: UidSet.span(1, 2)},
+        plan,
+        batches=(batch(plan.folder, UidSet.span(3, 5)),),
+        adopted=(there,),
+        skipped={OLD: UidSet.span(1, 2)},
         skipped_bytes=-4000,
-    )  # fmt: skip
+    )
 
 
 def counts(store: Store, import_id: str) -> tuple[int, int, int, int, int]:

@@ -250,9 +250,13 @@ def test_a_destination_uid_is_given_away_once(store: Store) -> None:
         [copied(UidSet.span(101, 110), 1099, "1")],
         [copied(UidSet.span(101, 110), 1200, "1"), copied(UidSet.span(121, 130), 1209, "2")],
         [copied(UidSet.span(101, 110), 1200, "1"), copied(UidSet.span(121, 130), 1000, "2")],
-        [replace(copied(UidSet.span(101, 110), 1200, "1"), records=tuple(
-            Record(UidSet.of([n]), UidSet.of([1200])) for n in (101, 102)))],
-    ):  # fmt: skip
+        [
+            replace(
+                copied(UidSet.span(101, 110), 1200, "1"),
+                records=tuple(Record(UidSet.of([n]), UidSet.of([1200])) for n in (101, 102)),
+            )
+        ],
+    ):
         with pytest.raises(LedgerConflict):
             store.progress(lease, settled=offered, withdrawn=["1", "2"], doubts=UidSet.span(101, 140))
         assert everything(store, [whole.import_id]) == before, "nothing was written, not even the first half"

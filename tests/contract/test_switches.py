@@ -159,8 +159,13 @@ def test_no_word_repeats_the_secret(tmp_path: Path) -> None:
             assert SECRET not in outcome.words
 
 
-@pytest.mark.parametrize(("kind", "row"), [("dovecot", "anna@corp.example:::::::proxy=y host=7.7.7.7\n"),
-                                           ("texthash", "anna@corp.example smtp:[elsewhere]\n")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("dovecot", "anna@corp.example:::::::proxy=y host=7.7.7.7\n"),
+        ("texthash", "anna@corp.example smtp:[elsewhere]\n"),
+    ],
+)
 def test_a_row_that_somebody_else_made_is_refused_and_stays(kind: str, row: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         turning = _turning(kind, tmp_path, stack)

@@ -26,8 +26,24 @@ LOGIN = "ivan"
 _SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
 _DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
 #: Calls that only read: an interruption there is no case of its own.
-_TELLING = {"sightings", "sizes", "flags", "fetch", "listing", "statuses", "noop", "close", "abort", "import_", "folders",
-            "ledger", "limits_of", "mailbox", "attend", "import_tally"}  # fmt: skip
+_TELLING = {
+    "sightings",
+    "sizes",
+    "flags",
+    "fetch",
+    "listing",
+    "statuses",
+    "noop",
+    "close",
+    "abort",
+    "import_",
+    "folders",
+    "ledger",
+    "limits_of",
+    "mailbox",
+    "attend",
+    "import_tally",
+}
 
 
 class Killed(BaseException):
@@ -118,18 +134,24 @@ class MemoryImport:
         self.store = MemoryStore(clock=lambda: self.time)
         self.settle_seconds = settle_seconds
         self.request = Import(
-            import_id=import_id("crash", _SOURCE, _DESTINATION), name="crash", source=_SOURCE, destination=_DESTINATION,
+            import_id=import_id("crash", _SOURCE, _DESTINATION),
+            name="crash",
+            source=_SOURCE,
+            destination=_DESTINATION,
             options=options or Options(),
-        )  # fmt: skip
+        )
         self.mailbox_id = mailbox_id(self.request.import_id, LOGIN, LOGIN)
         self._workers = 0
 
     def submit(self) -> None:
         """Opens the import, or another pass of it."""
         mailbox = Mailbox(
-            mailbox_id=self.mailbox_id, import_id=self.request.import_id, row=1,
-            source=Account(endpoint=_SOURCE, login=LOGIN), destination=Account(endpoint=_DESTINATION, login=LOGIN),
-        )  # fmt: skip
+            mailbox_id=self.mailbox_id,
+            import_id=self.request.import_id,
+            row=1,
+            source=Account(endpoint=_SOURCE, login=LOGIN),
+            destination=Account(endpoint=_DESTINATION, login=LOGIN),
+        )
         self.store.open_import(self.request, [mailbox], 14)
         self.store.submit(self.request.import_id)
 
@@ -137,9 +159,12 @@ class MemoryImport:
         """Adds one more mailbox to the import; its sessions are those of the first. Returns its id."""
         found = mailbox_id(self.request.import_id, login, login)
         mailbox = Mailbox(
-            mailbox_id=found, import_id=self.request.import_id, row=2,
-            source=Account(endpoint=_SOURCE, login=login), destination=Account(endpoint=_DESTINATION, login=login),
-        )  # fmt: skip
+            mailbox_id=found,
+            import_id=self.request.import_id,
+            row=2,
+            source=Account(endpoint=_SOURCE, login=login),
+            destination=Account(endpoint=_DESTINATION, login=login),
+        )
         self.store.open_import(self.request, [mailbox], 14)
         self.store.submit(self.request.import_id)
         return found

@@ -71,9 +71,13 @@ class Engine:
     def podman(self, *arguments: str, check: bool = True, quiet: bool = True) -> str:
         """Runs podman. Returns its standard output."""
         done = subprocess.run(
-            ["podman", *arguments], env=self.env, cwd=ROOT, text=True, stdout=subprocess.PIPE,
+            ["podman", *arguments],
+            env=self.env,
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if quiet else None,
-        )  # fmt: skip
+        )
         if check and done.returncode:
             raise SystemExit(
                 f"podman {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
@@ -83,9 +87,13 @@ class Engine:
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Runs `docker compose …`. Returns its output."""
         done = subprocess.run(
-            [str(self._compose), *arguments], env=self.env, cwd=ROOT, text=True, stdout=subprocess.PIPE,
+            [str(self._compose), *arguments],
+            env=self.env,
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
         if check and done.returncode:
             raise SystemExit(f"podman-compose {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
         return done.stdout
@@ -93,17 +101,24 @@ class Engine:
     def names(self, service: str, *, all_of_them: bool = False) -> list[str]:
         """Returns the containers of a service."""
         found = self.podman(
-            "ps", *(["-a"] if all_of_them else []), "--filter", f"label=com.docker.compose.service={service}",
-            "--format", "{{.Names}}",
-        )  # fmt: skip
+            "ps",
+            *(["-a"] if all_of_them else []),
+            "--filter",
+            f"label=com.docker.compose.service={service}",
+            "--format",
+            "{{.Names}}",
+        )
         return sorted(found.split())
 
     def logs(self, container: str, lines: int = 20) -> str:
         """Returns the last lines that the container printed on both streams."""
         done = subprocess.run(
-            ["podman", "logs", "--tail", str(lines), container], env=self.env, text=True, stdout=subprocess.PIPE,
+            ["podman", "logs", "--tail", str(lines), container],
+            env=self.env,
+            text=True,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
         return done.stdout
 
     def healthy(self, service: str) -> bool:
@@ -195,8 +210,12 @@ def prepare() -> None:
         say(f"installing {' '.join(missing)} …")
         env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], check=True, env=env)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True, env=env,
-                       stdout=subprocess.DEVNULL)  # fmt: skip
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+            check=True,
+            env=env,
+            stdout=subprocess.DEVNULL,
+        )
     HOME.mkdir(parents=True, exist_ok=True)
     if not (HOME / "venv" / "bin" / "podman-compose").exists():
         subprocess.run([sys.executable, "-m", "venv", str(HOME / "venv")], check=True)
@@ -211,8 +230,11 @@ def stand_in(engine: Engine, name: str, packages: str) -> None:
     root = HOME / "roots" / packages.partition(",")[0]
     if not (root / "etc/debian_version").exists():
         root.parent.mkdir(exist_ok=True)
-        subprocess.run(["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", str(root)],
-                       check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", str(root)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
     if "python3" in packages:
         (root / "usr/local/bin").mkdir(exist_ok=True)
         for link in ("usr/local/bin/python", "usr/local/bin/python3"):
@@ -225,8 +247,9 @@ def stand_in(engine: Engine, name: str, packages: str) -> None:
         (root / "prometheus").mkdir(exist_ok=True)
         os.chown(root / "prometheus", 65534, 65534)
     tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
-    subprocess.run(["podman", "import", "-q", "-", name], env=engine.env, stdin=tar.stdout, check=True,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run(
+        ["podman", "import", "-q", "-", name], env=engine.env, stdin=tar.stdout, check=True, stdout=subprocess.DEVNULL
+    )
     if tar.wait():
         raise SystemExit(f"could not pack {root}")
 
@@ -237,9 +260,20 @@ def build(engine: Engine) -> None:
     bundle = "/etc/ssl/certs/ca-certificates.crt"
     engine.podman(
         # Without layers, since the store keeps a whole copy of the image for each.
-        "build", "--layers=false", "--network", "host", "--isolation", "chroot", "--format", "docker",
-        "-v", f"{bundle}:{bundle}:ro", "-t", "localhost/mailhaul:latest", ".",
-    )  # fmt: skip
+        "build",
+        "--layers=false",
+        "--network",
+        "host",
+        "--isolation",
+        "chroot",
+        "--format",
+        "docker",
+        "-v",
+        f"{bundle}:{bundle}:ro",
+        "-t",
+        "localhost/mailhaul:latest",
+        ".",
+    )
     facts = json.loads(engine.podman("inspect", "--type", "image", "localhost/mailhaul:latest"))[0]
     claim("the image runs as user 10001, never root", facts["Config"]["User"] == "10001:10001")
     claim("its entry point is in exec form", facts["Config"]["Entrypoint"] == ["mailhaul"])
@@ -249,9 +283,16 @@ def build(engine: Engine) -> None:
         "its environment holds no secret", not any("PASS" in line or "KEY" in line for line in facts["Config"]["Env"])
     )
     left = engine.podman(
-        "run", "--rm", "--network", "none", "--entrypoint", "sh", "localhost/mailhaul:latest", "-c",
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--entrypoint",
+        "sh",
+        "localhost/mailhaul:latest",
+        "-c",
         "ls -A /opt/mailhaul/app; ls /opt/mailhaul/lib/python3.11/site-packages | grep -iE '^(pip|pytest|mypy|ruff)$'; id -u",
-    ).split()  # fmt: skip
+    ).split()
     left.remove(version := next(name for name in left if name.startswith("mailhaul-")))
     claim("it holds the three packages and no tool to build or test", left == ["producer", "shared", "worker", "10001"])
     said = engine.podman("run", "--rm", "--network", "none", "--read-only", "localhost/mailhaul:latest", "--version")

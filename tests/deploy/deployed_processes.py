@@ -56,13 +56,17 @@ class DeployedProcesses:
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
         secrets = self.home / "secrets" / role
         key = {"MAILHAUL_SECRET_KEY_FILE": str(secrets / "secret-key")} if (secrets / "secret-key").exists() else {}
-        return env | key | {
-            "MAILHAUL_REDIS_URL_FILE": str(secrets / "redis-url"),
-            "MAILHAUL_STATE_DIR": str(self.home / f"state-{role}"),
-            "MAILHAUL_WORKER_THREADS": "4",
-            "PYTHONPATH": str(ROOT),
-            **more,
-        }  # fmt: skip
+        return (
+            env
+            | key
+            | {
+                "MAILHAUL_REDIS_URL_FILE": str(secrets / "redis-url"),
+                "MAILHAUL_STATE_DIR": str(self.home / f"state-{role}"),
+                "MAILHAUL_WORKER_THREADS": "4",
+                "PYTHONPATH": str(ROOT),
+                **more,
+            }
+        )
 
     def start(self, role: str, **more: str) -> tuple[subprocess.Popen[bytes], int]:
         """Starts a worker, a coordinator or the web process and waits until it is ready.
@@ -90,8 +94,12 @@ class DeployedProcesses:
         """Runs the command line as the producer. Returns what it printed."""
         done = subprocess.run(
             [sys.executable, "-P", "-m", "producer", *map(str, arguments)],
-            env=self.env(role), cwd=self.home, text=True, capture_output=True, timeout=90,
-        )  # fmt: skip
+            env=self.env(role),
+            cwd=self.home,
+            text=True,
+            capture_output=True,
+            timeout=90,
+        )
         assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}\n{self.logs()}"
         return done.stdout + done.stderr
 

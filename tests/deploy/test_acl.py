@@ -24,12 +24,29 @@ from tests.servers.redis_server import RedisServer
 TEMPLATE = ROOT / "deploy" / "redis" / "users.acl.template"
 ROLES = sorted(SCRIPTS)
 FORBIDDEN = (
-    ("FLUSHALL",), ("FLUSHDB",), ("CONFIG", "GET", "*"), ("CONFIG", "SET", "maxmemory", "1"), ("SHUTDOWN", "NOSAVE"),
-    ("ACL", "LIST"), ("BGREWRITEAOF",), ("CLIENT", "KILL", "TYPE", "normal"), ("CLIENT", "LIST"), ("SCRIPT", "FLUSH"),
-    ("EVAL", "return 1", "0"), ("MONITOR",), ("REPLICAOF", "NO", "ONE"), ("DUMP", "mailhaul:1:limits"), ("SWAPDB", "0", "1"),
-    ("MOVE", "mailhaul:1:limits", "0"), ("RENAME", "mailhaul:1:limits", "mailhaul:1:x"), ("PUBLISH", "a", "b"), ("GET", "other"),
-    ("SET", "other", "1"), ("HGET", "somebody:else", "x"), ("RANDOMKEY",),
-)  # fmt: skip
+    ("FLUSHALL",),
+    ("FLUSHDB",),
+    ("CONFIG", "GET", "*"),
+    ("CONFIG", "SET", "maxmemory", "1"),
+    ("SHUTDOWN", "NOSAVE"),
+    ("ACL", "LIST"),
+    ("BGREWRITEAOF",),
+    ("CLIENT", "KILL", "TYPE", "normal"),
+    ("CLIENT", "LIST"),
+    ("SCRIPT", "FLUSH"),
+    ("EVAL", "return 1", "0"),
+    ("MONITOR",),
+    ("REPLICAOF", "NO", "ONE"),
+    ("DUMP", "mailhaul:1:limits"),
+    ("SWAPDB", "0", "1"),
+    ("MOVE", "mailhaul:1:limits", "0"),
+    ("RENAME", "mailhaul:1:limits", "mailhaul:1:x"),
+    ("PUBLISH", "a", "b"),
+    ("GET", "other"),
+    ("SET", "other", "1"),
+    ("HGET", "somebody:else", "x"),
+    ("RANDOMKEY",),
+)
 
 
 @pytest.fixture
@@ -122,9 +139,11 @@ def test_a_whole_life_as_shipped_is_refused_nothing(farm: DeployedProcesses, dov
     manifest = farm.home / "people.csv"
     manifest.write_text("login,password\n" + "".join(f"{login},{dovecot_pair.password}\n" for login in logins))
     ends = [
-        "--source", f"imap://127.0.0.1:{dovecot_pair.source.port}",
-        "--destination", f"imap://127.0.0.1:{dovecot_pair.destination.port}",
-    ]  # fmt: skip
+        "--source",
+        f"imap://127.0.0.1:{dovecot_pair.source.port}",
+        "--destination",
+        f"imap://127.0.0.1:{dovecot_pair.destination.port}",
+    ]
     farm.start("coordinator")
     worker, _ = farm.start("worker")
     farm.run("import", manifest, *ends, "--name", "acl")

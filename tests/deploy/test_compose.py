@@ -140,9 +140,14 @@ def test_redis_takes_the_configuration_and_is_fit_by_it(tmp_path: Path) -> None:
         password = (tmp_path / "secrets/admin/redis-url").read_text().split(":")[2].split("@")[0]
         done = subprocess.run(
             [sys.executable, "-P", "-m", "producer", "doctor", "--state-dir", str(tmp_path / "state")],
-            env={"MAILHAUL_REDIS_URL": f"unix://admin:{password}@{server.socket}", "PYTHONPATH": str(ROOT), "PATH": "/usr/bin"},
-            text=True, capture_output=True,
-        )  # fmt: skip
+            env={
+                "MAILHAUL_REDIS_URL": f"unix://admin:{password}@{server.socket}",
+                "PYTHONPATH": str(ROOT),
+                "PATH": "/usr/bin",
+            },
+            text=True,
+            capture_output=True,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "append-only file, appendfsync everysec" in done.stdout
     assert "of 1074 MB in use" in done.stdout

@@ -72,8 +72,11 @@ def test_panels_neither_overlap_nor_leave_the_page() -> None:
         taken: set[tuple[int, int]] = set()
         for panel in json.loads(text_of(dashboard))["panels"]:
             place = panel["gridPos"]
-            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"])
-                     for y in range(place["y"], place["y"] + place["h"])}  # fmt: skip
+            cells = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
             assert not cells & taken
             assert max(x for x, _ in cells) < 24
             taken |= cells

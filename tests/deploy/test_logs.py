@@ -38,9 +38,11 @@ def events(source: str) -> set[str]:
         if not (isinstance(node, ast.Call) and node.args):
             continue
         function = node.func
-        of_logger = isinstance(function, ast.Attribute) and function.attr in _LEVELS and re.search(
-            r"\b_?log(ger)?\b|get_logger", ast.unparse(function.value)
-        )  # fmt: skip
+        of_logger = (
+            isinstance(function, ast.Attribute)
+            and function.attr in _LEVELS
+            and re.search(r"\b_?log(ger)?\b|get_logger", ast.unparse(function.value))
+        )
         if of_logger or (isinstance(function, ast.Name) and function.id == "log"):
             event = node.args[0]
             found |= names.get(event.id, set()) if isinstance(event, ast.Name) else set(_words(event))
@@ -76,9 +78,13 @@ def test_one_search_for_a_mailbox_tells_its_story(tmp_path: Path, dovecot_pair: 
         farm.start("coordinator")
         farm.start("worker", MAILHAUL_LOG_FORMAT="json")
         farm.run(
-            "import", manifest, "--source", f"imap://127.0.0.1:{dovecot_pair.source.port}",
-            "--destination", f"imap://127.0.0.1:{dovecot_pair.destination.port}",
-        )  # fmt: skip
+            "import",
+            manifest,
+            "--source",
+            f"imap://127.0.0.1:{dovecot_pair.source.port}",
+            "--destination",
+            f"imap://127.0.0.1:{dovecot_pair.destination.port}",
+        )
         text = "".join(path.read_text() for path in farm.home.glob("worker-*.log"))
     lines = [json.loads(line) for line in text.splitlines()]
     (mailbox,) = {line["mailbox"] for line in lines if "mailbox" in line}

@@ -30,8 +30,11 @@ def test_a_server_that_evicts_is_refused_with_a_sentence(tmp_path: Path, role: s
     with DeployedProcesses(tmp_path, **{"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}) as farm:
         done = subprocess.run(
             [sys.executable, "-P", "-m", MODULES[role]],
-            env=farm.env(role, MAILHAUL_COORDINATOR_PORT="0"), text=True, capture_output=True, timeout=30,
-        )  # fmt: skip
+            env=farm.env(role, MAILHAUL_COORDINATOR_PORT="0"),
+            text=True,
+            capture_output=True,
+            timeout=30,
+        )
         assert done.returncode == 2
         assert "maxmemory-policy is allkeys-lru" in done.stderr
         assert "BAD   maxmemory-policy" in farm.run("doctor", code=1)
@@ -74,9 +77,12 @@ def test_tls_is_verified(tmp_path: Path) -> None:
         path.write_bytes(pem)
     port = free_port()
     options = {
-        "tls-port": str(port), "tls-cert-file": str(cert), "tls-key-file": str(key),
-        "tls-ca-cert-file": str(cert), "tls-auth-clients": "no",
-    }  # fmt: skip
+        "tls-port": str(port),
+        "tls-cert-file": str(cert),
+        "tls-key-file": str(key),
+        "tls-ca-cert-file": str(cert),
+        "tls-auth-clients": "no",
+    }
     with RedisServer(tmp_path, options=options):
         with open_redis(f"rediss://localhost:{port}/1?ssl_ca_certs={cert}") as client:
             assert client.ping()
@@ -159,10 +165,15 @@ def test_the_recovery_of_the_runbook_ends_exactly_once(tmp_path: Path, dovecot_p
         manifest = farm.home / "people.csv"
         manifest.write_text("login,password\n" + "".join(f"{login},{dovecot_pair.password}\n" for login in logins))
         order = [
-            "import", manifest, "--name", "again",
-            "--source", f"imap://127.0.0.1:{dovecot_pair.source.port}",
-            "--destination", f"imap://127.0.0.1:{dovecot_pair.destination.port}",
-        ]  # fmt: skip
+            "import",
+            manifest,
+            "--name",
+            "again",
+            "--source",
+            f"imap://127.0.0.1:{dovecot_pair.source.port}",
+            "--destination",
+            f"imap://127.0.0.1:{dovecot_pair.destination.port}",
+        ]
         farm.start("coordinator")
         worker, _ = farm.start("worker")
         farm.run(*order)

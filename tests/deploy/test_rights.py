@@ -220,10 +220,13 @@ def _cut_over(
     switch.write_text("")
     state = CutoverState.SWITCHED
     cutover = Cutover(
-        import_id=mailbox.import_id, wave="", state=state, since=2.0,
+        import_id=mailbox.import_id,
+        wave="",
+        state=state,
+        since=2.0,
         options=CutoverOptions(switch="office", domains=("x.example",)),
         steps=(CutoverStep(state=state, at=2.0),),
-    )  # fmt: skip
+    )
     # It is marked and asked for already, as far as the note says, which anybody may write.
     notes = {mailbox.mailbox_id: ("", encode_mailbox(MailboxCutover(to="new", answer="asked", marked=True)))}
     store = RedisStore(connect(f"{farm.url('producer')}/1"))

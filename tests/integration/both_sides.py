@@ -15,8 +15,16 @@ END: Final = "<!-- end -->\n"
 
 #: The change → its heading in the table, and the commands that make it. Message 1 of the folder Work is meant.
 CHANGES: Final = (
-    "nothing", "system flag", "keyword", "moved", "deleted", "folder renamed", "folder deleted", "copied", "new mail",
-)  # fmt: skip
+    "nothing",
+    "system flag",
+    "keyword",
+    "moved",
+    "deleted",
+    "folder renamed",
+    "folder deleted",
+    "copied",
+    "new mail",
+)
 DELETED: Final = (b"SELECT Work", b"STORE 1 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
 AT_SOURCE: Final[dict[str, tuple[bytes, ...]]] = {
     "nothing": (),

@@ -48,9 +48,15 @@ def main(url: str, key: str, effect: str, when: str, nth: str) -> int:
         setattr(store, effect, deadly(getattr(store, effect), when, int(nth)))
     holder = f"process-{os.getpid()}"
     notifier = Notifier(
-        store=store, targets=Targets(client, vault), holder=holder, reach=None, still_seconds=600, retry_seconds=0.05,
-        look_seconds=0.0, send=sender,
-    )  # fmt: skip
+        store=store,
+        targets=Targets(client, vault),
+        holder=holder,
+        reach=None,
+        still_seconds=600,
+        retry_seconds=0.05,
+        look_seconds=0.0,
+        send=sender,
+    )
     until = time.monotonic() + 20
     while time.monotonic() < until:
         if notifier.turn() and not store.notices() and not store.deliveries():

@@ -27,9 +27,13 @@ class Passes:
         self.pair, self.login = pair, pair.account()
         self.add(range(100))
         self.stage = InProcessImport(
-            pair.source, pair.destination, logins=(self.login,), password=pair.password, batch_messages=30,
+            pair.source,
+            pair.destination,
+            logins=(self.login,),
+            password=pair.password,
+            batch_messages=30,
             options=Options(**options),  # type: ignore[arg-type]
-        )  # fmt: skip
+        )
         self.stage.to_the_end()
 
     def add(self, numbers: range) -> None:

@@ -23,10 +23,27 @@ from worker.copy import CopyRules
 #: Twenty folders as Dovecot's Maildir++ holds them with the separator "/": nested, with spaces, quotes, and seven
 #: scripts.
 FOLDERS = [
-    "INBOX", "Sent", "Drafts", "Work", "Work/2020", "Work/2020/Q1", "Work/2020/Q1/deep", "R&AOk-sum&AOk-s",
-    "&BBgENAQ1BDg-", "&BBgENAQ1BDg-/&BB0EPgQyBD4ENQ-", "&ZeVnLIqe-", "&U,BTFw-", "&BeEF3gXZBd0-", "with space", " lead",
-    'quo"te', "per%cent", "star*", "&2D3cAA-", "R&AOk-sum&AOk-s/&AOQA9gD8-",
-]  # fmt: skip
+    "INBOX",
+    "Sent",
+    "Drafts",
+    "Work",
+    "Work/2020",
+    "Work/2020/Q1",
+    "Work/2020/Q1/deep",
+    "R&AOk-sum&AOk-s",
+    "&BBgENAQ1BDg-",
+    "&BBgENAQ1BDg-/&BB0EPgQyBD4ENQ-",
+    "&ZeVnLIqe-",
+    "&U,BTFw-",
+    "&BeEF3gXZBd0-",
+    "with space",
+    " lead",
+    'quo"te',
+    "per%cent",
+    "star*",
+    "&2D3cAA-",
+    "R&AOk-sum&AOk-s/&AOQA9gD8-",
+]
 #: System flags only: pymap has no keywords, and these tests do not need any.
 FLAGS = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted"]
 

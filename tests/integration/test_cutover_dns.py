@@ -124,9 +124,12 @@ def test_an_answer_that_is_old_counts_no_more(zone: MailZone) -> None:
 
 def test_the_setting_is_an_address_with_or_without_a_port() -> None:
     for text, read in {
-        "": ("", 53), "192.0.2.1": ("192.0.2.1", 53), "192.0.2.1:5353": ("192.0.2.1", 5353), "2001:db8::1": ("2001:db8::1", 53),
+        "": ("", 53),
+        "192.0.2.1": ("192.0.2.1", 53),
+        "192.0.2.1:5353": ("192.0.2.1", 5353),
+        "2001:db8::1": ("2001:db8::1", 53),
         "[2001:db8::1]:5353": ("2001:db8::1", 5353),
-    }.items():  # fmt: skip
+    }.items():
         records = DnsRecords(text)
         assert (records._host, records._port) == read
     with pytest.raises(UsageError, match="MAILHAUL_DNS_RESOLVER"):

@@ -121,8 +121,14 @@ def test_the_nearest_date_that_the_destination_keeps_is_set_and_told(wires: Wire
     stage = done(wires, USUAL, EARLY, USUAL, LATE, FAR, EARLY, USUAL)
     usual = seconds(USUAL)
     assert kept(wires) == {
-        1: usual, 2: 0, 3: usual, 4: seconds(LATE), 5: 2**32 - 1, 6: 0, 7: usual,
-    }  # fmt: skip
+        1: usual,
+        2: 0,
+        3: usual,
+        4: seconds(LATE),
+        5: 2**32 - 1,
+        6: 0,
+        7: usual,
+    }
     assert stage.noted("date_clamped").keys() == {2, 5, 6}
     assert (stage.tally().dates_changed, stage.tally().altered, stage.tally().normalised) == (3, 0, 0)
 

@@ -51,8 +51,10 @@ class Desk:
         self.settings = Settings(state_dir=home, connect_timeout_seconds=5, command_timeout_seconds=10)
         end = Endpoint(host=server.host, port=server.port, tls=Tls.NONE)
         empty = Secret("")
-        rows = [Row(line=n, login=u, password=empty, new_login=u, new_password=Secret("x"), own_new_password=True)
-                for n, u in enumerate(users, start=1)]  # fmt: skip
+        rows = [
+            Row(line=n, login=u, password=empty, new_login=u, new_password=Secret("x"), own_new_password=True)
+            for n, u in enumerate(users, start=1)
+        ]
         for user in users:
             server.add_user(user, "nobody knows")
         request, mailboxes = prepare_import(rows, end, end, Options(source_sign_in=HOW), "desk")

@@ -111,7 +111,9 @@ def test_throttled_on_an_ok_line_is_no_refusal(wires: Wires) -> None:
 # -- broken off
 
 BREAKS: dict[str, Callable[[Wires], object]] = {
-    "BYE in place of a FETCH": lambda w: w.source.faults.add(reply(rb"^UID FETCH .*BODY\.PEEK\[\]", b"* BYE Session expired")),
+    "BYE in place of a FETCH": lambda w: w.source.faults.add(
+        reply(rb"^UID FETCH .*BODY\.PEEK\[\]", b"* BYE Session expired")
+    ),
     "reset at a FETCH": lambda w: w.source.faults.add(reset(rb"^UID FETCH .*BODY\.PEEK\[\]")),
     "cut in a body": lambda w: w.source.faults.add(cut(rb"^UID FETCH .*BODY\.PEEK\[\]", 3000)),
     "closed at EXAMINE": lambda w: w.source.faults.add(close(rb"^EXAMINE", skip=1)),
@@ -127,7 +129,7 @@ BREAKS: dict[str, Callable[[Wires], object]] = {
     "closed at read-back": lambda w: w.destination.faults.add(close(rb"^UID FETCH")),
     "BAD to APPEND": lambda w: w.destination.faults.add(reply(rb"^APPEND", b"BAD what")),
     "BAD to FETCH": lambda w: w.source.faults.add(reply(rb"^UID FETCH .*BODY\.PEEK\[\]", b"BAD what")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BREAKS)

@@ -113,8 +113,11 @@ def test_special_folders_meet_by_their_use_whatever_they_are_called(wires: Wires
         wires.new.folder(name, attributes=(use,))
     stage = InProcessImport(wires.source, wires.destination)
     assert mapping(stage) == {
-        b"INBOX": b"INBOX", b"Gesendet": b"Sent Items", b"Entw&APw-rfe": b"Drafts", b"Corbeille": b"Deleted",
-    }  # fmt: skip
+        b"INBOX": b"INBOX",
+        b"Gesendet": b"Sent Items",
+        b"Entw&APw-rfe": b"Drafts",
+        b"Corbeille": b"Deleted",
+    }
     assert "sent mail" in stage.folders()["Gesendet"].note
 
 
@@ -212,9 +215,13 @@ class TestAFolderThatTakesNoneBelowIt:
         stage = InProcessImport(source, destination)
         first = mapping(stage)
         assert {a.decode(): b.decode() for a, b in first.items()} == {
-            "INBOX": "INBOX", "Work": "Work", "Work/Sub": "Work_Sub", "Work/Sub/Deep": "Work_Sub_Deep",
-            "Projects/A": "Projects/A", "Work/a.b*": "Work_a.b*",
-        }  # fmt: skip
+            "INBOX": "INBOX",
+            "Work": "Work",
+            "Work/Sub": "Work_Sub",
+            "Work/Sub/Deep": "Work_Sub_Deep",
+            "Projects/A": "Projects/A",
+            "Work/a.b*": "Work_a.b*",
+        }
         assert "Work takes no folders below it there" in stage.folders()["Work/Sub"].note
         held, names = stage.held("destination"), names_at(destination)
         assert names == {name.decode() for name in first.values()}, "nothing empty"
@@ -336,9 +343,26 @@ def test_a_folder_closed_at_the_destination_while_it_is_filled(wires: Wires) -> 
 
 def test_names_that_are_no_names(wires: Wires) -> None:
     names = [
-        "Entwürfe".encode(), "Entwürfe/Alt".encode(), b"Entw&APw-rfe", b"&bad", b"&AGE-", b"a*b", b"a%b", b'a"b', b"a\\b",
-        b" lead", b"trail ", b"dou  ble", b"{7}", b"()", b"x" * 150, b"\xff\xfe", b"case", b"CASE", b"NIL",
-    ]  # fmt: skip
+        "Entwürfe".encode(),
+        "Entwürfe/Alt".encode(),
+        b"Entw&APw-rfe",
+        b"&bad",
+        b"&AGE-",
+        b"a*b",
+        b"a%b",
+        b'a"b',
+        b"a\\b",
+        b" lead",
+        b"trail ",
+        b"dou  ble",
+        b"{7}",
+        b"()",
+        b"x" * 150,
+        b"\xff\xfe",
+        b"case",
+        b"CASE",
+        b"NIL",
+    ]
     for number, name in enumerate(names):
         wires.old.folder(name).add(plain(number))
     places = mapping(InProcessImport(wires.source, wires.destination))

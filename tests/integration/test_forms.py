@@ -38,9 +38,16 @@ def copied(wires: Wires, *folders: bytes) -> bool:
 @pytest.mark.parametrize("answer", REFUSALS)
 @pytest.mark.parametrize(
     ("side", "name"),
-    [*BOTH, ("source", "CONDSTORE"), ("destination", "HIGHESTMODSEQ"), ("destination", "STATUS=SIZE"),
-     ("destination", "APPENDLIMIT"), ("destination", "MULTIAPPEND"), ("destination", "LITERAL+")],
-)  # fmt: skip
+    [
+        *BOTH,
+        ("source", "CONDSTORE"),
+        ("destination", "HIGHESTMODSEQ"),
+        ("destination", "STATUS=SIZE"),
+        ("destination", "APPENDLIMIT"),
+        ("destination", "MULTIAPPEND"),
+        ("destination", "LITERAL+"),
+    ],
+)
 def test_what_is_announced_and_refused_is_done_without(wires: Wires, side: str, name: str, answer: bytes) -> None:
     wires.fill(30)
     wires.fill(5, b"Work", first=31)

@@ -139,9 +139,14 @@ def test_labels_become_keywords_and_stay_so_when_flags_change(
         return {n: by_body[hashlib.sha256(plain(n)).hexdigest()] for n in range(len(MESSAGES))}
 
     wanted = {n: set[str]() for n in range(len(MESSAGES))} | {
-        1: {"work"}, 2: {"work", "home/bills"}, 4: {"home/bills"}, 6: {"$important"}, 9: {"work"},
-        10: {"&bb8eqaq+bdueogrc-"}, 11: {"two_words"},
-    }  # fmt: skip
+        1: {"work"},
+        2: {"work", "home/bills"},
+        4: {"home/bills"},
+        6: {"$important"},
+        9: {"work"},
+        10: {"&bb8eqaq+bdueogrc-"},
+        11: {"two_words"},
+    }
     assert keywords() == wanted
     for folder in (b"INBOX", ALL_MAIL):
         for uid in gmail.account.folder(folder).uids:

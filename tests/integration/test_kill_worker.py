@@ -110,8 +110,11 @@ def test_a_message_that_kills_its_worker_costs_nobody_else(dovecot_pair: Dovecot
         assert [kept.folder for kept in wrong.lost.elements()] == [b"Bad"]
         tally = office.tally(whole)
         assert (tally[Outcome.FAILED], tally[Outcome.COPIED]) == (1, person.messages - 1)
-        bad = next(f for f, _ in office.store.folders(office.store.mailboxes(whole.import_id)[0][0].mailbox_id)
-                   if f.display == "Bad")  # fmt: skip
+        bad = next(
+            f
+            for f, _ in office.store.folders(office.store.mailboxes(whole.import_id)[0][0].mailbox_id)
+            if f.display == "Bad"
+        )
         (note,) = office.store.notes(bad.folder_id)
         assert (note.uid, note.what) == (7, Outcome.FAILED)
         office.assert_books(whole)

@@ -35,8 +35,12 @@ def worker(source: int, destination: int, mode: str = "copy", timeout_seconds: f
     arguments = [str(source), str(destination), mode, str(timeout_seconds)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.integration.in_process_import", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told

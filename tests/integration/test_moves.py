@@ -32,9 +32,13 @@ def told(stage: InProcessImport) -> dict[str, int]:
     """Returns the counts that tell what people did."""
     tally = stage.tally()
     counts = {
-        "followed": tally.moved_at_source, "deleted": tally.deleted_at_source, "missing": tally.missing,
-        "moved": tally.moved, "removed": tally.removed, "doubled": tally.doubled,
-    }  # fmt: skip
+        "followed": tally.moved_at_source,
+        "deleted": tally.deleted_at_source,
+        "missing": tally.missing,
+        "moved": tally.moved,
+        "removed": tally.removed,
+        "doubled": tally.doubled,
+    }
     return {what: number for what, number in counts.items() if number}
 
 

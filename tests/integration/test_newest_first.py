@@ -32,9 +32,13 @@ def order_of(
         }
         populate(pair.source.host, pair.source.port, login, pair.password, letters)
     stage = InProcessImport(
-        pair.source, pair.destination, logins=logins, password=pair.password, batch_messages=1,
+        pair.source,
+        pair.destination,
+        logins=logins,
+        password=pair.password,
+        batch_messages=1,
         options=Options(newest_first=newest_first),
-    )  # fmt: skip
+    )
     copied: list[tuple[str, int]] = []
     finish = stage.store.finish
 

@@ -194,8 +194,10 @@ def test_wrong_dates_of_what_is_adopted_are_told_each_time(dovecot_pair: Dovecot
             again = InProcessImport(source, destination, logins=(login,))
             assert copied(again) == {"already_present": 4}
             assert (
-                again.noted("date_clamped").keys(), again.noted("date_unusable").keys(), again.noted("normalised").keys()
-            ) == told  # fmt: skip
+                again.noted("date_clamped").keys(),
+                again.noted("date_unusable").keys(),
+                again.noted("normalised").keys(),
+            ) == told
 
 
 def test_a_copy_with_another_date_is_adopted_and_told(dovecot_pair: DovecotPair) -> None:

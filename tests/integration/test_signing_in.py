@@ -54,9 +54,15 @@ def enter(server: Dovecot, proof: Proof, *, tls: bool = False) -> bytes:
     """Signs in. Returns the first folder's name, which proves that the session is a user's."""
     pin = fingerprint(server.certificate) if tls else None
     session = open_session(
-        "source", host=server.host, port=server.tls_port if tls else server.port, tls="tls" if tls else "none",
-        proof=proof, connect_timeout_seconds=10, command_timeout_seconds=20, fingerprint=pin,
-    )  # fmt: skip
+        "source",
+        host=server.host,
+        port=server.tls_port if tls else server.port,
+        tls="tls" if tls else "none",
+        proof=proof,
+        connect_timeout_seconds=10,
+        command_timeout_seconds=20,
+        fingerprint=pin,
+    )
     source = ImapSource(session)
     try:
         return source.listing().folders[0].name

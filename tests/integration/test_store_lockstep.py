@@ -81,9 +81,22 @@ SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
 PEOPLE = [
-    "again", "control", "control", "retry", "retry", "limit", "usual", "window", "wave", "move", "move", "erase", "cutover",
-    "stand", "stand",
-]  # fmt: skip
+    "again",
+    "control",
+    "control",
+    "retry",
+    "retry",
+    "limit",
+    "usual",
+    "window",
+    "wave",
+    "move",
+    "move",
+    "erase",
+    "cutover",
+    "stand",
+    "stand",
+]
 STANDING = st.sampled_from([None, Standing(least_seconds=10, most_seconds=10), Standing(least_seconds=20)])
 WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
@@ -346,8 +359,15 @@ class Lockstep(RuleBasedStateMachine):
         low = 1 if reset or known is None else known.uidnext
         validity, high = (known.uidvalidity if known else 7) + reset, low + new - 1
         deleted, followed = UidSet.span(1, data.draw(st.integers(0, low - 1))).take(3)
-        folder = replace(folder, uidnext=high + 1, uidvalidity=validity, source_messages=high, highestmodseq=2**60 + 1,
-                         deleted=deleted, followed=followed)  # fmt: skip
+        folder = replace(
+            folder,
+            uidnext=high + 1,
+            uidvalidity=validity,
+            source_messages=high,
+            highestmodseq=2**60 + 1,
+            deleted=deleted,
+            followed=followed,
+        )
         uids = UidSet.span(low, low + new - 1)
         adopted: tuple[Settled, ...] = ()
         if uids and (known is None or reset):
@@ -365,10 +385,17 @@ class Lockstep(RuleBasedStateMachine):
         pieces = uids.pieces(data.draw(st.integers(1, 12)))
         parts = tuple(replace(batch(folder, part), band=data.draw(st.integers(0, 2))) for part in pieces)
         plan = replace(
-            plan_of(pair[0].mailbox, name), folder=folder, batches=parts, messages=new, size_bytes=1000 * new,
-            adopted=adopted, reset=reset, let_go=let_go, skipped=skipped,
+            plan_of(pair[0].mailbox, name),
+            folder=folder,
+            batches=parts,
+            messages=new,
+            size_bytes=1000 * new,
+            adopted=adopted,
+            reset=reset,
+            let_go=let_go,
+            skipped=skipped,
             skipped_bytes=1000 * (len(changed) - len(revived)),
-        )  # fmt: skip
+        )
         self.both("plan_folders", pair, [(plan, ["INBOX", "Sent"].index(name) + 1)], lost=lost)
 
     def _choice(
@@ -476,9 +503,13 @@ class Lockstep(RuleBasedStateMachine):
         seconds = float(data.draw(st.sampled_from([5, 30]))) if hold else 0.0
         again = float(data.draw(st.sampled_from([0, 20]))) if how == "park" else 0.0
         arguments = {
-            "how": how, "delay_seconds": delay, "failure": failure, "hold": hold, "hold_seconds": seconds,
+            "how": how,
+            "delay_seconds": delay,
+            "failure": failure,
+            "hold": hold,
+            "hold_seconds": seconds,
             "again_seconds": again,
-        }  # fmt: skip
+        }
         if self.both("release", pair, lost=lost, **arguments) is None:
             self._ended(pair)
 

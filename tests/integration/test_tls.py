@@ -215,10 +215,15 @@ def test_trust_is_not_given_where_the_certificate_is_right(server: _Makes, ca_fi
     endpoint = parse_endpoint(urls(server("good"))[0], ca_file=ca_file)
     with pytest.raises(AuthenticationRefused):
         open_session(
-            "source", host=endpoint.host, port=endpoint.port, tls="tls",
+            "source",
+            host=endpoint.host,
+            port=endpoint.port,
+            tls="tls",
             proof=Proof(login="user", secret=Secret("wrong")),
-            connect_timeout_seconds=5, command_timeout_seconds=20, ca_file=ca_file,
-        )  # fmt: skip
+            connect_timeout_seconds=5,
+            command_timeout_seconds=20,
+            ca_file=ca_file,
+        )
 
 
 def test_check_prints_an_option_that_the_same_command_takes(server: _Makes, ca_file: str, tmp_path: Path) -> None:

@@ -74,9 +74,14 @@ def test_the_audit_log_is_counted_and_left(client: redis.Redis) -> None:
 @pytest.mark.parametrize(
     ("login", "text", "there"),
     [
-        ("anna", "anna", True), ("anna", "joanna", False), ("anna", "anna@x", False), ("anna", "a sentence of Anna.", True),
-        ("DOM\\anna", json.dumps({"login": "dom\\anna"}), True), ("anna b", '"anna b"', True), ("", "anything", False),
+        ("anna", "anna", True),
+        ("anna", "joanna", False),
+        ("anna", "anna@x", False),
+        ("anna", "a sentence of Anna.", True),
+        ("DOM\\anna", json.dumps({"login": "dom\\anna"}), True),
+        ("anna b", '"anna b"', True),
+        ("", "anything", False),
     ],
-)  # fmt: skip
+)
 def test_a_name_is_a_whole_word(login: str, text: str, there: bool) -> None:
     assert Names([login]).stand_in(text.encode()) is there

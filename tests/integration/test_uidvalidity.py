@@ -81,10 +81,12 @@ def test_a_folder_that_only_status_shows_unchanged_fails_by_name(
     numbered_anew(wires, rb"(?:SELECT|EXAMINE)", lambda messages: True)
     wires.destination.faults.add(
         Fault(
-            rb'STATUS "?Work', Action.REWRITE, times=None,
+            rb'STATUS "?Work',
+            Action.REWRITE,
+            times=None,
             spell=lambda answer: re.sub(rb"UIDVALIDITY \d+", b"UIDVALIDITY 7", answer),
         )
-    )  # fmt: skip
+    )
     wires.new.folder(b"Work").add(plain(100))
     wires.fill(3)
     wires.fill(4, b"Work", first=10)

@@ -18,9 +18,14 @@ def tell(pair: Any, data: st.DataObject, lost: bool) -> None:
     seconds, mark = data.draw(st.sampled_from([20.0, 90.0])), data.draw(st.sampled_from(["", "m"]))
     height = data.draw(st.integers(0, 3))
     pair.both(
-        "tell", notice, once=data.draw(st.sampled_from(["a", "b", "c"])), seconds=seconds, mark=mark,
-        height=float(height), lost=lost,
-    )  # fmt: skip
+        "tell",
+        notice,
+        once=data.draw(st.sampled_from(["a", "b", "c"])),
+        seconds=seconds,
+        mark=mark,
+        height=float(height),
+        lost=lost,
+    )
     if (waiting := pair.model.notices()) and data.draw(st.booleans()):
         targets = data.draw(st.lists(st.sampled_from(["t", "u"]), unique=True))
         pair.both("spread", waiting[0].notice_id, targets, lost=lost)

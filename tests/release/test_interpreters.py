@@ -64,8 +64,11 @@ def test_a_checkout_works_with_this_python(version: str, python: Path, tmp_path:
     assert demo.returncode == 0, demo.stdout + demo.stderr
     units = subprocess.run(
         [checkout / ".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit", "tests/crash"],
-        env=environment, cwd=checkout, capture_output=True, text=True,
-    )  # fmt: skip
+        env=environment,
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+    )
     assert units.returncode == 0, units.stdout[-4000:]
 
 

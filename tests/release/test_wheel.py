@@ -50,8 +50,12 @@ class Installed:
         }
         return subprocess.Popen(
             [self.commands / "mailhaul", *map(str, arguments)],
-            cwd=self.home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=self.home,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def run(self, *arguments: str | Path) -> str:
         """Runs the command to its end, which must be a good one, and returns what it printed."""
@@ -98,8 +102,11 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(built: Path) -> None:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "producer", "shared", "worker"],
-        cwd=ROOT, capture_output=True, check=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
     expected = {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
     with zipfile.ZipFile(built / f"mailhaul-{VERSION}-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())

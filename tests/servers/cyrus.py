@@ -107,10 +107,18 @@ class Cyrus:
         self._hand_over()
         log = self.home / "stdout"
         self._process = spawn(
-            [UNPACKED / "usr/lib/cyrus/bin/master", "-C", self.home / "imapd.conf", "-M", self.home / "cyrus.conf",
-             "-p", self.home / "run/master.pid"],
-            log=log, env=self._environment,
-        )  # fmt: skip
+            [
+                UNPACKED / "usr/lib/cyrus/bin/master",
+                "-C",
+                self.home / "imapd.conf",
+                "-M",
+                self.home / "cyrus.conf",
+                "-p",
+                self.home / "run/master.pid",
+            ],
+            log=log,
+            env=self._environment,
+        )
         try:
             until_greeting(self._process, self.port, log)
             until_greeting(self._process, self.pop3_port, log)
@@ -160,8 +168,11 @@ SERVICES {{
     def _tool(self, program: str, *arguments: str | Path, given: str = "") -> None:
         subprocess.run(
             [str(UNPACKED / program), *map(str, arguments)],
-            input=given.encode(), env=self._environment, check=True, capture_output=True,
-        )  # fmt: skip
+            input=given.encode(),
+            env=self._environment,
+            check=True,
+            capture_output=True,
+        )
         self._hand_over()
 
     def _hand_over(self) -> None:

@@ -156,10 +156,12 @@ def _grows_late(server: FaultyServer, inbox: Folder) -> None:
     """Reports no messages when the folder is opened, and the real number with the second EXAMINE."""
     server.faults.add(
         Fault(
-            when=b"^EXAMINE", action=Action.REWRITE, times=1,
+            when=b"^EXAMINE",
+            action=Action.REWRITE,
+            times=1,
             spell=lambda answer: re.sub(rb"\* \d+ EXISTS", b"* 0 EXISTS", answer),
         )
-    )  # fmt: skip
+    )
 
 
 def _states_more(server: FaultyServer, inbox: Folder) -> None:

@@ -63,12 +63,14 @@ class Gmail:
         for name in views:
             others = [label for label in labels if self._folders[label] != name]
             self.account.folder(name).add(
-                body, flags, date,
+                body,
+                flags,
+                date,
                 extra={
                     b"X-GM-MSGID": b"%d" % self._next,
                     b"X-GM-LABELS": b"(%b)" % b" ".join(as_string(label) for label in others),
                 },
-            )  # fmt: skip
+            )
 
     def hide(self, label: bytes) -> None:
         """Turns "Show in IMAP" off for a label: its folder disappears, and the messages keep the label."""

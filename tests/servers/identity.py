@@ -85,8 +85,14 @@ class IdentityProvider(HttpApi):
             return Said(status=400, body={"error": "invalid_grant"})
         now = int(time.time())
         claims = {
-            "iss": self.url, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": begun["nonce"], **self.person, **self.lies,
-        }  # fmt: skip
+            "iss": self.url,
+            "aud": CLIENT,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": begun["nonce"],
+            **self.person,
+            **self.lies,
+        }
         header = {"alg": self.alg, "kid": "one"}
         token = jwt.encode(
             header, {name: value for name, value in claims.items() if value is not None}, self.signs_with

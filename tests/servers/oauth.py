@@ -113,8 +113,10 @@ class TokenServer(HttpApi):
             return self._microsoft(form(asked))
         if asked.path.endswith("/.well-known/openid-configuration"):
             here = f"https://{asked.headers['host']}/{TENANT}"
-            places = {name: f"{here}/oauth2/v2.0/{name.partition('_')[0]}" for name in
-                      ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint")}  # fmt: skip
+            places = {
+                name: f"{here}/oauth2/v2.0/{name.partition('_')[0]}"
+                for name in ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint")
+            }
             if f"/{TENANT}/" not in asked.path:
                 return Said(
                     status=400, body={"error": "invalid_tenant", "error_description": "AADSTS90002: Tenant not found."}

@@ -66,9 +66,16 @@ def main() -> None:
     DictBackend.add_subparser("dict", parser.add_subparsers(dest="backend"))
     IMAPService.add_arguments(parser)
     parser.set_defaults(
-        debug=False, set_uid=None, set_gid=None, passlib_cfg=None, backend_type=FileBackend, skip_services=[],
-        demo_data=False, demo_user="", demo_password="",
-    )  # fmt: skip
+        debug=False,
+        set_uid=None,
+        set_gid=None,
+        passlib_cfg=None,
+        backend_type=FileBackend,
+        skip_services=[],
+        demo_data=False,
+        demo_user="",
+        demo_password="",
+    )
     args = parser.parse_args(sys.argv[1:])
     asyncio.run(holding_tasks(run(args, FileBackend, [IMAPService])))
 

@@ -98,9 +98,15 @@ def admission(book: Any, mint: Mint | None = None, **options: Any) -> Admission:
 
 def visitor(user: str = "anna", how: SignIn = ADMIN, secret: str = "right", digest: str = "d") -> Visitor:
     return Visitor(
-        import_id="i", mailbox_id=f"m-{user}", side="source", endpoint=END, user=user, sign_in=how,
-        secret=Secret(secret), digest=digest,
-    )  # fmt: skip
+        import_id="i",
+        mailbox_id=f"m-{user}",
+        side="source",
+        endpoint=END,
+        user=user,
+        sign_in=how,
+        secret=Secret(secret),
+        digest=digest,
+    )
 
 
 def crowd(work: Callable[[int], object]) -> list[BaseException | None]:

@@ -15,9 +15,14 @@ WHOLE: Import = request()
 ROW: Mailbox = person(WHOLE, 1)
 
 _OTHER = {
-    "protocol": "pop3", "host": "evil.example", "port": 1, "tls": Tls.STARTTLS, "ca_file": "/other.pem",
-    "certificate_sha256": "00" * 32, "guarded": True,
-}  # fmt: skip
+    "protocol": "pop3",
+    "host": "evil.example",
+    "port": 1,
+    "tls": Tls.STARTTLS,
+    "ca_file": "/other.pem",
+    "certificate_sha256": "00" * 32,
+    "guarded": True,
+}
 
 
 def _end(row: Mailbox, side: str, account: Account) -> Mailbox:

@@ -76,8 +76,12 @@ class TestAtTheDestination:
             listing("INBOX", "Public", "Public/News", "shared/x", "sharedx"), spaced("INBOX", "Public/News")
         )
         assert goes(mapped) == {
-            "INBOX": "INBOX", "Public": "Public_", "Public/News": "Public_/News", "shared/x": "shared_/x", "sharedx": "sharedx",
-        }  # fmt: skip
+            "INBOX": "INBOX",
+            "Public": "Public_",
+            "Public/News": "Public_/News",
+            "shared/x": "shared_/x",
+            "sharedx": "sharedx",
+        }
         assert mapped[1].note == "Public is not this account's there; called Public_ there"
 
     def test_what_was_asked_for_is_not_put_among_theirs_either(self) -> None:

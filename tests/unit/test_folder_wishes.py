@@ -48,8 +48,11 @@ class TestMap:
         source = listing("INBOX", "Work", "Work/2024", "Sent", sent="Sent")
         mapped = map_folders(source, HERE, renamed={"Work": "Projects", "Sent": "Old/Sent"})
         assert goes(mapped) == {
-            "INBOX": "INBOX", "Work": "Projects", "Work/2024": "Projects/2024", "Sent": "Old/Sent",
-        }  # fmt: skip
+            "INBOX": "INBOX",
+            "Work": "Projects",
+            "Work/2024": "Projects/2024",
+            "Sent": "Old/Sent",
+        }
         assert mapped[1].note == "by the folder map; called Projects there"
 
     def test_it_goes_before_the_natural_place_of_another(self) -> None:

@@ -126,8 +126,19 @@ class TestNames:
     def test_the_natural_order(self) -> None:
         names = ["b", "a10", "INBOX/x", "A2", "a/b", "INBOX", "a", "a2b", "10", "9", "a02", "é"]
         assert sorted(names, key=natural_order) == [
-            "INBOX", "INBOX/x", "9", "10", "a", "a/b", "A2", "a02", "a2b", "a10", "b", "é",
-        ]  # fmt: skip
+            "INBOX",
+            "INBOX/x",
+            "9",
+            "10",
+            "a",
+            "a/b",
+            "A2",
+            "a02",
+            "a2b",
+            "a10",
+            "b",
+            "é",
+        ]
 
     @given(st.lists(st.text("aA019/é. ", max_size=6)))
     def test_any_names_can_be_put_in_order(self, names: list[str]) -> None:
@@ -190,10 +201,17 @@ class TestPlaces:
     @pytest.mark.parametrize(
         ("name", "called"),
         [
-            ("~x", "_x"), ("a//b", "a/_/b"), ("..", "__"), ("a\x07b", "a_b"), ("a=2Eb", "a=2Eb"),
-            (" lead", " lead"), ("trail ", "trail "), ("100%*", "100%*"), ('a"b\\c', 'a"b\\c'),
+            ("~x", "_x"),
+            ("a//b", "a/_/b"),
+            ("..", "__"),
+            ("a\x07b", "a_b"),
+            ("a=2Eb", "a=2Eb"),
+            (" lead", " lead"),
+            ("trail ", "trail "),
+            ("100%*", "100%*"),
+            ('a"b\\c', 'a"b\\c'),
         ],
-    )  # fmt: skip
+    )
     def test_odd_names(self, name: str, called: str) -> None:
         (mapped,) = map_folders(listing(name), listing())
         assert mapped.destination_name == encode_name(called)

@@ -80,11 +80,22 @@ def test_what_is_always_open_is_open_for_a_week_ahead() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "20:00-06:00", "Europe/Berlin", "20:00-06:00 Europe/Atlantis", "25:00-06:00 UTC", "20:00-20:00 UTC", "20:61-21:00 UTC",
-        "Mon-Fry 20:00-06:00 UTC", "20:00 06:00 UTC", "20:00-06:00 Mon UTC", "20:00-06:00 ../../etc/passwd", "\x00 UTC", ";;; UTC",
+        "",
+        "20:00-06:00",
+        "Europe/Berlin",
+        "20:00-06:00 Europe/Atlantis",
+        "25:00-06:00 UTC",
+        "20:00-20:00 UTC",
+        "20:61-21:00 UTC",
+        "Mon-Fry 20:00-06:00 UTC",
+        "20:00 06:00 UTC",
+        "20:00-06:00 Mon UTC",
+        "20:00-06:00 ../../etc/passwd",
+        "\x00 UTC",
+        ";;; UTC",
         "x" * 400,
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_told(text: str) -> None:
     with pytest.raises(UsageError):
         read_hours(text)

@@ -57,9 +57,18 @@ def test_what_a_managed_service_hides_is_not_held_against_it() -> None:
 
 def test_info_is_read() -> None:
     found = read_info(
-        {"redis_version": "7.2.4", "valkey_version": "8.1.0", "role": "master", "maxmemory_policy": "noeviction",
-         "aof_enabled": 1, "aof_last_write_status": "err", "aof_last_bgrewrite_status": "ok", "used_memory": 5, "maxmemory": 9}
-    )  # fmt: skip
+        {
+            "redis_version": "7.2.4",
+            "valkey_version": "8.1.0",
+            "role": "master",
+            "maxmemory_policy": "noeviction",
+            "aof_enabled": 1,
+            "aof_last_write_status": "err",
+            "aof_last_bgrewrite_status": "ok",
+            "used_memory": 5,
+            "maxmemory": 9,
+        }
+    )
     assert (found.kind, found.version, found.aof, found.aof_well, found.memory_limit) == (
         "valkey",
         (8, 1),

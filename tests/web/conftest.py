@@ -88,18 +88,26 @@ class WebServer:
         """Starts `python -m …`, which runs until the end of the test."""
         log = (self.home / f"{arguments[0]}.log").open("ab")
         process = subprocess.Popen(
-            [sys.executable, "-m", *arguments], env=self.environment(), cwd=self.home, stdout=log, stderr=log,
+            [sys.executable, "-m", *arguments],
+            env=self.environment(),
+            cwd=self.home,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
-        )  # fmt: skip
+        )
         self._processes.append(process)
         return process
 
     def command(self, *arguments: str, code: int = 0, **variables: str) -> str:
         """Runs `mailhaul …` to its end. Returns its standard output, and its standard error if `code` is not 0."""
         done = subprocess.run(
-            [sys.executable, "-m", "producer", *arguments], env=self.environment() | variables, cwd=self.home,
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+            [sys.executable, "-m", "producer", *arguments],
+            env=self.environment() | variables,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr * bool(code)
 

@@ -41,16 +41,22 @@ _STORE: Final = Why("says where the store of this machine is")
 _JSON: Final = Why("every answer is JSON")
 #: Options of all verbs, unless the verb names its own place for one.
 EVERYWHERE: Final[Mapping[str, Why]] = {
-    "--state-dir": _STORE, "--json": _JSON, "--yes": Why("asks who sits at a terminal"), "--detach": Why(_HERE),
-    "--quiet": Why("an answer is quiet"), "--verbose": Why("an answer has no lines of progress"),
-}  # fmt: skip
+    "--state-dir": _STORE,
+    "--json": _JSON,
+    "--yes": Why("asks who sits at a terminal"),
+    "--detach": Why(_HERE),
+    "--quiet": Why("an answer is quiet"),
+    "--verbose": Why("an answer has no lines of progress"),
+}
 _WHICH: Final = {"which": "path.import_id"}
 _ONE: Final = {**_WHICH, "--mailbox": "body.login", "--wave": "body.wave"}
 _FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
 _SHEET: Final = {
-    "--encoding": "body.encoding", "--separator": "body.separator", "--ignore-column": "body.ignore_columns",
+    "--encoding": "body.encoding",
+    "--separator": "body.separator",
+    "--ignore-column": "body.ignore_columns",
     "--no-header": "body.no_header",
-}  # fmt: skip
+}
 _MAKERS: Final[Mapping[str, str | Why]] = {
     "--accounts": "body.accounts",
     "--accounts-secret-file": Why("MAILHAUL_WEB_ACCOUNTS_SECRET_FILES"),
@@ -80,16 +86,37 @@ _ENDS: Final[Mapping[str, str | Why]] = {
 _WANTED: Final = {
     f"--{name.replace('_', '-')}": f"body.{name}"
     for name in (
-        "include", "exclude", "since", "before", "larger", "smaller", "unseen", "flagged", "not_deleted", "newest_first",
-        "skip_special", "shared_folders", "into", "folder_map", "gmail_labels", "moves", "deletions", "deletions_cap",
+        "include",
+        "exclude",
+        "since",
+        "before",
+        "larger",
+        "smaller",
+        "unseen",
+        "flagged",
+        "not_deleted",
+        "newest_first",
+        "skip_special",
+        "shared_folders",
+        "into",
+        "folder_map",
+        "gmail_labels",
+        "moves",
+        "deletions",
+        "deletions_cap",
     )
-}  # fmt: skip
+}
 _IMPORT: Final = "/imports/{import_id}"
 _CUTOVERS: Final = f"{_IMPORT}/cutovers"
 _CUTOVER: Final = {
-    **_WHICH, "--wave": "body.wave", "--switch": "body.switch", "--synced-minutes": "body.synced_minutes", "--ttl": "body.ttl",
-    "--quiet-hours": "body.quiet_hours", "--domain": "body.domains",
-}  # fmt: skip
+    **_WHICH,
+    "--wave": "body.wave",
+    "--switch": "body.switch",
+    "--synced-minutes": "body.synced_minutes",
+    "--ttl": "body.ttl",
+    "--quiet-hours": "body.quiet_hours",
+    "--domain": "body.domains",
+}
 _OF_WAVE: Final = {"--wave": f"POST {_IMPORT}/rehearsals body.wave"}
 _REHEARSED: Final = ("POST /imports", f"POST {_IMPORT}/rehearsals", "GET /rehearsals/{rehearsal_id}")
 

@@ -80,9 +80,11 @@ def main() -> int:
         ports = f"{source.port},{slow.port}"
         house.serve(**allowed((source, destination)) | {"MAILHAUL_WEB_PORTS": ports, "MAILHAUL_GROUP_MESSAGES": "2"})
         names = [
-            (f"127.0.0.1:{source.port}", "imap.old.example"), (f"127.0.0.1:{slow.port}", "imap.new.example"),
-            ("imap://", "imaps://"), ("127.0.0.1", "imap.old.example"),
-        ]  # fmt: skip
+            (f"127.0.0.1:{source.port}", "imap.old.example"),
+            (f"127.0.0.1:{slow.port}", "imap.new.example"),
+            ("imap://", "imaps://"),
+            ("127.0.0.1", "imap.old.example"),
+        ]
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         stack.callback(browser.close)

@@ -55,10 +55,16 @@ def test_every_verb_that_changes_something_is_in_the_log(house: WebServer, serve
     right.write_text(f"login,password\nanna,new-{PASSWORD}\n")
     place = str(house.home / "kept")
     for arguments in (
-        ("pause",), ("resume", "office", "--mailbox", "anna"), ("retry",), ("credentials", "office", str(right)),
-        ("window", "office", "20:00-06:00 UTC"), ("spool", "--out", place), ("limits", "source_host", "3"), ("cancel",),
+        ("pause",),
+        ("resume", "office", "--mailbox", "anna"),
+        ("retry",),
+        ("credentials", "office", str(right)),
+        ("window", "office", "20:00-06:00 UTC"),
+        ("spool", "--out", place),
+        ("limits", "source_host", "3"),
+        ("cancel",),
         ("forget",),
-    ):  # fmt: skip
+    ):
         house.command(*arguments)
     house.command("verify", code=2)  # its passwords are gone; the log has the request and its refusal
     # There is no such mailbox, so nothing is in the log.
@@ -66,12 +72,19 @@ def test_every_verb_that_changes_something_is_in_the_log(house: WebServer, serve
 
     entries = [entry for entry in house.records.audit() if entry["who"] == ME]
     assert [(entry["what"], entry["detail"].get("import_id", "")) for entry in entries] == [
-        ("import pause", import_id), ("import run", import_id), ("import retried", import_id),
-        ("act changed nothing", import_id), ("credentials replaced", import_id),
-        ("hours set", import_id), ("refused messages kept", import_id),
-        ("limit set", ""), ("import cancel", import_id), ("credentials deleted", import_id),
-        ("verification asked for", import_id), ("act refused", import_id),
-    ]  # fmt: skip
+        ("import pause", import_id),
+        ("import run", import_id),
+        ("import retried", import_id),
+        ("act changed nothing", import_id),
+        ("credentials replaced", import_id),
+        ("hours set", import_id),
+        ("refused messages kept", import_id),
+        ("limit set", ""),
+        ("import cancel", import_id),
+        ("credentials deleted", import_id),
+        ("verification asked for", import_id),
+        ("act refused", import_id),
+    ]
     assert entries[1]["detail"]["login"] == "anna"
     assert entries[7]["detail"] | {"scope": "source_host", "most": 3} == entries[7]["detail"]
     assert PASSWORD not in json.dumps(entries)
@@ -207,11 +220,31 @@ def test_what_cannot_be_written_down_does_not_happen(house: WebServer, servers: 
 
 #: Methods of the store that may be called without an entry in the log.
 READING = (
-    "import_", "imports", "import_tally", "mailboxes", "mailbox", "folders", "notes", "failures", "overview", "workers", "limits",
-    "usual", "waits", "stranded", "sealed", "find_mailboxes", "maildrop", "processes", "forecasts", "deliveries", "undelivered",
-    "standings", "standing_tally",
+    "import_",
+    "imports",
+    "import_tally",
+    "mailboxes",
+    "mailbox",
+    "folders",
+    "notes",
+    "failures",
+    "overview",
+    "workers",
+    "limits",
+    "usual",
+    "waits",
+    "stranded",
+    "sealed",
+    "find_mailboxes",
+    "maildrop",
+    "processes",
+    "forecasts",
+    "deliveries",
+    "undelivered",
+    "standings",
+    "standing_tally",
     "bury",  # releases leases of dead workers, without anybody's request
-)  # fmt: skip
+)
 
 
 def _beside_the_log(sources: dict[str, str]) -> list[str]:
@@ -278,9 +311,12 @@ def test_without_anything_there_is_no_log_and_none_is_made(house: WebServer) -> 
 
 def test_a_line_for_people_names_who_from_where_and_what() -> None:
     entry: dict[str, Any] = {
-        "id": "1-0", "at": 1_700_000_000.5, "who": "anna (1f)", "what": "import pause",
+        "id": "1-0",
+        "at": 1_700_000_000.5,
+        "who": "anna (1f)",
+        "what": "import pause",
         "detail": {"from": "192.0.2.1", "import_id": "0123456789abcdef", "login": "bert\x1b[2J", "code": ""},
-    }  # fmt: skip
+    }
     (line,) = table_lines([entry])
     assert line.startswith("2023-11-14T22:13:20Z  anna (1f) from 192.0.2.1  import pause  import 01234567  login=bert")
     assert "\x1b" not in line

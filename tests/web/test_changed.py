@@ -50,9 +50,19 @@ def _does(person: Browser, path: str, **data: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "retry", "retry.1.2.3.4", "retry.1.2.3.4.-5", "dance.1.2.3.4.5", "retry.1.2.3.4.<b>", "retry.1.2.3.4.²",
-             "retry." + "9" * 10 + ".2.3.4.5", ".".join(["retry", *"1" * (MOST_ROWS + 6)])],
-)  # fmt: skip
+    "text",
+    [
+        "",
+        "retry",
+        "retry.1.2.3.4",
+        "retry.1.2.3.4.-5",
+        "dance.1.2.3.4.5",
+        "retry.1.2.3.4.<b>",
+        "retry.1.2.3.4.²",
+        "retry." + "9" * 10 + ".2.3.4.5",
+        ".".join(["retry", *"1" * (MOST_ROWS + 6)]),
+    ],
+)
 def test_what_the_browser_sends_is_believed_only_as_it_was_written(text: str) -> None:
     assert read(text) is None
 
@@ -113,8 +123,10 @@ def test_a_cancellation_asks_and_goes_on_again(house: WebServer, servers: Server
 
     await_ready(over, 60, "the end")
     assert [box.state for box, _ in house.store.mailboxes(import_id)] == [
-        MailboxState.COMPLETE, MailboxState.COMPLETE, MailboxState.PARKED,
-    ]  # fmt: skip
+        MailboxState.COMPLETE,
+        MailboxState.COMPLETE,
+        MailboxState.PARKED,
+    ]
 
     assert _does(person, f"{there}/retry", code="no_such_code") == (
         "Nothing was changed: nothing of this is parked, refused or failed."
@@ -140,9 +152,12 @@ def test_swapped_ends_are_said_by_the_check_and_the_rehearsal(house: WebServer, 
     house.serve(**allowed(servers))
     person = _person(house)
     import_id = _import(house, servers, "swapped", f"swap,{PASSWORD}\n")
-    one = {"name": "alike", "manifest": f"login,password\nswap,{PASSWORD}\n",
-           "source": {"server": f"imap://127.0.0.1:{destination.port}"},
-           "destination": {"server": f"imap://localhost:{destination.port}"}}  # fmt: skip
+    one = {
+        "name": "alike",
+        "manifest": f"login,password\nswap,{PASSWORD}\n",
+        "source": {"server": f"imap://127.0.0.1:{destination.port}"},
+        "destination": {"server": f"imap://localhost:{destination.port}"},
+    }
     alike = house.client().post("/imports", json=one).json()["import"]["id"]
     for kind in ("check", "plan"):
         page = _rehearsed(person, import_id, kind)

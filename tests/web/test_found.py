@@ -17,14 +17,26 @@ DOUBT = "self-signed certificate (subject CN=mail.old.example, SHA-256 12:34)"
 
 def _drawn(found: Detection, language: str = "en") -> str:
     scope: dict[str, Any] = {
-        "type": "http", "method": "POST", "path": "/new", "query_string": b"",
+        "type": "http",
+        "method": "POST",
+        "path": "/new",
+        "query_string": b"",
         "headers": [(b"accept-language", language.encode())],
-    }  # fmt: skip
+    }
     form = Form(address=ADDRESS)
     return rendered(
-        Request(scope), "end.html", side="source", end=form.ends["source"], form=form, found=found, steps=None,
-        providers=(), usual_port=usual_port, dots="", by_key=(),
-    )  # fmt: skip
+        Request(scope),
+        "end.html",
+        side="source",
+        end=form.ends["source"],
+        form=form,
+        found=found,
+        steps=None,
+        providers=(),
+        usual_port=usual_port,
+        dots="",
+        by_key=(),
+    )
 
 
 def test_a_certificate_that_proves_nothing_is_said_and_its_field_is_open() -> None:

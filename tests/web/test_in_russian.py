@@ -201,8 +201,11 @@ def _tested(reader: Reader, servers: Servers, **more: Any) -> str:
 def test_doors_of_every_kind(house: WebServer, servers: Servers) -> None:
     source = servers[0]
     source.add_user("red1", PASSWORD)
-    with FaultyServer(greeting=b"220 mx.example ESMTP is ready for you\r\n") as stranger, FaultyServer() as full, \
-            socket.socket() as nobody:  # fmt: skip
+    with (
+        FaultyServer(greeting=b"220 mx.example ESMTP is ready for you\r\n") as stranger,
+        FaultyServer() as full,
+        socket.socket() as nobody,
+    ):
         nobody.bind(("127.0.0.1", 0))
         closed = nobody.getsockname()[1]
         ports = [one.port for one in (*servers, stranger, full)] + [source.tls_port, closed]

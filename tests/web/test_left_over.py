@@ -32,12 +32,15 @@ def _parked(house: WebServer) -> str:
     )
     mailboxes = [
         Mailbox(
-            mailbox_id=mailbox_id(whole.import_id, login, login), import_id=whole.import_id, row=row,
-            source=Account(endpoint=source, login=login), destination=Account(endpoint=destination, login=login),
+            mailbox_id=mailbox_id(whole.import_id, login, login),
+            import_id=whole.import_id,
+            row=row,
+            source=Account(endpoint=source, login=login),
+            destination=Account(endpoint=destination, login=login),
         )
         for row in range(1, WAITING + 1)
         for login in [f"person{row}"]
-    ]  # fmt: skip
+    ]
     store = house.store
     store.open_import(whole, mailboxes, 14)
     store.submit(whole.import_id)
@@ -105,8 +108,12 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
     rows = list(csv.DictReader(person.get(link).text.splitlines()))
     assert len(rows) == 300
     assert rows[0] == {
-        "login": "'=wrong0", "password": "", "new_login": "", "server": "", "reason": "row 3: password: is missing",
-    }  # fmt: skip
+        "login": "'=wrong0",
+        "password": "",
+        "new_login": "",
+        "server": "",
+        "reason": "row 3: password: is missing",
+    }
     draft = re.search(r'name="draft" value="(\w+)"', looked)
     assert draft
     opened = person.post("/new", data={**form, "do": "open", "draft": draft[1], "good": "1"})

@@ -64,9 +64,10 @@ def test_another_service_is_refused_and_the_secret_stays_here(house: WebServer, 
         secret = house.home / "scim"
         secret.write_text(f"{SECRET}\n")
         house.serve(
-            **allowed(servers), MAILHAUL_WEB_ACCOUNTS=f"office=scim+{scim.url}/v2",
+            **allowed(servers),
+            MAILHAUL_WEB_ACCOUNTS=f"office=scim+{scim.url}/v2",
             MAILHAUL_WEB_ACCOUNTS_SECRET_FILES=f"office={secret}",
-        )  # fmt: skip
+        )
         api = house.client()
         body = {"name": "new", "manifest": f"login,password\nx,{PASSWORD}\n", **ends(servers)}
         for name in ("lab", "scim+https://evil.example/v2", "hook:/bin/sh"):

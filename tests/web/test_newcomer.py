@@ -29,9 +29,12 @@ def up(home: Path, **more: str) -> Iterator[str]:
     """Runs `mailhaul up` on a terminal. Yields the link that it prints."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
     env |= {
-        "MAILHAUL_STATE_DIR": str(home), "MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_WEB_PORT": str(free_port()),
-        "PYTHONPATH": str(ROOT), **more,
-    }  # fmt: skip
+        "MAILHAUL_STATE_DIR": str(home),
+        "MAILHAUL_COORDINATOR_PORT": "0",
+        "MAILHAUL_WEB_PORT": str(free_port()),
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "producer", "up", "--threads", "4"], env=env, stdin=theirs, stdout=theirs, stderr=theirs

@@ -474,9 +474,11 @@ def test_who_is_signed_out_while_looking_is_told_so_and_comes_back(
 def test_the_identity_provider_of_another_site_signs_a_browser_in(house: WebServer, browser: Any) -> None:
     with IdentityProvider() as provider:
         house.serve(
-            MAILHAUL_WEB_OIDC_ISSUER=provider.url, MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
-            MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET, MAILHAUL_WEB_ROLES="*=operator",
-        )  # fmt: skip
+            MAILHAUL_WEB_OIDC_ISSUER=provider.url,
+            MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
+            MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET,
+            MAILHAUL_WEB_ROLES="*=operator",
+        )
         house.principals.set_user("anna", role_of("admin"), hashed(PASSWORD))
         person = Person(browser, house)
         page = person.page

@@ -35,9 +35,10 @@ def office(house: WebServer, servers: Servers) -> Iterator[tuple[httpx2.Client, 
             server.add_user(name, PASSWORD)
     with MailZone(domain) as zone:
         house.serve(
-            **allowed(servers), MAILHAUL_SWITCHES=f"office=dovecot:{switch}?new=127.0.0.2&old=127.0.0.1",
+            **allowed(servers),
+            MAILHAUL_SWITCHES=f"office=dovecot:{switch}?new=127.0.0.2&old=127.0.0.1",
             MAILHAUL_DNS_RESOLVER=zone.resolver,
-        )  # fmt: skip
+        )
         house.crew()
         api = house.client("admin")
         rows = "".join(f"{name},{PASSWORD},pilot\n" for name in people)

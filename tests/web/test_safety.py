@@ -37,9 +37,16 @@ def test_nobody_without_a_token_and_each_role_its_own(house: WebServer) -> None:
 
 #: Routes that are open to everybody: those for signing in, and those that say nothing of any import.
 _OPEN = {
-    "/sign-in", "/sign-out", "/enter/{link}", "/oidc/begin", "/oidc/back", "/favicon.ico", "/healthz", "/readyz",
+    "/sign-in",
+    "/sign-out",
+    "/enter/{link}",
+    "/oidc/begin",
+    "/oidc/back",
+    "/favicon.ico",
+    "/healthz",
+    "/readyz",
     "/api/v1/openapi.json",
-}  # fmt: skip
+}
 
 
 def test_no_door_was_forgotten(house: WebServer) -> None:
@@ -204,13 +211,41 @@ def test_it_is_not_opened_to_others_before_there_is_a_way_to_sign_in(house: WebS
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "0.0.0.0",
-     "100.64.0.1", "224.0.0.1", "2002:7f00:1::", "64:ff9b:1::1", "64:ff9b::a00:1", "fec0::1", "::10.0.0.1",
-     "::93.184.215.14", "::ffff:0:93.184.215.14", "192.88.99.1", "3fff::1", "5f00::1",
-     "2606:2800:21f:cb07:0:5efe:a00:1", "2606:2800:21f:cb07:200:5efe:7f00:1",
-     "4000::1", "::",
-     "2001:db8::1", "2001:0:7f00:1::", "100::1", "198.18.0.1", "192.0.2.1", "240.0.0.1", "255.255.255.255"],
-)  # fmt: skip
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.0.1",
+        "169.254.169.254",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+        "0.0.0.0",
+        "100.64.0.1",
+        "224.0.0.1",
+        "2002:7f00:1::",
+        "64:ff9b:1::1",
+        "64:ff9b::a00:1",
+        "fec0::1",
+        "::10.0.0.1",
+        "::93.184.215.14",
+        "::ffff:0:93.184.215.14",
+        "192.88.99.1",
+        "3fff::1",
+        "5f00::1",
+        "2606:2800:21f:cb07:0:5efe:a00:1",
+        "2606:2800:21f:cb07:200:5efe:7f00:1",
+        "4000::1",
+        "::",
+        "2001:db8::1",
+        "2001:0:7f00:1::",
+        "100::1",
+        "198.18.0.1",
+        "192.0.2.1",
+        "240.0.0.1",
+        "255.255.255.255",
+    ],
+)
 def test_addresses_that_are_not_public_are_refused_unless_allowed(address: str) -> None:
     reach = Reach(resolve=lambda host, port: [address])
     with pytest.raises(OSError, match="not public"):
@@ -223,8 +258,14 @@ def test_addresses_that_are_not_public_are_refused_unless_allowed(address: str) 
 
 @pytest.mark.parametrize(
     "address",
-    ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:93.184.215.14", "64:ff9b::5db8:d70e", "2a00:1450:4001::1"],
-)  # fmt: skip
+    [
+        "93.184.215.14",
+        "2606:2800:21f:cb07:6820:80da:af6b:8b2c",
+        "::ffff:93.184.215.14",
+        "64:ff9b::5db8:d70e",
+        "2a00:1450:4001::1",
+    ],
+)
 def test_public_addresses_are_reached(address: str) -> None:
     """The control."""
     assert Reach(resolve=lambda host, port: [address]).addresses("mail.example.org", 993) == [address]

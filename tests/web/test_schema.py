@@ -22,11 +22,30 @@ def test_schemathesis_finds_no_fault(house: WebServer) -> None:
     url = f"http://127.0.0.1:{house.port}/api/v1/openapi.json"
     ended = subprocess.run(
         [
-            program, "run", url, "--header", f"Authorization: Bearer {token}", "--max-examples", "15", "--seed", "1",
-            "--phases", "examples,coverage,fuzzing", "--exclude-path-regex", "events|detect", "--request-timeout", "20",
-            "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
-            "--generation-database", "none", "--no-color",
+            program,
+            "run",
+            url,
+            "--header",
+            f"Authorization: Bearer {token}",
+            "--max-examples",
+            "15",
+            "--seed",
+            "1",
+            "--phases",
+            "examples,coverage,fuzzing",
+            "--exclude-path-regex",
+            "events|detect",
+            "--request-timeout",
+            "20",
+            "--checks",
+            "not_a_server_error,content_type_conformance,response_schema_conformance",
+            "--generation-database",
+            "none",
+            "--no-color",
         ],
-        capture_output=True, text=True, timeout=240, cwd=house.home,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=house.home,
+    )
     assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]

@@ -108,10 +108,15 @@ def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: Identi
         server.add_user("fails", password)
     mail.populate(servers[0].host, servers[0].port, "works", ROW, mail.make_mailbox(5, {"INBOX": 3}))
     house.serve(
-        MAILHAUL_REDIS_URL=_redis_user(house), MAILHAUL_SECRET_KEY=key, MAILHAUL_WEB_FIRST_TOKEN=first,
-        MAILHAUL_WEB_OIDC_ISSUER=provider.url, MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
-        MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET, MAILHAUL_WEB_ROLES="*=viewer", **allowed(servers),
-    )  # fmt: skip
+        MAILHAUL_REDIS_URL=_redis_user(house),
+        MAILHAUL_SECRET_KEY=key,
+        MAILHAUL_WEB_FIRST_TOKEN=first,
+        MAILHAUL_WEB_OIDC_ISSUER=provider.url,
+        MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
+        MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET,
+        MAILHAUL_WEB_ROLES="*=viewer",
+        **allowed(servers),
+    )
     house.crew()
     base = f"http://127.0.0.1:{house.port}"
     with httpx2.Client(timeout=30, headers={"Authorization": f"Bearer {first}", "Origin": base}) as client:
@@ -138,16 +143,37 @@ def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: Identi
         boxes = {box["login"]: box for box in client.get(f"{api}/imports/{there}/mailboxes").json()["mailboxes"]}
         assert (boxes["works"]["state"], boxes["fails"]["state"]) == ("complete", "parked")
         known = {
-            "row": ROW, "wrong": WRONG, "new": NEW, "user": USER, "redis": REDIS, "client": CLIENT_SECRET, "key": key,
-            "first token": first.split("_", 2)[2], "token": made.split("_", 2)[2],
+            "row": ROW,
+            "wrong": WRONG,
+            "new": NEW,
+            "user": USER,
+            "redis": REDIS,
+            "client": CLIENT_SECRET,
+            "key": key,
+            "first token": first.split("_", 2)[2],
+            "token": made.split("_", 2)[2],
             "hash": hashlib.sha256(made.split("_", 2)[2].encode()).hexdigest(),
-        }  # fmt: skip
+        }
         blanks = {
-            "import_id": (there,), "mailbox_id": tuple(box["id"] for box in boxes.values()), "rehearsal_id": tuple(rehearsed),
-            "file": ("results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv",
-                     "one-page.html", "one-page.csv"),
-            "link": ("nothing",), "event": ("status",), "target_id": ("00000000",), "name": ("gmail",), "draft": (wrong[1],),
-        }  # fmt: skip
+            "import_id": (there,),
+            "mailbox_id": tuple(box["id"] for box in boxes.values()),
+            "rehearsal_id": tuple(rehearsed),
+            "file": (
+                "results.csv",
+                "failures.csv",
+                "notes.csv",
+                "folders.csv",
+                "summary.json",
+                "failed-rows.csv",
+                "one-page.html",
+                "one-page.csv",
+            ),
+            "link": ("nothing",),
+            "event": ("status",),
+            "target_id": ("00000000",),
+            "name": ("gmail",),
+            "draft": (wrong[1],),
+        }
         assert [name for answer in told for name in leaks(known, answer.content)] == []
         yield Visitor(base, client, blanks, known)
 

@@ -54,9 +54,14 @@ def _audit(house: WebServer) -> list[tuple[str, str, str]]:
 
 def _command(house: WebServer, *arguments: str, code: int = 0) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "producer", *arguments], env=house.environment(), capture_output=True, text=True,
-        timeout=60, stdin=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "producer", *arguments],
+        env=house.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -283,9 +288,12 @@ def provider() -> Iterator[IdentityProvider]:
 
 def _with_provider(house: WebServer, provider: IdentityProvider, **more: str) -> None:
     house.serve(
-        MAILHAUL_WEB_OIDC_ISSUER=provider.url, MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
-        MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET, MAILHAUL_WEB_ROLES="anna@corp.example=admin,@ops=operator", **more,
-    )  # fmt: skip
+        MAILHAUL_WEB_OIDC_ISSUER=provider.url,
+        MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
+        MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET,
+        MAILHAUL_WEB_ROLES="anna@corp.example=admin,@ops=operator",
+        **more,
+    )
 
 
 def _comes(browser: Browser, to: str = "/") -> httpx2.Response:
@@ -363,9 +371,14 @@ def test_another_browser_cannot_come_back_and_nobody_twice(house: WebServer, pro
     assert thief.get("/oidc/back?error=access_denied").status_code == 401
 
 
-@pytest.mark.parametrize(("roles", "new", "home"), [
-    ("anna@corp.example=admin", 200, 200), ("anna@corp.example=viewer", 403, 200), ("@ops=operator", 303, 303),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("roles", "new", "home"),
+    [
+        ("anna@corp.example=admin", 200, 200),
+        ("anna@corp.example=viewer", 403, 200),
+        ("@ops=operator", 303, 303),
+    ],
+)
 def test_a_role_is_read_again_during_a_session(
     house: WebServer, provider: IdentityProvider, roles: str, new: int, home: int
 ) -> None:
@@ -434,9 +447,13 @@ def test_settings_that_would_let_anybody_in_are_refused(house: WebServer) -> Non
         ({"MAILHAUL_WEB_PROXIES": "10.0.0.0/99"}, "no address or network"),
     ):
         process = subprocess.run(
-            [sys.executable, "-m", "producer.web"], env=house.environment() | variables, capture_output=True, text=True,
-            timeout=60, cwd=house.home,
-        )  # fmt: skip
+            [sys.executable, "-m", "producer.web"],
+            env=house.environment() | variables,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=house.home,
+        )
         assert process.returncode == 2, variables
         assert why in process.stderr
 
@@ -446,9 +463,10 @@ def test_settings_that_would_let_anybody_in_are_refused(house: WebServer) -> Non
 
 def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: WebServer) -> None:
     proxy = {
-        "MAILHAUL_WEB_PROXY_USER_HEADER": "X-Forwarded-User", "MAILHAUL_WEB_PROXY_GROUPS_HEADER": "X-Forwarded-Groups",
+        "MAILHAUL_WEB_PROXY_USER_HEADER": "X-Forwarded-User",
+        "MAILHAUL_WEB_PROXY_GROUPS_HEADER": "X-Forwarded-Groups",
         "MAILHAUL_WEB_ROLES": "anna=admin,@ops=operator",
-    }  # fmt: skip
+    }
     house.serve(**proxy, MAILHAUL_WEB_PROXIES="127.0.0.0/30")
     anna = Browser(house, **{"X-Forwarded-User": "Anna", "X-Forwarded-For": "203.0.113.9"})
     assert anna.is_in()

@@ -111,10 +111,19 @@ def test_places_are_taken_before_a_stream_begins_and_given_back_however_it_ends(
                 statuses.append(message["status"])
 
         scope = {
-            "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": [],
-            "http_version": "1.1", "scheme": "http", "server": ("x", 80), "client": ("127.0.0.1", 1), "root_path": "",
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [],
+            "http_version": "1.1",
+            "scheme": "http",
+            "server": ("x", 80),
+            "client": ("127.0.0.1", 1),
+            "root_path": "",
             "asgi": {"version": "3.0"},
-        }  # fmt: skip
+        }
         with contextlib.suppress(ValueError):
             await app(scope, receive, send)
 

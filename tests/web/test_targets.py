@@ -56,8 +56,12 @@ def test_a_target_is_set_up_tried_listed_and_removed_by_api(house: WebServer, re
     assert api.delete(f"/targets/{made['id']}").status_code == 204
     assert api.delete(f"/targets/{made['id']}").status_code == 404
     assert [act["what"] for act in house.records.audit()][-5:] == [
-        "target set", "target tried", "target tried", "target removed", "target removed",
-    ]  # fmt: skip
+        "target set",
+        "target tried",
+        "target tried",
+        "target removed",
+        "target removed",
+    ]
     assert HIDDEN not in str(house.records.audit())
 
 
@@ -108,9 +112,21 @@ def test_an_import_of_the_page_is_told_by_mail(
         house.crew()
         (tmp_path / "pw").write_text("smtp-canary\n")
         target = house.command(
-            "notify", "add", "email", "boss@corp.example", "--server", f"smtp://localhost:{mail.port}", "--login",
-            "mailhaul", "--from", "mh@corp.example", "--secret-file", str(tmp_path / "pw"), "--language", "ru",
-        ).strip()  # fmt: skip
+            "notify",
+            "add",
+            "email",
+            "boss@corp.example",
+            "--server",
+            f"smtp://localhost:{mail.port}",
+            "--login",
+            "mailhaul",
+            "--from",
+            "mh@corp.example",
+            "--secret-file",
+            str(tmp_path / "pw"),
+            "--language",
+            "ru",
+        ).strip()
         house.command("notify", "test", target)
         assert mail.mails[0]["Subject"] == "mailhaul: пробное сообщение"
         assert "smtp-canary" not in house.command("notify", "list")

@@ -29,8 +29,12 @@ def _times(person: Person) -> list[list[str]]:
 
 @pytest.mark.parametrize(("locale", "form"), [("ru", "%H:%M"), ("en-US", "%-I:%M")])
 def test_they_stand_in_the_browsers_zone_also_after_a_swap(
-    house: WebServer, servers: Servers, browser: Any, locale: str, form: str  # noqa: F811
-) -> None:  # fmt: skip
+    house: WebServer,
+    servers: Servers,
+    browser: Any,  # noqa: F811
+    locale: str,
+    form: str,
+) -> None:
     _fill(servers, "clock1", {"INBOX": 40})
     house.serve(**allowed(servers))
     house.crew()

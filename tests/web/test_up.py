@@ -20,9 +20,11 @@ def test_up_serves_the_api_and_a_token_of_the_command_line_opens_it() -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
     with tempfile.TemporaryDirectory(prefix="up-", ignore_cleanup_errors=True) as home:
         env |= {
-            "MAILHAUL_STATE_DIR": home, "MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_WEB_PORT": str(port),
+            "MAILHAUL_STATE_DIR": home,
+            "MAILHAUL_COORDINATOR_PORT": "0",
+            "MAILHAUL_WEB_PORT": str(port),
             "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+        }
         command = [sys.executable, "-m", "producer"]
 
         def run(*arguments: str, code: int = 0) -> str:

@@ -47,9 +47,12 @@ class CutoverBody(Body):
     def options(self) -> CutoverOptions:
         """The options of the cutover."""
         return CutoverOptions(
-            switch=self.switch, synced_seconds=self.synced_minutes * 60, ttl_seconds=self.ttl,
-            quiet_seconds=self.quiet_hours * 3600, domains=tuple(self.domains),
-        )  # fmt: skip
+            switch=self.switch,
+            synced_seconds=self.synced_minutes * 60,
+            ttl_seconds=self.ttl,
+            quiet_seconds=self.quiet_hours * 3600,
+            domains=tuple(self.domains),
+        )
 
 
 class CutoverEventBody(Body):
@@ -89,9 +92,15 @@ def plan(known: Known, _: Operator, import_id: str, body: CutoverBody) -> dict[s
     try:
         wanted = acts.with_switch(body.options, switches(settings))
         rehearsed = planning.plan(
-            known.store, found, body.wave, wanted, open_switch=lambda name: open_switch(settings, name),
-            ask=DnsRecords(settings.dns_resolver or "").ask, at=at, most_seconds=planning.MOST_SECONDS,
-        )  # fmt: skip
+            known.store,
+            found,
+            body.wave,
+            wanted,
+            open_switch=lambda name: open_switch(settings, name),
+            ask=DnsRecords(settings.dns_resolver or "").ask,
+            at=at,
+            most_seconds=planning.MOST_SECONDS,
+        )
     except UsageError as error:
         raise by_fields(error) from None
     more = {"taken_along": rehearsed.taken_along, "no_way_back": rehearsed.no_way_back, "renamed": rehearsed.renamed}
@@ -138,9 +147,15 @@ def begun(
 
 
 def sent(
-    known: WebContext, who: Principal, request: Request, import_id: str, wave: str, event: str,
-    force: tuple[str, ...] = (), reason: str = "",
-) -> None:  # fmt: skip
+    known: WebContext,
+    who: Principal,
+    request: Request,
+    import_id: str,
+    wave: str,
+    event: str,
+    force: tuple[str, ...] = (),
+    reason: str = "",
+) -> None:
     """Sends an event of a person. Raises `UsageError`."""
     found, at = known.import_(import_id), time.time()
     cutover = acts.there(cutovers_of(known).one(import_id, wave), found, wave)

@@ -112,10 +112,18 @@ def opened(known: WebContext, who: Principal, request: Request, body: ImportBody
 
 
 def written(
-    known: WebContext, who: Principal, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
-    options: Options, name: str, hours: Hours | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
+    known: WebContext,
+    who: Principal,
+    request: Request,
+    rows: tuple[Row, ...],
+    source: Endpoint,
+    destination: Endpoint,
+    options: Options,
+    name: str,
+    hours: Hours | None = None,
+    sign_ins: Mapping[str, SignInAsked] | None = None,
     accounts_secret: Secret | None = None,
-) -> Import:  # fmt: skip
+) -> Import:
     """Writes the import into the store, in state "opening". Raises `Refused` if it is there already."""
     _fit(rows, source, options)
     wanted, mailboxes = verbs.prepare_import(rows, source, destination, options, name)
@@ -125,18 +133,34 @@ def written(
     try:
         if known.store.import_(wanted.import_id) is not None:
             raise Refused(
-                409, "an import of this name between these servers is there: give another name, or verify that one",
+                409,
+                "an import of this name between these servers is there: give another name, or verify that one",
                 import_id=wanted.import_id,
-            )  # fmt: skip
+            )
         note(
-            known, request, who, "import opened", import_id=wanted.import_id, name=wanted.name, mailboxes=len(rows),
+            known,
+            request,
+            who,
+            "import opened",
+            import_id=wanted.import_id,
+            name=wanted.name,
+            mailboxes=len(rows),
             **audited(wanted),
-        )  # fmt: skip
+        )
         verbs.submit(
-            known.store, known.vault, known.ring, wanted, mailboxes, rows,
-            known.settings.retention_days, most=known.own_limits, hold=True, hours=hours, sign_ins=sign_ins,
+            known.store,
+            known.vault,
+            known.ring,
+            wanted,
+            mailboxes,
+            rows,
+            known.settings.retention_days,
+            most=known.own_limits,
+            hold=True,
+            hours=hours,
+            sign_ins=sign_ins,
             accounts_secret=accounts_secret,
-        )  # fmt: skip
+        )
         for order in ("login", "destination_login"):  # builds the indexes, since the first search takes longest
             known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
     finally:
@@ -145,9 +169,14 @@ def written(
 
 
 def _sifted(
-    known: WebContext, body: SheetBody, *, only_good: bool, allow_plaintext: bool = False, passwords: bool = True,
+    known: WebContext,
+    body: SheetBody,
+    *,
+    only_good: bool,
+    allow_plaintext: bool = False,
+    passwords: bool = True,
     allowed: Allowed = NOTHING_ALLOWED,
-) -> tuple[tuple[Row, ...], dict[str, Any]]:  # fmt: skip
+) -> tuple[tuple[Row, ...], dict[str, Any]]:
     manifest, errors = body.sift(known.reach, allow_plaintext=allow_plaintext, passwords=passwords, allowed=allowed)
     if errors and (not only_good or not manifest.rows):
         raise ManifestInvalid(errors)
@@ -199,9 +228,11 @@ def forecast(known: Known, who: Operator, request: Request, import_id: str, wave
     note(known, request, who, "forecast made", import_id=import_id)
     made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads)
     return {
-        **foreseen.forecast_fields(made.kept), "waiting": made.waiting, "assumed": made.assumed,
+        **foreseen.forecast_fields(made.kept),
+        "waiting": made.waiting,
+        "assumed": made.assumed,
         "said": foreseen.outlook_lines(made, wave),
-    }  # fmt: skip
+    }
 
 
 @routes.get("/{import_id}/waves")
@@ -288,14 +319,22 @@ def added(known: WebContext, who: Principal, request: Request, import_id: str, r
     _, mailboxes = verbs.prepare_import(rows, found.source, found.destination, found.options, found.name)
     if there := [one.source.login for one in mailboxes if known.store.mailbox(one.mailbox_id) is not None]:
         raise Refused(
-            409, "some mailboxes are in the import already: give them new passwords by …/credentials",
+            409,
+            "some mailboxes are in the import already: give them new passwords by …/credentials",
             logins=there[:100],
-        )  # fmt: skip
+        )
     note(known, request, who, "mailboxes added", import_id=import_id, mailboxes=len(rows))
     verbs.submit(
-        known.store, known.vault, known.ring, found, mailboxes, rows,
-        known.settings.retention_days, most=known.own_limits, hold=found.state is ImportState.OPENING,
-    )  # fmt: skip
+        known.store,
+        known.vault,
+        known.ring,
+        found,
+        mailboxes,
+        rows,
+        known.settings.retention_days,
+        most=known.own_limits,
+        hold=found.state is ImportState.OPENING,
+    )
 
 
 @routes.delete("/{import_id}")
@@ -390,7 +429,7 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
             login=body.login,
             wave=body.wave,
             accept_missing=body.accept_missing,
-        )  # fmt: skip
+        )
         if told(queued):
             about = {"import_id": import_id, "login": body.login, **_of_wave(body)}
             note(known, request, who, "verification queued", **about, mailboxes=queued)

@@ -22,9 +22,7 @@ from shared.model.waves import MOST_NAME
 routes = APIRouter(prefix="/imports/{import_id}/mailboxes", tags=["mailboxes"])
 
 #: The keys of `shared.model.search.ORDERS`; a test keeps them equal.
-Order = Literal[
-    "row", "login", "destination_login", "state", "messages", "bytes", "done_bytes", "failed", "refused"
-]  # fmt: skip
+Order = Literal["row", "login", "destination_login", "state", "messages", "bytes", "done_bytes", "failed", "refused"]
 
 
 @routes.get("")

@@ -15,12 +15,14 @@ def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
     """Returns a CSV with a row for each parked mailbox: an empty password to fill in, and the reason."""
     return wrong_rows(
         (
-            mailbox.source.login, mailbox.destination.login, mailbox.source.endpoint.url,
+            mailbox.source.login,
+            mailbox.destination.login,
+            mailbox.source.endpoint.url,
             ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail))),
         )
         for mailbox in mailboxes
         if mailbox.state is MailboxState.PARKED and mailbox.failure
-    )  # fmt: skip
+    )
 
 
 def wrong_rows(rows: Iterable[tuple[str, str, str, str]]) -> str:

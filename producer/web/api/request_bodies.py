@@ -254,9 +254,14 @@ class ImportBody(WaveSheetBody, WantedBody, AllowedBody):
         """Returns all options of the import, for mail from these servers. Raises `UsageError`."""
         chosen, sign_ins = self.chosen(sources), self.sign_ins()
         return Options(
-            include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify, **chosen, **asdict(self.allowed),
-            source_sign_in=sign_ins["source"].sign_in, destination_sign_in=sign_ins["destination"].sign_in,
-        )  # fmt: skip
+            include=tuple(self.include),
+            exclude=tuple(self.exclude),
+            verify=self.verify,
+            **chosen,
+            **asdict(self.allowed),
+            source_sign_in=sign_ins["source"].sign_in,
+            destination_sign_in=sign_ins["destination"].sign_in,
+        )
 
     def sign_ins(self) -> dict[str, SignInAsked]:
         """Returns by side how accounts are signed in to. Raises `UsageError`."""

@@ -34,11 +34,21 @@ def add_target(known: Known, who: Admin, request: Request, body: TargetBody) -> 
     given = body.secret.get_secret_value()
     wanted = target_of(
         TargetAsked(
-            way=body.way, to=body.to, server=body.server, login=body.login, secret=given, sender=body.sender,
-            kinds=body.kinds, imports=[verbs.find_import(known.store, one).import_id for one in body.imports],
-            language=body.language, zone=body.zone, digest=body.digest, logins=body.logins, guarded=True,
+            way=body.way,
+            to=body.to,
+            server=body.server,
+            login=body.login,
+            secret=given,
+            sender=body.sender,
+            kinds=body.kinds,
+            imports=[verbs.find_import(known.store, one).import_id for one in body.imports],
+            language=body.language,
+            zone=body.zone,
+            digest=body.digest,
+            logins=body.logins,
+            guarded=True,
         )
-    )  # fmt: skip
+    )
     note(
         known,
         request,

@@ -18,8 +18,19 @@ _COOKIE: Final = "changed"
 _KEPT_SECONDS: Final = 60
 #: Acts on the page; their sentences are in `changed.html`.
 ACTS: Final = (
-    "start", "pause", "resume", "cancel", "retry", "verify", "window", "passwords", "add", "wave", "move", "cutover",
-)  # fmt: skip
+    "start",
+    "pause",
+    "resume",
+    "cancel",
+    "retry",
+    "verify",
+    "window",
+    "passwords",
+    "add",
+    "wave",
+    "move",
+    "cutover",
+)
 #: Maximum number of rows that are named.
 MOST_ROWS: Final = 20
 _DIGITS: Final = 9
@@ -60,16 +71,21 @@ def read(text: str) -> Changed | None:
     mailboxes, messages, queued, shared, strange, *rows = map(int, numbers)
     return Changed(
         act=act, mailboxes=mailboxes, messages=messages, queued=queued, shared=shared, strange=strange, rows=tuple(rows)
-    )  # fmt: skip
+    )
 
 
 def back(request: Request, to: str, import_id: str, changed: Changed) -> Response:
     """Redirects to the page that shows the change, with the cookie."""
     answer = RedirectResponse(to, 303)
     answer.set_cookie(
-        _COOKIE, changed.text, max_age=_KEPT_SECONDS, path=f"/imports/{import_id}", httponly=True, samesite="lax",
+        _COOKIE,
+        changed.text,
+        max_age=_KEPT_SECONDS,
+        path=f"/imports/{import_id}",
+        httponly=True,
+        samesite="lax",
         secure=is_secure(request),
-    )  # fmt: skip
+    )
     return answer
 
 

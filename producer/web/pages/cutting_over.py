@@ -30,8 +30,12 @@ routes = APIRouter(include_in_schema=False)
 _Wave = Annotated[str, Form(max_length=MOST_NAME)]
 #: Event of a person → the label of its button.
 _LABELS: Final[Mapping[str, str]] = {
-    "announce": "Announced", "switch": "Switch", "rollback": "Roll back", "close": "Close the cutover", "give_up": "Give it up",
-}  # fmt: skip
+    "announce": "Announced",
+    "switch": "Switch",
+    "rollback": "Roll back",
+    "close": "Close the cutover",
+    "give_up": "Give it up",
+}
 
 
 def cutover_acts(state: CutoverState) -> list[tuple[str, str]]:
@@ -71,24 +75,39 @@ def begin(
 ) -> Response:
     """Begins a cutover, or shows what its rehearsal found."""
     options = CutoverOptions(
-        switch=switch, synced_seconds=synced_minutes * 60, ttl_seconds=ttl, quiet_seconds=quiet_hours * 3600,
+        switch=switch,
+        synced_seconds=synced_minutes * 60,
+        ttl_seconds=ttl,
+        quiet_seconds=quiet_hours * 3600,
         domains=tuple(domains.replace(",", " ").split()),
-    )  # fmt: skip
+    )
     found, wave = known.import_(import_id), wave.strip()
     if act == "start":
         counterpart.begun(known, who, request, import_id, wave, options)
         return _done(request, import_id)
     settings = known.settings
     rehearsed = planning.plan(
-        known.store, found, wave, acts.with_switch(options, switches(settings)),
-        open_switch=lambda name: open_switch(settings, name), ask=DnsRecords(settings.dns_resolver or "").ask, at=time.time(),
+        known.store,
+        found,
+        wave,
+        acts.with_switch(options, switches(settings)),
+        open_switch=lambda name: open_switch(settings, name),
+        ask=DnsRecords(settings.dns_resolver or "").ask,
+        at=time.time(),
         most_seconds=planning.MOST_SECONDS,
-    )  # fmt: skip
+    )
     return draw(
-        request, "cutover_plan.html", who, request=found, wave=wave, view=rehearsed.view,
-        guards=shown_guards(rehearsed.view), taken_along=rehearsed.taken_along, no_way_back=len(rehearsed.no_way_back),
+        request,
+        "cutover_plan.html",
+        who,
+        request=found,
+        wave=wave,
+        view=rehearsed.view,
+        guards=shown_guards(rehearsed.view),
+        taken_along=rehearsed.taken_along,
+        no_way_back=len(rehearsed.no_way_back),
         renamed=len(rehearsed.renamed),
-    )  # fmt: skip
+    )
 
 
 @routes.get("/imports/{import_id}/cutovers/{event}")
@@ -109,9 +128,18 @@ def ask(
         counterpart.may_turn(known, who, view.cutover.options.switch)
     missing = unmet(view.guards, needed(view.cutover, event))
     return draw(
-        request, "cutover.html", who, request=found, wave=wave, event=event, label=_LABELS[event], view=view,
-        missing=missing, may=all(one.forcible for one in missing), mailboxes=len(view.mailboxes),
-    )  # fmt: skip
+        request,
+        "cutover.html",
+        who,
+        request=found,
+        wave=wave,
+        event=event,
+        label=_LABELS[event],
+        view=view,
+        missing=missing,
+        may=all(one.forcible for one in missing),
+        mailboxes=len(view.mailboxes),
+    )
 
 
 @routes.post("/imports/{import_id}/cutovers/{event}")

@@ -124,17 +124,34 @@ class Saying(Translator):
 
 def _environment(language: str) -> Environment:
     env = Environment(
-        loader=PackageLoader("producer.web"), autoescape=True, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"],
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("producer.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     env.install_gettext_translations(translations(language), newstyle=False)  # type: ignore[attr-defined]
     say = Saying(language)
     env.globals.update(
-        lang=language, say=say, state_bar=say.states, CELLS=CELLS, number=say.number, size=say.size,
-        duration=say.duration, moment=say.moment,
-        hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
-        word=word, SWAPPED=SameMailbox.SWAPPED,
-    )  # fmt: skip
+        lang=language,
+        say=say,
+        state_bar=say.states,
+        CELLS=CELLS,
+        number=say.number,
+        size=say.size,
+        duration=say.duration,
+        moment=say.moment,
+        hour=say.hour,
+        percent=say.percent,
+        some=say.some,
+        sentence=say.sentence,
+        heard=say.heard,
+        quoted=say.quoted,
+        Role=Role,
+        word=word,
+        SWAPPED=SameMailbox.SWAPPED,
+    )
     return env
 
 

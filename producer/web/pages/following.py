@@ -41,8 +41,12 @@ _FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "fai
 _NOTHING_TO_TRY: Final = (*HARMLESS, "altered")
 #: Codes of failures that a new password repairs.
 _PASSWORD: Final = (
-    "source_auth_refused", "destination_auth_refused", "source_logins_stopped", "destination_logins_stopped", "credentials_missing",
-)  # fmt: skip
+    "source_auth_refused",
+    "destination_auth_refused",
+    "source_logins_stopped",
+    "destination_logins_stopped",
+    "credentials_missing",
+)
 
 
 class Table:
@@ -66,16 +70,25 @@ class Table:
         """The view as a query to the store."""
         chosen = MailboxState(self.state) if self.state in list(MailboxState) else None
         return Search(
-            state=chosen, text=self.text, wave=self.wave, order=self.order, descending=self.descending, start=self.start,
+            state=chosen,
+            text=self.text,
+            wave=self.wave,
+            order=self.order,
+            descending=self.descending,
+            start=self.start,
             count=_COUNT,
-        )  # fmt: skip
+        )
 
     def link(self, **changed: Any) -> str:
         """Returns the URL of the page with some values changed. Default values are left out."""
         all_ = {
-            "text": self.text, "state": self.state, "order": self.order, "descending": self.descending,
-            "start": self.start, "wave": self.wave,
-        } | changed  # fmt: skip
+            "text": self.text,
+            "state": self.state,
+            "order": self.order,
+            "descending": self.descending,
+            "start": self.start,
+            "wave": self.wave,
+        } | changed
         usual = {"text": "", "state": "", "order": "row", "descending": False, "start": 0, "wave": ""}
         query = urlencode(
             {
@@ -103,12 +116,24 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
     request = glance.request
     word = glance.progress.word
     return {
-        "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
-        "count": _COUNT, "actions": _actions(request.state, request.control, word),
-        "shown_guards": shown_guards, "overruled_words": overruled_words, "cutover_acts": cutover_acts, "not_back": not_back,
-        "password_codes": _PASSWORD, "nothing_to_try": _NOTHING_TO_TRY, "who": who,
-        "here": table.link(), "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
-    }  # fmt: skip
+        "request": request,
+        "glance": glance,
+        "progress": glance.progress,
+        "table": table,
+        "rows": rows,
+        "total": total,
+        "count": _COUNT,
+        "actions": _actions(request.state, request.control, word),
+        "shown_guards": shown_guards,
+        "overruled_words": overruled_words,
+        "cutover_acts": cutover_acts,
+        "not_back": not_back,
+        "password_codes": _PASSWORD,
+        "nothing_to_try": _NOTHING_TO_TRY,
+        "who": who,
+        "here": table.link(),
+        "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
+    }
 
 
 def _actions(state: ImportState, control: Control, word: str) -> list[tuple[str, str]]:

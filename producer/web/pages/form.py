@@ -21,8 +21,15 @@ SIDES: Final = ("source", "destination")
 _SECURED: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
 _MEANT: Final = ("share_destination", "case_sensitive_logins", "same_mailbox")
 _TICKS: Final = (
-    "skip_junk", "skip_trash", "unseen", "flagged", "not_deleted", "newest_first", "shared_folders", *_MEANT,
-)  # fmt: skip
+    "skip_junk",
+    "skip_trash",
+    "unseen",
+    "flagged",
+    "not_deleted",
+    "newest_first",
+    "shared_folders",
+    *_MEANT,
+)
 _LINES: Final = ("include", "exclude")
 _TEXTS: Final = (
     "since",
@@ -73,9 +80,13 @@ class End:
             return replace(self, provider="", filled="")
         known = parse_endpoint(url, side=side)
         return End(
-            provider=self.provider, filled=self.provider, protocol=known.protocol, tls=known.tls.value, host=known.host,
+            provider=self.provider,
+            filled=self.provider,
+            protocol=known.protocol,
+            tls=known.tls.value,
+            host=known.host,
             port=str(known.port),
-        )  # fmt: skip
+        )
 
     @property
     def first(self) -> str:
@@ -148,14 +159,22 @@ class Form:
         """Returns the options of an import from these sources. Raises `UsageError` with every fault."""
         uses = ",".join(use for use in ("junk", "trash") if f"skip_{use}" in self.ticks)
         wanted = SelectionOptions(
-            skip_special=uses.replace("junk", "spam"), shared_folders="copy" if "shared_folders" in self.ticks else "leave",
-            into=self.texts["into"], since=self.texts["since"],
-            before=self.texts["before"], larger=self.texts["larger"], smaller=self.texts["smaller"],
-            unseen="unseen" in self.ticks, flagged="flagged" in self.ticks, not_deleted="not_deleted" in self.ticks,
-            newest_first="newest_first" in self.ticks, gmail_labels=self.texts["gmail_labels"] or "folders",
-            moves=self.texts["moves"] or "follow", deletions=self.texts["deletions"] or "tell",
+            skip_special=uses.replace("junk", "spam"),
+            shared_folders="copy" if "shared_folders" in self.ticks else "leave",
+            into=self.texts["into"],
+            since=self.texts["since"],
+            before=self.texts["before"],
+            larger=self.texts["larger"],
+            smaller=self.texts["smaller"],
+            unseen="unseen" in self.ticks,
+            flagged="flagged" in self.ticks,
+            not_deleted="not_deleted" in self.ticks,
+            newest_first="newest_first" in self.ticks,
+            gmail_labels=self.texts["gmail_labels"] or "folders",
+            moves=self.texts["moves"] or "follow",
+            deletions=self.texts["deletions"] or "tell",
             deletions_cap=int(cap) if (cap := self.texts["deletions_cap"] or "100").isdecimal() else 0,
-        )  # fmt: skip
+        )
         try:
             chosen: dict[str, Any] = read_wanted(wanted, sources)
         except UsageError as error:
@@ -176,18 +195,29 @@ def form_of(given: Mapping[str, Any]) -> Form:
 
     ends = {
         side: End(
-            provider=text(f"{side}_provider"), filled=text(f"{side}_filled"),
-            protocol=text(f"{side}_protocol") or "imap", tls=text(f"{side}_tls") or "tls", host=text(f"{side}_host"),
-            port=text(f"{side}_port"), fingerprint=text(f"{side}_fingerprint"),
+            provider=text(f"{side}_provider"),
+            filled=text(f"{side}_filled"),
+            protocol=text(f"{side}_protocol") or "imap",
+            tls=text(f"{side}_tls") or "tls",
+            host=text(f"{side}_host"),
+            port=text(f"{side}_port"),
+            fingerprint=text(f"{side}_fingerprint"),
         )
         for side in SIDES
-    }  # fmt: skip
+    }
     texts = {name: text(name, 20_000) for name in (*_TEXTS, *_LINES)}
     ticks = frozenset(name for name in _TICKS if text(name))
     return Form(
-        name=text("name", 200), ends=ends, texts=texts, ticks=ticks, window=text("window", 300), address=text("address"),
-        sign_ins={side: entry_of(given, side) for side in SIDES}, accounts=text("accounts", 80), wave=text("wave", 80),
-    )  # fmt: skip
+        name=text("name", 200),
+        ends=ends,
+        texts=texts,
+        ticks=ticks,
+        window=text("window", 300),
+        address=text("address"),
+        sign_ins={side: entry_of(given, side) for side in SIDES},
+        accounts=text("accounts", 80),
+        wave=text("wave", 80),
+    )
 
 
 def end_of(give: str, url: str) -> End:

@@ -103,13 +103,18 @@ class Glances:
         else:
             groups = trouble_at_a_glance(store, request, _NAMED)
         return ImportView(
-            request=request, progress=progress, groups=groups,
-            partly=not few and any(progress.tally[outcome] for outcome in verbs.RETRIED), waits=progress.waits[:5],
+            request=request,
+            progress=progress,
+            groups=groups,
+            partly=not few and any(progress.tally[outcome] for outcome in verbs.RETRIED),
+            waits=progress.waits[:5],
             waves=verbs.waves_of(store, request),
             cutovers=acts.look_at_all(cutovers_of(known), store, request, time.time()),
-            standing=store.standings(import_id), looks=store.standing_tally(import_id),
-            events=list(reversed(known.page_state.events(import_id)))[:50], plot=plot(known.page_state.samples(import_id)),
-        )  # fmt: skip
+            standing=store.standings(import_id),
+            looks=store.standing_tally(import_id),
+            events=list(reversed(known.page_state.events(import_id)))[:50],
+            plot=plot(known.page_state.samples(import_id)),
+        )
 
 
 class Sampler:

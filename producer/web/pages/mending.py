@@ -50,10 +50,21 @@ def _mend(
     if not rows and start:  # those before it got their passwords meanwhile
         return _mend(request, known, who, import_id, code, status, detail, max(0, total - 1) // _MOST * _MOST, **more)
     return draw(
-        request, "mend.html", who, status, request=found, code=code, total=total, rows=[one for one, _ in rows],
-        start=start, count=_MOST,
-        detail=detail, shared=_shared(known, found, code), by_key=BY_KEY, **({"errors": ()} | more),
-    )  # fmt: skip
+        request,
+        "mend.html",
+        who,
+        status,
+        request=found,
+        code=code,
+        total=total,
+        rows=[one for one, _ in rows],
+        start=start,
+        count=_MOST,
+        detail=detail,
+        shared=_shared(known, found, code),
+        by_key=BY_KEY,
+        **({"errors": ()} | more),
+    )
 
 
 def _shared(known: Known, found: Import, code: str) -> dict[str, SignIn]:
@@ -117,17 +128,29 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     changed = Changed(act="passwords", queued=queued, shared=len(given.secrets))
     if done:
         changed = replace(
-            changed, mailboxes=done.mailboxes, queued=queued + done.queued, strange=len(done.unknown_rows),
+            changed,
+            mailboxes=done.mailboxes,
+            queued=queued + done.queued,
+            strange=len(done.unknown_rows),
             rows=done.unknown_rows[:MOST_ROWS],
-        )  # fmt: skip
+        )
     return back(request, f"/imports/{import_id}", import_id, changed)
 
 
 def _more(request: Request, known: Known, who: Actor, import_id: str, status: int = 200, **more: Any) -> Response:
     usual: dict[str, Any] = {
-        "preview": None, "draft": "", "wrong": "", "good": False, "detail": "", "rows": 5, "encodings": ENCODINGS,
-        "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN, "dots": DOTS,
-    }  # fmt: skip
+        "preview": None,
+        "draft": "",
+        "wrong": "",
+        "good": False,
+        "detail": "",
+        "rows": 5,
+        "encodings": ENCODINGS,
+        "separators": list(SEPARATORS.values()),
+        "names": FIELDS,
+        "unknown": UNKNOWN,
+        "dots": DOTS,
+    }
     return draw(request, "more.html", who, status, request=known.import_(import_id), **(usual | more))
 
 

@@ -137,12 +137,26 @@ def new(request: Request, who: Actor) -> Response:
 
 def _draw(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
     usual: dict[str, Any] = {
-        "detail": "", "found": None, "preview": None, "draft": "", "wrong": "", "steps": {}, "rows": _ROWS, "good": False,
+        "detail": "",
+        "found": None,
+        "preview": None,
+        "draft": "",
+        "wrong": "",
+        "steps": {},
+        "rows": _ROWS,
+        "good": False,
         "form": form,
         "providers": [one for one in catalogue().providers if one.sites],
-        "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN,
-        "usual_port": usual_port, "dots": DOTS, "makers": sorted(request.app.state.web_context.makers), "by_key": BY_KEY,
-    }  # fmt: skip
+        "sides": SIDES,
+        "encodings": ENCODINGS,
+        "separators": list(SEPARATORS.values()),
+        "names": FIELDS,
+        "unknown": UNKNOWN,
+        "usual_port": usual_port,
+        "dots": DOTS,
+        "makers": sorted(request.app.state.web_context.makers),
+        "by_key": BY_KEY,
+    }
     return draw(request, "new.html", who, status, **(usual | more))
 
 
@@ -153,9 +167,19 @@ def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) ->
         raise Refused(404, "there is no such part")
     form, _ = _with_secrets(known, who, given, (side,))
     return draw(
-        request, "end.html", who, side=side, end=form.ends[side].completed(side), steps=None, form=form, found=None,
-        providers=[one for one in catalogue().providers if one.sites], usual_port=usual_port, dots=DOTS, by_key=BY_KEY,
-    )  # fmt: skip
+        request,
+        "end.html",
+        who,
+        side=side,
+        end=form.ends[side].completed(side),
+        steps=None,
+        form=form,
+        found=None,
+        providers=[one for one in catalogue().providers if one.sites],
+        usual_port=usual_port,
+        dots=DOTS,
+        by_key=BY_KEY,
+    )
 
 
 def _with_secrets(
@@ -185,9 +209,11 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
     preview = look(data, given.choice, servers(known), passwords=by_rows, allowed=form.allowed) if data else None
     form = replace(form, ends={side: end.completed(side) for side, end in form.ends.items()})
     values: dict[str, Any] = {
-        "preview": preview, "draft": draft, "good": bool(given.fields.get("good")),
+        "preview": preview,
+        "draft": draft,
+        "good": bool(given.fields.get("good")),
         "wrong": drafts.keep_wrong(known, who, preview),
-    }  # fmt: skip
+    }
     match given.do:
         case "find":
             try:
@@ -240,9 +266,15 @@ def _tested(
 
 
 def _opened(
-    known: WebContext, request: Request, who: Principal, form: Form, secrets: Mapping[str, str], preview: Preview | None, *,
+    known: WebContext,
+    request: Request,
+    who: Principal,
+    form: Form,
+    secrets: Mapping[str, str],
+    preview: Preview | None,
+    *,
     good: bool,
-) -> str:  # fmt: skip
+) -> str:
     """Opens the import, and returns its id. Raises `UsageError` with every fault, and `Refused`."""
     faults: list[str] = []
     found: dict[str, Any] = {"source": None}
@@ -294,9 +326,11 @@ def _opened(
         raise UsageError("\n".join(faults))
     name = verbs.import_name(form.name, "")
     options = replace(
-        found["options"], source_sign_in=sign_ins["source"].sign_in, destination_sign_in=sign_ins["destination"].sign_in,
+        found["options"],
+        source_sign_in=sign_ins["source"].sign_in,
+        destination_sign_in=sign_ins["destination"].sign_in,
         accounts=maker.text,
-    )  # fmt: skip
+    )
     return counterpart.written(
         known, who, request, rows, found["source"], found["destination"], options, name, hours, sign_ins, maker.secret
     ).import_id

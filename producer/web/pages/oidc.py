@@ -53,10 +53,12 @@ class IdentityProvider:
             client_secret=secret.get_secret_value() if secret else None,
             server_metadata_url=f"{self.issuer}/.well-known/openid-configuration",
             client_kwargs={
-                "scope": settings.web_oidc_scope, "code_challenge_method": "S256", "timeout": _SECONDS,
+                "scope": settings.web_oidc_scope,
+                "code_challenge_method": "S256",
+                "timeout": _SECONDS,
                 **({} if secret else {"token_endpoint_auth_method": "none"}),
             },
-        )  # fmt: skip
+        )
 
     async def begin(self, request: Request) -> Response:
         """Redirects to the provider. State, nonce and verifier are put into `request.session`."""
@@ -125,9 +127,14 @@ async def begin(request: Request, known: Known, to: To = "") -> Response:
         return await _failed(request, known, error)
     number = await run_in_threadpool(known.sessions.keep_way, {"session": kept, "to": to})
     answer.set_cookie(
-        _COOKIE, number, max_age=WAY_SECONDS, path=routes.prefix, httponly=True, samesite="lax",
+        _COOKIE,
+        number,
+        max_age=WAY_SECONDS,
+        path=routes.prefix,
+        httponly=True,
+        samesite="lax",
         secure=is_secure(request),
-    )  # fmt: skip
+    )
     return answer
 
 
@@ -137,9 +144,10 @@ def _may_begin(known: WebContext, request: Request) -> None:
     begun, seconds = known.sessions.guessed(place)
     if begun > MOST_BEGUN:
         raise Refused(
-            429, "too many sign-ins are begun from this address; try again in a minute",
+            429,
+            "too many sign-ins are begun from this address; try again in a minute",
             headers={"Retry-After": str(seconds)},
-        )  # fmt: skip
+        )
 
 
 @routes.get("/back")

@@ -26,6 +26,12 @@ def all_imports(
     changing = any(not one.finished for one in found)
     partly = request.headers.get("hx-request") == "true"
     return draw(
-        request, "imports_table.html" if partly else "imports.html", who,
-        imports=found, total=len(every), start=start, count=_COUNT, changing=changing,
-    )  # fmt: skip
+        request,
+        "imports_table.html" if partly else "imports.html",
+        who,
+        imports=found,
+        total=len(every),
+        start=start,
+        count=_COUNT,
+        changing=changing,
+    )

@@ -38,16 +38,24 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
             break
         notes += [(folder, note) for note in islice(notes_of(known.store, folder), _NOTES)]
     events = [
-        event for event in reversed(known.page_state.events(import_id))
+        event
+        for event in reversed(known.page_state.events(import_id))
         if event["detail"].get("login", "") in ("", mailbox.source.login)
-    ]  # fmt: skip
+    ]
     values: dict[str, Any] = {
-        "request": found, "mailbox": mailbox, "tally": tally, "folders": folders, "notes": notes[:_NOTES],
-        "failures": known.store.failures(mailbox_id), "events": events[:30], "actions": _actions(mailbox),
+        "request": found,
+        "mailbox": mailbox,
+        "tally": tally,
+        "folders": folders,
+        "notes": notes[:_NOTES],
+        "failures": known.store.failures(mailbox_id),
+        "events": events[:30],
+        "actions": _actions(mailbox),
         "left_out": left_out_of(mailbox).note(),
-        "advice": lambda failure: addressed(failure.advice, import_id), "settled": mailbox.state in SETTLED,
+        "advice": lambda failure: addressed(failure.advice, import_id),
+        "settled": mailbox.state in SETTLED,
         "here": f"/imports/{import_id}/mailboxes/{mailbox_id}",
-    }  # fmt: skip
+    }
     if request.headers.get("hx-request") == "true":
         return draw(request, "mailbox_live.html", who, **values)
     changed = changed_by(request)

@@ -42,6 +42,10 @@ def one(request: Request, known: Known, who: Who, rehearsal_id: str) -> Response
     found = rehearsals.one(known, who, rehearsal_id)
     partly = request.headers.get("hx-request") == "true"
     return draw(
-        request, "rehearsal_live.html" if partly else "rehearsal.html", who,
-        rehearsal=found, request=known.import_(found["import_id"]), here=f"/rehearsals/{rehearsal_id}",
-    )  # fmt: skip
+        request,
+        "rehearsal_live.html" if partly else "rehearsal.html",
+        who,
+        rehearsal=found,
+        request=known.import_(found["import_id"]),
+        here=f"/rehearsals/{rehearsal_id}",
+    )

@@ -145,9 +145,14 @@ def look(
     if not errors:
         try:
             manifest, errors = sift_manifest(
-                data, encoding=encoding, separator=separator, servers=servers, columns=columns, passwords=passwords,
+                data,
+                encoding=encoding,
+                separator=separator,
+                servers=servers,
+                columns=columns,
+                passwords=passwords,
                 allowed=allowed,
-            )  # fmt: skip
+            )
         except ManifestInvalid as error:
             errors = error.errors
     taken = Choice(
@@ -162,10 +167,14 @@ def look(
     headings = tuple(text if sure or names_a_column(text) else "" for text in first)
     rows = [(number, [cell.text for cell in cells]) for number, cells in sheet.rows[columns.header :]]
     return Preview(
-        choice=taken, headings=headings, lines=_lines(rows, taken.fields, errors, manifest), errors=errors,
-        warnings=manifest.warnings if manifest else tuple(sheet.warnings), manifest=manifest,
+        choice=taken,
+        headings=headings,
+        lines=_lines(rows, taken.fields, errors, manifest),
+        errors=errors,
+        warnings=manifest.warnings if manifest else tuple(sheet.warnings),
+        manifest=manifest,
         wrong=_wrong(rows, taken.fields, errors),
-    )  # fmt: skip
+    )
 
 
 def _wrong(

@@ -102,18 +102,28 @@ def welcome(
     # "lax", so that a link in a mail or a return from the identity provider finds the session. `Guard` refuses other
     # requests that come from other sites.
     answer.set_cookie(
-        _cookie(request), text, max_age=int(settings.web_session_seconds), httponly=True, samesite="lax",
+        _cookie(request),
+        text,
+        max_age=int(settings.web_session_seconds),
+        httponly=True,
+        samesite="lax",
         secure=is_secure(request),
-    )  # fmt: skip
+    )
     return answer
 
 
 def door(request: Request, known: WebContext, told: str = "", to: str = "", status: int = 200) -> Response:
     """Shows the page on which one signs in."""
     return draw(
-        request, "sign_in.html", None, status, wrong=told, to=_ours(to), passwords=bool(known.principals.users()),
+        request,
+        "sign_in.html",
+        None,
+        status,
+        wrong=told,
+        to=_ours(to),
+        passwords=bool(known.principals.users()),
         oidc=urlsplit(known.settings.web_oidc_issuer or "").hostname or "",
-    )  # fmt: skip
+    )
 
 
 @routes.get("/favicon.ico")

@@ -93,8 +93,11 @@ def entry_of(given: Mapping[str, Any], side: str) -> Entry:
     way = text("way", 20)
     return Entry(
         way=way if way in CHOICES else "",
-        admin=text("admin", 1000), template=text("template", 200), tenant=text("tenant", 200), kept=text("kept", 40),
-    )  # fmt: skip
+        admin=text("admin", 1000),
+        template=text("template", 200),
+        tenant=text("tenant", 200),
+        kept=text("kept", 40),
+    )
 
 
 def kept(known: WebContext, who: Principal, entry: Entry, fresh: str) -> tuple[Entry, str]:

@@ -45,9 +45,17 @@ def ask(
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
     given_up, complete = verbs.given_up_by_cancel(known.store, found, login, wave)
     return draw(
-        request, "cancel.html", who, request=found, login=login, mailbox=mailbox, given_up=given_up, complete=complete,
-        back=_there(import_id, mailbox), wave=wave,
-    )  # fmt: skip
+        request,
+        "cancel.html",
+        who,
+        request=found,
+        login=login,
+        mailbox=mailbox,
+        given_up=given_up,
+        complete=complete,
+        back=_there(import_id, mailbox),
+        wave=wave,
+    )
 
 
 @routes.post("/imports/{import_id}/{action}")

@@ -51,10 +51,19 @@ def add(
     try:
         body = TargetBody.model_validate(
             {
-                "way": way, "to": to, "server": server, "login": login, "secret": secret, "sender": sender, "kinds": kinds,
-                "language": language, "zone": zone or "UTC", "digest": digest, "logins": logins,
+                "way": way,
+                "to": to,
+                "server": server,
+                "login": login,
+                "secret": secret,
+                "sender": sender,
+                "kinds": kinds,
+                "language": language,
+                "zone": zone or "UTC",
+                "digest": digest,
+                "logins": logins,
             }
-        )  # fmt: skip
+        )
         made = counterpart.add_target(known, who, request, body)
     except ValidationError:
         return _drawn(request, known, who, 422, fault="look at the fields again: one of them cannot be so")
@@ -82,10 +91,28 @@ def act(request: Request, known: Known, who: Chief, target_id: str, action: str)
 
 
 def _drawn(
-    request: Request, known: Known, who: Principal, status: int = 200, *, fault: str = "", secret: str = "", tried: str = "",
+    request: Request,
+    known: Known,
+    who: Principal,
+    status: int = 200,
+    *,
+    fault: str = "",
+    secret: str = "",
+    tried: str = "",
     why: str = "",
-) -> Response:  # fmt: skip
+) -> Response:
     return draw(
-        request, "targets.html", who, status, targets=known.targets.all(), lost=known.store.undelivered(),
-        waiting=known.store.deliveries(), ways=WAYS, kinds=CHOSEN, fault=fault, secret=secret, tried=tried, why=why,
-    )  # fmt: skip
+        request,
+        "targets.html",
+        who,
+        status,
+        targets=known.targets.all(),
+        lost=known.store.undelivered(),
+        waiting=known.store.deliveries(),
+        ways=WAYS,
+        kinds=CHOSEN,
+        fault=fault,
+        secret=secret,
+        tried=tried,
+        why=why,
+    )

@@ -94,13 +94,24 @@ def sentence(name: str) -> str:
 #: Capabilities that a capability implies without naming them (RFC 9051 appendix E, RFC 7162 §3.2.3).
 _IMPLIED: Final[Mapping[str, tuple[str, ...]]] = {
     "IMAP4REV2": (
-        "CHILDREN", "ENABLE", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "LITERAL-", "MOVE", "NAMESPACE", "SASL-IR",
-        "SPECIAL-USE", "STATUS=SIZE", "UIDPLUS", "UNSELECT",
+        "CHILDREN",
+        "ENABLE",
+        "ESEARCH",
+        "LIST-EXTENDED",
+        "LIST-STATUS",
+        "LITERAL-",
+        "MOVE",
+        "NAMESPACE",
+        "SASL-IR",
+        "SPECIAL-USE",
+        "STATUS=SIZE",
+        "UIDPLUS",
+        "UNSELECT",
     ),
     "QRESYNC": ("CONDSTORE",),
     "CONDSTORE": ("HIGHESTMODSEQ", "CHANGEDSINCE"),
     "LIST-EXTENDED": ("CHILDREN",),
-}  # fmt: skip
+}
 
 #: Extension → number of connections lost at it before the next session does without. More than one for the extensions
 #: that make copying fast or follow moves: connections are lost for other reasons too.

@@ -34,10 +34,30 @@ _DAY = re.compile(rb"\s*(\d{1,2})[-\s]([A-Za-z]{3})[A-Za-z]{0,6}\.?[-\s](\d{2}|\
 _OFFSET = re.compile(rb"([+-])(\d{1,2}):?(\d\d)")
 #: Hours east of UTC of zones that go by name (RFC 5322 §4.3), and of some that servers use beside them.
 _NAMED: Final = {
-    b"Z": 0, b"UT": 0, b"UTC": 0, b"GMT": 0, b"WET": 0, b"EST": -5, b"EDT": -4, b"CST": -6, b"CDT": -5, b"MST": -7, b"MDT": -6,
-    b"PST": -8, b"PDT": -7, b"BST": 1, b"CET": 1, b"MEZ": 1, b"CEST": 2, b"MESZ": 2, b"EET": 2, b"EEST": 3, b"MSK": 3,
-    b"MSD": 4, b"JST": 9,
-}  # fmt: skip
+    b"Z": 0,
+    b"UT": 0,
+    b"UTC": 0,
+    b"GMT": 0,
+    b"WET": 0,
+    b"EST": -5,
+    b"EDT": -4,
+    b"CST": -6,
+    b"CDT": -5,
+    b"MST": -7,
+    b"MDT": -6,
+    b"PST": -8,
+    b"PDT": -7,
+    b"BST": 1,
+    b"CET": 1,
+    b"MEZ": 1,
+    b"CEST": 2,
+    b"MESZ": 2,
+    b"EET": 2,
+    b"EEST": 3,
+    b"MSK": 3,
+    b"MSD": 4,
+    b"JST": 9,
+}
 
 _days: dict[bytes, int | None] = {}
 _zones: dict[bytes, int | None] = {}

@@ -135,9 +135,11 @@ class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
         status, data = self._imap._simple_command("STARTTLS")
         if status != "OK":
             raise TlsFailed(
-                self._wire.side, "refused STARTTLS", clean_text(data[-1] or b""),
+                self._wire.side,
+                "refused STARTTLS",
+                clean_text(data[-1] or b""),
                 advice=f"see the server's log, or give an imaps:// URL as --{self._wire.side}",
-            )  # fmt: skip
+            )
         self._wire.start_tls(context, self.host)
         self._imap.sock = self._wire.sock
         self._starttls_done = True
@@ -188,9 +190,14 @@ def open_session(
     if proof.fault:
         raise AuthenticationRefused(side, proof.fault)
     door = Door(
-        side=side, host=host, port=port, tls=tls, timeout_seconds=connect_timeout_seconds,
-        ca_file=ca_file or "", fingerprint=fingerprint or "",
-    )  # fmt: skip
+        side=side,
+        host=host,
+        port=port,
+        tls=tls,
+        timeout_seconds=connect_timeout_seconds,
+        ca_file=ca_file or "",
+        fingerprint=fingerprint or "",
+    )
     context = door.context() if tls != "none" else None
     wire = _dial(side, host, port, connect_timeout_seconds)
     greeted = False
@@ -267,9 +274,10 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Opener:
         if tls == "starttls" and context is not None:
             if "STARTTLS" not in client._imap.told:
                 raise TlsFailed(
-                    side, f"{host}:{port} offers no STARTTLS; mailhaul does not go on without encryption",
+                    side,
+                    f"{host}:{port} offers no STARTTLS; mailhaul does not go on without encryption",
                     advice=f"give --{side} imaps://{door.address} if it has that port, or have STARTTLS switched on",
-                )  # fmt: skip
+                )
             client.secure(context)
             door.check_pin(wire.sock)
     except (imaplib.IMAP4.error, UnicodeError) as error:

@@ -37,13 +37,15 @@ _BUSY_SECONDS: Final = 60.0
 #: The words of servers without response codes that say so.
 _BUSY: Final = re.compile(
     rb"\b(?:in use|locked|lock|busy|another (?:pop3? )?(?:session|user|client)|try again|temporar|too many|rate.?limit"
-    rb"|throttl)", re.IGNORECASE
-)  # fmt: skip
+    rb"|throttl)",
+    re.IGNORECASE,
+)
 #: The words that say that the login is refused, whatever else they say: asked again, the account may be locked.
 _REFUSED: Final = re.compile(
     rb"password|passwd|credential|incorrect|invalid|denied|wrong|no such|unknown|disabled|suspended|not (?:allowed|permitted|exist)"
-    rb"|(?:auth\w*|log-?[io]n|sign-?[io]n)[ -]+(?:\w+ )?fail|fail\w* (?:\w+ )?(?:auth|log-?[io]n)", re.IGNORECASE
-)  # fmt: skip
+    rb"|(?:auth\w*|log-?[io]n|sign-?[io]n)[ -]+(?:\w+ )?fail|fail\w* (?:\w+ )?(?:auth|log-?[io]n)",
+    re.IGNORECASE,
+)
 _DELAY: Final = "LOGIN-DELAY="
 _CODE: Final = re.compile(rb"\s*\[([A-Za-z][A-Za-z0-9/-]*)")
 
@@ -149,9 +151,11 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
         said = _said(error)
         if door.tls == "starttls" and said.upper().startswith(b"-ERR"):
             raise TlsFailed(
-                wire.side, f"{door.place} offers no STLS; mailhaul does not go on without encryption", clean_text(said),
+                wire.side,
+                f"{door.place} offers no STLS; mailhaul does not go on without encryption",
+                clean_text(said),
                 advice="give a pop3s:// URL, usually port 995",
-            ) from None  # fmt: skip
+            ) from None
         raise ProtocolViolation(wire.side, f"{door.place} does not speak POP3", clean_text(said)) from None
     return lines
 

@@ -203,8 +203,12 @@ class Door:
         try:
             with secured(
                 connect(self.host, self.port, timeout=self.timeout_seconds),
-                self.protocol, self.tls, self.host, blind(ssl.create_default_context()), self.timeout_seconds,
-            ) as sock:  # fmt: skip
+                self.protocol,
+                self.tls,
+                self.host,
+                blind(ssl.create_default_context()),
+                self.timeout_seconds,
+            ) as sock:
                 der = certificate(sock)
         except (OSError, ValueError):
             der = b""

@@ -60,9 +60,24 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
     for one in counts:
         total.update(one)
     names = (
-        "messages", "size_bytes", "done_bytes", "withheld", "unreadable", "altered", "normalised", "dates_changed", "watched",
-        "keywords_lost", "missing", "moved", "removed", "deleted_at_source", "moved_at_source", "doubled", "undone",
-    )  # fmt: skip
+        "messages",
+        "size_bytes",
+        "done_bytes",
+        "withheld",
+        "unreadable",
+        "altered",
+        "normalised",
+        "dates_changed",
+        "watched",
+        "keywords_lost",
+        "missing",
+        "moved",
+        "removed",
+        "deleted_at_source",
+        "moved_at_source",
+        "doubled",
+        "undone",
+    )
     named: dict[str, Any] = {name: total[name] for name in names}
     return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
 
@@ -98,8 +113,11 @@ class MemoryRequests:
             whole.fresh = whole.fresh or whole.request.state is ImportState.FINISHED
             whole.set(
                 state=ImportState(advance("import", whole.request.state, "again")),
-                name=request.name, source=request.source, destination=request.destination, options=request.options,
-            )  # fmt: skip
+                name=request.name,
+                source=request.source,
+                destination=request.destination,
+                options=request.options,
+            )
         whole.retention_ms = int(retention_days * 86400) * 1000
         whole.expires = None
         return sum(self._open_mailbox(whole, mailbox) for mailbox in mailboxes)

@@ -27,7 +27,7 @@ from shared.model import (
     SwitchMarks,
     Unit,
     UnitKind,
-)  # fmt: skip
+)
 from shared.model.errors import LeaseLost, LedgerConflict
 from shared.model.ledger import AUDITED, COUNTED
 from shared.model.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance

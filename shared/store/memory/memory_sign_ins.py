@@ -95,9 +95,17 @@ class SignInBook:
             return LoginTurn(state="trial")
 
     def login_told(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
+        self,
+        import_id: str,
+        mailbox_id: str,
+        side: str,
+        digest: str,
+        holder: str,
+        *,
+        shared: bool,
+        result: str,
         words: str = "",
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Answers as `SignInStore.login_told`."""
         with self._lock:
             place, login = self._login(import_id, mailbox_id, side, digest, shared)
@@ -270,9 +278,17 @@ class MemorySignIns(MemoryAccounts):
 
     @atomic
     def login_told(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
+        self,
+        import_id: str,
+        mailbox_id: str,
+        side: str,
+        digest: str,
+        holder: str,
+        *,
+        shared: bool,
+        result: str,
         words: str = "",
-    ) -> str:  # fmt: skip
+    ) -> str:
         released = shared or self._book.lets_in(import_id, mailbox_id, side)
         verdict = self._book.login_told(
             import_id, mailbox_id, side, digest, holder, shared=shared, result=result, words=words

@@ -307,9 +307,15 @@ class MemoryWork(Identity):
             folder.let_go(len(plan.folder.taken_away))
             doubts, doubted_at = UidSet(), 0.0
         folder.folder = replace(
-            plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id,
-            accepted=accepted, deleted_too=deleted_too, mixed=mixed,
-        )  # fmt: skip
+            plan.folder,
+            doubts=doubts,
+            doubted_at=doubted_at,
+            verified=verified,
+            mailbox_id=m.mailbox.mailbox_id,
+            accepted=accepted,
+            deleted_too=deleted_too,
+            mixed=mixed,
+        )
         folder.order, folder.planned = order, call
         if plan.flags is not None:
             folder.flags = dict(plan.flags)

@@ -81,9 +81,15 @@ class BrowserSessions(PlainCommands):
         """
         text, now = secrets.token_urlsafe(32), time.time()
         row = {
-            "id": principal.principal_id, "name": principal.name, "role": principal.role.word, "began_at": now,
-            "until": now + most, "idle": idle, "stamp": stamp, "groups": list(groups),
-        }  # fmt: skip
+            "id": principal.principal_id,
+            "name": principal.name,
+            "role": principal.role.word,
+            "began_at": now,
+            "until": now + most,
+            "idle": idle,
+            "stamp": stamp,
+            "groups": list(groups),
+        }
         place = _hash(text)
         self._do("zremrangebyscore", keys.SESSIONS, "-inf", now)
         self._do("zadd", keys.SESSIONS, {place: row["until"]})

@@ -92,11 +92,18 @@ class Targets(PlainCommands):
         made = replace(target, target_id=secrets.token_hex(4), made_at=made_at or time.time())
         held = Credentials(login=made.way, password=Secret(json.dumps(dict(made.secret))))
         row: dict[str, Any] = {
-            "way": made.way, "shown": made.shown, "kinds": list(made.kinds), "imports": list(made.imports),
-            "language": made.language, "zone": made.zone, "digest_minutes": made.digest_minutes, "logins": made.logins,
-            "guarded": made.guarded, "made_at": made.made_at,
+            "way": made.way,
+            "shown": made.shown,
+            "kinds": list(made.kinds),
+            "imports": list(made.imports),
+            "language": made.language,
+            "zone": made.zone,
+            "digest_minutes": made.digest_minutes,
+            "logins": made.logins,
+            "guarded": made.guarded,
+            "made_at": made.made_at,
             "sealed": self._vault.seal(made.target_id, "target", held).decode(),
-        }  # fmt: skip
+        }
         self._do("hset", keys.TARGETS, made.target_id, signed_row(self._vault, _place(made.target_id), row))
         return made
 

@@ -25,9 +25,13 @@ def decode_notice(text: bytes | str) -> Notice:
 def decode_delivery(row: Mapping[bytes, bytes], due_ms: float) -> Delivery:
     """Returns the delivery of this row of Redis."""
     return Delivery(
-        notice=decode_notice(row[b"notice"]), target_id=row[b"target"].decode(), attempts=int(row[b"attempts"]),
-        first_at=int(row[b"first_at"]) / 1000, due_at=due_ms / 1000, why=row[b"why"].decode(),
-    )  # fmt: skip
+        notice=decode_notice(row[b"notice"]),
+        target_id=row[b"target"].decode(),
+        attempts=int(row[b"attempts"]),
+        first_at=int(row[b"first_at"]) / 1000,
+        due_at=due_ms / 1000,
+        why=row[b"why"].decode(),
+    )
 
 
 def digest_of(once: str) -> str:

@@ -15,8 +15,10 @@ from shared.store.redis.redis_scripts import Scripts, refusal, unreachable
 
 #: The codes that the Redis client removes from the errors' texts.
 _CODES: Final = {
-    redis.OutOfMemoryError: "OOM", redis.ReadOnlyError: "READONLY", redis.exceptions.MasterDownError: "MASTERDOWN",
-}  # fmt: skip
+    redis.OutOfMemoryError: "OOM",
+    redis.ReadOnlyError: "READONLY",
+    redis.exceptions.MasterDownError: "MASTERDOWN",
+}
 
 
 class Coordination(Scripts):

@@ -132,9 +132,17 @@ class RedisRequests(Secrets):
 
     def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
         total, *ids = self._run(
-            "find", import_id, wanted.state or "", wanted.code, wanted.text.lower(), ORDERS[wanted.order],
-            "1" if wanted.descending else "", wanted.start, wanted.count, wanted.wave,
-        )  # fmt: skip
+            "find",
+            import_id,
+            wanted.state or "",
+            wanted.code,
+            wanted.text.lower(),
+            ORDERS[wanted.order],
+            "1" if wanted.descending else "",
+            wanted.start,
+            wanted.count,
+            wanted.wave,
+        )
         return int(total), self._rows(import_id, [m.decode() for m in ids])
 
     def failure_codes(self, import_id: str) -> dict[str, int]:

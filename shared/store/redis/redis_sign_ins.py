@@ -31,9 +31,17 @@ class RedisSignIns(Scripts):
         return LoginTurn(state=state.decode(), wait_seconds=wait / 1000, words=words.decode("utf-8", "replace"))
 
     def login_told(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
+        self,
+        import_id: str,
+        mailbox_id: str,
+        side: str,
+        digest: str,
+        holder: str,
+        *,
+        shared: bool,
+        result: str,
         words: str = "",
-    ) -> str:  # fmt: skip
+    ) -> str:
         place = (import_id, mailbox_id, side, "1" if shared else "0", digest, holder)
         return str(self._run("login_told", *place, result, words, MOST_DOUBTS).decode())
 

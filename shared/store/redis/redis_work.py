@@ -180,9 +180,15 @@ class RedisWork(Scripts):
     ) -> None:
         seconds = (hold_seconds, again_seconds)
         self._run(
-            "release", *self._fence(lease), how, int(delay_seconds * 1000), codec.encode_failure(failure), hold,
-            *(int(n * 1000) for n in seconds), round(lease.claimed_at * 1000),
-        )  # fmt: skip
+            "release",
+            *self._fence(lease),
+            how,
+            int(delay_seconds * 1000),
+            codec.encode_failure(failure),
+            hold,
+            *(int(n * 1000) for n in seconds),
+            round(lease.claimed_at * 1000),
+        )
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
         self._run("hold", name, int(seconds * 1000), import_id, why)

@@ -88,19 +88,38 @@ class Courier(unpacked.Unpacked):
         options = ["-address=127.0.0.1", "-maxprocs=100", "-maxperip=100", "-nodnslookup", "-noidentlookup"]
         tcpd, login = ROOT / "usr/sbin/couriertcpd", ROOT / "usr/lib/courier/courier"
         imap = env | {
-            "IMAP_CAPABILITY": _CAPABILITY, "IMAP_KEYWORDS": "1", "IMAP_ACL": "1", "IMAP_USELOCKS": "1",
-            "IMAP_MAILBOX_SANITY_CHECK": "1", "IMAP_TLS_REQUIRED": "0", "IMAP_STARTTLS": "NO", "IMAP_UMASK": "022",
-            "IMAP_EMPTYTRASH": "", "IMAP_IDLE_TIMEOUT": "60",
-        }  # fmt: skip
+            "IMAP_CAPABILITY": _CAPABILITY,
+            "IMAP_KEYWORDS": "1",
+            "IMAP_ACL": "1",
+            "IMAP_USELOCKS": "1",
+            "IMAP_MAILBOX_SANITY_CHECK": "1",
+            "IMAP_TLS_REQUIRED": "0",
+            "IMAP_STARTTLS": "NO",
+            "IMAP_UMASK": "022",
+            "IMAP_EMPTYTRASH": "",
+            "IMAP_IDLE_TIMEOUT": "60",
+        }
         self._spawn(
-            tcpd, *options, str(self.port), login / "imaplogin", ROOT / "usr/bin/imapd", "Maildir",
-            port=self.port, env=imap,
-        )  # fmt: skip
+            tcpd,
+            *options,
+            str(self.port),
+            login / "imaplogin",
+            ROOT / "usr/bin/imapd",
+            "Maildir",
+            port=self.port,
+            env=imap,
+        )
         pop3 = env | {"POP3_TLS_REQUIRED": "0", "POP3_STARTTLS": "NO"}
         self._spawn(
-            tcpd, *options, str(self.pop3_port), login / "courierpop3login", login / "courierpop3d", "Maildir",
-            port=self.pop3_port, env=pop3,
-        )  # fmt: skip
+            tcpd,
+            *options,
+            str(self.pop3_port),
+            login / "courierpop3login",
+            login / "courierpop3d",
+            "Maildir",
+            port=self.pop3_port,
+            env=pop3,
+        )
 
 
 def _redirect(library: Path, socket: Path) -> None:

@@ -50,9 +50,14 @@ class Mailutils(unpacked.Unpacked):
             place = self.home / f"{program}.conf"
             place.write_text(self._configuration(program, port))
             self._spawn(
-                ROOT / "usr/sbin" / program, "--daemon=100", "--foreground", f"--config-file={place}",
-                port=port, env=unpacked.environment(ROOT), privileged=program == "pop3d",
-            )  # fmt: skip
+                ROOT / "usr/sbin" / program,
+                "--daemon=100",
+                "--foreground",
+                f"--config-file={place}",
+                port=port,
+                env=unpacked.environment(ROOT),
+                privileged=program == "pop3d",
+            )
 
     def _configuration(self, program: str, port: int) -> str:
         return f"""

@@ -98,26 +98,44 @@ KINDS = [
     _dovecot("mdbox"),
     _dovecot("mbox"),
     Kind(
-        name="Cyrus", make=Cyrus, login="anna", pop3=True, limit=_cyrus_limit, version=_cyrus_version,
+        name="Cyrus",
+        make=Cyrus,
+        login="anna",
+        pop3=True,
+        limit=_cyrus_limit,
+        version=_cyrus_version,
         missing=lambda: "" if cyrus.available() else "Cyrus' packages cannot be had here",
     ),
     Kind(
-        name="Courier", make=Courier, missing=courier.missing, version=courier.version, pop3=True,
+        name="Courier",
+        make=Courier,
+        missing=courier.missing,
+        version=courier.version,
+        pop3=True,
         limit=Courier.set_quota,
     ),
     Kind(
-        name="GNU Mailutils", make=Mailutils, missing=mailutils.missing, version=mailutils.version, pop3=True,
+        name="GNU Mailutils",
+        make=Mailutils,
+        missing=mailutils.missing,
+        version=mailutils.version,
+        pop3=True,
         way="password:PLAIN",  # it announces SCRAM also for accounts of which it has only hashed passwords
     ),
     Kind(
-        name="pymap", make=PymapServer, version=lambda: package_version("pymap"),
+        name="pymap",
+        make=PymapServer,
+        version=lambda: package_version("pymap"),
         missing=lambda: "" if find_spec("pymap") else "pymap is not installed",
     ),
     Kind(
-        name="Perdition before Dovecot", make=Perdition, missing=perdition.missing, version=perdition.version,
+        name="Perdition before Dovecot",
+        make=Perdition,
+        missing=perdition.missing,
+        version=perdition.version,
         pop3=True,
     ),
     Kind(name="go-imap", make=GoImap, missing=go_imap_server.missing, version=go_imap_server.version),
     Kind(name="hoodiecrow-imap", make=Hoodiecrow, missing=hoodiecrow.missing, version=hoodiecrow.version),
-]  # fmt: skip
+]
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -48,8 +48,10 @@ def test_a_new_row_is_added_and_no_line_is_lost(tmp_path: Path) -> None:
     more, made = hand_over(path, _rows("login,password\nd,x\n"), {})
     assert made == 1
     assert read_passwords(path) == {
-        "a@new": first[0].new_password, "c": first[2].new_password, "d": more[0].new_password
-    }  # fmt: skip
+        "a@new": first[0].new_password,
+        "c": first[2].new_password,
+        "d": more[0].new_password,
+    }
 
 
 def test_without_the_file_what_is_stored_is_used_and_handed_over_no_second_time(tmp_path: Path) -> None:

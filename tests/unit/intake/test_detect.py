@@ -58,8 +58,21 @@ def test_offline_an_unknown_domain_is_said_to_be_one() -> None:
     assert found.tried == ("no preset claims example.org",)
 
 
-@pytest.mark.parametrize("text", ["", "anna", "@example.org", "anna@", "anna@host", "anna@ex ample.org", "anna@a/b.org",
-                                  "an na@example.org", "anna\r\n@example.org", "anna@example.org?x=1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "anna",
+        "@example.org",
+        "anna@",
+        "anna@host",
+        "anna@ex ample.org",
+        "anna@a/b.org",
+        "an na@example.org",
+        "anna\r\n@example.org",
+        "anna@example.org?x=1",
+    ],
+)
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(UsageError):
         detect(text, offline=True)
@@ -89,11 +102,21 @@ def test_the_first_encrypted_server_of_each_kind_is_taken() -> None:
 @pytest.mark.parametrize(
     ("host", "port"),
     [
-        ("", "993"), ("-x.example.org", "993"), ("a b", "993"), ("imap.example.org\r\nA1 LOGIN", "993"), ("user@host", "993"),
-        ("host/path", "993"), ("x" * 64 + "..org", "993"), ("imap.example.org", "0"), ("imap.example.org", "65536"),
-        ("imap.example.org", "x"), ("imap.example.org", ""), ("imap.example.org", "²"), ("%REALNAME%", "993"),
+        ("", "993"),
+        ("-x.example.org", "993"),
+        ("a b", "993"),
+        ("imap.example.org\r\nA1 LOGIN", "993"),
+        ("user@host", "993"),
+        ("host/path", "993"),
+        ("x" * 64 + "..org", "993"),
+        ("imap.example.org", "0"),
+        ("imap.example.org", "65536"),
+        ("imap.example.org", "x"),
+        ("imap.example.org", ""),
+        ("imap.example.org", "²"),
+        ("%REALNAME%", "993"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_server_is_left_out(host: str, port: str) -> None:
     assert read_config(config(server(host=host, port=port)), ADDRESS) == []
     assert way("imaps", host, port) is None

@@ -68,10 +68,16 @@ class TestCutting:
 def folder(**fields: int) -> Folder:
     numbers = {"uidvalidity": 7, "uidnext": 100, "source_messages": 50, "highestmodseq": 900} | fields
     return Folder(
-        folder_id="f", mailbox_id="m", source_name=b"a", destination_name=b"a", display="a",
-        uidvalidity=numbers["uidvalidity"], uidnext=numbers["uidnext"],
-        source_messages=numbers["source_messages"], highestmodseq=numbers["highestmodseq"],
-    )  # fmt: skip
+        folder_id="f",
+        mailbox_id="m",
+        source_name=b"a",
+        destination_name=b"a",
+        display="a",
+        uidvalidity=numbers["uidvalidity"],
+        uidnext=numbers["uidnext"],
+        source_messages=numbers["source_messages"],
+        highestmodseq=numbers["highestmodseq"],
+    )
 
 
 class TestDelta:
@@ -136,11 +142,16 @@ class TestDryRun:
     def dry_run(self) -> DryRun:
         mapped = [
             MappedFolder(source_name=b"INBOX", destination_name=b"INBOX", display="INBOX", destination_display="INBOX"),
-            MappedFolder(source_name=b"a.b", destination_name=b"a=2Eb", display="a.b", destination_display="a=2Eb",
-                         note="called a=2Eb there"),
+            MappedFolder(
+                source_name=b"a.b",
+                destination_name=b"a=2Eb",
+                display="a.b",
+                destination_display="a=2Eb",
+                note="called a=2Eb there",
+            ),
             MappedFolder(source_name=b"Spam", display="Spam", skip="excluded by 'Spam'"),
             MappedFolder(source_name=b"x", destination_name=b"x", display="x", destination_display="x"),
-        ]  # fmt: skip
+        ]
         statuses: dict[bytes, FolderStatus | Exception] = {
             b"INBOX": FolderStatus(uidvalidity=1, uidnext=9, messages=1200, size_bytes=5_000_000),
             b"a.b": FolderStatus(uidvalidity=1, uidnext=9, messages=1),
@@ -179,9 +190,12 @@ class TestDryRun:
 
     def test_a_reason_for_another_name_stays_and_the_name_is_said_once(self) -> None:
         folder = MappedFolder(
-            source_name=b"a.b", destination_name=b"a=2Eb", display="a.b", destination_display="a=2Eb",
+            source_name=b"a.b",
+            destination_name=b"a=2Eb",
+            display="a.b",
+            destination_display="a=2Eb",
             note="the destination cannot hold its name as it is; called a=2Eb there",
-        )  # fmt: skip
+        )
         folders = folder_lines([folder], {b"a.b": FolderStatus(uidvalidity=1, uidnext=9, messages=1)})
         box = MailboxLine(row=1, login="a", destination_login="a", folders=folders)
         lines = list(DryRun(source="s", destination="d", mailboxes=(box,)).lines())

@@ -38,8 +38,13 @@ ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251")
 
 def plain(row: Row) -> tuple[str, str, str, str, str, str]:
     return (
-        row.login, row.password.reveal(), row.new_login, row.new_password.reveal(), row.first_name, row.last_name,
-    )  # fmt: skip
+        row.login,
+        row.password.reveal(),
+        row.new_login,
+        row.new_password.reveal(),
+        row.first_name,
+        row.last_name,
+    )
 
 
 def only(text: str | bytes, encoding: str = "", separator: str = "") -> tuple[str, str, str, str, str, str]:
@@ -138,10 +143,14 @@ class TestForms:
     @pytest.mark.parametrize(
         ("encoding", "first", "last"),
         [
-            ("cp1252", "Jürgen", "Größe"), ("cp1252", "Ö", "Ü"), ("cp1252", "François", "Lefèvre"),
-            ("cp1251", "Ян", "Ё"), ("cp1251", "Олексій", "Їжак"), ("cp1251", "Иван", ""),
+            ("cp1252", "Jürgen", "Größe"),
+            ("cp1252", "Ö", "Ü"),
+            ("cp1252", "François", "Lefèvre"),
+            ("cp1251", "Ян", "Ё"),
+            ("cp1251", "Олексій", "Їжак"),
+            ("cp1251", "Иван", ""),
         ],
-    )  # fmt: skip
+    )
     def test_short_files_in_a_code_page(self, encoding: str, first: str, last: str) -> None:
         manifest = parse_manifest(f"a@b.c;s;{first};{last};d@e.f;g".encode(encoding))
         assert (manifest.rows[0].first_name, manifest.rows[0].last_name) == (first, last)
@@ -158,8 +167,10 @@ class TestForms:
         text = 'a;#x,"y";\nb;"a;b""c";\n#c;=cmd|x;\n'
         manifest = parse_manifest(text.encode())
         assert [(r.login, r.password.reveal()) for r in manifest.rows] == [
-            ("a", '#x,"y"'), ("b", 'a;b"c'), ("#c", "=cmd|x"),
-        ]  # fmt: skip
+            ("a", '#x,"y"'),
+            ("b", 'a;b"c'),
+            ("#c", "=cmd|x"),
+        ]
 
     def test_a_header_without_a_login_column_is_no_account(self) -> None:
         with pytest.raises(ManifestInvalid, match="no login column"):
@@ -199,12 +210,15 @@ class TestForms:
     @pytest.mark.parametrize(
         "header",
         [
-            'Login,Password,Owner,"Owner\'s password"', "Логин,Пароль,Владелец,Пароль владельца",
-            "Benutzername,Kennwort,Neue E-Mail,Neues Passwort", "Courriel,Mot de passe,Nouvelle adresse,Nouveau mot de passe",
-            "Source email,Source password,Destination email,Destination password", "login,password,new-login,new-password",
+            'Login,Password,Owner,"Owner\'s password"',
+            "Логин,Пароль,Владелец,Пароль владельца",
+            "Benutzername,Kennwort,Neue E-Mail,Neues Passwort",
+            "Courriel,Mot de passe,Nouvelle adresse,Nouveau mot de passe",
+            "Source email,Source password,Destination email,Destination password",
+            "login,password,new-login,new-password",
             "Owner’s login,OWNER PASSWORD,e-mail,pass",
         ],
-    )  # fmt: skip
+    )
     def test_the_owner_gets_the_mail_however_the_columns_are_called(self, header: str) -> None:
         cells = "new@y,new-pw,old@x,old-pw" if header.startswith("Owner’s") else "old@x,old-pw,new@y,new-pw"
         (row,) = parse_manifest(f"{header}\n{cells}\n".encode()).rows
@@ -325,8 +339,14 @@ class TestFaults:
     def test_all_rows_at_once_with_their_lines(self) -> None:
         text = 'login;password\na;\n;b\n"c\nd";e\nf;g;h\ni;"x\ty"\nj;k"\n"l";"m"n\n"o;p\nq;r\n'
         assert [(line, column) for line, column, _ in errors(text)] == [
-            (2, "password"), (3, "login"), (4, ""), (6, ""), (7, "password"), (9, ""), (10, ""),
-        ]  # fmt: skip
+            (2, "password"),
+            (3, "login"),
+            (4, ""),
+            (6, ""),
+            (7, "password"),
+            (9, ""),
+            (10, ""),
+        ]
 
     def test_a_line_break_in_a_value_is_one_error_and_the_next_row_has_its_own_line(self) -> None:
         assert errors('"a","b\nc\nd"\n"e","f"\n"g",\n') == [
@@ -412,11 +432,15 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("data", "what"),
         [
-            (b"", "empty"), (b"\n \n", "empty"), (b"\xef\xbb\xbf", "empty"),
+            (b"", "empty"),
+            (b"\n \n", "empty"),
+            (b"\xef\xbb\xbf", "empty"),
             (b"a b\nc d\n", "comma, a semicolon or a tab"),
-            (b"PK\x03\x04rest", "save it as CSV"), (b"a,\x81\x98\n", "no text"), (b"\xff\xfea,b", "utf-16"),
+            (b"PK\x03\x04rest", "save it as CSV"),
+            (b"a,\x81\x98\n", "no text"),
+            (b"\xff\xfea,b", "utf-16"),
         ],
-    )  # fmt: skip
+    )
     def test_what_is_no_manifest(self, data: bytes, what: str) -> None:
         assert what in errors(data)[0][2]
 

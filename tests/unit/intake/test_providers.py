@@ -28,10 +28,30 @@ def raw() -> dict[str, Any]:
     return tomllib.loads(TEXT)
 
 
-@pytest.mark.parametrize("name", [
-    "gmail", "workspace", "mailru", "yandex", "microsoft365", "outlook", "yahoo", "aol", "icloud", "zoho", "fastmail", "gmx",
-    "webde", "rambler", "ionos", "ovh", "gandi", "godaddy", "private",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gmail",
+        "workspace",
+        "mailru",
+        "yandex",
+        "microsoft365",
+        "outlook",
+        "yahoo",
+        "aol",
+        "icloud",
+        "zoho",
+        "fastmail",
+        "gmx",
+        "webde",
+        "rambler",
+        "ionos",
+        "ovh",
+        "gandi",
+        "godaddy",
+        "private",
+    ],
+)
 def test_it_is_there(name: str) -> None:
     provider, site = catalogue().find(name.upper())
     assert name in (provider.name, *provider.aliases)
@@ -79,7 +99,7 @@ def test_another_site_of_a_provider_goes_by_its_own_name() -> None:
         ("Input should be", lambda p: p[0]["limits"].update(both=3)),
         ("greater than or equal", lambda p: p[0]["limits"].update(source_host=0)),
     ],
-)  # fmt: skip
+)
 def test_a_faulty_file_is_refused(what: str, spoil: Any) -> None:
     """Proves the tests above (negative control): the file as it is passes, and spoilt in one place it does not."""
     data = raw()

@@ -23,10 +23,13 @@ POP3 = Endpoint(protocol="pop3", host="old.example", port=995, tls=Tls.IMPLICIT)
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
-        ("", None), ("2024-02-01", 1_706_745_600), ("2024-02-01 00:00:01", 1_706_745_601),
-        ("2024-02-01T03:00:00+03:00", 1_706_745_600), ("2024-02-01T00:00:00Z", 1_706_745_600),
+        ("", None),
+        ("2024-02-01", 1_706_745_600),
+        ("2024-02-01 00:00:01", 1_706_745_601),
+        ("2024-02-01T03:00:00+03:00", 1_706_745_600),
+        ("2024-02-01T00:00:00Z", 1_706_745_600),
     ],
-)  # fmt: skip
+)
 def test_moments(text: str, moment: int | None) -> None:
     assert read_moment(text) == moment
 
@@ -107,9 +110,18 @@ def test_nothing_asked_is_everything() -> None:
 
 def test_every_fault_is_told_at_once() -> None:
     said = SelectionOptions(
-        since="2024-02-02", before="2024-02-01", larger="10k", smaller="10k", into="INBOX", skip_special="foo",
-        gmail_labels="x", unseen=True, flagged=True, folder_map="m.csv", folder_map_content=b"a,b\na,c\n",
-    )  # fmt: skip
+        since="2024-02-02",
+        before="2024-02-01",
+        larger="10k",
+        smaller="10k",
+        into="INBOX",
+        skip_special="foo",
+        gmail_labels="x",
+        unseen=True,
+        flagged=True,
+        folder_map="m.csv",
+        folder_map_content=b"a,b\na,c\n",
+    )
     with pytest.raises(UsageError) as caught:
         read_wanted(said, [POP3])
     text = str(caught.value)

@@ -24,8 +24,15 @@ def test_a_priority_is_a_whole_number(priority: str) -> None:
 
 def test_a_name_is_short_and_printable() -> None:
     assert [is_name(text) for text in ("a", "x" * 64, "второй этап", "", "x" * 65, " a", "a\n", "a\0b")] == [
-        True, True, True, False, False, False, False, False,
-    ]  # fmt: skip
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]
     with pytest.raises(ManifestInvalid, match="row 2, group: must be at most 64"):
         parse_manifest(f"login,password,group\na,b,{'x' * 65}\n".encode())
     with pytest.raises(UsageError, match="--wave: must be 1 to 64"):

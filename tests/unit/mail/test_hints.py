@@ -13,8 +13,22 @@ from shared.model.errors import Throttled
 
 #: (status, asked, text) → (seconds, scope)
 SEEN: list[tuple[str, Asked, bytes, float | None, str, str]] = [
-    ("BAD", "command", b"Request is throttled. Suggested Backoff Time: 299961 milliseconds", 299.961, "account", "imap_tools #135"),
-    ("NO", "append", b"Request is throttled. Suggested Backoff Time: 15000 milliseconds", 15, "account", "imapsync FAQ.Office365"),
+    (
+        "BAD",
+        "command",
+        b"Request is throttled. Suggested Backoff Time: 299961 milliseconds",
+        299.961,
+        "account",
+        "imap_tools #135",
+    ),
+    (
+        "NO",
+        "append",
+        b"Request is throttled. Suggested Backoff Time: 15000 milliseconds",
+        15,
+        "account",
+        "imapsync FAQ.Office365",
+    ),
     ("BYE", "command", b"Connection closed. Suggested Backoff Time: 1000 milliseconds", 1, "account", "imapflow"),
     ("NO", "command", b"Server Unavailable. 15", 300, "account", "imapsync FAQ.Exchange"),
     ("NO", "login", b"[ALERT] Too many simultaneous connections. (Failure)", None, "account", "Gmail: wildduck #35"),
@@ -22,21 +36,33 @@ SEEN: list[tuple[str, Asked, bytes, float | None, str, str]] = [
     ("BYE", "greeting", b"Too many connections", None, "host", "at the greeting nobody has said who he is"),
     ("BYE", "greeting", b"[UNAVAILABLE] shutting down", None, "host", "Dovecot"),
     ("BYE", "command", b"[UNAVAILABLE] too busy", None, "account", "RFC 5530"),
-    ("NO", "login", b"[UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
-     None, "account", "Dovecot: node-imap #606"),
+    (
+        "NO",
+        "login",
+        b"[UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+        None,
+        "account",
+        "Dovecot: node-imap #606",
+    ),
     ("NO", "login", b"Too many connections from your IP", None, "host", "Courier MAXPERIP"),
     ("NO", "login", b"Too many logins from this host, try again in 10 minutes", 600, "host", "front ends"),
     ("NO", "command", b"[THROTTLED] slow down", None, "account", "Gmail: MailKit #1396"),
     ("NO", "command", b"[LIMIT] too much", None, "account", "RFC 5530"),
     ("NO", "folder", b"[INUSE] locked by another session", None, "account", "RFC 5530"),
-    ("NO", "fetch", b"[OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", 900, "account",
-     "Gmail: ha-email-sensor #16"),
+    (
+        "NO",
+        "fetch",
+        b"[OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)",
+        900,
+        "account",
+        "Gmail: ha-email-sensor #16",
+    ),
     ("NO", "login", b"Maximum number of connections per IP exceeded", None, "host", "Courier MAXPERIP"),
     ("BYE", "command", b"Account exceeded command or bandwidth limits. s123mb456", 900, "account", "Gmail"),
     ("NO", "login", b"rate limit exceeded, retry after 120 seconds", 120, "account", "front ends"),
     ("NO", "login", b"wait 2 hours", 7200, "account", "front ends"),
     ("NO", "login", b"[UNAVAILABLE] Temporary authentication failure.", None, "account", "Dovecot"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

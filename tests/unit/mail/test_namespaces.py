@@ -29,17 +29,27 @@ def spelled(*pieces: bytes) -> list[tuple[str, bytes, str | None]]:
         (
             b'(("" "/")("#mh/" "/")("#mhinbox" NIL)) (("~" "/")) (("#shared/" "/")("#news." "."))',
             [
-                ("personal", b"", "/"), ("personal", b"#mh/", "/"), ("personal", b"#mhinbox", None), ("other", b"~", "/"),
-                ("public", b"#shared/", "/"), ("public", b"#news.", "."),
+                ("personal", b"", "/"),
+                ("personal", b"#mh/", "/"),
+                ("personal", b"#mhinbox", None),
+                ("other", b"~", "/"),
+                ("public", b"#shared/", "/"),
+                ("public", b"#news.", "."),
             ],
         ),
-        (b'(("" "/" "X-PARAM" ("a" "b"))) (("Other Users/" "/")) NIL', [("personal", b"", "/"), ("other", b"Other Users/", "/")]),
-        (b' ( ( ""  "\\\\" ) )\t(("Other\\"s\\\\" "\\\\"))  nil', [("personal", b"", "\\"), ("other", b'Other"s\\', "\\")]),
+        (
+            b'(("" "/" "X-PARAM" ("a" "b"))) (("Other Users/" "/")) NIL',
+            [("personal", b"", "/"), ("other", b"Other Users/", "/")],
+        ),
+        (
+            b' ( ( ""  "\\\\" ) )\t(("Other\\"s\\\\" "\\\\"))  nil',
+            [("personal", b"", "\\"), ("other", b'Other"s\\', "\\")],
+        ),
         (b'(("" "/")) (("user." "."))', [("personal", b"", "/"), ("other", b"user.", ".")]),
         (b'((NIL "/")) NIL ((Public "/"))', [("public", b"Public", "/")]),
         (b'() () (("p/" "/"))', [("public", b"p/", "/")]),
     ],
-)  # fmt: skip
+)
 def test_spellings(line: bytes, expected: list[tuple[str, bytes, str | None]]) -> None:
     assert spelled(b"* NAMESPACE " + line + b"\r\n") == expected
 
@@ -76,11 +86,21 @@ def owners(*named: tuple[Owner, bytes, str]) -> Tree:
 @pytest.mark.parametrize(
     ("name", "owner"),
     [
-        (b"INBOX", OWN), (b"inbox", OWN), (b"INBOX/x", OWN), (b"Work", OWN), (b"sharedx", OWN), (b"public/x", OWN),
-        (b"shared", OTHER), (b"shared/u2", OTHER), (b"shared/u2/Team", OTHER), (b"Public", PUBLIC), (b"Public/News", PUBLIC),
-        (b"Public/mine", OWN), (b"Public/mine/x", OWN),
+        (b"INBOX", OWN),
+        (b"inbox", OWN),
+        (b"INBOX/x", OWN),
+        (b"Work", OWN),
+        (b"sharedx", OWN),
+        (b"public/x", OWN),
+        (b"shared", OTHER),
+        (b"shared/u2", OTHER),
+        (b"shared/u2/Team", OTHER),
+        (b"Public", PUBLIC),
+        (b"Public/News", PUBLIC),
+        (b"Public/mine", OWN),
+        (b"Public/mine/x", OWN),
     ],
-)  # fmt: skip
+)
 def test_the_longest_prefix_says_whose_it_is(name: bytes, owner: Owner) -> None:
     tree = owners((OWN, b"", "/"), (OTHER, b"shared/", "/"), (PUBLIC, b"Public/", "/"), (OWN, b"Public/mine/", "/"))
     assert tree.owner(name) is owner

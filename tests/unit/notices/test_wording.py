@@ -23,14 +23,16 @@ VALUES: dict[str, dict[str, str | float]] = {
     "state": {"word": "incomplete", **NUMBERS},
     "cutover": {"word": "switched", "said_1": "source: nobody answers", **NUMBERS},
     "person": {
-        "code": "source_auth_refused", "sentence": "source: the server refused anna@old.example", "advice": "mend it",
+        "code": "source_auth_refused",
+        "sentence": "source: the server refused anna@old.example",
+        "advice": "mend it",
         "mailboxes": 2,
     },
     "still": {"since": AT - 2400, "cause": "waiting for mail.example:993: nobody answers\nno worker is running"},
     "slipped": {"then": AT, "now": AT + 7200, "made_at": AT - 86_400, "binds": ""},
     "digest": {"rows": json.dumps([{"name": "office", "word": "running", **NUMBERS}])},
     "test": {},
-}  # fmt: skip
+}
 
 
 def _notice(kind: str) -> Notice:

@@ -16,9 +16,13 @@ TLS = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
 USUAL = Import(import_id="i", name="move", source=TLS, destination=replace(TLS, host="old.example"))
 #: An option → a value that is not its default.
 CHOSEN: dict[str, Any] = {
-    "include": ("Work*",), "since": 5, "verify": "full", "same_mailbox": True, "folder_map": (("a", "b"),),
+    "include": ("Work*",),
+    "since": 5,
+    "verify": "full",
+    "same_mailbox": True,
+    "folder_map": (("a", "b"),),
     "source_sign_in": SignIn(way=Way.MASTER, admin="root", detail="{user}*{admin}"),
-}  # fmt: skip
+}
 
 
 def test_what_was_allowed_and_pinned_is_told() -> None:

@@ -16,11 +16,34 @@ from producer.cli.verb import verb
 from shared.model.errors import CredentialsError, StoreError, UsageError
 
 VERBS = (
-    "demo", "check", "plan", "import", "list", "status", "watch", "errors", "report", "pause", "resume", "cancel",
-    "retry", "verify", "credentials", "forget", "close", "erase",
-    "limits", "worker", "coordinator", "up", "down", "doctor", "template", "providers",
+    "demo",
+    "check",
+    "plan",
+    "import",
+    "list",
+    "status",
+    "watch",
+    "errors",
+    "report",
+    "pause",
+    "resume",
+    "cancel",
+    "retry",
+    "verify",
+    "credentials",
+    "forget",
+    "close",
+    "erase",
+    "limits",
+    "worker",
+    "coordinator",
+    "up",
+    "down",
+    "doctor",
+    "template",
+    "providers",
     "detect",
-)  # fmt: skip
+)
 ENDS = ["--source", "imap://127.0.0.1:1", "--destination", "imap://127.0.0.1:2"]
 
 

@@ -33,9 +33,15 @@ def _planned(switch: _Willing, most_seconds: float) -> CutoverPlan:
     store = MemoryStore()
     request, _ = start(store, 3)
     return plan(
-        store, request, "", CutoverOptions(switch="office"), open_switch=lambda _: switch,
-        ask=lambda domain, at: DomainFacts(domain=domain, at=at), at=1e9, most_seconds=most_seconds,
-    )  # fmt: skip
+        store,
+        request,
+        "",
+        CutoverOptions(switch="office"),
+        open_switch=lambda _: switch,
+        ask=lambda domain, at: DomainFacts(domain=domain, at=at),
+        at=1e9,
+        most_seconds=most_seconds,
+    )
 
 
 def test_whom_the_time_did_not_reach_counts_as_not_asked() -> None:

@@ -18,9 +18,11 @@ from tests.contract.store_kit import planned, take
 
 def _away(at: float, **more: object) -> Failure:
     failure = Failure(
-        code="destination_unreachable", at=at, since=at,
+        code="destination_unreachable",
+        at=at,
+        since=at,
         sentence="destination: cannot connect to mail.new.example:993: [Errno 111] Connection refused",
-    )  # fmt: skip
+    )
     return replace(failure, **more)  # type: ignore[arg-type]
 
 

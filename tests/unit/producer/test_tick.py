@@ -50,9 +50,14 @@ class Clock:
 
 def coordinator(store: MemoryStore, holder: str, clock: Clock) -> Coordinator:
     return Coordinator(
-        store=store, queue=Queue(), holder=holder, threads=4, metrics=CoordinatorMetrics(), clock=clock,
+        store=store,
+        queue=Queue(),
+        holder=holder,
+        threads=4,
+        metrics=CoordinatorMetrics(),
+        clock=clock,
         condition=lambda: Condition(memory_used=7, memory_limit=9, aof=True, aof_well=False, skew_seconds=-2.5),
-    )  # fmt: skip
+    )
 
 
 def value(of: Coordinator, name: str, **labels: str) -> float:

@@ -58,9 +58,18 @@ def test_a_million_skipped_messages_take_little_room() -> None:
 def test_what_a_request_wants_comes_back_as_it_was() -> None:
     ends = [Endpoint(host=host, port=993, tls=Tls.IMPLICIT) for host in ("a", "b")]
     options = Options(
-        include=("a",), skip_special=("junk", "trash"), into="x/y", folder_map=(("Work", "Projects"), ("b", "c")),
-        since=1, before=2, larger=3, smaller=4, unseen=True, newest_first=True, gmail_labels="primary",
-    )  # fmt: skip
+        include=("a",),
+        skip_special=("junk", "trash"),
+        into="x/y",
+        folder_map=(("Work", "Projects"), ("b", "c")),
+        since=1,
+        before=2,
+        larger=3,
+        smaller=4,
+        unseen=True,
+        newest_first=True,
+        gmail_labels="primary",
+    )
     wanted = Import(import_id="i", name="n", source=ends[0], destination=ends[1], options=options)
     row = {key.encode(): value.encode() for key, value in codec.encode_import(wanted).items()}
     found = codec.decode_import("i", row | {b"state": b"running", b"control": b"run"})

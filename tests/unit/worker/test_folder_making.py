@@ -37,9 +37,15 @@ class Picky:
     """
 
     def __init__(
-        self, *, characters: str = "", names: Sequence[str] = (), childless: bool = False, told: bool = True,
-        one_case: bool = False, words: str = "[CANNOT] no",
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        characters: str = "",
+        names: Sequence[str] = (),
+        childless: bool = False,
+        told: bool = True,
+        one_case: bool = False,
+        words: str = "[CANNOT] no",
+    ) -> None:
         self.made: dict[str, str] = {"inbox": "INBOX"}
         self.asked: list[str] = []
         self._characters, self._names, self._childless, self._told = characters, tuple(names), childless, told
@@ -94,12 +100,17 @@ def goes(found: PreparedFolders) -> dict[str, str]:
 def remembered(found: PreparedFolders) -> list[Folder]:
     return [
         Folder(
-            folder_id=str(n), mailbox_id="m", source_name=one.source_name, destination_name=one.destination_name,
-            display=one.display, note=one.note, destination_uidvalidity=7,
+            folder_id=str(n),
+            mailbox_id="m",
+            source_name=one.source_name,
+            destination_name=one.destination_name,
+            display=one.display,
+            note=one.note,
+            destination_uidvalidity=7,
         )
         for n, one in enumerate(found.mapped)
         if not one.skip
-    ]  # fmt: skip
+    ]
 
 
 def test_one_refused_name_changes_that_folder_only_and_leaves_nothing_empty() -> None:
@@ -206,9 +217,13 @@ _NAME = st.lists(_LEVEL, min_size=1, max_size=4).map("/".join)
 
 
 @given(
-    st.lists(_NAME, max_size=12, unique=True), st.sampled_from(["", ".", ".*", "é ", "_", "*=."]), st.booleans(), st.booleans(),
-    st.booleans(), st.lists(_NAME, max_size=3),
-)  # fmt: skip
+    st.lists(_NAME, max_size=12, unique=True),
+    st.sampled_from(["", ".", ".*", "é ", "_", "*=."]),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.lists(_NAME, max_size=3),
+)
 @settings(max_examples=400, deadline=None)
 def test_never_two_in_one_nothing_empty_and_the_same_again(
     names: list[str], characters: str, childless: bool, told: bool, one_case: bool, there: list[str]

@@ -58,9 +58,15 @@ REWRITTEN = {
     "Cyrus: 8-bit Subject": (HEAD + b"Subject: " + KOI8 + b"\r\n\r\ntext\r\n", None),
     "Cyrus: 8-bit To": (HEAD + b"To: " + KOI8 + b" <b@e>\r\nSubject: s\r\n\r\ntext \xd0\r\n", None),
     "Cyrus: 8-bit Message-ID": (b"Message-ID: <" + KOI8 + b"@x>\r\nSubject: s\r\n\r\ntext\r\n", None),
-    "Courier: CRs without LF": (HEAD + b"X-A: 1\rSubject: s\r\n\r\none\rtwo\r\n", HEAD + b"X-A: 1Subject: s\r\n\r\nonetwo\r\n"),
+    "Courier: CRs without LF": (
+        HEAD + b"X-A: 1\rSubject: s\r\n\r\none\rtwo\r\n",
+        HEAD + b"X-A: 1Subject: s\r\n\r\nonetwo\r\n",
+    ),
     "Dovecot: final CR": (HEAD + b"Subject: s\r\n\r\ntext\r", HEAD + b"Subject: s\r\n\r\ntext"),
-    "Dovecot: nothing but CRs": (b"Received: from a by b\rX-Mac: 1\r\rtext\r", b"Received: from a by b\rX-Mac: 1\r\rtext"),
+    "Dovecot: nothing but CRs": (
+        b"Received: from a by b\rX-Mac: 1\r\rtext\r",
+        b"Received: from a by b\rX-Mac: 1\r\rtext",
+    ),
     "Dovecot: CR CR LF": (HEAD + b"Subject: s\r\r\n\r\r\nte\r\r\nxt\r\r\n", HEAD + b"Subject: s\r\n\r\nte\r\nxt\r\n"),
     "Dovecot: bare LF": (b"Subject: s\n\na\nb\n", b"Subject: s\r\n\r\na\r\nb\r\n"),
     "Dovecot: bare LF, no header": (b"\na\nb\n\n\n", b"\r\na\r\nb\r\n\r\n\r\n"),
@@ -72,13 +78,22 @@ REWRITTEN = {
         HEAD + b"Subject: s\r\n\r\nStatus: text\r\n",
     ),
     "mbox: a message of one byte": (b"x", b"x\r\n\r\n\r\n"),
-    "mbox: fields are added, no header": (b"\r\nx", b"Status: O\r\nX-UID: 3\r\nX-Keywords:" + b" " * 60 + b"\r\n\r\nx\r\n"),
+    "mbox: fields are added, no header": (
+        b"\r\nx",
+        b"Status: O\r\nX-UID: 3\r\nX-Keywords:" + b" " * 60 + b"\r\n\r\nx\r\n",
+    ),
     "mbox: fields are added": (HEAD + b"\r\ntext\r\n", HEAD + b"X-UID: 3\r\nContent-Length: 6\r\n\r\ntext\r\n"),
-    "mbox: other fields": (HEAD + b"Status: O\r\n\r\ntext\n", b"X-IMAPbase: 1 2\r\n" + HEAD + b"STATUS: RO\r\n\r\ntext\r\n"),
+    "mbox: other fields": (
+        HEAD + b"Status: O\r\n\r\ntext\n",
+        b"X-IMAPbase: 1 2\r\n" + HEAD + b"STATUS: RO\r\n\r\ntext\r\n",
+    ),
     "mbox: no text": (HEAD + b"Status: O", HEAD),
     "mbox: no header but theirs": (b"\r\ntext of a message\r\n", b"X-UID: 3\r\n\r\ntext of a message\r\n"),
-    "mbox: a first line From": (b"From a@example.org Thu Jan  1 2015\r\n" + HEAD + b"\r\ntext\r\n", HEAD + b"\r\ntext\r\n"),
-}  # fmt: skip
+    "mbox: a first line From": (
+        b"From a@example.org Thu Jan  1 2015\r\n" + HEAD + b"\r\ntext\r\n",
+        HEAD + b"\r\ntext\r\n",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", REWRITTEN)

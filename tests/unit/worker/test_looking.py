@@ -14,9 +14,16 @@ from shared.rules.standing import digest
 from worker.looking import FULL_SECONDS, FULL_WITHOUT_CONDSTORE_SECONDS, difference, full_due
 
 KNOWN = Folder(
-    folder_id="f", mailbox_id="m", source_name=b"INBOX", destination_name=b"INBOX", display="INBOX",
-    uidvalidity=7, uidnext=11, source_messages=10, highestmodseq=50,
-)  # fmt: skip
+    folder_id="f",
+    mailbox_id="m",
+    source_name=b"INBOX",
+    destination_name=b"INBOX",
+    display="INBOX",
+    uidvalidity=7,
+    uidnext=11,
+    source_messages=10,
+    highestmodseq=50,
+)
 SAME = FolderStatus(uidvalidity=7, uidnext=11, messages=10, highestmodseq=50)
 WITHOUT = replace(KNOWN, highestmodseq=0)
 
