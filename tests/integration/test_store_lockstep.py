@@ -46,7 +46,6 @@ from shared.model import (
 from shared.model.errors import LeaseLost, LedgerConflict, StoreError, UsageError
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model.uids import UidSet, records_of
-from shared.rules.standing import Standing
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import (
     Clock,
@@ -70,41 +69,23 @@ from tests.contract.store_kit import (
     serve,
     sums_agree,
 )
+from tests.integration.lockstep_draws import (
+    ENDS,
+    HOLD,
+    HOLDERS,
+    HOW,
+    LIMITS,
+    LOST,
+    OTHERS,
+    PEOPLE,
+    SIZES,
+    SPANS,
+    STANDING,
+    TIMES,
+    WAVES,
+)
 from tests.integration.store_keys import keys_are_in_order, let_stand
 from tests.integration.told_lockstep import forecast, send, tell
-
-HOLDERS = st.sampled_from(["a", "b", "c", "d"])
-LIMITS = {"source_account": 2, "destination_account": 2, "source_host": 3, "destination_host": 4}
-OTHERS = st.sampled_from([Outcome.VANISHED, Outcome.REFUSED, Outcome.FAILED, Outcome.SKIPPED])
-LOST = st.booleans()
-SIZES = st.integers(0, 30)
-ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
-HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
-PEOPLE = [
-    "again",
-    "control",
-    "control",
-    "retry",
-    "retry",
-    "limit",
-    "usual",
-    "window",
-    "wave",
-    "move",
-    "move",
-    "erase",
-    "cutover",
-    "stand",
-    "stand",
-]
-STANDING = st.sampled_from([None, Standing(least_seconds=10, most_seconds=10), Standing(least_seconds=20)])
-WAVES = st.sampled_from([None, "", "a", "a", "b"])
-#: Seconds until a time window opens and closes.
-SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
-TIMES = st.sampled_from(
-    ["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury", "tell", "send", "send", "forecast"]
-)
-HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
 
 CLIENT: list[redis.Redis] = []
 
