@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from shared.model.lifecycle import Outcome
+from shared.model.uids import UidSet
 from shared.rules.standing import Standing
 
 HOLDERS = st.sampled_from(["a", "b", "c", "d"])
@@ -39,3 +40,16 @@ TIMES = st.sampled_from(
     ["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury", "tell", "send", "send", "forecast"]
 )
 HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
+
+
+def choice(
+    data: st.DataObject, before: dict[str, UidSet], uids: UidSet
+) -> tuple[dict[str, UidSet] | None, UidSet, UidSet]:
+    """Draws (what the request leaves out of the folder, what it no longer leaves out, what is new)."""
+    if not data.draw(st.booleans()):
+        return None, UidSet(), UidSet()
+    new = uids.take(data.draw(st.integers(0, len(uids))))[0]
+    revived = before.get("old", UidSet()) if data.draw(st.booleans()) else UidSet()
+    old = (before.get("old", UidSet()) - revived) | new
+    skipped = {"old": old} if old else {}
+    return (None, UidSet(), UidSet()) if skipped == before else (skipped, revived, new)

@@ -83,6 +83,7 @@ from tests.integration.lockstep_draws import (
     STANDING,
     TIMES,
     WAVES,
+    choice,
 )
 from tests.integration.store_keys import keys_are_in_order, let_stand
 from tests.integration.told_lockstep import forecast, send, tell
@@ -361,7 +362,7 @@ class Lockstep(RuleBasedStateMachine):
                 uids -= share
         gone = data.draw(st.integers(0, 3)) == 0
         folder, let_go = let_go_of(self.model, folder, None if reset else known, drawn=gone)
-        skipped, revived, changed = self._choice(data, folder.folder_id, uids, reset)
+        skipped, revived, changed = choice(data, {} if reset else self.model.skipped(folder.folder_id), uids)
         uids = (uids - changed) | revived
         pieces = uids.pieces(data.draw(st.integers(1, 12)))
         parts = tuple(replace(batch(folder, part), band=data.draw(st.integers(0, 2))) for part in pieces)
@@ -378,19 +379,6 @@ class Lockstep(RuleBasedStateMachine):
             skipped_bytes=1000 * (len(changed) - len(revived)),
         )
         self.both("plan_folders", pair, [(plan, ["INBOX", "Sent"].index(name) + 1)], lost=lost)
-
-    def _choice(
-        self, data: st.DataObject, folder: str, uids: UidSet, reset: bool
-    ) -> tuple[dict[str, UidSet] | None, UidSet, UidSet]:
-        """Draws (what the request leaves out of the folder, what it no longer leaves out, what is new)."""
-        if not data.draw(st.booleans()):
-            return None, UidSet(), UidSet()
-        before = {} if reset else self.model.skipped(folder)
-        new = uids.take(data.draw(st.integers(0, len(uids))))[0]
-        revived = before.get("old", UidSet()) if data.draw(st.booleans()) else UidSet()
-        old = (before.get("old", UidSet()) - revived) | new
-        skipped = {"old": old} if old else {}
-        return (None, UidSet(), UidSet()) if skipped == before else (skipped, revived, new)
 
     def _destination(self, folder: str, n: int) -> int:
         first = self.next_uid.get(folder, 1)
