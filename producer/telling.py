@@ -26,38 +26,38 @@ def new_id() -> str:
 
 
 def state_reached(
-    store: Store, request: Import, wave: str, word: str, at: float, *, step: str, values: Mapping[str, str | float]
+    store: Store, import_: Import, wave: str, word: str, at: float, *, step: str, values: Mapping[str, str | float]
 ) -> bool:
     """Tells that an import, or a wave of it, reached a state. `step` differs each time that it reaches it anew."""
-    once = f"state:{request.import_id}:{wave}:{word}:{step}"
-    return store.tell(_notice("state", request, at, wave, {"word": word, **values}), once=once)
+    once = f"state:{import_.import_id}:{wave}:{word}:{step}"
+    return store.tell(_notice("state", import_, at, wave, {"word": word, **values}), once=once)
 
 
-def import_ended(store: Store, request: Import, word: str, *, stands: bool, values: Mapping[str, str | float]) -> bool:
+def import_ended(store: Store, import_: Import, word: str, *, stands: bool, values: Mapping[str, str | float]) -> bool:
     """Tells that an import came to its end. `word` says how.
 
     While it stands each look that finds mail ends it anew: that is told once in a pass that a person began.
     """
-    mark = f"state:{request.import_id}:{request.created_at}:{word}"
-    height = request.passes * _PASS_SECONDS + (0.0 if stands else request.finished_at)
-    notice = _notice("state", request, request.finished_at, "", {"word": word, **values})
+    mark = f"state:{import_.import_id}:{import_.created_at}:{word}"
+    height = import_.passes * _PASS_SECONDS + (0.0 if stands else import_.finished_at)
+    notice = _notice("state", import_, import_.finished_at, "", {"word": word, **values})
     return store.tell(notice, once=f"{mark}:{height}", mark=mark, height=height)
 
 
 def cutover_reached(
-    store: Store, request: Import, wave: str, word: str, at: float, values: Mapping[str, str | float] | None = None
+    store: Store, import_: Import, wave: str, word: str, at: float, values: Mapping[str, str | float] | None = None
 ) -> bool:
     """Tells that the cutover of a wave reached a state.
 
     `at` is when it did, seconds since the epoch, as the store keeps it: a repeat with the same moment is not told again.
     """
-    once = f"cutover:{request.import_id}:{wave}:{word}:{at}"
-    return store.tell(_notice("cutover", request, at, wave, {"word": word, **(values or {})}), once=once)
+    once = f"cutover:{import_.import_id}:{wave}:{word}:{at}"
+    return store.tell(_notice("cutover", import_, at, wave, {"word": word, **(values or {})}), once=once)
 
 
 def people_awaited(
     store: Store,
-    request: Import,
+    import_: Import,
     wave: str,
     code: str,
     at: float,
@@ -69,23 +69,23 @@ def people_awaited(
 
     `newest` is when the last of them stopped, seconds since the epoch.
     """
-    cause = f"person:{request.import_id}:{wave}:{code}"
-    notice = _notice("person", request, at, wave, {"code": code, **values}, ids)
+    cause = f"person:{import_.import_id}:{wave}:{code}"
+    notice = _notice("person", import_, at, wave, {"code": code, **values}, ids)
     return store.tell(notice, once=cause, seconds=CAUSE_SECONDS, mark=cause, height=newest)
 
 
-def stands_still(store: Store, request: Import, at: float, since: float, values: Mapping[str, str | float]) -> bool:
+def stands_still(store: Store, import_: Import, at: float, since: float, values: Mapping[str, str | float]) -> bool:
     """Tells that nothing moved since a moment; once for each such moment."""
-    once = f"still:{request.import_id}:{since:.0f}"
-    return store.tell(_notice("still", request, at, "", {"since": since, **values}), once=once)
+    once = f"still:{import_.import_id}:{since:.0f}"
+    return store.tell(_notice("still", import_, at, "", {"since": since, **values}), once=once)
 
 
 def forecast_slipped(
-    store: Store, request: Import, at: float, fifths: int, made_at: float, values: Mapping[str, str | float]
+    store: Store, import_: Import, at: float, fifths: int, made_at: float, values: Mapping[str, str | float]
 ) -> bool:
     """Tells that the end is forecast later, by so many fifths of the time that was forecast at `made_at`."""
-    mark = f"slipped:{request.import_id}:{made_at:.0f}"
-    return store.tell(_notice("slipped", request, at, "", values), once=f"{mark}:{fifths}", mark=mark, height=fifths)
+    mark = f"slipped:{import_.import_id}:{made_at:.0f}"
+    return store.tell(_notice("slipped", import_, at, "", values), once=f"{mark}:{fifths}", mark=mark, height=fifths)
 
 
 def one_target_told(
@@ -97,14 +97,14 @@ def one_target_told(
 
 
 def _notice(
-    kind: str, request: Import, at: float, wave: str, values: Mapping[str, str | float], ids: Sequence[str] = ()
+    kind: str, import_: Import, at: float, wave: str, values: Mapping[str, str | float], ids: Sequence[str] = ()
 ) -> Notice:
     return Notice(
         notice_id=new_id(),
         kind=kind,
         at=at,
-        import_id=request.import_id,
-        name=request.name,
+        import_id=import_.import_id,
+        name=import_.name,
         wave=wave,
         values=values,
         mailbox_ids=tuple(ids),

@@ -17,27 +17,27 @@ from shared.store import Store
 _NAMED = 8
 
 
-def waves_of(store: Store, request: Import) -> list[Wave]:
+def waves_of(store: Store, import_: Import) -> list[Wave]:
     """Returns the import's waves by their order; last come the mailboxes without one, as "", where there are any."""
-    known = store.waves(request.import_id)
+    known = store.waves(import_.import_id)
     found = [wave for wave in known if wave.name]
     rest_of = next((wave for wave in known if not wave.name), Wave(name=""))
-    rest = Counter(store.import_tally(request.import_id)[1])
+    rest = Counter(store.import_tally(import_.import_id)[1])
     for wave in found:
         rest.subtract(wave.mailboxes)
     left: dict[MailboxState, int] = {state: number for state, number in rest.items() if number > 0}
     return [*found, replace(rest_of, mailboxes=left)] if left and known else found
 
 
-def wave_of(store: Store, request: Import, name: str) -> Wave:
+def wave_of(store: Store, import_: Import, name: str) -> Wave:
     """Returns the wave of this name. Raises `UsageError` that lists the others."""
-    known = [wave for wave in store.waves(request.import_id) if wave.name]
+    known = [wave for wave in store.waves(import_.import_id) if wave.name]
     for wave in known:
         if wave.name == name:
             return wave
     names = ", ".join(wave.name for wave in known[:_NAMED]) + (" …" if known[_NAMED:] else "")
     there = f"its waves are: {names}" if known else "it has no waves"
-    raise UsageError(f"import {request.name} has no wave called {name}; {there}")
+    raise UsageError(f"import {import_.name} has no wave called {name}; {there}")
 
 
 def read_start(text: str) -> float:

@@ -143,10 +143,10 @@ class AccountServices:
 
     def _wanted(self, mailbox: Mailbox) -> NewAccount:
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, "destination")
-        request = self._store.import_(mailbox.import_id)
-        if sealed is None or request is None:
+        import_ = self._store.import_(mailbox.import_id)
+        if sealed is None or import_ is None:
             raise CredentialsError("the destination credentials are no longer stored")
-        given = self._vault.open(mailbox.mailbox_id, "destination", sealed, bound=bound_to(request, mailbox))
+        given = self._vault.open(mailbox.mailbox_id, "destination", sealed, bound=bound_to(import_, mailbox))
         endpoint, login, profile = mailbox.destination.endpoint, mailbox.destination.login, mailbox.profile
         return NewAccount(
             login=login,

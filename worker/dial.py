@@ -32,8 +32,8 @@ class NetworkDialer:
         """Signs in at the source and returns the session."""
         self._still_wanted(mailbox)
         source = self._entrance.source(mailbox, _Maildrop(self._store, mailbox.mailbox_id))
-        request = self._store.import_(mailbox.import_id)
-        if request is not None and request.options.gmail_labels == LabelMode.KEYWORDS:
+        import_ = self._store.import_(mailbox.import_id)
+        if import_ is not None and import_.options.gmail_labels == LabelMode.KEYWORDS:
             source.labels_as_keywords()
         return source
 

@@ -303,8 +303,8 @@ class Lane:
 
         The workers of a store that was lost go on until they notice, and leave no record.
         """
-        request = self._place.store.import_(lease.mailbox.import_id)
-        opened_at = request.created_at if request is not None else 0.0
+        import_ = self._place.store.import_(lease.mailbox.import_id)
+        opened_at = import_.created_at if import_ is not None else 0.0
         return max(0.0, opened_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
 
     def _slow_down(self, lease: Lease) -> None:
@@ -323,10 +323,10 @@ class Lane:
             _log.info("slowed_down", scope=verdict.hold, seconds=verdict.delay_seconds)
 
     def _options(self, lease: Lease) -> Options:
-        request = self._place.store.import_(lease.mailbox.import_id)
-        if request is None:
+        import_ = self._place.store.import_(lease.mailbox.import_id)
+        if import_ is None:
             raise StoreError("the import is not in the store")
-        return request.options
+        return import_.options
 
     @staticmethod
     def _remaining(lease: Lease) -> UidSet:

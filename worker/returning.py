@@ -219,8 +219,8 @@ def await_return(mailbox: Mailbox, store: BackReader) -> None:
         if one.state in UNDER_WAY:
             raise SettleLater(BACK_SECONDS)
         if store.in_doubt(one.mailbox_id):
-            request = store.import_(one.import_id)
-            raise CopyBackInDoubt(request.name if request else one.import_id)
+            import_ = store.import_(one.import_id)
+            raise CopyBackInDoubt(import_.name if import_ else one.import_id)
 
 
 def returned(mailbox: Mailbox, store: BackReader) -> list[Mailbox]:

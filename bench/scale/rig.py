@@ -100,18 +100,18 @@ class Rig:
             for n in range(1, mailboxes + 1)
         ]
         ends = [Endpoint(host=f"{side}.simulated.example", port=993, tls=Tls.IMPLICIT) for side in ("old", "new")]
-        request, boxes = prepare_import(rows, ends[0], ends[1], Options(), name)
+        import_, boxes = prepare_import(rows, ends[0], ends[1], Options(), name)
         broker = make_broker(self.redis.url(0))
         submit(
             self.store,
             Vault.from_settings(self._settings),
             lambda unit, import_id: ring(broker, unit.kind, import_id, unit.unit_id),
-            request,
+            import_,
             boxes,
             rows,
             14,
         )
-        return request
+        return import_
 
     def coordinate(self) -> int:
         """Starts a coordinator process. Returns its process id."""
@@ -175,6 +175,6 @@ class Rig:
         """Returns the number of mailboxes that were planned here."""
         return self.ended[UnitKind.PLAN, "finished"]
 
-    def copied(self, request: Import) -> int:
+    def copied(self, import_: Import) -> int:
         """Returns the number of messages of this import that have an outcome."""
-        return sum(self.store.import_tally(request.import_id)[0].outcomes.values())
+        return sum(self.store.import_tally(import_.import_id)[0].outcomes.values())

@@ -76,8 +76,8 @@ def _park(rig: Rig, count: int) -> None:
         rig.store.release(lease, how="park", failure=failure)
 
 
-def _state(rig: Rig, request: Import, state: MailboxState) -> int:
-    return rig.store.import_tally(request.import_id)[1].get(state, 0)
+def _state(rig: Rig, import_: Import, state: MailboxState) -> int:
+    return rig.store.import_tally(import_.import_id)[1].get(state, 0)
 
 
 def _views(import_id: str) -> dict[str, str]:

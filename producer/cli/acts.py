@@ -61,58 +61,58 @@ class Acts:
             hours=asked.hours,
         )
 
-    def control(self, request: Import, word: Control, login: str, wave: str = "") -> int:
+    def control(self, import_: Import, word: Control, login: str, wave: str = "") -> int:
         """See `operations.control`."""
-        with self._noted(f"import {word.value}", request, login, wave) as told:
-            return told(verbs.control(self._context.store, self._context.ring, request, word, login, wave))
+        with self._noted(f"import {word.value}", import_, login, wave) as told:
+            return told(verbs.control(self._context.store, self._context.ring, import_, word, login, wave))
 
     def set_wave(
-        self, request: Import, name: str, *, starts_at: float | None, weight: int | None, order: int | None
+        self, import_: Import, name: str, *, starts_at: float | None, weight: int | None, order: int | None
     ) -> None:
         """See `operations.set_wave`."""
         given = {"starts_at": starts_at, "weight": weight, "order": order}
-        self._note("wave set", request, wave=name, **{name: one for name, one in given.items() if one is not None})
+        self._note("wave set", import_, wave=name, **{name: one for name, one in given.items() if one is not None})
         verbs.set_wave(
-            self._context.store, self._context.ring, request, name, starts_at=starts_at, weight=weight, order=order
+            self._context.store, self._context.ring, import_, name, starts_at=starts_at, weight=weight, order=order
         )
 
-    def change_standing(self, request: Import, wave: str, **given: float | bool | None) -> Standing | None:
+    def change_standing(self, import_: Import, wave: str, **given: float | bool | None) -> Standing | None:
         """See `standing.change_standing`."""
         asked = {name: one for name, one in given.items() if one not in (None, False)}
-        with self._noted("standing set", request, "", wave, **asked):
-            return standing.change_standing(self._context.store, self._context.ring, request, wave, **given)  # type: ignore[arg-type]
+        with self._noted("standing set", import_, "", wave, **asked):
+            return standing.change_standing(self._context.store, self._context.ring, import_, wave, **given)  # type: ignore[arg-type]
 
-    def move(self, request: Import, login: str, *, wave: str | None, priority: int | None, front: bool) -> int:
+    def move(self, import_: Import, login: str, *, wave: str | None, priority: int | None, front: bool) -> int:
         """See `operations.move`."""
         given = {"wave": wave, "priority": priority, "front": front or None}
         asked = {name: one for name, one in given.items() if one is not None}
-        with self._noted("mailbox moved", request, login, **asked) as told:
+        with self._noted("mailbox moved", import_, login, **asked) as told:
             return told(
                 verbs.move(
-                    self._context.store, self._context.ring, request, login, wave=wave, priority=priority, front=front
+                    self._context.store, self._context.ring, import_, login, wave=wave, priority=priority, front=front
                 )
             )
 
-    def retry(self, request: Import, login: str, wave: str = "", *, copy_missing: bool = False) -> tuple[int, int]:
+    def retry(self, import_: Import, login: str, wave: str = "", *, copy_missing: bool = False) -> tuple[int, int]:
         """See `operations.retry`."""
         asked = {"copy_missing": True} if copy_missing else {}
-        with self._noted("import retried", request, login, wave, **asked) as told:
+        with self._noted("import retried", import_, login, wave, **asked) as told:
             found = verbs.retry(
-                self._context.store, self._context.ring, request, login, wave=wave, copy_missing=copy_missing
+                self._context.store, self._context.ring, import_, login, wave=wave, copy_missing=copy_missing
             )
             told(found[0])
             return found
 
     def verify(
-        self, request: Import, login: str, wave: str = "", *, full: bool, accept_missing: bool = False
+        self, import_: Import, login: str, wave: str = "", *, full: bool, accept_missing: bool = False
     ) -> tuple[int, int]:
         """See `operations.verify`."""
         context, asked = self._context, {"accept_missing": True} if accept_missing else {}
-        with self._noted("verification asked for", request, login, wave, full=full, **asked) as told:
+        with self._noted("verification asked for", import_, login, wave, full=full, **asked) as told:
             found = verbs.verify(
                 context.store,
                 context.ring,
-                request,
+                import_,
                 context.settings.retention_days,
                 full=full,
                 login=login,
@@ -120,26 +120,26 @@ class Acts:
                 accept_missing=accept_missing,
             )
             if told(found[0]):
-                self._note("verification queued", request, login=login, **_when(wave), mailboxes=found[0])
+                self._note("verification queued", import_, login=login, **_when(wave), mailboxes=found[0])
             return found
 
-    def start_cutover(self, request: Import, wave: str, options: CutoverOptions) -> Cutover:
+    def start_cutover(self, import_: Import, wave: str, options: CutoverOptions) -> Cutover:
         """See `producer.cutover.acts.start`."""
-        self._note("cutover begun", request, **_when(wave), switch=options.switch)
-        with self._refused("cutover begun", request, wave):
+        self._note("cutover begun", import_, **_when(wave), switch=options.switch)
+        with self._refused("cutover begun", import_, wave):
             return verbs.start_cutover(
-                self._context.store, self._context.vault, request, wave, options, who=person(), at=now()
+                self._context.store, self._context.vault, import_, wave, options, who=person(), at=now()
             )
 
-    def cutover_event(self, request: Import, wave: str, event: str, *, force: Sequence[str], reason: str) -> Cutover:
+    def cutover_event(self, import_: Import, wave: str, event: str, *, force: Sequence[str], reason: str) -> Cutover:
         """See `producer.cutover.acts.send`."""
         asked = {"forced": list(force), "reason": reason} if force else {}
-        self._note(f"cutover {event.replace('_', ' ')}", request, **_when(wave), **asked)
-        with self._refused(f"cutover {event.replace('_', ' ')}", request, wave):
+        self._note(f"cutover {event.replace('_', ' ')}", import_, **_when(wave), **asked)
+        with self._refused(f"cutover {event.replace('_', ' ')}", import_, wave):
             return cutting.send(
                 self._cutovers(),
                 self._context.store,
-                request,
+                import_,
                 wave,
                 event,
                 who=person(),
@@ -151,28 +151,28 @@ class Acts:
     def _cutovers(self) -> Cutovers:
         return Cutovers(self._context.store, self._context.vault)
 
-    def verified(self, request: Import) -> None:
+    def verified(self, import_: Import) -> None:
         """Notes that a verification which this command waited for has ended."""
-        end_noted(self._context, request, by_us=True)
+        end_noted(self._context, import_, by_us=True)
 
-    def replace_credentials(self, request: Import, manifest: Manifest) -> verbs.Replaced:
+    def replace_credentials(self, import_: Import, manifest: Manifest) -> verbs.Replaced:
         """See `operations.replace_credentials`."""
-        self._note("credentials replaced", request, rows=len(manifest.rows))
+        self._note("credentials replaced", import_, rows=len(manifest.rows))
         context = self._context
         return verbs.replace_credentials(
-            context.store, context.vault, context.ring, request, manifest.rows, manifest.columns
+            context.store, context.vault, context.ring, import_, manifest.rows, manifest.columns
         )
 
-    def replace_shared(self, request: Import, given: Mapping[str, Secret]) -> int:
+    def replace_shared(self, import_: Import, given: Mapping[str, Secret]) -> int:
         """See `operations.replace_shared`."""
-        self._note("credentials replaced", request, shared=sorted(given))
+        self._note("credentials replaced", import_, shared=sorted(given))
         context = self._context
-        return verbs.replace_shared(context.store, context.vault, context.ring, request, given)
+        return verbs.replace_shared(context.store, context.vault, context.ring, import_, given)
 
-    def forget(self, request: Import) -> verbs.Forgotten:
+    def forget(self, import_: Import) -> verbs.Forgotten:
         """See `operations.forget`."""
-        self._note("credentials deleted", request)
-        return verbs.forget(self._context.store, request)
+        self._note("credentials deleted", import_)
+        return verbs.forget(self._context.store, import_)
 
     def rotate(self) -> Resealed:
         """See `operations.rotate`."""
@@ -184,15 +184,15 @@ class Acts:
             context.store, vault, Principals(state, vault), BrowserSessions(state, vault), Targets(state, vault)
         )
 
-    def close(self, request: Import) -> bool:
+    def close(self, import_: Import) -> bool:
         """See `operations.close`."""
-        self._note("import closed", request, name=request.name)
-        return verbs.close(self._context.store, request)
+        self._note("import closed", import_, name=import_.name)
+        return verbs.close(self._context.store, import_)
 
-    def erase_import(self, request: Import) -> erasing.Erased:
+    def erase_import(self, import_: Import) -> erasing.Erased:
         """See `erasing.erase_import`."""
-        self._note("erasure begun", None, erased_import=request.import_id, name=request.name)
-        return self._receipt(erasing.erase_import(self._context.store, self._client(), request))
+        self._note("erasure begun", None, erased_import=import_.import_id, name=import_.name)
+        return self._receipt(erasing.erase_import(self._context.store, self._client(), import_))
 
     def erase_login(self, login: str) -> erasing.Erased:
         """See `erasing.erase_login`."""
@@ -206,56 +206,56 @@ class Acts:
         self._note("erasure done", None, **asdict(receipt))
         return receipt
 
-    def set_window(self, request: Import, hours: Hours, wave: str = "") -> None:
+    def set_window(self, import_: Import, hours: Hours, wave: str = "") -> None:
         """Sets the hours from now on; see `operations.set_window`."""
-        self._note("hours set", request, window=hours.text, **_when(wave))
-        verbs.set_window(self._context.store, self._context.ring, request, hours, now(), wave)
+        self._note("hours set", import_, window=hours.text, **_when(wave))
+        verbs.set_window(self._context.store, self._context.ring, import_, hours, now(), wave)
 
     def set_limit(self, scope: str, most: int | None) -> None:
         """See `operations.set_limit`."""
         self._note("limit set", None, scope=scope, most=most)
         verbs.set_limit(self._context.store, scope, most)
 
-    def spool(self, request: Import, login: str, wave: str = "") -> None:
+    def spool(self, import_: Import, login: str, wave: str = "") -> None:
         """Notes that messages of the source are about to be saved as files on this machine."""
-        self._note("refused messages kept", request, login=login, **_when(wave))
+        self._note("refused messages kept", import_, login=login, **_when(wave))
 
     @contextlib.contextmanager
     def _noted(
-        self, what: str, request: Import, login: str, of_wave: str = "", /, **detail: object
+        self, what: str, import_: Import, login: str, of_wave: str = "", /, **detail: object
     ) -> Iterator[Callable[[int], int]]:
         """Notes an act before it is done, and afterwards if it was refused (with the reason) or changed nothing.
 
         Raises `UsageError` before anything is noted if no mailbox matches. The caller passes the number of
         mailboxes that the act changed to the yielded function.
         """
-        verbs.find_mailboxes(self._context.store, request, login, of_wave)
-        self._note(what, request, login=login, **_when(of_wave), **detail)
+        verbs.find_mailboxes(self._context.store, import_, login, of_wave)
+        self._note(what, import_, login=login, **_when(of_wave), **detail)
 
         def told(mailboxes: int) -> int:
             if not mailboxes:
-                self._note("act changed nothing", request, act=what, login=login, **_when(of_wave))
+                self._note("act changed nothing", import_, act=what, login=login, **_when(of_wave))
             return mailboxes
 
         try:
             yield told
         except UsageError as error:
-            self._note("act refused", request, act=what, login=login, **_when(of_wave), why=str(error))
+            self._note("act refused", import_, act=what, login=login, **_when(of_wave), why=str(error))
             raise
 
     @contextlib.contextmanager
-    def _refused(self, what: str, request: Import, wave: str) -> Iterator[None]:
+    def _refused(self, what: str, import_: Import, wave: str) -> Iterator[None]:
         """Notes an act that is refused, with the reason."""
         try:
             yield
         except UsageError as error:
-            self._note("act refused", request, act=what, **_when(wave), why=str(error))
+            self._note("act refused", import_, act=what, **_when(wave), why=str(error))
             raise
 
-    def _note(self, what: str, request: Import | None, **detail: object) -> None:
-        about = {"import_id": request.import_id} if request else {}
-        if request:
-            end_noted(self._context, request)  # before this act, so that the log has both in their order
+    def _note(self, what: str, import_: Import | None, **detail: object) -> None:
+        about = {"import_id": import_.import_id} if import_ else {}
+        if import_:
+            end_noted(self._context, import_)  # before this act, so that the log has both in their order
         note(self._context, what, **about, **detail)
 
 

@@ -31,8 +31,8 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
         # A state folder that was never used has no log, and none is made.
         records = None if context.bare else WebRecords(connect(context.urls[1]), context.settings.audit_days)
         with contextlib.suppress(StoreError):  # what cannot be written to now can still be read
-            for request in context.store.imports() if records else ():
-                end_noted(context, request)
+            for import_ in context.store.imports() if records else ():
+                end_noted(context, import_)
         entries = (entry for page in records.audit_pages(moment) for entry in page) if records else iter(())
         for line in lines(entries):
             sys.stdout.write(line.encode(errors="backslashreplace").decode() + ("\n" if kind == "table" else ""))

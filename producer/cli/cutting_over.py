@@ -46,12 +46,12 @@ def options(switch: str, synced_minutes: float, ttl: int, quiet_hours: float, do
 def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, state_dir: Path | None) -> int:
     """Rehearses a cutover."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
+        import_ = verbs.find_import(context.store, which)
         wanted = acts.with_switch(wanted, switches(context.settings))
         settings, dns, at = context.settings, DnsRecords(context.settings.dns_resolver or ""), time.time()
         found = planning.plan(
             context.store,
-            request,
+            import_,
             wave,
             wanted,
             open_switch=lambda name: open_switch(settings, name),
@@ -65,7 +65,7 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
         print(json.dumps(fields, ensure_ascii=False, indent=2), flush=True)
     else:
         print(
-            f"{clean(acts.called(request, wave))}: a cutover by the switch {clean(wanted.switch)}; nothing was changed"
+            f"{clean(acts.called(import_, wave))}: a cutover by the switch {clean(wanted.switch)}; nothing was changed"
         )
         for name in ("copied", "synced", "switch", "ttl"):
             for line in guard_lines(view.guards[name]):
@@ -92,10 +92,10 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
 def run_start(which: str, wave: str, wanted: CutoverOptions, *, state_dir: Path | None) -> int:
     """Begins a cutover."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
+        import_ = verbs.find_import(context.store, which)
         wanted = acts.with_switch(wanted, switches(context.settings))
-        Acts(context).start_cutover(request, wave, wanted)
-        say(f"{clean(acts.called(request, wave))}: its cutover is begun; see: mailhaul cutover status")
+        Acts(context).start_cutover(import_, wave, wanted)
+        say(f"{clean(acts.called(import_, wave))}: its cutover is begun; see: mailhaul cutover status")
         _nobody(context)
     return COMPLETE
 
@@ -104,18 +104,18 @@ def run_status(which: str, wave: str, *, as_json: bool, state_dir: Path | None) 
     """Shows the cutovers of an import."""
     at = time.time()
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
+        import_ = verbs.find_import(context.store, which)
         cutovers = Cutovers(context.store, context.vault)
         if wave:
-            found = [acts.look(cutovers, context.store, request, wave, at)]
+            found = [acts.look(cutovers, context.store, import_, wave, at)]
         else:
-            found = acts.look_at_all(cutovers, context.store, request, at)
+            found = acts.look_at_all(cutovers, context.store, import_, at)
     if as_json:
         print(json.dumps([cutover_fields(view, at) for view in found], ensure_ascii=False, indent=2), flush=True)
     elif not found:
-        say(f"import {clean(request.name)}: it has no cutover; begin one with: mailhaul cutover start")
+        say(f"import {clean(import_.name)}: it has no cutover; begin one with: mailhaul cutover start")
     for view in [] if as_json else found:
-        for line in cutover_lines(request, view, at):
+        for line in cutover_lines(import_, view, at):
             print(line)
     return COMPLETE
 
@@ -125,20 +125,20 @@ def run_event(
 ) -> int:
     """Sends an event of a person, after a question where there is a terminal."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
-        view = acts.look(Cutovers(context.store, context.vault), context.store, request, wave, time.time())
+        import_ = verbs.find_import(context.store, which)
+        view = acts.look(Cutovers(context.store, context.vault), context.store, import_, wave, time.time())
         sent = acts.end_of(view.cutover.state) if event == "close" else event
-        if not sure and not agreed(_question(sent, request, wave, len(view.mailboxes))):
+        if not sure and not agreed(_question(sent, import_, wave, len(view.mailboxes))):
             say("nothing was changed")
             return COMPLETE
-        after = Acts(context).cutover_event(request, wave, sent, force=force, reason=reason)
-        say(f"{clean(acts.called(request, wave))}: {acts.spoken(after.state)}; see: mailhaul cutover status")
+        after = Acts(context).cutover_event(import_, wave, sent, force=force, reason=reason)
+        say(f"{clean(acts.called(import_, wave))}: {acts.spoken(after.state)}; see: mailhaul cutover status")
         _nobody(context)
     return COMPLETE
 
 
-def _question(event: str, request: Import, wave: str, mailboxes: int) -> str:
-    return _QUESTIONS[event].format(mailboxes=spoken_mailboxes(mailboxes), what=clean(acts.called(request, wave)))
+def _question(event: str, import_: Import, wave: str, mailboxes: int) -> str:
+    return _QUESTIONS[event].format(mailboxes=spoken_mailboxes(mailboxes), what=clean(acts.called(import_, wave)))
 
 
 def _nobody(context: CommandContext) -> None:

@@ -26,10 +26,10 @@ def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> 
             what = f"{spoken_mailboxes(mailboxes)} of {clean(login)}, and every mention of that login"
             begin = partial(acts.erase_login, login)
         else:
-            request = verbs.find_import(context.store, which)
-            number = sum(context.store.import_tally(request.import_id)[1].values())
-            what = f"import {clean(request.name)} ({request.import_id[:8]}) with {spoken_mailboxes(number)}"
-            begin = partial(acts.erase_import, request)
+            import_ = verbs.find_import(context.store, which)
+            number = sum(context.store.import_tally(import_.import_id)[1].values())
+            what = f"import {clean(import_.name)} ({import_.import_id[:8]}) with {spoken_mailboxes(number)}"
+            begin = partial(acts.erase_import, import_)
         say(f"what goes: {what}: the ledger, the report, the stored passwords; mail stays as it is on both sides")
         if not sure and not _confirmed():
             say("nothing was erased")

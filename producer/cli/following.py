@@ -92,15 +92,15 @@ class Watch:
             self.pause_seconds = 2.0
             return self._last
 
-    def _looked_at_wave(self, request: Import) -> Progress:
+    def _looked_at_wave(self, import_: Import) -> Progress:
         """Looks at one wave. All of its rows are read, so that it is done less often."""
         store, began = self._context.store, time.monotonic()
-        progress = verbs.progress_of(store, request, wave=self._wave)
+        progress = verbs.progress_of(store, import_, wave=self._wave)
         progress = replace(progress, waits=tuple(self._told_waits(progress.waits)))
-        rows = verbs.find_mailboxes(store, request, "", self._wave)
+        rows = verbs.find_mailboxes(store, import_, "", self._wave)
         for line in self._steps.lines(store, rows) if self._steps else ():
             self._shown.say(line)
-        self._shown.show(progress, rows, verbs.errors(store, request, everyone=rows))
+        self._shown.show(progress, rows, verbs.errors(store, import_, everyone=rows))
         self._last, self.pause_seconds = progress, max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         return progress
 
@@ -122,11 +122,11 @@ class Watch:
 
     def _looked(self) -> Progress:
         store = self._context.store
-        request = store.import_(self._import_id)
-        if request is None:
+        import_ = store.import_(self._import_id)
+        if import_ is None:
             raise UsageError(f"import {self._import_id} is no longer in the store")
         if self._wave:
-            return self._looked_at_wave(request)
+            return self._looked_at_wave(import_)
         counts, mailboxes = store.import_tally(self._import_id)
         done = sum(counts.outcomes.values()) + counts.compared
         sample = Sample(
@@ -135,24 +135,24 @@ class Watch:
             size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )
-        self._window = self._window.with_sample(sample, moving=may_move(request, self._waits, self._window, sample.at))
-        if request.state is ImportState.FINISHED:  # at the end, stale values must not be shown
-            self._stranded, self._waits = store.stranded(self._import_id), verbs.waits_of(store, request)
+        self._window = self._window.with_sample(sample, moving=may_move(import_, self._waits, self._window, sample.at))
+        if import_.state is ImportState.FINISHED:  # at the end, stale values must not be shown
+            self._stranded, self._waits = store.stranded(self._import_id), verbs.waits_of(store, import_)
             if self._steps:
                 self._rows = store.mailboxes(self._import_id)
         elif time.monotonic() >= self._rows_due:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)
-            self._groups = verbs.errors(store, request, everyone=self._rows)
+            self._groups = verbs.errors(store, import_, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
-            self._waits = self._told_waits(verbs.waits_of(store, request))
-            self._caps = verbs.caps_of(store, request)
+            self._waits = self._told_waits(verbs.waits_of(store, import_))
+            self._caps = verbs.caps_of(store, import_)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         for line in self._steps.lines(store, self._rows) if self._steps else ():
             self._shown.say(line)
-        rows = self._rows if self._rows and verbs.weighed(request, mailboxes) else None
+        rows = self._rows if self._rows and verbs.weighed(import_, mailboxes) else None
         progress = tallying.progress(
-            request, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
+            import_, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
         )
         self._shown.show(progress, self._rows, self._groups)
         self._last, self.pause_seconds = progress, LOOK_SECONDS
@@ -166,7 +166,7 @@ def _over(progress: Progress, wave: str) -> bool:
 
 def ended(store: Store, progress: Progress, wave: str = "") -> tuple[Progress, int, list[ErrorGroup]]:
     """Returns the progress, the exit code once the import is finished, and what went wrong."""
-    groups = verbs.errors(store, progress.request, wave=wave)
+    groups = verbs.errors(store, progress.import_, wave=wave)
     return progress, tallying.exit_code(progress), groups
 
 
@@ -177,17 +177,17 @@ def say_end(
     if is_quiet():
         lines = [*quiet_summary(progress, seconds, groups)]
     else:
-        names = naming_lines(store, store.mailboxes(progress.request.import_id))
+        names = naming_lines(store, store.mailboxes(progress.import_.import_id))
         more = (*names, *protocol_lines(store, progress))
         lines = [*summary(progress, copied_now, seconds, groups), *(f"  {line}" for line in more)]
     for line in lines:
         say(line)
 
 
-def progress_at(context: CommandContext, request: Import, wave: str = "") -> Progress:
+def progress_at(context: CommandContext, import_: Import, wave: str = "") -> Progress:
     """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
-    progress = verbs.progress_of(context.store, request, wave=wave)
-    interrupted = bool(context.owner and request.state is ImportState.RUNNING)
+    progress = verbs.progress_of(context.store, import_, wave=wave)
+    interrupted = bool(context.owner and import_.state is ImportState.RUNNING)
     waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
     return replace(progress, interrupted=interrupted, waits=waits)
 
@@ -195,18 +195,18 @@ def progress_at(context: CommandContext, request: Import, wave: str = "") -> Pro
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     """Lists all imports."""
     with open_context(state_dir, make=False) as context:
-        found = [progress_at(context, request) for request in context.store.imports()]
+        found = [progress_at(context, import_) for import_ in context.store.imports()]
         if as_json:
             _print([document.import_fields(progress) for progress in found])
         elif not found:
             print("there is no import yet")
         for progress in [] if as_json else found:
-            request = progress.request
+            import_ = progress.import_
             print(
-                f"{request.import_id[:8]}  {clean(request.name)}  {progress.word}  {percent(progress.share)}  "
+                f"{import_.import_id[:8]}  {clean(import_.name)}  {progress.word}  {percent(progress.share)}  "
                 f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
                 f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
-                f"{request.source.url} → {request.destination.url}"
+                f"{import_.source.url} → {import_.destination.url}"
             )
     return COMPLETE
 
@@ -217,9 +217,9 @@ def run_status(
     """Prints the progress of an import, of a wave or of one mailbox."""
     with open_context(state_dir, make=False) as context:
         store = context.store
-        request = verbs.find_import(store, which)
-        progress = progress_at(context, request, wave)
-        rows = verbs.find_mailboxes(store, request, login, wave)
+        import_ = verbs.find_import(store, which)
+        progress = progress_at(context, import_, wave)
+        rows = verbs.find_mailboxes(store, import_, login, wave)
         if as_json and login:
             _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
         elif as_json:
@@ -234,12 +234,12 @@ def run_status(
                     print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
                 if note := left_out_of(mailbox).note():
                     print(f"      note: {note}")
-            for line in error_lines(verbs.errors(store, request, login, wave=wave), everyone=True):
+            for line in error_lines(verbs.errors(store, import_, login, wave=wave), everyone=True):
                 print(line)
         else:
-            waves = [one for one in verbs.waves_of(store, request) if wave in ("", one.name)]
+            waves = [one for one in verbs.waves_of(store, import_) if wave in ("", one.name)]
             lonely = "" if progress.finished else context.nobody_works()
-            stands = standing_lines(store.standings(request.import_id), store.standing_tally(request.import_id))
+            stands = standing_lines(store.standings(import_.import_id), store.standing_tally(import_.import_id))
             _print_status(progress, rows, lonely, waves, stands, failed=failed)
             if lost := undelivered_line(len(store.undelivered())):
                 print(f"  {lost}")
@@ -249,9 +249,9 @@ def run_status(
 def _print_status(
     progress: Progress, rows: Rows, nobody_works: str, waves: Sequence[Wave], stands: Sequence[str], *, failed: bool
 ) -> None:
-    request, counts = progress.request, progress.tally
-    print(f"{clean(request.name)} ({request.import_id[:8]}): {progress_line(progress)}")
-    print(f"  {request.source.url} → {request.destination.url}, pass {request.passes}")
+    import_, counts = progress.import_, progress.tally
+    print(f"{clean(import_.name)} ({import_.import_id[:8]}): {progress_line(progress)}")
+    print(f"  {import_.source.url} → {import_.destination.url}, pass {import_.passes}")
     if progress.mailboxes_total:
         print(f"  {state_bar(progress.mailboxes)}")
     for wave in waves:
@@ -281,13 +281,13 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
     """Follows an import, or one wave of it, until it is finished. Returns the exit code."""
     began = time.monotonic()
     with interruptible() as interrupted, open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
-        before = None if wave else context.store.import_tally(request.import_id)[0]
+        import_ = verbs.find_import(context.store, which)
+        before = None if wave else context.store.import_tally(import_.import_id)[0]
         with display(quiet=is_quiet()) as shown:
-            if not verbs.progress_of(context.store, request).finished and (lonely := context.nobody_works()):
+            if not verbs.progress_of(context.store, import_).finished and (lonely := context.nobody_works()):
                 shown.say(lonely)
-            ended_before = settled_of(context.store.mailboxes(request.import_id)) if is_verbose() else ()
-            watch = Watch(context, request.import_id, shown, ended_before, wave)
+            ended_before = settled_of(context.store.mailboxes(import_.import_id)) if is_verbose() else ()
+            watch = Watch(context, import_.import_id, shown, ended_before, wave)
             progress = watch.look()
             while not _over(progress, wave) and not interrupted.is_set():
                 interrupted.wait(watch.pause_seconds)
@@ -300,7 +300,7 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
             return INTERRUPTED
         progress, code, groups = ended(context.store, progress, wave)
         if wave:
-            say(f"wave {wave_line(verbs.wave_of(context.store, request, wave))}")
+            say(f"wave {wave_line(verbs.wave_of(context.store, import_, wave))}")
         else:
             say_end(context.store, progress, None, time.monotonic() - began, groups)
         if as_json:
@@ -311,17 +311,17 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
 def run_errors(which: str, login: str, wave: str = "", *, as_json: bool, state_dir: Path | None) -> int:
     """Prints what went wrong."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
-        groups = verbs.errors(context.store, request, login, wave=wave)
+        import_ = verbs.find_import(context.store, which)
+        groups = verbs.errors(context.store, import_, login, wave=wave)
         if not as_json:
-            for line in waiting_lines(verbs.progress_of(context.store, request, wave=wave)):
+            for line in waiting_lines(verbs.progress_of(context.store, import_, wave=wave)):
                 print(line)
         if as_json:
             _print(document.error_fields(groups))
         elif groups:
             print("\n".join(error_lines(groups, everyone=True)))
         else:
-            say(f"no errors in import {clean(request.name)}")
+            say(f"no errors in import {clean(import_.name)}")
     return COMPLETE
 
 
@@ -331,28 +331,28 @@ def run_report(
     """Writes the files of the report, and prints their paths."""
     with open_context(state_dir, make=False) as context:
         store = context.store
-        request = verbs.find_import(store, which)
-        for path in report_files(store, request, out, wave, language, zone):
+        import_ = verbs.find_import(store, which)
+        for path in report_files(store, import_, out, wave, language, zone):
             print(path)
     return COMPLETE
 
 
 def report_files(
-    store: Store, request: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
+    store: Store, import_: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
 ) -> list[Path]:
     """Writes the files of the report, or of that of one wave. Returns their paths."""
-    progress = verbs.progress_of(store, request, wave=wave)
+    progress = verbs.progress_of(store, import_, wave=wave)
     progress, code, groups = ended(store, progress, wave)
     whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
-    mailboxes = [one for one, _ in verbs.find_mailboxes(store, request, "", wave)]
-    return write_report(store, whole, mailboxes, out) + one_page_files(store, request, out, wave, language, zone)
+    mailboxes = [one for one, _ in verbs.find_mailboxes(store, import_, "", wave)]
+    return write_report(store, whole, mailboxes, out) + one_page_files(store, import_, out, wave, language, zone)
 
 
-def one_page_files(store: Store, request: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:
+def one_page_files(store: Store, import_: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:
     """Writes the files of the report of one page. Returns their paths. Raises `UsageError`."""
     checked_reader(language, zone)
     try:
-        return write_one_page(one_page(store, request, language, zone, wave), out)
+        return write_one_page(one_page(store, import_, language, zone, wave), out)
     except OSError as error:
         raise UsageError(f"--out: {out} cannot be written ({error.strerror})") from None
 

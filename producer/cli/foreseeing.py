@@ -18,16 +18,16 @@ def run_forecast(which: str, wave: str = "", *, as_json: bool, state_dir: Path |
     """Makes a forecast of an import that runs, keeps it, and prints it with the scores of earlier ones."""
     with open_context(state_dir, make=False) as context:
         store, settings = context.store, context.settings
-        request = verbs.find_import(store, which)
+        import_ = verbs.find_import(store, which)
         found = None
-        if request.state is not ImportState.FINISHED:
-            note(context, "forecast made", import_id=request.import_id)
-            found = forecasting.made_and_kept(store, request, wave, settings.limits, settings.worker_threads)
-        scored = forecasting.scored(store, request)
+        if import_.state is not ImportState.FINISHED:
+            note(context, "forecast made", import_id=import_.import_id)
+            found = forecasting.made_and_kept(store, import_, wave, settings.limits, settings.worker_threads)
+        scored = forecasting.scored(store, import_)
         if as_json:
             whole = {
                 "forecast": foreseen.forecast_fields(found.kept) if found else None,
-                "kept": [foreseen.forecast_fields(kept) for kept in store.forecasts(request.import_id)],
+                "kept": [foreseen.forecast_fields(kept) for kept in store.forecasts(import_.import_id)],
                 "scores": [foreseen.score_fields(score) for score in scored],
             }
             print(json.dumps(whole, ensure_ascii=False, indent=2))

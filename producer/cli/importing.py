@@ -97,21 +97,21 @@ def run_import(
     return INTERRUPTED
 
 
-def follow(context: CommandContext, request: Import, before: Tally) -> int:
+def follow(context: CommandContext, import_: Import, before: Tally) -> int:
     """Works on an import that was queued again, and waits for its end, as `import` does. Returns the exit code.
 
     For the process that owns the embedded Redis. Elsewhere other workers do it.
     """
-    began, seen = time.monotonic(), [verbs.progress_of(context.store, request)]
+    began, seen = time.monotonic(), [verbs.progress_of(context.store, import_)]
     # Read before the workers start, so that mailboxes that end from here on are reported.
-    ended_before = settled_of(context.store.mailboxes(request.import_id)) if is_verbose() else ()
+    ended_before = settled_of(context.store.mailboxes(import_.import_id)) if is_verbose() else ()
     with interruptible() as interrupted, _staffed(context, context.settings.workers, asked=False) as staff:
         with display(quiet=is_quiet()) as shown:
-            progress = _wait(context, staff, request, interrupted, shown, seen, ended_before)
+            progress = _wait(context, staff, import_, interrupted, shown, seen, ended_before)
         if progress is not None:
             return _finish(context, progress, before, time.monotonic() - began, as_json=False)
         note("stopping …")
-    say(f"{_how_far(seen)}; go on with: mailhaul resume {clean(request.name)}")
+    say(f"{_how_far(seen)}; go on with: mailhaul resume {clean(import_.name)}")
     return INTERRUPTED
 
 
@@ -211,15 +211,15 @@ def _notifier(context: CommandContext) -> Notifier:
     )
 
 
-def _before(context: CommandContext, request: Import) -> Tally:
+def _before(context: CommandContext, import_: Import) -> Tally:
     """Returns what earlier runs of the import did."""
-    return context.store.import_tally(request.import_id)[0]
+    return context.store.import_tally(import_.import_id)[0]
 
 
 def _wait(
     context: CommandContext,
     staff: _Staff,
-    request: Import,
+    import_: Import,
     interrupted: threading.Event,
     shown: Display,
     seen: list[Progress],
@@ -229,7 +229,7 @@ def _wait(
 
     `seen` receives the progress at the last look. `ended_before` are mailboxes that had ended already.
     """
-    watch = Watch(context, request.import_id, shown, ended_before)
+    watch = Watch(context, import_.import_id, shown, ended_before)
     while not interrupted.is_set():
         context.ensure()
         staff.see_to(shown)

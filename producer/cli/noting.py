@@ -39,14 +39,14 @@ def note(context: CommandContext, what: str, **detail: object) -> None:
     )
 
 
-def end_noted(context: CommandContext, request: Import, *, by_us: bool = False) -> None:
+def end_noted(context: CommandContext, import_: Import, *, by_us: bool = False) -> None:
     """Writes the end of the import's last verification into the audit log, if nobody has. Raises `StoreError`.
 
     `by_us`: this command waited for it.
     """
     client = connect(context.urls[1])
     by = (person(), {"from": "command line"}) if by_us else (NOBODY, None)
-    note_end(context.store, WebRecords(client, context.settings.audit_days), PageState(client), request, *by)
+    note_end(context.store, WebRecords(client, context.settings.audit_days), PageState(client), import_, *by)
 
 
 def _text(argument: str) -> str:

@@ -36,9 +36,9 @@ def run_spool(which: str, out: Path, login: str, wave: str = "", *, state_dir: P
         open_context(state_dir, make=False) as context,
         SpoolFolder(out, "--out") as spool_folder,
     ):
-        request = verbs.find_import(context.store, which)
-        spool_folder.belongs_to(request.import_id)
-        done = keep_refused(context, request, spool_folder, interrupted, login, wave)
+        import_ = verbs.find_import(context.store, which)
+        spool_folder.belongs_to(import_.import_id)
+        done = keep_refused(context, import_, spool_folder, interrupted, login, wave)
         if interrupted.is_set():
             return INTERRUPTED
         return COMPLETE if done is not None and not done.missed else INCOMPLETE
@@ -46,18 +46,18 @@ def run_spool(which: str, out: Path, login: str, wave: str = "", *, state_dir: P
 
 def keep_refused(
     context: CommandContext,
-    request: Import,
+    import_: Import,
     spool_folder: SpoolFolder,
     interrupted: threading.Event,
     login: str = "",
     wave: str = "",
 ) -> Spooled | None:
     """Fetches the refused messages that are not in the folder yet, and reports it. Returns None if the disk is full."""
-    chosen = [one for one, _ in verbs.find_mailboxes(context.store, request, login, wave)] if login or wave else None
-    Acts(context).spool(request, login, wave)
+    chosen = [one for one, _ in verbs.find_mailboxes(context.store, import_, login, wave)] if login or wave else None
+    Acts(context).spool(import_, login, wave)
     entrance = Entrance(context.store, context.vault, context.settings)
-    spooling = Spooling(context.store, entrance, request, spool_folder, interrupted.is_set)
-    again = f"mailhaul spool {request.import_id[:8]} --out {spool_folder.folder}"
+    spooling = Spooling(context.store, entrance, import_, spool_folder, interrupted.is_set)
+    again = f"mailhaul spool {import_.import_id[:8]} --out {spool_folder.folder}"
     try:
         done = spooling.run(chosen)
     except OSError as error:
@@ -69,7 +69,7 @@ def keep_refused(
     if kept:
         say(f"{many} that the destination did not take: kept in {spool_folder.folder}{before}, see {INDEX} there")
     elif not done.missed:
-        say(f"import {clean(request.name)}: nothing was refused, nothing to keep")
+        say(f"import {clean(import_.name)}: nothing was refused, nothing to keep")
     if done.missed:
         say(f"{done.missed:,} of them could not be had: {clean(done.problem)}; see {INDEX}, then: {again}")
     return done

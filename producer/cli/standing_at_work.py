@@ -44,18 +44,18 @@ def run_standing(which: str, wave: str, asked: Asked, *, as_json: bool, state_di
     if asked.on and asked.off:
         raise UsageError("--on and --off: give one of them")
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
+        import_ = verbs.find_import(context.store, which)
         if asked != Asked():
-            Acts(context).change_standing(request, wave, **asked.given())
+            Acts(context).change_standing(import_, wave, **asked.given())
         elif wave:
-            verbs.wave_of(context.store, request, wave)
-        known, tally = standing.standings(context.store, request), standing.tally_of(context.store, request)
+            verbs.wave_of(context.store, import_, wave)
+        known, tally = standing.standings(context.store, import_), standing.tally_of(context.store, import_)
         lonely = context.nobody_works() if known else ""
     if as_json:
         print(json.dumps(standing_fields(known, tally), ensure_ascii=False, indent=2), flush=True)
         return COMPLETE
     for line in standing_lines(known, tally) or ["does not stand"]:
-        say(f"import {clean(request.name)}: {line}")
+        say(f"import {clean(import_.name)}: {line}")
     if lonely:
         say(lonely)
     return COMPLETE

@@ -54,44 +54,44 @@ def run_control(
     """
     wish = Control(word)
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
-        if wish is Control.CANCEL and not sure and not agreed(_question(context, request, login, wave)):
+        import_ = verbs.find_import(context.store, which)
+        if wish is Control.CANCEL and not sure and not agreed(_question(context, import_, login, wave)):
             say("nothing was changed")
             return COMPLETE
-        before = context.store.import_tally(request.import_id)[0]
-        interrupted = context.owner and request.state is ImportState.RUNNING and request.control is Control.RUN
-        concerned = Acts(context).control(request, wish, login, wave)
+        before = context.store.import_tally(import_.import_id)[0]
+        interrupted = context.owner and import_.state is ImportState.RUNNING and import_.control is Control.RUN
+        concerned = Acts(context).control(import_, wish, login, wave)
         what = f"mailbox {clean(login)} of import" if login else f"wave {clean(wave)} of import" if wave else "import"
-        name = f"{what} {clean(request.name)} ({request.import_id[:8]})"
+        name = f"{what} {clean(import_.name)} ({import_.import_id[:8]})"
         if concerned:
             say(f"{name}: {_DONE[wish]} ({spoken_mailboxes(concerned)})")
         elif wish is Control.RUN and interrupted and not wave:
             say(f"{name} was interrupted: it goes on")
         else:
-            say(f"{name} {_unchanged(request, wish, login or wave)}")
+            say(f"{name} {_unchanged(import_, wish, login or wave)}")
         if wish is not Control.RUN or not (concerned or interrupted):
             return COMPLETE
-        if (login or wave) and request.control is Control.PAUSE:
+        if (login or wave) and import_.control is Control.PAUSE:
             say("the import as a whole is paused: mailhaul resume")
             return COMPLETE
-        return _worked_on(context, request, before, detach=detach)
+        return _worked_on(context, import_, before, detach=detach)
 
 
-def _unchanged(request: Import, wish: Control, login: str) -> str:
+def _unchanged(import_: Import, wish: Control, login: str) -> str:
     """Says why an act changed nothing."""
-    if not login and wish is Control.PAUSE and request.control is Control.PAUSE:
+    if not login and wish is Control.PAUSE and import_.control is Control.PAUSE:
         return "is paused already"
-    if login and request.state is not ImportState.FINISHED:
+    if login and import_.state is not ImportState.FINISHED:
         return "has nothing under way, or it is so already: nothing was changed"
-    if request.state is ImportState.FINISHED:
+    if import_.state is ImportState.FINISHED:
         return "has nothing under way: nothing was changed"
     return "is not paused" if wish is Control.RUN else "has nothing under way: nothing was changed"
 
 
-def _question(context: CommandContext, request: Import, login: str, wave: str) -> str:
-    open_, complete = verbs.given_up_by_cancel(context.store, request, login, wave)
+def _question(context: CommandContext, import_: Import, login: str, wave: str) -> str:
+    open_, complete = verbs.given_up_by_cancel(context.store, import_, login, wave)
     kept = f"; {complete:,} that are complete stay so" if complete else ""
-    return f"cancel {spoken_mailboxes(open_)} of import {clean(request.name)}{kept}?"
+    return f"cancel {spoken_mailboxes(open_)} of import {clean(import_.name)}{kept}?"
 
 
 def agreed(question: str) -> bool:
@@ -113,9 +113,9 @@ def run_retry(
 ) -> int:
     """Queues again what is parked, refused, failed or cancelled, and works on it if no other process does."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
-        before = context.store.import_tally(request.import_id)[0]
-        mailboxes, messages = Acts(context).retry(request, login, wave, copy_missing=copy_missing)
+        import_ = verbs.find_import(context.store, which)
+        before = context.store.import_tally(import_.import_id)[0]
+        mailboxes, messages = Acts(context).retry(import_, login, wave, copy_missing=copy_missing)
         again = f"{spoken_mailboxes(mailboxes)} queued again"
         if messages:
             why = "were refused, failed or are missing" if copy_missing else "were refused or failed"
@@ -124,8 +124,8 @@ def run_retry(
             "parked, refused, failed, missing or cancelled" if copy_missing else "parked, refused, failed or cancelled"
         )
         nothing = f"nothing is {what}: nothing was changed"
-        (note if mailboxes else say)(f"import {clean(request.name)}: {again if mailboxes else nothing}")
-        return _worked_on(context, request, before, detach=detach) if mailboxes else COMPLETE
+        (note if mailboxes else say)(f"import {clean(import_.name)}: {again if mailboxes else nothing}")
+        return _worked_on(context, import_, before, detach=detach) if mailboxes else COMPLETE
 
 
 def run_verify(
@@ -140,20 +140,20 @@ def run_verify(
 ) -> int:
     """Queues a further pass, and works on it if no other process does."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
-        before = context.store.import_tally(request.import_id)[0]
-        queued, accepted = Acts(context).verify(request, login, wave, full=full, accept_missing=accept_missing)
+        import_ = verbs.find_import(context.store, which)
+        before = context.store.import_tally(import_.import_id)[0]
+        queued, accepted = Acts(context).verify(import_, login, wave, full=full, accept_missing=accept_missing)
         if accept_missing:
             messages = f"{accepted:,} missing message{'s' if accepted != 1 else ''}"
-            say(f"import {clean(request.name)}: {messages} accepted as removed at the destination")
-        note(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
-        code = _worked_on(context, request, before, detach=detach)
+            say(f"import {clean(import_.name)}: {messages} accepted as removed at the destination")
+        note(f"import {clean(import_.name)}: {spoken_mailboxes(queued)} queued for verification")
+        code = _worked_on(context, import_, before, detach=detach)
         if context.owner and not detach:
-            Acts(context).verified(request)
+            Acts(context).verified(import_)
         return code
 
 
-def _worked_on(context: CommandContext, request: Import, before: Tally, *, detach: bool) -> int:
+def _worked_on(context: CommandContext, import_: Import, before: Tally, *, detach: bool) -> int:
     """Works on what was queued if this process owns the embedded Redis; else says where to look.
 
     Returns the exit code.
@@ -161,7 +161,7 @@ def _worked_on(context: CommandContext, request: Import, before: Tally, *, detac
     if context.owner and not detach:
         from producer.cli.importing import follow
 
-        return follow(context, request, before)
+        return follow(context, import_, before)
     say(context.nobody_works() or "see: mailhaul watch")
     return COMPLETE
 
@@ -188,34 +188,34 @@ def run_credentials(
         else None
     )
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
-        before = context.store.import_tally(request.import_id)[0]
+        import_ = verbs.find_import(context.store, which)
+        before = context.store.import_tally(import_.import_id)[0]
         if manifest:
-            _fits(context, request, manifest)
+            _fits(context, import_, manifest)
         files = {side: partial(read_secret, side, path=path) for side, path in secret_files.items()}
-        given = verbs.shared_anew(context.store, context.vault, request, files) if files else {}
+        given = verbs.shared_anew(context.store, context.vault, import_, files) if files else {}
         acts, going_on, told = Acts(context), 0, []
         if given:
-            going_on += acts.replace_shared(request, given)
+            going_on += acts.replace_shared(import_, given)
             told.append(f"new at the {' and the '.join(given)}")
         if manifest:
-            done = acts.replace_credentials(request, manifest)
+            done = acts.replace_credentials(import_, manifest)
             going_on += done.queued
             told.append(f"passwords updated for {spoken_mailboxes(done.mailboxes)}")
         again = f"{spoken_mailboxes(going_on)} queued again" if going_on else "no parked mailbox was waiting for it"
-        say(f"import {clean(request.name)}: {', '.join(told)}; {again}")
+        say(f"import {clean(import_.name)}: {', '.join(told)}; {again}")
         if file:
             say("the import command reads its own CSV again: correct the password there too")
-        return _worked_on(context, request, before, detach=detach) if going_on else COMPLETE
+        return _worked_on(context, import_, before, detach=detach) if going_on else COMPLETE
 
 
-def _fits(context: CommandContext, request: Import, manifest: Manifest) -> None:
+def _fits(context: CommandContext, import_: Import, manifest: Manifest) -> None:
     """Raises `UsageError` if a row fits no mailbox of the import."""
-    meant = verbs.meant_by(request, [one for one, _ in verbs.find_mailboxes(context.store, request, "")])
+    meant = verbs.meant_by(import_, [one for one, _ in verbs.find_mailboxes(context.store, import_, "")])
     if strange := [row.line for row in manifest.rows if meant(row) is None]:
         rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
         raise UsageError(
-            f"these rows fit no mailbox of import {clean(request.name)} by their login at the source (and server, "
+            f"these rows fit no mailbox of import {clean(import_.name)} by their login at the source (and server, "
             f"where several have that login): {rows}; "
             "nothing was changed"
         )
@@ -224,12 +224,12 @@ def _fits(context: CommandContext, request: Import, manifest: Manifest) -> None:
 def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
     """Deletes the stored passwords of an import."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
-        if not sure and not agreed(f"delete the stored passwords of import {clean(request.name)}?"):
+        import_ = verbs.find_import(context.store, which)
+        if not sure and not agreed(f"delete the stored passwords of import {clean(import_.name)}?"):
             say("nothing was changed")
             return COMPLETE
-        found = Acts(context).forget(request)
-    say(f"import {clean(request.name)}: {'passwords deleted' if found.there else 'no passwords are stored'}")
+        found = Acts(context).forget(import_)
+    say(f"import {clean(import_.name)}: {'passwords deleted' if found.there else 'no passwords are stored'}")
     if found.there and not found.purged:
         say(
             "the append-only file of Redis holds them, sealed, until it is written anew: an administrator of Redis runs "
@@ -241,10 +241,10 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
 def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
     """Forgets an import, its ledger and its report."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
-        counts, mailboxes = context.store.import_tally(request.import_id)
+        import_ = verbs.find_import(context.store, which)
+        counts, mailboxes = context.store.import_tally(import_.import_id)
         say(
-            f"import {clean(request.name)} ({request.import_id[:8]}): what goes is what mailhaul knows of "
+            f"import {clean(import_.name)} ({import_.import_id[:8]}): what goes is what mailhaul knows of "
             f"{spoken_mailboxes(sum(mailboxes.values()))} and {counts.messages:,} messages: the ledger, the report, the stored "
             "passwords; mail stays as it is on both sides"
         )
@@ -254,8 +254,8 @@ def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
         if not sure and not _confirmed():
             say("nothing was closed")
             return INCOMPLETE
-        there = Acts(context).close(request)
-    say(f"import {clean(request.name)}: {'closed' if there else 'was closed meanwhile'}")
+        there = Acts(context).close(import_)
+    say(f"import {clean(import_.name)}: {'closed' if there else 'was closed meanwhile'}")
     return COMPLETE
 
 
@@ -270,15 +270,15 @@ def _confirmed() -> bool:
 def run_window(which: str, text: str, wave: str = "", *, state_dir: Path | None) -> int:
     """Shows the hours of an import or a wave, or sets them."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
+        import_ = verbs.find_import(context.store, which)
         if wave:
-            verbs.wave_of(context.store, request, wave)
+            verbs.wave_of(context.store, import_, wave)
         if text:
-            Acts(context).set_window(request, read_hours(text), wave)
-        progress = verbs.progress_of(context.store, verbs.find_import(context.store, request.import_id))
-        window = verbs.wave_of(context.store, request, wave).window if wave else progress.request.window
+            Acts(context).set_window(import_, read_hours(text), wave)
+        progress = verbs.progress_of(context.store, verbs.find_import(context.store, import_.import_id))
+        window = verbs.wave_of(context.store, import_, wave).window if wave else progress.import_.window
     what = f"wave {clean(wave)} of import" if wave else "import"
-    say(f"{what} {clean(request.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
+    say(f"{what} {clean(import_.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
     for line in waiting_lines(progress):
         say(line)
     return COMPLETE
@@ -297,18 +297,18 @@ def run_waves(
     """Shows the waves of an import, or sets something of one."""
     asked = bool(start_at) or weight is not None or order is not None
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
+        import_ = verbs.find_import(context.store, which)
         if asked:
             starts_at = verbs.read_start(start_at) if start_at else None
-            Acts(context).set_wave(request, wave_name(wave), starts_at=starts_at, weight=weight, order=order)
+            Acts(context).set_wave(import_, wave_name(wave), starts_at=starts_at, weight=weight, order=order)
         elif wave:
-            verbs.wave_of(context.store, request, wave)
-        found = [one for one in verbs.waves_of(context.store, request) if wave in ("", one.name)]
+            verbs.wave_of(context.store, import_, wave)
+        found = [one for one in verbs.waves_of(context.store, import_) if wave in ("", one.name)]
     if as_json:
         print(json.dumps([document.wave_fields(one) for one in found], ensure_ascii=False, indent=2), flush=True)
     elif not found:
         say(
-            f"import {clean(request.name)}: "
+            f"import {clean(import_.name)}: "
             + ("set, for its mailboxes without a wave" if asked else "it has no waves")
         )
     for one in [] if as_json else found:
@@ -321,13 +321,13 @@ def run_move(
 ) -> int:
     """Moves a mailbox into another wave, or within its own."""
     with open_context(state_dir, make=False) as context:
-        request = verbs.find_import(context.store, which)
+        import_ = verbs.find_import(context.store, which)
         to = None if wave is None else "" if wave == NO_WAVE else wave_name(wave)
-        moved = Acts(context).move(request, login, wave=to, priority=priority, front=front)
-        rows = verbs.find_mailboxes(context.store, request, login)
+        moved = Acts(context).move(import_, login, wave=to, priority=priority, front=front)
+        rows = verbs.find_mailboxes(context.store, import_, login)
     where = rows[0][0].wave
     place = f"in wave {clean(where)}" if where else "without a wave"
-    what = f"mailbox {clean(login)} of import {clean(request.name)}"
+    what = f"mailbox {clean(login)} of import {clean(import_.name)}"
     say(f"{what}: moved, {place}{', to the front' if front else ''}" if moved else f"{what}: nothing was changed")
     return COMPLETE
 

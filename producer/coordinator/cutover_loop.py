@@ -79,7 +79,7 @@ class CutoverLoop:
 
     def _opened(self) -> CutoverDriver | None:
         """Returns the driver; None while there is no cutover, or this process has no key to know a row by."""
-        if not any(self._store.cutover_rows(request.import_id) for request in self._store.imports()):
+        if not any(self._store.cutover_rows(import_.import_id) for import_ in self._store.imports()):
             return None
         if self._settings.secret_key is None and not key_file(self._settings).exists():
             if time.monotonic() - self._warned > _WARN_SECONDS:

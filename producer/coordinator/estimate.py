@@ -68,13 +68,13 @@ class Caps:
     #: The end that was forecast last, for an import whose mailboxes are too many to be looked at each time; 0 for none.
     foreseen_at: float = 0.0
 
-    def held_back(self, request: Import) -> bool:
+    def held_back(self, import_: Import) -> bool:
         """Tells whether anything but speed decides how long it takes."""
         rates = any("." in name.partition(":")[0] for name in (*self.given, *self.usual))
-        return bool(rates or request.window or any(w.window or w.starts_at > self.now for w in self.waves))
+        return bool(rates or import_.window or any(w.window or w.starts_at > self.now for w in self.waves))
 
     def seconds(
-        self, request: Import, tally: Tally, rows: Iterable[tuple[Mailbox, Tally]], plain: float = 0.0
+        self, import_: Import, tally: Tally, rows: Iterable[tuple[Mailbox, Tally]], plain: float = 0.0
     ) -> float:
         """Returns the seconds that are left under the limits: `plain`, without them, where they cost nothing.
 
@@ -82,10 +82,10 @@ class Caps:
         no account's limit applies, and it ends no earlier than it was forecast to last.
         """
         loads = loads_of(rows, self.now)
-        limits = replace(limits_from(request, self.waves, self.given, self.usual), lanes=_LANES, paused=False)
+        limits = replace(limits_from(import_, self.waves, self.given, self.usual), lanes=_LANES, paused=False)
         least = 0.0
         if not loads:
-            loads, limits, least = [one_load(request, tally)], of_hosts(limits), self.foreseen_at - self.now
+            loads, limits, least = [one_load(import_, tally)], of_hosts(limits), self.foreseen_at - self.now
         speed = FASTEST
         if plain > 0 and (free := simulated(loads, replace(unlimited(limits), speed=speed)).known) > 0:
             speed = slower(speed, plain / free)

@@ -95,14 +95,14 @@ OUTAGES: Final = ("source_server", "destination_server", "rate")
 SETTLING: Final = "settle"
 
 
-def may_move(request: Import, waits: Iterable[Wait], window: Window | None = None, at: float = 0.0) -> bool:
+def may_move(import_: Import, waits: Iterable[Wait], window: Window | None = None, at: float = 0.0) -> bool:
     """Tells whether workers can copy now.
 
     They can if the import was started, is not paused, and waits neither for its hours nor for the store nor for a
     worker. While a server is away, or mail may still arrive, they can if other mailboxes still moved lately (`window`, at
     the moment `at`).
     """
-    if request.state is not ImportState.RUNNING or request.control is not Control.RUN:
+    if import_.state is not ImportState.RUNNING or import_.control is not Control.RUN:
         return False
     causes = {wait.what for wait in waits}
     if causes & set(STOPPING):

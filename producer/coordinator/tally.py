@@ -32,7 +32,7 @@ class Progress:
     """An import at one moment."""
 
     #: The import.
-    request: Import
+    import_: Import
     #: Messages by outcome.
     tally: Tally
     #: Mailboxes by state.
@@ -112,7 +112,7 @@ class Progress:
     @property
     def finished(self) -> bool:
         """Tells whether the import is finished: nothing more happens unless the operator acts."""
-        return self.request.state is ImportState.FINISHED
+        return self.import_.state is ImportState.FINISHED
 
     @property
     def word(self) -> str:
@@ -122,14 +122,14 @@ class Progress:
         "cancelling", "complete", "incomplete", "cancelled", …
         """
         if self.finished:
-            if self.request.control is Control.CANCEL and self.mailboxes.get(MailboxState.CANCELLED):
+            if self.import_.control is Control.CANCEL and self.mailboxes.get(MailboxState.CANCELLED):
                 return "cancelled"
             return "complete" if exit_code(self) == EXIT_COMPLETE else "incomplete"
-        if self.request.control is not Control.RUN:
-            return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.request.control]
+        if self.import_.control is not Control.RUN:
+            return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.import_.control]
         if self.interrupted:
             return "interrupted"
-        return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.request.state)
+        return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.import_.state)
 
     @property
     def to_compare(self) -> int:
@@ -138,7 +138,7 @@ class Progress:
         These are the messages at the destination. The number is 0 if the comparison was not asked for, or is
         over.
         """
-        if self.finished or self.request.options.verify != "full":
+        if self.finished or self.import_.options.verify != "full":
             return 0
         return self.tally[Outcome.COPIED] + self.tally[Outcome.ALREADY_PRESENT]
 
@@ -167,7 +167,7 @@ class Progress:
 
 
 def progress(
-    request: Import,
+    import_: Import,
     tally: Tally,
     mailboxes: Mapping[MailboxState, int],
     window: Window | None = None,
@@ -181,10 +181,10 @@ def progress(
     `window` holds the samples seen so far, for rates and the estimate. With `rows` (all of the import's) the share
     counts what is done of mailboxes at work, and the estimate respects the `caps` of single accounts.
     """
-    full = request.options.verify == "full"
-    worth = None if rows is None else worth_of(rows, request.passes, full=full)
+    full = import_.options.verify == "full"
+    worth = None if rows is None else worth_of(rows, import_.passes, full=full)
     known = Progress(
-        request=request, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits), worth=worth
+        import_=import_, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits), worth=worth
     )
     if window is None:
         return known
@@ -197,11 +197,11 @@ def progress(
         uncounted=sum(mailboxes.get(state, 0) for state in _UNCOUNTED),
         at_work=sum(mailboxes.get(state, 0) for state in (MailboxState.COPYING, MailboxState.VERIFYING)),
         to_compare=known.to_compare - known.compared + (tally.pending if full else 0),
-        first_pass=request.passes <= 1,
+        first_pass=import_.passes <= 1,
         stranded=stranded,
     )
-    if caps.held_back(request):
-        likely = caps.seconds(request, tally, rows or (), eta(left, window) or 0.0)
+    if caps.held_back(import_):
+        likely = caps.seconds(import_, tally, rows or (), eta(left, window) or 0.0)
         left = replace(left, floor_seconds=likely)
     return replace(
         known,

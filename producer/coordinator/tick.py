@@ -158,16 +158,16 @@ class Coordinator:
         left: list[float | None] = []
         waves: list[Wave] = []
         given, usual = self.store.limits(), self.store.usual()
-        for request in self.store.imports():
-            states[request.state] += 1
-            if request.state is ImportState.FINISHED:
-                if self.store.standings(request.import_id):
-                    self._keep_hours(request.import_id, request)
-                    for wave in self.store.waves(request.import_id):
-                        self._keep_hours(request.import_id, wave, wave.name)
+        for import_ in self.store.imports():
+            states[import_.state] += 1
+            if import_.state is ImportState.FINISHED:
+                if self.store.standings(import_.import_id):
+                    self._keep_hours(import_.import_id, import_)
+                    for wave in self.store.waves(import_.import_id):
+                        self._keep_hours(import_.import_id, wave, wave.name)
                 continue
-            self._keep_hours(request.import_id, request)
-            tally, phases = self.store.import_tally(request.import_id)
+            self._keep_hours(import_.import_id, import_)
+            tally, phases = self.store.import_tally(import_.import_id)
             mailboxes.update(phases)
             messages += tally.pending
             size_bytes += max(0, tally.size_bytes - tally.done_bytes)
@@ -177,17 +177,17 @@ class Coordinator:
                 size_bytes=tally.done_bytes,
                 mailboxes=phases.get(MailboxState.COMPLETE, 0),
             )
-            of_import = self.store.waves(request.import_id)
+            of_import = self.store.waves(import_.import_id)
             for wave in of_import:
-                self._keep_hours(request.import_id, wave, wave.name)
+                self._keep_hours(import_.import_id, wave, wave.name)
                 waves += [wave] * bool(wave.name)
-            waits = self.store.waits(request.import_id)
-            before = self._windows.get(request.import_id, Window())
-            known = before.with_sample(sample, moving=may_move(request, waits, before, now))
-            windows[request.import_id] = known
-            stranded = self.store.stranded(request.import_id)
+            waits = self.store.waits(import_.import_id)
+            before = self._windows.get(import_.import_id, Window())
+            known = before.with_sample(sample, moving=may_move(import_, waits, before, now))
+            windows[import_.import_id] = known
+            stranded = self.store.stranded(import_.import_id)
             caps = Caps(given=given, usual=usual, waves=of_import, now=self.now())
-            left.append(progress(request, tally, phases, known, stranded, waits, caps=caps).eta_seconds)
+            left.append(progress(import_, tally, phases, known, stranded, waits, caps=caps).eta_seconds)
         self._windows = windows
         # No estimate if any import has none; zero if no import is running.
         known_all = [seconds for seconds in left if seconds is not None]

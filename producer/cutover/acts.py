@@ -75,36 +75,36 @@ def checked(options: CutoverOptions) -> CutoverOptions:
     return replace(options, domains=tuple(sorted({domain.lower().rstrip(".") for domain in options.domains})))
 
 
-def may_cut_over(store: Store, request: Import, wave: str) -> None:
+def may_cut_over(store: Store, import_: Import, wave: str) -> None:
     """Raises `UsageError` unless the wave, or "" for the import as a whole, may have a cutover."""
-    named = [one.name for one in store.waves(request.import_id) if one.name]
+    named = [one.name for one in store.waves(import_.import_id) if one.name]
     if wave:
-        wave_of(store, request, wave)
+        wave_of(store, import_, wave)
     elif named:
         raise UsageError(
-            f"import {request.name} has waves, and each is cut over by itself: say --wave; its waves are: {', '.join(named[:8])}"
+            f"import {import_.name} has waves, and each is cut over by itself: say --wave; its waves are: {', '.join(named[:8])}"
         )
 
 
 def start(
-    cutovers: Cutovers, store: Store, request: Import, wave: str, options: CutoverOptions, *, who: str, at: float
+    cutovers: Cutovers, store: Store, import_: Import, wave: str, options: CutoverOptions, *, who: str, at: float
 ) -> Cutover:
     """Begins the cutover of a wave, or "" of the import as a whole. Raises `UsageError`."""
-    may_cut_over(store, request, wave)
-    kept = cutovers.one(request.import_id, wave)
+    may_cut_over(store, import_, wave)
+    kept = cutovers.one(import_.import_id, wave)
     before = kept.cutover
-    if wave and (whole := cutovers.one(request.import_id, "").cutover) and whole.state not in CUTOVER["start"]:
-        raise UsageError(f"import {request.name} is cut over as a whole ({whole.state}): close that first")
+    if wave and (whole := cutovers.one(import_.import_id, "").cutover) and whole.state not in CUTOVER["start"]:
+        raise UsageError(f"import {import_.name} is cut over as a whole ({whole.state}): close that first")
     if before is not None and before.state not in CUTOVER["start"]:
-        raise UsageError(f"{named(request, wave)} has a cutover ({before.state}): mailhaul cutover status")
+        raise UsageError(f"{named(import_, wave)} has a cutover ({before.state}): mailhaul cutover status")
     # A new mark would stand above the mail that is still to be brought back.
-    if before and (number := _on_their_way_back(store, before, cutovers.notes(request.import_id, wave))):
+    if before and (number := _on_their_way_back(store, before, cutovers.notes(import_.import_id, wave))):
         raise UsageError(
-            f"{named(request, wave)}: {number:,} of its mailboxes are still on their way back; begin anew when all is there"
+            f"{named(import_, wave)}: {number:,} of its mailboxes are still on their way back; begin anew when all is there"
         )
     state = CutoverState(advance("cutover", before.state if before else NOT_BEGUN, "start"))
     cutover = Cutover(
-        import_id=request.import_id,
+        import_id=import_.import_id,
         wave=wave,
         state=state,
         since=at,
@@ -113,9 +113,9 @@ def start(
         steps=(CutoverStep(state=state, at=at, who=who),),
     )
     # What an earlier cutover of the wave did is over.
-    notes = {name: (text, "") for name, text in cutovers.notes(request.import_id, wave).items()}
+    notes = {name: (text, "") for name, text in cutovers.notes(import_.import_id, wave).items()}
     if not cutovers.put(kept, cutover, notes):
-        raise changed(request, wave)
+        raise changed(import_, wave)
     return cutover
 
 
@@ -140,7 +140,7 @@ def _on_their_way_back(store: Store, cutover: Cutover, notes: Mapping[str, str])
 def send(
     cutovers: Cutovers,
     store: Store,
-    request: Import,
+    import_: Import,
     wave: str,
     event: str,
     *,
@@ -151,20 +151,20 @@ def send(
 ) -> Cutover:
     """Sends an event of a person. `force` names guards that are overruled, for a `reason`. Raises `UsageError`."""
     assert RULES[event].by == "person"
-    kept = cutovers.one(request.import_id, wave)
-    cutover = there(kept, request, wave)
+    kept = cutovers.one(import_.import_id, wave)
+    cutover = there(kept, import_, wave)
     try:
         state = CutoverState(advance("cutover", cutover.state, event))
     except IllegalTransition:
         raise UsageError(
-            f"the cutover of {named(request, wave)} is {spoken(cutover.state)}: nobody can {event.replace('_', ' ')} it now"
+            f"the cutover of {named(import_, wave)} is {spoken(cutover.state)}: nobody can {event.replace('_', ' ')} it now"
         ) from None
     view = _looked(cutovers, store, kept, at)
     overruled = _overruled(view, event, force, reason, who, at)
     if failing := [
         one for one in unmet(view.guards, needed(cutover, event)) if one.name not in {o.guard for o in overruled}
     ]:
-        raise UsageError("\n".join([f"{named(request, wave)}: not yet. It waits for:", *map(_waits, failing)]))
+        raise UsageError("\n".join([f"{named(import_, wave)}: not yet. It waits for:", *map(_waits, failing)]))
     after = replace(
         cutover,
         state=state,
@@ -174,7 +174,7 @@ def send(
         steps=(*cutover.steps, CutoverStep(state=state, at=at, who=who)),
     )
     if not cutovers.put(kept, after):
-        raise changed(request, wave)
+        raise changed(import_, wave)
     return after
 
 
@@ -208,16 +208,16 @@ def end_of(state: CutoverState) -> str:
     return "give_up" if state in BEFORE_SWITCH else "close"
 
 
-def look(cutovers: Cutovers, store: Store, request: Import, wave: str, at: float) -> CutoverView:
+def look(cutovers: Cutovers, store: Store, import_: Import, wave: str, at: float) -> CutoverView:
     """Returns the wave's cutover with its guards. Raises `UsageError` where there is none."""
-    kept = cutovers.one(request.import_id, wave)
-    there(kept, request, wave)
+    kept = cutovers.one(import_.import_id, wave)
+    there(kept, import_, wave)
     return _looked(cutovers, store, kept, at)
 
 
-def look_at_all(cutovers: Cutovers, store: Store, request: Import, at: float) -> list[CutoverView]:
+def look_at_all(cutovers: Cutovers, store: Store, import_: Import, at: float) -> list[CutoverView]:
     """Returns every cutover of the import with its guards; one that was written without the key is left out."""
-    return [_looked(cutovers, store, kept, at) for kept in cutovers.all(request.import_id).values() if kept.cutover]
+    return [_looked(cutovers, store, kept, at) for kept in cutovers.all(import_.import_id).values() if kept.cutover]
 
 
 def _looked(cutovers: Cutovers, store: Store, kept: KeptCutover, at: float) -> CutoverView:
@@ -238,31 +238,31 @@ def viewed(store: Store, cutover: Cutover, notes: Mapping[str, str], at: float) 
     )
 
 
-def there(kept: KeptCutover, request: Import, wave: str) -> Cutover:
+def there(kept: KeptCutover, import_: Import, wave: str) -> Cutover:
     """Returns the cutover. Raises `UsageError` where there is none, or it was written without the key."""
     if kept.cutover is not None:
         return kept.cutover
     if kept.row:
         raise UsageError(
-            f"the cutover of {named(request, wave)} was written without the key of this installation, so it counts for "
+            f"the cutover of {named(import_, wave)} was written without the key of this installation, so it counts for "
             "nothing: find out who can write to Redis, then begin it again (mailhaul cutover start)"
         )
-    raise UsageError(f"{named(request, wave)} has no cutover; begin one with: mailhaul cutover start")
+    raise UsageError(f"{named(import_, wave)} has no cutover; begin one with: mailhaul cutover start")
 
 
-def changed(request: Import, wave: str) -> UsageError:
+def changed(import_: Import, wave: str) -> UsageError:
     """Returns the error for an act that came while somebody else changed the cutover."""
-    return UsageError(f"the cutover of {named(request, wave)} was changed meanwhile: look at it, and try again")
+    return UsageError(f"the cutover of {named(import_, wave)} was changed meanwhile: look at it, and try again")
 
 
-def named(request: Import, wave: str) -> str:
+def named(import_: Import, wave: str) -> str:
     """Returns the name of what is cut over in any language: "people/pilot"."""
-    return f"{request.name}/{wave}" if wave else request.name
+    return f"{import_.name}/{wave}" if wave else import_.name
 
 
-def called(request: Import, wave: str) -> str:
+def called(import_: Import, wave: str) -> str:
     """Returns the name of what is cut over: "wave pilot of import people"."""
-    return f"wave {wave} of import {request.name}" if wave else f"import {request.name}"
+    return f"wave {wave} of import {import_.name}" if wave else f"import {import_.name}"
 
 
 def spoken(state: CutoverState) -> str:

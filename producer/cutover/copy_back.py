@@ -91,8 +91,8 @@ def back_progress(store: Store, mailbox: Mailbox) -> BackProgress:
     origin = store.import_(mailbox.import_id)
     if origin is None:
         return BackProgress()
-    request = _turned_round(origin, mailbox)
-    wanted = _mailbox(request, mailbox).mailbox_id
+    import_ = _turned_round(origin, mailbox)
+    wanted = _mailbox(import_, mailbox).mailbox_id
     found = store.mailbox(wanted)
     if found is None:
         return BackProgress()
@@ -102,7 +102,7 @@ def back_progress(store: Store, mailbox: Mailbox) -> BackProgress:
         return sum(tally[outcome] for tally in tallies for outcome in outcomes)
 
     return BackProgress(
-        import_id=request.import_id,
+        import_id=import_.import_id,
         mailbox_id=wanted,
         state=found.state,
         back=sum_of(Outcome.COPIED, Outcome.ALREADY_PRESENT),
@@ -170,32 +170,32 @@ class CopyBack:
         origin = self._store.import_(mailbox.import_id)
         if origin is None:
             raise StoreError(f"import {mailbox.import_id} is not in the store")
-        request = _turned_round(origin, mailbox)
-        there = _mailbox(request, mailbox)
-        sealed = self._sealed(origin, mailbox, request, there)
-        self._store.open_import(request, [there], self._retention_days)
-        self._store.seal(request.import_id, sealed)
-        self._store.submit(request.import_id)
+        import_ = _turned_round(origin, mailbox)
+        there = _mailbox(import_, mailbox)
+        sealed = self._sealed(origin, mailbox, import_, there)
+        self._store.open_import(import_, [there], self._retention_days)
+        self._store.seal(import_.import_id, sealed)
+        self._store.submit(import_.import_id)
         # It was begun before, and its mailbox may have been moved into another wave since.
         stored = self._store.mailbox(there.mailbox_id)
         if stored is not None and stored.wave != there.wave:
-            self._store.move(request.import_id, there.mailbox_id, wave=there.wave)
-        if not self._store.set_standing(request.import_id, there.wave, LATE):
-            raise StoreError(f"import {request.import_id} has no wave {there.wave!r}")
-        return request.import_id
+            self._store.move(import_.import_id, there.mailbox_id, wave=there.wave)
+        if not self._store.set_standing(import_.import_id, there.wave, LATE):
+            raise StoreError(f"import {import_.import_id} has no wave {there.wave!r}")
+        return import_.import_id
 
     def rest(self, origin: Import, wave: str) -> None:
         """Ends the looks for what still comes to the new server; `wave` is "" for the import as a whole."""
-        for request in self._store.imports():
-            if request.options.returns == origin.import_id:
-                self._store.set_standing(request.import_id, wave, None)
+        for import_ in self._store.imports():
+            if import_.options.returns == origin.import_id:
+                self._store.set_standing(import_.import_id, wave, None)
 
     def progress(self, mailbox: Mailbox) -> BackProgress:
         """Tells how far the copy back of this mailbox is."""
         return back_progress(self._store, mailbox)
 
     def _sealed(
-        self, origin: Import, mailbox: Mailbox, request: Import, there: Mailbox
+        self, origin: Import, mailbox: Mailbox, import_: Import, there: Mailbox
     ) -> dict[tuple[str, str], bytes]:
         """Returns the credentials of both sides, sealed for the other direction."""
         bound = bound_to(origin, mailbox)
@@ -203,11 +203,11 @@ class CopyBack:
         for side, was in _OTHER.items():
             given = self._opened(mailbox.import_id, mailbox.mailbox_id, was, bound)
             found[there.mailbox_id, side] = self._vault.seal(
-                there.mailbox_id, side, given, bound=bound_to(request, there)
+                there.mailbox_id, side, given, bound=bound_to(import_, there)
             )
             if not given.own:
                 shared = self._opened(mailbox.import_id, mailbox.import_id, was)
-                found[request.import_id, side] = self._vault.seal(request.import_id, side, shared)
+                found[import_.import_id, side] = self._vault.seal(import_.import_id, side, shared)
         return found
 
     def _opened(self, import_: str, name: str, side: str, bound: str = "") -> Credentials:
@@ -241,16 +241,16 @@ def _turned_round(origin: Import, mailbox: Mailbox) -> Import:
     )
 
 
-def _mailbox(request: Import, mailbox: Mailbox) -> Mailbox:
+def _mailbox(import_: Import, mailbox: Mailbox) -> Mailbox:
     """Returns the mailbox as the import has it that goes the other way."""
     login, new_login = mailbox.destination.login, mailbox.source.login
     return replace(
         Mailbox(
-            mailbox_id=mailbox_id(request.import_id, login, new_login),
-            import_id=request.import_id,
+            mailbox_id=mailbox_id(import_.import_id, login, new_login),
+            import_id=import_.import_id,
             row=mailbox.row,
-            source=Account(endpoint=request.source, login=login),
-            destination=Account(endpoint=request.destination, login=new_login),
+            source=Account(endpoint=import_.source, login=login),
+            destination=Account(endpoint=import_.destination, login=new_login),
         ),
         wave=mailbox.wave,
         priority=mailbox.priority,

@@ -92,16 +92,16 @@ class CutoverEffects(Protocol):
     def ask(self, domain: str, at: float) -> DomainFacts:
         """Asks the DNS where the mail of a domain goes."""
 
-    def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
+    def keep_in_sync(self, import_: Import, cutover: Cutover, *, on: bool) -> None:
         """Has the mailboxes of the wave kept in sync from now on, or no longer. Raises `UsageError`."""
 
-    def prove(self, request: Import, mailbox: Mailbox) -> None:
+    def prove(self, import_: Import, mailbox: Mailbox) -> None:
         """Raises `MailhaulError` unless logins and servers of the mailbox are those that a person gave."""
 
-    def mark(self, request: Import, mailbox: Mailbox) -> None:
+    def mark(self, import_: Import, mailbox: Mailbox) -> None:
         """Marks what the destination holds of the mailbox: what comes later would be brought back. Raises `MailhaulError`."""
 
-    def bring_back(self, request: Import, mailbox: Mailbox) -> None:
+    def bring_back(self, import_: Import, mailbox: Mailbox) -> None:
         """Begins to bring back what came to the destination since the mark. Raises `MailhaulError`."""
 
 
@@ -131,18 +131,18 @@ class CutoverDriver:
         """Does one turn over all cutovers, and returns them. Raises `StoreError`."""
         seen: list[CutoverView] = []
         self.hurried = False
-        for request in self.store.imports():
-            for kept in self.cutovers.all(request.import_id).values():
+        for import_ in self.store.imports():
+            for kept in self.cutovers.all(import_.import_id).values():
                 if not self.leads():
                     return seen
                 if kept.cutover is not None:
-                    seen += self._moved_on(request, kept, kept.cutover)
+                    seen += self._moved_on(import_, kept, kept.cutover)
         return seen
 
-    def _moved_on(self, request: Import, kept: KeptCutover, cutover: Cutover) -> list[CutoverView]:
+    def _moved_on(self, import_: Import, kept: KeptCutover, cutover: Cutover) -> list[CutoverView]:
         """Moves a cutover on. Returns it; nothing where that failed, so that those behind it have their turn."""
         try:
-            return [self._move_on(request, kept, cutover)]
+            return [self._move_on(import_, kept, cutover)]
         except StoreError:
             raise
         except Exception:
@@ -155,11 +155,11 @@ class CutoverDriver:
             switch.close()
         self._switches.clear()
 
-    def _move_on(self, request: Import, kept: KeptCutover, cutover: Cutover) -> CutoverView:
-        notes = self.cutovers.notes(request.import_id, cutover.wave)
+    def _move_on(self, import_: Import, kept: KeptCutover, cutover: Cutover) -> CutoverView:
+        notes = self.cutovers.notes(import_.import_id, cutover.wave)
         if nothing_left(cutover, notes):
             return CutoverView(cutover=cutover, guards={}, next="")
-        return _Step(self, request, kept, cutover, notes).run()
+        return _Step(self, import_, kept, cutover, notes).run()
 
     def switch_of(self, name: str) -> Switch:
         """Returns the switch of this name, opened. Raises `UsageError`."""
@@ -181,9 +181,9 @@ class _Step:
     """A turn over one cutover."""
 
     def __init__(
-        self, driver: CutoverDriver, request: Import, kept: KeptCutover, cutover: Cutover, notes: dict[str, str]
+        self, driver: CutoverDriver, import_: Import, kept: KeptCutover, cutover: Cutover, notes: dict[str, str]
     ) -> None:
-        self._driver, self._effects, self._request = driver, driver.effects, request
+        self._driver, self._effects, self._request = driver, driver.effects, import_
         self._kept, self._cutover, self._notes = kept, cutover, notes
         self._until = driver.now() + TURN_SECONDS
         self._view = self._viewed()

@@ -41,14 +41,14 @@ class CutoverWorld:
         """Asks the DNS where the mail of a domain goes."""
         return self._dns.ask(domain, at)
 
-    def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
+    def keep_in_sync(self, import_: Import, cutover: Cutover, *, on: bool) -> None:
         """Has the mailboxes of the wave looked at so often that none falls behind, or no longer."""
         standing = standing_for(cutover.options.synced_seconds) if on else None
-        self._store.set_standing(request.import_id, cutover.wave, standing)
+        self._store.set_standing(import_.import_id, cutover.wave, standing)
         if on:
-            self._back.rest(request, cutover.wave)
+            self._back.rest(import_, cutover.wave)
 
-    def prove(self, request: Import, mailbox: Mailbox) -> None:
+    def prove(self, import_: Import, mailbox: Mailbox) -> None:
         """Raises `CredentialsError` unless the ends of the mailbox are those that its passwords were sealed with.
 
         Who may write to Redis, and has no key, could else have a switch told of another login or server.
@@ -57,13 +57,13 @@ class CutoverWorld:
             sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
             if sealed is None:
                 raise CredentialsError(f"the {side} credentials are no longer stored")
-            self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+            self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
 
-    def mark(self, request: Import, mailbox: Mailbox) -> None:
+    def mark(self, import_: Import, mailbox: Mailbox) -> None:
         """Marks what the destination holds of the mailbox."""
         self._back.mark(mailbox)
 
-    def bring_back(self, request: Import, mailbox: Mailbox) -> None:
+    def bring_back(self, import_: Import, mailbox: Mailbox) -> None:
         """Begins to bring back what came to the destination since the mark."""
         self._back.begin(mailbox)
 

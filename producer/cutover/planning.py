@@ -40,7 +40,7 @@ class CutoverPlan:
 
 def plan(
     store: Store,
-    request: Import,
+    import_: Import,
     wave: str,
     options: CutoverOptions,
     *,
@@ -53,10 +53,10 @@ def plan(
 
     After `most_seconds` no further mailbox is asked for; the guard `switch` counts those as not asked yet.
     """
-    may_cut_over(store, request, wave)
+    may_cut_over(store, import_, wave)
     options = checked(options)
-    cutover = Cutover(import_id=request.import_id, wave=wave, state=CutoverState.DRAFTED, since=at, options=options)
-    everyone = members(store, request.import_id, wave, {})
+    cutover = Cutover(import_id=import_.import_id, wave=wave, state=CutoverState.DRAFTED, since=at, options=options)
+    everyone = members(store, import_.import_id, wave, {})
     notes = {NO_SWITCH: ""}
     taken_along: dict[str, int] = {}
     switch = open_switch(options.switch)
@@ -68,7 +68,7 @@ def plan(
             outcome = switch.rehearse(switched(cutover, mailbox, SwitchSide.DESTINATION), SwitchSide.DESTINATION)
             notes[mailbox.mailbox_id] = encode_mailbox(answered(MailboxCutover(), outcome, at))
         if switch.per_domain:
-            taken_along = _taken_along(store, request, {mailbox.mailbox_id for mailbox in everyone})
+            taken_along = _taken_along(store, import_, {mailbox.mailbox_id for mailbox in everyone})
     finally:
         switch.close()
     domains = domains_of(options, everyone)
@@ -85,8 +85,8 @@ def _differ(old: str, new: str) -> bool:
     return "@" in old and "@" in new and old.lower() != new.lower()
 
 
-def _taken_along(store: Store, request: Import, here: set[str]) -> dict[str, int]:
-    everyone = [mailbox for mailbox, _ in store.mailboxes(request.import_id)]
+def _taken_along(store: Store, import_: Import, here: set[str]) -> dict[str, int]:
+    everyone = [mailbox for mailbox, _ in store.mailboxes(import_.import_id)]
     domains = {address_of(one).rpartition("@")[2].lower() for one in everyone if one.mailbox_id in here}
     found: dict[str, int] = {}
     for one in everyone:

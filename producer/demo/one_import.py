@@ -103,8 +103,8 @@ def _show(home: Path) -> None:
         say("\n$ mailhaul status --mailbox ivan@old.example")
         run_status("demo", "ivan@old.example", as_json=False, state_dir=home / "state")
     with open_context(home / "state") as context:
-        request = find_import(context.store, "demo")
-        files = report_files(context.store, request, home / "report")
+        import_ = find_import(context.store, "demo")
+        files = report_files(context.store, import_, home / "report")
     say("\n$ mailhaul report --out report")
     for path in files:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -94,15 +94,15 @@ def loads_of(rows: Iterable[tuple[Mailbox, Tally]], now: float) -> list[Load]:
     return found
 
 
-def one_load(request: Import, tally: Tally) -> Load:
+def one_load(import_: Import, tally: Tally) -> Load:
     """Returns all that is left of an import as if it were one mailbox with as many lanes as there are."""
-    keys = ("", request.source.host, "", request.destination.host)
+    keys = ("", import_.source.host, "", import_.destination.host)
     left = float(max(0, tally.size_bytes - tally.done_bytes))
     return Load(name="", messages=tally.pending, size_bytes=left, fresh=False, keys=keys, lanes=_MANY)
 
 
 def limits_from(
-    request: Import,
+    import_: Import,
     waves: Sequence[Wave],
     given: Mapping[str, int],
     usual: Mapping[str, int],
@@ -121,14 +121,14 @@ def limits_from(
         )
         for wave in waves
     }
-    hours = read_hours(request.window) if request.window else ALWAYS
+    hours = read_hours(import_.window) if import_.window else ALWAYS
     return ForecastLimits(
         lanes=lanes,
         given=given,
         usual=usual,
         default=default or {},
         hours=hours,
-        paused=request.control is Control.PAUSE,
+        paused=import_.control is Control.PAUSE,
         lines=lines,
         speed=speed,
     )

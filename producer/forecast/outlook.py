@@ -58,7 +58,7 @@ class Score:
 
 
 def outlook(
-    request: Import,
+    import_: Import,
     rows: Sequence[tuple[Mailbox, Tally]],
     waves: Sequence[Wave],
     given: Mapping[str, int],
@@ -77,8 +77,8 @@ def outlook(
     loads = loads_of(rows, now)
     if not rows or (assumed and assumed + waiting == len(rows)):
         return None
-    limits = limits_from(request, waves, given, usual, default, lanes or _LANES)
-    speed = measured(request, rows, limits)
+    limits = limits_from(import_, waves, given, usual, default, lanes or _LANES)
+    speed = measured(import_, rows, limits)
     likely, fast, slow = LIKELY, FASTEST, SLOWEST
     if speed is not None:
         likely, fast, slow = speed, slower(speed, 1 - _DOUBT), slower(speed, 1 + _DOUBT)
@@ -86,7 +86,7 @@ def outlook(
     binds = bindings(loads, replace(limits, speed=likely), now, found)
     kept = KeptForecast(
         made_at=now,
-        passes=request.passes,
+        passes=import_.passes,
         ends_at=_moment(found.seconds, now),
         low_at=_moment(low.known, now),
         high_at=_moment(high.known, now),
@@ -98,16 +98,16 @@ def outlook(
     return Outlook(kept=kept, waiting=waiting, assumed=assumed)
 
 
-def measured(request: Import, rows: Sequence[tuple[Mailbox, Tally]], limits: ForecastLimits) -> Speed | None:
+def measured(import_: Import, rows: Sequence[tuple[Mailbox, Tally]], limits: ForecastLimits) -> Speed | None:
     """Returns the speed of a lane as this pass showed it so far; None where too little was moved to tell.
 
     What hours and rates slow down shows no speed of its own.
     """
-    seconds = request.last_record_at - request.first_claim_at
+    seconds = import_.last_record_at - import_.first_claim_at
     messages = sum(tally.messages - tally.pending for _, tally in rows)
     if (
-        request.passes > 1
-        or request.window
+        import_.passes > 1
+        or import_.window
         or rated(limits)
         or seconds < _MEASURED_SECONDS
         or messages < _MEASURED_MESSAGES
@@ -116,7 +116,7 @@ def measured(request: Import, rows: Sequence[tuple[Mailbox, Tally]], limits: For
     size_bytes = sum(tally.done_bytes for _, tally in rows)
     pace = max(messages / LIKELY.messages, size_bytes / LIKELY.size_bytes) / seconds
     # What was moved had a lane, although an operator may have taken every connection away since.
-    busy = max(1, min(limits.lanes, limits.connections("source_host", request.source.host), 4 * len(rows)))
+    busy = max(1, min(limits.lanes, limits.connections("source_host", import_.source.host), 4 * len(rows)))
     return slower(LIKELY, busy / pace) if pace > 0 else None
 
 
@@ -131,15 +131,15 @@ def _moment(seconds: float, now: float) -> float:
     return now + seconds if math.isfinite(seconds) else 0.0
 
 
-def scores(request: Import, kept: Sequence[KeptForecast], ends: Mapping[tuple[int, str], float]) -> list[Score]:
+def scores(import_: Import, kept: Sequence[KeptForecast], ends: Mapping[tuple[int, str], float]) -> list[Score]:
     """Scores the first forecast of this pass, of the import and of each of its waves."""
-    first = next((one for one in kept if one.passes == request.passes), None)
+    first = next((one for one in kept if one.passes == import_.passes), None)
     if first is None:
         return []
-    finished = request.finished_at if request.state is ImportState.FINISHED else 0.0
+    finished = import_.finished_at if import_.state is ImportState.FINISHED else 0.0
     found = [Score(wave="", made_at=first.made_at, forecast_at=first.ends_at, ended_at=finished)]
     found += [
-        Score(wave=wave, made_at=first.made_at, forecast_at=end, ended_at=ends.get((request.passes, wave), 0.0))
+        Score(wave=wave, made_at=first.made_at, forecast_at=end, ended_at=ends.get((import_.passes, wave), 0.0))
         for wave, end in first.waves.items()
         if wave
     ]

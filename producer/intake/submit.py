@@ -53,26 +53,26 @@ def prepare_import(
 
     The same name and servers give the same ids, so that a second run continues the first.
     """
-    request = Import(
+    import_ = Import(
         import_id=import_id(name, source, destination),
         name=name,
         source=source,
         destination=destination,
         options=options,
     )
-    return request, tuple(_mailbox(request, row) for row in rows)
+    return import_, tuple(_mailbox(import_, row) for row in rows)
 
 
-def _mailbox(request: Import, row: Row) -> Mailbox:
+def _mailbox(import_: Import, row: Row) -> Mailbox:
     # A row that repeats the URL of the import's source uses that source, with its CA file or fingerprint.
-    elsewhere = row.server is not None and row.server.url != request.source.url
-    source = row.server if row.server and elsewhere else request.source
+    elsewhere = row.server is not None and row.server.url != import_.source.url
+    source = row.server if row.server and elsewhere else import_.source
     return Mailbox(
-        mailbox_id=mailbox_id(request.import_id, row.login, row.new_login, source.url if elsewhere else ""),
-        import_id=request.import_id,
+        mailbox_id=mailbox_id(import_.import_id, row.login, row.new_login, source.url if elsewhere else ""),
+        import_id=import_.import_id,
         row=row.line,
         source=Account(endpoint=source, login=row.login),
-        destination=Account(endpoint=request.destination, login=row.new_login),
+        destination=Account(endpoint=import_.destination, login=row.new_login),
         wave=row.wave,
         priority=row.priority,
         group=row.group,
@@ -84,7 +84,7 @@ def submit(
     store: Store,
     vault: Vault,
     ring: Ring,
-    request: Import,
+    import_: Import,
     mailboxes: Sequence[Mailbox],
     rows: Sequence[Row],
     retention_days: float,
@@ -103,46 +103,46 @@ def submit(
     - `hold`: only stores the import, in state "opening"; no worker serves it before `set_going`.
     - `hours`: when it may work; None keeps the hours that were set before.
     """
-    sources = {request.source, *(mailbox.source.endpoint for mailbox in mailboxes)} - {BY_ROW}
-    store.set_usual(catalogue().usual_limits(sources, request.destination, most or {}))
-    queued = store.open_import(_going_on(store, request), mailboxes, retention_days)
+    sources = {import_.source, *(mailbox.source.endpoint for mailbox in mailboxes)} - {BY_ROW}
+    store.set_usual(catalogue().usual_limits(sources, import_.destination, most or {}))
+    queued = store.open_import(_going_on(store, import_), mailboxes, retention_days)
     if hours:
-        set_hours(store, request.import_id, hours, now())
-    if request.options.accounts:
+        set_hours(store, import_.import_id, hours, now())
+    if import_.options.accounts:
         # The secret is bound to its service: whoever can write to the store cannot name a program for workers to run.
-        what = Credentials(login=request.options.accounts, password=accounts_secret or Secret(""))
-        sealed = vault.seal(request.import_id, "accounts", what)
-        store.seal(request.import_id, {(request.import_id, "accounts"): sealed})
+        what = Credentials(login=import_.options.accounts, password=accounts_secret or Secret(""))
+        sealed = vault.seal(import_.import_id, "accounts", what)
+        store.seal(import_.import_id, {(import_.import_id, "accounts"): sealed})
     sides = {side: (sign_ins or {}).get(side, SignInAsked()) for side in ("source", "destination")}
     for side, asked in sides.items():
         if not asked.by_rows:
             what = Credentials(login=asked.sign_in.text, password=asked.secret)
-            sealed = vault.seal(request.import_id, side, what)
-            store.seal(request.import_id, {(request.import_id, side): sealed})
+            sealed = vault.seal(import_.import_id, side, what)
+            store.seal(import_.import_id, {(import_.import_id, side): sealed})
     for at in range(0, len(mailboxes), _PART):
         part = zip(mailboxes[at : at + _PART], rows[at : at + _PART], strict=True)
         store.seal(
-            request.import_id,
+            import_.import_id,
             {
                 (mailbox.mailbox_id, side): sealed
                 for mailbox, row in part
-                for side, sealed in _sealed(vault, request, mailbox, row, sides).items()
+                for side, sealed in _sealed(vault, import_, mailbox, row, sides).items()
             },
         )
     if not hold:
-        set_going(store, ring, request.import_id)
+        set_going(store, ring, import_.import_id)
     return queued
 
 
-def _going_on(store: Store, request: Import) -> Import:
+def _going_on(store: Store, import_: Import) -> Import:
     """Keeps the way of verification of a pass that is under way, unless the request names another one.
 
     A pass that `verify` began is continued by the command `import`, which must not change it.
     """
-    known = store.import_(request.import_id)
-    if known is None or known.state is ImportState.FINISHED or request.options.verify != Options().verify:
-        return request
-    return replace(request, options=replace(request.options, verify=known.options.verify))
+    known = store.import_(import_.import_id)
+    if known is None or known.state is ImportState.FINISHED or import_.options.verify != Options().verify:
+        return import_
+    return replace(import_, options=replace(import_.options, verify=known.options.verify))
 
 
 def set_going(store: Store, ring: Ring, import_id_: str) -> None:
@@ -170,13 +170,13 @@ def ring_some(store: Store, ring: Ring, import_id_: str) -> None:
 
 
 def _sealed(
-    vault: Vault, request: Import, mailbox: Mailbox, row: Row, sides: Mapping[str, SignInAsked]
+    vault: Vault, import_: Import, mailbox: Mailbox, row: Row, sides: Mapping[str, SignInAsked]
 ) -> Mapping[str, bytes]:
-    sealed, bound = {}, bound_to(request, mailbox)
+    sealed, bound = {}, bound_to(import_, mailbox)
     for side, asked in sides.items():
         own = asked.own(side, row)
         # An account that is to be created needs its password, whichever way the import signs in to it.
-        spare = row.new_password if request.options.accounts and side == "destination" else Secret("")
+        spare = row.new_password if import_.options.accounts and side == "destination" else Secret("")
         login = mailbox.source.login if side == "source" else mailbox.destination.login
         credentials = Credentials(login=login, password=own or spare, own=own is not None)
         sealed[side] = vault.seal(mailbox.mailbox_id, side, credentials, bound=bound)

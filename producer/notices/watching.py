@@ -58,10 +58,10 @@ class NoticeWatch:
 
     def look(self, now: float) -> None:
         """Looks at every import that runs, or ended within a day. Raises `StoreError`."""
-        for request in self.store.imports():
-            if request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS:
-                with _alone(import_id=request.import_id):
-                    self._look(request, now)
+        for import_ in self.store.imports():
+            if import_.state is ImportState.RUNNING or import_.finished_at > now - ENDED_SECONDS:
+                with _alone(import_id=import_.import_id):
+                    self._look(import_, now)
 
     def digests(self, targets: Iterable[Target], now: float) -> None:
         """Tells each target its digest once its hour has come, once a day of its zone."""
@@ -74,53 +74,53 @@ class NoticeWatch:
         due = target.digest_minutes
         if due is None or local.hour * 60 + local.minute < due or _came_after(target, local, due):
             return
-        rows = [_row(self.store, request) for request in self.store.imports() if _shown(request, target, now)]
+        rows = [_row(self.store, import_) for import_ in self.store.imports() if _shown(import_, target, now)]
         told = {"rows": json.dumps(rows, ensure_ascii=False)}
         telling.one_target_told(self.store, "digest", target.target_id, now, f"{local:%Y-%m-%d}", told)
 
-    def _look(self, request: Import, now: float) -> None:
+    def _look(self, import_: Import, now: float) -> None:
         store = self.store
-        if request.state is ImportState.RUNNING and request.first_claim_at:
-            values = _numbers(store, request)
+        if import_.state is ImportState.RUNNING and import_.first_claim_at:
+            values = _numbers(store, import_)
             telling.state_reached(
-                store, request, "", "running", request.first_claim_at, step=f"pass {request.passes}", values=values
+                store, import_, "", "running", import_.first_claim_at, step=f"pass {import_.passes}", values=values
             )
-        for wave in store.waves(request.import_id):
-            self._look_at_wave(request, wave, now)
-        self._look_at_people(request, now)
-        self._look_ahead(request, now)
-        if request.state is ImportState.FINISHED:
-            word = verbs.progress_of(store, request).word
-            stands = any(store.standings(request.import_id).values())
-            telling.import_ended(store, request, word, stands=stands, values=_numbers(store, request))
-            self._moved.pop(request.import_id, None)
-        elif request.state is ImportState.RUNNING:
-            self._look_whether_it_moves(request, now)
+        for wave in store.waves(import_.import_id):
+            self._look_at_wave(import_, wave, now)
+        self._look_at_people(import_, now)
+        self._look_ahead(import_, now)
+        if import_.state is ImportState.FINISHED:
+            word = verbs.progress_of(store, import_).word
+            stands = any(store.standings(import_.import_id).values())
+            telling.import_ended(store, import_, word, stands=stands, values=_numbers(store, import_))
+            self._moved.pop(import_.import_id, None)
+        elif import_.state is ImportState.RUNNING:
+            self._look_whether_it_moves(import_, now)
 
-    def _look_at_wave(self, request: Import, wave: Wave, now: float) -> None:
+    def _look_at_wave(self, import_: Import, wave: Wave, now: float) -> None:
         states = {state: number for state, number in wave.mailboxes.items() if number}
         if not wave.name or not states:
             return
-        step = f"pass {request.passes}"
+        step = f"pass {import_.passes}"
         if any(state in _AT_WORK for state in states):
             word = "running"
         elif all(state in SETTLED for state in states):
             word = "complete" if set(states) == {MailboxState.COMPLETE} else "incomplete"
             word = "cancelled" if set(states) == {MailboxState.CANCELLED} else word
             step += f", {sorted(states.items())}"
-            self.store.keep_end(request.import_id, request.passes, wave.name, now)
+            self.store.keep_end(import_.import_id, import_.passes, wave.name, now)
         else:
             return
-        telling.state_reached(self.store, request, wave.name, word, now, step=step, values=_of_states(states))
+        telling.state_reached(self.store, import_, wave.name, word, now, step=step, values=_of_states(states))
 
-    def _look_at_people(self, request: Import, now: float) -> None:
-        for code, number in self.store.failure_codes(request.import_id).items():
+    def _look_at_people(self, import_: Import, now: float) -> None:
+        for code, number in self.store.failure_codes(import_.import_id).items():
             wanted = Search(state=MailboxState.PARKED, code=code, count=_READ)
-            total, rows = self.store.find_mailboxes(request.import_id, wanted) if number else (0, [])
+            total, rows = self.store.find_mailboxes(import_.import_id, wanted) if number else (0, [])
             failures = [mailbox.failure for mailbox, _ in rows if mailbox.failure]
             if not failures:
                 continue
-            group = trouble(self.store, request, rows[:1], folders=False)[0]
+            group = trouble(self.store, import_, rows[:1], folders=False)[0]
             values: dict[str, str | float] = {
                 "mailboxes": total,
                 "sentence": _struck(group.sentence, rows[0][0]),
@@ -128,21 +128,21 @@ class NoticeWatch:
             }
             ids = [mailbox.mailbox_id for mailbox, _ in rows[:_NAMED]]
             newest = max(failure.at for failure in failures)
-            telling.people_awaited(self.store, request, "", code, now, newest, ids, values)
+            telling.people_awaited(self.store, import_, "", code, now, newest, ids, values)
 
-    def _look_ahead(self, request: Import, now: float) -> None:
+    def _look_ahead(self, import_: Import, now: float) -> None:
         """Keeps the first forecast of a pass, once half of the mailboxes are counted, and tells when a later one slipped."""
-        running = request.state is ImportState.RUNNING and request.control is Control.RUN
-        if not running or now - self._foreseen.get(request.import_id, float("-inf")) < FORECAST_SECONDS:
+        running = import_.state is ImportState.RUNNING and import_.control is Control.RUN
+        if not running or now - self._foreseen.get(import_.import_id, float("-inf")) < FORECAST_SECONDS:
             return
-        kept = self.store.forecasts(request.import_id)
-        first = next((one for one in kept if one.passes == request.passes), None)
-        found = forecasting.look_ahead(self.store, request, self.default, self.threads, now)
+        kept = self.store.forecasts(import_.import_id)
+        first = next((one for one in kept if one.passes == import_.passes), None)
+        found = forecasting.look_ahead(self.store, import_, self.default, self.threads, now)
         if found is None or (first is None and found.assumed * 2 > found.kept.mailboxes):
             return
-        self._foreseen[request.import_id] = now
+        self._foreseen[import_.import_id] = now
         if first is None:
-            self.store.keep_forecast(request.import_id, found.kept)
+            self.store.keep_forecast(import_.import_id, found.kept)
         elif fifths := fifths_later(first, found.kept.ends_at):
             values: dict[str, str | float] = {
                 "then": first.ends_at,
@@ -151,27 +151,27 @@ class NoticeWatch:
                 "fifths": fifths,
                 "binds": "\n".join(found.kept.binds),
             }
-            if telling.forecast_slipped(self.store, request, now, fifths, first.made_at, values):
-                self.store.keep_forecast(request.import_id, found.kept)
+            if telling.forecast_slipped(self.store, import_, now, fifths, first.made_at, values):
+                self.store.keep_forecast(import_.import_id, found.kept)
 
-    def _look_whether_it_moves(self, request: Import, now: float) -> None:
-        counts, states = self.store.import_tally(request.import_id)
+    def _look_whether_it_moves(self, import_: Import, now: float) -> None:
+        counts, states = self.store.import_tally(import_.import_id)
         seen = (
             dict(counts.outcomes),
             counts.done_bytes,
             counts.compared,
             counts.messages,
             dict(states),
-            request.passes,
+            import_.passes,
         )
-        before, since = self._moved.get(request.import_id, (None, now))
-        waits: Sequence[Wait] = verbs.waits_of(self.store, request)
-        stopped = request.control is not Control.RUN or any(wait.what == "window" for wait in waits)
+        before, since = self._moved.get(import_.import_id, (None, now))
+        waits: Sequence[Wait] = verbs.waits_of(self.store, import_)
+        stopped = import_.control is not Control.RUN or any(wait.what == "window" for wait in waits)
         if seen != before or stopped:
-            self._moved[request.import_id] = (seen, now)
+            self._moved[import_.import_id] = (seen, now)
         elif now - since >= self.still_seconds:
             cause = "\n".join(said(_unnamed(wait), now) for wait in waits[:3])
-            telling.stands_still(self.store, request, now, since, {"cause": cause})
+            telling.stands_still(self.store, import_, now, since, {"cause": cause})
 
 
 @contextmanager
@@ -191,10 +191,10 @@ def _came_after(target: Target, local: datetime, due: int) -> bool:
     return made.date() == local.date() and made.hour * 60 + made.minute >= due
 
 
-def _shown(request: Import, target: Target, now: float) -> bool:
+def _shown(import_: Import, target: Target, now: float) -> bool:
     """Tells whether a digest has the import."""
-    going = request.state is ImportState.RUNNING or request.finished_at > now - ENDED_SECONDS
-    return going and (not target.imports or request.import_id in target.imports)
+    going = import_.state is ImportState.RUNNING or import_.finished_at > now - ENDED_SECONDS
+    return going and (not target.imports or import_.import_id in target.imports)
 
 
 def _struck(text: str, mailbox: Mailbox) -> str:
@@ -208,13 +208,13 @@ def _unnamed(wait: Wait) -> Wait:
     return replace(wait, key="") if wait.what.endswith("_account") or wait.what in DESTINATION_WAITS else wait
 
 
-def _row(store: Store, request: Import) -> dict[str, Any]:
-    progress = verbs.progress_of(store, request)
-    return {"name": request.name, "word": progress.word, **_told(progress)}
+def _row(store: Store, import_: Import) -> dict[str, Any]:
+    progress = verbs.progress_of(store, import_)
+    return {"name": import_.name, "word": progress.word, **_told(progress)}
 
 
-def _numbers(store: Store, request: Import) -> dict[str, str | float]:
-    return _told(verbs.progress_of(store, request))
+def _numbers(store: Store, import_: Import) -> dict[str, str | float]:
+    return _told(verbs.progress_of(store, import_))
 
 
 def _told(progress: Progress) -> dict[str, str | float]:

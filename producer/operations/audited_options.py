@@ -11,15 +11,15 @@ from shared.model.sign_in import SignIn
 from shared.runtime.logs import clean
 
 
-def audited(request: Import) -> dict[str, Any]:
+def audited(import_: Import) -> dict[str, Any]:
     """Returns both servers with what vouches for them, and every option that is not the default; verification always."""
-    found: dict[str, Any] = {"source": _server(request.source), "destination": _server(request.destination)}
+    found: dict[str, Any] = {"source": _server(import_.source), "destination": _server(import_.destination)}
     chosen = {
         field.name: _plain(value)
         for field in fields(Options)
-        if (value := getattr(request.options, field.name)) != field.default
+        if (value := getattr(import_.options, field.name)) != field.default
     }
-    return found | {"options": {"verify": request.options.verify, **chosen}}
+    return found | {"options": {"verify": import_.options.verify, **chosen}}
 
 
 def _server(endpoint: Endpoint) -> dict[str, Any]:

@@ -36,14 +36,14 @@ class Replaced:
 
 
 def replace_credentials(
-    store: Store, vault: Vault, ring: Ring, request: Import, rows: Sequence[Row], columns: Sequence[str] = ()
+    store: Store, vault: Vault, ring: Ring, import_: Import, rows: Sequence[Row], columns: Sequence[str] = ()
 ) -> Replaced:
     """Seals new passwords, found by the login at the source, and queues parked mailboxes again.
 
     A file without passwords for the destination replaces the destination's too when both were the same so far (as in a
     manifest of two columns). Otherwise the destination's stays as it is.
     """
-    meant = meant_by(request, [mailbox for mailbox, _ in store.mailboxes(request.import_id)])
+    meant = meant_by(import_, [mailbox for mailbox, _ in store.mailboxes(import_.import_id)])
     both_given = "new_password" in columns
     unknown = []
     done = queued = 0
@@ -52,70 +52,70 @@ def replace_credentials(
         if mailbox is None:
             unknown.append(row.line)
             continue
-        _refuse_changed(store, vault, request, mailbox)
+        _refuse_changed(store, vault, import_, mailbox)
         sealed = {"source": (mailbox.source.login, row.password)}
-        if (both_given and row.new_password != row.password) or _were_alike(store, vault, request, mailbox):
+        if (both_given and row.new_password != row.password) or _were_alike(store, vault, import_, mailbox):
             sealed["destination"] = (mailbox.destination.login, row.new_password)
         store.seal(
-            request.import_id,
+            import_.import_id,
             {
                 (mailbox.mailbox_id, side): vault.seal(
                     mailbox.mailbox_id,
                     side,
                     Credentials(login=name, password=password),
-                    bound=bound_to(request, mailbox),
+                    bound=bound_to(import_, mailbox),
                 )
                 for side, (name, password) in sealed.items()
             },
         )
         done += 1
-        if mailbox.state is MailboxState.PARKED and store.retry(request.import_id, mailbox.mailbox_id, []):
+        if mailbox.state is MailboxState.PARKED and store.retry(import_.import_id, mailbox.mailbox_id, []):
             queued += 1
     if queued:
-        ring_some(store, ring, request.import_id)
+        ring_some(store, ring, import_.import_id)
     return Replaced(mailboxes=done, queued=queued, unknown_rows=tuple(unknown))
 
 
 def replace_passwords(
-    store: Store, vault: Vault, ring: Ring, request: Import, mailbox: Mailbox, given: Mapping[str, Secret]
+    store: Store, vault: Vault, ring: Ring, import_: Import, mailbox: Mailbox, given: Mapping[str, Secret]
 ) -> bool:
     """Seals new passwords of one mailbox, by side; the other side's stays as it is.
 
     Returns whether the mailbox was parked and goes on.
     """
-    _refuse_changed(store, vault, request, mailbox)
+    _refuse_changed(store, vault, import_, mailbox)
     logins = {"source": mailbox.source.login, "destination": mailbox.destination.login}
     store.seal(
-        request.import_id,
+        import_.import_id,
         {
             (mailbox.mailbox_id, side): vault.seal(
                 mailbox.mailbox_id,
                 side,
                 Credentials(login=logins[side], password=password),
-                bound=bound_to(request, mailbox),
+                bound=bound_to(import_, mailbox),
             )
             for side, password in given.items()
         },
     )
-    goes_on = mailbox.state is MailboxState.PARKED and store.retry(request.import_id, mailbox.mailbox_id, [])
+    goes_on = mailbox.state is MailboxState.PARKED and store.retry(import_.import_id, mailbox.mailbox_id, [])
     if goes_on:
-        ring_some(store, ring, request.import_id)
+        ring_some(store, ring, import_.import_id)
     return goes_on
 
 
 def shared_anew(
-    store: Store, vault: Vault, request: Import, readers: Mapping[str, Callable[[Way], Secret]]
+    store: Store, vault: Vault, import_: Import, readers: Mapping[str, Callable[[Way], Secret]]
 ) -> dict[str, Secret]:
     """Returns, by side, the secrets that the readers give, for `replace_shared`.
 
     Raises `UsageError` where a side has no shared secret, or needs one of another kind.
     """
-    sign_ins = sign_ins_of(store, vault, request)
-    ends = {"source": request.source, "destination": request.destination}
+    sign_ins = sign_ins_of(store, vault, import_)
+    ends = {"source": import_.source, "destination": import_.destination}
     return {side: renewed(side, ends[side], sign_ins[side], read) for side, read in readers.items()}
 
 
-def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, given: Mapping[str, Secret]) -> int:
+def replace_shared(store: Store, vault: Vault, ring: Ring, import_: Import, given: Mapping[str, Secret]) -> int:
     """Seals new shared secrets of the import, by side, as `shared_anew` read them.
 
     They are an administrator's password, a token or a key, for accounts without a password of their own. Mailboxes that
@@ -124,33 +124,33 @@ def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, give
     codes = {f"{side}_{why}" for side in given for why in ("auth_refused", "logins_stopped")}
     waiting = [
         mailbox
-        for mailbox, _ in store.mailboxes(request.import_id)
+        for mailbox, _ in store.mailboxes(import_.import_id)
         if mailbox.state is MailboxState.PARKED
         and mailbox.failure is not None
         and mailbox.failure.code in codes
-        and not _own(store, vault, request, mailbox, mailbox.failure.code.partition("_")[0])
+        and not _own(store, vault, import_, mailbox, mailbox.failure.code.partition("_")[0])
     ]
-    need_passwords(store, request, waiting)
-    sign_ins = {"source": request.options.source_sign_in, "destination": request.options.destination_sign_in}
+    need_passwords(store, import_, waiting)
+    sign_ins = {"source": import_.options.source_sign_in, "destination": import_.options.destination_sign_in}
     for side, secret in given.items():
         held = Credentials(login=sign_ins[side].text, password=secret)
-        store.seal(request.import_id, {(request.import_id, side): vault.seal(request.import_id, side, held)})
-    queued = sum(store.retry(request.import_id, mailbox.mailbox_id, []) for mailbox in waiting)
+        store.seal(import_.import_id, {(import_.import_id, side): vault.seal(import_.import_id, side, held)})
+    queued = sum(store.retry(import_.import_id, mailbox.mailbox_id, []) for mailbox in waiting)
     if queued:
-        ring_some(store, ring, request.import_id)
+        ring_some(store, ring, import_.import_id)
     return queued
 
 
-def _own(store: Store, vault: Vault, request: Import, mailbox: Mailbox, side: str) -> bool:
+def _own(store: Store, vault: Vault, import_: Import, mailbox: Mailbox, side: str) -> bool:
     """Tells whether the mailbox signs in with a password of its own at this side."""
     sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
     try:
-        return sealed is not None and vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox)).own
+        return sealed is not None and vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox)).own
     except CredentialsError:
         return True
 
 
-def _refuse_changed(store: Store, vault: Vault, request: Import, mailbox: Mailbox) -> None:
+def _refuse_changed(store: Store, vault: Vault, import_: Import, mailbox: Mailbox) -> None:
     """Raises `UsageError` when the store names other servers or logins than the stored passwords were given for.
 
     Otherwise a new password would be sealed for whatever server was put there.
@@ -159,14 +159,14 @@ def _refuse_changed(store: Store, vault: Vault, request: Import, mailbox: Mailbo
         sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         try:
             if sealed is not None:
-                vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+                vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
         except EndsChanged as error:
             raise UsageError(str(error)) from None
         except CredentialsError:
             continue  # sealed by a lost key or an older version, so there is nothing to compare with
 
 
-def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], Mailbox | None]:
+def meant_by(import_: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], Mailbox | None]:
     """Returns a function that finds the mailbox a row's new password is for, by the login at the source.
 
     Where several servers have that login, the row must name its server, as the manifest did: a password is shown only
@@ -179,21 +179,21 @@ def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], M
     def meant(row: Row) -> Mailbox | None:
         alike = found.get(row.login, [])
         if row.server or len(alike) > 1:
-            url = (row.server or request.source).url
+            url = (row.server or import_.source).url
             alike = [mailbox for mailbox in alike if mailbox.source.endpoint.url == url]
         return alike[0] if len(alike) == 1 else None
 
     return meant
 
 
-def _were_alike(store: Store, vault: Vault, request: Import, mailbox: Mailbox) -> bool:
+def _were_alike(store: Store, vault: Vault, import_: Import, mailbox: Mailbox) -> bool:
     """Tells whether both sides had one password; if neither is stored any more, whether they have one login."""
     found: list[Secret] = []
     for side in ("source", "destination"):
         sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         try:
             if sealed is not None:
-                given = vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+                given = vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
                 if not given.own:
                     return False
                 found.append(given.password)
@@ -210,12 +210,12 @@ def stored_passwords(store: Store, vault: Vault, mailboxes: Sequence[Mailbox]) -
     for mailbox in mailboxes:
         sealed = [store.sealed(mailbox.import_id, mailbox.mailbox_id, side) for side in ("source", "destination")]
         known = store.mailbox(mailbox.mailbox_id) if all(sealed) else None
-        request = store.import_(mailbox.import_id) if known else None
-        if known is None or request is None:
+        import_ = store.import_(mailbox.import_id) if known else None
+        if known is None or import_ is None:
             continue
         try:
             theirs, ours = (
-                vault.open(mailbox.mailbox_id, side, one, bound=bound_to(request, known)).password
+                vault.open(mailbox.mailbox_id, side, one, bound=bound_to(import_, known)).password
                 for side, one in zip(("source", "destination"), sealed, strict=True)
                 if one is not None
             )
@@ -226,16 +226,16 @@ def stored_passwords(store: Store, vault: Vault, mailboxes: Sequence[Mailbox]) -
     return found
 
 
-def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
+def rows_of(store: Store, vault: Vault, import_: Import) -> tuple[Row, ...]:
     """Rebuilds the manifest's rows from the store. Raises `UsageError` when its passwords are deleted."""
     rows = []
-    for mailbox, _ in store.mailboxes(request.import_id):
+    for mailbox, _ in store.mailboxes(import_.import_id):
         found = []
         for side in ("source", "destination"):
-            sealed = store.sealed(request.import_id, mailbox.mailbox_id, side)
+            sealed = store.sealed(import_.import_id, mailbox.mailbox_id, side)
             if sealed is None:
-                raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
-            given = vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+                raise UsageError(f"the passwords of import {import_.name} are no longer stored: give them again")
+            given = vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
             found.append(given.password if given.own else Secret(""))
         rows.append(
             Row(
@@ -245,7 +245,7 @@ def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
                 new_login=mailbox.destination.login,
                 new_password=found[1],
                 own_new_password=found[0] != found[1],
-                server=mailbox.source.endpoint if mailbox.source.endpoint.url != request.source.url else None,
+                server=mailbox.source.endpoint if mailbox.source.endpoint.url != import_.source.url else None,
                 first_name=mailbox.profile.first_name,
                 last_name=mailbox.profile.last_name,
                 quota_bytes=mailbox.profile.quota_bytes,
@@ -257,27 +257,27 @@ def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def sign_ins_of(store: Store, vault: Vault, request: Import) -> dict[str, SignInAsked]:
+def sign_ins_of(store: Store, vault: Vault, import_: Import) -> dict[str, SignInAsked]:
     """Returns how each side signs in where a row gives no password. Raises `UsageError` when the secret is deleted."""
     found = {}
     for side, sign_in in (
-        ("source", request.options.source_sign_in),
-        ("destination", request.options.destination_sign_in),
+        ("source", import_.options.source_sign_in),
+        ("destination", import_.options.destination_sign_in),
     ):
-        sealed = store.sealed(request.import_id, request.import_id, side)
+        sealed = store.sealed(import_.import_id, import_.import_id, side)
         if sealed is None and SignInAsked(sign_in=sign_in).by_rows:
             found[side] = SignInAsked(sign_in=sign_in)
         elif sealed is None:
-            raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
+            raise UsageError(f"the passwords of import {import_.name} are no longer stored: give them again")
         else:
-            found[side] = SignInAsked(sign_in=sign_in, secret=vault.open(request.import_id, side, sealed).password)
+            found[side] = SignInAsked(sign_in=sign_in, secret=vault.open(import_.import_id, side, sealed).password)
     return found
 
 
-def accounts_secret_of(store: Store, vault: Vault, request: Import) -> Secret:
+def accounts_secret_of(store: Store, vault: Vault, import_: Import) -> Secret:
     """Returns the secret of the import's account services; empty where they need none. Raises `CredentialsError`."""
-    sealed = store.sealed(request.import_id, request.import_id, "accounts")
-    return vault.open(request.import_id, "accounts", sealed).password if sealed else Secret("")
+    sealed = store.sealed(import_.import_id, import_.import_id, "accounts")
+    return vault.open(import_.import_id, "accounts", sealed).password if sealed else Secret("")
 
 
 #: How long it is waited for that the store writes its file anew, seconds.
@@ -294,36 +294,36 @@ class Forgotten:
     purged: bool
 
 
-def forget(store: Store, request: Import) -> Forgotten:
+def forget(store: Store, import_: Import) -> Forgotten:
     """Deletes the import's passwords and tokens now, and what servers said when they were signed in to.
 
     They go from the store's file too where that is permitted. Raises `UsageError` while a cutover needs them: without them
     nobody could be turned, not even back.
     """
-    need_no_passwords(store, request)
-    there = store.forget(request.import_id)
+    need_no_passwords(store, import_)
+    there = store.forget(import_.import_id)
     return Forgotten(there=there, purged=store.purge(_PURGE_SECONDS))
 
 
-def need_no_passwords(store: Store, request: Import) -> None:
+def need_no_passwords(store: Store, import_: Import) -> None:
     """Raises `UsageError` while a cutover of the import, or its rollback, is under way."""
-    if found := needing(store, request.import_id):
+    if found := needing(store, import_.import_id):
         wave, back = found
-        which = f"wave {wave} of import {request.name}" if wave else f"import {request.name}"
+        which = f"wave {wave} of import {import_.name}" if wave else f"import {import_.name}"
         if back:
             raise UsageError(f"{which} is being rolled back: wait until everybody is back (mailhaul cutover status)")
         raise UsageError(f"{which} has a cutover under way: close it or roll it back first (mailhaul cutover status)")
 
 
-def need_passwords(store: Store, request: Import, mailboxes: Sequence[Mailbox]) -> None:
+def need_passwords(store: Store, import_: Import, mailboxes: Sequence[Mailbox]) -> None:
     """Raises `UsageError` when the passwords of any of these mailboxes are deleted, so that no worker could sign in."""
     gone = sum(
-        any(store.sealed(request.import_id, mailbox.mailbox_id, side) is None for side in ("source", "destination"))
+        any(store.sealed(import_.import_id, mailbox.mailbox_id, side) is None for side in ("source", "destination"))
         for mailbox in mailboxes
     )
     if gone:
         some = f"the passwords of {gone} of {len(mailboxes)} mailboxes" if gone < len(mailboxes) else "the passwords"
         raise UsageError(
-            f"{some} of import {request.name} are no longer stored: run the same import command again, or give them with: "
-            f"mailhaul credentials {request.import_id[:8]} FILE.csv"
+            f"{some} of import {import_.name} are no longer stored: run the same import command again, or give them with: "
+            f"mailhaul credentials {import_.import_id[:8]} FILE.csv"
         )

@@ -29,7 +29,7 @@ def note_end(
     store: Store,
     records: WebRecords,
     page_state: PageState,
-    request: Import,
+    import_: Import,
     who: str = NOBODY,
     said: Mapping[str, object] | None = None,
 ) -> None:
@@ -37,12 +37,12 @@ def note_end(
 
     Does nothing while it runs, and if that is noted already. `said` are further fields of the entry.
     """
-    told = [event for event in page_state.events(request.import_id) if event["what"] in VERIFICATION]
+    told = [event for event in page_state.events(import_.import_id) if event["what"] in VERIFICATION]
     if not told or told[-1]["what"] != VERIFICATION[0]:
         return
     # The import is started before "verification queued" is written. So if it is finished after that entry was read,
     # this pass is over.
-    now = store.import_(request.import_id)
+    now = store.import_(import_.import_id)
     if now is None or now.state is not ImportState.FINISHED:
         return
     if page_state.sampling(f"{now.import_id}:verified:{now.finished_at:.3f}", _ONE_SECONDS):

@@ -51,9 +51,9 @@ def people(store: Store, login: str) -> list[tuple[Import, Mailbox]]:
     """Returns every mailbox of every import with this login on either side. Raises `UsageError` if one is under way."""
     wanted = login.casefold()
     found = [
-        (request, mailbox)
-        for request in store.imports()
-        for mailbox, _ in store.mailboxes(request.import_id)
+        (import_, mailbox)
+        for import_ in store.imports()
+        for mailbox, _ in store.mailboxes(import_.import_id)
         if wanted in (mailbox.source.login.casefold(), mailbox.destination.login.casefold())
     ]
     if busy := [request.name for request, mailbox in found if mailbox.state not in SETTLED]:
@@ -73,14 +73,14 @@ def erase_login(store: Store, client: redis.Redis, login: str) -> Erased:
     others = _logins(store, without={mailbox.mailbox_id for _, mailbox in found})
     logins = {login, *(one for _, mailbox in found for one in _both(mailbox) if one.casefold() not in others)}
     ids = [name for _, mailbox in found for name in _ids(store, mailbox)]
-    for request, mailbox in found:
+    for import_, mailbox in found:
         try:
-            store.erase(request.import_id, mailbox.mailbox_id)
+            store.erase(import_.import_id, mailbox.mailbox_id)
         except StoreError as error:
             if "under way" not in str(error):
                 raise
             raise UsageError(
-                f"a worker is still at the mailbox in import {request.name}: try again in a minute"
+                f"a worker is still at the mailbox in import {import_.name}: try again in a minute"
             ) from error
     receipt = _swept(store, client, ids, logins, imports=0, mailboxes=len(found))
     if not (found or receipt.mentions or receipt.left or receipt.audit):
@@ -90,20 +90,20 @@ def erase_login(store: Store, client: redis.Redis, login: str) -> Erased:
     return receipt
 
 
-def erase_import(store: Store, client: redis.Redis, request: Import) -> Erased:
+def erase_import(store: Store, client: redis.Redis, import_: Import) -> Erased:
     """Erases an import with all its mailboxes. Raises `UsageError` while it is under way."""
-    whole = store.import_(request.import_id) or request
+    whole = store.import_(import_.import_id) or import_
     if whole.state is ImportState.RUNNING:
         raise UsageError(
-            f"import {request.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
+            f"import {import_.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
         )
-    mailboxes = [mailbox for mailbox, _ in store.mailboxes(request.import_id)]
+    mailboxes = [mailbox for mailbox, _ in store.mailboxes(import_.import_id)]
     others = _logins(store, without={mailbox.mailbox_id for mailbox in mailboxes})
     logins = {login for mailbox in mailboxes for login in _both(mailbox) if login.casefold() not in others}
-    ids = [request.import_id, *(name for mailbox in mailboxes for name in _ids(store, mailbox))]
+    ids = [import_.import_id, *(name for mailbox in mailboxes for name in _ids(store, mailbox))]
     # The import goes last, so that the same command can complete what broke off.
     mentions = traces.strike(client, traces.look(client, traces.Names([*ids, *logins])).found)
-    store.close(request.import_id)
+    store.close(import_.import_id)
     receipt = _swept(store, client, ids, logins, imports=1, mailboxes=len(mailboxes))
     return replace(receipt, mentions=mentions + receipt.mentions)
 
@@ -120,8 +120,8 @@ def _logins(store: Store, *, without: Collection[str]) -> set[str]:
     """Returns the logins of all other mailboxes, folded: what they share with the erased ones stays."""
     return {
         login.casefold()
-        for request in store.imports()
-        for mailbox, _ in store.mailboxes(request.import_id)
+        for import_ in store.imports()
+        for mailbox, _ in store.mailboxes(import_.import_id)
         if mailbox.mailbox_id not in without
         for login in _both(mailbox)
     }

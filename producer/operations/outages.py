@@ -27,22 +27,22 @@ _READ: Final = 50
 _ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
 
 
-def waits_of(store: Store, request: Import) -> list[Wait]:
+def waits_of(store: Store, import_: Import) -> list[Wait]:
     """Returns the causes of waiting, the gravest first."""
-    if request.state is ImportState.FINISHED:
-        return store.waits(request.import_id)
-    known = store.waits(request.import_id)
+    if import_.state is ImportState.FINISHED:
+        return store.waits(import_.import_id)
+    known = store.waits(import_.import_id)
     found = [Wait(what="store", why=why)] if (why := store.refusing()) else []
     # Workers that cannot write are not heard of, and outside the hours none is needed.
     shut = found or any(wait.what == "window" for wait in known)
-    if not shut and request.state is ImportState.RUNNING and request.control is Control.RUN and not store.workers():
+    if not shut and import_.state is ImportState.RUNNING and import_.control is Control.RUN and not store.workers():
         found.append(Wait(what="workers"))
-    codes = store.failure_codes(request.import_id)
+    codes = store.failure_codes(import_.import_id)
     for side in ("source", "destination"):
         alike = [code for end in _OUTAGES if codes.get(code := f"{side}_{end}")]
-        found += _of_servers(side, request, [pair for code in alike for pair in _failing(store, request, code)], codes)
+        found += _of_servers(side, import_, [pair for code in alike for pair in _failing(store, import_, code)], codes)
     if codes.get(_RATES):
-        due = _failing(store, request, _RATES)
+        due = _failing(store, import_, _RATES)
         if due:
             until = max(failure.next_at for _, failure in due)
             why = due[0][1].sentence.partition(": ")[2] or due[0][1].sentence
@@ -52,9 +52,9 @@ def waits_of(store: Store, request: Import) -> list[Wait]:
     return found + known
 
 
-def _failing(store: Store, request: Import, code: str) -> list[tuple[Mailbox, Failure]]:
+def _failing(store: Store, import_: Import, code: str) -> list[tuple[Mailbox, Failure]]:
     """Returns mailboxes that are tried again after this failure, and that made no progress since."""
-    _, rows = store.find_mailboxes(request.import_id, Search(code=code, count=_READ))
+    _, rows = store.find_mailboxes(import_.import_id, Search(code=code, count=_READ))
     return [
         (mailbox, mailbox.failure)
         for mailbox, _ in rows
@@ -64,7 +64,7 @@ def _failing(store: Store, request: Import, code: str) -> list[tuple[Mailbox, Fa
 
 
 def _of_servers(
-    side: str, request: Import, failing: list[tuple[Mailbox, Failure]], codes: dict[str, int]
+    side: str, import_: Import, failing: list[tuple[Mailbox, Failure]], codes: dict[str, int]
 ) -> list[Wait]:
     """Returns one wait for each server."""
     servers: dict[str, list[Failure]] = defaultdict(list)
@@ -78,8 +78,8 @@ def _of_servers(
     found = []
     for place, failures in servers.items():
         last = max(failures, key=lambda failure: failure.at)
-        only = ends[place].url in (request.source.url, request.destination.url)
-        if only and request.last_record_at > last.at:
+        only = ends[place].url in (import_.source.url, import_.destination.url)
+        if only and import_.last_record_at > last.at:
             continue
         due = [failure.next_at for failure in failures if failure.next_at >= last.at]
         many = everyone if len(servers) == 1 else len(failures)

@@ -17,7 +17,7 @@ def rotate(store: Store, vault: Vault, principals: Principals, sessions: Browser
     anybody.
     """
     total = principals.resign() + sessions.resign() + targets.resign()
-    for request in store.imports():
-        total += store.reseal(request.import_id, vault.rotate)
-        total += Cutovers(store, vault).resign(request.import_id)
+    for import_ in store.imports():
+        total += store.reseal(import_.import_id, vault.rotate)
+        total += Cutovers(store, vault).resign(import_.import_id)
     return total

@@ -54,7 +54,7 @@ def checked(standing: Standing) -> Standing:
 def change_standing(
     store: Store,
     ring: Ring,
-    request: Import,
+    import_: Import,
     wave: str = "",
     *,
     least_seconds: float | None = None,
@@ -70,43 +70,43 @@ def change_standing(
     asked = {name: value for name, value in given.items() if value is not None}
     if off and asked:
         raise UsageError("--off: ends it; give it alone")
-    standing = None if off else replace(standing_of(store, request, wave) or Standing(), **asked)
-    set_standing(store, ring, request, standing, wave)
+    standing = None if off else replace(standing_of(store, import_, wave) or Standing(), **asked)
+    set_standing(store, ring, import_, standing, wave)
     return standing
 
 
-def set_standing(store: Store, ring: Ring, request: Import, standing: Standing | None, wave: str = "") -> None:
+def set_standing(store: Store, ring: Ring, import_: Import, standing: Standing | None, wave: str = "") -> None:
     """Lets the import, or one of its waves, stand from now on; with None it stands no longer.
 
     A wave's own word goes before that of its import; None for the import ends it for all of its waves. Its passwords
     are kept for as long as anything of it stands. Repeated, it changes nothing. Raises `UsageError`.
     """
     if wave:
-        wave_of(store, request, wave)
+        wave_of(store, import_, wave)
     if standing is not None:
         checked(standing)
-        need_passwords(store, request, _some(store, request, wave))
-    store.set_standing(request.import_id, wave, standing)
-    ring_some(store, ring, request.import_id)
+        need_passwords(store, import_, _some(store, import_, wave))
+    store.set_standing(import_.import_id, wave, standing)
+    ring_some(store, ring, import_.import_id)
 
 
-def standing_of(store: Store, request: Import, wave: str = "") -> Standing | None:
+def standing_of(store: Store, import_: Import, wave: str = "") -> Standing | None:
     """Returns the bounds that count for the import, or for mailboxes of this wave; None where it does not stand."""
-    known = store.standings(request.import_id)
+    known = store.standings(import_.import_id)
     return known[wave] if wave in known else known.get("")
 
 
-def standings(store: Store, request: Import) -> dict[str, Standing | None]:
+def standings(store: Store, import_: Import) -> dict[str, Standing | None]:
     """Returns what was set, by wave; "" for the whole import, None for a wave that stays out of it."""
-    return store.standings(request.import_id)
+    return store.standings(import_.import_id)
 
 
-def tally_of(store: Store, request: Import) -> StandingTally:
+def tally_of(store: Store, import_: Import) -> StandingTally:
     """Returns the looks at the import in numbers."""
-    return store.standing_tally(request.import_id)
+    return store.standing_tally(import_.import_id)
 
 
-def _some(store: Store, request: Import, wave: str) -> list[Mailbox]:
+def _some(store: Store, import_: Import, wave: str) -> list[Mailbox]:
     """Returns one mailbox of those that are to stand: the passwords of an import are kept or forgotten together."""
-    found = store.find_mailboxes(request.import_id, Search(wave=wave, count=1))[1]
+    found = store.find_mailboxes(import_.import_id, Search(wave=wave, count=1))[1]
     return [mailbox for mailbox, _ in found]

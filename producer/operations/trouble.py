@@ -186,7 +186,7 @@ def word(mailbox: Mailbox, tally: Tally) -> str:
 
 
 def trouble(
-    store: Store, request: Import, rows: Sequence[tuple[Mailbox, Tally]], *, folders: bool = True
+    store: Store, import_: Import, rows: Sequence[tuple[Mailbox, Tally]], *, folders: bool = True
 ) -> list[ErrorGroup]:
     """Returns the trouble of these mailboxes: parked ones first, harmless kinds last.
 
@@ -208,7 +208,7 @@ def trouble(
                 next_at=0.0 if mailbox.over_at or mailbox.state is MailboxState.PARKED else trouble.next_at,
             )
             reason = trouble.sentence if trouble.sentence.partition(": ")[2] in NO_PASSWORD else ""
-            kind = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, request), reason)
+            kind = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, import_), reason)
             # Nothing is left to do about what is over.
             advice = "" if mailbox.over_at else _told_more(trouble, mailbox)
             groups[kind].append((trouble.sentence, advice, who))
@@ -222,12 +222,12 @@ def trouble(
                 detail=detail,
                 messages=messages,
             )
-            groups[(False, code, _server(code, mailbox, request), "")].append((sentence, advice, who))
+            groups[(False, code, _server(code, mailbox, import_), "")].append((sentence, advice, who))
     return [
         ErrorGroup(
             code=code,
             sentence=found[0][0],
-            advice=addressed(next((advice for _, advice, _ in found if advice), ""), request.import_id),
+            advice=addressed(next((advice for _, advice, _ in found if advice), ""), import_.import_id),
             server=server,
             parked=parked,
             sufferers=tuple(who for _, _, who in found),
@@ -249,7 +249,7 @@ def _gravity(group: tuple[_Kind, list[tuple[str, str, Sufferer]]]) -> tuple[obje
     return not parked, rank, code, server, reason
 
 
-def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[ErrorGroup]:
+def trouble_at_a_glance(store: Store, import_: Import, named: int) -> list[ErrorGroup]:
     """Returns the trouble of an import that is too large to read whole.
 
     Each kind of trouble of whole mailboxes has the count of all that have it, and `named` of them. Trouble of single
@@ -257,13 +257,13 @@ def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[Error
     """
     rows: list[tuple[Mailbox, Tally]] = []
     unnamed: dict[tuple[bool, str], int] = defaultdict(int)
-    for code, number in store.failure_codes(request.import_id).items():
+    for code, number in store.failure_codes(import_.import_id).items():
         for state in _GOING_ON if not code.endswith(_WAITING) else ():
             if number:
-                total, found = store.find_mailboxes(request.import_id, Search(state=state, code=code, count=named))
+                total, found = store.find_mailboxes(import_.import_id, Search(state=state, code=code, count=named))
                 rows, number = rows + found, number - total
                 unnamed[state is MailboxState.PARKED, code] += total - len(found)
-    groups = trouble(store, request, rows, folders=False)
+    groups = trouble(store, import_, rows, folders=False)
     # Servers that rows name themselves have a group each; mailboxes that are not named are counted with the largest
     # group.
     for key, number in unnamed.items():
@@ -274,10 +274,10 @@ def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[Error
     return groups
 
 
-def _server(code: str, mailbox: Mailbox, request: Import) -> str:
+def _server(code: str, mailbox: Mailbox, import_: Import) -> str:
     """Returns the server by which errors are grouped apart: one server's words and advice do not fit another."""
     url = mailbox.source.endpoint.url
-    return url if url != request.source.url and (code.startswith("source_") or code in _OF_THE_SOURCE) else ""
+    return url if url != import_.source.url and (code.startswith("source_") or code in _OF_THE_SOURCE) else ""
 
 
 def _told_more(trouble: Failure, mailbox: Mailbox) -> str:

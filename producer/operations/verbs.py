@@ -131,16 +131,16 @@ def find_import(store: Store, text: str = "") -> Import:
     raise UsageError(f"{what}; give the name or the beginning of the id of one of these:\n{names}{more}")
 
 
-def find_mailboxes(store: Store, request: Import, login: str, wave: str = "") -> list[tuple[Mailbox, Tally]]:
+def find_mailboxes(store: Store, import_: Import, login: str, wave: str = "") -> list[tuple[Mailbox, Tally]]:
     """Returns the mailbox with this login at the source, else at the destination; all mailboxes without a login.
 
     With `wave` only mailboxes of that wave. Raises `UsageError`.
     """
     if wave:
-        wave_of(store, request, wave)
-        everyone = store.find_mailboxes(request.import_id, Search(wave=wave, count=_EVERYONE))[1]
+        wave_of(store, import_, wave)
+        everyone = store.find_mailboxes(import_.import_id, Search(wave=wave, count=_EVERYONE))[1]
     else:
-        everyone = store.mailboxes(request.import_id)
+        everyone = store.mailboxes(import_.import_id)
     if not login:
         return everyone
     found = [pair for pair in everyone if pair[0].source.login == login] or [
@@ -148,111 +148,111 @@ def find_mailboxes(store: Store, request: Import, login: str, wave: str = "") ->
     ]
     if not found:
         if wave:
-            raise UsageError(f"wave {wave} of import {request.name} has no mailbox with the login {login}")
-        raise UsageError(f"import {request.name} has no mailbox with the login {login}")
+            raise UsageError(f"wave {wave} of import {import_.name} has no mailbox with the login {login}")
+        raise UsageError(f"import {import_.name} has no mailbox with the login {login}")
     return found
 
 
-def progress_of(store: Store, request: Import, window: Window | None = None, wave: str = "") -> Progress:
+def progress_of(store: Store, import_: Import, window: Window | None = None, wave: str = "") -> Progress:
     """Returns the progress of the import, or of one of its waves. Raises `UsageError`."""
     if wave:
-        of_wave = find_mailboxes(store, request, "", wave)
+        of_wave = find_mailboxes(store, import_, "", wave)
         states = Counter(mailbox.state for mailbox, _ in of_wave)
-        waits = [wait for wait in waits_of(store, request) if wait.key == wave or not wait.what.startswith("wave_")]
-        return tally.progress(request, total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
-    counts, mailboxes = store.import_tally(request.import_id)
-    stranded, waits = store.stranded(request.import_id), waits_of(store, request)
-    rows = store.mailboxes(request.import_id) if weighed(request, mailboxes) else None
-    caps = caps_of(store, request) if window is not None else NO_CAPS
-    return tally.progress(request, counts, mailboxes, window, stranded, waits, rows, caps)
+        waits = [wait for wait in waits_of(store, import_) if wait.key == wave or not wait.what.startswith("wave_")]
+        return tally.progress(import_, total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
+    counts, mailboxes = store.import_tally(import_.import_id)
+    stranded, waits = store.stranded(import_.import_id), waits_of(store, import_)
+    rows = store.mailboxes(import_.import_id) if weighed(import_, mailboxes) else None
+    caps = caps_of(store, import_) if window is not None else NO_CAPS
+    return tally.progress(import_, counts, mailboxes, window, stranded, waits, rows, caps)
 
 
-def weighed(request: Import, mailboxes: Mapping[MailboxState, int]) -> bool:
+def weighed(import_: Import, mailboxes: Mapping[MailboxState, int]) -> bool:
     """Tells whether the progress counts the part done of each mailbox at work.
 
     In a larger import that part hardly shows, and every row would have to be read.
     """
-    return request.state is not ImportState.FINISHED and sum(mailboxes.values()) <= _WEIGHED
+    return import_.state is not ImportState.FINISHED and sum(mailboxes.values()) <= _WEIGHED
 
 
-def caps_of(store: Store, request: Import) -> Caps:
+def caps_of(store: Store, import_: Import) -> Caps:
     """Returns the limits that an estimate has to keep."""
-    waves, kept = store.waves(request.import_id), store.forecasts(request.import_id)
-    foreseen_at = kept[-1].ends_at if kept and kept[-1].passes == request.passes else 0.0
+    waves, kept = store.waves(import_.import_id), store.forecasts(import_.import_id)
+    foreseen_at = kept[-1].ends_at if kept and kept[-1].passes == import_.passes else 0.0
     return Caps(given=store.limits(), usual=store.usual(), waves=waves, now=time.time(), foreseen_at=foreseen_at)
 
 
-def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "", wave: str = "") -> int:
+def control(store: Store, ring: Ring, import_: Import, word: Control, login: str = "", wave: str = "") -> int:
     """Pauses, resumes or cancels the import, a wave or one mailbox. Returns how many mailboxes it changes.
 
     Resuming a cancelled import or mailbox queues it again, as `retry` does. It returns 0 if the state was already as
     wanted, or if nothing is left to change.
     """
     # `request` may be older than another user's pause or resume.
-    request = store.import_(request.import_id) or request
+    import_ = store.import_(import_.import_id) or import_
     if wave and not login:
-        return _control_wave(store, ring, request, word, wave)
-    if word is Control.RUN and (went_on := _go_on(store, ring, request, login, wave)):
+        return _control_wave(store, ring, import_, word, wave)
+    if word is Control.RUN and (went_on := _go_on(store, ring, import_, login, wave)):
         return went_on
-    if not login and word is request.control and word is not Control.CANCEL:
-        rows = find_mailboxes(store, request, "") if word is Control.RUN else []
+    if not login and word is import_.control and word is not Control.CANCEL:
+        rows = find_mailboxes(store, import_, "") if word is Control.RUN else []
         if not any(mailbox.control is not word and mailbox.state not in SETTLED for mailbox, _ in rows):
             return 0
     # The store also counts mailboxes that were cancelled before.
-    most = given_up_by_cancel(store, request, login, wave)[0] if word is Control.CANCEL else None
+    most = given_up_by_cancel(store, import_, login, wave)[0] if word is Control.CANCEL else None
     if login:
         concerned = sum(
-            store.control(request.import_id, mailbox.mailbox_id, word)
-            for mailbox, _ in find_mailboxes(store, request, login, wave)
+            store.control(import_.import_id, mailbox.mailbox_id, word)
+            for mailbox, _ in find_mailboxes(store, import_, login, wave)
             if word is not Control.PAUSE or mailbox.control is not word
         )
     else:
-        concerned = store.control(request.import_id, None, word)
+        concerned = store.control(import_.import_id, None, word)
     if word is Control.RUN:
-        ring_some(store, ring, request.import_id)
+        ring_some(store, ring, import_.import_id)
     return concerned if most is None else min(most, concerned)
 
 
-def _control_wave(store: Store, ring: Ring, request: Import, word: Control, wave: str) -> int:
+def _control_wave(store: Store, ring: Ring, import_: Import, word: Control, wave: str) -> int:
     """Pauses, resumes or cancels a wave. Returns how many mailboxes it changes."""
-    there, rows = wave_of(store, request, wave), find_mailboxes(store, request, "", wave)
-    went_on = _go_on(store, ring, request, "", wave) if word is Control.RUN else 0
+    there, rows = wave_of(store, import_, wave), find_mailboxes(store, import_, "", wave)
+    went_on = _go_on(store, ring, import_, "", wave) if word is Control.RUN else 0
     alike = word is Control.RUN and all(mailbox.control is word or mailbox.state in SETTLED for mailbox, _ in rows)
     if there.control is word and (alike or word is Control.PAUSE):
         return went_on
-    most = given_up_by_cancel(store, request, "", wave)[0] if word is Control.CANCEL else len(rows)
-    concerned = store.control(request.import_id, None, word, wave=wave)
+    most = given_up_by_cancel(store, import_, "", wave)[0] if word is Control.CANCEL else len(rows)
+    concerned = store.control(import_.import_id, None, word, wave=wave)
     if word is Control.RUN:
-        ring_some(store, ring, request.import_id)
+        ring_some(store, ring, import_.import_id)
     return max(went_on, min(most, concerned))
 
 
-def given_up_by_cancel(store: Store, request: Import, login: str = "", wave: str = "") -> tuple[int, int]:
+def given_up_by_cancel(store: Store, import_: Import, login: str = "", wave: str = "") -> tuple[int, int]:
     """Returns how many mailboxes a cancellation would give up, and how many are complete and stay so.
 
     Raises `UsageError`.
     """
     if login or wave:
-        mailboxes = Counter(mailbox.state for mailbox, _ in find_mailboxes(store, request, login, wave))
+        mailboxes = Counter(mailbox.state for mailbox, _ in find_mailboxes(store, import_, login, wave))
     else:
-        mailboxes = Counter(store.import_tally(request.import_id)[1])
+        mailboxes = Counter(store.import_tally(import_.import_id)[1])
     complete = mailboxes[MailboxState.COMPLETE]
     return mailboxes.total() - complete - mailboxes[MailboxState.CANCELLED], complete
 
 
-def _go_on(store: Store, ring: Ring, request: Import, login: str, wave: str) -> int:
+def _go_on(store: Store, ring: Ring, import_: Import, login: str, wave: str) -> int:
     """Queues cancelled mailboxes again: all of a cancelled import, else those that are named. Returns how many."""
-    if not (login or wave) and request.control is not Control.CANCEL:
+    if not (login or wave) and import_.control is not Control.CANCEL:
         return 0
-    found = find_mailboxes(store, request, login, wave)
+    found = find_mailboxes(store, import_, login, wave)
     cancelled = {mailbox.mailbox_id for mailbox, _ in found if mailbox.state is MailboxState.CANCELLED}
-    return retry(store, ring, request, login, wave=wave, only=cancelled)[0] if cancelled else 0
+    return retry(store, ring, import_, login, wave=wave, only=cancelled)[0] if cancelled else 0
 
 
 def retry(
     store: Store,
     ring: Ring,
-    request: Import,
+    import_: Import,
     login: str = "",
     code: str = "",
     *,
@@ -266,15 +266,15 @@ def retry(
     mailboxes with this failure; `only` selects these ids. `copy_missing` adds messages of settled mailboxes that the
     destination no longer shows.
     """
-    request = store.import_(request.import_id) or request  # as in `control`
+    import_ = store.import_(import_.import_id) or import_  # as in `control`
     chosen = [
         pair
-        for pair in find_mailboxes(store, request, login, wave)
+        for pair in find_mailboxes(store, import_, login, wave)
         if (not code or (pair[0].failure is not None and pair[0].failure.code == code))
         and (only is None or pair[0].mailbox_id in only)
     ]
     everyone = all(mailbox.state is MailboxState.CANCELLED for mailbox, _ in chosen)
-    whole = not code and (request.control is Control.CANCEL or everyone)
+    whole = not code and (import_.control is Control.CANCEL or everyone)
     again: list[tuple[Mailbox, list[tuple[Unit, Sequence[Note]]]]] = []
     for mailbox, counts in chosen:
         gone = copy_missing and counts.missing and mailbox.state in SETTLED
@@ -284,15 +284,15 @@ def retry(
         complete = mailbox.state is MailboxState.COMPLETE
         if batches or parked or (complete and (counts.withheld or counts.unreadable)):
             again.append((mailbox, batches))
-    need_passwords(store, request, [mailbox for mailbox, _ in again])
-    store.forgive_logins(request.import_id)
+    need_passwords(store, import_, [mailbox for mailbox, _ in again])
+    store.forgive_logins(import_.import_id)
     mailboxes = messages = 0
     for mailbox, batches in again:
-        if store.retry(request.import_id, mailbox.mailbox_id, batches):
+        if store.retry(import_.import_id, mailbox.mailbox_id, batches):
             mailboxes += 1
             messages += sum(len(unit.uids) for unit, _ in batches)
     if mailboxes:
-        ring_some(store, ring, request.import_id)
+        ring_some(store, ring, import_.import_id)
     return mailboxes, messages
 
 
@@ -318,7 +318,7 @@ def _retried(store: Store, mailbox: Mailbox, wanted: Collection[str]) -> Iterato
 def verify(
     store: Store,
     ring: Ring,
-    request: Import,
+    import_: Import,
     retention_days: float,
     *,
     full: bool,
@@ -331,72 +331,72 @@ def verify(
     Returns how many were queued, and how many messages reported as missing are accepted as removed (`accept_missing`).
     Raises `UsageError` while the import is under way.
     """
-    chosen = [mailbox for mailbox, _ in find_mailboxes(store, request, login, wave)]
-    if any(store.import_tally(request.import_id)[1].get(state) for state in MailboxState if state not in SETTLED):
-        raise UsageError(f"import {request.name} is under way: ask again when it is finished (mailhaul watch)")
-    need_passwords(store, request, chosen)
-    accepted = sum(_accepted(store, request, mailbox) for mailbox in chosen) if accept_missing else 0
-    options = replace(request.options, verify="full" if full else "anew")
-    queued = store.open_import(replace(request, options=options), chosen, retention_days)
-    store.submit(request.import_id)
-    ring_some(store, ring, request.import_id)
+    chosen = [mailbox for mailbox, _ in find_mailboxes(store, import_, login, wave)]
+    if any(store.import_tally(import_.import_id)[1].get(state) for state in MailboxState if state not in SETTLED):
+        raise UsageError(f"import {import_.name} is under way: ask again when it is finished (mailhaul watch)")
+    need_passwords(store, import_, chosen)
+    accepted = sum(_accepted(store, import_, mailbox) for mailbox in chosen) if accept_missing else 0
+    options = replace(import_.options, verify="full" if full else "anew")
+    queued = store.open_import(replace(import_, options=options), chosen, retention_days)
+    store.submit(import_.import_id)
+    ring_some(store, ring, import_.import_id)
     return queued, accepted
 
 
-def _accepted(store: Store, request: Import, mailbox: Mailbox) -> int:
+def _accepted(store: Store, import_: Import, mailbox: Mailbox) -> int:
     """Accepts the messages of the mailbox that are reported as missing as removed on purpose. Returns how many."""
     accepted = 0
     for folder, counts in store.folders(mailbox.mailbox_id):
         if counts.missing:
             uids = UidSet.of(note.uid for note in store.notes(folder.folder_id) if note.what == MISSING)
-            accepted += store.accept_missing(request.import_id, mailbox.mailbox_id, folder.folder_id, uids)
+            accepted += store.accept_missing(import_.import_id, mailbox.mailbox_id, folder.folder_id, uids)
     return accepted
 
 
-def close(store: Store, request: Import) -> bool:
+def close(store: Store, import_: Import) -> bool:
     """Deletes the import and its ledger from the store. Raises `UsageError` while it is under way."""
-    found = store.import_(request.import_id)
+    found = store.import_(import_.import_id)
     if found is not None and found.state is ImportState.RUNNING:
         raise UsageError(
-            f"import {request.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
+            f"import {import_.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
         )
-    if any(one for one in store.standings(request.import_id).values()):
+    if any(one for one in store.standings(import_.import_id).values()):
         raise UsageError(
-            f"import {request.name} stands: its mailboxes are looked at again by themselves; end that first "
+            f"import {import_.name} stands: its mailboxes are looked at again by themselves; end that first "
             "(mailhaul standing --off)"
         )
-    need_no_passwords(store, request)
-    return store.close(request.import_id)
+    need_no_passwords(store, import_)
+    return store.close(import_.import_id)
 
 
 def start_cutover(
-    store: Store, vault: Vault, request: Import, wave: str, options: CutoverOptions, *, who: str, at: float
+    store: Store, vault: Vault, import_: Import, wave: str, options: CutoverOptions, *, who: str, at: float
 ) -> Cutover:
     """Begins the cutover of a wave, or "" of the import as a whole.
 
     Raises `UsageError`, also when the passwords are no longer stored, so that nothing could be kept in sync.
     """
-    acts.may_cut_over(store, request, wave)
-    some = store.find_mailboxes(request.import_id, Search(wave=wave, count=1))[1]
-    need_passwords(store, request, [mailbox for mailbox, _ in some])
-    return acts.start(Cutovers(store, vault), store, request, wave, options, who=who, at=at)
+    acts.may_cut_over(store, import_, wave)
+    some = store.find_mailboxes(import_.import_id, Search(wave=wave, count=1))[1]
+    need_passwords(store, import_, [mailbox for mailbox, _ in some])
+    return acts.start(Cutovers(store, vault), store, import_, wave, options, who=who, at=at)
 
 
-def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: float, wave: str = "") -> None:
+def set_window(store: Store, ring: Ring, import_: Import, hours: Hours, at: float, wave: str = "") -> None:
     """Sets the hours in which the import, or a wave of it, may work from now (`at`) on.
 
     The operator's pause is independent of them. Raises `UsageError`.
     """
     if wave:
-        wave_of(store, request, wave)
-    set_hours(store, request.import_id, hours, at, wave)
-    ring_some(store, ring, request.import_id)
+        wave_of(store, import_, wave)
+    set_hours(store, import_.import_id, hours, at, wave)
+    ring_some(store, ring, import_.import_id)
 
 
 def set_wave(
     store: Store,
     ring: Ring,
-    request: Import,
+    import_: Import,
     name: str,
     *,
     starts_at: float | None = None,
@@ -407,14 +407,14 @@ def set_wave(
     checked(weight, order)
     if starts_at is not None and not name:
         raise UsageError("--start-at: is of one wave; say which by --wave")
-    store.set_wave(request.import_id, name, starts_at=starts_at, weight=weight, order=order)
-    ring_some(store, ring, request.import_id)
+    store.set_wave(import_.import_id, name, starts_at=starts_at, weight=weight, order=order)
+    ring_some(store, ring, import_.import_id)
 
 
 def move(
     store: Store,
     ring: Ring,
-    request: Import,
+    import_: Import,
     login: str,
     *,
     wave: str | None = None,
@@ -431,19 +431,19 @@ def move(
     if not login:
         raise UsageError("--mailbox: say which mailbox")
     moved = 0
-    for mailbox, _ in find_mailboxes(store, request, login):
-        moved += store.move(request.import_id, mailbox.mailbox_id, wave=wave, priority=asked)
-    ring_some(store, ring, request.import_id)
+    for mailbox, _ in find_mailboxes(store, import_, login):
+        moved += store.move(import_.import_id, mailbox.mailbox_id, wave=wave, priority=asked)
+    ring_some(store, ring, import_.import_id)
     return moved
 
 
 def errors(
     store: Store,
-    request: Import,
+    import_: Import,
     login: str = "",
     everyone: Sequence[tuple[Mailbox, Tally]] | None = None,
     wave: str = "",
 ) -> list[ErrorGroup]:
     """Returns the errors by kind. With `everyone` (rows that were just read) folders are not read."""
-    rows = find_mailboxes(store, request, login, wave) if everyone is None else everyone
-    return trouble(store, request, rows, folders=everyone is None)
+    rows = find_mailboxes(store, import_, login, wave) if everyone is None else everyone
+    return trouble(store, import_, rows, folders=everyone is None)

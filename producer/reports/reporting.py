@@ -15,19 +15,19 @@ from shared.store import Store
 FILES = ("one-page.html", "one-page.csv")
 
 
-def one_page(store: Store, request: Import, language: str = "en", zone: str = "UTC", wave: str = "") -> ReaderSheet:
+def one_page(store: Store, import_: Import, language: str = "en", zone: str = "UTC", wave: str = "") -> ReaderSheet:
     """Returns the report of an import, or of one of its waves. Raises `UsageError`."""
-    rows = verbs.find_mailboxes(store, request, "", wave)
-    progress = verbs.progress_of(store, request, wave=wave)
-    found = None if request.state is ImportState.FINISHED else forecasting.look_ahead(store, request)
+    rows = verbs.find_mailboxes(store, import_, "", wave)
+    progress = verbs.progress_of(store, import_, wave=wave)
+    found = None if import_.state is ImportState.FINISHED else forecasting.look_ahead(store, import_)
     kept = found.kept if found else None
-    scored = forecasting.scored(store, request)
+    scored = forecasting.scored(store, import_)
     whole, waves = lines_of(rows, scored, kept.waves if kept else {}, kept.ends_at if kept and not wave else 0.0)
     page = OnePage(
-        name=request.name,
+        name=import_.name,
         word=progress.word,
-        source=request.source.host,
-        destination=request.destination.host,
+        source=import_.source.host,
+        destination=import_.destination.host,
         made_at=time.time(),
         whole=whole,
         waves=waves,

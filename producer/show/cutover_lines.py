@@ -30,11 +30,11 @@ def overruled_words(view: CutoverView, name: str) -> tuple[str, str] | None:
     return (found[-1].who, found[-1].reason) if found else None
 
 
-def cutover_lines(request: Import, view: CutoverView, at: float) -> Iterator[str]:
+def cutover_lines(import_: Import, view: CutoverView, at: float) -> Iterator[str]:
     """Yields a cutover with its guards, for a terminal."""
     cutover = view.cutover
     since = span(at - cutover.since)
-    what = called(request, cutover.wave)
+    what = called(import_, cutover.wave)
     yield f"{clean(what)}: {spoken(cutover.state)} for {since}: {MEANINGS[cutover.state]}"
     yield f"  next: {clean(view.next)}"
     if cutover.state is CutoverState.ROLLED_BACK:

@@ -59,9 +59,9 @@ def since(tally: Tally, before: Tally) -> dict[str, int]:
 
 def import_fields(progress: Progress) -> dict[str, Any]:
     """Returns the fields of the import itself, without its mailboxes."""
-    request = progress.request
+    import_ = progress.import_
     return {
-        **header(request),
+        **header(import_),
         "status": progress.word,
         **counts(progress.tally),
         "mailboxes": {state.value: progress.mailboxes.get(state, 0) for state in MailboxState},
@@ -74,7 +74,7 @@ def import_fields(progress: Progress) -> dict[str, Any]:
         "counted": progress.counted,
         "compared": progress.compared if progress.to_compare else None,
         "to_compare": progress.to_compare or None,
-        "window": request.window,
+        "window": import_.window,
         "waits": wait_fields(progress.waits),
         "waiting_for_lost_worker": {
             "messages": progress.stranded.messages,
@@ -83,24 +83,24 @@ def import_fields(progress: Progress) -> dict[str, Any]:
     }
 
 
-def header(request: Import) -> dict[str, Any]:
+def header(import_: Import) -> dict[str, Any]:
     """Returns the fields of an import that need no counting."""
     return {
-        "id": request.import_id,
-        "name": request.name,
-        "state": request.state.value,
-        "control": request.control.value,
-        "source": request.source.url,
-        "destination": request.destination.url,
-        "include": list(request.options.include),
-        "exclude": list(request.options.exclude),
-        "wanted": wanted(request.options),
-        "verify": request.options.verify,
-        "passes": request.passes,
-        "created_at": request.created_at,
-        "first_claim_at": request.first_claim_at or None,
-        "last_record_at": request.last_record_at or None,
-        "finished_at": request.finished_at or None,
+        "id": import_.import_id,
+        "name": import_.name,
+        "state": import_.state.value,
+        "control": import_.control.value,
+        "source": import_.source.url,
+        "destination": import_.destination.url,
+        "include": list(import_.options.include),
+        "exclude": list(import_.options.exclude),
+        "wanted": wanted(import_.options),
+        "verify": import_.options.verify,
+        "passes": import_.passes,
+        "created_at": import_.created_at,
+        "first_claim_at": import_.first_claim_at or None,
+        "last_record_at": import_.last_record_at or None,
+        "finished_at": import_.finished_at or None,
     }
 
 
@@ -223,15 +223,15 @@ def whole(
     wave: str = "",
 ) -> dict[str, Any]:
     """Returns the whole document, or that of one wave."""
-    request = progress.request
+    import_ = progress.import_
     fields = import_fields(progress)
     if before is not None:
         fields["this_run"] = since(progress.tally, before)
     return {
         "import": fields,
         "exit_code": exit_code,
-        "waves": [wave_fields(one) for one in waves_of(store, request) if wave in ("", one.name)],
-        "standing": standing_fields(store.standings(request.import_id), store.standing_tally(request.import_id)),
-        "mailboxes": [mailbox_fields(store, *pair) for pair in find_mailboxes(store, request, "", wave)],
+        "waves": [wave_fields(one) for one in waves_of(store, import_) if wave in ("", one.name)],
+        "standing": standing_fields(store.standings(import_.import_id), store.standing_tally(import_.import_id)),
+        "mailboxes": [mailbox_fields(store, *pair) for pair in find_mailboxes(store, import_, "", wave)],
         "errors": error_fields(groups),
     }

@@ -64,7 +64,7 @@ def progress_line(progress: Progress) -> str:
     parts += known_part(progress)
     if (
         not progress.finished
-        and progress.request.control is Control.RUN
+        and progress.import_.control is Control.RUN
         and progress.word not in ("waiting", "interrupted")
     ):
         if progress.messages_per_second:
@@ -166,13 +166,13 @@ def outcome_words(tally: Tally) -> str:
 
 def summary(progress: Progress, copied_now: int | None, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:
     """Yields the lines printed at the end; `copied_now` is None for a command that only watched."""
-    tally, request = progress.tally, progress.request
+    tally, import_ = progress.tally, progress.import_
     states = ", ".join(f"{n} {state}" for state, n in progress.mailboxes.items() if n)
-    yield f"import {clean(request.name)} ({request.import_id[:8]}): {progress.word} after {spoken_duration(seconds)}"
+    yield f"import {clean(import_.name)} ({import_.import_id[:8]}): {progress.word} after {spoken_duration(seconds)}"
     yield f"  mailboxes: {states}"
     if tally.messages or progress.mailboxes_total == progress.mailboxes.get(MailboxState.COMPLETE):
         yield f"  messages:  {tally.messages:,} ({spoken_size(tally.size_bytes)}): {outcome_words(tally)}"
-    if copied_now is not None and (request.passes > 1 or copied_now != tally[Outcome.COPIED]):
+    if copied_now is not None and (import_.passes > 1 or copied_now != tally[Outcome.COPIED]):
         yield f"  this run:  {copied_now:,} copied"
     for name, number in (
         ("missing", tally.missing),

@@ -164,8 +164,8 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     bars.add_row("import", ProgressBar(total=1.0, completed=progress.share or 0.0, width=_BAR), percent(progress.share))
     done = f"{progress.mailboxes_complete:,} of {progress.mailboxes_total:,} complete"
     bars.add_row("mailboxes", _states(progress), done)
-    heads = [f"{clean(progress.request.name)}: {progress.word}"]
-    if progress.request.control is Control.RUN and progress.word != "waiting":
+    heads = [f"{clean(progress.import_.name)}: {progress.word}"]
+    if progress.import_.control is Control.RUN and progress.word != "waiting":
         if progress.messages_per_second:
             heads.append(f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s")
         heads += [*filter(None, [lost_worker(progress)]), *time_left(progress)]

@@ -15,15 +15,15 @@ _POP3: Final = "pop3"
 
 def protocol_lines(store: Store, progress: Progress) -> Iterator[str]:
     """Yields lines for the end of an import by IMAP that found mail of an import by POP3: they say what that mail lacks."""
-    request, found = progress.request, progress.tally[Outcome.ALREADY_PRESENT]
-    if request.source.protocol == _POP3 or not found:
+    import_, found = progress.import_, progress.tally[Outcome.ALREADY_PRESENT]
+    if import_.source.protocol == _POP3 or not found:
         return
     earlier = [
         clean(one.name)
         for one in store.imports()
-        if one.import_id != request.import_id
+        if one.import_id != import_.import_id
         and one.source.protocol == _POP3
-        and one.destination.url == request.destination.url
+        and one.destination.url == import_.destination.url
     ]
     if earlier:
         names = ", ".join(earlier[:3]) + (" …" if earlier[3:] else "")

@@ -75,7 +75,7 @@ class Spooling:
         self,
         store: Store,
         entrance: Entrance,
-        request: Import,
+        import_: Import,
         keeper: Keeper,
         stopping: Callable[[], bool] = lambda: False,
         *,
@@ -86,7 +86,7 @@ class Spooling:
         Once `stopping` returns True, no other message is begun.
         """
         self._at_once = at_once
-        self._store, self._entrance, self._request, self._keeper = store, entrance, request, keeper
+        self._store, self._entrance, self._request, self._keeper = store, entrance, import_, keeper
         self._stopping = stopping
 
     def run(self, only: Sequence[Mailbox] | None = None) -> Spooled:

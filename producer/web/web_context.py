@@ -79,9 +79,9 @@ class WebContext:
 
     def mailbox(self, import_id: str, mailbox_id: str) -> tuple[Mailbox, Tally]:
         """Returns the mailbox with the sum of its folders' tallies. Raises `Refused` (404)."""
-        request = self.import_(import_id)
+        import_ = self.import_(import_id)
         found = self.store.mailbox(mailbox_id)
-        if found is None or found.import_id != request.import_id:
+        if found is None or found.import_id != import_.import_id:
             raise Refused(404, "the import has no mailbox with this id")
         return found, _sum([tally for _, tally in self.store.folders(mailbox_id)])
 
@@ -100,7 +100,7 @@ class WebContext:
 
     def progress(self, import_id: str) -> Progress:
         """Returns the progress, with a rate and an estimate from the last minute of samples, whoever asked for them."""
-        request = self.import_(import_id)
+        import_ = self.import_(import_id)
         counts, mailboxes = self.store.import_tally(import_id)
         sample = Sample(
             at=self.clock(),
@@ -108,12 +108,12 @@ class WebContext:
             size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )
-        waits = verbs.waits_of(self.store, request)
+        waits = verbs.waits_of(self.store, import_)
         with self._lock:
             before = self._windows.get(import_id, Window())
-            window = before.with_sample(sample, moving=may_move(request, waits, before, sample.at))
+            window = before.with_sample(sample, moving=may_move(import_, waits, before, sample.at))
             self._windows[import_id] = window
-        return verbs.progress_of(self.store, request, window)
+        return verbs.progress_of(self.store, import_, window)
 
 
 def _sum(tallies: list[Tally]) -> Tally:

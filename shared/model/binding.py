@@ -16,15 +16,15 @@ from shared.model.requests import Account, Import, Mailbox
 from shared.model.sign_in import SignIn
 
 
-def bound_to(request: Import, mailbox: Mailbox) -> str:
+def bound_to(import_: Import, mailbox: Mailbox) -> str:
     """Returns a digest over both ends, the import, and how each side is signed in to.
 
     Each end is its protocol, host, port, TLS mode, CA file, pin, guard and login. The digest is sealed with the
     mailbox's secrets, and computed anew from the store whenever they are opened.
     """
     ends = [
-        _end(mailbox.source, request.options.source_sign_in),
-        _end(mailbox.destination, request.options.destination_sign_in),
+        _end(mailbox.source, import_.options.source_sign_in),
+        _end(mailbox.destination, import_.options.destination_sign_in),
     ]
     text = json.dumps([mailbox.import_id, mailbox.mailbox_id, ends], sort_keys=True)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -60,11 +60,11 @@ class Entrance:
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         if sealed is None:
             raise CredentialsError(f"the {side} credentials are no longer stored")
-        request = self._store.import_(mailbox.import_id)
-        if request is None:
+        import_ = self._store.import_(mailbox.import_id)
+        if import_ is None:
             raise CredentialsError("the import is no longer stored")
-        given = self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
-        how = request.options.source_sign_in if side == "source" else request.options.destination_sign_in
+        given = self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
+        how = import_.options.source_sign_in if side == "source" else import_.options.destination_sign_in
         if given.own:
             how = how.own
         else:

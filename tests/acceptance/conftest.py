@@ -181,12 +181,12 @@ def servers() -> Iterator[tuple[Dovecot, Dovecot]]:
 
 
 @pytest.fixture
-def office(servers: tuple[Dovecot, Dovecot]) -> Iterator[AdminEnvironment]:
+def admin_env(servers: tuple[Dovecot, Dovecot]) -> Iterator[AdminEnvironment]:
     with tempfile.TemporaryDirectory(prefix="office-", ignore_cleanup_errors=True) as place:
-        office = AdminEnvironment(*servers, Path(place))
-        yield office
+        admin_env = AdminEnvironment(*servers, Path(place))
+        yield admin_env
         # The process that still owns the folder must end before the folder is removed.
-        pidfile = office.home / "state" / "running.pid"
+        pidfile = admin_env.home / "state" / "running.pid"
         if pidfile.exists() and (text := pidfile.read_text().split()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(text[0]), signal.SIGKILL)

@@ -26,9 +26,9 @@ MAIL = {"INBOX": 6, "Work": 3}
 class Desk:
     """A destination that reads accounts from a passwd-file too, and its environment."""
 
-    def __init__(self, office: AdminEnvironment, destination: Dovecot, users: Path) -> None:
-        self.office = replace(office, destination=destination)
-        self.source, self.destination, self.users = office.source, destination, users
+    def __init__(self, admin_env: AdminEnvironment, destination: Dovecot, users: Path) -> None:
+        self.admin_env = replace(admin_env, destination=destination)
+        self.source, self.destination, self.users = admin_env.source, destination, users
 
     @property
     def passwd_file(self) -> list[str]:
@@ -39,7 +39,7 @@ class Desk:
 
     def scim(self, server: ScimServer) -> list[str]:
         """Returns `--accounts` for a SCIM service."""
-        secret = self.office.home / "secret"
+        secret = self.admin_env.home / "secret"
         secret.write_text(SECRET + "\n")
         return ["--accounts", f"scim+{server.url}/v2", "--accounts-secret-file", str(secret)]
 
@@ -52,8 +52,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(office: AdminEnvironment) -> Iterator[Desk]:
-    owner = office.destination.home.stat()
+def desk(admin_env: AdminEnvironment) -> Iterator[Desk]:
+    owner = admin_env.destination.home.stat()
     with tempfile.TemporaryDirectory(prefix="passwd-", ignore_cleanup_errors=True) as place:
         os.chmod(place, 0o755)
         users = Path(place) / "users"
@@ -61,7 +61,7 @@ def desk(office: AdminEnvironment) -> Iterator[Desk]:
         os.chown(users, owner.st_uid, owner.st_gid)
         read = f"{{\n  driver = passwd-file\n  args = username_format=%u {users}\n}}\n"
         with Dovecot(mail_format="sdbox", extra=f"passdb {read}userdb {read}") as destination:
-            yield Desk(office, destination, users)
+            yield Desk(admin_env, destination, users)
 
 
 def _mailbox(found: dict[str, Any], login: str) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _mailbox(found: dict[str, Any], login: str) -> dict[str, Any]:
 
 
 def test_accounts_are_made_in_a_passwd_file_and_one_that_is_there_keeps_its_password(desk: Desk) -> None:
-    office = desk.office
+    admin_env = desk.admin_env
     made = desk.person("pf-made", "n3w secret, with: signs")
     there = desk.person("pf-there", "0wn password")
     wrong = desk.person("pf-wrong", "n0t its password")
@@ -84,15 +84,15 @@ def test_accounts_are_made_in_a_passwd_file_and_one_that_is_there_keeps_its_pass
         "pf-there,pw-pf-there,0wn password,,",
         "pf-wrong,pw-pf-wrong,n0t its password,,",
     ]
-    manifest = office.manifest(rows)
+    manifest = admin_env.manifest(rows)
 
-    dry = office.run("check", manifest, *office.ends, *desk.passwd_file, "--json", code=3)
+    dry = admin_env.run("check", manifest, *admin_env.ends, *desk.passwd_file, "--json", code=3)
     checked = {one["login"]: one["destination"] for one in json.loads(dry.out)["mailboxes"]}
     assert checked["pf-made"]["would_create"]
     assert checked["pf-made"]["ok"]
     assert checked["pf-there"]["ok"]
     assert not checked["pf-there"]["would_create"]
-    planned = office.run("plan", manifest, *office.ends, *desk.passwd_file, code=3)
+    planned = admin_env.run("plan", manifest, *admin_env.ends, *desk.passwd_file, code=3)
     assert "pf-made: 2 folders, 9 messages" in planned.out
     assert "the account would be created" in planned.out
     assert "accounts to be created: 1" in planned.out
@@ -100,7 +100,7 @@ def test_accounts_are_made_in_a_passwd_file_and_one_that_is_there_keeps_its_pass
     assert desk.destination.logins("pf-made") == desk.destination.login_attempts("pf-made") == 0
     refused_before = desk.destination.login_attempts("pf-wrong")
 
-    found = office.import_(manifest, *desk.passwd_file, code=3)
+    found = admin_env.import_(manifest, *desk.passwd_file, code=3)
     assert [_mailbox(found, box.login)["state"] for box, _ in (made, there, wrong)] == [
         "complete",
         "complete",
@@ -119,14 +119,14 @@ def test_accounts_are_made_in_a_passwd_file_and_one_that_is_there_keeps_its_pass
     assert lines.count("\n") == 3
     assert "n3w secret" not in lines
 
-    again = office.import_(manifest, *desk.passwd_file, code=3)
+    again = admin_env.import_(manifest, *desk.passwd_file, code=3)
     assert again["import"]["this_run"]["copied"] == 0
     assert desk.users.read_text() == lines
     assert _mailbox(again, "pf-made")["account"] == "created", "it is known to be ours"
 
 
 def test_accounts_are_made_by_scim_and_what_it_refuses_is_parked_with_its_reason(desk: Desk) -> None:
-    office = desk.office
+    admin_env = desk.admin_env
     made, there, refused = desk.person("sc-made", "n3w"), desk.person("sc-there"), desk.person("sc-refused")
 
     def no(login: str) -> str:
@@ -142,7 +142,7 @@ def test_accounts_are_made_by_scim_and_what_it_refuses_is_parked_with_its_reason
             "sc-there,pw-sc-there,,",
             "sc-refused,pw-sc-refused,,",
         ]
-        found = office.import_(office.manifest(rows), *desk.scim(scim), code=3)
+        found = admin_env.import_(admin_env.manifest(rows), *desk.scim(scim), code=3)
         assert [_mailbox(found, box.login)["state"] for box, _ in (made, there, refused)] == [
             "complete",
             "complete",
@@ -155,42 +155,44 @@ def test_accounts_are_made_by_scim_and_what_it_refuses_is_parked_with_its_reason
         assert failure["code"] == "account_rejected"
         assert "userName is reserved" in failure["sentence"]
         assert "mailhaul retry" in failure["advice"]
-        assert "userName is reserved" in office.run("errors", "people").out
+        assert "userName is reserved" in admin_env.run("errors", "people").out
         assert {method for method, _ in scim.asked} <= {"GET", "POST"}
-        for path in [path for path in office.home.rglob("*") if path.is_file() and path.name != "secret"]:
+        for path in [path for path in admin_env.home.rglob("*") if path.is_file() and path.name != "secret"]:
             assert SECRET.encode() not in path.read_bytes(), path
 
         # The operator corrects the fault, and the import goes on.
         scim._refuse = None
-        office.run("retry", "people")
-        done = office.import_(office.manifest(rows), *desk.scim(scim))
+        admin_env.run("retry", "people")
+        done = admin_env.import_(admin_env.manifest(rows), *desk.scim(scim))
         assert refused[1].seen() == refused[0].seen()
         assert _mailbox(done, "sc-refused")["account"] == "created"
 
 
 def test_a_worker_that_dies_between_creating_and_writing_it_down_does_no_harm(desk: Desk) -> None:
-    office = desk.office
+    admin_env = desk.admin_env
     source, destination = desk.person("killed", "n3w")
-    office.variables |= {"MAILHAUL_LEASE_SECONDS": "3", "MAILHAUL_RENEW_SECONDS": "1"}
+    admin_env.variables |= {"MAILHAUL_LEASE_SECONDS": "3", "MAILHAUL_RENEW_SECONDS": "1"}
     killed: list[int] = []
 
     def kill_the_worker() -> None:
         if not killed:
             for place in Path("/proc").glob("[0-9]*"):
                 try:
-                    mine = f"MAILHAUL_STATE_DIR={office.home / 'state'}".encode() in (place / "environ").read_bytes()
+                    mine = f"MAILHAUL_STATE_DIR={admin_env.home / 'state'}".encode() in (place / "environ").read_bytes()
                     if mine and b"-m\0worker" in (place / "cmdline").read_bytes():
                         killed.append(int(place.name))
                 except OSError:
                     continue
             for pid in killed:
                 os.kill(pid, signal.SIGKILL)
-            until(lambda: not any("-m worker" in line and str(killed) in line for line in _children(office)), "its end")
+            until(
+                lambda: not any("-m worker" in line and str(killed) in line for line in _children(admin_env)), "its end"
+            )
 
     with ScimServer(desk.destination.add_user) as scim:
         scim.before_answer = kill_the_worker
         rows = ["login,password,new_password", "killed,pw-killed,n3w"]
-        found = office.import_(office.manifest(rows), *desk.scim(scim))
+        found = admin_env.import_(admin_env.manifest(rows), *desk.scim(scim))
         assert killed, "the worker was not killed"
         assert [method for method, _ in scim.asked].count("POST") == 1, "what is there is not asked for again"
     assert destination.seen() == source.seen()
@@ -199,13 +201,13 @@ def test_a_worker_that_dies_between_creating_and_writing_it_down_does_no_harm(de
 
 
 def test_passwords_that_are_missing_are_made_and_handed_over_once(desk: Desk) -> None:
-    office = desk.office
+    admin_env = desk.admin_env
     source, _ = desk.person("gen")
     other, own = desk.person("gen-own", "mine")
     rows = ["login,password,new_password", "gen,pw-gen,", "gen-own,pw-gen-own,mine"]
-    manifest = office.manifest(rows)
-    said = office.run("import", manifest, *office.ends, *desk.passwd_file, "--generate-passwords").said
-    (path,) = (office.home / "state" / "passwords").glob("*.csv")
+    manifest = admin_env.manifest(rows)
+    said = admin_env.run("import", manifest, *admin_env.ends, *desk.passwd_file, "--generate-passwords").said
+    (path,) = (admin_env.home / "state" / "passwords").glob("*.csv")
     assert str(path) in said
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     lines = list(csv.DictReader(path.open()))
@@ -216,23 +218,23 @@ def test_passwords_that_are_missing_are_made_and_handed_over_once(desk: Desk) ->
     assert own.seen() == other.seen()
 
     before = path.read_bytes()
-    office.import_(manifest, *desk.passwd_file, "--generate-passwords")
+    admin_env.import_(manifest, *desk.passwd_file, "--generate-passwords")
     assert path.read_bytes() == before
     path.unlink()
-    again = office.import_(manifest, *desk.passwd_file, "--generate-passwords")
+    again = admin_env.import_(manifest, *desk.passwd_file, "--generate-passwords")
     assert again["exit_code"] == 0, "what was made is still known"
     assert not path.exists(), "handed over once"
     assert desk.destination.login_attempts("gen") == 0
 
 
 def test_bad_options_are_told_before_anything_starts(desk: Desk) -> None:
-    office = desk.office
-    manifest = office.manifest({"a": "b"})
+    admin_env = desk.admin_env
+    manifest = admin_env.manifest({"a": "b"})
     for options, why in (
         (["--accounts", "scim+https://id.example"], "--accounts-secret-file"),
         (["--accounts", "scim+http://id.example/x"], "in the clear"),
         (["--generate-passwords"], "go with --accounts"),
         (["--accounts", "scim+https://x", "--accounts-secret-file", "/nowhere"], "cannot be read"),
     ):
-        assert why in office.run("import", manifest, *office.ends, *options, code=2).said
-    assert not (office.home / "state").exists()
+        assert why in admin_env.run("import", manifest, *admin_env.ends, *options, code=2).said
+    assert not (admin_env.home / "state").exists()

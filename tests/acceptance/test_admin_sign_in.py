@@ -49,18 +49,18 @@ def masters() -> Iterator[tuple[Dovecot, Dovecot]]:
 
 
 @pytest.fixture
-def desk(office: AdminEnvironment, masters: tuple[Dovecot, Dovecot]) -> AdminEnvironment:
-    return replace(office, source=masters[0], destination=masters[1])
+def desk(admin_env: AdminEnvironment, masters: tuple[Dovecot, Dovecot]) -> AdminEnvironment:
+    return replace(admin_env, source=masters[0], destination=masters[1])
 
 
-def secret(office: AdminEnvironment, text: str = WORD, name: str = "chief.txt") -> str:
-    path = office.home / name
+def secret(admin_env: AdminEnvironment, text: str = WORD, name: str = "chief.txt") -> str:
+    path = admin_env.home / name
     path.write_text(text + "\n")
     return str(path)
 
 
-def people(office: AdminEnvironment, *names: str) -> dict[str, tuple[Box, Box]]:
-    found = office.accounts(*names)
+def people(admin_env: AdminEnvironment, *names: str) -> dict[str, tuple[Box, Box]]:
+    found = admin_env.accounts(*names)
     for there, _ in found.values():
         there.fill(MAIL)
     return found
@@ -190,10 +190,10 @@ def _until(terminal: int, text: bytes) -> bytes:
     return said
 
 
-def _nowhere(office: AdminEnvironment, word: str) -> None:
+def _nowhere(admin_env: AdminEnvironment, word: str) -> None:
     """Asserts that the secret is in no file of the state folder, and in no log."""
     hidden = [word.encode(), json.dumps(word).encode(), re.sub(r"(?=[\"\\])", r"\\", word).encode()]
-    for path in (office.home / "state").rglob("*"):
+    for path in (admin_env.home / "state").rglob("*"):
         if path.is_file():
             content = path.read_bytes()
             assert not any(text in content for text in hidden), path
@@ -239,13 +239,13 @@ def mint() -> Iterator[TokenServer]:
 
 
 @pytest.fixture
-def modern(office: AdminEnvironment, mint: TokenServer) -> Iterator[AdminEnvironment]:
+def modern(admin_env: AdminEnvironment, mint: TokenServer) -> Iterator[AdminEnvironment]:
     with (
         tempfile.TemporaryDirectory(prefix="oauth-", ignore_cleanup_errors=True) as place,
         Dovecot(mail_format="sdbox", extra=dovecot_oauth2(mint, Path(place))) as source,
     ):
         mint.users = None
-        yield replace(office, source=source)
+        yield replace(admin_env, source=source)
 
 
 def test_a_google_service_account_opens_every_mailbox(modern: AdminEnvironment, mint: TokenServer) -> None:
@@ -322,11 +322,11 @@ def test_a_program_gives_the_tokens_and_rows_may_have_their_own(modern: AdminEnv
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_started(
-    office: AdminEnvironment, options: list[str], said: str
+    admin_env: AdminEnvironment, options: list[str], said: str
 ) -> None:
-    manifest = office.manifest(["login", "anna"])
-    (office.home / "word").write_text("word\n")
-    (office.home / "lines").write_text("a\nb\n")
-    ended = office.run("import", manifest, *office.ends, *options, code=2)
+    manifest = admin_env.manifest(["login", "anna"])
+    (admin_env.home / "word").write_text("word\n")
+    (admin_env.home / "lines").write_text("a\nb\n")
+    ended = admin_env.run("import", manifest, *admin_env.ends, *options, code=2)
     assert said in ended.said
-    assert not (office.home / "state").exists()
+    assert not (admin_env.home / "state").exists()

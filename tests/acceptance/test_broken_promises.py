@@ -31,7 +31,7 @@ def ends() -> Iterator[tuple[FaultyServer, FaultyServer]]:
 
 
 @pytest.fixture
-def office(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> AdminEnvironment:
+def admin_env(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> AdminEnvironment:
     return AdminEnvironment(*ends, tmp_path)  # type: ignore[arg-type]
 
 
@@ -41,19 +41,19 @@ def bodies(server: FaultyServer) -> Counter[bytes]:
 
 @pytest.mark.parametrize("answer", [BAD, NO, CLOSE])
 def test_an_import_arrives_and_each_promise_is_told_once(
-    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], answer: bytes
+    admin_env: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], answer: bytes
 ) -> None:
     source, destination = ends
     source.behaviour.hollow |= {"CONDSTORE": answer, "NAMESPACE": answer}
     destination.behaviour.hollow |= {"STATUS=SIZE": answer, "MULTIAPPEND": BAD if answer == CLOSE else answer}
-    office.variables["MAILHAUL_SETTLE_SECONDS"] = "1"
-    manifest = office.manifest({LOGIN: PASSWORD})
-    found = office.import_(manifest)
+    admin_env.variables["MAILHAUL_SETTLE_SECONDS"] = "1"
+    manifest = admin_env.manifest({LOGIN: PASSWORD})
+    found = admin_env.import_(manifest)
     assert found["import"]["copied"] == 30
     assert bodies(destination) == bodies(source)
     logs = [
         json.loads(line)
-        for log in (office.home / "state" / "logs").glob("*.log")
+        for log in (admin_env.home / "state" / "logs").glob("*.log")
         for line in log.open()
         if "extension_left_out" in line
     ]
@@ -70,26 +70,26 @@ def test_an_import_arrives_and_each_promise_is_told_once(
 
 @pytest.mark.parametrize("answer", [BAD, NO, CLOSE])
 def test_check_and_plan_say_what_a_server_refuses(
-    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], answer: bytes
+    admin_env: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], answer: bytes
 ) -> None:
     ends[0].behaviour.hollow["CONDSTORE"] = answer
     ends[1].behaviour.hollow["NAMESPACE"] = answer
-    manifest = office.manifest({LOGIN: PASSWORD})
-    said = office.run("check", manifest, *office.ends).out
+    manifest = admin_env.manifest({LOGIN: PASSWORD})
+    said = admin_env.run("check", manifest, *admin_env.ends).out
     assert "note: the source announces CONDSTORE and refuses it: a later pass compares all flags" in said
     assert "note: the destination announces NAMESPACE and refuses it" in said
-    (found,) = json.loads(office.run("check", manifest, *office.ends, "--json").out)["mailboxes"]
+    (found,) = json.loads(admin_env.run("check", manifest, *admin_env.ends, "--json").out)["mailboxes"]
     assert "CONDSTORE" in found["source"]["refuses"]
-    assert "30 messages" in office.run("plan", manifest, *office.ends).out
+    assert "30 messages" in admin_env.run("plan", manifest, *admin_env.ends).out
 
 
 @pytest.mark.parametrize(("at", "command"), [(0, b"^EXAMINE"), (1, b"^SELECT")])
 def test_check_finds_an_inbox_that_cannot_be_opened(
-    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], at: int, command: bytes
+    admin_env: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], at: int, command: bytes
 ) -> None:
     ends[at].faults.add(reply(command, b"NO Unsafe Login. Please contact the provider", times=None))
-    manifest = office.manifest({LOGIN: PASSWORD})
-    said = office.run("check", manifest, *office.ends, code=3).out
+    manifest = admin_env.manifest({LOGIN: PASSWORD})
+    said = admin_env.run("check", manifest, *admin_env.ends, code=3).out
     assert said.startswith("BAD row 2  anna@example.org")
     side = ("source", "destination")[at]
     assert f"{side}: cannot open INBOX\n" in said
@@ -100,29 +100,29 @@ def test_check_finds_an_inbox_that_cannot_be_opened(
 
 
 def test_every_report_says_that_a_folder_was_not_read(
-    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer]
+    admin_env: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer]
 ) -> None:
     """Follows rnwood/smtp4dev#2116: EXAMINE INBOX answers NO although the folder has mail."""
     source, _ = ends
     source.behaviour.accounts[LOGIN].folder(b"Work").add(plain(99))
     source.faults.add(reply(b'^EXAMINE "INBOX"', b"NO Error : Argument 'uid' value must be >= 1.", times=None))
-    manifest = office.manifest({LOGIN: PASSWORD})
-    found = office.import_(manifest, code=3)
+    manifest = admin_env.manifest({LOGIN: PASSWORD})
+    found = admin_env.import_(manifest, code=3)
     (mailbox,) = found["mailboxes"]
     assert {folder["folder"]: folder["readable"] for folder in mailbox["folders"]} == {"INBOX": False, "Work": True}
     assert mailbox["unreadable_folders"] == 1
     assert (found["import"]["status"], found["import"]["unreadable_folders"]) == ("incomplete", 1)
-    (listed,) = json.loads(office.run("list", "--json").out)
+    (listed,) = json.loads(admin_env.run("list", "--json").out)
     assert (listed["status"], listed["unreadable_folders"]) == ("incomplete", 1)
-    assert "  incomplete  " in office.run("list").out
-    status = office.run("status").out
+    assert "  incomplete  " in admin_env.run("list").out
+    status = admin_env.run("status").out
     assert "incomplete: " in status
     assert "1 folder cannot be read at the source" in status
     assert "mailhaul errors" in status
-    assert "Argument 'uid' value must be >= 1." in office.run("errors").out
-    office.run("report", "--out", office.home / "report")
-    (line,) = csv.DictReader((office.home / "report" / "results.csv").open())
+    assert "Argument 'uid' value must be >= 1." in admin_env.run("errors").out
+    admin_env.run("report", "--out", admin_env.home / "report")
+    (line,) = csv.DictReader((admin_env.home / "report" / "results.csv").open())
     assert (line["unreadable_folders"], line["failure"]) == ("1", "unreadable_folder")
     assert "Argument 'uid'" in line["detail"]
-    failures = list(csv.DictReader((office.home / "report" / "failures.csv").open()))
+    failures = list(csv.DictReader((admin_env.home / "report" / "failures.csv").open()))
     assert [(one["folder"], one["what"]) for one in failures] == [("INBOX", "unreadable_folder")]

@@ -71,35 +71,35 @@ class Deliveries:
             self._thread.join(30)
 
 
-def _cutovers(office: AdminEnvironment) -> dict[str, Any]:
-    found = json.loads(office.run("cutover", "status", "people", "--json").out)
+def _cutovers(admin_env: AdminEnvironment) -> dict[str, Any]:
+    found = json.loads(admin_env.run("cutover", "status", "people", "--json").out)
     return {one["wave"]: one for one in found}
 
 
-def _reaches(office: AdminEnvironment, wave: str, state: str) -> None:
+def _reaches(admin_env: AdminEnvironment, wave: str, state: str) -> None:
     """Waits until the cutover of the wave has the state."""
     last = ""
 
     def reached() -> bool:
         nonlocal last
-        last = office.run("cutover", "status", "people", "--wave", wave).out
+        last = admin_env.run("cutover", "status", "people", "--wave", wave).out
         return f"/{wave}: {state}" in last.replace(f"wave {wave} of import people", f"people/{wave}")
 
     try:
         until(reached, state)
     except AssertionError:
-        pytest.fail(f"not {state}: {last}\n{office.run('status', 'people').out}\n{office.logs()}")
+        pytest.fail(f"not {state}: {last}\n{admin_env.run('status', 'people').out}\n{admin_env.logs()}")
 
 
-def _guard(office: AdminEnvironment, wave: str, name: str) -> dict[str, Any]:
-    (found,) = [one for one in _cutovers(office)[wave]["guards"] if one["guard"] == name]
+def _guard(admin_env: AdminEnvironment, wave: str, name: str) -> dict[str, Any]:
+    (found,) = [one for one in _cutovers(admin_env)[wave]["guards"] if one["guard"] == name]
     return dict(found)
 
 
-def _coordinators(office: AdminEnvironment) -> list[int]:
+def _coordinators(admin_env: AdminEnvironment) -> list[int]:
     found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
     pids = [int(line.split()[0]) for line in found if "producer.coordinator" in line]
-    home = str(office.home / "state").encode()
+    home = str(admin_env.home / "state").encode()
     return [pid for pid in pids if home in _environment(pid)]
 
 
@@ -115,75 +115,75 @@ def _bodies(box: Box) -> Counter[str]:
 
 
 @pytest.fixture
-def moving(office: AdminEnvironment) -> Iterator[tuple[Deliveries, MailZone, dict[str, tuple[Box, Box]]]]:
+def moving(admin_env: AdminEnvironment) -> Iterator[tuple[Deliveries, MailZone, dict[str, tuple[Box, Box]]]]:
     """Two waves that are copied, a switch, a DNS, and `mailhaul up`."""
-    switch = office.home / "switched"
+    switch = admin_env.home / "switched"
     switch.write_text("")
     # The servers are those of other tests too.
-    domain = f"{office.home.name.replace('_', '-').lower()}.example"
+    domain = f"{admin_env.home.name.replace('_', '-').lower()}.example"
     logins = [f"{name}@{domain}" for name in (*PILOT, *REST)]
-    boxes = office.accounts(*logins)
+    boxes = admin_env.accounts(*logins)
     for source, _ in boxes.values():
         source.fill({"INBOX": 5, "Sent": 3})
     with MailZone(domain) as zone:
-        office.variables |= {
+        admin_env.variables |= {
             "MAILHAUL_COORDINATOR_PORT": "0",
             "MAILHAUL_SWITCHES": f"office=dovecot:{switch}?new=127.0.0.2&old=127.0.0.1",
             "MAILHAUL_DNS_RESOLVER": zone.resolver,
         }
         waves = {login: "pilot" if login.split("@")[0] in PILOT else "rest" for login in logins}
-        manifest = office.manifest(
+        manifest = admin_env.manifest(
             ["login,password,wave", *(f"{login},pw-{login},{wave}" for login, wave in waves.items())]
         )
-        up = office.start("up", "--workers", "1", "--threads", "4")
-        until(lambda: office.run("limits", code=None).code == 0, "the embedded Redis")
-        office.run("import", manifest, *office.ends, "--name", "people")
+        up = admin_env.start("up", "--workers", "1", "--threads", "4")
+        until(lambda: admin_env.run("limits", code=None).code == 0, "the embedded Redis")
+        admin_env.run("import", manifest, *admin_env.ends, "--name", "people")
         yield Deliveries(boxes, switch, domain), zone, boxes
-        office.run("down", code=None)
-        office.ended(up, code=None)
+        admin_env.run("down", code=None)
+        admin_env.ended(up, code=None)
 
 
 def test_two_waves_are_cut_over_while_mail_comes(
-    office: AdminEnvironment, moving: tuple[Deliveries, MailZone, dict[str, tuple[Box, Box]]]
+    admin_env: AdminEnvironment, moving: tuple[Deliveries, MailZone, dict[str, tuple[Box, Box]]]
 ) -> None:
     deliveries, zone, boxes = moving
     pilot = ("people", "--wave", "pilot")
     zone.say("mx.old.example", 3600)
-    planned = office.run("cutover", "plan", *pilot)
+    planned = admin_env.run("cutover", "plan", *pilot)
     assert "the switch office says yes for all 3 mailboxes" in planned.out
     assert "MX mx.old.example, backup.example 3600 s" in planned.out
-    assert not office.run("cutover", "status", "people").out, "a plan begins nothing"
+    assert not admin_env.run("cutover", "status", "people").out, "a plan begins nothing"
     assert deliveries._switch.read_text() == ""
     zone.say("mx.old.example", 60)
-    assert "say --wave" in office.run("cutover", "start", "people", code=2).said
+    assert "say --wave" in admin_env.run("cutover", "start", "people", code=2).said
     options = ("--synced-minutes", "1", "--quiet-hours", "0.002")
     with deliveries.coming():
-        office.run("cutover", "start", *pilot, *options)
-        _reaches(office, "pilot", "synced")
-        said = office.run("cutover", "switch", *pilot, "--yes", code=2).said
+        admin_env.run("cutover", "start", *pilot, *options)
+        _reaches(admin_env, "pilot", "synced")
+        said = admin_env.run("cutover", "switch", *pilot, "--yes", code=2).said
         assert "nobody can switch it now" in said
-        office.run("cutover", "announce", *pilot)
-        for pid in _coordinators(office):
+        admin_env.run("cutover", "announce", *pilot)
+        for pid in _coordinators(admin_env):
             os.kill(pid, signal.SIGKILL)
-        until(lambda: all(one["met"] for one in _cutovers(office)["pilot"]["guards"][:4]), "the guards")
-        office.run("cutover", "switch", *pilot, "--yes")
-        for pid in _coordinators(office):
+        until(lambda: all(one["met"] for one in _cutovers(admin_env)["pilot"]["guards"][:4]), "the guards")
+        admin_env.run("cutover", "switch", *pilot, "--yes")
+        for pid in _coordinators(admin_env):
             os.kill(pid, signal.SIGKILL)
-        _reaches(office, "pilot", "draining")
+        _reaches(admin_env, "pilot", "draining")
         assert all(deliveries.is_new(f"{name}@{deliveries.domain}") for name in PILOT)
         assert not any(deliveries.is_new(f"{name}@{deliveries.domain}") for name in REST)
-        answers = {one["answer"] for one in _cutovers(office)["pilot"]["mailboxes"]}
+        answers = {one["answer"] for one in _cutovers(admin_env)["pilot"]["mailboxes"]}
         assert answers <= {"done", "already"}
         late = f"ann@{deliveries.domain}"
         deliveries.deliver(late, "old")
-        told = office.run("cutover", "close", *pilot, "--yes", code=2).said
+        told = admin_env.run("cutover", "close", *pilot, "--yes", code=2).said
         assert "quiet:" in told or "empty:" in told
-        until(lambda: any(w["name"] == late for w in _guard(office, "pilot", "quiet")["who"]), "who gets mail there")
-        until(lambda: _guard(office, "pilot", "empty")["met"], "two empty looks")
-        until(lambda: _guard(office, "pilot", "quiet")["met"], "quiet")
-        office.run("cutover", "close", *pilot, "--yes")
-    assert "has no cutover" in office.run("cutover", "close", "people", "--wave", "rest", "--yes", code=2).said
-    shown = office.run("cutover", "status", *pilot).out
+        until(lambda: any(w["name"] == late for w in _guard(admin_env, "pilot", "quiet")["who"]), "who gets mail there")
+        until(lambda: _guard(admin_env, "pilot", "empty")["met"], "two empty looks")
+        until(lambda: _guard(admin_env, "pilot", "quiet")["met"], "quiet")
+        admin_env.run("cutover", "close", *pilot, "--yes")
+    assert "has no cutover" in admin_env.run("cutover", "close", "people", "--wave", "rest", "--yes", code=2).said
+    shown = admin_env.run("cutover", "status", *pilot).out
     assert "closed for" in shown
     for name in PILOT:
         source, destination = boxes[f"{name}@{deliveries.domain}"]
@@ -193,31 +193,31 @@ def test_two_waves_are_cut_over_while_mail_comes(
             if login == f"{name}@{deliveries.domain}" and side == "new"
         )
         assert _bodies(destination) == _bodies(source) + at_new, "nothing lost, nothing twice"
-    entries = office.run("audit").out
+    entries = admin_env.run("audit").out
     for act in ("cutover begun", "cutover announce", "cutover switch", "cutover close", "act refused"):
         assert act in entries
 
 
 def test_a_wave_is_rolled_back_with_what_came_to_the_new_server(
-    office: AdminEnvironment, moving: tuple[Deliveries, MailZone, dict[str, tuple[Box, Box]]]
+    admin_env: AdminEnvironment, moving: tuple[Deliveries, MailZone, dict[str, tuple[Box, Box]]]
 ) -> None:
     deliveries, _, boxes = moving
     rest = ("people", "--wave", "rest")
     deliveries.people = [f"{name}@{deliveries.domain}" for name in REST]
     with deliveries.coming():
-        office.run("cutover", "start", *rest, "--synced-minutes", "1")
-        _reaches(office, "rest", "synced")
-        office.run("cutover", "announce", *rest)
-        until(lambda: all(one["met"] for one in _cutovers(office)["rest"]["guards"][:4]), "the guards")
-        office.run("cutover", "switch", *rest, "--yes")
-        _reaches(office, "rest", "draining")
+        admin_env.run("cutover", "start", *rest, "--synced-minutes", "1")
+        _reaches(admin_env, "rest", "synced")
+        admin_env.run("cutover", "announce", *rest)
+        until(lambda: all(one["met"] for one in _cutovers(admin_env)["rest"]["guards"][:4]), "the guards")
+        admin_env.run("cutover", "switch", *rest, "--yes")
+        _reaches(admin_env, "rest", "draining")
         arrived = len(deliveries.sent)
         until(lambda: len(deliveries.sent) >= arrived + 6, "mail at the new server")
-        office.run("cutover", "rollback", *rest, "--yes")
-        for pid in _coordinators(office):
+        admin_env.run("cutover", "rollback", *rest, "--yes")
+        for pid in _coordinators(admin_env):
             os.kill(pid, signal.SIGKILL)
         until(lambda: not any(deliveries.is_new(one) for one in deliveries.people), "the way back")
-    done = lambda: "to try again" in office.run("cutover", "status", *rest).out  # noqa: E731
+    done = lambda: "to try again" in admin_env.run("cutover", "status", *rest).out  # noqa: E731
     until(done, "the end of the rollback")
     for login in deliveries.people:
         source, _ = boxes[login]

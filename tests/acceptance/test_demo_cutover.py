@@ -12,8 +12,8 @@ from tests.acceptance.conftest import AdminEnvironment
 
 
 @pytest.mark.slow
-def test_the_demo_of_a_cutover_loses_nothing_and_doubles_nothing(office: AdminEnvironment) -> None:
-    process = office.start("demo", "--cutover")
+def test_the_demo_of_a_cutover_loses_nothing_and_doubles_nothing(admin_env: AdminEnvironment) -> None:
+    process = admin_env.start("demo", "--cutover")
     _, said = process.communicate(timeout=500)
     assert process.returncode == 0, said
     told = re.findall(

@@ -9,21 +9,21 @@ from html.parser import HTMLParser
 from tests.acceptance.conftest import AdminEnvironment
 
 
-def test_a_budget_of_100_kb_a_day_is_forecast_in_days(office: AdminEnvironment) -> None:
+def test_a_budget_of_100_kb_a_day_is_forecast_in_days(admin_env: AdminEnvironment) -> None:
     """Tests the case of the issue: 885 kB with a budget of 100 kB a day were forecast as 1 to 6 seconds."""
-    for source, _ in office.accounts("daily").values():
+    for source, _ in admin_env.accounts("daily").values():
         source.fill({"INBOX": 885}, size=800)
-    manifest = office.manifest(["login,password", "daily,pw-daily"])
-    before = json.loads(office.run("plan", manifest, *office.ends, "--json").out)
+    manifest = admin_env.manifest(["login,password", "daily,pw-daily"])
+    before = json.loads(admin_env.run("plan", manifest, *admin_env.ends, "--json").out)
     assert before["expected_seconds"]["high"] < 3600
     assert before["binds"] == []
-    office.run("limits", "source_account.bytes_per_day", "100000")
+    admin_env.run("limits", "source_account.bytes_per_day", "100000")
     size = before["totals"]["size_bytes"]
-    plan = json.loads(office.run("plan", manifest, *office.ends, "--json").out)
+    plan = json.loads(admin_env.run("plan", manifest, *admin_env.ends, "--json").out)
     days = -(-size // 100_000) - 1
     assert days >= 6
     assert plan["expected_seconds"]["low"] // 86_400 == plan["expected_seconds"]["high"] // 86_400 == days
-    said = office.run("plan", manifest, *office.ends).out
+    said = admin_env.run("plan", manifest, *admin_env.ends).out
     assert f"expected: {days}.0 days to {days}.0 days" in said
     assert "1 of 1 mailboxes need more than a day at 100.0 kB a day from each account at the source" in said
 
@@ -45,17 +45,17 @@ class _Page(HTMLParser):
         self.text += data
 
 
-def test_one_page_for_those_who_pay(office: AdminEnvironment) -> None:
-    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
-    boxes = office.accounts("payer-a", "payer-b", "payer-c")
+def test_one_page_for_those_who_pay(admin_env: AdminEnvironment) -> None:
+    admin_env.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
+    boxes = admin_env.accounts("payer-a", "payer-b", "payer-c")
     for source, _ in boxes.values():
         source.fill({"INBOX": 5})
-    manifest = office.manifest(
+    manifest = admin_env.manifest(
         ["login,password,wave", "payer-a,pw-payer-a,pilot", "payer-b,wrong-canary,=rest", "payer-c,pw-payer-c,"]
     )
-    office.run("import", manifest, *office.ends, code=3)
-    out = office.home / "report"
-    office.run("report", "people", "--out", out)
+    admin_env.run("import", manifest, *admin_env.ends, code=3)
+    out = admin_env.home / "report"
+    admin_env.run("report", "people", "--out", out)
     page = _Page()
     page.feed((out / "one-page.html").read_text())
     assert "script" not in page.tags
@@ -79,14 +79,14 @@ def test_one_page_for_those_who_pay(office: AdminEnvironment) -> None:
     assert by_name["All", ""][1:5] == ["3", "2", "0", "1"]
     assert by_name["'=rest", "Authentication failed at the source"][4] == "1"
 
-    office.run("report", "people", "--out", out, "--language", "ru", "--zone", "Europe/Moscow")
+    admin_env.run("report", "people", "--out", out, "--language", "ru", "--zone", "Europe/Moscow")
     raw = (out / "one-page.csv").read_bytes()
     assert raw.startswith(b"\xef\xbb\xbf")
     assert raw.decode("utf-8-sig").splitlines()[0].startswith("Волна;Ящики;Готово;Осталось")
     assert 'lang="ru"' in (out / "one-page.html").read_text()
     assert "Кто должен действовать" in (out / "one-page.html").read_text()
-    assert "no time zone" in office.run("report", "people", "--out", out, "--zone", "Mars", code=2).said
+    assert "no time zone" in admin_env.run("report", "people", "--out", out, "--zone", "Mars", code=2).said
 
-    whole = json.loads(office.run("forecast", "people", "--json").out)
+    whole = json.loads(admin_env.run("forecast", "people", "--json").out)
     assert whole["forecast"] is None, "it is finished"
-    assert "finished" in office.run("forecast", "people").out
+    assert "finished" in admin_env.run("forecast", "people").out

@@ -160,7 +160,7 @@ class Street:
 
 
 @pytest.fixture
-def street(office: AdminEnvironment) -> Iterator[Street]:
+def street(admin_env: AdminEnvironment) -> Iterator[Street]:
     with ExitStack() as stack:
         imap, refusing = stack.enter_context(FaultyServer()), stack.enter_context(FaultyServer())
         pop = stack.enter_context(Pop3Server([b"Subject: x\r\n\r\n"], refusals=[b"-ERR " + SAID] * 9))
@@ -173,15 +173,15 @@ def street(office: AdminEnvironment) -> Iterator[Street]:
         refusing.faults.add(reply(rb"^(AUTHENTICATE|LOGIN)", b"NO [AUTHENTICATIONFAILED] " + SAID, times=None))
         boxes = {}
         for login in ("h0", "h1", "h2"):
-            office.destination.add_user(f"{login}@new", "pw")
-            boxes[login] = Box(office.destination, f"{login}@new", "pw")
+            admin_env.destination.add_user(f"{login}@new", "pw")
+            boxes[login] = Box(admin_env.destination, f"{login}@new", "pw")
             boxes[login].fill({"INBOX": 1, "Kept": 1})
         yield Street(imap, refusing, pop, boxes)
 
 
-def test_nothing_that_a_source_says_is_obeyed(office: AdminEnvironment, street: Street) -> None:
+def test_nothing_that_a_source_says_is_obeyed(admin_env: AdminEnvironment, street: Street) -> None:
     there = "imap://127.0.0.1"
-    manifest = office.manifest(
+    manifest = admin_env.manifest(
         [
             "login,password,new_login,server",
             "h0,pw,h0@new,",
@@ -189,11 +189,11 @@ def test_nothing_that_a_source_says_is_obeyed(office: AdminEnvironment, street: 
             f"h2,pw,h2@new,pop3://127.0.0.1:{street.pop.port}",
         ]
     )
-    ends = ["--source", f"{there}:{street.imap.port}", "--destination", f"{there}:{office.destination.port}"]
+    ends = ["--source", f"{there}:{street.imap.port}", "--destination", f"{there}:{admin_env.destination.port}"]
     seen: list[Ended] = []
 
     def run(*arguments: str | Path, code: int = 0) -> str:
-        seen.append(office.run(*arguments, code=code))
+        seen.append(admin_env.run(*arguments, code=code))
         return seen[-1].out
 
     before = {login: box.uids() for login, box in street.boxes.items()}
@@ -206,7 +206,7 @@ def test_nothing_that_a_source_says_is_obeyed(office: AdminEnvironment, street: 
     for more in ([], ["--json"]):
         for words in (["status"], ["status", "--mailbox", "h0"], ["errors"], ["list"], ["watch"]):
             run(*words, *more, code=3 if words[0] == "watch" else 0)
-    run("report", "people", "--out", office.home / "report")
+    run("report", "people", "--out", admin_env.home / "report")
 
     # The terminal gets only text, and the hostile words did arrive there.
     for ended in seen:
@@ -215,14 +215,14 @@ def test_nothing_that_a_source_says_is_obeyed(office: AdminEnvironment, street: 
     told = "".join(ended.out for ended in seen)
     assert "/C calc" in told
     assert "X9 DELETE INBOX" in told
-    assert all(safe(path.read_text()) for path in (office.home / "state" / "logs").glob("*.log"))
+    assert all(safe(path.read_text()) for path in (admin_env.home / "state" / "logs").glob("*.log"))
     # The spreadsheet gets only text.
-    for path in (office.home / "report").glob("*.csv"):
+    for path in (admin_env.home / "report").glob("*.csv"):
         with path.open(newline="", encoding="utf-8-sig") as file:
             cells = [cell for line in csv.reader(file) for cell in line]
         assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@", "|"))]
         assert all(map(safe, cells))
-    assert "'=cmd" in (office.home / "report" / "notes.csv").read_text()
+    assert "'=cmd" in (admin_env.home / "report" / "notes.csv").read_text()
 
     # The source saw only reading, and no login was refused twice in one run.
     for server in (street.imap, street.refusing):
@@ -245,7 +245,7 @@ def test_nothing_that_a_source_says_is_obeyed(office: AdminEnvironment, street: 
 
 
 @pytest.mark.parametrize("odd", ["\r\nX9 DELETE INBOX", "\n", "\r", "\0", "\x1b[2J", "\u009b2J", "\u2028", "\x7f"])
-def test_no_cell_of_the_manifest_reaches_a_server(office: AdminEnvironment, odd: str) -> None:
+def test_no_cell_of_the_manifest_reaches_a_server(admin_env: AdminEnvironment, odd: str) -> None:
     """Puts odd characters into each cell.
 
     Every cell that could be more than a value is reported with its row, and nothing starts.
@@ -254,20 +254,20 @@ def test_no_cell_of_the_manifest_reaches_a_server(office: AdminEnvironment, odd:
     rows = [[f"a{n}", "pw", f"b{n}", "pw", "A", "B", "", ""] for n in range(len(columns))]
     for n, row in enumerate(rows):
         row[n] += f"x{odd}y"
-    path = office.home / "odd.csv"
+    path = admin_env.home / "odd.csv"
     with path.open("w", newline="") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([columns, *rows])
     with FaultyServer() as server:
         ends = ["--source", f"imap://127.0.0.1:{server.port}", "--destination", f"imap://127.0.0.1:{server.port}"]
-        ended = office.run("import", path, *ends, code=2)
+        ended = admin_env.run("import", path, *ends, code=2)
         assert server.connections == 0
     assert ended.out == ""
     assert safe(ended.said), repr(ended.said)
     assert len(re.findall(r"^  row \d+", ended.said, re.MULTILINE)) >= len(columns)
-    assert not (office.home / "state").exists()
+    assert not (admin_env.home / "state").exists()
 
 
-def test_syntax_in_a_cell_stays_a_value(office: AdminEnvironment) -> None:
+def test_syntax_in_a_cell_stays_a_value(admin_env: AdminEnvironment) -> None:
     """Uses logins and passwords that are syntax of commands: they arrive unchanged."""
     odd = [
         'a" NOOP "',
@@ -292,11 +292,11 @@ def test_syntax_in_a_cell_stays_a_value(office: AdminEnvironment) -> None:
             source.add_account(login, password).folder("INBOX").add(b"Subject: %d\r\n\r\n" % n)
             destination.add_account(login, password)
             lines.append([login, password])
-        path = office.home / "odd.csv"
+        path = admin_env.home / "odd.csv"
         with path.open("w", newline="") as file:
             csv.writer(file, quoting=csv.QUOTE_ALL).writerows(lines)
         ends = ["--source", f"imap://127.0.0.1:{source.port}", "--destination", f"imap://127.0.0.1:{destination.port}"]
-        office.run("import", path, *ends, "--json")
+        admin_env.run("import", path, *ends, "--json")
         for server in (source, destination):
             assert {attempt.login for attempt in server.behaviour.attempts} == {login for login, _ in lines[1:]}
             assert server.logins(accepted=False) == 0

@@ -25,33 +25,33 @@ MESSAGES = 300
 
 
 @pytest.fixture
-def line(office: AdminEnvironment, fault_proxy: Any) -> FaultProxy:
+def line(admin_env: AdminEnvironment, fault_proxy: Any) -> FaultProxy:
     """Returns a proxy with a long delay, so that the messages take a while."""
-    office.variables |= {"MAILHAUL_GROUP_MESSAGES": "1", "MAILHAUL_SETTLE_SECONDS": "1"}
-    proxy: FaultProxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
+    admin_env.variables |= {"MAILHAUL_GROUP_MESSAGES": "1", "MAILHAUL_SETTLE_SECONDS": "1"}
+    proxy: FaultProxy = fault_proxy(admin_env.destination.host, admin_env.destination.port, delay_ms=150)
     return proxy
 
 
 @pytest.fixture
-def slow(office: AdminEnvironment, line: FaultProxy) -> list[str]:
+def slow(admin_env: AdminEnvironment, line: FaultProxy) -> list[str]:
     """Returns the options of an import over this line."""
-    return ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{line.port}"]
+    return ["--source", admin_env.ends[1], "--destination", f"imap://127.0.0.1:{line.port}"]
 
 
-def _killed_in_the_middle(office: AdminEnvironment, slow: list[str], name: str, *more: str) -> tuple[Box, Box]:
-    source, destination = office.accounts(name)[name]
+def _killed_in_the_middle(admin_env: AdminEnvironment, slow: list[str], name: str, *more: str) -> tuple[Box, Box]:
+    source, destination = admin_env.accounts(name)[name]
     source.fill({"INBOX": MESSAGES})
-    process = office.start("import", office.manifest({name: f"pw-{name}"}), *slow, *more)
+    process = admin_env.start("import", admin_env.manifest({name: f"pw-{name}"}), *slow, *more)
     until(lambda: sum(destination.seen().values()) > 5 or process.poll() is not None, "the first messages")
     os.killpg(process.pid, signal.SIGKILL)
-    office.ended(process, code=-signal.SIGKILL)
+    admin_env.ended(process, code=-signal.SIGKILL)
     return source, destination
 
 
-def _goes_on(office: AdminEnvironment, line: FaultProxy, slow: list[str], *more: str) -> str:
+def _goes_on(admin_env: AdminEnvironment, line: FaultProxy, slow: list[str], *more: str) -> str:
     """Runs the same command once more, without the delay. Returns what it said."""
     line.delay_seconds = 0.0
-    ended = office.run("import", office.home / "people.csv", *slow, *more, "--json")
+    ended = admin_env.run("import", admin_env.home / "people.csv", *slow, *more, "--json")
     found = json.loads(ended.out)["import"]
     assert found["copied"] == MESSAGES
     assert 0 < found["this_run"]["copied"] < MESSAGES
@@ -60,44 +60,44 @@ def _goes_on(office: AdminEnvironment, line: FaultProxy, slow: list[str], *more:
 
 
 def test_after_a_kill_of_everything_the_same_command_goes_on_at_once(
-    office: AdminEnvironment, line: FaultProxy, slow: list[str]
+    admin_env: AdminEnvironment, line: FaultProxy, slow: list[str]
 ) -> None:
     # The lease is far longer than the deadline of a command: waiting for it, or for a connection, would fail the test.
-    office.variables |= {"MAILHAUL_LEASE_SECONDS": "3600", "MAILHAUL_DESTINATION_ACCOUNT_CONNECTIONS": "1"}
-    source, destination = _killed_in_the_middle(office, slow, "cut-down")
-    said = _goes_on(office, line, slow)
+    admin_env.variables |= {"MAILHAUL_LEASE_SECONDS": "3600", "MAILHAUL_DESTINATION_ACCOUNT_CONNECTIONS": "1"}
+    source, destination = _killed_in_the_middle(admin_env, slow, "cut-down")
+    said = _goes_on(admin_env, line, slow)
     assert "stopped responding" not in said
     assert destination.seen() == source.seen()
 
 
 def test_with_a_redis_that_others_may_use_the_lease_runs_out_and_the_command_says_so(
-    office: AdminEnvironment, line: FaultProxy, slow: list[str], redis_server: RedisServer
+    admin_env: AdminEnvironment, line: FaultProxy, slow: list[str], redis_server: RedisServer
 ) -> None:
     """Waits for the lease, too: without the check for dead processes it must expire.
 
     This is also the negative control of the test above.
     """
-    office.variables |= {
+    admin_env.variables |= {
         "MAILHAUL_REDIS_URL": redis_server.url(0),
         "MAILHAUL_LEASE_SECONDS": "25",
         "MAILHAUL_RENEW_SECONDS": "5",
     }
-    source, destination = _killed_in_the_middle(office, slow, "elsewhere", "--workers", "1")
-    said = _goes_on(office, line, slow, "--workers", "1")
+    source, destination = _killed_in_the_middle(admin_env, slow, "elsewhere", "--workers", "1")
+    said = _goes_on(admin_env, line, slow, "--workers", "1")
     assert "messages are held by a worker that stopped responding, free in about" in said
     assert destination.seen() == source.seen()
 
 
 def test_gmails_labels_survive_a_kill_and_no_copy_is_made_twice(
-    office: AdminEnvironment, fault_proxy: Any, faulty_server: FaultyServer
+    admin_env: AdminEnvironment, fault_proxy: Any, faulty_server: FaultyServer
 ) -> None:
     """Kills the processes while messages are copied at the destination."""
     gmail = Gmail(faulty_server, "labels", "pw-labels")
     for number in range(120):
         gmail.add(make_message(number), b"\\Inbox", b"Home", b"Work", flags=(b"\\Seen",) if number % 2 else ())
-    office.destination.add_user("labels", "pw-labels")
-    destination = Box(office.destination, "labels", "pw-labels")
-    proxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=40)
+    admin_env.destination.add_user("labels", "pw-labels")
+    destination = Box(admin_env.destination, "labels", "pw-labels")
+    proxy = fault_proxy(admin_env.destination.host, admin_env.destination.port, delay_ms=40)
     ends = [
         "--source",
         f"imap://127.0.0.1:{faulty_server.port}",
@@ -106,18 +106,18 @@ def test_gmails_labels_survive_a_kill_and_no_copy_is_made_twice(
         "--exclude",
         "*All Mail",
     ]
-    office.variables |= {
+    admin_env.variables |= {
         "MAILHAUL_GROUP_MESSAGES": "20",
         "MAILHAUL_SETTLE_SECONDS": "1",
         "MAILHAUL_BATCH_MESSAGES": "20",
     }
-    manifest = office.manifest({"labels": "pw-labels"})
+    manifest = admin_env.manifest({"labels": "pw-labels"})
     for enough in (130, 200):
-        process = office.start("import", manifest, *ends)
+        process = admin_env.start("import", manifest, *ends)
         until(lambda: destination.seen().total() > enough or process.poll() is not None, "the first copies")  # noqa: B023
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    office.run("import", manifest, *ends)
+    admin_env.run("import", manifest, *ends)
     seen = destination.seen()
     assert set(seen.values()) == {1}
     assert Counter(kept.folder for kept in seen) == {b"INBOX": 120, b"Home": 120, b"Work": 120}

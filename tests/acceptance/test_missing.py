@@ -25,23 +25,23 @@ def _removed(box: Box, *numbers: int, into: str = "") -> None:
         client.expunge()
 
 
-def test_what_users_moved_and_removed_is_told_and_is_no_fault(office: AdminEnvironment, tmp_path: Path) -> None:
-    source, destination = office.accounts("works")["works"]
+def test_what_users_moved_and_removed_is_told_and_is_no_fault(admin_env: AdminEnvironment, tmp_path: Path) -> None:
+    source, destination = admin_env.accounts("works")["works"]
     source.fill({"INBOX": 12})
-    manifest = office.manifest({"works": "pw-works"})
-    office.import_(manifest)
+    manifest = admin_env.manifest({"works": "pw-works"})
+    admin_env.import_(manifest)
     _removed(destination, 1, 5, into="Kept")
     _removed(destination, 1, 2, 3)
     for _ in range(2):
-        found = office.import_(manifest)["import"]
+        found = admin_env.import_(manifest)["import"]
         assert (found["status"], found["missing"], found["moved"], found["removed"]) == ("complete", 0, 2, 3)
     assert sum(destination.seen().values()) == 9, "nothing comes back"
-    said = office.run("status").out
+    said = admin_env.run("status").out
     assert "2 moved by the user; 3 removed by the user" in said
-    assert "harmless" in office.run("errors").out
-    office.run("retry", "--copy-missing", code=None)
+    assert "harmless" in admin_env.run("errors").out
+    admin_env.run("retry", "--copy-missing", code=None)
     assert sum(destination.seen().values()) == 9, "what its user removed is not offered"
-    office.run("report", "--out", str(tmp_path / "report"))
+    admin_env.run("report", "--out", str(tmp_path / "report"))
     (row,) = csv.DictReader((tmp_path / "report" / "results.csv").read_text().splitlines())
     assert (row["state"], row["missing"], row["moved"], row["removed"]) == ("complete", "0", "2", "3")
     notes = csv.DictReader((tmp_path / "report" / "notes.csv").read_text().splitlines())
@@ -55,32 +55,32 @@ def test_what_users_moved_and_removed_is_told_and_is_no_fault(office: AdminEnvir
     assert list(csv.DictReader((tmp_path / "report" / "failures.csv").read_text().splitlines())) == []
 
 
-def test_missing_messages_are_told_accepted_and_copied_again(office: AdminEnvironment) -> None:
-    source, destination = office.accounts("removes")["removes"]
+def test_missing_messages_are_told_accepted_and_copied_again(admin_env: AdminEnvironment) -> None:
+    source, destination = admin_env.accounts("removes")["removes"]
     source.fill({"INBOX": 12})
-    manifest = office.manifest({"removes": "pw-removes"})
-    office.import_(manifest)
-    lose(destination.server, destination.login, destination.password, "9:12", lambda: office.import_(manifest))
+    manifest = admin_env.manifest({"removes": "pw-removes"})
+    admin_env.import_(manifest)
+    lose(destination.server, destination.login, destination.password, "9:12", lambda: admin_env.import_(manifest))
     for _ in range(2):
-        assert office.import_(manifest, code=3)["import"]["missing"] == 4
-    said = office.run("errors").out
+        assert admin_env.import_(manifest, code=3)["import"]["missing"] == 4
+    said = admin_env.run("errors").out
     assert "4 messages: UIDs 9:12 of the source are no longer in the destination folder" in said
     assert "--accept-missing" in said
     assert "--copy-missing" in said
-    accepted = office.run("verify", "--accept-missing")
+    accepted = admin_env.run("verify", "--accept-missing")
     assert "4 missing messages accepted as removed at the destination" in accepted.out + accepted.said
-    assert office.import_(manifest)["import"]["missing"] == 0
+    assert admin_env.import_(manifest)["import"]["missing"] == 0
     assert sum(destination.seen().values()) == 8
-    office.run("verify", "--full")
+    admin_env.run("verify", "--full")
 
-    lose(destination.server, destination.login, destination.password, "7:8", lambda: office.import_(manifest))
-    assert office.import_(manifest, code=3)["import"]["missing"] == 2
-    again = office.run("retry", "--copy-missing")
+    lose(destination.server, destination.login, destination.password, "7:8", lambda: admin_env.import_(manifest))
+    assert admin_env.import_(manifest, code=3)["import"]["missing"] == 2
+    again = admin_env.run("retry", "--copy-missing")
     assert "with 2 messages that were refused, failed or are missing" in again.out + again.said
     assert sum(destination.seen().values()) == 8
     assert not destination.seen() - source.seen()
-    assert office.import_(manifest)["import"]["missing"] == 0
-    office.run("verify", "--full")
-    audit = office.run("audit", "--format", "csv").out
+    assert admin_env.import_(manifest)["import"]["missing"] == 0
+    admin_env.run("verify", "--full")
+    audit = admin_env.run("audit", "--format", "csv").out
     assert "accept_missing" in audit
     assert "copy_missing" in audit

@@ -79,7 +79,7 @@ class MixedServers:
 
 
 @pytest.fixture(scope="module")
-def town() -> Iterator[MixedServers]:
+def mixed_servers() -> Iterator[MixedServers]:
     extra, masters = with_master()
     with tempfile.TemporaryDirectory(prefix="town-", ignore_cleanup_errors=True) as place:
         os.chmod(place, 0o755)
@@ -98,51 +98,53 @@ def town() -> Iterator[MixedServers]:
     masters.parent.rmdir()
 
 
-def test_where_each_row_names_its_server_none_is_named_for_all(office: AdminEnvironment) -> None:
-    lines, to = [], f"imap://127.0.0.1:{office.destination.port}"
+def test_where_each_row_names_its_server_none_is_named_for_all(admin_env: AdminEnvironment) -> None:
+    lines, to = [], f"imap://127.0.0.1:{admin_env.destination.port}"
     boxes = []
     with Dovecot(pop3=True) as older:
         for login, server, port, kind in (
-            ("byrow1", office.source, office.source.port, "imap"),
+            ("byrow1", admin_env.source, admin_env.source.port, "imap"),
             ("byrow2", older, older.port, "imap"),
             ("byrow3", older, older.pop3_port, "pop3"),
         ):
-            for one in (server, office.destination):
+            for one in (server, admin_env.destination):
                 one.add_user(login, "pw")
-            boxes.append((Box(server, login, "pw"), Box(office.destination, login, "pw")))
+            boxes.append((Box(server, login, "pw"), Box(admin_env.destination, login, "pw")))
             boxes[-1][0].fill({"INBOX": 3})
             lines.append(f"{login},pw,{kind}://127.0.0.1:{port}")
-        manifest = office.manifest(["login,password,server", *lines])
+        manifest = admin_env.manifest(["login,password,server", *lines])
         for command in ("check", "plan", "import"):
-            office.run(command, manifest, "--destination", to)
+            admin_env.run(command, manifest, "--destination", to)
         assert all(held(one) == held(other) and held(one).total() == 3 for one, other in boxes)
         # The order of rows does not matter: it is the same import, and only new mail is copied.
         boxes[0][0].fill({"INBOX": 1}, seed=9)
-        manifest = office.manifest(["login,password,server", *reversed(lines)])
-        found = json.loads(office.run("import", manifest, "--destination", to, "--json").out)
+        manifest = admin_env.manifest(["login,password,server", *reversed(lines)])
+        found = json.loads(admin_env.run("import", manifest, "--destination", to, "--json").out)
     assert (found["import"]["source"], found["import"]["passes"]) == ("by row", 2)
     assert found["import"]["copied"] == 10
     assert [held(other).total() for _, other in boxes] == [4, 3, 3]
-    assert f"by row → {to}" in office.run("status").out
+    assert f"by row → {to}" in admin_env.run("status").out
 
 
-def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: AdminEnvironment, town: MixedServers) -> None:
-    office = replace(office, source=town.old, destination=town.new)
+def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(
+    admin_env: AdminEnvironment, mixed_servers: MixedServers
+) -> None:
+    admin_env = replace(admin_env, source=mixed_servers.old, destination=mixed_servers.new)
     for n in range(20):
-        town.person(f"imap{n}@old.example")
+        mixed_servers.person(f"imap{n}@old.example")
     for n in range(15):
-        town.person(f"pop{n}@older.example", server=town.older, protocol="pop3")
+        mixed_servers.person(f"pop{n}@older.example", server=mixed_servers.older, protocol="pop3")
     for n in range(15):
-        town.person(f"chief{n}@old.example", word="")
+        mixed_servers.person(f"chief{n}@old.example", word="")
     for n in range(4):
-        town.person(f"elsewhere{n}@older.example", server=town.older, protocol="imap")
-    town.person("wrong@old.example", word="n0t this")
-    town.person("wrong@older.example", server=town.older, protocol="pop3", word="nor th1s")
-    town.person("full@old.example", bodies=[make_message(seed, 30_000) for seed in range(20)])
-    town.person("made@old.example", to="made@scim.example", there=False)
-    town.person("there@old.example", to="there@scim.example")
-    town.person("filed@old.example", to="filed@file.example", there=False)
-    assert len(town.lines) == 60
+        mixed_servers.person(f"elsewhere{n}@older.example", server=mixed_servers.older, protocol="imap")
+    mixed_servers.person("wrong@old.example", word="n0t this")
+    mixed_servers.person("wrong@older.example", server=mixed_servers.older, protocol="pop3", word="nor th1s")
+    mixed_servers.person("full@old.example", bodies=[make_message(seed, 30_000) for seed in range(20)])
+    mixed_servers.person("made@old.example", to="made@scim.example", there=False)
+    mixed_servers.person("there@old.example", to="there@scim.example")
+    mixed_servers.person("filed@old.example", to="filed@file.example", there=False)
+    assert len(mixed_servers.lines) == 60
     made = {"made@old.example": "created", "there@old.example": "adopted", "filed@old.example": "created"}
     parked = {
         "wrong@old.example": "source_auth_refused",
@@ -150,15 +152,15 @@ def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: AdminEn
         "full@old.example": "destination_over_quota",
     }
 
-    chief, token = office.home / "chief", office.home / "token"
+    chief, token = admin_env.home / "chief", admin_env.home / "token"
     chief.write_text(WORD)
     token.write_text(SECRET)
-    owner = town.users.stat()
-    home = f"{town.new.home}/mail/made/{{login}}"
-    with ScimServer(town.new.add_user) as scim:
+    owner = mixed_servers.users.stat()
+    home = f"{mixed_servers.new.home}/mail/made/{{login}}"
+    with ScimServer(mixed_servers.new.add_user) as scim:
         scim.add("there@scim.example", "its own")
-        found = office.import_(
-            office.manifest([COLUMNS, *town.lines]),
+        found = admin_env.import_(
+            admin_env.manifest([COLUMNS, *mixed_servers.lines]),
             "--source-admin",
             ADMIN,
             "--source-password-file",
@@ -168,24 +170,24 @@ def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: AdminEn
             "--accounts-secret-file",
             f"scim.example={token}",
             "--accounts",
-            f"file.example=passwd-file:{town.users}?uid={owner.st_uid}&gid={owner.st_gid}&home={home}",
+            f"file.example=passwd-file:{mixed_servers.users}?uid={owner.st_uid}&gid={owner.st_gid}&home={home}",
             "--workers",
             "2",
             code=3,
         )
         assert list(scim.accounts) == ["there@scim.example", "made@scim.example"], "of this domain only"
-    assert town.users.read_text().count("\n") == 1
-    assert town.users.read_text().startswith("filed@file.example:")
+    assert mixed_servers.users.read_text().count("\n") == 1
+    assert mixed_servers.users.read_text().startswith("filed@file.example:")
 
     # Every row is in its right state …
     by_login = {one["login"]: one for one in found["mailboxes"]}
     assert len(by_login) == 60
     states = {login: one["state"] for login, one in by_login.items()}
-    assert states == {login: "parked" if login in parked else "complete" for login in town.boxes}
+    assert states == {login: "parked" if login in parked else "complete" for login in mixed_servers.boxes}
     assert {login: by_login[login]["failure"]["code"] for login in parked} == parked
     assert {login: by_login[login]["account"] for login in made} == made
     # … all its mail is there, once; for the full one as much as the report says …
-    for login, (source, destination) in town.boxes.items():
+    for login, (source, destination) in mixed_servers.boxes.items():
         if login in parked:
             continue
         if "pop" in login:  # POP3 has no flags and no dates
@@ -194,32 +196,36 @@ def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: AdminEn
             assert destination.seen() == source.seen(), login
     full = by_login["full@old.example"]
     assert full["copied"] + full["pending"] == 20
-    arrived, wanted = held(town.boxes["full@old.example"][1]), held(town.boxes["full@old.example"][0])
+    arrived, wanted = held(mixed_servers.boxes["full@old.example"][1]), held(mixed_servers.boxes["full@old.example"][0])
     assert arrived <= wanted
     assert arrived.total() == full["copied"]
     # … and no account is locked: a wrong password was sent once.
-    assert town.old.login_attempts("wrong@old.example") == 1
-    assert town.older.login_attempts("wrong@older.example") == 1
-    assert (town.old.login_attempts(), town.older.login_attempts(), town.new.login_attempts()) == (1, 1, 0)
+    assert mixed_servers.old.login_attempts("wrong@old.example") == 1
+    assert mixed_servers.older.login_attempts("wrong@older.example") == 1
+    assert (
+        mixed_servers.old.login_attempts(),
+        mixed_servers.older.login_attempts(),
+        mixed_servers.new.login_attempts(),
+    ) == (1, 1, 0)
 
     # The report has one line each, with the state and, where it stopped, the reason.
-    folder = office.home / "report"
-    office.run("report", "people", "--out", folder)
+    folder = admin_env.home / "report"
+    admin_env.run("report", "people", "--out", folder)
     lines = list(csv.DictReader((folder / "results.csv").open()))
-    assert Counter(line["login"] for line in lines) == Counter(list(town.boxes))
+    assert Counter(line["login"] for line in lines) == Counter(list(mixed_servers.boxes))
     assert {line["login"]: line["state"] for line in lines} == states
     assert {line["login"]: line["failure"] for line in lines if line["failure"]} == parked
     for line in lines:
-        source = town.boxes[line["login"]][0].server
+        source = mixed_servers.boxes[line["login"]][0].server
         pop = "pop" in line["login"] or line["login"] == "wrong@older.example"
         port = source.pop3_port if pop else source.port
         assert line["server"] == f"{'pop3' if pop else 'imap'}://127.0.0.1:{port}"
         assert int(line["messages"]) == int(line["copied"]) + int(line["pending"])
-    said = office.run("errors", "people").out
+    said = admin_env.run("errors", "people").out
     for login in parked:
-        row = next(number for number, line in enumerate(town.lines, start=2) if line.startswith(login))
+        row = next(number for number, line in enumerate(mixed_servers.lines, start=2) if line.startswith(login))
         assert f"row {row}, {login}" in said
     refused = [line for line in said.splitlines() if line.startswith("source_auth_refused: ")]
-    assert [line.partition(", at ")[2] for line in refused] == ["", f"pop3://127.0.0.1:{town.older.pop3_port}"]
+    assert [line.partition(", at ")[2] for line in refused] == ["", f"pop3://127.0.0.1:{mixed_servers.older.pop3_port}"]
     assert "mailhaul credentials" in said
     assert sum(line.startswith("    row ") for line in said.splitlines()) == len(parked)

@@ -20,20 +20,20 @@ def _moved_and_deleted(box: Box) -> None:
         client.expunge()
 
 
-def test_it_is_told_everywhere_and_is_no_fault(office: AdminEnvironment, tmp_path: Path) -> None:
-    source, destination = office.accounts("mover")["mover"]
+def test_it_is_told_everywhere_and_is_no_fault(admin_env: AdminEnvironment, tmp_path: Path) -> None:
+    source, destination = admin_env.accounts("mover")["mover"]
     source.fill({"INBOX": 12})
-    manifest = office.manifest({"mover": "pw-mover"})
-    office.import_(manifest)
+    manifest = admin_env.manifest({"mover": "pw-mover"})
+    admin_env.import_(manifest)
     _moved_and_deleted(source)
     for _ in range(2):
-        found = office.import_(manifest)["import"]
+        found = admin_env.import_(manifest)["import"]
         assert (found["status"], found["moved_at_source"], found["deleted_at_source"]) == ("complete", 2, 3)
     assert sum(destination.seen().values()) == 12, "nothing is doubled, and nothing deleted"
-    said = office.run("status").out
+    said = admin_env.run("status").out
     assert "2 moved at the source; 3 deleted at the source" in said
-    assert "moved at the source, and whose copies were moved with them (harmless)" in office.run("errors").out
-    office.run("report", "--out", str(tmp_path / "report"))
+    assert "moved at the source, and whose copies were moved with them (harmless)" in admin_env.run("errors").out
+    admin_env.run("report", "--out", str(tmp_path / "report"))
     (row,) = csv.DictReader((tmp_path / "report" / "results.csv").read_text().splitlines())
     assert (row["state"], row["moved_at_source"], row["deleted_at_source"]) == ("complete", "2", "3")
     notes = csv.DictReader((tmp_path / "report" / "notes.csv").read_text().splitlines())
@@ -46,15 +46,16 @@ def test_it_is_told_everywhere_and_is_no_fault(office: AdminEnvironment, tmp_pat
     ]
 
 
-def test_with_moves_copy_it_is_copied_once_more(office: AdminEnvironment) -> None:
-    source, destination = office.accounts("copier")["copier"]
+def test_with_moves_copy_it_is_copied_once_more(admin_env: AdminEnvironment) -> None:
+    source, destination = admin_env.accounts("copier")["copier"]
     source.fill({"INBOX": 12})
-    manifest = office.manifest({"copier": "pw-copier"})
-    office.import_(manifest)
+    manifest = admin_env.manifest({"copier": "pw-copier"})
+    admin_env.import_(manifest)
     _moved_and_deleted(source)
-    found = office.import_(manifest, "--moves", "copy")["import"]
+    found = admin_env.import_(manifest, "--moves", "copy")["import"]
     assert (found["status"], found["moved_at_source"], found["deleted_at_source"]) == ("complete", 0, 5)
     assert sum(destination.seen().values()) == 14
     assert (
-        "--moves: one of follow, copy" in office.run("import", manifest, *office.ends, "--moves", "away", code=2).said
+        "--moves: one of follow, copy"
+        in admin_env.run("import", manifest, *admin_env.ends, "--moves", "away", code=2).said
     )

@@ -98,9 +98,9 @@ def source_of(protocol: str, login: str) -> Iterator[str]:
         yield f"imap://127.0.0.1:{server.port}"
 
 
-def told(office: AdminEnvironment, folder: Path) -> dict[str, set[str]]:
+def told(admin_env: AdminEnvironment, folder: Path) -> dict[str, set[str]]:
     """Returns what the report says of each odd message."""
-    office.run("report", "people", "--out", folder)
+    admin_env.run("report", "people", "--out", folder)
     found: dict[str, set[str]] = {name: set() for name in SENT}
     for file in ("failures.csv", "notes.csv"):
         for row in csv.DictReader((folder / file).open()):
@@ -112,20 +112,23 @@ def told(office: AdminEnvironment, folder: Path) -> dict[str, set[str]]:
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])
 @pytest.mark.parametrize("place", ["dovecot", "cyrus"])
 def test_each_message_is_there_once_and_every_word_is_true(
-    office: AdminEnvironment, request: pytest.FixtureRequest, tmp_path: Path, place: str, protocol: str
+    admin_env: AdminEnvironment, request: pytest.FixtureRequest, tmp_path: Path, place: str, protocol: str
 ) -> None:
-    server: Cyrus | Any = request.getfixturevalue("cyrus") if place == "cyrus" else office.destination
+    server: Cyrus | Any = request.getfixturevalue("cyrus") if place == "cyrus" else admin_env.destination
     login, refused = f"odd{protocol}", REFUSED[place, protocol]
     server.add_user(login, PASSWORD)
     mail.populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(OTHER, (), WHEN)]})
-    manifest = office.manifest({login: PASSWORD})
+    manifest = admin_env.manifest({login: PASSWORD})
     with source_of(protocol, login) as url:
         for run in range(3):
-            office.variables |= {"MAILHAUL_STATE_DIR": str(tmp_path / f"state{run}"), "MAILHAUL_SETTLE_SECONDS": "0.2"}
+            admin_env.variables |= {
+                "MAILHAUL_STATE_DIR": str(tmp_path / f"state{run}"),
+                "MAILHAUL_SETTLE_SECONDS": "0.2",
+            }
             ends = ["--source", url, "--destination", f"imap://127.0.0.1:{server.port}", "--same-mailbox", "--json"]
-            ended = office.run("import", manifest, *ends, code=None)
+            ended = admin_env.run("import", manifest, *ends, code=None)
             counted = json.loads(ended.out)["import"]
-            words, here = told(office, tmp_path / f"report{run}"), held(server, login)
+            words, here = told(admin_env, tmp_path / f"report{run}"), held(server, login)
             assert len(here) == len(SENT) - len(refused) + 1, run
             assert OTHER in here, "what was there is as it was"
             for name, body in SENT.items():

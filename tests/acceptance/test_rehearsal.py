@@ -29,9 +29,9 @@ def _listed(port: int) -> set[str]:
 
 
 def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_written(
-    office: AdminEnvironment,
+    admin_env: AdminEnvironment,
 ) -> None:
-    source, destination = office.source, office.destination
+    source, destination = admin_env.source, admin_env.destination
     rows = {}
     for n in range(ROWS):
         rows[f"checked{n}"] = f"pw-{n}"
@@ -42,11 +42,11 @@ def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_w
         box.fill({"INBOX": 3, "Work": 1})
     before = [box.uids() for box in boxes]
     attempts = source.login_attempts(), destination.login_attempts()
-    manifest = office.manifest(rows)
-    files = sorted(office.home.rglob("*"))
+    manifest = admin_env.manifest(rows)
+    files = sorted(admin_env.home.rglob("*"))
 
-    office.variables["MAILHAUL_SOURCE_HOST_CONNECTIONS"] = str(MOST)
-    check = office.start("check", manifest, *office.ends)
+    admin_env.variables["MAILHAUL_SOURCE_HOST_CONNECTIONS"] = str(MOST)
+    check = admin_env.start("check", manifest, *admin_env.ends)
     peak = {source.port: 0, destination.port: 0}
 
     def ended() -> bool:
@@ -55,7 +55,7 @@ def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_w
         return check.poll() is not None
 
     until(ended, "the end of the check")
-    table = office.ended(check, code=3).out.splitlines()
+    table = admin_env.ended(check, code=3).out.splitlines()
     assert all(1 < most <= MOST for most in peak.values()), peak
     heads = [line.split()[:4] for line in table if not line.startswith(" ")]
     assert [(word, who) for word, _, _, who in heads[:ROWS]] == [
@@ -63,12 +63,12 @@ def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_w
     ]
     assert table[-1].startswith("198 of 200 mailboxes work at both ends; 40 messages, ")
 
-    found = json.loads(office.run("check", manifest, *office.ends, "--json", code=3).out)
+    found = json.loads(admin_env.run("check", manifest, *admin_env.ends, "--json", code=3).out)
     assert [one["login"] for one in found["mailboxes"]] == list(rows)
     assert [one["login"] for one in found["mailboxes"] if not one["ok"]] == ["checked0", "checked100"]
     assert "Authentication failed" in found["mailboxes"][0]["destination"]["detail"]
 
-    assert sorted(office.home.rglob("*")) == files, "no state, no log, no Redis"
+    assert sorted(admin_env.home.rglob("*")) == files, "no state, no log, no Redis"
     assert [box.uids() for box in boxes] == before
     assert [len(Box(destination, f"checked{n}", f"pw-{n}").uids()) for n in (1, 20, 199)] == [1, 1, 1], "INBOX alone"
     assert not Box(destination, "checked20", "pw-20").seen()
@@ -76,14 +76,14 @@ def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_w
     assert refused == (0, 4), "one refused login for each of two accounts and two runs"
 
 
-def test_check_stops_asking_a_server_that_refuses_everybody(office: AdminEnvironment) -> None:
+def test_check_stops_asking_a_server_that_refuses_everybody(admin_env: AdminEnvironment) -> None:
     names = [f"shut-{n}" for n in range(12)]
     for name in names:
-        office.source.add_user(name, "right")
-        office.destination.add_user(name, "right")
-    manifest = office.manifest(dict.fromkeys(names, "wrong"))
-    said = office.run("check", manifest, *office.ends, code=3).out
-    assert sum(office.source.login_attempts(name) for name in names) == 5
+        admin_env.source.add_user(name, "right")
+        admin_env.destination.add_user(name, "right")
+    manifest = admin_env.manifest(dict.fromkeys(names, "wrong"))
+    said = admin_env.run("check", manifest, *admin_env.ends, code=3).out
+    assert sum(admin_env.source.login_attempts(name) for name in names) == 5
     assert "0 of 12 mailboxes work at both ends" in said
     # The same trouble is reported once at the end, with all rows that have it.
     last = said[said.index("row 13  shut-11") :]

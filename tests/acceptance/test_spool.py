@@ -82,25 +82,25 @@ def retrieved(server: Dovecot, box: Box) -> list[bytes]:
     return found
 
 
-def refusing(office: AdminEnvironment, login: str, password: str, server: FaultyServer) -> list[str]:
+def refusing(admin_env: AdminEnvironment, login: str, password: str, server: FaultyServer) -> list[str]:
     """Returns the options of an import to a destination that refuses every message."""
     server.add_account(login, password)
     server.behaviour.append.refuse = lambda message: b"[CANNOT] not here"
-    return ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{server.port}"]
+    return ["--source", admin_env.ends[1], "--destination", f"imap://127.0.0.1:{server.port}"]
 
 
 def test_everything_that_is_refused_is_kept_byte_for_byte(
-    office: AdminEnvironment, faulty_server: FaultyServer
+    admin_env: AdminEnvironment, faulty_server: FaultyServer
 ) -> None:
-    source, _ = office.accounts("kept")["kept"]
+    source, _ = admin_env.accounts("kept")["kept"]
     odd = [Mail(body) for _, body in corpus_messages() if body.strip(b"\0\r\n ")][:60]
     names = ["INBOX", "..up", "Work/Old", 'quo"te', "&BBgENAQ1BDg-", "-rf", "%2E%2E"]
     mail.populate(*source._place, {name: odd[n :: len(names)] for n, name in enumerate(names)})
-    ends = refusing(office, "kept", "pw-kept", faulty_server)
-    place = office.home / "refused"
+    ends = refusing(admin_env, "kept", "pw-kept", faulty_server)
+    place = admin_env.home / "refused"
     whole = json.loads(
-        office.run(
-            "import", office.manifest({"kept": "pw-kept"}), *ends, "--json", "--spool-refused", place, code=3
+        admin_env.run(
+            "import", admin_env.manifest({"kept": "pw-kept"}), *ends, "--json", "--spool-refused", place, code=3
         ).out
     )
     assert whole["import"]["refused"] == len(odd)
@@ -122,19 +122,19 @@ def test_everything_that_is_refused_is_kept_byte_for_byte(
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
     times = {path: path.stat().st_mtime_ns for path in place.rglob("*.eml")}
-    logins = office.source.logins("kept")
-    said = office.run("spool", "--out", place).said
+    logins = admin_env.source.logins("kept")
+    said = admin_env.run("spool", "--out", place).said
     assert f"({len(odd)} from before)" in said
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*.eml")} == times
-    assert office.source.logins("kept") == logins, "nothing is fetched again"
+    assert admin_env.source.logins("kept") == logins, "nothing is fetched again"
 
     damaged = min(times)
     damaged.write_bytes(b"cut off")
-    office.run("spool", "--out", place)
+    admin_env.run("spool", "--out", place)
     assert kept(place) == files
 
 
-def test_a_hostile_source_cannot_write_elsewhere(office: AdminEnvironment, faulty_server: FaultyServer) -> None:
+def test_a_hostile_source_cannot_write_elsewhere(admin_env: AdminEnvironment, faulty_server: FaultyServer) -> None:
     with FaultyServer() as source:
         login = "../../evil"
         account = source.add_account(login, "pw")
@@ -143,111 +143,115 @@ def test_a_hostile_source_cannot_write_elsewhere(office: AdminEnvironment, fault
             account.folder(name).add(b"Subject: " + name.hex().encode() + b"\r\n\r\nx\r\n")
         faulty_server.add_account(login, "pw")
         faulty_server.behaviour.append.refuse = lambda message: b"[CANNOT] not here"
-        place = office.home / "deep" / "down" / "refused"
+        place = admin_env.home / "deep" / "down" / "refused"
         ends = [
             "--source",
             f"imap://127.0.0.1:{source.port}",
             "--destination",
             f"imap://127.0.0.1:{faulty_server.port}",
         ]
-        office.run("import", office.manifest({login: "pw"}), *ends, "--spool-refused", place, code=3)
+        admin_env.run("import", admin_env.manifest({login: "pw"}), *ends, "--spool-refused", place, code=3)
     assert len(kept(place)) == len(hostile)
-    assert len(list(office.home.rglob("*.eml"))) == len(hostile)
+    assert len(list(admin_env.home.rglob("*.eml"))) == len(hostile)
     assert all(re.fullmatch(r"%2E\.%2F\.\.%2Fevil/[^/]+/1\.eml", name) for name in kept(place))
 
 
 def test_too_large_messages_are_kept_whatever_says_so(
-    office: AdminEnvironment, strict: Dovecot, faulty_server: FaultyServer
+    admin_env: AdminEnvironment, strict: Dovecot, faulty_server: FaultyServer
 ) -> None:
     small, large = make_message(1, 5_000), make_message(2, 3 * LIMIT)
     strict.add_user("large", "pw-large")
-    source, _ = office.accounts("large")["large"]
+    source, _ = admin_env.accounts("large")["large"]
     mail.populate(*source._place, {"INBOX": [Mail(small), Mail(large), Mail(small)]})
-    manifest = office.manifest({"large": "pw-large"})
+    manifest = admin_env.manifest({"large": "pw-large"})
     faulty_server.add_account("large", "pw-large")
     faulty_server.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT}")
-    dry = office.run(
-        "plan", manifest, "--source", office.ends[1], "--destination", f"imap://127.0.0.1:{faulty_server.port}"
+    dry = admin_env.run(
+        "plan", manifest, "--source", admin_env.ends[1], "--destination", f"imap://127.0.0.1:{faulty_server.port}"
     )
     assert f"1 message is larger than the destination takes (limit {LIMIT} bytes)" in dry.out
     for port, words in (
         (strict.port, "larger|LIMIT|too (?:big|large)"),
         (faulty_server.port, rf"\(limit {LIMIT} bytes\)"),
     ):
-        place = office.home / f"refused-{port}"
-        ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{port}", "--name", f"to-{port}"]
-        whole = json.loads(office.run("import", manifest, *ends, "--json", "--spool-refused", place, code=3).out)
+        place = admin_env.home / f"refused-{port}"
+        ends = ["--source", admin_env.ends[1], "--destination", f"imap://127.0.0.1:{port}", "--name", f"to-{port}"]
+        whole = json.loads(admin_env.run("import", manifest, *ends, "--json", "--spool-refused", place, code=3).out)
         assert (whole["import"]["copied"], whole["import"]["refused"]) == (2, 1)
         assert kept(place) == {"large/INBOX/2.eml": large}
         assert re.search(words, index(place)[0]["reason"]), index(place)
 
 
-def test_a_maildrop_gives_them_too(office: AdminEnvironment, maildrops: Dovecot, faulty_server: FaultyServer) -> None:
+def test_a_maildrop_gives_them_too(
+    admin_env: AdminEnvironment, maildrops: Dovecot, faulty_server: FaultyServer
+) -> None:
     bodies = [re.sub(rb"\0", b"", body) for _, body in corpus_messages() if body.strip(b"\0\r\n ")][:30]
     bodies.append(b"Subject: dots\r\n\r\n.\r\n..\r\n.x" + b"y" * 2_000_000 + b"\r\n.\r\n")
-    source, _ = stand(office, maildrops, "drop@pop.example", bodies)
+    source, _ = stand(admin_env, maildrops, "drop@pop.example", bodies)
     faulty_server.add_account(source.login, source.password)
     faulty_server.behaviour.append.refuse = lambda message: b"[CANNOT] not here"
-    place = office.home / "refused"
+    place = admin_env.home / "refused"
     ends = [
         "--source",
         f"pop3://127.0.0.1:{maildrops.pop3_port}",
         "--destination",
         f"imap://127.0.0.1:{faulty_server.port}",
     ]
-    manifest = office.manifest({source.login: source.password})
-    office.run("import", manifest, *ends, "--spool-refused", place, code=3)
+    manifest = admin_env.manifest({source.login: source.password})
+    admin_env.run("import", manifest, *ends, "--spool-refused", place, code=3)
     assert Counter(map(sha, kept(place).values())) == Counter(map(sha, retrieved(maildrops, source)))
 
 
-def test_what_is_gone_is_told_and_the_rest_is_kept(office: AdminEnvironment, faulty_server: FaultyServer) -> None:
-    source, _ = office.accounts("gone")["gone"]
+def test_what_is_gone_is_told_and_the_rest_is_kept(admin_env: AdminEnvironment, faulty_server: FaultyServer) -> None:
+    source, _ = admin_env.accounts("gone")["gone"]
     source.fill({"INBOX": 4})
-    ends = refusing(office, "gone", "pw-gone", faulty_server)
-    office.run("import", office.manifest({"gone": "pw-gone"}), *ends, code=3)
+    ends = refusing(admin_env, "gone", "pw-gone", faulty_server)
+    admin_env.run("import", admin_env.manifest({"gone": "pw-gone"}), *ends, code=3)
     with Wire(source.server.host, source.server.port, source.login, source.password) as wire:
         wire.command(b"SELECT INBOX")
         wire.command(b"UID STORE 2 +FLAGS (\\Deleted)")
         wire.command(b"EXPUNGE")
-    place = office.home / "refused"
-    ended = office.run("spool", "--out", place, code=3)
+    place = admin_env.home / "refused"
+    ended = admin_env.run("spool", "--out", place, code=3)
     assert "1 of them could not be had: no longer at the source" in ended.said
     assert sorted(kept(place)) == ["gone/INBOX/1.eml", "gone/INBOX/3.eml", "gone/INBOX/4.eml"]
     missed = [row for row in index(place) if not row["file"]]
     assert [(row["uid"], row["problem"]) for row in missed] == [("2", "no longer at the source")]
 
     faulty_server.behaviour.append.refuse = None
-    office.run("forget")
-    again = office.home / "again"
-    assert "no longer stored" in office.run("spool", "--out", again, code=3).said
+    admin_env.run("forget")
+    again = admin_env.home / "again"
+    assert "no longer stored" in admin_env.run("spool", "--out", again, code=3).said
 
 
 @pytest.mark.parametrize("fault", ["a file", "below a file", "somebody else's", "another import's"])
 def test_a_folder_that_cannot_be_used_is_told_before_anything_starts(
-    office: AdminEnvironment, fault: str, faulty_server: FaultyServer
+    admin_env: AdminEnvironment, fault: str, faulty_server: FaultyServer
 ) -> None:
-    office.accounts("wrong")["wrong"][0].fill({"INBOX": 2})
-    place = office.home / "refused"
+    admin_env.accounts("wrong")["wrong"][0].fill({"INBOX": 2})
+    place = admin_env.home / "refused"
     if fault == "a file":
         place.write_text("x")
     elif fault == "below a file":
-        (office.home / "plain").write_text("x")
-        place = office.home / "plain" / "refused"
+        (admin_env.home / "plain").write_text("x")
+        place = admin_env.home / "plain" / "refused"
     elif fault == "somebody else's":
         place.mkdir()
         (place / "index.csv").write_text("name,age\nanna,7\n")
     else:
-        ends = refusing(office, "wrong", "pw-wrong", faulty_server)
-        manifest = office.manifest({"wrong": "pw-wrong"})
-        office.run("import", manifest, *ends, "--name", "first", "--spool-refused", place, code=3)
-    logins = office.source.logins("wrong")
-    ended = office.run("import", office.manifest({"wrong": "pw-wrong"}), *office.ends, "--spool-refused", place, code=2)
+        ends = refusing(admin_env, "wrong", "pw-wrong", faulty_server)
+        manifest = admin_env.manifest({"wrong": "pw-wrong"})
+        admin_env.run("import", manifest, *ends, "--name", "first", "--spool-refused", place, code=3)
+    logins = admin_env.source.logins("wrong")
+    ended = admin_env.run(
+        "import", admin_env.manifest({"wrong": "pw-wrong"}), *admin_env.ends, "--spool-refused", place, code=2
+    )
     assert "--spool-refused: " in ended.said
     assert "choose another folder" in ended.said
-    assert office.source.logins("wrong") == logins
+    assert admin_env.source.logins("wrong") == logins
 
 
-def limited(office: AdminEnvironment, kib: int, *arguments: object) -> Ended:
+def limited(admin_env: AdminEnvironment, kib: int, *arguments: object) -> Ended:
     """Runs the command in a process with a limit on the size of files.
 
     The last line of its standard error is its peak memory.
@@ -260,11 +264,11 @@ def limited(office: AdminEnvironment, kib: int, *arguments: object) -> Ended:
         "    print(peak[0].split()[1], file=sys.stderr)\n"
     )
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
-    env |= {"MAILHAUL_STATE_DIR": str(office.home / "state"), "PYTHONPATH": str(ROOT)}
+    env |= {"MAILHAUL_STATE_DIR": str(admin_env.home / "state"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         env=env,
-        cwd=office.home,
+        cwd=admin_env.home,
         text=True,
         capture_output=True,
         timeout=120,
@@ -274,24 +278,24 @@ def limited(office: AdminEnvironment, kib: int, *arguments: object) -> Ended:
 
 
 def test_a_message_of_60_mb_takes_little_memory_and_a_full_disk_is_told(
-    office: AdminEnvironment, faulty_server: FaultyServer
+    admin_env: AdminEnvironment, faulty_server: FaultyServer
 ) -> None:
-    source, _ = office.accounts("huge")["huge"]
+    source, _ = admin_env.accounts("huge")["huge"]
     line = b"0123456789abcdef" * 4 + b"\r\n"
     huge = b"Subject: huge\r\n\r\n" + line * (60 * 2**20 // len(line))
     mail.populate(*source._place, {"INBOX": [Mail(make_message(1)), Mail(huge)]})
     faulty_server.behaviour.capabilities.add("APPENDLIMIT=1000")
-    ends = refusing(office, "huge", "pw-huge", faulty_server)
-    office.run("import", office.manifest({"huge": "pw-huge"}), *ends, code=3)
-    place = office.home / "refused"
-    full = limited(office, 20 << 10, "spool", "--out", place)
+    ends = refusing(admin_env, "huge", "pw-huge", faulty_server)
+    admin_env.run("import", admin_env.manifest({"huge": "pw-huge"}), *ends, code=3)
+    place = admin_env.home / "refused"
+    full = limited(admin_env, 20 << 10, "spool", "--out", place)
     assert full.code == 3, full
     assert "cannot be written" in full.said
     assert "make room, then: mailhaul spool" in full.said
     assert list(kept(place)) == ["huge/INBOX/1.eml"], "nothing half"
     assert not list(place.rglob("*.new"))
     assert [row["uid"] for row in index(place)] == ["1"]
-    done = limited(office, 200 << 10, "spool", "--out", place)
+    done = limited(admin_env, 200 << 10, "spool", "--out", place)
     assert done.code == 0, done
     assert kept(place)["huge/INBOX/2.eml"] == huge
     assert int(done.said.split()[-1]) < 110 * 1024

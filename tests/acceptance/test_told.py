@@ -8,16 +8,16 @@ from tests.acceptance.conftest import AdminEnvironment
 from tests.servers.smtp_server import SmtpServer
 
 
-def test_the_end_of_an_import_is_told_before_the_command_ends(office: AdminEnvironment, tmp_path: Path) -> None:
-    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
-    for source, _ in office.accounts("told-a").values():
+def test_the_end_of_an_import_is_told_before_the_command_ends(admin_env: AdminEnvironment, tmp_path: Path) -> None:
+    admin_env.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
+    for source, _ in admin_env.accounts("told-a").values():
         source.fill({"INBOX": 3})
-    manifest = office.manifest(["login,password", "told-a,pw-told-a", "told-b,pw-wrong"])
+    manifest = admin_env.manifest(["login,password", "told-a,pw-told-a", "told-b,pw-wrong"])
     with SmtpServer(tmp_path / "smtp", tls="none") as mail:
         server = f"smtp://localhost:{mail.port}"
-        office.run("notify", "add", "email", "boss@corp.example", "--server", server)
-        office.run("notify", "add", "email", "it@corp.example", "--server", server, "--what", "person", "--logins")
-        office.run("import", manifest, *office.ends, code=3)
+        admin_env.run("notify", "add", "email", "boss@corp.example", "--server", server)
+        admin_env.run("notify", "add", "email", "it@corp.example", "--server", server, "--what", "person", "--logins")
+        admin_env.run("import", manifest, *admin_env.ends, code=3)
         boss = [str(one["Subject"]) for one in mail.mails if one["To"] == "boss@corp.example"]
         assert any("something is left to do" in subject for subject in boss)
         assert any("1 mailbox waits for a person" in subject for subject in boss)

@@ -28,7 +28,7 @@ def ends() -> Iterator[tuple[FaultyServer, FaultyServer]]:
 
 
 @pytest.fixture
-def office(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> AdminEnvironment:
+def admin_env(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> AdminEnvironment:
     return AdminEnvironment(*ends, tmp_path, {"MAILHAUL_SETTLE_SECONDS": "1"})  # type: ignore[arg-type]
 
 
@@ -38,11 +38,11 @@ def told(said: str, login: str) -> list[str]:
 
 
 def test_each_mailbox_is_told_when_it_starts_and_when_it_ends(
-    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer]
+    admin_env: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer]
 ) -> None:
     source, _ = ends
-    manifest = office.manifest({"anna": "pw-anna", "bert": "wrong"})
-    said = office.run("import", manifest, *office.ends, "--verbose", code=3).said
+    manifest = admin_env.manifest({"anna": "pw-anna", "bert": "wrong"})
+    said = admin_env.run("import", manifest, *admin_env.ends, "--verbose", code=3).said
     assert told(said, "anna") == ["row 2  anna  started", "row 2  anna  complete  3 copied"]
     assert told(said, "bert") == ["row 3  bert  started", "row 3  bert  parked  nothing counted yet"]
     reason = said.splitlines()[said.splitlines().index("row 3  bert  parked  nothing counted yet") + 1]
@@ -54,44 +54,44 @@ def test_each_mailbox_is_told_when_it_starts_and_when_it_ends(
     assert f"{note} (it said: I do not want to)" in said
 
     # A verb that works on one mailbox reports only that one, and not those that had ended before.
-    said = office.run("retry", "people", "-v", code=3).said
+    said = admin_env.run("retry", "people", "-v", code=3).said
     assert told(said, "anna") == []
     assert told(said, "bert") == ["row 3  bert  started", "row 3  bert  parked  nothing counted yet"]
-    said = office.run("verify", "people", "--mailbox", "anna", "-v", code=3).said
+    said = admin_env.run("verify", "people", "--mailbox", "anna", "-v", code=3).said
     assert told(said, "anna") == ["row 2  anna  started", "row 2  anna  complete  3 copied"]
     assert told(said, "bert") == []
 
-    usual = office.run("import", manifest, *office.ends, code=3).said
+    usual = admin_env.run("import", manifest, *admin_env.ends, code=3).said
     assert told(usual, "anna") == [], "the control: without it none of this is said"
     assert "announces NAMESPACE" not in usual
 
 
-def test_check_tells_of_each_row_beside_its_report(office: AdminEnvironment) -> None:
-    manifest = office.manifest({"anna": "pw-anna", "bert": "wrong"})
-    found = office.run("check", manifest, *office.ends, "--verbose", code=3)
+def test_check_tells_of_each_row_beside_its_report(admin_env: AdminEnvironment) -> None:
+    manifest = admin_env.manifest({"anna": "pw-anna", "bert": "wrong"})
+    found = admin_env.run("check", manifest, *admin_env.ends, "--verbose", code=3)
     assert told(found.said, "anna") == ["row 2  anna  started", "row 2  anna  ok"]
     assert told(found.said, "bert") == ["row 3  bert  started", "row 3  bert  BAD"]
-    usual = office.run("check", manifest, *office.ends, code=3)
+    usual = admin_env.run("check", manifest, *admin_env.ends, code=3)
     assert told(usual.said, "anna") == []
     assert usual.out == found.out, "the report is the same"
 
 
 @pytest.mark.parametrize("verb", ["import", "verify", "retry", "watch"])
-def test_quiet_and_verbose_exclude_each_other(office: AdminEnvironment, verb: str) -> None:
-    ends = [office.manifest({"anna": "pw-anna"}), *office.ends] if verb == "import" else []
-    said = office.run(verb, *ends, "--quiet", "--verbose", code=2).said
+def test_quiet_and_verbose_exclude_each_other(admin_env: AdminEnvironment, verb: str) -> None:
+    ends = [admin_env.manifest({"anna": "pw-anna"}), *admin_env.ends] if verb == "import" else []
+    said = admin_env.run(verb, *ends, "--quiet", "--verbose", code=2).said
     assert said == "mailhaul: --quiet and --verbose exclude each other; give one of them\n"
 
 
 def test_the_log_tells_a_verification_that_was_queued_and_done_from_one_that_was_refused(
-    office: AdminEnvironment,
+    admin_env: AdminEnvironment,
 ) -> None:
-    manifest = office.manifest({"anna": "pw-anna"})
-    office.run("import", manifest, *office.ends)
-    office.run("verify")
-    office.run("forget", "--yes")
-    office.run("verify", code=2)
-    said = [line.split("  ")[2] for line in office.run("audit").out.splitlines()]
+    manifest = admin_env.manifest({"anna": "pw-anna"})
+    admin_env.run("import", manifest, *admin_env.ends)
+    admin_env.run("verify")
+    admin_env.run("forget", "--yes")
+    admin_env.run("verify", code=2)
+    said = [line.split("  ")[2] for line in admin_env.run("audit").out.splitlines()]
     assert said == [
         "import begun",
         "verification asked for",
@@ -103,9 +103,9 @@ def test_the_log_tells_a_verification_that_was_queued_and_done_from_one_that_was
     ]
 
 
-def test_only_mailboxes_with_trouble_are_listed_where_that_is_asked_for(office: AdminEnvironment) -> None:
-    office.run("import", office.manifest({"anna": "pw-anna", "bert": "wrong"}), *office.ends, code=3)
-    status = office.run("status", "--failed").out
+def test_only_mailboxes_with_trouble_are_listed_where_that_is_asked_for(admin_env: AdminEnvironment) -> None:
+    admin_env.run("import", admin_env.manifest({"anna": "pw-anna", "bert": "wrong"}), *admin_env.ends, code=3)
+    status = admin_env.run("status", "--failed").out
     assert "row 3  bert  parked" in status
     assert "anna" not in status
-    assert "row 2  anna  complete" in office.run("status").out, "the control"
+    assert "row 2  anna  complete" in admin_env.run("status").out, "the control"

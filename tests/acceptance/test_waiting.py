@@ -27,9 +27,9 @@ def small() -> Iterator[AdminEnvironment]:
         Dovecot(quota_bytes=100 * 1024) as destination,
         tempfile.TemporaryDirectory(prefix="office-", ignore_cleanup_errors=True) as place,
     ):
-        office = AdminEnvironment(source, destination, Path(place))
-        office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "4"}
-        yield office
+        admin_env = AdminEnvironment(source, destination, Path(place))
+        admin_env.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "4"}
+        yield admin_env
 
 
 def test_an_import_with_full_mailboxes_ends_and_goes_on_where_somebody_runs(small: AdminEnvironment) -> None:
@@ -67,72 +67,76 @@ def test_an_import_with_full_mailboxes_ends_and_goes_on_where_somebody_runs(smal
     assert small.ended(up).code == 0
 
 
-def test_an_import_waits_for_its_hours_and_goes_on_when_they_are_taken_away(office: AdminEnvironment) -> None:
-    source, destination = office.accounts("night")["night"]
+def test_an_import_waits_for_its_hours_and_goes_on_when_they_are_taken_away(admin_env: AdminEnvironment) -> None:
+    source, destination = admin_env.accounts("night")["night"]
     source.fill({"INBOX": 5})
-    source_logins = office.source.logins("night")
+    source_logins = admin_env.source.logins("night")
     opens = datetime.now(UTC) + timedelta(hours=2)
     window = f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M} UTC"
-    wrong = office.run("import", office.manifest({"night": "pw-night"}), *office.ends, "--window", "25:00 UTC", code=2)
+    wrong = admin_env.run(
+        "import", admin_env.manifest({"night": "pw-night"}), *admin_env.ends, "--window", "25:00 UTC", code=2
+    )
     assert "--window: " in wrong.said
-    running = office.start("import", office.manifest({"night": "pw-night"}), *office.ends, "--json", "--window", window)
+    running = admin_env.start(
+        "import", admin_env.manifest({"night": "pw-night"}), *admin_env.ends, "--json", "--window", window
+    )
     waiting = f"waiting until {opens:%H:%M} (UTC): its hours are {window}"
-    until(lambda: waiting in office.run("status", code=None).out, "the line")
-    found = json.loads(office.run("status", "--json").out)["import"]
+    until(lambda: waiting in admin_env.run("status", code=None).out, "the line")
+    found = json.loads(admin_env.run("status", "--json").out)["import"]
     assert (found["status"], found["control"], found["window"]) == ("waiting", "run", window)
-    assert office.source.logins("night") == source_logins, "nobody signs in"
-    assert f"works in these hours: {window}" in office.run("window", "people").said
-    office.run("pause", "people")
-    office.run("resume", "people")
-    assert json.loads(office.run("status", "--json").out)["import"]["status"] == "waiting"
-    assert "works at any time" in office.run("window", "people", "none").said
-    ended = office.ended(running)
+    assert admin_env.source.logins("night") == source_logins, "nobody signs in"
+    assert f"works in these hours: {window}" in admin_env.run("window", "people").said
+    admin_env.run("pause", "people")
+    admin_env.run("resume", "people")
+    assert json.loads(admin_env.run("status", "--json").out)["import"]["status"] == "waiting"
+    assert "works at any time" in admin_env.run("window", "people", "none").said
+    ended = admin_env.ended(running)
     assert json.loads(ended.out)["import"]["copied"] == 5
     assert destination.seen() == source.seen()
 
 
-def test_a_server_that_does_not_answer_is_named_wherever_one_looks(office: AdminEnvironment) -> None:
-    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
-    boxes = office.accounts("stalled")
+def test_a_server_that_does_not_answer_is_named_wherever_one_looks(admin_env: AdminEnvironment) -> None:
+    admin_env.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
+    boxes = admin_env.accounts("stalled")
     boxes["stalled"][0].fill({"INBOX": 5})
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # no process listens, and no other gets the port
         place = f"127.0.0.1:{taken.getsockname()[1]}"
-        ends = ["--source", office.ends[1], "--destination", f"imap://{place}"]
-        running = office.start("import", office.manifest({"stalled": "pw-stalled"}), *ends)
-        until(lambda: (office.home / "state" / "redis.sock").exists(), "the embedded Redis")
+        ends = ["--source", admin_env.ends[1], "--destination", f"imap://{place}"]
+        running = admin_env.start("import", admin_env.manifest({"stalled": "pw-stalled"}), *ends)
+        until(lambda: (admin_env.home / "state" / "redis.sock").exists(), "the embedded Redis")
         said = f"waiting for {place}: Connection refused since "
-        until(lambda: said in office.run("status", code=None).out, "the cause in status")
-        status = office.run("status").out
+        until(lambda: said in admin_env.run("status", code=None).out, "the cause in status")
+        status = admin_env.run("status").out
         assert "next try in " in status or "trying again now" in status
         assert "messages/s" not in status
         assert "100%" not in status
-        assert office.run("errors").out.startswith(said)
-        (wait,) = json.loads(office.run("status", "--json").out)["import"]["waits"]
+        assert admin_env.run("errors").out.startswith(said)
+        (wait,) = json.loads(admin_env.run("status", "--json").out)["import"]["waits"]
         assert (wait["what"], wait["key"]) == ("destination_server", place)
         assert wait["since"] <= wait["until"]
         running.send_signal(signal.SIGINT)
-        ended = office.ended(running, code=4)
+        ended = admin_env.ended(running, code=4)
     assert said in ended.said, "and on the screen of who waits for it"
 
 
-def test_a_store_that_takes_no_writes_is_named(office: AdminEnvironment, fault_proxy: Any) -> None:
-    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
-    slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
-    boxes = office.accounts("unwritten")
+def test_a_store_that_takes_no_writes_is_named(admin_env: AdminEnvironment, fault_proxy: Any) -> None:
+    admin_env.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
+    slow = fault_proxy(admin_env.destination.host, admin_env.destination.port, delay_ms=150)
+    boxes = admin_env.accounts("unwritten")
     boxes["unwritten"][0].fill({"INBOX": 300})
-    ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
-    running = office.start("import", office.manifest({"unwritten": "pw-unwritten"}), *ends)
-    path = office.home / "state" / "redis.sock"
+    ends = ["--source", admin_env.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
+    running = admin_env.start("import", admin_env.manifest({"unwritten": "pw-unwritten"}), *ends)
+    path = admin_env.home / "state" / "redis.sock"
     until(path.exists, "the embedded Redis")
-    until(lambda: "1 copying" in office.run("status", code=None).out, "the first batch")
+    until(lambda: "1 copying" in admin_env.run("status", code=None).out, "the first batch")
     store = connect(f"unix://{path}?db=1")
     store.config_set("maxmemory", "1")
     said = "the state store takes no writes: it is out of memory"
-    assert said in office.run("status").out
-    assert "stopped responding" not in office.run("status").out
+    assert said in admin_env.run("status").out
+    assert "stopped responding" not in admin_env.run("status").out
     store.config_set("maxmemory", "0")
-    assert said not in office.run("status").out
+    assert said not in admin_env.run("status").out
     slow.delay_seconds = 0.0
-    office.ended(running, code=0)
+    admin_env.ended(running, code=0)
     assert boxes["unwritten"][1].seen() == boxes["unwritten"][0].seen()

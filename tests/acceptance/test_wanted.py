@@ -70,22 +70,24 @@ CHOICES: dict[str, tuple[list[str], Callable[[Mail], bool]]] = {
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_only_what_is_wanted_is_copied_and_a_wider_choice_brings_the_rest(office: AdminEnvironment, name: str) -> None:
+def test_only_what_is_wanted_is_copied_and_a_wider_choice_brings_the_rest(
+    admin_env: AdminEnvironment, name: str
+) -> None:
     arguments, wanted = CHOICES[name]
     login = f"choice-{name.replace(' ', '-')}"
-    source, destination = office.accounts(login)[login]
+    source, destination = admin_env.accounts(login)[login]
     there = {"INBOX": letters(), "Work": letters(12)}
     fill(source, there)
     before = source.uids()
-    manifest = office.manifest({login: f"pw-{login}"})
+    manifest = admin_env.manifest({login: f"pw-{login}"})
 
-    dry = json.loads(office.run("plan", manifest, *office.ends, *arguments, "--json").out)
+    dry = json.loads(admin_env.run("plan", manifest, *admin_env.ends, *arguments, "--json").out)
     assert destination.seen().total() == 0, "a rehearsal writes nothing"
     some = held(there, wanted)
     assert 0 < some.total() < MANY
     assert (dry["totals"]["messages"], dry["totals"]["skipped_messages"]) == (some.total(), MANY + 12 - some.total())
 
-    first = office.import_(manifest, *arguments)
+    first = admin_env.import_(manifest, *arguments)
     assert destination.seen() == some
     whole = first["import"]
     assert (whole["copied"], whole["skipped"], whole["messages"]) == (some.total(), MANY + 12 - some.total(), MANY + 12)
@@ -95,36 +97,36 @@ def test_only_what_is_wanted_is_copied_and_a_wider_choice_brings_the_rest(office
     assert sum(int(part.split()[0].replace(",", "")) for part in inbox["skipped_why"].split("; ")) == inbox["skipped"]
 
     if name == "all of it":
-        again = office.import_(manifest, *arguments)
+        again = admin_env.import_(manifest, *arguments)
         assert (again["import"]["copied"], again["import"]["skipped"]) == (whole["copied"], whole["skipped"])
         assert destination.seen() == some
 
-    last = office.import_(manifest)
+    last = admin_env.import_(manifest)
     assert destination.seen() == source.seen()
     assert (last["import"]["copied"], last["import"]["skipped"]) == (MANY + 12, 0)
     assert last["import"]["done_bytes"] == last["import"]["bytes"] == whole["bytes"]
     assert source.uids() == before, "the source is never written to"
 
 
-def test_a_narrower_choice_takes_nothing_away_and_leaves_out_what_is_new(office: AdminEnvironment) -> None:
-    source, destination = office.accounts("narrow")["narrow"]
+def test_a_narrower_choice_takes_nothing_away_and_leaves_out_what_is_new(admin_env: AdminEnvironment) -> None:
+    source, destination = admin_env.accounts("narrow")["narrow"]
     fill(source, {"INBOX": letters()})
-    manifest = office.manifest({"narrow": "pw-narrow"})
-    office.import_(manifest)
+    manifest = admin_env.manifest({"narrow": "pw-narrow"})
+    admin_env.import_(manifest)
     fill(source, {"INBOX": [Mail(make_message(900 + n, 2000), (), MOMENT + timedelta(days=n - 30)) for n in range(60)]})
-    found = office.import_(manifest, "--since", "2022-06-01")
+    found = admin_env.import_(manifest, "--since", "2022-06-01")
     assert (found["import"]["copied"], found["import"]["skipped"]) == (MANY + 30, 30)
     assert (source.seen() - destination.seen()).total() == 30
 
 
-def test_what_was_there_before_is_not_copied_again_when_it_is_wanted_after_all(office: AdminEnvironment) -> None:
-    source, destination = office.accounts("present")["present"]
+def test_what_was_there_before_is_not_copied_again_when_it_is_wanted_after_all(admin_env: AdminEnvironment) -> None:
+    source, destination = admin_env.accounts("present")["present"]
     there = letters()
     fill(source, {"INBOX": there})
     fill(destination, {"INBOX": [one for one in there if one.internaldate and one.internaldate < MOMENT][:5]})
-    manifest = office.manifest({"present": "pw-present"})
-    office.import_(manifest, "--since", "2022-06-01")
-    found = office.import_(manifest)
+    manifest = admin_env.manifest({"present": "pw-present"})
+    admin_env.import_(manifest, "--since", "2022-06-01")
+    found = admin_env.import_(manifest)
     assert (found["import"]["already_present"], found["import"]["copied"]) == (5, MANY - 5)
     assert destination.seen() == source.seen()
 
@@ -141,45 +143,45 @@ FOLDERS = {
 }
 
 
-def boxed(office: AdminEnvironment, login: str) -> tuple[Box, Box, Any]:
-    source, destination = office.accounts(login)[login]
+def boxed(admin_env: AdminEnvironment, login: str) -> tuple[Box, Box, Any]:
+    source, destination = admin_env.accounts(login)[login]
     source.fill(FOLDERS)
-    return source, destination, office.manifest({login: f"pw-{login}"})
+    return source, destination, admin_env.manifest({login: f"pw-{login}"})
 
 
 def places(box: Box) -> dict[bytes, int]:
     return {name: len(messages) for name, (_, messages) in box.uids().items() if messages}
 
 
-def test_special_folders_are_left_out_by_name_with_what_lies_below(office: AdminEnvironment) -> None:
-    source, destination, manifest = boxed(office, "special")
-    found = office.import_(manifest, "--skip-special", "spam,trash,Drafts")
+def test_special_folders_are_left_out_by_name_with_what_lies_below(admin_env: AdminEnvironment) -> None:
+    source, destination, manifest = boxed(admin_env, "special")
+    found = admin_env.import_(manifest, "--skip-special", "spam,trash,Drafts")
     assert places(destination) == {b"INBOX": 3, b"Work": 2, b"Work/2024": 2, b"Mine/Trash": 1}
     assert found["import"]["messages"] == 8
-    office.import_(manifest)
+    admin_env.import_(manifest)
     assert destination.seen() == source.seen()
 
 
-def test_everything_goes_below_a_folder_and_stays_there(office: AdminEnvironment) -> None:
-    source, destination, manifest = boxed(office, "below")
-    office.import_(manifest, "--into", "Archive/Old", "--exclude", "Work/2024")
+def test_everything_goes_below_a_folder_and_stays_there(admin_env: AdminEnvironment) -> None:
+    source, destination, manifest = boxed(admin_env, "below")
+    admin_env.import_(manifest, "--into", "Archive/Old", "--exclude", "Work/2024")
     below = {b"Archive/Old/" + name.encode(): n for name, n in FOLDERS.items() if name != "Work/2024"}
     assert places(destination) == below
     # Without the option known folders keep their places, and new ones follow the current rules.
     source.fill({"INBOX": 1, "New": 1}, seed=7)
-    office.import_(manifest)
+    admin_env.import_(manifest)
     assert places(destination) == below | {b"Archive/Old/INBOX": 4, b"Archive/Old/Work/2024": 2, b"New": 1}
 
 
-def test_a_folder_map_is_previewed_and_followed(office: AdminEnvironment) -> None:
-    source, destination, manifest = boxed(office, "mapped")
-    rules = office.home / "map.csv"
+def test_a_folder_map_is_previewed_and_followed(admin_env: AdminEnvironment) -> None:
+    source, destination, manifest = boxed(admin_env, "mapped")
+    rules = admin_env.home / "map.csv"
     rules.write_text('old,new\nWork,"Projects, old"\nTrash,INBOX/Bin\nЧерновики,Drafts/Русские\nNowhere,Somewhere\n')
-    dry = office.run("plan", manifest, *office.ends, "--folder-map", str(rules)).out
+    dry = admin_env.run("plan", manifest, *admin_env.ends, "--folder-map", str(rules)).out
     assert "Work → Projects, old" in dry
     assert "by the folder map" in dry
     assert "no mailbox has a folder 'Nowhere'" in dry
-    office.import_(manifest, "--folder-map", str(rules))
+    admin_env.import_(manifest, "--folder-map", str(rules))
     found = places(destination)
     assert found == {
         b"INBOX": 3,
@@ -191,27 +193,27 @@ def test_a_folder_map_is_previewed_and_followed(office: AdminEnvironment) -> Non
         b"Drafts/&BCAEQwRBBEEEOgQ4BDU-": 1,
         b"Mine/Trash": 1,
     }
-    office.import_(manifest)
+    admin_env.import_(manifest)
     assert places(destination) == found, "what has a place keeps it"
     assert sorted(k[1:] for k in source.seen().elements()) == sorted(k[1:] for k in destination.seen().elements())
 
 
 @pytest.mark.parametrize("mode", ["folders", "primary", "keywords"])
-def test_gmails_labels(office: AdminEnvironment, mode: str) -> None:
+def test_gmails_labels(admin_env: AdminEnvironment, mode: str) -> None:
     """Does the same as `tests/integration/test_gmail.py`, with the command line."""
     login = f"gmail-{mode}"
-    office.destination.add_user(login, f"pw-{login}")
-    destination = Box(office.destination, login, f"pw-{login}")
+    admin_env.destination.add_user(login, f"pw-{login}")
+    destination = Box(admin_env.destination, login, f"pw-{login}")
     with FaultyServer() as server:
         gmail = Gmail(server, login, f"pw-{login}")
         for number, labels in enumerate([(b"\\Inbox", b"Work"), (b"Work", b"Home"), (), (b"Hidden",)]):
             gmail.add(make_message(number), *labels)
         gmail.hide(b"Hidden")
-        ends = ["--source", f"imap://127.0.0.1:{server.port}", *office.ends[2:], "--gmail-labels", mode]
-        manifest = office.manifest({login: f"pw-{login}"})
-        dry = office.run("plan", manifest, *ends).out
+        ends = ["--source", f"imap://127.0.0.1:{server.port}", *admin_env.ends[2:], "--gmail-labels", mode]
+        manifest = admin_env.manifest({login: f"pw-{login}"})
+        dry = admin_env.run("plan", manifest, *ends).out
         assert "labels hidden from IMAP, whose messages come from here: Hidden" in dry
-        found = json.loads(office.run("import", manifest, *ends, "--json").out)
+        found = json.loads(admin_env.run("import", manifest, *ends, "--json").out)
         wanted = {
             "folders": {b"INBOX": 1, b"Work": 2, b"Home": 1, b"[Gmail]/All Mail": 2},
             "primary": {b"INBOX": 1, b"Home": 1, b"[Gmail]/All Mail": 2},
@@ -226,14 +228,14 @@ def test_gmails_labels(office: AdminEnvironment, mode: str) -> None:
         )
 
 
-def test_every_fault_of_what_is_wanted_is_told_at_once_and_nothing_starts(office: AdminEnvironment) -> None:
-    manifest = office.manifest({"a": "b"})
-    rules = office.home / "map.csv"
+def test_every_fault_of_what_is_wanted_is_told_at_once_and_nothing_starts(admin_env: AdminEnvironment) -> None:
+    manifest = admin_env.manifest({"a": "b"})
+    rules = admin_env.home / "map.csv"
     rules.write_text("Work,Projects\nWork,Other\nA,Projects\nB\n,C\nD,INBOX\n")
-    ended = office.run(
+    ended = admin_env.run(
         "import",
         manifest,
-        *office.ends,
+        *admin_env.ends,
         "--since",
         "yesterday",
         "--larger",
@@ -261,29 +263,29 @@ def test_every_fault_of_what_is_wanted_is_told_at_once_and_nothing_starts(office
         "--gmail-labels",
     ):
         assert said in ended.said
-    assert not (office.home / "state").exists()
+    assert not (admin_env.home / "state").exists()
 
 
-def test_a_maildrop_can_be_asked_for_age_and_size_but_not_for_flags(office: AdminEnvironment) -> None:
+def test_a_maildrop_can_be_asked_for_age_and_size_but_not_for_flags(admin_env: AdminEnvironment) -> None:
     with Dovecot(pop3=True) as maildrops:
-        for server in (maildrops, office.destination):
+        for server in (maildrops, admin_env.destination):
             server.add_user("drop", "pw-drop")
-        box, destination = Box(maildrops, "drop", "pw-drop"), Box(office.destination, "drop", "pw-drop")
+        box, destination = Box(maildrops, "drop", "pw-drop"), Box(admin_env.destination, "drop", "pw-drop")
         # POP3 has no INTERNALDATE: the date of the topmost Received counts, else that of Date.
         bodies = [make_message(n, 1000 + n % 4 * 2000) for n in range(60)]
         fill(box, {"INBOX": [Mail(body) for body in bodies]})
         dates = [parsedate_to_datetime(body.split(b"\r\n\t")[1].split(b"\r\n")[0].decode()) for body in bodies]
         wanted = [n for n in range(60) if dates[n] >= MOMENT and len(bodies[n]) > 2000]
         assert 0 < len(wanted) < 40
-        manifest = office.manifest({"drop": "pw-drop"})
-        ends = ["--source", f"pop3://127.0.0.1:{maildrops.pop3_port}", *office.ends[2:]]
+        manifest = admin_env.manifest({"drop": "pw-drop"})
+        ends = ["--source", f"pop3://127.0.0.1:{maildrops.pop3_port}", *admin_env.ends[2:]]
         choice = ["--since", "2022-06-01", "--larger", "2kB"]
-        dry = json.loads(office.run("plan", manifest, *ends, *choice, "--json").out)
+        dry = json.loads(admin_env.run("plan", manifest, *ends, *choice, "--json").out)
         assert (dry["totals"]["messages"], dry["totals"]["skipped_messages"]) == (len(wanted), 60 - len(wanted))
         for arguments, copied in ((choice, len(wanted)), ([], 60)):
-            found = json.loads(office.run("import", manifest, *ends, *arguments, "--json").out)
+            found = json.loads(admin_env.run("import", manifest, *ends, *arguments, "--json").out)
             assert (found["import"]["copied"], found["import"]["skipped"]) == (copied, 60 - copied)
             assert destination.seen().total() == copied
-        said = office.run("import", manifest, *ends, "--unseen", "--flagged", code=2).said
+        said = admin_env.run("import", manifest, *ends, "--unseen", "--flagged", code=2).said
         assert "--unseen: POP3 knows no flags" in said
         assert "--flagged: POP3 knows no flags" in said

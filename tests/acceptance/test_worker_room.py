@@ -41,19 +41,19 @@ def little_room(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(where)], check=False)
 
 
-def imported(office: AdminEnvironment, server: Pop3Server, code: int) -> tuple[dict[str, Any], Box]:
+def imported(admin_env: AdminEnvironment, server: Pop3Server, code: int) -> tuple[dict[str, Any], Box]:
     # The destination is that of other tests, too: an account of their own is empty.
     login = f"room-{uuid.uuid4().hex[:8]}"
-    office.destination.add_user(login, "pw")
-    box = Box(office.destination, login, "pw")
-    manifest = office.manifest({login: "pw"})
+    admin_env.destination.add_user(login, "pw")
+    box = Box(admin_env.destination, login, "pw")
+    manifest = admin_env.manifest({login: "pw"})
     ends = [
         "--source",
         f"pop3://127.0.0.1:{server.port}",
         "--destination",
-        f"imap://127.0.0.1:{office.destination.port}",
+        f"imap://127.0.0.1:{admin_env.destination.port}",
     ]
-    ended = office.run("import", manifest, *ends, "--json", code=code)
+    ended = admin_env.run("import", manifest, *ends, "--json", code=code)
     found: dict[str, Any] = json.loads(ended.out)
     return found, box
 
@@ -68,33 +68,33 @@ def sums(*bodies: bytes) -> list[str]:
 
 
 def test_a_message_that_does_not_fit_into_tmpdir_is_told_and_the_others_arrive(
-    office: AdminEnvironment, little_room: Path
+    admin_env: AdminEnvironment, little_room: Path
 ) -> None:
-    office.variables |= {"TMPDIR": str(little_room)}
+    admin_env.variables |= {"TMPDIR": str(little_room)}
     with Pop3Server([*SMALL[:3], LARGE, *SMALL[3:]]) as server:
-        whole, box = imported(office, server, 3)
+        whole, box = imported(admin_env, server, 3)
         assert (whole["import"]["copied"], whole["import"]["failed"]) == (6, 1)
         assert arrived(box) == sums(*SMALL)
-        told = office.run("errors").out
+        told = admin_env.run("errors").out
         assert f"no room in TMPDIR ({little_room}) of the worker for a message of 7,0" in told
         assert "a fault of mailhaul" not in told
         # With more room the same message comes.
         subprocess.run(["mount", "-o", f"remount,size={20 * ROOM}", str(little_room)], check=True)
-        office.run("retry", "people")
+        admin_env.run("retry", "people")
         assert arrived(box) == sums(*SMALL, LARGE)
 
 
-def test_a_message_without_end_is_told_and_the_others_arrive(office: AdminEnvironment, tmp_path: Path) -> None:
+def test_a_message_without_end_is_told_and_the_others_arrive(admin_env: AdminEnvironment, tmp_path: Path) -> None:
     """Sends a message that never ends: it is read up to the size in LIST. The worker's folder is empty afterwards."""
     room = tmp_path / "room"
     room.mkdir()
-    office.variables |= {"TMPDIR": str(room)}
+    admin_env.variables |= {"TMPDIR": str(room)}
     with Pop3Server([*SMALL[:3], LARGE[:100] + b"\r\n", *SMALL[3:]]) as server:
         endless(server, 4)
-        whole, box = imported(office, server, 3)
+        whole, box = imported(admin_env, server, 3)
         assert (whole["import"]["copied"], whole["import"]["failed"]) == (6, 1)
         assert arrived(box) == sums(*SMALL)
-        assert "of a message that LIST gives" in office.run("errors").out
+        assert "of a message that LIST gives" in admin_env.run("errors").out
     assert not list(room.iterdir())
 
 
@@ -132,15 +132,15 @@ class Chatterer:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_lane_stops_while_a_source_talks_without_end(office: AdminEnvironment, number: int) -> None:
-    office.destination.add_user("anna", "pw")
-    manifest = office.manifest({"anna": "pw"})
+def test_a_lane_stops_while_a_source_talks_without_end(admin_env: AdminEnvironment, number: int) -> None:
+    admin_env.destination.add_user("anna", "pw")
+    manifest = admin_env.manifest({"anna": "pw"})
     with Chatterer() as server:
         source = f"imap://127.0.0.1:{server.port}"
-        destination = f"imap://127.0.0.1:{office.destination.port}"
-        running = office.start("import", manifest, "--source", source, "--destination", destination)
+        destination = f"imap://127.0.0.1:{admin_env.destination.port}"
+        running = admin_env.start("import", manifest, "--source", source, "--destination", destination)
         assert server.listing.wait(60)
         running.send_signal(number)
-        ended = office.ended(running, code=4)
+        ended = admin_env.ended(running, code=4)
         assert not server.over.is_set(), "it still talked"
-    assert "is killed" not in ended.said + office.logs()
+    assert "is killed" not in ended.said + admin_env.logs()

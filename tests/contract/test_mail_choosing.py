@@ -171,8 +171,8 @@ def test_a_refused_search_on_the_wire_costs_nothing(faulty_server: FaultyServer,
     for n in range(MANY):
         date = b"%02d-Feb-2021 00:30:00 +0300" % (n % 28 + 1)
         account.folder(b"INBOX").add(plain(n), [b"\\Seen"] if n % 2 else [], date)
-    stage = InProcessImport(faulty_server, faulty_server)
-    source = ImapSource(stage.open("source", LOGIN))
+    in_process = InProcessImport(faulty_server, faulty_server)
+    source = ImapSource(in_process.open("source", LOGIN))
     source.open(b"INBOX")
     options = Options(since=1_612_310_400, unseen=True)  # 2021-02-03: half an hour after some
     wanted = {n + 1 for n in range(MANY) if n % 28 >= 3 and not n % 2}

@@ -137,17 +137,17 @@ def test_one_login_that_is_accepted_lets_what_was_stopped_go_on(hall: Hall) -> N
     hall.refuse(*range(BRAKE_AFTER))
     parked = [_park_one(hall) for _ in range(PEOPLE)]
     assert sorted(parked) == list(range(PEOPLE))
-    request = store.import_(import_id)
-    assert request is not None
-    assert request.state is ImportState.FINISHED
+    import_ = store.import_(import_id)
+    assert import_ is not None
+    assert import_.state is ImportState.FINISHED
     store.forgive_logins(import_id)
     assert hall.turn(0, digest="new") == "trial"
     assert hall.state(1) is MailboxState.PARKED
     hall.told(0, "in", digest="new")
     assert {hall.state(at) for at in range(PEOPLE)} == {MailboxState.QUEUED}
-    request = store.import_(import_id)
-    assert request is not None
-    assert request.state is ImportState.RUNNING
+    import_ = store.import_(import_id)
+    assert import_ is not None
+    assert import_.state is ImportState.RUNNING
     assert all(mailbox.failure is None for mailbox, _ in store.mailboxes(import_id))
     assert take(store).mailbox.import_id == import_id
 

@@ -100,27 +100,27 @@ class CutoverStage:
             self.time += self.dns_seconds
         return DomainFacts(domain=domain, at=at, servers=2, mx=("mx.old.example",), mx_ttl=self.ttl)
 
-    def keep_in_sync(self, request: Import, cutover: Cutover, *, on: bool) -> None:
+    def keep_in_sync(self, import_: Import, cutover: Cutover, *, on: bool) -> None:
         """Sets what stands."""
         standing = standing_for(cutover.options.synced_seconds) if on else None
-        self.store.set_standing(request.import_id, cutover.wave, standing)
+        self.store.set_standing(import_.import_id, cutover.wave, standing)
 
-    def prove(self, request: Import, mailbox: Mailbox) -> None:
+    def prove(self, import_: Import, mailbox: Mailbox) -> None:
         """Finds the mailbox as it was given, unless a test says otherwise."""
         if self.not_proved:
             raise MailhaulError(self.not_proved)
 
-    def mark(self, request: Import, mailbox: Mailbox) -> None:
+    def mark(self, import_: Import, mailbox: Mailbox) -> None:
         """Marks the mailbox: it must be at the old server still."""
         if self.no_mark:
             raise MailhaulError(self.no_mark) if isinstance(self.no_mark, str) else self.no_mark
         assert self.switch.sides.get(mailbox.source.login) is not SwitchSide.DESTINATION, "marked too late"
         self.marked.append(mailbox.source.login)
 
-    def bring_back(self, request: Import, mailbox: Mailbox) -> None:
+    def bring_back(self, import_: Import, mailbox: Mailbox) -> None:
         """Begins to bring back: people must be at the old server, and nothing kept in sync."""
         assert self.switch.sides.get(mailbox.source.login, SwitchSide.SOURCE) is SwitchSide.SOURCE
-        assert not self.store.standings(request.import_id)
+        assert not self.store.standings(import_.import_id)
         self.brought_back.append(mailbox.source.login)
 
     # -- the coordinator
@@ -212,9 +212,9 @@ class CutoverStage:
 class _Through:
     """The effects on the world, each interruptible; what only tells is free."""
 
-    def __init__(self, stage: CutoverStage, through: Callable[[Any], Any]) -> None:
-        port = through(stage)
-        self.ask = stage.ask
-        self.prove = stage.prove
+    def __init__(self, in_process: CutoverStage, through: Callable[[Any], Any]) -> None:
+        port = through(in_process)
+        self.ask = in_process.ask
+        self.prove = in_process.prove
         self.keep_in_sync, self.mark, self.bring_back = port.keep_in_sync, port.mark, port.bring_back
-        self.open_switch: Callable[[str], Any] = lambda name: through(stage.switch)
+        self.open_switch: Callable[[str], Any] = lambda name: through(in_process.switch)

@@ -179,14 +179,14 @@ class MemoryImport:
         """Lets a new worker serve until nothing may run, or it is told to stop. Returns False if it was killed."""
         effects = effects or Effects()
         store = effects.through(self.store)
-        stage = self
+        in_process = self
 
         class Dialer:
             def source(self, mailbox: Mailbox) -> Any:
-                return effects.through(stage.old.source(LOGIN))
+                return effects.through(in_process.old.source(LOGIN))
 
             def destination(self, mailbox: Mailbox) -> Any:
-                return effects.through(stage.new.destination(LOGIN))
+                return effects.through(in_process.new.destination(LOGIN))
 
         self._workers += 1
         lease_keeper = LeaseKeeper(store, f"worker{self._workers}", clock=lambda: self.time)
@@ -262,9 +262,9 @@ def numbered(number: int, text: str = "") -> bytes:
     return f"{head}\r\n{text or 'hello'}\r\n".encode()
 
 
-def two_folders(stage: MemoryImport) -> None:
+def two_folders(in_process: MemoryImport) -> None:
     """Fills INBOX with twins, and another folder with a message that no header field tells apart."""
-    inbox = stage.old.folder(LOGIN, b"INBOX")
+    inbox = in_process.old.folder(LOGIN, b"INBOX")
     for n in range(8):
         inbox.add(numbered(n), flags=("\\Seen",) if n % 2 else (), internaldate=1_700_000_000 + n)
     twin = b"Subject: twin\r\n\r\nsame\r\n"
@@ -272,6 +272,6 @@ def two_folders(stage: MemoryImport) -> None:
         inbox.add(twin, internaldate=1_700_000_100)
     # The same header, size and date with another body: only the bytes tell them apart.
     inbox.add(b"Subject: twin\r\n\r\nSAME\r\n", internaldate=1_700_000_100)
-    other = stage.old.folder(LOGIN, b"Sent")
+    other = in_process.old.folder(LOGIN, b"Sent")
     for n in range(5):
         other.add(numbered(100 + n), flags=("\\Answered", "work"), internaldate=1_600_000_000 + n)

@@ -22,10 +22,10 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
 
 
 def _staged(**destination: Any) -> MemoryImport:
-    stage = MemoryImport(**destination)
-    two_folders(stage)
-    stage.submit()
-    return stage
+    in_process = MemoryImport(**destination)
+    two_folders(in_process)
+    in_process.submit()
+    return in_process
 
 
 def _length(**destination: Any) -> int:
@@ -38,11 +38,11 @@ def _length(**destination: Any) -> int:
 def test_interrupted_at_every_effect_ends_the_same(kind: str) -> None:
     destination = DESTINATIONS[kind]
     for kill_at in range(_length(**destination)):
-        stage = _staged(**destination)
-        assert not stage.work(Effects(kill_at))
-        stage.later()
-        stage.to_the_end()
-        stage.assert_exactly_once()
+        in_process = _staged(**destination)
+        assert not in_process.work(Effects(kill_at))
+        in_process.later()
+        in_process.to_the_end()
+        in_process.assert_exactly_once()
 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)
@@ -52,34 +52,34 @@ def test_interrupted_twice_ends_the_same(kind: str) -> None:
     chosen = random.Random(kind)
     for _ in range(150):
         first, second = chosen.randrange(length), chosen.randrange(length)
-        stage = _staged(**destination)
-        stage.work(Effects(first))
-        stage.later()
-        stage.work(Effects(second))
-        stage.later()
-        stage.to_the_end()
-        stage.assert_exactly_once()
+        in_process = _staged(**destination)
+        in_process.work(Effects(first))
+        in_process.later()
+        in_process.work(Effects(second))
+        in_process.later()
+        in_process.to_the_end()
+        in_process.assert_exactly_once()
 
 
 def test_a_second_pass_with_nothing_changed_appends_nothing_wherever_the_first_was_interrupted() -> None:
     for kill_at in range(0, _length(), 7):
-        stage = _staged()
-        stage.work(Effects(kill_at))
-        stage.later()
-        stage.to_the_end()
-        stage.submit()
+        in_process = _staged()
+        in_process.work(Effects(kill_at))
+        in_process.later()
+        in_process.to_the_end()
+        in_process.submit()
         again = Effects()
-        stage.work(again)
+        in_process.work(again)
         assert "before send" not in again.names
-        stage.assert_exactly_once()
+        in_process.assert_exactly_once()
 
 
 def test_losing_the_whole_store_and_importing_again_adopts_what_is_there() -> None:
     for kill_at in range(0, _length(), 5):
-        stage = _staged()
-        stage.work(Effects(kill_at))
+        in_process = _staged()
+        in_process.work(Effects(kill_at))
         after = MemoryImport()
-        after.old, after.new = stage.old, stage.new
+        after.old, after.new = in_process.old, in_process.new
         after.submit()
         after.to_the_end()
         after.assert_exactly_once()
@@ -105,16 +105,16 @@ def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(arrivals.Arrivals, "unlike", lambda *_: False)
     broken = 0
     for kill_at in range(_length()):
-        stage = _staged()
-        stage.work(Effects(kill_at))
-        stage.later()
-        stage.to_the_end()
-        broken += stage.content(stage.new) != stage.content(stage.old)
+        in_process = _staged()
+        in_process.work(Effects(kill_at))
+        in_process.later()
+        in_process.to_the_end()
+        broken += in_process.content(in_process.new) != in_process.content(in_process.old)
     assert broken > 0
 
 
 def test_one_group_at_a_time_is_as_safe_as_many() -> None:
     rules = CopyRules(group_messages=1, outstanding=0, settle_seconds=30)
-    stage = _staged()
-    stage.to_the_end(rules=rules)
-    stage.assert_exactly_once()
+    in_process = _staged()
+    in_process.to_the_end(rules=rules)
+    in_process.assert_exactly_once()

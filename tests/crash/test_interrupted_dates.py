@@ -58,27 +58,27 @@ class Worker:
     """Works on a stage; each run is a new process, which has to find out anew what dates the server keeps."""
 
     def __init__(self, kind: str) -> None:
-        self.stage = MemoryImport(**DESTINATIONS[kind])
-        inbox = self.stage.old.folder(LOGIN, b"INBOX")
+        self.in_process = MemoryImport(**DESTINATIONS[kind])
+        inbox = self.in_process.old.folder(LOGIN, b"INBOX")
         for number, date in enumerate(DATES):
             inbox.add(numbered(number), internaldate=date)
         for date in (DATES[1], DATES[0]):
             inbox.add(b"Subject: twin\r\n\r\nsame\r\n", internaldate=date)
-        self.stage.submit()
+        self.in_process.submit()
 
     def work(self, effects: Effects) -> bool:
         """Works until nothing may run. Returns False if it was interrupted."""
-        self.stage.new.dates = KeptDates()
-        return self.stage.work(effects, rules=CopyRules(group_messages=3, outstanding=2, settle_seconds=30))
+        self.in_process.new.dates = KeptDates()
+        return self.in_process.work(effects, rules=CopyRules(group_messages=3, outstanding=2, settle_seconds=30))
 
     def interrupted(self, *steps: int) -> MemoryImport:
         """Interrupts one worker at each of `steps`, and lets others finish the import."""
         for step in steps:
             self.work(Effects(step))
-            self.stage.later()
-        self.stage.new.dates = KeptDates()
-        self.stage.to_the_end()
-        return self.stage
+            self.in_process.later()
+        self.in_process.new.dates = KeptDates()
+        self.in_process.to_the_end()
+        return self.in_process
 
 
 def _length(kind: str) -> int:
@@ -87,27 +87,27 @@ def _length(kind: str) -> int:
     return effects.steps
 
 
-def _bodies(stage: MemoryImport, new: bool) -> Counter[bytes]:
-    server = stage.new if new else stage.old
+def _bodies(in_process: MemoryImport, new: bool) -> Counter[bytes]:
+    server = in_process.new if new else in_process.old
     return Counter(canonical_digest(m.body) for m in server.folder(LOGIN, b"INBOX").messages.values())
 
 
-def _dates(stage: MemoryImport) -> list[tuple[int, bool, bool]]:
+def _dates(in_process: MemoryImport) -> list[tuple[int, bool, bool]]:
     """Returns for each source UID whether its copy has another date, and whether a note tells of a date."""
-    ((folder, _),) = stage.store.folders(stage.mailbox_id)
-    told = {note.uid for note in stage.store.notes(folder.folder_id) if note.what in TELLING}
-    there, here = (server.folder(LOGIN, b"INBOX").messages for server in (stage.old, stage.new))
-    entries = stage.store.ledger(folder.folder_id)
+    ((folder, _),) = in_process.store.folders(in_process.mailbox_id)
+    told = {note.uid for note in in_process.store.notes(folder.folder_id) if note.what in TELLING}
+    there, here = (server.folder(LOGIN, b"INBOX").messages for server in (in_process.old, in_process.new))
+    entries = in_process.store.ledger(folder.folder_id)
     pairs = [pair for entry in entries for record in entry.records for pair in record.pairs()]
     assert len(pairs) == len(there)
     return [(uid, there[uid].internaldate != here[to].internaldate, uid in told) for uid, to in pairs]
 
 
 def _wrong(kind: str, *steps: int) -> list[str]:
-    stage = Worker(kind).interrupted(*steps)
-    old, new = _bodies(stage, new=False), _bodies(stage, new=True)
+    in_process = Worker(kind).interrupted(*steps)
+    old, new = _bodies(in_process, new=False), _bodies(in_process, new=True)
     said = [f"{kind} {steps}: lost {sum((old - new).values())}, twice {sum((new - old).values())}"] * (old != new)
-    dates = _dates(stage)
+    dates = _dates(in_process)
     if untold := [uid for uid, changed, told in dates if changed and not told]:
         said.append(f"{kind} {steps}: dates changed untold: {untold}")
     if false := [uid for uid, changed, told in dates if told and not changed]:

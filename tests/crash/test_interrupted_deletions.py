@@ -16,49 +16,49 @@ DELETED = {b"INBOX": (2, 5, 11), b"Sent": (1,)}
 
 def _staged() -> MemoryImport:
     """Returns a stage after a first pass, on which messages were deleted, and one came."""
-    stage = MemoryImport(options=Options(deletions="follow"))
-    two_folders(stage)
-    stage.submit()
-    stage.to_the_end()
+    in_process = MemoryImport(options=Options(deletions="follow"))
+    two_folders(in_process)
+    in_process.submit()
+    in_process.to_the_end()
     for name, uids in DELETED.items():
-        folder = stage.old.folder(LOGIN, name)
+        folder = in_process.old.folder(LOGIN, name)
         for uid in uids:
             del folder.messages[Uid(uid)]
         folder.highestmodseq += 1
-    stage.old.folder(LOGIN, b"Sent").add(numbered(200), internaldate=1_600_000_100)
-    stage.submit()
-    return stage
+    in_process.old.folder(LOGIN, b"Sent").add(numbered(200), internaldate=1_600_000_100)
+    in_process.submit()
+    return in_process
 
 
-def _assert_followed(stage: MemoryImport) -> None:
-    assert stage.content(stage.new) == stage.content(stage.old)
-    tally = stage.tally()
+def _assert_followed(in_process: MemoryImport) -> None:
+    assert in_process.content(in_process.new) == in_process.content(in_process.old)
+    tally = in_process.tally()
     assert (tally.pending, tally.deleted_at_source) == (0, 4)
     assert (tally.missing, tally.moved, tally.removed, tally.doubled) == (0, 0, 0, 0)
-    for folder, _ in stage.store.folders(stage.mailbox_id):
+    for folder, _ in in_process.store.folders(in_process.mailbox_id):
         assert folder.deleted_too == UidSet.of(DELETED.get(folder.source_name, ()))
 
 
 def test_the_copies_go() -> None:
-    stage = _staged()
+    in_process = _staged()
     effects = Effects()
-    assert stage.work(effects)
-    _assert_followed(stage)
+    assert in_process.work(effects)
+    _assert_followed(in_process)
     assert effects.names.count("before remove") == 2
-    stage.submit()
-    stage.to_the_end()
-    _assert_followed(stage)
+    in_process.submit()
+    in_process.to_the_end()
+    _assert_followed(in_process)
 
 
 def test_interrupted_at_every_effect_ends_the_same() -> None:
     effects = Effects()
     assert _staged().work(effects)
     for kill_at in range(effects.steps):
-        stage = _staged()
-        assert not stage.work(Effects(kill_at))
-        stage.later()
-        stage.to_the_end()
-        _assert_followed(stage)
+        in_process = _staged()
+        assert not in_process.work(Effects(kill_at))
+        in_process.later()
+        in_process.to_the_end()
+        _assert_followed(in_process)
 
 
 def test_without_the_note_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,11 +67,11 @@ def test_without_the_note_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -
     _staged().work(effects)
     broken = 0
     for kill_at in range(effects.steps):
-        stage = _staged()
+        in_process = _staged()
         with monkeypatch.context() as patched:
-            patched.setattr(type(stage.store), "set_deleted_too", lambda *_: None)
-            stage.work(Effects(kill_at))
-        stage.later()
-        stage.to_the_end()
-        broken += stage.tally().removed
+            patched.setattr(type(in_process.store), "set_deleted_too", lambda *_: None)
+            in_process.work(Effects(kill_at))
+        in_process.later()
+        in_process.to_the_end()
+        broken += in_process.tally().removed
     assert broken > 0

@@ -21,9 +21,9 @@ from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered, two
 TO_SENT, TO_NEW, DELETED = (1, 9, 10, 12), (2, 3), 11
 
 
-def move(stage: MemoryImport, uids: tuple[int, ...], into: bytes) -> None:
+def move(in_process: MemoryImport, uids: tuple[int, ...], into: bytes) -> None:
     """Moves messages of INBOX at the source."""
-    inbox, there = stage.old.folder(LOGIN, b"INBOX"), stage.old.folder(LOGIN, into)
+    inbox, there = in_process.old.folder(LOGIN, b"INBOX"), in_process.old.folder(LOGIN, into)
     for uid in uids:
         stored = inbox.messages.pop(Uid(uid))
         inbox.highestmodseq += 1
@@ -32,64 +32,64 @@ def move(stage: MemoryImport, uids: tuple[int, ...], into: bytes) -> None:
 
 def _staged(**more: Any) -> MemoryImport:
     """Returns a stage after a first pass, on which messages were moved, and some came, went and changed beside."""
-    stage = MemoryImport(**more)
-    two_folders(stage)
-    stage.submit()
-    stage.to_the_end()
-    move(stage, TO_SENT, b"Sent")
-    move(stage, TO_NEW, b"New")
-    del stage.old.folder(LOGIN, b"INBOX").messages[Uid(DELETED)]
-    stage.old.folder(LOGIN, b"Sent").add(numbered(200), internaldate=1_600_000_100)
-    stage.old.folder(LOGIN, b"New").add(numbered(201), internaldate=1_600_000_101)
-    stage.submit()
-    return stage
+    in_process = MemoryImport(**more)
+    two_folders(in_process)
+    in_process.submit()
+    in_process.to_the_end()
+    move(in_process, TO_SENT, b"Sent")
+    move(in_process, TO_NEW, b"New")
+    del in_process.old.folder(LOGIN, b"INBOX").messages[Uid(DELETED)]
+    in_process.old.folder(LOGIN, b"Sent").add(numbered(200), internaldate=1_600_000_100)
+    in_process.old.folder(LOGIN, b"New").add(numbered(201), internaldate=1_600_000_101)
+    in_process.submit()
+    return in_process
 
 
-def _assert_followed(stage: MemoryImport) -> None:
-    old, new = stage.content(stage.old), stage.content(stage.new)
+def _assert_followed(in_process: MemoryImport) -> None:
+    old, new = in_process.content(in_process.old), in_process.content(in_process.new)
     assert not old - new, "lost"
     assert [name for name, *_ in (new - old).elements()] == [b"INBOX"], "the copy of what was deleted stays"
-    tally = stage.tally()
+    tally = in_process.tally()
     assert (tally.pending, tally.moved_at_source, tally.deleted_at_source) == (0, 6, 1)
     assert (tally.missing, tally.moved, tally.removed, tally.doubled) == (0, 0, 0, 0)
-    for folder, _ in stage.store.folders(stage.mailbox_id):
+    for folder, _ in in_process.store.folders(in_process.mailbox_id):
         assert folder.moving == ()
-        pairs = [p for entry in stage.store.ledger(folder.folder_id) for r in entry.records for p in r.pairs()]
+        pairs = [p for entry in in_process.store.ledger(folder.folder_id) for r in entry.records for p in r.pairs()]
         assert len({s for s, _ in pairs}) == len({d for _, d in pairs}) == len(pairs)
         here = {s: d for s, d in pairs if s not in folder.released}
-        held = stage.new.folder(LOGIN, folder.destination_name).messages
+        held = in_process.new.folder(LOGIN, folder.destination_name).messages
         assert set(map(int, here.values())) == set(map(int, held))
 
 
-def _assert_copied(stage: MemoryImport) -> None:
+def _assert_copied(in_process: MemoryImport) -> None:
     """Asserts that the moved messages were copied once more, and that this is told."""
-    old, new = stage.content(stage.old), stage.content(stage.new)
+    old, new = in_process.content(in_process.old), in_process.content(in_process.new)
     assert (sum((old - new).values()), sum((new - old).values())) == (0, 7)
-    assert (stage.tally().moved_at_source, stage.tally().deleted_at_source) == (0, 7)
+    assert (in_process.tally().moved_at_source, in_process.tally().deleted_at_source) == (0, 7)
 
 
 def test_the_copies_move_and_only_new_mail_is_appended() -> None:
-    stage = _staged()
+    in_process = _staged()
     effects = Effects()
-    assert stage.work(effects)
-    _assert_followed(stage)
+    assert in_process.work(effects)
+    _assert_followed(in_process)
     assert (effects.names.count("before move"), effects.names.count("before send")) == (2, 2)
-    stage.submit()
+    in_process.submit()
     quiet = Effects()
-    stage.work(quiet)
+    in_process.work(quiet)
     assert not {"before move", "before send", "before set_moving"} & set(quiet.names)
-    _assert_followed(stage)
+    _assert_followed(in_process)
 
 
 def test_interrupted_at_every_effect_ends_the_same() -> None:
     effects = Effects()
     assert _staged().work(effects)
     for kill_at in range(effects.steps):
-        stage = _staged()
-        assert not stage.work(Effects(kill_at))
-        stage.later()
-        stage.to_the_end()
-        _assert_followed(stage)
+        in_process = _staged()
+        assert not in_process.work(Effects(kill_at))
+        in_process.later()
+        in_process.to_the_end()
+        _assert_followed(in_process)
 
 
 def test_interrupted_twice_ends_the_same() -> None:
@@ -97,17 +97,17 @@ def test_interrupted_twice_ends_the_same() -> None:
     _staged().work(effects)
     chosen = random.Random("moves")
     for _ in range(100):
-        stage = _staged()
-        stage.work(Effects(chosen.randrange(effects.steps)))
-        stage.later()
-        stage.work(Effects(chosen.randrange(effects.steps)))
-        stage.later()
-        stage.to_the_end()
-        if stage.tally().moved_at_source:
-            _assert_followed(stage)
+        in_process = _staged()
+        in_process.work(Effects(chosen.randrange(effects.steps)))
+        in_process.later()
+        in_process.work(Effects(chosen.randrange(effects.steps)))
+        in_process.later()
+        in_process.to_the_end()
+        if in_process.tally().moved_at_source:
+            _assert_followed(in_process)
         else:
             # From the third attempt on, each folder is opened by itself, and no move is begun.
-            _assert_copied(stage)
+            _assert_copied(in_process)
 
 
 def test_without_the_note_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,17 +117,17 @@ def test_without_the_note_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -
     _staged().work(effects)
     broken = 0
     for kill_at in range(effects.steps):
-        stage = _staged()
-        stage.work(Effects(kill_at))
-        stage.later()
-        stage.to_the_end()
-        broken += stage.tally().removed
+        in_process = _staged()
+        in_process.work(Effects(kill_at))
+        in_process.later()
+        in_process.to_the_end()
+        broken += in_process.tally().removed
     assert broken > 0
 
 
 @pytest.mark.parametrize("without", ["MOVE", "UIDPLUS", "the wish"])
 def test_what_is_not_followed_is_copied(without: str) -> None:
     wish = Options(moves="copy") if without == "the wish" else Options()
-    stage = _staged(capabilities=USUAL - {without}, options=wish)
-    stage.to_the_end()
-    _assert_copied(stage)
+    in_process = _staged(capabilities=USUAL - {without}, options=wish)
+    in_process.to_the_end()
+    _assert_copied(in_process)

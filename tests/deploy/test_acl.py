@@ -50,9 +50,9 @@ FORBIDDEN = (
 
 
 @pytest.fixture
-def farm(tmp_path: Path) -> Iterator[DeployedProcesses]:
-    with DeployedProcesses(tmp_path) as farm:
-        yield farm
+def deployed(tmp_path: Path) -> Iterator[DeployedProcesses]:
+    with DeployedProcesses(tmp_path) as deployed:
+        yield deployed
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -83,8 +83,8 @@ def test_only_who_erases_may_scan(shipped: DeployedProcesses, role: str) -> None
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedProcesses]:
-    with DeployedProcesses(tmp_path_factory.mktemp("acl")) as farm:
-        yield farm
+    with DeployedProcesses(tmp_path_factory.mktemp("acl")) as deployed:
+        yield deployed
 
 
 def test_who_shows_no_password_may_nothing_and_health_may_ping(shipped: DeployedProcesses) -> None:
@@ -127,7 +127,7 @@ def test_passwords_are_in_the_file_as_hashes_only(shipped: DeployedProcesses) ->
     assert "{" not in text
 
 
-def test_a_whole_life_as_shipped_is_refused_nothing(farm: DeployedProcesses, dovecot_pair: DovecotPair) -> None:
+def test_a_whole_life_as_shipped_is_refused_nothing(deployed: DeployedProcesses, dovecot_pair: DovecotPair) -> None:
     """Imports, pauses, resumes, retries, verifies, copies new mail and deletes.
 
     Three processes do this, each with its own user.
@@ -136,7 +136,7 @@ def test_a_whole_life_as_shipped_is_refused_nothing(farm: DeployedProcesses, dov
     for login in logins:
         place = ("127.0.0.1", dovecot_pair.source.port, login, dovecot_pair.password)
         mail.populate(*place, mail.make_mailbox(1, {"INBOX": 30, "Work": 10}, 800))
-    manifest = farm.home / "people.csv"
+    manifest = deployed.home / "people.csv"
     manifest.write_text("login,password\n" + "".join(f"{login},{dovecot_pair.password}\n" for login in logins))
     ends = [
         "--source",
@@ -144,9 +144,9 @@ def test_a_whole_life_as_shipped_is_refused_nothing(farm: DeployedProcesses, dov
         "--destination",
         f"imap://127.0.0.1:{dovecot_pair.destination.port}",
     ]
-    farm.start("coordinator")
-    worker, _ = farm.start("worker")
-    farm.run("import", manifest, *ends, "--name", "acl")
+    deployed.start("coordinator")
+    worker, _ = deployed.start("worker")
+    deployed.run("import", manifest, *ends, "--name", "acl")
     for login in logins:
         ends_of = [
             mail.snapshot("127.0.0.1", server.port, login, dovecot_pair.password)
@@ -154,17 +154,17 @@ def test_a_whole_life_as_shipped_is_refused_nothing(farm: DeployedProcesses, dov
         ]
         assert ends_of[0] == ends_of[1]
     for verb in ("pause", "resume", "retry", "status", "errors", "list", "verify"):
-        farm.run(verb, *([] if verb == "list" else ["acl"]))
+        deployed.run(verb, *([] if verb == "list" else ["acl"]))
     mail.populate(
         "127.0.0.1", dovecot_pair.source.port, logins[0], dovecot_pair.password, mail.make_mailbox(2, {"INBOX": 3}, 800)
     )
-    farm.run("import", manifest, *ends, "--name", "acl")
-    assert "an administrator of Redis runs BGREWRITEAOF" in farm.run("forget", "acl")
-    doctor = farm.run("doctor")
+    deployed.run("import", manifest, *ends, "--name", "acl")
+    assert "an administrator of Redis runs BGREWRITEAOF" in deployed.run("forget", "acl")
+    doctor = deployed.run("doctor")
     assert "BAD" not in doctor
     assert "append-only file" in doctor
-    assert farm.stop(worker) == 0
-    with farm.client("admin") as admin:
+    assert deployed.stop(worker) == 0
+    with deployed.client("admin") as admin:
         # appendfsync is asked for and may be hidden, since whoever reads settings reads passwords too.
         # So is a new append-only file, after `forget`: who is told no tells the person to have an administrator do it.
         refused = {entry[7] for entry in admin.execute_command("ACL", "LOG")}

@@ -72,12 +72,12 @@ def test_one_search_for_a_mailbox_tells_its_story(tmp_path: Path, dovecot_pair: 
     login = dovecot_pair.account()
     place = ("127.0.0.1", dovecot_pair.source.port, login, dovecot_pair.password)
     mail.populate(*place, mail.make_mailbox(1, {"INBOX": 20, "Work": 5}, 800))
-    with DeployedProcesses(tmp_path) as farm:
-        manifest = farm.home / "people.csv"
+    with DeployedProcesses(tmp_path) as deployed:
+        manifest = deployed.home / "people.csv"
         manifest.write_text(f"login,password\n{login},{dovecot_pair.password}\n")
-        farm.start("coordinator")
-        farm.start("worker", MAILHAUL_LOG_FORMAT="json")
-        farm.run(
+        deployed.start("coordinator")
+        deployed.start("worker", MAILHAUL_LOG_FORMAT="json")
+        deployed.run(
             "import",
             manifest,
             "--source",
@@ -85,7 +85,7 @@ def test_one_search_for_a_mailbox_tells_its_story(tmp_path: Path, dovecot_pair: 
             "--destination",
             f"imap://127.0.0.1:{dovecot_pair.destination.port}",
         )
-        text = "".join(path.read_text() for path in farm.home.glob("worker-*.log"))
+        text = "".join(path.read_text() for path in deployed.home.glob("worker-*.log"))
     lines = [json.loads(line) for line in text.splitlines()]
     (mailbox,) = {line["mailbox"] for line in lines if "mailbox" in line}
     story = [line for line in lines if mailbox in json.dumps(line)]

@@ -27,26 +27,30 @@ MODULES = {"worker": "worker", "coordinator": "producer.coordinator"}
 
 @pytest.mark.parametrize("role", MODULES)
 def test_a_server_that_evicts_is_refused_with_a_sentence(tmp_path: Path, role: str) -> None:
-    with DeployedProcesses(tmp_path, **{"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}) as farm:
+    with DeployedProcesses(tmp_path, **{"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}) as deployed:
         done = subprocess.run(
             [sys.executable, "-P", "-m", MODULES[role]],
-            env=farm.env(role, MAILHAUL_COORDINATOR_PORT="0"),
+            env=deployed.env(role, MAILHAUL_COORDINATOR_PORT="0"),
             text=True,
             capture_output=True,
             timeout=30,
         )
         assert done.returncode == 2
         assert "maxmemory-policy is allkeys-lru" in done.stderr
-        assert "BAD   maxmemory-policy" in farm.run("doctor", code=1)
+        assert "BAD   maxmemory-policy" in deployed.run("doctor", code=1)
 
 
 def test_a_wrong_password_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    with DeployedProcesses(tmp_path) as farm:
-        url = farm.home / "secrets/worker/redis-url"
+    with DeployedProcesses(tmp_path) as deployed:
+        url = deployed.home / "secrets/worker/redis-url"
         url.chmod(0o600)
-        url.write_text(f"redis://worker:wrong@127.0.0.1:{farm.port}")
+        url.write_text(f"redis://worker:wrong@127.0.0.1:{deployed.port}")
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "worker"], env=farm.env("worker"), text=True, capture_output=True, timeout=30
+            [sys.executable, "-P", "-m", "worker"],
+            env=deployed.env("worker"),
+            text=True,
+            capture_output=True,
+            timeout=30,
         )
         assert done.returncode == 2
         assert "refuses this user" in done.stderr
@@ -55,17 +59,19 @@ def test_a_wrong_password_is_refused_with_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", MODULES)
 def test_one_that_is_not_there_is_waited_for(tmp_path: Path, role: str) -> None:
-    with DeployedProcesses(tmp_path) as farm:
-        farm.redis.kill()
+    with DeployedProcesses(tmp_path) as deployed:
+        deployed.redis.kill()
         port = free_port()
         ports = {"MAILHAUL_WORKER_METRICS_PORT": str(port), "MAILHAUL_COORDINATOR_PORT": str(port)}
         process = spawn(
-            [sys.executable, "-P", "-m", MODULES[role]], log=farm.home / "waits.log", env=farm.env(role, **ports)
+            [sys.executable, "-P", "-m", MODULES[role]],
+            log=deployed.home / "waits.log",
+            env=deployed.env(role, **ports),
         )
         try:
             await_ready(lambda: "waiting for Redis" in probe(port, "/readyz")[1], 30, "a word")
             assert probe(port, "/healthz")[0]
-            farm.redis.start()
+            deployed.redis.start()
             await_ready(lambda: probe(port, "/readyz")[0], 30, "readiness")
         finally:
             kill(process)
@@ -161,8 +167,8 @@ def test_the_recovery_of_the_runbook_ends_exactly_once(tmp_path: Path, dovecot_p
     """
     logins = [dovecot_pair.account() for _ in range(2)]
     _fill(dovecot_pair, logins, 1, {"INBOX": 40, "Work": 10})
-    with DeployedProcesses(tmp_path) as farm:
-        manifest = farm.home / "people.csv"
+    with DeployedProcesses(tmp_path) as deployed:
+        manifest = deployed.home / "people.csv"
         manifest.write_text("login,password\n" + "".join(f"{login},{dovecot_pair.password}\n" for login in logins))
         order = [
             "import",
@@ -174,28 +180,28 @@ def test_the_recovery_of_the_runbook_ends_exactly_once(tmp_path: Path, dovecot_p
             "--destination",
             f"imap://127.0.0.1:{dovecot_pair.destination.port}",
         ]
-        farm.start("coordinator")
-        worker, _ = farm.start("worker")
-        farm.run(*order)
+        deployed.start("coordinator")
+        worker, _ = deployed.start("worker")
+        deployed.run(*order)
         old = tmp_path / "old"
-        shutil.copytree(farm.redis.data, old)
+        shutil.copytree(deployed.redis.data, old)
         _fill(dovecot_pair, logins, 2, {"INBOX": 20})
-        farm.run(*order)
+        deployed.run(*order)
         assert _same(dovecot_pair, logins)
         _fill(dovecot_pair, logins, 3, {"Work": 15})
         # The state of the second run is gone, and there is none yet of the third.
-        assert farm.stop(worker) == 0
-        farm.redis.stop()
-        shutil.rmtree(farm.redis.data)
+        assert deployed.stop(worker) == 0
+        deployed.redis.stop()
+        shutil.rmtree(deployed.redis.data)
         if what == "lost":
-            farm.redis.data.mkdir()
+            deployed.redis.data.mkdir()
         else:
-            shutil.copytree(old, farm.redis.data)
-        farm.redis.start()
+            shutil.copytree(old, deployed.redis.data)
+        deployed.redis.start()
         if what == "old copy":
-            with farm.client("admin") as admin:
+            with deployed.client("admin") as admin:
                 admin.flushall()  # redis-cli --user admin FLUSHALL
-        farm.start("worker")
-        said = farm.run(*order)
+        deployed.start("worker")
+        said = deployed.run(*order)
         assert _same(dovecot_pair, logins), said
         assert "already" in said

@@ -79,25 +79,25 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedProcesses]:
-    with DeployedProcesses(tmp_path_factory.mktemp("rights")) as farm:
-        yield farm
+    with DeployedProcesses(tmp_path_factory.mktemp("rights")) as deployed:
+        yield deployed
 
 
-def _opened(farm: DeployedProcesses, listener: Listener, tmp_path: Path) -> tuple[Mailbox, Entrance]:
+def _opened(deployed: DeployedProcesses, listener: Listener, tmp_path: Path) -> tuple[Mailbox, Entrance]:
     """Returns a mailbox of an import as the producer opens it, and the entrance as a worker has it."""
     place = Endpoint(host="127.0.0.1", port=listener.port, tls=Tls.NONE)
     row = Row(line=1, login="anna", password=Secret("CANARY-77"), new_login="anna", new_password=Secret("CANARY-78"))
-    request, mailboxes = prepare_import([row], place, place, Options(), f"rights-{listener.port}")
-    store = RedisStore(connect(f"{farm.url('producer')}/1"))
-    submit(store, Vault([_KEY]), lambda *_: None, request, mailboxes, [row], 14, hold=True)
+    import_, mailboxes = prepare_import([row], place, place, Options(), f"rights-{listener.port}")
+    store = RedisStore(connect(f"{deployed.url('producer')}/1"))
+    submit(store, Vault([_KEY]), lambda *_: None, import_, mailboxes, [row], 14, hold=True)
     settings = load_settings(state_dir=tmp_path, connect_timeout_seconds=5, command_timeout_seconds=5)
-    worker = RedisStore(connect(f"{farm.url('worker')}/1"))
+    worker = RedisStore(connect(f"{deployed.url('worker')}/1"))
     return mailboxes[0], Entrance(worker, Vault([_KEY]), settings)
 
 
-def _enters(entrance: Entrance, farm: DeployedProcesses, mailbox: Mailbox, side: str) -> None:
+def _enters(entrance: Entrance, deployed: DeployedProcesses, mailbox: Mailbox, side: str) -> None:
     """Signs in as a lane does, with the mailbox as the store holds it now."""
-    known = RedisStore(connect(f"{farm.url('worker')}/1")).mailbox(mailbox.mailbox_id)
+    known = RedisStore(connect(f"{deployed.url('worker')}/1")).mailbox(mailbox.mailbox_id)
     assert known is not None
     if side == "source":
         entrance.source(known, None)  # type: ignore[arg-type]
@@ -212,10 +212,10 @@ def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobod
 
 
 def _cut_over(
-    farm: DeployedProcesses, listener: Listener, tmp_path: Path, key: bytes = _KEY
+    deployed: DeployedProcesses, listener: Listener, tmp_path: Path, key: bytes = _KEY
 ) -> tuple[Mailbox, CutoverDriver, Path]:
     """Returns a mailbox that a cutover is about to turn, the coordinator's driver, and the switch's file."""
-    mailbox, _ = _opened(farm, listener, tmp_path)
+    mailbox, _ = _opened(deployed, listener, tmp_path)
     switch = tmp_path / "switched"
     switch.write_text("")
     state = CutoverState.SWITCHED
@@ -229,18 +229,18 @@ def _cut_over(
     )
     # It is marked and asked for already, as far as the note says, which anybody may write.
     notes = {mailbox.mailbox_id: ("", encode_mailbox(MailboxCutover(to="new", answer="asked", marked=True)))}
-    store = RedisStore(connect(f"{farm.url('producer')}/1"))
+    store = RedisStore(connect(f"{deployed.url('producer')}/1"))
     assert Cutovers(store, Vault([key])).put(KeptCutover(), cutover, notes)
     settings = load_settings(
         state_dir=tmp_path, switches=f"office=dovecot:{switch}?new=192.0.2.9&old=192.0.2.8", dns_resolver="127.0.0.1:9"
     )
-    coordinator, vault = RedisStore(connect(f"{farm.url('coordinator')}/1")), Vault([_KEY])
+    coordinator, vault = RedisStore(connect(f"{deployed.url('coordinator')}/1")), Vault([_KEY])
     world = CutoverWorld(settings, coordinator, vault, time.time)
     return mailbox, CutoverDriver(coordinator, Cutovers(coordinator, vault), world), switch
 
 
-def _answer(farm: DeployedProcesses, mailbox: Mailbox) -> MailboxCutover:
-    notes = RedisStore(connect(f"{farm.url('producer')}/1")).cutover_notes(mailbox.import_id, "")
+def _answer(deployed: DeployedProcesses, mailbox: Mailbox) -> MailboxCutover:
+    notes = RedisStore(connect(f"{deployed.url('producer')}/1")).cutover_notes(mailbox.import_id, "")
     return decode_mailbox(notes[mailbox.mailbox_id])
 
 

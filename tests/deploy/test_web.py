@@ -22,16 +22,16 @@ from tests.servers.process import await_ready, end, free_port
 class Web:
     """A web process in a deployment."""
 
-    def __init__(self, farm: DeployedProcesses, **more: str) -> None:
-        self.farm, self.port, self._more = farm, free_port(), more
-        self.token = (farm.home / "secrets/producer/web-token").read_text().strip()
+    def __init__(self, deployed: DeployedProcesses, **more: str) -> None:
+        self.deployed, self.port, self._more = deployed, free_port(), more
+        self.token = (deployed.home / "secrets/producer/web-token").read_text().strip()
         self.process, self.health = self.start()
 
     def start(self) -> tuple[subprocess.Popen[bytes], int]:
         """Starts the process as the compose file and the units do."""
-        first = str(self.farm.home / "secrets/producer/web-token")
+        first = str(self.deployed.home / "secrets/producer/web-token")
         variables = {"MAILHAUL_WEB_PORT": str(self.port), "MAILHAUL_WEB_FIRST_TOKEN_FILE": first, **self._more}
-        return self.farm.start("web", **variables)
+        return self.deployed.start("web", **variables)
 
     def client(self, token: str = "") -> httpx2.Client:
         """Returns a client of the API."""
@@ -40,13 +40,13 @@ class Web:
 
 
 @pytest.fixture
-def farm(tmp_path: Path) -> Iterator[DeployedProcesses]:
-    with DeployedProcesses(tmp_path) as farm:
-        yield farm
+def deployed(tmp_path: Path) -> Iterator[DeployedProcesses]:
+    with DeployedProcesses(tmp_path) as deployed:
+        yield deployed
 
 
 def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(
-    farm: DeployedProcesses, dovecot_pair: DovecotPair
+    deployed: DeployedProcesses, dovecot_pair: DovecotPair
 ) -> None:
     """Signs in, opens, starts, watches and steers an import, uses tokens and the audit log.
 
@@ -55,9 +55,9 @@ def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(
     ports = f"{dovecot_pair.source.port},{dovecot_pair.destination.port}"
     # Listens on all addresses, as in a container: this is allowed because the first token exists.
     more = {"MAILHAUL_WEB_HOST": "0.0.0.0", "MAILHAUL_WEB_PORTS": ports, "MAILHAUL_WEB_ALLOW": "127.0.0.1"}
-    web = Web(farm, **more)
-    farm.start("coordinator")
-    farm.start("worker", **{name: more[name] for name in ("MAILHAUL_WEB_PORTS", "MAILHAUL_WEB_ALLOW")})
+    web = Web(deployed, **more)
+    deployed.start("coordinator")
+    deployed.start("worker", **{name: more[name] for name in ("MAILHAUL_WEB_PORTS", "MAILHAUL_WEB_ALLOW")})
     login, password = dovecot_pair.account(), dovecot_pair.password
     with web.client() as api:
         body = {
@@ -89,13 +89,13 @@ def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(
             (session,) = api.get("/sessions").json()["sessions"]
             assert api.delete(f"/sessions/{session['id']}").status_code == 204
             assert page.get("/new").url.path == "/sign-in"
-    with farm.client("admin") as admin:
+    with deployed.client("admin") as admin:
         # Reading appendfsync may be forbidden, since a user who may read settings may read passwords too.
         assert {entry[7] for entry in admin.execute_command("ACL", "LOG")} <= {b"config|get"}
 
 
-def test_health_answers_to_any_name_and_counts_what_the_page_answered(farm: DeployedProcesses) -> None:
-    web = Web(farm)
+def test_health_answers_to_any_name_and_counts_what_the_page_answered(deployed: DeployedProcesses) -> None:
+    web = Web(deployed)
     # Kubernetes uses the address of the pod, which is no name of the page.
     asked = urllib.request.Request(f"http://127.0.0.1:{web.health}/readyz", headers={"Host": "10.1.2.3:9470"})
     assert urllib.request.urlopen(asked).status == 200
@@ -103,16 +103,16 @@ def test_health_answers_to_any_name_and_counts_what_the_page_answered(farm: Depl
         assert anybody.get(f"http://127.0.0.1:{web.port}/", headers={"Host": "10.1.2.3"}).status_code == 421
     text = urllib.request.urlopen(f"http://127.0.0.1:{web.health}/metrics").read().decode()
     assert 'mailhaul_web_requests_total{status="4xx"} 1.0' in text
-    farm.redis.stop()
+    deployed.redis.stop()
     await_ready(lambda: not probe(web.health, "/readyz")[0], 60, "not ready")
     assert probe(web.health, "/healthz")[0], "a Redis that is away is no reason to restart it"
-    farm.redis.start()
+    deployed.redis.start()
     await_ready(lambda: probe(web.health, "/readyz")[0], 60, "ready again")
-    assert farm.stop(web.process) == 0
+    assert deployed.stop(web.process) == 0
 
 
-def test_the_first_token_lets_in_only_while_it_is_the_only_one(farm: DeployedProcesses) -> None:
-    web = Web(farm)
+def test_the_first_token_lets_in_only_while_it_is_the_only_one(deployed: DeployedProcesses) -> None:
+    web = Web(deployed)
     with web.client() as api:
         other = api.post("/tokens", json={"name": "mine", "role": "admin"}).json()["token"]
         first = next(one["id"] for one in api.get("/tokens").json()["tokens"] if one["name"] == "first")
@@ -126,7 +126,7 @@ def test_the_first_token_lets_in_only_while_it_is_the_only_one(farm: DeployedPro
     with web.client(other) as api:
         assert api.get("/imports").status_code == 200
     # Redis lost everything, as in docs/operations.md: no token is known any more, and the first one is valid again.
-    with farm.client("admin") as admin:
+    with deployed.client("admin") as admin:
         admin.flushall()
     end(web.process)
     web.process, web.health = web.start()

@@ -18,9 +18,9 @@ def wires() -> Iterator[Wires]:
 
 
 @pytest.fixture
-def stage(wires: Wires) -> InProcessImport:
+def in_process(wires: Wires) -> InProcessImport:
     """Returns a stage on which twelve messages were copied."""
     wires.fill(12)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    return stage
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    return in_process

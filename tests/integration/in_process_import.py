@@ -141,7 +141,7 @@ class InProcessImport:
     def submit(self) -> None:
         """Opens the import, or its next pass."""
         theirs, ours = self._ends
-        request = Import(import_id=self.import_id, name="stage", source=theirs, destination=ours, options=self.options)
+        import_ = Import(import_id=self.import_id, name="stage", source=theirs, destination=ours, options=self.options)
         mailboxes = [
             Mailbox(
                 mailbox_id=self._mailbox_id(login),
@@ -152,7 +152,7 @@ class InProcessImport:
             )
             for row, login in enumerate(self.logins, start=1)
         ]
-        self.store.open_import(request, mailboxes, 14)
+        self.store.open_import(import_, mailboxes, 14)
         self.store.submit(self.import_id)
 
     def open(self, side: str, login: str) -> Session:
@@ -295,21 +295,28 @@ def child() -> None:
     """
     ports, mode = sys.argv[1:3], sys.argv[3]
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    stage = InProcessImport(
+    in_process = InProcessImport(
         *(_Port(int(port)) for port in ports), timeout_seconds=float(sys.argv[4]), batch_messages=2000
     )
-    stage.copy_rules = CopyRules()
+    in_process.copy_rules = CopyRules()
     if mode == "plan":
-        stage.stopping = lambda: bool(stage.tally().messages)
-        stage.submit()
-        stage.work()
+        in_process.stopping = lambda: bool(in_process.tally().messages)
+        in_process.submit()
+        in_process.work()
     else:
-        stage.to_the_end(limit=100)
+        in_process.to_the_end(limit=100)
     status = Path("/proc/self/status").read_text()
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    notes = [[note.uid, note.what, note.reason] for note in stage.notes()]
+    notes = [[note.uid, note.what, note.reason] for note in in_process.notes()]
     print(
-        json.dumps({"messages": stage.tally().messages, "outcomes": stage.outcomes(), "notes": notes, "peak_kib": peak})
+        json.dumps(
+            {
+                "messages": in_process.tally().messages,
+                "outcomes": in_process.outcomes(),
+                "notes": notes,
+                "peak_kib": peak,
+            }
+        )
     )
 
 
@@ -320,8 +327,8 @@ class _Port:
 
 
 class _Dialer:
-    def __init__(self, stage: InProcessImport) -> None:
-        self._stage = stage
+    def __init__(self, in_process: InProcessImport) -> None:
+        self._stage = in_process
 
     def source(self, mailbox: Mailbox) -> ImapSource:
         session = self._stage.open("source", mailbox.source.login)

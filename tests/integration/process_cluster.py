@@ -274,10 +274,10 @@ class ProcessCluster:
         ]
         source = Endpoint(host=self.host, port=self.source_port, tls=Tls.NONE)
         destination = Endpoint(host=self.host, port=self.destination_port, tls=Tls.NONE)
-        request, mailboxes = prepare_import(rows, source, destination, Options(), name)
+        import_, mailboxes = prepare_import(rows, source, destination, Options(), name)
         vault = Vault.from_settings(self._settings)
-        submit(self.store, vault, self.ring, request, mailboxes, rows, 1)
-        return request
+        submit(self.store, vault, self.ring, import_, mailboxes, rows, 1)
+        return import_
 
     def ring(self, unit: Unit, import_id: str) -> None:
         """Sends a job for this unit."""

@@ -34,13 +34,13 @@ def test_half_of_it_is_there_and_foreign_mail_too(dovecot_pair: DovecotPair) -> 
     fill(dovecot_pair, login, theirs, here)
     destination = dovecot_pair.destination
     before = uids_and_flags(destination.host, destination.port, login, dovecot_pair.password)
-    stage = stage_of(dovecot_pair, login)
-    held = stage.held("destination")
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 40, "already_present": 20}
-    foreigners = held - stage.held("source")
-    assert stage.held("destination") == stage.held("source") + foreigners
-    after = stage.marks("destination")
+    in_process = stage_of(dovecot_pair, login)
+    held = in_process.held("destination")
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 40, "already_present": 20}
+    foreigners = held - in_process.held("source")
+    assert in_process.held("destination") == in_process.held("source") + foreigners
+    after = in_process.marks("destination")
     for name, (validity, uids) in before.items():
         assert after[name][0] == validity
         assert uids.items() <= after[name][1].items(), "mail that was there before was touched"
@@ -52,21 +52,21 @@ def test_of_twins_only_as_many_are_adopted_as_are_there(dovecot_pair: DovecotPai
     cousin = Mail(plain(1, text="the same header and size, other words!"), (), WHEN)
     other = Mail(plain(1, text="the same header and size, other words?"), (), WHEN)
     fill(dovecot_pair, login, {"INBOX": [twin, twin, twin, cousin, other]}, {"INBOX": [twin, other]})
-    stage = stage_of(dovecot_pair, login)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 3, "already_present": 2}
-    assert stage.held("destination") == stage.held("source")
-    assert len(stage.pairs()) == 5
+    in_process = stage_of(dovecot_pair, login)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3, "already_present": 2}
+    assert in_process.held("destination") == in_process.held("source")
+    assert len(in_process.pairs()) == 5
 
 
 def test_more_copies_than_originals(dovecot_pair: DovecotPair) -> None:
     login = dovecot_pair.account()
     twin = Mail(plain(1), (), WHEN)
     fill(dovecot_pair, login, {"INBOX": [twin]}, {"INBOX": [twin, twin, twin]})
-    stage = stage_of(dovecot_pair, login)
-    stage.to_the_end()
-    assert stage.outcomes() == {"already_present": 1}
-    assert stage.held("destination").total() == 3
+    in_process = stage_of(dovecot_pair, login)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"already_present": 1}
+    assert in_process.held("destination").total() == 3
 
 
 def test_a_look_alike_is_no_copy(dovecot_pair: DovecotPair) -> None:
@@ -77,11 +77,11 @@ def test_a_look_alike_is_no_copy(dovecot_pair: DovecotPair) -> None:
         Mail(b"X-No: 1\r\n\r\nxyz\r\n", (), WHEN),
     ]
     fill(dovecot_pair, login, {"INBOX": mine}, {"INBOX": theirs})
-    stage = stage_of(dovecot_pair, login)
-    before = stage.held("destination")
-    stage.to_the_end()
-    assert stage.held("destination") == stage.held("source") + before
-    assert stage.outcomes() == {"copied": 2}
+    in_process = stage_of(dovecot_pair, login)
+    before = in_process.held("destination")
+    in_process.to_the_end()
+    assert in_process.held("destination") == in_process.held("source") + before
+    assert in_process.outcomes() == {"copied": 2}
 
 
 def test_a_copy_with_another_date_is_a_copy(dovecot_pair: DovecotPair) -> None:
@@ -93,9 +93,9 @@ def test_a_copy_with_another_date_is_a_copy(dovecot_pair: DovecotPair) -> None:
         {"INBOX": mine},
         {"INBOX": [mail._replace(internaldate=WHEN + timedelta(1)) for mail in mine]},
     )
-    stage = stage_of(dovecot_pair, login)
-    stage.to_the_end()
-    assert stage.outcomes() == {"already_present": 5}
+    in_process = stage_of(dovecot_pair, login)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"already_present": 5}
 
 
 @pytest.mark.parametrize("size", [None, 7])
@@ -105,9 +105,9 @@ def test_all_of_it_is_there_whatever_sizes_the_source_tells(size: int | None) ->
         for number in range(30):
             wires.old.folder(b"INBOX").add(plain(number), size=size)
             wires.new.folder(b"INBOX").add(plain(number))
-        stage = InProcessImport(source, destination)
-        stage.to_the_end()
-        assert stage.outcomes() == {"already_present": 30}
+        in_process = InProcessImport(source, destination)
+        in_process.to_the_end()
+        assert in_process.outcomes() == {"already_present": 30}
         assert wires.bodies() == wires.sent()
 
 
@@ -133,11 +133,11 @@ def test_an_interrupted_adoption_is_adopted_again(dovecot_pair: DovecotPair) -> 
     theirs = make_mailbox(5, {"INBOX": 40})
     fill(dovecot_pair, login, theirs, {"INBOX": theirs["INBOX"][:25]})
     for _ in range(3):  # each time with an empty store
-        stage = stage_of(dovecot_pair, login)
-        stage.submit()
-        lease = stage.store.claim("gone")
+        in_process = stage_of(dovecot_pair, login)
+        in_process.submit()
+        lease = in_process.store.claim("gone")
         assert lease is not None
-        stage.later(120)
-        stage.to_the_end(submit=False)
-    assert stage.outcomes() == {"already_present": 40}
-    assert stage.held("destination") == stage.held("source")
+        in_process.later(120)
+        in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"already_present": 40}
+    assert in_process.held("destination") == in_process.held("source")

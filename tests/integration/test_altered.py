@@ -69,19 +69,19 @@ def stage_of(
     return InProcessImport(wires.source, wires.destination, options=Options(verify=verify))
 
 
-def told(stage: InProcessImport) -> dict[str, set[int]]:
+def told(in_process: InProcessImport) -> dict[str, set[int]]:
     """Returns the UIDs of the notes that are left, by kind."""
     found: dict[str, set[int]] = {}
-    for note in stage.notes():
+    for note in in_process.notes():
         found.setdefault(note.what, set()).add(note.uid)
     return found
 
 
-def again(stage: InProcessImport, verify: str = "default") -> None:
+def again(in_process: InProcessImport, verify: str = "default") -> None:
     """Runs another pass of the same request."""
-    stage.options = replace(stage.options, verify=verify)
-    stage.later(3600)
-    stage.to_the_end()
+    in_process.options = replace(in_process.options, verify=verify)
+    in_process.later(3600)
+    in_process.to_the_end()
 
 
 @pytest.mark.parametrize("verify", ["default", "anew", "full"])
@@ -91,38 +91,38 @@ def test_replaced_header_bytes_are_listed_wherever_they_stand(wires: Wires, veri
         wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
     in_subject = message(7, fields="X: Кий\r\n".encode("koi8-r")).replace(b"Subject: s", b"Subject: \xd0")
     bodies = (plain(20), EIGHT_BIT_TO, EIGHT_BIT_BODY, LARGE_EIGHT_BIT, plain(21), in_subject)
-    stage = stage_of(wires, *bodies, verify=verify, alter=munged)
-    stage.to_the_end()
-    assert told(stage) == {"altered": {2, 4, 6}}
-    assert stage.tally().altered == 3
+    in_process = stage_of(wires, *bodies, verify=verify, alter=munged)
+    in_process.to_the_end()
+    assert told(in_process) == {"altered": {2, 4, 6}}
+    assert in_process.tally().altered == 3
 
 
 @pytest.mark.parametrize("verify", ["default", "full"])
 def test_replaced_nuls_are_listed(wires: Wires, verify: str) -> None:
     bodies = (plain(20), NULS, NUL_IN_HEADER, LATE_NUL, BARE_LF_NUL, BARE_LF)
-    stage = stage_of(wires, *bodies, verify=verify, alter=as_dovecot)
-    stage.to_the_end()
-    assert told(stage) == {"altered": {2, 3, 4, 5}}
-    assert "50 NUL bytes" in stage.noted("altered")[2]
-    assert "1 NUL bytes" in stage.noted("altered")[4]
+    in_process = stage_of(wires, *bodies, verify=verify, alter=as_dovecot)
+    in_process.to_the_end()
+    assert told(in_process) == {"altered": {2, 3, 4, 5}}
+    assert "50 NUL bytes" in in_process.noted("altered")[2]
+    assert "1 NUL bytes" in in_process.noted("altered")[4]
 
 
 @pytest.mark.parametrize("verify", ["default", "full"])
 @pytest.mark.parametrize("body", [CR_ONLY, LARGE_CR_ONLY], ids=["whole", "in chunks"])
 def test_other_ends_of_lines_that_end_with_cr_alone_are_listed(wires: Wires, verify: str, body: bytes) -> None:
     """go-imap shows other line ends there and tells the same size."""
-    stage = stage_of(wires, plain(20), body, FINAL_CR, verify=verify, alter=with_lf_at_the_end)
-    stage.to_the_end()
-    assert told(stage) == {"normalised": {2}}
+    in_process = stage_of(wires, plain(20), body, FINAL_CR, verify=verify, alter=with_lf_at_the_end)
+    in_process.to_the_end()
+    assert told(in_process) == {"normalised": {2}}
 
 
 @pytest.mark.parametrize("verify", ["default", "full"])
 def test_what_is_kept_as_it_was_is_not_listed(wires: Wires, verify: str) -> None:
     bodies = (NULS, NUL_IN_HEADER, LATE_NUL, EIGHT_BIT_TO, LARGE_EIGHT_BIT, BARE_LF_NUL, FINAL_CR, CR_ONLY)
-    stage = stage_of(wires, *bodies, verify=verify)
-    stage.to_the_end()
-    assert told(stage) == {}
-    assert (stage.tally().altered, stage.tally().normalised, stage.tally().watched) == (0, 0, 0)
+    in_process = stage_of(wires, *bodies, verify=verify)
+    in_process.to_the_end()
+    assert told(in_process) == {}
+    assert (in_process.tally().altered, in_process.tally().normalised, in_process.tally().watched) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("body", "alter"), [(NULS, as_dovecot), (EIGHT_BIT_TO, munged), (CR_ONLY, with_lf_at_the_end)])
@@ -130,14 +130,14 @@ def test_not_watched_it_would_pass(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, body: bytes, alter: Callable[[bytes], bytes]
 ) -> None:
     monkeypatch.setattr(copy, "seen_in", lambda _: "")
-    stage = stage_of(wires, body, alter=alter)
-    stage.to_the_end()
-    assert told(stage) == {}, "the control: without it, nobody is told"
+    in_process = stage_of(wires, body, alter=alter)
+    in_process.to_the_end()
+    assert told(in_process) == {}, "the control: without it, nobody is told"
 
 
 def test_ordinary_mail_is_not_read_back(wires: Wires) -> None:
-    stage = stage_of(wires, *(plain(n) for n in range(30)), EIGHT_BIT_BODY)
-    stage.to_the_end()
+    in_process = stage_of(wires, *(plain(n) for n in range(30)), EIGHT_BIT_BODY)
+    in_process.to_the_end()
     assert not [command for command in wires.destination.commands if b"BODY.PEEK[]" in command.line]
 
 
@@ -149,21 +149,21 @@ def test_dovecot_and_what_it_changes(dovecot_pair: DovecotPair, verify: str) -> 
         account = source.add_account(login, dovecot_pair.password)
         for body in bodies:
             account.folder(b"INBOX").add(body)
-        stage = InProcessImport(
+        in_process = InProcessImport(
             source,
             dovecot_pair.destination,
             logins=(login,),
             password=dovecot_pair.password,
             options=Options(verify=verify),
         )
-        stage.to_the_end()
-        assert told(stage) == {"altered": {2, 3, 7, 8}, "normalised": {5, 6}}
-        assert (stage.tally().altered, stage.tally().normalised) == (4, 2)
-        assert "bytes instead of" in stage.noted("normalised")[5]
+        in_process.to_the_end()
+        assert told(in_process) == {"altered": {2, 3, 7, 8}, "normalised": {5, 6}}
+        assert (in_process.tally().altered, in_process.tally().normalised) == (4, 2)
+        assert "bytes instead of" in in_process.noted("normalised")[5]
         account.folder(b"INBOX").add(plain(99))
-        again(stage, verify)
-        assert told(stage) == {"altered": {2, 3, 7, 8}, "normalised": {5, 6}}, "another pass forgets nothing"
-        assert stage.outcomes() == {"copied": len(bodies) + 1}
+        again(in_process, verify)
+        assert told(in_process) == {"altered": {2, 3, 7, 8}, "normalised": {5, 6}}, "another pass forgets nothing"
+        assert in_process.outcomes() == {"copied": len(bodies) + 1}
 
 
 def test_pymap_keeps_nuls_and_8_bit_headers(dovecot_pair: DovecotPair, pymap_server: PymapServer) -> None:
@@ -173,12 +173,12 @@ def test_pymap_keeps_nuls_and_8_bit_headers(dovecot_pair: DovecotPair, pymap_ser
         account = source.add_account(login, dovecot_pair.password)
         for body in (NULS, EIGHT_BIT_TO, plain(3)):
             account.folder(b"INBOX").add(body)
-        stage = InProcessImport(source, pymap_server, logins=(login,), password=dovecot_pair.password)
-        stage.to_the_end()
-        held = {kept.sha256 for kept in stage.held("destination")}
-        same = held == {kept.sha256 for kept in stage.held("source")}
-        assert (told(stage) == {}) is same
-        assert stage.tally().watched == 0
+        in_process = InProcessImport(source, pymap_server, logins=(login,), password=dovecot_pair.password)
+        in_process.to_the_end()
+        held = {kept.sha256 for kept in in_process.held("destination")}
+        same = held == {kept.sha256 for kept in in_process.held("source")}
+        assert (told(in_process) == {}) is same
+        assert in_process.tally().watched == 0
 
 
 def overwrite(server: Dovecot, login: str, text: bytes, other: bytes) -> int:
@@ -197,31 +197,31 @@ def test_content_found_altered_stays_told_until_it_is_gone(dovecot_pair: Dovecot
         account = source.add_account(login, dovecot_pair.password)
         for number in range(5):
             account.folder(b"INBOX").add(message(number, b"the sum is %03d\r\n" % number))
-        stage = InProcessImport(source, destination, logins=(login,), password=dovecot_pair.password)
-        stage.to_the_end()
-        assert told(stage) == {}
+        in_process = InProcessImport(source, destination, logins=(login,), password=dovecot_pair.password)
+        in_process.to_the_end()
+        assert told(in_process) == {}
         for number in range(3):
             assert overwrite(destination, login, b"sum is %03d" % number, b"sum is 99%d" % number) == 1
-        again(stage, "full")
-        assert told(stage) == {"altered": {1, 2, 3}}
-        assert all("content differs" in reason for reason in stage.noted("altered").values())
+        again(in_process, "full")
+        assert told(in_process) == {"altered": {1, 2, 3}}
+        assert all("content differs" in reason for reason in in_process.noted("altered").values())
         # A pass that does not read the messages again keeps their notes, whatever else comes.
-        again(stage)
+        again(in_process)
         account.folder(b"INBOX").add(message(9))
-        again(stage)
-        assert told(stage) == {"altered": {1, 2, 3}}
-        assert stage.tally().altered == 3
+        again(in_process)
+        assert told(in_process) == {"altered": {1, 2, 3}}
+        assert in_process.tally().altered == 3
         # A full pass sees that the messages are right again.
         for number in range(3):
             overwrite(destination, login, b"sum is 99%d" % number, b"sum is %03d" % number)
-        again(stage, "full")
-        assert told(stage) == {}
-        assert stage.tally().altered == 0
+        again(in_process, "full")
+        assert told(in_process) == {}
+        assert in_process.tally().altered == 0
 
 
 def test_removed_stays_told_though_others_came(wires: Wires) -> None:
-    stage = stage_of(wires, *(plain(n) for n in range(10)))
-    stage.to_the_end()
+    in_process = stage_of(wires, *(plain(n) for n in range(10)))
+    in_process.to_the_end()
     folder = wires.new.folder(b"INBOX")
     for uid in (2, 3):
         folder.remove(uid)
@@ -229,27 +229,27 @@ def test_removed_stays_told_though_others_came(wires: Wires) -> None:
         folder.add(plain(number))
     wires.old.folder(b"INBOX").add(plain(77))
     for _ in range(2):
-        again(stage, "anew")
-        again(stage)
-        assert (stage.tally().missing, stage.tally().removed) == (0, 2)
-        assert told(stage) == {"removed": {2, 3}}
+        again(in_process, "anew")
+        again(in_process)
+        assert (in_process.tally().missing, in_process.tally().removed) == (0, 2)
+        assert told(in_process) == {"removed": {2, 3}}
 
 
 def test_what_an_older_version_noted_is_told_apart(wires: Wires) -> None:
-    stage = stage_of(wires, plain(1), BARE_LF, message(3), alter=lambda body: re.sub(rb"\r?\n", b"\r\n", body))
-    stage.to_the_end()
-    assert told(stage) == {"normalised": {2}}
-    (folder,) = [f for f in stage.folders().values() if f.display == "INBOX"]
+    in_process = stage_of(wires, plain(1), BARE_LF, message(3), alter=lambda body: re.sub(rb"\r?\n", b"\r\n", body))
+    in_process.to_the_end()
+    assert told(in_process) == {"normalised": {2}}
+    (folder,) = [f for f in in_process.folders().values() if f.display == "INBOX"]
     lease_notes = (
         Note(uid=2, what="altered", reason="stored as 30 bytes instead of 27"),
         Note(uid=3, what="altered", reason="content differs (SHA-256 of canonical bytes)"),
     )
-    row = stage.store._rows.folders[folder.folder_id]
-    stage.store._audit(Audit(folder_id=folder.folder_id, verified="", altered=2, notes=lease_notes))
+    row = in_process.store._rows.folders[folder.folder_id]
+    in_process.store._audit(Audit(folder_id=folder.folder_id, verified="", altered=2, notes=lease_notes))
     assert row.counts["altered"] == 2
-    again(stage)
-    assert told(stage) == {"normalised": {2}, "altered": {3}}, "sizes are looked at anew, other bytes are believed"
-    assert stage.outcomes() == {Outcome.COPIED: 3}
+    again(in_process)
+    assert told(in_process) == {"normalised": {2}, "altered": {3}}, "sizes are looked at anew, other bytes are believed"
+    assert in_process.outcomes() == {Outcome.COPIED: 3}
 
 
 def test_a_message_found_after_the_connection_broke_is_read_back(wires: Wires) -> None:
@@ -257,7 +257,7 @@ def test_a_message_found_after_the_connection_broke_is_read_back(wires: Wires) -
         wires.old.folder(b"INBOX").add(body)
     wires.destination.behaviour.append.alter_body = as_dovecot
     wires.destination.faults.add(lost_ok(rb"^APPEND"))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 3}
-    assert told(stage) == {"altered": {2}}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3}
+    assert told(in_process) == {"altered": {2}}

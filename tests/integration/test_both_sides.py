@@ -38,8 +38,8 @@ class People:
             server.add_user(self.login, self.password)
         for number, folder in ((1, "Work"), (2, "Work"), (3, "Other"), (4, "INBOX")):
             self.deliver(self.source, folder, number)
-        self.stage = InProcessImport(self.source, self.destination, logins=(self.login,), password=self.password)
-        self.stage.to_the_end()
+        self.in_process = InProcessImport(self.source, self.destination, logins=(self.login,), password=self.password)
+        self.in_process.to_the_end()
 
     def deliver(self, server: Dovecot | Cyrus, folder: str, number: int) -> None:
         """Puts a message into a folder."""
@@ -60,9 +60,9 @@ class People:
 
     def again(self) -> None:
         """Runs another pass."""
-        self.stage.told.sessions.clear()
-        self.stage.later(3600)
-        self.stage.to_the_end()
+        self.in_process.told.sessions.clear()
+        self.in_process.later(3600)
+        self.in_process.to_the_end()
 
     def seen(self) -> tuple[tuple[tuple[str, int], ...], dict[str, frozenset[str]]]:
         """Returns what stands where at the destination, and the flags of message 1 by folder."""
@@ -101,10 +101,10 @@ def test_each_change_with_each(pair: tuple[Dovecot | Cyrus, Dovecot | Cyrus], th
         assert places == right.places
         if right.flags is not None:
             assert flags["Other" if there == "moved" else right.work] == right.flags
-        assert exit_code(people.stage) == 0
-        assert people.stage.tally().missing == 0
+        assert exit_code(people.in_process) == 0
+        assert people.in_process.tally().missing == 0
         if number or not new_at(there, here):
-            assert people.stage.told.count(BODY) == 0, "no body is read that is not new"
+            assert people.in_process.told.count(BODY) == 0, "no body is read that is not new"
 
 
 def test_the_page_has_the_table() -> None:

@@ -26,7 +26,7 @@ class Passes:
     def __init__(self, pair: DovecotPair, **options: object) -> None:
         self.pair, self.login = pair, pair.account()
         self.add(range(100))
-        self.stage = InProcessImport(
+        self.in_process = InProcessImport(
             pair.source,
             pair.destination,
             logins=(self.login,),
@@ -34,17 +34,17 @@ class Passes:
             batch_messages=30,
             options=Options(**options),  # type: ignore[arg-type]
         )
-        self.stage.to_the_end()
+        self.in_process.to_the_end()
 
     def add(self, numbers: range) -> None:
         letters = [Mail(plain(n), ("\\Seen",) if n % 2 else (), WHEN + timedelta(days=n)) for n in numbers]
         populate(self.pair.source.host, self.pair.source.port, self.login, self.pair.password, {"INBOX": letters})
 
     def again(self, **options: object) -> None:
-        self.stage.told.sessions.clear()
-        self.stage.options = replace(self.stage.options, **options)  # type: ignore[arg-type]
-        self.stage.later(3600)
-        self.stage.to_the_end()
+        self.in_process.told.sessions.clear()
+        self.in_process.options = replace(self.in_process.options, **options)  # type: ignore[arg-type]
+        self.in_process.later(3600)
+        self.in_process.to_the_end()
 
     def at_source(self, *commands: bytes) -> None:
         with Wire(self.pair.source.host, self.pair.source.port, self.login, self.pair.password) as wire:
@@ -54,44 +54,44 @@ class Passes:
     @property
     def uids(self) -> list[int]:
         """Returns the source UIDs that were copied, in the order of their arrival."""
-        return [uid for uid, _ in sorted(self.stage.pairs().items(), key=lambda pair: pair[1])]
+        return [uid for uid, _ in sorted(self.in_process.pairs().items(), key=lambda pair: pair[1])]
 
 
 def test_what_can_never_be_wanted_is_not_asked_for_again(dovecot_pair: DovecotPair) -> None:
     run = Passes(dovecot_pair, since=SINCE)
-    assert run.stage.outcomes() == {"copied": 50, "skipped": 50}
-    assert run.stage.told.count(b"UID SEARCH") == 2, "searched, in one flight"
-    assert run.stage.folders()["INBOX"].skipped == "50 before 2022-02-20"
+    assert run.in_process.outcomes() == {"copied": 50, "skipped": 50}
+    assert run.in_process.told.count(b"UID SEARCH") == 2, "searched, in one flight"
+    assert run.in_process.folders()["INBOX"].skipped == "50 before 2022-02-20"
     run.again()
-    assert run.stage.told.count(b"UID FETCH") == run.stage.told.count(b"SEARCH") == 0
+    assert run.in_process.told.count(b"UID FETCH") == run.in_process.told.count(b"SEARCH") == 0
     run.add(range(40, 60))
     run.again()
-    assert run.stage.outcomes() == {"copied": 60, "skipped": 60}
-    assert run.stage.told.count(BODY) > 0
+    assert run.in_process.outcomes() == {"copied": 60, "skipped": 60}
+    assert run.in_process.told.count(BODY) > 0
     run.again(since=None)
-    assert run.stage.outcomes() == {"copied": 120}
-    assert run.stage.held("source") == run.stage.held("destination")
-    assert run.stage.folders()["INBOX"].skipped == ""
+    assert run.in_process.outcomes() == {"copied": 120}
+    assert run.in_process.held("source") == run.in_process.held("destination")
+    assert run.in_process.folders()["INBOX"].skipped == ""
 
 
 def test_flags_are_asked_for_again_and_what_is_wanted_now_is_copied(dovecot_pair: DovecotPair) -> None:
     run = Passes(dovecot_pair, unseen=True)
-    assert run.stage.outcomes() == {"copied": 50, "skipped": 50}
+    assert run.in_process.outcomes() == {"copied": 50, "skipped": 50}
     run.at_source(b"SELECT INBOX", b"UID STORE 2,4 -FLAGS.SILENT (\\Seen)", b"UID STORE 1 +FLAGS.SILENT (\\Seen)")
     run.again()
-    assert run.stage.outcomes() == {"copied": 52, "skipped": 48}
-    assert 1 in run.stage.pairs(), "what was copied stays, and its flags are carried over"
-    assert {2, 4} <= run.stage.pairs().keys()
+    assert run.in_process.outcomes() == {"copied": 52, "skipped": 48}
+    assert 1 in run.in_process.pairs(), "what was copied stays, and its flags are carried over"
+    assert {2, 4} <= run.in_process.pairs().keys()
 
 
 def test_what_was_left_out_and_is_gone_is_not_looked_for(dovecot_pair: DovecotPair) -> None:
     run = Passes(dovecot_pair, since=SINCE)
     run.at_source(b"SELECT INBOX", b"UID STORE 1:10 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
     run.again(since=None)
-    assert run.stage.outcomes() == {"copied": 90, "skipped": 10}
-    assert run.stage.folders()["INBOX"].skipped == "10 no longer at the source"
+    assert run.in_process.outcomes() == {"copied": 90, "skipped": 10}
+    assert run.in_process.folders()["INBOX"].skipped == "10 no longer at the source"
     run.again()
-    assert run.stage.told.count(b"RFC822.SIZE") == run.stage.told.count(b"SEARCH") == 0
+    assert run.in_process.told.count(b"RFC822.SIZE") == run.in_process.told.count(b"SEARCH") == 0
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
@@ -102,22 +102,22 @@ def test_the_newest_go_first_batch_by_batch(dovecot_pair: DovecotPair, newest_fi
         assert order == [*range(91, 101), *range(61, 91), *range(31, 61), *range(1, 31)]
     else:
         assert order == list(range(1, 101))
-    assert run.stage.held("source") == run.stage.held("destination")
+    assert run.in_process.held("source") == run.in_process.held("destination")
 
 
 def test_a_folder_that_is_numbered_anew_is_chosen_from_anew(dovecot_pair: DovecotPair) -> None:
     run = Passes(dovecot_pair, since=SINCE)
     run.pair.source.wipe_uidlist(run.login)
     run.again()
-    assert run.stage.outcomes() == {"already_present": 50, "skipped": 50}
+    assert run.in_process.outcomes() == {"already_present": 50, "skipped": 50}
 
 
 def test_a_crash_between_the_passes_changes_nothing(dovecot_pair: DovecotPair) -> None:
     """Kills the planner after it has entered messages that are selected after all, before it is done."""
     run = Passes(dovecot_pair, since=SINCE)
-    run.stage.options = Options()
-    run.stage.submit()
-    finish, dead = run.stage.store.finish, []
+    run.in_process.options = Options()
+    run.in_process.submit()
+    finish, dead = run.in_process.store.finish, []
 
     def dying(*given: object, **more: object) -> None:
         if not dead:
@@ -125,11 +125,11 @@ def test_a_crash_between_the_passes_changes_nothing(dovecot_pair: DovecotPair) -
             raise ConnectionError("killed")
         finish(*given, **more)  # type: ignore[arg-type]
 
-    run.stage.store.finish = dying  # type: ignore[method-assign]
-    run.stage.to_the_end(submit=False)
+    run.in_process.store.finish = dying  # type: ignore[method-assign]
+    run.in_process.to_the_end(submit=False)
     assert dead
-    assert run.stage.outcomes() == {"copied": 100}
-    assert run.stage.held("source") == run.stage.held("destination")
+    assert run.in_process.outcomes() == {"copied": 100}
+    assert run.in_process.held("source") == run.in_process.held("destination")
 
 
 @pytest.mark.parametrize(("options", "foreseen"), [({}, True), ({"since": SINCE}, False)])

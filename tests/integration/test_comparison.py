@@ -13,16 +13,16 @@ from shared.model.lifecycle import MailboxState
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 
 
-def _told(stage: InProcessImport, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+def _told(in_process: InProcessImport, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """Records each reported number of compared messages, with the mailbox's state at that time."""
     told: list[tuple[int, str]] = []
-    own = stage.store.compared
+    own = in_process.store.compared
 
     def compared(lease: Lease, messages: int) -> None:
         own(lease, messages)
-        told.append((stage.store.import_tally(stage.import_id)[0].compared, stage.mailbox().state))
+        told.append((in_process.store.import_tally(in_process.import_id)[0].compared, in_process.mailbox().state))
 
-    monkeypatch.setattr(stage.store, "compared", compared)
+    monkeypatch.setattr(in_process.store, "compared", compared)
     return told
 
 
@@ -35,32 +35,32 @@ def test_the_store_is_told_how_many_messages_were_read_on_both_sides(
         wires.old.folder(b"INBOX").add(plain(number))
     for number in range(20, 30):
         wires.old.folder(b"Work").add(plain(number))
-    stage = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
-    told = _told(stage, monkeypatch)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
+    told = _told(in_process, monkeypatch)
+    in_process.to_the_end()
     numbers = [number for number, _ in told]
     # The control: without reports in between, the last one still has the whole number.
     assert numbers == (list(range(1, 31)) if seconds == 0.0 else [30])
     assert {state for _, state in told} == {MailboxState.VERIFYING}
-    assert stage.tally().compared == 30
+    assert in_process.tally().compared == 30
 
-    stage.options = Options(verify="default")
+    in_process.options = Options(verify="default")
     told.clear()
-    stage.to_the_end()
+    in_process.to_the_end()
     assert told == [], "who only compares numbers tells nothing"
-    assert stage.tally().compared == 0, "the next pass has compared nothing yet"
+    assert in_process.tally().compared == 0, "the next pass has compared nothing yet"
 
 
 def test_a_message_that_is_gone_does_not_count_as_compared(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(4):
         wires.old.folder(b"INBOX").add(plain(number))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    wires.new.folder(b"INBOX").remove(stage.pairs()[2])
-    wires.new.folder(b"INBOX").remove(stage.pairs()[3])
-    stage.options = Options(verify="full")
-    told = _told(stage, monkeypatch)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    wires.new.folder(b"INBOX").remove(in_process.pairs()[2])
+    wires.new.folder(b"INBOX").remove(in_process.pairs()[3])
+    in_process.options = Options(verify="full")
+    told = _told(in_process, monkeypatch)
+    in_process.to_the_end()
     numbers: list[Any] = [number for number, _ in told]
     assert numbers == [3], "two were read on one side only"
 
@@ -73,19 +73,19 @@ def test_a_pause_stops_the_comparison_at_the_next_message(
     monkeypatch.setattr(worker.comparison, "_TOLD_SECONDS", 0.0)
     for number in range(20):
         wires.old.folder(b"INBOX").add(plain(number))
-    stage = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
-    told = _told(stage, monkeypatch)
-    stage.stopping = lambda: bool(told) and told[-1][0] == stop_at
-    stage.submit()
-    stage.work()
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
+    told = _told(in_process, monkeypatch)
+    in_process.stopping = lambda: bool(told) and told[-1][0] == stop_at
+    in_process.submit()
+    in_process.work()
     assert [number for number, _ in told] == list(range(1, stop_at + 1))
-    assert stage.mailbox().state == MailboxState.VERIFYING
+    assert in_process.mailbox().state == MailboxState.VERIFYING
 
-    stage.stopping = lambda: False
+    in_process.stopping = lambda: False
     told.clear()
-    stage.to_the_end(submit=False)
+    in_process.to_the_end(submit=False)
     assert told[-1][0] == 20
-    assert stage.outcomes() == {"copied": 20}
+    assert in_process.outcomes() == {"copied": 20}
 
 
 def test_without_the_question_it_reads_on_to_the_end_of_the_entry(
@@ -96,9 +96,9 @@ def test_without_the_question_it_reads_on_to_the_end_of_the_entry(
     monkeypatch.setattr(worker.verify, "while_wanted", lambda wish, read: read)
     for number in range(20):
         wires.old.folder(b"INBOX").add(plain(number))
-    stage = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
-    told = _told(stage, monkeypatch)
-    stage.stopping = lambda: bool(told) and told[-1][0] == 3
-    stage.submit()
-    stage.work()
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
+    told = _told(in_process, monkeypatch)
+    in_process.stopping = lambda: bool(told) and told[-1][0] == 3
+    in_process.submit()
+    in_process.work()
     assert told[-1][0] == 20

@@ -49,12 +49,12 @@ class BothWays(InProcessImport):
     def submit(self) -> None:
         """Opens the import with its credentials, or its next pass."""
         super().submit()
-        request = self.store.import_(self.import_id)
-        assert request
+        import_ = self.store.import_(self.import_id)
+        assert import_
         for login in self.logins:
             mailbox = self.mailbox(login)
             given = Credentials(login=login, password=Secret(self.passwords["source"]))
-            bound = bound_to(request, mailbox)
+            bound = bound_to(import_, mailbox)
             for side in ("source", "destination"):
                 sealed = self.vault.seal(mailbox.mailbox_id, side, given, bound=bound)
                 self.store.seal(self.import_id, {(mailbox.mailbox_id, side): sealed})
@@ -62,11 +62,11 @@ class BothWays(InProcessImport):
     def session(self, side: str, mailbox: Mailbox) -> Session:
         """Signs in at the mailbox's own end, with what is sealed for it."""
         account = mailbox.source if side == "source" else mailbox.destination
-        request = self.store.import_(mailbox.import_id)
+        import_ = self.store.import_(mailbox.import_id)
         sealed = self.store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
-        assert request
+        assert import_
         assert sealed
-        given = self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+        given = self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
         return open_session(
             side,
             host=account.endpoint.host,
@@ -156,16 +156,16 @@ def switched(pair: DovecotPair, **more: Any) -> BothWays:
     """Returns servers after a first pass and the marks of a switch."""
     login = pair.account()
     populate(pair.source.host, pair.source.port, login, pair.password, make_mailbox(7, COUNTS))
-    stage = BothWays(pair.source, pair.destination, login, pair.password, **more)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": sum(COUNTS.values())}
-    stage.mark()
-    return stage
+    in_process = BothWays(pair.source, pair.destination, login, pair.password, **more)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": sum(COUNTS.values())}
+    in_process.mark()
+    return in_process
 
 
-def gained(stage: BothWays, before: Counter[Kept]) -> Counter[str]:
+def gained(in_process: BothWays, before: Counter[Kept]) -> Counter[str]:
     """Returns how many messages each folder of the source has gained; asserts that it has lost none."""
-    now = stage.held("source")
+    now = in_process.held("source")
     assert before - now == Counter(), "lost"
     return Counter(kept.folder.decode() for kept in (now - before).elements())
 

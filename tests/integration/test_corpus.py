@@ -74,18 +74,18 @@ def as_they_are() -> dict[str, list[Mail]]:
     return spread(body for _, body in corpus_messages())
 
 
-def reasons(stage: InProcessImport, *kinds: str) -> Counter[str]:
+def reasons(in_process: InProcessImport, *kinds: str) -> Counter[str]:
     """Returns, by display name, how many messages are in the report as one of these kinds. Each must have a reason."""
     found: Counter[str] = Counter()
-    for display, folder in stage.folders().items():
-        for note in stage.store.notes(folder.folder_id):
+    for display, folder in in_process.folders().items():
+        for note in in_process.store.notes(folder.folder_id):
             assert note.reason
             found[display] += note.what in kinds
     return +found
 
 
-def by_folder(kept: Counter[Kept], stage: InProcessImport) -> Counter[str]:
-    displays = {folder.destination_name: name for name, folder in stage.folders().items()}
+def by_folder(kept: Counter[Kept], in_process: InProcessImport) -> Counter[str]:
+    displays = {folder.destination_name: name for name, folder in in_process.folders().items()}
     found: Counter[str] = Counter()
     for message, count in kept.items():
         found[displays[message.folder]] += count
@@ -96,15 +96,15 @@ def test_to_dovecot_exactly(dovecot_pair: DovecotPair) -> None:
     login = dovecot_pair.account()
     source = dovecot_pair.source
     populate(source.host, source.port, login, dovecot_pair.password, well_formed())
-    stage = InProcessImport(source, dovecot_pair.destination, logins=(login,), copy_rules=CopyRules())
-    before, held = stage.marks(), stage.held("source")
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": held.total()}
+    in_process = InProcessImport(source, dovecot_pair.destination, logins=(login,), copy_rules=CopyRules())
+    before, held = in_process.marks(), in_process.held("source")
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": held.total()}
     assert held.total() == sum(map(len, well_formed().values()))
-    assert stage.held("destination") == held
-    assert stage.marks() == before, "the source was changed"
-    assert not reasons(stage, "altered", "normalised", "missing", "refused", "failed")
-    assert {folder.source_name for folder in stage.folders().values()} == {name.encode() for name in FOLDERS}
+    assert in_process.held("destination") == held
+    assert in_process.marks() == before, "the source was changed"
+    assert not reasons(in_process, "altered", "normalised", "missing", "refused", "failed")
+    assert {folder.source_name for folder in in_process.folders().values()} == {name.encode() for name in FOLDERS}
 
 
 def test_to_pymap_exactly(dovecot_pair: DovecotPair, pymap_server: PymapServer) -> None:
@@ -112,19 +112,19 @@ def test_to_pymap_exactly(dovecot_pair: DovecotPair, pymap_server: PymapServer) 
     source = dovecot_pair.source
     populate(source.host, source.port, login, dovecot_pair.password, well_formed())
     pymap_server.add_user(login, dovecot_pair.password)
-    stage = InProcessImport(source, pymap_server, logins=(login,), copy_rules=CopyRules())
-    before, held = stage.marks(), stage.held("source")
-    stage.to_the_end()
-    there = stage.held("destination")
-    names = {folder.source_name: folder.destination_name for folder in stage.folders().values()}
+    in_process = InProcessImport(source, pymap_server, logins=(login,), copy_rules=CopyRules())
+    before, held = in_process.marks(), in_process.held("source")
+    in_process.to_the_end()
+    there = in_process.held("destination")
+    names = {folder.source_name: folder.destination_name for folder in in_process.folders().values()}
     wanted = Counter({kept._replace(folder=names[kept.folder]): n for kept, n in held.items()})
     lost, more = wanted - there, there - wanted
     # Every message that Dovecot refused or altered stands in the report.
-    assert by_folder(lost, stage) == reasons(stage, "altered", "normalised", "missing", "refused", "failed")
-    assert by_folder(more, stage) == reasons(stage, "altered", "normalised")
-    assert sum(stage.outcomes().values()) == held.total()
+    assert by_folder(lost, in_process) == reasons(in_process, "altered", "normalised", "missing", "refused", "failed")
+    assert by_folder(more, in_process) == reasons(in_process, "altered", "normalised")
+    assert sum(in_process.outcomes().values()) == held.total()
     assert lost.total() < held.total() / 20
-    assert stage.marks() == before
+    assert in_process.marks() == before
 
 
 @pytest.fixture
@@ -143,13 +143,13 @@ def raw_source() -> Iterator[FaultyServer]:
 def test_raw_bytes_to_a_server_that_keeps_them(raw_source: FaultyServer) -> None:
     with FaultyServer() as destination:
         destination.add_account(LOGIN, PASSWORD)
-        stage = InProcessImport(raw_source, destination, copy_rules=CopyRules())
-        before, held = stage.marks(), stage.held("source")
-        stage.to_the_end()
-        assert stage.held("destination") == held
-        assert stage.outcomes() == {"copied": held.total()}
-        assert not reasons(stage, "altered", "normalised", "missing", "refused", "failed")
-        assert stage.marks() == before
+        in_process = InProcessImport(raw_source, destination, copy_rules=CopyRules())
+        before, held = in_process.marks(), in_process.held("source")
+        in_process.to_the_end()
+        assert in_process.held("destination") == held
+        assert in_process.outcomes() == {"copied": held.total()}
+        assert not reasons(in_process, "altered", "normalised", "missing", "refused", "failed")
+        assert in_process.marks() == before
 
 
 @pytest.mark.parametrize("verify", ["default", "full"])
@@ -160,15 +160,15 @@ def test_raw_bytes_to_dovecot_as_far_as_it_holds_them(
     destination.add_user(LOGIN + verify, PASSWORD)
     account = raw_source.behaviour.accounts.pop(LOGIN)
     raw_source.behaviour.accounts[LOGIN + verify] = account
-    stage = InProcessImport(
+    in_process = InProcessImport(
         raw_source, destination, logins=(LOGIN + verify,), options=Options(verify=verify), copy_rules=CopyRules()
     )
-    stage.to_the_end()
+    in_process.to_the_end()
     place = (raw_source.host, raw_source.port, LOGIN + verify, PASSWORD)
-    there = stage.held("destination")
+    there = in_process.held("destination")
     # Nothing is lost, and the destination holds only what Dovecot makes of the messages.
     assert snapshot(*place, canon=canon_dovecot) == there
-    assert stage.outcomes() == {"copied": there.total()}
+    assert in_process.outcomes() == {"copied": there.total()}
     # The report lists each message that Dovecot holds with other bytes, by the kind of the change, and no other
     # message. A message whose size stays the same, since as many line ends became longer as shorter, is harmless, and
     # seen only in a full verification.
@@ -178,18 +178,18 @@ def test_raw_bytes_to_dovecot_as_far_as_it_holds_them(
     altered: Counter[str] = Counter()
     normalised: Counter[str] = Counter()
     for name, messages in as_they_are().items():
-        displays = [f.display for f in stage.folders().values() if f.source_name == name.encode()]
+        displays = [f.display for f in in_process.folders().values() if f.source_name == name.encode()]
         for display in displays[: len(messages)]:
             altered[display] += sum(b"\0" in mail.body for mail in messages)
             normalised[display] += sum(
                 b"\0" not in mail.body and changed(canon_dovecot(mail.body), mail.body) for mail in messages
             )
-    assert reasons(stage, "altered") == +altered
-    assert reasons(stage, "normalised") == +normalised
+    assert reasons(in_process, "altered") == +altered
+    assert reasons(in_process, "normalised") == +normalised
     assert altered.total()
     assert normalised.total()
-    assert not reasons(stage, "watched"), "each was read back"
-    assert not reasons(stage, "missing", "refused", "failed")
+    assert not reasons(in_process, "watched"), "each was read back"
+    assert not reasons(in_process, "missing", "refused", "failed")
 
 
 def test_identical_twins_are_all_copied(dovecot_pair: DovecotPair) -> None:
@@ -205,10 +205,10 @@ def test_identical_twins_are_all_copied(dovecot_pair: DovecotPair) -> None:
         dovecot_pair.password,
         {"INBOX": [twin] * 25 + [nameless] * 25, "A": [twin] * 3},
     )
-    stage = InProcessImport(source, dovecot_pair.destination, logins=(login,))
-    stage.to_the_end()
-    held = stage.held("destination")
-    assert held == stage.held("source")
+    in_process = InProcessImport(source, dovecot_pair.destination, logins=(login,))
+    in_process.to_the_end()
+    held = in_process.held("destination")
+    assert held == in_process.held("source")
     digest = hashlib.sha256(twin.body).hexdigest()
     assert [n for kept, n in held.items() if kept.sha256 == digest and kept.folder == b"INBOX"] == [25]
-    assert len(stage.pairs()) == 50
+    assert len(in_process.pairs()) == 50

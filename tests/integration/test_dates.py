@@ -56,10 +56,10 @@ def kept(wires: Wires) -> dict[int, int]:
 def done(wires: Wires, *dates: bytes, **options: Any) -> InProcessImport:
     """Imports one message for each date. Returns the finished stage."""
     filled(wires.source, *dates)
-    stage = InProcessImport(wires.source, wires.destination, **options)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": len(dates)}
-    return stage
+    in_process = InProcessImport(wires.source, wires.destination, **options)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": len(dates)}
+    return in_process
 
 
 def unsigned(text: bytes | None) -> bytes | None:
@@ -69,17 +69,17 @@ def unsigned(text: bytes | None) -> bytes | None:
 
 
 def test_what_the_destination_keeps_is_not_changed(wires: Wires) -> None:
-    stage = done(wires, EARLY, EPOCH, LATE, FAR, USUAL)
+    in_process = done(wires, EARLY, EPOCH, LATE, FAR, USUAL)
     assert kept(wires) == {n: seconds(date) for n, date in enumerate((EARLY, EPOCH, LATE, FAR, USUAL), start=1)}
-    assert not stage.noted("date_clamped")
-    assert stage.tally().dates_changed == 0
+    assert not in_process.noted("date_clamped")
+    assert in_process.tally().dates_changed == 0
 
 
 def test_without_the_trial_every_odd_date_is_another_one(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: uses the limits that every server keeps, whatever the destination."""
     monkeypatch.setattr(Dating, "date", lambda self, message: clamp(message.internaldate))
-    stage = done(wires, EARLY, LATE)
-    assert stage.noted("date_clamped").keys() == {1, 2}
+    in_process = done(wires, EARLY, LATE)
+    assert in_process.noted("date_clamped").keys() == {1, 2}
     assert kept(wires) == {1: clamp(seconds(EARLY)), 2: clamp(seconds(LATE))}
 
 
@@ -118,7 +118,7 @@ def test_the_nearest_date_that_the_destination_keeps_is_set_and_told(wires: Wire
     if not multiappend:
         wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
     refuses(wires.destination, how)
-    stage = done(wires, USUAL, EARLY, USUAL, LATE, FAR, EARLY, USUAL)
+    in_process = done(wires, USUAL, EARLY, USUAL, LATE, FAR, EARLY, USUAL)
     usual = seconds(USUAL)
     assert kept(wires) == {
         1: usual,
@@ -129,17 +129,17 @@ def test_the_nearest_date_that_the_destination_keeps_is_set_and_told(wires: Wire
         6: 0,
         7: usual,
     }
-    assert stage.noted("date_clamped").keys() == {2, 5, 6}
-    assert (stage.tally().dates_changed, stage.tally().altered, stage.tally().normalised) == (3, 0, 0)
+    assert in_process.noted("date_clamped").keys() == {2, 5, 6}
+    assert (in_process.tally().dates_changed, in_process.tally().altered, in_process.tally().normalised) == (3, 0, 0)
 
 
 @pytest.mark.parametrize("how", HOW)
 def test_a_large_message_is_read_again_for_its_date(wires: Wires, how: str) -> None:
     refuses(wires.destination, how)
     bodies = filled(wires.source, EARLY, FAR, text="x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 9000)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 2}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 2}
     assert kept(wires) == {1: 0, 2: 2**32 - 1}
     assert sorted(m.body for m in wires.new.folder(b"INBOX").messages) == sorted(bodies)
 
@@ -179,29 +179,29 @@ def test_dates_that_every_server_keeps_cost_nothing(wires: Wires) -> None:
 def test_without_uidplus_nothing_is_tried(wires: Wires) -> None:
     wires.destination.behaviour.capabilities.discard("UIDPLUS")
     wires.destination.behaviour.append.alter_date = unsigned
-    stage = done(wires, EARLY, FAR)
+    in_process = done(wires, EARLY, FAR)
     assert kept(wires) == {1: clamp(seconds(EARLY)), 2: clamp(seconds(FAR))}
-    assert stage.noted("date_clamped").keys() == {1, 2}
+    assert in_process.noted("date_clamped").keys() == {1, 2}
 
 
 def test_a_copy_that_cannot_be_removed_stays_the_only_one(wires: Wires) -> None:
     refuses(wires.destination, "another date")
     wires.destination.faults.add(reply(rb"^UID STORE", b"NO [NOPERM] not allowed here", times=None))
-    stage = done(wires, EARLY, EARLY, USUAL)
+    in_process = done(wires, EARLY, EARLY, USUAL)
     got = kept(wires)
     assert (got[1], got[2], got[3]) == (seconds(EARLY) % 2**32, 0, seconds(USUAL))
-    assert "internal date" in stage.noted("normalised")[1]
-    assert stage.noted("date_clamped").keys() == {2}
+    assert "internal date" in in_process.noted("normalised")[1]
+    assert in_process.noted("date_clamped").keys() == {2}
 
 
 def test_a_message_refused_for_itself_is_refused_with_any_date(wires: Wires) -> None:
     filled(wires.source, EARLY, USUAL, EARLY)
     wires.destination.behaviour.append.refuse = lambda one: b"[CANNOT] spam" if b"Subject: 1\r" in one.body else None
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 2, "refused": 1}
-    assert "spam" in stage.noted("refused")[1]
-    assert not stage.noted("date_clamped"), "the date of the third is not blamed"
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 2, "refused": 1}
+    assert "spam" in in_process.noted("refused")[1]
+    assert not in_process.noted("date_clamped"), "the date of the third is not blamed"
     assert kept(wires)[3] == seconds(EARLY)
 
 
@@ -209,12 +209,12 @@ def test_a_refused_keyword_does_not_cost_the_date(wires: Wires) -> None:
     inbox = wires.old.folder(b"INBOX")
     inbox.add(plain(1), flags=(b"$odd",), internaldate=EARLY)
     wires.destination.behaviour.append.refuse = lambda one: b"[CANNOT] no keywords" if b"$odd" in one.flags else None
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 1}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 1}
     assert kept(wires) == {1: seconds(EARLY)}
-    assert stage.noted("keywords_lost").keys() == {1}
-    assert not stage.noted("date_clamped")
+    assert in_process.noted("keywords_lost").keys() == {1}
+    assert not in_process.noted("date_clamped")
 
 
 def test_a_number_that_is_not_of_ours_is_not_removed(wires: Wires) -> None:
@@ -223,40 +223,40 @@ def test_a_number_that_is_not_of_ours_is_not_removed(wires: Wires) -> None:
     there = wires.new.folder(b"INBOX").add(plain(99), internaldate=USUAL)
     wires.destination.behaviour.append.wrong_appenduid = -1
     filled(wires.source, EARLY)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.submit()
-    stage.work()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.submit()
+    in_process.work()
     assert there in wires.new.folder(b"INBOX").messages
 
 
 def test_when_the_answer_is_lost_its_copy_is_found_and_its_date_told(wires: Wires) -> None:
     refuses(wires.destination, "NO")
     wires.destination.faults.add(lost_ok(rb'APPEND .*"01-Jan-1970', skip=0))
-    stage = done(wires, EARLY, USUAL)
+    in_process = done(wires, EARLY, USUAL)
     assert kept(wires) == {1: 0, 2: seconds(USUAL)}
-    assert stage.noted("date_clamped").keys() == {1}
+    assert in_process.noted("date_clamped").keys() == {1}
 
 
 def test_when_the_connection_breaks_before_the_copy_is_removed_it_stays_and_is_told(wires: Wires) -> None:
     refuses(wires.destination, "another date")
     wires.destination.faults.add(Fault(rb"^UID STORE", Action.RESET))
-    stage = done(wires, EARLY, USUAL)
+    in_process = done(wires, EARLY, USUAL)
     assert kept(wires) == {1: seconds(EARLY) % 2**32, 2: seconds(USUAL)}
-    assert "internal date" in stage.noted("normalised")[1]
+    assert "internal date" in in_process.noted("normalised")[1]
 
 
 def test_when_the_connection_breaks_after_the_copy_is_removed_it_comes_again(wires: Wires) -> None:
     refuses(wires.destination, "another date")
     wires.destination.faults.add(lost_ok(rb"^UID EXPUNGE"))
-    stage = done(wires, EARLY, USUAL)
+    in_process = done(wires, EARLY, USUAL)
     assert kept(wires) == {1: 0, 2: seconds(USUAL)}
-    assert stage.noted("date_clamped").keys() == {1}
+    assert in_process.noted("date_clamped").keys() == {1}
 
 
 def dates_at(server: Any, login: str) -> dict[bytes, datetime]:
     """Returns Message-ID → internal date, read in a session of its own."""
-    stage = InProcessImport(server, server, logins=(login,))
-    session = ImapDestination(stage.open("destination", login))
+    in_process = InProcessImport(server, server, logins=(login,))
+    session = ImapDestination(in_process.open("destination", login))
     try:
         status = session.open(b"INBOX")
         uids = session.existing()
@@ -274,13 +274,13 @@ def test_dovecot_keeps_the_epoch_and_nothing_before_it(dovecot: Callable[..., Do
     destination.add_user("anna", PASSWORD)
     with FaultyServer() as source:
         filled(source, EARLY, EPOCH, b"01-Jan-1900 00:00:00 +0000", USUAL, login="anna")
-        stage = InProcessImport(source, destination, logins=("anna",))
-        stage.to_the_end()
-        assert stage.outcomes() == {"copied": 4}
+        in_process = InProcessImport(source, destination, logins=("anna",))
+        in_process.to_the_end()
+        assert in_process.outcomes() == {"copied": 4}
         epoch = datetime(1970, 1, 1, tzinfo=UTC)
         assert list(dates_at(destination, "anna").values()).count(epoch) == 3
-        assert stage.noted("date_clamped").keys() == {1, 3}
-        assert not stage.noted("normalised")
+        assert in_process.noted("date_clamped").keys() == {1, 3}
+        assert not in_process.noted("normalised")
         again = InProcessImport(source, destination, logins=("anna",))
         again.to_the_end()
         assert again.outcomes() == {"already_present": 4}
@@ -292,9 +292,9 @@ def test_cyrus_refuses_what_is_before_the_epoch_and_keeps_what_is_after_2038(cyr
     destination.add_user("anna", PASSWORD)
     with FaultyServer() as source:
         filled(source, EARLY, EPOCH, LATE, FAR, USUAL, login="anna")
-        stage = InProcessImport(source, destination, logins=("anna",))
-        stage.to_the_end()
-        assert stage.outcomes() == {"copied": 5}
+        in_process = InProcessImport(source, destination, logins=("anna",))
+        in_process.to_the_end()
+        assert in_process.outcomes() == {"copied": 5}
         got = dates_at(destination, "anna")
         assert sorted(got.values()) == [
             datetime(1970, 1, 2, tzinfo=UTC),
@@ -303,7 +303,7 @@ def test_cyrus_refuses_what_is_before_the_epoch_and_keeps_what_is_after_2038(cyr
             datetime(2099, 1, 1, tzinfo=UTC),
             datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC),
         ]
-        assert stage.noted("date_clamped").keys() == {1, 2, 4}
+        assert in_process.noted("date_clamped").keys() == {1, 2, 4}
         again = InProcessImport(source, destination, logins=("anna",))
         again.to_the_end()
         assert again.outcomes() == {"already_present": 5}

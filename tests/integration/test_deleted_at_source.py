@@ -34,73 +34,73 @@ def both(request: pytest.FixtureRequest, dovecot: Callable[..., Dovecot], doveco
     return Both(source, dovecot_pair.destination, login, dovecot_pair.password)
 
 
-def deleted(stage: InProcessImport) -> dict[str, UidSet]:
+def deleted(in_process: InProcessImport) -> dict[str, UidSet]:
     """Returns folder → the UIDs that are noted as deleted at the source; their number is the tally's."""
     found = {
-        folder.display: UidSet.of(n.uid for n in notes_of(stage.store, folder) if n.what == DELETED_AT_SOURCE)
-        for folder in stage.every_folder()
+        folder.display: UidSet.of(n.uid for n in notes_of(in_process.store, folder) if n.what == DELETED_AT_SOURCE)
+        for folder in in_process.every_folder()
     }
-    assert stage.tally().deleted_at_source == sum(map(len, found.values()))
+    assert in_process.tally().deleted_at_source == sum(map(len, found.values()))
     return {name: uids for name, uids in found.items() if uids}
 
 
 def test_what_was_expunged_is_noticed_and_stays(both: Both) -> None:
-    held = both.stage.held("destination")
+    held = both.in_process.held("destination")
     both.at(both.source, *DELETE)
     for _ in range(2):
         both.again()
-        assert deleted(both.stage) == {"INBOX": UidSet.span(1, 10)}
-        assert exit_code(both.stage) == 0
-        assert both.stage.told.count(BODY) == 0
-    assert both.stage.held("destination") == held
-    assert both.stage.told.count(b"SEARCH") == 0, "the second pass asks nothing more"
+        assert deleted(both.in_process) == {"INBOX": UidSet.span(1, 10)}
+        assert exit_code(both.in_process) == 0
+        assert both.in_process.told.count(BODY) == 0
+    assert both.in_process.held("destination") == held
+    assert both.in_process.told.count(b"SEARCH") == 0, "the second pass asks nothing more"
 
 
 def test_among_new_mail_it_is_noticed_without_a_question_more(both: Both) -> None:
     both.at(both.source, b"SELECT INBOX", b"COPY 11:15 INBOX", *DELETE[1:])
     both.again()
-    assert deleted(both.stage) == {"INBOX": UidSet.span(1, 10)}
-    assert both.stage.told.count(b"SEARCH") == 0, "the listing shows it"
+    assert deleted(both.in_process) == {"INBOX": UidSet.span(1, 10)}
+    assert both.in_process.told.count(b"SEARCH") == 0, "the listing shows it"
     both.at(both.source, b"SELECT INBOX", b"STORE 1 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
     both.again()
-    assert deleted(both.stage) == {"INBOX": UidSet.span(1, 11)}
+    assert deleted(both.in_process) == {"INBOX": UidSet.span(1, 11)}
 
 
 def test_an_emptied_folder_is_noticed(both: Both) -> None:
     both.at(both.source, b"SELECT Work", b"STORE 1:* +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
     both.again()
-    assert deleted(both.stage) == {"Work": UidSet.span(1, 30)}
-    assert both.stage.told.count(b"SEARCH") == 0
+    assert deleted(both.in_process) == {"Work": UidSet.span(1, 30)}
+    assert both.in_process.told.count(b"SEARCH") == 0
 
 
 def test_what_is_restored_is_a_new_message(both: Both) -> None:
-    both.stage.options = replace(both.stage.options, moves="copy")
+    both.in_process.options = replace(both.in_process.options, moves="copy")
     both.at(both.source, b"CREATE Bin", b"SELECT INBOX", b"MOVE 1:3 Bin")
     both.again()
     both.at(both.source, b"SELECT Bin", b"MOVE 1:3 INBOX")
     both.again()
-    assert deleted(both.stage)["INBOX"] == UidSet.span(1, 3)
-    assert both.stage.outcomes() == {"copied": 110 + 3 + 3}
+    assert deleted(both.in_process)["INBOX"] == UidSet.span(1, 3)
+    assert both.in_process.outcomes() == {"copied": 110 + 3 + 3}
 
 
 def test_the_report_names_each(both: Both, tmp_path: Path) -> None:
     both.at(both.source, *DELETE)
     both.again()
-    write_report(both.stage.store, {"mailboxes": [], "errors": []}, [both.stage.mailbox()], tmp_path)
+    write_report(both.in_process.store, {"mailboxes": [], "errors": []}, [both.in_process.mailbox()], tmp_path)
     notes = (tmp_path / "notes.csv").read_text()
     assert notes.count(",deleted_at_source,deleted at the source after it was copied") == 10
 
 
-def test_what_is_shown_again_is_not_deleted(stage: InProcessImport, wires: Wires) -> None:
+def test_what_is_shown_again_is_not_deleted(in_process: InProcessImport, wires: Wires) -> None:
     inbox = wires.old.folder(b"INBOX")
     kept = inbox.messages[3]
     inbox.remove(kept.uid)
-    stage.to_the_end()
-    assert deleted(stage) == {"INBOX": UidSet.of([kept.uid])}
+    in_process.to_the_end()
+    assert deleted(in_process) == {"INBOX": UidSet.of([kept.uid])}
     inbox.add(kept.body, uid=kept.uid)
-    stage.to_the_end()
-    assert deleted(stage) == {}
-    assert stage.outcomes() == {"copied": 12}
+    in_process.to_the_end()
+    assert deleted(in_process) == {}
+    assert in_process.outcomes() == {"copied": 12}
 
 
 # What must not count as a deletion
@@ -113,19 +113,19 @@ def hide(wires: Wires, *uids: int) -> None:
 
 
 @pytest.mark.parametrize("more", ["nothing", "new mail", "a deletion"])
-def test_what_is_counted_and_not_shown_is_not_deleted(stage: InProcessImport, wires: Wires, more: str) -> None:
+def test_what_is_counted_and_not_shown_is_not_deleted(in_process: InProcessImport, wires: Wires, more: str) -> None:
     hide(wires, 3, 4)
     if more == "new mail":
         wires.fill(1, first=20)
     elif more == "a deletion":
         wires.old.folder(b"INBOX").remove(5)
-    stage.to_the_end()
-    assert deleted(stage) == {}
+    in_process.to_the_end()
+    assert deleted(in_process) == {}
 
 
 @pytest.mark.parametrize("more", ["new mail", "a deletion"])
 def test_without_that_comparison_it_would_be(
-    stage: InProcessImport, wires: Wires, more: str, monkeypatch: pytest.MonkeyPatch
+    in_process: InProcessImport, wires: Wires, more: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: not compared with the server's count, what is withheld would be called deleted."""
     monkeypatch.setattr(worker.deletions, "as_counted", lambda *_: True)
@@ -133,58 +133,58 @@ def test_without_that_comparison_it_would_be(
     monkeypatch.setattr(worker.batch_planner, "deleted", lambda *given, whole: found(*given, whole=True))
     test = test_what_is_counted_and_not_shown_is_not_deleted
     with pytest.raises(AssertionError):
-        test(stage, wires, more)
+        test(in_process, wires, more)
 
 
-def test_once_all_is_shown_the_deletion_is_noticed(stage: InProcessImport, wires: Wires) -> None:
+def test_once_all_is_shown_the_deletion_is_noticed(in_process: InProcessImport, wires: Wires) -> None:
     hide(wires, 3)
     wires.old.folder(b"INBOX").remove(5)
-    stage.to_the_end()
+    in_process.to_the_end()
     wires.source.faults.clear()
-    stage.to_the_end()
-    assert deleted(stage) == {"INBOX": UidSet.of([5])}
+    in_process.to_the_end()
+    assert deleted(in_process) == {"INBOX": UidSet.of([5])}
 
 
-def test_a_folder_that_cannot_be_read_tells_nothing(stage: InProcessImport, wires: Wires) -> None:
+def test_a_folder_that_cannot_be_read_tells_nothing(in_process: InProcessImport, wires: Wires) -> None:
     inbox = wires.old.folder(b"INBOX")
     inbox.remove(5)
     inbox.selectable = False
-    stage.to_the_end()
-    assert (deleted(stage), stage.tally().unreadable) == ({}, 1)
+    in_process.to_the_end()
+    assert (deleted(in_process), in_process.tally().unreadable) == ({}, 1)
     inbox.selectable = True
-    stage.to_the_end()
-    assert deleted(stage) == {"INBOX": UidSet.of([5])}
+    in_process.to_the_end()
+    assert deleted(in_process) == {"INBOX": UidSet.of([5])}
 
 
 @pytest.mark.parametrize("server", ["source", "destination"])
-def test_a_folder_that_is_another_one_tells_nothing(stage: InProcessImport, wires: Wires, server: str) -> None:
+def test_a_folder_that_is_another_one_tells_nothing(in_process: InProcessImport, wires: Wires, server: str) -> None:
     inbox = wires.old.folder(b"INBOX")
     inbox.remove(5)
-    stage.to_the_end()
-    assert deleted(stage) == {"INBOX": UidSet.of([5])}
+    in_process.to_the_end()
+    assert deleted(in_process) == {"INBOX": UidSet.of([5])}
     inbox.remove(6)
     (inbox if server == "source" else wires.new.folder(b"INBOX")).uidvalidity += 1
-    stage.to_the_end()
-    assert (deleted(stage), stage.outcomes()) == ({}, {"already_present": 10})
+    in_process.to_the_end()
+    assert (deleted(in_process), in_process.outcomes()) == ({}, {"already_present": 10})
 
 
 def test_what_never_had_a_copy_was_not_deleted(wires: Wires) -> None:
     wires.fill(12)
-    stage = InProcessImport(wires.source, wires.destination, options=Options(smaller=10))
-    stage.to_the_end()
-    assert stage.outcomes() == {"skipped": 12}
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(smaller=10))
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"skipped": 12}
     wires.old.folder(b"INBOX").remove(5)
-    stage.to_the_end()
-    assert deleted(stage) == {}
+    in_process.to_the_end()
+    assert deleted(in_process) == {}
 
 
-def test_a_folder_from_which_nothing_went_costs_nothing(stage: InProcessImport, wires: Wires) -> None:
+def test_a_folder_from_which_nothing_went_costs_nothing(in_process: InProcessImport, wires: Wires) -> None:
     def asked() -> list[bytes]:
         before = len(wires.source.commands)
-        stage.to_the_end()
+        in_process.to_the_end()
         return [command.name for command in wires.source.commands[before:] if command.name != b"LOGOUT"]
 
-    stage.to_the_end()
+    in_process.to_the_end()
     quiet = asked()
     wires.old.folder(b"INBOX").remove(5)
     assert sorted(asked()) == sorted([*quiet, b"EXAMINE", b"UID SEARCH"])

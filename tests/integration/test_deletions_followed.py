@@ -31,59 +31,64 @@ def both(request: pytest.FixtureRequest, dovecot: Callable[..., Dovecot], doveco
         source = dovecot(extra=f"imap_capability = {WITHOUT_CONDSTORE}")
         source.add_user(login, dovecot_pair.password)
     both = Both(source, dovecot_pair.destination, login, dovecot_pair.password)
-    both.stage.options = replace(both.stage.options, deletions="follow")
+    both.in_process.options = replace(both.in_process.options, deletions="follow")
     return both
 
 
-def told(stage: InProcessImport) -> Counter[str]:
+def told(in_process: InProcessImport) -> Counter[str]:
     """Returns how many messages were deleted at the source, by what became of the copy."""
-    notes = [n for folder in stage.every_folder() for n in notes_of(stage.store, folder) if n.what == DELETED_AT_SOURCE]
-    assert stage.tally().deleted_at_source == len(notes)
+    notes = [
+        n
+        for folder in in_process.every_folder()
+        for n in notes_of(in_process.store, folder)
+        if n.what == DELETED_AT_SOURCE
+    ]
+    assert in_process.tally().deleted_at_source == len(notes)
     return Counter(note.reason.partition("; ")[2] for note in notes)
 
 
 def assert_quiet(both: Both) -> None:
     """Asserts that the import is complete, counts nobody's wish as a fault, and that further passes change nothing."""
-    held = both.stage.held("destination")
-    for options in (both.stage.options, replace(both.stage.options, verify="full")):
-        both.stage.options = options
+    held = both.in_process.held("destination")
+    for options in (both.in_process.options, replace(both.in_process.options, verify="full")):
+        both.in_process.options = options
         both.again()
-        assert exit_code(both.stage) == 0
-        assert both.stage.told.count(BODY) == 0 or options.verify == "full"
-        tally = both.stage.tally()
+        assert exit_code(both.in_process) == 0
+        assert both.in_process.told.count(BODY) == 0 or options.verify == "full"
+        tally = both.in_process.tally()
         assert (tally.missing, tally.moved, tally.removed, tally.doubled, tally.altered) == (0, 0, 0, 0, 0)
-        assert both.stage.held("destination") == held
+        assert both.in_process.held("destination") == held
 
 
 def test_the_copies_go_too(both: Both) -> None:
     both.at(both.source, *DELETE)
     both.again()
-    assert both.stage.held("destination") == both.stage.held("source")
-    assert told(both.stage) == {"its copy was removed too": 10}
-    assert both.stage.told.count(BODY) == 0
+    assert both.in_process.held("destination") == both.in_process.held("source")
+    assert told(both.in_process) == {"its copy was removed too": 10}
+    assert both.in_process.told.count(BODY) == 0
     assert_quiet(both)
 
 
 def test_without_the_option_they_stay(both: Both) -> None:
     """Shows, as the negative control, that it is the option that removes them."""
-    both.stage.options = replace(both.stage.options, deletions="tell")
-    held = both.stage.held("destination")
+    both.in_process.options = replace(both.in_process.options, deletions="tell")
+    held = both.in_process.held("destination")
     both.at(both.source, *DELETE)
     both.again()
-    assert both.stage.held("destination") == held
-    assert told(both.stage) == {"the copy stays": 10}
+    assert both.in_process.held("destination") == held
+    assert told(both.in_process) == {"the copy stays": 10}
 
 
 def test_what_was_told_before_is_followed_when_the_operator_asks_for_it(both: Both) -> None:
     """The preview: a pass that tells names each message, and the next one may remove the copies."""
-    both.stage.options = replace(both.stage.options, deletions="tell")
+    both.in_process.options = replace(both.in_process.options, deletions="tell")
     both.at(both.source, *DELETE)
     both.again()
-    assert told(both.stage) == {"the copy stays": 10}
-    both.stage.options = replace(both.stage.options, deletions="follow")
+    assert told(both.in_process) == {"the copy stays": 10}
+    both.in_process.options = replace(both.in_process.options, deletions="follow")
     both.again()
-    assert told(both.stage) == {"its copy was removed too": 10}
-    assert both.stage.held("destination") == both.stage.held("source")
+    assert told(both.in_process) == {"its copy was removed too": 10}
+    assert both.in_process.held("destination") == both.in_process.held("source")
 
 
 @pytest.mark.parametrize("flag", [b"\\Flagged", b"kept"])
@@ -91,8 +96,8 @@ def test_a_copy_that_its_user_touched_stays(both: Both, flag: bytes) -> None:
     both.at(both.destination, b"SELECT INBOX", b"STORE 3 +FLAGS (%b)" % flag)
     both.at(both.source, *DELETE)
     both.again()
-    assert told(both.stage) == {"its copy was removed too": 9, "the copy stays": 1}
-    assert sum((both.stage.held("destination") - both.stage.held("source")).values()) == 1
+    assert told(both.in_process) == {"its copy was removed too": 9, "the copy stays": 1}
+    assert sum((both.in_process.held("destination") - both.in_process.held("source")).values()) == 1
     assert_quiet(both)
 
 
@@ -102,7 +107,7 @@ def test_without_that_comparison_it_would_go(both: Both, monkeypatch: pytest.Mon
     both.at(both.destination, b"SELECT INBOX", b"STORE 3 +FLAGS (\\Flagged)")
     both.at(both.source, *DELETE)
     both.again()
-    assert told(both.stage) == {"its copy was removed too": 10}
+    assert told(both.in_process) == {"its copy was removed too": 10}
 
 
 def test_flags_that_changed_at_the_source_before_are_no_reason_to_keep_it(both: Both) -> None:
@@ -110,15 +115,15 @@ def test_flags_that_changed_at_the_source_before_are_no_reason_to_keep_it(both: 
     both.again()
     both.at(both.source, *DELETE)
     both.again()
-    assert told(both.stage) == {"its copy was removed too": 10}
+    assert told(both.in_process) == {"its copy was removed too": 10}
 
 
 def test_a_copy_that_its_user_moved_stays(both: Both) -> None:
     both.at(both.destination, b"CREATE Mine", b"SELECT INBOX", b"MOVE 3 Mine")
     both.at(both.source, *DELETE)
     both.again()
-    assert told(both.stage) == {"its copy was removed too": 9, "the copy stays": 1}
-    surplus = both.stage.held("destination") - both.stage.held("source")
+    assert told(both.in_process) == {"its copy was removed too": 9, "the copy stays": 1}
+    surplus = both.in_process.held("destination") - both.in_process.held("source")
     assert sum(surplus.values()) == 1
 
 
@@ -141,37 +146,37 @@ def test_what_was_there_before_the_import_stays(dovecot_pair: DovecotPair) -> No
 
 @pytest.mark.parametrize(("cap", "removed"), [(9, 0), (10, 10)])
 def test_with_more_than_the_cap_none_goes(both: Both, cap: int, removed: int) -> None:
-    both.stage.options = replace(both.stage.options, deletions_cap=cap)
+    both.in_process.options = replace(both.in_process.options, deletions_cap=cap)
     both.at(both.source, *DELETE)
     both.again()
-    assert told(both.stage) == ({"its copy was removed too": 10} if removed else {"the copy stays": 10})
+    assert told(both.in_process) == ({"its copy was removed too": 10} if removed else {"the copy stays": 10})
     assert_quiet(both)
 
 
 def test_the_cap_counts_the_whole_mailbox(both: Both) -> None:
-    both.stage.options = replace(both.stage.options, deletions_cap=15)
+    both.in_process.options = replace(both.in_process.options, deletions_cap=15)
     both.at(both.source, *DELETE, b"SELECT Work", b"STORE 1:10 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
     both.again()
-    assert told(both.stage) == {"the copy stays": 20}
+    assert told(both.in_process) == {"the copy stays": 20}
 
 
 def test_an_emptied_mailbox_is_not_followed(both: Both) -> None:
-    both.stage.options = replace(both.stage.options, deletions_cap=1_000_000)
-    held = both.stage.held("destination")
-    names = [folder.source_name for folder in both.stage.every_folder()]
+    both.in_process.options = replace(both.in_process.options, deletions_cap=1_000_000)
+    held = both.in_process.held("destination")
+    names = [folder.source_name for folder in both.in_process.every_folder()]
     for name in names:
         both.at(both.source, b'SELECT "%b"' % name, b"STORE 1:* +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
     both.again()
-    assert both.stage.tally().deleted_at_source == 110
-    assert both.stage.held("destination") == held
+    assert both.in_process.tally().deleted_at_source == 110
+    assert both.in_process.held("destination") == held
 
 
 def test_a_moved_message_is_moved_and_not_removed(both: Both) -> None:
     both.at(both.source, b"CREATE Bin", b"SELECT INBOX", b"MOVE 1:3 Bin")
     both.again()
-    assert both.stage.tally().moved_at_source == 3
-    assert told(both.stage) == {}
-    assert both.stage.held("destination") == both.stage.held("source")
+    assert both.in_process.tally().moved_at_source == 3
+    assert told(both.in_process) == {}
+    assert both.in_process.held("destination") == both.in_process.held("source")
 
 
 # -- with a scripted server
@@ -180,76 +185,76 @@ def test_a_moved_message_is_moved_and_not_removed(both: Both) -> None:
 def _deleted(wires: Wires, *numbers: int) -> InProcessImport:
     """Copies twelve messages, deletes those at these places at the source, and returns the stage before its next pass."""
     wires.fill(12)
-    stage = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"))
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"))
+    in_process.to_the_end()
     inbox = wires.old.folder(b"INBOX")
     for uid in [inbox.messages[n].uid for n in numbers]:
         inbox.remove(uid)
-    stage.later(3600)
-    return stage
+    in_process.later(3600)
+    return in_process
 
 
 def test_a_server_that_cannot_expunge_by_uid_keeps_all(wires: Wires) -> None:
     wires.destination.behaviour.capabilities.discard("UIDPLUS")
-    stage = _deleted(wires, 3)
-    stage.to_the_end()
-    assert told(stage) == {"the copy stays": 1}
+    in_process = _deleted(wires, 3)
+    in_process.to_the_end()
+    assert told(in_process) == {"the copy stays": 1}
     assert len(wires.new.folder(b"INBOX").messages) == 12
 
 
 @pytest.mark.parametrize("command", [rb"^UID EXPUNGE", rb"^UID STORE .*Deleted"])
 def test_a_folder_in_which_nothing_may_be_deleted_parks_nobody(wires: Wires, command: bytes) -> None:
-    stage = _deleted(wires, 3, 7)
+    in_process = _deleted(wires, 3, 7)
     wires.destination.faults.add(reply(command, b"NO [NOPERM] you may not", times=1))
-    stage.to_the_end()
-    assert told(stage) == {"the copy stays": 2}
-    assert exit_code(stage) == 0
+    in_process.to_the_end()
+    assert told(in_process) == {"the copy stays": 2}
+    assert exit_code(in_process) == 0
     assert not [m for m in wires.new.folder(b"INBOX").messages if b"\\Deleted" in m.flags], "not left half done"
-    stage.later(3600)
-    stage.to_the_end()
-    assert told(stage) == {"its copy was removed too": 2}
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert told(in_process) == {"its copy was removed too": 2}
 
 
 def test_a_copy_that_was_marked_by_a_holder_that_died_goes(wires: Wires) -> None:
-    stage = _deleted(wires, 3, 7)
+    in_process = _deleted(wires, 3, 7)
     wires.destination.faults.add(reset(rb"^UID EXPUNGE"))
-    stage.to_the_end()
-    assert told(stage) == {"its copy was removed too": 2}
+    in_process.to_the_end()
+    assert told(in_process) == {"its copy was removed too": 2}
     assert len(wires.new.folder(b"INBOX").messages) == 10
-    assert stage.tally().removed == stage.tally().missing == 0
+    assert in_process.tally().removed == in_process.tally().missing == 0
 
 
 def test_while_a_message_has_no_copy_none_goes(wires: Wires) -> None:
     """The deleted message may be the one that was moved into another folder, and is refused there."""
-    stage = _deleted(wires, 3)
+    in_process = _deleted(wires, 3)
     wires.old.folder(b"Work").add(plain(500))
     wires.destination.behaviour.append.refuse = lambda one: b"no" if one.body == plain(500) else None
-    stage.to_the_end()
-    assert told(stage) == {"the copy stays": 1}
+    in_process.to_the_end()
+    assert told(in_process) == {"the copy stays": 1}
     assert len(wires.new.folder(b"INBOX").messages) == 12
 
 
 def test_a_message_that_comes_back_is_told_as_missing(wires: Wires) -> None:
     wires.fill(12)
-    stage = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"))
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"))
+    in_process.to_the_end()
     inbox = wires.old.folder(b"INBOX")
     kept = inbox.messages[3]
     inbox.remove(kept.uid)
-    stage.later(3600)
-    stage.to_the_end()
-    assert told(stage) == {"its copy was removed too": 1}
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert told(in_process) == {"its copy was removed too": 1}
     inbox.add(kept.body, uid=kept.uid)
-    stage.later(3600)
-    stage.to_the_end()
-    assert stage.tally().missing == 1
-    assert exit_code(stage) == 3
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert in_process.tally().missing == 1
+    assert exit_code(in_process) == 3
 
 
 def test_what_another_program_brought_meanwhile_stays(wires: Wires) -> None:
     """Another program brings a message between plan and copy: the ledger has it under the batch, and it is not ours."""
     wires.fill(12)
-    stage = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"), batch_messages=6)
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(deletions="follow"), batch_messages=6)
     brought = []
 
     def bring(command: Command) -> bool:
@@ -260,21 +265,21 @@ def test_what_another_program_brought_meanwhile_stays(wires: Wires) -> None:
 
     wires.destination.faults.add(reply(bring, b"OK"))
     for _ in range(2):  # it stops for the other writer first
-        stage.to_the_end()
-        stage.later(3600)
-    assert stage.outcomes() == {"copied": 11, "already_present": 1}
+        in_process.to_the_end()
+        in_process.later(3600)
+    assert in_process.outcomes() == {"copied": 11, "already_present": 1}
     inbox = wires.old.folder(b"INBOX")
     for uid in (inbox.messages[2].uid, inbox.messages[11].uid):
         inbox.remove(uid)
-    stage.later(3600)
-    stage.to_the_end()
-    assert told(stage) == {"the copy stays": 2}
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert told(in_process) == {"the copy stays": 2}
     assert brought[0] in {message.uid for message in wires.new.folder(b"INBOX").messages}
 
 
 def test_a_folder_that_is_numbered_anew_is_not_taken_for_deleted(both: Both) -> None:
-    held = both.stage.held("destination")
+    held = both.in_process.held("destination")
     both.source.wipe_uidlist(both.login)
     both.again()
-    assert both.stage.held("destination") == held
-    assert all(folder.deleted_too == UidSet() for folder in both.stage.every_folder())
+    assert both.in_process.held("destination") == held
+    assert all(folder.deleted_too == UidSet() for folder in both.in_process.every_folder())

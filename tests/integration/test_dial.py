@@ -57,10 +57,10 @@ class Desk:
         ]
         for user in users:
             server.add_user(user, "nobody knows")
-        request, mailboxes = prepare_import(rows, end, end, Options(source_sign_in=HOW), "desk")
-        self.import_id = request.import_id
+        import_, mailboxes = prepare_import(rows, end, end, Options(source_sign_in=HOW), "desk")
+        self.import_id = import_.import_id
         asked = {"source": SignInAsked(sign_in=HOW, secret=Secret(mint.service_account))}
-        submit(self.store, self.vault, lambda *_: None, request, mailboxes, rows, 14, sign_ins=asked)
+        submit(self.store, self.vault, lambda *_: None, import_, mailboxes, rows, 14, sign_ins=asked)
 
     def process(self) -> NetworkDialer:
         """Returns the dialer of a new worker process."""
@@ -112,10 +112,10 @@ def test_who_can_write_to_the_store_cannot_say_how_to_sign_in(
     dovecot: Dovecot, mint: TokenServer, tmp_path: Path
 ) -> None:
     desk = Desk(dovecot, mint, "anna", home=tmp_path)
-    request = desk.store.import_(desk.import_id)
-    assert request is not None
+    import_ = desk.store.import_(desk.import_id)
+    assert import_ is not None
     evil = SignIn(way=Way.COMMAND, detail=f"/usr/bin/touch {tmp_path}/gone")
-    desk.store.open_import(replace(request, options=Options(source_sign_in=evil)), [], 14)
+    desk.store.open_import(replace(import_, options=Options(source_sign_in=evil)), [], 14)
     desk.process().source(desk.mailbox("anna")).close()  # with the sealed credentials
     assert not (tmp_path / "gone").exists()
     forged = desk.vault.seal("another-import", "source", Credentials(login=evil.text, password=Secret("x")))

@@ -41,19 +41,19 @@ def test_a_full_disk_that_has_room_again_gets_the_rest() -> None:
             server.add_user(LOGIN, PASSWORD)
         mail = make_mailbox(5, {"INBOX": MESSAGES}, size=60_000)
         populate(source.host, source.port, LOGIN, PASSWORD, mail)
-        stage = InProcessImport(source, destination)
-        stage.to_the_end()
-        failure = stage.mailbox().failure
-        assert stage.mailbox().state == "parked", stage.outcomes()
+        in_process = InProcessImport(source, destination)
+        in_process.to_the_end()
+        failure = in_process.mailbox().failure
+        assert in_process.mailbox().state == "parked", in_process.outcomes()
         assert failure is not None
         assert failure.code in ("destination_over_quota", "destination_takes_nothing"), failure
-        assert "refused" not in stage.outcomes()
-        assert 0 < stage.outcomes()["copied"] < MESSAGES
+        assert "refused" not in in_process.outcomes()
+        assert 0 < in_process.outcomes()["copied"] < MESSAGES
         subprocess.run(["mount", "-o", "remount,size=40m", str(disk)], check=True)
-        stage.to_the_end()
-        assert stage.mailbox().state == "complete"
-        assert stage.outcomes() == {"copied": MESSAGES}
-        assert stage.held("destination") == stage.held("source"), "flags and keywords too"
+        in_process.to_the_end()
+        assert in_process.mailbox().state == "complete"
+        assert in_process.outcomes() == {"copied": MESSAGES}
+        assert in_process.held("destination") == in_process.held("source"), "flags and keywords too"
 
 
 @pytest.fixture
@@ -98,14 +98,14 @@ def test_what_is_refused_for_want_of_room_comes_later(
     if not multi:
         destination.behaviour.capabilities.discard("MULTIAPPEND")
     disk = Disk(destination, words, 23)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
-    assert stage.mailbox().state == "parked"
-    assert stage.mailbox().again_at > stage.time
-    assert "refused" not in stage.outcomes()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.mailbox().state == "parked"
+    assert in_process.mailbox().again_at > in_process.time
+    assert "refused" not in in_process.outcomes()
     disk.room = MESSAGES
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": MESSAGES}
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": MESSAGES}
     copies = destination.behaviour.accounts[LOGIN].folder("INBOX").messages
     assert all(set(message.flags) == {b"\\Seen", b"work"} for message in copies)
 
@@ -117,21 +117,21 @@ def test_without_it_they_would_be_refused_for_good(
     source, destination = faulty
     monkeypatch.setattr(alike.Alike, "_judge", lambda self, most: None)
     disk = Disk(destination, WORDS[0], 23)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
     disk.room = MESSAGES
-    stage.to_the_end()
-    assert stage.outcomes()["refused"] > 0
+    in_process.to_the_end()
+    assert in_process.outcomes()["refused"] > 0
 
 
 def test_what_really_is_refused_stays_so(faulty: tuple[FaultyServer, FaultyServer]) -> None:
     source, destination = faulty
     odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
     destination.behaviour.append.refuse = lambda message: b"[CANNOT] forbidden content" if message.body in odd else None
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
-    assert stage.mailbox().state == "complete"
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
+    assert in_process.mailbox().state == "complete"
 
 
 def test_a_class_of_messages_that_is_refused_in_the_same_words_is_told_in_the_end(
@@ -141,9 +141,9 @@ def test_a_class_of_messages_that_is_refused_in_the_same_words_is_told_in_the_en
     source, destination = faulty
     odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
     destination.behaviour.append.refuse = lambda message: b"content rejected" if message.body in odd else None
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
 
 
 def test_when_looking_again_brings_nothing_else_the_refusal_is_believed(
@@ -152,11 +152,11 @@ def test_when_looking_again_brings_nothing_else_the_refusal_is_believed(
     source, destination = faulty
     odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[40:]}
     destination.behaviour.append.refuse = lambda message: b"content rejected" if message.body in odd else None
-    stage = InProcessImport(source, destination, batch_messages=20)
+    in_process = InProcessImport(source, destination, batch_messages=20)
     for _ in range(alike.LOOKS):
-        stage.to_the_end()
-        assert stage.mailbox().state == "parked"
-        assert stage.outcomes() == {"copied": MESSAGES - 20, "pending": 20}
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
-    assert stage.mailbox().state == "complete"
+        in_process.to_the_end()
+        assert in_process.mailbox().state == "parked"
+        assert in_process.outcomes() == {"copied": MESSAGES - 20, "pending": 20}
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
+    assert in_process.mailbox().state == "complete"

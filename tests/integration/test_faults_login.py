@@ -20,30 +20,30 @@ def stage_of(wires: Wires, **options: object) -> InProcessImport:
 def test_a_wrong_password_is_tried_once_by_however_many_lanes(wires: Wires, side: str) -> None:
     wires.fill(3)
     server = wires.source if side == "source" else wires.destination
-    stage = stage_of(wires)
-    stage.passwords[side] = "wrong"
-    stage.submit()
+    in_process = stage_of(wires)
+    in_process.passwords[side] = "wrong"
+    in_process.submit()
     for _ in range(4):
-        stage.work(lanes=8)
-        stage.later(600)
+        in_process.work(lanes=8)
+        in_process.later(600)
     assert server.logins() == 1
-    mailbox = stage.mailbox()
+    mailbox = in_process.mailbox()
     assert mailbox.state == "parked"
     assert mailbox.failure is not None
     assert mailbox.failure.code == f"{side}_auth_refused"
     assert "Authentication failed" in mailbox.failure.detail
     assert "mailhaul credentials" in mailbox.failure.advice
-    stage.passwords[side] = PASSWORD
-    assert stage.store.retry(stage.import_id, stage.mailbox_id, ())
-    stage.to_the_end(submit=False)
-    assert stage.outcomes() == {"copied": 3}
+    in_process.passwords[side] = PASSWORD
+    assert in_process.store.retry(in_process.import_id, in_process.mailbox_id, ())
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"copied": 3}
 
 
 def test_a_password_that_becomes_wrong_half_way_is_tried_once_more(wires: Wires) -> None:
     for folder in range(8):
         wires.fill(30, b"F%d" % folder)
-    stage = stage_of(wires, batch_messages=10)
-    stage.submit()
+    in_process = stage_of(wires, batch_messages=10)
+    in_process.submit()
     changed: list[bool] = []
 
     def change(command: object) -> bool:
@@ -53,17 +53,17 @@ def test_a_password_that_becomes_wrong_half_way_is_tried_once_more(wires: Wires)
         return False
 
     wires.destination.faults.add(reply(lambda c: c.text.startswith(b"APPEND") and change(c), b"OK"))
-    stage.work(lanes=8)
+    in_process.work(lanes=8)
     for _ in range(3):
-        stage.later(600)
-        stage.work(lanes=8)
+        in_process.later(600)
+        in_process.work(lanes=8)
     refused = wires.destination.logins(accepted=False)
     assert changed
     assert refused <= 7, "each lane may have been signing in at that moment, and none later"
     before = refused
     for _ in range(3):
-        stage.later(600)
-        stage.work(lanes=8)
+        in_process.later(600)
+        in_process.work(lanes=8)
     assert wires.destination.logins(accepted=False) == before
 
 
@@ -71,14 +71,14 @@ def test_a_password_in_the_servers_words_is_told_to_nobody(
     wires: Wires, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wires.source.behaviour.echo_password = True
-    stage = stage_of(wires)
+    in_process = stage_of(wires)
     wires.old.password = "another"
     with caplog.at_level(logging.DEBUG):
-        stage.to_the_end()
+        in_process.to_the_end()
     assert wires.source.logins(LOGIN) == 1
     said = capsys.readouterr()
-    told = repr(stage.failures()) + repr(stage.mailbox()) + caplog.text + said.out + said.err
-    assert "LOGIN" in repr(stage.failures()), "the server's words are lost"
+    told = repr(in_process.failures()) + repr(in_process.mailbox()) + caplog.text + said.out + said.err
+    assert "LOGIN" in repr(in_process.failures()), "the server's words are lost"
     assert PASSWORD not in told
 
 
@@ -89,17 +89,17 @@ def test_a_password_in_any_refusal_is_told_to_nobody(
     wires.fill(2)
     words = b"NO you signed in with " + PASSWORD.encode() + b", remember?"
     wires.source.faults.add(reply(what, words, times=None))
-    stage = stage_of(wires)
-    stage.submit()
+    in_process = stage_of(wires)
+    in_process.submit()
     for _ in range(12):
-        stage.work()
-        stage.later()
+        in_process.work()
+        in_process.later()
     said = capsys.readouterr()
     told = (
-        repr(stage.failures())
-        + repr(stage.mailbox())
-        + repr(stage.notes())
-        + repr(stage.folders())
+        repr(in_process.failures())
+        + repr(in_process.mailbox())
+        + repr(in_process.notes())
+        + repr(in_process.folders())
         + said.out
         + said.err
     )
@@ -110,10 +110,10 @@ def test_a_password_in_any_refusal_is_told_to_nobody(
 def test_no_password_goes_out_where_login_is_disabled(wires: Wires) -> None:
     wires.source.behaviour.capabilities -= {"AUTH=PLAIN", "SASL-IR"}
     wires.source.behaviour.capabilities.add("LOGINDISABLED")
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.mailbox().state == "parked"
-    failure = stage.mailbox().failure
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.mailbox().state == "parked"
+    failure = in_process.mailbox().failure
     assert failure is not None
     assert "LOGINDISABLED" in failure.sentence
     assert not any(PASSWORD.encode() in line for line in wires.source.lines)
@@ -126,10 +126,10 @@ def test_no_password_goes_out_where_login_is_disabled(wires: Wires) -> None:
 )
 def test_an_odd_greeting_costs_no_password_and_has_a_word(wires: Wires, greeting: bytes) -> None:
     wires.source.greeting = greeting
-    stage = stage_of(wires, timeout_seconds=2)
-    stage.submit()
-    stage.work()
-    failure = stage.mailbox().failure
+    in_process = stage_of(wires, timeout_seconds=2)
+    in_process.submit()
+    in_process.work()
+    failure = in_process.mailbox().failure
     assert failure is not None
     assert failure.code in ("source_unreachable", "source_protocol")
     assert not wires.source.matching(rb"LOGIN|AUTHENTICATE")
@@ -158,9 +158,9 @@ HOSTILE = [
 def test_hostile_flags_are_dropped_and_noted(wires: Wires) -> None:
     for number, flag in enumerate(HOSTILE, start=1):
         wires.old.folder(b"INBOX").add(plain(number), [b"\\Seen", b"good"], literal_flags=(flag,))
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": len(HOSTILE)}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": len(HOSTILE)}
     assert wires.bodies() == wires.sent()
     names = {c.name for c in wires.destination.commands}
     assert names <= {
@@ -177,8 +177,8 @@ def test_hostile_flags_are_dropped_and_noted(wires: Wires) -> None:
         b"ID",
     }, names
     assert all(m.flags == (b"\\Seen", b"good") for m in wires.new.folder(b"INBOX").messages)
-    assert stage.noted("odd").keys() == set(range(1, len(HOSTILE) + 1))
-    assert not any(set(reason) & set("\r\n\0") for reason in stage.noted("odd").values())
+    assert in_process.noted("odd").keys() == set(range(1, len(HOSTILE) + 1))
+    assert not any(set(reason) & set("\r\n\0") for reason in in_process.noted("odd").values())
 
 
 def test_without_the_grammar_a_flag_would_be_a_command(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,9 +191,9 @@ def test_without_the_grammar_a_flag_would_be_a_command(wires: Wires, monkeypatch
         "shared.mail.imap.imap_destination.flag_list", lambda flags: b"(%b)" % " ".join(flags).encode("latin-1")
     )
     wires.old.folder(b"INBOX").add(plain(1), literal_flags=(b"x)\r\nX9 DELETE INBOX\r\nX8 NOOP (",))
-    stage = stage_of(wires)
-    stage.submit()
-    stage.work()
+    in_process = stage_of(wires)
+    in_process.submit()
+    in_process.work()
     await_ready(lambda: any(c.name == b"DELETE" for c in wires.destination.commands), what="the source's command")
 
 
@@ -202,8 +202,8 @@ def test_hostile_folder_names_and_dates_write_nothing_of_their_own(wires: Wires)
     for number, name in enumerate(names, start=1):
         wires.old.folder(name).add(plain(number), internaldate=b'01-Jan-2020 00:00:00 +0000\\"')
     wires.fill(2)
-    stage = stage_of(wires)
-    stage.to_the_end()
+    in_process = stage_of(wires)
+    in_process.to_the_end()
     known = {
         b"AUTHENTICATE",
         b"LIST",

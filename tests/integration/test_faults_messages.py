@@ -33,15 +33,15 @@ def test_a_refused_message_is_found_by_halving_and_the_others_are_copied(wires: 
     wires.destination.behaviour.append.refuse = refuse_spam
     if not multiappend:
         wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 36, "refused": 1}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 36, "refused": 1}
     assert wires.bodies() == wires.sent() - Counter([bad.body])
-    assert "contains a forbidden attachment (virus X)" in stage.noted("refused")[bad.uid]
-    note = next(note for note in stage.notes() if note.what == "refused")
+    assert "contains a forbidden attachment (virus X)" in in_process.noted("refused")[bad.uid]
+    note = next(note for note in in_process.notes() if note.what == "refused")
     assert note.message_id == "<99@example.org>"
     assert note.size_bytes == len(bad.body)
-    assert stage.mailbox().state == "complete"
+    assert in_process.mailbox().state == "complete"
 
 
 def test_without_halving_the_neighbours_would_suffer(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +55,8 @@ def test_without_halving_the_neighbours_would_suffer(wires: Wires, monkeypatch: 
     wires.fill(5)
     wires.old.folder(b"INBOX").add(plain(99, text="forbidden"))
     wires.destination.behaviour.append.refuse = refuse_spam
-    stage = stage_of(wires)
-    stage.to_the_end()
+    in_process = stage_of(wires)
+    in_process.to_the_end()
     assert wires.bodies().total() < 5
 
 
@@ -69,14 +69,14 @@ def test_a_refused_keyword_is_left_behind_and_noted(wires: Wires, multiappend: b
     )
     if not multiappend:
         wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 7}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 7}
     assert wires.bodies() == wires.sent()
     (copy,) = [m for m in wires.new.folder(b"INBOX").messages if m.body == odd.body]
     assert copy.flags == (b"\\Flagged",)
-    assert "odd/keyword" in stage.noted("keywords_lost")[odd.uid]
-    assert stage.tally().keywords_lost == 1
+    assert "odd/keyword" in in_process.noted("keywords_lost")[odd.uid]
+    assert in_process.tally().keywords_lost == 1
 
 
 def test_a_folder_without_room_for_keywords_gets_the_flags_it_can_hold(wires: Wires) -> None:
@@ -91,13 +91,13 @@ def test_a_folder_without_room_for_keywords_gets_the_flags_it_can_hold(wires: Wi
     wires.destination.behaviour.append.refuse_keywords = True
     odd = wires.old.folder(b"INBOX").add(plain(1), [b"\\Seen", b"KNOWN", b"unknown", b"$Forwarded"])
     wires.fill(3, first=2)
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 4}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 4}
     (copy,) = [m for m in wires.new.folder(b"INBOX").messages if m.body == odd.body]
     assert {flag.lower() for flag in copy.flags} == {b"\\seen", b"known"}
-    assert stage.noted("keywords_lost").keys() == {odd.uid}
-    assert "unknown $Forwarded" in stage.noted("keywords_lost")[odd.uid]
+    assert in_process.noted("keywords_lost").keys() == {odd.uid}
+    assert "unknown $Forwarded" in in_process.noted("keywords_lost")[odd.uid]
     refused = [m for m in wires.destination.matching(rb"^APPEND") if b"unknown" in m.text]
     assert not refused, "it was asked for all the same"
 
@@ -123,21 +123,21 @@ DATES = {
 def test_odd_dates_are_kept_and_those_that_are_none_are_noted(wires: Wires) -> None:
     for number, date in enumerate(DATES, start=1):
         wires.old.folder(b"INBOX").add(plain(number), internaldate=date)
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": len(DATES)}
-    assert not stage.noted("date_clamped"), "this destination keeps any date"
-    assert stage.noted("date_unusable").keys() == {1, 7, 8, 9}
-    assert "the date of the header was set" in stage.noted("date_unusable")[7]
-    assert "+9900" in stage.noted("date_unusable")[9]
-    assert stage.tally().dates_changed == 4
-    assert "rubbish" in stage.noted("odd")[7]
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": len(DATES)}
+    assert not in_process.noted("date_clamped"), "this destination keeps any date"
+    assert in_process.noted("date_unusable").keys() == {1, 7, 8, 9}
+    assert "the date of the header was set" in in_process.noted("date_unusable")[7]
+    assert "+9900" in in_process.noted("date_unusable")[9]
+    assert in_process.tally().dates_changed == 4
+    assert "rubbish" in in_process.noted("odd")[7]
     got = {m.body: m.internaldate for m in wires.new.folder(b"INBOX").messages}
     for number, wanted in enumerate(DATES.values(), start=1):
         text = (got[plain(number)] or b"").decode().strip()
         assert datetime.strptime(text, "%d-%b-%Y %H:%M:%S %z") == wanted
     assert b"+0530" in (got[plain(4)] or b""), "the zone is kept"
-    assert not stage.noted("normalised")
+    assert not in_process.noted("normalised")
 
 
 @pytest.mark.parametrize("verify", ["default", "full"])
@@ -147,14 +147,14 @@ def test_a_message_without_any_date_gets_that_of_its_header_or_none(wires: Wires
     large = plain(1, head=received, text="x" * 78 + "\r\n" + ("y" * 78 + "\r\n") * 8000)
     for body in (large, plain(2, head=received), b"Subject: none\r\n\r\ntext\r\n"):
         inbox.add(body, internaldate=None)
-    stage = stage_of(wires, options=Options(verify=verify))
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 3}
+    in_process = stage_of(wires, options=Options(verify=verify))
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3}
     got = {m.body: m.internaldate for m in wires.new.folder(b"INBOX").messages}
     assert got[large] == got[plain(2, head=received)] == b"18-Jul-1996 02:44:25 +0300"
-    assert stage.noted("date_unusable").keys() == {1, 2, 3}
-    assert "the destination sets its own" in stage.noted("date_unusable")[3]
-    assert (stage.tally().altered, stage.tally().normalised, stage.tally().dates_changed) == (0, 0, 3)
+    assert in_process.noted("date_unusable").keys() == {1, 2, 3}
+    assert "the destination sets its own" in in_process.noted("date_unusable")[3]
+    assert (in_process.tally().altered, in_process.tally().normalised, in_process.tally().dates_changed) == (0, 0, 3)
 
 
 def test_a_destination_that_alters_dates_or_bytes_is_reported(wires: Wires) -> None:
@@ -164,14 +164,14 @@ def test_a_destination_that_alters_dates_or_bytes_is_reported(wires: Wires) -> N
         b"01-Jan-2030 00:00:00 +0000" if date and date.strip().lstrip(b"0").startswith(b"4-") else date
     )
     policy.alter_body = lambda body: body.replace(b"message 5", b"message five")
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 8}
-    assert stage.noted("normalised").keys() == {3}
-    assert "date" in stage.noted("normalised")[3]
-    assert stage.noted("altered").keys() == {5}
-    assert "content differs" in stage.noted("altered")[5]
-    assert (stage.tally().altered, stage.tally().normalised) == (1, 1)
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8}
+    assert in_process.noted("normalised").keys() == {3}
+    assert "date" in in_process.noted("normalised")[3]
+    assert in_process.noted("altered").keys() == {5}
+    assert "content differs" in in_process.noted("altered")[5]
+    assert (in_process.tally().altered, in_process.tally().normalised) == (1, 1)
 
 
 @pytest.mark.parametrize("uidplus", [True, False])
@@ -180,20 +180,20 @@ def test_a_destination_that_says_ok_and_drops_a_message_is_found_out(wires: Wire
     wires.destination.behaviour.append.drop = lambda message: b"message 7\r\n" in message.body
     if not uidplus:
         wires.destination.behaviour.capabilities.discard("UIDPLUS")
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 11, "failed": 1}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 11, "failed": 1}
     assert wires.bodies() == wires.sent() - Counter([plain(7)])
-    assert "OK but does not show" in stage.noted("failed")[7]
+    assert "OK but does not show" in in_process.noted("failed")[7]
 
 
 def test_wrong_appenduids_are_found_out(wires: Wires) -> None:
     wires.fill(12)
     wires.destination.behaviour.append.wrong_appenduid = 1_000
-    stage = stage_of(wires)
-    stage.to_the_end()
+    in_process = stage_of(wires)
+    in_process.to_the_end()
     assert wires.bodies() == wires.sent()
-    assert stage.tally().missing == 12
+    assert in_process.tally().missing == 12
 
 
 def test_a_server_without_appenduid_gets_each_message_once(wires: Wires) -> None:
@@ -202,11 +202,11 @@ def test_a_server_without_appenduid_gets_each_message_once(wires: Wires) -> None
     for _ in range(3):
         wires.old.folder(b"INBOX").add(twin)
     wires.destination.behaviour.append.without_appenduid = True
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 28}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 28}
     assert wires.bodies() == wires.sent()
-    assert len(stage.pairs()) == 28
+    assert len(in_process.pairs()) == 28
 
 
 @pytest.mark.parametrize("appenduid", [True, False])
@@ -216,11 +216,11 @@ def test_a_lost_ok_is_a_stored_message(wires: Wires, appenduid: bool) -> None:
         wires.old.folder(b"INBOX").add(plain(500))
     wires.destination.behaviour.append.without_appenduid = not appenduid
     wires.destination.faults.add(lost_ok(rb"^APPEND", skip=1))
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 23}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 23}
     assert wires.bodies() == wires.sent()
-    assert len(stage.pairs()) == 23
+    assert len(in_process.pairs()) == 23
 
 
 # -- the source
@@ -231,13 +231,13 @@ def test_a_message_that_the_source_refuses_to_give_is_the_only_one_missing(wires
     rotten = frozenset({Quirk.REFUSED, Quirk.MISSING})
     bad = [wires.old.folder(b"INBOX").add(plain(77 + n), quirks=rotten) for n in range(2)]
     wires.fill(10, first=100)
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 20, "failed": 2}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 20, "failed": 2}
     assert wires.bodies() == wires.sent() - Counter(message.body for message in bad)
     for message in bad:
-        assert "[SERVERBUG] FETCH failed" in stage.noted("failed")[message.uid]
-    assert stage.mailbox().state == "complete"
+        assert "[SERVERBUG] FETCH failed" in in_process.noted("failed")[message.uid]
+    assert in_process.mailbox().state == "complete"
 
 
 def test_a_folder_that_the_source_will_not_give_at_all_costs_the_others_nothing(wires: Wires) -> None:
@@ -250,11 +250,11 @@ def test_a_folder_that_the_source_will_not_give_at_all_costs_the_others_nothing(
             times=None,
         )
     )
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 10, "failed": 10}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 10, "failed": 10}
     assert wires.bodies() == wires.sent()
-    assert set(stage.noted("failed").values()) == {"[SERVERBUG] rotten"}
+    assert set(in_process.noted("failed").values()) == {"[SERVERBUG] rotten"}
 
 
 @pytest.mark.parametrize(
@@ -264,28 +264,28 @@ def test_a_message_without_a_body_is_not_called_copied(wires: Wires, quirk: Quir
     wires.fill(5)
     bad = wires.old.folder(b"INBOX").add(plain(77), quirks=frozenset({quirk}))
     wires.fill(5, first=100)
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 10, "failed": 1}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 10, "failed": 1}
     assert wires.bodies() == wires.sent() - Counter([bad.body])
-    assert "gives no body" in stage.noted("failed")[bad.uid]
+    assert "gives no body" in in_process.noted("failed")[bad.uid]
 
 
 @pytest.mark.parametrize("quirk", [Quirk.TWICE, Quirk.UNSOLICITED, Quirk.BODY_LITERAL8, Quirk.SIZE_ABSENT])
 def test_odd_answers_bring_the_message_once_and_as_it_is(wires: Wires, quirk: Quirk) -> None:
     for number in range(1, 9):
         wires.old.folder(b"INBOX").add(plain(number), [b"\\Seen"], quirks=frozenset({quirk} if number % 2 else ()))
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 8}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8}
     assert wires.bodies() == wires.sent()
     assert {m.flags for m in wires.new.folder(b"INBOX").messages} == {(b"\\Seen",)}
 
 
 def test_a_body_as_a_quoted_string_is_taken_as_it_is(wires: Wires) -> None:
     wires.old.folder(b"INBOX").add(b'Subject: "x\\y"', quirks=frozenset({Quirk.BODY_QUOTED}))
-    stage = stage_of(wires)
-    stage.to_the_end()
+    in_process = stage_of(wires)
+    in_process.to_the_end()
     assert wires.bodies() == wires.sent()
 
 
@@ -293,30 +293,30 @@ def test_a_body_as_a_quoted_string_is_taken_as_it_is(wires: Wires) -> None:
 def test_a_size_that_lies_decides_nothing(wires: Wires, size: int) -> None:
     for number in range(1, 9):
         wires.old.folder(b"INBOX").add(plain(number), size=size if number == 4 else None)
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 8}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8}
     assert wires.bodies() == wires.sent()
-    assert not stage.noted("altered")
+    assert not in_process.noted("altered")
 
 
 def test_a_size_that_lies_is_not_called_an_alteration(wires: Wires) -> None:
     for number in range(1, 9):
         wires.old.folder(b"INBOX").add(plain(number), size=9 if number != 3 else None)
     wires.destination.behaviour.append.alter_body = lambda body: body.replace(b"message 5", b"message five")
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.noted("altered").keys() == {5}
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.noted("altered").keys() == {5}
 
 
 def test_an_empty_message_is_refused_with_a_reason(wires: Wires) -> None:
     wires.fill(3)
     wires.old.folder(b"INBOX").add(b"")
     wires.fill(3, first=10)
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 6, "refused": 1}
-    assert "zero byte" in stage.noted("refused")[4]
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 6, "refused": 1}
+    assert "zero byte" in in_process.noted("refused")[4]
 
 
 def test_a_message_that_is_too_large_is_refused_before_it_is_sent(wires: Wires) -> None:
@@ -324,20 +324,20 @@ def test_a_message_that_is_too_large_is_refused_before_it_is_sent(wires: Wires) 
     wires.old.folder(b"INBOX").add(plain(50, text="x" * 3_000_000))
     wires.fill(3, first=10)
     wires.destination.behaviour.capabilities.add("APPENDLIMIT=1000000")
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 6, "refused": 1}
-    assert "1000000" in stage.noted("refused")[4]
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 6, "refused": 1}
+    assert "1000000" in in_process.noted("refused")[4]
     assert not any(size > 1_000_000 for c in wires.destination.commands for size in (*c.waited, *c.hurried))
 
 
 def test_a_message_gone_from_the_source_is_called_vanished(wires: Wires) -> None:
     wires.fill(12)
-    stage = stage_of(wires)
-    stage.submit()
-    lane_plan = stage.store.claim("planner")
+    in_process = stage_of(wires)
+    in_process.submit()
+    lane_plan = in_process.store.claim("planner")
     assert lane_plan is not None
-    stage.store.release(lane_plan, how="wait")
+    in_process.store.release(lane_plan, how="wait")
     wires.source.faults.add(
         reply(lambda c: gone(c.text), b"OK nothing more")  # the fetch of the body comes after the expunge
     )
@@ -347,6 +347,6 @@ def test_a_message_gone_from_the_source_is_called_vanished(wires: Wires) -> None
             wires.old.folder(b"INBOX").remove(5)
         return False
 
-    stage.to_the_end(submit=False)
-    assert stage.outcomes() == {"copied": 11, "vanished": 1}
-    assert "no longer" in stage.noted("vanished")[5]
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"copied": 11, "vanished": 1}
+    assert "no longer" in in_process.noted("vanished")[5]

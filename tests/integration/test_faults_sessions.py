@@ -30,8 +30,8 @@ def stage_of(wires: Wires, **options: object) -> InProcessImport:
     return InProcessImport(wires.source, wires.destination, **options)  # type: ignore[arg-type]
 
 
-def attempts(stage: InProcessImport) -> int:
-    return max((row.unit.attempts for row in stage.store._rows.units.values()), default=0)
+def attempts(in_process: InProcessImport) -> int:
+    return max((row.unit.attempts for row in in_process.store._rows.units.values()), default=0)
 
 
 # -- full, and busy
@@ -41,24 +41,24 @@ def test_a_full_mailbox_is_parked_with_what_fits_and_goes_on_when_there_is_room(
     for number in range(40):
         wires.old.folder(b"INBOX").add(plain(number, text="x" * 500))
     wires.destination.behaviour.append.quota_bytes = 12_000
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.mailbox().state == "parked"
-    failure = stage.mailbox().failure
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.mailbox().state == "parked"
+    failure = in_process.mailbox().failure
     assert failure is not None
     assert failure.code == "destination_over_quota"
     assert "Quota exceeded" in failure.detail
     assert "mailhaul retry" in failure.advice
     held = wires.bodies()
-    assert held.total() == stage.outcomes()["copied"] > 0
-    assert stage.outcomes()["pending"] == 40 - held.total()
+    assert held.total() == in_process.outcomes()["copied"] > 0
+    assert in_process.outcomes()["pending"] == 40 - held.total()
     logins = wires.destination.logins()
-    stage.work()
+    in_process.work()
     assert wires.destination.logins() == logins, "a parked mailbox is left alone"
     wires.destination.behaviour.append.quota_bytes = None
-    assert stage.store.retry(stage.import_id, stage.mailbox_id, ())
-    stage.to_the_end(submit=False)
-    assert stage.outcomes() == {"copied": 40}
+    assert in_process.store.retry(in_process.import_id, in_process.mailbox_id, ())
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"copied": 40}
     assert wires.bodies() == wires.sent()
 
 
@@ -79,32 +79,32 @@ def test_a_server_that_asks_to_wait_is_waited_for_and_no_attempt_is_spent(
     wires.fill(20)
     server, what = (wires.source, rb"^EXAMINE") if side == "source" else (wires.destination, rb"^APPEND")
     server.faults.add(reply(what, words, times=8))
-    stage = stage_of(wires)
-    stage.submit()
-    stage.work()
+    in_process = stage_of(wires)
+    in_process.submit()
+    in_process.work()
     commands = len(server.commands)
-    stage.work()
+    in_process.work()
     assert len(server.commands) == commands, "not before the time it asked for"
-    failure = stage.mailbox().failure
+    failure = in_process.mailbox().failure
     assert failure is not None
     assert failure.code == f"{side}_throttled"
-    stage.later(50)
-    stage.work()
+    in_process.later(50)
+    in_process.work()
     assert len(server.commands) == commands
     for _ in range(12):
-        stage.later(300)
-        stage.work()
-        assert attempts(stage) <= 2, "an attempt was spent"
-    assert stage.finished
-    assert stage.outcomes() == {"copied": 20}
+        in_process.later(300)
+        in_process.work()
+        assert attempts(in_process) <= 2, "an attempt was spent"
+    assert in_process.finished
+    assert in_process.outcomes() == {"copied": 20}
     assert wires.bodies() == wires.sent()
 
 
 def test_throttled_on_an_ok_line_is_no_refusal(wires: Wires) -> None:
     wires.fill(5)
     wires.source.faults.add(retag(rb"^UID FETCH .*BODY", b"OK [THROTTLED] Success", times=None))
-    stage = stage_of(wires)
-    stage.to_the_end()
+    in_process = stage_of(wires)
+    in_process.to_the_end()
     assert wires.bodies() == wires.sent()
 
 
@@ -141,16 +141,16 @@ def test_broken_off_and_resumed_each_message_is_there_once(wires: Wires, name: s
         wires.old.folder(b"INBOX").add(plain(500))
     if not multiappend:
         wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
-    stage = stage_of(wires)
-    before = stage.marks()
+    in_process = stage_of(wires)
+    before = in_process.marks()
     BREAKS[name](wires)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 48}
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 48}
     assert wires.bodies() == wires.sent()
     assert wires.bodies(b"Work") == wires.sent(b"Work")
-    assert len(stage.pairs()) == 38
+    assert len(in_process.pairs()) == 38
     wires.source.faults.clear()
-    assert stage.marks() == before
+    assert in_process.marks() == before
 
 
 def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,8 +164,8 @@ def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypa
     monkeypatch.setattr(worker.arrivals.Arrivals, "before", lambda *_: ((), UidSet(), 0))
     wires.fill(15)
     BREAKS["lost OK"](wires)
-    stage = stage_of(wires)
-    stage.to_the_end()
+    in_process = stage_of(wires)
+    in_process.to_the_end()
     assert wires.bodies().total() > 15
 
 
@@ -182,31 +182,31 @@ def test_what_a_source_tells_another_size_of_is_found_again_by_its_bytes(
     for body in (plain(1), b"x\r\n", plain(2), b"y\r\n", plain(3), plain(3)):
         wires.old.folder(b"INBOX").add(body).size = 1
     wires.destination.faults.add(lost_ok(rb"^APPEND"))
-    stage = stage_of(wires)
-    stage.to_the_end()
+    in_process = stage_of(wires)
+    in_process.to_the_end()
     assert wires.bodies() == wires.sent(), "verification removes what came twice, where its date tells that it is ours"
     assert (wires.new.folder(b"INBOX").uidnext == 7) is by_bytes, "sent again"
-    assert stage.outcomes() == {"copied": 6}
+    assert in_process.outcomes() == {"copied": 6}
 
 
 def test_a_message_whose_body_always_breaks_off_fails_alone(wires: Wires) -> None:
     wires.fill(7)
     wires.old.folder(b"INBOX").add(plain(77, text="x" * 5000), quirks=frozenset({Quirk.BODY_CUT}))
     wires.fill(7, first=100)
-    stage = stage_of(wires)
-    stage.to_the_end(limit=60)
-    assert stage.outcomes() == {"copied": 14, "failed": 1}
+    in_process = stage_of(wires)
+    in_process.to_the_end(limit=60)
+    assert in_process.outcomes() == {"copied": 14, "failed": 1}
     assert wires.bodies() == wires.sent() - Counter([plain(77, text="x" * 5000)])
-    assert 8 in stage.noted("failed")
+    assert 8 in in_process.noted("failed")
 
 
 def test_a_server_that_hangs_is_given_up_in_time(wires: Wires) -> None:
     wires.fill(12)
     hang = wires.source.faults.add(stall(rb"^UID FETCH .*BODY\.PEEK\[\]"))
-    stage = stage_of(wires, timeout_seconds=0.4)
-    stage.to_the_end()
+    in_process = stage_of(wires, timeout_seconds=0.4)
+    in_process.to_the_end()
     hang.release()
-    assert stage.outcomes() == {"copied": 12}
+    assert in_process.outcomes() == {"copied": 12}
     assert wires.bodies() == wires.sent()
 
 
@@ -214,19 +214,19 @@ def test_a_server_that_is_away_is_waited_for(wires: Wires) -> None:
     wires.fill(5)
     with FaultProxy(wires.destination.host, wires.destination.port) as proxy:
         proxy.refuse()
-        stage = InProcessImport(wires.source, proxy)
-        stage.submit()
-        stage.work()
+        in_process = InProcessImport(wires.source, proxy)
+        in_process.submit()
+        in_process.work()
         for _ in range(5):
-            stage.later()
-            stage.work()
-        failure = stage.mailbox().failure
+            in_process.later()
+            in_process.work()
+        failure = in_process.mailbox().failure
         assert failure is not None
         assert failure.code == "destination_unreachable"
-        assert attempts(stage) <= 1
+        assert attempts(in_process) <= 1
         proxy.refuse(False)
-        stage.to_the_end(submit=False)
-        assert stage.outcomes() == {"copied": 5}
+        in_process.to_the_end(submit=False)
+        assert in_process.outcomes() == {"copied": 5}
 
 
 # -- delivered late
@@ -237,17 +237,17 @@ def test_what_a_proxy_delivers_before_the_settle_time_is_not_sent_again(wires: W
     with FaultProxy(wires.destination.host, wires.destination.port) as proxy:
         rule = Rule("late", "c2s", at=b" APPEND ")
         proxy.plan(rule)
-        stage = InProcessImport(wires.source, proxy, copy_rules=ONE_GROUP)
-        stage.submit()
-        stage.work()
-        stage.later(10)
-        stage.work()
+        in_process = InProcessImport(wires.source, proxy, copy_rules=ONE_GROUP)
+        in_process.submit()
+        in_process.work()
+        in_process.later(10)
+        in_process.work()
         assert not wires.bodies(), "sent again although the first may still arrive"
         rule.release()
         rule.await_delivered()
-        stage.to_the_end(submit=False)
+        in_process.to_the_end(submit=False)
     assert wires.bodies() == wires.sent()
-    assert stage.outcomes() == {"copied": 10}
+    assert in_process.outcomes() == {"copied": 10}
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -270,10 +270,10 @@ def test_what_is_delivered_after_the_settle_time_is_removed_by_verification(
         return False
 
     wires.destination.faults.add(reply(arrives, b"OK"))
-    stage = stage_of(wires, copy_rules=ONE_GROUP)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 12}
-    assert stage.mailbox().state is MailboxState.COMPLETE, "a late copy of ours is nobody else's"
+    in_process = stage_of(wires, copy_rules=ONE_GROUP)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 12}
+    assert in_process.mailbox().state is MailboxState.COMPLETE, "a late copy of ours is nobody else's"
     once = wires.sent() + Counter([foreign.body])
     assert wires.bodies() == (once if protected else once + wires.sent())
     assert foreign.uid in {message.uid for message in wires.new.folder(b"INBOX").messages}
@@ -288,7 +288,7 @@ def test_two_mailboxes_of_which_one_breaks_do_not_meet(wires: Wires) -> None:
     wires.destination.faults.add(
         reply(lambda c: c.text.startswith(b"APPEND") and c.connection % 2 == 1, b"NO [OVERQUOTA] full", times=None)
     )
-    stage = stage_of(wires, logins=(LOGIN, "other@example.org"))
-    stage.to_the_end()
-    states = {stage.mailbox(login).state for login in stage.logins}
+    in_process = stage_of(wires, logins=(LOGIN, "other@example.org"))
+    in_process.to_the_end()
+    states = {in_process.mailbox(login).state for login in in_process.logins}
     assert states == {"parked", "complete"}

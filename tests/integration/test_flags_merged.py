@@ -49,8 +49,8 @@ class Account:
         if source is not pair.source:
             source.add_user(self.login, self.password)
         self.deliver(*range(len(CASES)))
-        self.stage = InProcessImport(source, self.destination, logins=(self.login,), password=self.password)
-        self.stage.to_the_end()
+        self.in_process = InProcessImport(source, self.destination, logins=(self.login,), password=self.password)
+        self.in_process.to_the_end()
 
     def deliver(self, *numbers: int) -> None:
         """Adds messages at the source."""
@@ -66,13 +66,13 @@ class Account:
 
     def again(self) -> None:
         """Runs another pass, and records its commands separately."""
-        self.stage.told.sessions.clear()
-        self.stage.later(3600)
-        self.stage.to_the_end()
+        self.in_process.told.sessions.clear()
+        self.in_process.later(3600)
+        self.in_process.to_the_end()
 
     def flags(self) -> list[set[str]]:
         """Returns the flags at the destination, message by message."""
-        held = {kept.sha256: set(kept.flags) for kept in self.stage.held("destination")}
+        held = {kept.sha256: set(kept.flags) for kept in self.in_process.held("destination")}
         return [held[hashlib.sha256(plain(number)).hexdigest()] for number in range(len(CASES))]
 
 
@@ -91,7 +91,7 @@ def test_flags_changed_on_both_sides_are_merged(account: Account) -> None:
     assert account.flags() == merged
     account.again()
     assert account.flags() == merged, "a change comes once"
-    assert account.stage.told.count(b"BODY.PEEK[]") == 0
+    assert account.in_process.told.count(b"BODY.PEEK[]") == 0
 
 
 def test_flags_of_mail_that_a_later_pass_brought_are_merged_too(account: Account) -> None:
@@ -101,7 +101,7 @@ def test_flags_of_mail_that_a_later_pass_brought_are_merged_too(account: Account
     account.change(account.source, {1: ("\\Seen", *FIRST), more: ("$Old",), more + 1: FIRST})
     account.change(account.destination, {1: (*FIRST, "Work"), more: (*FIRST, "Work"), more + 1: ()})
     account.again()
-    held = {kept.sha256: set(kept.flags) for kept in account.stage.held("destination")}
+    held = {kept.sha256: set(kept.flags) for kept in account.in_process.held("destination")}
     assert [held[hashlib.sha256(plain(number)).hexdigest()] for number in (1, more, more + 1)] == [
         {"\\seen", "\\answered", "$old", "work"},
         {"$old", "work"},
@@ -111,9 +111,9 @@ def test_flags_of_mail_that_a_later_pass_brought_are_merged_too(account: Account
 
 def test_without_what_was_seen_last_flags_are_only_set(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """An import that an older version began keeps no flags of a source with CONDSTORE."""
-    monkeypatch.setattr(type(account.stage.store), "flags", lambda *_: dict[str, UidSet]())
+    monkeypatch.setattr(type(account.in_process.store), "flags", lambda *_: dict[str, UidSet]())
     account.change(account.source, {0: ("\\Seen",)})
     account.change(account.destination, {0: (*FIRST, "Work")})
     account.again()
-    compared = not account.stage.told.count(b"CHANGEDSINCE")
+    compared = not account.in_process.told.count(b"CHANGEDSINCE")
     assert account.flags()[0] == {"\\answered", "$old", "work"} | (set() if compared else {"\\seen"})

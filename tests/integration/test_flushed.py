@@ -32,26 +32,26 @@ def test_wiped_while_workers_go_on_the_same_command_again_brings_nothing_twice(
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
         ProcessCluster(
             dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5", MAILHAUL_SETTLE_SECONDS="3"
-        ) as office,
+        ) as admin_env,
     ):
-        office.destination_port = slow.port
-        person = office.person(folders_of(41, {"INBOX": 400, "Work": 400}, twins=20))
+        admin_env.destination_port = slow.port
+        person = admin_env.person(folders_of(41, {"INBOX": 400, "Work": 400}, twins=20))
         for _ in range(2):
-            office.start_worker()
-        office.start_coordinator()
-        whole = office.submit()
+            admin_env.start_worker()
+        admin_env.start_coordinator()
+        whole = admin_env.submit()
         for _ in range(times):
-            before = office.held_at(person) + office.held_at(person, "Work")
-            office.until(
-                lambda before=before: office.held_at(person) + office.held_at(person, "Work") >= before + 60,  # type: ignore[misc]
+            before = admin_env.held_at(person) + admin_env.held_at(person, "Work")
+            admin_env.until(
+                lambda before=before: admin_env.held_at(person) + admin_env.held_at(person, "Work") >= before + 60,  # type: ignore[misc]
                 "some more messages at the destination",
             )
-            office.redis.flush()
-            again = office.submit()
+            admin_env.redis.flush()
+            again = admin_env.submit()
             assert again.import_id == whole.import_id
         slow.hurry()
-        office.await_finished(whole)
-        office.assert_exactly_once(whole, present_before=True)
+        admin_env.await_finished(whole)
+        admin_env.assert_exactly_once(whole, present_before=True)
 
 
 @pytest.mark.parametrize("careful", [True, False])
@@ -64,22 +64,22 @@ def test_what_was_on_the_line_when_redis_was_wiped_arrives_once(dovecot_pair: Do
         Gate(dovecot_pair.destination, "c2s", b"\r\nReceived: from ") as gate,
         ProcessCluster(
             dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="1", MAILHAUL_SETTLE_SECONDS="3"
-        ) as office,
+        ) as admin_env,
     ):
-        office.destination_port = gate.port
-        person = office.person(folders_of(43, {"INBOX": 40}))
-        office.start_worker(WORKER if careful else RECKLESS + WORKER)
-        office.start_coordinator()
-        whole = office.submit()
+        admin_env.destination_port = gate.port
+        person = admin_env.person(folders_of(43, {"INBOX": 40}))
+        admin_env.start_worker(WORKER if careful else RECKLESS + WORKER)
+        admin_env.start_coordinator()
+        whole = admin_env.submit()
         gate.await_waiting()
         gate.await_held(b"MIME-Version: 1.0")
-        office.redis.flush()
-        office.submit()
+        admin_env.redis.flush()
+        admin_env.submit()
         if not careful:
             gate.await_waiting(2)
         gate.open()
-        office.await_finished(whole)
+        admin_env.await_finished(whole)
         if careful:
-            office.assert_exactly_once(whole, present_before=True)
+            admin_env.assert_exactly_once(whole, present_before=True)
         else:
-            assert office.difference(person).surplus, "nothing protects it, and nothing was doubled"
+            assert admin_env.difference(person).surplus, "nothing protects it, and nothing was doubled"

@@ -39,10 +39,10 @@ def test_what_others_share(wires: Wires, monkeypatch: pytest.MonkeyPatch, protec
     wires.old.namespace = wires.new.namespace = b'(("" "/")) (("shared/" "/")) (("Public/" "/"))'
     for number, name in enumerate((b"shared/bob", b"Work")):
         wires.old.folder(name).add(plain(number))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     assert (b"shared/bob" in wires.new.folders) is not protected
-    assert (stage.mailbox().other_folders == 1) is protected
+    assert (in_process.mailbox().other_folders == 1) is protected
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -63,9 +63,9 @@ def test_a_refused_name(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected
     wires.fill(3, b"v1.2")
     wires.fill(2, b"R&-D")
     wires.destination.faults.add(reply(rb"^CREATE .*[.]", b"NO [CANNOT] no dots", times=None))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end(limit=60)
-    assert stage.outcomes() == ({"copied": 5} if protected else {"copied": 2, "failed": 3})
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end(limit=60)
+    assert in_process.outcomes() == ({"copied": 5} if protected else {"copied": 2, "failed": 3})
     assert set(wires.new.folders) == {b"INBOX", b"R&-D"} | ({b"v1_2"} if protected else set())
 
 
@@ -77,9 +77,9 @@ def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setattr(worker.verify, "_is_another", lambda *seen: False)
     wires.fill(4, b"Work")
     removed_at(wires, rb"^APPEND ", times=1)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end(limit=60)
-    assert stage.outcomes() == ({"copied": 4} if protected else {"failed": 4})
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end(limit=60)
+    assert in_process.outcomes() == ({"copied": 4} if protected else {"failed": 4})
 
 
 def numbered_anew(wires: Wires) -> None:
@@ -103,10 +103,10 @@ def test_a_source_that_numbers_a_folder_anew_at_each_opening_fails_it(
     wires.fill(3)
     wires.fill(4, b"Work")
     numbered_anew(wires)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end(limit=60)
-    assert stage.outcomes() == {"copied": 3, "failed": 4}
-    assert "numbered anew" in next(iter(stage.noted("failed").values()))
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end(limit=60)
+    assert in_process.outcomes() == {"copied": 3, "failed": 4}
+    assert "numbered anew" in next(iter(in_process.noted("failed").values()))
     assert len(wires.source.matching(rb'EXAMINE "?Work')) > most
 
 

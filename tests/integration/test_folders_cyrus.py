@@ -31,8 +31,8 @@ def test_only_the_name_that_cyrus_refuses_is_another_one(dovecot: Callable[..., 
     names = ["INBOX", "R&-D", 'with "quote"', 'with "quote"/child', "plain", "a*b", "v1.2", "&BCEERwQ1BEIEMA-"]
     source.add_user(ANNA, PASSWORD)
     filled(source, names, login=ANNA)
-    stage = InProcessImport(source, cyrus, logins=(ANNA,))
-    first = {a.decode(): b.decode() for a, b in mapping(stage).items()}
+    in_process = InProcessImport(source, cyrus, logins=(ANNA,))
+    first = {a.decode(): b.decode() for a, b in mapping(in_process).items()}
     changed = {name: place for name, place in first.items() if name != place}
     assert changed == {'with "quote"': "with _quote_", 'with "quote"/child': "with _quote_/child"}
     assert set(names_at(cyrus, ANNA)) == set(first.values()), "nothing empty"
@@ -48,8 +48,8 @@ def test_what_others_share_at_a_cyrus(dovecot: Callable[..., Dovecot], cyrus: An
     with Wire(cyrus.host, cyrus.port, BOB, PASSWORD) as wire:
         wire.command(b"SETACL Team anna lrs")
     assert any("Team" in name for name in names_at(cyrus, ANNA)), "the control: LIST shows it"
-    stage = InProcessImport(cyrus, destination, logins=(ANNA,))
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 1}
-    assert stage.mailbox(ANNA).other_folders == 1
+    in_process = InProcessImport(cyrus, destination, logins=(ANNA,))
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 1}
+    assert in_process.mailbox(ANNA).other_folders == 1
     assert names_at(destination, ANNA) == {"INBOX"}

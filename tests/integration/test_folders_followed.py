@@ -34,7 +34,7 @@ class Between(Both):
     def names(self, side: str = "destination") -> dict[str, int]:
         """Returns folder → number of messages, without empty folders."""
         counts: dict[str, int] = {}
-        for kept in self.stage.held(side).elements():
+        for kept in self.in_process.held(side).elements():
             counts[kept.folder.decode()] = counts.get(kept.folder.decode(), 0) + 1
         return counts
 
@@ -74,9 +74,9 @@ def both(request: pytest.FixtureRequest) -> Iterator[Between]:
     yield Between(pair.source, pair.destination, pair.account(), pair.password)
 
 
-def counted(stage: InProcessImport) -> tuple[int, int, int, int]:
+def counted(in_process: InProcessImport) -> tuple[int, int, int, int]:
     """Returns how many messages were copied at all, are missing, moved and removed."""
-    tally = stage.tally()
+    tally = in_process.tally()
     return tally[Outcome.COPIED], tally.missing, tally.moved, tally.removed
 
 
@@ -87,16 +87,16 @@ def test_a_folder_removed_at_the_destination_does_not_come_again(both: Between) 
     both.at(both.destination, b"DELETE Work/deep")
     for _ in range(2):
         both.again()
-        assert both.stage.told.count(BODY) == 0
+        assert both.in_process.told.count(BODY) == 0
         assert "Work/deep" not in both.listed()
-        assert counted(both.stage) == (TOTAL, 0, 0, DEEP)
-        assert exit_code(both.stage) == 0
-        assert both.stage.folders()["Work/deep"].note == LEFT_ALONE
-    rows = both.stage.store.mailboxes(both.stage.import_id)
-    assert list(naming_lines(both.stage.store, rows)) == [
+        assert counted(both.in_process) == (TOTAL, 0, 0, DEEP)
+        assert exit_code(both.in_process) == 0
+        assert both.in_process.folders()["Work/deep"].note == LEFT_ALONE
+    rows = both.in_process.store.mailboxes(both.in_process.import_id)
+    assert list(naming_lines(both.in_process.store, rows)) == [
         "note: 1 folder was removed by its user at the destination (row 1 Work/deep): what was copied there does not come again"
     ]
-    noted = list(report._notes(both.stage.store, [mailbox for mailbox, _ in rows]))
+    noted = list(report._notes(both.in_process.store, [mailbox for mailbox, _ in rows]))
     assert [(one["folder"], one["what"]) for one in noted] == [("Work/deep", "removed")] * DEEP
 
 
@@ -107,16 +107,16 @@ def test_new_mail_makes_the_removed_folder_anew_with_nothing_else(both: Between)
     for _ in range(2):
         both.again()
         assert both.names()["Work/deep"] == 2
-        assert counted(both.stage) == (TOTAL + 2, 0, 0, DEEP)
-        assert exit_code(both.stage) == 0
+        assert counted(both.in_process) == (TOTAL + 2, 0, 0, DEEP)
+        assert exit_code(both.in_process) == 0
     # It is a folder like others from now on, and what its user removes of it is told one by one.
     both.at(both.destination, b"SELECT Work/deep", b"STORE 1 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
     both.again()
-    assert counted(both.stage) == (TOTAL + 2, 0, 0, DEEP + 1)
+    assert counted(both.in_process) == (TOTAL + 2, 0, 0, DEEP + 1)
     both.deliver("Work/deep", 903)
     both.again()
     assert both.names()["Work/deep"] == 2
-    assert exit_code(both.stage) == 0
+    assert exit_code(both.in_process) == 0
 
 
 def test_new_mail_that_comes_in_the_same_pass(both: Between) -> None:
@@ -124,7 +124,7 @@ def test_new_mail_that_comes_in_the_same_pass(both: Between) -> None:
     both.deliver("Work/deep", 901)
     both.again()
     assert both.names()["Work/deep"] == 1
-    assert counted(both.stage) == (TOTAL + 1, 0, 0, DEEP)
+    assert counted(both.in_process) == (TOTAL + 1, 0, 0, DEEP)
 
 
 def test_removed_twice(both: Between) -> None:
@@ -134,7 +134,7 @@ def test_removed_twice(both: Between) -> None:
     until_accepted(both, b"DELETE Work/deep")
     both.again()
     assert "Work/deep" not in both.listed()
-    assert counted(both.stage) == (TOTAL + 1, 0, 0, DEEP + 1)
+    assert counted(both.in_process) == (TOTAL + 1, 0, 0, DEEP + 1)
 
 
 def until_accepted(both: Between, command: bytes) -> None:
@@ -154,10 +154,10 @@ def test_a_folder_removed_and_made_again_by_its_user_stays_as_it_is(both: Betwee
     populate(both.destination.host, both.destination.port, both.login, both.password, drafts)
     for _ in range(2):
         both.again()
-        assert both.stage.told.count(BODY) == 0
+        assert both.in_process.told.count(BODY) == 0
         assert both.names().get("Work/deep", 0) == own
-        assert counted(both.stage) == (TOTAL, 0, 0, DEEP)
-        assert exit_code(both.stage) == 0
+        assert counted(both.in_process) == (TOTAL, 0, 0, DEEP)
+        assert exit_code(both.in_process) == 0
     both.deliver("Work/deep", 901)
     both.again()
     assert both.names()["Work/deep"] == own + 1
@@ -173,14 +173,14 @@ def test_a_folder_renamed_at_the_destination_is_followed(both: Between) -> None:
         names = both.names()
         assert (names["Job"], names["Job/deep"]) == (WORK + 1, DEEP + 1)
         assert both.listed().isdisjoint({"Work", "Work/deep"})
-        assert counted(both.stage) == (TOTAL + 2, 0, 0, 0)
-        assert exit_code(both.stage) == 0
-        folder = both.stage.folders()["Work"]
+        assert counted(both.in_process) == (TOTAL + 2, 0, 0, 0)
+        assert exit_code(both.in_process) == 0
+        folder = both.in_process.folders()["Work"]
         assert (folder.destination_name, folder.note) == (
             b"Job",
             "its user renamed it at the destination; called Job there",
         )
-    assert both.stage.told.count(BODY) == 0
+    assert both.in_process.told.count(BODY) == 0
 
 
 def test_two_folders_that_exchanged_their_names_at_the_destination(both: Between) -> None:
@@ -192,7 +192,7 @@ def test_two_folders_that_exchanged_their_names_at_the_destination(both: Between
     both.again()
     assert both.names()["&BBgENAQ1BDg-"] == WORK + 1
     assert both.names()["Work"] == COUNTS["&BBgENAQ1BDg-"]
-    assert counted(both.stage) == (TOTAL + 1, 0, 0, 0)
+    assert counted(both.in_process) == (TOTAL + 1, 0, 0, 0)
 
 
 # -- the source
@@ -200,18 +200,18 @@ def test_two_folders_that_exchanged_their_names_at_the_destination(both: Between
 
 def test_a_folder_renamed_at_the_source_is_renamed_at_the_destination(both: Between) -> None:
     both.at(both.destination, b"SUBSCRIBE Work")
-    ids = {folder.folder_id for folder in both.stage.every_folder()}
+    ids = {folder.folder_id for folder in both.in_process.every_folder()}
     both.at(both.source, b"RENAME Work Job")
     both.again()
-    assert both.stage.told.count(BODY) == 0
+    assert both.in_process.told.count(BODY) == 0
     both.deliver("Job/deep", 901)
     both.again()
     names = both.names()
     assert (names["Job"], names["Job/deep"]) == (WORK, DEEP + 1)
     assert both.listed().isdisjoint({"Work", "Work/deep"})
-    assert {folder.folder_id for folder in both.stage.every_folder()} == ids
-    assert counted(both.stage) == (TOTAL + 1, 0, 0, 0)
-    assert exit_code(both.stage) == 0
+    assert {folder.folder_id for folder in both.in_process.every_folder()} == ids
+    assert counted(both.in_process) == (TOTAL + 1, 0, 0, 0)
+    assert exit_code(both.in_process) == 0
     subscribed = both.listed(command=b"LSUB")
     assert "Job" in subscribed
     assert "Work" not in subscribed
@@ -224,8 +224,8 @@ def test_a_new_folder_under_the_old_name_is_another_one(both: Between) -> None:
         both.again()
         names = both.names()
         assert (names["Job"], names["Job/deep"], names["Work"]) == (WORK, DEEP, 2)
-        assert counted(both.stage) == (TOTAL + 2, 0, 0, 0)
-    assert len(both.stage.every_folder()) == len(COUNTS) + 1
+        assert counted(both.in_process) == (TOTAL + 2, 0, 0, 0)
+    assert len(both.in_process.every_folder()) == len(COUNTS) + 1
 
 
 def test_renamed_at_both_sides_the_user_at_the_destination_wins(both: Between) -> None:
@@ -235,7 +235,7 @@ def test_renamed_at_both_sides_the_user_at_the_destination_wins(both: Between) -
     both.again()
     assert both.names()["Mine"] == DEEP + 1
     assert "Archive" not in both.listed()
-    assert counted(both.stage) == (TOTAL + 1, 0, 0, 0)
+    assert counted(both.in_process) == (TOTAL + 1, 0, 0, 0)
 
 
 def test_renamed_at_the_source_and_removed_at_the_destination(both: Between) -> None:
@@ -245,7 +245,7 @@ def test_renamed_at_the_source_and_removed_at_the_destination(both: Between) -> 
     both.at(both.destination, b"DELETE Work/deep")
     both.again()
     assert both.listed().isdisjoint({"Archive", "Work/deep"})
-    assert counted(both.stage) == (TOTAL, 0, 0, DEEP)
+    assert counted(both.in_process) == (TOTAL, 0, 0, DEEP)
     both.deliver("Archive", 901)
     both.again()
     assert both.names()["Archive"] == 1
@@ -255,17 +255,17 @@ def test_deleted_at_the_source_the_copy_stays_and_what_its_user_does_with_it_too
     both.at(both.source, b"DELETE Work/deep")
     both.again()
     assert both.names()["Work/deep"] == DEEP
-    assert both.stage.folders()["Work/deep"].note == REMOVED
+    assert both.in_process.folders()["Work/deep"].note == REMOVED
     both.at(both.destination, b"DELETE Work/deep")
     for _ in range(2):
         both.again()
         assert "Work/deep" not in both.listed()
-        assert counted(both.stage) == (TOTAL, 0, 0, DEEP)
-        assert exit_code(both.stage) == 0
+        assert counted(both.in_process) == (TOTAL, 0, 0, DEEP)
+        assert exit_code(both.in_process) == 0
 
 
 def test_moves_copy_copies_under_the_new_name(both: Between) -> None:
-    both.stage.options = replace(both.stage.options, moves="copy")
+    both.in_process.options = replace(both.in_process.options, moves="copy")
     both.at(both.source, b"RENAME Work/deep Archive")
     both.again()
     names = both.names()
@@ -285,20 +285,20 @@ def test_ten_thousand_messages_are_renamed_without_a_body(dovecot_pair: DovecotP
     login = dovecot_pair.account()
     mailbox = make_mailbox(5, {"INBOX": 1, "Large": 10_000})
     populate(dovecot_pair.source.host, dovecot_pair.source.port, login, dovecot_pair.password, mailbox)
-    stage = InProcessImport(
+    in_process = InProcessImport(
         dovecot_pair.source,
         dovecot_pair.destination,
         logins=(login,),
         password=dovecot_pair.password,
         batch_messages=1000,
     )
-    stage.to_the_end()
+    in_process.to_the_end()
     with Wire(dovecot_pair.source.host, dovecot_pair.source.port, login, dovecot_pair.password) as wire:
         wire.command(b"RENAME Large Larger")
-    stage.told.sessions.clear()
-    stage.to_the_end()
-    assert stage.told.count(BODY) == 0
-    assert stage.outcomes() == {"copied": 10_001}
+    in_process.told.sessions.clear()
+    in_process.to_the_end()
+    assert in_process.told.count(BODY) == 0
+    assert in_process.outcomes() == {"copied": 10_001}
     held = snapshot(dovecot_pair.destination.host, dovecot_pair.destination.port, login, dovecot_pair.password)
     assert {kept.folder for kept in held} == {b"INBOX", b"Larger"}
     assert held.total() == 10_001

@@ -36,16 +36,16 @@ def names_at(server: Any, login: str = LOGIN) -> set[str]:
         return {name.decode("latin-1") for name in wire.folders()}
 
 
-def mapping(stage: InProcessImport) -> dict[bytes, bytes]:
+def mapping(in_process: InProcessImport) -> dict[bytes, bytes]:
     """Runs the import and returns the destination name of each source name.
 
     The one message in each folder proves that the ledger is right.
     """
-    stage.to_the_end()
-    places = {folder.source_name: folder.destination_name for folder in stage.every_folder()}
+    in_process.to_the_end()
+    places = {folder.source_name: folder.destination_name for folder in in_process.every_folder()}
     assert len(set(places.values())) == len(places), "two folders in one"
-    theirs = {kept._replace(folder=places[kept.folder]) for kept in stage.held("source")}
-    assert theirs == set(stage.held("destination"))
+    theirs = {kept._replace(folder=places[kept.folder]) for kept in in_process.held("source")}
+    assert theirs == set(in_process.held("destination"))
     return places
 
 
@@ -88,15 +88,15 @@ def test_a_second_pass_finds_the_same_places(dovecot: MAKES) -> None:
     source, destination = dovecot(layout="fs"), dovecot()
     filled(source, ["INBOX", "v1.2", "v1=2E2", "v1_2", "a.b/c.d"])
     destination.add_user(LOGIN, PASSWORD)
-    stage = InProcessImport(source, destination)
-    first = mapping(stage)
-    held, names = stage.held("destination"), names_at(destination)
-    stage.later(100)
-    assert mapping(stage) == first
+    in_process = InProcessImport(source, destination)
+    first = mapping(in_process)
+    held, names = in_process.held("destination"), names_at(destination)
+    in_process.later(100)
+    assert mapping(in_process) == first
     assert mapping(InProcessImport(source, destination)) == first, "with an empty store"
-    assert stage.held("destination") == held
+    assert in_process.held("destination") == held
     assert names_at(destination) == names
-    note = stage.folders()["v1.2"].note
+    note = in_process.folders()["v1.2"].note
     assert note.startswith("the destination refused v1.2 (the server said: "), "the first pass's reason, still"
     assert f"called {first[b'v1.2'].decode()} there" in note
     assert first[b"v1=2E2"] == b"v1=2E2"
@@ -111,14 +111,14 @@ def test_special_folders_meet_by_their_use_whatever_they_are_called(wires: Wires
         wires.old.folder(name, attributes=(use,)).add(plain(number))
     for name, use in [("Sent Items", b"\\Sent"), ("Drafts", b"\\Drafts"), ("Deleted", b"\\Trash"), ("Junk", b"\\Junk")]:
         wires.new.folder(name, attributes=(use,))
-    stage = InProcessImport(wires.source, wires.destination)
-    assert mapping(stage) == {
+    in_process = InProcessImport(wires.source, wires.destination)
+    assert mapping(in_process) == {
         b"INBOX": b"INBOX",
         b"Gesendet": b"Sent Items",
         b"Entw&APw-rfe": b"Drafts",
         b"Corbeille": b"Deleted",
     }
-    assert "sent mail" in stage.folders()["Gesendet"].note
+    assert "sent mail" in in_process.folders()["Gesendet"].note
 
 
 def test_inbox_in_any_case_is_one(wires: Wires) -> None:
@@ -126,8 +126,8 @@ def test_inbox_in_any_case_is_one(wires: Wires) -> None:
     wires.old.folders[b"Inbox"] = wires.old.folders.pop(b"INBOX")
     wires.old.folders[b"Inbox"].name = b"Inbox"
     wires.old.key = lambda raw: b"Inbox" if raw.upper() == b"INBOX" else raw  # type: ignore[method-assign]
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     assert set(wires.new.folders) == {b"INBOX"}
     assert len(wires.new.folder(b"INBOX").messages) == 3
 
@@ -139,8 +139,8 @@ def test_what_cannot_be_selected_is_left_and_its_children_are_copied(wires: Wire
     wires.old.folder(b"Empty/er", subscribed=True)
     wires.source.behaviour.capabilities.discard("LIST-EXTENDED")
     wires.old.folder(b"Phantom", attributes=(b"\\NonExistent",), selectable=False)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     assert set(wires.new.folders) == {b"INBOX", b"Parent/child", b"Empty", b"Empty/er"}
     assert wires.new.folder(b"Empty/er").subscribed
     assert not wires.new.folder(b"Empty").subscribed
@@ -151,26 +151,26 @@ def test_a_folder_that_cannot_be_opened_costs_nobody_else_anything(wires: Wires)
     for name in (b"A", b"Locked", b"Z"):
         wires.fill(5, name)
     wires.old.folder(b"Locked").selectable = False
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 10}
-    assert stage.folders()["Locked"].unreadable
-    assert "not selectable" in stage.folders()["Locked"].note
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 10}
+    assert in_process.folders()["Locked"].unreadable
+    assert "not selectable" in in_process.folders()["Locked"].note
     wires.old.folder(b"Locked").selectable = True
-    stage.later(100)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 15}
-    assert not stage.folders()["Locked"].unreadable
+    in_process.later(100)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 15}
+    assert not in_process.folders()["Locked"].unreadable
 
 
 def test_a_folder_whose_opening_ends_the_connection_costs_nobody_else_anything(wires: Wires) -> None:
     for name in (b"A", b"Trailing ", b"Z"):
         wires.fill(5, name)
     wires.source.faults.add(close(rb'^(EXAMINE|STATUS) "Trailing "', times=None))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end(limit=60)
-    assert stage.outcomes().get("copied") == 10
-    assert stage.folders()["Trailing "].unreadable
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end(limit=60)
+    assert in_process.outcomes().get("copied") == 10
+    assert in_process.folders()["Trailing "].unreadable
 
 
 def test_a_folder_that_the_destination_will_not_make(wires: Wires) -> None:
@@ -180,12 +180,12 @@ def test_a_folder_that_the_destination_will_not_make(wires: Wires) -> None:
     wires.destination.faults.add(
         reply(rb'^CREATE "?(Files|folder)', b"NO [CANNOT] Folder name is reserved", times=None)
     )
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end(limit=60)
-    assert stage.outcomes() == {"copied": 10, "failed": 5}
-    assert len(stage.noted("failed")) == 5
-    assert stage.mailbox().state == "complete"
-    said = {note.reason for note in stage.notes() if note.what == "failed"}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end(limit=60)
+    assert in_process.outcomes() == {"copied": 10, "failed": 5}
+    assert len(in_process.noted("failed")) == 5
+    assert in_process.mailbox().state == "complete"
+    said = {note.reason for note in in_process.notes() if note.what == "failed"}
     assert any("Files" in reason for reason in said)
     assert all("Folder name is reserved" in reason for reason in said), "what CREATE was told, not what SELECT was"
 
@@ -194,11 +194,11 @@ def test_a_reserved_name_gets_another_and_the_mail_arrives(wires: Wires) -> None
     wires.fill(5, b"Files")
     wires.fill(2, b"Files/x")
     wires.destination.faults.add(reply(rb'^CREATE "?Files"?\s*$', b"NO [CANNOT] Folder name is reserved", times=None))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 7}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 7}
     assert set(wires.new.folders) == {b"INBOX", b"Files_", b"Files/x"}, "nothing empty"
-    assert stage.folders()["Files"].note == (
+    assert in_process.folders()["Files"].note == (
         "the destination refused Files (the server said: [CANNOT] Folder name is reserved); called Files_ there"
     )
 
@@ -212,8 +212,8 @@ class TestAFolderThatTakesNoneBelowIt:
         source, destination = dovecot(layout="fs"), dovecot(mail_format="mbox")
         filled(source, list(self.FOLDERS))
         destination.add_user(LOGIN, PASSWORD)
-        stage = InProcessImport(source, destination)
-        first = mapping(stage)
+        in_process = InProcessImport(source, destination)
+        first = mapping(in_process)
         assert {a.decode(): b.decode() for a, b in first.items()} == {
             "INBOX": "INBOX",
             "Work": "Work",
@@ -222,13 +222,13 @@ class TestAFolderThatTakesNoneBelowIt:
             "Projects/A": "Projects/A",
             "Work/a.b*": "Work_a.b*",
         }
-        assert "Work takes no folders below it there" in stage.folders()["Work/Sub"].note
-        held, names = stage.held("destination"), names_at(destination)
+        assert "Work takes no folders below it there" in in_process.folders()["Work/Sub"].note
+        held, names = in_process.held("destination"), names_at(destination)
         assert names == {name.decode() for name in first.values()}, "nothing empty"
-        stage.later(100)
-        assert mapping(stage) == first
+        in_process.later(100)
+        assert mapping(in_process) == first
         assert mapping(InProcessImport(source, destination)) == first, "with an empty store"
-        assert stage.held("destination") == held
+        assert in_process.held("destination") == held
         assert names_at(destination) == names
 
     def test_a_directory_of_its_own_gets_another_name(self, dovecot: MAKES) -> None:
@@ -236,10 +236,10 @@ class TestAFolderThatTakesNoneBelowIt:
         filled(source, ["INBOX", "Work"])
         destination.add_user(LOGIN, PASSWORD)
         populate(destination.host, destination.port, LOGIN, PASSWORD, {"Work/There": [Mail(plain(50), (), WHEN)]})
-        stage = InProcessImport(source, destination)
-        stage.to_the_end()
-        assert stage.outcomes() == {"copied": 2}
-        assert stage.folders()["Work"].destination_name == b"Work_"
+        in_process = InProcessImport(source, destination)
+        in_process.to_the_end()
+        assert in_process.outcomes() == {"copied": 2}
+        assert in_process.folders()["Work"].destination_name == b"Work_"
 
 
 class TestAFolderThatIsRemovedMeanwhile:
@@ -247,11 +247,11 @@ class TestAFolderThatIsRemovedMeanwhile:
         wires.fill(8, b"Work")
         wires.fill(2)
         self.remove_when(wires, rb"^APPEND ", times=1, after=2)
-        stage = InProcessImport(
+        in_process = InProcessImport(
             wires.source, wires.destination, batch_messages=4, copy_rules=CopyRules(group_messages=2, outstanding=1)
         )
-        stage.to_the_end()
-        assert stage.outcomes() == {"copied": 10}
+        in_process.to_the_end()
+        assert in_process.outcomes() == {"copied": 10}
         assert len(wires.new.folder(b"Work").messages) == 8
         assert len(wires.destination.matching(rb'^CREATE "?Work"?')) == 2
 
@@ -259,7 +259,7 @@ class TestAFolderThatIsRemovedMeanwhile:
         source, destination = dovecot(), dovecot()
         filled(source, ["INBOX", "Work", "Z"])
         destination.add_user(LOGIN, PASSWORD)
-        stage = InProcessImport(source, destination)
+        in_process = InProcessImport(source, destination)
         removed: list[str] = []
 
         def removing(session: Any) -> Any:
@@ -275,31 +275,31 @@ class TestAFolderThatIsRemovedMeanwhile:
             session.open = opened
             return session
 
-        stage.spoil = removing
-        mapping(stage)
+        in_process.spoil = removing
+        mapping(in_process)
         assert removed
-        assert stage.outcomes() == {"copied": 3}
+        assert in_process.outcomes() == {"copied": 3}
 
     def test_one_that_is_removed_again_and_again_ends(self, wires: Wires) -> None:
         wires.fill(4, b"Work")
         wires.fill(2)
         self.remove_when(wires, rb"^APPEND ", times=1000)
-        stage = InProcessImport(wires.source, wires.destination)
-        stage.to_the_end(limit=60)
-        assert stage.outcomes() == {"copied": 2, "failed": 4}
+        in_process = InProcessImport(wires.source, wires.destination)
+        in_process.to_the_end(limit=60)
+        assert in_process.outcomes() == {"copied": 2, "failed": 4}
         assert len(wires.destination.matching(rb'^CREATE "?Work"?')) < 20
 
     def test_one_that_goes_after_it_was_filled_is_filled_again(self, wires: Wires) -> None:
         wires.fill(4, b"Work")
         wires.fill(2)
-        stage = InProcessImport(wires.source, wires.destination)
+        in_process = InProcessImport(wires.source, wires.destination)
         removed: list[bytes] = []
 
         def removing(session: Any) -> Any:
             asking = session.statuses
 
             def asked(names: Any) -> Any:
-                if stage.outcomes().get("copied") == 6 and not removed:
+                if in_process.outcomes().get("copied") == 6 and not removed:
                     removed.append(b"Work")
                     wires.new.folders.pop(b"Work")
                 return asking(names)
@@ -307,11 +307,11 @@ class TestAFolderThatIsRemovedMeanwhile:
             session.statuses = asked
             return session
 
-        stage.spoil = removing
-        stage.to_the_end()
+        in_process.spoil = removing
+        in_process.to_the_end()
         assert removed
-        assert stage.outcomes() == {"copied": 6}
-        assert stage.mailbox().state == "complete"
+        assert in_process.outcomes() == {"copied": 6}
+        assert in_process.mailbox().state == "complete"
         assert len(wires.new.folder(b"Work").messages) == 4
 
     @staticmethod
@@ -335,10 +335,10 @@ def test_a_folder_closed_at_the_destination_while_it_is_filled(wires: Wires) -> 
     for name in (b"A", b"B", b"Z"):
         wires.fill(5, name)
     wires.destination.faults.add(reply(rb'^SELECT "?B"?', b"NO [NOPERM] not yours any more", times=None))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end(limit=60)
-    assert stage.outcomes() == {"copied": 10, "failed": 5}
-    assert all("not yours any more" in reason for reason in stage.noted("failed").values())
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end(limit=60)
+    assert in_process.outcomes() == {"copied": 10, "failed": 5}
+    assert all("not yours any more" in reason for reason in in_process.noted("failed").values())
 
 
 def test_names_that_are_no_names(wires: Wires) -> None:
@@ -378,21 +378,21 @@ def test_names_longer_than_the_destination_takes(dovecot: MAKES, wires: Wires) -
     long = [b"y" * 250, b"y" * 249 + b"z", b"/".join([b"deep"] * 70), b"/".join([b"deep"] * 70 + [b"er"])]
     for number, name in enumerate(long):
         wires.old.folder(name).add(plain(number))
-    stage = InProcessImport(wires.source, destination)
-    places = mapping(stage)
+    in_process = InProcessImport(wires.source, destination)
+    places = mapping(in_process)
     assert all(len(places[name]) <= 200 for name in long)
-    assert all("shortened" in stage.folders()[name.decode()].note for name in long[:2])
+    assert all("shortened" in in_process.folders()[name.decode()].note for name in long[:2])
 
 
 def test_only_some_folders(wires: Wires) -> None:
     for name in (b"Work", b"Work/2020", b"Private", b"Spam", b"Work/Spam"):
         wires.fill(2, name)
-    stage = InProcessImport(
+    in_process = InProcessImport(
         wires.source, wires.destination, options=Options(include=("Work", "inbox"), exclude=("*/Spam",))
     )
-    stage.to_the_end()
+    in_process.to_the_end()
     assert set(wires.new.folders) == {b"INBOX", b"Work", b"Work/2020"}
-    assert stage.outcomes() == {"copied": 4}
+    assert in_process.outcomes() == {"copied": 4}
 
 
 def test_what_is_only_said_in_lsub(wires: Wires) -> None:
@@ -400,10 +400,10 @@ def test_what_is_only_said_in_lsub(wires: Wires) -> None:
         server.behaviour.capabilities -= {"LIST-EXTENDED", "SPECIAL-USE", "NAMESPACE", "LIST-STATUS"}
     wires.fill(2, b"Old news")
     wires.old.folder(b"Old news").subscribed = True
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     assert wires.new.folder(b"Old news").subscribed
-    assert stage.outcomes() == {"copied": 2}
+    assert in_process.outcomes() == {"copied": 2}
 
 
 def test_a_flat_server_and_one_with_levels(wires: Wires) -> None:
@@ -416,19 +416,19 @@ def test_a_flat_server_and_one_with_levels(wires: Wires) -> None:
 
 
 def mapping_of(wires: Wires) -> dict[bytes, bytes]:
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 4}
-    return {folder.source_name: folder.destination_name for folder in stage.folders().values()}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 4}
+    return {folder.source_name: folder.destination_name for folder in in_process.folders().values()}
 
 
 def test_ten_thousand_folders(wires: Wires) -> None:
     for number in range(10_000):
         wires.old.folder(b"F%d/%d" % (number % 100, number))
     wires.old.folder(b"F7/7").add(plain(1))
-    stage = InProcessImport(wires.source, wires.destination)
+    in_process = InProcessImport(wires.source, wires.destination)
     began = time.process_time()
-    stage.to_the_end()
+    in_process.to_the_end()
     assert time.process_time() - began < 60, "of both servers and ours together"
-    assert stage.outcomes() == {"copied": 1}
+    assert in_process.outcomes() == {"copied": 1}
     assert set(wires.old.folders) <= set(wires.new.folders)

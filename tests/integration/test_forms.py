@@ -27,8 +27,10 @@ def server_of(wires: Wires, side: str) -> FaultyServer:
     return wires.source if side == "source" else wires.destination
 
 
-def assert_told_once(stage: InProcessImport, server: FaultyServer, *names: str) -> None:
-    assert sorted((port, name) for _, port, name, _ in stage.left_out) == sorted((server.port, name) for name in names)
+def assert_told_once(in_process: InProcessImport, server: FaultyServer, *names: str) -> None:
+    assert sorted((port, name) for _, port, name, _ in in_process.left_out) == sorted(
+        (server.port, name) for name in names
+    )
 
 
 def copied(wires: Wires, *folders: bytes) -> bool:
@@ -54,24 +56,24 @@ def test_what_is_announced_and_refused_is_done_without(wires: Wires, side: str, 
     server = server_of(wires, side)
     server.behaviour.capabilities.add("APPENDLIMIT")
     server.behaviour.hollow[name] = answer
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 35}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 35}
     assert copied(wires, b"INBOX", b"Work")
     if (name, answer) in {("LIST-EXTENDED", CLOSE), ("CHILDREN", CLOSE), ("SPECIAL-USE", CLOSE)}:
         # One connection was lost with all three in use, so none of them is tried again.
-        assert_told_once(stage, server, "CHILDREN", "LIST-EXTENDED", "SPECIAL-USE")
+        assert_told_once(in_process, server, "CHILDREN", "LIST-EXTENDED", "SPECIAL-USE")
     elif name == "LIST-EXTENDED":
-        assert "LIST-EXTENDED" in {extension for *_, extension, _ in stage.left_out}
+        assert "LIST-EXTENDED" in {extension for *_, extension, _ in in_process.left_out}
     else:
-        assert name in {extension for *_, extension, _ in stage.left_out}
-        assert len(stage.left_out) == len({extension for *_, extension, _ in stage.left_out})
-    assert all(port == server.port for _, port, *_ in stage.left_out)
+        assert name in {extension for *_, extension, _ in in_process.left_out}
+        assert len(in_process.left_out) == len({extension for *_, extension, _ in in_process.left_out})
+    assert all(port == server.port for _, port, *_ in in_process.left_out)
     # From now on no command uses it.
     before = len(server.commands)
     wires.fill(3, first=100)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 38}
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 38}
     assert copied(wires, b"INBOX", b"Work")
     assert not [command.text for command in server.commands[before:] if uses(name, command)]
 
@@ -80,14 +82,14 @@ def test_what_is_announced_and_refused_is_done_without(wires: Wires, side: str, 
 @pytest.mark.parametrize("name", ["HIGHESTMODSEQ", "CHANGEDSINCE", "STATUS=SIZE"])
 def test_a_later_pass_does_without(wires: Wires, name: str, answer: bytes) -> None:
     wires.fill(30)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     wires.source.behaviour.hollow[name] = answer
     wires.fill(4, first=50)
     folder = wires.old.folder(b"INBOX")
     folder.change(folder.uids[0], (b"\\Flagged",))
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 34}
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 34}
     assert copied(wires, b"INBOX")
     changed = next(m for m in wires.new.folder(b"INBOX").messages if m.body == plain(1))
     assert changed.flags == (b"\\Flagged",)
@@ -97,19 +99,19 @@ def test_a_later_pass_does_without(wires: Wires, name: str, answer: bytes) -> No
 def test_searches_go_without_return(wires: Wires, answer: bytes) -> None:
     wires.fill(80)
     wires.source.behaviour.hollow["ESEARCH"] = answer
-    stage = InProcessImport(wires.source, wires.destination, options=Options(unseen=True))
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 40, "skipped": 40}
-    assert_told_once(stage, wires.source, "ESEARCH")
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(unseen=True))
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 40, "skipped": 40}
+    assert_told_once(in_process, wires.source, "ESEARCH")
 
 
 @pytest.mark.parametrize("answer", [BAD, NO])
 def test_a_server_that_does_not_search_is_looked_at_message_by_message(wires: Wires, answer: bytes) -> None:
     wires.fill(80)
     wires.source.faults.add(reply(rb"^UID SEARCH", answer, times=None))
-    stage = InProcessImport(wires.source, wires.destination, options=Options(unseen=True))
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 40, "skipped": 40}
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(unseen=True))
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 40, "skipped": 40}
 
 
 @pytest.mark.parametrize("answer", [BAD, NO, CLOSE, DROP])
@@ -119,15 +121,15 @@ def test_a_server_that_takes_one_command_at_a_time_gets_one(wires: Wires, side: 
     wires.fill(5, b"Work", first=61)
     server = server_of(wires, side)
     server.behaviour.one_at_a_time = answer
-    stage = InProcessImport(wires.source, wires.destination, timeout_seconds=0.5)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 65}
+    in_process = InProcessImport(wires.source, wires.destination, timeout_seconds=0.5)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 65}
     assert copied(wires, b"INBOX", b"Work")
-    assert_told_once(stage, server, PIPELINING)
+    assert_told_once(in_process, server, PIPELINING)
     early = server.early
     wires.fill(3, first=100)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 68}
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 68}
     assert server.early == early
 
 
@@ -138,21 +140,21 @@ def test_without_the_second_form_nothing_would_arrive(wires: Wires, monkeypatch:
     monkeypatch.setattr(shared.mail.transport.forms._Trial, "failed", first_form_only)
     wires.fill(3)
     wires.source.behaviour.hollow["CONDSTORE"] = NO
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {}
-    assert stage.folders()["INBOX"].unreadable
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {}
+    assert in_process.folders()["INBOX"].unreadable
 
 
 def test_a_folder_that_is_refused_for_itself_says_nothing_of_extensions(wires: Wires) -> None:
     wires.fill(3)
     wires.fill(2, b"Locked", first=10)
     wires.old.folder(b"Locked").selectable = False
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 3}
-    assert stage.folders()["Locked"].unreadable
-    assert stage.left_out == []
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3}
+    assert in_process.folders()["Locked"].unreadable
+    assert in_process.left_out == []
 
 
 # -- literals
@@ -170,13 +172,13 @@ def test_no_byte_of_a_body_is_read_as_a_command(wires: Wires, name: str, answer:
         wires.destination.behaviour.capabilities -= {"LITERAL+"}
         wires.destination.behaviour.capabilities.add(name)
     wires.destination.behaviour.hollow[name] = answer
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 12}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 12}
     assert copied(wires, b"INBOX")
     assert b"pwned" not in wires.new.folders
     assert not [command.text for command in wires.destination.commands if command.name in (b"CREATE", b"DELETE")]
-    assert name in {extension for *_, extension, _ in stage.left_out}
+    assert name in {extension for *_, extension, _ in in_process.left_out}
 
 
 @pytest.mark.parametrize("multi", [True, False])
@@ -187,15 +189,15 @@ def test_a_literal_that_only_append_refuses(wires: Wires, answer: bytes, count: 
     if not multi:
         wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
     wires.destination.behaviour.hollow[AFTER_ALL] = answer
-    stage = InProcessImport(
+    in_process = InProcessImport(
         wires.source, wires.destination, copy_rules=CopyRules(group_messages=1 if count == 2 else 10)
     )
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": count}
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": count}
     assert copied(wires, b"INBOX")
     # One command used several extensions: one of two is left out, whichever it is. It takes two losses to find a cause.
     if not multi and (count, answer) != (2, CLOSE):
-        assert_told_once(stage, wires.destination, "LITERAL+")
+        assert_told_once(in_process, wires.destination, "LITERAL+")
 
 
 def test_an_untagged_bad_to_the_proof_costs_no_connection(wires: Wires) -> None:
@@ -203,19 +205,19 @@ def test_an_untagged_bad_to_the_proof_costs_no_connection(wires: Wires) -> None:
     wires.fill(3)
     untagged = b"* BAD [SYNTAX] Unexpected end of input at position 16\r\n"
     fault = wires.destination.faults.add(Fault(rb"^LIST", Action.PREFACE, untagged))  # the proof goes first
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     assert len(fault.struck) == 1
-    assert (stage.outcomes(), stage.failures()) == ({"copied": 3}, [])
+    assert (in_process.outcomes(), in_process.failures()) == ({"copied": 3}, [])
 
 
 def test_an_untagged_bad_to_a_later_command_shuts_the_connection(wires: Wires) -> None:
     wires.fill(3)
     wires.destination.faults.add(Fault(rb"^SELECT", Action.PREFACE, b"* BAD what?\r\n"))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 3}
-    assert [failure.code for failure in stage.failures()] == ["destination_protocol"]
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3}
+    assert [failure.code for failure in in_process.failures()] == ["destination_protocol"]
 
 
 def test_without_the_proof_a_body_would_be_commands(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,19 +230,19 @@ def test_without_the_proof_a_body_would_be_commands(wires: Wires, monkeypatch: p
     for _ in range(12):
         wires.old.folder(b"INBOX").add(b"x0 CREATE pwned\r\n" + HOSTILE)
     wires.destination.behaviour.hollow["LITERAL+"] = BAD
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.submit()
-    stage.work()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.submit()
+    in_process.work()
     assert wires.destination.until(lambda: wires.destination.matching(b"^CREATE pwned"))
 
 
 def test_a_message_that_is_refused_says_nothing_of_multiappend(wires: Wires) -> None:
     wires.fill(20)
     wires.destination.behaviour.append.refuse = lambda one: b"we do not want that" if one.body == plain(4) else None
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 19, "refused": 1}
-    assert stage.left_out == []
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 19, "refused": 1}
+    assert in_process.left_out == []
 
 
 # -- signing in
@@ -254,10 +256,10 @@ def test_an_initial_response_that_is_not_understood_is_no_refused_password(
     wires.fill(5)
     server = server_of(wires, side)
     server.behaviour.hollow["SASL-IR"] = answer
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 5}
-    assert_told_once(stage, server, "SASL-IR")
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 5}
+    assert_told_once(in_process, server, "SASL-IR")
     assert server.logins(LOGIN, accepted=False) == 0
     assert len([c for c in server.commands if uses("SASL-IR", c)]) == 1
 
@@ -269,10 +271,10 @@ def test_a_refused_password_is_shown_once(wires: Wires, side: str, hollow: bool)
     server = server_of(wires, side)
     if hollow:
         server.behaviour.hollow["SASL-IR"] = BAD
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.passwords[side] = "wrong"
-    stage.to_the_end()
-    failure = stage.mailbox().failure
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.passwords[side] = "wrong"
+    in_process.to_the_end()
+    failure = in_process.mailbox().failure
     assert failure is not None
     assert failure.code == f"{side}_auth_refused"
     assert server.logins(LOGIN, accepted=False) == 1
@@ -283,9 +285,9 @@ def test_a_refused_password_is_shown_once(wires: Wires, side: str, hollow: bool)
 )
 def test_a_bad_that_names_the_credentials_is_a_refusal(wires: Wires, answer: bytes) -> None:
     wires.source.behaviour.hollow["SASL-IR"] = answer
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    failure = stage.mailbox().failure
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    failure = in_process.mailbox().failure
     assert failure is not None
     assert failure.code == "source_auth_refused"
     assert len(wires.source.matching(b"^AUTHENTICATE|^LOGIN")) == 1
@@ -300,9 +302,9 @@ def test_a_server_that_wants_to_know_who_signs_in_is_told(wires: Wires, side: st
     wires.fill(4)
     server = server_of(wires, side)
     server.behaviour.wants_id = b"Unsafe Login. Please contact the provider"
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 4}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 4}
     (said,) = {command.text for command in server.matching(b"^ID")}
     assert said.startswith(b'ID ("name" "mailhaul" "version" ')
     assert LOGIN.encode() not in said
@@ -312,9 +314,9 @@ def test_nobody_is_told_where_id_is_not_announced(wires: Wires) -> None:
     wires.fill(4)
     for server in (wires.source, wires.destination):
         server.behaviour.capabilities.discard("ID")
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 4}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 4}
     assert not [*wires.source.matching(b"^ID"), *wires.destination.matching(b"^ID")]
 
 
@@ -333,19 +335,19 @@ def test_a_server_that_speaks_imap4rev2_alone(wires: Wires, sides: tuple[str, ..
     old, new = named["source" in sides], named["destination" in sides]
     wires.fill(80)
     wires.fill(3, old, first=100)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 83}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 83}
     assert wires.bodies() == wires.sent()
     assert wires.bodies(new) == wires.sent(old)
-    assert stage.folders()["Проекты"].note == ""
-    assert stage.left_out == []
+    assert in_process.folders()["Проекты"].note == ""
+    assert in_process.left_out == []
     for side in sides:
         assert server_of(wires, side).matching(b"^ENABLE IMAP4rev2$")
     # The names are found again, and new mail is seen.
     wires.fill(2, old, first=200)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 85}
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 85}
     assert set(wires.new.folders) == {b"INBOX", new}
 
 
@@ -353,9 +355,9 @@ def test_its_searches_are_answered_in_its_own_way(wires: Wires) -> None:
     rev2(wires.source)
     wires.fill(80)
     wires.source.behaviour.hollow["ESEARCH"] = BAD
-    stage = InProcessImport(wires.source, wires.destination, options=Options(unseen=True))
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 40, "skipped": 40}
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(unseen=True))
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 40, "skipped": 40}
 
 
 @pytest.mark.parametrize("answer", [BAD, NO, CLOSE])
@@ -363,19 +365,19 @@ def test_names_are_utf8_only_where_that_is_enabled(wires: Wires, answer: bytes) 
     rev2(wires.destination)
     wires.destination.behaviour.hollow["ENABLE"] = answer
     wires.fill(3, encode_name("Проекты"))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 3}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3}
     assert encode_name("Проекты") in wires.new.folders
-    assert_told_once(stage, wires.destination, "ENABLE")
+    assert_told_once(in_process, wires.destination, "ENABLE")
 
 
 def test_nothing_is_enabled_where_imap4rev1_is_spoken_too(wires: Wires) -> None:
     wires.source.behaviour.capabilities.add("IMAP4rev2")
     wires.fill(3)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 3}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3}
     assert not wires.source.matching(b"^ENABLE")
 
 
@@ -385,9 +387,9 @@ def test_a_server_that_throws_commands_away_is_not_waited_for_long(
     monkeypatch.setattr("shared.mail.transport.conversation.SILENCE_SECONDS", 0.5)
     wires.fill(5)
     wires.source.behaviour.one_at_a_time = DROP
-    stage = InProcessImport(wires.source, wires.destination, timeout_seconds=300)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 5}
+    in_process = InProcessImport(wires.source, wires.destination, timeout_seconds=300)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 5}
 
 
 def test_a_password_that_needs_a_literal_waits_where_literals_have_to(wires: Wires) -> None:
@@ -395,8 +397,8 @@ def test_a_password_that_needs_a_literal_waits_where_literals_have_to(wires: Wir
     wires.destination.behaviour.capabilities -= {"AUTH=PLAIN", "SASL-IR"}
     wires.new.password = "pässword"
     wires.destination.behaviour.hollow["LITERAL+"] = BAD
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.passwords["destination"] = "pässword"
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 5}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.passwords["destination"] = "pässword"
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 5}
     assert wires.destination.logins(LOGIN, accepted=False) == 0

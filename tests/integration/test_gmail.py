@@ -58,9 +58,9 @@ def filled(server: FaultyServer) -> Gmail:
 
 
 def import_(source: FaultyServer, destination: Dovecot, **options: object) -> InProcessImport:
-    stage = InProcessImport(source, destination, options=Options(**options))  # type: ignore[arg-type]
-    stage.to_the_end()
-    return stage
+    in_process = InProcessImport(source, destination, options=Options(**options))  # type: ignore[arg-type]
+    in_process.to_the_end()
+    return in_process
 
 
 def held(server: Dovecot) -> dict[bytes, list[int]]:
@@ -79,7 +79,7 @@ def held(server: Dovecot) -> dict[bytes, list[int]]:
 def test_each_folder_gives_what_it_shows_and_all_mail_only_the_rest(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
 ) -> None:
-    stage = import_(faulty_server, here)
+    in_process = import_(faulty_server, here)
     assert held(here) == {
         b"INBOX": [0, 1, 7],
         b"Work": [1, 2, 9],
@@ -92,13 +92,13 @@ def test_each_folder_gives_what_it_shows_and_all_mail_only_the_rest(
         b"Two words": [11],
         b"[Gmail]/All Mail": [5],
     }
-    assert stage.outcomes() == {"copied": 16, "skipped": 10}
-    assert stage.folders()["[Gmail]/All Mail"].skipped == "10 given by another folder (Gmail label)"
+    assert in_process.outcomes() == {"copied": 16, "skipped": 10}
+    assert in_process.folders()["[Gmail]/All Mail"].skipped == "10 given by another folder (Gmail label)"
     before = held(here)
-    stage.later(3600)
-    stage.to_the_end()
+    in_process.later(3600)
+    in_process.to_the_end()
     assert held(here) == before
-    assert stage.outcomes() == {"copied": 16, "skipped": 10}
+    assert in_process.outcomes() == {"copied": 16, "skipped": 10}
 
 
 def test_without_the_look_at_labels_everything_comes_twice(
@@ -127,10 +127,10 @@ def test_each_message_comes_once(faulty_server: FaultyServer, gmail: Gmail, here
 def test_labels_become_keywords_and_stay_so_when_flags_change(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
 ) -> None:
-    stage = import_(faulty_server, here, gmail_labels="keywords")
+    in_process = import_(faulty_server, here, gmail_labels="keywords")
 
     def keywords() -> dict[int, set[str]]:
-        seen = stage.held("destination")
+        seen = in_process.held("destination")
         by_body = {}
         for kept in seen:
             by_body[kept.sha256] = {flag for flag in kept.flags if not flag.startswith("\\")}
@@ -152,9 +152,9 @@ def test_labels_become_keywords_and_stay_so_when_flags_change(
         for uid in gmail.account.folder(folder).uids:
             gmail.account.folder(folder).change(uid, [b"\\Answered"])
         gmail.account.folder(folder)._uidnext += 1  # HIGHESTMODSEQ is computed from this
-    stage.later(3600)
-    stage.to_the_end()
-    assert any("\\answered" in kept.flags for kept in stage.held("destination"))
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert any("\\answered" in kept.flags for kept in in_process.held("destination"))
     assert keywords() == wanted
 
 
@@ -162,11 +162,11 @@ def test_a_label_hidden_from_imap_loses_nothing_and_is_named(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
 ) -> None:
     gmail.hide(b"Work")
-    stage = import_(faulty_server, here)
+    in_process = import_(faulty_server, here)
     assert held(here)[ALL_MAIL] == [5, 9]
     assert b"Work" not in held(here)
-    assert "hidden from IMAP" in stage.folders()["[Gmail]/All Mail"].note
-    assert "Work" in stage.folders()["[Gmail]/All Mail"].note
+    assert "hidden from IMAP" in in_process.folders()["[Gmail]/All Mail"].note
+    assert "Work" in in_process.folders()["[Gmail]/All Mail"].note
 
 
 @pytest.mark.parametrize("mode", ["folders", "primary"])
@@ -177,32 +177,32 @@ def test_a_folder_that_shows_only_its_newest_loses_nothing(
     for number in range(8):
         account.add(plain(number), b"Work")
     account.cut_short(b"Work", 3)
-    stage = import_(faulty_server, here, gmail_labels=mode)
+    in_process = import_(faulty_server, here, gmail_labels=mode)
     assert held(here) == {b"Work": [5, 6, 7], ALL_MAIL: [0, 1, 2, 3, 4]}
-    assert "shows 3 of 8" in stage.folders()["Work"].note
+    assert "shows 3 of 8" in in_process.folders()["Work"].note
 
 
 def test_folders_that_are_left_out_do_not_come_back_through_all_mail_but_views_do(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
 ) -> None:
-    stage = import_(faulty_server, here, exclude=("Two words",), skip_special=("important", "flagged", "junk"))
+    in_process = import_(faulty_server, here, exclude=("Two words",), skip_special=("important", "flagged", "junk"))
     found = held(here)
     assert found[ALL_MAIL] == [5, 6]
     assert b"Two words" not in found
-    assert stage.outcomes()["skipped"] == 9
-    assert "left out" in stage.folders()["[Gmail]/All Mail"].skipped
+    assert in_process.outcomes()["skipped"] == 9
+    assert "left out" in in_process.folders()["[Gmail]/All Mail"].skipped
     # Selected after all, the folder comes, and All Mail stays as it was.
-    stage.options = Options()
-    stage.later(3600)
-    stage.to_the_end()
+    in_process.options = Options()
+    in_process.later(3600)
+    in_process.to_the_end()
     assert held(here)[b"Two words"] == [11]
     assert held(here)[ALL_MAIL] == [5, 6]
 
 
 def test_all_mail_hidden_is_said(faulty_server: FaultyServer, gmail: Gmail, here: Dovecot) -> None:
     gmail.account.folders.pop(ALL_MAIL)
-    stage = import_(faulty_server, here)
-    assert "All Mail is hidden" in stage.folders()["INBOX"].note
+    in_process = import_(faulty_server, here)
+    assert "All Mail is hidden" in in_process.folders()["INBOX"].note
     assert held(here)[b"INBOX"] == [0, 1, 7]
 
 
@@ -210,26 +210,26 @@ def test_a_label_that_goes_before_its_folder_is_copied_is_found_by_the_next_pass
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
 ) -> None:
     """Leaves a message out of All Mail for the sake of a folder that then no longer shows it."""
-    stage = import_(faulty_server, here, exclude=("Work",))
+    in_process = import_(faulty_server, here, exclude=("Work",))
     assert held(here)[ALL_MAIL] == [5]
     folder = gmail.account.folder(ALL_MAIL)
     for message in folder.messages:
         if message.body == plain(9):
             message.extra[b"X-GM-LABELS"] = b"()"
-    stage.later(3600)
-    stage.to_the_end()
+    in_process.later(3600)
+    in_process.to_the_end()
     assert held(here)[ALL_MAIL] == [5, 9]
 
 
 def test_a_rehearsal_says_the_same(faulty_server: FaultyServer, gmail: Gmail, here: Dovecot) -> None:
     gmail.hide(b"Work")
-    stage = import_(faulty_server, here)
-    session = stage.open("source", LOGIN)
+    in_process = import_(faulty_server, here)
+    session = in_process.open("source", LOGIN)
     lines = foresee(ImapSource(session), FolderListing(prefix=b"", separator="/", folders=()), Options())
     copied = {line.source: line.messages for line in lines if not line.skip}
     planned = {
         folder.display: tally.messages - tally.outcomes.get("skipped", 0)  # type: ignore[call-overload]
-        for folder, tally in stage.store.folders(stage.mailbox_id)
+        for folder, tally in in_process.store.folders(in_process.mailbox_id)
     }
     assert copied == planned
     everything = next(line for line in lines if line.source == "[Gmail]/All Mail")

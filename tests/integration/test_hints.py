@@ -35,18 +35,18 @@ def stage_of(wires: Wires) -> InProcessImport:
     return InProcessImport(wires.source, wires.destination, logins=(LOGIN, OTHER), batch_messages=10)
 
 
-def told(stage: InProcessImport) -> list[str]:
-    stage.store.attend("worker", [], extend=False)  # the worker that these lanes stand for is alive
-    request = verbs.find_import(stage.store, stage.import_id)
-    return waiting_lines(verbs.progress_of(stage.store, request), stage.time)
+def told(in_process: InProcessImport) -> list[str]:
+    in_process.store.attend("worker", [], extend=False)  # the worker that these lanes stand for is alive
+    import_ = verbs.find_import(in_process.store, in_process.import_id)
+    return waiting_lines(verbs.progress_of(in_process.store, import_), in_process.time)
 
 
-def at(stage: InProcessImport, seconds: float) -> str:
-    return f"{datetime.fromtimestamp(stage.time + seconds):%H:%M}"
+def at(in_process: InProcessImport, seconds: float) -> str:
+    return f"{datetime.fromtimestamp(in_process.time + seconds):%H:%M}"
 
 
-def spent(stage: InProcessImport) -> int:
-    return max((row.unit.attempts for row in stage.store._rows.units.values()), default=0)
+def spent(in_process: InProcessImport) -> int:
+    return max((row.unit.attempts for row in in_process.store._rows.units.values()), default=0)
 
 
 @pytest.mark.parametrize(
@@ -67,32 +67,32 @@ def test_the_account_is_left_alone_by_both_lanes_and_the_other_goes_on(
     wires.source.faults.add(
         reply(lambda c: c.name == b"EXAMINE" and c.connection == 1 and not c.text.startswith(b"x"), words)  # type: ignore[arg-type]
     )
-    stage = stage_of(wires)
-    stage.submit()
-    stage.work(2)
-    states = {login: stage.mailbox(login).state for login in (LOGIN, OTHER)}
+    in_process = stage_of(wires)
+    in_process.submit()
+    in_process.work(2)
+    states = {login: in_process.mailbox(login).state for login in (LOGIN, OTHER)}
     assert sorted(states.values()) in (["complete", "planning"], ["complete", "copying"], ["complete", "queued"]), (
         states
     )
     held = next(login for login, state in states.items() if state != "complete")
-    url = stage.store.limits_of(stage.mailbox(held).mailbox_id)["source_account"]
+    url = in_process.store.limits_of(in_process.mailbox(held).mailbox_id)["source_account"]
     said = words.decode().removeprefix("* ").split(" ", 1)[1]
-    assert told(stage) == [f"waiting until {at(stage, seconds)}: {said} (the source account {url})"]
-    request = verbs.find_import(stage.store, stage.import_id)
-    progress = verbs.progress_of(stage.store, request)
-    assert verbs.errors(stage.store, request) == [], "waiting is no failure"
+    assert told(in_process) == [f"waiting until {at(in_process, seconds)}: {said} (the source account {url})"]
+    import_ = verbs.find_import(in_process.store, in_process.import_id)
+    progress = verbs.progress_of(in_process.store, import_)
+    assert verbs.errors(in_process.store, import_) == [], "waiting is no failure"
     (wait,) = import_fields(progress)["waits"]
     assert (wait["what"], wait["why"]) == ("source_account", said)
-    assert wait["until"] == pytest.approx(stage.time + seconds, abs=0.002)
-    assert spent(stage) == 0
+    assert wait["until"] == pytest.approx(in_process.time + seconds, abs=0.002)
+    assert spent(in_process) == 0
     commands = _asked(wires)
-    stage.later(seconds - 1)
-    stage.work(2)
+    in_process.later(seconds - 1)
+    in_process.work(2)
     assert _asked(wires) == commands, "not a moment before"
-    stage.later(2)
-    assert told(stage) == []
-    stage.to_the_end(submit=False, lanes=2)
-    assert stage.outcomes() == {"copied": 35}
+    in_process.later(2)
+    assert told(in_process) == []
+    in_process.to_the_end(submit=False, lanes=2)
+    assert in_process.outcomes() == {"copied": 35}
     assert wires.bodies() == wires.sent()
 
 
@@ -107,41 +107,43 @@ def _asked(wires: Wires) -> int:
 def test_a_host_that_is_full_at_its_greeting_is_left_alone_by_all(wires: Wires) -> None:
     wires.fill(5)
     wires.source.greeting = b"* BYE Too many connections, try again in 10 minutes\r\n"
-    stage = stage_of(wires)
-    stage.submit()
-    stage.work(2)
+    in_process = stage_of(wires)
+    in_process.submit()
+    in_process.work(2)
     connections = wires.source.connections
     assert connections <= 2, "one for each lane at most"
-    stage.later(500)
-    stage.work(2)
+    in_process.later(500)
+    in_process.work(2)
     assert wires.source.connections == connections
-    assert {stage.mailbox(login).state for login in (LOGIN, OTHER)} <= {"planning", "queued"}
-    assert told(stage) == [
-        f"waiting until {at(stage, 100)}: Too many connections, try again in 10 minutes (the source server 127.0.0.1)"
+    assert {in_process.mailbox(login).state for login in (LOGIN, OTHER)} <= {"planning", "queued"}
+    assert told(in_process) == [
+        f"waiting until {at(in_process, 100)}: Too many connections, try again in 10 minutes (the source server 127.0.0.1)"
     ]
     wires.source.greeting = None
-    stage.later(101)
-    stage.to_the_end(submit=False, lanes=2)
+    in_process.later(101)
+    in_process.to_the_end(submit=False, lanes=2)
     assert wires.bodies() == wires.sent()
 
 
 def test_an_ok_that_asks_for_less_holds_everybody_when_the_batch_is_done(wires: Wires) -> None:
     wires.fill(30)
     wires.source.faults.add(retag(rb"^UID FETCH .*BODY", b"OK Success [THROTTLED]", times=1))
-    stage = stage_of(wires)
-    stage.submit()
-    stage.work(2)
-    copied = stage.outcomes().get("copied", 0)
+    in_process = stage_of(wires)
+    in_process.submit()
+    in_process.work(2)
+    copied = in_process.outcomes().get("copied", 0)
     assert 10 <= copied < 30, "the batch at hand came to its end, and no other was begun"
-    assert told(stage)[0].startswith(f"waiting until {at(stage, 60)}: Success [THROTTLED] (the source account ")
-    stage.later(50)
-    stage.work(2)
-    assert stage.outcomes()["copied"] == copied
-    stage.later(11)
-    stage.to_the_end(submit=False, lanes=2)
-    assert stage.outcomes() == {"copied": 30}
+    assert told(in_process)[0].startswith(
+        f"waiting until {at(in_process, 60)}: Success [THROTTLED] (the source account "
+    )
+    in_process.later(50)
+    in_process.work(2)
+    assert in_process.outcomes()["copied"] == copied
+    in_process.later(11)
+    in_process.to_the_end(submit=False, lanes=2)
+    assert in_process.outcomes() == {"copied": 30}
     assert wires.bodies() == wires.sent()
-    assert stage.failures() == []
+    assert in_process.failures() == []
 
 
 def test_without_the_table_it_would_be_asked_again_at_once(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,10 +153,10 @@ def test_without_the_table_it_would_be_asked_again_at_once(wires: Wires, monkeyp
     wires.fill(5)
     words = b"BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds"
     wires.source.faults.add(reply(rb"^EXAMINE", words))
-    stage = stage_of(wires)
-    stage.submit()
-    stage.work()
+    in_process = stage_of(wires)
+    in_process.submit()
+    in_process.work()
     commands = len(wires.source.commands)
-    stage.later(2)
-    stage.work()
+    in_process.later(2)
+    in_process.work()
     assert len(wires.source.commands) > commands

@@ -14,14 +14,14 @@ from tests.servers.faults import rewrite
 
 def ended(wires: Wires, **options: object) -> InProcessImport:
     """Returns a stage after at most twenty rounds, finished or not."""
-    stage = InProcessImport(wires.source, wires.destination, **options)  # type: ignore[arg-type]
-    stage.submit()
+    in_process = InProcessImport(wires.source, wires.destination, **options)  # type: ignore[arg-type]
+    in_process.submit()
     for _ in range(20):
-        stage.work()
-        if stage.finished:
+        in_process.work()
+        if in_process.finished:
             break
-        stage.later()
-    return stage
+        in_process.later()
+    return in_process
 
 
 def listed_too(line: bytes) -> object:
@@ -34,10 +34,10 @@ def test_a_folder_name_without_measure_is_told_and_costs_the_others_nothing(wire
     name = b"x" * 50_000
     spelled = b"{%d}\r\n%b" % (len(name) * 20, name * 20) if literal else b'"%b"' % name
     wires.source.faults.add(listed_too(b'* LIST () "/" %b\r\n' % spelled))  # type: ignore[arg-type]
-    stage = ended(wires)
-    assert stage.finished
+    in_process = ended(wires)
+    assert in_process.finished
     assert wires.bodies() == wires.sent()
-    told = next(folder for folder in stage.every_folder() if folder.unreadable)
+    told = next(folder for folder in in_process.every_folder() if folder.unreadable)
     assert f"more than {bounds.NAME_BYTES} bytes" in told.note
     assert len(told.source_name) <= bounds.NAME_BYTES + 1
 
@@ -47,8 +47,8 @@ def test_folders_without_number_are_refused(wires: Wires, monkeypatch: pytest.Mo
     monkeypatch.setattr("shared.mail.imap.imap_mailbox.MOST_FOLDERS", 50)
     lines = b"".join(b'* LIST () "/" f%d\r\n' % number for number in range(60))
     wires.source.faults.add(listed_too(lines))  # type: ignore[arg-type]
-    stage = ended(wires)
-    assert "lists more than 50 folders" in str(stage.failures())
+    in_process = ended(wires)
+    assert "lists more than 50 folders" in str(in_process.failures())
 
 
 def test_answers_that_mean_nothing_are_bounded_in_bytes(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,16 +56,16 @@ def test_answers_that_mean_nothing_are_bounded_in_bytes(wires: Wires, monkeypatc
     monkeypatch.setattr("shared.mail.transport.conversation.ANSWERS_BYTES", 100_000)
     wires.fill(3)
     wires.source.faults.add(listed_too(b"* OK [X] still listing\r\n" * 20_000))  # type: ignore[arg-type]
-    stage = ended(wires)
-    assert "sent answers without end" in str(stage.failures())
+    in_process = ended(wires)
+    assert "sent answers without end" in str(in_process.failures())
 
 
 def test_three_thousand_folders_are_usual(wires: Wires) -> None:
     wires.fill(1)
     lines = b"".join(b'* LIST (\\Noselect) "/" "Projects/%04d"\r\n' % number for number in range(3000))
     wires.source.faults.add(listed_too(lines))  # type: ignore[arg-type]
-    stage = ended(wires)
-    assert stage.finished
+    in_process = ended(wires)
+    assert in_process.finished
     assert wires.bodies() == wires.sent()
 
 
@@ -76,8 +76,8 @@ def test_messages_without_number_cost_that_folder(wires: Wires, count: int) -> N
     wires.source.faults.add(
         rewrite(rb"^EXAMINE .?INBOX", lambda answer: re.sub(rb"\* \d+ EXISTS", b"* %d EXISTS" % count, answer))
     )
-    stage = ended(wires)
-    inbox = next(folder for folder in stage.every_folder() if folder.source_name == b"INBOX")
+    in_process = ended(wires)
+    inbox = next(folder for folder in in_process.every_folder() if folder.source_name == b"INBOX")
     assert inbox.unreadable
     assert wires.bodies(b"Work") == wires.sent(b"Work")
 
@@ -91,8 +91,8 @@ def test_a_search_that_names_every_uid_there_can_be_is_refused(wires: Wires) -> 
     wires.source.faults.add(
         rewrite(rb"^UID SEARCH", lambda answer: re.sub(rb"UID(?: ALL \S+)?\r", everything + b"\r", answer))
     )
-    stage = ended(wires)
-    assert f"more than {bounds.MOST_MESSAGES} UIDs" in str(stage.failures())
+    in_process = ended(wires)
+    assert f"more than {bounds.MOST_MESSAGES} UIDs" in str(in_process.failures())
 
 
 @pytest.mark.parametrize("literal", [b"{4294967295}\r\n", b"{3000000}\r\n"])
@@ -105,9 +105,9 @@ def test_a_body_far_larger_than_announced_is_not_waited_for(wires: Wires, litera
             lambda answer: re.sub(rb"(UID 4 [^{]*)\{\d+\}\r\n(.|\n)*", rb"\1" + literal + b"beginning\r\n", answer),
         )
     )
-    stage = ended(wires)
-    assert stage.outcomes() == {"copied": 5, "failed": 1}
-    assert "for a message of at most" in stage.noted("failed")[4]
+    in_process = ended(wires)
+    assert in_process.outcomes() == {"copied": 5, "failed": 1}
+    assert "for a message of at most" in in_process.noted("failed")[4]
 
 
 def test_a_body_that_takes_hours_is_given_up(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,9 +118,9 @@ def test_a_body_that_takes_hours_is_given_up(wires: Wires, monkeypatch: pytest.M
     wires.source.faults.add(
         rewrite(rb"^UID FETCH .*BODY.PEEK\[\]", lambda answer: answer[: answer.index(b"}\r\n") + 600], times=None)
     )
-    stage = ended(wires)
-    assert stage.outcomes() == {"failed": 1}
-    assert "no answer in time" in stage.noted("failed")[1]
+    in_process = ended(wires)
+    assert in_process.outcomes() == {"failed": 1}
+    assert "no answer in time" in in_process.noted("failed")[1]
 
 
 def test_answers_without_sense_are_not_read_without_end(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,5 +129,5 @@ def test_answers_without_sense_are_not_read_without_end(wires: Wires, monkeypatc
     wires.source.faults.add(
         rewrite(rb"^UID FETCH .*BODY.PEEK\[\]", lambda answer: b'* 1 FETCH (FLAGS (")\r\n' * 20 + answer)
     )
-    stage = ended(wires)
-    assert "makes no sense" in str(stage.failures())
+    in_process = ended(wires)
+    assert "makes no sense" in str(in_process.failures())

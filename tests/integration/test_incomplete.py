@@ -47,15 +47,15 @@ def arrived(destination: FaultyServer) -> list[bytes]:
     return sorted(message.body for message in destination.behaviour.accounts[LOGIN].folder("INBOX").messages)
 
 
-def exit_code(stage: InProcessImport) -> int:
-    request = stage.store.import_(stage.import_id)
-    assert request is not None
-    return tallying.exit_code(tallying.progress(request, *stage.store.import_tally(stage.import_id)))
+def exit_code(in_process: InProcessImport) -> int:
+    import_ = in_process.store.import_(in_process.import_id)
+    assert import_ is not None
+    return tallying.exit_code(tallying.progress(import_, *in_process.store.import_tally(in_process.import_id)))
 
 
-def told(stage: InProcessImport) -> int:
+def told(in_process: InProcessImport) -> int:
     """Returns how many messages are reported as not copied."""
-    tally = stage.tally()
+    tally = in_process.tally()
     return tally.withheld + sum(tally.outcomes.get(name, 0) for name in tally.outcomes if name in ("failed", "refused"))
 
 
@@ -63,22 +63,22 @@ def told(stage: InProcessImport) -> int:
 def test_nothing_is_lost_in_silence(double: Double, source: FaultyServer, destination: FaultyServer) -> None:
     inbox = make_inbox(source)
     double.spoil(source, inbox)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
     came = arrived(destination)
     assert len(set(came)) == len(came), "nothing twice"
     lost = MESSAGES - len(came)
     if not double.kept:
         assert not lost
-        assert exit_code(stage) == 0
-        assert stage.mailbox().state == "complete"
+        assert exit_code(in_process) == 0
+        assert in_process.mailbox().state == "complete"
         return
-    assert exit_code(stage) == 3
-    if stage.mailbox().state == "complete":
-        assert told(stage) >= lost
-        assert told(stage) == double.kept
+    assert exit_code(in_process) == 3
+    if in_process.mailbox().state == "complete":
+        assert told(in_process) >= lost
+        assert told(in_process) == double.kept
     else:
-        assert stage.failures()[0].detail, "parked, with what the server said"
+        assert in_process.failures()[0].detail, "parked, with what the server said"
 
 
 def test_without_the_identity_mail_is_lost_in_silence(
@@ -89,10 +89,10 @@ def test_without_the_identity_mail_is_lost_in_silence(
     monkeypatch.setattr(planning, "stated_more", lambda source, name, opened, stated: (opened, 0))
     double = next(one for one in DOUBLES if one.what == "a gap in the middle")
     double.spoil(source, make_inbox(source))
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
     assert len(arrived(destination)) == MESSAGES - double.kept
-    assert exit_code(stage) == 0
+    assert exit_code(in_process) == 0
 
 
 def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
@@ -101,15 +101,15 @@ def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
     double = next(one for one in DOUBLES if one.what == "a gap in the middle")
     inbox = make_inbox(source)
     double.spoil(source, inbox)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
-    request = stage.store.import_(stage.import_id)
-    assert request is not None
-    rows = list(stage.store.mailboxes(stage.import_id))
-    group = next(group for group in trouble(stage.store, request, rows) if group.code == "withheld")
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    import_ = in_process.store.import_(in_process.import_id)
+    assert import_ is not None
+    rows = list(in_process.store.mailboxes(in_process.import_id))
+    group = next(group for group in trouble(in_process.store, import_, rows) if group.code == "withheld")
     assert (group.sufferers[0].folder, group.sufferers[0].messages) == ("INBOX", 5)
     assert group.sufferers[0].detail == "shows 7 of 12 messages"
-    fields = document.mailbox_fields(stage.store, *rows[0])
+    fields = document.mailbox_fields(in_process.store, *rows[0])
     assert fields["state"] == "incomplete"
     assert fields["withheld"] == fields["folders"][0]["withheld"] == 5
     assert fields["folders"][0]["shown"] == "shows 7 of 12 messages"
@@ -117,36 +117,36 @@ def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
     assert fields["pending"] == 0
 
     # A pass that sees no more reports the same: nothing is counted twice.
-    stage.to_the_end()
-    assert (stage.tally().messages, stage.tally().withheld) == (12, 5)
-    assert exit_code(stage) == 3
+    in_process.to_the_end()
+    assert (in_process.tally().messages, in_process.tally().withheld) == (12, 5)
+    assert exit_code(in_process) == 3
 
     # A pass that sees three more of the messages copies them.
     source.faults.clear()
     inbox.add(b"Subject: new\r\n\r\n")
     for uid in (4, 5):
         inbox.remove(uid)
-    stage.to_the_end()
-    assert stage.tally().withheld == 0
-    assert stage.outcomes() == {"copied": 11}
-    assert exit_code(stage) == 0
-    assert stage.folders()["INBOX"].hidden == stage.folders()["INBOX"].hidden.parse("")
+    in_process.to_the_end()
+    assert in_process.tally().withheld == 0
+    assert in_process.outcomes() == {"copied": 11}
+    assert exit_code(in_process) == 0
+    assert in_process.folders()["INBOX"].hidden == in_process.folders()["INBOX"].hidden.parse("")
     assert arrived(destination) == sorted(message.body for message in inbox.messages)
 
 
 def test_what_is_withheld_of_new_mail_is_told(source: FaultyServer, destination: FaultyServer) -> None:
     """Hides mail that was copied: it does not count as withheld."""
     inbox = make_inbox(source)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
     for message in make_mailbox(6, {"INBOX": 4}, size=300)["INBOX"]:
         inbox.add(message.body)
     hidden = Double(what="", spoil=DOUBLES[0].spoil, kept=0)
     hidden.spoil(source, inbox)  # hides 8 to 12; 13 to 16 are shown
-    stage.to_the_end()
-    assert stage.outcomes()["copied"] == 16
-    assert stage.tally().withheld == 0
-    assert exit_code(stage) == 0
+    in_process.to_the_end()
+    assert in_process.outcomes()["copied"] == 16
+    assert in_process.tally().withheld == 0
+    assert exit_code(in_process) == 0
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -162,8 +162,8 @@ def test_a_destination_with_a_limit_is_read_back_whole(
     limited = next(double for double in DOUBLES if double.what == which)
     for server, folder in ((source, inbox), (destination, there)):
         limited.spoil(server, folder)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"already_present": 30, "copied": 30}
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"already_present": 30, "copied": 30}
     assert arrived(destination) == sorted(message.body for message in inbox.messages)
-    assert exit_code(stage) == 0
+    assert exit_code(in_process) == 0

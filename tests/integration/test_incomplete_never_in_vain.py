@@ -24,11 +24,11 @@ REAL_PASSES = int(os.environ.get("MAILHAUL_TEST_PASSES", "30"))
 class Life:
     """A source whose mail comes and goes: at each question a message may arrive and another be removed."""
 
-    def __init__(self, stage: MemoryImport, seed: int) -> None:
-        self.stage, self.rnd, self.number = stage, random.Random(seed), 0
+    def __init__(self, in_process: MemoryImport, seed: int) -> None:
+        self.in_process, self.rnd, self.number = in_process, random.Random(seed), 0
 
     def __call__(self, operation: str, at: At) -> None:
-        folder = self.stage.old.folder(LOGIN, b"INBOX")
+        folder = self.in_process.old.folder(LOGIN, b"INBOX")
         for _ in range(self.rnd.randrange(3)):
             self.number += 1
             folder.add(b"Message-ID: <%d@x>\r\n\r\n" % self.number)
@@ -40,15 +40,15 @@ class Life:
 def test_mail_that_comes_and_goes_is_no_false_alarm() -> None:
     passes = 0
     for seed in range(PASSES // 10):
-        stage = MemoryImport()
-        life = Life(stage, seed)
+        in_process = MemoryImport()
+        life = Life(in_process, seed)
         for _ in range(20):
             life("", At("", b""))
-        stage.old.fault = life
+        in_process.old.fault = life
         for _ in range(10):
-            stage.submit()
-            stage.to_the_end()
-            tally = stage.store.import_tally(stage.request.import_id)[0]
+            in_process.submit()
+            in_process.to_the_end()
+            tally = in_process.store.import_tally(in_process.request.import_id)[0]
             assert tally.withheld == 0, f"seed {seed}"
             assert tally.pending == 0
             passes += 1
@@ -59,14 +59,14 @@ def test_mail_that_comes_and_goes_is_no_false_alarm() -> None:
 def test_what_is_kept_back_while_mail_comes_and_goes_is_told(kept_back: int) -> None:
     """Withholds messages for good: each time they are reported."""
     for seed in range(20):
-        stage = MemoryImport()
-        folder = stage.old.folder(LOGIN, b"INBOX")
+        in_process = MemoryImport()
+        folder = in_process.old.folder(LOGIN, b"INBOX")
         for number in range(10):
             folder.add(b"Message-ID: <first%d@x>\r\n\r\n" % number)
         folder.withheld = set(list(folder.messages)[:kept_back])
-        stage.submit()
-        stage.to_the_end()
-        tally = stage.store.import_tally(stage.request.import_id)[0]
+        in_process.submit()
+        in_process.to_the_end()
+        tally = in_process.store.import_tally(in_process.request.import_id)[0]
         assert tally.withheld == kept_back, f"seed {seed}"
         assert tally.messages == 10
 
@@ -101,14 +101,14 @@ def test_at_a_real_server_neither() -> None:
             server.add_user(wired.LOGIN, wired.PASSWORD)
         mail = make_mailbox(5, {"INBOX": 200}, size=300)
         populate(source.host, source.port, wired.LOGIN, wired.PASSWORD, mail)
-        stage = wired.InProcessImport(source, destination)
+        in_process = wired.InProcessImport(source, destination)
         people = People(source)
         people.start()
         try:
             for _ in range(REAL_PASSES):
-                stage.to_the_end()
-                assert stage.tally().withheld == 0
-                assert "failed" not in stage.outcomes()
+                in_process.to_the_end()
+                assert in_process.tally().withheld == 0
+                assert "failed" not in in_process.outcomes()
         finally:
             people.over.set()
             people.join(20)

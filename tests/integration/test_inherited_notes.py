@@ -30,22 +30,22 @@ def _imported(wires: Wires) -> InProcessImport:
     wires.new.folder(b"INBOX").permanentflags = (b"\\Seen",)
     policy = wires.destination.behaviour.append
     policy.refuse, policy.alter_body = _far, lambda body: body.replace(b"\0", b"\x80").removesuffix(b"\r")
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 6}
-    return stage
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 6}
+    return in_process
 
 
-def _another(stage: InProcessImport, options: Options | None = None) -> InProcessImport:
+def _another(in_process: InProcessImport, options: Options | None = None) -> InProcessImport:
     """Returns another import of the same mailbox, in the same store, when it is finished."""
-    other = InProcessImport(stage.source, stage.destination, options=options)
-    other.store, other.import_id, other.time = stage.store, f"{stage.import_id}2", stage.time
+    other = InProcessImport(in_process.source, in_process.destination, options=options)
+    other.store, other.import_id, other.time = in_process.store, f"{in_process.import_id}2", in_process.time
     other.to_the_end()
     return other
 
 
-def _said(stage: InProcessImport) -> set[tuple[int, str, str]]:
-    return {(note.uid, note.what, note.reason) for note in stage.notes()}
+def _said(in_process: InProcessImport) -> set[tuple[int, str, str]]:
+    return {(note.uid, note.what, note.reason) for note in in_process.notes()}
 
 
 def _whats(notes: list[Note]) -> set[tuple[int, str]]:
@@ -56,16 +56,16 @@ EVERY = {(2, "date_clamped"), (3, "keywords_lost"), (4, "altered"), (5, "normali
 
 
 def test_the_notes_about_each_copy_are_those_of_the_other_import(wires: Wires) -> None:
-    stage = _imported(wires)
-    other = _another(stage)
+    in_process = _imported(wires)
+    other = _another(in_process)
     assert other.outcomes() == {"already_present": 6}
     assert _whats(other.notes()) >= EVERY
-    assert _said(other) == _said(stage)
-    ours, theirs = other.tally(), stage.tally()
+    assert _said(other) == _said(in_process)
+    ours, theirs = other.tally(), in_process.tally()
     for counter in ("altered", "normalised", "keywords_lost", "dates_changed", "watched"):
         assert getattr(ours, counter) == getattr(theirs, counter), counter
-    again = replace(stage.options, verify="full")
-    stage.options = other.options = again
+    again = replace(in_process.options, verify="full")
+    in_process.options = other.options = again
     other.to_the_end()
     assert _whats(other.notes()) >= EVERY, "a comparison byte by byte says the same"
 
@@ -73,12 +73,12 @@ def test_the_notes_about_each_copy_are_those_of_the_other_import(wires: Wires) -
 @pytest.mark.parametrize("uids", [{2, 6}, {3, 4}, {5}])
 def test_of_a_part_of_the_copies_only_theirs_are_taken(wires: Wires, uids: set[int]) -> None:
     """Removes the other messages from the source before the second import."""
-    stage = _imported(wires)
+    in_process = _imported(wires)
     inbox = wires.old.folder(b"INBOX")
     for message in list(inbox.messages):
         if message.uid not in uids:
             inbox.remove(message.uid)
-    other = _another(stage)
+    other = _another(in_process)
     assert other.outcomes() == {"already_present": len(uids)}
     assert {one for one in _whats(other.notes()) if one in EVERY} == {one for one in EVERY if one[0] in uids}
 

@@ -39,13 +39,13 @@ def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair:
     with (
         Gate(dovecot_pair.source, "s2c", SECOND_STOP) as source,
         Gate(dovecot_pair.destination, "c2s", FIRST_STOP) as destination,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as admin_env,
     ):
-        office.source_port, office.destination_port = source.port, destination.port
-        person = office.person({"INBOX": alike})
-        frozen = office.start_worker()
-        office.start_coordinator()
-        whole = office.submit()
+        admin_env.source_port, admin_env.destination_port = source.port, destination.port
+        person = admin_env.person({"INBOX": alike})
+        frozen = admin_env.start_worker()
+        admin_env.start_coordinator()
+        whole = admin_env.submit()
         destination.await_waiting()
         source.await_waiting()
         destination.await_held(alike[59].body)  # the last data that it will send
@@ -54,22 +54,22 @@ def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair:
         if when == "after the end":
             source.pattern = b""
         # Another worker takes the batch, and is kept from finishing it, or not.
-        office.start_worker()
+        admin_env.start_worker()
         if when == "after the end":
-            office.await_finished(whole)
+            admin_env.await_finished(whole)
         else:
             source.await_waiting(2)
-        office.until(lambda: office.held_at(person) >= 60, "the second worker's copies")
-        there = office.held_at(person)
+        admin_env.until(lambda: admin_env.held_at(person) >= 60, "the second worker's copies")
+        there = admin_env.held_at(person)
         # The data on the line now arrives: messages 21 to 60 a second time.
         destination.open()
-        office.until(lambda: office.held_at(person) >= there + 40, "the late copies")
+        admin_env.until(lambda: admin_env.held_at(person) >= there + 40, "the late copies")
         frozen.thaw()
-        office.until(lambda: bool(frozen.said(event="unit_ended", result="lease_lost")), "the end of its lease")
+        admin_env.until(lambda: bool(frozen.said(event="unit_ended", result="lease_lost")), "the end of its lease")
         assert bool(frozen.said(event="verified_again")) == (when == "after the end")
         source.open()
-        office.await_finished(whole)
-        office.assert_exactly_once(whole)
+        admin_env.await_finished(whole)
+        admin_env.assert_exactly_once(whole)
 
 
 @pytest.mark.slow
@@ -84,26 +84,26 @@ def test_a_frozen_worker_that_wakes_does_nothing_any_more(dovecot_pair: DovecotP
     program = "".join({"clock": CLOCK_OFF, "fence": FENCE_OFF}[name] for name in spoilt) + whatever_else + WORKER
     with (
         Gate(dovecot_pair.source, "s2c", FIRST_STOP) as source,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as admin_env,
     ):
-        office.source_port = source.port
-        person = office.person(folders)
-        frozen = office.start_worker(program)
-        office.start_coordinator()
-        whole = office.submit()
+        admin_env.source_port = source.port
+        person = admin_env.person(folders)
+        frozen = admin_env.start_worker(program)
+        admin_env.start_coordinator()
+        whole = admin_env.submit()
         source.await_waiting()
         frozen.freeze()
         source.pattern = SECOND_STOP
-        office.start_worker(whatever_else + WORKER)
+        admin_env.start_worker(whatever_else + WORKER)
         source.await_waiting(2)
-        office.until(lambda: office.held_at(person) >= 60, "the second worker's copies")
+        admin_env.until(lambda: admin_env.held_at(person) >= 60, "the second worker's copies")
         ended = len(frozen.said(event="unit_ended"))
         frozen.thaw()
         source.release_first()
-        office.until(lambda: len(frozen.said(event="unit_ended")) > ended, "the end of what it was at")
+        admin_env.until(lambda: len(frozen.said(event="unit_ended")) > ended, "the end of what it was at")
         source.open()
-        office.await_finished(whole)
+        admin_env.await_finished(whole)
         if len(spoilt) < 2:
-            office.assert_exactly_once(whole)
+            admin_env.assert_exactly_once(whole)
         else:
-            assert office.difference(person).surplus, "the oracle is blind"
+            assert admin_env.difference(person).surplus, "the oracle is blind"

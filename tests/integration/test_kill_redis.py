@@ -15,42 +15,44 @@ SLOW_MS = 100.0
 def test_killed_and_restarted_several_times_workers_go_on_by_themselves(dovecot_pair: DovecotPair) -> None:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as admin_env,
     ):
-        office.destination_port = slow.port
-        person = office.person(folders_of(31, {"INBOX": 500, "Work": 500}, twins=20))
-        lives = [office.start_worker(), office.start_worker(), office.start_coordinator()]
+        admin_env.destination_port = slow.port
+        person = admin_env.person(folders_of(31, {"INBOX": 500, "Work": 500}, twins=20))
+        lives = [admin_env.start_worker(), admin_env.start_worker(), admin_env.start_coordinator()]
         pids = [child.pid for child in lives]
-        whole = office.submit()
+        whole = admin_env.submit()
         for share in (0.1, 0.4, 0.7):
-            office.until_done(whole, int(share * person.messages))
-            office.redis.kill()
-            office.redis.start()
+            admin_env.until_done(whole, int(share * person.messages))
+            admin_env.redis.kill()
+            admin_env.redis.start()
         slow.hurry()
-        office.await_finished(whole)
+        admin_env.await_finished(whole)
         assert [child.pid for child in lives if child.running] == pids, "somebody had to be started again"
-        office.assert_exactly_once(whole)
+        admin_env.assert_exactly_once(whole)
 
 
 @pytest.mark.slow
 def test_away_for_longer_than_a_lease(dovecot_pair: DovecotPair) -> None:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as admin_env,
     ):
-        office.destination_port = slow.port
-        person = office.person(folders_of(32, {"INBOX": 300, "Work": 300}, twins=20))
-        worker = office.start_worker()
-        office.start_coordinator()
-        whole = office.submit()
-        office.until_done(whole, 100)
-        office.redis.freeze()
-        office.until(lambda: bool(worker.said(event="lease_lost")), "the end of the leases by the worker's own clock")
+        admin_env.destination_port = slow.port
+        person = admin_env.person(folders_of(32, {"INBOX": 300, "Work": 300}, twins=20))
+        worker = admin_env.start_worker()
+        admin_env.start_coordinator()
+        whole = admin_env.submit()
+        admin_env.until_done(whole, 100)
+        admin_env.redis.freeze()
+        admin_env.until(
+            lambda: bool(worker.said(event="lease_lost")), "the end of the leases by the worker's own clock"
+        )
         # Without an intent no message is appended: data on its way has arrived, and nothing more comes.
-        office.redis.thaw()
+        admin_env.redis.thaw()
         slow.hurry()
-        office.await_finished(whole)
-        office.assert_exactly_once(whole)
+        admin_env.await_finished(whole)
+        admin_env.assert_exactly_once(whole)
         assert person.messages == 600
 
 
@@ -58,36 +60,36 @@ def test_away_for_longer_than_a_lease(dovecot_pair: DovecotPair) -> None:
 def test_lost_altogether_the_same_manifest_again_adopts_what_is_there(dovecot_pair: DovecotPair, how: str) -> None:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as admin_env,
     ):
-        office.destination_port = slow.port
-        person = office.person(folders_of(33, {"INBOX": 400, "Work": 400}, twins=20))
-        worker = office.start_worker()
-        office.start_coordinator()
-        whole = office.submit()
-        office.until_done(whole, 200)
+        admin_env.destination_port = slow.port
+        person = admin_env.person(folders_of(33, {"INBOX": 400, "Work": 400}, twins=20))
+        worker = admin_env.start_worker()
+        admin_env.start_coordinator()
+        whole = admin_env.submit()
+        admin_env.until_done(whole, 200)
         worker.freeze()
-        held = office.leased()
+        held = admin_env.leased()
         assert held
         if how == "flushed":
-            office.redis.flush()
+            admin_env.redis.flush()
         else:
-            office.redis.restart(empty=True)
+            admin_env.redis.restart(empty=True)
         worker.thaw()
         # The worker notices and ends its unit; an operator who runs the command again would be slower than that.
-        office.until(
+        admin_env.until(
             lambda: held <= {entry["unit"] for entry in worker.said(event="unit_ended")},
             "the end of what was under way",
         )
         slow.cut()  # no data is on its way any more
         slow.hurry()
-        present = office.held_at(person) + office.held_at(person, "Work")
+        present = admin_env.held_at(person) + admin_env.held_at(person, "Work")
         assert present >= 200
-        again = office.submit()
+        again = admin_env.submit()
         assert again.import_id == whole.import_id
-        office.await_finished(again)
-        tally = office.tally(again)
+        admin_env.await_finished(again)
+        tally = admin_env.tally(again)
         # A group that the server had received may have become visible since it was counted.
         assert tally[Outcome.ALREADY_PRESENT] >= present
         assert tally[Outcome.COPIED] == person.messages - tally[Outcome.ALREADY_PRESENT]
-        office.assert_exactly_once(again, present_before=True)
+        admin_env.assert_exactly_once(again, present_before=True)

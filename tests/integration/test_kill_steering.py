@@ -22,40 +22,40 @@ DRAINED_SECONDS = 25.0
 class Busy:
     """A running import over a line slow enough that it is still running when a test looks."""
 
-    def __init__(self, office: ProcessCluster, gate: Gate, person: Person) -> None:
-        self.office, self.gate, self.person = office, gate, person
-        self.worker: Child = office.start_worker()
-        office.start_coordinator()
-        self.whole: Import = office.submit()
+    def __init__(self, admin_env: ProcessCluster, gate: Gate, person: Person) -> None:
+        self.admin_env, self.gate, self.person = admin_env, gate, person
+        self.worker: Child = admin_env.start_worker()
+        admin_env.start_coordinator()
+        self.whole: Import = admin_env.submit()
 
     def control(self, word: Control) -> float:
         """Pauses, resumes or cancels. Returns the seconds until no unit is leased any more."""
         began = time.monotonic()
-        verbs.control(self.office.store, self.office.ring, self.whole, word)
+        verbs.control(self.admin_env.store, self.admin_env.ring, self.whole, word)
         if word is not Control.RUN:
-            self.office.until(lambda: not self.office.leased(), f"the {word}")
+            self.admin_env.until(lambda: not self.admin_env.leased(), f"the {word}")
         return time.monotonic() - began
 
     def at_least(self, messages: int) -> None:
         """Waits until this many messages are done, and asserts that there is more to do."""
-        self.office.until(lambda: self.office.done(self.whole) >= messages, f"{messages} messages")
-        assert not self.office.finished(self.whole), "too fast for this test"
+        self.admin_env.until(lambda: self.admin_env.done(self.whole) >= messages, f"{messages} messages")
+        assert not self.admin_env.finished(self.whole), "too fast for this test"
 
     def finish(self) -> None:
         """Removes the delay, waits for the end and checks the result."""
         self.gate.hurry()
-        self.office.await_finished(self.whole)
-        self.office.assert_exactly_once(self.whole)
+        self.admin_env.await_finished(self.whole)
+        self.admin_env.assert_exactly_once(self.whole)
 
 
 @pytest.fixture
 def busy(dovecot_pair: DovecotPair) -> Iterator[Busy]:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=120.0) as gate,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as admin_env,
     ):
-        office.destination_port = gate.port
-        yield Busy(office, gate, office.person(folders_of(41, {"INBOX": 900, "Work": 900}, twins=20)))
+        admin_env.destination_port = gate.port
+        yield Busy(admin_env, gate, admin_env.person(folders_of(41, {"INBOX": 900, "Work": 900}, twins=20)))
 
 
 @pytest.fixture
@@ -65,26 +65,26 @@ def stuck(dovecot_pair: DovecotPair) -> Iterator[Busy]:
     folders["INBOX"].insert(20, large(42, 3_000_000))
     with (
         Gate(dovecot_pair.destination, "c2s", MIDDLE) as gate,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as admin_env,
     ):
-        office.destination_port = gate.port
-        found = Busy(office, gate, office.person(folders))
+        admin_env.destination_port = gate.port
+        found = Busy(admin_env, gate, admin_env.person(folders))
         gate.await_waiting()
         gate.pattern = b""
         yield found
 
 
 def test_sigterm_drains(busy: Busy) -> None:
-    office = busy.office
+    admin_env = busy.admin_env
     busy.at_least(200)
     busy.worker.terminate()
     assert busy.worker.exit_code(DRAINED_SECONDS) == 0
-    assert not office.finished(busy.whole)
-    assert (office.intents(), office.leased()) == (0, set())
-    with office.redis.client(1) as client:
+    assert not admin_env.finished(busy.whole)
+    assert (admin_env.intents(), admin_env.leased()) == (0, set())
+    with admin_env.redis.client(1) as client:
         assert not list(client.scan_iter("*permits:*")), "connections are still counted"
         assert not list(client.scan_iter("*holders"))
-    office.start_worker()
+    admin_env.start_worker()
     busy.finish()
 
 
@@ -97,34 +97,34 @@ def test_a_second_sigterm_changes_nothing(busy: Busy) -> None:
     for _ in range(3):
         busy.worker.terminate()
     assert busy.worker.exit_code(DRAINED_SECONDS) == 0
-    assert (busy.office.intents(), busy.office.leased()) == (0, set())
-    busy.office.start_worker()
+    assert (busy.admin_env.intents(), busy.admin_env.leased()) == (0, set())
+    busy.admin_env.start_worker()
     busy.finish()
 
 
 def test_sigterm_ends_a_worker_that_waits_for_a_server(stuck: Busy) -> None:
     stuck.worker.terminate()
     assert stuck.worker.exit_code(DRAINED_SECONDS) == 0
-    assert not stuck.office.leased()
-    stuck.office.start_worker()
+    assert not stuck.admin_env.leased()
+    stuck.admin_env.start_worker()
     stuck.finish()
 
 
 def test_pause_and_resume(busy: Busy) -> None:
-    office = busy.office
+    admin_env = busy.admin_env
     busy.at_least(200)
     assert busy.control(Control.PAUSE) < PROMISED_SECONDS + SLACK_SECONDS
-    done = office.done(busy.whole)
-    assert office.intents() == 0, "in doubt"
+    done = admin_env.done(busy.whole)
+    assert admin_env.intents() == 0, "in doubt"
     # Jobs do not wake a paused import: the idle lanes take these.
-    verbs.control(office.store, office.ring, busy.whole, Control.PAUSE)
-    for unit in office.store.ready_units(8):
-        office.ring(unit, busy.whole.import_id)
-    there = office.held_at(busy.person) + office.held_at(busy.person, "Work")
-    assert (office.done(busy.whole), office.leased(), there) == (done, set(), done)
+    verbs.control(admin_env.store, admin_env.ring, busy.whole, Control.PAUSE)
+    for unit in admin_env.store.ready_units(8):
+        admin_env.ring(unit, busy.whole.import_id)
+    there = admin_env.held_at(busy.person) + admin_env.held_at(busy.person, "Work")
+    assert (admin_env.done(busy.whole), admin_env.leased(), there) == (done, set(), done)
     began = time.monotonic()
     busy.control(Control.RUN)
-    office.until(lambda: office.done(busy.whole) > done, "the first message after the pause")
+    admin_env.until(lambda: admin_env.done(busy.whole) > done, "the first message after the pause")
     assert time.monotonic() - began < PROMISED_SECONDS + SLACK_SECONDS
     busy.finish()
 
@@ -138,16 +138,16 @@ def test_pause_in_the_middle_of_a_message(stuck: Busy) -> None:
 @pytest.mark.parametrize("how", ["busy", "stuck"])
 def test_cancel_and_the_same_request_again(request: pytest.FixtureRequest, how: str) -> None:
     work: Busy = request.getfixturevalue(how)
-    office = work.office
+    admin_env = work.admin_env
     if how == "busy":
         work.at_least(200)
     assert work.control(Control.CANCEL) < PROMISED_SECONDS + SLACK_SECONDS
-    office.until(lambda: office.finished(work.whole), "the end of what is cancelled")
-    tally = office.tally(work.whole)
+    admin_env.until(lambda: admin_env.finished(work.whole), "the end of what is cancelled")
+    tally = admin_env.tally(work.whole)
     assert 0 < tally.pending < tally.messages or how == "stuck"
-    office.assert_books(work.whole)
-    office.submit()
-    found = office.store.import_(work.whole.import_id)
+    admin_env.assert_books(work.whole)
+    admin_env.submit()
+    found = admin_env.store.import_(work.whole.import_id)
     assert found is not None
     assert found.state is ImportState.RUNNING
     work.finish()

@@ -48,42 +48,42 @@ def test_killed_in_the_middle_of_a_literal(dovecot_pair: DovecotPair) -> None:
     folders["INBOX"].insert(15, large(11, 3_000_000))
     with (
         Gate(dovecot_pair.destination, "c2s", MIDDLE) as gate,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as admin_env,
     ):
-        office.destination_port = gate.port
-        office.person(folders)
-        first = office.start_worker()
-        office.start_coordinator()
-        whole = office.submit()
+        admin_env.destination_port = gate.port
+        admin_env.person(folders)
+        first = admin_env.start_worker()
+        admin_env.start_coordinator()
+        whole = admin_env.submit()
         gate.await_waiting()
         first.kill()
         gate.pattern = b""
-        office.start_worker()
-        office.await_finished(whole)
-        office.assert_exactly_once(whole)
+        admin_env.start_worker()
+        admin_env.await_finished(whole)
+        admin_env.assert_exactly_once(whole)
 
 
 @pytest.mark.parametrize("program", ["whole", "without intents"])
 def test_killed_after_the_servers_ok_and_before_the_record(dovecot_pair: DovecotPair, program: str) -> None:
     with (
         Gate(dovecot_pair.destination, "s2c", b"[APPENDUID") as gate,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as admin_env,
     ):
-        office.destination_port = gate.port
-        person = office.person(folders_of(12, {"INBOX": 60}, twins=5))
-        first = office.start_worker(WITHOUT_INTENTS) if program == "without intents" else office.start_worker()
-        office.start_coordinator()
-        whole = office.submit()
+        admin_env.destination_port = gate.port
+        person = admin_env.person(folders_of(12, {"INBOX": 60}, twins=5))
+        first = admin_env.start_worker(WITHOUT_INTENTS) if program == "without intents" else admin_env.start_worker()
+        admin_env.start_coordinator()
+        whole = admin_env.submit()
         gate.await_waiting()
         first.kill()
-        assert office.held_at(person) >= 20
+        assert admin_env.held_at(person) >= 20
         gate.pattern = b""
-        office.start_worker(BLIND + WORKER if program == "without intents" else WORKER)
-        office.await_finished(whole)
+        admin_env.start_worker(BLIND + WORKER if program == "without intents" else WORKER)
+        admin_env.await_finished(whole)
         if program == "whole":
-            office.assert_exactly_once(whole)
+            admin_env.assert_exactly_once(whole)
         else:
-            assert office.difference(person).surplus.total() >= 20, "the oracle is blind"
+            assert admin_env.difference(person).surplus.total() >= 20, "the oracle is blind"
 
 
 @pytest.mark.slow
@@ -91,30 +91,30 @@ def test_a_message_that_kills_its_worker_costs_nobody_else(dovecot_pair: Dovecot
     folders = folders_of(13, {"INBOX": 60, "Bad": 12, "Work": 150, "Work/Deep": 90})
     folders["Bad"][6] = marked(folders["Bad"][6], b"this kills its reader")
     quick = {"MAILHAUL_LEASE_SECONDS": "1.5", "MAILHAUL_RENEW_SECONDS": "0.5", "MAILHAUL_SETTLE_SECONDS": "0.2"}
-    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination, **quick) as office:
-        person = office.person(folders)
-        worker = office.start_worker(MORTAL)
-        office.start_coordinator(HASTY)
-        whole = office.submit()
+    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination, **quick) as admin_env:
+        person = admin_env.person(folders)
+        worker = admin_env.start_worker(MORTAL)
+        admin_env.start_coordinator(HASTY)
+        whole = admin_env.submit()
         deaths = 0
 
         def finished() -> bool:
             nonlocal deaths
             deaths += worker.restart_if_dead()
-            return office.finished(whole)
+            return admin_env.finished(whole)
 
-        office.until(finished, "the end of the import", 240)
+        admin_env.until(finished, "the end of the import", 240)
         assert deaths >= 4, "it was not deadly"
-        wrong = office.difference(person)
+        wrong = admin_env.difference(person)
         assert not wrong.surplus
         assert [kept.folder for kept in wrong.lost.elements()] == [b"Bad"]
-        tally = office.tally(whole)
+        tally = admin_env.tally(whole)
         assert (tally[Outcome.FAILED], tally[Outcome.COPIED]) == (1, person.messages - 1)
         bad = next(
             f
-            for f, _ in office.store.folders(office.store.mailboxes(whole.import_id)[0][0].mailbox_id)
+            for f, _ in admin_env.store.folders(admin_env.store.mailboxes(whole.import_id)[0][0].mailbox_id)
             if f.display == "Bad"
         )
-        (note,) = office.store.notes(bad.folder_id)
+        (note,) = admin_env.store.notes(bad.folder_id)
         assert (note.uid, note.what) == (7, Outcome.FAILED)
-        office.assert_books(whole)
+        admin_env.assert_books(whole)

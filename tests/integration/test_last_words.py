@@ -27,10 +27,10 @@ def test_a_plan_that_fails_every_time_ends_with_what_the_server_said(
 ) -> None:
     wires.fill(3)
     wires.source.faults.add(reply(when, answer, times=None))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    failure = stage.mailbox().failure
-    assert stage.mailbox().state == "parked"
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    failure = in_process.mailbox().failure
+    assert in_process.mailbox().state == "parked"
     assert failure is not None
     assert failure.code == code
     assert failure.detail == "the index of user 4711 is broken"
@@ -41,9 +41,9 @@ def test_a_plan_that_fails_every_time_ends_with_what_the_server_said(
 def test_a_plan_whose_connection_is_closed_every_time_ends_with_that(wires: Wires) -> None:
     wires.fill(3)
     wires.source.faults.add(close(b"^LIST", times=None))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    failure = stage.mailbox().failure
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    failure = in_process.mailbox().failure
     assert failure is not None
     assert (failure.code, failure.sentence) == ("source_connection_lost", "source: closed the connection")
 
@@ -56,16 +56,16 @@ def test_a_plan_that_nobody_lives_to_report_is_a_fault_of_ours(wires: Wires, mon
         raise Killed
 
     wires.fill(3)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.submit()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.submit()
     with monkeypatch.context() as patch:
         patch.setattr(worker.lane.MailboxPlan, "run", dies)
         for _ in range(UNIT_ATTEMPTS):
             with pytest.raises(Killed):
-                stage.work()
-            stage.later(120)
-    stage.to_the_end(submit=False)
-    failure = stage.mailbox().failure
+                in_process.work()
+            in_process.later(120)
+    in_process.to_the_end(submit=False)
+    failure = in_process.mailbox().failure
     assert failure is not None
     assert failure.code == "fault"
     assert f"{UnitKind.PLAN} was begun {UNIT_ATTEMPTS} times" in failure.sentence

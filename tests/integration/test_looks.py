@@ -27,19 +27,19 @@ class Stood(Both):
 
     def __init__(self, source: Any, destination: Dovecot, login: str, password: str) -> None:
         super().__init__(source, destination, login, password)
-        store = self.stage.store
-        store.seal(self.stage.import_id, {(self.stage.mailbox_id, "source"): b"sealed"})
-        store.set_standing(self.stage.import_id, "", OFTEN)
+        store = self.in_process.store
+        store.seal(self.in_process.import_id, {(self.in_process.mailbox_id, "source"): b"sealed"})
+        store.set_standing(self.in_process.import_id, "", OFTEN)
 
     def look(self) -> bool:
         """Waits until the mailbox is due, and looks; returns whether a pass followed, which is done too."""
-        self.stage.told.sessions.clear()
-        before = self.stage.store.standing_tally(self.stage.import_id)
-        self.stage.later(self.stage.mailbox().look_at - self.stage.time + 0.001)
-        self.stage.to_the_end(submit=False)
-        after = self.stage.store.standing_tally(self.stage.import_id)
+        self.in_process.told.sessions.clear()
+        before = self.in_process.store.standing_tally(self.in_process.import_id)
+        self.in_process.later(self.in_process.mailbox().look_at - self.in_process.time + 0.001)
+        self.in_process.to_the_end(submit=False)
+        after = self.in_process.store.standing_tally(self.in_process.import_id)
         assert after.looks == before.looks + 1
-        assert self.stage.mailbox().state is MailboxState.COMPLETE
+        assert self.in_process.mailbox().state is MailboxState.COMPLETE
         return after.found > before.found
 
     def deliver(self, folder: str = "INBOX", text: bytes = b"new") -> None:
@@ -60,7 +60,7 @@ def stood(request: pytest.FixtureRequest, dovecot: Callable[..., Dovecot], dovec
 
 def test_a_quiet_mailbox_costs_one_sign_in_and_one_flight(stood: Stood) -> None:
     sent: list[bytes] = []
-    tap = stood.stage.told.tap
+    tap = stood.in_process.told.tap
 
     def counting(session: Any) -> None:
         tap(session)
@@ -72,9 +72,9 @@ def test_a_quiet_mailbox_costs_one_sign_in_and_one_flight(stood: Stood) -> None:
 
         session.wire.send = counted
 
-    stood.stage.told.tap = counting  # type: ignore[method-assign]
+    stood.in_process.told.tap = counting  # type: ignore[method-assign]
     opened: list[object] = []
-    stood.stage.spoil = lambda session: opened.append(session) or session
+    stood.in_process.spoil = lambda session: opened.append(session) or session
     assert not stood.look()
     assert not stood.look(), "nor after the first look"
     assert len(sent) == 4, "each look is one flight, and LOGOUT, whose answer nobody waits for"
@@ -88,13 +88,13 @@ def test_new_mail_is_found_and_copied(stood: Stood) -> None:
     stood.deliver()
     assert stood.look()
     stood.assert_same()
-    assert stood.stage.told.count(BODY) == 1
+    assert stood.in_process.told.count(BODY) == 1
     assert not stood.look()
 
 
 def test_flags_are_seen_with_condstore_and_else_by_the_full_pass(stood: Stood, monkeypatch: pytest.MonkeyPatch) -> None:
-    condstore = b"HIGHESTMODSEQ" in b"".join(map(bytes, stood.stage.told.sessions)) or any(
-        folder.highestmodseq for folder in stood.stage.every_folder()
+    condstore = b"HIGHESTMODSEQ" in b"".join(map(bytes, stood.in_process.told.sessions)) or any(
+        folder.highestmodseq for folder in stood.in_process.every_folder()
     )
     stood.at(stood.source, b"SELECT INBOX", b"STORE 1:5 +FLAGS.SILENT (\\Flagged)")
     assert stood.look() is condstore
@@ -109,7 +109,7 @@ def test_flags_are_seen_with_condstore_and_else_by_the_full_pass(stood: Stood, m
 def test_what_was_deleted_is_seen(stood: Stood) -> None:
     stood.at(stood.source, b"SELECT INBOX", b"STORE 1:2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
     assert stood.look()
-    assert stood.stage.tally().deleted_at_source == 2
+    assert stood.in_process.tally().deleted_at_source == 2
     assert not stood.look()
 
 
@@ -122,51 +122,51 @@ def test_a_folder_that_is_new_renamed_or_gone_is_seen(stood: Stood, change: byte
 
 def test_a_full_pass_follows_after_a_day(stood: Stood) -> None:
     passes = 0
-    began = stood.stage.time
-    while stood.stage.time < began + 25 * 3600:
+    began = stood.in_process.time
+    while stood.in_process.time < began + 25 * 3600:
         passes += stood.look()
-    condstore = any(folder.highestmodseq for folder in stood.stage.every_folder())
+    condstore = any(folder.highestmodseq for folder in stood.in_process.every_folder())
     assert passes == (1 if condstore else 4)
 
 
 def test_a_refused_password_parks_the_mailbox_until_it_is_given(stood: Stood) -> None:
-    stood.stage.passwords["source"] = "another"
-    stood.stage.later(61)
-    stood.stage.work()
-    assert stood.stage.mailbox().state is MailboxState.PARKED
-    assert [failure.code for failure in stood.stage.failures()] == ["source_auth_refused"]
-    stood.stage.passwords["source"] = stood.password
-    assert stood.stage.store.retry(stood.stage.import_id, stood.stage.mailbox_id, [])
-    stood.stage.to_the_end(submit=False)
+    stood.in_process.passwords["source"] = "another"
+    stood.in_process.later(61)
+    stood.in_process.work()
+    assert stood.in_process.mailbox().state is MailboxState.PARKED
+    assert [failure.code for failure in stood.in_process.failures()] == ["source_auth_refused"]
+    stood.in_process.passwords["source"] = stood.password
+    assert stood.in_process.store.retry(stood.in_process.import_id, stood.in_process.mailbox_id, [])
+    stood.in_process.to_the_end(submit=False)
     assert not stood.look()
 
 
 def test_a_server_that_is_away_parks_nobody(stood: Stood) -> None:
-    there, stood.stage.source = stood.stage.source, _Away()
+    there, stood.in_process.source = stood.in_process.source, _Away()
     for _ in range(20):
-        stood.stage.later(700)
-        stood.stage.work()
-    found = stood.stage.mailbox()
+        stood.in_process.later(700)
+        stood.in_process.work()
+    found = stood.in_process.mailbox()
     assert (found.state, found.failure and found.failure.code) == (MailboxState.COMPLETE, "source_unreachable")
-    tally = stood.stage.store.standing_tally(stood.stage.import_id)
+    tally = stood.in_process.store.standing_tally(stood.in_process.import_id)
     assert tally.due == 1
-    assert stood.stage.time - tally.due_since > 10_000, "the lag tells it"
-    stood.stage.source = there
-    stood.stage.later(700)
-    stood.stage.work()
-    assert stood.stage.mailbox().failure is None
+    assert stood.in_process.time - tally.due_since > 10_000, "the lag tells it"
+    stood.in_process.source = there
+    stood.in_process.later(700)
+    stood.in_process.work()
+    assert stood.in_process.mailbox().failure is None
     assert not stood.look()
 
 
 def test_a_worker_that_dies_in_a_look_leaves_nothing_behind(stood: Stood) -> None:
     stood.deliver()
-    stood.stage.later(61)
-    lease = stood.stage.store.claim("dead/0")
+    stood.in_process.later(61)
+    lease = stood.in_process.store.claim("dead/0")
     assert lease is not None
     assert lease.unit.kind is UnitKind.LOOK
-    stood.stage.later(70)
-    stood.stage.to_the_end(submit=False)
-    stood.stage.work()
+    stood.in_process.later(70)
+    stood.in_process.to_the_end(submit=False)
+    stood.in_process.work()
     stood.assert_same()
 
 
@@ -180,12 +180,12 @@ def test_a_difference_runs_the_whole_pass_and_doubles_nothing(stood: Stood) -> N
 
 def test_a_verification_that_a_person_asked_for_is_not_repeated(stood: Stood) -> None:
     """A pass that follows a look checks as usual, whatever was asked of the pass before."""
-    stood.stage.options = replace(stood.stage.options, verify="full")
+    stood.in_process.options = replace(stood.in_process.options, verify="full")
     stood.again()
-    assert stood.stage.told.count(BODY) > 0
+    assert stood.in_process.told.count(BODY) > 0
     stood.deliver()
     assert stood.look()
-    assert stood.stage.told.count(BODY) == 1
+    assert stood.in_process.told.count(BODY) == 1
 
 
 class _Away:

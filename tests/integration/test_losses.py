@@ -60,9 +60,9 @@ def lost_three_times(source: FaultyServer, destination: Server, login: str) -> C
     source.behaviour.accounts[login] = source.behaviour.accounts[LOGIN]
 
     def run() -> InProcessImport:
-        stage = InProcessImport(source, destination, logins=(login,), copy_rules=CopyRules(), batch_messages=500)
-        stage.to_the_end(limit=60)
-        return stage
+        in_process = InProcessImport(source, destination, logins=(login,), copy_rules=CopyRules(), batch_messages=500)
+        in_process.to_the_end(limit=60)
+        return in_process
 
     first = run()
     outcomes = first.outcomes()

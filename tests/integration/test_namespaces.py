@@ -50,7 +50,7 @@ protocol imap {{
 
 
 @pytest.fixture
-def office(dovecot: Callable[..., Dovecot]) -> Callable[[str], Dovecot]:
+def admin_env(dovecot: Callable[..., Dovecot]) -> Callable[[str], Dovecot]:
     """Returns a function that starts a Dovecot with shared folders.
 
     A friend shares two folders with `LOGIN`, and there is a public folder; each holds a message.
@@ -88,15 +88,15 @@ def mail(number: int) -> Mail:
 
 @pytest.mark.parametrize("separator", ["/", "."])
 def test_a_dovecot_that_shows_what_others_share(
-    office: Callable[[str], Dovecot], dovecot: Callable[..., Dovecot], separator: str
+    admin_env: Callable[[str], Dovecot], dovecot: Callable[..., Dovecot], separator: str
 ) -> None:
-    source, destination = office(separator), dovecot()
+    source, destination = admin_env(separator), dovecot()
     destination.add_user(LOGIN, PASSWORD)
     populate(source.host, source.port, LOGIN, PASSWORD, {"INBOX": [mail(10)], "Work": [mail(11)]})
     assert {f"Public{separator}News", f"shared{separator}{FRIEND}"} & names_at(source), "the control: LIST shows them"
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 2}
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 2}
     assert {name for name in names_at(destination) if name.startswith(("Public", "shared"))} == set()
     asked = InProcessImport(source, destination, options=COPY)
     asked.to_the_end()
@@ -106,16 +106,16 @@ def test_a_dovecot_that_shows_what_others_share(
 
 @pytest.mark.parametrize("separator", ["/", "."])
 def test_nothing_is_put_among_what_a_dovecot_shares(
-    office: Callable[[str], Dovecot], dovecot: Callable[..., Dovecot], separator: str
+    admin_env: Callable[[str], Dovecot], dovecot: Callable[..., Dovecot], separator: str
 ) -> None:
-    source, destination = dovecot(), office(separator)
+    source, destination = dovecot(), admin_env(separator)
     source.add_user(LOGIN, PASSWORD)
     folders = {"INBOX": [mail(10)], "Public": [mail(11)], "Public/News": [mail(12)], "shared/x": [mail(13)]}
     populate(source.host, source.port, LOGIN, PASSWORD, folders)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 4}
-    places = {f.display: f.destination_name.decode() for f in stage.every_folder()}
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 4}
+    places = {f.display: f.destination_name.decode() for f in in_process.every_folder()}
     s = separator
     assert places == {
         "INBOX": "INBOX",
@@ -126,9 +126,9 @@ def test_nothing_is_put_among_what_a_dovecot_shares(
     with Wire(destination.host, destination.port, LOGIN, PASSWORD) as wire:
         answers, _ = wire.command(b'STATUS "Public%bNews" (MESSAGES)' % s.encode())
         assert b"MESSAGES 1)" in answers[0].line
-    stage.later(100)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 4}
+    in_process.later(100)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 4}
 
 
 def test_many_namespaces_and_prefixes_as_literals(wires: Wires) -> None:
@@ -142,7 +142,7 @@ def test_many_namespaces_and_prefixes_as_literals(wires: Wires) -> None:
     )
     for number, name in enumerate((*own, *theirs)):
         wires.old.folder(name).add(plain(number))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     assert set(wires.new.folders) == {b"INBOX", b"#mh/list", b"Work"}
     assert not wires.source.matching(rb"^(EXAMINE|STATUS) .*(bob|others|Users|Public|news)"), "nobody looks into them"

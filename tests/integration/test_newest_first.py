@@ -31,7 +31,7 @@ def order_of(
             for name, ages in AGES.items()
         }
         populate(pair.source.host, pair.source.port, login, pair.password, letters)
-    stage = InProcessImport(
+    in_process = InProcessImport(
         pair.source,
         pair.destination,
         logins=logins,
@@ -40,7 +40,7 @@ def order_of(
         options=Options(newest_first=newest_first),
     )
     copied: list[tuple[str, int]] = []
-    finish = stage.store.finish
+    finish = in_process.store.finish
 
     def noting(lease: Lease, *given: Any, **more: Any) -> None:
         if lease.unit.kind is UnitKind.COPY and lease.folder is not None:
@@ -48,21 +48,21 @@ def order_of(
             copied.append((lease.mailbox.source.login, age))
         finish(lease, *given, **more)
 
-    stage.store.finish = noting  # type: ignore[method-assign]
-    stage.to_the_end()
-    return stage, copied
+    in_process.store.finish = noting  # type: ignore[method-assign]
+    in_process.to_the_end()
+    return in_process, copied
 
 
 def test_the_last_month_of_everybody_arrives_before_the_last_year_and_that_before_the_rest(
     dovecot_pair: DovecotPair,
 ) -> None:
-    stage, copied = order_of(dovecot_pair, newest_first=True)
+    in_process, copied = order_of(dovecot_pair, newest_first=True)
     bands = [0 if age < 30 else 1 if age < 365 else 2 for _, age in copied]
     assert bands == [0] * 16 + [1] * 4 + [2] * 16
-    assert {login for login, _ in copied[:16]} == set(stage.logins)
-    assert stage.outcomes() == {"copied": 36}
-    assert {stage.mailbox(login).state for login in stage.logins} == {MailboxState.COMPLETE}
-    assert stage.held("source") == stage.held("destination")
+    assert {login for login, _ in copied[:16]} == set(in_process.logins)
+    assert in_process.outcomes() == {"copied": 36}
+    assert {in_process.mailbox(login).state for login in in_process.logins} == {MailboxState.COMPLETE}
+    assert in_process.held("source") == in_process.held("destination")
 
 
 def test_without_the_option_a_mailbox_arrives_in_the_order_of_its_uids(dovecot_pair: DovecotPair) -> None:
@@ -76,7 +76,7 @@ def test_without_the_option_a_mailbox_arrives_in_the_order_of_its_uids(dovecot_p
 def test_a_server_that_refuses_to_search_has_one_band_and_loses_nothing(wires: Wires, answer: bytes) -> None:
     wires.source.faults.add(reply(rb"^UID SEARCH", answer, times=None))
     wires.fill(30)
-    stage = InProcessImport(wires.source, wires.destination, options=Options(newest_first=True))
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 30}
+    in_process = InProcessImport(wires.source, wires.destination, options=Options(newest_first=True))
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 30}
     assert wires.bodies() == wires.sent()

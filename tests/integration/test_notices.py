@@ -143,10 +143,10 @@ def test_while_an_import_stands_its_end_is_told_once_a_pass_that_a_person_began(
         lease = take(room.store)
         room.store.looked(lease, found=True)
         _again(room, notifier)
-        request = room.store.import_(whole.import_id)
-        assert request is not None
-        assert request.state is ImportState.FINISHED
-        ends.add(request.finished_at)
+        import_ = room.store.import_(whole.import_id)
+        assert import_ is not None
+        assert import_.state is ImportState.FINISHED
+        ends.add(import_.finished_at)
     assert len(ends) == 3, "the control: it ended three times more"
     assert receiver.kinds.count("state complete") == 1
     start(room.store)  # a person begins a pass
@@ -248,24 +248,24 @@ def test_nothing_moved_is_told_with_its_cause_and_not_while_somebody_paused_it(r
 
 def test_a_cutover_is_told_once_of_each_state_however_often_it_goes_to_and_fro(room: Room, receiver: Receiver) -> None:
     _add(room, receiver, kinds=("cutover",), language="ru")
-    stage = CutoverStage()
-    notifier = replace(room.notifier(), store=stage.store, now=lambda: stage.time)
-    stage.begin()
-    states = [stage.state]
+    in_process = CutoverStage()
+    notifier = replace(room.notifier(), store=in_process.store, now=lambda: in_process.time)
+    in_process.begin()
+    states = [in_process.state]
     for _ in range(6):  # without a look it falls behind, and comes back with the next
-        stage.turn()
+        in_process.turn()
         notifier.turn()
-        states.append(stage.state)
-        stage.time += 3600
-        stage.turn()
+        states.append(in_process.state)
+        in_process.time += 3600
+        in_process.turn()
         notifier.turn()
-        states.append(stage.state)
-        stage.looks()
+        states.append(in_process.state)
+        in_process.looks()
     assert states.count(CutoverState.SYNCED) > 1, "the control: it went to and fro"
     assert states.count(CutoverState.STAGING) > 1
-    stage.turn()
-    stage.send("announce")
-    stage.turn()
+    in_process.turn()
+    in_process.send("announce")
+    in_process.turn()
     notifier.turn()
     notifier.turn()
     assert receiver.kinds == ["cutover synced", "cutover announced"], "each once, as docs/cutover.md says"

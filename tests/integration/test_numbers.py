@@ -35,17 +35,17 @@ def test_a_status_without_a_number_hides_nothing_from_any_pass(wires: Wires, sid
     wires.fill(5)
     server = wires.source if side == "source" else wires.destination
     server.faults.add(rewrite(b"^STATUS", without(item)))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     wires.fill(3, first=6)
-    stage.later(3600)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 8}
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8}
     assert same(wires)
-    stage.later(3600)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 8}, "and the third finds nothing"
-    assert not stage.failures()
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8}, "and the third finds nothing"
+    assert not in_process.failures()
 
 
 @pytest.mark.parametrize("item", [b"UIDNEXT", b"UIDVALIDITY"])
@@ -55,12 +55,12 @@ def test_a_folder_opened_without_a_number_is_asked_for_it(wires: Wires, side: st
     server = wires.source if side == "source" else wires.destination
     drop = re.compile(rb"\* OK \[" + item + rb" \d+\][^\r]*\r\n")
     server.faults.add(rewrite(b"^(EXAMINE|SELECT)", lambda answer: drop.sub(b"", answer)))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     wires.fill(3, first=6)
-    stage.later(3600)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 8}, "copied once, and recognised as the same folder"
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8}, "copied once, and recognised as the same folder"
     assert same(wires)
 
 
@@ -73,25 +73,25 @@ def test_no_number_at_all_is_said_by_anybody(wires: Wires) -> None:
     wires.source.faults.add(rewrite(b"^STATUS", without(b"*")))
     drop = re.compile(rb"\* OK \[(?:UIDNEXT|UIDVALIDITY) \d+\][^\r]*\r\n")
     wires.source.faults.add(rewrite(b"^EXAMINE", lambda answer: drop.sub(b"", answer)))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     wires.fill(2, first=5)
-    stage.later(3600)
-    stage.to_the_end()
-    assert stage.tally().messages == 6
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert in_process.tally().messages == 6
     assert same(wires)
 
 
 def test_a_lower_uidnext_proves_nothing(wires: Wires) -> None:
     """Lets STATUS report a lower UIDNEXT than before: the folder is opened and listed."""
     wires.fill(4)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     wires.fill(2, first=5)
     wires.old.folder(b"INBOX").announced_uidnext = 2
-    stage.later(3600)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 6}
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 6}
     assert same(wires)
 
 
@@ -103,9 +103,9 @@ def never(answer: bytes) -> bytes:
 def test_exists_that_comes_with_the_second_look(wires: Wires, side: str) -> None:
     wires.fill(3)
     (wires.source if side == "source" else wires.destination).faults.add(rewrite(b"^(EXAMINE|SELECT)", never, times=1))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 3}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3}
     assert same(wires)
 
 
@@ -113,9 +113,9 @@ def test_a_folder_whose_exists_never_comes_is_named_and_not_taken_for_empty(wire
     wires.fill(3)
     wires.fill(2, b"Work", first=10)
     wires.source.faults.add(rewrite(rb"^EXAMINE .?INBOX", never))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    inbox, work = (next(f for f in stage.every_folder() if f.source_name == name) for name in (b"INBOX", b"Work"))
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    inbox, work = (next(f for f in in_process.every_folder() if f.source_name == name) for name in (b"INBOX", b"Work"))
     assert inbox.unreadable
     assert "EXISTS" in inbox.note
     assert not work.unreadable
@@ -126,9 +126,9 @@ def test_statuses_are_whole_wherever_the_numbers_come_from(wires: Wires) -> None
     wires.fill(2)
     wires.old.folder(b"Work").add(plain(9))
     wires.source.faults.add(rewrite(rb"^STATUS .?INBOX", without(b"*")))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.submit()
-    source = ImapSource(stage.open("source", LOGIN))
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.submit()
+    source = ImapSource(in_process.open("source", LOGIN))
     found = known_statuses(source, [b"INBOX", b"Work", b"none"])
     source.close()
     assert [status.messages for status in found if isinstance(status, KnownStatus)] == [2, 1]
@@ -140,15 +140,15 @@ def test_statuses_are_whole_wherever_the_numbers_come_from(wires: Wires) -> None
 def test_what_a_run_did_is_never_below_zero(wires: Wires) -> None:
     """Changes UIDVALIDITY: the folder is planned again and its mail recognised, and that run copied nothing."""
     wires.fill(5)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    first = stage.tally()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    first = in_process.tally()
     wires.old.folder(b"INBOX").uidvalidity += 1
     wires.fill(2, first=6)
-    stage.later(3600)
-    stage.to_the_end()
-    did = document.since(stage.tally(), first)
-    assert stage.outcomes() == {"already_present": 5, "copied": 2}, (
+    in_process.later(3600)
+    in_process.to_the_end()
+    did = document.since(in_process.tally(), first)
+    assert in_process.outcomes() == {"already_present": 5, "copied": 2}, (
         "of the first run nothing is counted as copied any more"
     )
     assert (did["copied"], did["already_present"]) == (2, 5)

@@ -44,10 +44,10 @@ def test_an_inbox_that_list_does_not_show_is_copied(wires: Wires, shown: object,
     wires.source.faults.add(rewrite(rb"^(LIST|LSUB)", shown))
     if not status:
         wires.source.faults.add(reply(rb"^STATUS", b"NO not here", times=None))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     listed = shown is without_inbox
-    assert stage.outcomes() == {"copied": 8 if listed else 5}
+    assert in_process.outcomes() == {"copied": 8 if listed else 5}
     assert whole(wires, *([b"Work"] if listed else []))
 
 
@@ -56,26 +56,26 @@ def test_without_the_question_it_would_be_left_behind(wires: Wires, monkeypatch:
     monkeypatch.setattr(ImapSession, "_opens", lambda self, name: False)
     wires.fill(5)
     wires.source.faults.add(rewrite(rb"^(LIST|LSUB)", nothing))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {}
-    assert stage.mailbox().state == "complete"
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {}
+    assert in_process.mailbox().state == "complete"
 
 
 def test_an_account_without_an_inbox_has_none(wires: Wires) -> None:
     work_folder(wires)
     wires.source.faults.add(rewrite(rb"^(LIST|LSUB)", without_inbox))
     wires.source.faults.add(reply(rb"^(STATUS|EXAMINE) \"?INBOX", b"NO [NONEXISTENT] no such folder", times=None))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 3}
-    assert stage.folders().keys() == {"Work"}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3}
+    assert in_process.folders().keys() == {"Work"}
 
 
 def test_an_inbox_that_is_listed_is_not_asked_for(wires: Wires) -> None:
     wires.fill(1)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     asked = [command.text for command in wires.source.commands if re.match(rb'STATUS "?INBOX', command.text)]
     assert len(asked) == 1, "that of planning"
 
@@ -116,11 +116,11 @@ def test_a_fetch_that_is_too_much_is_asked_for_in_smaller_ones(wires: Wires, wor
     if announced:
         wires.source.behaviour.capabilities.add("MESSAGELIMIT=1000")
     wires.source.faults.add(reply(too_many(3, 17), words, times=None))  # type: ignore[arg-type]
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 17}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 17}
     assert whole(wires)
-    assert not stage.failures()
+    assert not in_process.failures()
 
 
 @pytest.mark.parametrize("refused", [no_set, too_long])
@@ -130,11 +130,11 @@ def test_a_set_that_is_no_single_range_or_too_long_is_cut_up(wires: Wires, refus
     for number in range(1, 30):
         inbox.add(plain(number), uid=1000 + 3 * number)
     wires.source.faults.add(reply(refused, status + b" invalid sequence set", times=None))  # type: ignore[arg-type]
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 29}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 29}
     assert whole(wires)
-    assert not stage.failures()
+    assert not in_process.failures()
 
 
 def test_without_forgiving_such_a_bad_the_mailbox_is_parked(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,21 +142,21 @@ def test_without_forgiving_such_a_bad_the_mailbox_is_parked(wires: Wires, monkey
     monkeypatch.setattr(FlyingSession, "_forgive", lambda self, tags: None)
     wires.fill(17)
     wires.source.faults.add(reply(too_many(3, 17), b"BAD too much", times=None))  # type: ignore[arg-type]
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.mailbox().state == "parked"
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.mailbox().state == "parked"
 
 
 def test_limit_with_words_of_haste_is_waited_for(wires: Wires) -> None:
     wires.fill(9)
     fault = wires.source.faults.add(reply(rb"^UID FETCH", b"NO [LIMIT] rate exceeded, try again in 30 seconds"))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.submit()
-    stage.work()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.submit()
+    in_process.work()
     assert fault.struck
-    assert not stage.finished, "it waits"
-    stage.to_the_end(submit=False)
-    assert stage.outcomes() == {"copied": 9}
+    assert not in_process.finished, "it waits"
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"copied": 9}
     assert max(len(uids_of(command)) for command in wires.source.matching(b"BODY")) > 1, "no smaller commands"
 
 
@@ -172,10 +172,10 @@ def test_a_folder_that_lsub_alone_shows_is_copied(wires: Wires) -> None:
     wires.source.faults.add(rewrite(rb"^LIST", lambda answer: hidden.sub(b"", answer)))
     gone = b'* LSUB () "/" Gone\r\n* LSUB () "/" Work\r\n'  # users never tidy up
     wires.source.faults.add(rewrite(rb"^LSUB", lambda answer: gone + answer))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.folders().keys() == {"INBOX", "Work"}
-    assert stage.outcomes() == {"copied": 5}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.folders().keys() == {"INBOX", "Work"}
+    assert in_process.outcomes() == {"copied": 5}
     assert whole(wires, b"Work")
 
 
@@ -189,12 +189,12 @@ def test_an_appenduid_that_cannot_be_right_is_not_believed(wires: Wires, uid: by
     wrong = rewrite(rb"^APPEND", lambda answer: named.sub(rb"[APPENDUID \1 " + uid + b"]", answer))
     wires.destination.faults.add(wrong)
     wires.fill(25)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 25}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 25}
     assert whole(wires)
-    assert not stage.failures()
-    assert len(stage.pairs()) == 25
+    assert not in_process.failures()
+    assert len(in_process.pairs()) == 25
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -204,12 +204,12 @@ def test_a_body_of_no_bytes_is_believed_where_the_size_says_so(wires: Wires, tol
     body = re.compile(rb"BODY\[\] \{\d+\}\r\n[^)]*Subject: 9\r\n[^)]*\)", re.DOTALL)
     if not told:
         wires.source.faults.add(rewrite(rb"BODY\.PEEK\[\]", lambda answer: body.sub(b'BODY[] "")', answer)))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     # The scripted destination refuses an empty message, as Dovecot does.
-    assert stage.outcomes() == {"copied": 4, "refused" if told else "failed": 1}
+    assert in_process.outcomes() == {"copied": 4, "refused" if told else "failed": 1}
     if not told:
-        assert "gives none" in stage.noted("failed")[5]
+        assert "gives none" in in_process.noted("failed")[5]
 
 
 # -- SEARCH
@@ -221,9 +221,9 @@ def test_an_esearch_for_another_command_is_not_ours(wires: Wires) -> None:
         inbox.add(plain(number), uid=20_000 * number)  # sparse: SEARCH tells which there are
     foreign = b'* ESEARCH (TAG "zz99") UID ALL 7,30000\r\n'
     wires.source.faults.add(rewrite(rb"^UID SEARCH", lambda answer: foreign + answer))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 12}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 12}
     assert whole(wires)
 
 
@@ -233,9 +233,9 @@ def test_an_esearch_that_names_another_tag_alone_is_taken(wires: Wires) -> None:
         inbox.add(plain(number), uid=20_000 * number)
     wrong = re.compile(rb'\(TAG "[^"]+"\)')
     wires.source.faults.add(rewrite(rb"^UID SEARCH", lambda answer: wrong.sub(b'(TAG "A1")', answer)))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 12}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 12}
 
 
 # -- sparse UIDs
@@ -248,10 +248,10 @@ def test_uids_up_to_the_end_of_32_bit_cost_no_more_than_others(wires: Wires, con
     inbox = wires.old.folder(b"INBOX")
     for number, uid in enumerate((1, 7, 4_294_967_290), start=1):
         inbox.add(plain(number), uid=uid)
-    stage = InProcessImport(wires.source, wires.destination)
+    in_process = InProcessImport(wires.source, wires.destination)
     for _ in range(2):
-        stage.to_the_end()
-        assert stage.outcomes() == {"copied": 3}
+        in_process.to_the_end()
+        assert in_process.outcomes() == {"copied": 3}
     assert whole(wires)
     assert len(wires.source.commands) < 60
 
@@ -271,11 +271,11 @@ def test_connections_that_end_at_examine_for_a_while_leave_no_folder_behind(
     wires.source.faults.add(
         Fault(lambda command: command.text.startswith(b"EXAMINE") and next(count) < times, Action.CLOSE, times=None)
     )
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 4 + len(names)}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 4 + len(names)}
     assert whole(wires, *names)
-    assert not any(folder.unreadable for folder in stage.every_folder())
+    assert not any(folder.unreadable for folder in in_process.every_folder())
 
 
 def test_two_folders_that_end_the_connection_keep_their_own_words_and_cost_the_others_nothing(wires: Wires) -> None:
@@ -283,14 +283,14 @@ def test_two_folders_that_end_the_connection_keep_their_own_words_and_cost_the_o
     for place, name in enumerate((b"Bad1", b"Bad2", b"Work")):
         wires.old.folder(name).add(plain(100 + place))
     wires.source.faults.add(reply(rb"^EXAMINE \"?Bad", b"* BYE internal error", times=None))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 5}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 5}
     assert whole(wires, b"Work")
-    unreadable = {folder.display: folder.note for folder in stage.every_folder() if folder.unreadable}
+    unreadable = {folder.display: folder.note for folder in in_process.every_folder() if folder.unreadable}
     assert unreadable.keys() == {"Bad1", "Bad2"}
     assert all("internal error" in note for note in unreadable.values())
-    assert stage.mailbox().state == "complete"
+    assert in_process.mailbox().state == "complete"
 
 
 def test_without_another_attempt_the_folder_behind_is_blamed(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +303,7 @@ def test_without_another_attempt_the_folder_behind_is_blamed(wires: Wires, monke
     wires.source.faults.add(
         Fault(lambda command: command.text.startswith(b"EXAMINE") and next(count) < 3, Action.CLOSE, times=None)
     )
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {}
-    assert Counter(folder.unreadable for folder in stage.every_folder()) == {True: 2}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {}
+    assert Counter(folder.unreadable for folder in in_process.every_folder()) == {True: 2}

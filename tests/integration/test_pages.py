@@ -67,28 +67,28 @@ def largest_fetch(source: FaultyServer) -> int:
 @pytest.mark.parametrize("word", [b"OK", b"NO"])
 def test_a_source_that_gives_pages_arrives_whole(word: bytes, source: FaultyServer, destination: FaultyServer) -> None:
     limited(source, source.behaviour.accounts[LOGIN].folder("INBOX"), word=word, announced=True)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
     assert arrived(destination) == bodies(source)
-    assert stage.outcomes() == {"copied": MANY}
-    assert exit_code(stage) == 0
+    assert in_process.outcomes() == {"copied": MANY}
+    assert exit_code(in_process) == 0
     assert pages(source) == [(low, low + SOME - 1) for low in range(1, MANY, SOME)]
     assert len(searches(source)) == len(pages(source)), "nothing is searched for in another way"
     assert largest_fetch(source) == SOME
-    assert not stage.left_out
+    assert not in_process.left_out
 
 
 def test_new_mail_is_listed_by_pages_too(source: FaultyServer, destination: FaultyServer) -> None:
     inbox = source.behaviour.accounts[LOGIN].folder("INBOX")
     limited(source, inbox, word=b"OK", announced=True)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
     for number, message in enumerate(make_mailbox(8, {"INBOX": 4 * SOME}, size=300)["INBOX"], start=MANY + 1):
         inbox.add(message.body, uid=number * APART)
     inbox.remove(3 * APART)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": MANY + 4 * SOME}
-    assert exit_code(stage) == 0
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": MANY + 4 * SOME}
+    assert exit_code(in_process) == 0
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_a_source_that_announces_pages_and_refuses_them_is_searched_in_the_other
 ) -> None:
     limited(source, source.behaviour.accounts[LOGIN].folder("INBOX"), word=b"OK", announced=True)
     source.behaviour.hollow["PARTIAL"] = answer
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
     assert arrived(destination) == bodies(source)
-    assert stage.outcomes() == {"copied": MANY}
-    assert exit_code(stage) == 0
+    assert in_process.outcomes() == {"copied": MANY}
+    assert exit_code(in_process) == 0
     assert pages(source) == [(1, SOME)], "asked for once, and remembered"
-    assert [extension for _, _, extension, _ in stage.left_out] == ["PARTIAL"]
+    assert [extension for _, _, extension, _ in in_process.left_out] == ["PARTIAL"]
 
 
 @pytest.mark.parametrize("word", [b"OK", b"NO"])
@@ -123,10 +123,10 @@ def test_pages_that_the_server_cuts_short_are_made_up_for(
         return answer.replace(b" OK ", b" OK" + code, 1)
 
     source.faults.add(Fault(when=rb"^UID SEARCH RETURN \(PARTIAL", action=Action.REWRITE, times=None, spell=cut))
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
     assert arrived(destination) == bodies(source)
-    assert exit_code(stage) == 0
+    assert exit_code(in_process) == 0
 
 
 def test_without_the_pages_it_is_searched_in_the_other_way(
@@ -135,7 +135,7 @@ def test_without_the_pages_it_is_searched_in_the_other_way(
     """The negative control of the first test: that all mail arrives does not prove that pages are used."""
     monkeypatch.setattr(ListingSession, "_paged", ListingSession._existing)
     limited(source, source.behaviour.accounts[LOGIN].folder("INBOX"), word=b"OK", announced=True)
-    stage = InProcessImport(source, destination)
-    stage.to_the_end()
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
     assert arrived(destination) == bodies(source)
     assert not pages(source)

@@ -33,25 +33,25 @@ BUDGET_BYTES = 100_000
 class Bounded:
     """An import of two accounts, of which the first has a daily budget at the source."""
 
-    def __init__(self, office: ProcessCluster, counts: Mapping[str, int], program: str = WORKER) -> None:
-        self.office = office
-        self.frugal = office.person(folders_of(71, counts))
-        self.free = office.person(folders_of(72, counts))
-        self.rate = f"source_account.bytes_per_day:imap://127.0.0.1:{office.source_port}/{self.frugal.login}"
-        office.store.set_limit(self.rate, BUDGET_BYTES)
+    def __init__(self, admin_env: ProcessCluster, counts: Mapping[str, int], program: str = WORKER) -> None:
+        self.admin_env = admin_env
+        self.frugal = admin_env.person(folders_of(71, counts))
+        self.free = admin_env.person(folders_of(72, counts))
+        self.rate = f"source_account.bytes_per_day:imap://127.0.0.1:{admin_env.source_port}/{self.frugal.login}"
+        admin_env.store.set_limit(self.rate, BUDGET_BYTES)
         for _ in range(2):
-            office.start_worker(program)
-        office.start_coordinator()
-        self.whole: Import = office.submit()
+            admin_env.start_worker(program)
+        admin_env.start_coordinator()
+        self.whole: Import = admin_env.submit()
 
     def row(self, person: Person) -> Mailbox:
         """Returns the account's mailbox."""
-        rows = self.office.store.mailboxes(self.whole.import_id)
+        rows = self.admin_env.store.mailboxes(self.whole.import_id)
         return next(mailbox for mailbox, _ in rows if mailbox.source.login == person.login)
 
     def moved(self, person: Person) -> int:
         """Returns the bytes moved for this account."""
-        rows = self.office.store.mailboxes(self.whole.import_id)
+        rows = self.admin_env.store.mailboxes(self.whole.import_id)
         return next(tally.done_bytes for mailbox, tally in rows if mailbox.source.login == person.login)
 
     def complete(self, person: Person) -> bool:
@@ -61,14 +61,14 @@ class Bounded:
     def waiting(self) -> Failure | None:
         """Returns what the account with the budget waits for."""
         failure = self.row(self.frugal).failure
-        return failure if failure and failure.code == "rate_waiting" and not self.office.leased() else None
+        return failure if failure and failure.code == "rate_waiting" and not self.admin_env.leased() else None
 
 
 def test_a_spent_day_stops_that_account_only_and_a_raised_budget_lets_it_finish(dovecot_pair: DovecotPair) -> None:
-    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office:
-        both = Bounded(office, {"INBOX": 100, "Work": 400})
-        office.until(lambda: both.complete(both.free) and both.waiting() is not None, "one complete, one waiting")
-        assert office.store.claim("somebody") is None, "nobody else may either"
+    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as admin_env:
+        both = Bounded(admin_env, {"INBOX": 100, "Work": 400})
+        admin_env.until(lambda: both.complete(both.free) and both.waiting() is not None, "one complete, one waiting")
+        assert admin_env.store.claim("somebody") is None, "nobody else may either"
         frugal = both.row(both.frugal)
         assert frugal.state is MailboxState.COPYING
         assert BUDGET_BYTES <= both.moved(both.frugal) < BUDGET_BYTES + OVER_BYTES
@@ -77,17 +77,17 @@ def test_a_spent_day_stops_that_account_only_and_a_raised_budget_lets_it_finish(
         assert "waiting until" in failure.sentence
         assert "of the 100 kB of 24 hours are used" in failure.sentence
         assert "mailhaul limits source_account.bytes_per_day" in failure.advice
-        assert all(not unit.attempts for unit in office.store.ready_units(20)), "no attempt was spent"
-        office.store.set_limit(both.rate, 10**9)
-        office.await_finished(both.whole)
-        office.assert_exactly_once(both.whole)
-        assert not [f for f in office.store.failures(both.row(both.free).mailbox_id) if f.code == "rate_waiting"]
+        assert all(not unit.attempts for unit in admin_env.store.ready_units(20)), "no attempt was spent"
+        admin_env.store.set_limit(both.rate, 10**9)
+        admin_env.await_finished(both.whole)
+        admin_env.assert_exactly_once(both.whole)
+        assert not [f for f in admin_env.store.failures(both.row(both.free).mailbox_id) if f.code == "rate_waiting"]
 
 
 def test_without_waiting_more_is_moved_than_the_budget(dovecot_pair: DovecotPair) -> None:
-    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_BATCH_MESSAGES="1000") as office:
-        both = Bounded(office, {"INBOX": 500}, IMPATIENT)  # one batch, which no lane claims again
-        office.until(lambda: both.complete(both.free) and both.complete(both.frugal), "both, whatever is owed")
+    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_BATCH_MESSAGES="1000") as admin_env:
+        both = Bounded(admin_env, {"INBOX": 500}, IMPATIENT)  # one batch, which no lane claims again
+        admin_env.until(lambda: both.complete(both.free) and both.complete(both.frugal), "both, whatever is owed")
         assert both.moved(both.frugal) > BUDGET_BYTES + OVER_BYTES
 
 
@@ -100,85 +100,85 @@ class Paced:
     def __init__(self, wires: Wires, rate: str = "source_account.messages_per_second", most: int = 5) -> None:
         wires.fill(100)
         self.wires = wires
-        self.stage = InProcessImport(wires.source, wires.destination)
-        self.stage.store.set_limit(rate, most)
+        self.in_process = InProcessImport(wires.source, wires.destination)
+        self.in_process.store.set_limit(rate, most)
         self.slept = 0.0
         #: Called with each sleep.
         self.meanwhile: Callable[[], Any] = lambda: None
-        self.stage.sleep = self.sleep
+        self.in_process.sleep = self.sleep
 
     @property
     def store(self) -> Store:
         """The stage's store."""
-        return self.stage.store
+        return self.in_process.store
 
     def sleep(self, seconds: float) -> None:
         """Moves the clock instead of sleeping."""
         self.slept += seconds
-        self.stage.time += seconds
+        self.in_process.time += seconds
         self.meanwhile()
 
 
 @pytest.mark.parametrize("side", ["source_account", "source_host", "destination_account", "destination_host"])
 def test_a_lane_waits_with_its_connections_open(wires: Wires, side: str) -> None:
     paced = Paced(wires, f"{side}.messages_per_second")
-    paced.stage.to_the_end()
-    assert paced.stage.outcomes() == {"copied": 100}
+    paced.in_process.to_the_end()
+    assert paced.in_process.outcomes() == {"copied": 100}
     assert wires.bodies() == wires.sent()
     # No lane waits after the last group: 90 messages had to be paid for, less the first second's.
     assert 90 / 5 - 1 - 0.25 <= paced.slept <= 90 / 5 + 1
-    assert not paced.stage.failures(), "waiting is not failing"
+    assert not paced.in_process.failures(), "waiting is not failing"
     assert wires.source.logins() <= 2, "planned and copied, and verified"
 
 
 def test_without_a_cap_nobody_sleeps(wires: Wires) -> None:
     paced = Paced(wires, most=0)
-    paced.stage.to_the_end()
+    paced.in_process.to_the_end()
     assert paced.slept == 0
 
 
 def test_a_raised_rate_counts_while_a_lane_waits(wires: Wires) -> None:
     paced = Paced(wires, most=2)
     paced.meanwhile = lambda: paced.store.set_limit("source_account.messages_per_second", 1000)
-    paced.stage.to_the_end()
-    assert paced.stage.outcomes() == {"copied": 100}
+    paced.in_process.to_the_end()
+    assert paced.in_process.outcomes() == {"copied": 100}
     assert 0 < paced.slept <= 1, "asked again within a second"
 
 
 def test_one_who_is_told_to_stop_does_not_wait_on(wires: Wires) -> None:
     paced = Paced(wires, most=2)
-    paced.meanwhile = lambda: setattr(paced.stage, "stopping", lambda: True)
-    paced.stage.submit()
-    paced.stage.work()
+    paced.meanwhile = lambda: setattr(paced.in_process, "stopping", lambda: True)
+    paced.in_process.submit()
+    paced.in_process.work()
     assert paced.slept <= 0.25
-    assert paced.stage.outcomes() == {"copied": 10, "pending": 90}, "what was sent is entered"
-    paced.stage.stopping = lambda: False
+    assert paced.in_process.outcomes() == {"copied": 10, "pending": 90}, "what was sent is entered"
+    paced.in_process.stopping = lambda: False
     paced.meanwhile = lambda: None
     paced.store.set_limit("source_account.messages_per_second", None)
-    paced.stage.to_the_end(submit=False)
+    paced.in_process.to_the_end(submit=False)
     assert wires.bodies() == wires.sent()
 
 
 def test_a_long_debt_gives_the_unit_back_and_a_message_larger_than_the_budget_passes(wires: Wires) -> None:
     paced = Paced(wires, "destination_account.bytes_per_day", 100)
     days = 0
-    paced.stage.submit()
-    while not paced.stage.finished:
-        paced.stage.work()
+    paced.in_process.submit()
+    while not paced.in_process.finished:
+        paced.in_process.work()
         days += 1
         if days == 1:
-            assert paced.stage.outcomes() == {"copied": 10, "pending": 90}, "one group, whatever its size"
-            (failure,) = paced.stage.failures()
+            assert paced.in_process.outcomes() == {"copied": 10, "pending": 90}, "one group, whatever its size"
+            (failure,) = paced.in_process.failures()
             assert failure.code == "rate_waiting"
             assert failure.sentence == (
                 "destination: waiting until 2023-11-15 22:14 UTC: 1 kB of the 100 bytes of 24 hours are used"
             )
             assert all(not unit.attempts for unit in paced.store.ready_units(20)), "no attempt was spent"
             logins = wires.source.logins()
-            paced.stage.later(3600)
-            paced.stage.work()
+            paced.in_process.later(3600)
+            paced.in_process.work()
             assert wires.source.logins() == logins, "nobody so much as knocks before the time"
-        paced.stage.later(86_400)
+        paced.in_process.later(86_400)
     assert 9 <= days <= 11, "ten groups, one a day"
     assert paced.slept == 0
     assert wires.bodies() == wires.sent()

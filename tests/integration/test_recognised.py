@@ -65,9 +65,9 @@ def wires() -> Iterator[Wires]:
         yield made
 
 
-def copied(stage: InProcessImport) -> dict[str, int]:
-    stage.to_the_end()
-    return stage.outcomes()
+def copied(in_process: InProcessImport) -> dict[str, int]:
+    in_process.to_the_end()
+    return in_process.outcomes()
 
 
 @pytest.mark.parametrize(("alter", "words"), REWRITING, ids=["Cyrus", "Courier"])
@@ -118,12 +118,12 @@ def test_another_uidvalidity_brings_nothing_again(dovecot_pair: DovecotPair, sid
     source = dovecot_pair.source
     bodies = [Mail(body, (), WHEN) for body in ODD] * 2
     populate(source.host, source.port, login, dovecot_pair.password, {"INBOX": bodies})
-    stage = InProcessImport(source, dovecot_pair.destination, logins=(login,))
-    assert copied(stage) == {"copied": len(bodies)}
-    held = stage.held("destination")
+    in_process = InProcessImport(source, dovecot_pair.destination, logins=(login,))
+    assert copied(in_process) == {"copied": len(bodies)}
+    held = in_process.held("destination")
     (dovecot_pair.source if side == "source" else dovecot_pair.destination).wipe_uidlist(login)
-    assert copied(stage) == {"already_present": len(bodies)}
-    assert stage.held("destination") == held
+    assert copied(in_process) == {"already_present": len(bodies)}
+    assert in_process.held("destination") == held
 
 
 #: Pairs at source and destination that are equal in From, Subject, Date, size and internal date, and differ as
@@ -156,10 +156,10 @@ def test_what_only_looks_alike_is_copied(dovecot_pair: DovecotPair, name: str, t
     mine, other = LOOK_ALIKES[name]
     for server, body in ((dovecot_pair.source, mine), (dovecot_pair.destination, other)):
         populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(body, (), WHEN)] * twins})
-    stage = InProcessImport(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
-    before = stage.held("destination")
-    assert copied(stage) == {"copied": twins}
-    assert stage.held("destination") == stage.held("source") + before
+    in_process = InProcessImport(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
+    before = in_process.held("destination")
+    assert copied(in_process) == {"copied": twins}
+    assert in_process.held("destination") == in_process.held("source") + before
 
 
 def test_without_the_bytes_it_is_left_out(dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,9 +186,13 @@ def test_wrong_dates_of_what_is_adopted_are_told_each_time(dovecot_pair: Dovecot
             bodies, (b" 1-Jan-2099 00:00:00 +0000", b" 1-Jan-1969 00:00:00 +0000", DATE, None), strict=True
         ):
             inbox.add(body, internaldate=date)
-        stage = InProcessImport(source, destination, logins=(login,))
-        assert copied(stage) == {"copied": 4}
-        told = stage.noted("date_clamped").keys(), stage.noted("date_unusable").keys(), stage.noted("normalised").keys()
+        in_process = InProcessImport(source, destination, logins=(login,))
+        assert copied(in_process) == {"copied": 4}
+        told = (
+            in_process.noted("date_clamped").keys(),
+            in_process.noted("date_unusable").keys(),
+            in_process.noted("normalised").keys(),
+        )
         assert told == ({1, 2}, {4}, {1})  # Dovecot stores no future date
         for _ in range(2):
             again = InProcessImport(source, destination, logins=(login,))
@@ -205,6 +209,6 @@ def test_a_copy_with_another_date_is_adopted_and_told(dovecot_pair: DovecotPair)
     body = HEAD % 1 + b"\r\ntext\r\n"
     for server, when in ((dovecot_pair.source, WHEN), (dovecot_pair.destination, WHEN + timedelta(days=1))):
         populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(body, (), when)]})
-    stage = InProcessImport(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
-    assert copied(stage) == {"already_present": 1}
-    assert "internal date" in stage.noted("normalised")[1]
+    in_process = InProcessImport(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
+    assert copied(in_process) == {"already_present": 1}
+    assert "internal date" in in_process.noted("normalised")[1]

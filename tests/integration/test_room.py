@@ -21,7 +21,7 @@ MESSAGES = 30
 
 
 @pytest.fixture
-def stage() -> Iterator[InProcessImport]:
+def in_process() -> Iterator[InProcessImport]:
     """Yields a stage with 30 messages of about 10 KB, and a destination with room for a third of them."""
     with Dovecot() as source, Dovecot(quota_bytes=SMALL) as destination:
         for server in (source, destination):
@@ -30,75 +30,79 @@ def stage() -> Iterator[InProcessImport]:
         yield InProcessImport(source, destination)
 
 
-def seal(stage: InProcessImport) -> None:
+def seal(in_process: InProcessImport) -> None:
     """Stores dummy passwords, without which no mailbox could go on."""
-    stage.store.seal(stage.import_id, {(stage.mailbox_id, side): b"x" for side in ("source", "destination")})
+    in_process.store.seal(
+        in_process.import_id, {(in_process.mailbox_id, side): b"x" for side in ("source", "destination")}
+    )
 
 
-def test_a_full_mailbox_goes_on_by_itself_when_there_is_room(stage: InProcessImport) -> None:
-    destination = stage.destination
+def test_a_full_mailbox_goes_on_by_itself_when_there_is_room(in_process: InProcessImport) -> None:
+    destination = in_process.destination
     assert isinstance(destination, Dovecot)
-    stage.submit()
-    seal(stage)
-    stage.to_the_end(submit=False)
-    failure = stage.mailbox().failure
-    assert stage.mailbox().state == "parked"
+    in_process.submit()
+    seal(in_process)
+    in_process.to_the_end(submit=False)
+    failure = in_process.mailbox().failure
+    assert in_process.mailbox().state == "parked"
     assert failure is not None
     assert failure.code == "destination_over_quota"
-    copied = stage.outcomes()["copied"]
-    left = stage.tally().size_bytes - stage.tally().done_bytes
+    copied = in_process.outcomes()["copied"]
+    left = in_process.tally().size_bytes - in_process.tally().done_bytes
     assert 0 < copied < MESSAGES
     assert left - SMALL < failure.missing_bytes < left, "what is left, less the room that there is"
-    assert stage.mailbox().again_at == stage.time + ROOM_SECONDS[0]
+    assert in_process.mailbox().again_at == in_process.time + ROOM_SECONDS[0]
 
     # After a try in vain the next wait is longer, no attempt counts, and no request is sent in between.
     for seconds in (*ROOM_SECONDS[1:], ROOM_SECONDS[-1]):
         logins = destination.logins()
-        stage.work()
+        in_process.work()
         assert destination.logins() == logins, "left alone until its moment"
-        stage.time = stage.mailbox().again_at
-        stage.store.reap(5)
-        assert not stage.finished, "the import goes on"
-        stage.work()
-        assert stage.finished
-        assert stage.mailbox().again_at == stage.time + seconds
-        assert stage.outcomes()["copied"] == copied
-    assert max(row.unit.attempts for row in stage.store._rows.units.values()) == 0
+        in_process.time = in_process.mailbox().again_at
+        in_process.store.reap(5)
+        assert not in_process.finished, "the import goes on"
+        in_process.work()
+        assert in_process.finished
+        assert in_process.mailbox().again_at == in_process.time + seconds
+        assert in_process.outcomes()["copied"] == copied
+    assert max(row.unit.attempts for row in in_process.store._rows.units.values()) == 0
 
     destination.set_quota(10 << 20)
-    stage.time = stage.mailbox().again_at
-    stage.store.reap(5)
-    stage.to_the_end(submit=False)
-    assert stage.mailbox().state == "complete"
-    assert stage.mailbox().failure is None
-    assert stage.outcomes() == {"copied": MESSAGES}
-    assert stage.held("destination") == stage.held("source")
+    in_process.time = in_process.mailbox().again_at
+    in_process.store.reap(5)
+    in_process.to_the_end(submit=False)
+    assert in_process.mailbox().state == "complete"
+    assert in_process.mailbox().failure is None
+    assert in_process.outcomes() == {"copied": MESSAGES}
+    assert in_process.held("destination") == in_process.held("source")
 
 
-def test_a_person_who_made_room_need_not_wait(stage: InProcessImport) -> None:
-    destination = stage.destination
+def test_a_person_who_made_room_need_not_wait(in_process: InProcessImport) -> None:
+    destination = in_process.destination
     assert isinstance(destination, Dovecot)
-    stage.submit()
-    seal(stage)
-    stage.to_the_end(submit=False)
+    in_process.submit()
+    seal(in_process)
+    in_process.to_the_end(submit=False)
     destination.set_quota(10 << 20)
-    assert stage.store.retry(stage.import_id, stage.mailbox_id, ())
-    stage.to_the_end(submit=False)
-    assert stage.outcomes() == {"copied": MESSAGES}
-    assert stage.held("destination") == stage.held("source")
+    assert in_process.store.retry(in_process.import_id, in_process.mailbox_id, ())
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"copied": MESSAGES}
+    assert in_process.held("destination") == in_process.held("source")
 
 
-def test_without_the_moment_it_would_stay_parked(stage: InProcessImport, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_moment_it_would_stay_parked(in_process: InProcessImport, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: without the moment of the next try the mailbox stays parked."""
-    release = stage.store.release
-    monkeypatch.setattr(stage.store, "release", lambda *args, **more: release(*args, **{**more, "again_seconds": 0}))
-    destination = stage.destination
+    release = in_process.store.release
+    monkeypatch.setattr(
+        in_process.store, "release", lambda *args, **more: release(*args, **{**more, "again_seconds": 0})
+    )
+    destination = in_process.destination
     assert isinstance(destination, Dovecot)
-    stage.submit()
-    seal(stage)
-    stage.to_the_end(submit=False)
+    in_process.submit()
+    seal(in_process)
+    in_process.to_the_end(submit=False)
     destination.set_quota(10 << 20)
     for _ in range(5):
-        stage.later(3600)
-        stage.work()
-    assert stage.mailbox().state == "parked"
+        in_process.later(3600)
+        in_process.work()
+    assert in_process.mailbox().state == "parked"

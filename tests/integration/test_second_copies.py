@@ -25,14 +25,14 @@ def stage_of(wires: Wires, **options: object) -> InProcessImport:
     return InProcessImport(wires.source, wires.destination, copy_rules=ONE_GROUP, **options)  # type: ignore[arg-type]
 
 
-def work_until_verifying(stage: InProcessImport) -> None:
+def work_until_verifying(in_process: InProcessImport) -> None:
     """Works until everything is copied and the mailbox is still to be verified."""
-    stage.submit()
+    in_process.submit()
     for _ in range(30):
-        stage.work()
-        if not stage.tally().pending and stage.tally().messages:
+        in_process.work()
+        if not in_process.tally().pending and in_process.tally().messages:
             return
-        stage.later()
+        in_process.later()
     raise AssertionError("not copied")
 
 
@@ -44,19 +44,22 @@ def test_what_a_proxy_delivers_after_it_was_sent_again_is_waited_for_and_removed
         monkeypatch.setattr(worker.verify, "LATE_TIMES", 0)
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
-    stage = stage_of(wires)
-    work_until_verifying(stage)
-    assert stage.finished is not waits, "a first copy may still arrive: not a word of completeness before"
-    stage.work()
-    told = [(wait.what, wait.mailboxes, wait.until > stage.time) for wait in stage.store.waits(stage.import_id)]
+    in_process = stage_of(wires)
+    work_until_verifying(in_process)
+    assert in_process.finished is not waits, "a first copy may still arrive: not a word of completeness before"
+    in_process.work()
+    told = [
+        (wait.what, wait.mailboxes, wait.until > in_process.time)
+        for wait in in_process.store.waits(in_process.import_id)
+    ]
     assert told == ([("settle", 1, True)] if waits else [])
     held_back.release()
     held_back.await_done()
     assert wires.bodies().total() == 20
-    stage.to_the_end(submit=False)
-    assert stage.outcomes() == {"copied": 10}
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"copied": 10}
     assert (wires.bodies() == wires.sent()) is waits
-    assert len(stage.noted("undone")) == (10 if waits else 0)
+    assert len(in_process.noted("undone")) == (10 if waits else 0)
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -64,23 +67,23 @@ def test_another_import_goes_on_meanwhile_and_nothing_stands_twice(wires: Wires,
     """Delivers what was sent twice before the other import begins (`early`), or when it is done."""
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
-    stage, other = stage_of(wires), stage_of(wires)
-    work_until_verifying(stage)
+    in_process, other = stage_of(wires), stage_of(wires)
+    work_until_verifying(in_process)
     if early:
         held_back.release()
         held_back.await_done()
-    other.store, other.import_id, other.time = stage.store, f"{stage.import_id}2", stage.time
+    other.store, other.import_id, other.time = in_process.store, f"{in_process.import_id}2", in_process.time
     wires.fill(1, first=11)
     other.to_the_end(limit=1)
-    assert not stage.finished, "it waits still"
+    assert not in_process.finished, "it waits still"
     assert other.outcomes() == {"already_present": 10, "copied": 1}
     if not early:
         held_back.release()
         held_back.await_done()
     assert wires.bodies().total() == 21
-    stage.to_the_end(submit=False)
+    in_process.to_the_end(submit=False)
     assert wires.bodies() == wires.sent()
-    assert len(stage.noted("undone")) == 10
+    assert len(in_process.noted("undone")) == 10
     other.to_the_end()
     assert wires.bodies() == wires.sent()
     assert other.outcomes() == {"already_present": 10, "copied": 1}
@@ -95,8 +98,8 @@ def test_another_import_that_knows_other_numbers_loses_nothing_to_it(wires: Wire
     """
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
-    stage, other = stage_of(wires), stage_of(wires)
-    work_until_verifying(stage)
+    in_process, other = stage_of(wires), stage_of(wires)
+    work_until_verifying(in_process)
 
     def arrives() -> bool:
         held_back.release()
@@ -111,19 +114,19 @@ def test_another_import_that_knows_other_numbers_loses_nothing_to_it(wires: Wire
     elif when == "before it copies":
         other.stopping = planned
     wires.old.folder(b"INBOX").uidvalidity += 1
-    other.store, other.import_id = stage.store, f"{stage.import_id}2"
+    other.store, other.import_id = in_process.store, f"{in_process.import_id}2"
     wires.fill(1, first=11)
     other.submit()
-    together(stage, other, until=lambda: other.finished)
-    assert not stage.finished, "it waits still"
+    together(in_process, other, until=lambda: other.finished)
+    assert not in_process.finished, "it waits still"
     arrives()
-    together(stage, other)
-    for one in (other, stage):
+    together(in_process, other)
+    for one in (other, in_process):
         one.submit()
-        together(stage, other)
+        together(in_process, other)
     assert wires.bodies() == wires.sent()
     assert not other.noted("missing")
-    assert not stage.noted("missing")
+    assert not in_process.noted("missing")
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -135,49 +138,49 @@ def test_what_another_import_brought_is_no_second_copy(
         monkeypatch.setattr(Neighbours, "held", lambda self, folder: self.beside(folder).taken)
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
-    stage, other = stage_of(wires), stage_of(wires)
-    work_until_verifying(stage)
+    in_process, other = stage_of(wires), stage_of(wires)
+    work_until_verifying(in_process)
     inbox = wires.old.folder(b"INBOX")
     inbox.uidvalidity += 1
     twin = inbox.messages[2]
     inbox.add(twin.body, twin.flags, twin.internaldate)
-    other.store, other.import_id = stage.store, f"{stage.import_id}2"
+    other.store, other.import_id = in_process.store, f"{in_process.import_id}2"
     other.submit()
-    together(stage, other, until=lambda: other.finished)
-    assert not stage.finished, "it waits still"
+    together(in_process, other, until=lambda: other.finished)
+    assert not in_process.finished, "it waits still"
     assert other.outcomes() == {"already_present": 10, "copied": 1}
     held_back.release()
     held_back.await_done()
-    together(stage, other)
+    together(in_process, other)
     assert (wires.bodies() == wires.sent()) is protected
     other.submit()
-    together(stage, other)
+    together(in_process, other)
     assert (bool(other.noted("missing")), bool(other.noted("removed"))) == (False, not protected)
 
 
-def together(stage: InProcessImport, other: InProcessImport, until: Callable[[], bool] = lambda: False) -> None:
+def together(in_process: InProcessImport, other: InProcessImport, until: Callable[[], bool] = lambda: False) -> None:
     """Runs both imports with one store and clock until both are finished, or until the condition holds."""
     for _ in range(40):
-        other.time = stage.time
+        other.time = in_process.time
         other.work()
-        if until() or (stage.finished and other.finished):
+        if until() or (in_process.finished and other.finished):
             return
-        stage.later(10)
-    raise AssertionError(f"not finished: {stage.mailbox()}, {other.mailbox()}")
+        in_process.later(10)
+    raise AssertionError(f"not finished: {in_process.mailbox()}, {other.mailbox()}")
 
 
 def test_what_was_all_found_is_not_waited_for(wires: Wires) -> None:
     wires.fill(10)
     proxy = wires.destination.faults.add(late(rb"^APPEND"))
-    stage = stage_of(wires)
-    stage.submit()
-    stage.work()
+    in_process = stage_of(wires)
+    in_process.submit()
+    in_process.work()
     proxy.release()
     proxy.await_done()
-    stage.later(10)
-    stage.work()
-    assert stage.finished
-    assert stage.outcomes() == {"copied": 10}
+    in_process.later(10)
+    in_process.work()
+    assert in_process.finished
+    assert in_process.outcomes() == {"copied": 10}
     assert wires.bodies() == wires.sent()
 
 
@@ -187,52 +190,52 @@ def test_what_arrives_after_all_was_verified_is_removed_by_the_next_pass_or_veri
 ) -> None:
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
-    stage = stage_of(wires)
-    stage.to_the_end()
-    assert stage.finished
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.finished
     foreign = wires.new.folder(b"INBOX").add(plain(9000))
     held_back.release()
     held_back.await_done()
     assert wires.bodies().total() == 21
-    stage.options = Options(verify=mode)
-    stage.to_the_end()
+    in_process.options = Options(verify=mode)
+    in_process.to_the_end()
     assert wires.bodies() == wires.sent() + Counter([foreign.body])
-    assert set(stage.noted("undone")) == set(range(1, 11))
-    assert stage.outcomes() == {"copied": 10}
-    assert (stage.tally().undone, stage.tally().doubled) == (10, 0)
-    stage.to_the_end()
+    assert set(in_process.noted("undone")) == set(range(1, 11))
+    assert in_process.outcomes() == {"copied": 10}
+    assert (in_process.tally().undone, in_process.tally().doubled) == (10, 0)
+    in_process.to_the_end()
     assert wires.bodies() == wires.sent() + Counter([foreign.body])
-    assert stage.tally().undone == 10
+    assert in_process.tally().undone == 10
 
 
 def test_a_copy_that_nothing_proves_to_be_ours_is_told_and_left(wires: Wires) -> None:
     for number in range(3):
         wires.old.folder(b"INBOX").add(plain(number), internaldate=DATE)
-    stage = stage_of(wires)
-    stage.to_the_end()
+    in_process = stage_of(wires)
+    in_process.to_the_end()
     inbox = wires.new.folder(b"INBOX")
     inbox.add(plain(1), internaldate=DATE)  # a user's, or another program's
     inbox.add(plain(2, text="this is messagf 2"), internaldate=DATE)  # another message
     inbox.add(plain(77), internaldate=DATE)
-    stage.to_the_end()
+    in_process.to_the_end()
     assert wires.bodies().total() == 6
-    assert stage.noted("doubled").keys() == {2}
-    assert "UID 4" in stage.noted("doubled")[2]
-    assert not stage.noted("undone")
+    assert in_process.noted("doubled").keys() == {2}
+    assert "UID 4" in in_process.noted("doubled")[2]
+    assert not in_process.noted("undone")
     said = "messages that may stand twice at the destination: both copies were left"
-    request = stage.store.import_(stage.import_id)
-    assert request is not None
+    import_ = in_process.store.import_(in_process.import_id)
+    assert import_ is not None
     for _ in range(2):  # a later pass finds it again
-        assert (stage.tally().doubled, stage.tally().undone) == (1, 0)
-        (group,) = verbs.errors(stage.store, request)
+        assert (in_process.tally().doubled, in_process.tally().undone) == (1, 0)
+        (group,) = verbs.errors(in_process.store, import_)
         assert (group.code, group.parked, [who.messages for who in group.sufferers]) == ("doubled", False, [1])
         assert group.sentence.startswith(said)
         assert "UID 4 at the destination" in group.sufferers[0].detail
-        stage.to_the_end()
+        in_process.to_the_end()
     inbox.remove(4)
-    stage.to_the_end()
-    assert stage.tally().doubled == 0, "a person removed it"
-    assert not stage.noted("doubled")
+    in_process.to_the_end()
+    assert in_process.tally().doubled == 0, "a person removed it"
+    assert not in_process.noted("doubled")
 
 
 @pytest.mark.parametrize("settled", [True, False])
@@ -294,13 +297,13 @@ def test_two_that_take_each_other_for_lost_never_remove_both(wires: Wires) -> No
     for number in (1, 2, 3):  # mail that the third run had brought
         wires.new.folder(b"INBOX").add(plain(number), [b"\\Seen"], b"%2d-Feb-2021 10:20:30 +0100" % (number % 28 + 1))
     stages = [InProcessImport(wires.source, wires.destination, copy_rules=ONE_GROUP) for _ in range(2)]
-    for stage in stages:
-        stage.submit()
-        stage.time += 3600  # long after the settle time
-        stage.store.reap(5)
-        lease = stage.store.claim("planner")
+    for in_process in stages:
+        in_process.submit()
+        in_process.time += 3600  # long after the settle time
+        in_process.store.reap(5)
+        lease = in_process.store.claim("planner")
         assert lease is not None
-        stage.store.release(lease, how="wait")
+        in_process.store.release(lease, how="wait")
     one, other = stages
     met = []
 
@@ -312,8 +315,8 @@ def test_two_that_take_each_other_for_lost_never_remove_both(wires: Wires) -> No
 
     one.stopping = both
     one.to_the_end(submit=False)
-    for stage in (other, one, other, one):
-        stage.to_the_end()
+    for in_process in (other, one, other, one):
+        in_process.to_the_end()
     assert not wires.sent() - wires.bodies(), "something is lost"
 
 
@@ -322,22 +325,22 @@ def test_the_source_is_numbered_anew_while_late_mail_is_waited_for(wires: Wires,
     """Goes on with another UIDVALIDITY of the source: the ledger begins anew, and messages in doubt stay in doubt."""
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
-    stage = stage_of(wires)
-    work_until_verifying(stage)
+    in_process = stage_of(wires)
+    work_until_verifying(in_process)
     if early:
         held_back.release()
         held_back.await_done()
     wires.old.folder(b"INBOX").uidvalidity += 1
     wires.fill(1, first=11)
-    stage.submit()
-    stage.work()
+    in_process.submit()
+    in_process.work()
     if not early:
         held_back.release()
         held_back.await_done()
     assert wires.bodies().total() == 20
-    stage.to_the_end(submit=False)
+    in_process.to_the_end(submit=False)
     for _ in range(2):
-        stage.to_the_end()
+        in_process.to_the_end()
     assert wires.bodies() == wires.sent()
-    assert not stage.noted("missing")
-    assert stage.outcomes() == {"already_present": 10, "copied": 1}
+    assert not in_process.noted("missing")
+    assert in_process.outcomes() == {"already_present": 10, "copied": 1}

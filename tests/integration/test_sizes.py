@@ -39,20 +39,20 @@ def fetched(source: FaultyServer) -> UidSet:
 
 
 def imported(wires: Wires) -> InProcessImport:
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    return stage
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    return in_process
 
 
 def test_above_the_servers_limit_nothing_is_fetched(wires: Wires) -> None:
     wires.destination.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT}")
-    stage = imported(wires)
-    assert stage.outcomes() == {"copied": 6, "refused": 1}
+    in_process = imported(wires)
+    assert in_process.outcomes() == {"copied": 6, "refused": 1}
     assert str(fetched(wires.source)) == "1:3,5:7"
-    note = next(note for note in stage.notes() if note.what == "refused")
+    note = next(note for note in in_process.notes() if note.what == "refused")
     assert note.reason == f"larger than the destination takes (limit {LIMIT} bytes)"
     assert (note.uid, note.message_id, note.size_bytes) == (4, "<50@example.org>", len(LARGE))
-    assert stage.mailbox().state == "complete"
+    assert in_process.mailbox().state == "complete"
 
 
 def test_without_the_look_at_sizes_it_is_fetched(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,26 +73,26 @@ def test_a_folder_may_have_a_limit_of_its_own(wires: Wires, folder_limit: int | 
     """Follows RFC 7889 §3.2: a bare APPENDLIMIT means that STATUS reports the limit."""
     wires.destination.behaviour.capabilities.add("APPENDLIMIT")
     wires.new.folder(b"INBOX").append_limit_bytes = folder_limit
-    stage = imported(wires)
-    assert stage.outcomes() == ({"copied": 6, "refused": 1} if folder_limit else {"copied": 7})
+    in_process = imported(wires)
+    assert in_process.outcomes() == ({"copied": 6, "refused": 1} if folder_limit else {"copied": 7})
     assert (4 in fetched(wires.source)) == (folder_limit is None)
 
 
 def test_a_limit_that_is_only_told_by_refusing_is_reported_in_its_words(wires: Wires) -> None:
     """Acts like a Dovecot with quota_mail_size, which reports no limit beforehand."""
     wires.destination.behaviour.append.limit_bytes = LIMIT
-    stage = imported(wires)
-    assert stage.outcomes() == {"copied": 6, "refused": 1}
-    assert "Message is too large" in stage.noted("refused")[4]
+    in_process = imported(wires)
+    assert in_process.outcomes() == {"copied": 6, "refused": 1}
+    assert "Message is too large" in in_process.noted("refused")[4]
 
 
 def test_when_the_limit_is_raised_a_retry_brings_it(wires: Wires) -> None:
     wires.destination.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT}")
-    stage = imported(wires)
+    in_process = imported(wires)
     wires.destination.behaviour.capabilities.discard(f"APPENDLIMIT={LIMIT}")
     wires.destination.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT * 10}")
-    batches = list(_retried(stage.store, stage.mailbox(), RETRIED))
-    assert stage.store.retry(stage.import_id, stage.mailbox_id, batches)
-    stage.to_the_end(submit=False)
-    assert stage.outcomes() == {"copied": 7}
+    batches = list(_retried(in_process.store, in_process.mailbox(), RETRIED))
+    assert in_process.store.retry(in_process.import_id, in_process.mailbox_id, batches)
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"copied": 7}
     assert wires.bodies() == wires.sent()

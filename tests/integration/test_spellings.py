@@ -75,14 +75,14 @@ def test_the_same_mail_arrives_however_it_is_spelled(wires: Wires, side: str, ho
     server = wires.source if side == "source" else wires.destination
     # Messages are not changed: none of them has a line that looks like an answer.
     server.faults.add(rewrite(rb"^(?!AUTHENTICATE|LOGIN|CAPABILITY|LOGOUT)", SPELLINGS[how]))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 8}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8}
     wires.fill(2, first=20)
-    stage.later(3600)
-    stage.to_the_end()
-    assert stage.outcomes() == {"copied": 10}
-    assert not stage.failures()
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 10}
+    assert not in_process.failures()
     for folder in (b"INBOX", b"Work/Plans", b"Sent Items"):
         assert wires.bodies(folder) == wires.sent(folder)
 
@@ -92,9 +92,9 @@ def test_an_exists_that_makes_no_sense_is_told_with_its_text(wires: Wires, line:
     wires.fill(4)
     wires.fill(3, b"Work", first=5)
     wires.source.faults.add(rewrite(rb"^EXAMINE .?INBOX", each(rb"^\* \d+ EXISTS", line)))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    inbox = next(folder for folder in stage.every_folder() if folder.source_name == b"INBOX")
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    inbox = next(folder for folder in in_process.every_folder() if folder.source_name == b"INBOX")
     assert inbox.unreadable
     assert line.decode() in inbox.note
     assert wires.bodies(b"Work") == wires.sent(b"Work")
@@ -108,15 +108,15 @@ def test_a_folder_that_is_listed_in_no_sense_is_an_error_with_its_text(wires: Wi
     wires.fill(2)
     server = wires.source if side == "source" else wires.destination
     server.faults.add(rewrite(rb'^LIST "" "\*"', lambda answer: line + b"\r\n" + answer))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.submit()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.submit()
     for _ in range(20):
-        stage.work()
-        stage.later()
-    failure = stage.failures()[0]
+        in_process.work()
+        in_process.later()
+    failure = in_process.failures()[0]
     assert failure.code == f"{side}_protocol"
     assert line.decode() in failure.detail
-    assert stage.mailbox().state == "parked"
+    assert in_process.mailbox().state == "parked"
 
 
 FETCHES: dict[str, Spell] = {
@@ -132,11 +132,11 @@ FETCHES: dict[str, Spell] = {
 def test_a_fetch_answer_that_makes_no_sense_costs_one_message(wires: Wires, how: str) -> None:
     wires.fill(20)
     fault = wires.source.faults.add(rewrite(rb"^UID FETCH .*BODY.PEEK\[\]", FETCHES[how]))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
     assert fault.struck, "it was asked for"
-    assert stage.outcomes() == {"copied": 19, "failed": 1}
-    assert "FETCH" in stage.noted("failed")[3]
+    assert in_process.outcomes() == {"copied": 19, "failed": 1}
+    assert "FETCH" in in_process.noted("failed")[3]
     assert (wires.sent() - wires.bodies()).total() == 1
 
 
@@ -145,9 +145,9 @@ def test_a_search_that_makes_no_sense_is_an_error_with_its_text(wires: Wires) ->
     wires.fill(4)
     wires.old.folder(b"INBOX").add(plain(5), quirks=frozenset({Quirk.MISSING}))
     wires.source.faults.add(rewrite(rb"^UID SEARCH", each(rb"^\* E?SEARCH.*", rb"* SEARCH 1 2 3 and 4 5\r")))
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.submit()
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.submit()
     for _ in range(20):
-        stage.work()
-        stage.later()
-    assert any("SEARCH 1 2 3 and 4 5" in failure.detail for failure in stage.failures())
+        in_process.work()
+        in_process.later()
+    assert any("SEARCH 1 2 3 and 4 5" in failure.detail for failure in in_process.failures())

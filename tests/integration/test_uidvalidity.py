@@ -37,13 +37,13 @@ def test_an_empty_folder_is_filled_whatever_its_uidvalidity(wires: Wires, uidplu
         wires.destination.behaviour.capabilities.discard("UIDPLUS")
     numbered_anew(wires, rb"(?:STATUS|SELECT|EXAMINE)", lambda messages: not messages)
     wires.fill(4, b"Work")
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    assert (stage.outcomes(), stage.failures()) == ({"copied": 4}, [])
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert (in_process.outcomes(), in_process.failures()) == ({"copied": 4}, [])
     wires.fill(2, b"Work", first=10)
-    stage.to_the_end()
-    assert (stage.outcomes(), stage.failures()) == ({"copied": 6}, [])
-    assert stage.folders()["Work"].destination_uidvalidity == wires.new.folders[b"Work"].uidvalidity
+    in_process.to_the_end()
+    assert (in_process.outcomes(), in_process.failures()) == ({"copied": 6}, [])
+    assert in_process.folders()["Work"].destination_uidvalidity == wires.new.folders[b"Work"].uidvalidity
     assert wires.bodies(b"Work") == wires.sent(b"Work")
 
 
@@ -51,13 +51,13 @@ def test_an_empty_folder_at_both_sides_is_no_trouble(wires: Wires) -> None:
     numbered_anew(wires, rb"(?:STATUS|SELECT|EXAMINE)", lambda messages: not messages)
     wires.old.folder(b"Work")
     wires.fill(3)
-    stage = InProcessImport(wires.source, wires.destination)
+    in_process = InProcessImport(wires.source, wires.destination)
     for _ in range(6):
-        stage.to_the_end()
-        assert (stage.outcomes(), stage.failures()) == ({"copied": 3}, [])
+        in_process.to_the_end()
+        assert (in_process.outcomes(), in_process.failures()) == ({"copied": 3}, [])
     wires.fill(4, b"Work", first=10)
-    stage.to_the_end()
-    assert (stage.outcomes(), stage.failures()) == ({"copied": 7}, [])
+    in_process.to_the_end()
+    assert (in_process.outcomes(), in_process.failures()) == ({"copied": 7}, [])
 
 
 def test_control_taken_for_another_folder_the_empty_one_is_never_filled(
@@ -66,9 +66,9 @@ def test_control_taken_for_another_folder_the_empty_one_is_never_filled(
     monkeypatch.setattr(BatchCopy, "_still_unused", lambda *seen: False)
     numbered_anew(wires, rb"(?:STATUS|SELECT|EXAMINE)", lambda messages: not messages)
     wires.fill(4, b"Work")
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end(limit=60)
-    assert stage.outcomes() == {"failed": 4}
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end(limit=60)
+    assert in_process.outcomes() == {"failed": 4}
 
 
 @pytest.mark.parametrize("bounded", [True, False], ids=["bounded", "control: no bound"])
@@ -90,15 +90,15 @@ def test_a_folder_that_only_status_shows_unchanged_fails_by_name(
     wires.new.folder(b"Work").add(plain(100))
     wires.fill(3)
     wires.fill(4, b"Work", first=10)
-    stage = InProcessImport(wires.source, wires.destination)
+    in_process = InProcessImport(wires.source, wires.destination)
     if not bounded:
         with pytest.raises(AssertionError, match="not finished"):
-            stage.to_the_end(limit=60)
+            in_process.to_the_end(limit=60)
         return
-    stage.to_the_end(limit=60)
-    assert stage.tally()[Outcome.FAILED] == 4
-    assert stage.tally()[Outcome.COPIED] == 3
-    assert {reason.partition(":")[0] for reason in stage.noted("failed").values()} == {
+    in_process.to_the_end(limit=60)
+    assert in_process.tally()[Outcome.FAILED] == 4
+    assert in_process.tally()[Outcome.COPIED] == 3
+    assert {reason.partition(":")[0] for reason in in_process.noted("failed").values()} == {
         "Work is another folder each time it is opened (UIDVALIDITY)"
     }
     assert len(wires.destination.matching(rb'SELECT "?Work')) > worker.copy.MOST_REMADE

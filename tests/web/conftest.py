@@ -157,13 +157,13 @@ class WebServer:
 
 
 @pytest.fixture
-def house() -> Iterator[WebServer]:
+def web_server() -> Iterator[WebServer]:
     with RedisServer() as redis, tempfile.TemporaryDirectory(prefix="web-") as home:
-        house = WebServer(redis, Path(home))
+        web_server = WebServer(redis, Path(home))
         try:
-            yield house
+            yield web_server
         finally:
-            house.close()
+            web_server.close()
 
 
 @pytest.fixture(scope="session")
@@ -187,17 +187,17 @@ def allowed(servers: tuple[Dovecot, Dovecot]) -> dict[str, str]:
     return {"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_WEB_PORTS": ports}
 
 
-def serve_with(house: WebServer, begins_with: str) -> None:
+def serve_with(web_server: WebServer, begins_with: str) -> None:
     """Starts the API in a process that runs these lines of Python first.
 
     They set other limits, or disable a protection.
     """
-    (house.home / "sitecustomize.py").write_text(begins_with)
-    environment = house.environment
-    house.environment = lambda: (
+    (web_server.home / "sitecustomize.py").write_text(begins_with)
+    environment = web_server.environment
+    web_server.environment = lambda: (
         environment()
         | {  # type: ignore[method-assign]
-            "PYTHONPATH": f"{house.home}:{environment()['PYTHONPATH']}"
+            "PYTHONPATH": f"{web_server.home}:{environment()['PYTHONPATH']}"
         }
     )
-    house.serve()
+    web_server.serve()

@@ -75,10 +75,14 @@ def main() -> int:
             folders = {"INBOX": 160 + 17 * number % 90, "Sent": 50 + 5 * number, "Projects": 45 + 11 * number % 40}
             mail.populate(source.host, source.port, name, PASSWORD, mail.make_mailbox(number, folders, size=20_000))
         slow = stack.enter_context(FaultProxy(destination.host, destination.port, delay_ms=60))
-        house = WebServer(stack.enter_context(RedisServer()), Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        stack.callback(house.close)
+        web_server = WebServer(
+            stack.enter_context(RedisServer()), Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        )
+        stack.callback(web_server.close)
         ports = f"{source.port},{slow.port}"
-        house.serve(**allowed((source, destination)) | {"MAILHAUL_WEB_PORTS": ports, "MAILHAUL_GROUP_MESSAGES": "2"})
+        web_server.serve(
+            **allowed((source, destination)) | {"MAILHAUL_WEB_PORTS": ports, "MAILHAUL_GROUP_MESSAGES": "2"}
+        )
         names = [
             (f"127.0.0.1:{source.port}", "imap.old.example"),
             (f"127.0.0.1:{slow.port}", "imap.new.example"),
@@ -91,22 +95,22 @@ def main() -> int:
 
         def person(**options: Any) -> Any:
             context = browser.new_context(
-                base_url=f"http://127.0.0.1:{house.port}", viewport={"width": WIDTH, "height": HEIGHT}, **options
+                base_url=f"http://127.0.0.1:{web_server.port}", viewport={"width": WIDTH, "height": HEIGHT}, **options
             )
             page = context.new_page()
-            _, token = house.principals.make_token("Anna", role_of("operator"))
+            _, token = web_server.principals.make_token("Anna", role_of("operator"))
             page.goto("/sign-in")
             page.fill("[name=token]", token)
             page.click("main button")
             page.wait_for_selector("h1")
             return page
 
-        _tell(person, names, source, slow, house)
+        _tell(person, names, source, slow, web_server)
     return 0
 
 
 def _tell(
-    person: Callable[..., Any], names: list[tuple[str, str]], source: Dovecot, slow: FaultProxy, house: WebServer
+    person: Callable[..., Any], names: list[tuple[str, str]], source: Dovecot, slow: FaultProxy, web_server: WebServer
 ) -> None:
     page = person(locale="en")
     camera = Camera(page, names)
@@ -123,7 +127,7 @@ def _tell(
     page.click("button[value=start]")
     page.wait_for_selector("#live h1")
     where = page.url
-    house.crew()
+    web_server.crew()
     page.wait_for_selector("#live .box.bad")
     progress = page.locator("#live progress")
     await_ready(lambda: float(progress.get_attribute("value") or 0) > 0.3, 120, "a part of it")

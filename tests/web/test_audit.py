@@ -43,17 +43,19 @@ CHANGING = (
 ME = f"command line ({os.getuid()} {pwd.getpwuid(os.getuid()).pw_name})"
 
 
-def _opened(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> str:
-    house.serve(**allowed(servers))
+def _opened(web_server: WebServer, servers: tuple[Dovecot, Dovecot]) -> str:
+    web_server.serve(**allowed(servers))
     body = {"name": "office", "manifest": f"login,password\nanna,{PASSWORD}\n", **ends(servers)}
-    return str(house.client().post("/imports", json=body).json()["import"]["id"])
+    return str(web_server.client().post("/imports", json=body).json()["import"]["id"])
 
 
-def test_every_verb_that_changes_something_is_in_the_log(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
-    import_id = _opened(house, servers)
-    right = house.home / "right.csv"
+def test_every_verb_that_changes_something_is_in_the_log(
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot]
+) -> None:
+    import_id = _opened(web_server, servers)
+    right = web_server.home / "right.csv"
     right.write_text(f"login,password\nanna,new-{PASSWORD}\n")
-    place = str(house.home / "kept")
+    place = str(web_server.home / "kept")
     for arguments in (
         ("pause",),
         ("resume", "office", "--mailbox", "anna"),
@@ -65,12 +67,12 @@ def test_every_verb_that_changes_something_is_in_the_log(house: WebServer, serve
         ("cancel",),
         ("forget",),
     ):
-        house.command(*arguments)
-    house.command("verify", code=2)  # its passwords are gone; the log has the request and its refusal
+        web_server.command(*arguments)
+    web_server.command("verify", code=2)  # its passwords are gone; the log has the request and its refusal
     # There is no such mailbox, so nothing is in the log.
-    house.command("pause", "--mailbox", "http://anna:s3cret@x", code=2)
+    web_server.command("pause", "--mailbox", "http://anna:s3cret@x", code=2)
 
-    entries = [entry for entry in house.records.audit() if entry["who"] == ME]
+    entries = [entry for entry in web_server.records.audit() if entry["who"] == ME]
     assert [(entry["what"], entry["detail"].get("import_id", "")) for entry in entries] == [
         ("import pause", import_id),
         ("import run", import_id),
@@ -90,132 +92,136 @@ def test_every_verb_that_changes_something_is_in_the_log(house: WebServer, serve
     assert PASSWORD not in json.dumps(entries)
     assert "s3cret" not in json.dumps(entries)
     # The import's events show these acts beside those of page and API.
-    page = house.page(f"/imports/{import_id}")
+    page = web_server.page(f"/imports/{import_id}")
     assert ME in page
     assert "hours set" in page
 
 
-def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: WebServer) -> None:
-    house.command("token", "add", "robot")
-    house.command("token", "revoke", "0123456789ab", code=2)
-    (house.home / "password").write_text("a long enough one\n")
-    house.command("user", "set", "anna", "--password-file", "password")
-    house.command("session", "end", "anna", code=2)
-    house.command("link", USER="somebody else")  # the environment can name anybody
-    house.command("user", "remove", "anna")
-    found = [(entry["what"], entry["who"]) for entry in house.records.audit()]
+def test_who_may_sign_in_is_in_the_log_by_the_same_name(web_server: WebServer) -> None:
+    web_server.command("token", "add", "robot")
+    web_server.command("token", "revoke", "0123456789ab", code=2)
+    (web_server.home / "password").write_text("a long enough one\n")
+    web_server.command("user", "set", "anna", "--password-file", "password")
+    web_server.command("session", "end", "anna", code=2)
+    web_server.command("link", USER="somebody else")  # the environment can name anybody
+    web_server.command("user", "remove", "anna")
+    found = [(entry["what"], entry["who"]) for entry in web_server.records.audit()]
     words = ("token made", "token revoked", "user set", "sessions ended", "link made", "user removed")
     assert found == [(what, ME) for what in words]
 
 
 def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
-    house: WebServer, servers: tuple[Dovecot, Dovecot]
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
     for server in servers:
         server.add_user("audited", PASSWORD)
-    (house.home / "people.csv").write_text(f"login,password\naudited,{PASSWORD}\n")
+    (web_server.home / "people.csv").write_text(f"login,password\naudited,{PASSWORD}\n")
     command = [
         "import",
         "people.csv",
         *(word for end, to in ends(servers).items() for word in (f"--{end}", to["server"])),
     ]
     for _ in range(2):
-        house.command(*command, "--workers", "1", "--threads", "2")
-    found = [(entry["what"], entry["who"], entry["detail"]["mailboxes"]) for entry in house.records.audit()]
+        web_server.command(*command, "--workers", "1", "--threads", "2")
+    found = [(entry["what"], entry["who"], entry["detail"]["mailboxes"]) for entry in web_server.records.audit()]
     assert found == [("import begun", ME, 1), ("import begun again", ME, 1)]
 
 
 def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
-    house: WebServer, servers: tuple[Dovecot, Dovecot]
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
     for server in servers:
         server.add_user("told-apart", PASSWORD)
-    house.serve(**allowed(servers))
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    api = web_server.client()
     body = {"name": "apart", "manifest": f"login,password\ntold-apart,{PASSWORD}\n", **ends(servers)}
     import_id = str(api.post("/imports", json=body).json()["import"]["id"])
     there = f"/imports/{import_id}"
 
     def log() -> list[tuple[str, str]]:
         about = ("verification asked for", "verification queued", "verification done", "act refused")
-        return [(one["what"], one["detail"].get("act", "")) for one in house.records.audit() if one["what"] in about]
+        return [
+            (one["what"], one["detail"].get("act", "")) for one in web_server.records.audit() if one["what"] in about
+        ]
 
     assert api.post(f"{there}/verify", json={}).status_code == 409, "it has not even begun"
     assert log() == [("verification asked for", ""), ("act refused", "verification asked for")]
-    house.crew()
+    web_server.crew()
     api.post(f"{there}/start")
     await_ready(lambda: api.get(there).json()["status"] == "complete", 60, "the first pass")
     assert api.post(f"{there}/verify", json={}).json()["mailboxes"] == 1
     await_ready(lambda: log()[-1][0] == "verification done", 60, "the end of the verification")
     assert log()[2:] == [("verification asked for", ""), ("verification queued", ""), ("verification done", "")]
-    queued, done = house.records.audit()[-2:]
+    queued, done = web_server.records.audit()[-2:]
     assert (queued["detail"]["mailboxes"], done["detail"]["status"], done["who"]) == (1, "complete", "mailhaul")
-    assert "verification queued" in house.page(there)
+    assert "verification queued" in web_server.page(there)
 
 
-def _verified_elsewhere(house: WebServer, servers: tuple[Dovecot, Dovecot], login: str) -> Callable[[], list[str]]:
+def _verified_elsewhere(web_server: WebServer, servers: tuple[Dovecot, Dovecot], login: str) -> Callable[[], list[str]]:
     """Imports a mailbox, and has a crew verify it that `verify --detach` does not wait for, while no page runs.
 
     Returns a function that reads the log's entries about verifications.
     """
     for server in servers:
         server.add_user(login, PASSWORD)
-    (house.home / "people.csv").write_text(f"login,password\n{login},{PASSWORD}\n")
+    (web_server.home / "people.csv").write_text(f"login,password\n{login},{PASSWORD}\n")
     to = [word for end, at in ends(servers).items() for word in (f"--{end}", at["server"])]
-    house.command("import", "people.csv", *to, "--workers", "1", "--threads", "2")
-    house.command("verify", "--detach")
-    house.crew()
-    _until_verified(house)
+    web_server.command("import", "people.csv", *to, "--workers", "1", "--threads", "2")
+    web_server.command("verify", "--detach")
+    web_server.crew()
+    _until_verified(web_server)
     words = ("verification asked for", "verification queued", "verification done")
-    return lambda: [entry["what"].split()[1] for entry in house.records.audit() if entry["what"] in words]
+    return lambda: [entry["what"].split()[1] for entry in web_server.records.audit() if entry["what"] in words]
 
 
-def _until_verified(house: WebServer) -> None:
+def _until_verified(web_server: WebServer) -> None:
     def finished() -> bool:
-        (request,) = house.store.imports()
+        (request,) = web_server.store.imports()
         return request.state is ImportState.FINISHED
 
     await_ready(finished, 60, "the end of the verification")
 
 
 def test_a_verification_that_nobody_waited_for_is_done_in_the_log_when_it_is_read(
-    house: WebServer, servers: tuple[Dovecot, Dovecot]
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
-    log = _verified_elsewhere(house, servers, "nobody-waits")
+    log = _verified_elsewhere(web_server, servers, "nobody-waits")
     assert log() == ["asked", "queued"], "nobody with a right to the log has looked yet"
     for _ in range(2):
-        entries = [json.loads(line) for line in house.command("audit", "--format", "jsonl").splitlines()]
+        entries = [json.loads(line) for line in web_server.command("audit", "--format", "jsonl").splitlines()]
         (done,) = (entry for entry in entries if entry["what"] == "verification done")
         assert (done["who"], done["detail"]["status"]) == ("mailhaul", "complete")
-        assert datetime.fromisoformat(done["detail"]["ended"]).timestamp() == int(house.store.imports()[0].finished_at)
+        assert datetime.fromisoformat(done["detail"]["ended"]).timestamp() == int(
+            web_server.store.imports()[0].finished_at
+        )
     assert log() == ["asked", "queued", "done"]
     # The end of the next one is noted before the act that follows it, whatever that act is.
-    house.command("verify", "--detach")
-    _until_verified(house)
-    house.command("verify", "--detach")
+    web_server.command("verify", "--detach")
+    _until_verified(web_server)
+    web_server.command("verify", "--detach")
     assert log() == ["asked", "queued", "done"] * 2 + ["asked", "queued"]
 
 
-def test_a_page_that_starts_later_notes_the_end_too(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
-    log = _verified_elsewhere(house, servers, "page-later")
+def test_a_page_that_starts_later_notes_the_end_too(web_server: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
+    log = _verified_elsewhere(web_server, servers, "page-later")
     # Every end counts as long ago.
-    serve_with(house, "import producer.web.pages.glance as glance\nglance._ENDED_SECONDS = 0.0\n")
+    serve_with(web_server, "import producer.web.pages.glance as glance\nglance._ENDED_SECONDS = 0.0\n")
     await_ready(lambda: log()[-1] == "done", 60, "the page's note")
     assert log() == ["asked", "queued", "done"]
 
 
-def test_what_cannot_be_written_down_does_not_happen(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
-    import_id = _opened(house, servers)
-    connect(house.state_url).set(keys.AUDIT, "not a stream")  # so that the log cannot be written
-    house.command("pause", code=1)
-    house.command("limits", "source_host", "3", code=1)
-    assert house.client().post(f"/imports/{import_id}/pause", json={}).status_code == 503
-    assert house.store.import_(import_id).control.value == "run"  # type: ignore[union-attr]
-    assert house.store.limits() == {}
+def test_what_cannot_be_written_down_does_not_happen(web_server: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
+    import_id = _opened(web_server, servers)
+    connect(web_server.state_url).set(keys.AUDIT, "not a stream")  # so that the log cannot be written
+    web_server.command("pause", code=1)
+    web_server.command("limits", "source_host", "3", code=1)
+    assert web_server.client().post(f"/imports/{import_id}/pause", json={}).status_code == 503
+    assert web_server.store.import_(import_id).control.value == "run"  # type: ignore[union-attr]
+    assert web_server.store.limits() == {}
     # The control: with a log it happens.
-    connect(house.state_url).delete(keys.AUDIT)
-    house.command("pause")
-    assert house.store.import_(import_id).control.value == "pause"  # type: ignore[union-attr]
+    connect(web_server.state_url).delete(keys.AUDIT)
+    web_server.command("pause")
+    assert web_server.store.import_(import_id).control.value == "pause"  # type: ignore[union-attr]
 
 
 #: Methods of the store that may be called without an entry in the log.
@@ -271,12 +277,12 @@ def test_only_acts_changes_something() -> None:
     assert _beside_the_log({"new.py": "ground.store.hold('x', 1)"}) == ["new.py: hold"]
 
 
-def test_the_whole_log_as_files(house: WebServer) -> None:
-    house.serve()
-    records = house.records
+def test_the_whole_log_as_files(web_server: WebServer) -> None:
+    web_server.serve()
+    records = web_server.records
     for number in range(1203):  # more than two pages
         records.note("=cmd()", "limit set", {"from": "@there", "scope": f"+{number}", "import_id": "-1"})
-    admin = house.client("admin")
+    admin = web_server.client("admin")
 
     table = admin.get("/audit.csv")
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
@@ -289,24 +295,24 @@ def test_the_whole_log_as_files(house: WebServer) -> None:
     assert lines == records.audit(count=5000)
 
     later = rows[-1]["time"].replace("T", " ").removesuffix("Z")
-    assert house.command("audit", "--format", "csv") == table.text.replace("\r\n", "\n")
-    assert [json.loads(line) for line in house.command("audit", "--format", "jsonl").splitlines()] == lines
-    assert house.command("audit", "--since", "2037-01-01") == ""
-    since = house.command("audit", "--since", later, "--format", "jsonl").splitlines()
+    assert web_server.command("audit", "--format", "csv") == table.text.replace("\r\n", "\n")
+    assert [json.loads(line) for line in web_server.command("audit", "--format", "jsonl").splitlines()] == lines
+    assert web_server.command("audit", "--since", "2037-01-01") == ""
+    since = web_server.command("audit", "--since", later, "--format", "jsonl").splitlines()
     assert 0 < len(since) <= 1203
     assert json.loads(since[-1]) == lines[-1]
     assert len(admin.get("/audit.jsonl", params={"since": later}).text.splitlines()) == len(since)
     assert admin.get("/audit.jsonl", params={"since": "2037-01-01"}).text == ""
     assert admin.get("/audit.jsonl", params={"since": "tomorrow"}).status_code == 422
-    assert house.client("operator").get("/audit.csv").status_code == 403
-    house.command("audit", "--format", "xml", code=2)
-    house.command("audit", "--since", "tomorrow", code=2)
+    assert web_server.client("operator").get("/audit.csv").status_code == 403
+    web_server.command("audit", "--format", "xml", code=2)
+    web_server.command("audit", "--since", "tomorrow", code=2)
 
 
-def test_without_anything_there_is_no_log_and_none_is_made(house: WebServer) -> None:
-    bare = {"MAILHAUL_REDIS_URL": "", "MAILHAUL_STATE_DIR": str(house.home / "nothing")}
-    assert house.command("audit", **bare) == ""
-    assert not (house.home / "nothing").exists()
+def test_without_anything_there_is_no_log_and_none_is_made(web_server: WebServer) -> None:
+    bare = {"MAILHAUL_REDIS_URL": "", "MAILHAUL_STATE_DIR": str(web_server.home / "nothing")}
+    assert web_server.command("audit", **bare) == ""
+    assert not (web_server.home / "nothing").exists()
 
 
 def test_a_line_for_people_names_who_from_where_and_what() -> None:
@@ -323,8 +329,8 @@ def test_a_line_for_people_names_who_from_where_and_what() -> None:
     assert next(iter(csv_lines([]))).startswith("time,id,who")
 
 
-def test_pages_of_the_log_follow_one_another(house: WebServer) -> None:
-    records = WebRecords(connect(house.state_url), 365)
+def test_pages_of_the_log_follow_one_another(web_server: WebServer) -> None:
+    records = WebRecords(connect(web_server.state_url), 365)
     for number in range(7):
         records.note("x", str(number), {})
     pages = list(records.audit_pages(count=3))

@@ -36,10 +36,10 @@ def masters() -> Iterator[Servers]:
     file.parent.rmdir()
 
 
-def test_an_administrator_signs_in_for_everybody(house: WebServer, masters: Servers) -> None:
-    house.serve(**allowed(masters))
-    house.crew()
-    api = house.client()
+def test_an_administrator_signs_in_for_everybody(web_server: WebServer, masters: Servers) -> None:
+    web_server.serve(**allowed(masters))
+    web_server.crew()
+    api = web_server.client()
     body = {"name": "masters", "manifest": "login\nperson0\nperson1\n", **ends(masters)}
     for side, way in (("source", "master"), ("destination", "authzid")):
         body[side] = {**body[side], "sign_in": {"way": way, "admin": ADMIN, "secret": WORD}}
@@ -52,16 +52,16 @@ def test_an_administrator_signs_in_for_everybody(house: WebServer, masters: Serv
     assert api.get(f"/rehearsals/{rehearsal}").json()["result"]["ok"] == 2
 
     api.post(f"{there}/start")
-    await_ready(lambda: house.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
+    await_ready(lambda: web_server.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
     source, destination = masters
     for number in range(2):
         wanted = mail.snapshot(source.host, source.port, f"person{number}", PASSWORD, canon=mail.canon_dovecot)
         assert mail.snapshot(destination.host, destination.port, f"person{number}", PASSWORD) == wanted
 
-    said = opened.text + api.get(there).text + json.dumps(house.records.audit())
-    said += "".join(path.read_text() for path in house.home.glob("*.log"))
+    said = opened.text + api.get(there).text + json.dumps(web_server.records.audit())
+    said += "".join(path.read_text() for path in web_server.home.glob("*.log"))
     assert leaks({"the administrator's": WORD}, said.encode()) == []
-    with redis.Redis(unix_socket_path=str(house.redis.socket), db=1) as client:
+    with redis.Redis(unix_socket_path=str(web_server.redis.socket), db=1) as client:
         assert not any(WORD.encode() in (client.dump(key) or b"") for key in client.scan_iter())
 
 
@@ -83,19 +83,19 @@ def test_an_administrator_signs_in_for_everybody(house: WebServer, masters: Serv
     ids=str,
 )
 def test_what_cannot_be_is_refused_without_repeating_the_secret(
-    house: WebServer, servers: Servers, sign_in: dict[str, str], why: str
+    web_server: WebServer, servers: Servers, sign_in: dict[str, str], why: str
 ) -> None:
-    house.serve(**allowed(servers))
+    web_server.serve(**allowed(servers))
     body = {"name": "x", "manifest": "login\nperson0\n", **ends(servers)}
     body["source"] = {**body["source"], "sign_in": sign_in}
-    answer = house.client().post("/imports", json=body)
+    answer = web_server.client().post("/imports", json=body)
     assert (answer.status_code, why in answer.json()["detail"]) == (422, True), answer.text
-    assert house.store.imports() == []
+    assert web_server.store.imports() == []
 
 
-def test_the_same_key_with_another_secret_is_another_request(house: WebServer, servers: Servers) -> None:
-    house.serve(**allowed(servers))
-    api = house.client()
+def test_the_same_key_with_another_secret_is_another_request(web_server: WebServer, servers: Servers) -> None:
+    web_server.serve(**allowed(servers))
+    api = web_server.client()
     body = {"name": "once", "manifest": "login,password\nperson0,x\n", **ends(servers)}
 
     def sent(secret: str) -> int:
@@ -105,11 +105,11 @@ def test_the_same_key_with_another_secret_is_another_request(house: WebServer, s
     assert [sent("first"), sent("first"), sent("second")] == [201, 201, 422]
 
 
-def test_a_wrong_administrators_password_is_mended_for_all_at_once(house: WebServer, masters: Servers) -> None:
+def test_a_wrong_administrators_password_is_mended_for_all_at_once(web_server: WebServer, masters: Servers) -> None:
     """Includes a row with a wrong password of its own: the new secret does not make it be tried again."""
-    house.serve(**allowed(masters))
-    house.crew()
-    api = house.client()
+    web_server.serve(**allowed(masters))
+    web_server.crew()
+    api = web_server.client()
     body = {"name": "masters", "manifest": "login,password\nperson0,\nperson1,\nnobody,wrong\n", **ends(masters)}
     for side in ("source", "destination"):
         sign_in = {"way": "master", "admin": ADMIN, "secret": "wrong" if side == "source" else WORD}
@@ -117,31 +117,31 @@ def test_a_wrong_administrators_password_is_mended_for_all_at_once(house: WebSer
     import_id = api.post("/imports", json=body).json()["import"]["id"]
     there = f"/imports/{import_id}"
     api.post(f"{there}/start")
-    await_ready(lambda: _states(house, import_id) == dict.fromkeys(("person0", "person1", "nobody"), "parked"), 60)
+    await_ready(lambda: _states(web_server, import_id) == dict.fromkeys(("person0", "person1", "nobody"), "parked"), 60)
     before = masters[0].login_attempts()
 
     answer = api.put(f"{there}/secrets", json={"source": WORD})
     assert (answer.status_code, answer.json()) == (200, {"queued": 2})
     done = {"person0": "complete", "person1": "complete", "nobody": "parked"}
-    await_ready(lambda: _states(house, import_id) == done, 60, "the end")
+    await_ready(lambda: _states(web_server, import_id) == done, 60, "the end")
     assert masters[0].login_attempts("nobody") == 1
     assert masters[0].login_attempts() == before
-    noted = house.records.audit()[-1]
+    noted = web_server.records.audit()[-1]
     assert (noted["what"], noted["detail"]["shared"]) == ("credentials replaced", ["source"])
 
-    assert house.client("viewer").put(f"{there}/secrets", json={"source": WORD}).status_code == 403
+    assert web_server.client("viewer").put(f"{there}/secrets", json={"source": WORD}).status_code == 403
     assert api.put(f"{there}/secrets", json={}).status_code == 422
-    assert WORD not in json.dumps(house.records.audit())
+    assert WORD not in json.dumps(web_server.records.audit())
 
 
-def _states(house: WebServer, import_id: str) -> dict[str, str]:
-    return {mailbox.source.login: mailbox.state.value for mailbox, _ in house.store.mailboxes(import_id)}
+def _states(web_server: WebServer, import_id: str) -> dict[str, str]:
+    return {mailbox.source.login: mailbox.state.value for mailbox, _ in web_server.store.mailboxes(import_id)}
 
 
-def test_rows_that_are_added_need_no_password_either(house: WebServer, masters: Servers) -> None:
-    house.serve(**allowed(masters))
-    house.crew()
-    api = house.client()
+def test_rows_that_are_added_need_no_password_either(web_server: WebServer, masters: Servers) -> None:
+    web_server.serve(**allowed(masters))
+    web_server.crew()
+    api = web_server.client()
     body = {"name": "masters", "manifest": "login\nperson0\n", **ends(masters)}
     for side in ("source", "destination"):
         body[side] = {**body[side], "sign_in": {"way": "master", "admin": ADMIN, "secret": WORD}}
@@ -150,12 +150,12 @@ def test_rows_that_are_added_need_no_password_either(house: WebServer, masters: 
     assert added.status_code == 200, added.text
     api.post(f"/imports/{import_id}/start")
     done = {"person0": "complete", "person1": "complete"}
-    await_ready(lambda: _states(house, import_id) == done, 60, "the end")
+    await_ready(lambda: _states(web_server, import_id) == done, 60, "the end")
 
 
-def test_where_each_has_a_password_there_is_none_for_all(house: WebServer, servers: Servers) -> None:
-    house.serve(**allowed(servers))
-    api = house.client()
+def test_where_each_has_a_password_there_is_none_for_all(web_server: WebServer, servers: Servers) -> None:
+    web_server.serve(**allowed(servers))
+    api = web_server.client()
     body = {"name": "x", "manifest": "login,password\nperson0,x\n", **ends(servers)}
     import_id = api.post("/imports", json=body).json()["import"]["id"]
     answer = api.put(f"/imports/{import_id}/secrets", json={"source": "y"})
@@ -163,9 +163,9 @@ def test_where_each_has_a_password_there_is_none_for_all(house: WebServer, serve
     assert "each mailbox's own password" in answer.json()["detail"]
 
 
-def test_a_new_key_goes_to_the_vendor_alone_too(house: WebServer, servers: Servers) -> None:
-    house.serve(**allowed(servers))
-    api = house.client()
+def test_a_new_key_goes_to_the_vendor_alone_too(web_server: WebServer, servers: Servers) -> None:
+    web_server.serve(**allowed(servers))
+    api = web_server.client()
     body = {"name": "x", "manifest": "login\nperson0\n", **ends(servers)}
     alone = api.post("/imports", json=body | {"source": {**body["source"], "sign_in": {"way": "token", "secret": "t"}}})
     assert "or give destination.sign_in.secret, destination.sign_in.admin or" in alone.json()["detail"]

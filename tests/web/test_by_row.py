@@ -8,14 +8,14 @@ from tests.servers.process import await_ready
 from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 
 
-def test_each_row_names_its_server(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_each_row_names_its_server(web_server: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     source, _ = servers
     for server in servers:
         server.add_user("byrow", PASSWORD)
     mail.populate(source.host, source.port, "byrow", PASSWORD, mail.make_mailbox(3, {"INBOX": 4}))
-    house.serve(**allowed(servers))
-    house.crew()
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    api = web_server.client()
     home = f"imap://127.0.0.1:{source.port}"
     body = {"name": "rows", "destination": ends(servers)["destination"]}
 
@@ -37,16 +37,16 @@ def test_each_row_names_its_server(house: WebServer, servers: tuple[Dovecot, Dov
     assert api.get(place).json()["result"]["totals"]["messages"] == 4
     api.post(f"{there}/start")
     await_ready(lambda: api.get(there).json()["status"] == "complete", 60, "the end")
-    assert "rows" in house.page(there)
+    assert "rows" in web_server.page(there)
     seen = [mail.snapshot(server.host, server.port, "byrow", PASSWORD) for server in servers]
     assert seen[0] == seen[1]
 
 
 def test_rows_that_the_import_does_not_fit_are_refused_later_too(
-    house: WebServer, servers: tuple[Dovecot, Dovecot]
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
-    house.serve(**allowed(servers))
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    api = web_server.client()
     port = servers[0].port
     body = {"manifest": f"anna,{PASSWORD}\n", **ends(servers)}
     pop3 = {"manifest": f"login,password,server\nbert,x,pop3://127.0.0.1:{port}\n"}
@@ -60,20 +60,20 @@ def test_rows_that_the_import_does_not_fit_are_refused_later_too(
     assert api.post(f"/imports/{whole}/mailboxes", json=pop3).status_code == 200
 
 
-def test_errors_of_two_servers_are_told_apart(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_errors_of_two_servers_are_told_apart(web_server: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     """Gives each server a wrong password: the page names the server of each error."""
     homes = [f"imap://127.0.0.1:{server.port}" for server in servers]
     for server in servers:
         for number in range(2):
             server.add_user(f"apart{number}", PASSWORD)
-    house.serve(**allowed(servers))
-    house.crew()
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    api = web_server.client()
     rows = "".join(f"apart{number},wrong,{home}\n" for number, home in enumerate(homes))
     body = {"name": "apart", "destination": ends(servers)["destination"], "manifest": f"login,password,server\n{rows}"}
     there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
     api.post(f"{there}/start")
     await_ready(lambda: api.get(f"{there}/mailboxes?state=parked").json()["total"] == 2, 60, "both refusals")
-    text = house.page(there)
+    text = web_server.page(there)
     for home in homes:
         assert f"1 mailbox · {home} · waits for you" in text

@@ -21,14 +21,14 @@ from tests.web.test_signing_in import GOOD, Browser, _user
 Servers = tuple[Dovecot, Dovecot]
 
 
-def _import(house: WebServer, servers: Servers, name: str, rows: str) -> str:
+def _import(web_server: WebServer, servers: Servers, name: str, rows: str) -> str:
     body = {"name": name, "manifest": f"login,password\n{rows}", **ends(servers)}
-    return str(house.client().post("/imports", json=body).json()["import"]["id"])
+    return str(web_server.client().post("/imports", json=body).json()["import"]["id"])
 
 
-def _person(house: WebServer) -> Browser:
-    _user(house)
-    person = Browser(house)
+def _person(web_server: WebServer) -> Browser:
+    _user(web_server)
+    person = Browser(web_server)
     assert person.signs_in("anna", GOOD).status_code == 303
     return person
 
@@ -73,15 +73,15 @@ def test_what_was_changed_is_read_as_it_was_written() -> None:
     assert read(Changed(act="pause").text) == Changed(act="pause")
 
 
-def test_a_cancellation_asks_and_goes_on_again(house: WebServer, servers: Servers) -> None:
+def test_a_cancellation_asks_and_goes_on_again(web_server: WebServer, servers: Servers) -> None:
     source = servers[0]
     for login in ("ask1", "ask2", "ask3"):
         for server in servers:
             server.add_user(login, PASSWORD)
         mail.populate(source.host, source.port, login, PASSWORD, mail.make_mailbox(1, {"INBOX": 3}))
-    house.serve(**allowed(servers))
-    person = _person(house)
-    import_id = _import(house, servers, "asked", f"ask1,{PASSWORD}\nask2,{PASSWORD}\nask3,wrong\n")
+    web_server.serve(**allowed(servers))
+    person = _person(web_server)
+    import_id = _import(web_server, servers, "asked", f"ask1,{PASSWORD}\nask2,{PASSWORD}\nask3,wrong\n")
     there = f"/imports/{import_id}"
 
     assert _does(person, f"{there}/start") == "Started: 3 mailboxes."
@@ -89,7 +89,7 @@ def test_a_cancellation_asks_and_goes_on_again(house: WebServer, servers: Server
     assert _does(person, f"{there}/pause") == "Paused: 3 mailboxes. “Resume” lets them go on."
     assert _told(person.get(there).text) == "", "it is told once"
     assert _does(person, f"{there}/pause") == "Nothing was changed: it is paused already, or nothing is under way."
-    one = next(box.mailbox_id for box, _ in house.store.mailboxes(import_id) if box.source.login == "ask1")
+    one = next(box.mailbox_id for box, _ in web_server.store.mailboxes(import_id) if box.source.login == "ask1")
     assert _does(person, f"{there}/cancel", sure="yes", mailbox=one).startswith("1 mailbox was given up.")
     assert "<button>Go on</button>" in person.get(f"{there}/mailboxes/{one}").text
 
@@ -99,7 +99,7 @@ def test_a_cancellation_asks_and_goes_on_again(house: WebServer, servers: Server
     question = person.get(f"{there}/cancel").text
     assert "2 mailboxes would be given up." in question
     assert "Give 2 mailboxes up" in question
-    states = [box.state for box, _ in house.store.mailboxes(import_id)]
+    states = [box.state for box, _ in web_server.store.mailboxes(import_id)]
     assert states.count(MailboxState.CANCELLED) == 1
     page = person.get(there).text
     assert f'<form method="get" action="{there}/cancel">' in page
@@ -109,20 +109,20 @@ def test_a_cancellation_asks_and_goes_on_again(house: WebServer, servers: Server
     assert (
         _does(person, f"{there}/cancel", sure="yes") == "Nothing was changed: every mailbox is complete or cancelled."
     )
-    assert house.client().post(f"{there}/cancel", json={}).json()["mailboxes"] == 0
-    assert "act changed nothing" in [entry["what"] for entry in house.records.audit()]
+    assert web_server.client().post(f"{there}/cancel", json={}).json()["mailboxes"] == 0
+    assert "act changed nothing" in [entry["what"] for entry in web_server.records.audit()]
     page = person.get(there).text
     assert re.search(rf'action="{there}/resume"><button class="main">Go on', page)
 
     assert _does(person, f"{there}/resume") == "3 mailboxes go on."
-    house.crew()
+    web_server.crew()
 
     def over() -> bool:
-        found = house.store.import_(import_id)
+        found = web_server.store.import_(import_id)
         return found is not None and found.state is ImportState.FINISHED
 
     await_ready(over, 60, "the end")
-    assert [box.state for box, _ in house.store.mailboxes(import_id)] == [
+    assert [box.state for box, _ in web_server.store.mailboxes(import_id)] == [
         MailboxState.COMPLETE,
         MailboxState.COMPLETE,
         MailboxState.PARKED,
@@ -136,7 +136,7 @@ def test_a_cancellation_asks_and_goes_on_again(house: WebServer, servers: Server
         "New passwords of 1 mailbox were taken. 2 rows fit no mailbox by their login at the source, and changed nothing "
         "(Row 3, 4). 1 mailbox queued again."
     )
-    await_ready(lambda: over() and "complete" in house.page(there).split("</h1>")[0], 60, "the whole of it")
+    await_ready(lambda: over() and "complete" in web_server.page(there).split("</h1>")[0], 60, "the whole of it")
     assert _does(person, f"{there}/mailboxes/{one}/passwords", source=PASSWORD) == (
         "New passwords of 1 mailbox were taken. No parked mailbox was waiting for it."
     )
@@ -144,21 +144,21 @@ def test_a_cancellation_asks_and_goes_on_again(house: WebServer, servers: Server
     await_ready(over, 60, "the second pass")
 
 
-def test_swapped_ends_are_said_by_the_check_and_the_rehearsal(house: WebServer, servers: Servers) -> None:
+def test_swapped_ends_are_said_by_the_check_and_the_rehearsal(web_server: WebServer, servers: Servers) -> None:
     destination = servers[1]
     for server in servers:
         server.add_user("swap", PASSWORD)
     mail.populate(destination.host, destination.port, "swap", PASSWORD, mail.make_mailbox(1, {"INBOX": 2}))
-    house.serve(**allowed(servers))
-    person = _person(house)
-    import_id = _import(house, servers, "swapped", f"swap,{PASSWORD}\n")
+    web_server.serve(**allowed(servers))
+    person = _person(web_server)
+    import_id = _import(web_server, servers, "swapped", f"swap,{PASSWORD}\n")
     one = {
         "name": "alike",
         "manifest": f"login,password\nswap,{PASSWORD}\n",
         "source": {"server": f"imap://127.0.0.1:{destination.port}"},
         "destination": {"server": f"imap://localhost:{destination.port}"},
     }
-    alike = house.client().post("/imports", json=one).json()["import"]["id"]
+    alike = web_server.client().post("/imports", json=one).json()["import"]["id"]
     for kind in ("check", "plan"):
         page = _rehearsed(person, import_id, kind)
         assert "every source mailbox is empty and every destination is not" in page
@@ -175,7 +175,7 @@ def _rehearsed(person: Browser, import_id: str, kind: str) -> str:
     return _words(person.get(where).text)
 
 
-def test_a_mailbox_with_a_folder_that_is_not_read_is_nowhere_called_complete(house: WebServer) -> None:
+def test_a_mailbox_with_a_folder_that_is_not_read_is_nowhere_called_complete(web_server: WebServer) -> None:
     with FaultyServer() as source, FaultyServer() as destination:
         for server in (source, destination):
             server.add_account("half", PASSWORD)
@@ -183,9 +183,9 @@ def test_a_mailbox_with_a_folder_that_is_not_read_is_nowhere_called_complete(hou
             source.behaviour.accounts["half"].folder(folder).add(plain(1))
         source.faults.add(reply(b'^EXAMINE "?Work', b"NO Unsafe Login", times=None))
         ports = f"{source.port},{destination.port}"
-        house.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8", MAILHAUL_WEB_PORTS=ports)
-        house.crew()
-        api = house.client()
+        web_server.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8", MAILHAUL_WEB_PORTS=ports)
+        web_server.crew()
+        api = web_server.client()
         body = {"name": "half", "manifest": f"login,password\nhalf,{PASSWORD}\n"} | {
             side: {"server": f"imap://127.0.0.1:{server.port}"}
             for side, server in (("source", source), ("destination", destination))
@@ -200,8 +200,8 @@ def test_a_mailbox_with_a_folder_that_is_not_read_is_nowhere_called_complete(hou
     assert (mailbox["state"], mailbox["unreadable_folders"]) == ("incomplete", 1)
     (line,) = csv.DictReader(api.get(f"{there}/report/results.csv").text.splitlines())
     assert (line["state"], line["unreadable_folders"]) == ("incomplete", "1")
-    page = house.page(there)
+    page = web_server.page(there)
     assert 'class="state complete"' not in page
     assert "Folders that cannot be read 1" in _words(page)
-    assert '<span class="state incomplete">incomplete' in house.page("/")
-    assert "  incomplete  " in house.command("list")
+    assert '<span class="state incomplete">incomplete' in web_server.page("/")
+    assert "  incomplete  " in web_server.command("list")

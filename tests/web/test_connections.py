@@ -50,29 +50,29 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _connect(house: WebServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", house.port), timeout=60)
+def _connect(web_server: WebServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", web_server.port), timeout=60)
 
 
-def test_idle_connections_do_not_stop_the_page(house: WebServer, many_files: None) -> None:
-    serve_with(house, LIMITED.replace("0.5", "3600.0"))
+def test_idle_connections_do_not_stop_the_page(web_server: WebServer, many_files: None) -> None:
+    serve_with(web_server, LIMITED.replace("0.5", "3600.0"))
     with contextlib.ExitStack() as stack:
         for _ in range(FLOOD):
-            stack.enter_context(_connect(house))
+            stack.enter_context(_connect(web_server))
         for _ in range(3):
-            assert httpx2.get(f"http://127.0.0.1:{house.port}/healthz", timeout=60).status_code == 200
-        assert house.client().get("/imports").status_code == 200
-    assert (house.home / "producer.web.log").stat().st_size < 100_000
+            assert httpx2.get(f"http://127.0.0.1:{web_server.port}/healthz", timeout=60).status_code == 200
+        assert web_server.client().get("/imports").status_code == 200
+    assert (web_server.home / "producer.web.log").stat().st_size < 100_000
 
 
-def test_without_the_protection_they_do(house: WebServer, many_files: None) -> None:
-    serve_with(house, UNPROTECTED)
+def test_without_the_protection_they_do(web_server: WebServer, many_files: None) -> None:
+    serve_with(web_server, UNPROTECTED)
     with contextlib.ExitStack() as stack:
         for _ in range(FLOOD):
-            stack.enter_context(_connect(house))
+            stack.enter_context(_connect(web_server))
         with pytest.raises(httpx2.TimeoutException):
-            httpx2.get(f"http://127.0.0.1:{house.port}/healthz", timeout=3)
-        log = house.home / "producer.web.log"
+            httpx2.get(f"http://127.0.0.1:{web_server.port}/healthz", timeout=3)
+        log = web_server.home / "producer.web.log"
         await_ready(lambda: "out of system resource" in log.read_text(), 60, "the fault of accept()")
     # Python writes thousands of equal lines here; they are folded.
     assert log.read_text().count("out of system resource") < 20
@@ -90,18 +90,18 @@ SLOW = {
 
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
-def test_who_does_not_finish_a_request_is_closed(house: WebServer, sent: bytes) -> None:
-    serve_with(house, LIMITED)
-    with _connect(house) as sock:
+def test_who_does_not_finish_a_request_is_closed(web_server: WebServer, sent: bytes) -> None:
+    serve_with(web_server, LIMITED)
+    with _connect(web_server) as sock:
         sock.sendall(sent)
         with contextlib.suppress(ConnectionResetError):
             while sock.recv(1000):
                 pass
 
 
-def test_without_the_protection_half_a_request_is_waited_for(house: WebServer) -> None:
-    serve_with(house, UNPROTECTED)
-    with _connect(house) as sock:
+def test_without_the_protection_half_a_request_is_waited_for(web_server: WebServer) -> None:
+    serve_with(web_server, UNPROTECTED)
+    with _connect(web_server) as sock:
         sock.sendall(SLOW["half a head"])
         sock.settimeout(3)
         with pytest.raises(TimeoutError):

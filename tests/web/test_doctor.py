@@ -11,11 +11,11 @@ from cryptography.fernet import Fernet
 from tests.web.conftest import WebServer
 
 
-def test_the_doctor_says_the_same_by_command_and_by_api(house: WebServer) -> None:
+def test_the_doctor_says_the_same_by_command_and_by_api(web_server: WebServer) -> None:
     key = Fernet.generate_key().decode()
-    house.serve(MAILHAUL_SECRET_KEY=key, MAILHAUL_WORKER_THREAD="3")
-    answer = house.client("admin").get("/doctor")
-    found = json.loads(house.command("doctor", "--json"))
+    web_server.serve(MAILHAUL_SECRET_KEY=key, MAILHAUL_WORKER_THREAD="3")
+    answer = web_server.client("admin").get("/doctor")
+    found = json.loads(web_server.command("doctor", "--json"))
 
     def steady(whole: dict[str, Any]) -> list[str]:  # without values that change between two looks
         told = [
@@ -31,19 +31,19 @@ def test_the_doctor_says_the_same_by_command_and_by_api(house: WebServer) -> Non
     assert any("did you mean MAILHAUL_WORKER_THREADS" in sentence for sentence in notes)
     assert any("Redis answers at" in one["sentence"] for one in found["findings"])
     assert key not in answer.text
-    assert house.client("operator").get("/doctor").status_code == 403
+    assert web_server.client("operator").get("/doctor").status_code == 403
 
 
-def test_what_is_amiss_is_told_and_ends_otherwise(house: WebServer) -> None:
-    house.serve()
-    admin = house.client("admin")
+def test_what_is_amiss_is_told_and_ends_otherwise(web_server: WebServer) -> None:
+    web_server.serve()
+    admin = web_server.client("admin")
     assert admin.get("/doctor").json()["ok"]
-    house.home.chmod(0o755)
-    (house.home / "secret.key").write_text("no key\n")
+    web_server.home.chmod(0o755)
+    (web_server.home / "secret.key").write_text("no key\n")
     whole = admin.get("/doctor").json()
     bad = [one["sentence"] for one in whole["findings"] if one["verdict"] == "bad"]
     assert not whole["ok"]
     assert len(bad) == 1
     assert "is not a Fernet key" in bad[0]
-    said = house.command("doctor", code=1)
+    said = web_server.command("doctor", code=1)
     assert f"BAD   {bad[0]}" in said

@@ -24,25 +24,25 @@ from tests.web.conftest import WebServer, serve_with
 from tests.web.test_signing_in import GOOD, Browser, _audit, _user
 
 
-def test_guessing_is_slowed_down_by_name_and_by_address(house: WebServer) -> None:
-    house.serve()
-    _user(house)
-    browser = Browser(house)
+def test_guessing_is_slowed_down_by_name_and_by_address(web_server: WebServer) -> None:
+    web_server.serve()
+    _user(web_server)
+    browser = Browser(web_server)
     with ThreadPoolExecutor(4) as pool:
-        codes = list(pool.map(lambda _: Browser(house).signs_in("anna", "wrong").status_code, range(10)))
+        codes = list(pool.map(lambda _: Browser(web_server).signs_in("anna", "wrong").status_code, range(10)))
     assert codes == [401] * 10
     refused = browser.signs_in("anna", GOOD)
     assert (refused.status_code, 0 < int(refused.headers["retry-after"]) <= 60) == (429, True)
     assert "too many wrong guesses" in refused.text.lower()
     assert browser.signs_in("berta", "wrong").status_code == 401  # another name from here: not yet
     assert (
-        len([entry for entry in _audit(house) if entry[1] == "sign-in refused"]) == 11
+        len([entry for entry in _audit(web_server) if entry[1] == "sign-in refused"]) == 11
     )  # the refused one guessed nothing
 
 
-def test_guesses_count_before_they_are_looked_at(house: WebServer) -> None:
+def test_guesses_count_before_they_are_looked_at(web_server: WebServer) -> None:
     """Ten are being looked at, none is known to be wrong yet: an eleventh is refused, from wherever it comes."""
-    known = cast(WebContext, SimpleNamespace(sessions=BrowserSessions(connect(house.state_url), house.vault)))
+    known = cast(WebContext, SimpleNamespace(sessions=BrowserSessions(connect(web_server.state_url), web_server.vault)))
     counted = [guess(known, _request(f"192.0.2.{n}"), "anna") for n in range(10)]
     with pytest.raises(Refused) as refused:
         guess(known, _request("192.0.2.99"), "anna")
@@ -54,15 +54,15 @@ def test_guesses_count_before_they_are_looked_at(house: WebServer) -> None:
         guess(known, _request("192.0.2.99"), "anna")
 
 
-def test_of_many_guesses_at_once_ten_are_tried(house: WebServer) -> None:
+def test_of_many_guesses_at_once_ten_are_tried(web_server: WebServer) -> None:
     # However long it takes here, it is one minute for the count.
-    serve_with(house, "import shared.store.records.sessions as s\ns.TRIES_SECONDS = 3600\n")
-    _user(house)
+    serve_with(web_server, "import shared.store.records.sessions as s\ns.TRIES_SECONDS = 3600\n")
+    _user(web_server)
     with ThreadPoolExecutor(30) as pool:
-        codes = list(pool.map(lambda _: Browser(house).signs_in("anna", "wrong").status_code, range(60)))
+        codes = list(pool.map(lambda _: Browser(web_server).signs_in("anna", "wrong").status_code, range(60)))
     assert set(codes) == {401, 429}
     assert codes.count(401) <= 10
-    tried = [entry for entry in _audit(house) if entry[1] == "sign-in refused"]
+    tried = [entry for entry in _audit(web_server) if entry[1] == "sign-in refused"]
     assert len(tried) == codes.count(401)
 
 
@@ -76,13 +76,13 @@ STUCK = "import producer.web.security.scrypt as s\ns._TURNS.acquire()\ns._TURNS.
 UNPROTECTED = f"{STUCK}import threading\ns._PLACES = threading.BoundedSemaphore(1_000_000)\n"
 
 
-def _sign_ins(house: WebServer, number: int, stack: ExitStack) -> list[socket.socket]:
+def _sign_ins(web_server: WebServer, number: int, stack: ExitStack) -> list[socket.socket]:
     """Sends so many guesses at once, each from an address of its own."""
     form = b"name=x%d&password=wrong"
     sent = []
     for n in range(number):
         body = form % n
-        sock = socket.create_connection(("127.0.0.1", house.port), 60, source_address=(f"127.0.1.{n + 1}", 0))
+        sock = socket.create_connection(("127.0.0.1", web_server.port), 60, source_address=(f"127.0.1.{n + 1}", 0))
         stack.enter_context(sock)
         sock.sendall(
             b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -92,24 +92,24 @@ def _sign_ins(house: WebServer, number: int, stack: ExitStack) -> list[socket.so
     return sent
 
 
-def test_a_long_queue_of_sign_ins_refuses_and_the_page_goes_on(house: WebServer) -> None:
-    serve_with(house, STUCK)
+def test_a_long_queue_of_sign_ins_refuses_and_the_page_goes_on(web_server: WebServer) -> None:
+    serve_with(web_server, STUCK)
     with ExitStack() as stack:
-        sent = _sign_ins(house, scrypt.PLACES + 40, stack)
+        sent = _sign_ins(web_server, scrypt.PLACES + 40, stack)
         refused: list[socket.socket] = []
         while len(refused) < 40:
             ready, _, _ = select.select([sock for sock in sent if sock not in refused], [], [], 60)
             assert ready
             refused += ready
         assert {sock.recv(12) for sock in refused} == {b"HTTP/1.1 429"}
-        assert house.client().get("/imports").status_code == 200
+        assert web_server.client().get("/imports").status_code == 200
 
 
-def test_without_its_own_places_sign_in_takes_all_threads(house: WebServer) -> None:
-    serve_with(house, UNPROTECTED)
-    client = house.client()
+def test_without_its_own_places_sign_in_takes_all_threads(web_server: WebServer) -> None:
+    serve_with(web_server, UNPROTECTED)
+    client = web_server.client()
     with ExitStack() as stack:
-        sent = _sign_ins(house, 48, stack)
+        sent = _sign_ins(web_server, 48, stack)
         client.timeout = 3
 
         def ask_until_nobody_answers() -> None:
@@ -121,8 +121,8 @@ def test_without_its_own_places_sign_in_takes_all_threads(house: WebServer) -> N
         assert not select.select(sent, [], [], 0)[0]
 
 
-def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted(house: WebServer) -> None:
-    state = connect(house.state_url)
+def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted(web_server: WebServer) -> None:
+    state = connect(web_server.state_url)
 
     class Ends:
         """The state database; what was counted before ends right before the next count."""
@@ -132,6 +132,6 @@ def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted
                 state.delete(*state.scan_iter("*desk:tries:*"), "nothing")
             return getattr(state, name)
 
-    BrowserSessions(cast(Redis, Ends()), house.vault).guessed("192.0.2.7")
+    BrowserSessions(cast(Redis, Ends()), web_server.vault).guessed("192.0.2.7")
     (key,) = list(state.scan_iter("*desk:tries:*"))
     assert state.ttl(key) > 0  # else nobody from there is ever let in again

@@ -29,12 +29,12 @@ def _until(check: Callable[[], bool], what: str) -> None:
     await_ready(check, 60, what)
 
 
-def test_from_manifest_to_report(house: WebServer, servers: Servers) -> None:
+def test_from_manifest_to_report(web_server: WebServer, servers: Servers) -> None:
     for login in ("web1", "web2"):
         _fill(servers, login, 12)
-    house.serve(**allowed(servers))
-    house.crew()
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    api = web_server.client()
     sheet = f"login,password\nweb1,{PASSWORD}\nweb2,wrong-{PASSWORD}\n"
 
     looked = api.post("/manifests", json={"manifest": sheet}).json()
@@ -84,19 +84,19 @@ def test_from_manifest_to_report(house: WebServer, servers: Servers) -> None:
 
     # Secrets appear in no answer and in no log.
     told = [answer.text for answer in (opened, begun, api.get(there), api.get(place), api.get(f"{there}/mailboxes"))]
-    told += [path.read_text(errors="replace") for path in house.home.glob("*.log")]
-    told.append(json.dumps(house.client("admin").get("/audit").json()))
+    told += [path.read_text(errors="replace") for path in web_server.home.glob("*.log")]
+    told.append(json.dumps(web_server.client("admin").get("/audit").json()))
     assert not [text for text in told if PASSWORD in text]
 
 
-def test_live_events_pause_and_resume(house: WebServer, servers: Servers, fault_proxy: Any) -> None:
+def test_live_events_pause_and_resume(web_server: WebServer, servers: Servers, fault_proxy: Any) -> None:
     source, destination = servers
     _fill(servers, "web3", 150)
     slow = fault_proxy(destination.host, destination.port, delay_ms=200)
     given = allowed(servers)
-    house.serve(**given | {"MAILHAUL_WEB_PORTS": f"{source.port},{slow.port}", "MAILHAUL_GROUP_MESSAGES": "1"})
-    house.crew()
-    api = house.client()
+    web_server.serve(**given | {"MAILHAUL_WEB_PORTS": f"{source.port},{slow.port}", "MAILHAUL_GROUP_MESSAGES": "1"})
+    web_server.crew()
+    api = web_server.client()
     body = {"name": "slow", "manifest": f"web3,{PASSWORD}\n", **ends(servers)}
     body["destination"] = {"server": f"imap://127.0.0.1:{slow.port}"}
     there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
@@ -114,7 +114,7 @@ def test_live_events_pause_and_resume(house: WebServer, servers: Servers, fault_
                 if not paused and 0 < seen[-1]["copied"] < 150:
                     paused = True
                     assert api.post(f"{there}/pause", json={}).json()["import"]["status"] == "paused"
-                    await_ready(lambda: house.store.overview().leased_units == 0, 10, "the pause")
+                    await_ready(lambda: web_server.store.overview().leased_units == 0, 10, "the pause")
                     slow.delay_seconds = 0.0
                     assert api.post(f"{there}/resume", json={}).json()["mailboxes"] == 1
         assert kind == "finished"
@@ -123,12 +123,12 @@ def test_live_events_pause_and_resume(house: WebServer, servers: Servers, fault_
     assert (seen[-1]["status"], seen[-1]["copied"]) == ("complete", 153)
 
 
-def test_good_rows_start_while_bad_ones_are_mended(house: WebServer, servers: Servers) -> None:
+def test_good_rows_start_while_bad_ones_are_mended(web_server: WebServer, servers: Servers) -> None:
     _fill(servers, "web4", 2)
     _fill(servers, "web5", 2)
-    house.serve(**allowed(servers))
-    house.crew()
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    api = web_server.client()
     sheet = f"login;password\nweb4;{PASSWORD}\nweb5;\n"
     body = {"name": "two", "manifest_base64": base64.b64encode(sheet.encode("utf-16")).decode(), **ends(servers)}
 
@@ -149,52 +149,52 @@ def test_good_rows_start_while_bad_ones_are_mended(house: WebServer, servers: Se
     assert api.get(there).json()["copied"] == 10
 
 
-def test_the_same_creation_twice_is_done_once(house: WebServer, servers: Servers) -> None:
-    house.serve(**allowed(servers))
+def test_the_same_creation_twice_is_done_once(web_server: WebServer, servers: Servers) -> None:
+    web_server.serve(**allowed(servers))
     body = {"name": "once", "manifest": "a,b\n", **ends(servers)}
-    api = house.client(**{"Idempotency-Key": "first"})
+    api = web_server.client(**{"Idempotency-Key": "first"})
 
     first, second = api.post("/imports", json=body), api.post("/imports", json=body)
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json() == second.json()
     assert api.post("/imports", json={**body, "name": "other"}).status_code == 422
-    assert [entry["what"] for entry in house.client("admin").get("/audit").json()["entries"]].count(
+    assert [entry["what"] for entry in web_server.client("admin").get("/audit").json()["entries"]].count(
         "import opened"
     ) == 1
     # Without the key the second request is refused, since the import is there already.
-    assert house.client().post("/imports", json=body).status_code == 409
+    assert web_server.client().post("/imports", json=body).status_code == 409
 
 
-def test_a_rehearsal_whose_process_ended_is_told_as_lost(house: WebServer) -> None:
-    house.serve()
-    house.records.keep_rehearsal("gone", {"id": "gone", "state": "running", "beat_at": 0})
-    assert house.client().get("/rehearsals/gone").json()["state"] == "lost"
-    assert house.client().get("/rehearsals/never").status_code == 404
+def test_a_rehearsal_whose_process_ended_is_told_as_lost(web_server: WebServer) -> None:
+    web_server.serve()
+    web_server.records.keep_rehearsal("gone", {"id": "gone", "state": "running", "beat_at": 0})
+    assert web_server.client().get("/rehearsals/gone").json()["state"] == "lost"
+    assert web_server.client().get("/rehearsals/never").status_code == 404
 
 
-def test_the_want_of_a_worker_is_a_cause_by_api_and_on_the_page(house: WebServer, servers: Servers) -> None:
+def test_the_want_of_a_worker_is_a_cause_by_api_and_on_the_page(web_server: WebServer, servers: Servers) -> None:
     _fill(servers, "weblonely", 2)
-    house.serve(**allowed(servers))
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    api = web_server.client()
     body = {"name": "lonely", "manifest": f"login,password\nweblonely,{PASSWORD}\n", **ends(servers)}
     there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
     said = "No worker is running: nothing moves until one is started"
     assert api.get(there).json()["waits"] == []
-    assert said not in house.page(there), "it was not started"
+    assert said not in web_server.page(there), "it was not started"
     (wait,) = api.post(f"{there}/start").json()["waits"]
     assert (wait["what"], wait["until"]) == ("workers", None)
     assert wait["said"] == "no worker is running: nothing moves until one is started (mailhaul worker, or mailhaul up)"
-    assert said in house.page(there)
-    house.crew()
+    assert said in web_server.page(there)
+    web_server.crew()
     _until(lambda: api.get(there).json()["status"] == "complete", "the end")
     assert api.get(there).json()["waits"] == []
 
 
-def test_an_import_with_hours_waits_until_they_are_taken_away(house: WebServer, servers: Servers) -> None:
+def test_an_import_with_hours_waits_until_they_are_taken_away(web_server: WebServer, servers: Servers) -> None:
     _fill(servers, "webnight", 4)
-    house.serve(**allowed(servers))
-    house.crew()
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    api = web_server.client()
     opens = datetime.now(UTC) + timedelta(hours=2)
     window = f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M} UTC"
     body = {"name": "night", "manifest": f"login,password\nwebnight,{PASSWORD}\n", **ends(servers)}
@@ -208,9 +208,9 @@ def test_an_import_with_hours_waits_until_they_are_taken_away(house: WebServer, 
     assert (wait["what"], wait["said"]) == ("window", f"waiting until {opens:%H:%M} (UTC): its hours are {window}")
     assert api.put(f"{there}/window", json={"window": "never"}).status_code == 422
     # Meanwhile a server asks to wait: the page shows both waits.
-    store = RedisStore(connect(f"unix://{house.redis.socket}?db=1"))
+    store = RedisStore(connect(f"unix://{web_server.redis.socket}?db=1"))
     store.hold("source_host:127.0.0.1", 600, import_id=begun["id"], why="[THROTTLED] <b>slow</b> down")
-    page = house.page(there)
+    page = web_server.page(there)
     assert "The import waits for its hours" in page
     assert ">[THROTTLED] &lt;b&gt;slow&lt;/b&gt; down</q>" in page
     store._redis.delete(keys.HOLDS)

@@ -71,11 +71,11 @@ class _Text(HTMLParser):
 class Reader:
     """A client with the language Russian. Every page that it gets is checked for English."""
 
-    def __init__(self, house: WebServer, role: str = "operator") -> None:
-        base = f"http://127.0.0.1:{house.port}"
+    def __init__(self, web_server: WebServer, role: str = "operator") -> None:
+        base = f"http://127.0.0.1:{web_server.port}"
         headers = {"Accept-Language": "ru", "Origin": base}
         self.client = httpx2.Client(base_url=base, headers=headers, timeout=60, follow_redirects=True)
-        _, token = house.principals.make_token("reader", role_of(role))
+        _, token = web_server.principals.make_token("reader", role_of(role))
         self.client.post("/sign-in", data={"token": token})
 
     def close(self) -> None:
@@ -100,9 +100,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(house: WebServer, servers: Servers) -> Iterator[Reader]:
-    house.serve(**allowed(servers))
-    with contextlib.closing(Reader(house)) as reader:
+def reader(web_server: WebServer, servers: Servers) -> Iterator[Reader]:
+    web_server.serve(**allowed(servers))
+    with contextlib.closing(Reader(web_server)) as reader:
         yield reader
 
 
@@ -198,7 +198,7 @@ def _tested(reader: Reader, servers: Servers, **more: Any) -> str:
     return reader.posts("/new", _form(servers, do="test_source", sheet=f"red1,{PASSWORD}\n") | more)
 
 
-def test_doors_of_every_kind(house: WebServer, servers: Servers) -> None:
+def test_doors_of_every_kind(web_server: WebServer, servers: Servers) -> None:
     source = servers[0]
     source.add_user("red1", PASSWORD)
     with (
@@ -209,8 +209,8 @@ def test_doors_of_every_kind(house: WebServer, servers: Servers) -> None:
         nobody.bind(("127.0.0.1", 0))
         closed = nobody.getsockname()[1]
         ports = [one.port for one in (*servers, stranger, full)] + [source.tls_port, closed]
-        house.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8,nowhere.invalid", MAILHAUL_WEB_PORTS=",".join(map(str, ports)))
-        with contextlib.closing(Reader(house)) as reader:
+        web_server.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8,nowhere.invalid", MAILHAUL_WEB_PORTS=",".join(map(str, ports)))
+        with contextlib.closing(Reader(web_server)) as reader:
             assert "IMAP4rev1" in " ".join([_tested(reader, servers), *reader.quoted])
             assert reader.quoted[0].startswith("* OK")
             for fields, russian in (
@@ -256,7 +256,7 @@ def _await(reader: Reader, path: str, russian: str) -> str:
     return found
 
 
-def test_an_import_in_trouble(house: WebServer, servers: Servers) -> None:
+def test_an_import_in_trouble(web_server: WebServer, servers: Servers) -> None:
     source = servers[0]
     for login in ("red2", "red3", "red4"):
         source.add_user(login, PASSWORD)
@@ -265,9 +265,9 @@ def test_an_import_in_trouble(house: WebServer, servers: Servers) -> None:
         for login in ("red2", "red3", "red4"):
             destination.add_account(login, PASSWORD)
         ends: Any = (source, destination)
-        house.serve(**allowed(ends))
-        house.crew()
-        with contextlib.closing(Reader(house)) as reader:
+        web_server.serve(**allowed(ends))
+        web_server.crew()
+        with contextlib.closing(Reader(web_server)) as reader:
             # A full mailbox, whose server's words are kept; a wrong password; a refused message.
             destination.faults.add(reply(rb"^APPEND", b"NO [OVERQUOTA] Your mailbox is over quota", times=None))
             path = _opened(reader, ends, f"red2,{PASSWORD}\nred3,wrong\n")
@@ -302,7 +302,7 @@ def test_an_import_in_trouble(house: WebServer, servers: Servers) -> None:
 
             # Hours that do not include the present.
             hour = (datetime.now(UTC).hour + 3) % 23
-            answer = house.client().put(f"{path}/window", json={"window": f"{hour:02}:00-{hour + 1:02}:00 UTC"})
+            answer = web_server.client().put(f"{path}/window", json={"window": f"{hour:02}:00-{hour + 1:02}:00 UTC"})
             assert answer.status_code == 200, answer.text
             assert "UTC Продолжится само." in _await(reader, path, "Импорт ждёт разрешённого времени").replace(" .", "")
 
@@ -320,8 +320,8 @@ def test_an_import_in_trouble(house: WebServer, servers: Servers) -> None:
             reader.posts("/new/nothing", {})
 
 
-def test_who_may_only_look_is_told_so(house: WebServer, servers: Servers) -> None:
-    house.serve(**allowed(servers))
-    with contextlib.closing(Reader(house, "viewer")) as reader:
+def test_who_may_only_look_is_told_so(web_server: WebServer, servers: Servers) -> None:
+    web_server.serve(**allowed(servers))
+    with contextlib.closing(Reader(web_server, "viewer")) as reader:
         assert "нужна роль operator; ваша — viewer" in reader.posts("/new", _form(servers))
         assert reader.status == 403

@@ -17,14 +17,14 @@ from tests.web.test_signing_in import GOOD, Browser, _user
 WAITING = 120
 
 
-def _person(house: WebServer, name: str = "anna") -> Browser:
-    _user(house, name, Role.OPERATOR)
-    person = Browser(house)
+def _person(web_server: WebServer, name: str = "anna") -> Browser:
+    _user(web_server, name, Role.OPERATOR)
+    person = Browser(web_server)
     assert person.signs_in(name, GOOD).status_code == 303
     return person
 
 
-def _parked(house: WebServer) -> str:
+def _parked(web_server: WebServer) -> str:
     """An import of which so many mailboxes wait for a password."""
     source, destination = (Endpoint(host=name, port=993, tls=Tls.IMPLICIT) for name in ("old.example", "new.example"))
     whole = Import(
@@ -41,7 +41,7 @@ def _parked(house: WebServer) -> str:
         for row in range(1, WAITING + 1)
         for login in [f"person{row}"]
     ]
-    store = house.store
+    store = web_server.store
     store.open_import(whole, mailboxes, 14)
     store.submit(whole.import_id)
     for _ in mailboxes:
@@ -52,10 +52,10 @@ def _parked(house: WebServer) -> str:
     return whole.import_id
 
 
-def test_every_mailbox_that_waits_for_a_password_is_on_a_page(house: WebServer) -> None:
-    place = f"/imports/{_parked(house)}/credentials"
-    house.serve()
-    person = _person(house)
+def test_every_mailbox_that_waits_for_a_password_is_on_a_page(web_server: WebServer) -> None:
+    place = f"/imports/{_parked(web_server)}/credentials"
+    web_server.serve()
+    person = _person(web_server)
     path, seen, pages = f"{place}?code=source_auth_refused", [], 0
     while path:
         text = person.get(path).text
@@ -93,10 +93,10 @@ def test_the_rows_that_are_wrong_are_told_without_a_password() -> None:
 
 
 def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
-    house: WebServer, servers: tuple[Dovecot, Dovecot]
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
-    house.serve(**allowed(servers))
-    person = _person(house)
+    web_server.serve(**allowed(servers))
+    person = _person(web_server)
     sheet = f"login,password\nright,{PASSWORD}\n" + "".join(f"=wrong{n},\n" for n in range(300))
     form = {"name": "some"} | {
         f"{side}_{field}": value
@@ -124,10 +124,10 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
     kept = person.get(link)
     assert list(csv.DictReader(kept.text.splitlines())) == rows
     assert kept.headers["content-type"] == "text/csv; charset=utf-8"
-    (mailbox,) = house.store.mailboxes(opened.headers["location"].split("/")[2].partition("?")[0])
+    (mailbox,) = web_server.store.mailboxes(opened.headers["location"].split("/")[2].partition("?")[0])
     assert (mailbox[0].source.login, mailbox[0].state) == ("right", MailboxState.QUEUED)
     # They are nobody else's.
-    assert _person(house, "bert").get(link).status_code == 404
+    assert _person(web_server, "bert").get(link).status_code == 404
     assert person.get("/wrong-rows/none.csv").status_code == 404
     there = opened.headers["location"].partition("?")[0]
     assert "Some rows were not taken." not in person.get(f"{there}?wrong=none").text

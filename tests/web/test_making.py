@@ -36,14 +36,14 @@ def empty(servers: Servers) -> Iterator[tuple[Servers, str]]:
             yield (servers[0], destination), url
 
 
-def test_a_service_of_the_settings_makes_the_accounts(house: WebServer, empty: tuple[Servers, str]) -> None:
+def test_a_service_of_the_settings_makes_the_accounts(web_server: WebServer, empty: tuple[Servers, str]) -> None:
     servers, url = empty
     source, destination = servers
     source.add_user("maker1", PASSWORD)
     mail.populate(source.host, source.port, "maker1", PASSWORD, mail.make_mailbox(1, {"INBOX": 3}))
-    house.serve(**allowed(servers) | {"MAILHAUL_WEB_ACCOUNTS": f"office={url}"})
-    house.crew()
-    api = house.client()
+    web_server.serve(**allowed(servers) | {"MAILHAUL_WEB_ACCOUNTS": f"office={url}"})
+    web_server.crew()
+    api = web_server.client()
     assert api.get("/accounts").json() == {"accounts": ["office"]}
     body = {"name": "new", "manifest": f"login,password\nmaker1,{PASSWORD}\n", "accounts": "office", **ends(servers)}
     opened = api.post("/imports", json=body)
@@ -54,28 +54,30 @@ def test_a_service_of_the_settings_makes_the_accounts(house: WebServer, empty: t
     (seen,) = api.get(f"/rehearsals/{rehearsal}").json()["result"]["mailboxes"]
     assert seen["destination"]["would_create"] is True
     api.post(f"{there}/start")
-    await_ready(lambda: house.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
+    await_ready(lambda: web_server.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
     wanted = mail.snapshot(source.host, source.port, "maker1", PASSWORD, canon=mail.canon_dovecot)
     assert mail.snapshot(destination.host, destination.port, "maker1", PASSWORD) == wanted
 
 
-def test_another_service_is_refused_and_the_secret_stays_here(house: WebServer, servers: Servers) -> None:
+def test_another_service_is_refused_and_the_secret_stays_here(web_server: WebServer, servers: Servers) -> None:
     with ScimServer() as scim:
-        secret = house.home / "scim"
+        secret = web_server.home / "scim"
         secret.write_text(f"{SECRET}\n")
-        house.serve(
+        web_server.serve(
             **allowed(servers),
             MAILHAUL_WEB_ACCOUNTS=f"office=scim+{scim.url}/v2",
             MAILHAUL_WEB_ACCOUNTS_SECRET_FILES=f"office={secret}",
         )
-        api = house.client()
+        api = web_server.client()
         body = {"name": "new", "manifest": f"login,password\nx,{PASSWORD}\n", **ends(servers)}
         for name in ("lab", "scim+https://evil.example/v2", "hook:/bin/sh"):
             answer = api.post("/imports", json={**body, "accounts": name})
             assert (answer.status_code, "is no service here (office)" in answer.text) == (422, True), answer.text
         opened = api.post("/imports", json={**body, "accounts": "office"})
         assert opened.status_code == 201, opened.text
-        assert SECRET not in opened.text + api.get("/accounts").text + (house.home / "producer.web.log").read_text()
+        assert (
+            SECRET not in opened.text + api.get("/accounts").text + (web_server.home / "producer.web.log").read_text()
+        )
 
 
 @pytest.mark.parametrize(
@@ -88,23 +90,23 @@ def test_another_service_is_refused_and_the_secret_stays_here(house: WebServer, 
     ids=str,
 )
 def test_settings_that_mean_nothing_are_told_at_the_start(
-    house: WebServer, variables: dict[str, str], why: str
+    web_server: WebServer, variables: dict[str, str], why: str
 ) -> None:
-    house.variables |= variables
-    process = house.start("producer.web")
+    web_server.variables |= variables
+    process = web_server.start("producer.web")
     assert process.wait(30) == 2
-    assert why in (house.home / "producer.web.log").read_text()
+    assert why in (web_server.home / "producer.web.log").read_text()
 
 
-def test_the_page_offers_the_services_by_name(house: WebServer, servers: Servers) -> None:
-    secret = house.home / "scim"
+def test_the_page_offers_the_services_by_name(web_server: WebServer, servers: Servers) -> None:
+    secret = web_server.home / "scim"
     secret.write_text(f"{SECRET}\n")
     url = "scim+https://mail.example/v2"
-    house.serve(
+    web_server.serve(
         **allowed(servers), MAILHAUL_WEB_ACCOUNTS=f"office={url}", MAILHAUL_WEB_ACCOUNTS_SECRET_FILES=f"office={secret}"
     )
-    _user(house)
-    browser = Browser(house)
+    _user(web_server)
+    browser = Browser(web_server)
     browser.signs_in("anna", GOOD)
     assert '<option value="office">' in browser.get("/new").text
     form = {"name": "new", "sheet": f"login,password\nx,{PASSWORD}\n", "do": "open", "accounts": "lab"}
@@ -113,4 +115,4 @@ def test_the_page_offers_the_services_by_name(house: WebServer, servers: Servers
     refused = browser.post("/new", data=form)
     assert (refused.status_code, "is no service here (office)" in refused.text) == (422, True)
     assert browser.post("/new", data=form | {"accounts": "office"}).status_code == 303
-    assert [found.options.accounts for found in house.store.imports()] == [url]
+    assert [found.options.accounts for found in web_server.store.imports()] == [url]

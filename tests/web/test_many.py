@@ -27,7 +27,7 @@ _ASKED: tuple[dict[str, Any], ...] = (
 )
 
 
-def _open(house: WebServer) -> str:
+def _open(web_server: WebServer) -> str:
     source, destination = (Endpoint(host=name, port=993, tls=Tls.IMPLICIT) for name in ("old.example", "new.example"))
     whole = Import(
         import_id=import_id("many", source, destination), name="many", source=source, destination=destination
@@ -43,22 +43,22 @@ def _open(house: WebServer) -> str:
         for row in range(1, MAILBOXES + 1)
         for login in [f"person{row * 7919 % MAILBOXES}@old.example"]
     ]
-    house.store.open_import(whole, mailboxes, 14)
+    web_server.store.open_import(whole, mailboxes, 14)
     return whole.import_id
 
 
 @pytest.mark.slow
-def test_each_page_comes_in_time(house: WebServer) -> None:
-    there = f"/imports/{_open(house)}/mailboxes"
-    house.serve()
-    api = house.client("viewer")
+def test_each_page_comes_in_time(web_server: WebServer) -> None:
+    there = f"/imports/{_open(web_server)}/mailboxes"
+    web_server.serve()
+    api = web_server.client("viewer")
     began = time.perf_counter()
     for order in ("login", "destination_login"):
         api.get(there, params={"order": order})
     # builds the sorted index of logins, as opening an import through the API does
     print(f"\n{(time.perf_counter() - began) * 1000:5.0f} ms  for the first looks")
     took = {}
-    state = connect(house.state_url)
+    state = connect(web_server.state_url)
     for asked in _ASKED:
         before = _calls(state)
         seconds = []

@@ -40,15 +40,15 @@ def browser() -> Iterator[Any]:
 class Person:
     """A user at a browser. Every page is checked with axe and for scripts that were refused."""
 
-    def __init__(self, browser: Any, house: WebServer, **options: Any) -> None:
-        self.context = browser.new_context(base_url=f"http://127.0.0.1:{house.port}", **options)
+    def __init__(self, browser: Any, web_server: WebServer, **options: Any) -> None:
+        self.context = browser.new_context(base_url=f"http://127.0.0.1:{web_server.port}", **options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
         self.scripts = options.get("java_script_enabled", True)
         self.trouble: list[str] = []
         self.page.on("dialog", lambda dialog: (self.trouble.append("dialog"), dialog.dismiss()))
         self.page.on("console", lambda line: self.trouble.append(line.text) if line.type == "error" else None)
-        self._house = house
+        self._house = web_server
 
     def signs_in(self, role: str = "operator") -> None:
         _, token = self._house.principals.make_token("a person", role_of(role))
@@ -91,13 +91,13 @@ def _opens(
 
 
 def test_from_a_file_to_the_end_with_a_wrong_password_mended(
-    house: WebServer, servers: Servers, browser: Any, tmp_path: Path
+    web_server: WebServer, servers: Servers, browser: Any, tmp_path: Path
 ) -> None:
     _fill(servers, "page1", {"INBOX": 5, HOSTILE: 2})
     _fill(servers, "page2", {"INBOX": 3})
-    house.serve(**allowed(servers))
-    house.crew()
-    person = Person(browser, house)
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    person = Person(browser, web_server)
     page = person.page
     person.signs_in()
     person.looks("imports-empty")
@@ -161,12 +161,14 @@ def test_from_a_file_to_the_end_with_a_wrong_password_mended(
     assert person.trouble == []
 
 
-def test_rows_that_are_right_go_first_and_the_others_later(house: WebServer, servers: Servers, browser: Any) -> None:
+def test_rows_that_are_right_go_first_and_the_others_later(
+    web_server: WebServer, servers: Servers, browser: Any
+) -> None:
     _fill(servers, "good1", {"INBOX": 2})
     _fill(servers, "good2", {"INBOX": 2})
-    house.serve(**allowed(servers))
-    house.crew()
-    person = Person(browser, house)
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    person = Person(browser, web_server)
     page = person.page
     person.signs_in()
     # Rows pasted from a spreadsheet, which are separated by tabs.
@@ -190,14 +192,14 @@ def test_rows_that_are_right_go_first_and_the_others_later(house: WebServer, ser
     assert [line for line in person.trouble if "422" not in line] == []
 
 
-def test_what_was_given_is_kept_for_its_giver_alone(house: WebServer, servers: Servers, browser: Any) -> None:
-    house.serve(**allowed(servers))
-    one, other = Person(browser, house), Person(browser, house)
+def test_what_was_given_is_kept_for_its_giver_alone(web_server: WebServer, servers: Servers, browser: Any) -> None:
+    web_server.serve(**allowed(servers))
+    one, other = Person(browser, web_server), Person(browser, web_server)
     one.signs_in()
     other.signs_in()
     _opens(one, servers, f"page1,{PASSWORD}\n", do="preview")
     draft = one.page.input_value("[name=draft]")
-    at_rest = house.store._redis.get(keys.draft(draft))
+    at_rest = web_server.store._redis.get(keys.draft(draft))
     assert at_rest
     assert PASSWORD.encode() not in at_rest
     for person, seen in ((one, 1), (other, 0)):
@@ -212,10 +214,10 @@ def test_what_was_given_is_kept_for_its_giver_alone(house: WebServer, servers: S
         assert person.page.locator("td:text-is('page1')").count() == seen
 
 
-def test_the_connection_is_tested_step_by_step(house: WebServer, servers: Servers, browser: Any) -> None:
+def test_the_connection_is_tested_step_by_step(web_server: WebServer, servers: Servers, browser: Any) -> None:
     _fill(servers, "step1", {"INBOX": 1})
-    house.serve(**allowed(servers))
-    person = Person(browser, house)
+    web_server.serve(**allowed(servers))
+    person = Person(browser, web_server)
     page = person.page
     person.signs_in()
     _opens(person, servers, f"step1,{PASSWORD}\n", do="test_source")
@@ -240,12 +242,12 @@ def test_the_connection_is_tested_step_by_step(house: WebServer, servers: Server
     person.looks("new-provider")
 
 
-def test_without_scripts_in_the_dark_on_a_narrow_screen(house: WebServer, servers: Servers, browser: Any) -> None:
+def test_without_scripts_in_the_dark_on_a_narrow_screen(web_server: WebServer, servers: Servers, browser: Any) -> None:
     _fill(servers, "page3", {"INBOX": 3})
-    house.serve(**allowed(servers))
-    house.crew()
+    web_server.serve(**allowed(servers))
+    web_server.crew()
     screen = {"width": 320, "height": 640}
-    person = Person(browser, house, java_script_enabled=False, color_scheme="dark", viewport=screen)
+    person = Person(browser, web_server, java_script_enabled=False, color_scheme="dark", viewport=screen)
     page = person.page
     person.signs_in()
     page.goto("/new")
@@ -270,10 +272,10 @@ def test_without_scripts_in_the_dark_on_a_narrow_screen(house: WebServer, server
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_pages_are_accessible_and_do_not_scroll_sideways(
-    house: WebServer, servers: Servers, browser: Any, scheme: str
+    web_server: WebServer, servers: Servers, browser: Any, scheme: str
 ) -> None:
-    house.serve(**allowed(servers))
-    person = Person(browser, house, color_scheme=scheme, viewport={"width": 320, "height": 640})
+    web_server.serve(**allowed(servers))
+    person = Person(browser, web_server, color_scheme=scheme, viewport={"width": 320, "height": 640})
     page = person.page
 
     def fits(name: str) -> None:
@@ -301,13 +303,13 @@ def test_narrow_pages_are_accessible_and_do_not_scroll_sideways(
     fits("mailbox")
 
 
-def test_the_whole_way_by_keyboard(house: WebServer, servers: Servers, browser: Any) -> None:
+def test_the_whole_way_by_keyboard(web_server: WebServer, servers: Servers, browser: Any) -> None:
     _fill(servers, "keys1", {"INBOX": 2})
-    house.serve(**allowed(servers))
-    house.crew()
-    person = Person(browser, house)
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    person = Person(browser, web_server)
     page, keyboard = person.page, person.page.keyboard
-    _, token = house.principals.make_token("a person", role_of("operator"))
+    _, token = web_server.principals.make_token("a person", role_of("operator"))
 
     def reach(what: str) -> None:
         """Moves the focus to the element with Tab alone. The focus must be visible."""
@@ -350,14 +352,14 @@ def test_the_whole_way_by_keyboard(house: WebServer, servers: Servers, browser: 
 
 
 def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
-    house: WebServer, servers: Servers, browser: Any, fault_proxy: Any
+    web_server: WebServer, servers: Servers, browser: Any, fault_proxy: Any
 ) -> None:
     _fill(servers, "page4", {"INBOX": 1500})  # so many that the import still runs when the slowest check looks
     slow = fault_proxy(servers[1].host, servers[1].port, delay_ms=20)
     ports = f"{servers[0].port},{slow.port}"
-    house.serve(**allowed(servers) | {"MAILHAUL_WEB_PORTS": ports, "MAILHAUL_GROUP_MESSAGES": "1"})
-    house.crew()
-    one, other = Person(browser, house), Person(browser, house)
+    web_server.serve(**allowed(servers) | {"MAILHAUL_WEB_PORTS": ports, "MAILHAUL_GROUP_MESSAGES": "1"})
+    web_server.crew()
+    one, other = Person(browser, web_server), Person(browser, web_server)
     one.signs_in()
     other.signs_in("viewer")
     other.page.goto("/new")  # a viewer cannot act
@@ -377,7 +379,7 @@ def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
     other.page.wait_for_selector("#live h1 .state.paused")
     assert other.page.locator("button:text-is('Resume')").count() == 0
     one.context.close()  # closing the browser changes nothing
-    third = Person(browser, house)
+    third = Person(browser, web_server)
     third.signs_in()
     third.page.goto(other.page.url)
     slow.delay_seconds = 0.0
@@ -390,12 +392,12 @@ def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
 
 @pytest.mark.parametrize("told", [True, False])
 def test_who_loses_the_server_is_told_since_when_and_goes_on(
-    house: WebServer, servers: Servers, browser: Any, told: bool
+    web_server: WebServer, servers: Servers, browser: Any, told: bool
 ) -> None:
     """Ends the web process while an import's page and the list of imports are open. The control has no script for it."""
     _fill(servers, "page11", {"INBOX": 1})
-    house.serve(**allowed(servers))
-    person = Person(browser, house)
+    web_server.serve(**allowed(servers))
+    person = Person(browser, web_server)
     if not told:
         person.context.route("**/static/lost.js", lambda route: route.abort())
     page = person.page
@@ -408,7 +410,7 @@ def test_who_loses_the_server_is_told_since_when_and_goes_on(
     assert page.locator("#lost").is_hidden()
     failed: list[Any] = []
     page.on("requestfailed", lambda request: failed.append(request))
-    end(house._processes[-1])
+    end(web_server._processes[-1])
     if told:
         for one in (page, overview):
             one.wait_for_selector("#lost:visible")
@@ -420,15 +422,15 @@ def test_who_loses_the_server_is_told_since_when_and_goes_on(
             page.wait_for_event("requestfailed")
         assert page.locator("#lost").is_hidden()
         return
-    house.start("producer.web")
+    web_server.start("producer.web")
     for one in (page, overview):
         one.wait_for_selector("#lost", state="hidden")
     page.wait_for_selector("#live h1 .state.opening")
 
 
-def test_a_session_ends_here_and_with_its_token(house: WebServer, browser: Any) -> None:
-    house.serve()
-    person = Person(browser, house)
+def test_a_session_ends_here_and_with_its_token(web_server: WebServer, browser: Any) -> None:
+    web_server.serve()
+    person = Person(browser, web_server)
     person.signs_in()
     (cookie,) = [one for one in person.context.cookies() if one["name"] == "mailhaul"]
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
@@ -437,18 +439,18 @@ def test_a_session_ends_here_and_with_its_token(house: WebServer, browser: Any) 
     person.page.goto("/")
     assert person.page.url.endswith("/sign-in")
     person.signs_in()
-    for bearer in house.principals.tokens():
-        house.principals.revoke(bearer.token_id)
+    for bearer in web_server.principals.tokens():
+        web_server.principals.revoke(bearer.token_id)
     person.page.goto("/")
     assert person.page.url.endswith("/sign-in")
 
 
 def test_who_is_signed_out_while_looking_is_told_so_and_comes_back(
-    house: WebServer, servers: Servers, browser: Any
+    web_server: WebServer, servers: Servers, browser: Any
 ) -> None:
     _fill(servers, "page9", {"INBOX": 1})
-    house.serve(**allowed(servers))
-    person = Person(browser, house)
+    web_server.serve(**allowed(servers))
+    person = Person(browser, web_server)
     page = person.page
     person.signs_in()
     _opens(person, servers, f"page9,{PASSWORD}\n")
@@ -457,13 +459,13 @@ def test_who_is_signed_out_while_looking_is_told_so_and_comes_back(
     overview = person.context.new_page()  # another page, which requests updates every few seconds
     overview.goto("/")
     overview.wait_for_selector("#imports td")
-    for token in house.principals.tokens():
-        house.principals.revoke(token.token_id)
+    for token in web_server.principals.tokens():
+        web_server.principals.revoke(token.token_id)
     page.wait_for_selector("[role=alert]:text('the import goes on without you')")
     person.looks("signed-out")
     overview.wait_for_url("**/sign-in**")
     page.click("a:text-is('Sign in')")
-    _, token = house.principals.make_token("a person", role_of("operator"))
+    _, token = web_server.principals.make_token("a person", role_of("operator"))
     page.fill("[name=token]", token)
     page.click("main button")
     page.wait_for_selector("#live h1 .state.opening")
@@ -471,18 +473,18 @@ def test_who_is_signed_out_while_looking_is_told_so_and_comes_back(
     assert person.trouble == []
 
 
-def test_the_identity_provider_of_another_site_signs_a_browser_in(house: WebServer, browser: Any) -> None:
+def test_the_identity_provider_of_another_site_signs_a_browser_in(web_server: WebServer, browser: Any) -> None:
     with IdentityProvider() as provider:
-        house.serve(
+        web_server.serve(
             MAILHAUL_WEB_OIDC_ISSUER=provider.url,
             MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
             MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET,
             MAILHAUL_WEB_ROLES="*=operator",
         )
-        house.principals.set_user("anna", role_of("admin"), hashed(PASSWORD))
-        person = Person(browser, house)
+        web_server.principals.set_user("anna", role_of("admin"), hashed(PASSWORD))
+        person = Person(browser, web_server)
         page = person.page
-        page.goto(f"http://localhost:{house.port}/new")  # another site than that of the provider, 127.0.0.1
+        page.goto(f"http://localhost:{web_server.port}/new")  # another site than that of the provider, 127.0.0.1
         person.looks("sign-in")
         page.click("a:has-text('Sign in with 127.0.0.1')")
         page.wait_for_selector("h1:text-is('New import')")

@@ -20,10 +20,12 @@ Servers = tuple[Dovecot, Dovecot]
 WRONG = "canary-not-the-word"
 
 
-def test_a_master_user_is_all_that_a_list_of_logins_needs(house: WebServer, masters: Servers, browser: Any) -> None:
-    house.serve(**allowed(masters))
-    house.crew()
-    person = Person(browser, house)
+def test_a_master_user_is_all_that_a_list_of_logins_needs(
+    web_server: WebServer, masters: Servers, browser: Any
+) -> None:
+    web_server.serve(**allowed(masters))
+    web_server.crew()
+    person = Person(browser, web_server)
     page = person.page
     person.signs_in()
     page.goto("/new")
@@ -70,13 +72,17 @@ def test_a_master_user_is_all_that_a_list_of_logins_needs(house: WebServer, mast
     page.select_option("[name=source_way]", "google")
     person.looks("new-by-admin-ru")
     assert person.trouble == []
-    shown += json.dumps(house.records.audit()) + "".join(path.read_text() for path in house.home.glob("*.log"))
+    shown += json.dumps(web_server.records.audit()) + "".join(
+        path.read_text() for path in web_server.home.glob("*.log")
+    )
     assert leaks({"the administrator's": WORD, "the wrong one": WRONG}, shown.encode()) == []
 
 
-def test_what_is_missing_is_said_and_nothing_given_is_lost(house: WebServer, masters: Servers, browser: Any) -> None:
-    house.serve(**allowed(masters))
-    person = Person(browser, house, java_script_enabled=False)
+def test_what_is_missing_is_said_and_nothing_given_is_lost(
+    web_server: WebServer, masters: Servers, browser: Any
+) -> None:
+    web_server.serve(**allowed(masters))
+    person = Person(browser, web_server, java_script_enabled=False)
     page = person.page
     person.signs_in()
     page.goto("/new")
@@ -93,7 +99,7 @@ def test_what_is_missing_is_said_and_nothing_given_is_lost(house: WebServer, mas
     said = page.inner_text("main .box.bad")
     assert "source: give the administrator's login" in said
     assert "destination: rows without a password: 2; write it into the list, or say who signs in for all" in said
-    assert house.store.imports() == []
+    assert web_server.store.imports() == []
 
     page.fill("[name=source_admin]", ADMIN)  # the password is kept
     page.click("#destination-fields .sign-in summary")
@@ -110,14 +116,14 @@ def test_what_is_missing_is_said_and_nothing_given_is_lost(house: WebServer, mas
     page.fill("[name=destination_secret]", WORD)
     page.click("button[name=do][value=open]")
     page.wait_for_selector("#live h1 .state.opening")
-    (found,) = house.store.imports()
+    (found,) = web_server.store.imports()
     assert [found.options.source_sign_in.admin, found.options.destination_sign_in.way] == [ADMIN, "authzid"]
     # No draft is kept longer than needed.
-    with redis.Redis(unix_socket_path=str(house.redis.socket), db=1) as client:
+    with redis.Redis(unix_socket_path=str(web_server.redis.socket), db=1) as client:
         assert not list(client.scan_iter("*draft*"))
 
     page.goto(f"/imports/{found.import_id}/add")
     page.fill("[name=sheet]", "login\nperson1\n")
     page.click("button[value=add]")
     page.wait_for_selector("#live h1 .state.opening")
-    assert len(house.store.mailboxes(found.import_id)) == 2
+    assert len(web_server.store.mailboxes(found.import_id)) == 2

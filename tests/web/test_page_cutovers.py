@@ -23,24 +23,24 @@ def _until(check: Callable[[], Any], what: str) -> None:
 
 
 @pytest.fixture
-def office(house: WebServer, servers: Servers) -> Iterator[tuple[httpx2.Client, str, MailZone]]:
+def admin_env(web_server: WebServer, servers: Servers) -> Iterator[tuple[httpx2.Client, str, MailZone]]:
     """An import of one wave that is copied, with a switch, a DNS, a coordinator and a worker."""
-    switch = house.home / "switched"
+    switch = web_server.home / "switched"
     switch.write_text("")
     # The servers are those of other tests too.
-    domain = f"{house.home.name.replace('_', '-').lower()}.example"
+    domain = f"{web_server.home.name.replace('_', '-').lower()}.example"
     people = [f"{name}@{domain}" for name in ("c1", "c2")]
     for server in servers:
         for name in people:
             server.add_user(name, PASSWORD)
     with MailZone(domain) as zone:
-        house.serve(
+        web_server.serve(
             **allowed(servers),
             MAILHAUL_SWITCHES=f"office=dovecot:{switch}?new=127.0.0.2&old=127.0.0.1",
             MAILHAUL_DNS_RESOLVER=zone.resolver,
         )
-        house.crew()
-        api = house.client("admin")
+        web_server.crew()
+        api = web_server.client("admin")
         rows = "".join(f"{name},{PASSWORD},pilot\n" for name in people)
         body = {"name": "moving", "manifest": f"login,password,wave\n{rows}", **ends(servers)}
         there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
@@ -55,9 +55,9 @@ def _one(api: httpx2.Client, there: str) -> dict[str, Any]:
 
 
 def test_the_api_does_with_cutovers_what_the_command_line_does(
-    house: WebServer, office: tuple[httpx2.Client, str, MailZone]
+    web_server: WebServer, admin_env: tuple[httpx2.Client, str, MailZone]
 ) -> None:
-    api, there, zone = office
+    api, there, zone = admin_env
     assert api.get(f"{there}/cutovers").json() == {"cutovers": []}
     planned = api.post(f"{there}/cutovers/plan", json={"wave": "pilot"}).json()
     guards = {one["guard"]: one for one in planned["guards"]}
@@ -65,7 +65,7 @@ def test_the_api_does_with_cutovers_what_the_command_line_does(
     assert api.get(f"{there}/cutovers").json() == {"cutovers": []}, "a plan begins nothing"
     for wrong in ({"wave": "nobody"}, {}, {"wave": "pilot", "ttl": 0}, {"wave": "pilot", "switch": "other"}):
         assert api.post(f"{there}/cutovers", json=wrong).status_code == 422, wrong
-    assert house.client("viewer").post(f"{there}/cutovers", json={"wave": "pilot"}).status_code == 403
+    assert web_server.client("viewer").post(f"{there}/cutovers", json={"wave": "pilot"}).status_code == 403
     begun = api.post(f"{there}/cutovers", json={"wave": "pilot", "synced_minutes": 5})
     assert (begun.status_code, begun.json()["state"]) == (201, "drafted")
     assert "has a cutover" in api.post(f"{there}/cutovers", json={"wave": "pilot"}).text
@@ -86,17 +86,17 @@ def test_the_api_does_with_cutovers_what_the_command_line_does(
     assert api.delete(there).status_code in (409, 422), "an import whose people are being moved is not closed"
     assert api.post(f"{there}/cutovers/rollback", json={"wave": "pilot"}).json()["state"] == "rolled_back"
     _until(lambda: "to try again" in _one(api, there)["next"], "the way back")
-    told = [(one["what"], one["detail"].get("forced")) for one in house.records.audit()]
+    told = [(one["what"], one["detail"].get("forced")) for one in web_server.records.audit()]
     assert ("cutover switch", ["ttl"]) in told
     assert {"cutover begun", "cutover announce", "cutover rollback", "act refused"} <= {what for what, _ in told}
 
 
 def test_the_page_shows_the_guards_and_asks_before_it_switches(
-    house: WebServer, office: tuple[httpx2.Client, str, MailZone]
+    web_server: WebServer, admin_env: tuple[httpx2.Client, str, MailZone]
 ) -> None:
-    api, there, _ = office
-    _user(house)
-    browser, russian = Browser(house), Browser(house, **{"Accept-Language": "ru"})
+    api, there, _ = admin_env
+    _user(web_server)
+    browser, russian = Browser(web_server), Browser(web_server, **{"Accept-Language": "ru"})
     for one in (browser, russian):
         one.signs_in("anna", GOOD)
     form = {"wave": "pilot", "switch": "office", "synced_minutes": "5", "ttl": "300", "quiet_hours": "1", "domains": ""}
@@ -128,10 +128,12 @@ def test_the_page_shows_the_guards_and_asks_before_it_switches(
     assert "people are turned back to the old server" in browser.get(there).text
 
 
-def test_only_an_administrator_has_people_turned(house: WebServer, servers: Servers) -> None:
+def test_only_an_administrator_has_people_turned(web_server: WebServer, servers: Servers) -> None:
     """Shows by the switch that only tells a person what to do that an operator is stopped by nothing else."""
-    house.serve(**allowed(servers), MAILHAUL_SWITCHES=f"office=dovecot:{house.home}/x?new=n&old=o dns=by-hand:")
-    operator, admin = house.client("operator"), house.client("admin")
+    web_server.serve(
+        **allowed(servers), MAILHAUL_SWITCHES=f"office=dovecot:{web_server.home}/x?new=n&old=o dns=by-hand:"
+    )
+    operator, admin = web_server.client("operator"), web_server.client("admin")
     body = {"name": "moving", "manifest": "login,password,wave\na@b.example,x,pilot\nc@b.example,x,rest\n"}
     there = f"/imports/{operator.post('/imports', json={**body, **ends(servers)}).json()['import']['id']}"
     refused = operator.post(f"{there}/cutovers", json={"wave": "pilot", "switch": "office"})
@@ -139,8 +141,8 @@ def test_only_an_administrator_has_people_turned(house: WebServer, servers: Serv
     assert operator.get(f"{there}/cutovers").json() == {"cutovers": []}
     assert operator.post(f"{there}/cutovers", json={"wave": "rest", "switch": "dns"}).status_code == 201
     assert admin.post(f"{there}/cutovers", json={"wave": "pilot", "switch": "office"}).status_code == 201
-    _user(house, "otto", Role.OPERATOR)
-    page = Browser(house)
+    _user(web_server, "otto", Role.OPERATOR)
+    page = Browser(web_server)
     page.signs_in("otto", GOOD)
     form = {"wave": "pilot", "switch": "office", "act": "start"}
     assert page.post(f"{there}/cutovers", data=form).status_code == 403
@@ -150,10 +152,10 @@ def test_only_an_administrator_has_people_turned(house: WebServer, servers: Serv
         assert page.post(f"{there}/cutovers/{event}", data={"wave": "pilot"}).status_code == 403
         by_hand = operator.post(f"{there}/cutovers/{event}", json={"wave": "rest"})
         assert by_hand.status_code == (200 if event == "close" else 422), "a drafted one can only be given up"
-    told = [(one["what"], one["detail"].get("act")) for one in house.records.audit()]
+    told = [(one["what"], one["detail"].get("act")) for one in web_server.records.audit()]
     assert ("act refused", "cutover begun") in told
     assert ("act refused", "cutover switch") in told
     assert admin.post(f"{there}/cutovers/close", json={"wave": "pilot"}).json()["state"] == "closed"
-    house.serve(**allowed(servers), MAILHAUL_SWITCHES="")  # without settings nobody knows what a switch is
-    again = house.client("operator").post(f"{there}/cutovers", json={"wave": "pilot", "switch": "dns"})
+    web_server.serve(**allowed(servers), MAILHAUL_SWITCHES="")  # without settings nobody knows what a switch is
+    again = web_server.client("operator").post(f"{there}/cutovers", json={"wave": "pilot", "switch": "dns"})
     assert again.status_code == 403

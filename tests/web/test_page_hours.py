@@ -19,42 +19,42 @@ def _filled(servers: Servers, **more: str) -> dict[str, str]:
     return found | more
 
 
-def test_hours_are_given_in_the_form_and_changed_later(house: WebServer, servers: Servers) -> None:
-    house.serve(**allowed(servers))
-    _user(house)
-    browser = Browser(house)
+def test_hours_are_given_in_the_form_and_changed_later(web_server: WebServer, servers: Servers) -> None:
+    web_server.serve(**allowed(servers))
+    _user(web_server)
+    browser = Browser(web_server)
     browser.signs_in("anna", GOOD)
 
     wrong = browser.post("/new", data=_filled(servers, window="20:00-06:00 Europe/Atlantis"))
     assert wrong.status_code == 422
     assert "is no time zone" in wrong.text
     assert 'value="20:00-06:00 Europe/Atlantis"' in wrong.text  # the wrong text is kept, so that it can be corrected
-    assert house.store.imports() == []
+    assert web_server.store.imports() == []
 
     opened = browser.post("/new", data=_filled(servers, window="20:00-06:00 Europe/Berlin"))
     assert opened.status_code == 303, opened.text
     there = opened.headers["location"]
-    (request,) = house.store.imports()
+    (request,) = web_server.store.imports()
     assert request.window == "20:00-06:00 Europe/Berlin"
     assert "20:00-06:00 Europe/Berlin" in browser.get(there).text.partition("</h1>")[2]
 
     for given, kept in (("Sat-Sun 08:00-20:00 Europe/Berlin", "Sat-Sun 08:00-20:00 Europe/Berlin"), ("", "")):
         assert browser.post(f"{there}/window", data={"window": given}).status_code == 303
-        assert house.store.imports()[0].window == kept
+        assert web_server.store.imports()[0].window == kept
     assert browser.post(f"{there}/window", data={"window": "sometimes"}).status_code == 422
     done = [
         (entry["what"], entry["detail"].get("window"))
-        for entry in house.records.audit()
+        for entry in web_server.records.audit()
         if entry["what"] == "hours set"
     ]
     assert done == [("hours set", "Sat-Sun 08:00-20:00 Europe/Berlin"), ("hours set", "")]
     assert re.search(r"hours set", browser.get(there).text)
 
 
-def test_where_each_row_names_its_server_the_form_needs_no_source(house: WebServer, servers: Servers) -> None:
-    house.serve(**allowed(servers))
-    _user(house)
-    browser = Browser(house)
+def test_where_each_row_names_its_server_the_form_needs_no_source(web_server: WebServer, servers: Servers) -> None:
+    web_server.serve(**allowed(servers))
+    _user(web_server)
+    browser = Browser(web_server)
     browser.signs_in("anna", GOOD)
     server = ends(servers)["source"]["server"]
     sheet = f"login,password,server\nrow1,{PASSWORD},{server}\nrow2,{PASSWORD},{server}\n"
@@ -68,10 +68,12 @@ def test_where_each_row_names_its_server_the_form_needs_no_source(house: WebServ
     assert (nowhere.status_code, "give the host of a private server" in nowhere.text) == (422, True)
 
 
-def test_the_server_of_an_address_is_found_and_the_rest_of_the_form_stays(house: WebServer, servers: Servers) -> None:
-    house.serve(**allowed(servers))
-    _user(house)
-    browser = Browser(house)
+def test_the_server_of_an_address_is_found_and_the_rest_of_the_form_stays(
+    web_server: WebServer, servers: Servers
+) -> None:
+    web_server.serve(**allowed(servers))
+    _user(web_server)
+    browser = Browser(web_server)
     browser.signs_in("anna", GOOD)
     found = browser.post("/new", data=_filled(servers, do="find", address="anna@gmail.com", source_host=""))
     assert found.status_code == 200

@@ -13,16 +13,16 @@ SHEET = f"login,password,wave\nw1,{PASSWORD},pilot\nw2,{PASSWORD},\n"
 
 
 @pytest.fixture
-def there(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> str:
+def there(web_server: WebServer, servers: tuple[Dovecot, Dovecot]) -> str:
     """Opens an import of two mailboxes; returns its place in the API and on the page."""
-    house.serve(**allowed(servers))
-    answer = house.client("operator").post("/imports", json={"name": "stands", "manifest": SHEET, **ends(servers)})
+    web_server.serve(**allowed(servers))
+    answer = web_server.client("operator").post("/imports", json={"name": "stands", "manifest": SHEET, **ends(servers)})
     assert answer.status_code == 201, answer.text
     return f"/imports/{answer.json()['import']['id']}"
 
 
-def test_the_api_lets_an_import_stand(house: WebServer, there: str) -> None:
-    api = house.client("operator")
+def test_the_api_lets_an_import_stand(web_server: WebServer, there: str) -> None:
+    api = web_server.client("operator")
     assert api.get(f"{there}/standing").json()["standing"] == []
     found = api.put(f"{there}/standing", json={"wave": "pilot", "least_seconds": 30, "switch_at": 2e9}).json()
     assert found["standing"] == [
@@ -37,25 +37,25 @@ def test_the_api_lets_an_import_stand(house: WebServer, there: str) -> None:
         assert api.put(f"{there}/standing", json=wrong).status_code == 422, wrong
     assert api.put(f"{there}/standing", json={"off": True, "least_seconds": 60}).status_code == 422
     assert api.put(f"{there}/standing", json={"off": True}).json()["standing"] == []
-    assert house.client("viewer").put(f"{there}/standing", json={}).status_code == 403
-    assert ("standing set", "pilot") in [(one["what"], one["detail"].get("wave")) for one in house.records.audit()]
+    assert web_server.client("viewer").put(f"{there}/standing", json={}).status_code == 403
+    assert ("standing set", "pilot") in [(one["what"], one["detail"].get("wave")) for one in web_server.records.audit()]
 
 
-def test_the_page_lets_an_import_stand_and_shows_it(house: WebServer, there: str) -> None:
-    _user(house)
-    browser = Browser(house)
+def test_the_page_lets_an_import_stand_and_shows_it(web_server: WebServer, there: str) -> None:
+    _user(web_server)
+    browser = Browser(web_server)
     browser.signs_in("anna", GOOD)
     assert "Look again by itself" in browser.get(there).text
     assert '<h2 id="standing">' not in browser.get(there).text
     given = {"wave": "", "least": "1m", "most": "2h", "switch_at": "2999-01-01T00:00Z"}
     assert browser.post(f"{there}/standing", data=given).status_code == 303
-    (whole,) = house.store.imports()
-    stands = house.store.standings(whole.import_id)[""]
+    (whole,) = web_server.store.imports()
+    stands = web_server.store.standings(whole.import_id)[""]
     assert stands == Standing(least_seconds=60, most_seconds=7200, switch_at=32472144000.0)
     page = browser.get(there).text
     assert '<h2 id="standing">' in page
     assert "0 mailboxes stand" in page
     assert browser.post(f"{there}/standing", data={"least": "soon"}).status_code == 422
     assert browser.post(f"{there}/standing", data={"wave": "pilot", "off": "true"}).status_code == 303
-    assert house.store.standings(whole.import_id)["pilot"] is None
+    assert web_server.store.standings(whole.import_id)["pilot"] is None
     assert "does not stand" in browser.get(there).text

@@ -14,9 +14,9 @@ Servers = tuple[Dovecot, Dovecot]
 SHEET = f"login,password,wave,priority,group\nw1,{PASSWORD},pilot,3,sales\nw2,{PASSWORD},,,\nw3,{PASSWORD},last,,\n"
 
 
-def _opened(house: WebServer, servers: Servers) -> tuple[httpx2.Client, str]:
-    house.serve(**allowed(servers))
-    api = house.client("operator")
+def _opened(web_server: WebServer, servers: Servers) -> tuple[httpx2.Client, str]:
+    web_server.serve(**allowed(servers))
+    api = web_server.client("operator")
     body = {"name": "waves", "manifest": SHEET, "wave": "rest", **ends(servers)}
     answer = api.post("/imports", json=body)
     assert answer.status_code == 201, answer.text
@@ -27,8 +27,8 @@ def _named(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {wave["wave"]: wave for wave in found["waves"]}
 
 
-def test_the_api_does_with_waves_what_the_command_line_does(house: WebServer, servers: Servers) -> None:
-    api, there = _opened(house, servers)
+def test_the_api_does_with_waves_what_the_command_line_does(web_server: WebServer, servers: Servers) -> None:
+    api, there = _opened(web_server, servers)
     found = _named(api.get(f"{there}/waves").json())
     assert {name: wave["mailboxes"]["queued"] for name, wave in found.items()} == {"pilot": 1, "rest": 1, "last": 1}
     rows = api.get(f"{there}/mailboxes", params={"wave": "pilot"}).json()
@@ -70,10 +70,10 @@ def test_the_api_does_with_waves_what_the_command_line_does(house: WebServer, se
     report = api.get(f"{there}/report/results.csv", params={"wave": "last"}).text.splitlines()
     assert (len(report), "w3" in report[-1]) == (2, True)
     assert api.get(f"{there}/errors", params={"wave": "pilot"}).json() == {"errors": []}
-    viewer = house.client("viewer")
+    viewer = web_server.client("viewer")
     assert viewer.put(f"{there}/waves", json={"wave": "last"}).status_code == 403
     assert viewer.post(f"{there}/move", json={"login": "w2", "front": True}).status_code == 403
-    told = [(one["what"], one["detail"].get("wave")) for one in house.records.audit()]
+    told = [(one["what"], one["detail"].get("wave")) for one in web_server.records.audit()]
     assert {
         ("wave set", "last"),
         ("import pause", "rest"),
@@ -82,10 +82,10 @@ def test_the_api_does_with_waves_what_the_command_line_does(house: WebServer, se
     } <= set(told)
 
 
-def test_the_page_shows_waves_and_steers_them(house: WebServer, servers: Servers) -> None:
-    house.serve(**allowed(servers))
-    _user(house)
-    browser = Browser(house)
+def test_the_page_shows_waves_and_steers_them(web_server: WebServer, servers: Servers) -> None:
+    web_server.serve(**allowed(servers))
+    _user(web_server)
+    browser = Browser(web_server)
     browser.signs_in("anna", GOOD)
     form = {"name": "waves", "do": "open", "sheet": SHEET, "wave": "rest"}
     for side, server in zip(("source", "destination"), servers, strict=True):
@@ -93,7 +93,7 @@ def test_the_page_shows_waves_and_steers_them(house: WebServer, servers: Servers
     opened = browser.post("/new", data=form)
     assert opened.status_code == 303, opened.text
     there = opened.headers["location"]
-    store = house.store
+    store = web_server.store
     (whole,) = store.imports()
     assert [mailbox.wave for mailbox, _ in store.mailboxes(whole.import_id)] == ["pilot", "rest", "last"]
 

@@ -12,39 +12,39 @@ from tests.web.test_signing_in import GOOD, Browser, _user
 Servers = tuple[Dovecot, Dovecot]
 
 
-def test_each_side_has_its_own_and_the_other_stays(house: WebServer, servers: Servers) -> None:
+def test_each_side_has_its_own_and_the_other_stays(web_server: WebServer, servers: Servers) -> None:
     source, destination = servers
     source.add_user("sides", PASSWORD)
     destination.add_user("sides", "another-there")
     mail.populate(source.host, source.port, "sides", PASSWORD, mail.make_mailbox(3, {"INBOX": 2}))
-    house.serve(**allowed(servers))
-    house.crew()
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    api = web_server.client()
     body = {"name": "sides", "manifest": f"login,password\nsides,{PASSWORD}\n", **ends(servers)}
     import_id = api.post("/imports", json=body).json()["import"]["id"]
     api.post(f"/imports/{import_id}/start")
 
     def state() -> MailboxState:
-        ((mailbox, _),) = house.store.mailboxes(import_id)
+        ((mailbox, _),) = web_server.store.mailboxes(import_id)
         return mailbox.state
 
     await_ready(lambda: state() is MailboxState.PARKED, 60, "the refusal at the destination")
-    ((mailbox, _),) = house.store.mailboxes(import_id)
+    ((mailbox, _),) = web_server.store.mailboxes(import_id)
     there = f"/imports/{import_id}/mailboxes/{mailbox.mailbox_id}"
-    before = house.store.sealed(import_id, mailbox.mailbox_id, "source")
-    _user(house)
-    browser = Browser(house)
+    before = web_server.store.sealed(import_id, mailbox.mailbox_id, "source")
+    _user(web_server)
+    browser = Browser(web_server)
     browser.signs_in("anna", GOOD)
     empty = browser.post(f"{there}/passwords", data={"source": "", "destination": ""})
     assert (empty.status_code, "give at least one password" in empty.text) == (422, True)
     assert browser.post(f"{there}/passwords", data={"destination": "another-there"}).status_code == 303
-    await_ready(lambda: house.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
+    await_ready(lambda: web_server.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
     assert state() is MailboxState.COMPLETE
-    assert house.store.sealed(import_id, mailbox.mailbox_id, "source") == before
-    last = house.records.audit()[-1]
+    assert web_server.store.sealed(import_id, mailbox.mailbox_id, "source") == before
+    last = web_server.records.audit()[-1]
     assert (last["what"], last["detail"]["sides"]) == ("credentials replaced", ["destination"])
-    assert "another-there" not in str(house.records.audit()) + browser.get(there).text
+    assert "another-there" not in str(web_server.records.audit()) + browser.get(there).text
 
     assert api.put(f"{there}/passwords", json={"source": PASSWORD}).json() == {"queued": False}
-    assert house.store.sealed(import_id, mailbox.mailbox_id, "source") != before
+    assert web_server.store.sealed(import_id, mailbox.mailbox_id, "source") != before
     assert api.put(f"{there}/passwords", json={}).status_code == 422

@@ -30,19 +30,19 @@ def _messages(server: Dovecot, login: str) -> int:
     return mail.snapshot(server.host, server.port, login, PASSWORD).total()
 
 
-def _person(house: WebServer, browser: Any) -> Person:
-    person = Person(browser, house)
+def _person(web_server: WebServer, browser: Any) -> Person:
+    person = Person(browser, web_server)
     person.signs_in()
     return person
 
 
 def test_a_cancellation_asks_with_the_number_and_is_taken_back(
-    house: WebServer, servers: Servers, browser: Any
+    web_server: WebServer, servers: Servers, browser: Any
 ) -> None:
     for login in ("ask-a", "ask-b"):
         _fill(servers, login, {"INBOX": 1})
-    house.serve(**allowed(servers))
-    person = _person(house, browser)
+    web_server.serve(**allowed(servers))
+    person = _person(web_server, browser)
     page = person.page
     _opens(person, servers, f"ask-a,{PASSWORD}\nask-b,{PASSWORD}\n", do="start")
     page.wait_for_selector("#live h1 .state.running")
@@ -67,18 +67,20 @@ def test_a_cancellation_asks_with_the_number_and_is_taken_back(
     assert person.trouble == []
 
 
-def test_what_is_missing_may_stay_away_or_be_copied_again(house: WebServer, servers: Servers, browser: Any) -> None:
+def test_what_is_missing_may_stay_away_or_be_copied_again(
+    web_server: WebServer, servers: Servers, browser: Any
+) -> None:
     _fill(servers, "gone", {"INBOX": 4})
-    house.serve(**allowed(servers))
-    house.crew()
-    person = _person(house, browser)
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    person = _person(web_server, browser)
     page = person.page
     destination = servers[1]
     _opens(person, servers, f"gone,{PASSWORD}\n", do="start")
     page.wait_for_selector("#live h1 .state.complete")
 
     def found() -> Import:
-        whole = house.store.import_(page.url.rpartition("/")[2].partition("?")[0])
+        whole = web_server.store.import_(page.url.rpartition("/")[2].partition("?")[0])
         assert whole is not None
         return whole
 
@@ -109,16 +111,16 @@ def test_what_is_missing_may_stay_away_or_be_copied_again(house: WebServer, serv
 
 
 def test_swapped_servers_are_asked_about_before_and_after_the_start(
-    house: WebServer, servers: Servers, browser: Any
+    web_server: WebServer, servers: Servers, browser: Any
 ) -> None:
     asked = "every source mailbox is empty and every destination is not: were source and destination swapped?"
     source, destination = servers
     for server in servers:
         server.add_user("swapped", PASSWORD)
     mail.populate(destination.host, destination.port, "swapped", PASSWORD, mail.make_mailbox(1, {"INBOX": 2}))
-    house.serve(**allowed(servers))
-    house.crew()
-    person = _person(house, browser)
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    person = _person(web_server, browser)
     page = person.page
     sheet = f"swapped,{PASSWORD}\n"
     _opens(person, servers, sheet, name="backwards")

@@ -19,10 +19,10 @@ from tests.web.doors import doors
 from tests.web.test_signing_in import Browser
 
 
-def test_nobody_without_a_token_and_each_role_its_own(house: WebServer) -> None:
-    house.serve()
-    assert house.anybody().get("/imports").status_code == 401
-    assert house.anybody(Authorization="Bearer mh_abc_def").get("/imports").status_code == 401
+def test_nobody_without_a_token_and_each_role_its_own(web_server: WebServer) -> None:
+    web_server.serve()
+    assert web_server.anybody().get("/imports").status_code == 401
+    assert web_server.anybody(Authorization="Bearer mh_abc_def").get("/imports").status_code == 401
     may = {
         role: (
             client.get("/imports").status_code,
@@ -30,7 +30,7 @@ def test_nobody_without_a_token_and_each_role_its_own(house: WebServer) -> None:
             client.get("/tokens").status_code,
         )
         for role in ("viewer", "operator", "admin")
-        for client in [house.client(role)]
+        for client in [web_server.client(role)]
     }
     assert may == {"viewer": (200, 403, 403), "operator": (200, 200, 403), "admin": (200, 200, 200)}
 
@@ -49,12 +49,12 @@ _OPEN = {
 }
 
 
-def test_no_door_was_forgotten(house: WebServer) -> None:
+def test_no_door_was_forgotten(web_server: WebServer) -> None:
     """Asks for every route: none answers without signing in, and a viewer can change nothing."""
-    house.serve()
-    page, api = Browser(house), house.client("viewer")
-    _, token = house.principals.make_token("looks", Role.VIEWER)
-    strangers, root = Browser(house), page.base
+    web_server.serve()
+    page, api = Browser(web_server), web_server.client("viewer")
+    _, token = web_server.principals.make_token("looks", Role.VIEWER)
+    strangers, root = Browser(web_server), page.base
     page.post("/sign-in", data={"token": token})
     for method, room in doors():
         path = re.sub(r"\{[^}]*\}", "0" * 16, room)
@@ -71,15 +71,15 @@ def test_no_door_was_forgotten(house: WebServer) -> None:
             assert client.request(method, f"{root}{path}").status_code == 403, (method, path)
 
 
-def test_a_token_is_shown_once_and_kept_as_a_hash_and_ends_at_once(house: WebServer) -> None:
-    house.serve()
-    admin = house.client("admin")
+def test_a_token_is_shown_once_and_kept_as_a_hash_and_ends_at_once(web_server: WebServer) -> None:
+    web_server.serve()
+    admin = web_server.client("admin")
     made = admin.post("/tokens", json={"name": "robot", "role": "viewer"}).json()
-    robot = house.anybody(Authorization=f"Bearer {made['token']}")
+    robot = web_server.anybody(Authorization=f"Bearer {made['token']}")
 
     assert robot.get("/imports").status_code == 200
     assert made["token"] not in admin.get("/tokens").text
-    stored = b"".join(value for database in (0, 1) for value in _dump(house, database))
+    stored = b"".join(value for database in (0, 1) for value in _dump(web_server, database))
     secret = made["token"].split("_", 2)[2]
     assert secret.encode() not in stored
     assert admin.delete(f"/tokens/{made['id']}").status_code == 204
@@ -88,22 +88,22 @@ def test_a_token_is_shown_once_and_kept_as_a_hash_and_ends_at_once(house: WebSer
     assert whats == [("token made", "a admin"), ("token revoked", "a admin"), ("sign-in refused", "?")]
 
 
-def _dump(house: WebServer, database: int) -> list[bytes]:
-    with redis.Redis(unix_socket_path=str(house.redis.socket), db=database) as client:
+def _dump(web_server: WebServer, database: int) -> list[bytes]:
+    with redis.Redis(unix_socket_path=str(web_server.redis.socket), db=database) as client:
         return [client.dump(key) or b"" for key in client.scan_iter()] + [
             value for key in client.scan_iter("*tokens") for value in client.hvals(key)
         ]
 
 
-def test_guessing_tokens_is_slowed_down(house: WebServer) -> None:
-    house.serve()
-    known = house.client()
+def test_guessing_tokens_is_slowed_down(web_server: WebServer) -> None:
+    web_server.serve()
+    known = web_server.client()
     for _ in range(20):
-        assert house.anybody(Authorization="Bearer mh_00_x").get("/imports").status_code == 401
-    assert house.anybody(Authorization="Bearer mh_00_x").get("/imports").status_code == 429
+        assert web_server.anybody(Authorization="Bearer mh_00_x").get("/imports").status_code == 401
+    assert web_server.anybody(Authorization="Bearer mh_00_x").get("/imports").status_code == 429
     assert known.get("/imports").status_code == 200, "a token that is right, from the same address"
-    browser = Browser(house)
-    _, token = house.principals.make_token("somebody", Role.VIEWER)
+    browser = Browser(web_server)
+    _, token = web_server.principals.make_token("somebody", Role.VIEWER)
     assert browser.post("/sign-in", data={"token": "mh_00_x"}).status_code == 429
     assert browser.post("/sign-in", data={"token": token}).status_code == 303
 
@@ -120,9 +120,9 @@ def test_guessing_tokens_is_slowed_down(house: WebServer) -> None:
         ({"Host": "[bad"}, 421),
     ],
 )
-def test_another_site_and_another_name_are_refused(house: WebServer, headers: dict[str, str], status: int) -> None:
-    house.serve()
-    answer = house.client(**headers).post("/manifests", json={"manifest": "a,b\n"})
+def test_another_site_and_another_name_are_refused(web_server: WebServer, headers: dict[str, str], status: int) -> None:
+    web_server.serve()
+    answer = web_server.client(**headers).post("/manifests", json={"manifest": "a,b\n"})
     assert answer.status_code == status
     assert answer.headers["content-security-policy"].startswith("default-src 'self'")
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
@@ -130,9 +130,9 @@ def test_another_site_and_another_name_are_refused(house: WebServer, headers: di
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_an_upload_has_a_limit(house: WebServer) -> None:
-    house.serve(MAILHAUL_WEB_UPLOAD_BYTES="2048")
-    api = house.client()
+def test_an_upload_has_a_limit(web_server: WebServer) -> None:
+    web_server.serve(MAILHAUL_WEB_UPLOAD_BYTES="2048")
+    api = web_server.client()
     assert api.post("/manifests", json={"manifest": "a,b\n" * 1000}).status_code == 413
     assert api.post("/manifests", json={"manifest": "a,b\n"}).status_code == 200
     # A body without Content-Length.
@@ -153,31 +153,31 @@ def test_an_upload_has_a_limit(house: WebServer) -> None:
     ],
 )
 def test_a_large_body_of_a_stranger_is_not_read(
-    house: WebServer, path: str, sent: str, status: int, length: str
+    web_server: WebServer, path: str, sent: str, status: int, length: str
 ) -> None:
     """Sends only a few bytes of the body: the answer comes all the same."""
-    house.serve()
+    web_server.serve()
     if "chunked" in length and status == 413:
         status = 401  # the length is unknown, so signing in is checked first
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n{sent}".rstrip() + "\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", house.port), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", web_server.port), timeout=30) as sock:
         sock.sendall(head.encode() + b"5\r\nlogin")
         assert sock.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
 
 
-def test_a_large_list_of_somebody_known_is_read(house: WebServer) -> None:
+def test_a_large_list_of_somebody_known_is_read(web_server: WebServer) -> None:
     """The control: a signed-in client may send a large list, but only to routes that take lists."""
-    house.serve()
-    api = house.client()
+    web_server.serve()
+    api = web_server.client()
     rows = "".join(f"user{n}@old.example,pw\n" for n in range(5000))
     assert api.post("/manifests", json={"manifest": "login,password\n" + rows}).status_code == 200
     assert api.post("/detect", json={"address": "a" * 100_000}).status_code == 413
     assert api.post("/detect", json={"address": "a" * 60_000}).status_code == 422
 
 
-def test_what_was_sent_is_not_sent_back(house: WebServer) -> None:
-    house.serve()
-    api = house.client()
+def test_what_was_sent_is_not_sent_back(web_server: WebServer) -> None:
+    web_server.serve()
+    api = web_server.client()
     for body in (
         {"manifest": "login,password\nx,s3cret-canary,too,many\n"},
         {"manifest": ["s3cret-canary"]},
@@ -195,15 +195,15 @@ def test_what_was_sent_is_not_sent_back(house: WebServer) -> None:
     assert (broken.status_code, "s3cret" in broken.text) == (422, False)
 
 
-def test_it_is_not_opened_to_others_before_there_is_a_way_to_sign_in(house: WebServer) -> None:
-    house.port = free_port()
-    house.variables["MAILHAUL_WEB_HOST"] = "0.0.0.0"
-    process = house.start("producer.web")
+def test_it_is_not_opened_to_others_before_there_is_a_way_to_sign_in(web_server: WebServer) -> None:
+    web_server.port = free_port()
+    web_server.variables["MAILHAUL_WEB_HOST"] = "0.0.0.0"
+    process = web_server.start("producer.web")
     assert process.wait(30) == 2
-    assert "make a user first" in (house.home / "producer.web.log").read_text()
-    house.principals.make_token("somebody", Role.ADMIN)
-    house.serve()
-    assert httpx2.get(f"http://127.0.0.1:{house.port}/healthz").status_code == 200
+    assert "make a user first" in (web_server.home / "producer.web.log").read_text()
+    web_server.principals.make_token("somebody", Role.ADMIN)
+    web_server.serve()
+    assert httpx2.get(f"http://127.0.0.1:{web_server.port}/healthz").status_code == 200
 
 
 # -- which servers may be connected to
@@ -305,11 +305,13 @@ def test_a_name_that_changes_its_mind_is_connected_to_where_it_was_looked_at(
         dialing.connect("rebinding.invalid", server.port, timeout=5)
 
 
-def test_the_api_refuses_servers_inside_and_an_administrator_allows_them(house: WebServer, servers: object) -> None:
+def test_the_api_refuses_servers_inside_and_an_administrator_allows_them(
+    web_server: WebServer, servers: object
+) -> None:
     body = {"name": "x", "manifest": "a,b\n", **ends(servers)}  # type: ignore[arg-type]
     ports = allowed(servers)["MAILHAUL_WEB_PORTS"]  # type: ignore[arg-type]
-    house.serve(MAILHAUL_WEB_PORTS=ports)
-    answer = house.client().post("/imports", json=body)
+    web_server.serve(MAILHAUL_WEB_PORTS=ports)
+    answer = web_server.client().post("/imports", json=body)
     assert (answer.status_code, "MAILHAUL_WEB_ALLOW" in answer.text) == (422, True)
-    house.serve(**allowed(servers))  # type: ignore[arg-type]
-    assert house.client().post("/imports", json=body).status_code == 201
+    web_server.serve(**allowed(servers))  # type: ignore[arg-type]
+    assert web_server.client().post("/imports", json=body).status_code == 201

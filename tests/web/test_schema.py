@@ -15,11 +15,11 @@ pytest.importorskip("schemathesis")
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_no_fault(house: WebServer) -> None:
-    house.serve()
-    _, token = house.principals.make_token("schemathesis", Role.ADMIN)
+def test_schemathesis_finds_no_fault(web_server: WebServer) -> None:
+    web_server.serve()
+    _, token = web_server.principals.make_token("schemathesis", Role.ADMIN)
     program = str(Path(sys.executable).parent / "schemathesis")
-    url = f"http://127.0.0.1:{house.port}/api/v1/openapi.json"
+    url = f"http://127.0.0.1:{web_server.port}/api/v1/openapi.json"
     ended = subprocess.run(
         [
             program,
@@ -46,6 +46,6 @@ def test_schemathesis_finds_no_fault(house: WebServer) -> None:
         capture_output=True,
         text=True,
         timeout=240,
-        cwd=house.home,
+        cwd=web_server.home,
     )
     assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]

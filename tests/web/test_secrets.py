@@ -85,12 +85,12 @@ class Visitor:
         return answer.status_code, whole
 
 
-def _redis_user(house: WebServer) -> str:
+def _redis_user(web_server: WebServer) -> str:
     """Makes a user of Redis with a password. Returns the URL with both."""
-    connect(house.state_url).acl_setuser(
+    connect(web_server.state_url).acl_setuser(
         "canary", enabled=True, passwords=[f"+{REDIS}"], keys=["*"], channels=["*"], categories=["+@all"]
     )
-    return f"unix://canary:{quote(REDIS, safe='')}@{house.redis.socket}"
+    return f"unix://canary:{quote(REDIS, safe='')}@{web_server.redis.socket}"
 
 
 @pytest.fixture
@@ -100,15 +100,15 @@ def provider() -> Iterator[IdentityProvider]:
 
 
 @pytest.fixture
-def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: IdentityProvider) -> Iterator[Visitor]:
+def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: IdentityProvider) -> Iterator[Visitor]:
     """Yields a visitor after an import has ended, of which one mailbox failed; another import was rehearsed."""
     first, key = f"mh_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}", Fernet.generate_key().decode()
     for server, password in zip(servers, (ROW, NEW), strict=True):
         server.add_user("works", password)
         server.add_user("fails", password)
     mail.populate(servers[0].host, servers[0].port, "works", ROW, mail.make_mailbox(5, {"INBOX": 3}))
-    house.serve(
-        MAILHAUL_REDIS_URL=_redis_user(house),
+    web_server.serve(
+        MAILHAUL_REDIS_URL=_redis_user(web_server),
         MAILHAUL_SECRET_KEY=key,
         MAILHAUL_WEB_FIRST_TOKEN=first,
         MAILHAUL_WEB_OIDC_ISSUER=provider.url,
@@ -117,8 +117,8 @@ def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: Identi
         MAILHAUL_WEB_ROLES="*=viewer",
         **allowed(servers),
     )
-    house.crew()
-    base = f"http://127.0.0.1:{house.port}"
+    web_server.crew()
+    base = f"http://127.0.0.1:{web_server.port}"
     with httpx2.Client(timeout=30, headers={"Authorization": f"Bearer {first}", "Origin": base}) as client:
         api = f"{base}/api/v1"
         made = client.post(f"{api}/tokens", json={"name": "robot", "role": "viewer"}).json()["token"]
@@ -178,7 +178,7 @@ def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: Identi
         yield Visitor(base, client, blanks, known)
 
 
-def test_no_address_tells_a_secret(house: WebServer, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_no_address_tells_a_secret(web_server: WebServer, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
     assert visitor.walk() == []
     wrong = {path: status for path, status in visitor.seen.items() if status not in (200, 204, 302, 303)}
     # There was no return from a provider, and no cutover was begun.
@@ -188,11 +188,11 @@ def test_no_address_tells_a_secret(house: WebServer, visitor: Visitor, servers: 
     }
     assert len(visitor.seen) > 40
     # The doctor's answer when Redis refuses the login.
-    connect(house.state_url).acl_setuser("canary", enabled=True, reset_passwords=True, passwords=["+another"])
+    connect(web_server.state_url).acl_setuser("canary", enabled=True, reset_passwords=True, passwords=["+another"])
     broken = visitor.client.get(f"{visitor.base}/api/v1/doctor")
     assert not broken.json()["ok"]
     assert leaks(visitor.secrets, broken.content) == []
-    logs = b"".join(path.read_bytes() for path in house.home.rglob("*.log"))
+    logs = b"".join(path.read_bytes() for path in web_server.home.rglob("*.log"))
     assert leaks(visitor.secrets, logs) == []
 
 

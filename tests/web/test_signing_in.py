@@ -27,8 +27,8 @@ GOOD = "a long enough password"
 class Browser:
     """A client that keeps cookies and does not follow redirects by itself."""
 
-    def __init__(self, house: WebServer, **headers: str) -> None:
-        self.base = f"http://127.0.0.1:{house.port}"
+    def __init__(self, web_server: WebServer, **headers: str) -> None:
+        self.base = f"http://127.0.0.1:{web_server.port}"
         self._client = httpx2.Client(
             base_url=self.base, headers={"Accept-Language": "en", "Origin": self.base, **headers}, timeout=30
         )
@@ -44,18 +44,18 @@ class Browser:
         return self.post("/sign-in", data={"name": name, "password": password, **more})
 
 
-def _user(house: WebServer, name: str = "anna", role: Role = Role.ADMIN, password: str = GOOD) -> None:
-    house.principals.set_user(name, role, scrypt.hashed(password))
+def _user(web_server: WebServer, name: str = "anna", role: Role = Role.ADMIN, password: str = GOOD) -> None:
+    web_server.principals.set_user(name, role, scrypt.hashed(password))
 
 
-def _audit(house: WebServer) -> list[tuple[str, str, str]]:
-    return [(entry["who"], entry["what"], entry["detail"].get("how", "")) for entry in house.records.audit()]
+def _audit(web_server: WebServer) -> list[tuple[str, str, str]]:
+    return [(entry["who"], entry["what"], entry["detail"].get("how", "")) for entry in web_server.records.audit()]
 
 
-def _command(house: WebServer, *arguments: str, code: int = 0) -> str:
+def _command(web_server: WebServer, *arguments: str, code: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "producer", *arguments],
-        env=house.environment(),
+        env=web_server.environment(),
         capture_output=True,
         text=True,
         timeout=60,
@@ -76,10 +76,10 @@ def test_a_hash_fits_its_password_only_and_says_how_it_was_made() -> None:
     assert scrypt.hashed(GOOD) != known  # salted
 
 
-def test_a_user_signs_in_and_everything_ends_with_the_password(house: WebServer) -> None:
-    house.serve()
-    _user(house)
-    one, other = Browser(house), Browser(house)
+def test_a_user_signs_in_and_everything_ends_with_the_password(web_server: WebServer) -> None:
+    web_server.serve()
+    _user(web_server)
+    one, other = Browser(web_server), Browser(web_server)
     assert one.get("/").headers["location"] == "/sign-in"
     assert one.signs_in("anna", "wrong").status_code == 401
     assert one.signs_in("nobody", GOOD).status_code == 401
@@ -90,19 +90,19 @@ def test_a_user_signs_in_and_everything_ends_with_the_password(house: WebServer)
 
     one.signs_in("anna", GOOD)  # again: another session id, and the old one is invalid
     assert one.cookies["mailhaul"] != before
-    thief = Browser(house)
+    thief = Browser(web_server)
     thief.cookies.set("mailhaul", before)
     assert not thief.is_in()
 
     assert one.post("/sign-out").status_code == 303
     assert (one.is_in(), other.is_in()) == (False, True)
-    _user(house, password="another long password")
+    _user(web_server, password="another long password")
     assert not other.is_in()
     assert other.signs_in("anna", GOOD).status_code == 401
     assert other.signs_in("anna", "another long password").status_code == 303
-    house.principals.remove_user("anna")
+    web_server.principals.remove_user("anna")
     assert not other.is_in()
-    assert _audit(house)[:4] == [
+    assert _audit(web_server)[:4] == [
         ("anna", "sign-in refused", "password"),
         ("?", "sign-in refused", "password"),  # an unknown name may be a password
         ("anna (user:anna)", "signed in", "password"),
@@ -110,21 +110,21 @@ def test_a_user_signs_in_and_everything_ends_with_the_password(house: WebServer)
     ]
 
 
-def test_a_role_holds_on_the_page_and_changes_at_once(house: WebServer) -> None:
-    house.serve()
-    _user(house, role=Role.VIEWER)
-    browser = Browser(house)
+def test_a_role_holds_on_the_page_and_changes_at_once(web_server: WebServer) -> None:
+    web_server.serve()
+    _user(web_server, role=Role.VIEWER)
+    browser = Browser(web_server)
     browser.signs_in("anna", GOOD)
     assert (browser.get("/new").status_code, browser.post("/new").status_code) == (403, 403)
-    (user,) = house.principals.users()
+    (user,) = web_server.principals.users()
     assert user.role is Role.VIEWER
     assert browser.is_in()
 
 
-def test_where_one_wanted_to_go_and_nowhere_else(house: WebServer) -> None:
-    house.serve()
-    _user(house)
-    browser = Browser(house)
+def test_where_one_wanted_to_go_and_nowhere_else(web_server: WebServer) -> None:
+    web_server.serve()
+    _user(web_server)
+    browser = Browser(web_server)
     assert browser.get("/new?lang=en").headers["location"] == "/sign-in?to=/new%3Flang%3Den"
     assert 'name="to" value="/new"' in browser.get("/sign-in?to=/new").text
     assert browser.signs_in("anna", GOOD, to="/new").headers["location"] == "/new"
@@ -139,13 +139,13 @@ def test_where_one_wanted_to_go_and_nowhere_else(house: WebServer) -> None:
         assert browser.signs_in("anna", GOOD, to=elsewhere).headers["location"] == "/"
 
 
-def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: WebServer) -> None:
-    house.serve(MAILHAUL_WEB_NAMES="mail.corp.example")
-    _user(house)
-    named = f"mail.corp.example:{house.port}"
-    plain = Browser(house, Host=named, Origin=f"http://{named}").signs_in("anna", GOOD)
+def test_it_asks_for_tls_when_it_is_reached_by_another_name(web_server: WebServer) -> None:
+    web_server.serve(MAILHAUL_WEB_NAMES="mail.corp.example")
+    _user(web_server)
+    named = f"mail.corp.example:{web_server.port}"
+    plain = Browser(web_server, Host=named, Origin=f"http://{named}").signs_in("anna", GOOD)
     assert (plain.status_code, "without TLS" in plain.text) == (400, True)
-    cookie = Browser(house, Host=named, Origin=f"https://{named}").signs_in("anna", GOOD).headers["set-cookie"]
+    cookie = Browser(web_server, Host=named, Origin=f"https://{named}").signs_in("anna", GOOD).headers["set-cookie"]
     assert cookie.startswith("__Host-mailhaul=")
     assert {"HttpOnly", "Secure", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
 
@@ -153,12 +153,12 @@ def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: WebServer) ->
 # -- sessions
 
 
-def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(house: WebServer) -> None:
+def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(web_server: WebServer) -> None:
     sessions, anna = (
-        BrowserSessions(connect(house.state_url), house.vault),
+        BrowserSessions(connect(web_server.state_url), web_server.vault),
         Principal(principal_id="oidc:7", name="anna", role=Role.ADMIN),
     )
-    state = connect(house.state_url)
+    state = connect(web_server.state_url)
 
     def left() -> int:
         (key,) = list(state.scan_iter("*desk:session:*"))
@@ -182,20 +182,20 @@ def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(house: We
     assert sessions.find(over) is None
 
 
-def test_who_is_signed_in_is_listed_and_can_be_signed_out(house: WebServer) -> None:
-    house.serve()
-    _user(house)
-    _user(house, "berta")
-    anna, berta = Browser(house), Browser(house)
+def test_who_is_signed_in_is_listed_and_can_be_signed_out(web_server: WebServer) -> None:
+    web_server.serve()
+    _user(web_server)
+    _user(web_server, "berta")
+    anna, berta = Browser(web_server), Browser(web_server)
     anna.signs_in("anna", GOOD)
     berta.signs_in("berta", GOOD)
-    listed = _command(house, "session", "list")
+    listed = _command(web_server, "session", "list")
     assert re.search(r"^[0-9a-f]{12}  admin .*anna \(user:anna\)$", listed, re.MULTILINE)
     assert anna.cookies["mailhaul"] not in listed
-    assert "signed out: 1 browser" in _command(house, "session", "end", "anna")
+    assert "signed out: 1 browser" in _command(web_server, "session", "end", "anna")
     assert (anna.is_in(), berta.is_in()) == (False, True)
-    assert "nobody is signed in as" in _command(house, "session", "end", "anna", code=2)
-    admin = house.client("admin")
+    assert "nobody is signed in as" in _command(web_server, "session", "end", "anna", code=2)
+    admin = web_server.client("admin")
     (left,) = admin.get("/sessions").json()["sessions"]
     assert left["name"] == "berta"
     assert admin.delete(f"/sessions/{left['id']}").status_code == 204
@@ -205,33 +205,37 @@ def test_who_is_signed_in_is_listed_and_can_be_signed_out(house: WebServer) -> N
 # -- the command line
 
 
-def test_users_by_command(house: WebServer) -> None:
-    house.serve()
-    file = house.home / "password"
+def test_users_by_command(web_server: WebServer) -> None:
+    web_server.serve()
+    file = web_server.home / "password"
     file.write_text(f"{GOOD}\n")
-    said = _command(house, "user", "set", "anna", "--role", "viewer", "--password-file", str(file))
+    said = _command(web_server, "user", "set", "anna", "--role", "viewer", "--password-file", str(file))
     assert "anna signs in to the page as viewer" in said
-    assert Browser(house).signs_in("anna", GOOD).status_code == 303
-    assert re.search(r"^viewer .* anna$", _command(house, "user", "list"), re.MULTILINE)
-    assert "signed out everywhere" in _command(house, "user", "remove", "anna")
-    assert "no user is called" in _command(house, "user", "remove", "anna", code=2)
+    assert Browser(web_server).signs_in("anna", GOOD).status_code == 303
+    assert re.search(r"^viewer .* anna$", _command(web_server, "user", "list"), re.MULTILINE)
+    assert "signed out everywhere" in _command(web_server, "user", "remove", "anna")
+    assert "no user is called" in _command(web_server, "user", "remove", "anna", code=2)
     file.write_text("short")
-    assert "10 to 200 characters" in _command(house, "user", "set", "anna", "--password-file", str(file), code=2)
-    assert "no terminal to ask at" in _command(house, "user", "set", "anna", code=2)
-    assert "no role" in _command(house, "user", "set", "anna", "--role", "king", code=2)
-    stored = b"".join(value for key in ("mailhaul:desk:users", "mailhaul:desk:audit") for value in [_dump(house, key)])
+    assert "10 to 200 characters" in _command(web_server, "user", "set", "anna", "--password-file", str(file), code=2)
+    assert "no terminal to ask at" in _command(web_server, "user", "set", "anna", code=2)
+    assert "no role" in _command(web_server, "user", "set", "anna", "--role", "king", code=2)
+    stored = b"".join(
+        value for key in ("mailhaul:desk:users", "mailhaul:desk:audit") for value in [_dump(web_server, key)]
+    )
     assert GOOD.encode() not in stored
 
 
-def _dump(house: WebServer, key: str) -> bytes:
-    return connect(house.state_url).dump(key) or b""
+def _dump(web_server: WebServer, key: str) -> bytes:
+    return connect(web_server.state_url).dump(key) or b""
 
 
-def test_a_password_is_asked_for_twice_at_a_terminal(house: WebServer) -> None:
+def test_a_password_is_asked_for_twice_at_a_terminal(web_server: WebServer) -> None:
     def typed(*lines: str) -> tuple[int, str]:
         child, terminal = pty.fork()
         if child == 0:
-            os.execvpe(sys.executable, [sys.executable, "-m", "producer", "user", "set", "anna"], house.environment())
+            os.execvpe(
+                sys.executable, [sys.executable, "-m", "producer", "user", "set", "anna"], web_server.environment()
+            )
         said = b""
         for line in lines:
             while not said.endswith(b": "):
@@ -247,34 +251,34 @@ def test_a_password_is_asked_for_twice_at_a_terminal(house: WebServer) -> None:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said.decode()
 
     code, said = typed(GOOD, "something else")
-    assert (code, "not the same: nothing was changed" in said, house.principals.users()) == (2, True, [])
+    assert (code, "not the same: nothing was changed" in said, web_server.principals.users()) == (2, True, [])
     code, said = typed(GOOD, GOOD)
     assert (code, GOOD in said) == (0, False)
-    assert [user.name for user in house.principals.users()] == ["anna"]
+    assert [user.name for user in web_server.principals.users()] == ["anna"]
 
 
 # -- the link
 
 
-def test_a_link_signs_in_once(house: WebServer) -> None:
-    house.serve()
-    link = _command(house, "link").splitlines()
+def test_a_link_signs_in_once(web_server: WebServer) -> None:
+    web_server.serve()
+    link = _command(web_server, "link").splitlines()
     where = next(line for line in link if line.startswith("http"))
-    assert where.startswith(f"http://127.0.0.1:{house.port}/enter/")
-    browser = Browser(house)
+    assert where.startswith(f"http://127.0.0.1:{web_server.port}/enter/")
+    browser = Browser(web_server)
     assert browser.get(where).headers["location"] == "/"
     assert browser.is_in()
     assert browser.get("/new").status_code == 200
-    other = Browser(house)
+    other = Browser(web_server)
     again = other.get(where)
     assert (again.status_code, "used already" in again.text, other.is_in()) == (401, True, False)
-    unused = next(line for line in _command(house, "link").splitlines() if line.startswith("http"))
+    unused = next(line for line in _command(web_server, "link").splitlines() if line.startswith("http"))
     assert browser.get(unused).status_code == 303  # the link stays valid if the browser is signed in already
     assert other.get(unused).status_code == 303
     assert other.is_in()
     for _ in range(20):
-        Browser(house).get("/enter/guess")
-    assert Browser(house).get("/enter/guess").status_code == 429
+        Browser(web_server).get("/enter/guess")
+    assert Browser(web_server).get("/enter/guess").status_code == 429
 
 
 # -- an identity provider
@@ -286,8 +290,8 @@ def provider() -> Iterator[IdentityProvider]:
         yield provider
 
 
-def _with_provider(house: WebServer, provider: IdentityProvider, **more: str) -> None:
-    house.serve(
+def _with_provider(web_server: WebServer, provider: IdentityProvider, **more: str) -> None:
+    web_server.serve(
         MAILHAUL_WEB_OIDC_ISSUER=provider.url,
         MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
         MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET,
@@ -304,15 +308,15 @@ def _comes(browser: Browser, to: str = "/") -> httpx2.Response:
     return browser.get(back)
 
 
-def test_the_identity_provider_lets_in_by_name_and_by_group(house: WebServer, provider: IdentityProvider) -> None:
-    _with_provider(house, provider)
-    browser = Browser(house)
+def test_the_identity_provider_lets_in_by_name_and_by_group(web_server: WebServer, provider: IdentityProvider) -> None:
+    _with_provider(web_server, provider)
+    browser = Browser(web_server)
     assert "Sign in with 127.0.0.1" in browser.get("/sign-in").text
     assert _comes(browser, "/new").headers["location"] == "/new"
     assert browser.get("/new").status_code == 200
-    assert _audit(house) == [("anna@corp.example (oidc:7)", "signed in", "oidc")]
+    assert _audit(web_server) == [("anna@corp.example (oidc:7)", "signed in", "oidc")]
     provider.person = {"sub": "8", "email": "Berta@corp.example", "email_verified": True, "groups": ["staff", "Ops"]}
-    other = Browser(house)
+    other = Browser(web_server)
     _comes(other)
     assert "Berta@corp.example" in other.get("/").text
     asked = next(one for one in provider.asked if one.path == "/authorize").query
@@ -337,11 +341,11 @@ def test_the_identity_provider_lets_in_by_name_and_by_group(house: WebServer, pr
     ids=str,
 )
 def test_the_identity_provider_is_believed_only_what_it_says_for_us(
-    house: WebServer, provider: IdentityProvider, lies: dict[str, Any], status: int
+    web_server: WebServer, provider: IdentityProvider, lies: dict[str, Any], status: int
 ) -> None:
-    _with_provider(house, provider)
+    _with_provider(web_server, provider)
     provider.lies = lies
-    browser = Browser(house)
+    browser = Browser(web_server)
     assert _comes(browser).status_code == status
     assert browser.is_in() is (status == 303)
 
@@ -349,18 +353,18 @@ def test_the_identity_provider_is_believed_only_what_it_says_for_us(
 @pytest.mark.parametrize(
     "key", [RSAKey.generate_key(2048, {"kid": "one"}), OctKey.generate_key(256)], ids=["other", "hs256"]
 )
-def test_another_signature_lets_nobody_in(house: WebServer, provider: IdentityProvider, key: Any) -> None:
-    _with_provider(house, provider)
+def test_another_signature_lets_nobody_in(web_server: WebServer, provider: IdentityProvider, key: Any) -> None:
+    _with_provider(web_server, provider)
     provider.signs_with = key
     provider.alg = "HS256" if isinstance(key, OctKey) else "RS256"
-    browser = Browser(house)
+    browser = Browser(web_server)
     assert _comes(browser).status_code == 401
     assert not browser.is_in()
 
 
-def test_another_browser_cannot_come_back_and_nobody_twice(house: WebServer, provider: IdentityProvider) -> None:
-    _with_provider(house, provider)
-    browser, thief = Browser(house), Browser(house)
+def test_another_browser_cannot_come_back_and_nobody_twice(web_server: WebServer, provider: IdentityProvider) -> None:
+    _with_provider(web_server, provider)
+    browser, thief = Browser(web_server), Browser(web_server)
     begun = browser.get("/oidc/begin")
     back = httpx2.get(begun.headers["location"]).headers["location"]
     assert thief.get(back).status_code == 401  # the sign-in was begun by another browser (login CSRF)
@@ -380,60 +384,62 @@ def test_another_browser_cannot_come_back_and_nobody_twice(house: WebServer, pro
     ],
 )
 def test_a_role_is_read_again_during_a_session(
-    house: WebServer, provider: IdentityProvider, roles: str, new: int, home: int
+    web_server: WebServer, provider: IdentityProvider, roles: str, new: int, home: int
 ) -> None:
     """Starts a page again with other MAILHAUL_WEB_ROLES: whoever is signed in has the role that they give now."""
-    _with_provider(house, provider)
-    before = Browser(house)
+    _with_provider(web_server, provider)
+    before = Browser(web_server)
     _comes(before)
     assert before.get("/new").status_code == 200
-    house.serve(MAILHAUL_WEB_ROLES=roles)
-    after = Browser(house)
+    web_server.serve(MAILHAUL_WEB_ROLES=roles)
+    after = Browser(web_server)
     after.cookies.set("mailhaul", before.cookies["mailhaul"])
     assert (after.get("/new").status_code, after.get("/").status_code) == (new, home)
 
 
-def test_groups_of_the_sign_in_are_read_with_the_roles_of_now(house: WebServer, provider: IdentityProvider) -> None:
-    _with_provider(house, provider)
+def test_groups_of_the_sign_in_are_read_with_the_roles_of_now(
+    web_server: WebServer, provider: IdentityProvider
+) -> None:
+    _with_provider(web_server, provider)
     provider.person = {"sub": "8", "email": "berta@corp.example", "email_verified": True, "groups": ["Ops"]}
-    before = Browser(house)
+    before = Browser(web_server)
     _comes(before)
     assert before.get("/new").status_code == 200
-    house.serve(MAILHAUL_WEB_ROLES="@ops=viewer")
-    after = Browser(house)
+    web_server.serve(MAILHAUL_WEB_ROLES="@ops=viewer")
+    after = Browser(web_server)
     after.cookies.set("mailhaul", before.cookies["mailhaul"])
     assert (after.get("/new").status_code, after.get("/").status_code) == (403, 200)
 
 
-def test_nobody_begins_more_than_there_is_room_for(house: WebServer, provider: IdentityProvider) -> None:
+def test_nobody_begins_more_than_there_is_room_for(web_server: WebServer, provider: IdentityProvider) -> None:
     """Begins many sign-ins from one address.
 
     Each is kept for ten minutes in the Redis of the imports, so they are limited.
     """
-    _with_provider(house, provider)
+    _with_provider(web_server, provider)
     answers = []
-    state = connect(house.state_url)
+    state = connect(web_server.state_url)
     for _ in range(61):
-        answers.append(Browser(house).get("/oidc/begin"))
+        answers.append(Browser(web_server).get("/oidc/begin"))
         for key in state.scan_iter("*desk:tries:*"):
             state.expire(key, 60)  # a minute of the count, however long it takes here
     assert [answer.status_code for answer in answers] == [302] * 60 + [429]
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
-    _user(house)
-    assert Browser(house).signs_in("anna", GOOD).status_code == 303  # other ways to sign in still work
+    _user(web_server)
+    assert Browser(web_server).signs_in("anna", GOOD).status_code == 303  # other ways to sign in still work
 
 
-def test_a_provider_that_is_another_or_away_lets_nobody_in(house: WebServer, provider: IdentityProvider) -> None:
-    _with_provider(house, provider)
+def test_a_provider_that_is_another_or_away_lets_nobody_in(web_server: WebServer, provider: IdentityProvider) -> None:
+    _with_provider(web_server, provider)
     provider.metadata = {"issuer": "https://evil.example"}
-    assert Browser(house).get("/oidc/begin").status_code == 401
-    log = (house.home / "producer.web.log").read_text()
+    assert Browser(web_server).get("/oidc/begin").status_code == 401
+    log = (web_server.home / "producer.web.log").read_text()
     assert "MAILHAUL_WEB_OIDC_ISSUER is" in log
     provider.__exit__(None, None, None)
     assert CLIENT_SECRET not in log
 
 
-def test_settings_that_would_let_anybody_in_are_refused(house: WebServer) -> None:
+def test_settings_that_would_let_anybody_in_are_refused(web_server: WebServer) -> None:
     for variables, why in (
         ({"MAILHAUL_WEB_OIDC_ISSUER": "https://id.example"}, "go together"),
         ({"MAILHAUL_WEB_OIDC_ISSUER": "http://id.example", "MAILHAUL_WEB_OIDC_CLIENT_ID": "x"}, "must be an https URL"),
@@ -448,11 +454,11 @@ def test_settings_that_would_let_anybody_in_are_refused(house: WebServer) -> Non
     ):
         process = subprocess.run(
             [sys.executable, "-m", "producer.web"],
-            env=house.environment() | variables,
+            env=web_server.environment() | variables,
             capture_output=True,
             text=True,
             timeout=60,
-            cwd=house.home,
+            cwd=web_server.home,
         )
         assert process.returncode == 2, variables
         assert why in process.stderr
@@ -461,26 +467,27 @@ def test_settings_that_would_let_anybody_in_are_refused(house: WebServer) -> Non
 # -- a proxy that signs people in
 
 
-def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: WebServer) -> None:
+def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(web_server: WebServer) -> None:
     proxy = {
         "MAILHAUL_WEB_PROXY_USER_HEADER": "X-Forwarded-User",
         "MAILHAUL_WEB_PROXY_GROUPS_HEADER": "X-Forwarded-Groups",
         "MAILHAUL_WEB_ROLES": "anna=admin,@ops=operator",
     }
-    house.serve(**proxy, MAILHAUL_WEB_PROXIES="127.0.0.0/30")
-    anna = Browser(house, **{"X-Forwarded-User": "Anna", "X-Forwarded-For": "203.0.113.9"})
+    web_server.serve(**proxy, MAILHAUL_WEB_PROXIES="127.0.0.0/30")
+    anna = Browser(web_server, **{"X-Forwarded-User": "Anna", "X-Forwarded-For": "203.0.113.9"})
     assert anna.is_in()
     assert "Sign out" not in anna.get("/").text  # it would have no effect, since the proxy signs in at every request
-    page = house.anybody(**{"X-Forwarded-User": "anna"})
+    page = web_server.anybody(**{"X-Forwarded-User": "anna"})
     assert page.get("/tokens").status_code == 200
     assert page.post(
         "/tokens", json={"name": "x", "role": "viewer"}, headers={"X-Forwarded-For": "203.0.113.9"}
     ).is_success
-    assert house.records.audit()[-1]["detail"]["from"] == "203.0.113.9"
+    assert web_server.records.audit()[-1]["detail"]["from"] == "203.0.113.9"
     assert (
-        Browser(house, **{"X-Forwarded-User": "x", "X-Forwarded-Groups": "staff, ops"}).get("/new").status_code == 200
+        Browser(web_server, **{"X-Forwarded-User": "x", "X-Forwarded-Groups": "staff, ops"}).get("/new").status_code
+        == 200
     )
-    assert Browser(house, **{"X-Forwarded-User": "x"}).get("/").status_code == 403
+    assert Browser(web_server, **{"X-Forwarded-User": "x"}).get("/").status_code == 403
     twice = [("X-Forwarded-User", "x"), ("X-Forwarded-User", "anna")]
     assert httpx2.get(f"{anna.base}/", headers=twice).status_code == 400
     # The proxy adds its header to every request, so the origin must keep out other sites, and this site without TLS.
@@ -495,13 +502,13 @@ def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: WebServer) ->
         assert sent.status_code == status, origin
 
 
-def test_the_same_headers_from_elsewhere_mean_nothing(house: WebServer) -> None:
-    house.serve(
+def test_the_same_headers_from_elsewhere_mean_nothing(web_server: WebServer) -> None:
+    web_server.serve(
         MAILHAUL_WEB_PROXY_USER_HEADER="X-Forwarded-User", MAILHAUL_WEB_ROLES="*=admin", MAILHAUL_WEB_PROXIES="10.9.9.9"
     )
-    browser = Browser(house, **{"X-Forwarded-User": "anna", "X-Forwarded-For": "203.0.113.9"})
+    browser = Browser(web_server, **{"X-Forwarded-User": "anna", "X-Forwarded-For": "203.0.113.9"})
     assert browser.get("/").headers["location"] == "/sign-in"
-    _user(house)
+    _user(web_server)
     browser.signs_in("anna", GOOD)
-    assert house.records.audit()[-1]["detail"]["from"] == "127.0.0.1"
-    assert house.anybody(**{"X-Forwarded-User": "anna"}).get("/imports").status_code == 401
+    assert web_server.records.audit()[-1]["detail"]["from"] == "127.0.0.1"
+    assert web_server.anybody(**{"X-Forwarded-User": "anna"}).get("/imports").status_code == 401

@@ -33,16 +33,16 @@ def strict() -> Iterator[Dovecot]:
 
 
 def _imported(
-    house: WebServer, source: Dovecot, strict: Dovecot, boxes: dict[str, list[bytes]]
+    web_server: WebServer, source: Dovecot, strict: Dovecot, boxes: dict[str, list[bytes]]
 ) -> tuple[httpx2.Client, str]:
     """Runs an import to its end. Returns an administrator's client and the import's path."""
     for login, bodies in boxes.items():
         for server in (source, strict):
             server.add_user(login, PASSWORD)
         mail.populate(source.host, source.port, login, PASSWORD, {"INBOX": [Mail(body) for body in bodies]})
-    house.serve(**allowed((source, strict)))
-    house.crew()
-    api = house.client("admin")
+    web_server.serve(**allowed((source, strict)))
+    web_server.crew()
+    api = web_server.client("admin")
     sheet = "login,password\n" + "".join(f"{login},{PASSWORD}\n" for login in boxes)
     opened = api.post("/imports", json={"name": "strict", "manifest": sheet, **ends((source, strict))}).json()
     there = f"/imports/{opened['import']['id']}"
@@ -58,11 +58,13 @@ def _opened(answer: httpx2.Response) -> tuple[dict[str, bytes], list[dict[str, s
     return files, list(csv.DictReader(io.StringIO(files.pop("index.csv").decode())))
 
 
-def test_what_was_refused_comes_as_it_is(house: WebServer, servers: tuple[Dovecot, Dovecot], strict: Dovecot) -> None:
+def test_what_was_refused_comes_as_it_is(
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot], strict: Dovecot
+) -> None:
     source = servers[0]
     large = [make_message(number, LIMIT * 2) for number in (1, 2)]
     api, there = _imported(
-        house, source, strict, {"spool one": [make_message(3, 900), large[0]], "../spool": [large[1]]}
+        web_server, source, strict, {"spool one": [make_message(3, 900), large[0]], "../spool": [large[1]]}
     )
     assert api.get(there).json()["refused"] == 2
 
@@ -78,8 +80,10 @@ def test_what_was_refused_comes_as_it_is(house: WebServer, servers: tuple[Doveco
     one, _ = _opened(api.post(f"{there}/spool", json={"login": "spool one"}))
     assert list(one.values()) == [large[0]]
     assert api.post(f"{there}/spool", json={"login": "nobody"}).status_code == 422
-    assert house.client("operator").post(f"{there}/spool", json={}).status_code == 403
-    noted = [entry["detail"]["login"] for entry in house.records.audit() if entry["what"] == "refused messages kept"]
+    assert web_server.client("operator").post(f"{there}/spool", json={}).status_code == 403
+    noted = [
+        entry["detail"]["login"] for entry in web_server.records.audit() if entry["what"] == "refused messages kept"
+    ]
     assert noted == ["", "spool one"]
 
     # Messages that cannot be fetched are in the index, each with its reason.
@@ -91,7 +95,7 @@ def test_what_was_refused_comes_as_it_is(house: WebServer, servers: tuple[Doveco
 
 
 def test_who_leaves_in_the_middle_takes_no_place_away(
-    house: WebServer, servers: tuple[Dovecot, Dovecot], strict: Dovecot
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot], strict: Dovecot
 ) -> None:
     source = servers[0]
     noise = random.Random(1)
@@ -99,7 +103,7 @@ def test_who_leaves_in_the_middle_takes_no_place_away(
         b"Subject: %d\r\n\r\n" % number + base64.encodebytes(noise.randbytes(2_500_000)).replace(b"\n", b"\r\n")
         for number in range(4)
     ]
-    api, there = _imported(house, source, strict, {"leaver": large})
+    api, there = _imported(web_server, source, strict, {"leaver": large})
     for _ in range(6):  # more often than the limit of archives at a time
         with api.stream("POST", f"{there}/spool", json={}) as answer:
             if answer.status_code != 429:
@@ -108,7 +112,7 @@ def test_who_leaves_in_the_middle_takes_no_place_away(
     whole = api.post(f"{there}/spool", json={})
     assert len(whole.content) > 8_000_000, "all of it waits in the process, and nobody leaves in the middle"
     assert sorted(_opened(whole)[0].values()) == sorted(large)
-    assert '"fault"' not in (house.home / "producer.web.log").read_text()
+    assert '"fault"' not in (web_server.home / "producer.web.log").read_text()
 
 
 def test_a_message_that_breaks_off_is_not_in_the_archive() -> None:

@@ -23,10 +23,10 @@ from tests.web.test_signing_in import GOOD, Browser, _user
 Servers = tuple[Dovecot, Dovecot]
 
 
-def _opened(house: WebServer, servers: Servers) -> str:
-    house.serve(**allowed(servers))
+def _opened(web_server: WebServer, servers: Servers) -> str:
+    web_server.serve(**allowed(servers))
     body = {"name": "still", "manifest": f"anna,{PASSWORD}\n", **ends(servers)}
-    found: str = house.client().post("/imports", json=body).json()["import"]["id"]
+    found: str = web_server.client().post("/imports", json=body).json()["import"]["id"]
     return found
 
 
@@ -43,38 +43,38 @@ def _events(stream: httpx2.Response, then: Any) -> list[str]:
 
 @pytest.mark.parametrize("what", ["token", "import"])
 def test_a_stream_of_the_api_ends_with_its_token_and_with_its_import(
-    house: WebServer, servers: Servers, what: str
+    web_server: WebServer, servers: Servers, what: str
 ) -> None:
-    import_id = _opened(house, servers)
-    admin = house.client("admin")
+    import_id = _opened(web_server, servers)
+    admin = web_server.client("admin")
     made = admin.post("/tokens", json={"name": "robot", "role": "viewer"}).json()
 
     def ends_it() -> None:
         if what == "token":
             assert admin.delete(f"/tokens/{made['id']}").status_code == 204
         else:
-            _forget(house, import_id)
+            _forget(web_server, import_id)
 
-    robot = house.anybody(Authorization=f"Bearer {made['token']}")
+    robot = web_server.anybody(Authorization=f"Bearer {made['token']}")
     with robot.stream("GET", f"/imports/{import_id}/events") as stream:
         *_, kind, said = _events(stream, ends_it)
     told = {"token": "this token is not known", "import": "there is no import with this id"}
     assert (kind, json.loads(said[6:])["detail"]) == ("event: ended", told[what])
 
 
-def test_a_stream_of_the_page_ends_with_its_import(house: WebServer, servers: Servers) -> None:
-    import_id = _opened(house, servers)
-    _user(house)
-    browser = Browser(house)
+def test_a_stream_of_the_page_ends_with_its_import(web_server: WebServer, servers: Servers) -> None:
+    import_id = _opened(web_server, servers)
+    _user(web_server)
+    browser = Browser(web_server)
     browser.signs_in("anna", GOOD)
     with browser.stream("GET", f"/imports/{import_id}/stream") as stream:
-        *_, kind, _ = _events(stream, lambda: _forget(house, import_id))
+        *_, kind, _ = _events(stream, lambda: _forget(web_server, import_id))
     assert kind == "event: ended"
 
 
-def _forget(house: WebServer, import_id: str) -> None:
+def _forget(web_server: WebServer, import_id: str) -> None:
     """Deletes the import, as when its retention time is over."""
-    with redis.Redis(unix_socket_path=str(house.redis.socket), db=1) as client:
+    with redis.Redis(unix_socket_path=str(web_server.redis.socket), db=1) as client:
         client.delete(*client.scan_iter(f"*import:{import_id}*"))
 
 
@@ -169,9 +169,9 @@ def test_one_person_takes_their_share_and_others_have_room() -> None:
     asyncio.run(story())
 
 
-def test_one_person_cannot_hold_all_streams_of_the_page(house: WebServer, servers: Servers) -> None:
-    import_id = _opened(house, servers)
-    one, other = house.client("viewer"), house.client("viewer")
+def test_one_person_cannot_hold_all_streams_of_the_page(web_server: WebServer, servers: Servers) -> None:
+    import_id = _opened(web_server, servers)
+    one, other = web_server.client("viewer"), web_server.client("viewer")
     with contextlib.ExitStack() as stack:
         answers = [
             stack.enter_context(one.stream("GET", f"/imports/{import_id}/events")).status_code

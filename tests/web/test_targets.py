@@ -39,9 +39,9 @@ def _open_to(receiver: Receiver) -> dict[str, str]:
     return {"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_NOTIFY_PORTS": str(receiver.port)}
 
 
-def test_a_target_is_set_up_tried_listed_and_removed_by_api(house: WebServer, receiver: Receiver) -> None:
-    house.serve(**_open_to(receiver))
-    api = house.client("admin")
+def test_a_target_is_set_up_tried_listed_and_removed_by_api(web_server: WebServer, receiver: Receiver) -> None:
+    web_server.serve(**_open_to(receiver))
+    api = web_server.client("admin")
     made = api.post("/targets", json={"way": "webhook", "to": f"{receiver.url}/{HIDDEN}", "digest": "08:00"}).json()
     assert made["secret"]
     shown = api.get("/targets").json()
@@ -55,31 +55,31 @@ def test_a_target_is_set_up_tried_listed_and_removed_by_api(house: WebServer, re
     assert "404" in api.post(f"/targets/{made['id']}/test").json()["why"]
     assert api.delete(f"/targets/{made['id']}").status_code == 204
     assert api.delete(f"/targets/{made['id']}").status_code == 404
-    assert [act["what"] for act in house.records.audit()][-5:] == [
+    assert [act["what"] for act in web_server.records.audit()][-5:] == [
         "target set",
         "target tried",
         "target tried",
         "target removed",
         "target removed",
     ]
-    assert HIDDEN not in str(house.records.audit())
+    assert HIDDEN not in str(web_server.records.audit())
 
 
-def test_only_an_administrator_may_and_no_private_address_is_reached(house: WebServer, receiver: Receiver) -> None:
-    house.serve()
+def test_only_an_administrator_may_and_no_private_address_is_reached(web_server: WebServer, receiver: Receiver) -> None:
+    web_server.serve()
     body = {"way": "webhook", "to": receiver.url, "secret": "x"}
-    assert house.client("operator").post("/targets", json=body).status_code == 403
-    api = house.client("admin")
+    assert web_server.client("operator").post("/targets", json=body).status_code == 403
+    api = web_server.client("admin")
     made = api.post("/targets", json=body).json()
     why = api.post(f"/targets/{made['id']}/test").json()["why"]
     assert "not among those that MAILHAUL_NOTIFY_PORTS allows" in why
     assert receiver.asked == []
 
 
-def test_the_page_sets_up_a_target_in_russian(house: WebServer, receiver: Receiver) -> None:
-    house.serve(**_open_to(receiver))
-    person = Browser(house)
-    _, token = house.principals.make_token("chief", Role.ADMIN)
+def test_the_page_sets_up_a_target_in_russian(web_server: WebServer, receiver: Receiver) -> None:
+    web_server.serve(**_open_to(receiver))
+    person = Browser(web_server)
+    _, token = web_server.principals.make_token("chief", Role.ADMIN)
     person.post("/sign-in", data={"token": token})
     person.get("/targets?lang=ru")
     shown = person.post(
@@ -101,17 +101,17 @@ def test_the_page_sets_up_a_target_in_russian(house: WebServer, receiver: Receiv
 
 
 def test_an_import_of_the_page_is_told_by_mail(
-    house: WebServer, servers: tuple[Dovecot, Dovecot], tmp_path: Path
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot], tmp_path: Path
 ) -> None:
     """Sets up the mail by command line, imports by API, and reads what the server of mail got."""
     login = "told"
     for server in servers:
         server.add_user(login, PASSWORD)
     with SmtpServer(tmp_path / "smtp", login="mailhaul", password="smtp-canary") as mail:
-        house.serve(**allowed(servers), SSL_CERT_FILE=str(mail.ca))
-        house.crew()
+        web_server.serve(**allowed(servers), SSL_CERT_FILE=str(mail.ca))
+        web_server.crew()
         (tmp_path / "pw").write_text("smtp-canary\n")
-        target = house.command(
+        target = web_server.command(
             "notify",
             "add",
             "email",
@@ -127,10 +127,10 @@ def test_an_import_of_the_page_is_told_by_mail(
             "--language",
             "ru",
         ).strip()
-        house.command("notify", "test", target)
+        web_server.command("notify", "test", target)
         assert mail.mails[0]["Subject"] == "mailhaul: пробное сообщение"
-        assert "smtp-canary" not in house.command("notify", "list")
-        api = house.client()
+        assert "smtp-canary" not in web_server.command("notify", "list")
+        api = web_server.client()
         given: dict[str, Any] = {"name": "office", "manifest": f"login,password\n{login},{PASSWORD}\n", **ends(servers)}
         made = api.post("/imports", json=given).json()
         api.post(f"/imports/{made['import']['id']}/start")
@@ -138,35 +138,37 @@ def test_an_import_of_the_page_is_told_by_mail(
         assert not any(login in str(one) for one in mail.mails)
 
 
-def test_what_could_not_be_delivered_is_shown_everywhere(house: WebServer, receiver: Receiver) -> None:
-    house.serve(**_open_to(receiver))
-    house.command("notify", "add", "slack", receiver.url)
-    house.command("notify", "remove", json.loads(house.command("notify", "list", "--json"))["targets"][0]["id"])
-    house.command("notify", "add", "slack", receiver.url)
-    (target,) = json.loads(house.command("notify", "list", "--json"))["targets"]
+def test_what_could_not_be_delivered_is_shown_everywhere(web_server: WebServer, receiver: Receiver) -> None:
+    web_server.serve(**_open_to(receiver))
+    web_server.command("notify", "add", "slack", receiver.url)
+    web_server.command(
+        "notify", "remove", json.loads(web_server.command("notify", "list", "--json"))["targets"][0]["id"]
+    )
+    web_server.command("notify", "add", "slack", receiver.url)
+    (target,) = json.loads(web_server.command("notify", "list", "--json"))["targets"]
     from producer import telling
 
     receiver.instead.append(Said(status=410, body="gone"))
-    assert telling.one_target_told(house.store, "test", target["id"], 4e9, "once")
-    await_ready(lambda: bool(house.store.undelivered()), 30, "the refusal")
-    assert "410" in house.command("notify", "list")
-    assert "1 notice could not be delivered" in house.command("doctor", code=1)
-    assert "410" in json.dumps(house.client("admin").get("/targets").json()["undelivered"])
-    house.command("notify", "retry")
+    assert telling.one_target_told(web_server.store, "test", target["id"], 4e9, "once")
+    await_ready(lambda: bool(web_server.store.undelivered()), 30, "the refusal")
+    assert "410" in web_server.command("notify", "list")
+    assert "1 notice could not be delivered" in web_server.command("doctor", code=1)
+    assert "410" in json.dumps(web_server.client("admin").get("/targets").json()["undelivered"])
+    web_server.command("notify", "retry")
     await_ready(lambda: len(receiver.asked) == 2, 30, "the second attempt")
     first, second = (asked.json["text"].splitlines()[-1] for asked in receiver.asked)
     assert first == second, "with the same id"
 
 
-def test_a_forecast_and_one_page_by_api_and_page(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_a_forecast_and_one_page_by_api_and_page(web_server: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     for server in servers:
         server.add_user("paid", PASSWORD)
-    house.serve(**allowed(servers))
-    api = house.client()
+    web_server.serve(**allowed(servers))
+    api = web_server.client()
     given: dict[str, Any] = {"name": "office", "manifest": f"login,password\npaid,{PASSWORD}\n", **ends(servers)}
     there = f"/imports/{api.post('/imports', json=given).json()['import']['id']}"
     assert "nothing can be forecast" in api.post(f"{there}/forecast").json()["detail"]
-    house.crew()
+    web_server.crew()
     api.post(f"{there}/start")
     await_ready(lambda: api.get(there).json()["state"] == "finished", 60, "the end")
     assert api.get(f"{there}/forecast").json().keys() == {"kept", "scores"}
@@ -175,29 +177,31 @@ def test_a_forecast_and_one_page_by_api_and_page(house: WebServer, servers: tupl
     assert "Сколько сделано" in page.text
     assert api.get(f"{there}/report/one-page.csv").content.startswith(b"\xef\xbb\xbfWave,Mailboxes")
     assert api.get(f"{there}/report/one-page.html", params={"zone": "Mars"}).status_code == 422
-    person = Browser(house)
-    _, token = house.principals.make_token("looks", Role.VIEWER)
+    person = Browser(web_server)
+    _, token = web_server.principals.make_token("looks", Role.VIEWER)
     person.post("/sign-in", data={"token": token})
     assert "one-page.html" in person.get(there).text
     person.get(f"{there}?lang=ru")
     assert "Сколько сделано" in person.get(f"{there}/report/one-page.html").text
 
 
-def test_a_forecast_is_made_on_the_page_and_said_in_russian(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_a_forecast_is_made_on_the_page_and_said_in_russian(
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot]
+) -> None:
     for server in servers:
         server.add_user("slow", PASSWORD)
     source = servers[0]
     mail.populate(source.host, source.port, "slow", PASSWORD, mail.make_mailbox(3, {"INBOX": 300}))
-    house.serve(**allowed(servers), MAILHAUL_GROUP_MESSAGES="10")
-    house.store.set_limit("source_account.bytes_per_day", 20_000)
-    api = house.client()
+    web_server.serve(**allowed(servers), MAILHAUL_GROUP_MESSAGES="10")
+    web_server.store.set_limit("source_account.bytes_per_day", 20_000)
+    api = web_server.client()
     given: dict[str, Any] = {"name": "office", "manifest": f"login,password\nslow,{PASSWORD}\n", **ends(servers)}
     there = f"/imports/{api.post('/imports', json=given).json()['import']['id']}"
-    house.crew()
+    web_server.crew()
     api.post(f"{there}/start")
     await_ready(lambda: api.get(f"{there}/mailboxes").json()["mailboxes"][0]["state"] == "copying", 60, "the plan")
-    person = Browser(house)
-    _, token = house.principals.make_token("steers", Role.OPERATOR)
+    person = Browser(web_server)
+    _, token = web_server.principals.make_token("steers", Role.OPERATOR)
     person.post("/sign-in", data={"token": token})
     person.get(f"{there}?lang=ru")
     assert person.post(f"{there}/forecast").status_code == 303
@@ -207,4 +211,4 @@ def test_a_forecast_is_made_on_the_page_and_said_in_russian(house: WebServer, se
     made = api.post(f"{there}/forecast").json()
     assert made["ends_at"] > made["made_at"] + 86_400
     assert "need more than a day at 20.0 kB a day" in made["said"][1]
-    assert "forecast made" in str(house.records.audit())
+    assert "forecast made" in str(web_server.records.audit())

@@ -29,16 +29,16 @@ def _times(person: Person) -> list[list[str]]:
 
 @pytest.mark.parametrize(("locale", "form"), [("ru", "%H:%M"), ("en-US", "%-I:%M")])
 def test_they_stand_in_the_browsers_zone_also_after_a_swap(
-    house: WebServer,
+    web_server: WebServer,
     servers: Servers,
     browser: Any,  # noqa: F811
     locale: str,
     form: str,
 ) -> None:
     _fill(servers, "clock1", {"INBOX": 40})
-    house.serve(**allowed(servers))
-    house.crew()
-    person = Person(browser, house, timezone_id="Asia/Yekaterinburg", locale=locale)
+    web_server.serve(**allowed(servers))
+    web_server.crew()
+    person = Person(browser, web_server, timezone_id="Asia/Yekaterinburg", locale=locale)
     person.page.add_init_script(f"({_WATCH})()")
     person.signs_in()
     _opens(person, servers, f"clock1,{PASSWORD}\n", name=f"clock {locale}", do="start")
@@ -55,13 +55,13 @@ def test_they_stand_in_the_browsers_zone_also_after_a_swap(
 
 
 def test_they_are_utc_without_scripts_and_where_that_is_the_zone(
-    house: WebServer,
+    web_server: WebServer,
     servers: Servers,
     browser: Any,  # noqa: F811
 ) -> None:
-    house.serve(**allowed(servers))
+    web_server.serve(**allowed(servers))
     for options in ({"java_script_enabled": False, "timezone_id": "Asia/Yekaterinburg"}, {"timezone_id": "UTC"}):
-        person = Person(browser, house, **options)
+        person = Person(browser, web_server, **options)
         person.signs_in()
         _opens(person, servers, f"clock2,{PASSWORD}\n", name=f"clock {len(options)}")
         assert all(text == title and text.endswith(" UTC") for _, title, text, _ in _times(person))

@@ -49,7 +49,7 @@ class Rehearsals:
         """Cancels the rehearsals that wait."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def begin(self, request: Import, kind: str, wave: str = "") -> dict[str, Any]:
+    def begin(self, import_: Import, kind: str, wave: str = "") -> dict[str, Any]:
         """Starts a rehearsal of the import, or of a wave, in the background, and returns its document.
 
         Raises `Refused` if too many run.
@@ -58,16 +58,16 @@ class Rehearsals:
             if self._running >= MOST:
                 raise Refused(429, "too many rehearsals are running; try again when one is done")
             self._running += 1
-        found = {"id": secrets.token_hex(8), "import_id": request.import_id, "kind": kind, "state": "running"}
+        found = {"id": secrets.token_hex(8), "import_id": import_.import_id, "kind": kind, "state": "running"}
         found |= {"wave": wave} if wave else {}
         run = _Run(self._known, {**found, "done": 0, "total": 0})
         run.keep()
-        self._pool.submit(self._go, run, request)
+        self._pool.submit(self._go, run, import_)
         return run.document
 
-    def _go(self, run: _Run, request: Import) -> None:
+    def _go(self, run: _Run, import_: Import) -> None:
         try:
-            run.go(request)
+            run.go(import_)
         finally:
             with self._lock:
                 self._running -= 1
@@ -81,11 +81,11 @@ class _Run:
     def keep(self) -> None:
         self._known.records.keep_rehearsal(self.document["id"], {**self.document, "beat_at": time.time()})
 
-    def go(self, request: Import) -> None:
+    def go(self, import_: Import) -> None:
         beat = threading.Thread(target=self._beat, daemon=True)
         beat.start()
         try:
-            found = self._result(request)
+            found = self._result(import_)
             end = {"state": "done", "result": found}
         except MailhaulError as error:
             end = {"state": "failed", "error": str(error)}
@@ -111,21 +111,21 @@ class _Run:
         books = self._known.store
         return brought(books, between(books, source, destination), uidvalidity)
 
-    def _result(self, request: Import) -> dict[str, Any]:
+    def _result(self, import_: Import) -> dict[str, Any]:
         known = self._known
-        rows = of_wave(verbs.rows_of(known.store, known.vault, request), self.document.get("wave", ""))
-        sign_ins = verbs.sign_ins_of(known.store, known.vault, request)
-        secret = verbs.accounts_secret_of(known.store, known.vault, request)
-        seen = AccountsSeen(AccountsAsked(text=request.options.accounts, secret=secret))
-        scan = Scan(request.source, request.destination, known.settings, self._told, seen, sign_ins, self._brought)
+        rows = of_wave(verbs.rows_of(known.store, known.vault, import_), self.document.get("wave", ""))
+        sign_ins = verbs.sign_ins_of(known.store, known.vault, import_)
+        secret = verbs.accounts_secret_of(known.store, known.vault, import_)
+        seen = AccountsSeen(AccountsAsked(text=import_.options.accounts, secret=secret))
+        scan = Scan(import_.source, import_.destination, known.settings, self._told, seen, sign_ins, self._brought)
         if self.document["kind"] == "plan":
-            return dict(scan.plan(rows, request.options, (), known.store.limits()).as_json())
-        found = scan.check(rows, request.options)
+            return dict(scan.plan(rows, import_.options, (), known.store.limits()).as_json())
+        found = scan.check(rows, import_.options)
         return {
             "mailboxes": [_checked(one) for one in found],
             "ok": sum(one.ok for one in found),
             "broken": sum(not one.ok for one in found),
-            "swapped": swapped(found) and not request.options.same_mailbox,
+            "swapped": swapped(found) and not import_.options.same_mailbox,
             "messages": sum(one.source.messages for one in found),
             "bytes": sum(one.source.size_bytes or 0 for one in found),
         }

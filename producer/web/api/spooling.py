@@ -69,8 +69,8 @@ class _Gone(OSError):
 class _Fetch:
     """An archive that a thread of its own writes."""
 
-    def __init__(self, known: WebContext, request: Import, chosen: list[Mailbox]) -> None:
-        self._known, self._request, self._chosen = known, request, chosen
+    def __init__(self, known: WebContext, import_: Import, chosen: list[Mailbox]) -> None:
+        self._known, self._request, self._chosen = known, import_, chosen
         self._pieces: queue.Queue[bytes] = queue.Queue(_WAITING)
         self._gone = threading.Event()
         self._over = threading.Event()

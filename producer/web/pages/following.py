@@ -113,17 +113,17 @@ Shown = Annotated[Table, Depends()]
 
 def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> dict[str, Any]:
     total, rows = known.store.find_mailboxes(table.import_id, table.wanted)
-    request = glance.request
+    import_ = glance.import_
     word = glance.progress.word
     return {
-        "request": request,
+        "import_": import_,
         "glance": glance,
         "progress": glance.progress,
         "table": table,
         "rows": rows,
         "total": total,
         "count": _COUNT,
-        "actions": _actions(request.state, request.control, word),
+        "actions": _actions(import_.state, import_.control, word),
         "shown_guards": shown_guards,
         "overruled_words": overruled_words,
         "cutover_acts": cutover_acts,
@@ -173,8 +173,8 @@ def one_import(
         changed=changed,
         wrong=left,
         forecasts=_first_and_last(known.store.forecasts(table.import_id)),
-        scores=forecasting.scored(known.store, values["request"]),
-        finished=values["request"].state is ImportState.FINISHED,
+        scores=forecasting.scored(known.store, values["import_"]),
+        finished=values["import_"].state is ImportState.FINISHED,
         switches=known_switches(known),
     )
     return told(page, table.import_id) if changed else page

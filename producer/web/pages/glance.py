@@ -44,7 +44,7 @@ class ImportView:
     """The view of one import at one moment."""
 
     #: The import.
-    request: Import
+    import_: Import
     #: Its progress.
     progress: Progress
     #: What went wrong.
@@ -96,20 +96,20 @@ class Glances:
 
     def _look(self, import_id: str) -> ImportView:
         known, store = self._known, self._known.store
-        request, progress = known.import_(import_id), known.progress(import_id)
+        import_, progress = known.import_(import_id), known.progress(import_id)
         few = progress.mailboxes_total <= _FEW
         if few:
-            groups = verbs.errors(store, request, everyone=None if progress.finished else store.mailboxes(import_id))
+            groups = verbs.errors(store, import_, everyone=None if progress.finished else store.mailboxes(import_id))
         else:
-            groups = trouble_at_a_glance(store, request, _NAMED)
+            groups = trouble_at_a_glance(store, import_, _NAMED)
         return ImportView(
-            request=request,
+            import_=import_,
             progress=progress,
             groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in verbs.RETRIED),
             waits=progress.waits[:5],
-            waves=verbs.waves_of(store, request),
-            cutovers=acts.look_at_all(cutovers_of(known), store, request, time.time()),
+            waves=verbs.waves_of(store, import_),
+            cutovers=acts.look_at_all(cutovers_of(known), store, import_, time.time()),
             standing=store.standings(import_id),
             looks=store.standing_tally(import_id),
             events=list(reversed(known.page_state.events(import_id)))[:50],
@@ -138,40 +138,40 @@ class Sampler:
     def _run(self) -> None:
         while not self._over.wait(self._seconds):
             try:
-                for request in self._known.store.imports():
-                    self._look(request)
+                for import_ in self._known.store.imports():
+                    self._look(import_)
             except MailhaulError:
                 continue  # the store does not answer now
 
-    def _look(self, request: Import) -> None:
-        if request.state is ImportState.RUNNING:
-            self.sample(request)
-        elif request.state is ImportState.FINISHED:
-            ended = request.finished_at > time.time() - _ENDED_SECONDS
-            new = self._ended.get(request.import_id) != request.finished_at
+    def _look(self, import_: Import) -> None:
+        if import_.state is ImportState.RUNNING:
+            self.sample(import_)
+        elif import_.state is ImportState.FINISHED:
+            ended = import_.finished_at > time.time() - _ENDED_SECONDS
+            new = self._ended.get(import_.import_id) != import_.finished_at
             if ended and new:
-                self.sample(request)
+                self.sample(import_)
             if ended or new:  # also what ended while no page ran
-                note_end(self._known.store, self._known.records, self._known.page_state, request)
-            self._ended[request.import_id] = request.finished_at
+                note_end(self._known.store, self._known.records, self._known.page_state, import_)
+            self._ended[import_.import_id] = import_.finished_at
 
-    def sample(self, request: Import) -> None:
+    def sample(self, import_: Import) -> None:
         """Takes one sample.
 
         While the import runs, nothing is taken if another process has just taken one. The last sample, after
         its end, is taken by every process.
         """
         page_state = self._known.page_state
-        kept = page_state.samples(request.import_id)
+        kept = page_state.samples(import_.import_id)
         step = _SAMPLE_SECONDS if len(kept) < 2 else max(_SAMPLE_SECONDS, (kept[-1][0] - kept[0][0]) / MOST)
-        if request.state is ImportState.RUNNING and not page_state.sampling(request.import_id, step * 0.9):
+        if import_.state is ImportState.RUNNING and not page_state.sampling(import_.import_id, step * 0.9):
             return
-        counts = self._known.store.import_tally(request.import_id)[0]
-        if not kept and request.first_claim_at:
-            kept = [[request.first_claim_at, 0, 0]]
-        now = [request.finished_at or time.time(), sum(counts.outcomes.values()), counts.done_bytes]
+        counts = self._known.store.import_tally(import_.import_id)[0]
+        if not kept and import_.first_claim_at:
+            kept = [[import_.first_claim_at, 0, 0]]
+        now = [import_.finished_at or time.time(), sum(counts.outcomes.values()), counts.done_bytes]
         if len(kept) > 1 and kept[-2][1] == kept[-1][1] == now[1]:
             kept[-1] = now  # nothing was copied: the last point moves to now
         else:
             kept.append(now)
-        page_state.keep_samples(request.import_id, thinned(kept))
+        page_state.keep_samples(import_.import_id, thinned(kept))

@@ -54,7 +54,7 @@ def _mend(
         "mend.html",
         who,
         status,
-        request=found,
+        import_=found,
         code=code,
         total=total,
         rows=[one for one, _ in rows],
@@ -151,7 +151,7 @@ def _more(request: Request, known: Known, who: Actor, import_id: str, status: in
         "unknown": UNKNOWN,
         "dots": DOTS,
     }
-    return draw(request, "more.html", who, status, request=known.import_(import_id), **(usual | more))
+    return draw(request, "more.html", who, status, import_=known.import_(import_id), **(usual | more))
 
 
 @routes.get("/imports/{import_id}/add")

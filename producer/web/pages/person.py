@@ -43,7 +43,7 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
         if event["detail"].get("login", "") in ("", mailbox.source.login)
     ]
     values: dict[str, Any] = {
-        "request": found,
+        "import_": found,
         "mailbox": mailbox,
         "tally": tally,
         "folders": folders,

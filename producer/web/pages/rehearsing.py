@@ -46,6 +46,6 @@ def one(request: Request, known: Known, who: Who, rehearsal_id: str) -> Response
         "rehearsal_live.html" if partly else "rehearsal.html",
         who,
         rehearsal=found,
-        request=known.import_(found["import_id"]),
+        import_=known.import_(found["import_id"]),
         here=f"/rehearsals/{rehearsal_id}",
     )

@@ -48,7 +48,7 @@ def ask(
         request,
         "cancel.html",
         who,
-        request=found,
+        import_=found,
         login=login,
         mailbox=mailbox,
         given_up=given_up,

@@ -98,7 +98,7 @@ class Claims(MemorySignIns):
             rows.move(m, "plan_claimed")
             m.set(planned_at=now / 1000)
         whole = rows.imports[m.mailbox.import_id]
-        if row.unit.kind is UnitKind.COPY and not whole.request.first_claim_at:
+        if row.unit.kind is UnitKind.COPY and not whole.import_.first_claim_at:
             whole.set(first_claim_at=now / 1000)
         rows.refresh(m)
         folder = rows.folders.get(row.unit.folder_id)

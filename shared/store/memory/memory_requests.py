@@ -97,26 +97,26 @@ class MemoryRequests:
     # -- requests
 
     @atomic
-    def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+    def open_import(self, import_: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
         rows = self._rows
-        whole = rows.imports.get(request.import_id)
+        whole = rows.imports.get(import_.import_id)
         if whole is None:
-            fresh = replace(request, state=ImportState.OPENING, control=Control.RUN, passes=0, finished_at=0.0)
-            whole = rows.imports[request.import_id] = ImportRow(replace(fresh, created_at=rows.now() / 1000), 0)
+            fresh = replace(import_, state=ImportState.OPENING, control=Control.RUN, passes=0, finished_at=0.0)
+            whole = rows.imports[import_.import_id] = ImportRow(replace(fresh, created_at=rows.now() / 1000), 0)
             whole.fresh = True
             whole.waves[""] = WaveRow()
         else:
             if self._under_way(whole):
-                old, new = asdict(whole.request.options), asdict(request.options)
+                old, new = asdict(whole.import_.options), asdict(import_.options)
                 if differ := sorted(n for n in new if new[n] != old[n] and not n.endswith("_sign_in")):
                     raise other_options(differ)
-            whole.fresh = whole.fresh or whole.request.state is ImportState.FINISHED
+            whole.fresh = whole.fresh or whole.import_.state is ImportState.FINISHED
             whole.set(
-                state=ImportState(advance("import", whole.request.state, "again")),
-                name=request.name,
-                source=request.source,
-                destination=request.destination,
-                options=request.options,
+                state=ImportState(advance("import", whole.import_.state, "again")),
+                name=import_.name,
+                source=import_.source,
+                destination=import_.destination,
+                options=import_.options,
             )
         whole.retention_ms = int(retention_days * 86400) * 1000
         whole.expires = None
@@ -127,11 +127,11 @@ class MemoryRequests:
 
         In an import that is only being opened a queued mailbox is not: no lane was given it yet.
         """
-        idle = {*SETTLED, *([MailboxState.QUEUED] if whole.request.state is ImportState.OPENING else [])}
+        idle = {*SETTLED, *([MailboxState.QUEUED] if whole.import_.state is ImportState.OPENING else [])}
         return any(self._rows.mailboxes[m].mailbox.state not in idle for m in whole.rows)
 
     def _open_mailbox(self, whole: ImportRow, mailbox: Mailbox) -> bool:
-        rows, request = self._rows, whole.request
+        rows, request = self._rows, whole.import_
         m = rows.mailboxes.get(mailbox.mailbox_id)
         whole.rows[mailbox.mailbox_id] = mailbox.row
         if m is None:
@@ -247,15 +247,15 @@ class MemoryRequests:
         return True
 
     @staticmethod
-    def _address(m: MailboxRow, mailbox: Mailbox, request: Import) -> None:
+    def _address(m: MailboxRow, mailbox: Mailbox, import_: Import) -> None:
         """Sets the mailbox's accounts, profile, route and scopes."""
         m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile)
-        m.route = route_id(mailbox.source.endpoint, request.destination)
+        m.route = route_id(mailbox.source.endpoint, import_.destination)
         m.scopes = {
             "source_account": f"{mailbox.source.endpoint.url}/{mailbox.source.login}",
             "source_host": mailbox.source.endpoint.host,
-            "destination_account": f"{request.destination.url}/{mailbox.destination.login}",
-            "destination_host": request.destination.host,
+            "destination_account": f"{import_.destination.url}/{mailbox.destination.login}",
+            "destination_host": import_.destination.host,
         }
 
     @atomic
@@ -264,11 +264,11 @@ class MemoryRequests:
         whole = rows.imports.get(import_id)
         if whole is None:
             raise StoreError(f"the state store refused submit: there is no import {import_id}")
-        if whole.request.state is not ImportState.OPENING:
+        if whole.import_.state is not ImportState.OPENING:
             return
         whole.set(state=ImportState.RUNNING, control=Control.RUN, finished_at=0.0)
         if whole.fresh:
-            whole.set(passes=whole.request.passes + 1, first_claim_at=0.0, last_record_at=0.0)
+            whole.set(passes=whole.import_.passes + 1, first_claim_at=0.0, last_record_at=0.0)
             whole.fresh = False
         for mailbox_id in self._in_order(whole):
             rows.refresh(rows.mailboxes[mailbox_id])
@@ -280,13 +280,13 @@ class MemoryRequests:
 
     @atomic
     def imports(self) -> list[Import]:
-        found = [whole.request for whole in self._rows.imports.values()]
+        found = [whole.import_ for whole in self._rows.imports.values()]
         return sorted(found, key=lambda request: (request.created_at, request.import_id), reverse=True)
 
     @atomic
     def import_(self, import_id: str) -> Import | None:
         whole = self._rows.imports.get(import_id)
-        return whole.request if whole else None
+        return whole.import_ if whole else None
 
     def _tally(self, mailboxes: Iterable[str]) -> Tally:
         rows, ids = self._rows, list(mailboxes)
@@ -341,12 +341,12 @@ class MemoryRequests:
 
     def _mailbox(self, mailbox_id: str) -> Mailbox:
         mailbox = self._rows.mailboxes[mailbox_id].mailbox
-        request = self._rows.imports[mailbox.import_id].request
+        import_ = self._rows.imports[mailbox.import_id].import_
         own = mailbox.source.endpoint
         return replace(
             mailbox,
-            source=replace(mailbox.source, endpoint=request.source if own.url == request.source.url else own),
-            destination=replace(mailbox.destination, endpoint=request.destination),
+            source=replace(mailbox.source, endpoint=import_.source if own.url == import_.source.url else own),
+            destination=replace(mailbox.destination, endpoint=import_.destination),
         )
 
     @atomic
@@ -435,7 +435,7 @@ class MemoryRequests:
             rows.queue_plan(m)
         whole.expires = None
         rows.reopen(whole)
-        if whole.request.control is Control.CANCEL:
+        if whole.import_.control is Control.CANCEL:
             whole.set(control=Control.RUN)
         rows.refresh(m)
         return True
@@ -482,7 +482,7 @@ class MemoryRequests:
         whole = rows.imports.get(import_id)
         if whole is None:
             return False
-        if whole.request.state is ImportState.RUNNING:
+        if whole.import_.state is ImportState.RUNNING:
             raise StoreError(f"the state store refused close: import {import_id} is under way")
         for mailbox_id in whole.rows:
             self._remove(mailbox_id)

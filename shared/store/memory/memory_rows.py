@@ -171,7 +171,7 @@ class WaveRow:
 class ImportRow:
     """An import."""
 
-    request: Import
+    import_: Import
     retention_ms: int
     rows: dict[str, int] = field(default_factory=dict)
     #: How many messages ever came to each outcome, and their bytes.
@@ -198,7 +198,7 @@ class ImportRow:
 
     def set(self, **changes: Any) -> None:
         """Replaces fields of the import."""
-        self.request = replace(self.request, **changes)
+        self.import_ = replace(self.import_, **changes)
 
     def reach(self, what: str, n: int) -> None:
         """Counts messages that came to an outcome; what is later taken off again stays counted."""
@@ -234,7 +234,7 @@ class Rows(Looks):
 
     def may(self, m: MailboxRow) -> bool:
         """Tells whether operators let the mailbox be given work now: run, not settled, submitted, within its hours."""
-        whole = self.imports[m.mailbox.import_id].request
+        whole = self.imports[m.mailbox.import_id].import_
         settled = m.mailbox.state in SETTLED and not m.looking
         if m.mailbox.control is not Control.RUN or whole.control is not Control.RUN or settled:
             return False
@@ -258,7 +258,7 @@ class Rows(Looks):
             return
         self.due.pop(m.mailbox.mailbox_id, None)
         holder = self.occupant(m) if wanted else None
-        self.behind(m, holder, self.imports[holder.mailbox.import_id].request.name if holder else "")
+        self.behind(m, holder, self.imports[holder.mailbox.import_id].import_.name if holder else "")
         self.stand(m, self.place_of(m) if wanted and not holder else "")
 
     # -- units
@@ -372,7 +372,7 @@ class Rows(Looks):
 
     def wish(self, m: MailboxRow, row: UnitRow | None = None) -> Control:
         """Returns what the operator wants of a lane that is at work on the mailbox, or on this unit of it."""
-        whole = self.imports[m.mailbox.import_id].request
+        whole = self.imports[m.mailbox.import_id].import_
         words = {m.mailbox.control, whole.control}
         if Control.CANCEL in words or m.mailbox.state is MailboxState.CANCELLED:
             return Control.CANCEL
@@ -412,7 +412,7 @@ class Rows(Looks):
     def settle_import(self, whole: ImportRow) -> None:
         """Finishes the import when every mailbox is settled."""
         settled = all(self.mailboxes[m].mailbox.state in SETTLED for m in whole.rows)
-        if settled and whole.request.state is ImportState.RUNNING:
+        if settled and whole.import_.state is ImportState.RUNNING:
             whole.set(state=ImportState.FINISHED, finished_at=self.now() / 1000)
             # The time counts from when an operator last set the import going: an import that goes on by itself keeps
             # passwords no longer.
@@ -426,7 +426,7 @@ class Rows(Looks):
         It may when no operator paused or cancelled it, and its passwords are there.
         """
         whole = self.imports[m.mailbox.import_id]
-        return m.mailbox.control is whole.request.control is Control.RUN and bool(whole.credentials)
+        return m.mailbox.control is whole.import_.control is Control.RUN and bool(whole.credentials)
 
     def go_on(self, m: MailboxRow) -> None:
         """Lets a parked mailbox go on by itself."""
@@ -437,7 +437,7 @@ class Rows(Looks):
 
     def reopen(self, whole: ImportRow) -> None:
         """Lets a finished import run again, since there is something to do."""
-        if whole.request.state is ImportState.FINISHED:
+        if whole.import_.state is ImportState.FINISHED:
             whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
 
     # -- the ledger

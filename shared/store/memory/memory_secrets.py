@@ -22,7 +22,7 @@ class MemorySecrets(MemoryRequests):
             raise StoreError(f"the state store refused seal: there is no import {import_id}")
         self._expire(whole)
         whole.credentials.update(sealed)
-        if sealed and whole.request.state is ImportState.FINISHED and not whole.standing:
+        if sealed and whole.import_.state is ImportState.FINISHED and not whole.standing:
             whole.expires = self._rows.now() + whole.retention_ms
 
     def _expire(self, whole: ImportRow) -> None:

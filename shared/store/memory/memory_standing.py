@@ -34,7 +34,7 @@ class MemoryStanding(MemoryWaits):
         self._expire(whole)
         if whole.standing:
             whole.expires = None
-        elif stood and whole.request.state is ImportState.FINISHED:
+        elif stood and whole.import_.state is ImportState.FINISHED:
             whole.expires = rows.now() + whole.retention_ms
         for m in map(rows.mailboxes.__getitem__, self._in_order(whole)):
             if wave in ("", m.mailbox.wave):

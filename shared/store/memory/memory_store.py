@@ -87,7 +87,7 @@ class MemoryStore(MemoryStanding, MemoryForecasts):
     def overview(self) -> Overview:
         rows, now = self._rows, self._rows.now()
         ready = [rows.mailboxes[m] for queue in rows.queues.values() for m in queue]
-        states = Counter(whole.request.state for whole in rows.imports.values())
+        states = Counter(whole.import_.state for whole in rows.imports.values())
         return Overview(
             ready_mailboxes=len(ready),
             ready_units=sum(len(m.ready) for m in ready) + len(rows.due),

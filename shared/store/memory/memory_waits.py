@@ -43,7 +43,7 @@ class MemoryWaits(MemoryWork):
             row.opening = round(row.opens_at * 1000) > rows.now()
             self._refresh_wave(whole, wave)
             return True
-        if whole is None or (renew and whole.request.window != window):
+        if whole is None or (renew and whole.import_.window != window):
             return False
         span = (opens_at, shuts_at) if window else (0.0, 0.0)
         whole.set(window=window, opens_at=span[0], shuts_at=span[1])
@@ -57,12 +57,12 @@ class MemoryWaits(MemoryWork):
         rows, now = self._rows, self._rows.now()
         if import_id not in rows.imports:
             return []
-        request = rows.imports[import_id].request
+        import_ = rows.imports[import_id].import_
         found = []
-        if rows.shut(request):
-            opens = request.opens_at if now < round(request.opens_at * 1000) else 0.0
-            found.append(Wait(what="window", until=opens, why=request.window))
-        hosts = {"source_host": request.source.host, "destination_host": request.destination.host}
+        if rows.shut(import_):
+            opens = import_.opens_at if now < round(import_.opens_at * 1000) else 0.0
+            found.append(Wait(what="window", until=opens, why=import_.window))
+        hosts = {"source_host": import_.source.host, "destination_host": import_.destination.host}
         for name, until in sorted(self._holds.items(), key=lambda item: (item[1], item[0])):
             scope, _, key = name.partition(":")
             owner, why = self._whys.get(name, ("", ""))
@@ -106,7 +106,7 @@ class MemoryWaits(MemoryWork):
         waves = [(whole, name, row) for whole in rows.imports.values() for name, row in whole.waves.items()]
         due = []
         for whole, name, row in waves:
-            line = f"{whole.request.import_id}:{name}"
+            line = f"{whole.import_.import_id}:{name}"
             if row.starting and row.starts <= rows.now():
                 row.starting = False
                 due.append((row.starts, line, whole, name))
@@ -136,8 +136,8 @@ class MemoryWaits(MemoryWork):
     def _open_hours(self) -> None:
         """Enters the mailboxes of imports whose hours have begun in their queues."""
         rows = self._rows
-        due = [w for w in rows.imports.values() if w.opening and round(w.request.opens_at * 1000) <= rows.now()]
-        for whole in sorted(due, key=lambda whole: (whole.request.opens_at, whole.request.import_id)):
+        due = [w for w in rows.imports.values() if w.opening and round(w.import_.opens_at * 1000) <= rows.now()]
+        for whole in sorted(due, key=lambda whole: (whole.import_.opens_at, whole.import_.import_id)):
             whole.opening = False
             for mailbox_id in self._in_order(whole):
                 rows.refresh(rows.mailboxes[mailbox_id])

@@ -261,7 +261,7 @@ class MemoryWork(Identity):
             return False
         whole = rows.imports[m.mailbox.import_id]
         self._expire(whole)
-        if not whole.credentials or whole.request.control is Control.CANCEL:
+        if not whole.credentials or whole.import_.control is Control.CANCEL:
             return False
         rows.move(m, events[m.mailbox.state])
         rows.queue_plan(m)

@@ -44,12 +44,12 @@ def between(books: Books, source: Account, destination: Account) -> list[str]:
     if account_key(source) == account_key(destination):
         return []
     found = []
-    for request in books.imports():
+    for import_ in books.imports():
         # Only a source may be another for a row: what goes elsewhere need not be asked about.
-        if account_key(replace(destination, endpoint=request.destination)) != account_key(destination):
+        if account_key(replace(destination, endpoint=import_.destination)) != account_key(destination):
             continue
         for server in ("", source.endpoint.url):
-            one = mailbox_id(request.import_id, source.login, destination.login, server)
+            one = mailbox_id(import_.import_id, source.login, destination.login, server)
             mailbox = books.mailbox(one)
             if mailbox and _keys(mailbox.source, mailbox.destination) == _keys(source, destination):
                 found.append(one)

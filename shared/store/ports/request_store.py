@@ -39,7 +39,7 @@ class Resealed:
 class RequestStore(Protocol):
     """The methods with which the producer writes requests, and with which every process reads them."""
 
-    def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+    def open_import(self, import_: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
         """Writes the request and (some of) its mailboxes.
 
         Returns how many it queued: new mailboxes, and settled ones again. Mailboxes under way are left alone; while

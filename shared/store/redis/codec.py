@@ -68,13 +68,13 @@ def decode_endpoint(value: str) -> Endpoint:
     return Endpoint(**{**fields, "tls": Tls(fields["tls"])})
 
 
-def encode_import(request: Import) -> dict[str, str]:
+def encode_import(import_: Import) -> dict[str, str]:
     """Encodes the request alone; the scripts write the import's state."""
     return {
-        "name": request.name,
-        "source": encode_endpoint(request.source),
-        "destination": encode_endpoint(request.destination),
-        "options": json.dumps(dataclasses.asdict(request.options)),
+        "name": import_.name,
+        "source": encode_endpoint(import_.source),
+        "destination": encode_endpoint(import_.destination),
+        "options": json.dumps(dataclasses.asdict(import_.options)),
     }
 
 
@@ -114,13 +114,13 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def encode_own_source(mailbox: Mailbox, request: Import) -> str:
+def encode_own_source(mailbox: Mailbox, import_: Import) -> str:
     """Encodes the mailbox's source where it is not the import's.
 
     Returns "" elsewhere, since the import's CA file or fingerprint may change.
     """
     own = mailbox.source.endpoint
-    return "" if own.url == request.source.url else encode_endpoint(own)
+    return "" if own.url == import_.source.url else encode_endpoint(own)
 
 
 def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: Endpoint) -> Mailbox:

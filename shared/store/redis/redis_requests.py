@@ -39,24 +39,24 @@ from shared.store.redis.redis_secrets import Secrets
 class RedisRequests(Secrets):
     """Imports and mailboxes: opened, read, steered."""
 
-    def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
-        fields = codec.encode_import(request) | {"retention": str(int(retention_days * 86400))}
-        exact = request.options.case_sensitive_logins
+    def open_import(self, import_: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+        fields = codec.encode_import(import_) | {"retention": str(int(retention_days * 86400))}
+        exact = import_.options.case_sensitive_logins
         rows = [
             {
                 "id": m.mailbox_id,
                 "row": m.row,
                 "source_login": m.source.login,
                 "destination_login": m.destination.login,
-                "source": codec.encode_own_source(m, request),
-                "route": route_id(m.source.endpoint, request.destination),
+                "source": codec.encode_own_source(m, import_),
+                "route": route_id(m.source.endpoint, import_.destination),
                 "source_account": f"{m.source.endpoint.url}/{m.source.login}",
                 "source_host": m.source.endpoint.host,
-                "destination_account": f"{request.destination.url}/{m.destination.login}",
-                "destination_host": request.destination.host,
+                "destination_account": f"{import_.destination.url}/{m.destination.login}",
+                "destination_host": import_.destination.host,
                 "profile": codec.encode_profile(m.profile),
                 "destination_key": account_key(
-                    replace(m.destination, endpoint=request.destination), case_sensitive=exact
+                    replace(m.destination, endpoint=import_.destination), case_sensitive=exact
                 ),
                 "source_key": account_key(m.source, case_sensitive=exact),
                 "wave": m.wave,
@@ -67,7 +67,7 @@ class RedisRequests(Secrets):
         ]
         queued = 0
         for at in range(0, max(1, len(rows)), 500):
-            queued += self._run("open", request.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
+            queued += self._run("open", import_.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
         return queued
 
     def submit(self, import_id: str) -> None:

@@ -34,14 +34,14 @@ def _mailbox(old: str, new: str) -> Mailbox:
     ],
 )
 def test_the_address_at_the_old_server_is_turned(old: str, new: str, address: str) -> None:
-    stage, mailbox = CutoverStage(), _mailbox(old, new)
-    stage.begin()
-    assert switched(stage.view.cutover, mailbox, SwitchSide.DESTINATION).address == address
+    in_process, mailbox = CutoverStage(), _mailbox(old, new)
+    in_process.begin()
+    assert switched(in_process.view.cutover, mailbox, SwitchSide.DESTINATION).address == address
     assert domains_of(CutoverOptions(), [mailbox]) == (("corp.example",) if "@" in address else ())
 
 
 def test_the_plan_says_whose_address_is_another_one() -> None:
-    stage, store, whole = CutoverStage(), MemoryStore(), request()
+    in_process, store, whole = CutoverStage(), MemoryStore(), request()
     logins = {
         1: ("anna@corp.example", "anna@new.example"),
         2: ("Bob@corp.example", "bob@corp.example"),
@@ -50,6 +50,6 @@ def test_the_plan_says_whose_address_is_another_one() -> None:
     rows = [replace(_mailbox(*both), mailbox_id=f"m{row}", row=row) for row, both in logins.items()]
     store.open_import(whole, rows, 14)
     found = plan(
-        store, whole, "", CutoverOptions(switch="table"), open_switch=stage.open_switch, ask=stage.ask, at=1.0
+        store, whole, "", CutoverOptions(switch="table"), open_switch=in_process.open_switch, ask=in_process.ask, at=1.0
     )  # as the command does
     assert found.renamed == (("anna@corp.example", "anna@new.example"),)

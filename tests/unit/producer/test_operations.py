@@ -42,25 +42,25 @@ class Desk:
         self, *logins: str, name: str = "people", source: Endpoint = SOURCE, most: dict[str, int] | None = None
     ) -> Import:
         rows = [_row(at, login) for at, login in enumerate(logins, start=2)]
-        request, mailboxes = prepare_import(rows, source, DESTINATION, Options(), name)
-        submit(self.store, self.vault, self.ring, request, mailboxes, rows, 14, most=most)
-        return verbs.find_import(self.store, request.import_id)
+        import_, mailboxes = prepare_import(rows, source, DESTINATION, Options(), name)
+        submit(self.store, self.vault, self.ring, import_, mailboxes, rows, 14, most=most)
+        return verbs.find_import(self.store, import_.import_id)
 
     def park(
-        self, request: Import, login: str, sentence: str = "authentication failed", advice: str = "see IMPORT"
+        self, import_: Import, login: str, sentence: str = "authentication failed", advice: str = "see IMPORT"
     ) -> None:
-        ((mailbox, _),) = verbs.find_mailboxes(self.store, request, login)
+        ((mailbox, _),) = verbs.find_mailboxes(self.store, import_, login)
         lease = self.store.claim("w/1", hint=f"{mailbox.mailbox_id}.plan")
         assert lease is not None
         assert lease.mailbox.source.login == login
         failure = Failure(code="source_auth_refused", sentence=sentence, advice=advice)
         self.store.release(lease, how="park", failure=failure)
 
-    def opened(self, request: Import, login: str, side: str) -> Credentials:
-        ((mailbox, _),) = verbs.find_mailboxes(self.store, request, login)
-        sealed = self.store.sealed(request.import_id, mailbox.mailbox_id, side)
+    def opened(self, import_: Import, login: str, side: str) -> Credentials:
+        ((mailbox, _),) = verbs.find_mailboxes(self.store, import_, login)
+        sealed = self.store.sealed(import_.import_id, mailbox.mailbox_id, side)
         assert sealed is not None
-        return self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+        return self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
 
 
 def _row(line: int, login: str, password: str = "", new_password: str = "") -> Row:
@@ -119,13 +119,13 @@ def test_new_credentials_wake_the_parked_mailbox_and_replace_both_sides_when_the
 def test_a_destination_password_of_its_own_is_left_alone_by_a_file_without_one() -> None:
     desk = Desk()
     rows = [_row(2, "a", "old-pw", "new-pw")]
-    request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(), "people")
-    submit(desk.store, desk.vault, desk.ring, request, mailboxes, rows, 14)
+    import_, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(), "people")
+    submit(desk.store, desk.vault, desk.ring, import_, mailboxes, rows, 14)
     verbs.replace_credentials(
-        desk.store, desk.vault, desk.ring, request, [_row(1, "a", "right")], ("login", "password")
+        desk.store, desk.vault, desk.ring, import_, [_row(1, "a", "right")], ("login", "password")
     )
-    assert desk.opened(request, "a", "source").password == Secret("right")
-    assert desk.opened(request, "a", "destination").password == Secret("new-pw")
+    assert desk.opened(import_, "a", "source").password == Secret("right")
+    assert desk.opened(import_, "a", "destination").password == Secret("new-pw")
 
 
 def test_errors_come_by_kind_with_rows_and_advice() -> None:
@@ -233,31 +233,31 @@ def test_forgotten_passwords_are_gone_and_verify_says_so() -> None:
 
 
 def test_what_a_cutover_needs_is_neither_forgotten_nor_closed() -> None:
-    stage = CutoverStage()
-    store, request = stage.store, stage.request
+    in_process = CutoverStage()
+    store, request = in_process.store, in_process.request
 
     def refused(words: str) -> None:
         for act in (verbs.forget, verbs.close):
             with pytest.raises(UsageError, match=words):
                 act(store, request)
-        assert store.sealed(request.import_id, stage.people[0].mailbox_id, "source")
+        assert store.sealed(request.import_id, in_process.people[0].mailbox_id, "source")
 
-    stage.to(CutoverState.SYNCED)
+    in_process.to(CutoverState.SYNCED)
     with pytest.raises(UsageError, match="has a cutover under way"):
         verbs.forget(store, request)
-    stage.send("announce")
-    stage.send("switch")
-    stage.turn()
-    stage.store.set_standing(request.import_id, "", None)
+    in_process.send("announce")
+    in_process.send("switch")
+    in_process.turn()
+    in_process.store.set_standing(request.import_id, "", None)
     refused("import move has a cutover under way: close it or roll it back first")
-    stage.send("rollback")
+    in_process.send("rollback")
     refused("import move is being rolled back: wait until everybody is back")
-    stage.not_proved = "asked for too early"
-    stage.turn()
+    in_process.not_proved = "asked for too early"
+    in_process.turn()
     refused("is being rolled back")
-    stage.not_proved = ""
-    stage.send("rollback")
-    stage.turn()
+    in_process.not_proved = ""
+    in_process.send("rollback")
+    in_process.turn()
     assert verbs.forget(store, request).there
 
 
@@ -365,10 +365,10 @@ def test_a_refused_login_is_told_what_its_provider_wants() -> None:
 def _by_admin(desk: Desk, *logins: str) -> Import:
     how = SignIn(way=Way.AUTHZID, admin="chief")
     rows = [replace(_row(at, login), password=Secret("")) for at, login in enumerate(logins, start=2)]
-    request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=how), "by admin")
+    import_, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=how), "by admin")
     asked = {"source": SignInAsked(sign_in=how, secret=Secret("chief's"))}
-    submit(desk.store, desk.vault, desk.ring, request, mailboxes, rows, 14, sign_ins=asked)
-    return verbs.find_import(desk.store, request.import_id)
+    submit(desk.store, desk.vault, desk.ring, import_, mailboxes, rows, 14, sign_ins=asked)
+    return verbs.find_import(desk.store, import_.import_id)
 
 
 def test_what_the_import_signs_in_with_is_sealed_once_and_rows_have_nothing() -> None:
@@ -444,25 +444,25 @@ def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> N
     sign_in = SignIn(way=Way.AUTHZID, admin="chief")
     rows = [replace(_row(at, login), password=Secret("")) for at, login in enumerate(("anna", "bert"), start=2)]
     rows.append(_row(4, "cora", "her own"))
-    request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=sign_in), "people")
+    import_, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=sign_in), "people")
     asked = {"source": SignInAsked(sign_in=sign_in, secret=Secret("wrong"))}
-    submit(desk.store, desk.vault, desk.ring, request, mailboxes, rows, 14, sign_ins=asked)
+    submit(desk.store, desk.vault, desk.ring, import_, mailboxes, rows, 14, sign_ins=asked)
     for login in ("anna", "cora"):
-        desk.park(request, login)
+        desk.park(import_, login)
 
-    given = verbs.shared_anew(desk.store, desk.vault, request, {"source": lambda way: Secret(f"right for {way}")})
+    given = verbs.shared_anew(desk.store, desk.vault, import_, {"source": lambda way: Secret(f"right for {way}")})
     desk.rung.clear()
-    assert verbs.replace_shared(desk.store, desk.vault, desk.ring, request, given) == 1
+    assert verbs.replace_shared(desk.store, desk.vault, desk.ring, import_, given) == 1
     assert desk.rung
-    states = {one.source.login: one.state for one, _ in desk.store.mailboxes(request.import_id)}
+    states = {one.source.login: one.state for one, _ in desk.store.mailboxes(import_.import_id)}
     assert states == {"anna": MailboxState.QUEUED, "bert": MailboxState.QUEUED, "cora": MailboxState.PARKED}
-    now = verbs.sign_ins_of(desk.store, desk.vault, request)
+    now = verbs.sign_ins_of(desk.store, desk.vault, import_)
     assert now["source"].secret.reveal() == "right for authzid"
     with pytest.raises(UsageError, match="destination: the import signs in with each mailbox's own password"):
-        verbs.shared_anew(desk.store, desk.vault, request, {"destination": lambda way: Secret("x")})
-    desk.store.forget(request.import_id)
+        verbs.shared_anew(desk.store, desk.vault, import_, {"destination": lambda way: Secret("x")})
+    desk.store.forget(import_.import_id)
     with pytest.raises(UsageError, match="no longer stored"):
-        verbs.shared_anew(desk.store, desk.vault, request, {"source": lambda way: Secret("x")})
+        verbs.shared_anew(desk.store, desk.vault, import_, {"source": lambda way: Secret("x")})
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])

@@ -115,11 +115,11 @@ def test_an_estimate_is_a_range_that_holds_the_mean_and_is_never_negative(
         at, done = at + seconds, done + messages
         window = window.with_sample(Sample(at=at, messages=done, size_bytes=done * 1000))
     end = Endpoint(host="h", port=993, tls=Tls.IMPLICIT)
-    request = Import(import_id="i", name="n", source=end, destination=end, state=ImportState.RUNNING)
+    import_ = Import(import_id="i", name="n", source=end, destination=end, state=ImportState.RUNNING)
     counts = Tally(
         outcomes={Outcome.COPIED: done}, messages=done + left, size_bytes=(done + left) * 1000, done_bytes=done * 1000
     )
-    known = progress(request, counts, {MailboxState.COPYING: 1}, window)
+    known = progress(import_, counts, {MailboxState.COPYING: 1}, window)
     found = known.eta_range
     assert (found is None) == (known.eta_seconds is None)
     if found:
@@ -133,8 +133,8 @@ def test_a_steady_rate_is_estimated_within_a_tenth() -> None:
     for second in range(61):
         window = window.with_sample(Sample(at=second, messages=second * 10, size_bytes=second * 10_000))
     end = Endpoint(host="h", port=993, tls=Tls.IMPLICIT)
-    request = Import(import_id="i", name="n", source=end, destination=end, state=ImportState.RUNNING)
+    import_ = Import(import_id="i", name="n", source=end, destination=end, state=ImportState.RUNNING)
     counts = Tally(outcomes={Outcome.COPIED: 600}, messages=1600, size_bytes=1_600_000, done_bytes=600_000)
-    found = progress(request, counts, {MailboxState.COPYING: 1}, window).eta_range
+    found = progress(import_, counts, {MailboxState.COPYING: 1}, window).eta_range
     assert found is not None
     assert 85 <= found[0] <= 100 <= found[1] <= 115

@@ -199,12 +199,12 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
 
 def _compared(number: int, passes: int = 2, done: int = 100, state: ImportState = ImportState.RUNNING) -> Progress:
     """Returns the progress of an import of one mailbox with 100 messages, of which `number` are compared."""
-    request = replace(_import(state), options=Options(verify="full"), passes=passes)
+    import_ = replace(_import(state), options=Options(verify="full"), passes=passes)
     counts = replace(_tally(done), compared=number)
     mailbox, _ = _row(M.VERIFYING if done == 100 else M.COPYING, counts)
     window = _window((0, 0, 0), (10, done + number, 0))
     rows = [(replace(mailbox, compared=number), counts)]
-    return progress(request, counts, {mailbox.state: 1}, window, rows=rows)
+    return progress(import_, counts, {mailbox.state: 1}, window, rows=rows)
 
 
 def test_a_comparison_says_how_far_it_is() -> None:
