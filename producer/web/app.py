@@ -6,7 +6,7 @@ import collections
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from producer.web import (
     account_services,
@@ -20,16 +20,19 @@ from producer.web import (
     pages,
     principals,
     problems,
+    reach_routes,
     rehearsals,
     spooling,
     target_routes,
 )
+from producer.web.described import describe
 from producer.web.gate import Gate
 from producer.web.guard import Guard
 from producer.web.pages.glance import Sampler
 from producer.web.pages.oidc import IdentityProvider
 from producer.web.proxied import Proxied, networks_of
 from producer.web.rehearsals import Rehearsals
+from producer.web.strange_parameters import no_strange_parameters
 from producer.web.turns import Turns
 from producer.web.web_context import WebContext
 from shared.config import Settings
@@ -78,9 +81,13 @@ def make_app(known: WebContext) -> FastAPI:
         auditing,
         spooling,
         target_routes,
+        reach_routes,
     ):
-        app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
+        app.include_router(
+            part.routes, prefix=ROOT, responses=problems.ANSWERS, dependencies=[Depends(no_strange_parameters)]
+        )
 
+    describe(app)
     pages.install(app)
 
     @app.get("/healthz", include_in_schema=False)

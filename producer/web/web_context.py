@@ -19,6 +19,7 @@ from producer.notices.notifier import Notifier
 from producer.notices.sending import reach_of_notices
 from producer.web.problems import Refused
 from producer.web.roles import Roles
+from shared.allowed_places import AllowedPlaces
 from shared.config import Settings
 from shared.credentials import Vault
 from shared.lifecycle import MailboxState
@@ -59,6 +60,8 @@ class WebContext:
     page_state: PageState
     #: Mail servers that may be connected to.
     reach: Reach
+    #: Places that administrators allowed.
+    places: AllowedPlaces
     #: Roles of people whom a proxy or an identity provider authenticates.
     roles: Roles
     #: Account services, by name.

@@ -55,6 +55,7 @@ from shared.store.cutover_store import CutoverStore
 from shared.store.looks import LookStore
 from shared.store.marks import MarkStore
 from shared.store.outbox import ForecastStore, NoticeStore
+from shared.store.reach_store import ReachStore
 from shared.uids import NO_UIDS, UidSet
 
 #: The four scopes of a connection limit, in the order in which they are asked.
@@ -593,6 +594,6 @@ class CoordinationStore(Protocol):
 
 class Store(
     RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, NoticeStore,
-    ForecastStore, Protocol,
+    ForecastStore, ReachStore, Protocol,
 ):  # fmt: skip
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

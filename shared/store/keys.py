@@ -94,6 +94,7 @@
 | whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
 | opening                           | ZSET | import that waits for its hours, scored by when they begin (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
+| reach                             | HASH | place that may be connected to → who allowed it and when, signed |
 | rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
 | owing                             | ZSET | "scope:key" that owes more than a lane waits for, until (ms), for people |
 | meter:scope.rate:key              | STRING | "level:at" (ms): what was moved (`shared.rates`); expires when nothing is owed |
@@ -168,6 +169,7 @@ USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"
 AUDIT: Final = f"{PREFIX}desk:audit"
 TARGETS: Final = f"{PREFIX}desk:targets"
+REACH: Final = f"{PREFIX}reach"
 
 
 def import_(import_id: str, part: str = "") -> str:

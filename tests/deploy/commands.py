@@ -52,6 +52,7 @@ DIRECT = {
         "xadd",
         "xdel",
         "xrange",
+        "xrevrange",
         "expire",
         "get",
         "getdel",

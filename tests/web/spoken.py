@@ -14,12 +14,14 @@ ROOT: Final = Path(__file__).parents[2]
 #: Files with sentences that the page may show.
 SOURCES: Final = (
     "producer/intake/*.py", "producer/cutover/*.py", "producer/operations.py", "producer/notices/setup.py",
-    "producer/forecast/binding.py", "producer/forecasting.py", "producer/credentials.py", "producer/waves.py",
+    "producer/forecast/binding.py", "producer/forecasting.py", "producer/limits.py", "producer/searching.py",
+    "producer/token_expiry.py", "producer/credentials.py", "producer/waves.py",
     "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
-    "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
+    "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "shared/switching/*.py",
+    "shared/switching/adapters/*.py", "worker/*.py",
 )  # fmt: skip
 #: Files whose sentences are not shown: the model of a mail server, those of the terminal alone, those of the API alone,
-#: those that only logs or operators of processes read, and the words of switches, which are shown as they are.
+#: those that only logs or operators of processes read.
 _ELSEWHERE: Final = (
     "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
     "producer/intake/account_options.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
@@ -29,6 +31,7 @@ _ELSEWHERE: Final = (
     "producer/web/roles.py", "producer/web/scrypt.py",
     "shared/mail/fetch_answer.py", "shared/mail/responses.py", "shared/mail/tokens.py",
     "producer/web/spooling.py", "producer/web/general_routes.py",
+    "shared/switching/address.py", "shared/switching/kinds.py",  # the settings of switches, read by who starts the process
     "shared/broker.py", "shared/config.py", "shared/web_settings.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
     "shared/replaced_files.py",
@@ -172,6 +175,7 @@ NOT_SHOWN: Final = (
     # of cutovers: names for the terminal, and the parts of what the DNS said, which are shown as they are
     "wave {} of import {}", "MAILHAUL_DNS_RESOLVER: {} is no address or address:port", "no answer", "no MX record",
     "no SPF record", ", which differ",
+    "dovecot: user must be address, old or new",
     "{}: {} is no list of ports, as in 143,993", "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
 )  # fmt: skip
 _SHOWN_CERTIFICATE: Final = (

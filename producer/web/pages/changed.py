@@ -19,6 +19,7 @@ _KEPT_SECONDS: Final = 60
 #: Acts on the page; their sentences are in `changed.html`.
 ACTS: Final = (
     "start", "pause", "resume", "cancel", "retry", "verify", "window", "passwords", "add", "wave", "move", "cutover",
+    "standing", "forget", "none",
 )  # fmt: skip
 #: Maximum number of rows that are named.
 MOST_ROWS: Final = 20

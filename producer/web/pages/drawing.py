@@ -15,12 +15,26 @@ from producer.cutover.telling import MEANINGS
 from producer.show.lines import cells
 from producer.trouble import word
 from producer.web.words import LANGUAGES, language_of, translations
-from producer.web.words.said import ADVICE, CAUSES, CUTOVERS, EVENTS, FIELDS, GUARDS, NOTES, SCOPES, STEPS
+from producer.web.words.said import (
+    ADVICE,
+    CAUSES,
+    CUTOVERS,
+    EVENTS,
+    FIELDS,
+    GUARDS,
+    LIMITS,
+    NOTES,
+    ON_PAGE,
+    ROLES,
+    SCOPES,
+    STEPS,
+)  # fmt: skip
 from producer.web.words.translate import Translator
 from shared.errors import SameMailbox
 from shared.lifecycle import CutoverState, MailboxState
 from shared.mail.refusals import NO_PASSWORD
 from shared.model.notices import KINDS
+from shared.rates import is_rate
 from shared.store.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
@@ -67,6 +81,27 @@ class Saying(Translator):
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
         return self.word(EVENTS.get(what, what))
+
+    def state(self, word: str) -> str:
+        """Names the state of a mailbox, an import or a rehearsal."""
+        return self.word(ON_PAGE.get(word, word))
+
+    def role(self, word: str) -> str:
+        """Names a role, and what it may do."""
+        return self.word(ROLES.get(word, word))
+
+    def limit(self, scope: str) -> str:
+        """Names a limit: of what, and which rate of it."""
+        kind, _, rate = scope.partition(":")[0].partition(".")
+        return ", ".join(self.word(LIMITS.get(one, one)) for one in (kind, rate) if one)
+
+    def amount(self, scope: str, most: int) -> str:
+        """Formats the value of a limit: connections, messages or bytes; no cap."""
+        if not is_rate(scope):
+            return self.number(most)
+        if not most:
+            return self.word("no cap")
+        return self.size(most) if ".bytes" in scope else self.number(most)
 
     def cutover(self, state: str) -> str:
         """Names the state of a cutover."""
@@ -132,7 +167,8 @@ def _environment(language: str) -> Environment:
     env.globals.update(
         lang=language, say=say, state_bar=say.states, CELLS=CELLS, number=say.number, size=say.size,
         duration=say.duration, moment=say.moment,
-        hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
+        hour=say.hour, ago=say.ago, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard,
+        quoted=say.quoted, Role=Role,
         word=word, SWAPPED=SameMailbox.SWAPPED,
     )  # fmt: skip
     return env

@@ -30,7 +30,7 @@ from producer.web import imports as counterpart
 from producer.web.access import Known, note
 from producer.web.account_services import chosen
 from producer.web.general_routes import detected
-from producer.web.pages import drafts
+from producer.web.pages import allowing, drafts
 from producer.web.pages.drawing import draw
 from producer.web.pages.form import SIDES, Form, end_of, form_of, usual_port
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
@@ -41,7 +41,7 @@ from producer.web.request_bodies import endpoint_of
 from producer.web.web_context import WebContext
 from shared.errors import UsageError
 from shared.model import BY_ROW
-from shared.store.principals import Principal
+from shared.store.principals import Principal, Role
 
 routes = APIRouter(include_in_schema=False)
 #: Empty rows of the table to type into.
@@ -91,6 +91,9 @@ async def _given(request: Request, known: Known) -> SubmittedForm:
 
 def _read(form: FormData) -> SubmittedForm:
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    for side in SIDES:
+        if pin := fields.pop(f"{side}_accept", ""):  # the button "Accept this certificate" pins it, and tries again
+            fields |= {f"{side}_fingerprint": pin, "do": f"test_{side}"}
     cells = [[str(text) for text in form.getlist(name)] for name in _CELLS if name in form]
     file, sheet = form.get("file"), str(form.get("sheet", ""))
     if isinstance(file, UploadFile) and file.filename:
@@ -137,7 +140,8 @@ def new(request: Request, who: Actor) -> Response:
 
 def _draw(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
     usual: dict[str, Any] = {
-        "detail": "", "found": None, "preview": None, "draft": "", "wrong": "", "steps": {}, "rows": _ROWS, "good": False,
+        "detail": "", "closed": [], "asked": "",
+        "found": None, "preview": None, "draft": "", "wrong": "", "steps": {}, "rows": _ROWS, "good": False,
         "form": form,
         "providers": [one for one in catalogue().providers if one.sites],
         "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN,
@@ -172,6 +176,7 @@ def _with_secrets(
 @routes.post("/new")
 def create(request: Request, known: Known, who: Actor, given: Asked) -> Response:
     """Handles a button of the form: shows the next step, or opens the import."""
+    allowing.heed(known, request, who, given.fields)
     form, secrets = _with_secrets(known, who, given)
     draft = str(given.fields.get("draft", ""))
     data = given.sheet or drafts.find(known, who, draft)
@@ -187,6 +192,7 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
     values: dict[str, Any] = {
         "preview": preview, "draft": draft, "good": bool(given.fields.get("good")),
         "wrong": drafts.keep_wrong(known, who, preview),
+        "closed": allowing.closed(known, given.fields) if who.role >= Role.ADMIN else [], "asked": given.do,
     }  # fmt: skip
     match given.do:
         case "find":
