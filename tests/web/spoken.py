@@ -30,7 +30,8 @@ _ELSEWHERE: Final = (
     "producer/web/once.py", "producer/web/principals.py", "producer/web/page_health.py",
     "producer/web/roles.py", "producer/web/scrypt.py",
     "shared/mail/fetch_answer.py", "shared/mail/responses.py", "shared/mail/tokens.py",
-    "producer/web/spooling.py", "producer/web/general_routes.py",
+    "producer/web/spooling.py", "producer/web/general_routes.py", "producer/web/described.py",
+    "producer/web/problem_types.py", "producer/web/strange_parameters.py",
     "shared/switching/address.py", "shared/switching/kinds.py",  # the settings of switches, read by who starts the process
     "shared/broker.py", "shared/config.py", "shared/web_settings.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
@@ -175,7 +176,7 @@ NOT_SHOWN: Final = (
     # of cutovers: names for the terminal, and the parts of what the DNS said, which are shown as they are
     "wave {} of import {}", "MAILHAUL_DNS_RESOLVER: {} is no address or address:port", "no answer", "no MX record",
     "no SPF record", ", which differ",
-    "dovecot: user must be address, old or new",
+    "dovecot: user must be address, old or new", "the body is no JSON",
     "{}: {} is no list of ports, as in 143,993", "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
 )  # fmt: skip
 _SHOWN_CERTIFICATE: Final = (

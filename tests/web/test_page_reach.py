@@ -47,10 +47,10 @@ def test_a_private_server_is_allowed_beside_its_refusal_and_written_down(
     page.click("button[aria-label='Remove: 127.0.0.1/32']")
     page.wait_for_selector("h1")
     assert page.locator("tr:has-text('127.0.0.1/32')").count() == 0
-    page.fill("[name=place]", "10.0.0.0/99")
+    page.fill(".wide-field [name=place]", "10.0.0.0/99")
     page.click("button:text-is('Allow it')")
     page.wait_for_selector("[role=alert]:has-text('is no host name')")
-    page.fill("[name=place]", "10.20.0.0/16")
+    page.fill(".wide-field [name=place]", "10.20.0.0/16")
     page.click("button:text-is('Allow it')")
     page.wait_for_selector("tr:has-text('10.20.0.0/16')")
     api = house.client("admin")
