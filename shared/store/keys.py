@@ -114,6 +114,7 @@
 | desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.principals`) |
 | desk:audit                        | STREAM | acts of people; an entry goes when it is older than MAILHAUL_AUDIT_DAYS |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
+| desk:rehearsals:I                 | HASH | rehearsal → its kind, and when it began; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
 | desk:users                        | HASH | user name → role, hash, since when, JSON (`shared.store.principals`) |
 | desk:session:H                    | STRING | SHA-256 of a browser's session → principal, until when, JSON; expires when idle |
@@ -229,6 +230,11 @@ def routes(line: str) -> str:
 def once(key: str) -> str:
     """Returns the key desk:once:K."""
     return f"{PREFIX}desk:once:{key}"
+
+
+def rehearsals(import_id: str) -> str:
+    """Returns the key desk:rehearsals:I."""
+    return f"{PREFIX}desk:rehearsals:{import_id}"
 
 
 def rehearsal(rehearsal_id: str) -> str:

@@ -91,6 +91,19 @@ class WebRecords(PlainCommands):
         """Keeps the state of a rehearsal, or its result."""
         self._do("set", keys.rehearsal(rehearsal_id), json.dumps(document), ex=REHEARSAL_SECONDS)
 
+    def add_rehearsal(self, import_id: str, rehearsal_id: str, kind: str) -> None:
+        """Enters a rehearsal among those of its import."""
+        row = json.dumps({"id": rehearsal_id, "kind": kind, "at": time.time()})
+        self._do("hset", keys.rehearsals(import_id), rehearsal_id, row)
+        self._do("expire", keys.rehearsals(import_id), REHEARSAL_SECONDS)
+
+    def rehearsals_of(self, import_id: str) -> list[dict[str, Any]]:
+        """Returns the rehearsals of an import that are still kept, newest first: id, kind, and when each began."""
+        rows = cast("Mapping[bytes, bytes]", self._do("hgetall", keys.rehearsals(import_id)))
+        since = time.time() - REHEARSAL_SECONDS
+        found = sorted(map(json.loads, rows.values()), key=lambda row: -row["at"])
+        return [row for row in found if row["at"] > since]
+
     def rehearsal(self, rehearsal_id: str) -> dict[str, Any] | None:
         """Returns the rehearsal as kept last, or None."""
         row = self._do("get", keys.rehearsal(rehearsal_id))

@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from producer.web.pages import (
     administering,
     allowing,
+    api_docs,
     cutting_over,
     everywhere,
     following,
@@ -53,6 +54,7 @@ def install(app: FastAPI) -> None:
         everywhere,
         administering,
         allowing,
+        api_docs,
     ):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))

@@ -139,6 +139,7 @@ def one_import(
         scores=forecasting.scored(known.store, values["request"]),
         finished=values["request"].state is ImportState.FINISHED,
         switches=offered,
+        rehearsals=known.records.rehearsals_of(table.import_id),
         may_begin=may_begin,
     )
     return told(page, table.import_id) if changed else page

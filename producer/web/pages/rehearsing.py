@@ -10,8 +10,10 @@ from fastapi.responses import RedirectResponse, Response
 from producer import operations
 from producer.web import rehearsals
 from producer.web.access import Known, note
+from producer.web.mended import checked_rows
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Actor, Who
+from producer.web.problems import Refused
 from producer.web.rehearsals import Rehearsals
 from shared.model.waves import MOST_NAME
 
@@ -34,6 +36,16 @@ def begin(
     note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
     begun: Rehearsals = request.app.state.rehearsals
     return RedirectResponse(f"/rehearsals/{begun.begin(found, kind, wave)['id']}", 303)
+
+
+@routes.get("/rehearsals/{rehearsal_id}.csv")
+def table(known: Known, who: Who, rehearsal_id: str) -> Response:
+    """Returns what a check found, a row for each mailbox."""
+    found = rehearsals.one(known, who, rehearsal_id)
+    if found["kind"] != "check" or found["state"] != "done":
+        raise Refused(404, "there is no table of this: only a check that is done has one")
+    headers = {"Content-Disposition": 'attachment; filename="check.csv"'}
+    return Response(checked_rows(found["result"]["mailboxes"]), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @routes.get("/rehearsals/{rehearsal_id}")
