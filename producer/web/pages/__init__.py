@@ -16,6 +16,7 @@ from producer.web.pages import (
     administering,
     allowing,
     api_docs,
+    copying,
     cutting_over,
     everywhere,
     following,
@@ -55,6 +56,7 @@ def install(app: FastAPI) -> None:
         administering,
         allowing,
         api_docs,
+        copying,
     ):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))

@@ -135,10 +135,11 @@ def wrong(known: Known, who: Who, draft: str) -> Response:
 @routes.get("/new")
 def new(request: Request, who: Actor) -> Response:
     """Shows the empty form."""
-    return _draw(request, who, Form())
+    return draw_form(request, who, Form())
 
 
-def _draw(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
+def draw_form(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
+    """Shows the form, filled in."""
     usual: dict[str, Any] = {
         "detail": "", "closed": [], "asked": "",
         "found": None, "preview": None, "draft": "", "wrong": "", "steps": {}, "rows": _ROWS, "good": False,
@@ -199,25 +200,25 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
             try:
                 form, values["found"] = _found(form)
             except UsageError as error:
-                return _draw(request, who, form, 422, detail=str(error), **values)
+                return draw_form(request, who, form, 422, detail=str(error), **values)
         case "test_source" | "test_destination":
             side = given.do.removeprefix("test_")
             try:
                 values["steps"] = {side: _tested(known, request, who, side, form, secrets[side], preview)}
             except UsageError as error:
-                return _draw(request, who, form, 422, detail=str(error), **values)
+                return draw_form(request, who, form, 422, detail=str(error), **values)
         case "open" | "start":
             try:
                 opened = _opened(known, request, who, form, secrets, preview, good=bool(given.fields.get("good")))
             except (UsageError, Refused) as error:
-                return _draw(request, who, form, 422, detail=str(error), **values)
+                return draw_form(request, who, form, 422, detail=str(error), **values)
             for draft_id in (draft, *(entry.kept for entry in form.sign_ins.values())):
                 drafts.drop(known, draft_id)
             if given.do == "start":
                 counterpart.start(known, who, request, opened)
             left = f"?wrong={values['wrong']}" if values["wrong"] else ""
             return RedirectResponse(f"/imports/{opened}{left}", 303)
-    return _draw(request, who, form, **values)
+    return draw_form(request, who, form, **values)
 
 
 def _found(form: Form) -> tuple[Form, Detection]:
