@@ -6,9 +6,9 @@ import collections
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from producer.web import pages, problems
+from producer.web import pages, problems, reach_routes
 from producer.web.api import (
     account_services,
     auditing,
@@ -24,12 +24,14 @@ from producer.web.api import (
     target_routes,
 )
 from producer.web.api.rehearsals import Rehearsals
+from producer.web.described import describe
 from producer.web.gate import Gate
 from producer.web.pages.glance import Sampler
 from producer.web.pages.oidc import IdentityProvider
 from producer.web.security.guard import Guard
 from producer.web.security.proxied import Proxied, networks_of
 from producer.web.security.turns import Turns
+from producer.web.strange_parameters import no_strange_parameters
 from producer.web.web_context import WebContext
 from shared.runtime.config import Settings
 
@@ -77,9 +79,13 @@ def make_app(known: WebContext) -> FastAPI:
         auditing,
         spooling,
         target_routes,
+        reach_routes,
     ):
-        app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
+        app.include_router(
+            part.routes, prefix=ROOT, responses=problems.ANSWERS, dependencies=[Depends(no_strange_parameters)]
+        )
 
+    describe(app)
     pages.install(app)
 
     @app.get("/healthz", include_in_schema=False)

@@ -19,6 +19,7 @@ from producer.notices.sending import reach_of_notices
 from producer.operations import verbs
 from producer.web.problems import Refused
 from producer.web.security.roles import Roles
+from shared.allowed_places import AllowedPlaces
 from shared.model import Import, Mailbox, Tally
 from shared.model.lifecycle import MailboxState
 from shared.runtime.config import Settings
@@ -59,6 +60,8 @@ class WebContext:
     page_state: PageState
     #: Mail servers that may be connected to.
     reach: Reach
+    #: Places that administrators allowed.
+    places: AllowedPlaces
     #: Roles of people whom a proxy or an identity provider authenticates.
     roles: Roles
     #: Account services, by name.

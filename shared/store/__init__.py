@@ -56,6 +56,7 @@ from shared.store.ports.cutover_store import CutoverStore
 from shared.store.ports.looks import LookStore
 from shared.store.ports.marks import MarkStore
 from shared.store.ports.outbox import ForecastStore, NoticeStore
+from shared.store.reach_store import ReachStore
 
 #: The four scopes of a connection limit, in the order in which they are asked.
 SCOPES = ("source_account", "source_host", "destination_account", "destination_host")
@@ -602,6 +603,7 @@ class Store(
     CoordinationStore,
     NoticeStore,
     ForecastStore,
+    ReachStore,
     Protocol,
 ):
     """The whole port. `shared.store.redis.redis_store` is the adapter for production, `shared.store.memory.memory_store` the model."""

@@ -14,9 +14,12 @@ from shared.store.redis.redis_requests import RedisRequests
 from shared.store.redis.redis_scripts import connect
 from shared.store.redis.redis_sign_ins import RedisSignIns
 from shared.store.redis.redis_work import RedisWork
+from shared.store.redis_reach import RedisReach
 
 __all__ = ["RedisStore", "connect"]
 
 
-class RedisStore(RedisRequests, RedisWork, RedisSignIns, RedisCutovers, Coordination, RedisNotices, RedisForecasts):
+class RedisStore(
+    RedisRequests, RedisWork, RedisSignIns, RedisCutovers, Coordination, RedisNotices, RedisForecasts, RedisReach
+):
     """`shared.store.Store` on Redis. Thread-safe; one per process."""
