@@ -9,7 +9,7 @@ from pathlib import Path
 from producer.cli.command_context import open_context
 from producer.cli.noting import note
 from producer.cli.verb import COMPLETE, say
-from producer.token_expiry import read_expiry
+from producer.operations.token_expiry import read_expiry
 from shared.model.errors import UsageError
 from shared.runtime.logs import clean
 from shared.store.records.principals import Principals, role_of

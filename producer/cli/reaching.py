@@ -9,9 +9,9 @@ from pathlib import Path
 from producer.cli.command_context import open_context
 from producer.cli.noting import note, person
 from producer.cli.verb import COMPLETE, say
-from shared.allowed_places import AllowedPlaces, read_place
 from shared.model.errors import UsageError
 from shared.runtime.logs import clean
+from shared.sign_in.allowed_places import AllowedPlaces, read_place
 
 
 def run_list(*, state_dir: Path | None) -> int:

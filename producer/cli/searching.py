@@ -9,8 +9,8 @@ from typing import Final
 from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE, say
 from producer.coordinator.tally import EXIT_INCOMPLETE
+from producer.operations.searching import search_everywhere
 from producer.operations.trouble import word
-from producer.searching import search_everywhere
 from producer.show import document
 from shared.runtime.logs import clean
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.allowed_places import AllowedPlaces
 from shared.runtime.credentials import Vault
+from shared.sign_in.allowed_places import AllowedPlaces
 from shared.store import Resealed, Store
 from shared.store.records.cutovers import Cutovers
 from shared.store.records.principals import Principals

@@ -20,7 +20,6 @@ from producer.web.security.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SE
 from producer.web.security.proxied import networks_of, within
 from producer.web.security.roles import Roles, roles_of
 from producer.web.web_context import WebContext
-from shared.allowed_places import AllowedPlaces
 from shared.mail.transport import dialing
 from shared.metrics import WebMetrics, start_http
 from shared.model.errors import MailhaulError, UsageError
@@ -28,6 +27,7 @@ from shared.runtime.config import Settings, is_local, load_settings, redis_urls
 from shared.runtime.core_dumps import forbid_core_dumps
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.redis_condition import await_redis
+from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import reach_of
 from shared.store.records.page_state import PageState
 from shared.store.records.principals import Principals, Role

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
 
-from producer.web import pages, problems, reach_routes
+from producer.web import pages, problems
 from producer.web.api import (
     account_services,
     auditing,
@@ -19,19 +19,20 @@ from producer.web.api import (
     live,
     mailboxes,
     principals,
+    reach_routes,
     rehearsals,
     spooling,
     target_routes,
 )
+from producer.web.api.described import describe
 from producer.web.api.rehearsals import Rehearsals
-from producer.web.described import describe
+from producer.web.api.strange_parameters import no_strange_parameters
 from producer.web.gate import Gate
 from producer.web.pages.glance import Sampler
 from producer.web.pages.oidc import IdentityProvider
 from producer.web.security.guard import Guard
 from producer.web.security.proxied import Proxied, networks_of
 from producer.web.security.turns import Turns
-from producer.web.strange_parameters import no_strange_parameters
 from producer.web.web_context import WebContext
 from shared.runtime.config import Settings
 

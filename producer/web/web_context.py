@@ -19,12 +19,12 @@ from producer.notices.sending import reach_of_notices
 from producer.operations import verbs
 from producer.web.problems import Refused
 from producer.web.security.roles import Roles
-from shared.allowed_places import AllowedPlaces
 from shared.model import Import, Mailbox, Tally
 from shared.model.lifecycle import MailboxState
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Vault
 from shared.runtime.processes import process_name
+from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import Reach
 from shared.store import Store
 from shared.store.records.page_state import PageState

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.allowed_places import AllowedPlaces
 from shared.content.maildrop import Identities
 from shared.mail import MailDestination, MailSource
 from shared.mail.answers.extensions import LeftOut, Servers
@@ -20,6 +19,7 @@ from shared.model.sign_in import SignIn
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Credentials, Vault
 from shared.sign_in.admission import Admission, Visitor, digest_of
+from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import reach_of
 from shared.store import Store
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.allowed_places import AllowedPlace, AllowedPlaces, read_place
 from shared.model.errors import UsageError
 from shared.runtime.credentials import Vault
+from shared.sign_in.allowed_places import AllowedPlace, AllowedPlaces, read_place
 from shared.sign_in.reach import reach_of
 from shared.store import Resealed, Store
 

@@ -79,10 +79,10 @@ def test_people_and_programs_are_let_in_and_sent_away(web_server: WebServer, bro
 def test_the_pages_are_accessible_and_fit(
     web_server: WebServer,
     servers: Servers,
-    browser: Any,
+    browser: Any,  # noqa: F811
     language: str,
     scheme: str,
-    width: int,  # noqa: F811
+    width: int,
 ) -> None:
     web_server.serve(**allowed(servers))
     person = Person(browser, web_server, locale=language, color_scheme=scheme, viewport={"width": width, "height": 800})

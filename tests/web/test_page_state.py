@@ -37,12 +37,12 @@ _BLUE = "all => all.filter(one => one.offsetParent).map(one => one.textContent.t
 def test_one_sentence_and_one_next_step_stand_on_top(
     web_server: WebServer,
     servers: Servers,
-    browser: Any,
+    browser: Any,  # noqa: F811
     language: str,
     ready: str,
     waits: str,
     complete: str,
-    give: str,  # noqa: F811
+    give: str,
 ) -> None:
     for login in ("top1", "top2"):
         _fill(servers, f"{login}{language}", {"INBOX": 3})

@@ -33,9 +33,9 @@ def _times(person: Person) -> list[list[str]]:
 def test_they_stand_in_the_browsers_zone_also_after_a_swap(
     web_server: WebServer,
     servers: Servers,
-    browser: Any,
+    browser: Any,  # noqa: F811
     locale: str,
-    form: str,  # noqa: F811
+    form: str,
 ) -> None:
     _fill(servers, "clock1", {"INBOX": 40})
     web_server.serve(**allowed(servers))
@@ -76,9 +76,9 @@ def test_they_are_utc_without_scripts_and_where_that_is_the_zone(
 def test_what_is_long_ago_is_said_so_by_the_page_and_kept_up_to_date_by_its_script(
     web_server: WebServer,
     servers: Servers,
-    browser: Any,
+    browser: Any,  # noqa: F811
     locale: str,
-    form: str,  # noqa: F811
+    form: str,
 ) -> None:
     web_server.serve(**allowed(servers))
     person = Person(browser, web_server, locale=locale, timezone_id="Asia/Yekaterinburg")

@@ -15,7 +15,7 @@ from producer.intake.manifest import template
 from producer.intake.providers import catalogue
 from producer.operations import erasing, verbs
 from producer.operations.limits import read_limit
-from producer.searching import search_everywhere
+from producer.operations.searching import search_everywhere
 from producer.show import document
 from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
 from producer.web.problems import Refused, manifest_as_read

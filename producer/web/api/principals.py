@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
-from producer.token_expiry import read_expiry
+from producer.operations.token_expiry import read_expiry
 from producer.web.api.request_bodies import TokenBody, UserBody
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, note

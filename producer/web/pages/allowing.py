@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer.web import reach_routes as counterpart
+from producer.web.api import reach_routes as counterpart
 from producer.web.pages.drawing import draw
 from producer.web.pages.form import SIDES, usual_port
 from producer.web.pages.sign_in_page import Chief

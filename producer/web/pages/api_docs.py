@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from producer.web.described import operations
+from producer.web.api.described import operations
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Who
 from producer.web.problem_types import PROBLEMS, uri_of

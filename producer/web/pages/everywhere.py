@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from producer.intake.providers import catalogue
-from producer.searching import search_everywhere
+from producer.operations.searching import search_everywhere
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Who
 from producer.web.security.access import Known

@@ -10,11 +10,11 @@ from shared.store.redis.redis_coordination import Coordination
 from shared.store.redis.redis_cutovers import RedisCutovers
 from shared.store.redis.redis_forecasts import RedisForecasts
 from shared.store.redis.redis_notices import RedisNotices
+from shared.store.redis.redis_reach import RedisReach
 from shared.store.redis.redis_requests import RedisRequests
 from shared.store.redis.redis_scripts import connect
 from shared.store.redis.redis_sign_ins import RedisSignIns
 from shared.store.redis.redis_work import RedisWork
-from shared.store.redis_reach import RedisReach
 
 __all__ = ["RedisStore", "connect"]
 

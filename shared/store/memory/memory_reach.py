@@ -1,4 +1,4 @@
-"""The model's allowed places. Plain Python, as `shared.store.redis_reach` is on Redis."""
+"""The model's allowed places. Plain Python, as `shared.store.redis.redis_reach` is on Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The port's methods for places that an administrator allowed to be connected to (`shared.allowed_places`)."""
+"""The port's methods for places that an administrator allowed to be connected to (`shared.sign_in.allowed_places`)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from typing import Final
 from shared.model.errors import UsageError
 from shared.sign_in.reach import Granted
 from shared.store import Resealed
-from shared.store.reach_store import ReachStore
+from shared.store.ports.reach_store import ReachStore
 from shared.store.records.signed import Signer, row_of, signed_row
 
 #: Seconds for which what is allowed is remembered.

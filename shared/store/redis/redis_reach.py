@@ -1,4 +1,4 @@
-"""Places that may be connected to: `shared.store.reach_store` on Redis."""
+"""Places that may be connected to: `shared.store.ports.reach_store` on Redis."""
 
 from __future__ import annotations
 

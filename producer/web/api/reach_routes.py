@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Request
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, note
 from producer.web.web_context import WebContext
-from shared.allowed_places import AllowedPlace, read_place
+from shared.sign_in.allowed_places import AllowedPlace, read_place
 from shared.store.records.principals import Principal
 
 routes = APIRouter(prefix="/reach", tags=["servers"])
