@@ -38,6 +38,8 @@ MINIMUM_VERSION = (7, 0)
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
 #: How long a start may take, seconds; reading back a large append-only file counts.
 START_SECONDS = 120.0
+#: Between two looks whether a server that was just started answers, seconds.
+_SOON_SECONDS = 0.003
 
 _NAME = "redis"
 _ONCE = Retry(NoBackoff(), 0)
@@ -65,6 +67,7 @@ class EmbeddedRedis:
         self._locks: list[int] = []
         self._supervisor: Supervisor | None = None
         self._socket: Path | None = None
+        self._awaited = True
 
     @property
     def owner(self) -> bool:
@@ -73,9 +76,10 @@ class EmbeddedRedis:
 
     @property
     def socket_path(self) -> Path:
-        """The Unix socket of the running server. Raises `StoreError` before `start`."""
+        """The Unix socket of the running server. Raises `StoreError` before `start`. After `begin`, waits until it answers."""
         if self._socket is None:
             raise StoreError("the embedded Redis has not been started")
+        self._await()
         return self._socket
 
     def url(self, db: int) -> str:
@@ -87,10 +91,28 @@ class EmbeddedRedis:
 
         Raises `StoreError` when it does not, `UsageError` when the state folder cannot be used.
         """
+        self.begin()
+        self._await()
+
+    def begin(self) -> None:
+        """Does what `start` does, but leaves the waiting to whoever asks for the socket first: the server starts meanwhile."""
         try:
             self._start()
         except OSError as error:
             raise self._unusable(error) from None
+
+    def _await(self) -> None:
+        if self._awaited:
+            return
+        try:
+            while not self.owner and not self.alive():  # whose server it was has ended it meanwhile
+                self._start()
+            if self.owner:
+                self._wait_until_it_answers(time.monotonic() + START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        self._awaited = True
 
     def _unusable(self, error: OSError) -> UsageError:
         return UsageError(
@@ -101,13 +123,15 @@ class EmbeddedRedis:
 
     def _start(self) -> None:
         if self.owner:
-            return self._wait_until_it_answers(time.monotonic() + START_SECONDS)
+            self._awaited = False
+            return None
         deadline = time.monotonic() + START_SECONDS
         self._make_folders()
         while not (lock := self._try_lock(self._state_dir / "lock")):
             # The owner may be starting the server, or may be about to release the lock.
             self._socket = self._recorded_socket()
             if self._socket is not None and self.alive():
+                self._awaited = False
                 return None
             self._pause(deadline, "another mailhaul holds the state folder, but its Redis does not answer")
         self._locks.append(lock)
@@ -151,9 +175,13 @@ class EmbeddedRedis:
         Safe to repeat.
         """
         if self._supervisor is not None:
-            self._supervisor.stop()  # SIGTERM: the server syncs its append-only file and closes
+            self._supervisor.let_end()
+            if self._socket is not None:
+                # The server syncs its append-only file and closes. It would hear a SIGTERM up to a tenth of a second later.
+                self._shut_down(self._socket)
+            self._supervisor.stop()
             self._supervisor = None
-        self._socket = None
+        self._socket, self._awaited = None, True
         while self._locks:
             os.close(self._locks.pop())
 
@@ -179,17 +207,19 @@ class EmbeddedRedis:
             ]
         )
         self._supervisor.start_thread()
-        self._socket = socket
-        self._wait_until_it_answers(deadline)
+        self._socket, self._awaited = socket, False
 
     def _wait_until_it_answers(self, deadline: float) -> None:
-        supervisor, socket = self._supervisor, self.socket_path
+        supervisor, socket = self._supervisor, self._socket
         assert supervisor is not None
+        assert socket is not None
         ends = supervisor.ends(_NAME)
         while reason := self._ping(socket):
             if supervisor.ends(_NAME) > ends + 2:
                 raise StoreError(f"the embedded Redis does not start: {self._log_tail()}")
-            self._pause(deadline, f"the embedded Redis does not answer ({reason}): {self._log_tail()}")
+            if time.monotonic() >= deadline:
+                raise StoreError(f"the embedded Redis does not answer ({reason}): {self._log_tail()}")
+            threading.Event().wait(_SOON_SECONDS)
 
     def _make_folders(self) -> None:
         for folder in (self._state_dir, self._data_dir):

@@ -12,18 +12,17 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import structlog
-
 from shared.errors import FolderRefused, ServerRefused
 from shared.events import DeletionsFollowed, Listener
 from shared.lifecycle import Outcome
+from shared.logs import get_logger
 from shared.mail import FlagChange, MailDestination
 from shared.model import Folder, Lease, Options, Tally
 from shared.store import WorkStore
 from shared.uids import UidSet
 from worker.decide import kept_flags
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 _DELETED = "\\deleted"
 _REFUSED = (FolderRefused, ServerRefused)
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import structlog
-
 from shared.config import Settings
 from shared.credentials import Vault
 from shared.entrance import Entrance
 from shared.errors import ControlRequested
 from shared.gmail import LabelMode
 from shared.lifecycle import SETTLED, MailboxState
+from shared.logs import get_logger
 from shared.mail import MailDestination, MailSource
 from shared.mail.extensions import TABLE
 from shared.maildrop import Known
 from shared.model import Mailbox
 from shared.store import Store
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 
 class NetworkDialer:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 
-import structlog
-
 from shared.errors import (
     ConnectionLost,
     ControlRequested,
@@ -28,7 +26,7 @@ from shared.errors import (
 from shared.events import HeldBack, Listener, LookEnded, UnitEnded
 from shared.gmail import EXTENSION, LabelMode
 from shared.lifecycle import Control, Outcome
-from shared.logs import bind_job
+from shared.logs import bind_job, get_logger
 from shared.model import Failure, Lease, Note, Options, UnitKind
 from shared.store import Store
 from shared.uids import UidSet
@@ -47,7 +45,7 @@ from worker.returning import WayBack, await_return
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 
 @dataclass(frozen=True, kw_only=True)

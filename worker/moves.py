@@ -16,9 +16,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from shared.errors import FolderRefused, MessagesRefused, OverQuota, ServerRefused
+from shared.logs import get_logger
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Lease, Moving, Settled
 from shared.store import Store
@@ -30,7 +29,7 @@ from worker.flag_changes import FlagsSeen, flag_changes, translated
 from worker.recognise import Recognition
 from worker.recovery import arrived, known_destinations
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 _REFUSED = (FolderRefused, MessagesRefused, OverQuota, ServerRefused)
 

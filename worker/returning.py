@@ -14,11 +14,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
-import structlog
-
 from shared.errors import CopyBackInDoubt, FolderRefused, NothingKnown, ServerRefused
 from shared.folder_tree import Tree, selectable
 from shared.lifecycle import MailboxState
+from shared.logs import get_logger
 from shared.mail import FolderListing, MailDestination, MailSource, Sighting
 from shared.messages import Owner
 from shared.model import (
@@ -40,7 +39,7 @@ from worker.closing import SettleLater
 from worker.likeness import Reasons
 from worker.recognise import Recognition
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 #: Up to so many messages of the old mailbox are kept in memory as seen; of more, the headers are read anew for each folder
 #: that something came to.

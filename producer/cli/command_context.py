@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from producer.intake.submit import Ring
 from shared.config import Settings, load_settings, redis_urls
-from shared.credentials import Vault
 from shared.embedded import EmbeddedRedis
 from shared.errors import MailhaulError, StoreError
 from shared.model import Unit
 from shared.redis_client import address_of, open_redis
 from shared.store import SCOPES, Store
-from shared.store.memory import MemoryStore
 from shared.store.redis import RedisStore, connect
+
+if TYPE_CHECKING:
+    from producer.intake.submit import Ring
+    from shared.credentials import Vault
 
 
 class CommandContext:
     """The opened store and what belongs to it; a context manager.
 
-    Redis ends with this object if it was started here. If another process started it, it goes on. A verb that only
-    reads (`make` off) finds an empty store where none exists yet, and leaves no state folder behind.
+    Redis ends with this object if it was started here; it starts beside what is done until the store is asked for. If
+    another process started it, it goes on. A verb that only reads (`make` off) finds an empty store where none exists
+    yet, and leaves no state folder behind.
     """
 
     def __init__(self, settings: Settings, *, make: bool = True) -> None:
@@ -44,12 +47,12 @@ class CommandContext:
             self._greet()
             return self
         if not (self._make or self.embedded.begun()):
+            from shared.store.memory import MemoryStore
+
             self.embedded, self._store = None, MemoryStore()
             return self
-        try:
-            self.embedded.start()
-        except StoreError as error:
-            raise MailhaulError(str(error)) from None  # without StoreError's advice, which is for other Redis servers
+        with _without_advice():
+            self.embedded.begin()
         return self
 
     def __exit__(
@@ -80,7 +83,8 @@ class CommandContext:
     @property
     def urls(self) -> tuple[str, str]:
         """The URLs of the two Redis databases: (broker, state)."""
-        return redis_urls(self.settings, self.embedded.socket_path if self.embedded else None)
+        with _without_advice():
+            return redis_urls(self.settings, self.embedded.socket_path if self.embedded else None)
 
     @property
     def store(self) -> Store:
@@ -102,6 +106,8 @@ class CommandContext:
     def vault(self) -> Vault:
         """The vault, which seals and opens passwords."""
         if self._vault is None:
+            from shared.credentials import Vault
+
             self._vault = Vault.from_settings(self.settings)
         return self._vault
 
@@ -148,6 +154,15 @@ class CommandContext:
                 ) from None
             finally:
                 client.close()
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """Takes from a `StoreError` of the embedded Redis the advice that is for other servers."""
+    try:
+        yield
+    except StoreError as error:
+        raise MailhaulError(str(error)) from None
 
 
 def open_context(state_dir: Path | None, *, make: bool = True, **overrides: object) -> CommandContext:

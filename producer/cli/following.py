@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from producer import operations
 from producer.cli.command_context import CommandContext, open_context
@@ -17,10 +18,7 @@ from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
-from producer.notices.listing import undelivered_line
-from producer.notices.setup import checked_reader
 from producer.operations import ErrorGroup
-from producer.reporting import one_page, write_one_page
 from producer.show import document
 from producer.show.lines import (
     error_lines,
@@ -31,14 +29,12 @@ from producer.show.lines import (
     quiet_summary,
     state_bar,
     summary,
+    undelivered_line,
     wave_line,
 )
-from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.protocols import protocol_lines
-from producer.show.report import write_report
 from producer.show.standing_words import standing_lines
-from producer.show.steps import Steps, settled_of
 from producer.show.waiting import waiting_lines
 from producer.trouble import troubled
 from shared.errors import StoreError, UsageError
@@ -49,8 +45,14 @@ from shared.model import Import, Stranded, Wait, Wave
 from shared.spoken import spoken_size
 from shared.store import Store
 
+if TYPE_CHECKING:
+    from producer.show.live import Display, Rows
+    from producer.show.steps import Steps
+
 #: Seconds between two looks at the import itself, which cost one short command.
 LOOK_SECONDS = 0.15
+#: … and how soon it looks again at first; the pause grows to the above within three seconds.
+_FIRST_LOOK_SECONDS = 0.02
 #: Minimum number of seconds between two readings of all its mailboxes. They take at most a twentieth of the time.
 ROWS_SECONDS = 1.0
 #: Seconds without a worker after which the command says so.
@@ -67,7 +69,7 @@ class Watch:
     ) -> None:
         """Takes the display. `ended`: ids of mailboxes that had ended before; `wave`: only this one is looked at."""
         self._wave = wave
-        self._steps = Steps(ended) if is_verbose() else None
+        self._steps = _steps(ended) if is_verbose() else None
         self._context, self._import_id, self._shown = context, import_id, shown
         self._window = Window()
         self._rows: Rows = ()
@@ -153,8 +155,16 @@ class Watch:
             request, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
         )
         self._shown.show(progress, self._rows, self._groups)
-        self._last, self.pause_seconds = progress, LOOK_SECONDS
+        # An import that began a moment ago may be over in another.
+        ran = time.monotonic() - self._began
+        self._last, self.pause_seconds = progress, min(LOOK_SECONDS, max(_FIRST_LOOK_SECONDS, ran / 20))
         return progress
+
+
+def _steps(ended: Collection[str]) -> Steps:
+    from producer.show.steps import Steps
+
+    return Steps(ended)
 
 
 def _over(progress: Progress, wave: str) -> bool:
@@ -239,8 +249,8 @@ def run_status(
             lonely = "" if progress.finished else context.nobody_works()
             stands = standing_lines(store.standings(request.import_id), store.standing_tally(request.import_id))
             _print_status(progress, rows, lonely, waves, stands, failed=failed)
-            if lost := undelivered_line(len(store.undelivered())):
-                print(f"  {lost}")
+            if lost := len(store.undelivered()):
+                print(f"  {undelivered_line(lost)}")
     return COMPLETE
 
 
@@ -281,6 +291,9 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
     with interruptible() as interrupted, open_context(state_dir, make=False) as context:
         request = operations.find_import(context.store, which)
         before = None if wave else context.store.import_tally(request.import_id)[0]
+        from producer.show.live import display
+        from producer.show.steps import settled_of
+
         with display(quiet=is_quiet()) as shown:
             if not operations.progress_of(context.store, request).finished and (lonely := context.nobody_works()):
                 shown.say(lonely)
@@ -339,6 +352,8 @@ def report_files(
     store: Store, request: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
 ) -> list[Path]:
     """Writes the files of the report, or of that of one wave. Returns their paths."""
+    from producer.show.report import write_report
+
     progress = operations.progress_of(store, request, wave=wave)
     progress, code, groups = ended(store, progress, wave)
     whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
@@ -348,6 +363,9 @@ def report_files(
 
 def one_page_files(store: Store, request: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:
     """Writes the files of the report of one page. Returns their paths. Raises `UsageError`."""
+    from producer.notices.setup import checked_reader
+    from producer.reporting import one_page, write_one_page
+
     checked_reader(language, zone)
     try:
         return write_one_page(one_page(store, request, language, zone, wave), out)

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Protocol
 
-import structlog
-
 from producer.cutover.acts import CutoverView, viewed
 from producer.cutover.dns_records import joined
 from producer.cutover.facts import decode_domains, domains_of, encode_domains
@@ -40,6 +38,7 @@ from shared.errors import (
     UsageError,
 )
 from shared.lifecycle import CutoverState, advance
+from shared.logs import get_logger
 from shared.model import Import, Mailbox
 from shared.model.cutover import (
     BEFORE_SWITCH,
@@ -58,7 +57,7 @@ from shared.store import Store
 from shared.store.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
 from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 
-_log = structlog.get_logger("mailhaul.cutover")
+_log = get_logger("mailhaul.cutover")
 #: Seconds between two questions to the DNS.
 DNS_SECONDS: Final = 60.0
 #: After so long a turn leaves a cutover to the next turn, so that no other one waits for a slow switch, seconds.

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast
 
 import redis
-import structlog
 
 from shared.credentials import Credentials, Secret
 from shared.errors import CredentialsError
+from shared.logs import get_logger
 from shared.store import Resealed, keys
 from shared.store.plain_commands import PlainCommands
 from shared.store.signed import Signer, row_of, signed_row
 
 #: The ways in which a target is told.
 WAYS: Final = ("email", "webhook", "slack", "teams")
-_log = structlog.get_logger("mailhaul.notices")
+_log = get_logger("mailhaul.notices")
 
 
 class TargetVault(Signer, Protocol):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.processes import FORKED_WORKER
 from tests.acceptance.conftest import AdminEnvironment, until
 
 FOLDERS = {"INBOX": 40, "Work": 15, "Work/2024": 15, "&BB8EQAQ+BDUEOgRCBEs-": 10, "Empty": 0}
@@ -126,23 +127,25 @@ def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
 
 
 def _children(office: AdminEnvironment) -> list[str]:
-    """Returns the processes that have this state folder in their environment."""
+    """Returns the names of the processes that write to the logs in this state folder."""
     found = []
-    mark = f"MAILHAUL_STATE_DIR={office.home / 'state'}".encode()
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if mark in (place / "environ").read_bytes():
-                found.append((place / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            if (place / "fd/2").readlink().is_relative_to(office.home / "state"):
+                found.append((place / "comm").read_text().strip())
         except OSError:
             continue
     return found
 
 
-def test_killing_the_command_leaves_no_orphan(office: AdminEnvironment) -> None:
-    source, _ = office.accounts("orphan")["orphan"]
+def test_killing_the_command_leaves_no_orphan(office: AdminEnvironment, fault_proxy: Any) -> None:
+    source, destination = office.accounts("orphan")["orphan"]
     source.fill({"INBOX": 200}, size=20_000)
-    process = office.start("import", office.manifest({"orphan": "pw-orphan"}), *office.ends)
-    until(lambda: any("-m worker" in line for line in _children(office)) or process.poll() is not None, "the worker")
+    office.variables["MAILHAUL_GROUP_MESSAGES"] = "1"
+    slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=50)
+    ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
+    process = office.start("import", office.manifest({"orphan": "pw-orphan"}), *ends)
+    until(lambda: FORKED_WORKER in _children(office) and destination.seen(), "the worker")
     process.kill()
     office.ended(process, code=None)
     until(lambda: _children(office) == [], "the end of all children", seconds=15)
