@@ -12,69 +12,20 @@ import csv
 import os
 import resource
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.mail import Mail, make_message, populate
 from tests.servers.dovecot import Dovecot
+from tests.servers.relay import Relay
 
 ROOT = Path(__file__).resolve().parent.parent
 _WHEN = datetime(2024, 1, 2, tzinfo=UTC)
-
-
-@dataclass
-class Relay:
-    """A relay to one server that notes when bytes passed, and in how many flights a client asked."""
-
-    #: The server's port.
-    port: int
-    #: When each flight of a client passed: bytes sent after the server had answered.
-    asked: list[float] = field(default_factory=list)
-    #: When bytes of the server passed.
-    answered: list[float] = field(default_factory=list)
-    #: Connections.
-    connections: int = 0
-
-    def __post_init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.own_port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def clear(self) -> None:
-        """Forgets what passed."""
-        self.asked, self.answered, self.connections = [], [], 0
-
-    def _accept(self) -> None:
-        while True:
-            client, _ = self._socket.accept()
-            self.connections += 1
-            server = socket.create_connection(("127.0.0.1", self.port))
-            for end in (client, server):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            turn = {"asks": False}
-            threading.Thread(target=self._pass, args=(client, server, turn, True), daemon=True).start()
-            threading.Thread(target=self._pass, args=(server, client, turn, False), daemon=True).start()
-
-    def _pass(self, one: socket.socket, other: socket.socket, turn: dict[str, bool], asks: bool) -> None:
-        try:
-            while data := one.recv(1 << 18):
-                if not asks:
-                    self.answered.append(time.monotonic())
-                elif not turn["asks"]:
-                    self.asked.append(time.monotonic())
-                turn["asks"] = asks
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
 
 
 def _timed(argv: list[str], **options: object) -> tuple[float, float, float, float, subprocess.CompletedProcess[str]]:
@@ -122,8 +73,8 @@ def main() -> int:
                 for relay in relays:
                     relay.clear()
                 began, ended, wall, cpu, done = _timed(
-                    [a.command, "import", str(manifest), "--source", f"imap://127.0.0.1:{relays[0].own_port}",
-                     "--destination", f"imap://127.0.0.1:{relays[1].own_port}", "--state-dir", str(state)],
+                    [a.command, "import", str(manifest), "--source", f"imap://127.0.0.1:{relays[0].port}",
+                     "--destination", f"imap://127.0.0.1:{relays[1].port}", "--state-dir", str(state)],
                 )  # fmt: skip
                 if done.returncode:
                     print(done.stderr, file=sys.stderr)

@@ -95,7 +95,8 @@ def _show(home: Path) -> None:
     """Prints what `status` and `report` show."""
     with contextlib.redirect_stdout(_StandardError()):
         say("\n$ mailhaul status --mailbox ivan@old.example")
-        run_status("demo", "ivan@old.example", as_json=False, state_dir=home / "state")
+        with open_context(home / "state") as context:
+            run_status(context, "demo", "ivan@old.example", as_json=False)
     with open_context(home / "state") as context:
         request = find_import(context.store, "demo")
         files = report_files(context.store, request, home / "report")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from shared.early_child import EarlyChild, can_fork
-from shared.processes import FORKED_WORKER
+if TYPE_CHECKING:
+    from shared.early_child import EarlyChild
 
 _waiting: list[EarlyChild] = []
 
@@ -20,7 +21,12 @@ def fork_workers(words: Sequence[str]) -> None:
 
     Nothing is checked yet. A command that turns out to need fewer, or is wrong, dismisses them when it ends.
     """
-    if not words or words[0] != "import" or {"--help", "-h", "--dry-run"} & {*words} or not can_fork():
+    if not words or words[0] != "import" or {"--help", "-h", "--dry-run"} & {*words}:
+        return
+    from shared.early_child import EarlyChild, can_fork
+    from shared.processes import FORKED_WORKER
+
+    if not can_fork():
         return
     for _ in range(min(_asked(words[1:]), os.cpu_count() or 1)):
         _waiting.append(EarlyChild("worker.__main__", FORKED_WORKER))

@@ -34,6 +34,7 @@ from worker.accounts import AccountServices
 from worker.alike import LOOKS
 from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
+from worker.counted import Counted
 from worker.decide import halves, without_copy
 from worker.ends import Ends
 from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, patiently
@@ -86,6 +87,8 @@ class Lane:
         self._sessions = MailboxSessions(place.dialer, place.tell)
         #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
         self._mailbox, self._began = "", 0.0
+        #: What the unit before counted at the destination, where it was a plan that found nothing to do.
+        self._counted: Counted | None = None
         #: Whether the current unit brought any message to an outcome.
         self._progressed = False
 
@@ -186,6 +189,7 @@ class Lane:
         place, sessions = self._place, self._sessions
         unit = lease.unit
         self._progressed = False
+        just_counted, self._counted = self._counted, None
 
         def wish() -> str:
             self._slow_down(lease)
@@ -216,7 +220,10 @@ class Lane:
                 lease, place.store, source, destination, options, place.plan_rules, place.tell, neighbours, ends,
                 unsettled_seconds=self._unsettled_seconds(lease), returning=returning,
             )  # fmt: skip
-            lanes = planning.run(known, {folder.folder_id for folder, tally in planned if tally.pending})
+            pending = {folder.folder_id for folder, tally in planned if tally.pending}
+            lanes = planning.run(known, pending)
+            if not lanes and not pending:  # nobody can copy before the verification
+                self._counted = planning.counted(time.monotonic())
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
         elif unit.kind is UnitKind.LOOK:
@@ -235,6 +242,7 @@ class Lane:
                 wish=wish,
                 tell=place.tell,
                 settle_seconds=place.copy_rules.settle_seconds,
+                counted=just_counted,
             ).run(folders)
         elif unit.attempts > ATTEMPTS and len(remaining := self._remaining(lease)) > 1:
             # The batch failed too often: it is halved, so that only the guilty message suffers.

@@ -200,57 +200,55 @@ def progress_at(context: CommandContext, request: Import, wave: str = "") -> Pro
     return replace(progress, interrupted=interrupted, waits=waits)
 
 
-def run_list(*, as_json: bool, state_dir: Path | None) -> int:
+def run_list(context: CommandContext, *, as_json: bool) -> int:
     """Lists all imports."""
-    with open_context(state_dir, make=False) as context:
-        found = [progress_at(context, request) for request in context.store.imports()]
-        if as_json:
-            _print([document.import_fields(progress) for progress in found])
-        elif not found:
-            print("there is no import yet")
-        for progress in [] if as_json else found:
-            request = progress.request
-            print(
-                f"{request.import_id[:8]}  {clean(request.name)}  {progress.word}  {percent(progress.share)}  "
-                f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
-                f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
-                f"{request.source.url} → {request.destination.url}"
-            )
+    found = [progress_at(context, request) for request in context.store.imports()]
+    if as_json:
+        _print([document.import_fields(progress) for progress in found])
+    elif not found:
+        print("there is no import yet")
+    for progress in [] if as_json else found:
+        request = progress.request
+        print(
+            f"{request.import_id[:8]}  {clean(request.name)}  {progress.word}  {percent(progress.share)}  "
+            f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
+            f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
+            f"{request.source.url} → {request.destination.url}"
+        )
     return COMPLETE
 
 
 def run_status(
-    which: str, login: str, wave: str = "", *, failed: bool = False, as_json: bool, state_dir: Path | None
+    context: CommandContext, which: str, login: str, wave: str = "", *, failed: bool = False, as_json: bool
 ) -> int:
     """Prints the progress of an import, of a wave or of one mailbox."""
-    with open_context(state_dir, make=False) as context:
-        store = context.store
-        request = operations.find_import(store, which)
-        progress = progress_at(context, request, wave)
-        rows = operations.find_mailboxes(store, request, login, wave)
-        if as_json and login:
-            _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
-        elif as_json:
-            progress, code, groups = ended(store, progress, wave)
-            exit_code = code if progress.finished else None
-            _print(document.whole(store, progress, groups, exit_code=exit_code, wave=wave))
-        elif login:
-            for mailbox, counts in rows:
-                print(mailbox_line(mailbox, counts))
-                for folder, own in store.folders(mailbox.mailbox_id):
-                    name = renaming(folder) if is_renamed(folder) else visible(clean(folder.display))
-                    print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
-                if note := left_out_of(mailbox).note():
-                    print(f"      note: {note}")
-            for line in error_lines(operations.errors(store, request, login, wave=wave), everyone=True):
-                print(line)
-        else:
-            waves = [one for one in operations.waves_of(store, request) if wave in ("", one.name)]
-            lonely = "" if progress.finished else context.nobody_works()
-            stands = standing_lines(store.standings(request.import_id), store.standing_tally(request.import_id))
-            _print_status(progress, rows, lonely, waves, stands, failed=failed)
-            if lost := len(store.undelivered()):
-                print(f"  {undelivered_line(lost)}")
+    store = context.store
+    request = operations.find_import(store, which)
+    progress = progress_at(context, request, wave)
+    rows = operations.find_mailboxes(store, request, login, wave)
+    if as_json and login:
+        _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
+    elif as_json:
+        progress, code, groups = ended(store, progress, wave)
+        exit_code = code if progress.finished else None
+        _print(document.whole(store, progress, groups, exit_code=exit_code, wave=wave))
+    elif login:
+        for mailbox, counts in rows:
+            print(mailbox_line(mailbox, counts))
+            for folder, own in store.folders(mailbox.mailbox_id):
+                name = renaming(folder) if is_renamed(folder) else visible(clean(folder.display))
+                print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
+            if note := left_out_of(mailbox).note():
+                print(f"      note: {note}")
+        for line in error_lines(operations.errors(store, request, login, wave=wave), everyone=True):
+            print(line)
+    else:
+        waves = [one for one in operations.waves_of(store, request) if wave in ("", one.name)]
+        lonely = "" if progress.finished else context.nobody_works()
+        stands = standing_lines(store.standings(request.import_id), store.standing_tally(request.import_id))
+        _print_status(progress, rows, lonely, waves, stands, failed=failed)
+        if lost := len(store.undelivered()):
+            print(f"  {undelivered_line(lost)}")
     return COMPLETE
 
 
@@ -319,20 +317,19 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
     return code
 
 
-def run_errors(which: str, login: str, wave: str = "", *, as_json: bool, state_dir: Path | None) -> int:
+def run_errors(context: CommandContext, which: str, login: str, wave: str = "", *, as_json: bool) -> int:
     """Prints what went wrong."""
-    with open_context(state_dir, make=False) as context:
-        request = operations.find_import(context.store, which)
-        groups = operations.errors(context.store, request, login, wave=wave)
-        if not as_json:
-            for line in waiting_lines(operations.progress_of(context.store, request, wave=wave)):
-                print(line)
-        if as_json:
-            _print(document.error_fields(groups))
-        elif groups:
-            print("\n".join(error_lines(groups, everyone=True)))
-        else:
-            say(f"no errors in import {clean(request.name)}")
+    request = operations.find_import(context.store, which)
+    groups = operations.errors(context.store, request, login, wave=wave)
+    if not as_json:
+        for line in waiting_lines(operations.progress_of(context.store, request, wave=wave)):
+            print(line)
+    if as_json:
+        _print(document.error_fields(groups))
+    elif groups:
+        print("\n".join(error_lines(groups, everyone=True)))
+    else:
+        say(f"no errors in import {clean(request.name)}")
     return COMPLETE
 
 
