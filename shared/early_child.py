@@ -46,7 +46,10 @@ class EarlyChild:
     """The child as its parent sees it; `subprocess.Popen` in what `shared.supervise` needs of one."""
 
     def __init__(self, module: str, title: str) -> None:
-        """Forks. The child loads `module`, and calls its `main` once it is told; `title` has at most 15 letters."""
+        """Forks. The child loads `module` and calls its `load_ahead`, if it has one; once it is told, it calls its `main`.
+
+        `title` has at most 15 letters.
+        """
         told, self._tell = os.pipe()
         parent = os.getpid()
         sys.stdout.flush()
@@ -125,6 +128,7 @@ def _settle(title: str, told: int, parent: int) -> None:
 
 def _told_to_work(module: str, told: int) -> int:
     loaded = importlib.import_module(module)
+    getattr(loaded, "load_ahead", int)()
     gc.freeze()  # what is loaded stays: nobody need look for garbage in it
     with os.fdopen(told, "rb") as pipe:
         word = pipe.read()

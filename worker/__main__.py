@@ -47,11 +47,19 @@ WORKER_PORTS = 32
 POLL_MS = 200
 
 
+def load_ahead() -> None:
+    """Loads what `main` will load, for a worker that was forked early: it does so while it waits to be told.
+
+    structlog would load rich for tracebacks in colour; those of a worker stand in a log, as plain text.
+    """
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+    import structlog  # noqa: F401
+
+
 def main() -> int:
     """Runs until told to stop, and returns the exit code."""
     forbid_core_dumps()
-    # structlog would load rich for tracebacks in colour; those of a worker stand in a log, as plain text.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+    load_ahead()
     try:
         settings = load_settings()
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)

@@ -17,7 +17,7 @@ GOOD_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counted:
+class CountedFolders:
     """The numbers of a mailbox's destination folders."""
 
     #: The mailbox.
@@ -31,7 +31,7 @@ class Counted:
 
 
 def counted_again(
-    destination: MailDestination, names: Sequence[bytes], counted: Counted | None, mailbox_id: str, now: float
+    destination: MailDestination, names: Sequence[bytes], counted: CountedFolders | None, mailbox_id: str, now: float
 ) -> list[KnownStatus | Exception]:
     """Returns the numbers of each folder, in order: those of `counted` where they are still good, else the server's."""
     if (

@@ -34,7 +34,7 @@ from worker.accounts import AccountServices
 from worker.alike import LOOKS
 from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
-from worker.counted import Counted
+from worker.counted import CountedFolders
 from worker.decide import halves, without_copy
 from worker.ends import Ends
 from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, patiently
@@ -88,7 +88,7 @@ class Lane:
         #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
         self._mailbox, self._began = "", 0.0
         #: What the unit before counted at the destination, where it was a plan that found nothing to do.
-        self._counted: Counted | None = None
+        self._counted: CountedFolders | None = None
         #: Whether the current unit brought any message to an outcome.
         self._progressed = False
 

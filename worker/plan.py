@@ -23,7 +23,7 @@ from shared.standing import digest
 from shared.store import Store
 from shared.uids import NO_UIDS
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
-from worker.counted import Counted
+from worker.counted import CountedFolders
 from worker.deletions import looked_for
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
@@ -222,9 +222,9 @@ class MailboxPlan:
         self._told_at = self._destination.commands
         return followed
 
-    def counted(self, at: float) -> Counted:
+    def counted(self, at: float) -> CountedFolders:
         """Returns what the destination's folders were seen to hold; `at`: now, by the monotonic clock."""
-        return Counted(
+        return CountedFolders(
             mailbox_id=self._lease.mailbox.mailbox_id, numbers=self._seen_here, commands=self._told_at, at=at
         )
 

@@ -29,7 +29,7 @@ from shared.uids import Uid, UidSet
 from worker.closing import SettleLater
 from worker.comparison import Comparison
 from worker.copy import MOST_REMADE
-from worker.counted import Counted, counted_again
+from worker.counted import CountedFolders, counted_again
 from worker.deletions_followed import DeletionsFollowing
 from worker.departures import MISSING, MOVED, REMOVED, Departure, counts_on, new_places, with_places
 from worker.difference import CONTENT, FORM, Told, difference, unlike
@@ -60,7 +60,7 @@ class MailboxVerification:
         wish: Callable[[], str],
         tell: Listener,
         settle_seconds: float = 30.0,
-        counted: Counted | None = None,
+        counted: CountedFolders | None = None,
     ) -> None:
         """Takes `settle_seconds` as in `CopyRules`, and what planning counted where it found nothing to do."""
         self._planned = counted

@@ -9,21 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from shared.config import Settings, load_settings, redis_urls
 from shared.embedded import EmbeddedRedis
 from shared.errors import MailhaulError, StoreError
-from shared.model import Unit
-from shared.redis_client import address_of, open_redis
-from shared.store import SCOPES, Store
-from shared.store.redis import RedisStore, connect
 
 if TYPE_CHECKING:
     from producer.intake.submit import Ring
     from shared.credentials import Vault
+    from shared.model import Unit
+    from shared.store import Store
 
 
 class CommandContext:
@@ -90,6 +84,9 @@ class CommandContext:
     def store(self) -> Store:
         """The state store."""
         if self._store is None:
+            from shared.store import SCOPES
+            from shared.store.redis import RedisStore, connect
+
             limits = {scope: getattr(self.settings, f"{scope}_connections") for scope in SCOPES}
             client = connect(self.urls[1])
             self._store = RedisStore(client, lease_seconds=self.settings.lease_seconds, limits=limits)
@@ -98,6 +95,8 @@ class CommandContext:
     @property
     def own_limits(self) -> dict[str, int]:
         """The connection limits and rates that the operator set, by scope, without those that have their default."""
+        from shared.store import SCOPES
+
         given = ((scope, f"{scope}_connections") for scope in SCOPES)
         found = {scope: getattr(self.settings, name) for scope, name in given if name in self.settings.model_fields_set}
         return found | {name: most for name, most in self.settings.rates.items() if most}
@@ -115,6 +114,8 @@ class CommandContext:
     def ring(self) -> Ring:
         """The function that enqueues a job. If the queue does not answer, the coordinator enqueues it later."""
         if self._ring is None:
+            import redis
+
             from shared.broker import make_broker, ring
 
             broker = make_broker(self.urls[0])
@@ -144,6 +145,12 @@ class CommandContext:
 
         The store's own client retries silently for 20 s, to survive a restart of Redis. Raises `StoreError`.
         """
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        from shared.redis_client import address_of, open_redis
+
         for url in dict.fromkeys(self.urls):
             client = open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
             try:

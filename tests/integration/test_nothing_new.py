@@ -12,7 +12,7 @@ from tests.integration.in_process_import import InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.relay import Relay
 from tests.servers.wire import Wire
-from worker.counted import GOOD_SECONDS, Counted, counted_again
+from worker.counted import GOOD_SECONDS, CountedFolders, counted_again
 
 COUNTS = {"INBOX": 5, **{f"Folder{n}": 3 for n in range(1, 8)}}
 #: Signing in, the listings, the numbers; and LOGOUT, whose answer nobody waits for.
@@ -88,9 +88,9 @@ _NOW = 100.0
 _KNOWN = KnownStatus(messages=1, uidnext=2, uidvalidity=1)
 
 
-def _counted(**changes: Any) -> Counted:
+def _counted(**changes: Any) -> CountedFolders:
     given = {"mailbox_id": "m", "numbers": {b"INBOX": _KNOWN}, "commands": 7, "at": _NOW}
-    return Counted(**{**given, **changes})
+    return CountedFolders(**{**given, **changes})
 
 
 def test_numbers_that_are_good_are_not_asked_for_again() -> None:
@@ -111,7 +111,9 @@ def test_numbers_that_are_good_are_not_asked_for_again() -> None:
     ],
     ids=["none", "another mailbox", "something was sent", "at several times", "a folder more", "too old"],
 )
-def test_numbers_that_may_have_changed_are_asked_for(counted: Counted | None, names: list[bytes], now: float) -> None:
+def test_numbers_that_may_have_changed_are_asked_for(
+    counted: CountedFolders | None, names: list[bytes], now: float
+) -> None:
     destination: Any = _Destination()
     assert [one.messages for one in counted_again(destination, names, counted, "m", now)] == [2] * len(names)  # type: ignore[union-attr]
     assert destination.asked == 1
