@@ -52,6 +52,7 @@ from shared.model import (
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
 from shared.store.cutover_store import CutoverStore
+from shared.store.folder_writers import WriterStore
 from shared.store.looks import LookStore
 from shared.store.marks import MarkStore
 from shared.store.outbox import ForecastStore, NoticeStore
@@ -592,7 +593,7 @@ class CoordinationStore(Protocol):
 
 
 class Store(
-    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore, NoticeStore,
-    ForecastStore, Protocol,
+    RequestStore, WorkStore, WriterStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore,
+    NoticeStore, ForecastStore, Protocol,
 ):  # fmt: skip
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

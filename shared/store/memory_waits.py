@@ -5,10 +5,10 @@ from __future__ import annotations
 from shared.lifecycle import SETTLED, Control
 from shared.model import Wait
 from shared.store.memory_requests import atomic
-from shared.store.memory_work import MemoryWork
+from shared.store.memory_writers import MemoryWriters
 
 
-class MemoryWaits(MemoryWork):
+class MemoryWaits(MemoryWriters):
     """The mailboxes and imports that wait, until when, and why."""
 
     @atomic

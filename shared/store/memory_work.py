@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from shared.age_bands import BAND
-from shared.errors import LeaseLost, StoreError
+from shared.errors import FolderInUse, LeaseLost, StoreError
 from shared.lifecycle import Control, MailboxState, Outcome, UnitState
 from shared.model import (
     Audit,
@@ -151,7 +151,7 @@ class MemoryWork(Identity):
                 folder.ledger[unit.unit_id] = tuple(records[0].records)
                 if records[0].checked:
                     folder.checked.add(unit.unit_id)
-            rows.next_batch(folder)
+            rows.next_batch(folder, unit.unit_id)
         if unit.kind is UnitKind.PLAN:
             rows.move(m, "planned")
         if unit.kind is UnitKind.VERIFY and rows.move(m, "verified"):
@@ -248,7 +248,7 @@ class MemoryWork(Identity):
             unit = replace(unit, kind=UnitKind.COPY, mailbox_id=row.unit.mailbox_id, folder_id=row.unit.folder_id)
             rows.add_unit(unit, row.order, intents)
             folder.waiting.appendleft(unit.unit_id)
-        rows.next_batch(folder)
+        rows.next_batch(folder, row.unit.unit_id)
         rows.drain(m)
         rows.refresh(m)
 
@@ -297,10 +297,15 @@ class MemoryWork(Identity):
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
         doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
         accepted, deleted_too, mixed = folder.folder.accepted, folder.folder.deleted_too, folder.folder.mixed
+        if plan.reset or plan.let_go:
+            at_work = [rows.units[u] for u in folder.heads if rows.units[u].live()]
+            for head in at_work:
+                head.yields = True
+            if at_work:
+                raise FolderInUse("lanes still write into the folder that is to be planned anew")
         if plan.reset:
-            for unit_id in [folder.head, *folder.waiting]:
-                if unit_id:
-                    rows.drop_unit(unit_id)
+            for unit_id in [*folder.heads, *folder.waiting]:
+                rows.drop_unit(unit_id)
             folder = FolderRow(plan.folder)
             doubts, doubted_at, verified, accepted, deleted_too, mixed = NO_UIDS, 0.0, "", NO_UIDS, NO_UIDS, False
         if plan.let_go:

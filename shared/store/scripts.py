@@ -19,6 +19,7 @@ NAMES = (
     "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "hours", "waits", "close", "erase",
     "forget", "reseal", "wave", "move", "moving", "standing", "looked", "note_unplanned", "cutover", "mark",
     "deleted_too", "mixed", "tell", "spread", "take_delivery", "settle_delivery", "keep_forecast", "in_doubt",
+    "widen", "writing",
 )  # fmt: skip
 
 #: The scripts that charge rates, or ask what is owed.
