@@ -289,7 +289,7 @@ class RequestStore(Protocol):
         """Returns the usual limits, by scope and server."""
 
 
-class WorkStore(Protocol):
+class WorkStore(WriterStore, Protocol):
     """The methods that workers call under a lease."""
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
@@ -593,7 +593,7 @@ class CoordinationStore(Protocol):
 
 
 class Store(
-    RequestStore, WorkStore, WriterStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore,
+    RequestStore, WorkStore, LookStore, AccountStore, SignInStore, CutoverStore, MarkStore, CoordinationStore,
     NoticeStore, ForecastStore, Protocol,
 ):  # fmt: skip
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

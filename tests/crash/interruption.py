@@ -27,7 +27,7 @@ _SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
 _DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
 #: Calls that only read: an interruption there is no case of its own.
 _TELLING = {"sightings", "sizes", "flags", "fetch", "listing", "statuses", "noop", "close", "abort", "import_", "folders",
-            "ledger", "limits_of", "mailbox", "attend", "import_tally"}  # fmt: skip
+            "ledger", "writing", "limits_of", "mailbox", "attend", "import_tally"}  # fmt: skip
 
 
 class Killed(BaseException):
@@ -150,6 +150,7 @@ class MemoryImport:
         *,
         rules: CopyRules | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        worker: str = "",
     ) -> bool:
         """Lets a new worker serve until nothing may run, or it is told to stop. Returns False if it was killed."""
         effects = effects or Effects()
@@ -164,7 +165,8 @@ class MemoryImport:
                 return effects.through(stage.new.destination(LOGIN))
 
         self._workers += 1
-        lease_keeper = LeaseKeeper(store, f"worker{self._workers}", clock=lambda: self.time)
+        worker = worker or f"worker{self._workers}"
+        lease_keeper = LeaseKeeper(store, worker, clock=lambda: self.time)
         place = Workplace(
             store=store,
             dialer=Dialer(),
@@ -176,7 +178,7 @@ class MemoryImport:
             plan_rules=PlanRules(batch_messages=7),
             now=lambda: self.time,
         )
-        lane = Lane(place, f"worker{self._workers}/1")
+        lane = Lane(place, f"{worker}/1")
         # The lease's deadline uses the monotonic clock of the claim; here both clocks are one.
         lease_keeper.wish = lambda lease: "run"  # type: ignore[method-assign]
         try:

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shared.errors import LeaseLost, LedgerConflict, StoreError, UsageError
+from shared.errors import FolderInUse, LeaseLost, LedgerConflict, StoreError, UsageError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model import (
     Audit,
@@ -43,6 +43,7 @@ from shared.model import (
     Tls,
     Unit,
     UnitKind,
+    Writing,
     part_id,
 )
 from shared.standing import Standing
@@ -119,7 +120,7 @@ class Lockstep(RuleBasedStateMachine):
     def _one(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             return method(*args, **kwargs)
-        except (LeaseLost, LedgerConflict, StoreError, UsageError) as error:
+        except (FolderInUse, LeaseLost, LedgerConflict, StoreError, UsageError) as error:
             return type(error)
 
     def both(self, name: str, *args: Any, lost: bool = False, **kwargs: Any) -> Any:
@@ -487,6 +488,37 @@ class Lockstep(RuleBasedStateMachine):
     def look(self, data: st.DataObject, lost: bool, found: bool) -> None:
         if (pair := self._lease(data, UnitKind.LOOK)) and self.both("looked", pair, found=found, lost=lost) is None:
             self._ended(pair)
+
+    @precondition(lambda self: self._has(UnitKind.COPY))
+    @rule(data=st.data(), writers=st.sampled_from([1, 2, 2, 3, 3, 3, 0]), lost=LOST)
+    def widen(self, data: st.DataObject, writers: int, lost: bool) -> None:
+        if pair := self._lease(data, UnitKind.COPY):
+            self.both("widen", pair, writers, lost=lost)
+
+    @precondition(lambda self: self._has(UnitKind.COPY))
+    @rule(data=st.data())
+    def writing(self, data: st.DataObject) -> None:
+        """Compares what is written into a folder, which is to be what every open intent of its other batches says."""
+        pair = self._lease(data, UnitKind.COPY)
+        if pair is None:
+            return
+        found = [
+            self._one(store.writing, (lease,), {}) for store, lease in zip((self.real, self.model), pair, strict=True)
+        ]
+        if not isinstance(found[0], Writing):
+            assert found[0] == found[1]
+            return
+        real, model = (
+            (one.taken, *(sorted(part, key=lambda i: i.intent_id) for part in (one.live, one.left))) for one in found
+        )
+        assert real == model
+        own, folder = pair[0].unit.unit_id, pair[0].unit.folder_id
+        rows = [r for u, r in self.model._rows.units.items() if r.unit.folder_id == folder and u != own]
+        assert sorted(i.intent_id for r in rows for i in r.intents.values()) == sorted(
+            i.intent_id for part in real[1:] for i in part
+        )
+        at_work = {(r.unit.unit_id, r.term) for r in rows if r.unit.unit_id in self.model._rows.leases}
+        assert {i.intent_id.split(".")[0] for i in real[1]} <= {str(term) for _, term in at_work}
 
     @precondition(lambda self: self._has(UnitKind.COPY))
     @rule(data=st.data(), lost=LOST)

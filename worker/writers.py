@@ -1,0 +1,86 @@
+"""The lanes that copy into one folder beside each other, as the lane at one of its batches sees them.
+
+How that stays exact: docs/decisions/7-several-writers.md. The pace of the destination decides when a folder gets more
+writers than one (`worker.shares`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from shared.mail import MailDestination
+from shared.model import Lease, Writing
+from shared.store.folder_writers import WriterStore
+from shared.uids import UidSet
+from worker.closing import Divided
+from worker.shares import Widening
+
+_log = structlog.get_logger("mailhaul.worker")
+
+
+class FolderWriters:
+    """The writers of the folder of one batch under one lease. Not reused."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        store: WriterStore,
+        rules: Widening,
+        *,
+        ring: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Takes `ring`, which calls one lane more."""
+        self._lease, self._store, self._rules, self._ring, self._clock = lease, store, rules, ring, clock
+        self._writers = lease.writers
+        #: Whether other lanes may write into the folder now. Once they may, they may until this batch ends.
+        self.shared = lease.writers > 1 or lease.heads > 1
+
+    def writing(self) -> Writing:
+        """Returns what other lanes write; the folder was opened before."""
+        return self._store.writing(self._lease)
+
+    def parts(self, remaining: UidSet, destination: MailDestination, alone: Callable[[], bool]) -> Iterator[UidSet]:
+        """Yields the parts in which a batch is copied, and widens the folder where its pace asks for that.
+
+        `alone` tells whether something other than the pace demands one writer. Raises `Divided` when the rest of the
+        batch is to be shared out.
+        """
+        lease, rules = self._lease, self._rules
+        may = (
+            rules.most > 1
+            and not self.shared
+            and "UIDPLUS" in destination.capabilities
+            and lease.mailbox.source.endpoint.protocol != "pop3"
+        )
+        pending = lease.folder_pending
+        first = rules.probe(len(remaining), pending, fresh=lease.last_taken == (0, 0)) if may else 0
+        began = self._clock()
+        here, rest = remaining.take(first) if first else (remaining, UidSet())
+        yield here
+        if not may or not here:
+            return
+        pending -= len(here)
+        writers = rules.writers(pending, (self._clock() - began) / len(here))
+        if writers > 1 and pending > rules.share_messages and not alone():
+            self._widen(writers)
+            if len(shares := rules.shares(rest, pending, self._writers)) > 1:
+                raise Divided(shares)
+        if rest:
+            yield rest
+
+    def _widen(self, writers: int) -> None:
+        # Before the store is told: the others may begin before its answer comes.
+        self.shared = True
+        self._writers = self._store.widen(self._lease, writers)
+        _log.info("folder_widened", writers=self._writers)
+        for _ in range(self._writers - 1):
+            self._ring()
+
+    def narrow(self) -> None:
+        """Lets the folder have one writer until it is done: the server's answers do not tell the lanes' copies apart."""
+        _log.warning("folder_narrowed")
+        self._writers = self._store.widen(self._lease, 0)
