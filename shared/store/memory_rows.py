@@ -49,6 +49,8 @@ class UnitRow:
     began: int = 0
     term: int = 0
     holder: str = ""
+    #: When its last lease ended, ms.
+    ended: int = 0
     #: Whether the holder made a call under this term.
     used: bool = False
     #: Whether the holder is to give way to a mailbox that was moved.
@@ -309,7 +311,7 @@ class Rows(Looks):
         if row.done > row.began:
             self.forgive(row)
         del self.leases[row.unit.unit_id]
-        row.term = self.next_term()
+        row.term, row.ended = self.next_term(), self.now()
         self.make_ready(row)
 
     def wake(self) -> None:

@@ -198,6 +198,7 @@ class MemoryWork(Identity):
         row = rows.fence(lease)
         m = rows.mailboxes[row.unit.mailbox_id]
         del rows.leases[row.unit.unit_id]
+        row.ended = now
         if how != "again":
             rows.forgive(row)
         if failure:
@@ -298,10 +299,12 @@ class MemoryWork(Identity):
         doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
         accepted, deleted_too, mixed = folder.folder.accepted, folder.folder.deleted_too, folder.folder.mixed
         if plan.reset or plan.let_go:
-            at_work = [rows.units[u] for u in folder.heads if rows.units[u].live()]
-            for head in at_work:
-                head.yields = True
-            if at_work:
+            heads = [rows.units[u] for u in folder.heads]
+            for head in heads:
+                head.yields |= bool(head.live())
+            # What a lane left after this plan was claimed may have come after the folder was listed.
+            late = round(m.mailbox.planned_at * 1000)
+            if any(head.live() or (head.intents and head.ended > late) for head in heads):
                 raise FolderInUse("lanes still write into the folder that is to be planned anew")
         if plan.reset:
             for unit_id in [*folder.heads, *folder.waiting]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from shared.batching import Worth
 from shared.mail.memory import USUAL
@@ -20,10 +23,10 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
 
 
 def one_folder(stage: MemoryImport) -> None:
-    """Fills one folder of 30 messages, with two kinds of twins all over its batches."""
+    """Fills one folder of 42 messages, with two kinds of twins all over its batches."""
     inbox = stage.old.folder(LOGIN, b"INBOX")
-    for n in range(30):
-        if n % 3 == 0:
+    for n in range(42):
+        if n % 3 < 2:
             inbox.add(b"Subject: twin\r\n\r\nsame\r\n", internaldate=1_700_000_100)
         elif n % 5 == 0:
             # The same header and date with another body: only the bytes tell them apart.
@@ -33,6 +36,15 @@ def one_folder(stage: MemoryImport) -> None:
 
 
 LOGIN = "ivan"
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Keeps the logs of thousands of lives from being written."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
 
 
 def staged(settle_seconds: float = 30.0, **destination: Any) -> MemoryImport:

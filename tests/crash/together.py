@@ -15,7 +15,7 @@ from worker.copy import CopyRules
 from worker.shares import Widening
 
 #: Every folder is slow, and large enough for three writers.
-WIDE = Widening(most=3, slow_seconds=0, lane_seconds=0, least_messages=0, probe_messages=3, share_messages=2)
+WIDE = Widening(most=3, slow_seconds=0, lane_seconds=0, least_messages=0, probe_messages=3, share_messages=5)
 IDLE = "idle"
 
 
@@ -54,7 +54,7 @@ class Turns(Effects):
 
 def live_together(stage: MemoryImport, workers: Sequence[Turns], seed: int, *, rules: CopyRules | None = None) -> None:
     """Lets these workers live until the import is finished, or all are dead. Time passes where all have nothing to do."""
-    rules = rules or CopyRules(group_messages=2, outstanding=2, settle_seconds=stage.settle_seconds, widening=WIDE)
+    rules = rules or CopyRules(group_messages=1, outstanding=4, settle_seconds=stage.settle_seconds, widening=WIDE)
     chosen, over = random.Random(seed), threading.Event()
     faults: list[BaseException] = []
 

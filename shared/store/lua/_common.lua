@@ -281,7 +281,7 @@ local function take_back(u)
   unlease(u, h[2] or '')
   if h[1] ~= 'leased' then return false end
   if tonumber(h[3]) > tonumber(h[4] or h[3]) then forgive(u) end
-  redis.call('HSET', unit_key(u), 'term', redis.call('INCR', P .. 'terms'))
+  redis.call('HSET', unit_key(u), 'term', redis.call('INCR', P .. 'terms'), 'ended', clock())
   make_ready(u)
   return true
 end

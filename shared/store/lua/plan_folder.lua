@@ -2,7 +2,8 @@
 --   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it until a lane widens the folder. What voids the ledger waits until
--- no live lane has anything on the wire: its intents would be lost. Such lanes are told to stop.
+-- no live lane has anything on the wire, nor has had since the plan was claimed: its intents would be lost. Such lanes are
+-- told to stop.
 -- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
 -- packed: the ledger text of what was adopted, all of it, in less room.
 -- skipped: all that the request leaves out of the folder, packed ('' for no change), how many messages that are, and by how
@@ -40,8 +41,11 @@ end
 if reset or ARGV[19] ~= '' then
   local busy = 0
   for _, head in ipairs(heads_of(f)) do
-    if #intents_of(head) > 0 then
-      redis.call('HSET', unit_key(head), 'yields', '1')
+    local live, left = intents_of(head)
+    if #live > 0 then redis.call('HSET', unit_key(head), 'yields', '1') end
+    -- What a lane left after this plan was claimed may have come after the folder was listed.
+    local ended = tonumber(redis.call('HGET', unit_key(head), 'ended') or '0')
+    if #live > 0 or #left > 0 and ended > tonumber(redis.call('HGET', mailbox_key(m), 'planned_at') or '0') then
       busy = busy + 1
     end
   end
