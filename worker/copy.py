@@ -320,7 +320,7 @@ class BatchCopy:
 
     def _copy(self, uids: UidSet, *, most: int = 0, keywords: bool = True) -> None:
         """Reads `uids` and appends them in groups of at most `most` messages."""
-        most = most or self._rules.group_messages
+        most = most or self._writers.group_messages or self._rules.group_messages
         group: list[Message] = []
         size = 0
         refused: list[ServerRefused] = []
@@ -413,6 +413,7 @@ class BatchCopy:
         answers = self._answers(outstanding)
         for answer in answers:
             self._weigh(answer)
+            self._writers.answered(len(answer.stored))
             apart = self._labels or self._writers.shared  # UIDs between ours are those of other lanes
             stored = [] if apart else self._flying.stored(answer)
             if stored and self._arrivals.unlike(self._flying.uidnext, stored):

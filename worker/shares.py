@@ -23,8 +23,9 @@ class Widening:
     lane_seconds: float = 5.0
     #: Messages that a folder must have left before its pace is measured within a batch.
     least_messages: int = 1000
-    #: Messages after which it is.
-    probe_messages: int = 200
+    #: Messages after which it is, and how many of them are a group: the first answer only begins the time.
+    probe_messages: int = 60
+    probe_group: int = 10
     #: The smallest share of a lane, messages.
     share_messages: int = 50
 
@@ -48,9 +49,9 @@ class Widening:
     def shares(self, remaining: UidSet, pending: int, writers: int) -> list[UidSet]:
         """Divides a batch into shares that keep all writers busy to the end of the folder; one for a small batch.
 
-        A share is a quarter of what is left for each writer, so shares shrink as the folder comes to its end.
+        A share is half of what is left for each writer, so shares shrink as the folder comes to its end.
         """
-        share = max(self.share_messages, pending // (4 * max(1, writers)))
+        share = max(self.share_messages, pending // (2 * max(1, writers)))
         if writers < 2 or len(remaining) < 2 * share:
             return [remaining]
         return list(remaining.pieces(share))

@@ -38,6 +38,11 @@ class FolderWriters:
         self._writers = lease.writers
         #: Whether other lanes may write into the folder now. Once they may, they may until this batch ends.
         self.shared = lease.writers > 1 or lease.heads > 1
+        #: The most messages of a group now, so that there are answers to measure by; 0: as ever.
+        self.group_messages = 0
+        #: When the first and the last answer came, and how many messages were taken after the first.
+        self._first: float | None = None
+        self._last, self._taken = 0.0, 0
 
     def writing(self) -> Writing:
         """Returns what other lanes write; the folder was opened before."""
@@ -58,19 +63,31 @@ class FolderWriters:
         )
         pending = lease.folder_pending
         first = rules.probe(len(remaining), pending, fresh=lease.last_taken == (0, 0)) if may else 0
-        began = self._clock()
+        self.group_messages = rules.probe_group if first else 0
         here, rest = remaining.take(first) if first else (remaining, UidSet())
         yield here
-        if not may or not here:
-            return
+        self.group_messages = 0
         pending -= len(here)
-        writers = rules.writers(pending, (self._clock() - began) / len(here))
+        writers = rules.writers(pending, self._pace()) if may else 1
         if writers > 1 and pending > rules.share_messages and not alone():
             self._widen(writers)
             if len(shares := rules.shares(rest, pending, self._writers)) > 1:
                 raise Divided(shares)
         if rest:
             yield rest
+
+    def answered(self, messages: int) -> None:
+        """Notes that the destination took so many messages just now."""
+        now = self._clock()
+        if self._first is None:
+            self._first = now
+        else:
+            self._taken += messages
+            self._last = now
+
+    def _pace(self) -> float:
+        """Returns the seconds a message, from the first answer to the last; 0 where there were too few answers to tell."""
+        return (self._last - self._first) / self._taken if self._first is not None and self._taken else 0.0
 
     def _widen(self, writers: int) -> None:
         # Before the store is told: the others may begin before its answer comes.

@@ -15,7 +15,9 @@ from worker.copy import CopyRules
 from worker.shares import Widening
 
 #: Every folder is slow, and large enough for three writers.
-WIDE = Widening(most=3, slow_seconds=0, lane_seconds=0, least_messages=0, probe_messages=3, share_messages=5)
+WIDE = Widening(
+    most=3, slow_seconds=0, lane_seconds=0, least_messages=0, probe_messages=4, probe_group=1, share_messages=5
+)
 IDLE = "idle"
 
 
