@@ -414,8 +414,7 @@ class BatchCopy:
         for answer in answers:
             self._weigh(answer)
             self._writers.answered(len(answer.stored))
-            apart = self._labels or self._writers.shared  # UIDs between ours are those of other lanes
-            stored = [] if apart else self._flying.stored(answer)
+            stored = [] if self._labels or self._writers.fill_gaps else self._flying.stored(answer)
             if stored and self._arrivals.unlike(self._flying.uidnext, stored):
                 rest = [*answers, *self._answers(0)]
                 for other in rest:

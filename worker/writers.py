@@ -44,6 +44,11 @@ class FolderWriters:
         self._first: float | None = None
         self._last, self._taken = 0.0, 0
 
+    @property
+    def fill_gaps(self) -> bool:
+        """Tells whether UIDs between those of this lane's copies are other lanes', and no stranger's."""
+        return self.shared
+
     def writing(self) -> Writing:
         """Returns what other lanes write; the folder was opened before."""
         return self._store.writing(self._lease)

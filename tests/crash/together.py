@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.crash.interruption import Effects, Killed, MemoryImport
 from worker.copy import CopyRules
@@ -54,8 +54,18 @@ class Turns(Effects):
         self._came.release()
 
 
-def live_together(stage: MemoryImport, workers: Sequence[Turns], seed: int, *, rules: CopyRules | None = None) -> None:
-    """Lets these workers live until the import is finished, or all are dead. Time passes where all have nothing to do."""
+def live_together(
+    stage: MemoryImport,
+    workers: Sequence[Turns],
+    seed: int,
+    *,
+    rules: CopyRules | None = None,
+    meanwhile: Callable[[int], object] = lambda turn: None,
+) -> None:
+    """Lets these workers live until the import is finished, or all are dead. Time passes where all have nothing to do.
+
+    `meanwhile` is called before each turn, with its number.
+    """
     rules = rules or CopyRules(group_messages=1, outstanding=4, settle_seconds=stage.settle_seconds, widening=WIDE)
     chosen, over = random.Random(seed), threading.Event()
     faults: list[BaseException] = []
@@ -75,7 +85,8 @@ def live_together(stage: MemoryImport, workers: Sequence[Turns], seed: int, *, r
         effects.begin(threading.Thread(target=live, args=(effects,), daemon=True))
     buried: set[int] = set()
     idle = 0
-    for _ in range(100_000):
+    for turn in range(100_000):
+        meanwhile(turn)
         alive = [worker for worker in workers if not worker.ended]
         for number, worker in enumerate(workers):
             if worker.dead and worker.ended and number not in buried:
