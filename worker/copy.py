@@ -218,6 +218,7 @@ class BatchCopy:
             not here.messages
             and here.uidnext >= folder.destination_uidnext
             and not self._lease.intents
+            and not self._writers.shared
             and not known_destinations(self._store, folder.folder_id)
         )
 

@@ -26,13 +26,21 @@ from shared.model.ledger import AUDITED
 from shared.store import SCOPES
 from shared.store.memory_identity import Identity
 from shared.store.memory_requests import atomic
-from shared.store.memory_rows import FolderRow
+from shared.store.memory_rows import FolderRow, UnitRow
 from shared.uids import NO_UIDS, UidSet
 
 #: How long another lane waits before it gives way too, ms.
 NEXT_GIVES_WAY_MS = 3_000
 #: How long after its move lanes give way to a mailbox, ms.
 GIVES_WAY_NO_MORE_MS = 10_000
+
+
+def written_since(heads: Iterable[UnitRow], planned_at: int) -> bool:
+    """Tells whether a lane may have written into a folder after a plan was claimed, ms, and left intents.
+
+    What it wrote may have come after the folder was listed.
+    """
+    return any(head.live() or (head.intents and head.ended > planned_at) for head in heads)
 
 
 class MemoryWork(Identity):
@@ -302,9 +310,7 @@ class MemoryWork(Identity):
             heads = [rows.units[u] for u in folder.heads]
             for head in heads:
                 head.yields |= bool(head.live())
-            # What a lane left after this plan was claimed may have come after the folder was listed.
-            late = round(m.mailbox.planned_at * 1000)
-            if any(head.live() or (head.intents and head.ended > late) for head in heads):
+            if written_since(heads, round(m.mailbox.planned_at * 1000)):
                 raise FolderInUse("lanes still write into the folder that is to be planned anew")
         if plan.reset:
             for unit_id in [*folder.heads, *folder.waiting]:
