@@ -10,38 +10,32 @@ is. Each result is compared message by message.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import time
 
 from tests.integration.process_cluster import ProcessCluster, folders_of
 from tests.servers.dovecot import Dovecot
+from tests.servers.slow_appends import SlowAppends
 
 
 def main() -> int:
     """Runs the series."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=4000)
-    parser.add_argument("--seconds", default="0.02")
+    parser.add_argument("--seconds", type=float, default=0.02)
     parser.add_argument("--connections", default="1,4,8")
     parser.add_argument("--workers", type=int, default=2)
     a = parser.parse_args()
     base = 0.0
-    with Dovecot() as source, Dovecot() as destination:
-        relay = subprocess.Popen(
-            [sys.executable, "-m", "tests.servers.slow_appends", destination.host, str(destination.port), a.seconds],
-            stdout=subprocess.PIPE,
-        )
-        assert relay.stdout is not None
-        port = int(relay.stdout.readline())
-        try:
-            for lanes in map(int, a.connections.split(",")):
-                rate = _one(source, destination, port, lanes, a.messages, a.workers)
-                base = base or rate / lanes
-                print(f"{lanes} connections: {rate:.0f} messages/s, {rate / base:.2f} times that of one", flush=True)
-        finally:
-            relay.kill()
-            relay.wait()
+    with (
+        Dovecot() as source,
+        Dovecot() as destination,
+        SlowAppends(destination.host, destination.port, a.seconds) as relay,
+    ):
+        for lanes in map(int, a.connections.split(",")):
+            rate = _one(source, destination, relay.port, lanes, a.messages, a.workers)
+            base = base or rate / lanes
+            print(f"{lanes} connections: {rate:.0f} messages/s, {rate / base:.2f} times that of one", flush=True)
     return 0
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import sys
+from pathlib import Path
+from typing import Self
 
 _TAKEN = re.compile(rb"^\S+ OK \[APPENDUID ", re.IGNORECASE)
 
@@ -33,6 +36,27 @@ async def _to_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
         writer.write(line.replace(b" MULTIAPPEND", b""))
         await writer.drain()
     writer.close()
+
+
+class SlowAppends:
+    """The relay as a process of its own; a context manager."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, host: str, port: int, seconds: float) -> None:
+        self._command = [sys.executable, "-m", "tests.servers.slow_appends", host, str(port), str(seconds)]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 async def main(host: str, port: int, seconds: float) -> None:
