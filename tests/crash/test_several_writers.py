@@ -13,8 +13,9 @@ import pytest
 import structlog
 
 from shared.batching import Worth
+from shared.errors import ConnectionLost
 from shared.mail import Appended
-from shared.mail.memory import USUAL
+from shared.mail.memory import USUAL, At, DeliveredLate
 from shared.mail.memory_sessions import MemoryDestination
 from shared.model import Writing
 from shared.store import memory_work
@@ -130,6 +131,32 @@ def test_two_or_all_of_three_are_killed(kind: str) -> None:
         stage = staged(30.0 * (seed % 3), **DESTINATIONS[kind])
         lives(stage, [chosen.randrange(120) for _ in range(chosen.choice([2, 3]))], seed, spare=seed % 2)
         stage.assert_exactly_once()
+
+
+def test_connections_break_and_a_proxy_delivers_late() -> None:
+    broken = late = 0
+    for seed in range(30):
+        stage = staged(**(SINGLE if seed % 2 else {}))
+        chosen, left = random.Random(seed), [4]
+
+        def fault(name: str, at: At, chosen: random.Random = chosen, left: list[int] = left) -> None:
+            if name in ("append", "appended") and left[0] and not chosen.randrange(20):
+                left[0] -= 1
+                kind = chosen.choice([ConnectionLost, DeliveredLate]) if name == "append" else ConnectionLost
+                raise kind("destination", "cut")
+
+        def deliver(turn: int, stage: MemoryImport = stage) -> None:
+            nonlocal late
+            if turn % 80 == 0:
+                late += stage.new.deliver_late()
+
+        stage.new.fault = fault
+        lives(stage, [-1, -1, -1], seed, meanwhile=deliver)
+        broken += 4 - left[0]
+        late += stage.new.deliver_late()
+        stage.assert_exactly_once()
+    assert broken > 30
+    assert late > 10
 
 
 # -- the protections, and what happens without each
