@@ -116,7 +116,7 @@ class Lease:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Writing:
-    """What is written into a folder at one moment, beside what the asking lane writes."""
+    """The mail that other lanes than the asking one bring into a folder at one moment."""
 
     #: Destination UIDs in the folder's ledger.
     taken: UidSet

@@ -9,7 +9,7 @@ from shared.store.memory_work import MemoryWork
 
 
 class MemoryWriters(MemoryWork):
-    """How many batches of a folder are at work at once, and what they have on the wire."""
+    """The writers of a folder: the batches that are at work at once, and what they have on the wire."""
 
     @atomic
     def widen(self, lease: Lease, writers: int) -> int:

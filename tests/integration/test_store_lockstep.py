@@ -43,7 +43,6 @@ from shared.model import (
     Tls,
     Unit,
     UnitKind,
-    Writing,
     part_id,
 )
 from shared.standing import Standing
@@ -52,7 +51,6 @@ from shared.uids import UidSet, records_of
 from tests.contract.store_kit import (
     Clock,
     batch,
-    batch_of,
     binaries,
     copied,
     drawn_wave,
@@ -73,6 +71,7 @@ from tests.contract.store_kit import (
 )
 from tests.integration.store_keys import keys_are_in_order, let_stand
 from tests.integration.told_lockstep import forecast, send, tell
+from tests.integration.writers_lockstep import compare_writing, drawn_halves
 
 HOLDERS = st.sampled_from(["a", "b", "c", "d"])
 LIMITS = {"source_account": 2, "destination_account": 2, "source_host": 3, "destination_host": 4}
@@ -498,27 +497,8 @@ class Lockstep(RuleBasedStateMachine):
     @precondition(lambda self: self._has(UnitKind.COPY))
     @rule(data=st.data())
     def writing(self, data: st.DataObject) -> None:
-        """Compares what is written into a folder, which is to be what every open intent of its other batches says."""
-        pair = self._lease(data, UnitKind.COPY)
-        if pair is None:
-            return
-        found = [
-            self._one(store.writing, (lease,), {}) for store, lease in zip((self.real, self.model), pair, strict=True)
-        ]
-        if not isinstance(found[0], Writing):
-            assert found[0] == found[1]
-            return
-        real, model = (
-            (one.taken, *(sorted(part, key=lambda i: i.intent_id) for part in (one.live, one.left))) for one in found
-        )
-        assert real == model
-        own, folder = pair[0].unit.unit_id, pair[0].unit.folder_id
-        rows = [r for u, r in self.model._rows.units.items() if r.unit.folder_id == folder and u != own]
-        assert sorted(i.intent_id for r in rows for i in r.intents.values()) == sorted(
-            i.intent_id for part in real[1:] for i in part
-        )
-        at_work = {(r.unit.unit_id, r.term) for r in rows if r.unit.unit_id in self.model._rows.leases}
-        assert {i.intent_id.split(".")[0] for i in real[1]} <= {str(term) for _, term in at_work}
+        if pair := self._lease(data, UnitKind.COPY):
+            compare_writing(self, pair)
 
     @precondition(lambda self: self._has(UnitKind.COPY))
     @rule(data=st.data(), lost=LOST)
@@ -526,18 +506,7 @@ class Lockstep(RuleBasedStateMachine):
         pair = self._lease(data, UnitKind.COPY)
         if pair is None:
             return
-        unit = pair[0].unit
-        row = self.model._rows.units.get(unit.unit_id)
-        intents = list(row.intents.values()) if row else []
-        left = self._remaining(unit)
-        for one in intents:
-            left |= one.uids
-        halves = []
-        for part in left.take((len(left) + 1) // 2):
-            if part:
-                half = replace(batch_of(unit, part), attempts=2)
-                mine = [replace(i, uids=i.uids & part) for i in intents if i.uids & part]
-                halves.append((half, mine))
+        halves = drawn_halves(self, pair[0].unit)
         if self.both("split", pair, halves, lost=lost) is None:
             self._ended(pair)
 
