@@ -52,6 +52,7 @@ from shared.model.lifecycle import Control, MailboxState
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
 from shared.model.uids import NO_UIDS, UidSet
+from shared.store.folder_writers import WriterStore
 from shared.store.ports.cutover_store import CutoverStore
 from shared.store.ports.looks import LookStore
 from shared.store.ports.marks import MarkStore
@@ -288,7 +289,7 @@ class RequestStore(Protocol):
         """Returns the usual limits, by scope and server."""
 
 
-class WorkStore(Protocol):
+class WorkStore(WriterStore, Protocol):
     """The methods that workers call under a lease."""
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:

@@ -45,7 +45,7 @@ ORDINARY = frozenset(
     selected selection sent sentences server servers set settings settled sha sharing sheet shortfall shown side
     sighting sign signed speed signer site size span spooled spooling stalwart status step steps stopped store stored
     stranded submitted such sufferer supervisor swapped table tagged text throttled tls to told totals traits
-    switched transition translator transport tree tried turned uid uids unreachable url usage vault verdict verification view
+    switched transition translator transport tree tried turned uid uids unreachable url usage use vault verdict verification view
     dns driver effects facts loop measured rollback world
     speed
     violation visitor waited waiting wanted watch webhook whole wire work workplace worth writer wrong xo yandex zip
