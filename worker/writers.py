@@ -14,7 +14,7 @@ import structlog
 from shared.mail import MailDestination
 from shared.model import Lease, Writing
 from shared.model.uids import UidSet
-from shared.store.folder_writers import WriterStore
+from shared.store.ports.folder_writers import WriterStore
 from worker.closing import Divided
 from worker.shares import Widening
 

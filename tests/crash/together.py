@@ -99,9 +99,8 @@ def live_together(
             if found is not None and found.state == "finished":
                 break
             idle += 1
-            assert idle < 3000, (
-                f"nothing goes on: {stage.store.mailbox(in_process.mailbox_id)}, {stage.store.failures(in_process.mailbox_id)}"
-            )
+            store, mailbox = in_process.store, in_process.mailbox_id
+            assert idle < 3000, f"nothing goes on: {store.mailbox(mailbox)}, {store.failures(mailbox)}"
             if idle % 10 == 0:
                 in_process.later(3)
         chosen.choice(alive).turn()

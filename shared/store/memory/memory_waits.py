@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.model import Wait
 from shared.model.lifecycle import SETTLED, Control
 from shared.store.memory.memory_requests import atomic
-from shared.store.memory_writers import MemoryWriters
+from shared.store.memory.memory_writers import MemoryWriters
 
 
 class MemoryWaits(MemoryWriters):
