@@ -33,10 +33,10 @@ from shared.runtime.logs import bind_job, get_logger
 from shared.store import Store
 from worker.accounts import AccountServices
 from worker.alike import LOOKS
-from worker.closing import Closing, SettleLater
+from worker.closing import Closing, Divided, SettleLater
 from worker.copy import BatchCopy, CopyRules
 from worker.counted import CountedFolders
-from worker.decide import halves, without_copy
+from worker.decide import divided, halves, without_copy
 from worker.ends import Ends
 from worker.failures import ATTEMPTS, LOOK_REST_SECONDS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, patiently
 from worker.lease_keeper import LeaseKeeper
@@ -264,6 +264,9 @@ class Lane:
             return self._given_up(
                 lease, remaining, "all attempts failed" + (f"; the last: {last.sentence}" if last else "")
             )
+        elif len(parts := self._shares(lease)) > 1:
+            place.store.split(lease, divided(unit, parts, (), unit.attempts - 1))
+            raise _Split
         else:
             source, destination = sessions.both(lease.mailbox)
             neighbours = Neighbours(lease, place.store, lambda: self._options(lease), self._returns.of)
@@ -281,9 +284,13 @@ class Lane:
                 labels,
                 sleep,
                 lambda: self._believed(lease),
+                lambda: place.ring(UnitKind.COPY, lease.mailbox.import_id, ""),
             )
             try:
                 return copying.run()
+            except Divided as batch:
+                place.store.split(lease, divided(unit, batch.parts, (), unit.attempts - 1))
+                raise _Split from None
             finally:
                 self._progressed = copying.progressed
         return Closing()
@@ -335,6 +342,12 @@ class Lane:
         if import_ is None:
             raise StoreError("the import is not in the store")
         return import_.options
+
+    def _shares(self, lease: Lease) -> list[UidSet]:
+        """Returns the shares into which a batch is divided before it is copied, in a folder with several writers."""
+        if lease.writers < 2 or lease.intents or lease.unit.attempts > 1:
+            return []
+        return self._place.copy_rules.widening.shares(self._remaining(lease), lease.folder_pending, lease.writers)
 
     @staticmethod
     def _remaining(lease: Lease) -> UidSet:
