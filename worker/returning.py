@@ -14,8 +14,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
-import structlog
-
 from shared.folders.tree import Tree, selectable
 from shared.mail import FolderListing, MailDestination, MailSource, Sighting
 from shared.model import (
@@ -35,12 +33,13 @@ from shared.model.lifecycle import MailboxState
 from shared.model.messages import Owner
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.selection import BEFORE_SWITCH, FROM_SOURCE, OURS
+from shared.runtime.logs import get_logger
 from shared.store.ports.brought import Books, between
 from worker.closing import SettleLater
 from worker.likeness import Reasons
 from worker.recognise import Recognition
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 #: Up to so many messages of the old mailbox are kept in memory as seen; of more, the headers are read anew for each folder
 #: that something came to.

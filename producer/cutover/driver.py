@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Protocol
 
-import structlog
-
 from producer.cutover.acts import CutoverView, viewed
 from producer.cutover.dns_records import joined
 from producer.cutover.facts import decode_domains, domains_of, encode_domains
@@ -57,11 +55,12 @@ from shared.model.errors import (
 )
 from shared.model.lifecycle import CutoverState, advance
 from shared.rules.standing import Standing
+from shared.runtime.logs import get_logger
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
 from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 
-_log = structlog.get_logger("mailhaul.cutover")
+_log = get_logger("mailhaul.cutover")
 #: Seconds between two questions to the DNS.
 DNS_SECONDS: Final = 60.0
 #: After so long a turn leaves a cutover to the next turn, so that no other one waits for a slow switch, seconds.

@@ -15,6 +15,7 @@ local m, kind = h[1], h[2]
 local key = mailbox_key(m)
 local now = clock()
 unlease(u, holder)
+redis.call('HSET', unit_key(u), 'ended', now)
 if how ~= 'again' then forgive(u) end
 if ARGV[6] ~= '' then
   set_failure(m, ARGV[6])

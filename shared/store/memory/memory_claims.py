@@ -14,7 +14,7 @@ from shared.rules.age_bands import band_of
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.store import SCOPES
 from shared.store.memory.memory_looks import LATE_MS, NEXT_LATE_MS
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_requests import atomic, tally
 from shared.store.memory.memory_rows import MailboxRow, UnitRow
 from shared.store.memory.memory_sign_ins import MemorySignIns
 
@@ -118,6 +118,9 @@ class Claims(MemorySignIns):
             due=self._owed_now(m) if row.unit.kind is UnitKind.COPY else None,
             last_taken=folder.taken.ranges[-1] if folder and folder.taken else (0, 0),
             neighbours=rows.neighbours(m),
+            writers=folder.writers if folder else 1,
+            heads=len(folder.heads) if folder else 1,
+            folder_pending=tally([folder.counts]).pending if folder and row.unit.kind is UnitKind.COPY else 0,
         )
 
     def _give_back(self, holder: str) -> None:
