@@ -24,6 +24,7 @@ from shared.rules.standing import digest
 from shared.store import Store
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.closing import SettleLater
+from worker.counted import CountedFolders
 from worker.deletions import looked_for
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
@@ -88,6 +89,8 @@ class MailboxPlan:
         #: Name → STATUS as far as it was asked for, at the source and at the destination.
         self._asked: dict[bytes, FolderStatus | Exception] = {}
         self._seen_here: dict[bytes, KnownStatus | Exception] = {}
+        #: `MailDestination.commands` when all of the latter were told; -1 where they were told at several times.
+        self._told_at = -1
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules, self._tell = options, rules, tell
         self._cutting = BatchPlanner(
@@ -220,7 +223,14 @@ class MailboxPlan:
         self._followed = {folder.folder_id: folder for folder in followed.folders}
         self._ids = {folder.source_name: folder.folder_id for folder in followed.folders}
         self._removed, self._seen_here = followed.removed, followed.numbers
+        self._told_at = self._destination.commands
         return followed
+
+    def counted(self, at: float) -> CountedFolders:
+        """Returns what the destination's folders were seen to hold; `at`: now, by the monotonic clock."""
+        return CountedFolders(
+            mailbox_id=self._lease.mailbox.mailbox_id, numbers=self._seen_here, commands=self._told_at, at=at
+        )
 
     def _places_back(self, theirs: FolderListing) -> dict[bytes, bytes]:
         """Returns, for a copy back, the places of folders that were made from some folder of the old mailbox."""
@@ -239,7 +249,10 @@ class MailboxPlan:
         """Returns the numbers of each destination folder, asked for where they are not known yet."""
         names = [m.destination_name for m in mapped if m.source_name not in absent]
         new = [name for name in names if name not in self._seen_here]
-        self._seen_here.update(zip(new, known_statuses(self._destination, new) if new else (), strict=True))
+        if new:
+            alone = not self._seen_here
+            self._seen_here.update(zip(new, known_statuses(self._destination, new), strict=True))
+            self._told_at = self._destination.commands if alone else -1
         return [NOT_THERE if m.source_name in absent else self._seen_here[m.destination_name] for m in mapped]
 
     def _beside(

@@ -134,6 +134,16 @@ local function urgent()
   end
 end
 
+-- Whether the source of this mailbox did not answer a look just now. All of a route have the same.
+local resting = {}
+local function rests(m)
+  local host = redis.call('HGET', mailbox_key(m), 'source_host') or ''
+  if resting[host] == nil then
+    resting[host] = tonumber(redis.call('ZSCORE', P .. 'look_holds', host) or '0') > now
+  end
+  return resting[host]
+end
+
 -- The mailbox whose look has been due longest, of those that were by `till` and whose route lets the lane in.
 local function look(till)
   local left = tonumber(ARGV[6])
@@ -149,8 +159,8 @@ local function look(till)
           refresh(m) -- out of the queue
           gone = gone + 1
         else
-          local yes
-          yes, full = admissible(m)
+          local yes = false
+          if rests(m) then full = true else yes, full = admissible(m) end
           if yes then return m end
           if full then break end
         end

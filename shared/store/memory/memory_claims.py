@@ -182,7 +182,7 @@ class Claims(MemorySignIns):
     def _look(self, holder: str, till: int | None) -> MailboxRow | None:
         """Returns the mailbox whose look has been due longest, of those that were by `till` (ms).
 
-        A route of which a host is full or on hold is skipped.
+        A route of which a host is full or on hold is skipped, and so is one whose source did not answer a look just now.
         """
         rows, left = self._rows, SCAN
         for route in rows.due_by_route().values():
@@ -194,6 +194,8 @@ class Claims(MemorySignIns):
                 left -= 1
                 if not rows.may(m) or not m.ready:
                     rows.refresh(m)
+                elif rows.look_holds.get(m.scopes["source_host"], 0) > rows.now():
+                    break
                 elif self._admits(m, holder):
                     return m
                 elif not self._admits(m, holder, HOSTS):

@@ -224,6 +224,8 @@ class Rows(Looks):
         super().__init__()
         self._clock = clock
         self.imports: dict[str, ImportRow] = {}
+        #: Allowed places, each with its row.
+        self.places: dict[str, str] = {}
         self.mailboxes: dict[str, MailboxRow] = {}
         self.folders: dict[str, FolderRow] = {}
         self.units: dict[str, UnitRow] = {}

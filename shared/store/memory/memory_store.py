@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from shared.model import Overview, Stranded, Unit
 from shared.model.lifecycle import ImportState
 from shared.store import SILENT_SECONDS, process_of
-from shared.store.memory.memory_forecasts import MemoryForecasts
+from shared.store.memory.memory_reach import MemoryReach
 from shared.store.memory.memory_requests import atomic, tally
 from shared.store.memory.memory_standing import MemoryStanding
 
 
-class MemoryStore(MemoryStanding, MemoryForecasts):
+class MemoryStore(MemoryStanding, MemoryReach):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
     #: The answer of `refusing`: memory takes every write unless a test says otherwise.

@@ -24,6 +24,7 @@ from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Control, MailboxState, Outcome, UnitState
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.age_bands import BAND
+from shared.rules.standing import LOOK_HOLD
 from shared.store import SCOPES
 from shared.store.memory.memory_identity import Identity
 from shared.store.memory.memory_requests import atomic
@@ -212,7 +213,10 @@ class MemoryWork(Identity):
         if failure:
             m.set(failure=failure)
             m.failures.appendleft(failure)
-        if hold:
+        scope, _, key = hold.partition(":")
+        if row.unit.kind is UnitKind.LOOK and scope == LOOK_HOLD:
+            rows.look_holds[key] = max(rows.look_holds.get(key, 0), now + int(hold_seconds * 1000))
+        elif hold:
             why = failure.detail or failure.sentence if failure else ""
             self._hold(hold, hold_seconds, m.mailbox.import_id, why)
         if row.unit.kind is UnitKind.LOOK:
