@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from shared.early_child import EarlyChild
+    from shared.runtime.early_child import EarlyChild
 
 _waiting: list[EarlyChild] = []
 
@@ -23,7 +23,7 @@ def fork_workers(words: Sequence[str]) -> None:
     """
     if not words or words[0] != "import" or {"--help", "-h", "--dry-run"} & {*words}:
         return
-    from shared.early_child import EarlyChild, can_fork
+    from shared.runtime.early_child import EarlyChild, can_fork
     from shared.runtime.processes import FORKED_WORKER
 
     if not can_fork():

@@ -35,9 +35,9 @@ from producer.show.destinations import destination_lines
 from producer.show.lines import known_part, mailbox_words, spoken_mailboxes
 from producer.show.live import Display, display
 from producer.show.steps import settled_of
-from shared.early_child import EarlyChild
 from shared.model import Import, Mailbox, Tally
 from shared.model.lifecycle import Control, ImportState
+from shared.runtime.early_child import EarlyChild
 from shared.runtime.logs import clean
 from shared.runtime.processes import process_name
 from shared.store.records.targets import Targets

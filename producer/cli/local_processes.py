@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 import producer
-from shared.early_child import EarlyChild
 from shared.model.errors import MailhaulError
+from shared.runtime.early_child import EarlyChild
 from shared.runtime.supervise import Command, Supervisor
 
 #: Seconds in which workers may append and record the groups in progress before they are killed.

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from shared.early_child import EarlyChild
+from shared.runtime.early_child import EarlyChild
 from shared.runtime.log_files import bound
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from producer.early_workers import _asked
-from shared.early_child import can_fork
+from shared.runtime.early_child import can_fork
 from shared.runtime.processes import FORKED_WORKER, is_dead
 from shared.runtime.supervise import Command, Supervisor
 
@@ -34,7 +34,7 @@ def main():
 _PARENT = """
 import os, sys, time
 from pathlib import Path
-from shared.early_child import EarlyChild
+from shared.runtime.early_child import EarlyChild
 held = os.open("/dev/null", os.O_RDONLY)
 child = EarlyChild("told_module", "mailhaul-worker")
 print(child.pid, flush=True)
@@ -159,7 +159,7 @@ def test_a_child_that_died_before_it_was_told_is_replaced_by_one_that_is_started
     script = """
 import os, signal, sys
 from pathlib import Path
-from shared.early_child import EarlyChild
+from shared.runtime.early_child import EarlyChild
 from shared.runtime.supervise import Command, Supervisor
 child = EarlyChild("json", "mailhaul-worker")
 os.kill(child.pid, signal.SIGKILL)
