@@ -30,6 +30,7 @@ from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
+from worker.shares import Widening
 from worker.worker_health import WorkerHealth
 
 if TYPE_CHECKING:  # loaded where metrics are served
@@ -100,6 +101,7 @@ def run(settings: Settings) -> int:
             group_messages=settings.group_messages,
             group_bytes=settings.group_bytes,
             settle_seconds=settings.settle_seconds,
+            widening=Widening(most=settings.folder_writers),
         ),
         plan_rules=PlanRules(batch_messages=settings.batch_messages, batch_bytes=settings.batch_bytes),
         slice_seconds=settings.slice_seconds,

@@ -16,13 +16,14 @@ from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestinatio
 from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.choosing import look_at_labels
 from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
-from shared.model.errors import ConnectionLost, FolderRefused, Throttled
+from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, Throttled
 from shared.model.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
 from shared.model.uids import NO_UIDS
 from shared.rules.batching import Change, delta, other_number
 from shared.rules.standing import digest
 from shared.store import Store
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
+from worker.closing import SettleLater
 from worker.counted import CountedFolders
 from worker.deletions import looked_for
 from worker.ends import Ends
@@ -45,6 +46,9 @@ BATCHES_AT_ONCE = 50
 
 #: Number of folders whose sizes are asked for before their turn.
 FORESEEN = 4
+
+#: Seconds until a plan is tried again that found lanes at work in a folder that it voids. They were told to stop.
+IN_USE_SECONDS = 1.0
 
 #: Number of attempts after which folders are opened one by one.
 ALONE_ATTEMPTS = 2
@@ -374,7 +378,10 @@ class MailboxPlan:
 
     def _enter(self, plans: list[tuple[FolderPlan, int]]) -> None:
         """Enters the planned folders in the store; other lanes may begin with them while the rest is listed."""
-        self._store.plan_folders(self._lease, plans)
+        try:
+            self._store.plan_folders(self._lease, plans)
+        except FolderInUse:
+            raise SettleLater(IN_USE_SECONDS) from None
         batches = [batch for plan, _ in plans for batch in plan.batches]
         self._busy += sum(bool(plan.batches) for plan, _ in plans)
         self._messages += sum(len(batch.uids) for batch in batches)

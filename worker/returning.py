@@ -222,6 +222,25 @@ def await_return(mailbox: Mailbox, store: BackReader) -> None:
             raise CopyBackInDoubt(import_.name if import_ else one.import_id)
 
 
+class KnownBack:
+    """The copies back of the mailbox that a lane serves, asked for once in each of its passes.
+
+    A batch holds what its pass listed at the source. What a copy back that was begun later brings there is in none of them.
+    """
+
+    def __init__(self, store: BackReader) -> None:
+        self._store = store
+        self._of: tuple[str, float] = ("", 0.0)
+        self._found: list[Mailbox] = []
+
+    def of(self, mailbox: Mailbox) -> list[Mailbox]:
+        """Returns the copies back of this mailbox."""
+        if self._of != (mailbox.mailbox_id, mailbox.planned_at):
+            self._found = returned(mailbox, self._store)
+            self._of = mailbox.mailbox_id, mailbox.planned_at
+        return self._found
+
+
 def returned(mailbox: Mailbox, store: BackReader) -> list[Mailbox]:
     """Returns the copies back of this mailbox. The store is asked once where it was never switched."""
     if store.switch_marks(mailbox.mailbox_id) is None:

@@ -1,4 +1,4 @@
-"""The declarations of list, status, watch, errors, report, spool and audit."""
+"""The declarations of list, where, status, watch, errors, report, spool and audit."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
     app.command("list")(verb(list_))
+    app.command("where")(verb(where))
     app.command("status")(verb(status))
     app.command("watch")(verb(watch))
     app.command("errors")(verb(errors))
@@ -48,6 +49,17 @@ def list_(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
         from producer.cli import following
 
         return following.run_list(context, as_json=as_json)
+
+
+def where(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A part of a login, of either side.")],
+    as_json: JsonOption = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Find mailboxes by login in all imports. Exit 3 when there is none."""
+    from producer.cli import searching
+
+    return searching.run_where(text, as_json=as_json, state_dir=state_dir)
 
 
 def status(

@@ -17,11 +17,11 @@ from typer.core import TyperCommand, TyperGroup
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Prepare": ("template", "providers", "detect", "doctor", "demo", "check", "plan"),
     "Move": ("import", "verify", "retry", "credentials"),
-    "Look": ("list", "status", "watch", "errors", "forecast", "report", "spool", "audit", "notify"),
+    "Look": ("list", "where", "status", "watch", "errors", "forecast", "report", "spool", "audit", "notify"),
     "Steer": ("pause", "resume", "cancel", "limits", "window", "waves", "move", "standing", "cutover"),
     "Finish": ("forget", "close", "erase", "keys"),
     "Run": ("up", "down", "worker", "coordinator", "web"),
-    "Page": ("link", "token", "user", "session"),
+    "Page": ("link", "token", "user", "session", "reach"),
 }
 
 #: Maximum number of characters of a summary; all are shorter.

@@ -10,8 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from producer.intake.manifest import Manifest, ManifestInvalid, RowError
+from producer.web.problem_types import type_of
 from producer.web.security.scrypt import Crowded
 from shared.model.errors import MailhaulError, StoreError, UsageError
 from shared.runtime.logs import get_logger
@@ -37,16 +39,21 @@ _ROWS_NAMED = 1000
 
 
 class Refused(Exception):
-    """An error that is answered with a status code. `detail` says what to do."""
+    """An error that is answered with a status code. `detail` says what to do; `code` is a name of `PROBLEMS`."""
 
-    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
-        self.status, self.detail, self.headers, self.more = status, detail, headers or {}, more
+    def __init__(
+        self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, code: str = "", **more: Any
+    ) -> None:
+        self.status, self.detail, self.headers, self.more = status, detail, headers or {}, {"code": code, **more}
         super().__init__(detail)
 
 
-def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, code: str = "", **more: Any
+) -> JSONResponse:
     """Builds the JSON answer of a problem."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
+    kind, title = type_of(status, code), HTTPStatus(status).phrase
+    body = {"type": kind, "title": title, "status": status, "detail": detail, **more}
     return JSONResponse(body, status, headers, MEDIA)
 
 
@@ -79,6 +86,15 @@ def answer(
     return page
 
 
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """Returns the methods of the operations with this path."""
+    found: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        if compile_path(template)[0].fullmatch(path):
+            found |= {method.upper() for method in operations}
+    return sorted(found)
+
+
 def install(app: FastAPI) -> None:
     """Registers the handlers that turn every error into a problem."""
 
@@ -94,7 +110,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ManifestInvalid)
     def _manifest(request: Request, error: ManifestInvalid) -> Response:
         detail = f"the manifest has {len(error.errors)} errors; nothing was started"
-        return answer(request, 422, detail, errors=row_errors(error.errors), errors_total=len(error.errors))
+        return answer(
+            request,
+            422,
+            detail,
+            code="manifest-invalid",
+            errors=row_errors(error.errors),
+            errors_total=len(error.errors),
+        )
 
     @app.exception_handler(UsageError)
     def _usage(request: Request, error: UsageError) -> Response:
@@ -111,11 +134,15 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        if any(one["type"] == "json_invalid" for one in error.errors()):
+            return answer(request, 400, "the body is no JSON", errors=errors)
         return answer(request, 422, "the request is not as docs/api.md says", errors=errors)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
-        return answer(request, error.status_code, str(error.detail), error.headers)
+        methods = _methods(app, request.url.path) if error.status_code == 405 else []
+        headers = {"Allow": ", ".join(methods)} if methods else error.headers
+        return answer(request, error.status_code, str(error.detail), headers)
 
     @app.exception_handler(Exception)
     def _fault(request: Request, error: Exception) -> Response:

@@ -135,6 +135,10 @@ class Settings(WebSettings):
     batch_bytes: _Bytes = Field(
         default=128 * 1024**2, description="Bytes of one batch; a larger message is a batch of its own."
     )
+    folder_writers: _Count = Field(
+        default=16,
+        description="Lanes that copy into one folder at the same time where the destination is slow, at most; 1: never more.",
+    )
     switches: str | None = Field(
         default=None,
         description="The switches that a cutover may turn, by name and separated by blanks: "

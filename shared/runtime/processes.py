@@ -13,7 +13,7 @@ from pathlib import Path
 _PROC = Path("/proc")
 #: The modules that workers and coordinators are started with: `python -m …`.
 _MODULES = (b"worker", b"producer.coordinator")
-#: The name of a worker that a command forked, and that keeps its words (`shared.runtime.early_child`): at most 15 letters.
+#: The name of a worker that a command forked and that keeps the command's words (`early_child`): at most 15 letters.
 FORKED_WORKER = "mailhaul-worker"
 
 

@@ -121,6 +121,7 @@ DIRECT = {
         "xadd",
         "xdel",
         "xrange",
+        "xrevrange",
         "expire",
         "get",
         "getdel",
