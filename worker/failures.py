@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shared.model import Failure, errors
+from shared.rules.standing import LOOK_HOLD
 
 #: Number of claims of a unit that end without progress before it is halved, or given up when it cannot be halved.
 ATTEMPTS = 3
@@ -23,6 +24,8 @@ MENDED = "see what the server says; when it is mended: mailhaul retry IMPORT"
 UNREACHABLE_TIMES = 14
 #: How long a look that failed waits first, and at most, seconds.
 LOOK_SECONDS, LOOK_MOST_SECONDS = 15.0, 600.0
+#: For so long at most no other look is begun at a source that could not be reached, seconds: of thousands that are due one asks.
+LOOK_REST_SECONDS = 60.0
 
 #: Seconds until a mailbox without room is looked at again, by how often that happened in a row; then always the last.
 ROOM_SECONDS = (60.0, 300.0, 900.0, 3600.0)
@@ -53,7 +56,7 @@ class Verdict:
     scope: str
     #: Seconds before the unit may be claimed again.
     delay_seconds: float = 0.0
-    #: Scope of the limit to leave alone meanwhile: "source_account", "destination_host", … or "".
+    #: Scope of the limit to leave alone meanwhile: "source_account", "destination_host", … or ""; `LOOK_HOLD` for looks alone.
     hold: str = ""
     #: Advice for the operator; "" for none.
     advice: str = ""
@@ -222,14 +225,15 @@ TABLE: tuple[FailureRule, ...] = (
 def patiently(error: BaseException, verdict: Verdict, before: Failure | None) -> Verdict:
     """Returns what is decided in a look: a server that does not answer, or breaks off, is asked again until it does.
 
-    Nothing is open at the destination then, and no person need act.
+    Nothing is open at the destination then, and no person need act. One that cannot be reached is left alone by looks for a while.
     """
     row = next(row for row in TABLE if isinstance(error, row.error))
     if not isinstance(error, errors.MailError) or row.how not in ("again", "wait", "replan", "give_up") or verdict.hold:
         return verdict
     times = before.times if before and before.code == verdict.code else 0
     delay = min(LOOK_SECONDS * 2 ** min(times, 10), LOOK_MOST_SECONDS)
-    return replace(verdict, how="wait", delay_seconds=delay, again_seconds=0.0)
+    hold = LOOK_HOLD if isinstance(error, errors.Unreachable) else ""
+    return replace(verdict, how="wait", delay_seconds=delay, again_seconds=0.0, hold=hold)
 
 
 def judge(

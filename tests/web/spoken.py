@@ -46,6 +46,7 @@ SOURCES: Final = (
 _ELSEWHERE: Final = (
     "shared/accounts/address.py",
     "shared/accounts/opening.py",
+    "shared/accounts/program.py",
     "shared/accounts/several.py",
     "producer/intake/account_options.py",
     "producer/intake/detect_autoconfig.py",

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from producer.cutover.telling import not_back
+from producer.cutover.telling import back_words, not_back
 from producer.operations import forecasting
 from producer.operations.trouble import HARMLESS
 from producer.show.cutover_lines import overruled_words, shown_guards
@@ -128,6 +128,7 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
         "overruled_words": overruled_words,
         "cutover_acts": acts_for(known),
         "not_back": not_back,
+        "back_words": back_words,
         "password_codes": PASSWORD_CODES,
         "nothing_to_try": _NOTHING_TO_TRY,
         "who": who,

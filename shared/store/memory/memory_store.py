@@ -70,7 +70,8 @@ class MemoryStore(MemoryStanding, MemoryReach):
     @atomic
     def stranded(self, import_id: str) -> Stranded:
         rows, now = self._rows, self._rows.now()
-        units = messages = left = 0
+        units = left = 0
+        behind: dict[str, int] = {}
         for unit_id, until in rows.leases.items():
             row = rows.units[unit_id]
             heard = max(until - int(self._lease_seconds * 1000), self._workers.get(process_of(row.holder), 0))
@@ -80,8 +81,9 @@ class MemoryStore(MemoryStanding, MemoryReach):
             ):
                 units, left = units + 1, max(left, until - now)
                 folder = rows.folders.get(row.unit.folder_id)
-                messages += tally([folder.counts]).pending if folder else 0
-        return Stranded(units=units, messages=messages, seconds=left / 1000)
+                if folder:
+                    behind[row.unit.folder_id] = tally([folder.counts]).pending
+        return Stranded(units=units, messages=sum(behind.values()), seconds=left / 1000)
 
     @atomic
     def overview(self) -> Overview:

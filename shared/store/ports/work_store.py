@@ -20,9 +20,10 @@ from shared.model import (
     Unit,
 )
 from shared.model.uids import NO_UIDS, UidSet
+from shared.store.ports.folder_writers import WriterStore
 
 
-class WorkStore(Protocol):
+class WorkStore(WriterStore, Protocol):
     """The methods that workers call under a lease."""
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:

@@ -54,10 +54,10 @@
 | mailbox:M:shared                  | SET  | every B that there is; until the mailbox is verified, or it expires |
 | mailbox:M:shared:B                | HASH | Gmail: low bits of X-GM-MSGID of a message in several folders (B: high bits) → "s" and
 |                                   |      | where a copy stands at the destination, or "r<unit>:since" (s); expires |
-| folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters; |
+| folder:F                          | HASH | names, the snapshot's numbers, verified, head, writers, alone, plan; counters; |
 |                                   |      | taken_away: source UIDs whose copies went with a folder that its user removed; |
 |                                   |      | moving: copies that are about to be moved into other folders, JSON |
-| folder:F:waiting                  | LIST | batches behind the folder's head |
+| folder:F:waiting                  | LIST | batches behind the folder's heads |
 | folder:F:ledger                   | HASH | batch → its records, text or packed; "batch#" → sum of marks, and "!" once checked |
 | folder:F:taken                    | ZSET | "low:high" of destination UIDs in the ledger, merged, scored by low |
 | folder:F:notes                    | HASH | "uid:what" → note, JSON |
