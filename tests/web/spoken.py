@@ -293,6 +293,9 @@ NOT_SHOWN: Final = (
     ", which differ",
     "dovecot: user must be address, old or new",
     "the body is no JSON",
+    'attachment; filename="check.csv"',
+    "module {} has no attribute {}",
+    "divided into {} batches",
     "{}: {} is no list of ports, as in 143,993",
     "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
 )
