@@ -11,11 +11,11 @@ from fastapi import APIRouter, Request
 from producer import operations
 from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest, ManifestInvalid
-from producer.intake.sign_in import secret_of
+from producer.intake.sign_in import at_the_vendor, secret_of
 from producer.web.access import Known, Operator, note
 from producer.web.problems import Refused
 from producer.web.request_bodies import SheetBody
-from producer.web.signing_in import SecretsBody, at_the_vendor
+from producer.web.signing_in import SecretsBody
 from producer.web.web_context import WebContext
 from shared.credentials import Secret
 from shared.model import Import

@@ -42,7 +42,7 @@ ORDINARY = frozenset(
     hand quota reach reached read reader reading readings reaper reasons recognised recognition redis refused
     rehearsal rehearsals rejected renewed replaced request requested requests resealed resolved response retry
     role roles room row rows run same sample sampler sasl saying scan scim scram scripts search secret secrets seen
-    selected selection sent sentences server servers set settings settled sha sharing sheet shortfall shown side
+    selected selection sent server servers set settings settled sha sharing sheet shortfall shown side
     sighting sign signed speed signer site size span spooled spooling stalwart status step steps stopped store stored
     stranded submitted such sufferer supervisor swapped table tagged text throttled tls to told totals traits
     switched transition translator transport tree tried turned uid uids unreachable url usage vault verdict verification view

@@ -70,12 +70,34 @@ def sentences() -> dict[str, str]:
 
 def strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Yields (line, template) for each string that reads as a sentence."""
-    silent = set(_silent(tree))
+    silent = set(_silent(tree)) | {part for call in _phrases(tree) for part in ast.walk(call)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr | ast.Constant) and node not in silent:
             for text in _texts(node):
                 if " " in text and len(re.findall(r"[A-Za-z]{2,}", _PLACE.sub("", text))) >= 2:
                     yield node.lineno, text
+
+
+def phrases() -> dict[str, str]:
+    """Returns the English text of each phrase (`shared.phrases`) → its place in the sources."""
+    found = {}
+    for room in ("shared", "producer", "worker"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            for call in _phrases(ast.parse(path.read_text())):
+                found[str(ast.literal_eval(call.args[1]))] = f"{path.relative_to(ROOT)}:{call.lineno}"
+    return found
+
+
+def codes() -> list[str]:
+    """Returns the code of each phrase in the sources."""
+    paths = [path for room in ("shared", "producer", "worker") for path in sorted((ROOT / room).rglob("*.py"))]
+    return [str(ast.literal_eval(call.args[0])) for path in paths for call in _phrases(ast.parse(path.read_text()))]
+
+
+def _phrases(tree: ast.Module) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Phrase":
+            yield node
 
 
 def _silent(tree: ast.Module) -> Iterator[ast.AST]:
@@ -118,14 +140,14 @@ def _texts(node: ast.expr) -> list[str]:
 #: Shapes that no page shows: samples and formats, parts of sentences in `COMPOSED`, and sentences of the terminal
 #: alone.
 NOT_SHOWN: Final = (
-    "--{}-password-file FILE", "{} {} needs --{}-admin LOGIN", "--{}-admin goes with {} {}, not with {}",
-    "{} {} takes nothing behind a colon", "{}: a token command needs none; it may read its own secret",
-    "these rows give no password for the {}: {}; write it, or give --{}-password-file, --{}-admin or --{}-auth",
-    "--{}-auth {} needs its key as {}", "Password of {} at the {}: ", "no password was given for {} at the {}",
-    "{}: {} is none of {}", "it is not text", "{}: {} cannot be read ({})", "{}: {} is empty, or holds more than one line",
-    "give {} with the password of {} at the {}", "MAILHAUL_WEB_ACCOUNTS, {}: {}",
+
+
+
+    "Password of {} at the {}: ",
+
+    "MAILHAUL_WEB_ACCOUNTS, {}: {}",
     "MAILHAUL_WEB_ACCOUNTS_SECRET_FILES: MAILHAUL_WEB_ACCOUNTS names no {}", "{}: {} is not NAME=…, each name once",
-    "a token command is a program of a machine: it is for the command line", "{}.sign_in.secret: {} needs one",
+
     "a token command", "{}: no edge for {} in state {}", "text/xml, application/xml", "the domain's own autoconfig says so",
     "Mozilla's public database says so",
     "MAILHAUL_WEB_PROXIES: {} is no address or network, as in 10.0.0.7 or 10.0.0.0/24", "signed out", "by row",
@@ -140,7 +162,7 @@ NOT_SHOWN: Final = (
     "A problem (RFC 9457)", 'attachment; filename="mailboxes.csv"', "^(?:sha-?256[ _]*(?:fingerprint)?[:=])",
     "userName eq {}", "user={}\x01auth=Bearer {}\x01\x01",
     "n,a={},\x01{}auth=Bearer {}\x01\x01",
-    "; write one, e.g. login,password,new_login", " and {} more", "--folder-map {}", "the hook {}",
+    "; write one, e.g. login,password,new_login", " and {} more", "the hook {}",
     "ended with {}, which means nothing", "was killed by signal {}", "{} took more than {} s",
     "{} cannot be started ({})", " (the server said: {})", "sent mail", "deleted mail",
     "junk mail", "archived mail", "the destination's folder for", " (it offers {})", "; use imaps:// or imap+starttls://",
@@ -158,7 +180,7 @@ NOT_SHOWN: Final = (
     'ID ("name" "mailhaul" "version" {})', "one command",
     "{} has {}; nothing was started:", "an error", "the manifest",
     "Correct it and run the same command again; `mailhaul template` prints an example.",
-    "{} fits {} imports", "no import is called {}", "{}-ca: the path holds a control character",
+    "{} fits {} imports", "no import is called {}",
     "{}; give the name or the beginning of the id of one of these:\n{}",
     "there is no import yet; start one with: mailhaul import ACCOUNTS.csv --source S --destination D",
     "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
@@ -192,8 +214,6 @@ COMPOSED: Final = (
     "since and before: nothing lies between them",
     "unseen: POP3 knows no flags; take the messages by since or before, or use IMAP",
     "source: mail cannot be put into a POP3 server; give its IMAP side, as in imaps://host",
-    "source: imap:// sends passwords and mail in plain text; use imaps://a.example or imap+starttls://a.example, or add "
-    "--allow-plaintext",
     "source: no login and no password in the URL; they come from the file. Write imaps://host:993",
     "source: nothing may stand behind the host and port; write imaps://host:993",
     "source: write an IPv6 address in brackets, as in imaps://[2001:db8::1]:993",

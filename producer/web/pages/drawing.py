@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from producer.cutover.telling import MEANINGS
+from producer.intake.sheet import RowError
 from producer.show.lines import cells
 from producer.trouble import word
 from producer.web.words import LANGUAGES, language_of, translations
@@ -63,6 +64,10 @@ class Saying(Translator):
     def field(self, name: str) -> str:
         """Names a column of the manifest."""
         return self.word(FIELDS.get(name, name))
+
+    def row(self, error: RowError) -> Markup:
+        """Says what is wrong with a row."""
+        return self.worded(error.sentence) if error.sentence else self.sentence(error.what)
 
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
@@ -132,7 +137,8 @@ def _environment(language: str) -> Environment:
     env.globals.update(
         lang=language, say=say, state_bar=say.states, CELLS=CELLS, number=say.number, size=say.size,
         duration=say.duration, moment=say.moment,
-        hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
+        hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, told=say.told,
+        heard=say.heard, quoted=say.quoted, Role=Role,
         word=word, SWAPPED=SameMailbox.SWAPPED,
     )  # fmt: skip
     return env
