@@ -6,15 +6,17 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
 from producer.cli.verb import SeparatorOption
 from producer.cli.wanting import confirmed, selected
 from producer.intake.allowed import Allowed
-from producer.intake.columns import Reading
 from producer.intake.wanted import SelectionOptions
+
+if TYPE_CHECKING:  # the help of the command line imports this module
+    from producer.intake.columns import Reading
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +148,8 @@ class SheetOptions:
     @property
     def reading(self) -> Reading:
         """The operator's words about the columns."""
+        from producer.intake.columns import Reading
+
         return Reading(ignored=tuple(self.ignore_column or ()), no_header=self.no_header)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared.lifecycle import Control
+from shared.lifecycle import Control, Disposition, Wish
 from shared.maildrop import DIGEST_BYTES, Known
 from shared.model import (
     Audit,
@@ -87,12 +87,12 @@ class RedisWork(Scripts):
             ),
         )
 
-    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
         args: list[str | int] = []
         for lease in leases:
             args += [lease.unit.unit_id, lease.term, lease.holder]
         words = self._run("attend", worker, int(self._lease_seconds * 1000), "1" if extend else "0", *args)
-        return [word.decode() for word in words]
+        return [Wish(word.decode()) for word in words]
 
     def leave(self, holder: str, mailbox_id: str) -> None:
         self._run("leave", holder, mailbox_id)
@@ -170,7 +170,7 @@ class RedisWork(Scripts):
         self,
         lease: Lease,
         *,
-        how: str,
+        how: Disposition,
         delay_seconds: float = 0,
         failure: Failure | None = None,
         hold: str = "",

@@ -29,7 +29,7 @@ ORDINARY = frozenset(
     """
     2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer app append appended archive arrivals
     asked audit auth authentication authorization autoconfig awaited bearer before beside body book books bound broken by
-    browser canonical caps catalogue cell certificate change changed checked choice choosing chunks closing columns
+    browser canonical caps catalogue cell certificate change changed checked choice choosing chunks columns
     comparison condition conflict conversation coordination counted cram created credentials criterion crowded csv
     date dates dating delayed delivered delta detect detection dialer difference discreet display domain double dovecot
     dramatiq dry duplicates earlier embedded end ended endless ends entrance entry error event extension failed
