@@ -22,13 +22,13 @@ from producer.cli.following import ALONE_SECONDS, Watch, ended, say_end
 from producer.cli.local_processes import LocalProcesses
 from producer.cli.overheard import Overheard
 from producer.cli.owner import mark_owner
-from producer.cli.request import Request
 from producer.cli.signals import interruptible
 from producer.cli.spooling import keep_refused, shelf_for
 from producer.cli.verb import INTERRUPTED, is_quiet, is_verbose, note, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
+from producer.intake.specification import ImportSpecification
 from producer.notices.notifier import Notifier
 from producer.notices.sending import reach_of_notices
 from producer.operations import verbs
@@ -46,7 +46,7 @@ from shared.store.redis.redis_store import connect
 
 
 def run_import(
-    request: Request,
+    request: ImportSpecification,
     *,
     workers: int | None,
     threads: int | None,

@@ -24,6 +24,7 @@ from producer.cli.command_context import open_context
 from producer.cli.following import report_files, run_status
 from producer.cli.importing import run_import
 from producer.cli.local_processes import environment, last_line, python_module
+from producer.cli.option_groups import ServerOptions
 from producer.cli.request import read_request
 from producer.cli.verb import COMPLETE, say
 from producer.operations.verbs import find_import
@@ -83,16 +84,17 @@ def run_demo(*, as_json: bool) -> int:
             lines = ["login,password,new_login,new_password", *(",".join((*a, *b)) for a, b in rows)]
             manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
             urls = [f"imap://127.0.0.1:{server.port}" for server in (source, destination)]
+            servers = ServerOptions(source=urls[0], destination=urls[1])
             say(f"$ mailhaul import demo.csv --source {urls[0]} --destination {urls[1]}      # {messages} messages")
             code = run_import(
-                read_request(manifest, *urls), workers=1, threads=None, as_json=as_json, state_dir=home / "state"
+                read_request(manifest, servers), workers=1, threads=None, as_json=as_json, state_dir=home / "state"
             )
             if code == COMPLETE or not as_json:
                 _show(home)
             if code == COMPLETE:
                 say("\n$ mailhaul import demo.csv …      # once more: only what is new would be copied")
                 code = run_import(
-                    read_request(manifest, *urls), workers=1, threads=None, as_json=False, state_dir=home / "state"
+                    read_request(manifest, servers), workers=1, threads=None, as_json=False, state_dir=home / "state"
                 )
     return code
 

@@ -108,6 +108,14 @@ class Lease:
     #: The other mailboxes that were planned into the destination mailbox, as far as the store knows.
     neighbours: tuple[Neighbour, ...] = ()
 
+    @property
+    def remaining(self) -> UidSet:
+        """The source UIDs of the batch that had no outcome when it was claimed."""
+        done = self.others
+        for record in self.records:
+            done |= record.source
+        return self.unit.uids - done
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProgressReply:

@@ -48,7 +48,7 @@ from shared.model import (
     Wave,
 )
 from shared.model.errors import UsageError
-from shared.model.lifecycle import Control, MailboxState
+from shared.model.lifecycle import Control, Disposition, MailboxState, Wish
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
 from shared.model.uids import NO_UIDS, UidSet
@@ -300,8 +300,8 @@ class WorkStore(Protocol):
         its permits are exchanged for those of the mailbox that is claimed.
         """
 
-    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
-        """Returns one word for each lease: "run", "pause", "cancel", or "lost".
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
+        """Returns what is wanted of each lease.
 
         With `extend` it renews the leases. The call is the worker's heartbeat.
         """
@@ -355,7 +355,7 @@ class WorkStore(Protocol):
         self,
         lease: Lease,
         *,
-        how: str,
+        how: Disposition,
         delay_seconds: float = 0,
         failure: Failure | None = None,
         hold: str = "",
@@ -364,10 +364,8 @@ class WorkStore(Protocol):
     ) -> None:
         """Gives the unit back.
 
-        `how` is "again" (only here the attempt counts), "wait", "doubt" (like "wait", since what was sent before may
-        still arrive, which `waits` tells), "late" (like "doubt", and another mailbox may have the destination
-        meanwhile), "park" or "replan". With `again_seconds`, `reap` queues the parked mailbox again after that time,
-        unless an operator acted before.
+        `how` is one that the scripts know (`Disposition`); `waits` tells of a doubt. With `again_seconds`, `reap` queues
+        the parked mailbox again after that time, unless an operator acted before.
         """
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:

@@ -29,7 +29,7 @@ ORDINARY = frozenset(
     """
     2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer app append appended archive arrivals
     asked audit auth authentication authorization autoconfig awaited bearer before beside body book books bound broken by
-    browser canonical caps catalogue cell certificate change changed checked choice choosing chunks closing columns
+    browser canonical caps catalogue cell certificate change changed checked choice choosing chunks columns
     comparison condition conflict conversation coordination counted cram created credentials criterion crowded csv
     date dates dating delayed delivered delta detect detection dialer difference discreet display domain double dovecot
     dramatiq dry duplicates earlier embedded end ended endless ends entrance entry error event extension failed
@@ -42,7 +42,7 @@ ORDINARY = frozenset(
     hand quota reach reached read reader reading readings reaper reasons recognised recognition redis refused
     rehearsal rehearsals rejected renewed replaced request requested requests resealed resolved response retry
     role roles room row rows run same sample sampler sasl saying scan scim scram scripts search secret secrets seen
-    selected selection sent sentences server servers set settings settled sha sharing sheet shortfall shown side
+    selected selection sent server servers set settings settled sha sharing sheet shortfall shown side
     sighting sign signed speed signer site size span spooled spooling stalwart status step steps stopped store stored
     stranded submitted such sufferer supervisor swapped table tagged text throttled tls to told totals traits
     switched transition translator transport tree tried turned uid uids unreachable url usage vault verdict verification view
