@@ -27,7 +27,7 @@ from producer.intake.specification import (
 )
 from producer.intake.wanted import SelectionOptions
 from shared.model.errors import UsageError
-from shared.phrases import Faults, FaultsFound, Phrase
+from shared.wording.phrases import Faults, FaultsFound, Phrase
 
 NO_CA_FILE: Final = Phrase("ca_file_missing", "{path} is not a file")
 NO_MANIFEST: Final = Phrase("manifest_unreadable", "{path} cannot be read ({cause})", headed=False)

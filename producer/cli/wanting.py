@@ -9,7 +9,7 @@ import typer
 
 from producer.intake.allowed import Allowed
 from producer.intake.wanted import SelectionOptions
-from shared.phrases import Phrase
+from shared.wording.phrases import Phrase
 
 _MOST_BYTES: Final = 8 << 20
 UNREADABLE: Final = Phrase("folder_map_unreadable", "{path} cannot be read ({cause})")

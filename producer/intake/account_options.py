@@ -14,8 +14,8 @@ from producer.intake.sign_in import NOT_TEXT, UNREADABLE
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.several import parse_services, sealed_together, secret_of, split_domain, written
 from shared.model.accounts import Adopted, Missing, Retry
-from shared.phrases import Fault, FieldName, Phrase
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Fault, FieldName, Phrase
 
 #: Longest content of a secret file, in characters. The longest secret is a key in JSON.
 _MOST_CHARACTERS: Final = 64 * 1024

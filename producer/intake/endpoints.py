@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.model import Endpoint, Tls
-from shared.phrases import Fault, FaultsFound, FieldName, Phrase, Sentence
+from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase, Sentence
 
 #: TLS mode and usual port, by scheme.
 SCHEMES: Mapping[str, tuple[Tls, int]] = {

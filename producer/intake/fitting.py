@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from shared.model import BY_ROW, Endpoint, Options
-from shared.phrases import Fault, FaultsFound, FieldName, Phrase
+from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase
 
 if TYPE_CHECKING:  # the command line's help imports this module, and must not load the manifest's
     from producer.intake.manifest import Row

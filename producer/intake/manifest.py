@@ -25,8 +25,8 @@ from producer.intake.sheet import SEPARATORS, Cell, ManifestInvalid, RowError, r
 from shared.model import Endpoint, folded, server_key
 from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME, MOST_PRIORITY, is_name
-from shared.phrases import Sentence, faults_of, in_english, option
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Sentence, faults_of, in_english, option
 
 __all__ = [
     "Limits",

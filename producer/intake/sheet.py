@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.model.errors import UsageError
-from shared.phrases import Phrase, Sentence
+from shared.wording.phrases import Phrase, Sentence
 
 #: Name of each separator.
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}

@@ -21,8 +21,8 @@ from shared.model import Endpoint
 from shared.model.errors import UsageError
 from shared.model.sign_in import BY_ADMIN, BY_ISSUER, USUAL_TEMPLATE, SignIn, Way
 from shared.oauth.opening import open_issuer
-from shared.phrases import Fault, FieldName, Phrase
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Fault, FieldName, Phrase
 
 #: Longest content of a secret file, in bytes. The longest secret is a key in JSON.
 _MOST_BYTES: Final = 64 * 1024

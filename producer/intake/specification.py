@@ -35,8 +35,8 @@ from producer.intake.wanted import SelectionOptions, read_wanted
 from producer.intake.waving import in_wave, of_wave, wave_name
 from shared.model import BY_ROW, Endpoint, Options, Tls
 from shared.model.sign_in import SignIn, Way
-from shared.phrases import Fault, Faults, FaultsFound, FieldName, Phrase
 from shared.rules.hours import Hours, read_hours
+from shared.wording.phrases import Fault, Faults, FaultsFound, FieldName, Phrase
 
 SIDES: Final = ("source", "destination")
 #: Ways of verification.

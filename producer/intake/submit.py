@@ -24,10 +24,10 @@ from producer.intake.sign_in import SignInAsked
 from shared.model import BY_ROW, Account, Endpoint, Import, Mailbox, Options, Profile, Unit, import_id, mailbox_id
 from shared.model.binding import bound_to
 from shared.model.lifecycle import ImportState
-from shared.phrases import Phrase
 from shared.rules.hours import ALWAYS, Hours
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store import Store
+from shared.wording.phrases import Phrase
 
 #: Sends one job for this unit of this import.
 Ring = Callable[[Unit, str], None]

@@ -18,7 +18,7 @@ from shared.folders.gmail import LabelMode
 from shared.folders.mapping import spelled
 from shared.folders.names import encode_name
 from shared.model import Endpoint
-from shared.phrases import PLAIN, Fault, Faults, FaultsFound, Phrase, Sentence
+from shared.wording.phrases import PLAIN, Fault, Faults, FaultsFound, Phrase, Sentence
 
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))? ?([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS: Final = ("", "k", "m", "g", "t")

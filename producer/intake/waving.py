@@ -8,7 +8,7 @@ from typing import Final
 
 from producer.intake.manifest import Row
 from shared.model.waves import MOST_NAME, is_name
-from shared.phrases import Phrase
+from shared.wording.phrases import Phrase
 
 NAME: Final = Phrase("wave_name", "must be 1 to {num} printable characters, without spaces around them")
 NO_ROW: Final = Phrase("wave_without_row", "no row is of wave {wave_name}")

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from producer.translations import our_sentences, said, translations
 from producer.translations.sentences import Fit
-from shared.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Sentence, ServerWords, option
+from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Sentence, ServerWords, option
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages|s|min|h|days)")

@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from producer.intake.manifest import Manifest, ManifestInvalid, RowError
 from producer.web.security.scrypt import Crowded
 from shared.model.errors import MailhaulError, StoreError, UsageError
-from shared.phrases import Fault, FaultsFound, in_english, worded
 from shared.runtime.logs import get_logger
+from shared.wording.phrases import Fault, FaultsFound, in_english, worded
 
 MEDIA = "application/problem+json"
 _SCHEMA: Final = {

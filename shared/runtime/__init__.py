@@ -1,1 +1,1 @@
-"""What runs a process: settings, logs, the vault, the job queue, Redis clients, supervised children."""
+"""The surroundings of a process: settings, logs, the vault, the job queue, Redis clients, supervised children."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from shared.model import Endpoint
 from shared.model.errors import UsageError
-from shared.phrases import PLAIN
+from shared.wording.phrases import PLAIN
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

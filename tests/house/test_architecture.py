@@ -9,6 +9,7 @@ import pytest
 
 from shared.model.cutover import FORCIBLE, GUARDS, RULES
 from shared.model.lifecycle import CUTOVER, MACHINES, CutoverState, diagram
+from tests.house import rooms
 from tests.house.cutover_table import PAGE, written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,18 @@ def test_the_page_of_cutovers_says_what_its_tables_say() -> None:
         assert row.endswith("| yes |") == (guard in FORCIBLE)
     reached = {after for edges in CUTOVER.values() for after in edges.values()}
     assert reached == set(CutoverState)
+
+
+def test_the_list_of_rooms_is_the_tree() -> None:
+    page = rooms.PAGE.read_text("utf-8")
+    assert rooms.written(page, rooms.rooms()) == page, "run python -m tests.house.rooms"
+
+
+def test_the_list_of_rooms_notices_a_new_one(tmp_path: Path) -> None:
+    for top in ("producer", "worker", "shared/attic"):
+        (tmp_path / top).mkdir(parents=True)
+        (tmp_path / top / "__init__.py").write_text('"""What is kept."""\n')
+    assert rooms.rooms(tmp_path)[-1] == "  - `attic/`: What is kept."
 
 
 def test_no_dependency_ships_a_package_with_one_of_our_names() -> None:

@@ -1,4 +1,4 @@
-"""Tests that sentences for people have a code and parameters (`shared.phrases`): the counts of others may only shrink."""
+"""Tests that sentences for people have a code and parameters (`shared.wording.phrases`): the counts of others may only shrink."""
 
 from __future__ import annotations
 

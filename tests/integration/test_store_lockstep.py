@@ -46,7 +46,6 @@ from shared.model import (
 from shared.model.errors import LeaseLost, LedgerConflict, StoreError, UsageError
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model.uids import UidSet, records_of
-from shared.rules.standing import Standing
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import (
     Clock,
@@ -70,41 +69,24 @@ from tests.contract.store_kit import (
     serve,
     sums_agree,
 )
+from tests.integration.lockstep_draws import (
+    ENDS,
+    HOLD,
+    HOLDERS,
+    HOW,
+    LIMITS,
+    LOST,
+    OTHERS,
+    PEOPLE,
+    SIZES,
+    SPANS,
+    STANDING,
+    TIMES,
+    WAVES,
+    choice,
+)
 from tests.integration.store_keys import keys_are_in_order, let_stand
 from tests.integration.told_lockstep import forecast, send, tell
-
-HOLDERS = st.sampled_from(["a", "b", "c", "d"])
-LIMITS = {"source_account": 2, "destination_account": 2, "source_host": 3, "destination_host": 4}
-OTHERS = st.sampled_from([Outcome.VANISHED, Outcome.REFUSED, Outcome.FAILED, Outcome.SKIPPED])
-LOST = st.booleans()
-SIZES = st.integers(0, 30)
-ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
-HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
-PEOPLE = [
-    "again",
-    "control",
-    "control",
-    "retry",
-    "retry",
-    "limit",
-    "usual",
-    "window",
-    "wave",
-    "move",
-    "move",
-    "erase",
-    "cutover",
-    "stand",
-    "stand",
-]
-STANDING = st.sampled_from([None, Standing(least_seconds=10, most_seconds=10), Standing(least_seconds=20)])
-WAVES = st.sampled_from([None, "", "a", "a", "b"])
-#: Seconds until a time window opens and closes.
-SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
-TIMES = st.sampled_from(
-    ["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury", "tell", "send", "send", "forecast"]
-)
-HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
 
 CLIENT: list[redis.Redis] = []
 
@@ -380,7 +362,7 @@ class Lockstep(RuleBasedStateMachine):
                 uids -= share
         gone = data.draw(st.integers(0, 3)) == 0
         folder, let_go = let_go_of(self.model, folder, None if reset else known, drawn=gone)
-        skipped, revived, changed = self._choice(data, folder.folder_id, uids, reset)
+        skipped, revived, changed = choice(data, {} if reset else self.model.skipped(folder.folder_id), uids)
         uids = (uids - changed) | revived
         pieces = uids.pieces(data.draw(st.integers(1, 12)))
         parts = tuple(replace(batch(folder, part), band=data.draw(st.integers(0, 2))) for part in pieces)
@@ -397,19 +379,6 @@ class Lockstep(RuleBasedStateMachine):
             skipped_bytes=1000 * (len(changed) - len(revived)),
         )
         self.both("plan_folders", pair, [(plan, ["INBOX", "Sent"].index(name) + 1)], lost=lost)
-
-    def _choice(
-        self, data: st.DataObject, folder: str, uids: UidSet, reset: bool
-    ) -> tuple[dict[str, UidSet] | None, UidSet, UidSet]:
-        """Draws (what the request leaves out of the folder, what it no longer leaves out, what is new)."""
-        if not data.draw(st.booleans()):
-            return None, UidSet(), UidSet()
-        before = {} if reset else self.model.skipped(folder)
-        new = uids.take(data.draw(st.integers(0, len(uids))))[0]
-        revived = before.get("old", UidSet()) if data.draw(st.booleans()) else UidSet()
-        old = (before.get("old", UidSet()) - revived) | new
-        skipped = {"old": old} if old else {}
-        return (None, UidSet(), UidSet()) if skipped == before else (skipped, revived, new)
 
     def _destination(self, folder: str, n: int) -> int:
         first = self.next_uid.get(folder, 1)

@@ -10,7 +10,7 @@ from producer.intake.endpoints import PLAINTEXT
 from producer.intake.sign_in import NEEDS_ADMIN, without_password
 from producer.translations.translate import Translator
 from shared.model.errors import UsageError
-from shared.phrases import Fault, Faults, FaultsFound, FieldName, Phrase, ServerWords, faults_of, option, worded
+from shared.wording.phrases import Fault, Faults, FaultsFound, FieldName, Phrase, ServerWords, faults_of, option, worded
 from tests.web.spoken import codes
 
 _ADMIN = NEEDS_ADMIN.at("source.sign_in.way", word="master", admin=FieldName("source.sign_in.admin"))

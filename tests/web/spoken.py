@@ -22,18 +22,23 @@ SOURCES: Final = (
     "producer/operations/credentials.py",
     "producer/waves.py",
     "producer/web/*.py",
-    "producer/web/pages/*.py",
-    "shared/*.py",
+    "producer/web/*/*.py",
     "shared/accounts/*.py",
+    "shared/content/*.py",
+    "shared/folders/*.py",
     "shared/mail/*.py",
+    "shared/mail/*/*.py",
     "shared/model/*.py",
     "shared/oauth/*.py",
+    "shared/rules/*.py",
+    "shared/runtime/*.py",
+    "shared/sign_in/*.py",
+    "shared/wording/*.py",
     "worker/*.py",
 )
 #: Files whose sentences are not shown: the model of a mail server, those of the terminal alone, those of the API alone,
 #: those that only logs or operators of processes read, and the words of switches, which are shown as they are.
 _ELSEWHERE: Final = (
-    "shared/mail/memory*",
     "shared/accounts/address.py",
     "shared/accounts/opening.py",
     "shared/accounts/several.py",
@@ -66,7 +71,7 @@ _ELSEWHERE: Final = (
     "shared/runtime/logs.py",
     "shared/probe.py",
     "shared/runtime/processes.py",
-    "shared/redis_*.py",
+    "shared/runtime/redis_*.py",
     "shared/runtime/replaced_files.py",
     "shared/folders/special_use.py",
     "shared/runtime/supervise.py",
@@ -119,7 +124,7 @@ def strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def phrases() -> dict[str, str]:
-    """Returns the English text of each phrase (`shared.phrases`) → its place in the sources."""
+    """Returns the English text of each phrase (`shared.wording.phrases`) → its place in the sources."""
     found = {}
     for room in ("shared", "producer", "worker"):
         for path in sorted((ROOT / room).rglob("*.py")):

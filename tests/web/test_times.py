@@ -31,9 +31,9 @@ def _times(person: Person) -> list[list[str]]:
 def test_they_stand_in_the_browsers_zone_also_after_a_swap(
     web_server: WebServer,
     servers: Servers,
-    browser: Any,
+    browser: Any,  # noqa: F811
     locale: str,
-    form: str,  # noqa: F811
+    form: str,
 ) -> None:
     _fill(servers, "clock1", {"INBOX": 40})
     web_server.serve(**allowed(servers))

@@ -11,7 +11,7 @@ from producer.intake.wanted import SelectionOptions, read_wanted
 from producer.web.api.request_bodies import ImportBody, WantedBody
 from producer.web.pages.form import form_of
 from shared.model import Endpoint, Options, Tls
-from shared.phrases import FaultsFound, worded
+from shared.wording.phrases import FaultsFound, worded
 
 _ENDS = {"source": {"server": "imaps://a.example"}, "destination": {"server": "imaps://b.example"}}
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 
 from producer.translations import LANGUAGES, catalog
-from shared.phrases import PLACE
+from shared.wording.phrases import PLACE
 from tests.web.spoken import phrases
 from tests.web.test_sentences import untranslated
 from tests.web.test_words import without_translation

@@ -13,8 +13,8 @@ from producer.intake.account_options import AccountsAsked, read_accounts
 from producer.web.security.access import Known, Viewer
 from producer.web.web_context import WebContext
 from shared.model.errors import UsageError
-from shared.phrases import Phrase
 from shared.runtime.config import Settings
+from shared.wording.phrases import Phrase
 
 routes = APIRouter(tags=["servers"])
 NO_SERVICE: Final = Phrase("account_service_unknown", "{name} is no service here ({rows})")

@@ -50,9 +50,9 @@ from shared.model.errors import UsageError
 from shared.model.lifecycle import SETTLED, Control, ImportState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
-from shared.phrases import Faults
 from shared.rules.hours import read_hours
 from shared.store.records.principals import Principal
+from shared.wording.phrases import Faults
 
 routes = APIRouter(prefix="/imports", tags=["imports"])
 OneWave = Annotated[str, Query(max_length=MOST_NAME, description="Only the mailboxes of this wave.")]

@@ -26,9 +26,9 @@ from shared.model import Endpoint
 from shared.model.errors import UsageError
 from shared.model.rates import MOST_RATE
 from shared.model.waves import FRONT, MOST_NAME, MOST_ORDER, MOST_WEIGHT
-from shared.phrases import FaultsFound, Phrase
 from shared.runtime.credentials import Secret
 from shared.sign_in.reach import Reach
+from shared.wording.phrases import FaultsFound, Phrase
 
 _Glob = Annotated[str, Field(min_length=1, max_length=500)]
 _Folder = Annotated[str, Field(min_length=1, max_length=500)]

@@ -15,7 +15,7 @@ from producer.intake.wanted import SelectionOptions
 from producer.web.pages.signing import Entry, entry_of
 from shared.model import Tls
 from shared.model.sign_in import BY_ADMIN
-from shared.phrases import Faults, Phrase
+from shared.wording.phrases import Faults, Phrase
 
 NO_PROTOCOL: Final = Phrase("protocol_unchosen", "choose a protocol and how it is secured")
 NO_HOST: Final = Phrase("host_unchosen", "choose a provider, or give the host of a private server")

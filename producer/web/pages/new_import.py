@@ -47,8 +47,8 @@ from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from producer.web.web_context import WebContext
 from shared.model.errors import UsageError
-from shared.phrases import Faults, FaultsFound, Phrase
 from shared.store.records.principals import Principal
+from shared.wording.phrases import Faults, FaultsFound, Phrase
 
 routes = APIRouter(include_in_schema=False)
 NO_MAILBOX: Final = Phrase(

@@ -1,1 +1,1 @@
-"""What servers say: the grammar of answers, response codes, limits and announced extensions."""
+"""The answers of servers: their grammar, response codes, limits and announced extensions."""

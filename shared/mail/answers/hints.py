@@ -1,7 +1,8 @@
 """The words in which servers ask to be asked less, as one table. Pure.
 
 A hint says whom to leave alone, the account or the whole host, and for how long where the server names a time. Words
-alone do not make an answer a hint: `shared.mail.answers.refusals` and `shared.mail.pop3.pop3_conversation` know for which answers to ask.
+alone do not make an answer a hint: `shared.mail.answers.refusals` and `shared.mail.pop3.pop3_conversation` know for which
+answers to ask.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The model's sealed values: they are forgotten, or sealed anew. Plain Python, as `shared.store.redis.redis_secrets` is on Redis."""
+"""The model's sealed values: they are forgotten, or sealed anew."""
 
 from __future__ import annotations
 

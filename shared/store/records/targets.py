@@ -1,6 +1,7 @@
 """The targets in the state database: who is told what, and how.
 
-Each row is signed, since it gives the right to be told; where it leads, with its secrets, is sealed (`shared.store.records.signed`).
+Each row is signed, since it gives the right to be told; where it leads, with its secrets, is sealed
+(`shared.store.records.signed`).
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
 | rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
 | owing                             | ZSET | "scope:key" that owes more than a lane waits for, until (ms), for people |
-| meter:scope.rate:key              | STRING | "level:at" (ms): what was moved (`shared.model.rates`); expires when nothing is owed |
+| meter:scope.rate:key              | STRING | "level:at" (ms): what was moved; expires when nothing is owed |
 | accounts:service                  | HASH | next: the first free turn at this account service; until: not asked before (ms) |
 | workers                           | ZSET | worker process, scored by its last heartbeat (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |

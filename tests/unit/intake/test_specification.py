@@ -14,8 +14,8 @@ from producer.intake.specification import CheckedImport, ImportAsked, ServerAske
 from producer.intake.wanted import SelectionOptions
 from shared.model import BY_ROW, Endpoint
 from shared.model.sign_in import SignIn
-from shared.phrases import PLAIN, Phrase
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import PLAIN, Phrase
 
 _ENDS: Mapping[str, ServerAsked] = {
     "source": ServerAsked(server="imaps://a.example"),
