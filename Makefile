@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-cutover test lint translations bench bench-scale chaos chaos-cuts soak compatibility up down test-containers release-check audit lock
+.PHONY: help setup demo demo-cutover test lint translations bench bench-scale chaos chaos-cuts soak prove-cutover compatibility up down test-containers release-check audit lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -55,6 +55,13 @@ chaos-cuts: setup ## the connection cut at every STEP-th byte of an import, both
 soak: setup ## passes with kills for MINUTES=30: memory, files, threads, series, keys, leases and logs must not grow
 	@tests/install-servers
 	$(PYTHON) -m bench.soak --minutes $(MINUTES) --seed $(SEED)
+
+MAILBOXES ?= 500
+WAVES ?= 5
+
+prove-cutover: setup ## MAILBOXES=500 cut over in WAVES=5 while mail comes every second and processes are killed (40 minutes)
+	@tests/install-servers
+	$(PYTHON) -m bench.cutover --mailboxes $(MAILBOXES) --waves $(WAVES) --seed $(SEED) $(ARGS)
 
 compatibility: setup ## one contract over many real servers, writes docs/compatibility.md (20 minutes; ARGS='--only Cyrus' for fewer)
 	@tests/install-servers --more

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from shared.model import Import
 from shared.rules.standing import Standing
-from tests.integration.process_cluster import Child, ProcessCluster
-from tests.mail import Mail
+from tests.integration.process_cluster import Child, Person, ProcessCluster
+from tests.mail import Mail, populate
 from tests.servers.dovecot import Dovecot
 from tests.servers.wire import Wire
 
@@ -43,9 +43,14 @@ def _stood(office: ProcessCluster, mailboxes: int, folders: int) -> Import:
     """Imports so many small mailboxes."""
     names = ["INBOX", *(f"Folder{n}" for n in range(1, folders))]
     for number in range(mailboxes):
-        office.person({name: [_message(number * 100 + at)] for at, name in enumerate(names)})
+        person = Person(f"person{number}@example.org", "pw-canary")
+        for server in (office.source, office.destination):
+            server.add_user(person.login, person.password)
+        mail = {name: [_message(number * 100 + at)] for at, name in enumerate(names)}
+        populate(office.source.host, office.source.port, person.login, person.password, mail)
+        office.people.append(person)
     whole = office.submit()
-    office.await_finished(whole, 1800)
+    office.await_finished(whole, 7200)
     return whole
 
 
@@ -58,7 +63,11 @@ def quiet(office: ProcessCluster, worker: Child, coordinator: Child, args: argpa
     """Prints how long one worker takes to look at all mailboxes once, and what it costs."""
     whole, store = _stood(office, args.mailboxes, args.folders), office.store
     memory, began = _memory(office), 0.0
-    print(f"{args.mailboxes} quiet mailboxes of {args.folders} folders, {args.threads} lanes")
+    print(
+        f"{args.mailboxes} quiet mailboxes of {args.folders} folders, {args.threads} lanes; Redis: {memory / args.mailboxes:.0f} "
+        "bytes for each of them",
+        flush=True,
+    )
     for _ in range(args.rounds):
         store.set_standing(whole.import_id, "", None)
         time.sleep(_ALWAYS.least_seconds + 1)
@@ -73,7 +82,8 @@ def quiet(office: ProcessCluster, worker: Child, coordinator: Child, args: argpa
         print(
             f"a round: {seconds:.1f} s, so 5,000 take {seconds * 5000 / args.mailboxes:.0f} s; CPU a look: worker "
             f"{cost[0] / args.mailboxes * 1000:.1f} ms, coordinator {cost[1] / args.mailboxes * 1000:.2f} ms; {found} found some, "
-            f"load of the machine {os.getloadavg()[0]:.1f}"
+            f"load of the machine {os.getloadavg()[0]:.1f}",
+            flush=True,
         )
     print(f"Redis: {(_memory(office) - memory) / args.mailboxes:.0f} bytes a mailbox more than before it stood")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import dramatiq
 
-from shared.metrics import WorkerMetrics, start_http
 from shared.model.errors import MailhaulError
 from shared.runtime.broker import make_broker, ring
 from shared.runtime.config import Settings, load_settings, redis_urls
@@ -24,13 +24,18 @@ from shared.runtime.redis_condition import await_redis
 from shared.store import SCOPES
 from shared.store.redis.redis_store import RedisStore, connect
 from worker.accounts import AccountServices
-from worker.actors import register
+from worker.actors import LanesAtWork, leave, register
 from worker.copy import CopyRules
 from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
+from worker.shares import Widening
 from worker.worker_health import WorkerHealth
+
+if TYPE_CHECKING:  # loaded where metrics are served
+    from shared.metrics import WorkerMetrics
+    from shared.model.events import Event
 
 #: Seconds that groups may take to be finished after SIGTERM, before the sessions are shut. The next holder looks for
 #: what this leaves in doubt.
@@ -43,9 +48,19 @@ WORKER_PORTS = 32
 POLL_MS = 200
 
 
+def load_ahead() -> None:
+    """Loads what `main` will load, for a worker that was forked early: it does so while it waits to be told.
+
+    structlog would load rich for tracebacks in colour; those of a worker stand in a log, as plain text.
+    """
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+    import structlog  # noqa: F401
+
+
 def main() -> int:
     """Runs until told to stop, and returns the exit code."""
     forbid_core_dumps()
+    load_ahead()
     try:
         settings = load_settings()
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)
@@ -62,13 +77,13 @@ def run(settings: Settings) -> int:
     # Without a Redis URL this is a usage error: `mailhaul up` and `import` give theirs to their children.
     broker_url, state_url = redis_urls(settings, None)
     limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
-    metrics = WorkerMetrics()
+    metrics = _metrics() if settings.worker_metrics_port else None
     store = RedisStore(
         connect(state_url),
         lease_seconds=settings.lease_seconds,
         limits=limits,
         rates=settings.rates,
-        observe=metrics.observe_script,
+        observe=metrics.observe_script if metrics else None,
     )
     broker = make_broker(broker_url)
     stop = threading.Event()
@@ -78,7 +93,7 @@ def run(settings: Settings) -> int:
         store=store,
         dialer=NetworkDialer(store, vault, settings),
         lease_keeper=lease_keeper,
-        tell=metrics,
+        tell=metrics or _unmeasured,
         ring=lambda kind, import_id, unit_id: ring(broker, kind, import_id, unit_id),
         stopping=stop.is_set,
         accounts=AccountServices(store, vault, settings.accounts_per_minute),
@@ -86,16 +101,20 @@ def run(settings: Settings) -> int:
             group_messages=settings.group_messages,
             group_bytes=settings.group_bytes,
             settle_seconds=settings.settle_seconds,
+            widening=Widening(most=settings.folder_writers),
         ),
         plan_rules=PlanRules(batch_messages=settings.batch_messages, batch_bytes=settings.batch_bytes),
         slice_seconds=settings.slice_seconds,
     )
-    register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"))
+    serving = LanesAtWork()
+    register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"), serving)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     health = WorkerHealth(lease_keeper)
-    metrics.watch_lanes(settings.worker_threads, lease_keeper.busy)
-    if settings.worker_metrics_port:
+    if metrics:
+        from shared.metrics import start_http
+
+        metrics.watch_lanes(settings.worker_threads, lease_keeper.busy)
         try:
             start_http(
                 metrics.registry,
@@ -122,10 +141,20 @@ def run(settings: Settings) -> int:
     hurry = threading.Timer(DRAIN_SECONDS, lease_keeper.hurry)
     hurry.daemon = True
     hurry.start()
-    worker.stop(timeout=int(settings.command_timeout_seconds * 1000))
+    leave(worker, serving, settings.command_timeout_seconds)
     lease_keeper.stop()
     log.info("worker_stopped", worker=name)
     return 0
+
+
+def _metrics() -> WorkerMetrics:
+    from shared.metrics import WorkerMetrics
+
+    return WorkerMetrics()
+
+
+def _unmeasured(event: Event) -> None:
+    """Listens to events where nobody asked for metrics."""
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ import hashlib
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.address import ServiceUrl
 from shared.accounts.several import Services, parse_services, secret_of
@@ -29,10 +27,11 @@ from shared.model.errors import (
     UsageError,
 )
 from shared.runtime.credentials import Secret, Vault
+from shared.runtime.logs import get_logger
 from shared.store import Store
 from worker.sessions import MailboxSessions
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 #: Seconds until a new account that does not let us in yet is tried again for the first time; the wait doubles with the
 #: account's age.

@@ -30,6 +30,7 @@ from worker.adopt import Adoption
 from worker.decide import Sent
 from worker.neighbours import Beside, Neighbours
 from worker.recovery import arrived, known_destinations
+from worker.writers import FolderWriters
 
 #: States in which `Folder.accounted` may still be the value of an earlier pass.
 _BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)
@@ -57,10 +58,12 @@ class Arrivals:
         source: MailSource,
         destination: MailDestination,
         neighbours: Neighbours,
+        writers: FolderWriters,
     ) -> None:
         assert lease.folder is not None, "a batch has a folder"
         self._lease, self._store, self._folder = lease, store, lease.folder
         self._source, self._destination, self._neighbours = source, destination, neighbours
+        self._writers = writers
         #: Source UIDs of which a copy of ours may arrive late.
         self.doubts = self._folder.doubts | UidSet.of(uid for intent in lease.intents for uid in intent.uids)
         #: UIDs of this batch's copies, by fingerprint; below, UIDs of what others brought meanwhile.
@@ -78,8 +81,13 @@ class Arrivals:
         ours_alone = status.uidnext <= max(first, high + 1) and (high < first or low <= first)
         if ours_alone or not remaining:
             return (), NO_UIDS, 0
-        known = known_destinations(self._store, self._folder.folder_id) | beside.taken
-        seen = arrived(self._destination, status, first, known)
+        if self._writers.shared:
+            # At or above the first UID that another lane's open intent may have brought, mail may be that lane's.
+            writing = self._writers.writing()
+            seen = arrived(self._destination, status, first, writing.taken | beside.taken, writing.beginning)
+        else:
+            known = known_destinations(self._store, self._folder.folder_id) | beside.taken
+            seen = arrived(self._destination, status, first, known)
         if not seen or self._neighbours.merges(self._folder):
             return (), NO_UIDS, 0
         settled, taken = Adoption(self._source, self._destination).among(remaining, seen)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.model import LedgerEntry, Settled
+from shared.model.uids import UidSet
 
 
 class SettleLater(Exception):
@@ -13,6 +15,14 @@ class SettleLater(Exception):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"in doubt for another {seconds:.0f} s")
         self.seconds = seconds
+
+
+class Divided(Exception):
+    """Raised when the rest of a batch is to be shared out: it is replaced by one batch for each of `parts`."""
+
+    def __init__(self, parts: Sequence[UidSet]) -> None:
+        super().__init__(f"divided into {len(parts)} batches")
+        self.parts = parts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from shared.content.fingerprint import MODULUS, mark
@@ -24,6 +24,7 @@ from shared.model.errors import (
     FolderChanged,
     FolderRefused,
     LeaseLost,
+    LedgerConflict,
     MailError,
     MessagesRefused,
     ProtocolViolation,
@@ -45,7 +46,9 @@ from worker.neighbours import ALONE, Neighbours
 from worker.outcomes import MessageOutcomes
 from worker.oversize import set_aside
 from worker.rate_wait import wait_out
-from worker.recovery import just_stored, known_destinations, look
+from worker.recovery import CONTESTED_SECONDS, just_stored, known_destinations, look
+from worker.shares import Widening
+from worker.writers import FolderWriters
 
 #: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
 #: ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
@@ -68,6 +71,8 @@ class CopyRules:
     outstanding: int = 6
     #: Seconds for which a group whose connection died stays in doubt.
     settle_seconds: float = 30.0
+    #: When a folder gets more writers than one.
+    widening: Widening = Widening()
 
 
 class BatchCopy:
@@ -86,18 +91,21 @@ class BatchCopy:
         labels: bool = False,
         sleep: Callable[[float], object] = time.sleep,
         believed: Callable[[], bool] = lambda: False,
+        ring: Callable[[], object] = lambda: None,
     ) -> None:
         """Takes `wish`, which says without a round trip what the operator wants, or that the lease is lost.
 
         `wish` is asked before every append. With `labels`, several
-        folders may show one message (`worker.gmail_sharing`). `sleep` waits for the seconds that the rates demand.
+        folders may show one message (`worker.gmail_sharing`). `sleep` waits for the seconds that the rates demand. `ring`
+        calls one lane more.
         """
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._alike = Alike(believed)
         self._dating = Dating(destination)
         self._neighbours = neighbours
-        self._arrivals = Arrivals(lease, store, source, destination, neighbours)
+        self._writers = FolderWriters(lease, store, rules.widening, ring=ring)
+        self._arrivals = Arrivals(lease, store, source, destination, neighbours, self._writers)
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
         #: Messages of which the source gave a body of no bytes.
@@ -127,10 +135,12 @@ class BatchCopy:
             done = self._done()
             remaining = set_aside(self._source, there, self._flying, self._lease.unit.uids - done)
             self._announced = self._lease.unit.size_bytes if self._planned(folder) else self._sizes(there, remaining)
-            for part in self._shared.parts(remaining) if self._shared else [remaining]:
+            for part in self._parts(folder, remaining):
                 self._bring(part)
         except BaseException as error:
             self._salvage(error)
+            if isinstance(error, LedgerConflict) and self._writers.shared:
+                self._writers.narrow()
             raise
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
@@ -142,6 +152,16 @@ class BatchCopy:
             raise
         merged = LedgerEntry(name=self._lease.unit.unit_id, records=tuple(pairs), digest=0, checked=checked)
         return Finished(settled=tuple(flight.take()), records=(merged,) if pairs else ())
+
+    def _parts(self, folder: Folder, remaining: UidSet) -> Iterable[UidSet]:
+        if self._shared:
+            return self._shared.parts(remaining)
+
+        def alone() -> bool:
+            # More lanes would not bring more where a rate is set, and other folders' lanes tell nobody what they write.
+            return self._flying.due is not None or self._neighbours.merges(folder)
+
+        return self._writers.parts(remaining, self._destination, alone)
 
     def _read_back(self, uids: UidSet) -> bool:
         """Tells whether the destination shows exactly what was sent: UIDs, sizes, dates and fingerprints.
@@ -197,6 +217,7 @@ class BatchCopy:
             not here.messages
             and here.uidnext >= folder.destination_uidnext
             and not self._lease.intents
+            and not self._writers.shared
             and not known_destinations(self._store, folder.folder_id)
         )
 
@@ -258,16 +279,17 @@ class BatchCopy:
         """Returns the source UIDs of earlier intents whose copies turned out to be at the destination."""
         lease = self._lease
         assert self._status is not None
-        looked = look(
-            lease,
-            self._store,
-            self._source,
-            self._destination,
-            self._status,
-            lease.intents,
-            self._rules.settle_seconds,
-            theirs,
-        )
+        there = lease, self._store, self._source, self._destination, self._status, lease.intents
+        try:
+            if self._writers.shared:
+                looked = look(*there, self._rules.settle_seconds, theirs, self._writers.writing())
+            else:
+                looked = look(*there, self._rules.settle_seconds, theirs)
+        except LedgerConflict:
+            if not self._writers.shared:
+                raise
+            # Another lane looked at the same moment, and chose the same copy of identical messages.
+            raise SettleLater(CONTESTED_SECONDS) from None
         self._tell(DoubtResolved(found=len(looked.found), absent=len(looked.absent)))
         if looked.found:
             entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
@@ -291,7 +313,7 @@ class BatchCopy:
 
     def _copy(self, uids: UidSet, *, most: int = 0, keywords: bool = True) -> None:
         """Reads `uids` and appends them in groups of at most `most` messages."""
-        most = most or self._rules.group_messages
+        most = most or self._writers.group_messages or self._rules.group_messages
         group: list[Message] = []
         size = 0
         refused: list[ServerRefused] = []
@@ -384,7 +406,8 @@ class BatchCopy:
         answers = self._answers(outstanding)
         for answer in answers:
             self._weigh(answer)
-            stored = [] if self._labels else self._flying.stored(answer)
+            self._writers.answered(len(answer.stored))
+            stored = [] if self._labels or self._writers.fill_gaps else self._flying.stored(answer)
             if stored and self._arrivals.unlike(self._flying.uidnext, stored):
                 rest = [*answers, *self._answers(0)]
                 for other in rest:
@@ -479,6 +502,10 @@ class BatchCopy:
 
     def _find_uids(self, intent: Intent, stored: Sequence[Sent], entered: UidSet) -> dict[int, int]:
         assert self._lease.folder is not None
+        if self._writers.shared:
+            # Only its place would tell which copy is ours: the bytes are to decide, and one lane alone from here on.
+            self._writers.narrow()
+            raise SettleLater(0)
         low, folder = intent.destination_uidnext, self._lease.folder
         return just_stored(self._store, self._destination, folder, low, stored, entered)
 
@@ -494,7 +521,7 @@ class BatchCopy:
         if dead:
             self._dating.broke()
         else:
-            with contextlib.suppress(MailError):
+            with contextlib.suppress(MailError, SettleLater):
                 self._read_answers(0)
         with contextlib.suppress(LeaseLost, StoreError):
             self._flight.flush()

@@ -202,9 +202,15 @@ def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paire
 
 def halves(unit: Unit, remaining: UidSet, intents: Sequence[Intent], attempts: int) -> list[tuple[Unit, list[Intent]]]:
     """Returns two batches over the messages that `unit` has not done, each with the intents that concern it."""
-    first, second = remaining.take((len(remaining) + 1) // 2)
+    return divided(unit, remaining.take((len(remaining) + 1) // 2), intents, attempts)
+
+
+def divided(
+    unit: Unit, parts: Iterable[UidSet], intents: Sequence[Intent], attempts: int
+) -> list[tuple[Unit, list[Intent]]]:
+    """Returns a batch for each of `parts`, which hold what `unit` has not done, with the intents that concern it."""
     out = []
-    for part in (first, second):
+    for part in parts:
         if not part:
             continue
         share = Unit(

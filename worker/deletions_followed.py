@@ -12,18 +12,17 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import structlog
-
 from shared.mail import FlagChange, MailDestination
 from shared.model import Folder, Lease, Options, Tally
 from shared.model.errors import FolderRefused, ServerRefused
 from shared.model.events import DeletionsFollowed, Listener
 from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
+from shared.runtime.logs import get_logger
 from shared.store import WorkStore
 from worker.decide import kept_flags
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 _DELETED = "\\deleted"
 _REFUSED = (FolderRefused, ServerRefused)
 

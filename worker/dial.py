@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import structlog
-
 from shared.content.maildrop import Known
 from shared.folders.gmail import LabelMode
 from shared.mail import MailDestination, MailSource
@@ -15,10 +13,11 @@ from shared.model.errors import ControlRequested
 from shared.model.lifecycle import SETTLED, MailboxState
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Vault
+from shared.runtime.logs import get_logger
 from shared.sign_in.entrance import Entrance
 from shared.store import Store
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 
 class NetworkDialer:

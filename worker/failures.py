@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shared.model import Failure, UnitKind, errors
 from shared.model.lifecycle import Disposition, Wish
+from shared.rules.standing import LOOK_HOLD
 
 #: Number of claims of a unit that end without progress before it is halved, or given up when it cannot be halved.
 ATTEMPTS = 3
@@ -24,6 +25,8 @@ MENDED = "see what the server says; when it is mended: mailhaul retry IMPORT"
 UNREACHABLE_TIMES = 14
 #: How long a look that failed waits first, and at most, seconds.
 LOOK_SECONDS, LOOK_MOST_SECONDS = 15.0, 600.0
+#: For so long at most no other look is begun at a source that could not be reached, seconds: of thousands that are due one asks.
+LOOK_REST_SECONDS = 60.0
 
 #: Seconds until a mailbox without room is looked at again, by how often that happened in a row; then always the last.
 ROOM_SECONDS = (60.0, 300.0, 900.0, 3600.0)
@@ -57,7 +60,7 @@ class Verdict:
     scope: str
     #: Seconds before the unit may be claimed again.
     delay_seconds: float = 0.0
-    #: Scope of the limit to leave alone meanwhile: "source_account", "destination_host", … or "".
+    #: Scope of the limit to leave alone meanwhile: "source_account", "destination_host", … or ""; `LOOK_HOLD` for looks alone.
     hold: str = ""
     #: Advice for the operator; "" for none.
     advice: str = ""
@@ -301,6 +304,7 @@ def judge(
     if kind is UnitKind.LOOK and isinstance(error, errors.MailError) and row.how in _ASKED_ON and not hold:
         how, again = Disposition.WAIT, 0.0
         delay = min(LOOK_SECONDS * 2 ** min(times, 10), LOOK_MOST_SECONDS)
+        hold = LOOK_HOLD if isinstance(error, errors.Unreachable) else ""
     if how is Disposition.AGAIN and progressed:
         how = Disposition.WAIT
     return Verdict(

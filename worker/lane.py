@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 
-import structlog
-
 from shared.folders.gmail import EXTENSION, LabelMode
 from shared.model import Lease, Note, Options, UnitKind
 from shared.model.errors import (
@@ -28,25 +26,27 @@ from shared.model.errors import (
 from shared.model.events import HeldBack, Listener, LookEnded, UnitEnded
 from shared.model.lifecycle import Disposition, Outcome, Wish
 from shared.model.uids import UidSet
-from shared.runtime.logs import bind_job
+from shared.rules.standing import LOOK_HOLD
+from shared.runtime.logs import bind_job, get_logger
 from shared.store import Store
 from worker.accounts import AccountServices
 from worker.alike import LOOKS
-from worker.closing import Finished, InDoubt, SettleLater, Split, UnitEnd
+from worker.closing import Divided, Finished, InDoubt, SettleLater, Split, UnitEnd
 from worker.copy import BatchCopy, CopyRules
-from worker.decide import halves, without_copy
+from worker.counted import CountedFolders
+from worker.decide import divided, halves, without_copy
 from worker.ends import Ends
-from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, meant
+from worker.failures import ATTEMPTS, LOOK_REST_SECONDS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, meant
 from worker.inflight import announce
 from worker.lease_keeper import LeaseKeeper
 from worker.looking import difference, full_due, looked_at
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
-from worker.returning import WayBack, await_return
+from worker.returning import KnownBack, WayBack, await_return
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +85,11 @@ class Lane:
     def __init__(self, place: Workplace, holder: str) -> None:
         self._place, self._holder = place, holder
         self._sessions = MailboxSessions(place.dialer, place.tell)
+        self._returns = KnownBack(place.store)
         #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
         self._mailbox, self._began = "", 0.0
+        #: What the unit before counted at the destination, where it was a plan that found nothing to do.
+        self._counted: CountedFolders | None = None
         #: Whether the current unit brought any message to an outcome.
         self._progressed = False
 
@@ -201,6 +204,7 @@ class Lane:
         place, sessions = self._place, self._sessions
         unit = lease.unit
         self._progressed = False
+        just_counted, self._counted = self._counted, None
 
         def wish() -> Wish:
             self._slow_down(lease)
@@ -241,7 +245,10 @@ class Lane:
                 unsettled_seconds=self._unsettled_seconds(lease),
                 returning=returning,
             )
-            lanes = planning.run(known, {folder.folder_id for folder, tally in planned if tally.pending})
+            pending = {folder.folder_id for folder, tally in planned if tally.pending}
+            lanes = planning.run(known, pending)
+            if not lanes and not pending:  # nobody can copy before the verification
+                self._counted = planning.counted(time.monotonic())
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
         elif unit.kind is UnitKind.LOOK:
@@ -260,6 +267,7 @@ class Lane:
                 wish=wish,
                 tell=place.tell,
                 settle_seconds=place.copy_rules.settle_seconds,
+                counted=just_counted,
             ).run(folders)
         elif unit.attempts > ATTEMPTS and len(remaining := lease.remaining) > 1:
             # The batch failed too often: it is halved, so that only the guilty message suffers.
@@ -270,9 +278,12 @@ class Lane:
             return self._given_up(
                 lease, remaining, "all attempts failed" + (f"; the last: {last.sentence}" if last else "")
             )
+        elif len(parts := self._shares(lease)) > 1:
+            place.store.split(lease, divided(unit, parts, (), unit.attempts - 1))
+            return Split()
         else:
             source, destination = sessions.both(lease.mailbox)
-            neighbours = Neighbours(lease, place.store, lambda: self._options(lease))
+            neighbours = Neighbours(lease, place.store, lambda: self._options(lease), self._returns.of)
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
             rules, tell, sleep = place.copy_rules, place.tell, place.sleep
             copying = BatchCopy(
@@ -287,9 +298,13 @@ class Lane:
                 labels,
                 sleep,
                 lambda: self._believed(lease),
+                lambda: place.ring(UnitKind.COPY, lease.mailbox.import_id, ""),
             )
             try:
                 return copying.run()
+            except Divided as batch:
+                place.store.split(lease, divided(unit, batch.parts, (), unit.attempts - 1))
+                return Split()
             finally:
                 self._progressed = copying.progressed
         return Finished()
@@ -342,6 +357,12 @@ class Lane:
             raise StoreError("the import is not in the store")
         return import_.options
 
+    def _shares(self, lease: Lease) -> list[UidSet]:
+        """Returns the shares into which a batch is divided before it is copied, in a folder with several writers."""
+        if lease.writers < 2 or lease.intents or lease.unit.attempts > 1:
+            return []
+        return self._place.copy_rules.widening.shares(lease.remaining, lease.folder_pending, lease.writers)
+
     @staticmethod
     def _given_up(lease: Lease, uids: UidSet, reason: str) -> Finished:
         notes = [Note(uid=uid, what=Outcome.FAILED, reason=reason) for uid in uids]
@@ -393,9 +414,13 @@ class Lane:
             if lease.unit.kind is UnitKind.COPY:
                 self._recheck(lease)
             return verdict.code
-        folder, hold = lease.folder.display if lease.folder else "", ""
+        folder = lease.folder.display if lease.folder else ""
         failure = describe(error, verdict, place.now(), folder, before, missing_bytes) if verdict.told else None
-        if verdict.hold:
+        hold, hold_seconds = "", verdict.delay_seconds
+        if verdict.hold == LOOK_HOLD:
+            hold = f"{LOOK_HOLD}:{place.store.limits_of(lease.mailbox.mailbox_id)['source_host']}"
+            hold_seconds = min(hold_seconds, LOOK_REST_SECONDS)
+        elif verdict.hold:
             place.tell(HeldBack(scope=verdict.hold, seconds=verdict.delay_seconds))
             hold = f"{verdict.hold}:{place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
         try:
@@ -411,7 +436,7 @@ class Lane:
                     delay_seconds=verdict.delay_seconds,
                     failure=failure,
                     hold=hold,
-                    hold_seconds=verdict.delay_seconds,
+                    hold_seconds=hold_seconds,
                     again_seconds=verdict.again_seconds,
                 )
         except LeaseLost:

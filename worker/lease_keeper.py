@@ -14,15 +14,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import structlog
-
 from shared.mail import MailSession
 from shared.model import Lease
 from shared.model.errors import StoreError
 from shared.model.lifecycle import Wish
+from shared.runtime.logs import get_logger
 from shared.store import WorkStore
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 #: Seconds that an ending process waits for a thread that is waiting for the store.
 JOIN_SECONDS = 2.0

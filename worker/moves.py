@@ -16,12 +16,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Lease, Moving, Settled
 from shared.model.errors import FolderRefused, MessagesRefused, OverQuota, ServerRefused
 from shared.model.uids import NO_UIDS, UidSet
+from shared.runtime.logs import get_logger
 from shared.store import Store
 from worker.decide import kept_flags, sent_as, settled_group
 from worker.deletions import as_counted, known_sources
@@ -30,7 +29,7 @@ from worker.flag_changes import FlagsSeen, flag_changes, translated
 from worker.recognise import Recognition
 from worker.recovery import arrived, known_destinations
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 _REFUSED = (FolderRefused, MessagesRefused, OverQuota, ServerRefused)
 

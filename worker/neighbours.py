@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Protocol
 
 from shared.model import (
@@ -97,8 +98,16 @@ ALONE = Beside()
 class Neighbours:
     """The neighbours of one lease. The store is not asked where there are none."""
 
-    def __init__(self, lease: Lease, store: LedgerReader, options: Callable[[], Options]) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        store: LedgerReader,
+        options: Callable[[], Options],
+        returns: Callable[[Mailbox], list[Mailbox]] | None = None,
+    ) -> None:
+        """Takes who is asked for the mailbox's copies back; without it the store is."""
         self._lease, self._store, self._options = lease, store, options
+        self._returns = returns or partial(returned, store=store)
         self._merges: bool | None = None
         self._returned: list[Mailbox] | None = None
         self._known: dict[str, tuple[Mailbox | None, Sequence[Folder]]] = {}
@@ -125,7 +134,7 @@ class Neighbours:
     def _back(self, folder: Folder) -> Iterator[Sequence[LedgerEntry]]:
         """Yields the ledgers of copies back, turned round: what they brought to the source stands at the destination."""
         if self._returned is None:
-            self._returned = returned(self._lease.mailbox, self._store)
+            self._returned = self._returns(self._lease.mailbox)
         ours = folder.source_name, folder.uidvalidity, folder.destination_name, folder.destination_uidvalidity
         for mailbox in self._returned:
             for one, _ in self._store.folders(mailbox.mailbox_id):

@@ -16,13 +16,15 @@ from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestinatio
 from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.choosing import look_at_labels
 from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
-from shared.model.errors import ConnectionLost, FolderRefused, Throttled
+from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, Throttled
 from shared.model.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
 from shared.model.uids import NO_UIDS
 from shared.rules.batching import Change, delta, other_number
 from shared.rules.standing import digest
 from shared.store import Store
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
+from worker.closing import SettleLater
+from worker.counted import CountedFolders
 from worker.deletions import looked_for
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
@@ -44,6 +46,9 @@ BATCHES_AT_ONCE = 50
 
 #: Number of folders whose sizes are asked for before their turn.
 FORESEEN = 4
+
+#: Seconds until a plan is tried again that found lanes at work in a folder that it voids. They were told to stop.
+IN_USE_SECONDS = 1.0
 
 #: Number of attempts after which folders are opened one by one.
 ALONE_ATTEMPTS = 2
@@ -84,6 +89,8 @@ class MailboxPlan:
         #: Name → STATUS as far as it was asked for, at the source and at the destination.
         self._asked: dict[bytes, FolderStatus | Exception] = {}
         self._seen_here: dict[bytes, KnownStatus | Exception] = {}
+        #: `MailDestination.commands` when all of the latter were told; -1 where they were told at several times.
+        self._told_at = -1
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules, self._tell = options, rules, tell
         self._cutting = BatchPlanner(
@@ -216,7 +223,14 @@ class MailboxPlan:
         self._followed = {folder.folder_id: folder for folder in followed.folders}
         self._ids = {folder.source_name: folder.folder_id for folder in followed.folders}
         self._removed, self._seen_here = followed.removed, followed.numbers
+        self._told_at = self._destination.commands
         return followed
+
+    def counted(self, at: float) -> CountedFolders:
+        """Returns what the destination's folders were seen to hold; `at`: now, by the monotonic clock."""
+        return CountedFolders(
+            mailbox_id=self._lease.mailbox.mailbox_id, numbers=self._seen_here, commands=self._told_at, at=at
+        )
 
     def _places_back(self, theirs: FolderListing) -> dict[bytes, bytes]:
         """Returns, for a copy back, the places of folders that were made from some folder of the old mailbox."""
@@ -235,7 +249,10 @@ class MailboxPlan:
         """Returns the numbers of each destination folder, asked for where they are not known yet."""
         names = [m.destination_name for m in mapped if m.source_name not in absent]
         new = [name for name in names if name not in self._seen_here]
-        self._seen_here.update(zip(new, known_statuses(self._destination, new) if new else (), strict=True))
+        if new:
+            alone = not self._seen_here
+            self._seen_here.update(zip(new, known_statuses(self._destination, new), strict=True))
+            self._told_at = self._destination.commands if alone else -1
         return [NOT_THERE if m.source_name in absent else self._seen_here[m.destination_name] for m in mapped]
 
     def _beside(
@@ -361,7 +378,10 @@ class MailboxPlan:
 
     def _enter(self, plans: list[tuple[FolderPlan, int]]) -> None:
         """Enters the planned folders in the store; other lanes may begin with them while the rest is listed."""
-        self._store.plan_folders(self._lease, plans)
+        try:
+            self._store.plan_folders(self._lease, plans)
+        except FolderInUse:
+            raise SettleLater(IN_USE_SECONDS) from None
         batches = [batch for plan, _ in plans for batch in plan.batches]
         self._busy += sum(bool(plan.batches) for plan, _ in plans)
         self._messages += sum(len(batch.uids) for batch in batches)

@@ -11,14 +11,13 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from shared.mail import MailDestination, MailSession, MailSource, Sighting
 from shared.model.errors import ServerRefused
 from shared.model.uids import UidSet
+from shared.runtime.logs import get_logger
 from worker.likeness import TEXT_BYTES, Reasons, likely, matched
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,15 +9,16 @@ settle time is over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
-from shared.model import Folder, Intent, Lease
+from shared.model import Folder, Intent, Lease, Writing
 from shared.model.lifecycle import Control
-from shared.model.uids import NO_UIDS, UidSet
+from shared.model.uids import NO_UIDS, Uid, UidSet
 from shared.store import WorkStore
 from worker.decide import Sent, pair, sent_as, settled_group, watched
+from worker.likeness import Reasons
 from worker.recognise import Recognition
 
 
@@ -47,17 +48,22 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
 #: The reason why a message that is found is read back: the lane that sent it is gone, with what it had seen of it.
 UNSEEN = "found after the connection broke"
 
+#: Seconds until a batch is looked at again whose copies may be those of another lane. Its answer is due any moment.
+CONTESTED_SECONDS = 2.0
+
 #: Width of a window of UIDs above which it is listed first; so is a window wider than the number of messages, since
 #: servers may jump ahead with their UIDs.
 WIDE = 50_000
 
 
-def arrived(destination: MailDestination, status: KnownStatus, low: int, known: UidSet) -> list[Sighting]:
-    """Returns the messages of the open folder from UID `low` on that are not in `known`.
+def arrived(
+    destination: MailDestination, status: KnownStatus, low: int, known: UidSet, below: int | None = None
+) -> list[Sighting]:
+    """Returns the messages of the open folder from UID `low` on that are not in `known`, and `below` a UID if given.
 
     `status` is of a fresh SELECT.
     """
-    window = UidSet.span(low, status.uidnext - 1)
+    window = UidSet.span(low, min(status.uidnext, below or status.uidnext) - 1)
     if len(window - known) > min(WIDE, status.messages):
         listed = UidSet.of(uid for uid, _ in destination.sizes(status))
         if len(listed) < status.messages:
@@ -85,6 +91,29 @@ def just_stored(
     return {**paired.pairs, **dict(in_order)}
 
 
+def _contested(
+    source: MailSource, ours: Mapping[int, int], candidates: Iterable[Sighting], live: Sequence[Intent]
+) -> UidSet:
+    """Returns those source UIDs of `ours` (to destination UID) whose copy may be what a lane at work has just brought.
+
+    Any reason to compare the copy with a message of that lane is enough.
+    """
+    of = {uid: to for uid, to in ours.items() if any(to >= intent.destination_uidnext for intent in live)}
+    if not of:
+        return NO_UIDS
+    copies = {seen.uid: seen for seen in candidates if seen.uid in set(of.values())}
+    reasons = Reasons(copies.values())
+    rivals = [
+        seen
+        for seen in source.sightings(UidSet.of(uid for intent in live for uid in intent.uids))
+        if reasons.meet(seen)
+    ]
+    if not rivals:
+        return NO_UIDS
+    why = {to: Reasons([seen]) for to, seen in copies.items()}
+    return UidSet.of(uid for uid, to in of.items() if any(why[Uid(to)].meet(rival) for rival in rivals))
+
+
 def look(
     lease: Lease,
     store: WorkStore,
@@ -94,15 +123,22 @@ def look(
     intents: Sequence[Intent],
     settle_seconds: float,
     theirs: UidSet = NO_UIDS,
+    writing: Writing | None = None,
 ) -> Looked:
     """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought.
 
-    Both folders are open. Raises what the ports raise.
+    Both folders are open. `writing` is what other lanes write into the folder, asked for after it was opened; None where
+    there are none. Twins of what other holders left are matched in one multiset with ours, and of what other lanes may
+    have brought nothing is taken. Raises what the ports raise.
     """
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)
-    candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id) | theirs)
-    pairs = Recognition(source, destination).among(wanted_uids, candidates)
+    known = known_destinations(store, lease.unit.folder_id) if writing is None else writing.taken
+    candidates = arrived(destination, status, low, known | theirs)
+    left = UidSet.of(uid for intent in writing.left for uid in intent.uids) if writing else NO_UIDS
+    pairs = Recognition(source, destination).among(wanted_uids | left, candidates)
+    ours: dict[int, int] = {uid: pairs[uid].copy.uid for uid in wanted_uids if uid in pairs}
+    contested = _contested(source, ours, candidates, writing.live) if writing else NO_UIDS
     dates = {seen.uid: seen.internaldate for seen in candidates}
 
     settled, withdrawn, missing = [], [], UidSet()
@@ -112,6 +148,9 @@ def look(
         here = [pairs[uid] for uid in intent.uids if uid in pairs]
         absent = UidSet.of(uid for uid in intent.uids if uid not in pairs)
         age = lease.claimed_at - intent.at
+        if contested & intent.uids:
+            wait = max(wait, CONTESTED_SECONDS)
+            continue
         if absent and age < settle_seconds:
             wait = max(wait, settle_seconds - age)
             continue

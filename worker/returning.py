@@ -14,8 +14,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
-import structlog
-
 from shared.folders.tree import Tree, selectable
 from shared.mail import FolderListing, MailDestination, MailSource, Sighting
 from shared.model import (
@@ -35,12 +33,13 @@ from shared.model.lifecycle import MailboxState
 from shared.model.messages import Owner
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.selection import BEFORE_SWITCH, FROM_SOURCE, OURS
+from shared.runtime.logs import get_logger
 from shared.store.ports.brought import Books, between
 from worker.closing import InDoubt
 from worker.likeness import Reasons
 from worker.recognise import Recognition
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 #: Up to so many messages of the old mailbox are kept in memory as seen; of more, the headers are read anew for each folder
 #: that something came to.
@@ -222,6 +221,25 @@ def await_return(mailbox: Mailbox, store: BackReader) -> InDoubt | None:
             import_ = store.import_(one.import_id)
             raise CopyBackInDoubt(import_.name if import_ else one.import_id)
     return None
+
+
+class KnownBack:
+    """The copies back of the mailbox that a lane serves, asked for once in each of its passes.
+
+    A batch holds what its pass listed at the source. What a copy back that was begun later brings there is in none of them.
+    """
+
+    def __init__(self, store: BackReader) -> None:
+        self._store = store
+        self._of: tuple[str, float] = ("", 0.0)
+        self._found: list[Mailbox] = []
+
+    def of(self, mailbox: Mailbox) -> list[Mailbox]:
+        """Returns the copies back of this mailbox."""
+        if self._of != (mailbox.mailbox_id, mailbox.planned_at):
+            self._found = returned(mailbox, self._store)
+            self._of = mailbox.mailbox_id, mailbox.planned_at
+        return self._found
 
 
 def returned(mailbox: Mailbox, store: BackReader) -> list[Mailbox]:

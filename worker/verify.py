@@ -12,13 +12,13 @@ for it copies of what was deleted at the source (`worker.deletions_followed`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from shared.content.fingerprint import MODULUS, mark
 from shared.folders.tree import selectable
 from shared.mail import KnownStatus, MailDestination, MailSession, MailSource, Sighting
-from shared.mail.answers.numbers import known_statuses
 from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Options, Tally
 from shared.model.errors import FolderChanged, FolderRefused
 from shared.model.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
@@ -29,6 +29,7 @@ from shared.store import Store
 from worker.closing import Finished, InDoubt
 from worker.comparison import Comparison
 from worker.copy import MOST_REMADE
+from worker.counted import CountedFolders, counted_again
 from worker.deletions_followed import DeletionsFollowing
 from worker.departures import MISSING, MOVED, REMOVED, Departure, counts_on, new_places, with_places
 from worker.difference import CONTENT, FORM, Told, difference, unlike
@@ -59,8 +60,10 @@ class MailboxVerification:
         wish: Callable[[], Wish],
         tell: Listener,
         settle_seconds: float = 30.0,
+        counted: CountedFolders | None = None,
     ) -> None:
-        """Takes `settle_seconds` as in `CopyRules`."""
+        """Takes `settle_seconds` as in `CopyRules`, and what planning counted where it found nothing to do."""
+        self._planned = counted
         self._lease, self._store, self._sessions, self._neighbours = lease, store, sessions, neighbours
         self._options, self._mode, self._wish, self._tell = options, options.verify, wish, tell
         self._full = self._mode == "full"
@@ -83,7 +86,10 @@ class MailboxVerification:
         if folders:
             destination = self._sessions.destination(self._lease.mailbox)
             folders = self._without_deleted(destination, folders)
-            statuses = known_statuses(destination, [folder.destination_name for folder, _ in folders])
+            names = [folder.destination_name for folder, _ in folders]
+            statuses = counted_again(
+                destination, names, self._planned, self._lease.mailbox.mailbox_id, time.monotonic()
+            )
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
                 taken = len(folder.released) + tally.moved + tally.removed

@@ -76,14 +76,17 @@ def read_maildir(root: Path) -> Snapshot:
 
     An account that no client has opened yet is empty.
     """
-    found: Snapshot = Counter()
+    return Counter(kept for _, kept in messages(root))
+
+
+def messages(root: Path) -> Iterator[tuple[Path, Kept]]:
+    """Reads every message of a Maildir++ account, each with its file."""
     for name, place in _folders(root):
         keywords = _keywords(place)
-        for path in _messages(place):
+        for path in _files(place):
             body = path.read_bytes().replace(b"\r\n", b"\n")
             flags = _flags(path.name, keywords)
-            found[Kept(name, hashlib.sha256(body).hexdigest(), flags, int(path.stat().st_mtime))] += 1
-    return found
+            yield path, Kept(name, hashlib.sha256(body).hexdigest(), flags, int(path.stat().st_mtime))
 
 
 def _folders(root: Path) -> Iterator[tuple[str, Path]]:
@@ -94,7 +97,7 @@ def _folders(root: Path) -> Iterator[tuple[str, Path]]:
                 yield place.name[1:], place
 
 
-def _messages(place: Path) -> Iterator[Path]:
+def _files(place: Path) -> Iterator[Path]:
     for room in ("cur", "new"):
         if (place / room).is_dir():
             yield from sorted((place / room).iterdir())

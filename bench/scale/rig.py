@@ -31,7 +31,7 @@ from shared.store import SCOPES
 from shared.store.redis.redis_store import RedisStore, connect
 from tests.servers.process import await_ready, end, spawn
 from tests.servers.redis_server import RedisServer
-from worker.actors import register
+from worker.actors import LanesAtWork, register
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper
 
@@ -153,7 +153,7 @@ class Rig:
             stopping=stop.is_set,
             slice_seconds=slice_seconds,
         )
-        register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"))
+        register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"), LanesAtWork())
         lease_keeper.start()
         worker = dramatiq.Worker(broker, worker_threads=self.threads, worker_timeout=200)
         worker.queue_prefetch = self.threads

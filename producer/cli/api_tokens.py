@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from producer.cli.command_context import open_context
 from producer.cli.noting import note
 from producer.cli.verb import COMPLETE, say
+from producer.operations.token_expiry import read_expiry
 from shared.model.errors import UsageError
 from shared.runtime.logs import clean
 from shared.store.records.principals import Principals, role_of
 from shared.store.redis.redis_store import connect
 
 
-def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
+def run_add(name: str, role: str, expires: str, *, state_dir: Path | None) -> int:
     """Makes a token. Prints it alone to standard output, so that it can be written into a file."""
-    wanted = role_of(role)
+    wanted, ends = role_of(role), read_expiry(expires, time.time())
     with open_context(state_dir) as context:
-        note(context, "token made", name=name, role=wanted.word)
-        made, text = Principals(connect(context.urls[1]), context.vault).make_token(name, wanted)
-    say(f"token {made.token_id} for {clean(made.name)}, {wanted.word}; it is shown this once:")
+        note(context, "token made", name=name, role=wanted.word, **({"expires_at": ends} if ends else {}))
+        made, text = Principals(connect(context.urls[1]), context.vault).make_token(name, wanted, ends)
+    until = f", until {_moment(ends)} UTC" if ends else ""
+    say(f"token {made.token_id} for {clean(made.name)}, {wanted.word}{until}; it is shown this once:")
     print(text, flush=True)
     return COMPLETE
 
@@ -29,8 +32,9 @@ def run_list(*, state_dir: Path | None) -> int:
     """Lists the tokens, one a line."""
     with open_context(state_dir) as context:
         for one in Principals(connect(context.urls[1]), context.vault).tokens():
+            until = f"{'over since' if one.over else 'until'} {_moment(one.expires_at)}" if one.expires_at else ""
             made = datetime.fromtimestamp(one.created_at, UTC)
-            print(f"{one.token_id}  {one.role.word:<8}  {made:%Y-%m-%d}  {clean(one.name)}")
+            print(f"{one.token_id}  {one.role.word:<8}  {made:%Y-%m-%d}  {clean(one.name)}  {until}".rstrip())
     return COMPLETE
 
 
@@ -42,3 +46,7 @@ def run_revoke(token_id: str, *, state_dir: Path | None) -> int:
             raise UsageError(f"no token has the id {token_id[:40]!r}; mailhaul token list shows them")
     say(f"token {token_id} has ended")
     return COMPLETE
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}"

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from producer.intake.submit import Ring
-from shared.model import Unit
 from shared.model.errors import MailhaulError, StoreError
 from shared.runtime.config import Settings, load_settings, redis_urls
-from shared.runtime.credentials import Vault
 from shared.runtime.embedded import EmbeddedRedis
-from shared.runtime.redis_client import address_of, open_redis
-from shared.store import SCOPES, Store
-from shared.store.memory.memory_store import MemoryStore
-from shared.store.redis.redis_store import RedisStore, connect
+
+if TYPE_CHECKING:
+    from producer.intake.submit import Ring
+    from shared.model import Unit
+    from shared.runtime.credentials import Vault
+    from shared.store import Store
 
 
 class CommandContext:
     """The opened store and what belongs to it; a context manager.
 
-    Redis ends with this object if it was started here. If another process started it, it goes on. A verb that only
-    reads (`make` off) finds an empty store where none exists yet, and leaves no state folder behind.
+    Redis ends with this object if it was started here; it starts beside what is done until the store is asked for. If
+    another process started it, it goes on. A verb that only reads (`make` off) finds an empty store where none exists
+    yet, and leaves no state folder behind.
     """
 
     def __init__(self, settings: Settings, *, make: bool = True) -> None:
@@ -44,12 +41,12 @@ class CommandContext:
             self._greet()
             return self
         if not (self._make or self.embedded.begun()):
+            from shared.store.memory.memory_store import MemoryStore
+
             self.embedded, self._store = None, MemoryStore()
             return self
-        try:
-            self.embedded.start()
-        except StoreError as error:
-            raise MailhaulError(str(error)) from None  # without StoreError's advice, which is for other Redis servers
+        with _without_advice():
+            self.embedded.begin()
         return self
 
     def __exit__(
@@ -80,12 +77,16 @@ class CommandContext:
     @property
     def urls(self) -> tuple[str, str]:
         """The URLs of the two Redis databases: (broker, state)."""
-        return redis_urls(self.settings, self.embedded.socket_path if self.embedded else None)
+        with _without_advice():
+            return redis_urls(self.settings, self.embedded.socket_path if self.embedded else None)
 
     @property
     def store(self) -> Store:
         """The state store."""
         if self._store is None:
+            from shared.store import SCOPES
+            from shared.store.redis.redis_store import RedisStore, connect
+
             limits = {scope: getattr(self.settings, f"{scope}_connections") for scope in SCOPES}
             client = connect(self.urls[1])
             self._store = RedisStore(client, lease_seconds=self.settings.lease_seconds, limits=limits)
@@ -94,6 +95,8 @@ class CommandContext:
     @property
     def own_limits(self) -> dict[str, int]:
         """The connection limits and rates that the operator set, by scope, without those that have their default."""
+        from shared.store import SCOPES
+
         given = ((scope, f"{scope}_connections") for scope in SCOPES)
         found = {scope: getattr(self.settings, name) for scope, name in given if name in self.settings.model_fields_set}
         return found | {name: most for name, most in self.settings.rates.items() if most}
@@ -102,6 +105,8 @@ class CommandContext:
     def vault(self) -> Vault:
         """The vault, which seals and opens passwords."""
         if self._vault is None:
+            from shared.runtime.credentials import Vault
+
             self._vault = Vault.from_settings(self.settings)
         return self._vault
 
@@ -109,6 +114,8 @@ class CommandContext:
     def ring(self) -> Ring:
         """The function that enqueues a job. If the queue does not answer, the coordinator enqueues it later."""
         if self._ring is None:
+            import redis
+
             from shared.runtime.broker import make_broker, ring
 
             broker = make_broker(self.urls[0])
@@ -138,6 +145,12 @@ class CommandContext:
 
         The store's own client retries silently for 20 s, to survive a restart of Redis. Raises `StoreError`.
         """
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        from shared.runtime.redis_client import address_of, open_redis
+
         for url in dict.fromkeys(self.urls):
             client = open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
             try:
@@ -148,6 +161,15 @@ class CommandContext:
                 ) from None
             finally:
                 client.close()
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """Takes from a `StoreError` of the embedded Redis the advice that is for other servers."""
+    try:
+        yield
+    except StoreError as error:
+        raise MailhaulError(str(error)) from None
 
 
 def open_context(state_dir: Path | None, *, make: bool = True, **overrides: object) -> CommandContext:

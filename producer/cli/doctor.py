@@ -17,7 +17,7 @@ from redis.retry import Retry
 from producer.cli.command_context import CommandContext
 from producer.cli.owner import owner_of
 from producer.cli.verb import COMPLETE, FAULT
-from producer.notices.listing import undelivered_line
+from producer.show.lines import undelivered_line
 from shared.model.errors import MailhaulError, UsageError
 from shared.runtime.config import Settings, load_settings, unknown_variables
 from shared.runtime.credentials import load_keys

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
@@ -16,12 +17,9 @@ from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
-from producer.notices.listing import undelivered_line
-from producer.notices.setup import checked_reader
 from producer.operations import verbs
 from producer.operations.trouble import troubled
 from producer.operations.verbs import ErrorGroup
-from producer.reports.reporting import one_page, write_one_page
 from producer.show import document
 from producer.show.lines import (
     error_lines,
@@ -32,14 +30,12 @@ from producer.show.lines import (
     quiet_summary,
     state_bar,
     summary,
+    undelivered_line,
     wave_line,
 )
-from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.protocols import protocol_lines
-from producer.show.report import write_report
 from producer.show.standing_words import standing_lines
-from producer.show.steps import Steps, settled_of
 from producer.show.waiting import waiting_lines
 from shared.folders.names import visible
 from shared.model import Import, Stranded, Wait, Wave
@@ -49,8 +45,14 @@ from shared.runtime.logs import clean
 from shared.store import Store
 from shared.wording.spoken import spoken_size
 
+if TYPE_CHECKING:
+    from producer.show.live import Display, Rows
+    from producer.show.steps import Steps
+
 #: Seconds between two looks at the import itself, which cost one short command.
 LOOK_SECONDS = 0.15
+#: … and how soon it looks again at first; the pause grows to the above within three seconds.
+_FIRST_LOOK_SECONDS = 0.02
 #: Minimum number of seconds between two readings of all its mailboxes. They take at most a twentieth of the time.
 ROWS_SECONDS = 1.0
 #: Seconds without a worker after which the command says so.
@@ -67,7 +69,7 @@ class Watch:
     ) -> None:
         """Takes the display. `ended`: ids of mailboxes that had ended before; `wave`: only this one is looked at."""
         self._wave = wave
-        self._steps = Steps(ended) if is_verbose() else None
+        self._steps = _steps(ended) if is_verbose() else None
         self._context, self._import_id, self._shown = context, import_id, shown
         self._window = Window()
         self._rows: Rows = ()
@@ -155,8 +157,16 @@ class Watch:
             import_, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
         )
         self._shown.show(progress, self._rows, self._groups)
-        self._last, self.pause_seconds = progress, LOOK_SECONDS
+        # An import that began a moment ago may be over in another.
+        ran = time.monotonic() - self._began
+        self._last, self.pause_seconds = progress, min(LOOK_SECONDS, max(_FIRST_LOOK_SECONDS, ran / 20))
         return progress
+
+
+def _steps(ended: Collection[str]) -> Steps:
+    from producer.show.steps import Steps
+
+    return Steps(ended)
 
 
 def _over(progress: Progress, wave: str) -> bool:
@@ -192,57 +202,55 @@ def progress_at(context: CommandContext, import_: Import, wave: str = "") -> Pro
     return replace(progress, interrupted=interrupted, waits=waits)
 
 
-def run_list(*, as_json: bool, state_dir: Path | None) -> int:
+def run_list(context: CommandContext, *, as_json: bool) -> int:
     """Lists all imports."""
-    with open_context(state_dir, make=False) as context:
-        found = [progress_at(context, import_) for import_ in context.store.imports()]
-        if as_json:
-            _print([document.import_fields(progress) for progress in found])
-        elif not found:
-            print("there is no import yet")
-        for progress in [] if as_json else found:
-            import_ = progress.import_
-            print(
-                f"{import_.import_id[:8]}  {clean(import_.name)}  {progress.word}  {percent(progress.share)}  "
-                f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
-                f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
-                f"{import_.source.url} → {import_.destination.url}"
-            )
+    found = [progress_at(context, import_) for import_ in context.store.imports()]
+    if as_json:
+        _print([document.import_fields(progress) for progress in found])
+    elif not found:
+        print("there is no import yet")
+    for progress in [] if as_json else found:
+        import_ = progress.import_
+        print(
+            f"{import_.import_id[:8]}  {clean(import_.name)}  {progress.word}  {percent(progress.share)}  "
+            f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
+            f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
+            f"{import_.source.url} → {import_.destination.url}"
+        )
     return COMPLETE
 
 
 def run_status(
-    which: str, login: str, wave: str = "", *, failed: bool = False, as_json: bool, state_dir: Path | None
+    context: CommandContext, which: str, login: str, wave: str = "", *, failed: bool = False, as_json: bool
 ) -> int:
     """Prints the progress of an import, of a wave or of one mailbox."""
-    with open_context(state_dir, make=False) as context:
-        store = context.store
-        import_ = verbs.find_import(store, which)
-        progress = progress_at(context, import_, wave)
-        rows = verbs.find_mailboxes(store, import_, login, wave)
-        if as_json and login:
-            _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
-        elif as_json:
-            progress, code, groups = ended(store, progress, wave)
-            exit_code = code if progress.finished else None
-            _print(document.whole(store, progress, groups, exit_code=exit_code, wave=wave))
-        elif login:
-            for mailbox, counts in rows:
-                print(mailbox_line(mailbox, counts))
-                for folder, own in store.folders(mailbox.mailbox_id):
-                    name = renaming(folder) if is_renamed(folder) else visible(clean(folder.display))
-                    print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
-                if note := left_out_of(mailbox).note():
-                    print(f"      note: {note}")
-            for line in error_lines(verbs.errors(store, import_, login, wave=wave), everyone=True):
-                print(line)
-        else:
-            waves = [one for one in verbs.waves_of(store, import_) if wave in ("", one.name)]
-            lonely = "" if progress.finished else context.nobody_works()
-            stands = standing_lines(store.standings(import_.import_id), store.standing_tally(import_.import_id))
-            _print_status(progress, rows, lonely, waves, stands, failed=failed)
-            if lost := undelivered_line(len(store.undelivered())):
-                print(f"  {lost}")
+    store = context.store
+    import_ = verbs.find_import(store, which)
+    progress = progress_at(context, import_, wave)
+    rows = verbs.find_mailboxes(store, import_, login, wave)
+    if as_json and login:
+        _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
+    elif as_json:
+        progress, code, groups = ended(store, progress, wave)
+        exit_code = code if progress.finished else None
+        _print(document.whole(store, progress, groups, exit_code=exit_code, wave=wave))
+    elif login:
+        for mailbox, counts in rows:
+            print(mailbox_line(mailbox, counts))
+            for folder, own in store.folders(mailbox.mailbox_id):
+                name = renaming(folder) if is_renamed(folder) else visible(clean(folder.display))
+                print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
+            if note := left_out_of(mailbox).note():
+                print(f"      note: {note}")
+        for line in error_lines(verbs.errors(store, import_, login, wave=wave), everyone=True):
+            print(line)
+    else:
+        waves = [one for one in verbs.waves_of(store, import_) if wave in ("", one.name)]
+        lonely = "" if progress.finished else context.nobody_works()
+        stands = standing_lines(store.standings(import_.import_id), store.standing_tally(import_.import_id))
+        _print_status(progress, rows, lonely, waves, stands, failed=failed)
+        if lost := len(store.undelivered()):
+            print(f"  {undelivered_line(lost)}")
     return COMPLETE
 
 
@@ -283,6 +291,9 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
     with interruptible() as interrupted, open_context(state_dir, make=False) as context:
         import_ = verbs.find_import(context.store, which)
         before = None if wave else context.store.import_tally(import_.import_id)[0]
+        from producer.show.live import display
+        from producer.show.steps import settled_of
+
         with display(quiet=is_quiet()) as shown:
             if not verbs.progress_of(context.store, import_).finished and (lonely := context.nobody_works()):
                 shown.say(lonely)
@@ -308,20 +319,19 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
     return code
 
 
-def run_errors(which: str, login: str, wave: str = "", *, as_json: bool, state_dir: Path | None) -> int:
+def run_errors(context: CommandContext, which: str, login: str, wave: str = "", *, as_json: bool) -> int:
     """Prints what went wrong."""
-    with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
-        groups = verbs.errors(context.store, import_, login, wave=wave)
-        if not as_json:
-            for line in waiting_lines(verbs.progress_of(context.store, import_, wave=wave)):
-                print(line)
-        if as_json:
-            _print(document.error_fields(groups))
-        elif groups:
-            print("\n".join(error_lines(groups, everyone=True)))
-        else:
-            say(f"no errors in import {clean(import_.name)}")
+    import_ = verbs.find_import(context.store, which)
+    groups = verbs.errors(context.store, import_, login, wave=wave)
+    if not as_json:
+        for line in waiting_lines(verbs.progress_of(context.store, import_, wave=wave)):
+            print(line)
+    if as_json:
+        _print(document.error_fields(groups))
+    elif groups:
+        print("\n".join(error_lines(groups, everyone=True)))
+    else:
+        say(f"no errors in import {clean(import_.name)}")
     return COMPLETE
 
 
@@ -341,6 +351,8 @@ def report_files(
     store: Store, import_: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
 ) -> list[Path]:
     """Writes the files of the report, or of that of one wave. Returns their paths."""
+    from producer.show.report import write_report
+
     progress = verbs.progress_of(store, import_, wave=wave)
     progress, code, groups = ended(store, progress, wave)
     whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
@@ -350,6 +362,9 @@ def report_files(
 
 def one_page_files(store: Store, import_: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:
     """Writes the files of the report of one page. Returns their paths. Raises `UsageError`."""
+    from producer.notices.setup import checked_reader
+    from producer.reports.reporting import one_page, write_one_page
+
     checked_reader(language, zone)
     try:
         return write_one_page(one_page(store, import_, language, zone, wave), out)

@@ -1,9 +1,9 @@
-"""The declarations of list, status, watch, errors, report, spool and audit."""
+"""The declarations of list, where, status, watch, errors, report, spool and audit."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,10 +19,14 @@ from producer.cli.verb import (
     verb,
 )
 
+if TYPE_CHECKING:
+    from producer.cli.command_context import CommandContext
+
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
     app.command("list")(verb(list_))
+    app.command("where")(verb(where))
     app.command("status")(verb(status))
     app.command("watch")(verb(watch))
     app.command("errors")(verb(errors))
@@ -32,11 +36,30 @@ def declare(app: typer.Typer) -> None:
     app.command("audit")(verb(audit))
 
 
+def _looking(state_dir: Path | None) -> CommandContext:
+    """Opens a context for a look. An embedded Redis starts while the rest of the verb is loaded."""
+    from producer.cli.command_context import open_context
+
+    return open_context(state_dir, make=False)
+
+
 def list_(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
     """All imports, newest first."""
-    from producer.cli import following
+    with _looking(state_dir) as context:
+        from producer.cli import following
 
-    return following.run_list(as_json=as_json, state_dir=state_dir)
+        return following.run_list(context, as_json=as_json)
+
+
+def where(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A part of a login, of either side.")],
+    as_json: JsonOption = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Find mailboxes by login in all imports. Exit 3 when there is none."""
+    from producer.cli import searching
+
+    return searching.run_where(text, as_json=as_json, state_dir=state_dir)
 
 
 def status(
@@ -48,9 +71,10 @@ def status(
     state_dir: StateOption = None,
 ) -> int:
     """Show where an import stands, by mailbox. With --mailbox: by folder."""
-    from producer.cli import following
+    with _looking(state_dir) as context:
+        from producer.cli import following
 
-    return following.run_status(which, mailbox, wave, failed=failed, as_json=as_json, state_dir=state_dir)
+        return following.run_status(context, which, mailbox, wave, failed=failed, as_json=as_json)
 
 
 def watch(
@@ -76,9 +100,10 @@ def errors(
     state_dir: StateOption = None,
 ) -> int:
     """Show what went wrong, what the server said, what to do."""
-    from producer.cli import following
+    with _looking(state_dir) as context:
+        from producer.cli import following
 
-    return following.run_errors(which, mailbox, wave, as_json=as_json, state_dir=state_dir)
+        return following.run_errors(context, which, mailbox, wave, as_json=as_json)
 
 
 def forecast(

@@ -6,6 +6,7 @@ the usual form, and the source stands before the destination.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,11 +17,11 @@ from typer.core import TyperCommand, TyperGroup
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Prepare": ("template", "providers", "detect", "doctor", "demo", "check", "plan"),
     "Move": ("import", "verify", "retry", "credentials"),
-    "Look": ("list", "status", "watch", "errors", "forecast", "report", "spool", "audit", "notify"),
+    "Look": ("list", "where", "status", "watch", "errors", "forecast", "report", "spool", "audit", "notify"),
     "Steer": ("pause", "resume", "cancel", "limits", "window", "waves", "move", "standing", "cutover"),
     "Finish": ("forget", "close", "erase", "keys"),
     "Run": ("up", "down", "worker", "coordinator", "web"),
-    "Page": ("link", "token", "user", "session"),
+    "Page": ("link", "token", "user", "session", "reach"),
 }
 
 #: Maximum number of characters of a summary; all are shorter.
@@ -62,3 +63,16 @@ class App(typer.Typer):
     def command(self, name: str | None = None, **how: Any) -> Any:
         """See `typer.Typer.command`."""
         return super().command(name, cls=PlainHelp, **how)
+
+    def only(self, word: str) -> App:
+        """Returns the application with this one command, or group of commands; itself where there is none of this name.
+
+        Typer reads the parameters of all commands before it runs one, which takes as long as to load a verb.
+        """
+        commands = [one for one in self.registered_commands if one.name == word]
+        groups = [one for one in self.registered_groups if one.name == word]
+        if not commands and not groups:
+            return self
+        small = copy.copy(self)
+        small.registered_commands, small.registered_groups = commands, groups
+        return small

@@ -14,23 +14,21 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from producer.cli.acts import Acts
-from producer.cli.command_context import CommandContext, open_context
+from producer.cli.command_context import CommandContext
 from producer.cli.dead_workers import DeadWorkerReaper
 from producer.cli.following import ALONE_SECONDS, Watch, ended, say_end
 from producer.cli.local_processes import LocalProcesses
 from producer.cli.overheard import Overheard
 from producer.cli.owner import mark_owner
 from producer.cli.signals import interruptible
-from producer.cli.spooling import keep_refused, shelf_for
 from producer.cli.verb import INTERRUPTED, is_quiet, is_verbose, note, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
 from producer.intake.specification import ImportSpecification
-from producer.notices.notifier import Notifier
-from producer.notices.sending import reach_of_notices
 from producer.operations import verbs
 from producer.show import document
 from producer.show.destinations import destination_lines
@@ -39,36 +37,41 @@ from producer.show.live import Display, display
 from producer.show.steps import settled_of
 from shared.model import Import, Mailbox, Tally
 from shared.model.lifecycle import Control, ImportState
+from shared.runtime.early_child import EarlyChild
 from shared.runtime.logs import clean
 from shared.runtime.processes import process_name
 from shared.store.records.targets import Targets
 from shared.store.redis.redis_store import connect
 
+if TYPE_CHECKING:
+    from producer.notices.notifier import Notifier
+    from producer.spool.spool_folder import SpoolFolder
+
+#: Seconds after which an import starts a coordinator.
+COORDINATOR_AFTER_SECONDS = 2.0
+
 
 def run_import(
     request: ImportSpecification,
+    context: CommandContext,
+    interrupted: threading.Event,
     *,
     workers: int | None,
-    threads: int | None,
     as_json: bool,
     spool: Path | None = None,
-    state_dir: Path | None,
+    early: Sequence[EarlyChild] = (),
 ) -> int:
-    """Runs the verb. Returns the exit code."""
+    """Runs the verb. Returns the exit code. `early`: workers that were forked already."""
     began = time.monotonic()
     seen: list[Progress] = []
-    with (
-        interruptible() as interrupted,
-        shelf_for(spool, "--spool-refused") as spool_folder,
-        open_context(state_dir, worker_threads=threads) as context,
-    ):
+    with _shelf(spool) as spool_folder:
         count = workers if workers is not None else 0 if context.settings.redis_url else context.settings.workers
-        with _staffed(context, count, asked=bool(workers)) as staff:
+        with _staffed(context, count, asked=bool(workers), early=early) as staff:
             rows = request.manifest.rows
             wanted, mailboxes = verbs.prepare_import(
                 rows, request.source, request.destination, request.options, request.name
             )
-            if spool_folder is not None:
+            if spool_folder:
                 spool_folder.belongs_to(wanted.import_id)
             if request.accounts.generate:
                 rows = _with_passwords(context, wanted, mailboxes, rows)
@@ -90,11 +93,25 @@ def run_import(
             if progress is None:
                 note("stopping …")
             else:
-                if spool_folder is not None:
+                if spool_folder:
+                    from producer.cli.spooling import keep_refused
+
                     keep_refused(context, opened, spool_folder, interrupted)
                 return _finish(context, progress, before, time.monotonic() - began, as_json=as_json)
     say(f"{_how_far(seen)}; run the same command to go on")
     return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _shelf(spool: Path | None) -> Iterator[SpoolFolder | None]:
+    """Yields the shelf for what is refused, where one was asked for."""
+    if spool is None:
+        yield None
+        return
+    from producer.cli.spooling import shelf_for
+
+    with shelf_for(spool, "--spool-refused") as shelf:
+        yield shelf
 
 
 def follow(context: CommandContext, import_: Import, before: Tally) -> int:
@@ -139,8 +156,10 @@ def _with_passwords(
 class _Staff:
     """The child processes of this command: none until it owns the embedded Redis or was asked for workers."""
 
-    def __init__(self, context: CommandContext, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
-        self._context, self._count, self._asked, self._stack = context, count, asked, stack
+    def __init__(
+        self, context: CommandContext, count: int, asked: bool, stack: contextlib.ExitStack, early: Sequence[EarlyChild]
+    ) -> None:
+        self._context, self._count, self._asked, self._stack, self._early = context, count, asked, stack, early
         self._processes: LocalProcesses | None = None
         self._reaper = DeadWorkerReaper(context)
         self._since = time.monotonic()
@@ -178,14 +197,22 @@ class _Staff:
         port = None if "MAILHAUL_COORDINATOR_PORT" in os.environ else 0
         variables = self._context.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
         self._overheard = Overheard(settings.state_dir / "logs") if is_verbose() else None
-        processes = LocalProcesses(variables, settings.state_dir / "logs", workers=self._count, coordinator_port=port)
+        # A short import ends without a coordinator: nothing of it expires or is lost in that time. Its metrics are served at once.
+        processes = LocalProcesses(
+            variables,
+            settings.state_dir / "logs",
+            workers=self._count,
+            coordinator_port=port,
+            early=self._early,
+            coordinator_after_seconds=COORDINATOR_AFTER_SECONDS if port == 0 else 0.0,
+        )
         self._processes = self._stack.enter_context(processes)
 
 
 @contextlib.contextmanager
-def _staffed(context: CommandContext, count: int, *, asked: bool) -> Iterator[_Staff]:
+def _staffed(context: CommandContext, count: int, *, asked: bool, early: Sequence[EarlyChild] = ()) -> Iterator[_Staff]:
     with contextlib.ExitStack() as stack:
-        staff = _Staff(context, count, asked, stack)
+        staff = _Staff(context, count, asked, stack, early)
         staff.see_to()
         notifier = _notifier(context)
         notifier.start()
@@ -199,6 +226,9 @@ def _staffed(context: CommandContext, count: int, *, asked: bool) -> Iterator[_S
 
 def _notifier(context: CommandContext) -> Notifier:
     """Returns the notifier of this command: where no page runs, nobody else sends."""
+    from producer.notices.notifier import Notifier
+    from producer.notices.sending import reach_of_notices
+
     settings = context.settings
     return Notifier(
         store=context.store,

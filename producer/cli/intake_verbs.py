@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -156,11 +157,13 @@ def import_(
     state_dir: StateOption = None,
 ) -> int:
     """Copy every mailbox, and verify it. Run it again to go on, or for what is new."""
-    from producer.cli.importing import run_import
-    from producer.cli.rehearsing import run_plan
     from producer.cli.request import read_request
+    from producer.early_workers import take_workers
 
-    with speaking(quiet=quiet, verbose=verbose):
+    with speaking(quiet=quiet, verbose=verbose), contextlib.ExitStack() as stack:
+        early = take_workers()
+        for child in early:
+            stack.callback(child.dismiss)
         request = read_request(
             manifest,
             servers,
@@ -177,10 +180,19 @@ def import_(
             wave=wave,
         )
         if dry_run:
+            from producer.cli.rehearsing import run_plan
+
             return run_plan(request, as_json=as_json, state_dir=state_dir)
-        return run_import(
-            request, workers=workers, threads=threads, as_json=as_json, spool=spool_refused, state_dir=state_dir
-        )
+        from producer.cli.command_context import open_context
+        from producer.cli.signals import interruptible
+
+        with interruptible() as interrupted, open_context(state_dir, worker_threads=threads) as context:
+            # Loaded while the embedded Redis starts.
+            from producer.cli.importing import run_import
+
+            return run_import(
+                request, context, interrupted, workers=workers, as_json=as_json, spool=spool_refused, early=early
+            )
 
 
 def template(separator: SeparatorOption = ",") -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import producer
 from shared.model.errors import MailhaulError
+from shared.runtime.early_child import EarlyChild
 from shared.runtime.supervise import Command, Supervisor
 
 #: Seconds in which workers may append and record the groups in progress before they are killed.
@@ -46,20 +49,29 @@ class LocalProcesses:
         workers: int,
         coordinator_port: int | None,
         web: bool = False,
+        early: Sequence[EarlyChild] = (),
+        coordinator_after_seconds: float = 0.0,
     ) -> None:
+        """Prepares the processes. The first workers are those that were forked `early`."""
         self._log_dir = log_dir
         base = environment(settings)
         port = {} if coordinator_port is None else {"MAILHAUL_COORDINATOR_PORT": str(coordinator_port)}
-        commands = [self._command("coordinator", "producer.coordinator", {**base, **port})]
-        commands += [self._command(f"worker-{n}", "worker", base) for n in range(1, workers + 1)]
+        names = [f"worker-{n}" for n in range(1, workers + 1)]
+        commands = [
+            self._command(name, "worker", base, early=child)
+            for name, child in zip_longest(names, early[:workers], fillvalue=None)
+            if name
+        ]
+        coordinator = self._command("coordinator", "producer.coordinator", {**base, **port})
+        commands.append(replace(coordinator, after_seconds=coordinator_after_seconds))
         if web:
             commands.append(self._command("web", "producer.web", base))
         self._names = [command.name for command in commands]
         self._supervisor = Supervisor(commands, grace_seconds=GRACE_SECONDS)
 
-    def _command(self, name: str, module: str, env: Mapping[str, str]) -> Command:
+    def _command(self, name: str, module: str, env: Mapping[str, str], early: EarlyChild | None = None) -> Command:
         path = self._log_dir / f"{name}.log"
-        return Command(name=name, argv=python_module(module), env=env, log_path=path)
+        return Command(name=name, argv=python_module(module), env=env, log_path=path, early=early)
 
     def __enter__(self) -> Self:
         self._supervisor.start_thread()

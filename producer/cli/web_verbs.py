@@ -1,4 +1,4 @@
-"""The declarations of web, link, keys, token, user and session.
+"""The declarations of web, link, keys, token, user, session and reach.
 
 The verbs of keys are rotate and drop, and those of token are add, list and revoke. The verbs of user are set, list and
 remove, and those of session are list and end.
@@ -24,6 +24,11 @@ def declare(app: typer.Typer) -> None:
         ("user", "Who signs in to the page with a password.", (("set", set_), ("list", users), ("remove", remove))),
         ("keys", "The keys that seal stored passwords.", (("rotate", rotate), ("drop", drop))),
         ("session", "Browsers that are signed in.", (("list", sessions), ("end", end))),
+        (
+            "reach",
+            "Servers that the page and the API may connect to, beside public ones.",
+            (("list", places), ("add", allow), ("remove", refuse)),
+        ),
     ):
         part = App(help=help_, no_args_is_help=True, rich_markup_mode=None)
         for word, function in verbs:
@@ -62,12 +67,15 @@ def drop(state_dir: StateOption = None) -> int:
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what it is for; stands in the audit log.")],
     role: Annotated[str, typer.Option("--role", help="viewer, operator or admin.")] = "operator",
+    expires: Annotated[
+        str, typer.Option("--expires", help="Its end: 90d, 12h, a date like 2027-01-31, or never.")
+    ] = "never",
     state_dir: StateOption = None,
 ) -> int:
     """Make a token and print it. It is kept as a hash: nobody can print it again."""
     from producer.cli import api_tokens
 
-    return api_tokens.run_add(name, role, state_dir=state_dir)
+    return api_tokens.run_add(name, role, expires, state_dir=state_dir)
 
 
 def list_(state_dir: StateOption = None) -> int:
@@ -133,3 +141,29 @@ def end(
     from producer.cli import users
 
     return users.run_end(which, state_dir=state_dir)
+
+
+_Place = Annotated[
+    str, typer.Argument(metavar="PLACE", help="A host, an address, a network like 10.0.0.0/8, or a port.")
+]
+
+
+def places(state_dir: StateOption = None) -> int:
+    """List the hosts, networks and ports that are allowed, with who and when."""
+    from producer.cli import reaching
+
+    return reaching.run_list(state_dir=state_dir)
+
+
+def allow(place: _Place, state_dir: StateOption = None) -> int:
+    """Allow a host, a network or a port, at once, for the page, the API and all workers."""
+    from producer.cli import reaching
+
+    return reaching.run_add(place, state_dir=state_dir)
+
+
+def refuse(place: _Place, state_dir: StateOption = None) -> int:
+    """Allow it no longer."""
+    from producer.cli import reaching
+
+    return reaching.run_remove(place, state_dir=state_dir)

@@ -9,6 +9,7 @@ from typing import Final
 
 import redis
 
+from producer.cutover.acts import refused
 from producer.cutover.driver import CutoverDriver
 from producer.cutover.effects import CutoverWorld
 from shared.metrics import CoordinatorMetrics
@@ -66,16 +67,16 @@ class CutoverLoop:
 
     def _turn(self) -> None:
         if not self._leads():
-            self._metrics.publish_cutovers([], time.time())
+            self._metrics.publish_cutovers([], [], time.time())
             return
         driver = self._driver = self._driver or self._opened()
         if driver is None:
             return
+        views = driver.turn()
         readings = [
-            (view.cutover, {name: (guard.met, guard.number) for name, guard in view.guards.items()})
-            for view in driver.turn()
+            (view.cutover, {name: (guard.met, guard.number) for name, guard in view.guards.items()}) for view in views
         ]
-        self._metrics.publish_cutovers(readings, time.time())
+        self._metrics.publish_cutovers(readings, [refused(view) for view in views], time.time())
 
     def _opened(self) -> CutoverDriver | None:
         """Returns the driver; None while there is no cutover, or this process has no key to know a row by."""

@@ -149,7 +149,10 @@ def eta_range(left: Left, window: Window) -> tuple[float, float] | None:
     if whole is None:
         return None
     doubt = _DOUBT + _DOUBT_UNCOUNTED * left.uncounted / max(1, left.uncounted + left.counted)
-    found = [whole * (1 - doubt), whole * (1 + doubt), *([min(_ways(left, window))] if left.uncounted else [])]
+    found = [whole * (1 - doubt), whole * (1 + doubt)]
+    # Without a rate the limits alone tell, as of a wave that begins later.
+    if left.uncounted and (ways := _ways(left, window)):
+        found.append(min(ways))
     size = window.seconds / _PARTS
     if size >= EARLY_SECONDS:
         for at in range(_PARTS):

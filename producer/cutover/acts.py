@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from producer.cutover.copy_back import back_progress
+from producer.cutover.copy_back import WaveBack, back_progress, wave_back
 from producer.cutover.facts import domains_of, facts_of, members
 from producer.cutover.guards import MeasuredGuard, measure, needed, unmet
 from producer.cutover.telling import next_step
@@ -18,6 +18,8 @@ from shared.model.cutover import (
     FORCIBLE,
     GUARDS,
     RULES,
+    STANDING,
+    STOOD,
     Cutover,
     CutoverOptions,
     CutoverStep,
@@ -46,6 +48,8 @@ class CutoverView:
     next: str
     #: Its mailboxes, each with what is known of it.
     mailboxes: Sequence[tuple[Mailbox, MailboxCutover]] = field(default=())
+    #: After a rollback, once it is asked for by a person: how far the copies back are; None where there are none.
+    back: WaveBack | None = None
 
 
 def with_switch(options: CutoverOptions, known: Collection[str]) -> CutoverOptions:
@@ -112,8 +116,10 @@ def start(
         options=checked(options),
         steps=(CutoverStep(state=state, at=at, who=who),),
     )
-    # What an earlier cutover of the wave did is over.
-    notes = {name: (text, "") for name, text in cutovers.notes(import_.import_id, wave).items()}
+    # What an earlier cutover of the wave did is over, except that it may still have to let the wave stand as before.
+    found = cutovers.notes(import_.import_id, wave)
+    kept_note = STOOD if found.get(STANDING) not in (None, "off") else ""
+    notes = {name: (text, "") for name, text in found.items() if name != kept_note}
     if not cutovers.put(kept, cutover, notes):
         raise changed(import_, wave)
     return cutover
@@ -223,7 +229,12 @@ def look_at_all(cutovers: Cutovers, store: Store, import_: Import, at: float) ->
 def _looked(cutovers: Cutovers, store: Store, kept: KeptCutover, at: float) -> CutoverView:
     assert kept.cutover is not None
     cutover = kept.cutover
-    return viewed(store, cutover, cutovers.notes(cutover.import_id, cutover.wave), at)
+    view = viewed(store, cutover, cutovers.notes(cutover.import_id, cutover.wave), at)
+    begun = [mailbox for mailbox, known in view.mailboxes if known.back == "begun"]
+    origin = store.import_(cutover.import_id)
+    if cutover.state is not CutoverState.ROLLED_BACK or not begun or origin is None:
+        return view
+    return replace(view, back=wave_back(store, origin, begun))
 
 
 def viewed(store: Store, cutover: Cutover, notes: Mapping[str, str], at: float) -> CutoverView:
@@ -236,6 +247,11 @@ def viewed(store: Store, cutover: Cutover, notes: Mapping[str, str], at: float) 
     return CutoverView(
         cutover=cutover, guards=guards, next=next_step(cutover, guards, known, facts.domains), mailboxes=known
     )
+
+
+def refused(view: CutoverView) -> int:
+    """Counts the mailboxes that were not turned, or whose mail was not brought back, until a person acts."""
+    return sum(bool(one.to) and "refused" in (one.answer, one.back) for _, one in view.mailboxes)
 
 
 def there(kept: KeptCutover, import_: Import, wave: str) -> Cutover:

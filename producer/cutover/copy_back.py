@@ -7,7 +7,7 @@ byte for byte, verified. It takes its credentials from those of the import that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -21,6 +21,7 @@ from shared.model import (
     Mailbox,
     Options,
     SwitchMarks,
+    Tally,
     import_id,
     mailbox_id,
 )
@@ -77,6 +78,51 @@ class BackProgress:
     def whole(self) -> bool:
         """Tells whether everything was brought back, and verified."""
         return self.state is MailboxState.COMPLETE and not self.pending and not self.failed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaveBack:
+    """The progress of the copies back of one wave."""
+
+    #: How many mailboxes are brought back, and of how many everything is there.
+    mailboxes: int = 0
+    whole: int = 0
+    #: Messages that were brought back, or stood at the source already.
+    messages: int = 0
+    #: Messages that are still to be brought back, and those that the source refused or that failed.
+    pending: int = 0
+    failed: int = 0
+    #: (login, why) of each mailbox that is parked.
+    stopped: tuple[tuple[str, str], ...] = ()
+
+
+def wave_back(store: Store, origin: Import, begun: Sequence[Mailbox]) -> WaveBack:
+    """Tells how far the copies back of these mailboxes are; the store is read once for each import that goes the other way."""
+    wanted: dict[str, set[str]] = {}
+    for one in begun:
+        import_ = _turned_round(origin, one)
+        wanted.setdefault(import_.import_id, set()).add(_mailbox(import_, one).mailbox_id)
+    progress = WaveBack(mailboxes=len(begun))
+    for back_id, ids in wanted.items():
+        for found, tally in store.mailboxes(back_id):
+            if found.mailbox_id in ids:
+                progress = _with(progress, found, tally)
+    return progress
+
+
+def _with(progress: WaveBack, found: Mailbox, tally: Tally) -> WaveBack:
+    failed = tally[Outcome.REFUSED] + tally[Outcome.FAILED]
+    parked = found.state is MailboxState.PARKED and found.failure
+    return replace(
+        progress,
+        whole=progress.whole + (found.state is MailboxState.COMPLETE and not tally.pending and not failed),
+        messages=progress.messages + tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT],
+        pending=progress.pending + tally.pending,
+        failed=progress.failed + failed,
+        stopped=(*progress.stopped, (found.destination.login, found.failure.sentence))
+        if parked and found.failure
+        else progress.stopped,
+    )
 
 
 def no_way_back(mailbox: Mailbox) -> str:

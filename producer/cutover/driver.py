@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Protocol
 
-import structlog
-
 from producer.cutover.acts import CutoverView, viewed
 from producer.cutover.dns_records import joined
 from producer.cutover.facts import decode_domains, domains_of, encode_domains
 from producer.cutover.guards import DomainFacts, unmet
+from producer.cutover.stood import noted, standing_for, stands_after
 from producer.cutover.turning import (
     SIDES,
     answered,
@@ -39,6 +38,7 @@ from shared.model.cutover import (
     OVER,
     RULES,
     STANDING,
+    STOOD,
     TOLD,
     Cutover,
     CutoverStep,
@@ -54,11 +54,13 @@ from shared.model.errors import (
     UsageError,
 )
 from shared.model.lifecycle import CutoverState, advance
+from shared.rules.standing import Standing
+from shared.runtime.logs import get_logger
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
 from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 
-_log = structlog.get_logger("mailhaul.cutover")
+_log = get_logger("mailhaul.cutover")
 #: Seconds between two questions to the DNS.
 DNS_SECONDS: Final = 60.0
 #: After so long a turn leaves a cutover to the next turn, so that no other one waits for a slow switch, seconds.
@@ -92,8 +94,8 @@ class CutoverEffects(Protocol):
     def ask(self, domain: str, at: float) -> DomainFacts:
         """Asks the DNS where the mail of a domain goes."""
 
-    def keep_in_sync(self, import_: Import, cutover: Cutover, *, on: bool) -> None:
-        """Has the mailboxes of the wave kept in sync from now on, or no longer. Raises `UsageError`."""
+    def keep_in_sync(self, import_: Import, cutover: Cutover, standing: Standing | None, *, on: bool) -> None:
+        """Has the wave stand so. With `on` the cutover keeps it in sync: nothing is brought back any more. Raises `UsageError`."""
 
     def prove(self, import_: Import, mailbox: Mailbox) -> None:
         """Raises `MailhaulError` unless logins and servers of the mailbox are those that a person gave."""
@@ -260,10 +262,14 @@ class _Step:
         state = self._cutover.state
         wanted = "on" if state in IN_SYNC else "off" if state in OVER else ""
         # A person may have ended it meanwhile, by a cancel or for the whole import: without looks nothing ever gets quiet.
-        stands = self._driver.store.standings(self._request.import_id)
-        lost = wanted == "on" and not stands.get(self._cutover.wave, stands.get(""))
+        lost = wanted == "on" and not self._standing()
         if not wanted or (self._notes.get(STANDING, "") == wanted and not lost):
             return
+        if wanted == "on" and (lost or STOOD not in self._notes):
+            # Before the effect: what stood before is gone after it. Who ended it meanwhile wants nothing back either.
+            before = noted(self._standing()) if STOOD not in self._notes else noted(None)
+            if not self._note({STOOD: before}):
+                return
         said = self._keep_in_sync(self._cutover, on=wanted == "on")
         if self._note({STANDING: said or wanted}):
             return
@@ -274,11 +280,20 @@ class _Step:
 
     def _keep_in_sync(self, cutover: Cutover, *, on: bool) -> str:
         """Returns why it could not be done; "" when it is done."""
+        now, note = self._standing(), self._notes.get(STOOD, "")
+        wanted = standing_for(cutover.options.synced_seconds) if on else stands_after(cutover, note, now)
+        if not on and wanted == now:
+            return ""
         try:
-            self._effects.keep_in_sync(self._request, cutover, on=on)
+            self._effects.keep_in_sync(self._request, cutover, wanted, on=on)
         except UsageError as error:
             return str(error)
         return ""
+
+    def _standing(self) -> Standing | None:
+        """Returns how the wave stands now: its own word goes before that of its import."""
+        stands = self._driver.store.standings(self._request.import_id)
+        return stands.get(self._cutover.wave, stands.get(""))
 
     def _count_looks(self) -> None:
         """Counts the looks since the switch that found nothing new."""

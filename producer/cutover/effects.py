@@ -11,18 +11,13 @@ from shared.model import Import, Mailbox
 from shared.model.binding import bound_to
 from shared.model.cutover import Cutover
 from shared.model.errors import CredentialsError
-from shared.rules.standing import LOWEST_SECONDS, Standing
+from shared.rules.standing import Standing
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Vault
 from shared.sign_in.entrance import Entrance
 from shared.store import Store
 from shared.switching import Switch
 from shared.switching.configured import open_switch
-
-#: A mailbox is looked at so often within the time in which it counts as in sync.
-_LOOKS: int = 3
-#: The shortest time between two looks at a busy mailbox, seconds, unless the whole time is shorter.
-_BUSY_SECONDS: float = 60.0
 
 
 class CutoverWorld:
@@ -41,9 +36,8 @@ class CutoverWorld:
         """Asks the DNS where the mail of a domain goes."""
         return self._dns.ask(domain, at)
 
-    def keep_in_sync(self, import_: Import, cutover: Cutover, *, on: bool) -> None:
-        """Has the mailboxes of the wave looked at so often that none falls behind, or no longer."""
-        standing = standing_for(cutover.options.synced_seconds) if on else None
+    def keep_in_sync(self, import_: Import, cutover: Cutover, standing: Standing | None, *, on: bool) -> None:
+        """Has the mailboxes of the wave looked at so often, or no longer."""
         self._store.set_standing(import_.import_id, cutover.wave, standing)
         if on:
             self._back.rest(import_, cutover.wave)
@@ -66,9 +60,3 @@ class CutoverWorld:
     def bring_back(self, import_: Import, mailbox: Mailbox) -> None:
         """Begins to bring back what came to the destination since the mark."""
         self._back.begin(mailbox)
-
-
-def standing_for(synced_seconds: float) -> Standing:
-    """Returns how often a mailbox is looked at so that none is further behind than this."""
-    most = max(LOWEST_SECONDS, synced_seconds / _LOOKS)
-    return Standing(least_seconds=min(_BUSY_SECONDS, most), most_seconds=most)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from producer.cutover.copy_back import WaveBack
 from producer.cutover.guards import DomainFacts, MeasuredGuard
 from shared.model import Mailbox
 from shared.model.cutover import RULES, Cutover, MailboxCutover
@@ -64,6 +65,16 @@ def next_step(
     if state is _S.DRAINING and any(one.servers and one.mx == one.mx_before for one in domains):
         return "MX is as before the switch: change it if mail comes by it; then mailhaul cutover close"
     return f"you decide: mailhaul cutover {word}"
+
+
+def back_words(back: WaveBack) -> str:
+    """Says how far the copies back are."""
+    if back.pending or back.failed:
+        return (
+            f"{back.whole:,} of {back.mailboxes:,} mailboxes are brought back; messages: {back.messages:,} are back, "
+            f"{back.pending:,} are still to come, {back.failed:,} were not taken"
+        )
+    return f"{back.whole:,} of {back.mailboxes:,} mailboxes are brought back; messages: {back.messages:,} are back"
 
 
 def not_back(known: Sequence[tuple[Mailbox, MailboxCutover]]) -> list[tuple[str, str]]:

@@ -26,7 +26,9 @@ from producer.cli.importing import run_import
 from producer.cli.local_processes import environment, last_line, python_module
 from producer.cli.option_groups import ServerOptions
 from producer.cli.request import read_request
+from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, say
+from producer.intake.specification import ImportSpecification
 from producer.operations.verbs import find_import
 from shared.folders.mapping import encode_name
 from shared.model.errors import MailhaulError
@@ -86,24 +88,26 @@ def run_demo(*, as_json: bool) -> int:
             urls = [f"imap://127.0.0.1:{server.port}" for server in (source, destination)]
             servers = ServerOptions(source=urls[0], destination=urls[1])
             say(f"$ mailhaul import demo.csv --source {urls[0]} --destination {urls[1]}      # {messages} messages")
-            code = run_import(
-                read_request(manifest, servers), workers=1, threads=None, as_json=as_json, state_dir=home / "state"
-            )
+            code = _imported(read_request(manifest, servers), home / "state", as_json=as_json)
             if code == COMPLETE or not as_json:
                 _show(home)
             if code == COMPLETE:
                 say("\n$ mailhaul import demo.csv …      # once more: only what is new would be copied")
-                code = run_import(
-                    read_request(manifest, servers), workers=1, threads=None, as_json=False, state_dir=home / "state"
-                )
+                code = _imported(read_request(manifest, servers), home / "state", as_json=False)
     return code
+
+
+def _imported(request: ImportSpecification, state_dir: Path, *, as_json: bool) -> int:
+    with interruptible() as interrupted, open_context(state_dir) as context:
+        return run_import(request, context, interrupted, workers=1, as_json=as_json)
 
 
 def _show(home: Path) -> None:
     """Prints what `status` and `report` show."""
     with contextlib.redirect_stdout(_StandardError()):
         say("\n$ mailhaul status --mailbox ivan@old.example")
-        run_status("demo", "ivan@old.example", as_json=False, state_dir=home / "state")
+        with open_context(home / "state") as context:
+            run_status(context, "demo", "ivan@old.example", as_json=False)
     with open_context(home / "state") as context:
         import_ = find_import(context.store, "demo")
         files = report_files(context.store, import_, home / "report")

@@ -5,6 +5,7 @@ The test signs in only with a login. It writes nothing at the server and tries a
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,10 @@ _UPGRADE: Final = {"imap": (b"k0 STARTTLS\r\n", b"k0 OK"), "pop3": (b"STLS\r\n",
 _T = TypeVar("_T")
 
 
+#: A fingerprint in what is said of a refused certificate.
+_PIN: Final = re.compile(r"\b[0-9a-f]{64}\b")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownCertificate:
     """The content of a certificate that is shown to the operator."""
@@ -67,6 +72,12 @@ class ConnectionStep:
     advice: str = ""
     #: The server's certificate, in the step "tls".
     certificate: ShownCertificate | None = None
+
+    @property
+    def pin(self) -> str:
+        """The SHA-256 of a certificate that was refused, by which it can be accepted; "" for any other step."""
+        found = None if self.ok or self.what != "tls" else _PIN.search(f"{self.said} {self.advice}")
+        return found[0] if found else ""
 
 
 class _Stop(Exception):

@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from producer.notices.http_post import posted
-from producer.notices.smtp_send import mailed
-from producer.notices.wording import Wording
-from shared.accounts.webhook import signature
 from shared.model.notices import Delivery
-from shared.runtime.credentials import Secret
 from shared.sign_in.reach import Reach
 from shared.store.records.targets import Target
+
+if TYPE_CHECKING:
+    from producer.notices.wording import Wording
 
 VERSION: Final = 1
 
@@ -39,10 +37,17 @@ def send(target: Target, told: NoticeTold, now: float, reach: Reach | None) -> N
     """Sends it. `reach` guards a target that came by page or API. Raises `NotSent`."""
     guard = reach if target.guarded else None
     if target.way == "email":
+        from producer.notices.smtp_send import mailed
+
         mailed(target.secret, told.delivery.delivery_id, told.wording, told.delivery.notice.at, guard)
         return
+    from producer.notices.http_post import posted
+
     key, headers = told.delivery.delivery_id, {"Content-Type": "application/json"}
     if target.way == "webhook":
+        from shared.accounts.webhook import signature
+        from shared.runtime.credentials import Secret
+
         body = json.dumps(_document(told), ensure_ascii=False).encode()
         stamp = str(int(now))
         signed = signature(Secret(target.secret["secret"]), stamp, body)

@@ -73,11 +73,3 @@ def sent_again(store: Store, *, drop: bool = False) -> int:
     for delivery in lost:
         store.settle_delivery(delivery, "drop" if drop else "anew")
     return len(lost)
-
-
-def undelivered_line(number: int) -> str:
-    """Words how many notices could not be delivered; "" for none."""
-    if not number:
-        return ""
-    what = "1 notice" if number == 1 else f"{number:,} notices"
-    return f"{what} could not be delivered within a day: mailhaul notify list says why"

@@ -15,7 +15,6 @@ from typing import Final
 from producer.notices.channels import NoticeTold, send
 from producer.notices.sending import NotSent, spoken
 from producer.notices.watching import NoticeWatch
-from producer.notices.wording import worded
 from shared.model.errors import LeaseLost, MailhaulError
 from shared.model.notices import Delivery, Notice
 from shared.runtime.logs import get_logger
@@ -153,6 +152,8 @@ def word_and_send(
 
 def told_to(store: Store, target: Target, delivery: Delivery) -> NoticeTold:
     """Returns the words of a delivery for its target; logins only where the target asked for them."""
+    from producer.notices.wording import worded
+
     logins = _logins(store, delivery.notice) if target.logins else []
     wording = worded(delivery.notice, target.language, target.zone, logins if target.logins else None)
     return NoticeTold(delivery=delivery, wording=wording, logins=logins)

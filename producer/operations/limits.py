@@ -40,6 +40,7 @@ def read_limit(scope: str, text: str) -> int | None:
             raise UsageError("give a number of bytes, e.g. 2GB; 0 (no cap), or: default")
         return read_size(text)
     if not (text.isascii() and text.isdecimal()):
-        what = "messages" if is_rate(scope) else "connections"
-        raise UsageError(f"give a number of {what}, or: default")
+        if is_rate(scope):
+            raise UsageError("give a number of messages, or: default")
+        raise UsageError("give a number of connections, or: default")
     return int(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.runtime.credentials import Vault
+from shared.sign_in.allowed_places import AllowedPlaces
 from shared.store import Resealed, Store
 from shared.store.records.cutovers import Cutovers
 from shared.store.records.principals import Principals
@@ -16,7 +17,7 @@ def rotate(store: Store, vault: Vault, principals: Principals, sessions: Browser
     What a process with the same keys writes meanwhile is sealed by that key, too. Repeated, it changes nothing for
     anybody.
     """
-    total = principals.resign() + sessions.resign() + targets.resign()
+    total = principals.resign() + sessions.resign() + targets.resign() + AllowedPlaces(store, vault).resign()
     for import_ in store.imports():
         total += store.reseal(import_.import_id, vault.rotate)
         total += Cutovers(store, vault).resign(import_.import_id)

@@ -10,45 +10,44 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from producer.coordinator import tally
 from producer.coordinator.estimate import NO_CAPS, Caps
 from producer.coordinator.pace import Window
 from producer.coordinator.tally import Progress
-from producer.cutover import acts
-from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
-from producer.operations.credentials import (
-    Forgotten,
-    Replaced,
-    accounts_secret_of,
-    forget,
-    meant_by,
-    need_no_passwords,
-    need_passwords,
-    replace_credentials,
-    replace_passwords,
-    replace_shared,
-    rows_of,
-    shared_anew,
-    sign_ins_of,
-    stored_passwords,
-)
-from producer.operations.limits import read_limit, set_limit
 from producer.operations.outages import waits_of
-from producer.operations.rotation import rotate
 from producer.operations.trouble import ErrorGroup, Sufferer, folder_trouble, trouble
 from producer.waves import checked, priority_of, read_start, total, wave_of, waves_of
 from shared.model import Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
-from shared.model.cutover import Cutover, CutoverOptions
 from shared.model.errors import UsageError
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model.search import Search
 from shared.model.uids import UidSet
 from shared.rules.hours import Hours
-from shared.runtime.credentials import Vault
 from shared.store import Store
-from shared.store.records.cutovers import Cutovers
+
+if TYPE_CHECKING:
+    from producer.intake.submit import Ring, import_name, prepare_import, set_going, submit
+    from producer.operations.credentials import (
+        Forgotten,
+        Replaced,
+        accounts_secret_of,
+        forget,
+        meant_by,
+        replace_credentials,
+        replace_passwords,
+        replace_shared,
+        rows_of,
+        shared_anew,
+        sign_ins_of,
+        stored_passwords,
+    )
+    from producer.operations.limits import read_limit, set_limit
+    from producer.operations.rotation import rotate
+    from shared.model.cutover import Cutover, CutoverOptions
+    from shared.runtime.credentials import Vault
 
 __all__ = [
     "ErrorGroup",
@@ -94,6 +93,38 @@ __all__ = [
     "weighed",
 ]
 
+#: Operations by the module that does them; it is loaded when one is asked for, since a verb that only looks needs none.
+_ELSEWHERE: Final = {
+    "producer.operations.credentials": (
+        "Forgotten",
+        "Replaced",
+        "accounts_secret_of",
+        "forget",
+        "meant_by",
+        "need_no_passwords",
+        "need_passwords",
+        "replace_credentials",
+        "replace_passwords",
+        "replace_shared",
+        "rows_of",
+        "shared_anew",
+        "sign_ins_of",
+        "stored_passwords",
+    ),
+    "producer.intake.submit": ("import_name", "prepare_import", "set_going", "submit"),
+    "producer.operations.limits": ("read_limit", "set_limit"),
+    "producer.operations.rotation": ("rotate",),
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        for module, names in _ELSEWHERE.items():
+            if name in names:
+                return getattr(import_module(module), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 #: Outcomes that the operator may want tried again.
 RETRIED: Final = (Outcome.REFUSED, Outcome.FAILED)
 #: Note of a message that was copied and that the destination no longer shows.
@@ -106,6 +137,12 @@ _WEIGHED: Final = 100
 _EVERYONE: Final = 10_000_000
 #: Number of candidates named when a text fits several imports.
 _NAMED = 8
+
+
+def _ring_some(store: Store, ring: Ring, import_id: str) -> None:
+    from producer.intake.submit import ring_some
+
+    ring_some(store, ring, import_id)
 
 
 def find_import(store: Store, text: str = "") -> Import:
@@ -209,7 +246,7 @@ def control(store: Store, ring: Ring, import_: Import, word: Control, login: str
     else:
         concerned = store.control(import_.import_id, None, word)
     if word is Control.RUN:
-        ring_some(store, ring, import_.import_id)
+        _ring_some(store, ring, import_.import_id)
     return concerned if most is None else min(most, concerned)
 
 
@@ -223,7 +260,7 @@ def _control_wave(store: Store, ring: Ring, import_: Import, word: Control, wave
     most = given_up_by_cancel(store, import_, "", wave)[0] if word is Control.CANCEL else len(rows)
     concerned = store.control(import_.import_id, None, word, wave=wave)
     if word is Control.RUN:
-        ring_some(store, ring, import_.import_id)
+        _ring_some(store, ring, import_.import_id)
     return max(went_on, min(most, concerned))
 
 
@@ -266,6 +303,8 @@ def retry(
     mailboxes with this failure; `only` selects these ids. `copy_missing` adds messages of settled mailboxes that the
     destination no longer shows.
     """
+    from producer.operations.credentials import need_passwords
+
     import_ = store.import_(import_.import_id) or import_  # as in `control`
     chosen = [
         pair
@@ -292,7 +331,7 @@ def retry(
             mailboxes += 1
             messages += sum(len(unit.uids) for unit, _ in batches)
     if mailboxes:
-        ring_some(store, ring, import_.import_id)
+        _ring_some(store, ring, import_.import_id)
     return mailboxes, messages
 
 
@@ -331,6 +370,8 @@ def verify(
     Returns how many were queued, and how many messages reported as missing are accepted as removed (`accept_missing`).
     Raises `UsageError` while the import is under way.
     """
+    from producer.operations.credentials import need_passwords
+
     chosen = [mailbox for mailbox, _ in find_mailboxes(store, import_, login, wave)]
     if any(store.import_tally(import_.import_id)[1].get(state) for state in MailboxState if state not in SETTLED):
         raise UsageError(f"import {import_.name} is under way: ask again when it is finished (mailhaul watch)")
@@ -339,7 +380,7 @@ def verify(
     options = replace(import_.options, verify="full" if full else "anew")
     queued = store.open_import(replace(import_, options=options), chosen, retention_days)
     store.submit(import_.import_id)
-    ring_some(store, ring, import_.import_id)
+    _ring_some(store, ring, import_.import_id)
     return queued, accepted
 
 
@@ -355,6 +396,8 @@ def _accepted(store: Store, import_: Import, mailbox: Mailbox) -> int:
 
 def close(store: Store, import_: Import) -> bool:
     """Deletes the import and its ledger from the store. Raises `UsageError` while it is under way."""
+    from producer.operations.credentials import need_no_passwords
+
     found = store.import_(import_.import_id)
     if found is not None and found.state is ImportState.RUNNING:
         raise UsageError(
@@ -376,6 +419,10 @@ def start_cutover(
 
     Raises `UsageError`, also when the passwords are no longer stored, so that nothing could be kept in sync.
     """
+    from producer.cutover import acts
+    from producer.operations.credentials import need_passwords
+    from shared.store.records.cutovers import Cutovers
+
     acts.may_cut_over(store, import_, wave)
     some = store.find_mailboxes(import_.import_id, Search(wave=wave, count=1))[1]
     need_passwords(store, import_, [mailbox for mailbox, _ in some])
@@ -389,8 +436,10 @@ def set_window(store: Store, ring: Ring, import_: Import, hours: Hours, at: floa
     """
     if wave:
         wave_of(store, import_, wave)
+    from producer.intake.submit import set_hours
+
     set_hours(store, import_.import_id, hours, at, wave)
-    ring_some(store, ring, import_.import_id)
+    _ring_some(store, ring, import_.import_id)
 
 
 def set_wave(
@@ -408,7 +457,7 @@ def set_wave(
     if starts_at is not None and not name:
         raise UsageError("--start-at: is of one wave; say which by --wave")
     store.set_wave(import_.import_id, name, starts_at=starts_at, weight=weight, order=order)
-    ring_some(store, ring, import_.import_id)
+    _ring_some(store, ring, import_.import_id)
 
 
 def move(
@@ -433,7 +482,7 @@ def move(
     moved = 0
     for mailbox, _ in find_mailboxes(store, import_, login):
         moved += store.move(import_.import_id, mailbox.mailbox_id, wave=wave, priority=asked)
-    ring_some(store, ring, import_.import_id)
+    _ring_some(store, ring, import_.import_id)
     return moved
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from producer.cutover.acts import CutoverView, called, spoken
 from producer.cutover.guards import MeasuredGuard, span
-from producer.cutover.telling import MEANINGS, not_back
+from producer.cutover.telling import MEANINGS, back_words, not_back
 from shared.model import Import
 from shared.model.cutover import BEFORE_SWITCH, FORCIBLE
 from shared.model.lifecycle import CutoverState
@@ -38,7 +38,9 @@ def cutover_lines(import_: Import, view: CutoverView, at: float) -> Iterator[str
     yield f"{clean(what)}: {spoken(cutover.state)} for {since}: {MEANINGS[cutover.state]}"
     yield f"  next: {clean(view.next)}"
     if cutover.state is CutoverState.ROLLED_BACK:
-        for login, why in not_back(view.mailboxes):
+        if view.back:
+            yield f"  back: {back_words(view.back)}"
+        for login, why in [*not_back(view.mailboxes), *(view.back.stopped if view.back else ())]:
             yield f"  not back: {clean(login)}: {clean(why)}"
     elif cutover.state is not CutoverState.CLOSED:
         for guard in shown_guards(view):
@@ -92,6 +94,16 @@ def cutover_fields(view: CutoverView, at: float) -> dict[str, Any]:
             {"guard": one.guard, "event": one.event, "reason": one.reason, "who": one.who, "at": one.at}
             for one in cutover.overruled
         ],
+        "back": None
+        if view.back is None
+        else {
+            "mailboxes": view.back.mailboxes,
+            "whole": view.back.whole,
+            "messages": view.back.messages,
+            "pending": view.back.pending,
+            "failed": view.back.failed,
+            "stopped": [{"name": one, "value": why} for one, why in view.back.stopped],
+        },
         "steps": [{"state": str(step.state), "at": step.at, "who": step.who} for step in cutover.steps],
         "mailboxes": [
             {

@@ -173,6 +173,27 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
     }
 
 
+def row_fields(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
+    """Returns the fields of a mailbox in a list, without its folders."""
+    return {
+        "id": mailbox.mailbox_id,
+        "row": mailbox.row,
+        "login": mailbox.source.login,
+        "server": mailbox.source.endpoint.url,
+        "destination_login": mailbox.destination.login,
+        "state": word(mailbox, tally),
+        "control": mailbox.control.value,
+        **place_fields(mailbox),
+        "failure": failure_fields(troubled(mailbox), mailbox.import_id),
+        **counts(tally),
+    }
+
+
+def found_fields(import_: Import, mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
+    """Returns the fields of a mailbox that was searched for in all imports, with its import."""
+    return {"import_id": import_.import_id, "import": import_.name, **row_fields(mailbox, tally)}
+
+
 def place_fields(mailbox: Mailbox) -> dict[str, Any]:
     """Returns where the mailbox stands in the order of work, and whom it is counted with."""
     return {"wave": mailbox.wave, "priority": mailbox.priority, "group": mailbox.group}

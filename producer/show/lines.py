@@ -287,3 +287,11 @@ def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
     ):
         words += f"; {number:,} {what}" if number else ""
     return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {words}"
+
+
+def undelivered_line(number: int) -> str:
+    """Words how many notices could not be delivered; "" for none."""
+    if not number:
+        return ""
+    what = "1 notice" if number == 1 else f"{number:,} notices"
+    return f"{what} could not be delivered within a day: mailhaul notify list says why"

@@ -113,6 +113,24 @@ EVENTS: Final[Mapping[str, str]] = {
     "erasure begun": "erasure begun",
     "erasure done": "erased",
     "refused messages kept": "refused messages kept as files",
+    "connection tested": "connection tested",
+    "limit set": "limit set",
+    "link made": "link made",
+    "notices dropped": "notices dropped",
+    "notices retried": "notices tried again",
+    "place allowed": "server allowed",
+    "place refused": "server no longer allowed",
+    "sessions ended": "signed out by an administrator",
+    "sign-in refused": "sign-in refused",
+    "signed in": "signed in",
+    "standing set": "looks by itself set",
+    "target added": "told from now on",
+    "target removed": "told no more",
+    "target tried": "test message sent",
+    "token made": "token made",
+    "token revoked": "token revoked",
+    "user removed": "user removed",
+    "user set": "user set",
 }
 #: State of a cutover → its label.
 CUTOVERS: Final[Mapping[str, str]] = {
@@ -138,7 +156,6 @@ GUARDS: Final[Mapping[str, str]] = {
 }
 #: States of a mailbox, an import or a rehearsal.
 STATES: Final[tuple[str, ...]] = (
-    "opening",
     "running",
     "finished",
     "queued",
@@ -146,8 +163,8 @@ STATES: Final[tuple[str, ...]] = (
     "copying",
     "verifying",
     "complete",
-    "parked",
     "cancelled",
+    "interrupted",
     "incomplete",
     "paused",
     "waiting",
@@ -156,6 +173,8 @@ STATES: Final[tuple[str, ...]] = (
     "failed",
     "lost",
 )
+#: State whose label on the page is another than its word → the label.
+ON_PAGE: Final[Mapping[str, str]] = {"opening": "ready to start", "parked": "needs you"}
 #: Code of a note on a single message → its label.
 NOTES: Final[Mapping[str, str]] = {
     "copied": "copied",
@@ -186,6 +205,22 @@ SCOPES: Final[Mapping[str, str]] = {
     "destination_account": "account at the destination",
     "destination_host": "destination",
 }
+#: Role → its label.
+ROLES: Final[Mapping[str, str]] = {
+    "viewer": "viewer: looks",
+    "operator": "operator: moves mail",
+    "admin": "administrator: everything",
+}
+#: Scope of a limit, or kind of a rate → its label.
+LIMITS: Final[Mapping[str, str]] = {
+    "source_account": "each account at the source",
+    "source_host": "each source server",
+    "destination_account": "each account at the destination",
+    "destination_host": "each destination server",
+    "bytes_per_second": "bytes a second",
+    "messages_per_second": "messages a second",
+    "bytes_per_day": "bytes a day",
+}
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
     "Announced",
@@ -199,7 +234,7 @@ LABELS: Final[tuple[str, ...]] = (
     "Resume",
     "Go on",
     "Retry",
-    "Bring what is new",
+    "Sync again",
     "comma",
     "semicolon",
     "tab",
@@ -212,6 +247,8 @@ LABELS: Final[tuple[str, ...]] = (
     "min",
     "h",
     "days",
+    "just now",
+    "no cap",
 )
 #: Code of a failure (`worker.failures`, `producer.operations.trouble`) → what happened. For a code that is missing here, the
 #: stored sentence is shown, which names the folder or host.

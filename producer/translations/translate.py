@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from time import time
 from typing import Final
 
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_decimal
 from babel.support import NullTranslations
 from markupsafe import Markup, escape
@@ -26,6 +27,8 @@ _SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages|s|min
 _DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:( \d\d:\d\d(?::\d\d)?) UTC)?")
 _QUOTED: Final = Markup('<q class="said" lang="" translate="no">{}</q>')
 _DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))
+#: Seconds up to which a moment is just now.
+_JUST_NOW: Final = 51
 #: Kinds of places that hold sentences of mailhaul.
 _OURS: Final = ("what", "why", "cause", "rows")
 #: Kinds of places whose value must be recognised, or the template does not fit.
@@ -78,6 +81,21 @@ class Translator:
         if not at:
             return Markup("–")
         return self._time(at, "moment", self._utc(at))
+
+    def ago(self, at: float) -> Markup:
+        """Formats how long ago or in how long, in whole minutes at least, with the exact moment in the title.
+
+        The browser keeps it up to date (`static/times.js`).
+        """
+        if not at:
+            return Markup("–")
+        seconds = at - time()
+        text = self.word("just now")
+        if abs(seconds) >= _JUST_NOW:
+            text = format_timedelta(
+                timedelta(seconds=seconds), granularity="minute", add_direction=True, locale=self.language
+            )
+        return self._time(at, "ago", text)
 
     def hour(self, at: float) -> Markup:
         """Formats the time of day alone, with seconds."""

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from shared.runtime.config import Settings, is_local, load_settings, redis_urls
 from shared.runtime.core_dumps import forbid_core_dumps
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.redis_condition import await_redis
+from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import reach_of
 from shared.store.records.page_state import PageState
 from shared.store.records.principals import Principals, Role
@@ -82,7 +84,8 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
             f"MAILHAUL_WEB_HOST is {settings.web_host}, which others can connect to, and nobody can sign in yet: make a "
             "user first (mailhaul user set NAME --role admin), and put a proxy with TLS in front"
         )
-    reach = reach_of(settings.web_allow or "", settings.web_ports)
+    places = AllowedPlaces(context.store, context.vault)
+    reach = replace(reach_of(settings.web_allow or "", settings.web_ports), granted=places.granted)
     # From here on a name from a request is connected to only at an address that passed the check.
     dialing.restrict(reach.addresses)
     roles = roles_of(settings.web_roles or "")
@@ -98,6 +101,7 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
         targets=Targets(state, context.vault),
         page_state=PageState(state),
         reach=reach,
+        places=places,
         roles=roles,
         makers=makers_of(settings),
         own_limits=context.own_limits,

@@ -6,7 +6,7 @@ import collections
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from producer.web import pages, problems
 from producer.web.api import (
@@ -19,11 +19,14 @@ from producer.web.api import (
     live,
     mailboxes,
     principals,
+    reach_routes,
     rehearsals,
     spooling,
     target_routes,
 )
+from producer.web.api.described import describe
 from producer.web.api.rehearsals import Rehearsals
+from producer.web.api.strange_parameters import no_strange_parameters
 from producer.web.gate import Gate
 from producer.web.pages.glance import Sampler
 from producer.web.pages.oidc import IdentityProvider
@@ -77,9 +80,13 @@ def make_app(known: WebContext) -> FastAPI:
         auditing,
         spooling,
         target_routes,
+        reach_routes,
     ):
-        app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
+        app.include_router(
+            part.routes, prefix=ROOT, responses=problems.ANSWERS, dependencies=[Depends(no_strange_parameters)]
+        )
 
+    describe(app)
     pages.install(app)
 
     @app.get("/healthz", include_in_schema=False)

@@ -10,8 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from producer.intake.manifest import Manifest, ManifestInvalid, RowError
+from producer.web.problem_types import type_of
 from producer.web.security.scrypt import Crowded
 from shared.model.errors import MailhaulError, StoreError, UsageError
 from shared.runtime.logs import get_logger
@@ -38,10 +40,12 @@ _ROWS_NAMED = 1000
 
 
 class Refused(Exception):
-    """An error that is answered with a status code. `detail` says what to do."""
+    """An error that is answered with a status code. `detail` says what to do; `code` is a name of `PROBLEMS`."""
 
-    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
-        self.status, self.detail, self.headers, self.more = status, detail, headers or {}, more
+    def __init__(
+        self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, code: str = "", **more: Any
+    ) -> None:
+        self.status, self.detail, self.headers, self.more = status, detail, headers or {}, {"code": code, **more}
         super().__init__(detail)
 
 
@@ -61,9 +65,12 @@ def field_errors(faults: Sequence[Fault]) -> list[dict[str, Any]]:
     ]
 
 
-def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, code: str = "", **more: Any
+) -> JSONResponse:
     """Builds the JSON answer of a problem."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
+    kind, title = type_of(status, code), HTTPStatus(status).phrase
+    body = {"type": kind, "title": title, "status": status, "detail": detail, **more}
     return JSONResponse(body, status, headers, MEDIA)
 
 
@@ -107,6 +114,15 @@ def _in_the_manifest(errors: Sequence[RowError]) -> str:
     return f"the manifest has {len(errors)} errors; nothing was started"
 
 
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """Returns the methods of the operations with this path."""
+    found: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        if compile_path(template)[0].fullmatch(path):
+            found |= {method.upper() for method in operations}
+    return sorted(found)
+
+
 def install(app: FastAPI) -> None:
     """Registers the handlers that turn every error into a problem."""
 
@@ -125,6 +141,7 @@ def install(app: FastAPI) -> None:
             request,
             422,
             _in_the_manifest(error.errors),
+            code="manifest-invalid",
             errors=row_errors(error.errors),
             errors_total=len(error.errors),
         )
@@ -153,11 +170,15 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        if any(one["type"] == "json_invalid" for one in error.errors()):
+            return answer(request, 400, "the body is no JSON", errors=errors)
         return answer(request, 422, "the request is not as docs/api.md says", errors=errors)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
-        return answer(request, error.status_code, str(error.detail), error.headers)
+        methods = _methods(app, request.url.path) if error.status_code == 405 else []
+        headers = {"Allow": ", ".join(methods)} if methods else error.headers
+        return answer(request, error.status_code, str(error.detail), headers)
 
     @app.exception_handler(Exception)
     def _fault(request: Request, error: Exception) -> Response:

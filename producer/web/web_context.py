@@ -24,6 +24,7 @@ from shared.model.lifecycle import MailboxState
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Vault
 from shared.runtime.processes import process_name
+from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import Reach
 from shared.store import Store
 from shared.store.records.page_state import PageState
@@ -59,6 +60,8 @@ class WebContext:
     page_state: PageState
     #: Mail servers that may be connected to.
     reach: Reach
+    #: Places that administrators allowed.
+    places: AllowedPlaces
     #: Roles of people whom a proxy or an identity provider authenticates.
     roles: Roles
     #: Account services, by name.

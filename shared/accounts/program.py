@@ -1,7 +1,8 @@
 """Runs a program of the administrator's: JSON on its standard input, an exit code and perhaps JSON from it.
 
 It is started without a shell, in an environment of its own. When it takes too long it is killed with everything that it
-started.
+started. So it is when this process dies, even by SIGKILL: whoever asks the program the next time never asks beside the first one.
+What moved itself into a session of its own escapes.
 """
 
 from __future__ import annotations
@@ -11,13 +12,38 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from shared.runtime.credentials import Secret
 
 _MOST_BYTES: Final = 64 * 1024
+# Runs as the program's process before that becomes the program: a function between fork and exec could deadlock under threads.
+# It leaves a watcher in the program's group that kills the group when the other end of a pipe is gone, and with it this process.
+_BECOME: Final = """
+import os, signal, sys
+watched, failed, argv = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+between = os.fork()
+if not between:
+    if os.fork():
+        os._exit(0)
+    for number in (0, 1, 2, failed):
+        os.close(number)
+    os.read(watched, 1)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+os.waitpid(between, 0)
+os.set_inheritable(watched, False)
+os.set_inheritable(failed, False)
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+os.environ.pop("LC_CTYPE", None)  # which Python sets where there is no locale
+try:
+    os.execvp(argv[0], argv)
+except OSError as error:
+    os.write(failed, str(error.errno).encode())
+    os._exit(127)
+"""
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
@@ -33,18 +59,46 @@ def run(argv: Sequence[str], told: bytes, secret: Secret, timeout_seconds: float
     with tempfile.TemporaryFile() as taken, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         taken.write(told)
         taken.seek(0)
-        process = subprocess.Popen(
-            list(argv), stdin=taken, stdout=out, stderr=errors, env=env, cwd="/", start_new_session=True
-        )
-        try:
-            code = process.wait(timeout_seconds)
-        finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with _watched(argv, taken.fileno(), out.fileno(), errors.fileno(), env) as process:
+            try:
+                code = process.wait(timeout_seconds)
+            finally:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         out.seek(0)
         errors.seek(0)
         return code, out.read(_MOST_BYTES), errors.read(4096).decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _watched(
+    argv: Sequence[str], stdin: int, stdout: int, stderr: int, env: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Starts a program in a session of its own; its whole group dies when this process does. Raises OSError."""
+    watched, held = os.pipe()
+    said, failed = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _BECOME, str(watched), str(failed), *argv],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            cwd="/",
+            start_new_session=True,
+            pass_fds=(watched, failed),
+        )
+        os.close(failed)
+        failed = -1
+        if number := os.read(said, 16):  # at its end the process has become the program
+            process.wait()
+            raise OSError(int(number), os.strerror(int(number)), argv[0])
+        yield process
+    finally:
+        for one in (watched, held, said, failed):
+            if one >= 0:
+                os.close(one)
 
 
 def json_object(text: bytes) -> dict[str, Any]:

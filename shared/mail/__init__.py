@@ -185,6 +185,10 @@ class MailDestination(MailSession, Protocol):
     def dates(self) -> KeptDates:
         """The dates outside of the usual that this server is known to keep or to change."""
 
+    @property
+    def commands(self) -> int:
+        """A number that stays the same for as long as nothing is sent over this session."""
+
     def open(self, name: bytes) -> KnownStatus:
         """Opens the folder with SELECT; `permanent_flags` and `append_limit_bytes` are the folder's."""
 

@@ -73,6 +73,11 @@ class CoordinatorMetrics(ProcessMetrics):
         self._in_state = gauge(
             "cutover_state_seconds", "How long a cutover that is not over has its state.", *of_cutover, "state"
         )
+        self._refused = gauge(
+            "cutover_refused",
+            "Mailboxes that the switch refused to turn, or whose mail was not brought back.",
+            *of_cutover,
+        )
         self._guard_met = gauge("cutover_guard_met", "1 while a guard of a cutover is met.", *of_cutover, "guard")
         self._guard_value = gauge(
             "cutover_guard_value", "The guard's value: mailboxes that it waits for, or seconds.", *of_cutover, "guard"
@@ -98,7 +103,7 @@ class CoordinatorMetrics(ProcessMetrics):
             self.publish_queue(units={}, depths={}, workers=0, holds=0, owing=0, behind=0)
             self.publish_waiting(0.0)
             self.publish_jobs({}, {})
-            self.publish_cutovers([], 0.0)
+            self.publish_cutovers([], [], 0.0)
             self.publish_notices(0, 0)
             # A standby does not look at Redis, and that must raise no alert.
             self.publish_redis(Condition(aof=True, aof_well=True))
@@ -132,15 +137,21 @@ class CoordinatorMetrics(ProcessMetrics):
         self._backlog.set(messages)
         self._backlog_bytes.set(size_bytes)
 
-    def publish_cutovers(self, found: Sequence[tuple[Cutover, Mapping[str, tuple[bool, float]]]], now: float) -> None:
-        """Publishes the cutovers, each with guard → (whether it is met, its value). `now` is in seconds since the epoch.
+    def publish_cutovers(
+        self, found: Sequence[tuple[Cutover, Mapping[str, tuple[bool, float]]]], refused: Sequence[int], now: float
+    ) -> None:
+        """Publishes the cutovers, each with guard → (whether it is met, its value), and how many mailboxes were refused.
 
-        The first `MOST_WAVES` that are not over have series of their own.
+        The first `MOST_WAVES` that are not over have series of their own, and so have as many in which somebody was refused.
+        `now` is in seconds since the epoch.
         """
         for state in CutoverState:
             self._cutovers.labels(state).set(sum(cutover.state is state for cutover, _ in found))
-        for series in (self._in_state, self._guard_met, self._guard_value):
+        for series in (self._in_state, self._guard_met, self._guard_value, self._refused):
             series.clear()
+        left = [(cutover, number) for (cutover, _), number in zip(found, refused, strict=True) if number]
+        for cutover, number in left[:MOST_WAVES]:
+            self._refused.labels(cutover.import_id[:8], cutover.wave).set(number)
         at_work = [pair for pair in found if pair[0].state not in OVER]
         for cutover, guards in at_work[:MOST_WAVES]:
             which = (cutover.import_id[:8], cutover.wave)

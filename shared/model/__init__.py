@@ -28,6 +28,7 @@ from shared.model.work import (
     Unit,
     UnitKind,
     Wait,
+    Writing,
 )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "UnitKind",
     "Wait",
     "Wave",
+    "Writing",
     "account_key",
     "batch_id",
     "folded",

@@ -33,6 +33,8 @@ OVER: Final = frozenset({CutoverState.CLOSED, CutoverState.ROLLED_BACK})
 STANDING: Final = "#standing"
 DNS: Final = "#dns"
 NO_SWITCH: Final = "#switch"
+#: The note of how the wave stood before the cutover (`producer.cutover.stood`).
+STOOD: Final = "#stood"
 #: The note of the states that people were told of (`producer.notices`), separated by blanks.
 TOLD: Final = "#told"
 

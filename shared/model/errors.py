@@ -34,6 +34,10 @@ class LedgerConflict(MailhaulError):
     """A destination UID was offered to the ledger twice; the ledger is a bijection and refused it."""
 
 
+class FolderInUse(MailhaulError):
+    """A plan would void a folder's ledger while lanes have messages on the wire to it: the plan waits for them."""
+
+
 class ControlRequested(MailhaulError):
     """An operator paused or cancelled this mailbox or import: the lane stops at the next group."""
 

@@ -49,7 +49,7 @@ class MailboxState(StrEnum):
 class UnitState(StrEnum):
     """The states of a unit: a mailbox's plan, one batch, or a mailbox's verification."""
 
-    #: Behind another batch of the same folder (one writer per destination folder).
+    #: Behind other batches of the same folder: as many are at work at once as the folder has writers.
     WAITING = "waiting"
     #: May be claimed.
     READY = "ready"

@@ -107,6 +107,11 @@ class Lease:
     last_taken: tuple[int, int] = (0, 0)
     #: The other mailboxes that were planned into the destination mailbox, as far as the store knows.
     neighbours: tuple[Neighbour, ...] = ()
+    #: How many batches of the folder may be at work at once, and how many are or may be claimed now.
+    writers: int = 1
+    heads: int = 1
+    #: Messages of a batch's folder that have no outcome.
+    folder_pending: int = 0
 
     @property
     def remaining(self) -> UidSet:
@@ -115,6 +120,23 @@ class Lease:
         for record in self.records:
             done |= record.source
         return self.unit.uids - done
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Writing:
+    """The mail that other lanes than the asking one bring into a folder at one moment."""
+
+    #: Destination UIDs in the folder's ledger.
+    taken: UidSet
+    #: Open intents of lanes that are at work.
+    live: tuple[Intent, ...]
+    #: Open intents that earlier holders left to batches of the folder.
+    left: tuple[Intent, ...]
+
+    @property
+    def beginning(self) -> int | None:
+        """Returns the lowest destination UID that an open intent may have brought; None where none is open."""
+        return min((intent.destination_uidnext for intent in (*self.live, *self.left)), default=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +155,7 @@ class Stranded:
 
     #: Units under leases of silent workers.
     units: int = 0
-    #: Messages without an outcome in the folders of these units: one batch of a folder is copied at a time.
+    #: Messages without an outcome in the folders of these units: other batches of a folder may wait for them.
     messages: int = 0
     #: The time until the last of these leases expires, seconds.
     seconds: float = 0.0

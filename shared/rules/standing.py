@@ -16,6 +16,8 @@ MOST_SECONDS: Final = 6 * 3600.0
 #: What a person may ask for: the lowest and the highest bound, seconds.
 LOWEST_SECONDS: Final = 10.0
 HIGHEST_SECONDS: Final = 7 * 86_400.0
+#: The scope of a hold, "looks:HOST", that keeps looks alone from a source host which did not answer one.
+LOOK_HOLD: Final = "looks"
 #: A mailbox that was quiet for so long is looked at again after this part of that time.
 _PART: Final = 8
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import dramatiq
 import redis
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed
 from dramatiq.middleware import Middleware, Retries
 from redis.backoff import NoBackoff
@@ -26,6 +26,8 @@ from shared.runtime.redis_client import address_of, open_redis
 
 #: For Dramatiq's maintenance, a process without a heartbeat for this long is dead (ms).
 HEARTBEAT_MS = 60_000
+#: How long a consumer waits in Redis for a job; it says that it lives (`HEARTBEAT_MS`) at least as often.
+WAIT_SECONDS = 1.0
 #: The pause between two tries to reach a queue.
 AWAY_SECONDS = 1.0
 
@@ -104,10 +106,35 @@ class _Patient(dramatiq.Consumer):
         self._consumer.close()
 
 
+class _Waiting(_RedisConsumer):
+    """A consumer that waits in Redis until there is a job, instead of asking again and again.
+
+    BLMOVE from the list to its own end waits for a job and leaves it where it is; fetching it is up to Dramatiq's script. Where an
+    older list of rights forbids the command, it asks every so often, as Dramatiq does.
+    """
+
+    def __next__(self) -> Any:
+        if not self.message_cache and self.outstanding_message_count < self.prefetch and self.broker.may_wait:
+            key = f"{self.broker.namespace}:{self.queue_name}"
+            try:
+                self.broker.client.blmove(key, key, WAIT_SECONDS, "RIGHT", "RIGHT")
+            except redis.exceptions.NoPermissionError:
+                self.broker.may_wait = False
+            self.misses = 0
+        return super().__next__()  # type: ignore[no-untyped-call]
+
+
 class _PatientBroker(RedisBroker):
+    #: Whether the user may wait for a job.
+    may_wait = True
+
     def __init__(self, where: str, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self._outage = _Outage(where)
+
+    @property
+    def consumer_class(self) -> type[_Waiting]:
+        return _Waiting
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
         return _Patient(super().consume(queue_name, prefetch, timeout), self._outage)

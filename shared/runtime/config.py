@@ -14,9 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from shared.model.errors import UsageError
 from shared.model.rates import MOST_RATE, RATES
@@ -51,7 +49,7 @@ def default_state_dir() -> Path:
 class Settings(WebSettings):
     """All settings. The description of each is its line in `docs/settings.md`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     redis_url: _RedisUrl | None = Field(
         default=None,
@@ -137,6 +135,10 @@ class Settings(WebSettings):
     batch_bytes: _Bytes = Field(
         default=128 * 1024**2, description="Bytes of one batch; a larger message is a batch of its own."
     )
+    folder_writers: _Count = Field(
+        default=16,
+        description="Lanes that copy into one folder at the same time where the destination is slow, at most; 1: never more.",
+    )
     switches: str | None = Field(
         default=None,
         description="The switches that a cutover may turn, by name and separated by blanks: "
@@ -203,40 +205,33 @@ class Settings(WebSettings):
             )
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Orders the sources: arguments, then variables, then files. Nothing else is read, such as a stray `.env`."""
-        return init_settings, env_settings, _FileVariables(settings_cls)
+    def __init__(self, **given: Any) -> None:
+        """Takes what is given, then variables, then files. Nothing else is read, such as a stray `.env`."""
+        super().__init__(**{**_from_files(), **_from_variables(), **given})
 
 
-class _FileVariables(PydanticBaseSettingsSource):
-    """The source `MAILHAUL_X_FILE`, for settings that may hold a secret."""
+def _from_variables() -> dict[str, str]:
+    """Returns the settings that variables give, in whatever case; an empty variable gives none."""
+    given = {name.upper(): value for name, value in os.environ.items() if value}
+    return {name: given[variable_name(name)] for name in Settings.model_fields if variable_name(name) in given}
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        variable = f"{PREFIX}{field_name.upper()}"
+
+def _from_files() -> dict[str, str]:
+    """Returns the settings that `MAILHAUL_X_FILE` gives, for those that may hold a secret. Raises `UsageError`."""
+    found = {}
+    for name in sorted(SECRET_SETTINGS):
+        variable = variable_name(name)
         path = os.environ.get(f"{variable}_FILE", "")
-        if field_name not in SECRET_SETTINGS or not path:
-            return None, field_name, False
+        if not path:
+            continue
         if os.environ.get(variable):
             raise UsageError(f"{variable} and {variable}_FILE are both set: unset one of them")
         try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+            found[name] = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise UsageError(f"{variable}_FILE: {path} cannot be read ({reason})") from None
-
-    def __call__(self) -> dict[str, Any]:
-        values = (
-            (name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items()
-        )
-        return {name: value for name, value in values if value is not None}
+    return found
 
 
 def is_local(host: str) -> bool:
@@ -281,7 +276,7 @@ def load_settings(**overrides: object) -> Settings:
     for name, meant in unknown_variables(os.environ).items():
         _log.warning("%s is not a setting and is ignored%s", name, f"; did you mean {meant}?" if meant else "")
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         raise UsageError("\n".join(_sentence(fault) for fault in error.errors(include_url=False))) from None
 

@@ -16,12 +16,14 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, NoReturn, Self
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Self
 
 from shared.model.errors import CredentialsError, UsageError
-from shared.runtime.config import Settings
+
+if TYPE_CHECKING:  # loaded when a vault is made: many commands make none
+    from cryptography.fernet import MultiFernet
+
+    from shared.runtime.config import Settings
 
 _KEY_FILE = "secret.key"
 _HOW_TO_MAKE = "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
@@ -104,6 +106,8 @@ class Vault:
         return cls(keys) if settings.secret_key is not None else cls(keys, _Watched(key_file(settings)))
 
     def _use(self, keys: Sequence[bytes]) -> None:
+        from cryptography.fernet import Fernet, MultiFernet
+
         self._held = _Held(
             MultiFernet([Fernet(key) for key in keys]),
             tuple(hashlib.blake2b(b"mailhaul rows that give rights", key=key).digest() for key in keys),
@@ -126,6 +130,8 @@ class Vault:
         Raises `CredentialsError` when no key fits, or when they were sealed for another mailbox or side; `EndsChanged`
         when they were sealed for other ends.
         """
+        from cryptography.fernet import InvalidToken
+
         try:
             sealed_for, sealed_side, login, password, *more = json.loads(self._keys.fernet.decrypt(sealed))
         except InvalidToken:
@@ -162,6 +168,8 @@ class Vault:
 
     def rotate(self, sealed: bytes) -> bytes:
         """Seals the same content with the first key, so that an old key can be dropped."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._keys.fernet.rotate(sealed)
         except InvalidToken:
@@ -194,9 +202,15 @@ def key_file(settings: Settings) -> Path:
     return settings.state_dir / _KEY_FILE
 
 
+def _new_key() -> bytes:
+    from cryptography.fernet import Fernet
+
+    return Fernet.generate_key()
+
+
 def add_key(path: Path) -> None:
     """Puts a new key before those of the file: from now on it seals. Raises `UsageError`."""
-    _write_keys(path, (Fernet.generate_key(), *_keys_in(path)))
+    _write_keys(path, (_new_key(), *_keys_in(path)))
 
 
 def keep_first_key(path: Path) -> int:
@@ -238,6 +252,8 @@ def _keys_in(path: Path) -> tuple[bytes, ...]:
 
 
 def _checked(text: str, where: str) -> bytes:
+    from cryptography.fernet import Fernet
+
     # The key itself is never part of the message.
     try:
         Fernet(text)
@@ -254,7 +270,7 @@ def _make_key_file(path: Path) -> None:
     Two processes may start at once: a link refuses a name that is taken.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = _draft_of(path, (Fernet.generate_key(),))
+    draft = _draft_of(path, (_new_key(),))
     try:
         try:
             os.link(draft, path)

@@ -10,12 +10,14 @@ really closed its files.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -24,10 +26,6 @@ import threading
 import time
 from pathlib import Path
 from urllib.parse import quote
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from shared.model.errors import StoreError, UsageError
 from shared.runtime.supervise import Command, Supervisor
@@ -38,9 +36,12 @@ MINIMUM_VERSION = (7, 0)
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
 #: How long a start may take, seconds; reading back a large append-only file counts.
 START_SECONDS = 120.0
+#: How long the server may take to answer a PING, or to end after SHUTDOWN, seconds.
+_ANSWER_SECONDS = 2.0
+#: Between two looks whether a server that was just started answers, seconds.
+_SOON_SECONDS = 0.003
 
 _NAME = "redis"
-_ONCE = Retry(NoBackoff(), 0)
 _CONFIGURATION = {
     "port": "0",
     "unixsocketperm": "700",
@@ -65,6 +66,7 @@ class EmbeddedRedis:
         self._locks: list[int] = []
         self._supervisor: Supervisor | None = None
         self._socket: Path | None = None
+        self._awaited = True
 
     @property
     def owner(self) -> bool:
@@ -73,9 +75,10 @@ class EmbeddedRedis:
 
     @property
     def socket_path(self) -> Path:
-        """The Unix socket of the running server. Raises `StoreError` before `start`."""
+        """The Unix socket of the running server. Raises `StoreError` before `start`. After `begin`, waits until it answers."""
         if self._socket is None:
             raise StoreError("the embedded Redis has not been started")
+        self._await()
         return self._socket
 
     def url(self, db: int) -> str:
@@ -87,10 +90,28 @@ class EmbeddedRedis:
 
         Raises `StoreError` when it does not, `UsageError` when the state folder cannot be used.
         """
+        self.begin()
+        self._await()
+
+    def begin(self) -> None:
+        """Does what `start` does, but leaves the waiting to whoever asks for the socket first: the server starts meanwhile."""
         try:
             self._start()
         except OSError as error:
             raise self._unusable(error) from None
+
+    def _await(self) -> None:
+        if self._awaited:
+            return
+        try:
+            while not self.owner and not self.alive():  # whose server it was has ended it meanwhile
+                self._start()
+            if self.owner:
+                self._wait_until_it_answers(time.monotonic() + START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        self._awaited = True
 
     def _unusable(self, error: OSError) -> UsageError:
         return UsageError(
@@ -101,13 +122,15 @@ class EmbeddedRedis:
 
     def _start(self) -> None:
         if self.owner:
-            return self._wait_until_it_answers(time.monotonic() + START_SECONDS)
+            self._awaited = False
+            return None
         deadline = time.monotonic() + START_SECONDS
         self._make_folders()
         while not (lock := self._try_lock(self._state_dir / "lock")):
             # The owner may be starting the server, or may be about to release the lock.
             self._socket = self._recorded_socket()
             if self._socket is not None and self.alive():
+                self._awaited = False
                 return None
             self._pause(deadline, "another mailhaul holds the state folder, but its Redis does not answer")
         self._locks.append(lock)
@@ -151,22 +174,26 @@ class EmbeddedRedis:
         Safe to repeat.
         """
         if self._supervisor is not None:
-            self._supervisor.stop()  # SIGTERM: the server syncs its append-only file and closes
+            self._supervisor.let_end()
+            if self._socket is not None:
+                # The server syncs its append-only file and closes. It would hear a SIGTERM up to a tenth of a second later.
+                self._shut_down(self._socket)
+            self._supervisor.stop()
             self._supervisor = None
-        self._socket = None
+        self._socket, self._awaited = None, True
         while self._locks:
             os.close(self._locks.pop())
 
     def _run(self, deadline: float) -> None:
-        socket = self._choose_socket()
+        place = self._choose_socket()
         while not (server_lock := self._try_lock(self._data_dir / "lock")):
             # The server of an owner that was killed; it has been told to stop, or (not on Linux) is told now.
-            self._shut_down(self._recorded_socket() or socket)
+            self._shut_down(self._recorded_socket() or place)
             self._pause(deadline, f"a server still holds {self._data_dir} and does not stop")
         self._locks.append(server_lock)
-        socket.unlink(missing_ok=True)
-        configuration = self._write("redis.conf", self._configuration(socket))
-        self._write("socket", str(socket))
+        place.unlink(missing_ok=True)
+        configuration = self._write("redis.conf", self._configuration(place))
+        self._write("socket", str(place))
         self._supervisor = Supervisor(
             [
                 Command(
@@ -179,17 +206,19 @@ class EmbeddedRedis:
             ]
         )
         self._supervisor.start_thread()
-        self._socket = socket
-        self._wait_until_it_answers(deadline)
+        self._socket, self._awaited = place, False
 
     def _wait_until_it_answers(self, deadline: float) -> None:
-        supervisor, socket = self._supervisor, self.socket_path
+        supervisor, place = self._supervisor, self._socket
         assert supervisor is not None
+        assert place is not None
         ends = supervisor.ends(_NAME)
-        while reason := self._ping(socket):
+        while reason := self._ping(place):
             if supervisor.ends(_NAME) > ends + 2:
                 raise StoreError(f"the embedded Redis does not start: {self._log_tail()}")
-            self._pause(deadline, f"the embedded Redis does not answer ({reason}): {self._log_tail()}")
+            if time.monotonic() >= deadline:
+                raise StoreError(f"the embedded Redis does not answer ({reason}): {self._log_tail()}")
+            threading.Event().wait(_SOON_SECONDS)
 
     def _make_folders(self) -> None:
         for folder in (self._state_dir, self._data_dir):
@@ -217,8 +246,8 @@ class EmbeddedRedis:
         except OSError:
             return None
 
-    def _configuration(self, socket: Path) -> str:
-        lines = {**_CONFIGURATION, "dir": str(self._data_dir), "unixsocket": str(socket)}
+    def _configuration(self, place: Path) -> str:
+        lines = {**_CONFIGURATION, "dir": str(self._data_dir), "unixsocket": str(place)}
         return "".join(f"{name} {_quoted(value)}\n" for name, value in lines.items())
 
     def _write(self, name: str, text: str) -> Path:
@@ -251,32 +280,36 @@ class EmbeddedRedis:
         return descriptor
 
     @staticmethod
-    def _ping(socket: Path) -> str:
+    def _ping(place: Path) -> str:
         """Returns why the server does not answer, "" when it does."""
-        client = redis.Redis(unix_socket_path=str(socket), socket_timeout=2, retry=_ONCE)
         try:
-            client.ping()
-        except redis.RedisError as error:
+            said = _said(place, b"PING")
+        except OSError as error:
             return str(error) or type(error).__name__
-        finally:
-            client.close()
-        return ""
+        return "" if said.startswith(b"+PONG") else said.decode(errors="replace").strip() or "it closed the connection"
 
     @staticmethod
-    def _shut_down(socket: Path) -> None:
-        client = redis.Redis(unix_socket_path=str(socket), socket_timeout=2, retry=_ONCE)
-        try:
-            client.shutdown()
-        except redis.RedisError:
-            return  # not there (any more), or busy: the caller looks at the lock again
-        finally:
-            client.close()
+    def _shut_down(place: Path) -> None:
+        with contextlib.suppress(OSError):  # not there (any more), or busy: the caller looks again
+            _said(place, b"SHUTDOWN")
 
     @staticmethod
     def _pause(deadline: float, complaint: str) -> None:
         if time.monotonic() >= deadline:
             raise StoreError(complaint)
         threading.Event().wait(0.02)
+
+
+def _said(path: Path, command: bytes) -> bytes:
+    """Sends the server an inline command, and returns the beginning of its answer; empty when it closes. Raises `OSError`.
+
+    redis-py would do it too, but takes a tenth of a second to load, in which the server can start.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(_ANSWER_SECONDS)
+        line.connect(str(path))
+        line.sendall(command + b"\r\n")
+        return line.recv(200)
 
 
 def find_server() -> Path:

@@ -1,4 +1,4 @@
-"""Logging: the only module that imports structlog.
+"""Logging: the only module that imports structlog, and not before the first line: a verb that only looks logs nothing.
 
 Every log line, mailhaul's or a library's, goes through the same processors: values that may be secret are masked, mail
 addresses are hashed or left out, and control characters in a server's text are escaped before a terminal sees them. Job
@@ -13,12 +13,10 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-import structlog
-
-from shared.runtime.credentials import Secret
-from shared.runtime.log_folding import FoldingHandler, add_repeated
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
 
 _SECRET_KEY = re.compile(r"passw|secret|token|credential|authorization|cookie|api_?key|private_?key", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
@@ -39,6 +37,10 @@ def configure_logging(
 
     The values are those of `Settings`.
     """
+    import structlog
+
+    from shared.runtime.log_folding import FoldingHandler, add_repeated
+
     stream = stream or sys.stderr
     as_text = log_format == "console" or (log_format == "auto" and stream.isatty())
     renderer: Any = (
@@ -82,14 +84,28 @@ def configure_logging(
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+class _LateLogger:
+    """A logger that loads structlog with its first line."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        import structlog
+
+        return getattr(structlog.stdlib.get_logger(self._name), method)
+
+
+def get_logger(name: str) -> BoundLogger:
     """Returns a logger that takes keywords: `log.info("batch_finished", batch_id=…, copied=12)`."""
-    return structlog.stdlib.get_logger(name)
+    return cast("BoundLogger", _LateLogger(name))
 
 
 @contextmanager
 def bind_job(**context: object) -> Iterator[None]:
     """Puts `context` on every line logged inside, and nothing of an earlier job; clears it at the end."""
+    import structlog
+
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**context)
     try:
@@ -105,6 +121,7 @@ def clean(text: str) -> str:
 
 def redactor(addresses: str) -> Callable[[Any, str, _Event], _Event]:
     """Returns the processor that masks; `addresses` is "plain", "hash" or "off"."""
+    from shared.runtime.credentials import Secret
 
     def address(text: str) -> str:
         if addresses == "plain":

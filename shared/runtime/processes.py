@@ -13,6 +13,8 @@ from pathlib import Path
 _PROC = Path("/proc")
 #: The modules that workers and coordinators are started with: `python -m …`.
 _MODULES = (b"worker", b"producer.coordinator")
+#: The name of a worker that a command forked and that keeps the command's words (`early_child`): at most 15 letters.
+FORKED_WORKER = "mailhaul-worker"
 
 
 def process_name() -> str:
@@ -40,6 +42,7 @@ def is_dead(name: str) -> bool:
     try:
         # For a dead process that was not waited for yet, this is empty.
         words = (_PROC / rest / "cmdline").read_bytes().split(b"\0")
+        forked = (_PROC / rest / "comm").read_text().strip() == FORKED_WORKER and words != [b""]
     except OSError:
         return False  # this system has no /proc
-    return not any(module in words for module in _MODULES)
+    return not (forked or any(module in words for module in _MODULES))

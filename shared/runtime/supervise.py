@@ -24,7 +24,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+from shared.runtime.early_child import EarlyChild
 from shared.runtime.log_files import bound
 
 _log = logging.getLogger(__name__)
@@ -69,6 +71,24 @@ class Command:
     pass_fds: tuple[int, ...] = ()
     #: The signal that the kernel sends the child when this process dies without having stopped it (Linux).
     death_signal: signal.Signals = signal.SIGKILL
+    #: A child that was forked before and waits to be told; it is the first to run, and needs `env` and `log_path`.
+    early: EarlyChild | None = None
+    #: Seconds to wait before the child is started the first time.
+    after_seconds: float = 0.0
+
+
+class Process(Protocol):
+    """A process that runs: `subprocess.Popen`, or an `EarlyChild`."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def wait(self) -> int:
+        """Waits for its end, and returns how it ended: its code, or a signal's number below zero."""
+
+    def send_signal(self, sig: signal.Signals, /) -> None:
+        """Sends it a signal."""
 
 
 def spawn(command: Command) -> subprocess.Popen[bytes]:
@@ -141,7 +161,7 @@ class _Child:
     #: The command to run.
     command: Command
     #: The running process; None while there is none.
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     #: When it was last started.
     started_at: float = 0.0
     #: When it is to be started again.
@@ -164,7 +184,11 @@ class Supervisor:
         grace_seconds: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._children = {command.name: _Child(command=command) for command in commands}
+        now = clock()
+        self._children = {
+            command.name: _Child(command=command, due_at=now + command.after_seconds if command.after_seconds else 0.0)
+            for command in commands
+        }
         if len(self._children) != len(commands):
             raise ValueError("two commands have the same name")
         self._grace_seconds = grace_seconds
@@ -173,12 +197,13 @@ class Supervisor:
         self._stopping = False
         self._thread: threading.Thread | None = None
         #: Names of children that ended; None wakes the loop.
-        self._ended: queue.SimpleQueue[tuple[str, subprocess.Popen[bytes]] | None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[tuple[str, Process] | None] = queue.SimpleQueue()
 
     def start(self) -> None:
-        """Starts every child that is not running."""
+        """Starts every child that is not running and is to run by now."""
         for child in self._children.values():
-            self._start(child)
+            if not child.command.after_seconds or child.due_at <= self._clock():
+                self._start(child)
 
     def start_thread(self) -> None:
         """Starts the children, and keeps them running from a thread until `stop()`."""
@@ -213,6 +238,11 @@ class Supervisor:
                 self._start(child)
             if child.command.log_path:
                 bound(child.command.log_path)
+
+    def let_end(self) -> None:
+        """Starts no child any more; those that run are left alone."""
+        with self._lock:
+            self._stopping = True
 
     def stop(self) -> None:
         """Sends SIGTERM to all children, waits for the grace, and sends SIGKILL to those that are left.
@@ -252,7 +282,7 @@ class Supervisor:
             if self._stopping or child.process is not None:
                 return
             child.ended = ended = threading.Event()
-            child.process = process = spawn(child.command)
+            child.process = process = _first(child) or spawn(child.command)
             child.started_at = self._clock()
         _log.debug("%s started as process %d", child.command.name, process.pid)
 
@@ -264,7 +294,7 @@ class Supervisor:
 
         threading.Thread(target=wait, name=f"mailhaul-wait-{child.command.name}", daemon=True).start()
 
-    def _note_end(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def _note_end(self, name: str, process: Process) -> None:
         child, now = self._children[name], self._clock()
         if child.process is not process:
             return
@@ -275,7 +305,8 @@ class Supervisor:
         child.early_ends += 1
         child.due_at = now + pause
         if not self._stopping:
-            how = f"signal {-process.returncode}" if process.returncode < 0 else f"code {process.returncode}"
+            code = process.wait()  # it has ended, so this only tells how
+            how = f"signal {-code}" if code < 0 else f"code {code}"
             _log.warning("%s ended with %s; it is started again in %.1f s", name, how, pause)
 
     @staticmethod
@@ -283,3 +314,12 @@ class Supervisor:
         process = child.process  # the loop's thread may set it to None meanwhile
         if process is not None and not child.ended.is_set():
             process.send_signal(number)
+
+
+def _first(child: _Child) -> Process | None:
+    """Returns the early child of a command that never ran, after telling it to begin."""
+    command = child.command
+    if command.early is None or child.started_at or command.env is None or command.log_path is None:
+        return None
+    command.early.begin(command.env, command.log_path)
+    return command.early

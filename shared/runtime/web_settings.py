@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
 _Port = Annotated[int, Field(ge=0, le=65_535)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 _Bytes = Annotated[int, Field(ge=1024)]
 
 
-class WebSettings(BaseSettings):
+class WebSettings(BaseModel):
     """The settings of the page and the API. The description of each is its line in `docs/settings.md`."""
 
     web_host: str = Field(

@@ -5,6 +5,8 @@ The module looks up the credentials, opens them just before signing in, and keep
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared.content.maildrop import Identities
 from shared.mail import MailDestination, MailSource
 from shared.mail.answers.extensions import LeftOut, Servers
@@ -17,6 +19,7 @@ from shared.model.sign_in import SignIn
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Credentials, Vault
 from shared.sign_in.admission import Admission, Visitor, digest_of
+from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import reach_of
 from shared.store import Store
 
@@ -34,7 +37,9 @@ class Entrance:
         self._ways = Ways(
             connect_timeout_seconds=settings.connect_timeout_seconds,
             command_timeout_seconds=settings.command_timeout_seconds,
-            allowed=reach_of(settings.web_allow or "", settings.web_ports).addresses,
+            allowed=replace(
+                reach_of(settings.web_allow or "", settings.web_ports), granted=AllowedPlaces(store, vault).granted
+            ).addresses,
             servers=Servers(left_out),
             readings=Readings(settings.pop3_read),
         )

@@ -43,6 +43,18 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Granted:
+    """The places that administrators allowed while mailhaul runs, beside those of the settings."""
+
+    #: Names that may mean any address.
+    names: frozenset[str] = frozenset()
+    #: Networks that are not public.
+    networks: tuple[Network, ...] = ()
+    #: Ports.
+    ports: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reach:
     """The servers that may be connected to."""
 
@@ -56,6 +68,8 @@ class Reach:
     setting: str = "MAILHAUL_WEB_PORTS"
     #: Asks for the addresses of a name.
     resolve: Resolve = resolve
+    #: Returns what administrators allowed beside that; None where they allow nothing so.
+    granted: Callable[[], Granted] | None = None
 
     def addresses(self, host: str, port: int) -> list[str]:
         """Returns the addresses of the host.
@@ -63,12 +77,23 @@ class Reach:
         Refuses the whole host when one of them is not allowed, since an honest name does not stand for both kinds.
         Raises OSError.
         """
-        if port not in self.ports:
+        granted = self.granted() if self.granted else Granted()
+        if port not in self.ports | granted.ports:
+            if self.granted:
+                raise OSError(
+                    f"port {port} is not among those that {self.setting} allows; an administrator allows it: "
+                    f"mailhaul reach add {port}"
+                )
             raise OSError(f"port {port} is not among those that {self.setting} allows")
         found = list(self.resolve(host, port))
-        if host.lower() in self.names:
+        if host.lower() in self.names | granted.names:
             return found
-        if any(not self._allowed(address) for address in found):
+        networks = (*self.networks, *granted.networks)
+        if any(not _allowed(address, networks) for address in found):
+            if self.granted:
+                raise OSError(
+                    f"{host} is at an address that is not public; an administrator allows it: mailhaul reach add {host}"
+                )
             raise OSError(
                 f"{host} is at an address that is not public; its administrator allows it by MAILHAUL_WEB_ALLOW"
             )
@@ -81,12 +106,13 @@ class Reach:
         except OSError as error:
             raise PLAIN.error(f"{side}.server", what=str(error.strerror or error)) from None
 
-    def _allowed(self, text: str) -> bool:
-        address = ipaddress.ip_address(text.partition("%")[0])
-        every = [address, *_within(address)]
-        return all(map(_is_public, every)) or any(
-            one.version == network.version and one in network for one in every for network in self.networks
-        )
+
+def _allowed(text: str, networks: Sequence[Network]) -> bool:
+    address = ipaddress.ip_address(text.partition("%")[0])
+    every = [address, *_within(address)]
+    return all(map(_is_public, every)) or any(
+        one.version == network.version and one in network for one in every for network in networks
+    )
 
 
 def _within(address: Address) -> list[Address]:

@@ -30,6 +30,7 @@ from shared.store.ports.cutover_store import CutoverStore
 from shared.store.ports.looks import LookStore
 from shared.store.ports.marks import MarkStore
 from shared.store.ports.outbox import ForecastStore, NoticeStore
+from shared.store.ports.reach_store import ReachStore
 from shared.store.ports.request_store import RequestStore, Resealed
 from shared.store.ports.work_store import WorkStore
 
@@ -47,6 +48,7 @@ __all__ = [
     "LookStore",
     "MarkStore",
     "NoticeStore",
+    "ReachStore",
     "RequestStore",
     "Resealed",
     "SignInStore",
@@ -98,6 +100,7 @@ class Store(
     CoordinationStore,
     NoticeStore,
     ForecastStore,
+    ReachStore,
     Protocol,
 ):
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

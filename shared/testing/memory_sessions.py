@@ -66,6 +66,7 @@ class _MemorySession:
         self._folders = server.folders(login)
         self._opened: MemoryFolder | None = None
         self._dead = False
+        self._steps = 0
 
     def slowed(self) -> Throttled | None:
         return None
@@ -73,6 +74,7 @@ class _MemorySession:
     def _step(self, operation: str, folder: bytes = b"", uids: Iterable[int] = ()) -> None:
         if self._dead:
             raise ConnectionLost(self.side, "the session is dead")
+        self._steps += 1
         try:
             self._server.strike(operation, At(self._login, folder, tuple(uids)))
         except _SURVIVED:
@@ -262,6 +264,10 @@ class MemoryDestination(_MemorySession):
     def __init__(self, server: MemoryMail, side: str, login: str) -> None:
         super().__init__(server, side, login)
         self._answers: deque[tuple[Appended, At]] = deque()
+
+    @property
+    def commands(self) -> int:
+        return self._steps
 
     def open(self, name: bytes) -> KnownStatus:
         return replace(self._open(name), append_limit_bytes=self._server.append_limit_bytes)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.runtime.processes import FORKED_WORKER
 from tests.acceptance.conftest import AdminEnvironment, until
 
 FOLDERS = {"INBOX": 40, "Work": 15, "Work/2024": 15, "&BB8EQAQ+BDUEOgRCBEs-": 10, "Empty": 0}
@@ -128,23 +129,25 @@ def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
 
 
 def _children(admin_env: AdminEnvironment) -> list[str]:
-    """Returns the processes that have this state folder in their environment."""
+    """Returns the names of the processes that write to the logs in this state folder."""
     found = []
-    mark = f"MAILHAUL_STATE_DIR={admin_env.home / 'state'}".encode()
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if mark in (place / "environ").read_bytes():
-                found.append((place / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            if (place / "fd/2").readlink().is_relative_to(admin_env.home / "state"):
+                found.append((place / "comm").read_text().strip())
         except OSError:
             continue
     return found
 
 
-def test_killing_the_command_leaves_no_orphan(admin_env: AdminEnvironment) -> None:
-    source, _ = admin_env.accounts("orphan")["orphan"]
+def test_killing_the_command_leaves_no_orphan(admin_env: AdminEnvironment, fault_proxy: Any) -> None:
+    source, destination = admin_env.accounts("orphan")["orphan"]
     source.fill({"INBOX": 200}, size=20_000)
-    process = admin_env.start("import", admin_env.manifest({"orphan": "pw-orphan"}), *admin_env.ends)
-    until(lambda: any("-m worker" in line for line in _children(admin_env)) or process.poll() is not None, "the worker")
+    admin_env.variables["MAILHAUL_GROUP_MESSAGES"] = "1"
+    slow = fault_proxy(admin_env.destination.host, admin_env.destination.port, delay_ms=50)
+    ends = ["--source", admin_env.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
+    process = admin_env.start("import", admin_env.manifest({"orphan": "pw-orphan"}), *ends)
+    until(lambda: FORKED_WORKER in _children(admin_env) and destination.seen(), "the worker")
     process.kill()
     admin_env.ended(process, code=None)
     until(lambda: _children(admin_env) == [], "the end of all children", seconds=15)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from shared.model import Failure, Import, Mailbox, UnitKind
 from shared.model.errors import LeaseLost, StoreError
 from shared.model.lifecycle import Control, ImportState, MailboxState
-from shared.rules.standing import Standing, StandingTally, next_look
+from shared.rules.standing import LOOK_HOLD, Standing, StandingTally, next_look
 from shared.store import Store
 from shared.store.memory import memory_claims
 from shared.store.redis import redis_work
@@ -385,6 +386,36 @@ def test_a_host_that_is_held_keeps_no_look_at_another_waiting(
     assert store.overview().looks_due == 102
     assert len(store.ready_units(200)) == 102
     assert take(store).mailbox.import_id == whole.import_id
+
+
+def test_a_source_that_did_not_answer_a_look_is_left_alone_by_looks_only(store: Store, clock: Clock) -> None:
+    dead = replace(SOURCE, host="dead.example.org")
+    gone = request("gone", source=dead)
+    store.open_import(gone, [person(gone, n, f"gone{n}") for n in range(3)], 14)
+    store.seal(gone.import_id, {("any", "source"): b"sealed"})
+    store.submit(gone.import_id)
+    run_out(store)
+    store.set_standing(gone.import_id, "", OFTEN)
+    clock.forward(60)
+    store.reap(5)
+    failed, also = take(store, "one"), take(store, "two")
+    host = store.limits_of(failed.mailbox.mailbox_id)["source_host"]
+    store.release(failed, how="wait", delay_seconds=1, failure=AWAY, hold=f"{LOOK_HOLD}:{host}", hold_seconds=40)
+    store.release(also, how="wait", delay_seconds=1, failure=AWAY, hold=f"{LOOK_HOLD}:{host}", hold_seconds=15)
+    assert store.claim("three") is None, "the third one waits too"
+    assert not store.overview().holds
+    other = request("other", source=dead)
+    store.open_import(other, [person(other, 9, "nine")], 14)
+    store.submit(other.import_id)
+    assert take(store, "four").unit.kind is UnitKind.PLAN, "all other work at this host goes on"
+    whole, _ = stands(store)
+    clock.forward(39)
+    store.reap(5)
+    assert store.claim("three") is None, "a hold is never shortened"
+    clock.forward(21)
+    store.reap(5)
+    found = [take(store, f"lane{n}").mailbox.import_id for n in range(4)]
+    assert Counter(found) == {gone.import_id: 3, whole.import_id: 1}
 
 
 def test_late_looks_that_no_host_lets_in_are_not_asked_about_at_each_claim(store: Store, clock: Clock) -> None:

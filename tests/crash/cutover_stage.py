@@ -9,12 +9,12 @@ from typing import Any
 from producer.cutover import acts
 from producer.cutover.acts import CutoverView
 from producer.cutover.driver import CutoverDriver
-from producer.cutover.effects import standing_for
 from producer.cutover.guards import DomainFacts
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
 from shared.model.errors import MailhaulError
 from shared.model.lifecycle import CutoverState
+from shared.rules.standing import Standing
 from shared.runtime.credentials import Vault
 from shared.store.memory.memory_store import MemoryStore
 from shared.store.records.cutovers import Cutovers
@@ -100,9 +100,8 @@ class CutoverStage:
             self.time += self.dns_seconds
         return DomainFacts(domain=domain, at=at, servers=2, mx=("mx.old.example",), mx_ttl=self.ttl)
 
-    def keep_in_sync(self, import_: Import, cutover: Cutover, *, on: bool) -> None:
+    def keep_in_sync(self, import_: Import, cutover: Cutover, standing: Standing | None, *, on: bool) -> None:
         """Sets what stands."""
-        standing = standing_for(cutover.options.synced_seconds) if on else None
         self.store.set_standing(import_.import_id, cutover.wave, standing)
 
     def prove(self, import_: Import, mailbox: Mailbox) -> None:

@@ -39,6 +39,7 @@ _TELLING = {
     "import_",
     "folders",
     "ledger",
+    "writing",
     "limits_of",
     "mailbox",
     "attend",
@@ -175,6 +176,7 @@ class MemoryImport:
         *,
         rules: CopyRules | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        worker: str = "",
     ) -> bool:
         """Lets a new worker serve until nothing may run, or it is told to stop. Returns False if it was killed."""
         effects = effects or Effects()
@@ -189,7 +191,8 @@ class MemoryImport:
                 return effects.through(in_process.new.destination(LOGIN))
 
         self._workers += 1
-        lease_keeper = LeaseKeeper(store, f"worker{self._workers}", clock=lambda: self.time)
+        worker = worker or f"worker{self._workers}"
+        lease_keeper = LeaseKeeper(store, worker, clock=lambda: self.time)
         place = Workplace(
             store=store,
             dialer=Dialer(),
@@ -201,7 +204,7 @@ class MemoryImport:
             plan_rules=PlanRules(batch_messages=7),
             now=lambda: self.time,
         )
-        lane = Lane(place, f"worker{self._workers}/1")
+        lane = Lane(place, f"{worker}/1")
         # The lease's deadline uses the monotonic clock of the claim; here both clocks are one.
         lease_keeper.wish = lambda lease: "run"  # type: ignore[method-assign]
         try:

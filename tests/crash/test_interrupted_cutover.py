@@ -422,6 +422,24 @@ def test_a_new_cutover_waits_until_all_mail_is_brought_back(play: str) -> None:
     assert in_process.state is CutoverState.DRAFTED
 
 
+def test_only_whom_a_turn_refused_is_counted_as_refused() -> None:
+    in_process = CutoverStage()
+    in_process.to(CutoverState.ANNOUNCED)
+    in_process.switch.instead[LOGINS[1]] = TurnRefused(words="no")
+    in_process.send("switch")
+    in_process.turn()
+    assert acts.refused(in_process.view) == 1
+    del in_process.switch.instead[LOGINS[1]]
+    in_process.send("switch")
+    in_process.turn()
+    assert acts.refused(in_process.view) == 0
+    rehearsed = CutoverStage()
+    rehearsed.switch.instead[LOGINS[1]] = TurnRefused(words="no")
+    rehearsed.begin()
+    rehearsed.turn()
+    assert acts.refused(rehearsed.view) == 0, "a rehearsal turns nobody: the cutover stays drafted, which is told"
+
+
 def test_a_wave_that_drains_is_kept_in_sync_although_a_person_ended_that() -> None:
     in_process = CutoverStage()
     in_process.to(CutoverState.DRAINING)

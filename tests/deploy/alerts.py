@@ -18,6 +18,9 @@ WELL = {
     'mailhaul_messages_total{instance="w1",outcome="copied"}': "0+100x180",
     'mailhaul_runnable_oldest_age_seconds{instance="c1"}': "30x180",
     'mailhaul_look_lag_seconds{instance="c1"}': "60x180",
+    'mailhaul_cutover_state_seconds{import="1",instance="c1",state="announced",wave="a"}': "0+60x180",
+    'mailhaul_cutover_guard_met{import="1",instance="c1",guard="copied",wave="a"}': "1x180",
+    'mailhaul_cutover_refused{import="1",instance="c1",wave="a"}': "0x180",
     'mailhaul_workers{instance="c1"}': "1x180",
     'mailhaul_leader{instance="c1"}': "1x180",
     'mailhaul_leader{instance="c2"}': "0x180",
@@ -62,6 +65,8 @@ class Case:
 
 _NOTHING = {'mailhaul_messages_total{instance="w1",outcome="copied"}': "50x180"}
 _IDLE = {'mailhaul_units{instance="c1",state="leased"}': "0x180"}
+_IN = 'mailhaul_cutover_state_seconds{{import="1",instance="c1",state="{}",wave="b"}}'
+_COPIED = 'mailhaul_cutover_guard_met{import="1",instance="c1",guard="copied",wave="b"}'
 CASES = (
     Case(what="all is well", series={}),
     Case(what="nothing is copied", series=_NOTHING, fires={"MailhaulStalled": {}}),
@@ -105,6 +110,41 @@ CASES = (
     Case(
         what="looks come late for a while",
         series={'mailhaul_look_lag_seconds{instance="c1"}': "0x20 2000x5 0x150"},
+    ),
+    *(
+        Case(
+            what=f"a cutover is {state} for too long",
+            series={_IN.format(state): "0+60x180"},
+            fires={"MailhaulCutoverWaits": {"import": "1", "wave": "b", "state": state}},
+        )
+        for state in ("drafted", "checked", "switched")
+    ),
+    *(
+        Case(what=f"a cutover is {state}, for a person decides", series={_IN.format(state): "90000+60x180"})
+        for state in ("synced", "announced")
+    ),
+    Case(what="a cutover is switched within minutes", series={_IN.format("switched"): "0+60x10 _x170"}),
+    Case(
+        what="everybody is copied, and yet not in sync",
+        series={_IN.format("staging"): "0+60x180", _COPIED: "1x180"},
+        fires={"MailhaulCutoverWaits": {"import": "1", "wave": "b", "state": "staging"}},
+        minutes=80,
+    ),
+    Case(
+        what="the first pass of a wave takes hours",
+        series={_IN.format("staging"): "0+60x180", _COPIED: "0x180"},
+        minutes=80,
+    ),
+    Case(
+        what="the old server gets mail for days",
+        series={_IN.format("draining"): "259000+60x180"},
+        fires={"MailhaulCutoverWaits": {"import": "1", "wave": "b", "state": "draining"}},
+    ),
+    Case(what="a wave drains for a day", series={_IN.format("draining"): "86400+60x180"}),
+    Case(
+        what="a switch refused some",
+        series={'mailhaul_cutover_refused{import="1",instance="c1",wave="b"}': "0x10 3x170"},
+        fires={"MailhaulSwitchRefused": {"import": "1", "wave": "b"}},
     ),
     Case(what="no worker", series={'mailhaul_workers{instance="c1"}': "0x180"}, fires={"MailhaulNoWorkers": {}}),
     Case(

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from shared.metrics import CoordinatorMetrics, WebMetrics, WorkerMetrics
+from shared.model.cutover import Cutover
+from shared.model.lifecycle import CutoverState
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Metrics that Prometheus itself adds.
@@ -16,7 +18,10 @@ _NAME = re.compile(r"\b(?:mailhaul|process)_\w+|\bmailhaul:[\w:]+|\bup\b")
 def families() -> set[str]:
     """Returns the names of samples, as a query may use them."""
     found = set(_OWN)
-    for metrics in (WorkerMetrics(), CoordinatorMetrics(), WebMetrics()):
+    of_cutovers = CoordinatorMetrics()
+    cutover = Cutover(import_id="1", wave="a", state=CutoverState.SWITCHED, since=0.0)
+    of_cutovers.publish_cutovers([(cutover, {"copied": (True, 0.0)})], [1], 0.0)  # they have no series before
+    for metrics in (WorkerMetrics(), of_cutovers, WebMetrics()):
         for family in metrics.registry.collect():
             found |= {sample.name for sample in family.samples}
     return found

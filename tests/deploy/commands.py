@@ -111,7 +111,7 @@ SCRIPTS = {
 #: Commands that each role sends without a script: `RedisStore._read`, `_pipeline`, and the coordinator's look at
 #: queues.
 DIRECT = {
-    "worker": {"get", "hget", "hgetall", "hmget", "zrange"},
+    "worker": {"blmove", "get", "hget", "hgetall", "hmget", "zrange"},
     "coordinator": {"get", "hgetall", "hget", "hmget", "llen", "zrange", "zrevrange"},
     "producer": {
         "del",
@@ -121,6 +121,7 @@ DIRECT = {
         "xadd",
         "xdel",
         "xrange",
+        "xrevrange",
         "expire",
         "get",
         "getdel",

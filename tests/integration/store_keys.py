@@ -29,7 +29,7 @@ def keys_are_in_order(client: Any, model: MemoryStore, people: Sequence[str]) ->
             assert opened <= {f"{m}.look"}, "complete with something open"
         elif state not in SETTLED:
             assert opened, f"{state}, and nothing that would ever move it"
-        busy: dict[str, str] = {}
+        busy: dict[str, set[str]] = {}
         for u in opened:
             row = {k.decode(): v.decode() for k, v in client.hgetall(keys.unit(u)).items()}
             tables = {"ready": ready, "leased": lanes, "delayed": delayed}
@@ -39,12 +39,12 @@ def keys_are_in_order(client: Any, model: MemoryStore, people: Sequence[str]) ->
                 places.append("waiting")
             assert places == [row["state"]], f"{u} stands in {places} and says {row['state']}"
             if folder and row["state"] != "waiting":
-                assert folder not in busy, "two writers of one folder"
-                busy[folder] = u
-                assert (client.hget(keys.folder(folder), "head") or b"").decode() == u
+                busy.setdefault(folder, set()).add(u)
             assert int(row["attempts"]) >= 0
             assert (row["holder"] != "") == (row["state"] == "leased")
         assert ready <= opened
+        for folder in {one.folder_id for one, _ in model.folders(m)} | set(busy):
+            _heads_are_in_order(client, folder, busy.get(folder, set()))
     prefix = keys.unit("")
     stored = {k.decode()[len(prefix) :] for k in client.scan_iter(f"{prefix}*", count=1000)}
     assert {u for u in stored if not u.endswith(":intents")} == units, "a unit that nobody would ever find"
@@ -52,6 +52,18 @@ def keys_are_in_order(client: Any, model: MemoryStore, people: Sequence[str]) ->
     holders = client.hgetall(f"{keys.PREFIX}holders")
     assert {u.decode() for u in holders.values()} == lanes
     queues_agree(client, model)
+
+
+def _heads_are_in_order(client: Any, folder: str, busy: set[str]) -> None:
+    """Asserts that the batches that may be written are the folder's heads, and that no place among them stays empty."""
+    head, writers, alone = client.hmget(keys.folder(folder), "head", "writers", "alone")
+    heads = (head or b"").decode().split()
+    assert len(set(heads)) == len(heads), "a head twice"
+    assert set(heads) == busy, "a batch that is no head may be written, or the other way round"
+    waiting = client.llen(keys.folder(folder, "waiting"))
+    assert not waiting or len(heads) >= int(writers or 1), "a batch waits for a place that is free"
+    assert heads or (writers, alone) == (None, None), "a drained folder has one writer"
+    assert alone is None or int(writers) == 1
 
 
 def let_stand(life: Any) -> None:

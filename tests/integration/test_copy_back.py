@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from producer.cutover.copy_back import LATE, CopyBack, no_way_back
+from producer.cutover.copy_back import LATE, CopyBack, WaveBack, no_way_back, wave_back
 from shared.mail.auth.sasl import Proof
 from shared.mail.imap.imap_destination import ImapDestination
 from shared.mail.imap.imap_source import ImapSource
@@ -185,6 +185,20 @@ def test_what_came_since_the_switch_goes_back_and_nothing_else(ways: BothWays) -
     assert ways.held("source") == after, "a second time nothing comes"
 
 
+def test_of_a_wave_it_is_told_how_far_its_mail_is(ways: BothWays) -> None:
+    import_ = ways.store.import_(ways.import_id)
+    assert import_
+    begun = [ways.mailbox()]
+    assert wave_back(ways.store, import_, begun) == WaveBack(mailboxes=1), "nothing was begun"
+    ways.put("destination", "INBOX", number=3)
+    ways.later(60)
+    ways.begin_back()
+    assert wave_back(ways.store, import_, begun).whole == 0
+    ways.bring_back()
+    assert wave_back(ways.store, import_, begun) == WaveBack(mailboxes=1, whole=1, messages=3)
+    assert wave_back(ways.store, import_, []) == WaveBack()
+
+
 def test_mail_that_comes_late_to_the_new_server_goes_back_until_a_new_cutover_begins(ways: BothWays) -> None:
     before = ways.held("source")
     ways.bring_back()
@@ -297,6 +311,23 @@ def test_a_later_pass_does_not_bring_again_what_came_back(ways: BothWays) -> Non
     assert new == {"INBOX": 1, "Project/2026": 1}
     assert ways.held("destination") == ways.held("source")
     assert ways.outcomes() == {"copied": sum(COUNTS.values()) + 2, "already_present": 4}
+
+
+def test_what_came_back_is_asked_once_a_pass_however_many_batches_it_has(
+    dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = switched(dovecot_pair, batch_messages=2)
+    ways.put("destination", "INBOX", number=3)
+    ways.bring_back()
+    asked: list[str] = []
+    imports = type(ways.store).imports
+    monkeypatch.setattr(type(ways.store), "imports", lambda self: [asked.append(""), imports(self)][1])
+    for again in range(1, 3):
+        ways.put("source", "INBOX", "Work", number=8)
+        before = len(asked)
+        ways.again()
+        assert len(asked) - before <= 4, "once at its start, and once in a lane"
+        assert ways.outcomes() == {"copied": sum(COUNTS.values()) + 16 * again, "already_present": 3}
 
 
 @pytest.mark.parametrize("known", [True, False])

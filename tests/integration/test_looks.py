@@ -10,7 +10,7 @@ import pytest
 
 from shared.model import UnitKind
 from shared.model.lifecycle import MailboxState
-from shared.rules.standing import Standing
+from shared.rules.standing import LOOK_HOLD, Standing
 from tests.conftest import DovecotPair
 from tests.integration.test_delta import BODY, WHEN, WITHOUT_CONDSTORE, Both
 from tests.mail import Mail, populate
@@ -156,6 +156,24 @@ def test_a_server_that_is_away_parks_nobody(stood: Stood) -> None:
     stood.in_process.work()
     assert stood.in_process.mailbox().failure is None
     assert not stood.look()
+
+
+def test_a_server_that_is_away_is_left_alone_by_other_looks_for_a_minute_at_most(stood: Stood) -> None:
+    store, in_process = stood.in_process.store, stood.in_process
+    key = f"{LOOK_HOLD}:{store.limits_of(in_process.mailbox_id)['source_host']}"
+    in_process.source, held = _Away(), []
+    with pytest.MonkeyPatch.context() as patched:
+        release = type(store).release
+
+        def noted(self: object, *args: Any, **more: Any) -> None:
+            held.append((more["hold"], more["hold_seconds"]))
+            release(self, *args, **more)  # type: ignore[arg-type]
+
+        patched.setattr(type(store), "release", noted)
+        for _ in range(4):
+            in_process.later(700)
+            in_process.work()
+    assert held == [(key, 15.0), (key, 30.0), (key, 60.0), (key, 60.0)]
 
 
 def test_a_worker_that_dies_in_a_look_leaves_nothing_behind(stood: Stood) -> None:

@@ -44,13 +44,13 @@ class Listening:
             setattr(self.broker, name, value.__get__(self.broker))
         self.heard: list[str] = []
         self.asked = 0
-        fetch: Callable[..., Any] = self.broker.do_fetch
+        wait: Callable[..., Any] = self.broker.client.blmove
 
         def counted(*arguments: Any) -> Any:
             self.asked += 1
-            return fetch(*arguments)
+            return wait(*arguments)
 
-        self.broker.do_fetch = counted
+        self.broker.client.blmove = counted
         for queue in QUEUES:
             dramatiq.actor(actor_name=queue, queue_name=queue, broker=self.broker)(self._hear)
         self.worker = dramatiq.Worker(self.broker, worker_threads=1, worker_timeout=20)

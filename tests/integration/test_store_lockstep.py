@@ -43,14 +43,13 @@ from shared.model import (
     UnitKind,
     part_id,
 )
-from shared.model.errors import LeaseLost, LedgerConflict, StoreError, UsageError
+from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, StoreError, UsageError
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model.uids import UidSet, records_of
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import (
     Clock,
     batch,
-    batch_of,
     binaries,
     copied,
     drawn_wave,
@@ -87,6 +86,7 @@ from tests.integration.lockstep_draws import (
 )
 from tests.integration.store_keys import keys_are_in_order, let_stand
 from tests.integration.told_lockstep import forecast, send, tell
+from tests.integration.writers_lockstep import compare_writing, drawn_halves
 
 CLIENT: list[redis.Redis] = []
 
@@ -114,7 +114,7 @@ class Lockstep(RuleBasedStateMachine):
     def _one(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             return method(*args, **kwargs)
-        except (LeaseLost, LedgerConflict, StoreError, UsageError) as error:
+        except (FolderInUse, LeaseLost, LedgerConflict, StoreError, UsageError) as error:
             return type(error)
 
     def both(self, name: str, *args: Any, lost: bool = False, **kwargs: Any) -> Any:
@@ -489,23 +489,24 @@ class Lockstep(RuleBasedStateMachine):
             self._ended(pair)
 
     @precondition(lambda self: self._has(UnitKind.COPY))
+    @rule(data=st.data(), writers=st.sampled_from([1, 2, 2, 3, 3, 3, 0]), lost=LOST)
+    def widen(self, data: st.DataObject, writers: int, lost: bool) -> None:
+        if pair := self._lease(data, UnitKind.COPY):
+            self.both("widen", pair, writers, lost=lost)
+
+    @precondition(lambda self: self._has(UnitKind.COPY))
+    @rule(data=st.data())
+    def writing(self, data: st.DataObject) -> None:
+        if pair := self._lease(data, UnitKind.COPY):
+            compare_writing(self, pair)
+
+    @precondition(lambda self: self._has(UnitKind.COPY))
     @rule(data=st.data(), lost=LOST)
     def split(self, data: st.DataObject, lost: bool) -> None:
         pair = self._lease(data, UnitKind.COPY)
         if pair is None:
             return
-        unit = pair[0].unit
-        row = self.model._rows.units.get(unit.unit_id)
-        intents = list(row.intents.values()) if row else []
-        left = self._remaining(unit)
-        for one in intents:
-            left |= one.uids
-        halves = []
-        for part in left.take((len(left) + 1) // 2):
-            if part:
-                half = replace(batch_of(unit, part), attempts=2)
-                mine = [replace(i, uids=i.uids & part) for i in intents if i.uids & part]
-                halves.append((half, mine))
+        halves = drawn_halves(self, pair[0].unit)
         if self.both("split", pair, halves, lost=lost) is None:
             self._ended(pair)
 

@@ -156,7 +156,7 @@ def test_the_installed_page_is_served_in_both_languages_with_its_files(installed
         russian = httpx2.get(f"{base}/sign-in", headers={"Accept-Language": "ru"}).text
         assert "<html" in english
         assert any("а" <= letter <= "я" for letter in russian.lower())
-        for name in ("page.css", "icon.svg", "htmx-4.0.1.min.js"):
+        for name in ("page.css", "icon-usual.svg", "htmx-4.0.1.min.js"):
             assert _answers(f"{base}/static/{name}"), name
     finally:
         up.send_signal(signal.SIGTERM)

@@ -142,6 +142,7 @@ TABLE: Final[Mapping[str, Verb]] = {
     "providers": Verb(at=("GET /providers/{name}", "GET /providers"), options={"name": "path.name"}),
     "detect": Verb(at=("POST /detect",), options={"address": "body.address", "--offline": "body.offline"}),
     "list": Verb(at=("GET /imports",)),
+    "where": Verb(at=("GET /mailboxes",), options={"text": "query.text"}),
     "status": Verb(
         at=(f"GET {_IMPORT}", f"GET {_IMPORT}/mailboxes", f"GET {_IMPORT}/mailboxes/{{mailbox_id}}"),
         options={
@@ -258,7 +259,9 @@ TABLE: Final[Mapping[str, Verb]] = {
     "notify remove": Verb(at=("DELETE /targets/{target_id}",), options={"target_id": "path.target_id"}),
     "notify test": Verb(at=("POST /targets/{target_id}/test",), options={"target_id": "path.target_id"}),
     "notify retry": Verb(at=("POST /targets/retry",), options={"--drop": "body.drop"}),
-    "token add": Verb(at=("POST /tokens",), options={"name": "body.name", "--role": "body.role"}),
+    "token add": Verb(
+        at=("POST /tokens",), options={"name": "body.name", "--role": "body.role", "--expires": "body.expires"}
+    ),
     "token list": Verb(at=("GET /tokens",)),
     "token revoke": Verb(at=("DELETE /tokens/{token_id}",), options={"token_id": "path.token_id"}),
     "user set": Verb(
@@ -267,6 +270,9 @@ TABLE: Final[Mapping[str, Verb]] = {
     ),
     "user list": Verb(at=("GET /users",)),
     "user remove": Verb(at=("DELETE /users/{name}",), options={"name": "path.name"}),
+    "reach list": Verb(at=("GET /reach",)),
+    "reach add": Verb(at=("PUT /reach/{place}",), options={"place": "path.place"}),
+    "reach remove": Verb(at=("DELETE /reach/{place}",), options={"place": "path.place"}),
     "session list": Verb(at=("GET /sessions",)),
     "session end": Verb(at=("DELETE /sessions/{session_id}",), options={"which": "path.session_id"}),
     **{

@@ -19,6 +19,9 @@ SOURCES: Final = (
     "producer/notices/setup.py",
     "producer/forecast/binding.py",
     "producer/operations/forecasting.py",
+    "producer/operations/limits.py",
+    "producer/operations/searching.py",
+    "producer/operations/token_expiry.py",
     "producer/operations/credentials.py",
     "producer/waves.py",
     "producer/web/*.py",
@@ -34,13 +37,16 @@ SOURCES: Final = (
     "shared/runtime/*.py",
     "shared/sign_in/*.py",
     "shared/wording/*.py",
+    "shared/switching/*.py",
+    "shared/switching/adapters/*.py",
     "worker/*.py",
 )
 #: Files whose sentences are not shown: the model of a mail server, those of the terminal alone, those of the API alone,
-#: those that only logs or operators of processes read, and the words of switches, which are shown as they are.
+#: those that only logs or operators of processes read.
 _ELSEWHERE: Final = (
     "shared/accounts/address.py",
     "shared/accounts/opening.py",
+    "shared/accounts/program.py",
     "shared/accounts/several.py",
     "producer/intake/account_options.py",
     "producer/intake/detect_autoconfig.py",
@@ -63,6 +69,11 @@ _ELSEWHERE: Final = (
     "shared/mail/answers/tokens.py",
     "producer/web/api/spooling.py",
     "producer/web/api/general_routes.py",
+    "producer/web/api/described.py",
+    "producer/web/problem_types.py",
+    "producer/web/api/strange_parameters.py",
+    "shared/switching/address.py",
+    "shared/switching/kinds.py",  # the settings of switches, read by who starts the process
     "shared/runtime/broker.py",
     "shared/runtime/config.py",
     "shared/runtime/web_settings.py",
@@ -282,6 +293,8 @@ NOT_SHOWN: Final = (
     "no MX record",
     "no SPF record",
     ", which differ",
+    "dovecot: user must be address, old or new",
+    "the body is no JSON",
     "{}: {} is no list of ports, as in 143,993",
     "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
 )

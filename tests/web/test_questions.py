@@ -87,11 +87,11 @@ def test_what_is_missing_may_stay_away_or_be_copied_again(
     def again() -> None:
         """Runs a pass, and waits until it is finished."""
         before = found().passes
-        page.click("button:text-is('Bring what is new')")
+        page.click("button:text-is('Sync again')")
         until(lambda: found().passes > before and found().state is ImportState.FINISHED, "the pass is finished")
 
     lose(destination, "gone", PASSWORD, "3:4", again)
-    page.click("button:text-is('Bring what is new')")
+    page.click("button:text-is('Sync again')")
     page.wait_for_selector("#live h1 .state.incomplete")
     page.wait_for_selector(".trouble .box:has-text('the destination no longer shows them'):has-text('2 messages')")
     person.looks("missing")
@@ -100,7 +100,7 @@ def test_what_is_missing_may_stay_away_or_be_copied_again(
     assert _messages(destination, "gone") == 2
 
     lose(destination, "gone", PASSWORD, "2", again)
-    page.click("button:text-is('Bring what is new')")
+    page.click("button:text-is('Sync again')")
     page.wait_for_selector("#live h1 .state.incomplete")
     page.wait_for_selector(".trouble .box:has-text('1 message:')")
     page.click("button:text-is('Copy them again')")

@@ -75,7 +75,7 @@ def _by_command(
 ) -> ImportSpecification:
     """Returns the request that `mailhaul import` would begin."""
     begun: list[ImportSpecification] = []
-    monkeypatch.setattr(importing, "run_import", lambda request, **_: begun.append(request) or 0)
+    monkeypatch.setattr(importing, "run_import", lambda request, *_, **__: begun.append(request) or 0)
     monkeypatch.chdir(place)
     Path("people.csv").write_bytes(SHEET.encode("cp1251"))
     Path("map.csv").write_text("from,to\nA,B\n")

@@ -1,12 +1,14 @@
-"""Tests that times are shown in the browser's zone, with UTC in their titles; without scripts they are in UTC."""
+"""Tests that times are shown in the browser's zone, and relative ones with the exact one at hand; UTC without scripts."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from time import time
 from typing import Any
 
 import pytest
 
+from producer.translations.translate import Translator
 from tests.servers.dovecot import Dovecot
 from tests.web.conftest import PASSWORD, WebServer, allowed
 from tests.web.test_page import Person, _fill, _opens, browser  # noqa: F401 - a fixture
@@ -47,8 +49,9 @@ def test_they_stand_in_the_browsers_zone_also_after_a_swap(
     person.looks(f"clock-{locale}")
     for when, title, text, shown in _times(person):
         there = datetime.fromisoformat(when) + timedelta(hours=5)
-        assert title.endswith(" UTC")
-        assert there.strftime(form + (":%S" if shown == "hour" else "")) in text
+        exact = title if shown == "ago" else text
+        assert (shown == "ago") != title.endswith(" UTC")
+        assert there.strftime(form + (":%S" if shown == "hour" else "")) in exact
     assert person.page.evaluate("window.drawn") > 1
     assert person.page.evaluate("window.late") == 0
     assert person.trouble == []
@@ -64,4 +67,29 @@ def test_they_are_utc_without_scripts_and_where_that_is_the_zone(
         person = Person(browser, web_server, **options)
         person.signs_in()
         _opens(person, servers, f"clock2,{PASSWORD}\n", name=f"clock {len(options)}")
-        assert all(text == title and text.endswith(" UTC") for _, title, text, _ in _times(person))
+        for _, title, text, shown in _times(person):
+            assert title.endswith(" UTC")
+            assert text == ("just now" if shown == "ago" else title)
+
+
+@pytest.mark.parametrize(("locale", "form"), [("en", "3 hours ago"), ("ru", "3 часа назад")])
+def test_what_is_long_ago_is_said_so_by_the_page_and_kept_up_to_date_by_its_script(
+    web_server: WebServer,
+    servers: Servers,
+    browser: Any,  # noqa: F811
+    locale: str,
+    form: str,
+) -> None:
+    web_server.serve(**allowed(servers))
+    person = Person(browser, web_server, locale=locale, timezone_id="Asia/Yekaterinburg")
+    person.signs_in()
+    _opens(person, servers, f"clock3,{PASSWORD}\n", name=f"clock 3 {locale}")
+    person.page.wait_for_selector(".timeline time")
+    # A page that was left open: its script says what a fresh one says.
+    person.page.evaluate(
+        """() => { const time = document.querySelector(".timeline time");
+        time.dateTime = new Date(Date.now() - 3 * 3600e3 - 60e3).toISOString(); time.append("") }"""
+    )
+    person.page.wait_for_selector(f".timeline time:text-is('{form}')")
+    assert Translator(locale).ago(time() - 3 * 3600 - 60).striptags() == form
+    person.page.wait_for_selector(".timeline time[title]:not([title$=UTC])")

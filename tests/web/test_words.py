@@ -47,6 +47,9 @@ def said_on_the_page() -> dict[str, str]:
         said.HEADS,
         said.CUTOVERS,
         said.GUARDS,
+        said.ON_PAGE,
+        said.ROLES,
+        said.LIMITS,
     ):
         found |= dict.fromkeys(words.values(), "")
     found |= dict.fromkeys((*said.STATES, *said.LABELS, *KINDS.values()), "")

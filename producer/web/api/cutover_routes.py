@@ -118,17 +118,23 @@ def start(known: Known, who: Operator, request: Request, import_id: str, body: C
 TURNING: Final = frozenset({"switch", "rollback", "close", "give_up"})
 
 
-def may_turn(known: WebContext, who: Principal, switch: str) -> None:
-    """Raises `Refused` for an operator where the switch does more than to tell a person what to do.
+def turns(known: WebContext, who: Principal, switch: str) -> bool:
+    """Tells whether this principal may turn people with the switch.
 
-    An operator names the servers and the logins of an import. To turn people is to decide where others' mail and
-    passwords go.
+    An operator may only where a person turns them by hand. An operator names the servers and the logins of an import,
+    and to turn people is to decide where others' mail and passwords go.
     """
+    if who.role >= Role.ADMIN:
+        return True
     try:
-        harmless = by_hand(known.settings, switch)
+        return by_hand(known.settings, switch)
     except UsageError:
-        harmless = False
-    if not harmless and who.role < Role.ADMIN:
+        return False
+
+
+def may_turn(known: WebContext, who: Principal, switch: str) -> None:
+    """Raises `Refused` for a principal that may not turn people with the switch."""
+    if not turns(known, who, switch):
         raise Refused(403, f"this needs the role admin; yours is {who.role.word}")
 
 

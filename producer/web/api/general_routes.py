@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from producer.cli import doctor as looking
@@ -14,6 +14,9 @@ from producer.intake.detect_probe import Network
 from producer.intake.manifest import template
 from producer.intake.providers import catalogue
 from producer.operations import erasing, verbs
+from producer.operations.limits import read_limit
+from producer.operations.searching import search_everywhere
+from producer.show import document
 from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
 from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Admin, Known, Operator, Viewer, note
@@ -98,6 +101,19 @@ def detected(address: str, *, offline: bool = False) -> finding.Detection:
 NETWORK = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
 
 
+@routes.get("/mailboxes", tags=["mailboxes"])
+def everywhere(
+    known: Known,
+    _: Viewer,
+    text: Annotated[str, Query(min_length=1, max_length=200, description="A part of a login, of either side.")],
+    start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    count: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """Finds mailboxes by login in all imports, those of the newest import first. `total` is the number of all matches."""
+    total, found = search_everywhere(known.store, text, start, count)
+    return {"total": total, "start": start, "mailboxes": [document.found_fields(*one) for one in found]}
+
+
 @routes.get("/limits", tags=["limits"])
 def limits(known: Known, _: Viewer) -> dict[str, Any]:
     """Lists connection limits and rates: the defaults, what was set, what is usual at a server.
@@ -117,8 +133,9 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
     """
     if len(scope) > 1000:
         raise Refused(422, "a scope has at most 1000 characters")
-    note(known, request, who, "limit set", scope=scope, most=body.most)
-    verbs.set_limit(known.store, scope, body.most)
+    most = read_limit(scope, body.most) if isinstance(body.most, str) else body.most
+    note(known, request, who, "limit set", scope=scope, most=most)
+    verbs.set_limit(known.store, scope, most)
     return {"set": known.store.limits()}
 
 

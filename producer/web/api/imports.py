@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
@@ -80,9 +80,13 @@ def all_imports(
 
 
 @routes.post("", status_code=201)
-def open_import(known: Known, who: Operator, request: Request, body: ImportBody, key: Key = "") -> dict[str, Any]:
-    """Opens an import, in state "opening". The answer holds the validation report."""
-    return once(known, who, key, "import", body, lambda: opened(known, who, request, body))
+def open_import(
+    known: Known, who: Operator, request: Request, response: Response, body: ImportBody, key: Key = ""
+) -> dict[str, Any]:
+    """Opens an import, in state "opening". The answer holds the validation report, and its `Location` the import."""
+    answer = once(known, who, key, "import", body, lambda: opened(known, who, request, body))
+    response.headers["Location"] = f"/api/v1/imports/{answer['import']['id']}"
+    return answer
 
 
 def opened(known: WebContext, who: Principal, request: Request, body: ImportBody) -> dict[str, Any]:
@@ -115,6 +119,7 @@ def written(known: WebContext, who: Principal, request: Request, new: ImportSpec
             raise Refused(
                 409,
                 "an import of this name between these servers is there: give another name, or verify that one",
+                code="import-exists",
                 import_id=wanted.import_id,
             )
         note(
@@ -290,6 +295,7 @@ def added(known: WebContext, who: Principal, request: Request, import_id: str, r
         raise Refused(
             409,
             "some mailboxes are in the import already: give them new passwords by …/credentials",
+            code="mailboxes-exist",
             logins=there[:100],
         )
     note(known, request, who, "mailboxes added", import_id=import_id, mailboxes=len(rows))
@@ -311,7 +317,7 @@ def close(known: Known, who: Operator, request: Request, import_id: str) -> dict
     """Forgets an import that is not running: its ledger, report and passwords. Mail is not touched."""
     found = known.import_(import_id)
     if found.state is ImportState.RUNNING:
-        raise Refused(409, "the import is under way: wait until it is finished, or cancel it first")
+        raise Refused(409, "the import is under way: wait until it is finished, or cancel it first", code="under-way")
     note(known, request, who, "import closed", import_id=import_id, name=found.name)
     return {"closed": verbs.close(known.store, found)}
 
@@ -388,7 +394,7 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
     days = known.settings.retention_days
     with noted(known, request, who, "verification asked for", **detail) as told:
         if all(one.state not in SETTLED for one, _ in chosen):
-            raise Refused(409, "the import is under way: ask again when it is finished")
+            raise Refused(409, "the import is under way: ask again when it is finished", code="under-way")
         queued, accepted = verbs.verify(
             known.store,
             known.ring,

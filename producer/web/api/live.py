@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from hashlib import blake2b
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -39,9 +41,10 @@ async def events(
 ) -> AsyncIterator[ServerSentEvent]:
     """Sends event "progress" whenever something has changed, and "finished" as the last one.
 
-    Sends "ended" if the token was revoked or the import is gone.
+    Sends "ended" if the token was revoked or the import is gone. Each event has the whole state, and its id says which:
+    whoever comes back with it (`Last-Event-ID`) gets what has changed since, and not the same again.
     """
-    last: dict[str, Any] = {}
+    last = request.headers.get("last-event-id", "")
 
     def look() -> Progress:
         viewer(request, known)  # raises once the token was revoked
@@ -60,9 +63,10 @@ async def events(
             continue
         fields = document.import_fields(progress)
         over = progress.finished or (wave and all(s in SETTLED for s, number in progress.mailboxes.items() if number))
-        if fields != last:
-            yield ServerSentEvent(event="finished" if over else "progress", data=fields)
-            last = fields
+        now = blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=8).hexdigest()
+        if now != last or over:
+            yield ServerSentEvent(event="finished" if over else "progress", id=now, data=fields)
+            last = now
         if over:
             return
         await asyncio.sleep(LOOK_SECONDS)

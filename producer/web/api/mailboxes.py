@@ -8,13 +8,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 
 from producer.operations import verbs
-from producer.operations.trouble import troubled, word
 from producer.show import document
 from producer.show.notes import notes_of
 from producer.web.api.request_bodies import PasswordsBody
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, note
-from shared.model import Mailbox, Tally
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
@@ -45,23 +43,7 @@ def page(
         state=state, code=code, text=text, wave=wave, order=order, descending=descending, start=start, count=count
     )
     total, found = known.store.find_mailboxes(import_id, wanted)
-    return {"total": total, "start": start, "mailboxes": [row(mailbox, tally) for mailbox, tally in found]}
-
-
-def row(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
-    """Returns a mailbox without its folders."""
-    return {
-        "id": mailbox.mailbox_id,
-        "row": mailbox.row,
-        "login": mailbox.source.login,
-        "server": mailbox.source.endpoint.url,
-        "destination_login": mailbox.destination.login,
-        "state": word(mailbox, tally),
-        "control": mailbox.control.value,
-        **document.place_fields(mailbox),
-        "failure": document.failure_fields(troubled(mailbox), mailbox.import_id),
-        **document.counts(tally),
-    }
+    return {"total": total, "start": start, "mailboxes": [document.row_fields(*one) for one in found]}
 
 
 @routes.get("/{mailbox_id}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from producer.show.report import safe_cell
 from shared.model import Mailbox
@@ -33,4 +34,20 @@ def wrong_rows(rows: Iterable[tuple[str, str, str, str]]) -> str:
     writer.writerows(
         [safe_cell(cell) for cell in (login, "", owner, server, why)] for login, owner, server, why in rows
     )
+    return text.getvalue()
+
+
+def checked_rows(mailboxes: Iterable[Mapping[str, Any]]) -> str:
+    """Returns a CSV of what a check found: a row for each mailbox, those with trouble first."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("login", "new_login", "ok", "source", "destination", "folders", "messages", "bytes"))
+    for one in sorted(mailboxes, key=lambda one: bool(one["ok"])):
+        said = [
+            ": ".join(filter(None, (one[side]["failure"], one[side]["detail"]))) for side in ("source", "destination")
+        ]
+        source = one["source"]
+        numbers = (source["folders"], source["messages"], source["size_bytes"] or 0)
+        cells = (one["login"], one["destination_login"], "yes" if one["ok"] else "no", *said)
+        writer.writerow([*map(safe_cell, cells), *numbers])
     return text.getvalue()

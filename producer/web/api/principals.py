@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
+from producer.operations.token_expiry import read_expiry
 from producer.web.api.request_bodies import TokenBody, UserBody
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, note
 from producer.web.security.scrypt import checked, hashed
+from shared.model.errors import UsageError
 from shared.store.records.principals import ApiToken, User, checked_name, role_of
 
 routes = APIRouter()
@@ -25,8 +28,12 @@ def tokens(known: Known, _: Admin) -> dict[str, Any]:
 @routes.post("/tokens", tags=["tokens"], status_code=201)
 def make_token(known: Known, who: Admin, request: Request, body: TokenBody) -> dict[str, Any]:
     """Makes a token. Its secret text is in this answer and nowhere else."""
-    note(known, request, who, "token made", name=body.name, role=body.role)
-    made, text = known.principals.make_token(body.name, role_of(body.role))
+    try:
+        ends = read_expiry(body.expires, time.time())
+    except UsageError as error:
+        raise UsageError(f"expires: {error}") from None
+    note(known, request, who, "token made", name=body.name, role=body.role, **({"expires_at": ends} if ends else {}))
+    made, text = known.principals.make_token(body.name, role_of(body.role), ends)
     return {**_told(made), "token": text}
 
 
@@ -90,4 +97,10 @@ def _shown(user: User) -> dict[str, Any]:
 
 
 def _told(token: ApiToken) -> dict[str, Any]:
-    return {"id": token.token_id, "name": token.name, "role": token.role.word, "created_at": token.created_at}
+    return {
+        "id": token.token_id,
+        "name": token.name,
+        "role": token.role.word,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at or None,
+    }

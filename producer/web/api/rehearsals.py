@@ -62,6 +62,7 @@ class Rehearsals:
         found |= {"wave": wave} if wave else {}
         run = _Run(self._known, {**found, "done": 0, "total": 0})
         run.keep()
+        self._known.records.add_rehearsal(import_.import_id, run.document["id"], kind)
         self._pool.submit(self._go, run, import_)
         return run.document
 
@@ -149,6 +150,13 @@ def begin(
     document = rehearsals.begin(found, body.kind, body.wave)
     response.headers["Location"] = f"/api/v1/rehearsals/{document['id']}"
     return document
+
+
+@routes.get("/imports/{import_id}/rehearsals")
+def every(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+    """Lists the checks and plans of the import that are still kept, newest first."""
+    known.import_(import_id)
+    return {"rehearsals": known.records.rehearsals_of(import_id)}
 
 
 @routes.get("/rehearsals/{rehearsal_id}")

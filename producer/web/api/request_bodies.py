@@ -306,7 +306,9 @@ class RehearsalBody(Body):
 class LimitBody(Body):
     """A limit of connections, or a rate."""
 
-    most: Annotated[int, Field(ge=0, le=MOST_RATE)] | None = Field(description="null: the default again.")
+    most: Annotated[int, Field(ge=0, le=MOST_RATE)] | Annotated[str, Field(min_length=1, max_length=20)] | None = Field(
+        description='A number, or as the command line takes it ("2GB" for a rate of bytes); null: the default again.'
+    )
 
 
 class EraseBody(Body):
@@ -377,6 +379,7 @@ class TokenBody(Body):
 
     name: str = Field(min_length=1, max_length=80)
     role: Literal["viewer", "operator", "admin"]
+    expires: str = Field(default="never", max_length=40, description="Its end: 90d, 12h, 2027-01-31 or never.")
 
 
 class TargetBody(Body):

@@ -13,13 +13,19 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from producer.web.pages import (
+    administering,
+    allowing,
+    api_docs,
+    copying,
     cutting_over,
+    everywhere,
     following,
     mending,
     new_import,
     oidc,
     overview,
     person,
+    putting_away,
     rehearsing,
     sign_in_page,
     steering,
@@ -43,8 +49,14 @@ def install(app: FastAPI) -> None:
         following,
         person,
         cutting_over,
+        putting_away,
         steering,
         telling_page,
+        everywhere,
+        administering,
+        allowing,
+        api_docs,
+        copying,
     ):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))

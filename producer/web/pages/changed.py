@@ -30,6 +30,9 @@ ACTS: Final = (
     "wave",
     "move",
     "cutover",
+    "standing",
+    "forget",
+    "none",
 )
 #: Maximum number of rows that are named.
 MOST_ROWS: Final = 20

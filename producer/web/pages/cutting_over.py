@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, Request
@@ -20,10 +20,11 @@ from producer.web.pages.sign_in_page import Actor
 from producer.web.problems import Refused
 from producer.web.security.access import Known
 from producer.web.web_context import WebContext
-from shared.model.cutover import BEFORE_SWITCH, CutoverOptions
+from shared.model.cutover import BEFORE_SWITCH, Cutover, CutoverOptions
 from shared.model.errors import UsageError
 from shared.model.lifecycle import CutoverState
 from shared.model.waves import MOST_NAME
+from shared.store.records.principals import Principal
 from shared.switching.configured import open_switch, switches
 
 routes = APIRouter(include_in_schema=False)
@@ -38,8 +39,17 @@ _LABELS: Final[Mapping[str, str]] = {
 }
 
 
-def cutover_acts(state: CutoverState) -> list[tuple[str, str]]:
-    """Returns the (event, label) pairs of what a person may do in this state."""
+def acts_for(known: WebContext) -> Callable[[Cutover, Principal], list[tuple[str, str]]]:
+    """Returns what tells the (event, label) pairs of the events that a reader may send to a cutover as it is."""
+
+    def told(cutover: Cutover, who: Principal) -> list[tuple[str, str]]:
+        may = counterpart.turns(known, who, cutover.options.switch)
+        return [(event, label) for event, label in _acts(cutover.state) if may or event not in counterpart.TURNING]
+
+    return told
+
+
+def _acts(state: CutoverState) -> list[tuple[str, str]]:
     found = {
         CutoverState.STAGING: ["announce"],
         CutoverState.SYNCED: ["announce"],
@@ -51,12 +61,17 @@ def cutover_acts(state: CutoverState) -> list[tuple[str, str]]:
     return [(event, _LABELS[event]) for event in [*found, *(["give_up"] if state in BEFORE_SWITCH else [])]]
 
 
-def known_switches(known: WebContext) -> list[str]:
-    """Returns the names of the switches that the settings of this process name."""
+def known_switches(known: WebContext, who: Principal) -> tuple[list[str], bool]:
+    """Returns the switches of the settings that the reader may choose, and whether they may begin a cutover with them.
+
+    An operator begins those that a person turns by hand, where there are some; the others are rehearsed.
+    """
     try:
-        return sorted(switches(known.settings))
+        every = sorted(switches(known.settings))
     except UsageError:
-        return []
+        return [], False
+    mine = [name for name in every if counterpart.turns(known, who, name)]
+    return mine or every, bool(mine)
 
 
 @routes.post("/imports/{import_id}/cutovers")

@@ -1,6 +1,6 @@
 """Lists of mailboxes between two steps of the form.
 
-Each is sealed and kept for an hour, for the principal who gave it. So no password goes back to a browser.
+Each is sealed and kept for a day, for the principal who gave it. So no password goes back to a browser.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shared.runtime.credentials import Credentials, Secret
 from shared.store.records.principals import Principal
 
 #: Seconds for which a draft is kept after the last step.
-DRAFT_SECONDS: Final = 3600
+DRAFT_SECONDS: Final = 86_400
 
 
 def keep(known: WebContext, who: Principal, data: bytes) -> str:

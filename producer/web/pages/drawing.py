@@ -16,12 +16,26 @@ from producer.intake.sheet import RowError
 from producer.operations.trouble import word
 from producer.show.lines import cells
 from producer.translations import LANGUAGES, language_of, translations
-from producer.translations.said import ADVICE, CAUSES, CUTOVERS, EVENTS, FIELDS, GUARDS, NOTES, SCOPES, STEPS
+from producer.translations.said import (
+    ADVICE,
+    CAUSES,
+    CUTOVERS,
+    EVENTS,
+    FIELDS,
+    GUARDS,
+    LIMITS,
+    NOTES,
+    ON_PAGE,
+    ROLES,
+    SCOPES,
+    STEPS,
+)
 from producer.translations.translate import Translator
 from shared.mail.answers.refusals import NO_PASSWORD
 from shared.model.errors import SameMailbox
 from shared.model.lifecycle import CutoverState, MailboxState
 from shared.model.notices import KINDS
+from shared.model.rates import is_rate
 from shared.store.records.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
@@ -72,6 +86,27 @@ class Saying(Translator):
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
         return self.word(EVENTS.get(what, what))
+
+    def state(self, word: str) -> str:
+        """Names the state of a mailbox, an import or a rehearsal."""
+        return self.word(ON_PAGE.get(word, word))
+
+    def role(self, word: str) -> str:
+        """Names a role, and what it may do."""
+        return self.word(ROLES.get(word, word))
+
+    def limit(self, scope: str) -> str:
+        """Names a limit: of what, and which rate of it."""
+        kind, _, rate = scope.partition(":")[0].partition(".")
+        return ", ".join(self.word(LIMITS.get(one, one)) for one in (kind, rate) if one)
+
+    def amount(self, scope: str, most: int) -> str:
+        """Formats the value of a limit: connections, messages or bytes; no cap."""
+        if not is_rate(scope):
+            return self.number(most)
+        if not most:
+            return self.word("no cap")
+        return self.size(most) if ".bytes" in scope else self.number(most)
 
     def cutover(self, state: str) -> str:
         """Names the state of a cutover."""
@@ -148,6 +183,7 @@ def _environment(language: str) -> Environment:
         duration=say.duration,
         moment=say.moment,
         hour=say.hour,
+        ago=say.ago,
         percent=say.percent,
         some=say.some,
         sentence=say.sentence,

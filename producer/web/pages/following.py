@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from producer.cutover.telling import not_back
+from producer.cutover.telling import back_words, not_back
 from producer.operations import forecasting
 from producer.operations.trouble import HARMLESS
 from producer.show.cutover_lines import overruled_words, shown_guards
@@ -20,16 +20,17 @@ from producer.web.api.live import LOOK_SECONDS
 from producer.web.api.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
-from producer.web.pages.cutting_over import cutover_acts, known_switches
+from producer.web.pages.cutting_over import acts_for, known_switches
 from producer.web.pages.drawing import draw, language, rendered
 from producer.web.pages.glance import Glances, ImportView
+from producer.web.pages.headline import PASSWORD_CODES, acts, headline
 from producer.web.pages.sign_in_page import Who, there
 from producer.web.problems import Refused
 from producer.web.security.access import Known
 from producer.web.security.streams import Seat
 from shared.model.errors import MailhaulError
 from shared.model.forecasts import KeptForecast
-from shared.model.lifecycle import Control, ImportState, MailboxState
+from shared.model.lifecycle import ImportState, MailboxState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
 from shared.store.records.principals import Principal
@@ -37,16 +38,12 @@ from shared.store.records.principals import Principal
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
 _FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "failed-rows.csv", "summary.json")
+#: States in the order of the legend: those that stay after the end come first.
+_STATES: Final = tuple(
+    sorted(MailboxState, key=lambda state: state not in (MailboxState.COMPLETE, MailboxState.PARKED))
+)
 #: Codes of trouble that a retry cannot repair.
 _NOTHING_TO_TRY: Final = (*HARMLESS, "altered")
-#: Codes of failures that a new password repairs.
-_PASSWORD: Final = (
-    "source_auth_refused",
-    "destination_auth_refused",
-    "source_logins_stopped",
-    "destination_logins_stopped",
-    "credentials_missing",
-)
 
 
 class Table:
@@ -113,40 +110,31 @@ Shown = Annotated[Table, Depends()]
 
 def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> dict[str, Any]:
     total, rows = known.store.find_mailboxes(table.import_id, table.wanted)
-    import_ = glance.import_
-    word = glance.progress.word
+    import_, progress = glance.import_, glance.progress
+    began = import_.first_claim_at
     return {
         "import_": import_,
         "glance": glance,
-        "progress": glance.progress,
+        "progress": progress,
         "table": table,
         "rows": rows,
         "total": total,
         "count": _COUNT,
-        "actions": _actions(import_.state, import_.control, word),
+        "states": _STATES,
+        "head": headline(progress, glance.groups),
+        "actions": acts(progress),
+        "took": import_.finished_at - began if progress.finished and 0 < began < import_.finished_at else 0,
         "shown_guards": shown_guards,
         "overruled_words": overruled_words,
-        "cutover_acts": cutover_acts,
+        "cutover_acts": acts_for(known),
         "not_back": not_back,
-        "password_codes": _PASSWORD,
+        "back_words": back_words,
+        "password_codes": PASSWORD_CODES,
         "nothing_to_try": _NOTHING_TO_TRY,
         "who": who,
         "here": table.link(),
         "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
     }
-
-
-def _actions(state: ImportState, control: Control, word: str) -> list[tuple[str, str]]:
-    if state is ImportState.OPENING:
-        return [("start", "Start"), ("cancel", "Cancel")]
-    if control is Control.CANCEL and state is not ImportState.FINISHED:
-        return [("resume", "Go on")]
-    if state is ImportState.FINISHED:
-        again = [("verify", "Bring what is new")]
-        if word == "cancelled":
-            return [("resume", "Go on"), *again]
-        return [("retry", "Retry"), *again] if word == "incomplete" else again
-    return [("resume", "Resume") if control is Control.PAUSE else ("pause", "Pause"), ("cancel", "Cancel")]
 
 
 @routes.get("/imports/{import_id}")
@@ -157,17 +145,16 @@ def one_import(
     glances: Glances = request.app.state.glances
     glances.forget(table.import_id)  # a reload must show the effect of the last act
     values = _values(known, glances.of(table.import_id), table, who)
-    states = [one.value for one in MailboxState]
     stream = table.link().replace(f"/imports/{table.import_id}", f"/imports/{table.import_id}/stream", 1)
     values.pop("who")
     changed = changed_by(request)
     left = drafts.find(known, who, wrong) and wrong
+    offered, may_begin = known_switches(known, who)
     page = draw(
         request,
         "import.html",
         who,
         **values,
-        states=states,
         files=_FILES,
         stream=stream,
         changed=changed,
@@ -175,7 +162,9 @@ def one_import(
         forecasts=_first_and_last(known.store.forecasts(table.import_id)),
         scores=forecasting.scored(known.store, values["import_"]),
         finished=values["import_"].state is ImportState.FINISHED,
-        switches=known_switches(known),
+        switches=offered,
+        rehearsals=known.records.rehearsals_of(table.import_id),
+        may_begin=may_begin,
     )
     return told(page, table.import_id) if changed else page
 

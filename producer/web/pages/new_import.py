@@ -37,7 +37,7 @@ from producer.web.api import imports as counterpart
 from producer.web.api.account_services import chosen
 from producer.web.api.general_routes import detected
 from producer.web.api.request_bodies import guarded
-from producer.web.pages import drafts
+from producer.web.pages import allowing, drafts
 from producer.web.pages.drawing import draw
 from producer.web.pages.form import Form, end_of, form_of, usual_port
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
@@ -47,7 +47,7 @@ from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from producer.web.web_context import WebContext
 from shared.model.errors import UsageError
-from shared.store.records.principals import Principal
+from shared.store.records.principals import Principal, Role
 from shared.wording.phrases import Faults, FaultsFound, Phrase
 
 routes = APIRouter(include_in_schema=False)
@@ -108,6 +108,9 @@ async def _given(request: Request, known: Known) -> SubmittedForm:
 
 def _read(form: FormData) -> SubmittedForm:
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    for side in SIDES:
+        if pin := fields.pop(f"{side}_accept", ""):  # the button "Accept this certificate" pins it, and tries again
+            fields |= {f"{side}_fingerprint": pin, "do": f"test_{side}"}
     cells = [[str(text) for text in form.getlist(name)] for name in _CELLS if name in form]
     file, sheet = form.get("file"), str(form.get("sheet", ""))
     if isinstance(file, UploadFile) and file.filename:
@@ -149,12 +152,15 @@ def wrong(known: Known, who: Who, draft: str) -> Response:
 @routes.get("/new")
 def new(request: Request, who: Actor) -> Response:
     """Shows the empty form."""
-    return _draw(request, who, Form())
+    return draw_form(request, who, Form())
 
 
-def _draw(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
+def draw_form(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
+    """Shows the form, filled in."""
     usual: dict[str, Any] = {
         "detail": "",
+        "closed": [],
+        "asked": "",
         "found": None,
         "preview": None,
         "draft": "",
@@ -213,6 +219,7 @@ def _with_secrets(
 @routes.post("/new")
 def create(request: Request, known: Known, who: Actor, given: Asked) -> Response:
     """Handles a button of the form: shows the next step, or opens the import."""
+    allowing.heed(known, request, who, given.fields)
     form, secrets = _with_secrets(known, who, given)
     draft = str(given.fields.get("draft", ""))
     data = given.sheet or drafts.find(known, who, draft)
@@ -230,31 +237,33 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
         "draft": draft,
         "good": bool(given.fields.get("good")),
         "wrong": drafts.keep_wrong(known, who, preview),
+        "closed": allowing.closed(known, given.fields) if who.role >= Role.ADMIN else [],
+        "asked": given.do,
     }
     match given.do:
         case "find":
             try:
                 form, values["found"] = _found(form)
             except UsageError as error:
-                return _draw(request, who, form, 422, detail=error, **values)
+                return draw_form(request, who, form, 422, detail=error, **values)
         case "test_source" | "test_destination":
             side = given.do.removeprefix("test_")
             try:
                 values["steps"] = {side: _tested(known, request, who, side, form, secrets[side], preview)}
             except UsageError as error:
-                return _draw(request, who, form, 422, detail=error, **values)
+                return draw_form(request, who, form, 422, detail=error, **values)
         case "open" | "start":
             try:
                 opened = _opened(known, request, who, form, secrets, preview, good=bool(given.fields.get("good")))
             except (UsageError, Refused) as error:
-                return _draw(request, who, form, 422, detail=error, **values)
+                return draw_form(request, who, form, 422, detail=error, **values)
             for draft_id in (draft, *(entry.kept for entry in form.sign_ins.values())):
                 drafts.drop(known, draft_id)
             if given.do == "start":
                 counterpart.start(known, who, request, opened)
             left = f"?wrong={values['wrong']}" if values["wrong"] else ""
             return RedirectResponse(f"/imports/{opened}{left}", 303)
-    return _draw(request, who, form, **values)
+    return draw_form(request, who, form, **values)
 
 
 def _found(form: Form) -> tuple[Form, Detection]:

@@ -18,7 +18,11 @@ _COUNT: Final = 50
 
 @routes.get("/")
 def all_imports(
-    request: Request, known: Known, who: Who, start: Annotated[int, Query(ge=0, le=1_000_000)] = 0
+    request: Request,
+    known: Known,
+    who: Who,
+    start: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    closed: Annotated[bool, Query()] = False,
 ) -> Response:
     """Lists the imports, newest first."""
     every = known.store.imports()
@@ -34,4 +38,5 @@ def all_imports(
         start=start,
         count=_COUNT,
         changing=changing,
+        closed=closed,
     )

@@ -9,9 +9,11 @@ from fastapi.responses import RedirectResponse, Response
 
 from producer.operations import verbs
 from producer.web.api import rehearsals
+from producer.web.api.mended import checked_rows
 from producer.web.api.rehearsals import Rehearsals
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Actor, Who
+from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from shared.model.waves import MOST_NAME
 
@@ -34,6 +36,16 @@ def begin(
     note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
     begun: Rehearsals = request.app.state.rehearsals
     return RedirectResponse(f"/rehearsals/{begun.begin(found, kind, wave)['id']}", 303)
+
+
+@routes.get("/rehearsals/{rehearsal_id}.csv")
+def table(known: Known, who: Who, rehearsal_id: str) -> Response:
+    """Returns what a check found, a row for each mailbox."""
+    found = rehearsals.one(known, who, rehearsal_id)
+    if found["kind"] != "check" or found["state"] != "done":
+        raise Refused(404, "there is no table of this: only a check that is done has one")
+    headers = {"Content-Disposition": 'attachment; filename="check.csv"'}
+    return Response(checked_rows(found["result"]["mailboxes"]), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @routes.get("/rehearsals/{rehearsal_id}")

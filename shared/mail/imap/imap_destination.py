@@ -81,6 +81,11 @@ class ImapDestination(LookingSession):
         return self._talk.broken.dates
 
     @property
+    def commands(self) -> int:
+        """Implements `MailDestination.commands`."""
+        return self._talk.commands
+
+    @property
     def _may_send_literals(self) -> bool:
         return self._forms.literals_proved
 

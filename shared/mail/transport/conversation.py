@@ -124,6 +124,11 @@ class Conversation:
         """
         self._leading.insert(0 if first else len(self._leading), (name, text, then))
 
+    @property
+    def commands(self) -> int:
+        """The number of commands that were sent."""
+        return self._count
+
     def new_tag(self) -> bytes:
         """Returns a tag not used before; the answer to it is waited for.
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, Literal
 
-from cryptography import x509
-
 from shared.mail.answers.grammar import clean_text
 from shared.mail.transport.dialing import connect
 from shared.model.errors import ProtocolViolation, TlsFailed, WrongProtocol
@@ -293,6 +291,8 @@ def certificate(sock: socket.socket) -> bytes:
 
 def described(der: bytes) -> str:
     """Returns subject, issuer, names, validity and SHA-256 of a certificate, for the operator."""
+    from cryptography import x509
+
     digest = f"SHA-256 {hashlib.sha256(der).hexdigest()}"
     try:
         shown = x509.load_der_x509_certificate(der)
@@ -311,6 +311,8 @@ def described(der: bytes) -> str:
 
 def names_of(der: bytes) -> list[str]:
     """Returns the host names and addresses that a certificate is for (RFC 9525: the subject does not count)."""
+    from cryptography import x509
+
     try:
         shown = (
             x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value

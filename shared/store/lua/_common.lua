@@ -281,7 +281,7 @@ local function take_back(u)
   unlease(u, h[2] or '')
   if h[1] ~= 'leased' then return false end
   if tonumber(h[3]) > tonumber(h[4] or h[3]) then forgive(u) end
-  redis.call('HSET', unit_key(u), 'term', redis.call('INCR', P .. 'terms'))
+  redis.call('HSET', unit_key(u), 'term', redis.call('INCR', P .. 'terms'), 'ended', clock())
   make_ready(u)
   return true
 end
@@ -564,9 +564,9 @@ local function drain(m)
   end
 end
 
--- A batch waits behind those of its age band and of younger ones. The head goes on in its band, so that it does not keep
--- the batch waiting.
-local function wait_in_band(f, head, u)
+-- A batch waits behind those of its age band and of younger ones. The heads go on in its band, so that they do not keep the
+-- batch waiting.
+local function wait_in_band(f, heads, u)
   local order, waiting = redis.call('HGET', unit_key(u), 'order'), folder_key(f) .. ':waiting'
   local function is_older(other)
     return band_of(tonumber(redis.call('HGET', unit_key(other), 'order') or '0')) > band_of(tonumber(order))
@@ -581,27 +581,74 @@ local function wait_in_band(f, head, u)
     end
   end
   if before then redis.call('LINSERT', waiting, 'BEFORE', before, u) else redis.call('RPUSH', waiting, u) end
-  if is_older(head) then
-    redis.call('HSET', unit_key(head), 'order', order)
-    redis.call('ZADD', mailbox_key(redis.call('HGET', unit_key(u), 'mailbox')) .. ':ready', 'XX', order, head)
+  for _, head in ipairs(heads) do
+    if is_older(head) then
+      redis.call('HSET', unit_key(head), 'order', order)
+      redis.call('ZADD', mailbox_key(redis.call('HGET', unit_key(u), 'mailbox')) .. ':ready', 'XX', order, head)
+    end
   end
 end
 
--- The head of a folder is its one batch that may be written by somebody; the others wait behind it.
+-- The heads of a folder are its batches that may be written by somebody, "u u u"; the others wait behind them. There are as
+-- many as the folder has writers: one, unless a lane widened it.
+local function heads_of(f)
+  local heads = {}
+  for u in string.gmatch(redis.call('HGET', folder_key(f), 'head') or '', '%S+') do heads[#heads + 1] = u end
+  return heads
+end
+
+-- Batches that wait become heads while there is room. A folder that is drained has one writer again.
+local function fill_heads(f, heads)
+  local most = tonumber(redis.call('HGET', folder_key(f), 'writers') or '1')
+  while #heads < most do
+    local following = redis.call('LPOP', folder_key(f) .. ':waiting')
+    if not following then break end
+    heads[#heads + 1] = following
+    redis.call('HSET', folder_key(f), 'head', table.concat(heads, ' '))
+    make_ready(following)
+  end
+  redis.call('HSET', folder_key(f), 'head', table.concat(heads, ' '))
+  if #heads == 0 then redis.call('HDEL', folder_key(f), 'writers', 'alone') end
+end
+
 local function queue_batch(f, u)
-  local head = redis.call('HGET', folder_key(f), 'head') or ''
-  if head == '' then
-    redis.call('HSET', folder_key(f), 'head', u)
-    make_ready(u)
+  local heads = heads_of(f)
+  if #heads < tonumber(redis.call('HGET', folder_key(f), 'writers') or '1') then
+    redis.call('RPUSH', folder_key(f) .. ':waiting', u)
+    fill_heads(f, heads)
   else
-    wait_in_band(f, head, u)
+    wait_in_band(f, heads, u)
   end
 end
 
-local function next_batch(f)
-  local following = redis.call('LPOP', folder_key(f) .. ':waiting')
-  redis.call('HSET', folder_key(f), 'head', following or '')
-  if following then make_ready(following) end
+-- The batch `u` is gone: what waits takes its place.
+local function next_batch(f, u)
+  local heads = {}
+  for _, head in ipairs(heads_of(f)) do
+    if head ~= u then heads[#heads + 1] = head end
+  end
+  fill_heads(f, heads)
+end
+
+-- The open intents of a unit: those of the lane that is at work at it, and those that earlier holders left.
+local function intents_of(u)
+  local live, left = {}, {}
+  local h = redis.call('HMGET', unit_key(u), 'state', 'term')
+  for _, text in ipairs(redis.call('HVALS', unit_key(u) .. ':intents')) do
+    local own = h[1] == 'leased' and string.match(cjson.decode(text).id, '^(%d+)%.') == h[2]
+    local where = own and live or left
+    where[#where + 1] = text
+  end
+  return live, left
+end
+
+-- What of a folder has no outcome yet.
+local function pending_of(f)
+  local c = redis.call('HMGET', folder_key(f), 'messages', 'o:copied', 'o:already_present', 'o:skipped', 'o:refused',
+    'o:vanished', 'o:failed', 'withheld')
+  local messages = tonumber(c[1] or '0')
+  for o = 2, 8 do messages = messages - tonumber(c[o] or '0') end
+  return messages
 end
 
 local function permits_of(m)

@@ -134,6 +134,16 @@ local function urgent()
   end
 end
 
+-- Whether the source of this mailbox did not answer a look just now. All of a route have the same.
+local resting = {}
+local function rests(m)
+  local host = redis.call('HGET', mailbox_key(m), 'source_host') or ''
+  if resting[host] == nil then
+    resting[host] = tonumber(redis.call('ZSCORE', P .. 'look_holds', host) or '0') > now
+  end
+  return resting[host]
+end
+
 -- The mailbox whose look has been due longest, of those that were by `till` and whose route lets the lane in.
 local function look(till)
   local left = tonumber(ARGV[6])
@@ -149,8 +159,8 @@ local function look(till)
           refresh(m) -- out of the queue
           gone = gone + 1
         else
-          local yes
-          yes, full = admissible(m)
+          local yes = false
+          if rests(m) then full = true else yes, full = admissible(m) end
           if yes then return m end
           if full then break end
         end
@@ -315,4 +325,6 @@ return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL',
         redis.call('HGETALL', folder_key(folder)), redis.call('HGET', ledger, u) or '',
         redis.call('HGET', ledger, u .. '#') or '0', redis.call('HVALS', unit .. ':intents'), string.format("%.0f", now),
         redis.call('HMGET', import_key(redis.call('HGET', key, 'import')), 'source', 'destination'), told_due(due, now), neighbours,
-        redis.call('ZREVRANGE', folder_key(folder) .. ':taken', 0, 0)[1] or '0:0'}
+        redis.call('ZREVRANGE', folder_key(folder) .. ':taken', 0, 0)[1] or '0:0',
+        {tonumber(redis.call('HGET', folder_key(folder), 'writers') or '1'), #heads_of(folder),
+         fields[1] == 'copy' and pending_of(folder) or 0}}

@@ -19,7 +19,7 @@ drop_unit(m, u)
 -- A plan writes no message: it does not show that what stopped a copy is over, such as a full mailbox.
 local failed = kind == 'plan' and redis.call('HGET', mailbox_key(m), 'failure')
 if not failed or cjson.decode(failed).folder == '' then get_on(m) end
-if folder ~= '' then next_batch(folder) end
+if folder ~= '' then next_batch(folder, u) end
 if kind == 'plan' then move_mailbox(m, 'planned') end
 if kind == 'verify' and move_mailbox(m, 'verified') then
   set_failure(m, '')

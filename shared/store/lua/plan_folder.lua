@@ -1,7 +1,9 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
 --   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
--- The first batch is ready at once, the others wait behind it: one writer per destination folder.
+-- The first batch is ready at once, the others wait behind it until a lane widens the folder. What voids the ledger waits until
+-- no live lane has anything on the wire, nor has had since the plan was claimed: its intents would be lost. Such lanes are
+-- told to stop.
 -- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
 -- packed: the ledger text of what was adopted, all of it, in less room.
 -- skipped: all that the request leaves out of the folder, packed ('' for no change), how many messages that are, and by how
@@ -36,12 +38,22 @@ if not again then
   if conflict then return redis.error_reply('TAKEN ' .. conflict) end
 end
 
-if reset then
-  local open = redis.call('LRANGE', key .. ':waiting', 0, -1)
-  open[#open + 1] = redis.call('HGET', key, 'head') or ''
-  for _, old in ipairs(open) do
-    if old ~= '' then drop_unit(m, old) end
+if reset or ARGV[19] ~= '' then
+  local busy = 0
+  for _, head in ipairs(heads_of(f)) do
+    local live, left = intents_of(head)
+    if #live > 0 then redis.call('HSET', unit_key(head), 'yields', '1') end
+    -- What a lane left after this plan was claimed may have come after the folder was listed.
+    local ended = tonumber(redis.call('HGET', unit_key(head), 'ended') or '0')
+    if #live > 0 or #left > 0 and ended > tonumber(redis.call('HGET', mailbox_key(m), 'planned_at') or '0') then
+      busy = busy + 1
+    end
   end
+  if busy > 0 then return redis.error_reply('WRITTEN ' .. f) end
+end
+if reset then
+  for _, old in ipairs(redis.call('LRANGE', key .. ':waiting', 0, -1)) do drop_unit(m, old) end
+  for _, old in ipairs(heads_of(f)) do drop_unit(m, old) end
   local all = redis.call('HGETALL', key)
   for n = 1, #all, 2 do
     local field = all[n]
@@ -59,7 +71,7 @@ if reset then
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
     key .. ':skipped')
   redis.call('HDEL', key, 'moving', 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
-    'accepted', 'deleted_too', 'mixed')
+    'accepted', 'deleted_too', 'mixed', 'writers', 'alone')
 end
 
 if ARGV[19] ~= '' then

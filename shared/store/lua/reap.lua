@@ -50,5 +50,6 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', P .. 'holds', '-inf', now, 'LI
   redis.call('ZREM', P .. 'holds', name)
   redis.call('HDEL', P .. 'whys', name)
 end
+redis.call('ZREMRANGEBYSCORE', P .. 'look_holds', '-inf', now)
 redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', now - 86400000)
 return taken

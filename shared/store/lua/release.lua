@@ -3,7 +3,8 @@
 -- 'doubt' (the same: what was sent before may still arrive at the destination, which is told as a wait),
 -- 'late' (as 'doubt', and nothing is written until then: another mailbox may have the destination meanwhile),
 -- 'park' (the mailbox stops until a person acts), 'replan' (the mailbox is to be planned anew).
--- hold: "scope:key" that nobody may claim for hold_ms, or ''; it never shortens one that is there.
+-- hold: "scope:key" that nobody may claim for hold_ms, or ''; it never shortens one that is there. "looks:key", of a look: no
+-- other look at this source host is begun meanwhile; all other work goes on.
 -- again_ms: what is parked is tried again by itself after them; 0: not before a person acts.
 -- A look that comes to nothing ends as one that ends well (`looked`): it leaves the next half of the time to other work, and
 -- goes behind the looks that are due by when it may be tried again.
@@ -14,13 +15,18 @@ local m, kind = h[1], h[2]
 local key = mailbox_key(m)
 local now = clock()
 unlease(u, holder)
+redis.call('HSET', unit_key(u), 'ended', now)
 if how ~= 'again' then forgive(u) end
 if ARGV[6] ~= '' then
   set_failure(m, ARGV[6])
   redis.call('LPUSH', key .. ':failures', ARGV[6])
   redis.call('LTRIM', key .. ':failures', 0, 49)
 end
-if ARGV[7] ~= '' then
+local rests = kind == 'look' and string.match(ARGV[7], '^looks:(.*)$')
+if rests then
+  local till = now + tonumber(ARGV[8])
+  if tonumber(redis.call('ZSCORE', P .. 'look_holds', rests) or '0') < till then redis.call('ZADD', P .. 'look_holds', till, rests) end
+elseif ARGV[7] ~= '' then
   local f = ARGV[6] ~= '' and cjson.decode(ARGV[6]) or {}
   set_hold(ARGV[7], tonumber(ARGV[8]), redis.call('HGET', key, 'import'), f.detail ~= '' and f.detail or f.sentence or '')
 end

@@ -15,7 +15,7 @@ for n = #halves, 1, -1 do
   for _, intent in ipairs(b.intents) do redis.call('HSET', unit_key(b.id) .. ':intents', intent.id, cjson.encode(intent)) end
   redis.call('LPUSH', folder_key(f) .. ':waiting', b.id)
 end
-next_batch(f)
+next_batch(f, u)
 drain(m)
 refresh(m)
 return 'OK'

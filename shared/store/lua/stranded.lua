@@ -2,7 +2,7 @@
 -- `silent_ms`: [units, messages of their folders without an outcome, ms until the last of these leases has run out].
 -- Who has just claimed was heard of then, although `attend` did not come yet.
 local now, lease_ms = clock(), tonumber(ARGV[2])
-local units, messages, left = 0, 0, 0
+local units, messages, left, folders = 0, 0, 0, {}
 local leases = redis.call('ZRANGE', P .. 'leases', 0, -1, 'WITHSCORES')
 for n = 1, #leases, 2 do
   local h = redis.call('HMGET', unit_key(leases[n]), 'mailbox', 'folder', 'holder')
@@ -12,11 +12,9 @@ for n = 1, #leases, 2 do
     if heard <= now - tonumber(ARGV[3]) then
       units = units + 1
       left = math.max(left, expiry - now)
-      -- One writer per folder: what stands behind its batch waits with it.
-      local c = redis.call('HMGET', folder_key(h[2]), 'messages', 'o:copied', 'o:already_present', 'o:skipped', 'o:refused',
-        'o:vanished', 'o:failed')
-      messages = messages + tonumber(c[1] or '0')
-      for o = 2, 7 do messages = messages - tonumber(c[o] or '0') end
+      -- What stands behind its batches waits with them; a folder that several lanes write counts once.
+      if not folders[h[2]] then messages = messages + pending_of(h[2]) end
+      folders[h[2]] = true
     end
   end
 end

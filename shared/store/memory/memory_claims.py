@@ -14,7 +14,7 @@ from shared.rules.age_bands import band_of
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.store import SCOPES
 from shared.store.memory.memory_looks import LATE_MS, NEXT_LATE_MS
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_requests import atomic, tally
 from shared.store.memory.memory_rows import MailboxRow, UnitRow
 from shared.store.memory.memory_sign_ins import MemorySignIns
 
@@ -118,6 +118,9 @@ class Claims(MemorySignIns):
             due=self._owed_now(m) if row.unit.kind is UnitKind.COPY else None,
             last_taken=folder.taken.ranges[-1] if folder and folder.taken else (0, 0),
             neighbours=rows.neighbours(m),
+            writers=folder.writers if folder else 1,
+            heads=len(folder.heads) if folder else 1,
+            folder_pending=tally([folder.counts]).pending if folder and row.unit.kind is UnitKind.COPY else 0,
         )
 
     def _give_back(self, holder: str) -> None:
@@ -179,7 +182,7 @@ class Claims(MemorySignIns):
     def _look(self, holder: str, till: int | None) -> MailboxRow | None:
         """Returns the mailbox whose look has been due longest, of those that were by `till` (ms).
 
-        A route of which a host is full or on hold is skipped.
+        A route of which a host is full or on hold is skipped, and so is one whose source did not answer a look just now.
         """
         rows, left = self._rows, SCAN
         for route in rows.due_by_route().values():
@@ -191,6 +194,8 @@ class Claims(MemorySignIns):
                 left -= 1
                 if not rows.may(m) or not m.ready:
                     rows.refresh(m)
+                elif rows.look_holds.get(m.scopes["source_host"], 0) > rows.now():
+                    break
                 elif self._admits(m, holder):
                     return m
                 elif not self._admits(m, holder, HOSTS):

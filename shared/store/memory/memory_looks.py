@@ -41,6 +41,8 @@ class Looks(Lines):
         #: The lane that was given a look last, and when another may go before other work, ms.
         self.looker = ""
         self.late_at = 0
+        #: Source host that did not answer a look → until when no other look at it is begun, ms.
+        self.look_holds: dict[str, int] = {}
         #: The import whose looks were begun last, where not all were.
         self.begun = ""
 

@@ -49,12 +49,20 @@ class UnitRow:
     began: int = 0
     term: int = 0
     holder: str = ""
+    #: When its last lease ended, ms.
+    ended: int = 0
     #: Whether the holder made a call under this term.
     used: bool = False
     #: Whether the holder is to give way to a mailbox that was moved.
     yields: bool = False
     others: UidSet = UidSet()
     intents: dict[str, Intent] = field(default_factory=dict)
+
+    def live(self) -> list[Intent]:
+        """Returns the open intents of the lane that is at work at the unit, without those that earlier holders left."""
+        own = f"{self.term}."
+        leased = self.unit.state is UnitState.LEASED
+        return [one for one in self.intents.values() if leased and one.intent_id.startswith(own)]
 
     def set(self, **changes: Any) -> None:
         """Replaces fields of the unit."""
@@ -70,8 +78,11 @@ class FolderRow:
     #: The call that planned the folder last.
     planned: object = None
     counts: Counter[str] = field(default_factory=Counter)
-    #: The one batch that may be leased; "" for none.
-    head: str = ""
+    #: The batches that may be leased, at most so many as the folder has writers.
+    heads: list[str] = field(default_factory=list)
+    writers: int = 1
+    #: Whether it has one writer until it is drained, whoever widens it.
+    alone: bool = False
     waiting: deque[str] = field(default_factory=deque)
     ledger: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     digests: dict[str, int] = field(default_factory=dict)
@@ -213,6 +224,8 @@ class Rows(Looks):
         super().__init__()
         self._clock = clock
         self.imports: dict[str, ImportRow] = {}
+        #: Allowed places, each with its row.
+        self.places: dict[str, str] = {}
         self.mailboxes: dict[str, MailboxRow] = {}
         self.folders: dict[str, FolderRow] = {}
         self.units: dict[str, UnitRow] = {}
@@ -300,7 +313,7 @@ class Rows(Looks):
         if row.done > row.began:
             self.forgive(row)
         del self.leases[row.unit.unit_id]
-        row.term = self.next_term()
+        row.term, row.ended = self.next_term(), self.now()
         self.make_ready(row)
 
     def wake(self) -> None:
@@ -312,31 +325,40 @@ class Rows(Looks):
                 self.make_ready(self.units[unit_id])
 
     def queue_batch(self, folder: FolderRow, row: UnitRow) -> None:
-        """Makes the batch ready when it is the folder's first, else lets it wait.
+        """Makes the batch ready while the folder has fewer heads than writers, else lets it wait.
 
-        Each destination folder has one writer. A batch waits behind those of its age band and of younger ones, and the
-        head goes on in its band, so that it does not keep the batch waiting.
+        A batch waits behind those of its age band and of younger ones, and the heads go on in its band, so that they do
+        not keep the batch waiting.
         """
-        if not folder.head:
-            folder.head = row.unit.unit_id
-            self.make_ready(row)
+        if len(folder.heads) < folder.writers:
+            folder.waiting.append(row.unit.unit_id)
+            self.fill_heads(folder)
             return
-        band, head = row.unit.band, self.units[folder.head]
+        band = row.unit.band
         younger = [u for u in folder.waiting if self.units[u].unit.band <= band]
         older = [u for u in folder.waiting if self.units[u].unit.band > band]
         folder.waiting = deque([*younger, row.unit.unit_id, *older])
-        if head.unit.band > band:
-            head.order = row.order
-            head.set(band=band)
-            m = self.mailboxes[row.unit.mailbox_id]
-            if folder.head in m.ready:
-                m.ready[folder.head] = row.order
+        m = self.mailboxes[row.unit.mailbox_id]
+        for name in folder.heads:
+            head = self.units[name]
+            if head.unit.band > band:
+                head.order = row.order
+                head.set(band=band)
+                if name in m.ready:
+                    m.ready[name] = row.order
 
-    def next_batch(self, folder: FolderRow) -> None:
-        """Replaces the folder's head, which is gone, by the first of the batches that wait."""
-        folder.head = folder.waiting.popleft() if folder.waiting else ""
-        if folder.head:
-            self.make_ready(self.units[folder.head])
+    def fill_heads(self, folder: FolderRow) -> None:
+        """Makes batches that wait ready while there is room. A folder that is drained has one writer again."""
+        while folder.waiting and len(folder.heads) < folder.writers:
+            folder.heads.append(folder.waiting.popleft())
+            self.make_ready(self.units[folder.heads[-1]])
+        if not folder.heads:
+            folder.writers, folder.alone = 1, False
+
+    def next_batch(self, folder: FolderRow, unit_id: str) -> None:
+        """Replaces this head of the folder, which is gone, by the first of the batches that wait."""
+        folder.heads = [head for head in folder.heads if head != unit_id]
+        self.fill_heads(folder)
 
     def fence(self, lease: Lease) -> UnitRow:
         """Returns the lease's unit. Raises `LeaseLost` when another worker may hold it."""

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from shared.model import Overview, Stranded, Unit
 from shared.model.lifecycle import ImportState
 from shared.store import SILENT_SECONDS, process_of
-from shared.store.memory.memory_forecasts import MemoryForecasts
+from shared.store.memory.memory_reach import MemoryReach
 from shared.store.memory.memory_requests import atomic, tally
 from shared.store.memory.memory_standing import MemoryStanding
 
 
-class MemoryStore(MemoryStanding, MemoryForecasts):
+class MemoryStore(MemoryStanding, MemoryReach):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
     #: The answer of `refusing`: memory takes every write unless a test says otherwise.
@@ -70,7 +70,8 @@ class MemoryStore(MemoryStanding, MemoryForecasts):
     @atomic
     def stranded(self, import_id: str) -> Stranded:
         rows, now = self._rows, self._rows.now()
-        units = messages = left = 0
+        units = left = 0
+        behind: dict[str, int] = {}
         for unit_id, until in rows.leases.items():
             row = rows.units[unit_id]
             heard = max(until - int(self._lease_seconds * 1000), self._workers.get(process_of(row.holder), 0))
@@ -80,8 +81,9 @@ class MemoryStore(MemoryStanding, MemoryForecasts):
             ):
                 units, left = units + 1, max(left, until - now)
                 folder = rows.folders.get(row.unit.folder_id)
-                messages += tally([folder.counts]).pending if folder else 0
-        return Stranded(units=units, messages=messages, seconds=left / 1000)
+                if folder:
+                    behind[row.unit.folder_id] = tally([folder.counts]).pending
+        return Stranded(units=units, messages=sum(behind.values()), seconds=left / 1000)
 
     @atomic
     def overview(self) -> Overview:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from shared.model import Wait
 from shared.model.lifecycle import SETTLED, Control
 from shared.store.memory.memory_requests import atomic
-from shared.store.memory.memory_work import MemoryWork
+from shared.store.memory.memory_writers import MemoryWriters
 
 
-class MemoryWaits(MemoryWork):
+class MemoryWaits(MemoryWriters):
     """The mailboxes and imports that wait, until when, and why."""
 
     @atomic

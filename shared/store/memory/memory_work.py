@@ -19,20 +19,29 @@ from shared.model import (
     Unit,
     UnitKind,
 )
-from shared.model.errors import LeaseLost, StoreError
+from shared.model.errors import FolderInUse, LeaseLost, StoreError
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Control, Disposition, MailboxState, Outcome, UnitState, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.age_bands import BAND
+from shared.rules.standing import LOOK_HOLD
 from shared.store import SCOPES
 from shared.store.memory.memory_identity import Identity
 from shared.store.memory.memory_requests import atomic
-from shared.store.memory.memory_rows import FolderRow
+from shared.store.memory.memory_rows import FolderRow, UnitRow
 
 #: How long another lane waits before it gives way too, ms.
 NEXT_GIVES_WAY_MS = 3_000
 #: How long after its move lanes give way to a mailbox, ms.
 GIVES_WAY_NO_MORE_MS = 10_000
+
+
+def written_since(heads: Iterable[UnitRow], planned_at: int) -> bool:
+    """Tells whether a lane may have written into a folder after a plan was claimed, ms, and left intents.
+
+    What it wrote may have come after the folder was listed.
+    """
+    return any(head.live() or (head.intents and head.ended > planned_at) for head in heads)
 
 
 class MemoryWork(Identity):
@@ -151,7 +160,7 @@ class MemoryWork(Identity):
                 folder.ledger[unit.unit_id] = tuple(records[0].records)
                 if records[0].checked:
                     folder.checked.add(unit.unit_id)
-            rows.next_batch(folder)
+            rows.next_batch(folder, unit.unit_id)
         if unit.kind is UnitKind.PLAN:
             rows.move(m, "planned")
         if unit.kind is UnitKind.VERIFY and rows.move(m, "verified"):
@@ -198,12 +207,16 @@ class MemoryWork(Identity):
         row = rows.fence(lease)
         m = rows.mailboxes[row.unit.mailbox_id]
         del rows.leases[row.unit.unit_id]
+        row.ended = now
         if how != Disposition.AGAIN:
             rows.forgive(row)
         if failure:
             m.set(failure=failure)
             m.failures.appendleft(failure)
-        if hold:
+        scope, _, key = hold.partition(":")
+        if row.unit.kind is UnitKind.LOOK and scope == LOOK_HOLD:
+            rows.look_holds[key] = max(rows.look_holds.get(key, 0), now + int(hold_seconds * 1000))
+        elif hold:
             why = failure.detail or failure.sentence if failure else ""
             self._hold(hold, hold_seconds, m.mailbox.import_id, why)
         if row.unit.kind is UnitKind.LOOK:
@@ -248,7 +261,7 @@ class MemoryWork(Identity):
             unit = replace(unit, kind=UnitKind.COPY, mailbox_id=row.unit.mailbox_id, folder_id=row.unit.folder_id)
             rows.add_unit(unit, row.order, intents)
             folder.waiting.appendleft(unit.unit_id)
-        rows.next_batch(folder)
+        rows.next_batch(folder, row.unit.unit_id)
         rows.drain(m)
         rows.refresh(m)
 
@@ -297,10 +310,15 @@ class MemoryWork(Identity):
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
         doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
         accepted, deleted_too, mixed = folder.folder.accepted, folder.folder.deleted_too, folder.folder.mixed
+        if plan.reset or plan.let_go:
+            heads = [rows.units[u] for u in folder.heads]
+            for head in heads:
+                head.yields |= bool(head.live())
+            if written_since(heads, round(m.mailbox.planned_at * 1000)):
+                raise FolderInUse("lanes still write into the folder that is to be planned anew")
         if plan.reset:
-            for unit_id in [folder.head, *folder.waiting]:
-                if unit_id:
-                    rows.drop_unit(unit_id)
+            for unit_id in [*folder.heads, *folder.waiting]:
+                rows.drop_unit(unit_id)
             folder = FolderRow(plan.folder)
             doubts, doubted_at, verified, accepted, deleted_too, mixed = NO_UIDS, 0.0, "", NO_UIDS, NO_UIDS, False
         if plan.let_go:

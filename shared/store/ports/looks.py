@@ -9,7 +9,10 @@ from shared.rules.standing import Standing, StandingTally
 
 
 class LookStore(Protocol):
-    """The methods about imports that stand. `reap` queues a look when it is due, and `claim` gives it to a lane."""
+    """The methods about imports that stand. `reap` queues a look when it is due, and `claim` gives it to a lane.
+
+    A look that is released with a hold of the scope `LOOK_HOLD` keeps other looks from that source host, and no other work.
+    """
 
     def set_standing(self, import_id: str, wave: str, standing: Standing | None) -> bool:
         """Lets an import ("") or one of its waves stand from now on, or with None no longer.

@@ -21,9 +21,10 @@ from shared.model import (
 )
 from shared.model.lifecycle import Disposition, Wish
 from shared.model.uids import NO_UIDS, UidSet
+from shared.store.ports.folder_writers import WriterStore
 
 
-class WorkStore(Protocol):
+class WorkStore(WriterStore, Protocol):
     """The methods that workers call under a lease."""
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:

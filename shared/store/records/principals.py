@@ -77,6 +77,13 @@ class ApiToken:
     role: Role
     #: When it was made, seconds since the epoch.
     created_at: float
+    #: When it ends, seconds since the epoch; 0 for never.
+    expires_at: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Tells whether it has ended."""
+        return 0 < self.expires_at <= time.time()
 
     @property
     def principal(self) -> Principal:
@@ -115,9 +122,18 @@ class Principals(PlainCommands):
 
     # -- tokens
 
-    def make_token(self, name: str, role: Role) -> tuple[ApiToken, str]:
-        """Makes a token. Returns it and its text, which cannot be read again. Raises `UsageError`."""
-        token = ApiToken(token_id=secrets.token_hex(6), name=checked_name(name), role=role, created_at=time.time())
+    def make_token(self, name: str, role: Role, expires_at: float = 0.0) -> tuple[ApiToken, str]:
+        """Makes a token, which ends at `expires_at`; 0: never.
+
+        Returns it and its text, which cannot be read again. Raises `UsageError`.
+        """
+        token = ApiToken(
+            token_id=secrets.token_hex(6),
+            name=checked_name(name),
+            role=role,
+            created_at=time.time(),
+            expires_at=expires_at,
+        )
         secret = secrets.token_urlsafe(32)
         self._write_token(token, secret)
         return token, f"{MARK}_{token.token_id}_{secret}"
@@ -138,7 +154,13 @@ class Principals(PlainCommands):
         return True
 
     def _write_token(self, token: ApiToken, secret: str) -> None:
-        row = {"name": token.name, "role": token.role.word, "hash": _hash(secret), "created_at": token.created_at}
+        row = {
+            "name": token.name,
+            "role": token.role.word,
+            "hash": _hash(secret),
+            "created_at": token.created_at,
+            "expires_at": token.expires_at,
+        }
         self._write(keys.TOKENS, token.token_id, row)
 
     def tokens(self) -> list[ApiToken]:
@@ -148,7 +170,7 @@ class Principals(PlainCommands):
         return sorted(found, key=lambda token: token.created_at)
 
     def by_token(self, text: str) -> Principal | None:
-        """Returns the principal of this token's text; None when no token matches."""
+        """Returns the principal of this token's text; None when no token matches, or it has ended."""
         mark, _, rest = text.partition("_")
         token_id, _, secret = rest.partition("_")
         if mark != MARK or not _HEX.fullmatch(token_id) or len(text) > 200:
@@ -156,7 +178,8 @@ class Principals(PlainCommands):
         row = self._row(keys.TOKENS, token_id)
         if row is None or not hmac.compare_digest(row["hash"], _hash(secret)):
             return None
-        return _token(token_id, row).principal
+        token = _token(token_id, row)
+        return None if token.over else token.principal
 
     def revoke(self, token_id: str) -> bool:
         """Ends a token at once. Returns whether there was one."""
@@ -193,13 +216,14 @@ class Principals(PlainCommands):
     def still(self, principal_id: str, stamp: float) -> Principal | None:
         """Returns the principal with this id as it is now.
 
-        Returns None once the token was revoked, the user removed, or the password replaced since `stamp`. Raises
+        Returns None once the token has ended or was revoked, the user removed, or the password replaced since `stamp`. Raises
         `KeyError` for a principal that is not kept here.
         """
         way, _, which = principal_id.partition(":")
         if way == "token":
             row = self._row(keys.TOKENS, which)
-            return _token(which, row).principal if row else None
+            token = _token(which, row) if row else None
+            return token.principal if token and not token.over else None
         if way == "user":
             user = self.user(which)
             return user.principal if user and user.set_at == stamp else None
@@ -245,7 +269,13 @@ def _hash(secret: str) -> str:
 
 
 def _token(token_id: str, row: Mapping[str, Any]) -> ApiToken:
-    return ApiToken(token_id=token_id, name=row["name"], role=role_of(row["role"]), created_at=row["created_at"])
+    return ApiToken(
+        token_id=token_id,
+        name=row["name"],
+        role=role_of(row["role"]),
+        created_at=row["created_at"],
+        expires_at=row.get("expires_at", 0.0),  # a version before this one wrote none
+    )
 
 
 def _user(name: str, row: Mapping[str, Any]) -> User:

@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import structlog
+from shared.runtime.logs import get_logger
 
-_log = structlog.get_logger("mailhaul.rights")
+_log = get_logger("mailhaul.rights")
 
 
 class Signer(Protocol):

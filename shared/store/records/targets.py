@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast
 
 import redis
-import structlog
 
 from shared.model.errors import CredentialsError
 from shared.runtime.credentials import Credentials, Secret
+from shared.runtime.logs import get_logger
 from shared.store import Resealed
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.records.signed import Signer, row_of, signed_row
@@ -25,7 +25,7 @@ from shared.store.redis import keys
 
 #: The ways in which a target is told.
 WAYS: Final = ("email", "webhook", "slack", "teams")
-_log = structlog.get_logger("mailhaul.notices")
+_log = get_logger("mailhaul.notices")
 
 
 class TargetVault(Signer, Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import redis
@@ -47,17 +47,11 @@ class WebRecords(PlainCommands):
 
     def audit(self, after: str = "", count: int = 500) -> list[dict[str, Any]]:
         """Returns the entries after the one with the id `after`, oldest first."""
-        rows = self._do("xrange", keys.AUDIT, f"({after}" if after else self._oldest(), "+", count=count)
-        return [
-            {
-                "id": entry.decode(),
-                "at": int(entry.split(b"-")[0]) / 1000,
-                "who": row[b"who"].decode(),
-                "what": row[b"what"].decode(),
-                "detail": json.loads(row[b"detail"]),
-            }
-            for entry, row in rows
-        ]
+        return _entries(self._do("xrange", keys.AUDIT, f"({after}" if after else self._oldest(), "+", count=count))
+
+    def audit_back(self, before: str = "", count: int = 50) -> list[dict[str, Any]]:
+        """Returns the entries before the one with the id `before`, newest first."""
+        return _entries(self._do("xrevrange", keys.AUDIT, f"({before}" if before else "+", self._oldest(), count=count))
 
     def _oldest(self) -> str:
         """Returns the id of the oldest entry that may be kept, by the clock of this machine."""
@@ -97,7 +91,33 @@ class WebRecords(PlainCommands):
         """Keeps the state of a rehearsal, or its result."""
         self._do("set", keys.rehearsal(rehearsal_id), json.dumps(document), ex=REHEARSAL_SECONDS)
 
+    def add_rehearsal(self, import_id: str, rehearsal_id: str, kind: str) -> None:
+        """Enters a rehearsal among those of its import."""
+        row = json.dumps({"id": rehearsal_id, "kind": kind, "at": time.time()})
+        self._do("hset", keys.rehearsals(import_id), rehearsal_id, row)
+        self._do("expire", keys.rehearsals(import_id), REHEARSAL_SECONDS)
+
+    def rehearsals_of(self, import_id: str) -> list[dict[str, Any]]:
+        """Returns the rehearsals of an import that are still kept, newest first: id, kind, and when each began."""
+        rows = cast("Mapping[bytes, bytes]", self._do("hgetall", keys.rehearsals(import_id)))
+        since = time.time() - REHEARSAL_SECONDS
+        found = sorted(map(json.loads, rows.values()), key=lambda row: -row["at"])
+        return [row for row in found if row["at"] > since]
+
     def rehearsal(self, rehearsal_id: str) -> dict[str, Any] | None:
         """Returns the rehearsal as kept last, or None."""
         row = self._do("get", keys.rehearsal(rehearsal_id))
         return cast(dict[str, Any], json.loads(row)) if row else None
+
+
+def _entries(rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": entry.decode(),
+            "at": int(entry.split(b"-")[0]) / 1000,
+            "who": row[b"who"].decode(),
+            "what": row[b"what"].decode(),
+            "detail": json.loads(row[b"detail"]),
+        }
+        for entry, row in rows
+    ]

@@ -54,10 +54,10 @@
 | mailbox:M:shared                  | SET  | every B that there is; until the mailbox is verified, or it expires |
 | mailbox:M:shared:B                | HASH | Gmail: low bits of X-GM-MSGID of a message in several folders (B: high bits) → "s" and
 |                                   |      | where a copy stands at the destination, or "r<unit>:since" (s); expires |
-| folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters; |
+| folder:F                          | HASH | names, the snapshot's numbers, verified, head, writers, alone, plan; counters; |
 |                                   |      | taken_away: source UIDs whose copies went with a folder that its user removed; |
 |                                   |      | moving: copies that are about to be moved into other folders, JSON |
-| folder:F:waiting                  | LIST | batches behind the folder's head |
+| folder:F:waiting                  | LIST | batches behind the folder's heads |
 | folder:F:ledger                   | HASH | batch → its records, text or packed; "batch#" → sum of marks, and "!" once checked |
 | folder:F:taken                    | ZSET | "low:high" of destination UIDs in the ledger, merged, scored by low |
 | folder:F:notes                    | HASH | "uid:what" → note, JSON |
@@ -94,6 +94,7 @@
 | whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
 | opening                           | ZSET | import that waits for its hours, scored by when they begin (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
+| reach                             | HASH | place that may be connected to → who allowed it and when, signed |
 | rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
 | owing                             | ZSET | "scope:key" that owes more than a lane waits for, until (ms), for people |
 | meter:scope.rate:key              | STRING | "level:at" (ms): what was moved; expires when nothing is owed |
@@ -113,6 +114,7 @@
 | desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.records.principals`) |
 | desk:audit                        | STREAM | acts of people; an entry goes when it is older than MAILHAUL_AUDIT_DAYS |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
+| desk:rehearsals:I                 | HASH | rehearsal → its kind, and when it began; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
 | desk:users                        | HASH | user name → role, hash, since when, JSON (`shared.store.records.principals`) |
 | desk:session:H                    | STRING | SHA-256 of a browser's session → principal, until when, JSON; expires when idle |
@@ -168,6 +170,7 @@ USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"
 AUDIT: Final = f"{PREFIX}desk:audit"
 TARGETS: Final = f"{PREFIX}desk:targets"
+REACH: Final = f"{PREFIX}reach"
 
 
 def import_(import_id: str, part: str = "") -> str:
@@ -227,6 +230,11 @@ def routes(line: str) -> str:
 def once(key: str) -> str:
     """Returns the key desk:once:K."""
     return f"{PREFIX}desk:once:{key}"
+
+
+def rehearsals(import_id: str) -> str:
+    """Returns the key desk:rehearsals:I."""
+    return f"{PREFIX}desk:rehearsals:{import_id}"
 
 
 def rehearsal(rehearsal_id: str) -> str:

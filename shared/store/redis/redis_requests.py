@@ -75,7 +75,8 @@ class RedisRequests(Secrets):
 
     def imports(self) -> list[Import]:
         ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]
-        return [found for i in ids if (found := self.import_(i))]
+        rows = self._pipeline([("hgetall", keys.import_(i)) for i in ids]) if ids else []
+        return [codec.decode_import(i, row) for i, row in zip(ids, rows, strict=True) if row]
 
     def import_(self, import_id: str) -> Import | None:
         row = self._read("hgetall", keys.import_(import_id))

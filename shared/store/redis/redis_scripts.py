@@ -11,7 +11,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from shared.model import Lease
-from shared.model.errors import LeaseLost, LedgerConflict, MailhaulError, StoreError
+from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.runtime.redis_client import open_redis
 from shared.store import SCOPES, other_options
@@ -67,6 +67,8 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return LeaseLost("another worker holds this now")
     if said.startswith("TAKEN"):
         return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
+    if said.startswith("WRITTEN"):
+        return FolderInUse("lanes still write into the folder that is to be planned anew")
     if said.startswith("BUSY"):
         return other_options(said[5:].split(","))
     return StoreError(f"the state store refused {script}: {said[:200]}")

@@ -10,6 +10,7 @@ from shared.store.redis.redis_coordination import Coordination
 from shared.store.redis.redis_cutovers import RedisCutovers
 from shared.store.redis.redis_forecasts import RedisForecasts
 from shared.store.redis.redis_notices import RedisNotices
+from shared.store.redis.redis_reach import RedisReach
 from shared.store.redis.redis_requests import RedisRequests
 from shared.store.redis.redis_scripts import connect
 from shared.store.redis.redis_sign_ins import RedisSignIns
@@ -18,5 +19,7 @@ from shared.store.redis.redis_work import RedisWork
 __all__ = ["RedisStore", "connect"]
 
 
-class RedisStore(RedisRequests, RedisWork, RedisSignIns, RedisCutovers, Coordination, RedisNotices, RedisForecasts):
+class RedisStore(
+    RedisRequests, RedisWork, RedisSignIns, RedisCutovers, Coordination, RedisNotices, RedisForecasts, RedisReach
+):
     """`shared.store.Store` on Redis. Thread-safe; one per process."""

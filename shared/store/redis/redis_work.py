@@ -22,6 +22,7 @@ from shared.model import (
     ProgressReply,
     Settled,
     Unit,
+    Writing,
 )
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Control, Disposition, Wish
@@ -63,7 +64,8 @@ class RedisWork(Scripts):
         if not answer:
             return None
         unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends, *last = answer
-        due, neighbours, last_taken = last
+        due, neighbours, last_taken, lanes = last
+        writers, heads, pending = lanes
         first_taken, _, end_taken = last_taken.partition(b":")
         unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
         source, destination = (codec.decode_endpoint(value.decode()) for value in ends)
@@ -86,6 +88,9 @@ class RedisWork(Scripts):
                 Neighbour(mailbox_id=other.decode(), same_source=same == b"1")
                 for other, same in zip(neighbours[::2], neighbours[1::2], strict=True)
             ),
+            writers=writers if unit.folder_id else 1,
+            heads=heads if unit.folder_id else 1,
+            folder_pending=pending,
         )
 
     def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
@@ -206,6 +211,17 @@ class RedisWork(Scripts):
             for unit, intents in halves
         ]
         self._run("split", *self._fence(lease), json.dumps(rows))
+
+    def widen(self, lease: Lease, writers: int) -> int:
+        return int(self._run("widen", *self._fence(lease), writers))
+
+    def writing(self, lease: Lease) -> Writing:
+        taken, live, left = self._run("writing", *self._fence(lease))
+        return Writing(
+            taken=UidSet.parse(b",".join(taken).decode()),
+            live=tuple(map(codec.decode_intent, live)),
+            left=tuple(map(codec.decode_intent, left)),
+        )
 
     def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
         return bool(self._run("recheck", mailbox_id, int(delay_seconds * 1000)))

@@ -73,6 +73,8 @@ NAMES = (
     "settle_delivery",
     "keep_forecast",
     "in_doubt",
+    "widen",
+    "writing",
 )
 
 #: The scripts that charge rates, or ask what is owed.

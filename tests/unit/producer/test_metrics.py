@@ -10,6 +10,7 @@ from prometheus_client import generate_latest
 
 from shared.metrics import IMAP_COMMANDS, UNIT_RESULTS, CoordinatorMetrics, WebMetrics, WorkerMetrics, start_http
 from shared.model import UnitKind, Wave
+from shared.model.cutover import Cutover
 from shared.model.events import (
     CommandEnded,
     DeletedAtSource,
@@ -24,7 +25,7 @@ from shared.model.events import (
     UnitEnded,
     VerifyMismatch,
 )
-from shared.model.lifecycle import MailboxState
+from shared.model.lifecycle import CutoverState, MailboxState
 from shared.runtime.redis_condition import Condition
 from worker.failures import TABLE
 
@@ -156,3 +157,17 @@ def test_what_the_page_answers_makes_no_series_more() -> None:
     for status in (101, 200, 204, 303, 404, 421, 503, 999):
         metrics.observe_request(status, 0.01)
     assert _series(metrics) == before
+
+
+def test_who_was_refused_has_a_series_in_every_state_and_the_others_none() -> None:
+    metrics = CoordinatorMetrics()
+    switched = Cutover(import_id="a" * 16, wave="pilot", state=CutoverState.SWITCHED, since=10.0)
+    back = Cutover(import_id="a" * 16, wave="rest", state=CutoverState.ROLLED_BACK, since=10.0)
+    metrics.publish_cutovers([(switched, {"turned": (False, 3.0)}), (back, {})], [3, 2], 70.0)
+    told = generate_latest(metrics.registry).decode()
+    assert 'mailhaul_cutover_refused{import="aaaaaaaa",wave="pilot"} 3.0' in told
+    assert 'mailhaul_cutover_refused{import="aaaaaaaa",wave="rest"} 2.0' in told
+    assert 'mailhaul_cutover_state_seconds{import="aaaaaaaa",state="switched",wave="pilot"} 60.0' in told
+    assert 'wave="rest"' not in told.replace('mailhaul_cutover_refused{import="aaaaaaaa",wave="rest"}', "")
+    metrics.publish_cutovers([(switched, {}), (back, {})], [0, 0], 70.0)
+    assert "mailhaul_cutover_refused{" not in generate_latest(metrics.registry).decode()

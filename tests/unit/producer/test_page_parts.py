@@ -94,6 +94,11 @@ def test_a_picture_stays_in_its_frame(samples: list[list[float]]) -> None:
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     assert 0 <= found.mean <= found.most * (1 + 1e-9)
     assert found.begin < found.end
+    assert found.most <= found.top * (1 + 1e-6) <= 2.5 * found.most * (1 + 1e-6)
+    assert 0 < len(found.columns) <= 40
+    assert all(
+        one.x >= 0 and one.x + one.width <= WIDTH + 0.2 and one.rate <= found.top * 1.001 for one in found.columns
+    )
 
 
 @given(SAMPLES)

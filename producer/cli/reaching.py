@@ -1,0 +1,43 @@
+"""The verbs reach list, add and remove: the servers that the page and the API may have connected to."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from producer.cli.command_context import open_context
+from producer.cli.noting import note, person
+from producer.cli.verb import COMPLETE, say
+from shared.model.errors import UsageError
+from shared.runtime.logs import clean
+from shared.sign_in.allowed_places import AllowedPlaces, read_place
+
+
+def run_list(*, state_dir: Path | None) -> int:
+    """Lists the places, one a line."""
+    with open_context(state_dir) as context:
+        for one in AllowedPlaces(context.store, context.vault).all():
+            print(f"{one.place}  {datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M}  {clean(one.by)}")
+    return COMPLETE
+
+
+def run_add(place: str, *, state_dir: Path | None) -> int:
+    """Allows a place."""
+    place = read_place(place)
+    with open_context(state_dir) as context:
+        note(context, "place allowed", place=place)
+        AllowedPlaces(context.store, context.vault).add(place, person(), time.time())
+    say(f"{place}: what the page and the API are given may be connected to there from now on")
+    return COMPLETE
+
+
+def run_remove(place: str, *, state_dir: Path | None) -> int:
+    """Allows a place no longer."""
+    place = read_place(place)
+    with open_context(state_dir) as context:
+        note(context, "place refused", place=place)
+        if not AllowedPlaces(context.store, context.vault).remove(place):
+            raise UsageError(f"{place} was not allowed; mailhaul reach list shows what is")
+    say(f"{place}: nothing new is connected to there")
+    return COMPLETE

@@ -1,0 +1,191 @@
+"""The administrator's pages: people, programs, limits, the audit log, the state of this machine, erasing a person."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import SecretStr, ValidationError
+
+from producer.operations import limits
+from producer.web.api import auditing, general_routes, principals
+from producer.web.api.request_bodies import EraseBody, LimitBody, TokenBody, UserBody
+from producer.web.pages.drawing import draw
+from producer.web.pages.sign_in_page import Chief
+from producer.web.problems import Refused
+from producer.web.security.access import Known
+from shared.model.errors import UsageError
+from shared.model.rates import RATES
+from shared.store import SCOPES
+from shared.store.records.principals import Role
+
+routes = APIRouter(prefix="/admin", include_in_schema=False)
+_ENTRIES: Final = 50
+_FEW: Final = ("login", "name", "role", "act", "why", "scope", "most", "how", "mailboxes", "place")
+_Text = Annotated[str, Form(max_length=400)]
+
+
+@routes.get("")
+def people(request: Request, known: Known, who: Chief, done: Annotated[str, Query(max_length=20)] = "") -> Response:
+    """Shows who may sign in, which programs have a token, and which browsers are signed in."""
+    return _people(request, known, who, done=done)
+
+
+def _people(request: Request, known: Known, who: Chief, status: int = 200, **more: Any) -> Response:
+    usual = {"done": "", "fault": "", "made": None, "secret": ""}
+    return draw(
+        request,
+        "admin.html",
+        who,
+        status,
+        users=known.principals.users(),
+        tokens=known.principals.tokens(),
+        sessions=known.sessions.all(),
+        roles=[one.word for one in Role],
+        **(usual | more),
+    )
+
+
+@routes.post("/users")
+def set_user(
+    request: Request,
+    known: Known,
+    who: Chief,
+    name: _Text = "",
+    role: _Text = "",
+    password: Annotated[SecretStr, Form(max_length=400)] = SecretStr(""),  # noqa: B008
+) -> Response:
+    """Adds a user, or gives one a new password and role."""
+    try:
+        body = UserBody.model_validate({"password": password, "role": role})
+        principals.set_user(known, who, request, name.strip(), body)
+    except ValidationError:
+        return _people(request, known, who, 422, fault="a password has 10 to 200 characters")
+    except UsageError as error:
+        return _people(request, known, who, 422, fault=str(error))
+    return RedirectResponse("/admin?done=user", 303)
+
+
+@routes.post("/users/remove")
+def remove_user(request: Request, known: Known, who: Chief, name: _Text = "") -> Response:
+    """Removes a user, with all sessions."""
+    principals.remove_user(known, who, request, name)
+    return RedirectResponse("/admin?done=removed", 303)
+
+
+@routes.post("/tokens")
+def make_token(
+    request: Request, known: Known, who: Chief, name: _Text = "", role: _Text = "", expires: _Text = ""
+) -> Response:
+    """Makes a token, and shows its text this once."""
+    try:
+        body = TokenBody.model_validate({"name": name.strip(), "role": role, "expires": expires or "never"})
+        made = principals.make_token(known, who, request, body)
+    except ValidationError:
+        return _people(
+            request, known, who, 422, fault="a name is 1 to 80 printable characters, without a space at either end"
+        )
+    except UsageError as error:
+        return _people(request, known, who, 422, fault=str(error).removeprefix("expires: "))
+    return _people(request, known, who, made=made["name"], secret=made["token"])
+
+
+@routes.post("/tokens/revoke")
+def revoke(request: Request, known: Known, who: Chief, token_id: _Text = "") -> Response:
+    """Ends a token."""
+    principals.revoke(known, who, request, token_id)
+    return RedirectResponse("/admin?done=revoked", 303)
+
+
+@routes.post("/sessions/end")
+def end_session(request: Request, known: Known, who: Chief, which: _Text = "") -> Response:
+    """Signs a browser out."""
+    principals.end_session(known, who, request, which)
+    return RedirectResponse("/admin?done=ended", 303)
+
+
+@routes.get("/limits")
+def shown_limits(request: Request, known: Known, who: Chief) -> Response:
+    """Shows the limits and rates: the defaults, what was set, what is usual at a server."""
+    return _limits(request, known, who)
+
+
+def _limits(request: Request, known: Known, who: Chief, status: int = 200, **more: Any) -> Response:
+    found = general_routes.limits(known, who)
+    return draw(
+        request, "admin_limits.html", who, status, scopes=SCOPES, rates=RATES, **found, **({"fault": ""} | more)
+    )
+
+
+@routes.post("/limits")
+def set_limit(
+    request: Request, known: Known, who: Chief, scope: _Text = "", rate: _Text = "", key: _Text = "", most: _Text = ""
+) -> Response:
+    """Sets a limit or a rate, in units of people; "default" takes it away."""
+    where = scope + (f".{rate}" if rate else "") + (f":{key.strip()}" if key.strip() else "")
+    try:
+        wanted = limits.read_limit(where, most.strip())
+        general_routes.set_limit(known, who, request, where, LimitBody(most=wanted))
+    except UsageError as error:
+        return _limits(request, known, who, 422, fault=str(error))
+    except ValidationError:
+        return _limits(
+            request, known, who, 422, fault="a limit is a number from 0 (nobody connects) to 10000, or: default"
+        )
+    return RedirectResponse("/admin/limits", 303)
+
+
+@routes.get("/audit")
+def audit(
+    request: Request,
+    known: Known,
+    who: Chief,
+    before: Annotated[str, Query(pattern=r"^(\d{1,15}-\d{1,9})?$")] = "",
+) -> Response:
+    """Shows who did what, newest first."""
+    entries = known.records.audit_back(before, _ENTRIES)
+    return draw(
+        request,
+        "admin_audit.html",
+        who,
+        entries=entries,
+        before=before,
+        few=_FEW,
+        older=entries[-1]["id"] if len(entries) == _ENTRIES else "",
+    )
+
+
+@routes.get("/audit.csv")
+def audit_csv(known: Known, who: Chief) -> Response:
+    """Returns the whole audit log, for a spreadsheet."""
+    return auditing.audit_csv(known, who)
+
+
+@routes.get("/doctor")
+def doctor(request: Request, known: Known, who: Chief) -> Response:
+    """Shows what `mailhaul doctor` finds on this machine."""
+    return draw(request, "admin_doctor.html", who, **general_routes.doctor(known, who))
+
+
+@routes.get("/erase")
+def ask_erasure(request: Request, who: Chief) -> Response:
+    """Shows the form that erases a person from every import."""
+    return draw(request, "admin_erase.html", who, receipt=None, fault="", login="")
+
+
+@routes.post("/erase")
+def erase(request: Request, known: Known, who: Chief, login: _Text = "", sure: _Text = "") -> Response:
+    """Erases a person, once the login was given twice, and shows the receipt."""
+    login, fault = login.strip(), ""
+    if not login:
+        fault = "give the login of the person"
+    elif sure.strip() != login:
+        fault = "the two logins are not the same: nothing was erased"
+    if fault:
+        return draw(request, "admin_erase.html", who, 422, receipt=None, fault=fault, login=login)
+    try:
+        receipt = general_routes.erase(known, who, request, EraseBody(login=login))["erased"]
+    except (UsageError, Refused) as error:
+        return draw(request, "admin_erase.html", who, 422, receipt=None, fault=str(error), login=login)
+    return draw(request, "admin_erase.html", who, receipt=receipt, fault="", login="")

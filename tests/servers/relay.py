@@ -1,0 +1,57 @@
+"""Passes everything on to a server, and notes when it was asked: a flight is what a client sends before the next answer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Relay:
+    """A relay to one server, in threads that end with their connections."""
+
+    host = "127.0.0.1"
+
+    #: The server's port.
+    server_port: int
+    #: When each flight of a client passed: bytes sent after the server had answered.
+    asked: list[float] = field(default_factory=list)
+    #: When bytes of the server passed.
+    answered: list[float] = field(default_factory=list)
+    #: Connections.
+    connections: int = 0
+
+    def __post_init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def clear(self) -> None:
+        """Forgets what passed."""
+        self.asked, self.answered, self.connections = [], [], 0
+
+    def _accept(self) -> None:
+        while True:
+            client, _ = self._socket.accept()
+            self.connections += 1
+            server = socket.create_connection(("127.0.0.1", self.server_port))
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            turn = {"asks": False}
+            threading.Thread(target=self._pass, args=(client, server, turn, True), daemon=True).start()
+            threading.Thread(target=self._pass, args=(server, client, turn, False), daemon=True).start()
+
+    def _pass(self, one: socket.socket, other: socket.socket, turn: dict[str, bool], asks: bool) -> None:
+        try:
+            while data := one.recv(1 << 18):
+                if not asks:
+                    self.answered.append(time.monotonic())
+                elif not turn["asks"]:
+                    self.asked.append(time.monotonic())
+                turn["asks"] = asks
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass

@@ -1,0 +1,108 @@
+"""The lanes that copy into one folder beside each other, as the lane at one of its batches sees them.
+
+How that stays exact: docs/decisions/7-several-writers.md. The pace of the destination decides when a folder gets more
+writers than one (`worker.shares`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from shared.mail import MailDestination
+from shared.model import Lease, Writing
+from shared.model.uids import UidSet
+from shared.store.ports.folder_writers import WriterStore
+from worker.closing import Divided
+from worker.shares import Widening
+
+_log = structlog.get_logger("mailhaul.worker")
+
+
+class FolderWriters:
+    """The writers of the folder of one batch under one lease. Not reused."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        store: WriterStore,
+        rules: Widening,
+        *,
+        ring: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Takes `ring`, which calls one lane more."""
+        self._lease, self._store, self._rules, self._ring, self._clock = lease, store, rules, ring, clock
+        self._writers = lease.writers
+        #: Whether other lanes may write into the folder now. Once they may, they may until this batch ends.
+        self.shared = lease.writers > 1 or lease.heads > 1
+        #: The most messages of a group now, so that there are answers to measure by; 0: as ever.
+        self.group_messages = 0
+        #: When the first and the last answer came, and how many messages were taken after the first.
+        self._first: float | None = None
+        self._last, self._taken = 0.0, 0
+
+    @property
+    def fill_gaps(self) -> bool:
+        """Tells whether UIDs between those of this lane's copies are other lanes', and no stranger's."""
+        return self.shared
+
+    def writing(self) -> Writing:
+        """Returns what other lanes write; the folder was opened before."""
+        return self._store.writing(self._lease)
+
+    def parts(self, remaining: UidSet, destination: MailDestination, alone: Callable[[], bool]) -> Iterator[UidSet]:
+        """Yields the parts in which a batch is copied, and widens the folder where its pace asks for that.
+
+        `alone` tells whether something other than the pace demands one writer. Raises `Divided` when the rest of the
+        batch is to be shared out.
+        """
+        lease, rules = self._lease, self._rules
+        may = (
+            rules.most > 1
+            and not self.shared
+            and "UIDPLUS" in destination.capabilities
+            and lease.mailbox.source.endpoint.protocol != "pop3"
+        )
+        pending = lease.folder_pending
+        first = rules.probe(len(remaining), pending, fresh=lease.last_taken == (0, 0)) if may else 0
+        self.group_messages = rules.probe_group if first else 0
+        here, rest = remaining.take(first) if first else (remaining, UidSet())
+        yield here
+        self.group_messages = 0
+        pending -= len(here)
+        writers = rules.writers(pending, self._pace()) if may else 1
+        if writers > 1 and pending > rules.share_messages and not alone():
+            self._widen(writers)
+            if len(shares := rules.shares(rest, pending, self._writers)) > 1:
+                raise Divided(shares)
+        if rest:
+            yield rest
+
+    def answered(self, messages: int) -> None:
+        """Notes that the destination took so many messages just now."""
+        now = self._clock()
+        if self._first is None:
+            self._first = now
+        else:
+            self._taken += messages
+            self._last = now
+
+    def _pace(self) -> float:
+        """Returns the seconds a message, from the first answer to the last; 0 where there were too few answers to tell."""
+        return (self._last - self._first) / self._taken if self._first is not None and self._taken else 0.0
+
+    def _widen(self, writers: int) -> None:
+        # Before the store is told: the others may begin before its answer comes.
+        self.shared = True
+        self._writers = self._store.widen(self._lease, writers)
+        _log.info("folder_widened", writers=self._writers)
+        for _ in range(self._writers - 1):
+            self._ring()
+
+    def narrow(self) -> None:
+        """Lets the folder have one writer until it is done: the server's answers do not tell the lanes' copies apart."""
+        _log.warning("folder_narrowed")
+        self._writers = self._store.widen(self._lease, 0)
