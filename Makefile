@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-cutover test lint bench bench-scale chaos chaos-cuts soak prove-cutover compatibility up down test-containers release-check audit lock
+.PHONY: help setup demo demo-cutover test lint translations bench bench-scale chaos chaos-cuts soak prove-cutover compatibility up down test-containers release-check audit lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -28,6 +28,9 @@ lint: setup ## ruff, mypy --strict, the floors
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+translations: setup ## texts of the page that are shown in English, since nobody has translated them yet
+	@$(PYTHON) -m tests.web.translations
 
 bench: setup ## measure speed and memory, write bench/RESULTS.md
 	@tests/install-servers

@@ -1,8 +1,8 @@
-"""The two ways in which work on a unit ends: with something left to close, or with a doubt that has to wait."""
+"""The ways in which work on a unit ends well; everything else is an error, which `worker.failures` judges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.model import LedgerEntry, Settled
@@ -10,7 +10,7 @@ from shared.model.uids import UidSet
 
 
 class SettleLater(Exception):
-    """Raised when something is still in doubt; the batch is to be claimed again after `seconds`."""
+    """Raised within the work on a unit when something is still in doubt: the unit ends as `InDoubt`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"in doubt for another {seconds:.0f} s")
@@ -26,8 +26,8 @@ class Divided(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Closing:
-    """The work that is left for a unit whose messages are done: one round trip."""
+class Finished:
+    """The unit's messages are done. What is left goes to the store in one round trip."""
 
     #: Groups that the destination answered and that are not in the ledger yet.
     settled: tuple[Settled, ...] = ()
@@ -35,5 +35,19 @@ class Closing:
     records: tuple[LedgerEntry, ...] = ()
     #: Of a look, whether a pass is to follow; None for other units.
     found: bool | None = None
-    #: Called when the store has the records.
-    closed: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InDoubt:
+    """Something that was sent before may still arrive; the unit is to be claimed again."""
+
+    #: Seconds until then.
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """The unit was replaced by smaller ones."""
+
+
+UnitEnd = Finished | InDoubt | Split

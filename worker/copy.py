@@ -32,12 +32,12 @@ from shared.model.errors import (
     StoreError,
 )
 from shared.model.events import DoubtResolved, Listener
-from shared.model.lifecycle import Outcome
+from shared.model.lifecycle import Outcome, Wish
 from shared.model.uids import Uid, UidSet, records_of
 from shared.store import WorkStore
 from worker.alike import Alike
 from worker.arrivals import Arrivals, foreign_writer
-from worker.closing import Closing, SettleLater
+from worker.closing import Finished, SettleLater
 from worker.dating import Dating
 from worker.decide import Sent, kept_flags, remembered, watched, without_copy
 from worker.gmail_sharing import GmailSharing
@@ -85,7 +85,7 @@ class BatchCopy:
         source: MailSource,
         destination: MailDestination,
         rules: CopyRules,
-        wish: Callable[[], str],
+        wish: Callable[[], Wish],
         tell: Listener,
         neighbours: Neighbours,
         labels: bool = False,
@@ -93,9 +93,9 @@ class BatchCopy:
         believed: Callable[[], bool] = lambda: False,
         ring: Callable[[], object] = lambda: None,
     ) -> None:
-        """Takes `wish`, which says without a round trip what the operator wants, or that the lease is "lost".
+        """Takes `wish`, which says without a round trip what the operator wants, or that the lease is lost.
 
-        The operator wants "run", "pause" or "cancel". `wish` is asked before every append. With `labels`, several
+        `wish` is asked before every append. With `labels`, several
         folders may show one message (`worker.gmail_sharing`). `sleep` waits for the seconds that the rates demand. `ring`
         calls one lane more.
         """
@@ -121,7 +121,7 @@ class BatchCopy:
         """Tells whether this attempt brought any message to an outcome."""
         return self._flight is not None and self._flight.progressed
 
-    def run(self) -> Closing:
+    def run(self) -> Finished:
         """Copies what the batch has not done yet; only closing it is left then.
 
         Raises what the ports raise, `ControlRequested` and `SettleLater`; what was answered until then is in the
@@ -151,8 +151,7 @@ class BatchCopy:
             self._salvage(error)
             raise
         merged = LedgerEntry(name=self._lease.unit.unit_id, records=tuple(pairs), digest=0, checked=checked)
-        settled = flight.take()
-        return Closing(settled=tuple(settled), records=(merged,) if pairs else (), closed=lambda: flight.note(settled))
+        return Finished(settled=tuple(flight.take()), records=(merged,) if pairs else ())
 
     def _parts(self, folder: Folder, remaining: UidSet) -> Iterable[UidSet]:
         if self._shared:
@@ -188,7 +187,7 @@ class BatchCopy:
         lease = self._lease
         doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
         unclear = lease.intents or doubtful or self._labels or not self._planned(folder)
-        if not unclear and (remaining := self._remaining()):
+        if not unclear and (remaining := self._lease.remaining):
             self._source.foresee(folder.source_name, remaining)
         here, made = self._opened_there(folder.destination_name)
         there = self._source.open(folder.source_name)
@@ -250,20 +249,13 @@ class BatchCopy:
             sizes.update((int(uid), size) for uid, size in self._source.sizes(there, uids))
         return sum(sizes.values()) if all(sizes.get(uid) for uid in uids) else 0
 
-    def _remaining(self) -> UidSet:
-        """Returns the UIDs of the batch that had no outcome when it was claimed."""
-        done = self._lease.others
-        for record in self._lease.records:
-            done |= record.source
-        return self._lease.unit.uids - done
-
     def _done(self) -> UidSet:
         """Returns the UIDs that have an outcome.
 
         Settles the intents of an earlier holder first, and enters what neighbours and other writers brought.
         """
         lease = self._lease
-        done = lease.unit.uids - self._remaining()
+        done = lease.unit.uids - self._lease.remaining
         beside = self._neighbours.beside(lease.folder) if lease.folder else ALONE
         if lease.intents:
             done |= self._looked(beside.taken)
@@ -302,7 +294,7 @@ class BatchCopy:
         if looked.found:
             entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
             self._flying.adopt([record for entry in entries for record in entry.records], entries[0].digest)
-        stop_on(looked.wanted)
+        stop_on(Wish(looked.wanted))
         if looked.wait_seconds:
             raise SettleLater(looked.wait_seconds)
         return looked.found
@@ -391,7 +383,7 @@ class BatchCopy:
         token = self._flying.intend(sent)
         if tried:
             self._dating.begins(token, sent[0].internaldate or 0)
-        if self._wish() == "lost":  # the store was slow to answer: somebody else may have the batch by now
+        if self._wish() is Wish.LOST:  # the store was slow to answer: somebody else may have the batch by now
             raise LeaseLost("the lease ran out before the append")
         passing = None
         if group[0].stream is not None:

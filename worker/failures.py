@@ -1,14 +1,15 @@
 """The meaning of errors: one table, from an error's type and side to what is done about it. Pure.
 
-Waiting is not failing: `how` "wait" gives the attempt back. The failure of one message never costs its neighbours, of
+Waiting is not failing: `Disposition.WAIT` gives the attempt back. The failure of one message never costs its neighbours, of
 one folder never the mailbox, of one mailbox never the import.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from shared.model import Failure, errors
+from shared.model import Failure, UnitKind, errors
+from shared.model.lifecycle import Disposition, Wish
 from shared.rules.standing import LOOK_HOLD
 
 #: Number of claims of a unit that end without progress before it is halved, or given up when it cannot be halved.
@@ -40,6 +41,9 @@ THROTTLE_SECONDS = 60.0
 #: Codes of a folder that is another than the one that was planned.
 FOLDER_CHANGED = ("source_folder_changed", "destination_folder_changed")
 
+#: Code of a unit that ended since the operator wanted so.
+CONTROL = "control"
+
 #: Code of a destination that refuses one message after the other.
 TAKES_NOTHING = "destination_takes_nothing"
 
@@ -50,8 +54,8 @@ class Verdict:
 
     #: Stable code, for the operator, metrics and scripts.
     code: str
-    #: "again", "wait", "park", "replan", "give_up" (the folder's messages) or "drop" (nothing may be written any more).
-    how: str
+    #: What happens to the unit.
+    how: Disposition
     #: The subject of the error: message, folder, mailbox, endpoint, import or worker.
     scope: str
     #: Seconds before the unit may be claimed again.
@@ -63,6 +67,11 @@ class Verdict:
     #: Seconds after which what is parked is tried again by itself; 0: not before the operator acts.
     again_seconds: float = 0.0
 
+    @property
+    def told(self) -> bool:
+        """Tells whether it is a failure of the mailbox, and not just the operator's wish."""
+        return self.code != CONTROL
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailureRule:
@@ -73,7 +82,7 @@ class FailureRule:
     #: Code, with {side} filled in.
     code: str
     #: As in `Verdict`.
-    how: str
+    how: Disposition
     #: As in `Verdict`.
     scope: str
     #: First delay in seconds; doubles with each attempt up to `most_seconds`.
@@ -89,20 +98,20 @@ class FailureRule:
 
 
 TABLE: tuple[FailureRule, ...] = (
-    FailureRule(error=errors.LeaseLost, code="lease_lost", how="drop", scope="worker"),
-    FailureRule(error=errors.StoreError, code="store_unreachable", how="drop", scope="worker"),
-    FailureRule(error=errors.ControlRequested, code="control", how="wait", scope="mailbox"),
+    FailureRule(error=errors.LeaseLost, code="lease_lost", how=Disposition.DROP, scope="worker"),
+    FailureRule(error=errors.StoreError, code="store_unreachable", how=Disposition.DROP, scope="worker"),
+    FailureRule(error=errors.ControlRequested, code=CONTROL, how=Disposition.WAIT, scope="mailbox"),
     FailureRule(
         error=errors.AuthorizationRefused,
         code="{side}_auth_refused",
-        how="park",
+        how=Disposition.PARK,
         scope="mailbox",
         advice="see that the account is there and may be signed in to for others, then: mailhaul retry IMPORT",
     ),
     FailureRule(
         error=errors.LoginsStopped,
         code="{side}_logins_stopped",
-        how="park",
+        how=Disposition.PARK,
         scope="endpoint",
         advice="{own}; then: mailhaul credentials IMPORT FILE.csv, or mailhaul retry IMPORT. As soon as one login is accepted, all "
         "go on",
@@ -110,35 +119,35 @@ TABLE: tuple[FailureRule, ...] = (
     FailureRule(
         error=errors.AuthenticationRefused,
         code="{side}_auth_refused",
-        how="park",
+        how=Disposition.PARK,
         scope="mailbox",
         advice="correct the password in a CSV and run: mailhaul credentials IMPORT FILE.csv",
     ),
     FailureRule(
         error=errors.CredentialsError,
         code="credentials_missing",
-        how="park",
+        how=Disposition.PARK,
         scope="mailbox",
         advice="give the credentials again: mailhaul credentials IMPORT FILE.csv",
     ),
     FailureRule(
         error=errors.TlsFailed,
         code="{side}_tls",
-        how="park",
+        how=Disposition.PARK,
         scope="endpoint",
         advice="{own}; then run the import command again",
     ),
     FailureRule(
         error=errors.WrongProtocol,
         code="{side}_wrong_protocol",
-        how="park",
+        how=Disposition.PARK,
         scope="endpoint",
         advice="{own}; then run the import command again",
     ),
     FailureRule(
         error=errors.NothingTaken,
         code=TAKES_NOTHING,
-        how="park",
+        how=Disposition.PARK,
         scope="mailbox",
         again=ROOM_SECONDS,
         advice="see what the server says: its disk may be full; while workers run (mailhaul up) it is tried again by itself; "
@@ -147,7 +156,7 @@ TABLE: tuple[FailureRule, ...] = (
     FailureRule(
         error=errors.OverQuota,
         code="{side}_over_quota",
-        how="park",
+        how=Disposition.PARK,
         scope="mailbox",
         again=ROOM_SECONDS,
         advice="make room or raise the quota at the destination: while workers run (mailhaul up) it is tried again by itself; at "
@@ -156,65 +165,86 @@ TABLE: tuple[FailureRule, ...] = (
     FailureRule(
         error=errors.ForeignWriter,
         code="destination_foreign_writer",
-        how="park",
+        how=Disposition.PARK,
         scope="mailbox",
         advice="stop whatever else writes there (another mailhaul with a state folder of its own, another program), or let it end; "
         "then: mailhaul retry IMPORT. What it brought is not copied again",
     ),
-    FailureRule(error=errors.SameMailbox, code="same_mailbox", how="park", scope="mailbox", advice="{own}"),
+    FailureRule(error=errors.SameMailbox, code="same_mailbox", how=Disposition.PARK, scope="mailbox", advice="{own}"),
     FailureRule(
         error=errors.NothingKnown,
         code="nothing_known",
-        how="park",
+        how=Disposition.PARK,
         scope="mailbox",
         advice="what came since the switch is at the new server: bring it back by an import of its own",
     ),
     FailureRule(
         error=errors.CopyBackInDoubt,
         code="return_in_doubt",
-        how="wait",
+        how=Disposition.WAIT,
         scope="mailbox",
         delay_seconds=60,
         most_seconds=600,
         advice="{own}",
     ),
     FailureRule(
-        error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8
+        error=errors.MaybeSwapped,
+        code=PERHAPS_SWAPPED,
+        how=Disposition.WAIT,
+        scope="mailbox",
+        delay_seconds=2,
+        most_seconds=8,
     ),
-    FailureRule(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
+    FailureRule(
+        error=errors.Throttled, code="{side}_throttled", how=Disposition.WAIT, scope="endpoint", hold="account"
+    ),
     # No hold is set: `claim` looks at the meters, so that a changed rate counts at once.
-    FailureRule(error=errors.RateReached, code="rate_waiting", how="wait", scope="endpoint"),
+    FailureRule(error=errors.RateReached, code="rate_waiting", how=Disposition.WAIT, scope="endpoint"),
     FailureRule(
         error=errors.Unreachable,
         code="{side}_unreachable",
-        how="wait",
+        how=Disposition.WAIT,
         scope="endpoint",
         delay_seconds=2,
         advice="check host, port and firewall; mailhaul goes on by itself when the server answers",
     ),
     FailureRule(
-        error=errors.ConnectionLost, code="{side}_connection_lost", how="again", scope="endpoint", delay_seconds=1
+        error=errors.ConnectionLost,
+        code="{side}_connection_lost",
+        how=Disposition.AGAIN,
+        scope="endpoint",
+        delay_seconds=1,
     ),
-    FailureRule(error=errors.ProtocolViolation, code="{side}_protocol", how="again", scope="endpoint", delay_seconds=2),
     FailureRule(
-        error=errors.FolderChanged, code="{side}_folder_changed", how="replan", scope="folder", delay_seconds=5
+        error=errors.ProtocolViolation, code="{side}_protocol", how=Disposition.AGAIN, scope="endpoint", delay_seconds=2
+    ),
+    FailureRule(
+        error=errors.FolderChanged,
+        code="{side}_folder_changed",
+        how=Disposition.REPLAN,
+        scope="folder",
+        delay_seconds=5,
     ),
     FailureRule(
         error=errors.FolderRefused,
         code="{side}_folder_refused",
-        how="give_up",
+        how=Disposition.GIVE_UP,
         scope="folder",
         delay_seconds=5,
         advice="the server does not let this folder be opened; see its words, then: mailhaul retry IMPORT",
     ),
-    FailureRule(error=errors.AccountDelayed, code="account_waiting", how="wait", scope="mailbox"),
-    FailureRule(error=errors.AccountRejected, code="account_rejected", how="park", scope="mailbox", advice="{own}"),
-    FailureRule(error=errors.LedgerConflict, code="ledger_conflict", how="again", scope="folder", delay_seconds=1),
-    FailureRule(error=errors.MailError, code="{side}_refused", how="again", scope="folder", delay_seconds=2),
+    FailureRule(error=errors.AccountDelayed, code="account_waiting", how=Disposition.WAIT, scope="mailbox"),
+    FailureRule(
+        error=errors.AccountRejected, code="account_rejected", how=Disposition.PARK, scope="mailbox", advice="{own}"
+    ),
+    FailureRule(
+        error=errors.LedgerConflict, code="ledger_conflict", how=Disposition.AGAIN, scope="folder", delay_seconds=1
+    ),
+    FailureRule(error=errors.MailError, code="{side}_refused", how=Disposition.AGAIN, scope="folder", delay_seconds=2),
     FailureRule(
         error=Exception,
         code="fault",
-        how="again",
+        how=Disposition.AGAIN,
         scope="worker",
         delay_seconds=2,
         advice="internal error; please report it with the worker's log",
@@ -222,18 +252,16 @@ TABLE: tuple[FailureRule, ...] = (
 )
 
 
-def patiently(error: BaseException, verdict: Verdict, before: Failure | None) -> Verdict:
-    """Returns what is decided in a look: a server that does not answer, or breaks off, is asked again until it does.
-
-    Nothing is open at the destination then, and no person need act. One that cannot be reached is left alone by looks for a while.
-    """
-    row = next(row for row in TABLE if isinstance(error, row.error))
-    if not isinstance(error, errors.MailError) or row.how not in ("again", "wait", "replan", "give_up") or verdict.hold:
-        return verdict
-    times = before.times if before and before.code == verdict.code else 0
-    delay = min(LOOK_SECONDS * 2 ** min(times, 10), LOOK_MOST_SECONDS)
-    hold = LOOK_HOLD if isinstance(error, errors.Unreachable) else ""
-    return replace(verdict, how="wait", delay_seconds=delay, again_seconds=0.0, hold=hold)
+def meant(error: BaseException, wish: Wish) -> BaseException:
+    """Returns the error that a broken connection stands for, where the lease keeper shut the sessions itself."""
+    if not isinstance(error, errors.ConnectionLost):
+        return error
+    match wish:
+        case Wish.LOST:
+            return errors.LeaseLost("the lease ran out, and the sessions were shut")
+        case Wish.PAUSE | Wish.CANCEL:
+            return errors.ControlRequested(wish)
+    return error
 
 
 def judge(
@@ -241,41 +269,69 @@ def judge(
     attempts: int,
     before: Failure | None = None,
     *,
-    whole: bool = False,
+    kind: UnitKind = UnitKind.COPY,
     patient: bool = False,
+    progressed: bool = False,
+    in_doubt: bool = False,
 ) -> Verdict:
     """Decides what to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure.
 
-    A `whole` unit (a plan, a verification) has no messages to give up: its last attempt parks the mailbox. In a
-    `patient` pass, which follows a look, a server that does not answer parks it only for a while.
+    - `kind`: a plan or a verification has no messages to give up, so its last attempt parks the mailbox; a look asks a
+      server that does not answer until it does.
+    - `patient`: of a pass that follows a look, in which such a server parks the mailbox only for a while.
+    - `progressed`: the attempt brought messages to an outcome, so it does not count.
+    - `in_doubt`: copies may be at the destination that cannot be looked for while the folder stays closed, so no
+      message may be called failed.
     """
     row = next(row for row in TABLE if isinstance(error, row.error))
     side = error.side if isinstance(error, errors.MailError) else ""
     code = row.code.format(side=side)
     times = before.times if before and before.code == code else 0
     delay = min(row.delay_seconds * 2 ** min(max(attempts - 1, times), 10), row.most_seconds)
-    how = row.how
+    hold = f"{side}_{error.scope if isinstance(error, errors.Throttled) else row.hold}" if row.hold and side else ""
     if isinstance(error, errors.Throttled):
         delay = error.wait_seconds or THROTTLE_SECONDS
     if isinstance(error, errors.AccountDelayed):
         delay = error.wait_seconds
-    if isinstance(error, errors.Unreachable) and times + 1 >= UNREACHABLE_TIMES:
-        how = "park"
-    if how == "give_up" and attempts < ATTEMPTS:
-        how = "again"
-    if whole and (how == "give_up" or (how == "again" and attempts >= UNIT_ATTEMPTS)):
-        how = "park"
-    hold = f"{side}_{error.scope if isinstance(error, errors.Throttled) else row.hold}" if row.hold and side else ""
+    how = _disposition(error, row, attempts, times, kind, in_doubt=in_doubt)
     own = error.advice if isinstance(error, errors.MailError) else ""
     advice = row.advice.replace("{own}", own) if "{own}" in row.advice else own or row.advice
-    if how == "park":
+    if how is Disposition.PARK:
         advice = advice or MENDED
     again = row.again[min(times, len(row.again) - 1)] if row.again else 0.0
-    if how == "park" and patient and isinstance(error, errors.Unreachable | errors.ConnectionLost):
+    if how is Disposition.PARK and patient and isinstance(error, errors.Unreachable | errors.ConnectionLost):
         again = LOOK_MOST_SECONDS
+    if kind is UnitKind.LOOK and isinstance(error, errors.MailError) and row.how in _ASKED_ON and not hold:
+        how, again = Disposition.WAIT, 0.0
+        delay = min(LOOK_SECONDS * 2 ** min(times, 10), LOOK_MOST_SECONDS)
+        hold = LOOK_HOLD if isinstance(error, errors.Unreachable) else ""
+    if how is Disposition.AGAIN and progressed:
+        how = Disposition.WAIT
     return Verdict(
         code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice, again_seconds=again
     )
+
+
+#: What a look makes of its errors is to ask again, unless the table says one of the others: nothing is open at the
+#: destination then, and no person need act.
+_ASKED_ON = (Disposition.AGAIN, Disposition.WAIT, Disposition.REPLAN, Disposition.GIVE_UP)
+
+
+def _disposition(
+    error: BaseException, row: FailureRule, attempts: int, times: int, kind: UnitKind, *, in_doubt: bool
+) -> Disposition:
+    """Returns what the table says, except where attempts have run out or something is in doubt."""
+    how = row.how
+    if isinstance(error, errors.Unreachable) and times + 1 >= UNREACHABLE_TIMES:
+        how = Disposition.PARK
+    if how is Disposition.GIVE_UP and attempts < ATTEMPTS:
+        how = Disposition.AGAIN
+    whole = kind is not UnitKind.COPY
+    if whole and (how is Disposition.GIVE_UP or (how is Disposition.AGAIN and attempts >= UNIT_ATTEMPTS)):
+        how = Disposition.PARK
+    if how is Disposition.GIVE_UP and in_doubt:
+        how = Disposition.PARK
+    return how
 
 
 def describe(
@@ -296,7 +352,7 @@ def describe(
         sentence, detail = f"unexpected {type(error).__name__}", ""
     alike = before is not None and (before.code == verdict.code or {before.code, verdict.code} <= _outage(verdict.code))
     times = before.times + 1 if before and before.code == verdict.code else 1
-    going_on = verdict.how in ("again", "wait", "replan") or bool(verdict.again_seconds)
+    going_on = verdict.how in (Disposition.AGAIN, Disposition.WAIT, Disposition.REPLAN) or bool(verdict.again_seconds)
     return Failure(
         code=verdict.code,
         sentence=sentence,

@@ -17,6 +17,7 @@ from typing import Final
 from shared.mail import Appended, MailDestination, MailSource, Sighting
 from shared.model import Folder, Lease
 from shared.model.errors import FolderRefused, LeaseLost, MessagesRefused, OverQuota, ServerRefused
+from shared.model.lifecycle import Wish
 from shared.model.uids import Uid, UidSet
 from shared.store import WorkStore
 from worker.decide import kept_flags, sent_as, stands_for
@@ -41,7 +42,7 @@ class GmailSharing:
         source: MailSource,
         destination: MailDestination,
         flight: InFlight,
-        wish: Callable[[], str],
+        wish: Callable[[], Wish],
     ) -> None:
         assert lease.folder is not None, "a batch has a folder"
         self._lease, self._store, self._folder = lease, store, lease.folder
@@ -154,7 +155,7 @@ class GmailSharing:
             return set()
         stop_on(self._wish())
         token = self._flight.intend(group, moved=False)
-        if self._wish() == "lost":
+        if self._wish() is Wish.LOST:
             raise LeaseLost("the lease ran out before the copy")
         wanted = UidSet.of(pairs[sent.uid] for sent in group)
         uidvalidity, good = None, dict[int, int]()

@@ -15,7 +15,7 @@ from shared.mail import Appended, KnownStatus
 from shared.model import Intent, Lease, Note, Settled
 from shared.model.errors import ControlRequested, FolderChanged, LeaseLost, MailError, OverQuota
 from shared.model.events import GroupSettled, Listener
-from shared.model.lifecycle import Control
+from shared.model.lifecycle import Wish
 from shared.model.rates import Due
 from shared.model.uids import Record, UidSet
 from shared.store import WorkStore
@@ -28,15 +28,28 @@ FindUids = Callable[[Intent, Sequence[Sent], UidSet], dict[int, int]]
 _One = TypeVar("_One")
 
 
-def stop_on(word: str) -> None:
-    """Raises the error that a word other than "run" stands for: a lost lease, or the operator's wish."""
-    if word == "lost":
+def stop_on(wish: Wish) -> None:
+    """Raises the error that a wish other than to go on stands for: a lost lease, or what the operator wants."""
+    if wish is Wish.LOST:
         raise LeaseLost("the lease ran out, or another worker holds this unit")
-    if word != Control.RUN:
-        raise ControlRequested(word)
+    if wish is not Wish.RUN:
+        raise ControlRequested(wish)
 
 
-def while_wanted(wish: Callable[[], str], read: Iterable[_One]) -> Iterator[_One]:
+def announce(settled: Iterable[Settled], tell: Listener) -> bool:
+    """Reports entries that the store now has. Returns whether they bring any message to an outcome."""
+    progressed = False
+    for entry in settled:
+        copied = sum(len(record.source) for record in entry.records)
+        if copied:
+            tell(GroupSettled(outcome=entry.outcome, messages=copied, size_bytes=entry.size_bytes))
+        for outcome, uids in entry.others.items():
+            tell(GroupSettled(outcome=outcome, messages=len(uids), size_bytes=0))
+        progressed |= bool(copied or entry.others)
+    return progressed
+
+
+def while_wanted(wish: Callable[[], Wish], read: Iterable[_One]) -> Iterator[_One]:
     """Yields what is read, and raises as `stop_on` before each item: for reading that may take hours."""
     for one in read:
         stop_on(wish())
@@ -185,17 +198,11 @@ class InFlight:
         self.note(settled)
         self.due = said.due
         if intents:
-            stop_on(said.word)
+            stop_on(Wish(said.word))
 
     def note(self, settled: Sequence[Settled]) -> None:
         """Reports entries that the store now has to the listener."""
-        for entry in settled:
-            copied = sum(len(record.source) for record in entry.records)
-            if copied:
-                self.tell(GroupSettled(outcome=entry.outcome, messages=copied, size_bytes=entry.size_bytes))
-            for outcome, uids in entry.others.items():
-                self.tell(GroupSettled(outcome=outcome, messages=len(uids), size_bytes=0))
-            self.progressed |= bool(copied or entry.others)
+        self.progressed |= announce(settled, self.tell)
 
     def adopt(self, records: Sequence[Record], digest: int) -> None:
         """Takes over what the ledger has of this batch after looking (`worker.recovery`)."""

@@ -14,10 +14,8 @@ from functools import partial
 from itertools import takewhile
 
 from shared.folders.gmail import EXTENSION, LabelMode
-from shared.model import Failure, Lease, Note, Options, UnitKind
+from shared.model import Lease, Note, Options, UnitKind
 from shared.model.errors import (
-    ConnectionLost,
-    ControlRequested,
     LeaseLost,
     MailError,
     MailhaulError,
@@ -26,19 +24,20 @@ from shared.model.errors import (
     Throttled,
 )
 from shared.model.events import HeldBack, Listener, LookEnded, UnitEnded
-from shared.model.lifecycle import Control, Outcome
+from shared.model.lifecycle import Disposition, Outcome, Wish
 from shared.model.uids import UidSet
 from shared.rules.standing import LOOK_HOLD
 from shared.runtime.logs import bind_job, get_logger
 from shared.store import Store
 from worker.accounts import AccountServices
 from worker.alike import LOOKS
-from worker.closing import Closing, Divided, SettleLater
+from worker.closing import Divided, Finished, InDoubt, SettleLater, Split, UnitEnd
 from worker.copy import BatchCopy, CopyRules
 from worker.counted import CountedFolders
 from worker.decide import divided, halves, without_copy
 from worker.ends import Ends
-from worker.failures import ATTEMPTS, LOOK_REST_SECONDS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, patiently
+from worker.failures import ATTEMPTS, LOOK_REST_SECONDS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, meant
+from worker.inflight import announce
 from worker.lease_keeper import LeaseKeeper
 from worker.looking import difference, full_due, looked_at
 from worker.neighbours import Neighbours
@@ -117,7 +116,7 @@ class Lane:
                 # ours with it: they are given back too, or that mailbox would seem served for the length of a lease.
                 self._mailbox = lease.mailbox.mailbox_id
                 with contextlib.suppress(LeaseLost):
-                    place.store.release(lease, how="wait")
+                    place.store.release(lease, how=Disposition.WAIT)
         except StoreError as error:
             # Nothing can be written, so nothing may be done. Leases expire by themselves, and their units become
             # runnable again.
@@ -146,6 +145,7 @@ class Lane:
         lease_keeper = self._place.lease_keeper
         lease_keeper.watch(lease, self._sessions.live)
         result = "finished"
+        following = None
         with bind_job(
             import_id=lease.mailbox.import_id,
             mailbox=lease.mailbox.mailbox_id,
@@ -154,27 +154,19 @@ class Lane:
             term=lease.term,
             worker=self._holder,
         ):
-            following = None
             try:
-                closing = self._work(lease)
-                self._slow_down(lease)
-                following = self._place.store.follow(
-                    lease,
-                    settled=closing.settled,
-                    records=closing.records,
-                    prefer=self._preferred(),
-                    claim=not self._place.stopping(),
-                    found=closing.found,
-                )
-                closing.closed()
-            except SettleLater as later:
-                result = "in_doubt"
-                self._sessions.close()
-                # A lane that only waits to verify writes nothing: other lanes need not wait for it.
-                how = "late" if lease.unit.kind is UnitKind.VERIFY else "doubt"
-                self._place.store.release(lease, how=how, delay_seconds=later.seconds)
-            except _Split:
-                result = "split"
+                match self._work(lease):
+                    case Finished() as end:
+                        following = self._followed(lease, end)
+                    case InDoubt(seconds=seconds):
+                        result = "in_doubt"
+                        self._sessions.close()
+                        # A lane that only waits to verify writes nothing: other lanes need not wait for it.
+                        late = lease.unit.kind is UnitKind.VERIFY
+                        how = Disposition.LATE if late else Disposition.DOUBT
+                        self._place.store.release(lease, how=how, delay_seconds=seconds)
+                    case Split():
+                        result = "split"
             except Exception as error:
                 missing = self._missing(lease, error)
                 # The sessions' state is unknown; whatever was answered is in the ledger.
@@ -182,25 +174,46 @@ class Lane:
                 result = self._failed(lease, error, missing)
             finally:
                 lease_keeper.forget(lease)
-                seconds = time.monotonic() - began
-                self._place.tell(UnitEnded(kind=lease.unit.kind, result=result, seconds=seconds))
-                _log.info("unit_ended", kind=lease.unit.kind, result=result, seconds=round(seconds, 3))
+                lasted = time.monotonic() - began
+                self._place.tell(UnitEnded(kind=lease.unit.kind, result=result, seconds=lasted))
+                _log.info("unit_ended", kind=lease.unit.kind, result=result, seconds=round(lasted, 3))
         return following
 
-    def _work(self, lease: Lease) -> Closing:
+    def _followed(self, lease: Lease, end: Finished) -> Lease | None:
+        """Closes a unit that is done. Returns the lease of the next."""
+        self._slow_down(lease)
+        following = self._place.store.follow(
+            lease,
+            settled=end.settled,
+            records=end.records,
+            prefer=self._preferred(),
+            claim=not self._place.stopping(),
+            found=end.found,
+        )
+        announce(end.settled, self._place.tell)
+        return following
+
+    def _work(self, lease: Lease) -> UnitEnd:
+        """Works on one unit. Raises what its parts raise, for `worker.failures` to judge."""
+        try:
+            return self._worked(lease)
+        except SettleLater as later:
+            return InDoubt(seconds=later.seconds)
+
+    def _worked(self, lease: Lease) -> UnitEnd:
         place, sessions = self._place, self._sessions
         unit = lease.unit
         self._progressed = False
         just_counted, self._counted = self._counted, None
 
-        def wish() -> str:
+        def wish() -> Wish:
             self._slow_down(lease)
-            return "pause" if place.stopping() else place.lease_keeper.wish(lease)
+            return Wish.PAUSE if place.stopping() else place.lease_keeper.wish(lease)
 
         if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
             # The last attempt ended without a word: an attempt that meets an error is parked with that error by
             # `judge`.
-            raise _Worn(
+            raise WornOut(
                 f"{unit.kind} was begun {unit.attempts - 1} times and never came to an end; "
                 "it may kill its workers, see their logs"
             )
@@ -210,7 +223,8 @@ class Lane:
             options = self._options(lease)
             if options.accounts and place.accounts:
                 place.accounts.prepare(lease, options.accounts, sessions)
-            await_return(lease.mailbox, place.store)
+            if under_way := await_return(lease.mailbox, place.store):
+                return under_way
             source, destination = sessions.both(lease.mailbox)
             neighbours = Neighbours(lease, place.store, lambda: options)
             ends = None
@@ -243,7 +257,7 @@ class Lane:
             options = self._options(lease)
             folders = place.store.folders(unit.mailbox_id)
             neighbours = Neighbours(lease, place.store, lambda: options)
-            MailboxVerification(
+            return MailboxVerification(
                 lease,
                 place.store,
                 sessions,
@@ -255,10 +269,10 @@ class Lane:
                 settle_seconds=place.copy_rules.settle_seconds,
                 counted=just_counted,
             ).run(folders)
-        elif unit.attempts > ATTEMPTS and len(remaining := self._remaining(lease)) > 1:
+        elif unit.attempts > ATTEMPTS and len(remaining := lease.remaining) > 1:
             # The batch failed too often: it is halved, so that only the guilty message suffers.
             place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
-            raise _Split
+            return Split()
         elif unit.attempts > ATTEMPTS + 1 and len(remaining) == 1 and not lease.intents:
             last = lease.mailbox.failure
             return self._given_up(
@@ -266,7 +280,7 @@ class Lane:
             )
         elif len(parts := self._shares(lease)) > 1:
             place.store.split(lease, divided(unit, parts, (), unit.attempts - 1))
-            raise _Split
+            return Split()
         else:
             source, destination = sessions.both(lease.mailbox)
             neighbours = Neighbours(lease, place.store, lambda: self._options(lease), self._returns.of)
@@ -290,12 +304,12 @@ class Lane:
                 return copying.run()
             except Divided as batch:
                 place.store.split(lease, divided(unit, batch.parts, (), unit.attempts - 1))
-                raise _Split from None
+                return Split()
             finally:
                 self._progressed = copying.progressed
-        return Closing()
+        return Finished()
 
-    def _look(self, lease: Lease) -> Closing:
+    def _look(self, lease: Lease) -> Finished:
         """Compares the source's folders and their numbers with what the last pass left in the ledger."""
         place, mailbox = self._place, lease.mailbox
         folders = [folder for folder, _ in place.store.folders(mailbox.mailbox_id)]
@@ -311,7 +325,7 @@ class Lane:
             found = difference(listed, dict(zip(names, statuses, strict=True)), folders, mailbox.unplanned)
         place.tell(LookEnded(found=found))
         _log.info("looked", found=found)
-        return Closing(found=bool(found))
+        return Finished(found=bool(found))
 
     def _unsettled_seconds(self, lease: Lease) -> float:
         """Returns how long mail that a run before this import had on the line may still arrive.
@@ -347,21 +361,13 @@ class Lane:
         """Returns the shares into which a batch is divided before it is copied, in a folder with several writers."""
         if lease.writers < 2 or lease.intents or lease.unit.attempts > 1:
             return []
-        return self._place.copy_rules.widening.shares(self._remaining(lease), lease.folder_pending, lease.writers)
+        return self._place.copy_rules.widening.shares(lease.remaining, lease.folder_pending, lease.writers)
 
     @staticmethod
-    def _remaining(lease: Lease) -> UidSet:
-        """Returns the source UIDs of the batch that have no outcome."""
-        done = lease.others
-        for record in lease.records:
-            done |= record.source
-        return lease.unit.uids - done
-
-    @staticmethod
-    def _given_up(lease: Lease, uids: UidSet, reason: str) -> Closing:
+    def _given_up(lease: Lease, uids: UidSet, reason: str) -> Finished:
         notes = [Note(uid=uid, what=Outcome.FAILED, reason=reason) for uid in uids]
         size = lease.unit.size_bytes * len(uids) // max(1, len(lease.unit.uids))
-        return Closing(settled=(without_copy(Outcome.FAILED, uids, notes, size),))
+        return Finished(settled=(without_copy(Outcome.FAILED, uids, notes, size),))
 
     def _believed(self, lease: Lease) -> bool:
         """Tells whether a destination that refuses every message is believed to mean the messages.
@@ -386,39 +392,31 @@ class Lane:
                 return quota.missing(sum(tally.size_bytes - tally.done_bytes for tally in tallies))
         return 0
 
-    def _failed(self, lease: Lease, error: Exception, missing_bytes: int = 0) -> str:
+    def _failed(self, lease: Lease, error: BaseException, missing_bytes: int = 0) -> str:
         """Does what the table says about `error`, and returns its code."""
         # A failure before progress does not count as one in a row.
         place, before = self._place, None if self._progressed or lease.mailbox.over_at else lease.mailbox.failure
-        wish = place.lease_keeper.wish(lease)
-        if wish == "lost" and isinstance(error, ConnectionLost):
-            error = LeaseLost("the lease ran out, and the sessions were shut")
-        if wish in (Control.PAUSE, Control.CANCEL) and isinstance(error, ConnectionLost):
-            error = ControlRequested(wish)  # the lease keeper shut the sessions
-        whole, patient = lease.unit.kind is not UnitKind.COPY, lease.mailbox.after_look
-        verdict = judge(error, lease.unit.attempts, before, whole=whole, patient=patient)
-        if lease.unit.kind is UnitKind.LOOK:
-            verdict = patiently(error, verdict, before)
+        error = meant(error, place.lease_keeper.wish(lease))
+        verdict = judge(
+            error,
+            lease.unit.attempts,
+            before,
+            kind=lease.unit.kind,
+            patient=lease.mailbox.after_look,
+            progressed=self._progressed,
+            in_doubt=bool(lease.intents),
+        )
         log = _log.error if verdict.code == "fault" else _log.warning
         log("unit_failed", code=verdict.code, how=verdict.how, exc_info=verdict.code == "fault")
-        if verdict.how == "drop":
+        if verdict.how is Disposition.DROP:
             if isinstance(error, StoreError):
                 raise error
             if lease.unit.kind is UnitKind.COPY:
                 self._recheck(lease)
             return verdict.code
         folder = lease.folder.display if lease.folder else ""
-        failure: Failure | None = describe(error, verdict, place.now(), folder, before, missing_bytes)
-        how, hold, hold_seconds = verdict.how, "", verdict.delay_seconds
-        if how == "give_up" and lease.intents:
-            # What is in doubt cannot be looked for while the folder stays closed: nobody may call it failed.
-            how = "park"
-        if isinstance(error, _Worn):
-            how = "park"
-        if verdict.code == "control":
-            failure = None
-        if how == "again" and self._progressed:
-            how = "wait"
+        failure = describe(error, verdict, place.now(), folder, before, missing_bytes) if verdict.told else None
+        hold, hold_seconds = "", verdict.delay_seconds
         if verdict.hold == LOOK_HOLD:
             hold = f"{LOOK_HOLD}:{place.store.limits_of(lease.mailbox.mailbox_id)['source_host']}"
             hold_seconds = min(hold_seconds, LOOK_REST_SECONDS)
@@ -426,14 +424,15 @@ class Lane:
             place.tell(HeldBack(scope=verdict.hold, seconds=verdict.delay_seconds))
             hold = f"{verdict.hold}:{place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
         try:
-            if how == "give_up":
+            if verdict.how is Disposition.GIVE_UP:
                 reason = f"{error.what}: {error.detail}" if isinstance(error, MailError) else str(error)
-                closing = self._given_up(lease, self._remaining(lease), reason)
-                place.store.follow(lease, settled=closing.settled, claim=False)
+                end = self._given_up(lease, lease.remaining, reason)
+                place.store.follow(lease, settled=end.settled, claim=False)
+                announce(end.settled, place.tell)
             else:
                 place.store.release(
                     lease,
-                    how=how,
+                    how=verdict.how,
                     delay_seconds=verdict.delay_seconds,
                     failure=failure,
                     hold=hold,
@@ -456,9 +455,5 @@ class Lane:
             _log.warning("verified_again", reason="a lease was lost while copying")
 
 
-class _Split(Exception):
-    """Raised when the unit was replaced by smaller ones."""
-
-
-class _Worn(MailhaulError):
+class WornOut(MailhaulError):
     """Raised for a plan or verification that never comes to an end."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from shared.mail import MailSession
 from shared.model import Lease
 from shared.model.errors import StoreError
-from shared.model.lifecycle import Control
+from shared.model.lifecycle import Wish
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
 
@@ -36,7 +36,7 @@ class RenewedLease:
     #: Sessions to shut when the lease is lost.
     sessions: list[MailSession]
     #: The store's last word: run, pause, cancel or lost.
-    word: str = Control.RUN
+    word: Wish = Wish.RUN
     #: The moment, by the monotonic clock, after which nothing may be begun.
     deadline: float = 0.0
     #: Whether the store called the lease lost once: perhaps only because its lane finished it a moment ago.
@@ -100,12 +100,12 @@ class LeaseKeeper:
         """Returns the number of leases that are renewed now."""
         return len(self._attended)
 
-    def wish(self, lease: Lease) -> str:
-        """Returns "run", "pause", "cancel" or "lost" for the lease, without a round trip."""
+    def wish(self, lease: Lease) -> Wish:
+        """Returns what is wanted of the lease, without a round trip."""
         with self._lock:
             attended = self._attended.get(lease.unit.unit_id)
         if attended is None or attended.lease.term != lease.term or self.clock() >= attended.deadline:
-            return "lost"
+            return Wish.LOST
         return attended.word
 
     def hurry(self) -> None:
@@ -113,7 +113,7 @@ class LeaseKeeper:
         with self._lock:
             attended = list(self._attended.values())
         for one in attended:
-            self._shut(one, Control.PAUSE)
+            self._shut(one, Wish.PAUSE)
 
     def expire(self) -> None:
         """Shuts the sessions of leases that expired by the local clock."""
@@ -121,7 +121,7 @@ class LeaseKeeper:
             attended = list(self._attended.values())
         for one in attended:
             if self.clock() >= one.deadline:
-                self._shut(one, "lost")
+                self._shut(one, Wish.LOST)
 
     def _loop(self, task: Callable[[], None]) -> None:
         while not self._stop.wait(self.ask_seconds):
@@ -146,19 +146,19 @@ class LeaseKeeper:
         if extend:
             self._renewed = asked
         for one, word in zip(attended, words, strict=True):
-            if word != "lost":
+            if word is not Wish.LOST:
                 one.word, one.suspected = word, False
                 if extend:
                     one.deadline = asked + self.lease_seconds
-            if self.clock() >= one.deadline or (word == "lost" and one.suspected):
-                self._shut(one, "lost")
-            elif word in (Control.PAUSE, Control.CANCEL) and one.told:
+            if self.clock() >= one.deadline or (word is Wish.LOST and one.suspected):
+                self._shut(one, Wish.LOST)
+            elif word in (Wish.PAUSE, Wish.CANCEL) and one.told:
                 # The lane is in the middle of a slow message; what becomes in doubt by this is looked for later.
                 self._shut(one, word)
-            one.suspected = word == "lost"
-            one.told = word in (Control.PAUSE, Control.CANCEL)
+            one.suspected = word is Wish.LOST
+            one.told = word in (Wish.PAUSE, Wish.CANCEL)
 
-    def _shut(self, one: RenewedLease, word: str) -> None:
+    def _shut(self, one: RenewedLease, word: Wish) -> None:
         with self._lock:
             # A lane that is done with the lease may already use the same sessions for its next unit.
             if self._attended.get(one.lease.unit.unit_id) is not one:
@@ -166,7 +166,7 @@ class LeaseKeeper:
             before, one.word = one.word, word
             for session in list(one.sessions):
                 session.abort()
-        if before == "lost":
+        if before is Wish.LOST:
             return
-        event = "lease_lost" if word == "lost" else "shut_on_request"
+        event = "lease_lost" if word is Wish.LOST else "shut_on_request"
         _log.warning(event, unit=one.lease.unit.unit_id, term=one.lease.term, word=word)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from shared.model.errors import RateReached
 from shared.model.events import Listener, RateWaited
+from shared.model.lifecycle import Wish
 from shared.model.rates import PATIENCE_SECONDS, Due, spoken_due
 from worker.inflight import stop_on
 
@@ -23,7 +24,7 @@ _ASK_SECONDS = 1.0
 def wait_out(
     due: Due | None,
     ask: Callable[[], Due | None],
-    wish: Callable[[], str],
+    wish: Callable[[], Wish],
     tell: Listener,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:

@@ -35,7 +35,7 @@ from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.selection import BEFORE_SWITCH, FROM_SOURCE, OURS
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import Books, between
-from worker.closing import SettleLater
+from worker.closing import InDoubt
 from worker.likeness import Reasons
 from worker.recognise import Recognition
 
@@ -209,17 +209,18 @@ class BackReader(Books, Protocol):
     def import_(self, import_id: str) -> Import | None: ...
 
 
-def await_return(mailbox: Mailbox, store: BackReader) -> None:
-    """Raises `SettleLater` while the mailbox is brought back, and `CopyBackInDoubt` where that stopped halfway.
+def await_return(mailbox: Mailbox, store: BackReader) -> InDoubt | None:
+    """Returns how long to wait while the mailbox is brought back. Raises `CopyBackInDoubt` where that stopped halfway.
 
     What a copy back has appended and not recorded would be taken for new mail of the source, and come a second time.
     """
     for one in returned(mailbox, store):
         if one.state in UNDER_WAY:
-            raise SettleLater(BACK_SECONDS)
+            return InDoubt(seconds=BACK_SECONDS)
         if store.in_doubt(one.mailbox_id):
             import_ = store.import_(one.import_id)
             raise CopyBackInDoubt(import_.name if import_ else one.import_id)
+    return None
 
 
 class KnownBack:

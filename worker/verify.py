@@ -23,10 +23,10 @@ from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Options, Tally
 from shared.model.errors import FolderChanged, FolderRefused
 from shared.model.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
 from shared.model.ledger import AUDITED
-from shared.model.lifecycle import Outcome
+from shared.model.lifecycle import Outcome, Wish
 from shared.model.uids import Uid, UidSet
 from shared.store import Store
-from worker.closing import SettleLater
+from worker.closing import Finished, InDoubt
 from worker.comparison import Comparison
 from worker.copy import MOST_REMADE
 from worker.counted import CountedFolders, counted_again
@@ -57,7 +57,7 @@ class MailboxVerification:
         neighbours: Neighbours,
         *,
         options: Options,
-        wish: Callable[[], str],
+        wish: Callable[[], Wish],
         tell: Listener,
         settle_seconds: float = 30.0,
         counted: CountedFolders | None = None,
@@ -76,10 +76,11 @@ class MailboxVerification:
         #: The copies that users took away since the last verification.
         self._departures: list[Departure] = []
 
-    def run(self, planned: Sequence[tuple[Folder, Tally]]) -> None:
+    def run(self, planned: Sequence[tuple[Folder, Tally]]) -> Finished | InDoubt:
         """Compares every folder. Raises what the ports raise, and `ControlRequested`."""
         folders = [(folder, tally) for folder, tally in planned if folder.destination_uidvalidity]
-        self._wait_for_late_arrivals([folder for folder, _ in folders])
+        if (late := self._late_seconds([folder for folder, _ in folders])) > 0:
+            return InDoubt(seconds=late)
         self._lost = any(tally[Outcome.ALREADY_PRESENT] for _, tally in folders)
         audits = []
         if folders:
@@ -121,6 +122,7 @@ class MailboxVerification:
         if self._comparison:
             self._comparison.tell()
         self._store.audit(self._lease, self._placed(audits, [folder for folder, _ in folders]))
+        return Finished()
 
     def _without_deleted(
         self, destination: MailDestination, folders: Sequence[tuple[Folder, Tally]]
@@ -157,14 +159,13 @@ class MailboxVerification:
         read = session.sightings(UidSet.of(uids), full=True)
         return {seen.uid: seen for seen in while_wanted(self._wish, read)}
 
-    def _wait_for_late_arrivals(self, folders: Sequence[Folder]) -> None:
-        """Raises `SettleLater` while the first copy of a message that was sent again may still arrive.
+    def _late_seconds(self, folders: Sequence[Folder]) -> float:
+        """Returns how long the first copy of a message that was sent again may still arrive.
 
         The worker sent the message again because it was not found.
         """
         late = max((folder.doubted_at for folder in folders), default=0.0) + LATE_TIMES * self._settle_seconds
-        if late > self._lease.claimed_at and any(folder.doubts for folder in folders):
-            raise SettleLater(late - self._lease.claimed_at)
+        return late - self._lease.claimed_at if any(folder.doubts for folder in folders) else 0.0
 
     def _folder(
         self, destination: MailDestination, folder: Folder, thorough: bool, more: bool, kept: Sequence[Note]

@@ -15,9 +15,9 @@ import redis
 
 from producer.cli.command_context import CommandContext
 from producer.cli.noting import end_noted, note, person
-from producer.cli.request import Request
 from producer.cutover import acts as cutting
 from producer.intake.manifest import Manifest, Row
+from producer.intake.specification import ImportSpecification
 from producer.operations import erasing, standing, verbs
 from producer.operations.audited_options import audited
 from shared.model import Import, Mailbox
@@ -41,7 +41,9 @@ class Acts:
     def __init__(self, context: CommandContext) -> None:
         self._context = context
 
-    def begin(self, asked: Request, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]) -> None:
+    def begin(
+        self, asked: ImportSpecification, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]
+    ) -> None:
         """Opens an import, or opens it again, and sets it going."""
         context = self._context
         there = context.store.import_(wanted.import_id) is not None

@@ -23,12 +23,12 @@ from producer.cli.following import ALONE_SECONDS, Watch, ended, say_end
 from producer.cli.local_processes import LocalProcesses
 from producer.cli.overheard import Overheard
 from producer.cli.owner import mark_owner
-from producer.cli.request import Request
 from producer.cli.signals import interruptible
 from producer.cli.verb import INTERRUPTED, is_quiet, is_verbose, note, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
+from producer.intake.specification import ImportSpecification
 from producer.operations import verbs
 from producer.show import document
 from producer.show.destinations import destination_lines
@@ -52,7 +52,7 @@ COORDINATOR_AFTER_SECONDS = 2.0
 
 
 def run_import(
-    request: Request,
+    request: ImportSpecification,
     context: CommandContext,
     interrupted: threading.Event,
     *,

@@ -8,32 +8,14 @@ from typing import Annotated
 
 import typer
 
+from producer.cli.option_groups import AccountsOptions, ServerOptions, SheetOptions, SignInOptions, grouped
 from producer.cli.verb import (
-    AccountsOption,
-    AccountsSecretOption,
-    DestinationAdminOption,
-    DestinationAuthOption,
-    DestinationCaOption,
-    DestinationOption,
-    DestinationPasswordOption,
-    DestinationPinOption,
-    EncodingOption,
     ExcludeOption,
-    GeneratePasswordsOption,
-    IgnoreColumnOption,
     IncludeOption,
     JsonOption,
     ManifestArgument,
-    NoHeaderOption,
-    PlaintextOption,
     QuietOption,
     SeparatorOption,
-    SourceAdminOption,
-    SourceAuthOption,
-    SourceCaOption,
-    SourceOption,
-    SourcePasswordOption,
-    SourcePinOption,
     StateOption,
     ThreadsOption,
     VerboseOption,
@@ -41,150 +23,93 @@ from producer.cli.verb import (
     speaking,
     verb,
 )
-from producer.cli.wanting import SharedFoldersOption, allowing, wanting
-from producer.intake.allowed import NOTHING_ALLOWED, Allowed
-from producer.intake.columns import Reading
+from producer.cli.wanting import SharedFoldersOption
+from producer.intake.allowed import Allowed
 from producer.intake.wanted import SelectionOptions
 
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs, in the order in which they are used."""
-    app.command("check")(verb(allowing(check)))
-    app.command("plan")(verb(allowing(wanting(plan))))
-    app.command("import")(verb(allowing(wanting(import_))))
+    app.command("check")(verb(check))
+    app.command("plan")(verb(plan))
+    app.command("import")(verb(import_))
     app.command("template")(verb(template))
 
 
+@grouped
 def check(
+    *,
     manifest: ManifestArgument,
-    destination: DestinationOption,
-    source: SourceOption = "",
+    servers: ServerOptions,
     wave: WaveOption = "",
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
-    allow_plaintext: PlaintextOption = False,
-    encoding: EncodingOption = "",
-    separator: SeparatorOption = "",
-    ignore_column: IgnoreColumnOption = None,
-    no_header: NoHeaderOption = False,
-    source_ca: SourceCaOption = "",
-    destination_ca: DestinationCaOption = "",
-    source_fingerprint: SourcePinOption = "",
-    destination_fingerprint: DestinationPinOption = "",
-    accounts: AccountsOption = None,
-    accounts_secret_file: AccountsSecretOption = None,
-    generate_passwords: GeneratePasswordsOption = False,
-    source_auth: SourceAuthOption = "",
-    source_admin: SourceAdminOption = "",
-    source_password_file: SourcePasswordOption = "",
-    destination_auth: DestinationAuthOption = "",
-    destination_admin: DestinationAdminOption = "",
-    destination_password_file: DestinationPasswordOption = "",
+    sheet: SheetOptions,
+    accounts: AccountsOptions,
+    sign_ins: SignInOptions,
     shared_folders: SharedFoldersOption = "leave",
-    allowed: Allowed = NOTHING_ALLOWED,
+    allowed: Allowed,
     state_dir: StateOption = None,
 ) -> int:
     """Sign in at both ends of every row; folders, sizes, quota. Writes nothing. Exit 3 when a row does not work."""
     from producer.cli.rehearsing import run_check
     from producer.cli.request import read_request
 
-    request = read_request(
+    selection = SelectionOptions(shared_folders=shared_folders)
+    import_ = read_request(
         manifest,
-        source,
-        destination,
-        allow_plaintext=allow_plaintext,
-        encoding=encoding,
-        separator=separator,
-        only_wave=wave,
-        reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
-        source_ca=source_ca,
-        destination_ca=destination_ca,
-        source_fingerprint=source_fingerprint,
-        destination_fingerprint=destination_fingerprint,
+        servers,
+        sheet=sheet,
+        sign_ins=sign_ins,
         accounts=accounts,
-        accounts_secret_file=accounts_secret_file,
-        generate_passwords=generate_passwords,
-        source_auth=source_auth,
-        source_admin=source_admin,
-        source_password_file=source_password_file,
-        destination_auth=destination_auth,
-        destination_admin=destination_admin,
-        destination_password_file=destination_password_file,
-        wanted=SelectionOptions(shared_folders=shared_folders),
+        selection=selection,
         allowed=allowed,
+        only_wave=wave,
     )
     with speaking(verbose=verbose):
-        return run_check(request, as_json=as_json, state_dir=state_dir)
+        return run_check(import_, as_json=as_json, state_dir=state_dir)
 
 
+@grouped
 def plan(
+    *,
     manifest: ManifestArgument,
-    destination: DestinationOption,
-    source: SourceOption = "",
+    servers: ServerOptions,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     wave: WaveOption = "",
     as_json: JsonOption = False,
-    allow_plaintext: PlaintextOption = False,
-    encoding: EncodingOption = "",
-    separator: SeparatorOption = "",
-    ignore_column: IgnoreColumnOption = None,
-    no_header: NoHeaderOption = False,
-    source_ca: SourceCaOption = "",
-    destination_ca: DestinationCaOption = "",
-    source_fingerprint: SourcePinOption = "",
-    destination_fingerprint: DestinationPinOption = "",
-    accounts: AccountsOption = None,
-    accounts_secret_file: AccountsSecretOption = None,
-    generate_passwords: GeneratePasswordsOption = False,
-    source_auth: SourceAuthOption = "",
-    source_admin: SourceAdminOption = "",
-    source_password_file: SourcePasswordOption = "",
-    destination_auth: DestinationAuthOption = "",
-    destination_admin: DestinationAdminOption = "",
-    destination_password_file: DestinationPasswordOption = "",
-    wanted: SelectionOptions = SelectionOptions(),  # noqa: B008
-    allowed: Allowed = NOTHING_ALLOWED,
+    sheet: SheetOptions,
+    accounts: AccountsOptions,
+    sign_ins: SignInOptions,
+    selection: SelectionOptions,
+    allowed: Allowed,
     state_dir: StateOption = None,
 ) -> int:
     """Dry run: what import would do, folder by folder. And about how long. Writes nothing."""
     from producer.cli.rehearsing import run_plan
     from producer.cli.request import read_request
 
-    request = read_request(
+    import_ = read_request(
         manifest,
-        source,
-        destination,
-        wanted=wanted,
-        include=include,
-        exclude=exclude,
-        allow_plaintext=allow_plaintext,
-        encoding=encoding,
-        separator=separator,
-        only_wave=wave,
-        reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
-        source_ca=source_ca,
-        destination_ca=destination_ca,
-        source_fingerprint=source_fingerprint,
-        destination_fingerprint=destination_fingerprint,
+        servers,
+        sheet=sheet,
+        sign_ins=sign_ins,
         accounts=accounts,
-        accounts_secret_file=accounts_secret_file,
-        generate_passwords=generate_passwords,
-        source_auth=source_auth,
-        source_admin=source_admin,
-        source_password_file=source_password_file,
-        destination_auth=destination_auth,
-        destination_admin=destination_admin,
-        destination_password_file=destination_password_file,
+        selection=selection,
         allowed=allowed,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        only_wave=wave,
     )
-    return run_plan(request, as_json=as_json, state_dir=state_dir)
+    return run_plan(import_, as_json=as_json, state_dir=state_dir)
 
 
+@grouped
 def import_(
+    *,
     manifest: ManifestArgument,
-    destination: DestinationOption,
-    source: SourceOption = "",
+    servers: ServerOptions,
     name: Annotated[str, typer.Option("--name", help="What to call it; the file's name without it.")] = "",
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
@@ -221,26 +146,11 @@ def import_(
             "--spool-refused", metavar="DIR", help="Keep what the destination does not take here, as .eml files."
         ),
     ] = None,
-    allow_plaintext: PlaintextOption = False,
-    encoding: EncodingOption = "",
-    separator: SeparatorOption = "",
-    ignore_column: IgnoreColumnOption = None,
-    no_header: NoHeaderOption = False,
-    source_ca: SourceCaOption = "",
-    destination_ca: DestinationCaOption = "",
-    source_fingerprint: SourcePinOption = "",
-    destination_fingerprint: DestinationPinOption = "",
-    accounts: AccountsOption = None,
-    accounts_secret_file: AccountsSecretOption = None,
-    generate_passwords: GeneratePasswordsOption = False,
-    source_auth: SourceAuthOption = "",
-    source_admin: SourceAdminOption = "",
-    source_password_file: SourcePasswordOption = "",
-    destination_auth: DestinationAuthOption = "",
-    destination_admin: DestinationAdminOption = "",
-    destination_password_file: DestinationPasswordOption = "",
-    wanted: SelectionOptions = SelectionOptions(),  # noqa: B008
-    allowed: Allowed = NOTHING_ALLOWED,
+    sheet: SheetOptions,
+    accounts: AccountsOptions,
+    sign_ins: SignInOptions,
+    selection: SelectionOptions,
+    allowed: Allowed,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, as plan does; write nothing.")
     ] = False,
@@ -256,33 +166,18 @@ def import_(
             stack.callback(child.dismiss)
         request = read_request(
             manifest,
-            source,
-            destination,
+            servers,
+            sheet=sheet,
+            sign_ins=sign_ins,
+            accounts=accounts,
+            selection=selection,
+            allowed=allowed,
             name=name,
-            wanted=wanted,
-            include=include,
-            exclude=exclude,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
             verify=verify,
             window=window,
             wave=wave,
-            allow_plaintext=allow_plaintext,
-            encoding=encoding,
-            separator=separator,
-            reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
-            source_ca=source_ca,
-            destination_ca=destination_ca,
-            source_fingerprint=source_fingerprint,
-            destination_fingerprint=destination_fingerprint,
-            accounts=accounts,
-            accounts_secret_file=accounts_secret_file,
-            generate_passwords=generate_passwords,
-            source_auth=source_auth,
-            source_admin=source_admin,
-            source_password_file=source_password_file,
-            destination_auth=destination_auth,
-            destination_admin=destination_admin,
-            destination_password_file=destination_password_file,
-            allowed=allowed,
         )
         if dry_run:
             from producer.cli.rehearsing import run_plan

@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from producer.cli.command_context import CommandContext
-from producer.cli.request import Request
 from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say
 from producer.intake.account_options import AccountsSeen
 from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
 from producer.intake.scan import Checked, Scan, Side, swapped
+from producer.intake.specification import ImportSpecification
 from producer.show.lines import spoken_mailboxes
 from shared.model import Account, import_id
 from shared.model.errors import MailhaulError, SameMailbox
@@ -37,7 +37,7 @@ _TOLD_SECONDS = 5.0
 _NAMED = 5
 
 
-def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
+def run_check(request: ImportSpecification, *, as_json: bool, state_dir: Path | None) -> int:
     """Prints whether every row works on both sides. Returns 3 if one does not."""
     settings = load_settings(state_dir=state_dir)
     with EarlierLedgers(settings) as ledgers:
@@ -74,7 +74,7 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
     return INCOMPLETE if broken or backwards else COMPLETE
 
 
-def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
+def run_plan(request: ImportSpecification, *, as_json: bool, state_dir: Path | None) -> int:
     """Prints what an import would do. Returns 3 if a mailbox could not be looked into."""
     settings = load_settings(state_dir=state_dir)
     with EarlierLedgers(settings) as ledgers:
@@ -95,7 +95,7 @@ def _step(row: Row, found: Checked | None) -> None:
     say(f"row {row.line}  {row.login}  {'started' if found is None else 'ok' if found.ok else 'BAD'}")
 
 
-def _scan(request: Request, settings: Settings, ledgers: EarlierLedgers) -> Scan:
+def _scan(request: ImportSpecification, settings: Settings, ledgers: EarlierLedgers) -> Scan:
     return Scan(
         request.source,
         request.destination,
@@ -149,7 +149,7 @@ class EarlierLedgers:
         return self._store
 
 
-def _rows(request: Request, settings: Settings) -> Sequence[Row]:
+def _rows(request: ImportSpecification, settings: Settings) -> Sequence[Row]:
     """Returns the rows, with the passwords that an import generated earlier, if it has."""
     if not request.accounts.generate:
         return request.manifest.rows

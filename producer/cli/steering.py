@@ -10,10 +10,10 @@ from pathlib import Path
 
 from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
-from producer.cli.request import read_manifest, row_servers
+from producer.cli.option_groups import SheetOptions
+from producer.cli.request import read_manifest
 from producer.cli.verb import COMPLETE, INCOMPLETE, note, say
 from producer.intake.allowed import LOOKED_AT
-from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
 from producer.intake.sign_in import read_secret
 from producer.intake.waving import wave_name
@@ -171,9 +171,7 @@ def run_credentials(
     file: Path | None,
     secret_files: Mapping[str, str],
     *,
-    encoding: str,
-    separator: str,
-    reading: Reading,
+    sheet: SheetOptions,
     detach: bool = False,
     state_dir: Path | None,
 ) -> int:
@@ -181,12 +179,7 @@ def run_credentials(
     if file is None and not secret_files:
         raise UsageError("give FILE.csv with rows, or --source-password-file or --destination-password-file")
     # The import says where passwords are used. Here a server only tells which mailbox is meant.
-    servers = row_servers(allow_plaintext=True)
-    manifest = (
-        read_manifest(file, encoding=encoding, separator=separator, servers=servers, allowed=LOOKED_AT, reading=reading)
-        if file
-        else None
-    )
+    manifest = read_manifest(file, sheet, LOOKED_AT) if file else None
     with open_context(state_dir, make=False) as context:
         import_ = verbs.find_import(context.store, which)
         before = context.store.import_tally(import_.import_id)[0]

@@ -7,16 +7,13 @@ from typing import Annotated
 
 import typer
 
+from producer.cli.option_groups import SheetOptions, grouped
 from producer.cli.verb import (
     DetachOption,
-    EncodingOption,
-    IgnoreColumnOption,
     ImportArgument,
     JsonOption,
     MailboxOption,
-    NoHeaderOption,
     QuietOption,
-    SeparatorOption,
     StateOption,
     VerboseOption,
     WaveOption,
@@ -24,7 +21,6 @@ from producer.cli.verb import (
     speaking,
     verb,
 )
-from producer.intake.columns import Reading
 
 
 def declare(app: typer.Typer) -> None:
@@ -125,6 +121,7 @@ def verify(
         )
 
 
+@grouped
 def credentials(
     which: Annotated[str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id.")],
     file: Annotated[
@@ -134,10 +131,8 @@ def credentials(
         str, typer.Option(metavar="FILE", help="A new administrator's password, token or key of the source.")
     ] = "",
     destination_password_file: Annotated[str, typer.Option(metavar="FILE", help="The same for the destination.")] = "",
-    encoding: EncodingOption = "",
-    separator: SeparatorOption = "",
-    ignore_column: IgnoreColumnOption = None,
-    no_header: NoHeaderOption = False,
+    *,
+    sheet: SheetOptions,
     detach: DetachOption = False,
     state_dir: StateOption = None,
 ) -> int:
@@ -146,10 +141,7 @@ def credentials(
 
     files = {"source": source_password_file, "destination": destination_password_file}
     given = {side: path for side, path in files.items() if path}
-    reading = Reading(ignored=tuple(ignore_column or ()), no_header=no_header)
-    return steering.run_credentials(
-        which, file, given, encoding=encoding, separator=separator, reading=reading, detach=detach, state_dir=state_dir
-    )
+    return steering.run_credentials(which, file, given, sheet=sheet, detach=detach, state_dir=state_dir)
 
 
 def forget(which: ImportArgument = "", yes: YesOption = False, state_dir: StateOption = None) -> int:

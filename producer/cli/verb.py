@@ -46,15 +46,6 @@ VerboseOption = Annotated[
 StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="State folder (MAILHAUL_STATE_DIR, else XDG).")
 ]
-SourceOption = Annotated[
-    str,
-    typer.Option(
-        "--source",
-        metavar="URL|PROVIDER",
-        help="Where mail comes from: imaps://imap.example.org, gmail, yandex … Not needed where each row names its server.",
-    ),
-]
-DestinationOption = Annotated[str, typer.Option("--destination", metavar="URL|PROVIDER", help="Where mail goes to.")]
 IncludeOption = Annotated[
     list[str] | None,
     typer.Option("--include", metavar="GLOB", help='Only these folders ("/" between levels). Repeatable.'),
@@ -62,94 +53,8 @@ IncludeOption = Annotated[
 ExcludeOption = Annotated[
     list[str] | None, typer.Option("--exclude", metavar="GLOB", help="Leave these folders out. Repeatable.")
 ]
-PlaintextOption = Annotated[
-    bool, typer.Option("--allow-plaintext", help="Let imap:// go to other machines than this one.")
-]
-SourceCaOption = Annotated[
-    str, typer.Option("--source-ca", metavar="FILE", help="CA file to trust for the source instead of the system's.")
-]
-DestinationCaOption = Annotated[
-    str, typer.Option("--destination-ca", metavar="FILE", help="CA file to trust for the destination.")
-]
-SourcePinOption = Annotated[
-    str,
-    typer.Option(
-        "--source-fingerprint", metavar="SHA256", help="SHA-256 of the source's certificate, accepted as it is."
-    ),
-]
-DestinationPinOption = Annotated[
-    str,
-    typer.Option("--destination-fingerprint", metavar="SHA256", help="SHA-256 of the destination's certificate."),
-]
-AccountsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--accounts",
-        metavar="[DOMAIN=]URL",
-        help="What makes accounts at the destination: scim+https://…, hook:/path, passwd-file:/path … (docs/accounts.md).",
-    ),
-]
-AccountsSecretOption = Annotated[
-    list[str] | None,
-    typer.Option("--accounts-secret-file", metavar="[DOMAIN=]FILE", help="The token, key or password for --accounts."),
-]
-GeneratePasswordsOption = Annotated[
-    bool, typer.Option("--generate-passwords", help="Make a password for each new account whose row gives none.")
-]
-SourceAuthOption = Annotated[
-    str,
-    typer.Option(
-        "--source-auth",
-        metavar="WAY",
-        help="How to sign in: password, master, authzid, proxyauth, token, google … (docs/signing-in.md).",
-    ),
-]
-SourceAdminOption = Annotated[
-    str,
-    typer.Option("--source-admin", metavar="LOGIN", help="Sign in as this administrator for rows without a password."),
-]
-SourcePasswordOption = Annotated[
-    str,
-    typer.Option(
-        "--source-password-file",
-        metavar="FILE",
-        help="The administrator's password, the token or the key; asked for without it.",
-    ),
-]
-DestinationAuthOption = Annotated[
-    str,
-    typer.Option(
-        "--destination-auth",
-        metavar="WAY",
-        help="How to sign in at the destination, as for --source-auth.",
-    ),
-]
-DestinationAdminOption = Annotated[
-    str,
-    typer.Option(
-        "--destination-admin",
-        metavar="LOGIN",
-        help="Sign in there as this administrator for rows without a password of their own.",
-    ),
-]
-DestinationPasswordOption = Annotated[
-    str,
-    typer.Option(
-        "--destination-password-file", metavar="FILE", help="The administrator's password, the token or the key."
-    ),
-]
-EncodingOption = Annotated[
-    str, typer.Option("--encoding", help="Of the manifest: utf-8, utf-16, cp1251, cp1252; detected if omitted.")
-]
 SeparatorOption = Annotated[
     str, typer.Option("--separator", help="Of the manifest: comma, semicolon or tab; detected if omitted.")
-]
-IgnoreColumnOption = Annotated[
-    list[str] | None,
-    typer.Option("--ignore-column", metavar="HEADING", help="Leave this column of the manifest out; may be repeated."),
-]
-NoHeaderOption = Annotated[
-    bool, typer.Option("--no-header", help="The manifest's first row is a mailbox, whatever it looks like.")
 ]
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", min=1, max=10_000, help="Batches that one worker copies at the same time.")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,9 +9,11 @@ import typer
 
 from producer.intake.allowed import Allowed
 from producer.intake.wanted import SelectionOptions
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
 
 _MOST_BYTES: Final = 8 << 20
+UNREADABLE: Final = Phrase("folder_map_unreadable", "{path} cannot be read ({cause})")
+LARGE: Final = Phrase("folder_map_large", "{path} is larger than {num} MiB")
 
 
 def _option(name: str, text: str, metavar: str | None = None) -> Any:
@@ -29,7 +28,7 @@ SharedFoldersOption = Annotated[
 ]
 
 
-def _asked(
+def selected(
     since: Annotated[str, _option("--since", "Only messages from this date on (INTERNALDATE, UTC).", "DATE")] = "",
     before: Annotated[str, _option("--before", "Only messages before this date.", "DATE")] = "",
     larger: Annotated[str, _option("--larger", "Only messages larger than this, e.g. 10MB.", "SIZE")] = "",
@@ -86,15 +85,16 @@ def _asked(
         ),
     ] = 100,
 ) -> SelectionOptions:
+    """Returns the options on what to import, with the content of the folder map. Raises `UsageError`."""
     content = None
     if folder_map:
         try:
             with Path(folder_map).expanduser().open("rb") as file:
                 content = file.read(_MOST_BYTES + 1)
         except OSError as error:
-            raise UsageError(f"--folder-map: {folder_map} cannot be read ({error.strerror})") from None
+            raise UNREADABLE.error("folder_map", path=folder_map, cause=str(error.strerror)) from None
         if len(content) > _MOST_BYTES:
-            raise UsageError(f"--folder-map: {folder_map} is larger than {_MOST_BYTES >> 20} MiB")
+            raise LARGE.error("folder_map", path=folder_map, num=_MOST_BYTES >> 20)
     return SelectionOptions(
         skip_special=skip_special,
         shared_folders=shared_folders,
@@ -116,7 +116,7 @@ def _asked(
     )
 
 
-def _meant(
+def confirmed(
     share_destination: Annotated[
         bool, _option("--share-destination", "Several rows may go into one destination mailbox, one after the other.")
     ] = False,
@@ -127,36 +127,7 @@ def _meant(
         bool, _option("--same-mailbox", "Go on although source and destination are one mailbox, or look swapped.")
     ] = False,
 ) -> Allowed:
+    """Returns the confirmations."""
     return Allowed(
         share_destination=share_destination, case_sensitive_logins=case_sensitive_logins, same_mailbox=same_mailbox
     )
-
-
-def wanting(function: Callable[..., int]) -> Callable[..., int]:
-    """Adds the options on what to import to a verb, which receives them as `wanted`."""
-    return _giving(function, "wanted", _asked)
-
-
-def allowing(function: Callable[..., int]) -> Callable[..., int]:
-    """Adds the confirmations to a verb, which receives them as `allowed`."""
-    return _giving(function, "allowed", _meant)
-
-
-def _giving(function: Callable[..., int], name: str, made: Callable[..., object]) -> Callable[..., int]:
-    """Returns the verb with the options of `made` in place of its parameter `name`.
-
-    The parameter receives the result of `made`.
-    """
-    own = inspect.signature(function, eval_str=True)
-    options = inspect.signature(made, eval_str=True).parameters
-    others = [one for other, one in own.parameters.items() if other != name]
-
-    @functools.wraps(function)
-    def run(**given: Any) -> int:
-        asked = {option: given.pop(option) for option in options}
-        return function(**given, **{name: made(**asked)})
-
-    parameters = [*others, *options.values()]
-    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": int}
-    return run

@@ -24,9 +24,11 @@ from producer.cli.command_context import open_context
 from producer.cli.following import report_files, run_status
 from producer.cli.importing import run_import
 from producer.cli.local_processes import environment, last_line, python_module
-from producer.cli.request import Request, read_request
+from producer.cli.option_groups import ServerOptions
+from producer.cli.request import read_request
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, say
+from producer.intake.specification import ImportSpecification
 from producer.operations.verbs import find_import
 from shared.folders.mapping import encode_name
 from shared.model.errors import MailhaulError
@@ -84,17 +86,18 @@ def run_demo(*, as_json: bool) -> int:
             lines = ["login,password,new_login,new_password", *(",".join((*a, *b)) for a, b in rows)]
             manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
             urls = [f"imap://127.0.0.1:{server.port}" for server in (source, destination)]
+            servers = ServerOptions(source=urls[0], destination=urls[1])
             say(f"$ mailhaul import demo.csv --source {urls[0]} --destination {urls[1]}      # {messages} messages")
-            code = _imported(read_request(manifest, *urls), home / "state", as_json=as_json)
+            code = _imported(read_request(manifest, servers), home / "state", as_json=as_json)
             if code == COMPLETE or not as_json:
                 _show(home)
             if code == COMPLETE:
                 say("\n$ mailhaul import demo.csv …      # once more: only what is new would be copied")
-                code = _imported(read_request(manifest, *urls), home / "state", as_json=False)
+                code = _imported(read_request(manifest, servers), home / "state", as_json=False)
     return code
 
 
-def _imported(request: Request, state_dir: Path, *, as_json: bool) -> int:
+def _imported(request: ImportSpecification, state_dir: Path, *, as_json: bool) -> int:
     with interruptible() as interrupted, open_context(state_dir) as context:
         return run_import(request, context, interrupted, workers=1, as_json=as_json)
 

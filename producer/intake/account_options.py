@@ -8,18 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from producer.intake.fitting import named_rows
 from producer.intake.manifest import Row
+from producer.intake.sign_in import NOT_TEXT, UNREADABLE
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.several import parse_services, sealed_together, secret_of, split_domain, written
 from shared.model.accounts import Adopted, Missing, Retry
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Fault, FieldName, Phrase
 
 #: Longest content of a secret file, in characters. The longest secret is a key in JSON.
 _MOST_CHARACTERS: Final = 64 * 1024
 #: Longest wait, in seconds, and number of waits that a dry run grants a service that asks it to come back later.
 _LONGEST_WAIT: Final = 60.0
 _WAITS: Final = 3
+ALONE: Final = Phrase("accounts_alone", "{accounts_secret_file} and {generate_passwords} go with {accounts} URL")
+NOT_ONE: Final = Phrase("accounts_secret_not_one", "there is not one {accounts} {domain}URL for it")
+CA_FILE: Final = Phrase("accounts_ca", "the CA file cannot be used ({cause})")
+EMPTY_FILE: Final = Phrase("accounts_secret_empty", "{path} is empty or no secret")
+BARE: Final = Phrase("accounts_row_without_password", "these rows give no password for a new account: {rows}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +58,13 @@ def read_accounts(urls: Sequence[str], secret_files: Sequence[str], *, generate:
     services = parse_services(written(urls))
     if not services.text:
         if secret_files or generate:
-            raise UsageError("--accounts-secret-file and --generate-passwords go with --accounts URL")
+            names = ("accounts_secret_file", "generate_passwords", "accounts")
+            raise ALONE.error(**{name: FieldName(name) for name in names})
         return AccountsAsked()
     secrets: dict[str, Secret] = {}
     for domain, path in map(split_domain, secret_files):
         if domain in secrets or domain not in services.by_domain:
-            raise UsageError(f"--accounts-secret-file: there is not one --accounts {domain and domain + '='}URL for it")
+            raise NOT_ONE.error("accounts_secret_file", accounts=FieldName("accounts"), domain=domain and f"{domain}=")
         secrets[domain] = _read_secret(path)
     from shared.accounts.opening import open_service  # imports an HTTP client, which most commands do not need
 
@@ -65,19 +73,26 @@ def read_accounts(urls: Sequence[str], secret_files: Sequence[str], *, generate:
             if url:
                 open_service(url, secrets.get(domain, Secret(""))).close()
         except OSError as error:
-            raise UsageError(f"--accounts: the CA file cannot be used ({error.strerror})") from None
+            raise CA_FILE.error("accounts", cause=str(error.strerror)) from None
     return AccountsAsked(text=services.text, secret=sealed_together(secrets), generate=generate)
 
 
 def _read_secret(path: str) -> Secret:
     try:
         secret = Path(path).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"--accounts-secret-file: {path} cannot be read ({reason})") from None
+    except UnicodeDecodeError:
+        raise NOT_TEXT.error("accounts_secret_file", path=path) from None
+    except OSError as error:
+        raise UNREADABLE.error("accounts_secret_file", path=path, cause=str(error.strerror)) from None
     if not 0 < len(secret) <= _MOST_CHARACTERS:
-        raise UsageError(f"--accounts-secret-file: {path} is empty or no secret")
+        raise EMPTY_FILE.error("accounts_secret_file", path=path)
     return Secret(secret)
+
+
+def without_new_password(asked: AccountsAsked, rows: Sequence[Row]) -> list[Fault]:
+    """Returns the fault of rows that give no password for an account that is to be created."""
+    bare = [row.line for row in rows if not row.new_password]
+    return [BARE.at("accounts", rows=named_rows(bare))] if asked.text and not asked.generate and bare else []
 
 
 class AccountsSeen:

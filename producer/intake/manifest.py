@@ -26,6 +26,7 @@ from shared.model import Endpoint, folded, server_key
 from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME, MOST_PRIORITY, is_name
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Sentence, faults_of, in_english, option
 
 __all__ = [
     "Limits",
@@ -345,7 +346,8 @@ class _Reading:
                 self._known[text] = error
         found = self._known[text]
         if isinstance(found, UsageError):
-            self._wrong(line, "server", str(found).removeprefix("--source: "))
+            for fault in faults_of(found):
+                self._wrong(line, "server", in_english(fault.sentence, option), fault.sentence)
             return None
         return found
 
@@ -393,8 +395,8 @@ class _Reading:
             if spelled != text and column in self._fields:
                 self._odd[f"{column} differs from that of row {line} only in capital letters"].append(row.line)
 
-    def _wrong(self, line: int, column: str, what: str) -> None:
-        self.errors.append(RowError(line=line, column=column, what=what))
+    def _wrong(self, line: int, column: str, what: str, sentence: Sentence | None = None) -> None:
+        self.errors.append(RowError(line=line, column=column, what=what, sentence=sentence))
 
 
 def _one_mailbox(other: Row, row: Row) -> str:

@@ -14,9 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase, Sentence
 
 #: Name of each separator.
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+
+NO_SEPARATOR = Phrase("separator_unknown", "separator {word} is not known: use comma, semicolon or tab")
 
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -42,8 +45,10 @@ class RowError:
     line: int
     #: Column name, or "" when the fault concerns the whole row.
     column: str = ""
-    #: What is wrong, and what to do.
+    #: What is wrong, and what to do, in the words of the command line.
     what: str
+    #: The same by its code; None of a fault that has none yet.
+    sentence: Sentence | None = None
 
     def __str__(self) -> str:
         where = [f"row {self.line}"] if self.line else ["the file"]
@@ -220,7 +225,7 @@ def _named(separator: str) -> str:
     for sign, name in SEPARATORS.items():
         if separator.lower() in (sign, name) or (sign == "\t" and separator == "\\t"):
             return sign
-    raise UsageError(f"separator {separator!r} is not known: use comma, semicolon or tab")
+    raise NO_SEPARATOR.error(word=repr(separator))
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -7,12 +7,14 @@ given as new_password.
 from __future__ import annotations
 
 import getpass
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from producer.intake.fitting import named_rows
 from producer.intake.manifest import Row
 from shared.mail.auth.sasl import PASSWORD_MECHANISMS
 from shared.model import Endpoint
@@ -20,12 +22,43 @@ from shared.model.errors import UsageError
 from shared.model.sign_in import BY_ADMIN, BY_ISSUER, USUAL_TEMPLATE, SignIn, Way
 from shared.oauth.opening import open_issuer
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Fault, FieldName, Phrase
 
 #: Longest content of a secret file, in bytes. The longest secret is a key in JSON.
 _MOST_BYTES: Final = 64 * 1024
-#: Number of rows named in one sentence.
-_NAMED: Final = 10
 _JSON_WAYS: Final = frozenset({Way.GOOGLE, Way.MICROSOFT})
+#: The URL at which Google issues tokens.
+_GOOGLE: Final = "https://oauth2.googleapis.com/token"
+
+#: What may be wrong with the way to sign in.
+NONE_OF: Final = Phrase("sign_in_none_of", "{name} is none of {names}")
+NEEDS_ADMIN: Final = Phrase("sign_in_without_admin", "{field} {word} needs {admin} LOGIN")
+ADMIN_UNUSED: Final = Phrase("sign_in_admin_unused", "{field} goes with {way} {names}, not with {word}")
+TEMPLATE: Final = Phrase("sign_in_template", "the login of a master user needs the names of both, as in {place}")
+NO_DETAIL: Final = Phrase("sign_in_detail", "{field} {word} takes nothing behind a colon")
+UNPRINTABLE: Final = Phrase("sign_in_unprintable", "holds a control character")
+#: What may be wrong with its secret.
+COMMAND_SECRET: Final = Phrase("secret_of_command", "a token command needs none; it may read its own secret")
+UNREADABLE: Final = Phrase("file_unreadable", "{path} cannot be read ({cause})")
+NOT_TEXT: Final = Phrase("file_no_text", "{path} cannot be read (it is not text)")
+SECRET: Final = Phrase("secret_impossible", "the secret is empty, or holds more than one line")
+SECRET_FILE: Final = Phrase("secret_file_impossible", "{path} is empty, or holds more than one line")
+SECRET_NEEDED: Final = Phrase("secret_needed", "{word} needs one")
+KEY_NEEDED: Final = Phrase("key_needed", "{word} needs its key")
+PROGRAM: Final = Phrase("sign_in_program", "a token command is a program of a machine: it is for the command line")
+ELSEWHERE: Final = Phrase(
+    "key_elsewhere",
+    "the key asks for tokens at {place}: another place than {vendor}'s own is for the command line",
+)
+ROWS: Final = Phrase(
+    "row_without_password",
+    "these rows give no password for the {side_word}: {rows}; write it, or give {secret}, {admin} or {way}",
+    headed=False,
+)
+KEY_FILE: Final = Phrase("key_file_needed", "{way} {word} needs its key as {field} FILE")
+NO_TERMINAL: Final = Phrase("no_terminal", "give {secret} FILE with the password of {name} at the {side_word}")
+NOTHING_TYPED: Final = Phrase("nothing_typed", "no password was given for {name} at the {side_word}")
+NO_TOKENS: Final = Phrase("no_tokens", "{field} {word}: {what}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,107 +87,96 @@ class SignInAsked:
         return (self.sign_in.own, own) if own else (self.sign_in, self.secret)
 
 
-def own_sign_in(sign_in: SignIn) -> SignIn:
-    """Returns how a row with a secret of its own signs in.
-
-    It uses its password, or its token if the import signs in by tokens that the operator gives.
-    """
-    return sign_in if sign_in.way in (Way.PASSWORD, Way.TOKEN) else SignIn()
-
-
-def read_sign_in(side: str, text: str, admin: str, secret_file: str) -> SignInAsked:
-    """Reads ``--source-auth``, ``--source-admin`` and ``--source-password-file`` (or the destination's).
-
-    Raises `UsageError`. Does not prompt.
-    """
-    sign_in = named_sign_in(side, text, admin)
-    return SignInAsked(
-        sign_in=sign_in, secret=read_secret(side, sign_in.way, secret_file) if secret_file else Secret("")
-    )
-
-
 def named_sign_in(side: str, text: str, admin: str) -> SignIn:
-    """Reads the way to sign in, without its secret. Raises `UsageError`."""
+    """Reads the way to sign in, without its secret. Raises `FaultsFound`."""
     name, _, detail = (text or (Way.MASTER if admin else Way.PASSWORD)).partition(":")
-    option = f"--{side}-auth"
+    field, admins = f"{side}.sign_in.way", f"{side}.sign_in.admin"
     try:
         way = Way(name.lower())
     except ValueError:
-        raise UsageError(f"{option}: {name!r} is none of {', '.join(Way)}") from None
+        raise NONE_OF.error(field, name=repr(name), names=", ".join(Way)) from None
     if way in BY_ADMIN and not admin:
-        raise UsageError(f"{option} {way} needs --{side}-admin LOGIN")
+        raise NEEDS_ADMIN.error(field, word=way, admin=FieldName(admins))
     if admin and way not in BY_ADMIN:
-        raise UsageError(f"--{side}-admin goes with {option} {', '.join(sorted(BY_ADMIN))}, not with {way}")
-    return SignIn(way=way, admin=admin, detail=_detail(option, way, detail))
+        raise ADMIN_UNUSED.error(admins, way=FieldName(field), names=", ".join(sorted(BY_ADMIN)), word=way)
+    return SignIn(way=way, admin=admin, detail=_detail(field, way, detail))
 
 
-def _detail(option: str, way: Way, detail: str) -> str:
+def _detail(field: str, way: Way, detail: str) -> str:
     if way is Way.PASSWORD:
         if detail and detail.upper() not in PASSWORD_MECHANISMS:
-            raise UsageError(f"{option}: {detail!r} is none of {', '.join(PASSWORD_MECHANISMS)}")
+            raise NONE_OF.error(field, name=repr(detail), names=", ".join(PASSWORD_MECHANISMS))
         return detail.upper()
     if way is Way.MASTER:
         detail = detail or USUAL_TEMPLATE
         if "{admin}" not in detail or not any(blank in detail for blank in ("{user}", "{local}")):
-            raise UsageError(f"{option}: the login of a master user needs the names of both, as in {USUAL_TEMPLATE}")
+            raise TEMPLATE.error(field, place=USUAL_TEMPLATE)
         return detail
     if way in (Way.AUTHZID, Way.PROXYAUTH, Way.TOKEN) and detail:
-        raise UsageError(f"{option} {way} takes nothing behind a colon")
+        raise NO_DETAIL.error(field, word=way)
     if not detail.isprintable():
-        raise UsageError(f"{option}: holds a control character")
+        raise UNPRINTABLE.error(field)
     return detail
 
 
-def read_secret(side: str, way: Way, path: str) -> Secret:
-    """Reads the file of ``--source-password-file`` (or the destination's). Raises `UsageError`."""
-    option = f"--{side}-password-file"
+def secret_text(side: str, way: Way, path: str) -> str:
+    """Returns the content of the file of ``--source-password-file`` (or the destination's). Raises `FaultsFound`."""
+    field = f"{side}.sign_in.secret"
     if way is Way.COMMAND:
-        raise UsageError(f"{option}: a token command needs none; it may read its own secret")
+        raise COMMAND_SECRET.error(field)
     try:
         with Path(path).expanduser().open("rb") as file:
-            text = file.read(_MOST_BYTES + 1).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"{option}: {path} cannot be read ({reason})") from None
-    try:
-        return secret_of(way, text)
-    except UsageError:
-        raise UsageError(f"{option}: {path} is empty, or holds more than one line") from None
+            return file.read(_MOST_BYTES + 1).decode("utf-8")
+    except UnicodeDecodeError:
+        raise NOT_TEXT.error(field, path=path) from None
+    except OSError as error:
+        raise UNREADABLE.error(field, path=path, cause=str(error.strerror)) from None
 
 
-def secret_of(way: Way, text: str) -> Secret:
-    """Checks the administrator's password, the token or the key. Raises `UsageError`, whose text does not hold it."""
+def read_secret(side: str, way: Way, path: str) -> Secret:
+    """Reads the file of ``--source-password-file`` (or the destination's). Raises `FaultsFound`."""
+    return secret_of(way, secret_text(side, way, path), side, path)
+
+
+def secret_of(way: Way, text: str, side: str = "", path: str = "") -> Secret:
+    """Checks the administrator's password, the token or the key.
+
+    `path`: the file that it comes from, for messages. Raises `FaultsFound`, whose text does not hold it.
+    """
     text = text.strip() if way in _JSON_WAYS else text.removesuffix("\n").removesuffix("\r")
     if not 0 < len(text) <= _MOST_BYTES or (way not in _JSON_WAYS and not text.isprintable()):
-        raise UsageError("the secret is empty, or holds more than one line")
+        fields = (f"{side}.sign_in.secret",) if side else ()
+        raise SECRET_FILE.error(*fields, path=path) if path else SECRET.error(*fields)
     return Secret(text)
 
 
-def complete(
-    side: str, endpoint: Endpoint, asked: SignInAsked, rows: Sequence[Row], *, promised: bool = False
-) -> SignInAsked:
-    """Prompts for the secret if one is missing, and checks it as far as that needs no server.
+def at_the_vendor(way: Way, key: str) -> None:
+    """Refuses a key that asks for tokens anywhere but at its vendor. Raises `FaultsFound`.
 
-    `promised` tells that missing passwords will be generated. Raises `UsageError`.
+    A key file names the URL that workers ask for tokens. A key from a request must not choose it.
     """
-    named = lacking(side, asked, rows)
-    if not named or (promised and asked.by_rows):
-        return asked
-    if asked.by_rows:
-        raise UsageError(
-            f"these rows give no password for the {side}: {named}; write it, or give --{side}-password-file, "
-            f"--{side}-admin or --{side}-auth"
-        )
-    if not asked.secret and asked.sign_in.way is not Way.COMMAND:
-        asked = replace(asked, secret=_prompt(side, asked.sign_in))
-    _opens(side, endpoint, asked)
-    return asked
+    if way not in _JSON_WAYS:
+        return
+    try:
+        known = json.loads(key)
+    except ValueError:
+        return  # the code that opens the key reports this
+    if not isinstance(known, dict):
+        return
+    where = known.get("token_uri", _GOOGLE) if way is Way.GOOGLE else known.get("authority", "")
+    if where and where != _GOOGLE:
+        raise ELSEWHERE.error(place=repr(str(where)[:100]), vendor=way)
 
 
 def lacking(side: str, asked: SignInAsked, rows: Sequence[Row]) -> str:
     """Lists the first rows that give no password of their own; "" when each does."""
-    lines = [str(row.line) for row in rows if asked.own(side, row) is None]
-    return ", ".join(lines[:_NAMED]) + (" …" if lines[_NAMED:] else "")
+    return named_rows([row.line for row in rows if asked.own(side, row) is None])
+
+
+def without_password(side: str, rows: str) -> Fault:
+    """Returns the fault of rows that sign in by themselves and give no password."""
+    secret, admin, way = (FieldName(f"{side}.sign_in.{name}") for name in ("secret", "admin", "way"))
+    return ROWS.at("manifest", side_word=side, rows=rows, secret=secret, admin=admin, way=way)
 
 
 def renewed(side: str, endpoint: Endpoint, asked: SignInAsked, read: Callable[[Way], Secret]) -> Secret:
@@ -164,12 +186,12 @@ def renewed(side: str, endpoint: Endpoint, asked: SignInAsked, read: Callable[[W
         whose = "a token command" if way is Way.COMMAND else "each mailbox's own password"
         raise UsageError(f"{side}: the import signs in with {whose} there, so there is nothing to be given for all")
     secret = read(way)
-    _opens(side, endpoint, replace(asked, secret=secret))
+    opens(side, endpoint, replace(asked, secret=secret))
     return secret
 
 
-def _opens(side: str, endpoint: Endpoint, asked: SignInAsked) -> None:
-    """Checks whether the secret can get tokens, as far as that needs no server. Raises `UsageError`."""
+def opens(side: str, endpoint: Endpoint, asked: SignInAsked) -> None:
+    """Checks whether the secret can get tokens, as far as that needs no server. Raises `FaultsFound`."""
     way = asked.sign_in.way
     if way not in BY_ISSUER:
         return
@@ -178,21 +200,22 @@ def _opens(side: str, endpoint: Endpoint, asked: SignInAsked) -> None:
         if check := getattr(issuer, "check", None):
             check()
     except UsageError as error:
-        raise UsageError(f"--{side}-auth {way}: {error}") from None
+        raise NO_TOKENS.error(f"{side}.sign_in.way", word=way, what=str(error)) from None
 
 
-def _prompt(side: str, sign_in: SignIn) -> Secret:
-    option = f"--{side}-password-file FILE"
+def prompted(side: str, sign_in: SignIn) -> Secret:
+    """Asks at the terminal for the administrator's password. Raises `FaultsFound` where that is impossible."""
+    field = f"{side}.sign_in.secret"
     if sign_in.way in _JSON_WAYS:
-        raise UsageError(f"--{side}-auth {sign_in.way} needs its key as {option}")
+        raise KEY_FILE.error(field, way=FieldName(f"{side}.sign_in.way"), word=sign_in.way)
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
-        raise UsageError(f"give {option} with the password of {sign_in.admin} at the {side}") from None
+        raise NO_TERMINAL.error(secret=FieldName(field), name=sign_in.admin, side_word=side) from None
     try:
         given = getpass.getpass(f"Password of {sign_in.admin} at the {side}: ")
     except EOFError:
         given = ""
     if not given:
-        raise UsageError(f"no password was given for {sign_in.admin} at the {side}")
+        raise NOTHING_TYPED.error(name=sign_in.admin, side_word=side)
     return Secret(given)

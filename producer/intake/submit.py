@@ -23,11 +23,11 @@ from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
 from shared.model import BY_ROW, Account, Endpoint, Import, Mailbox, Options, Profile, Unit, import_id, mailbox_id
 from shared.model.binding import bound_to
-from shared.model.errors import UsageError
 from shared.model.lifecycle import ImportState
 from shared.rules.hours import ALWAYS, Hours
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store import Store
+from shared.wording.phrases import Phrase
 
 #: Sends one job for this unit of this import.
 Ring = Callable[[Unit, str], None]
@@ -36,13 +36,14 @@ _FIRST_BELLS = 64
 #: Number of mailboxes whose credentials are sealed in one call.
 _PART = 500
 _NAME_LENGTH = 120
+NAME = Phrase("import_name", "must be 1 to {num} printable characters")
 
 
 def import_name(given: str, manifest: str) -> str:
     """Returns the import's name: the given one, else the file's name without its extension. Raises `UsageError`."""
     name = (given or PurePath(manifest).stem).strip()
     if not name or len(name) > _NAME_LENGTH or not name.isprintable():
-        raise UsageError(f"--name: must be 1 to {_NAME_LENGTH} printable characters")
+        raise NAME.error("name", num=_NAME_LENGTH)
     return name
 
 

@@ -18,7 +18,7 @@ from shared.folders.gmail import LabelMode
 from shared.folders.mapping import spelled
 from shared.folders.names import encode_name
 from shared.model import Endpoint
-from shared.model.errors import UsageError
+from shared.wording.phrases import PLAIN, Fault, Faults, FaultsFound, Phrase, Sentence
 
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))? ?([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS: Final = ("", "k", "m", "g", "t")
@@ -37,6 +37,31 @@ _MAP_ROWS: Final = 20_000
 _HEADERS: Final = (("old", "new"), ("source", "destination"), ("from", "to"), ("old_folder", "new_folder"))
 #: First and last year in which INTERNALDATE is kept (`shared.content.dates`).
 _YEARS: Final = (1970, 2037)
+
+#: What may be wrong.
+NOTHING_BETWEEN: Final = Phrase("no_time_between", "nothing lies between them")
+NO_SIZE_IS_BOTH: Final = Phrase("no_size_between", "no size is both")
+ONE_OF: Final = Phrase("one_of", "one of {names}")
+DELETIONS_CAP: Final = Phrase("deletions_cap", "a whole number from 1 to {num}")
+NO_DATE: Final = Phrase("no_date", "{text} is no date; write 2024-02-01, or 2024-02-01T12:00+03:00")
+YEAR: Final = Phrase("year_not_kept", "the year must be one of {first} to {last}")
+NO_SIZE: Final = Phrase("no_size", "{text} is no size; write 10MB, 500k, 1GiB or a number of bytes")
+NO_USE: Final = Phrase("no_special_use", "{names} is not known; the special folders are spam, {uses}")
+INTO_INBOX: Final = Phrase("into_inbox", "INBOX is no folder of its own; name one below it, or none")
+INTO_LONG: Final = Phrase("into_too_long", "longer than {num} octets: there must be room for names below it")
+IN_MAP: Final = Phrase("folder_map", "{field} {file}: {what}")
+LINE: Final = Phrase("line", "line {line}: {what}")
+TWO_COLUMNS: Final = Phrase("map_two_columns", "two columns are needed, the old name and the new one, not {width}")
+TWICE: Final = Phrase("map_folder_twice", "the folder stands in line {line} already")
+SAME_FOLDER: Final = Phrase("map_same_folder", "line {line} leads to the same folder; two cannot be put into one")
+INTO_OWN_INBOX: Final = Phrase(
+    "map_into_inbox", "INBOX is where the source's INBOX goes; give that another place in a line of its own"
+)
+NO_FOLDER: Final = Phrase("map_empty", "there is no folder in it")
+FOLDER_EMPTY: Final = Phrase("folder_empty", "a name, or a level of it, is empty")
+FOLDER_UNPRINTABLE: Final = Phrase(
+    "folder_unprintable", "a name holds a line break or another sign that cannot be printed"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,26 +107,24 @@ class SelectionOptions:
 def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[str, Any]:
     """Returns the fields of `shared.model.Options` for mail from these servers.
 
-    Raises `UsageError` with every fault, a line each.
+    Raises `FaultsFound` with every fault.
     """
-    faults: list[str] = []
+    faults = Faults()
 
     def taken(name: str, read: Any, *arguments: object) -> Any:
-        try:
+        with faults.at(name):
             return read(*arguments)
-        except UsageError as error:
-            faults.extend(f"{name}: {line}" for line in str(error).splitlines())
-            return None
+        return None
 
     found = {
-        "skip_special": taken("--skip-special", read_uses, wanted.skip_special) or (),
+        "skip_special": taken("skip_special", read_uses, wanted.skip_special) or (),
         "shared_folders": wanted.shared_folders,
-        "into": taken("--into", read_into, wanted.into) or "",
+        "into": taken("into", read_into, wanted.into) or "",
         "folder_map": (),
-        "since": taken("--since", read_moment, wanted.since),
-        "before": taken("--before", read_moment, wanted.before),
-        "larger": taken("--larger", read_size, wanted.larger),
-        "smaller": taken("--smaller", read_size, wanted.smaller),
+        "since": taken("since", read_moment, wanted.since),
+        "before": taken("before", read_moment, wanted.before),
+        "larger": taken("larger", read_size, wanted.larger),
+        "smaller": taken("smaller", read_size, wanted.smaller),
         "unseen": wanted.unseen,
         "flagged": wanted.flagged,
         "not_deleted": wanted.not_deleted,
@@ -112,27 +135,27 @@ def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[s
         "deletions_cap": wanted.deletions_cap,
     }
     if wanted.folder_map and wanted.folder_map_content is not None:
-        rows = taken(f"--folder-map {wanted.folder_map}", read_folder_map, wanted.folder_map_content)
+        rows = taken("folder_map", read_folder_map, wanted.folder_map_content, wanted.folder_map)
         found["folder_map"] = rows or ()
     since, before = found["since"], found["before"]
     if since is not None and before is not None and since >= before:
-        faults.append("--since and --before: nothing lies between them")
+        faults.append(NOTHING_BETWEEN.at("since", "before"))
     larger, smaller = found["larger"], found["smaller"]
     if larger is not None and smaller is not None and larger + 1 >= smaller:
-        faults.append("--larger and --smaller: no size is both")
-    if wanted.gmail_labels not in list(LabelMode):
-        faults.append(f"--gmail-labels: one of {', '.join(LabelMode)}")
-    if wanted.moves not in MOVES:
-        faults.append(f"--moves: one of {', '.join(MOVES)}")
-    if wanted.deletions not in DELETIONS:
-        faults.append(f"--deletions: one of {', '.join(DELETIONS)}")
+        faults.append(NO_SIZE_IS_BOTH.at("larger", "smaller"))
+    for name, choices in (
+        ("gmail_labels", tuple(LabelMode)),
+        ("moves", MOVES),
+        ("deletions", DELETIONS),
+        ("shared_folders", SHARED_FOLDERS),
+    ):
+        if getattr(wanted, name) not in choices:
+            faults.append(ONE_OF.at(name, names=", ".join(choices)))
     if not 1 <= wanted.deletions_cap <= MOST_DELETIONS:
-        faults.append(f"--deletions-cap: a whole number from 1 to {MOST_DELETIONS}")
-    if wanted.shared_folders not in SHARED_FOLDERS:
-        faults.append(f"--shared-folders: one of {', '.join(SHARED_FOLDERS)}")
+        faults.append(DELETIONS_CAP.at("deletions_cap", num=MOST_DELETIONS))
     faults += unfit(sources, unseen=wanted.unseen, flagged=wanted.flagged)
     if faults:
-        raise UsageError("\n".join(faults))
+        raise FaultsFound(faults)
     return found
 
 
@@ -146,9 +169,9 @@ def read_moment(text: str) -> int | None:
     try:
         when = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise UsageError(f"{text!r} is no date; write 2024-02-01, or 2024-02-01T12:00+03:00") from None
+        raise NO_DATE.error(text=repr(text)) from None
     if not _YEARS[0] <= when.year <= _YEARS[1]:
-        raise UsageError(f"the year must be one of {_YEARS[0]} to {_YEARS[1]}")
+        raise YEAR.error(first=_YEARS[0], last=_YEARS[1])
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
 
 
@@ -158,7 +181,7 @@ def read_size(text: str) -> int | None:
         return None
     found = _SIZE.fullmatch(text.strip())
     if not found:
-        raise UsageError(f"{text!r} is no size; write 10MB, 500k, 1GiB or a number of bytes")
+        raise NO_SIZE.error(text=repr(text))
     step = 1024 if found[4] else 1000
     return int(float(f"{found[1]}.{found[2] or 0}") * step ** _POWERS.index(found[3].lower()))
 
@@ -168,7 +191,7 @@ def read_uses(text: str) -> tuple[str, ...]:
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     uses = tuple(dict.fromkeys(special_use.SPOKEN.get(word, word) for word in words))
     if unknown := [use for use in uses if use not in USES]:
-        raise UsageError(f"{', '.join(unknown)} is not known; the special folders are spam, {', '.join(USES)}")
+        raise NO_USE.error(names=", ".join(unknown), uses=", ".join(USES))
     return uses
 
 
@@ -178,24 +201,33 @@ def read_into(text: str) -> str:
         return ""
     name = text.strip("/")
     if fault := _folder_fault(name):
-        raise UsageError(fault)
+        raise fault.error()
     if name.upper() == "INBOX":
-        raise UsageError("INBOX is no folder of its own; name one below it, or none")
+        raise INTO_INBOX.error()
     if len(encode_name(name)) > _INTO_OCTETS:
-        raise UsageError(f"longer than {_INTO_OCTETS} octets: there must be room for names below it")
+        raise INTO_LONG.error(num=_INTO_OCTETS)
     return name
 
 
-def read_folder_map(content: bytes) -> tuple[tuple[str, str], ...]:
+def read_folder_map(content: bytes, file: str = "") -> tuple[tuple[str, str], ...]:
     """Returns pairs of old and new names from two columns, with a header or without.
 
-    Raises `UsageError` with every faulty line.
+    `file`: its name, for messages. Raises `FaultsFound` with every faulty line.
     """
+    faults: list[Fault] = []
+
+    def wrong(what: Sentence, line: int = 0) -> None:
+        told = LINE.says(line=line, what=what) if line else what
+        faults.append((IN_MAP if file else PLAIN).at("folder_map", file=file, what=told))
+
     try:
         sheet = read_sheet(content, max_rows=_MAP_ROWS)
     except ManifestInvalid as error:
-        raise UsageError("\n".join(error_.what for error_ in error.errors)) from None
-    faults = [f"line {error.line}: {error.what}" for error in sheet.errors]
+        for error_ in error.errors:
+            wrong(PLAIN.says(what=error_.what))
+        raise FaultsFound(faults) from None
+    for error_ in sheet.errors:
+        wrong(PLAIN.says(what=error_.what), error_.line)
     rows = [(line, [cell.text for cell in cells]) for line, cells in sheet.rows]
     if rows and tuple(text.strip().lower() for text in rows[0][1]) in _HEADERS:
         rows = rows[1:]
@@ -204,26 +236,24 @@ def read_folder_map(content: bytes) -> tuple[tuple[str, str], ...]:
     news: dict[str, int] = {}
     for line, cells in rows:
         if len(cells) != 2:
-            faults.append(f"line {line}: two columns are needed, the old name and the new one, not {len(cells)}")
+            wrong(TWO_COLUMNS.says(width=len(cells)), line)
             continue
         old, new = (spelled(cell.strip("/")) for cell in cells)
-        wrong = [fault for name in (old, new) if (fault := _folder_fault(name))]
+        for fault in filter(None, map(_folder_fault, (old, new))):
+            wrong(fault.says(), line)
         if old in olds:
-            wrong.append(f"the folder stands in line {olds[old]} already")
+            wrong(TWICE.says(line=olds[old]), line)
         if new in news:
-            wrong.append(f"line {news[new]} leads to the same folder; two cannot be put into one")
-        faults += [f"line {line}: {fault}" for fault in wrong]
+            wrong(SAME_FOLDER.says(line=news[new]), line)
         olds.setdefault(old, line)
         news.setdefault(new, line)
         found.append((old, new))
     if "INBOX" in news and dict(found).get("INBOX", "INBOX") == "INBOX" and ("INBOX", "INBOX") not in found:
-        faults.append(
-            f"line {news['INBOX']}: INBOX is where the source's INBOX goes; give that another place in a line of its own"
-        )
+        wrong(INTO_OWN_INBOX.says(), news["INBOX"])
     if not found and not faults:
-        faults.append("there is no folder in it")
+        wrong(NO_FOLDER.says())
     if faults:
-        raise UsageError("\n".join(faults))
+        raise FaultsFound(faults)
     return tuple(found)
 
 
@@ -233,9 +263,9 @@ def unmatched(folder_map: Sequence[tuple[str, str]], shown: Sequence[str]) -> li
     return [old for old, _ in folder_map if spelled(old) not in known]
 
 
-def _folder_fault(name: str) -> str:
+def _folder_fault(name: str) -> Phrase | None:
     if not name or any(not level for level in name.split("/")):
-        return "a name, or a level of it, is empty"
+        return FOLDER_EMPTY
     if any(not char.isprintable() for char in name):
-        return "a name holds a line break or another sign that cannot be printed"
-    return ""
+        return FOLDER_UNPRINTABLE
+    return None

@@ -1,6 +1,7 @@
 """Translations of the page into the reader's language (gettext).
 
-English is the text itself, but for sentences that name options and commands; the others are `*.po` beside this.
+English is the text itself, but for sentences that name options and commands; the others are `*.po` beside this. A text
+without a translation stays English; `make translations` lists them.
 """
 
 from __future__ import annotations
@@ -36,22 +37,28 @@ def translations(language: str) -> NullTranslations:
     return Translations(compiled)
 
 
-@cache
 def catalog(language: str) -> Catalog:
-    """Returns the catalogue of the page itself (`ru.po`) and of sentences from elsewhere (`ru.sentences.po`)."""
+    """Returns the catalogue of the page itself (`ru.po`), of phrases (`ru.phrases.po`) and of sentences from elsewhere."""
+    return _catalog(language, "", ".phrases", ".sentences")
+
+
+@cache
+def _catalog(language: str, *kinds: str) -> Catalog:
     whole = Catalog(locale=language)
-    names = (f"{language}.po", f"{language}.sentences.po")
-    for name in names[1:] if language == LANGUAGES[0] else names:
-        for message in read_po(io.BytesIO((resources.files(__name__) / name).read_bytes()), locale=language):
-            if message.id:
-                whole[message.id] = message
+    for kind in kinds:
+        name = resources.files(__name__) / f"{language}{kind}.po"
+        if kind or language != LANGUAGES[0]:
+            for message in read_po(io.BytesIO(name.read_bytes()), locale=language):
+                if message.id:
+                    whole[message.id] = message
     return whole
 
 
 @cache
 def our_sentences() -> Sentences:
     """Returns the English sentences of mailhaul, by which texts are recognised."""
-    ids = [(one, "") if isinstance(one := message.id, str) else one for message in catalog(LANGUAGES[1])]
+    known = _catalog(LANGUAGES[1], "", ".sentences")
+    ids = [(one, "") if isinstance(one := message.id, str) else one for message in known if message.id]
     # A template of a single word would match texts of servers.
     return Sentences((one[0], one[1]) for one in ids if " " in one[0] or one[0] == REFUSED)
 

@@ -53,6 +53,7 @@ HEADS: Final[Mapping[str, str]] = {
     "shared-folders": "Also folders of other people and public folders",
     "folder-map": "Folders",
     "name": "Name of the import",
+    "wave": "wave",
     "accounts": "Accounts that are not there",
 }
 #: Messages of the system about a file or a connection (errno, getaddrinfo, OpenSSL).

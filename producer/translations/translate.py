@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 
 from producer.translations import our_sentences, said, translations
 from producer.translations.sentences import Fit
+from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Sentence, ServerWords, option
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages|s|min|h|days)")
@@ -108,6 +109,47 @@ class Translator:
     def sentence(self, text: str) -> Markup:
         """Translates sentences of mailhaul, line by line. An unknown line is shown as it is."""
         return Markup("\n").join(_or(self.known(line), line) for line in text.splitlines())
+
+    def told(self, what: str | Exception) -> list[Markup]:
+        """Words each fault of an error, or translates each line of a text."""
+        if isinstance(what, FaultsFound):
+            return [self.fault(fault) for fault in what.faults]
+        return [self.sentence(line) for line in str(what).splitlines()]
+
+    def fault(self, fault: Fault) -> Markup:
+        """Words a fault, with the label of its field."""
+        heads = escape(" / ".join(dict.fromkeys(filter(None, map(self.label, fault.fields)))))
+        phrase = fault.sentence.phrase
+        text = self.worded(fault.sentence, heads)
+        return heads + ": " + text if fault.under(heads, self._words.gettext(phrase.text)) else text
+
+    def worded(self, sentence: Sentence, field: Markup | str = "") -> Markup:
+        """Words a sentence by its code; `field` is the label of its own field."""
+        if sentence.phrase is PLAIN:
+            return self._parameter("what", sentence.parameters["what"])
+        text, num = sentence.phrase.text, sentence.parameters.get("num")
+        message = self._words.ngettext(text, text, num) if isinstance(num, int) else text
+        pieces = enumerate(_PLACE.split(self._words.gettext(text) if message == text else message))
+        values = {"field": escape(field)}
+        values |= {place: self._parameter(place, value) for place, value in sentence.parameters.items()}
+        return Markup("").join(values[piece] if at % 2 else escape(piece) for at, piece in pieces)
+
+    def label(self, path: str) -> str:
+        """Returns the label of a field of a request; "" for one that the page shows without."""
+        known = said.HEADS.get(option(path).removeprefix("--")) or said.HEADS.get(path.partition(".")[0], "")
+        return self.word(known)
+
+    def _parameter(self, place: str, value: Parameter) -> Markup:
+        """Words the value in a place of a phrase: by its type, and a plain text by the kind of its place."""
+        if isinstance(value, Sentence):
+            return self.worded(value)
+        if isinstance(value, FieldName):
+            return escape(self.label(value))
+        if isinstance(value, ServerWords):
+            return self.quoted(value)
+        kind = place.rpartition("_")[2]
+        found = self.known(str(value)) if kind in _OURS else self._kinds.get(kind, _plain)(str(value))
+        return _or(found, self.quoted(str(value)) if kind == "cause" else str(value))
 
     def heard(self, text: str) -> Markup:
         """Translates a text that may be a server's, line by line. An unknown line is marked as a server's words."""

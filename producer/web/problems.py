@@ -17,6 +17,7 @@ from producer.web.problem_types import type_of
 from producer.web.security.scrypt import Crowded
 from shared.model.errors import MailhaulError, StoreError, UsageError
 from shared.runtime.logs import get_logger
+from shared.wording.phrases import Fault, FaultsFound, in_english, worded
 
 MEDIA = "application/problem+json"
 _SCHEMA: Final = {
@@ -48,6 +49,22 @@ class Refused(Exception):
         super().__init__(detail)
 
 
+class RequestFaults(FaultsFound):
+    """Raised for a request with faults in its fields, and perhaps in its rows."""
+
+    def __init__(self, faults: Sequence[Fault], row_errors: Sequence[RowError] = ()) -> None:
+        super().__init__(faults)
+        self.row_errors = tuple(row_errors)
+
+
+def field_errors(faults: Sequence[Fault]) -> list[dict[str, Any]]:
+    """Returns faults as JSON, each at its field."""
+    return [
+        {"field": fault.fields[0] if fault.fields else "", "code": fault.code, "what": worded(fault, str)}
+        for fault in faults
+    ]
+
+
 def problem(
     status: int, detail: str, headers: Mapping[str, str] | None = None, code: str = "", **more: Any
 ) -> JSONResponse:
@@ -59,7 +76,14 @@ def problem(
 
 def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
     """Returns the faults of rows as JSON."""
-    return [{"row": error.line, "column": error.column, "what": error.what} for error in errors[:_ROWS_NAMED]]
+    return [
+        {
+            "row": error.line,
+            "column": error.column,
+            "what": in_english(error.sentence, str) if error.sentence else error.what,
+        }
+        for error in errors[:_ROWS_NAMED]
+    ]
 
 
 def manifest_as_read(manifest: Manifest, errors: Sequence[RowError]) -> dict[str, Any]:
@@ -86,6 +110,10 @@ def answer(
     return page
 
 
+def _in_the_manifest(errors: Sequence[RowError]) -> str:
+    return f"the manifest has {len(errors)} errors; nothing was started"
+
+
 def _methods(app: FastAPI, path: str) -> list[str]:
     """Returns the methods of the operations with this path."""
     found: set[str] = set()
@@ -109,15 +137,23 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ManifestInvalid)
     def _manifest(request: Request, error: ManifestInvalid) -> Response:
-        detail = f"the manifest has {len(error.errors)} errors; nothing was started"
         return answer(
             request,
             422,
-            detail,
+            _in_the_manifest(error.errors),
             code="manifest-invalid",
             errors=row_errors(error.errors),
             errors_total=len(error.errors),
         )
+
+    @app.exception_handler(FaultsFound)
+    def _faults(request: Request, error: FaultsFound) -> Response:
+        errors = field_errors(error.faults)
+        lines = [one["what"] for one in errors]
+        if isinstance(error, RequestFaults) and error.row_errors:
+            lines.append(_in_the_manifest(error.row_errors))
+            errors += row_errors(error.row_errors)
+        return answer(request, 422, "\n".join(lines), errors=errors)
 
     @app.exception_handler(UsageError)
     def _usage(request: Request, error: UsageError) -> Response:

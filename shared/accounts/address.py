@@ -19,34 +19,20 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
+from shared.accounts.kinds import AccountKind, ServicePlace, kind_of, kinds
 from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
 
-#: Kind → its options.
-_HTTP: Final = frozenset({"settle", "ca"})
-KINDS: Final[Mapping[str, frozenset[str]]] = {
-    "scim": _HTTP,
-    "webhook": _HTTP,
-    "mailcow": _HTTP,
-    "stalwart": _HTTP,
-    "yandex360": _HTTP | {"department", "directory", "api"},
-    "google": _HTTP | {"unit", "api"},
-    "graph": _HTTP | {"sku", "location", "api"},
-    "hook": frozenset({"settle", "arg", "timeout"}),
-    "passwd-file": frozenset({"settle", "uid", "gid", "home"}),
-}
-#: Kinds that stand before "+https" in the URL.
-_OVER_HTTP: Final = ("scim", "webhook", "mailcow", "stalwart")
-#: Kinds that name a file of the worker's machine.
-_LOCAL: Final = ("hook", "passwd-file")
-#: Kinds that need a secret.
-SECRETIVE: Final = frozenset(KINDS) - {"hook", "passwd-file"}
+#: What may stand behind a kind's "+".
+_CARRIERS: Final = ("", "http", "https")
+FORMS: Final = Phrase("account_service_forms", "write none, or one of: {names}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceUrl:
     """A service that makes accounts, as its URL names it."""
 
-    #: One of `KINDS`.
+    #: A registered kind (`shared.accounts.kinds`).
     kind: str
     #: The URL as given.
     text: str
@@ -73,27 +59,25 @@ def parse_service(text: str) -> ServiceUrl | None:
         return None
     parts = urlsplit(text)
     kind, _, carrier = parts.scheme.partition("+")
-    if kind not in KINDS or bool(carrier) != (kind in _OVER_HTTP) or carrier not in ("", "http", "https"):
+    known = kind_of(kind)
+    if known is None or (bool(carrier), carrier in _CARRIERS) != (known.place is ServicePlace.HTTP, True):
         # The text may hold a secret that was put there by mistake.
-        raise UsageError(
-            "--accounts: write none, scim+https://host/path, webhook+https://host/path, hook:/path, passwd-file:/path, "
-            "mailcow+https://host, stalwart+https://host, yandex360://ORG_ID, google://ADMIN@DOMAIN or graph://TENANT"
-        )
-    if "@" in parts.netloc and kind != "google":
+        raise FORMS.error("accounts", names=", ".join(one.example for one in kinds().values()))
+    if "@" in parts.netloc and not known.has_login:
         raise UsageError(f"--accounts {kind}: no user or password in the URL; put it into --accounts-secret-file")
-    pairs = _pairs(kind, parts.query)
+    pairs = _pairs(known, parts.query)
     return ServiceUrl(
         kind=kind,
         text=text,
-        place=_place(kind, carrier, parts.netloc, parts.path),
+        place=_place(known, carrier, parts.netloc, parts.path),
         options=dict(pairs),
         arguments=tuple(value for name, value in pairs if name == "arg"),
     )
 
 
-def _pairs(kind: str, query: str) -> list[tuple[str, str]]:
+def _pairs(of: AccountKind, query: str) -> list[tuple[str, str]]:
     pairs = parse_qsl(query, keep_blank_values=True)
-    known = KINDS[kind]
+    kind, known = of.name, of.known
     for name, value in pairs:
         if name not in known:
             raise UsageError(f"--accounts {kind}: {name} is no option of it; it has {', '.join(sorted(known))}")
@@ -104,8 +88,9 @@ def _pairs(kind: str, query: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _place(kind: str, carrier: str, netloc: str, path: str) -> str:
-    if kind in _LOCAL:
+def _place(of: AccountKind, carrier: str, netloc: str, path: str) -> str:
+    kind = of.name
+    if of.place is ServicePlace.PATH:
         place = unquote(path)
         if netloc or not place.startswith("/") or "\0" in place:
             raise UsageError(f"--accounts {kind}: name the file by its whole path, as in {kind}:/etc/mailhaul/accounts")
@@ -113,9 +98,9 @@ def _place(kind: str, carrier: str, netloc: str, path: str) -> str:
     if carrier:
         return _checked_http(kind, urlunsplit((carrier, netloc, path.rstrip("/"), "", "")))
     if not netloc or path.strip("/"):
-        raise UsageError(f"--accounts {kind}: write {kind}://{'ADMIN@DOMAIN' if kind == 'google' else 'NAME'}")
-    if kind == "yandex360" and not netloc.isdigit():
-        raise UsageError("--accounts yandex360: the organisation is a number, as in yandex360://1234567")
+        raise UsageError(f"--accounts {kind}: write {kind}://{'ADMIN@DOMAIN' if of.has_login else 'NAME'}")
+    if of.numbered and not netloc.isdigit():
+        raise UsageError(f"--accounts {kind}: the organisation is a number, as in {kind}://1234567")
     return netloc
 
 

@@ -7,16 +7,21 @@ Nothing is retried here: a service that asks to wait is an outcome, and the call
 
 from __future__ import annotations
 
+import base64
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
 from shared.model.accounts import Rejected, Retry
+
+if TYPE_CHECKING:
+    from shared.accounts.address import ServiceUrl
+    from shared.runtime.credentials import Secret
 
 _TIMEOUT: Final = httpx2.Timeout(30, connect=10)
 _MOST_BYTES: Final = 4 << 20
@@ -177,3 +182,17 @@ class _BoundedStream(httpx2.SyncByteStream):
 
     def close(self) -> None:
         self._inner.close()
+
+
+def api_of(url: ServiceUrl, base: str, headers: Mapping[str, str], auth: Any = None) -> Api:
+    """Returns the API of a service at `base`."""
+    client = http_client(base, url.shown, headers, ca_file=url.options.get("ca", ""), auth=auth)
+    return Api(client, url.shown)
+
+
+def login_header(secret: Secret) -> dict[str, str]:
+    """Returns the header for a bearer token (RFC 6750), or for "user:password" as Basic (RFC 7617)."""
+    text = secret.reveal()
+    if ":" not in text:
+        return {"Authorization": f"Bearer {text}"}
+    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}

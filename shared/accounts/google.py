@@ -9,9 +9,14 @@ from typing import Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Api, Halted, ServiceAnswer, shortened
+from shared.accounts.address import ServiceUrl
+from shared.accounts.api import Api, Halted, ServiceAnswer, api_of, shortened
+from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
+from shared.accounts.vendor_tokens import Bearer, google_token, json_secret
 from shared.model.accounts import Rejected, Retry
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 
 API: Final = "https://admin.googleapis.com"
 _USERS: Final = "admin/directory/v1/users"
@@ -67,3 +72,27 @@ class Google(LooksFirst):
         said = shortened(str(first(answer.body, "error", "message") or answer.text))
         reason = f"{self._api.shown} says: {said}".replace(account.password.reveal() or "\0", "***")
         return Halted(Rejected(reason=reason))
+
+
+def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Google:
+    key = json_secret(secret, "client_email", "private_key", "token_uri")
+    try:
+        token = google_token(key, url.place, url.shown)
+    except ValueError:
+        raise UsageError("--accounts-secret-file: must be the JSON key of a service account") from None
+    api = api_of(url, url.options.get("api", API), {}, Bearer(token))
+    return Google(api, unit=url.options.get("unit", "/"), settling_seconds=settling)
+
+
+register(
+    AccountKind(
+        name="google",
+        place=ServicePlace.NAME,
+        example="google://ADMIN@DOMAIN",
+        open=_opened,
+        options=frozenset({"unit", "api"}),
+        several_lines=True,
+        settling_seconds=900,
+        has_login=True,
+    )
+)

@@ -11,9 +11,13 @@ from typing import Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Api, Halted, ServiceAnswer, shortened
+from shared.accounts.address import ServiceUrl
+from shared.accounts.api import Api, Halted, ServiceAnswer, api_of, shortened
+from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
+from shared.accounts.vendor_tokens import Bearer, graph_token, json_secret
 from shared.model.accounts import Rejected, Retry
+from shared.runtime.credentials import Secret
 
 API: Final = "https://graph.microsoft.com"
 
@@ -74,3 +78,23 @@ class Graph(LooksFirst):
         said = shortened(str(first(answer.body, "error", "message") or answer.text))
         reason = f"{self._api.shown} says: {said}".replace(account.password.reveal() or "\0", "***")
         return Halted(Rejected(reason=reason))
+
+
+def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Graph:
+    app = json_secret(secret, "client_id")
+    api = api_of(url, url.options.get("api", API), {}, Bearer(graph_token(url.place, app, url.shown)))
+    sku, location = url.options.get("sku", ""), url.options.get("location", "")
+    return Graph(api, sku=sku, location=location, settling_seconds=settling)
+
+
+register(
+    AccountKind(
+        name="graph",
+        place=ServicePlace.NAME,
+        example="graph://TENANT",
+        open=_opened,
+        options=frozenset({"sku", "location", "api"}),
+        several_lines=True,
+        settling_seconds=1800,
+    )
+)

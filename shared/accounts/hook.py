@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shared.accounts import Intend, NewAccount
+from shared.accounts.address import ServiceUrl
 from shared.accounts.api import shortened
+from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.program import json_object, run
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Created, Ensured, Looked, Missing, Rejected, Retry
@@ -68,3 +70,25 @@ class Hook:
         if not answer.get("reason") and said:
             answer = {**answer, "reason": said}
         return outcome_of(CODES[code], answer, self._shown, password)
+
+
+#: Seconds that the program may take, unless its URL says otherwise.
+_SECONDS: Final = 60.0
+
+
+def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Hook:
+    timeout = url.number("timeout", _SECONDS)
+    return Hook(url.place, url.arguments, secret, timeout_seconds=timeout, settling_seconds=settling)
+
+
+register(
+    AccountKind(
+        name="hook",
+        place=ServicePlace.PATH,
+        example="hook:/path",
+        open=_opened,
+        options=frozenset({"arg", "timeout"}),
+        secretive=False,
+        settling_seconds=120,
+    )
+)

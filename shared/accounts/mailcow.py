@@ -6,9 +6,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Halted, ServiceAnswer, shortened
+from shared.accounts.address import ServiceUrl
+from shared.accounts.api import Halted, ServiceAnswer, api_of, shortened
+from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
+from shared.runtime.credentials import Secret
 
 _ADVICE: Final = {
     "domain_not_found": "add the domain in mailcow, then: mailhaul retry IMPORT",
@@ -82,3 +85,10 @@ def _messages(answer: ServiceAnswer) -> list[tuple[str, list[Any]]]:
     found = answer.body if isinstance(answer.body, list) else [answer.body]
     said = [(str(one.get("type", "")), one.get("msg")) for one in found if isinstance(one, dict)]
     return [(kind, words if isinstance(words, list) and words else [words or kind]) for kind, words in said]
+
+
+def _opened(url: ServiceUrl, secret: Secret, _: float) -> Mailcow:
+    return Mailcow(api_of(url, f"{url.place}/api/v1", {"X-API-Key": secret.reveal()}))
+
+
+register(AccountKind(name="mailcow", place=ServicePlace.HTTP, example="mailcow+https://host", open=_opened))

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from shared.accounts import Intend, NewAccount
+from shared.accounts.address import ServiceUrl
+from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
+from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file
 
 #: Dovecot looks at the file once in a second of its clock, so it may not know a new line before that.
@@ -99,3 +102,19 @@ def _holds(content: bytes, login: str) -> bool:
     return any(
         line.split(b":", 1)[0].decode("utf-8", "replace").casefold() == wanted for line in content.split(b"\n") if line
     )
+
+
+def _opened(url: ServiceUrl, _: Secret, __: float) -> PasswdFile:
+    return PasswdFile(url.place, **{name: url.options.get(name, "") for name in ("uid", "gid", "home")})
+
+
+register(
+    AccountKind(
+        name="passwd-file",
+        place=ServicePlace.PATH,
+        example="passwd-file:/path",
+        open=_opened,
+        options=frozenset({"uid", "gid", "home"}),
+        secretive=False,
+    )
+)

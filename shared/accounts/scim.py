@@ -15,9 +15,12 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_models import Email, Error, ListResponse, Name, SCIMException, ScimProvider, SearchRequest, User
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Api, Halted, shortened, unreachable
+from shared.accounts.address import ServiceUrl
+from shared.accounts.api import Api, Halted, api_of, login_header, shortened, unreachable
+from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst
 from shared.model.accounts import Rejected
+from shared.runtime.credentials import Secret
 
 
 class Scim(LooksFirst):
@@ -87,3 +90,16 @@ def _emails(login: str) -> list[Email] | None:
         return [Email(value=login, primary=True)]
     except ValidationError:
         return None
+
+
+def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Scim:
+    # Not only scim+json: some services answer 406 to it.
+    accept = {"Accept": "application/scim+json, application/json;q=0.9"}
+    return Scim(api_of(url, url.place, accept | login_header(secret)), settling)
+
+
+register(
+    AccountKind(
+        name="scim", place=ServicePlace.HTTP, example="scim+https://host/path", open=_opened, settling_seconds=120
+    )
+)

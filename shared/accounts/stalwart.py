@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Halted, shortened
+from shared.accounts.address import ServiceUrl
+from shared.accounts.api import Halted, api_of, login_header, shortened
+from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
+from shared.runtime.credentials import Secret
 
 _USING: Final = ["urn:ietf:params:jmap:core", "urn:stalwart:jmap"]
 _TAKEN: Final = ("primaryKeyViolation", "alreadyExists")
@@ -103,3 +106,10 @@ class Stalwart(LooksFirst):
                 words = ", ".join(str(word) for key in ("type", "description") if (word := first(one, 1, key)))
                 raise Halted(Rejected(reason=f"{self._api.shown} says: {shortened(words)}"))
         return first(said, -1, 1)
+
+
+def _opened(url: ServiceUrl, secret: Secret, _: float) -> Stalwart:
+    return Stalwart(api_of(url, url.place, login_header(secret)))
+
+
+register(AccountKind(name="stalwart", place=ServicePlace.HTTP, example="stalwart+https://host", open=_opened))

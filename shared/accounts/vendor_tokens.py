@@ -5,6 +5,7 @@ The httpx2 auth here asks the vendors' libraries, which keep a token until short
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ import httpx2
 
 from shared.accounts.api import Halted, shortened, unreachable
 from shared.model.accounts import Rejected
+from shared.model.errors import UsageError
+from shared.runtime.credentials import Secret
 
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/admin.directory.user"
 GRAPH_SCOPE: Final = "https://graph.microsoft.com/.default"
@@ -89,3 +92,14 @@ def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) ->
 
 def _refused(shown: str, said: str) -> Rejected:
     return Rejected(reason=f"{shown} gives no token: {shortened(said)}", advice=_ADVICE)
+
+
+def json_secret(secret: Secret, *names: str) -> dict[str, str]:
+    """Returns a secret that is a JSON object with at least these texts. Raises `UsageError`."""
+    try:
+        found = json.loads(secret.reveal())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or any(not isinstance(found.get(name), str) for name in names):
+        raise UsageError(f"--accounts-secret-file: must be JSON with {', '.join(names)}")
+    return found

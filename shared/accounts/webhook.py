@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shared.accounts import Intend, NewAccount
-from shared.accounts.api import Api, Halted
+from shared.accounts.address import ServiceUrl
+from shared.accounts.api import Api, Halted, api_of
+from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
 from shared.runtime.credentials import Secret
@@ -70,3 +72,14 @@ class Webhook:
 def signature(secret: Secret, stamp: str, body: bytes) -> str:
     """Returns the HMAC-SHA256 over time stamp, a dot and the body, in hex."""
     return hmac.new(secret.reveal().encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Webhook:
+    return Webhook(api_of(url, url.place, {}), secret, settling_seconds=settling)
+
+
+register(
+    AccountKind(
+        name="webhook", place=ServicePlace.HTTP, example="webhook+https://host/path", open=_opened, settling_seconds=120
+    )
+)

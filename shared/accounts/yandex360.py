@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Api, Halted, shortened
+from shared.accounts.address import ServiceUrl
+from shared.accounts.api import Api, Halted, api_of, shortened
+from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
+from shared.runtime.credentials import Secret
 
 API: Final = "https://api360.yandex.net"
 DIRECTORY: Final = "https://cloud-api.yandex.net"
@@ -73,3 +76,26 @@ class Yandex360(LooksFirst):
     def _refused(self, body: object, text: str, account: NewAccount) -> Halted:
         said = shortened(str(first(body, "message") or text)).replace(account.password.reveal() or "\0", "***")
         return Halted(Rejected(reason=f"{self._api.shown} says: {said}"))
+
+
+def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Yandex360:
+    return Yandex360(
+        api_of(url, url.options.get("api", API), {"Authorization": f"OAuth {secret.reveal()}"}),
+        url.place,
+        directory=url.options.get("directory", DIRECTORY).rstrip("/"),
+        department=int(url.options.get("department", 1)),
+        settling_seconds=settling,
+    )
+
+
+register(
+    AccountKind(
+        name="yandex360",
+        place=ServicePlace.NAME,
+        example="yandex360://ORG_ID",
+        open=_opened,
+        options=frozenset({"department", "directory", "api"}),
+        settling_seconds=900,
+        numbered=True,
+    )
+)

@@ -88,6 +88,37 @@ class Control(StrEnum):
     CANCEL = "cancel"
 
 
+class Wish(StrEnum):
+    """The word that a lane hears about its lease: the operator's wish, or that the lease is not its own any more."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+    #: The lease expired, or another worker holds the unit.
+    LOST = "lost"
+
+
+class Disposition(StrEnum):
+    """The fate of a unit that did not finish. The scripts of the store know all but the last two by these words."""
+
+    #: It is claimed again, and this attempt counts.
+    AGAIN = "again"
+    #: It is claimed again later, and this attempt does not count.
+    WAIT = "wait"
+    #: As `WAIT`, since something that was sent before may still arrive at the destination.
+    DOUBT = "doubt"
+    #: As `DOUBT`, and another mailbox may have the destination meanwhile.
+    LATE = "late"
+    #: Its mailbox stops until a person acts, or until the next retry is due.
+    PARK = "park"
+    #: Its mailbox is planned anew.
+    REPLAN = "replan"
+    #: The messages that are left of its folder fail.
+    GIVE_UP = "give_up"
+    #: Nothing may be written any more: the lease or the store is gone.
+    DROP = "drop"
+
+
 class CutoverState(StrEnum):
     """The states of a cutover, which moves the people of a wave to the new server."""
 

@@ -113,6 +113,14 @@ class Lease:
     #: Messages of a batch's folder that have no outcome.
     folder_pending: int = 0
 
+    @property
+    def remaining(self) -> UidSet:
+        """The source UIDs of the batch that had no outcome when it was claimed."""
+        done = self.others
+        for record in self.records:
+            done |= record.source
+        return self.unit.uids - done
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Writing:

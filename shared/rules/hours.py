@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
 
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MINUTES: Final = 24 * 60
@@ -27,6 +27,13 @@ _SPAN = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
 _DAY = re.compile(r"[a-z]{2,9}(?:-[a-z]{2,9})?(?:,[a-z]{2,9}(?:-[a-z]{2,9})?)*", re.IGNORECASE)
 _LONGEST: Final = 300
 EXAMPLE: Final = '"20:00-06:00 Europe/Berlin" or "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"'
+
+NO_HOURS: Final = Phrase("hours_empty", "give hours and a time zone, as in {example}")
+NO_ZONE: Final = Phrase("hours_without_zone", "{zone} is no time zone: end with one, as in {example}")
+ZONE_ALONE: Final = Phrase("hours_zone_alone", "no hours are given before {zone}; write {example}")
+NO_PART: Final = Phrase("hours_unknown", "{word} is neither days nor hours; write {example}")
+NO_SPAN: Final = Phrase("hours_no_span", "{word} is no span of hours: from 00:00 to 24:00, as in 20:00-06:00")
+NO_DAY: Final = Phrase("hours_no_day", "{word} is no day of the week; write {names}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,15 +126,15 @@ def read_hours(text: str) -> Hours:
     if text.strip().lower() == "none":
         return ALWAYS
     if not words or len(text) > _LONGEST or not text.isprintable():
-        raise UsageError(f"give hours and a time zone, as in {EXAMPLE}")
+        raise NO_HOURS.error(example=EXAMPLE)
     *said, zone = words
     try:
         name = ZoneInfo(zone).key
     except (ValueError, OSError, KeyError):
-        raise UsageError(f"{zone!r} is no time zone: end with one, as in {EXAMPLE}") from None
+        raise NO_ZONE.error(zone=repr(zone), example=EXAMPLE) from None
     parts = [_part(part.split()) for part in " ".join(said).split(";") if part.strip()]
     if not parts:
-        raise UsageError(f"no hours are given before {zone}; write {EXAMPLE}")
+        raise ZONE_ALONE.error(zone=zone, example=EXAMPLE)
     return Hours(text=" ".join(words), zone=name, parts=tuple(part for some in parts for part in some))
 
 
@@ -140,7 +147,7 @@ def _part(words: list[str]) -> list[Part]:
         elif _DAY.fullmatch(word.rstrip(",")) and not spans:
             days |= _days(word.rstrip(","))
         else:
-            raise UsageError(f"{word!r} is neither days nor hours; write {EXAMPLE}")
+            raise NO_PART.error(word=repr(word), example=EXAMPLE)
     on = frozenset(days or range(7))
     return [Part(days=on, begins=begins, ends=ends) for begins, ends in spans or [(0, _MINUTES)]]
 
@@ -148,7 +155,7 @@ def _part(words: list[str]) -> list[Part]:
 def _minutes(word: str, hour: int, minute: int, to_hour: int, to_minute: int) -> tuple[int, int]:
     begins, ends = hour * 60 + minute, to_hour * 60 + to_minute
     if max(minute, to_minute) > 59 or begins >= _MINUTES or ends > _MINUTES or begins == ends:
-        raise UsageError(f"{word!r} is no span of hours: from 00:00 to 24:00, as in 20:00-06:00")
+        raise NO_SPAN.error(word=repr(word))
     return begins, ends if ends > begins else ends + _MINUTES
 
 
@@ -165,7 +172,7 @@ def _day(word: str) -> int:
     for number, name in enumerate(DAYS):
         if word[:3].title() == name and name_of(number).startswith(word.lower()):
             return number
-    raise UsageError(f"{word!r} is no day of the week; write {', '.join(DAYS)}")
+    raise NO_DAY.error(word=repr(word), names=", ".join(DAYS))
 
 
 def name_of(day: int) -> str:

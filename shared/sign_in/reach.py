@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from shared.model import Endpoint
 from shared.model.errors import UsageError
+from shared.wording.phrases import PLAIN
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -103,7 +104,7 @@ class Reach:
         try:
             self.addresses(endpoint.host, endpoint.port)
         except OSError as error:
-            raise UsageError(f"{side}: {error.strerror or error}") from None
+            raise PLAIN.error(f"{side}.server", what=str(error.strerror or error)) from None
 
 
 def _allowed(text: str, networks: Sequence[Network]) -> bool:

@@ -30,7 +30,7 @@ ORDINARY = frozenset(
     2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer app append appended archive arrivals
     asked audit auth authentication authorization autoconfig awaited bearer before beside body book books bound
     broken browser by canonical caps catalogue cell certificate change changed checked choice choosing chunks
-    closing column columns comparison condition conflict conversation coordination counted cram created credentials
+    column columns comparison condition conflict conversation coordination counted cram created credentials
     criterion crowded csv date dates dating delayed delivered delta detect detection dialer difference discreet
     display dns domain double dovecot dramatiq driver dry duplicates earlier effects embedded end ended endless ends
     entrance entry error event extension facts failed failure fetch file finding first fit flight flying folding
@@ -43,7 +43,7 @@ ORDINARY = frozenset(
     quota reach reached read reader reading readings reaper reasons recognised recognition redis refused rehearsal
     rehearsals rejected renewed replaced request requested requests resealed resolved response retry role roles
     rollback room row rows run same sample sampler sasl saying scan scim scram scripts search secret secrets seen
-    selected selection sent sentences server servers set settings settled sha sharing sheet shortfall shown side
+    selected selection sent server servers set settings settled sha sharing sheet shortfall shown side
     sighting sign signed signer site size span speed spooled spooling stalwart status step steps stopped store
     stored stranded submitted such sufferer supervisor swapped switched table tagged text throttled tls to told
     totals traits transition translator transport tree tried turned uid uids unreachable url usage use vault verdict

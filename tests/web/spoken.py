@@ -126,12 +126,34 @@ def sentences() -> dict[str, str]:
 
 def strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Yields (line, template) for each string that reads as a sentence."""
-    silent = set(_silent(tree))
+    silent = set(_silent(tree)) | {part for call in _phrases(tree) for part in ast.walk(call)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr | ast.Constant) and node not in silent:
             for text in _texts(node):
                 if " " in text and len(re.findall(r"[A-Za-z]{2,}", _PLACE.sub("", text))) >= 2:
                     yield node.lineno, text
+
+
+def phrases() -> dict[str, str]:
+    """Returns the English text of each phrase (`shared.wording.phrases`) → its place in the sources."""
+    found = {}
+    for room in ("shared", "producer", "worker"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            for call in _phrases(ast.parse(path.read_text())):
+                found[str(ast.literal_eval(call.args[1]))] = f"{path.relative_to(ROOT)}:{call.lineno}"
+    return found
+
+
+def codes() -> list[str]:
+    """Returns the code of each phrase in the sources."""
+    paths = [path for room in ("shared", "producer", "worker") for path in sorted((ROOT / room).rglob("*.py"))]
+    return [str(ast.literal_eval(call.args[0])) for path in paths for call in _phrases(ast.parse(path.read_text()))]
+
+
+def _phrases(tree: ast.Module) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Phrase":
+            yield node
 
 
 def _silent(tree: ast.Module) -> Iterator[ast.AST]:
@@ -177,25 +199,10 @@ NOT_SHOWN: Final = (
     "module {} has no attribute {}",
     "divided into {} batches",
     'attachment; filename="check.csv"',
-    "--{}-password-file FILE",
-    "{} {} needs --{}-admin LOGIN",
-    "--{}-admin goes with {} {}, not with {}",
-    "{} {} takes nothing behind a colon",
-    "{}: a token command needs none; it may read its own secret",
-    "these rows give no password for the {}: {}; write it, or give --{}-password-file, --{}-admin or --{}-auth",
-    "--{}-auth {} needs its key as {}",
     "Password of {} at the {}: ",
-    "no password was given for {} at the {}",
-    "{}: {} is none of {}",
-    "it is not text",
-    "{}: {} cannot be read ({})",
-    "{}: {} is empty, or holds more than one line",
-    "give {} with the password of {} at the {}",
     "MAILHAUL_WEB_ACCOUNTS, {}: {}",
     "MAILHAUL_WEB_ACCOUNTS_SECRET_FILES: MAILHAUL_WEB_ACCOUNTS names no {}",
     "{}: {} is not NAME=…, each name once",
-    "a token command is a program of a machine: it is for the command line",
-    "{}.sign_in.secret: {} needs one",
     "a token command",
     "{}: no edge for {} in state {}",
     "text/xml, application/xml",
@@ -229,7 +236,6 @@ NOT_SHOWN: Final = (
     "n,a={},\x01{}auth=Bearer {}\x01\x01",
     "; write one, e.g. login,password,new_login",
     " and {} more",
-    "--folder-map {}",
     "the hook {}",
     "ended with {}, which means nothing",
     "was killed by signal {}",
@@ -272,7 +278,6 @@ NOT_SHOWN: Final = (
     "Correct it and run the same command again; `mailhaul template` prints an example.",
     "{} fits {} imports",
     "no import is called {}",
-    "{}-ca: the path holds a control character",
     "{}; give the name or the beginning of the id of one of these:\n{}",
     "there is no import yet; start one with: mailhaul import ACCOUNTS.csv --source S --destination D",
     "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
@@ -318,8 +323,6 @@ COMPOSED: Final = (
     "since and before: nothing lies between them",
     "unseen: POP3 knows no flags; take the messages by since or before, or use IMAP",
     "source: mail cannot be put into a POP3 server; give its IMAP side, as in imaps://host",
-    "source: imap:// sends passwords and mail in plain text; use imaps://a.example or imap+starttls://a.example, or add "
-    "--allow-plaintext",
     "source: no login and no password in the URL; they come from the file. Write imaps://host:993",
     "source: nothing may stand behind the host and port; write imaps://host:993",
     "source: write an IPv6 address in brackets, as in imaps://[2001:db8::1]:993",

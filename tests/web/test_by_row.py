@@ -20,7 +20,7 @@ def test_each_row_names_its_server(web_server: WebServer, servers: tuple[Dovecot
     body = {"name": "rows", "destination": ends(servers)["destination"]}
 
     bare = api.post("/imports", json={**body, "manifest": f"login,password,server\nbyrow,x,\nother,x,{home}\n"})
-    assert (bare.status_code, bare.json()["detail"][:39]) == (422, "source: these rows name no server: 2; g")
+    assert (bare.status_code, bare.json()["detail"][:46]) == (422, "source.server: these rows name no server: 2; g")
     pinned = api.post("/imports", json={**body, "manifest": "a,b\n", "source": {"fingerprint": "ab" * 32}})
     assert (pinned.status_code, "source.server" in pinned.json()["detail"]) == (422, True)
     assert api.get("/imports").json()["total"] == 0

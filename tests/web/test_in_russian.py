@@ -23,6 +23,7 @@ from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 from tests.web.conftest import PASSWORD, WebServer, allowed
 from tests.web.spoken import english
+from tests.web.translations import is_missing
 
 Servers = tuple[Dovecot, Dovecot]
 _BRANDS = [Translator("ru").word(one.title) for one in catalogue().providers]
@@ -65,7 +66,9 @@ class _Text(HTMLParser):
     @property
     def english(self) -> list[str]:
         """The runs of two or more English words."""
-        return [one for line in self.lines if line not in _BRANDS for one in english(line)]
+        return [
+            one for line in self.lines if line not in _BRANDS and not is_missing(line, "ru") for one in english(line)
+        ]
 
 
 class Reader:

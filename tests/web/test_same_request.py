@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from producer.cli import app, importing
-from producer.cli.request import Request
-from producer.web.api.request_bodies import ImportBody
+from producer.intake.account_options import AccountsAsked
+from producer.intake.specification import CheckedImport, ImportSpecification, check
+from producer.web.api.request_bodies import ImportBody, guarded
 from shared.model import Endpoint
-from shared.model.errors import UsageError
 from shared.sign_in.reach import reach_of
 from tests.web.parity import TABLE, Why
 
@@ -72,9 +72,9 @@ SHEET: Final = (
 
 def _by_command(
     monkeypatch: pytest.MonkeyPatch, place: Path, said: Mapping[str, tuple[tuple[str, ...], Any]]
-) -> Request:
+) -> ImportSpecification:
     """Returns the request that `mailhaul import` would begin."""
-    begun: list[Request] = []
+    begun: list[ImportSpecification] = []
     monkeypatch.setattr(importing, "run_import", lambda request, *_, **__: begun.append(request) or 0)
     monkeypatch.chdir(place)
     Path("people.csv").write_bytes(SHEET.encode("cp1251"))
@@ -99,6 +99,10 @@ def _by_api(said: Mapping[str, tuple[tuple[str, ...], Any]]) -> ImportBody:
     return ImportBody.model_validate(body)
 
 
+def _checked(body: ImportBody) -> CheckedImport:
+    return check(body.taken_down(AccountsAsked(), body.asked()), guard=guarded(_REACH))
+
+
 def _told(*ends: Endpoint) -> list[Endpoint]:
     return [replace(end, guarded=False) for end in ends]  # only servers from the API are restricted
 
@@ -116,23 +120,28 @@ def test_a_list_without_a_header_is_the_same(monkeypatch: pytest.MonkeyPatch, tm
     ends = {option: SAID[option] for option in ("--source", "--destination", "--allow-plaintext", "--name")}
     command = _by_command(monkeypatch, tmp_path, {**ends, "--no-header": ((), True)})
     body = _by_api({**ends, "--no-header": ((), True)})
-    rows = body.sift(_REACH, allow_plaintext=True)[0].rows
+    made = _checked(body).specification
+    assert made is not None
+    rows = made.manifest.rows
     assert [row.login for row in rows] == ["login", "anna"]
     assert rows == command.manifest.rows
-    assert len(_by_api(ends).sift(_REACH, allow_plaintext=True)[0].rows) == 1
+    made = _checked(_by_api(ends)).specification
+    assert made is not None
+    assert len(made.manifest.rows) == 1
 
 
 def test_the_same_is_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     command, body = _by_command(monkeypatch, tmp_path, SAID), _by_api(SAID)
-    manifest, errors = body.sift(_REACH, allow_plaintext=body.source.allow_plaintext)
-    assert errors == ()
-    source, destination = body.source.endpoint("source", _REACH), body.destination.endpoint("destination", _REACH)
-    assert _told(source, destination) == [command.source, command.destination]
+    checked = _checked(body)
+    assert (checked.faults, checked.row_errors) == ((), ())
+    made = checked.specification
+    assert made is not None
+    assert _told(made.source, made.destination) == [command.source, command.destination]
     # The list of pairs has no header, so the header of the file is its first pair.
     pairs = (("from", "to"), *command.options.folder_map)
-    assert body.options({source}) == replace(command.options, folder_map=pairs)
-    assert (body.called(), body.hours(), body.sign_ins()) == (command.name, command.hours, command.sign_ins)
-    rows = [replace(row, server=_told(row.server)[0] if row.server else None) for row in manifest.rows]
+    assert made.options == replace(command.options, folder_map=pairs)
+    assert (made.name, made.hours, made.sign_ins) == (command.name, command.hours, command.sign_ins)
+    rows = [replace(row, server=_told(row.server)[0] if row.server else None) for row in made.manifest.rows]
     assert rows == list(command.manifest.rows)
     assert rows[1].server is not None
 
@@ -145,13 +154,4 @@ def test_each_of_them_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, op
     without = {name: value for name, value in SAID.items() if name != option}
     whole, less = _by_api(SAID), _by_api(without)
 
-    def meant(body: ImportBody) -> list[object]:
-        ends = body.source.endpoint("source", _REACH), body.destination.endpoint("destination", _REACH)
-        try:
-            manifest, faults = body.sift(_REACH, allow_plaintext=body.source.allow_plaintext)
-            waves = [row.wave for row in manifest.rows]
-            return [*ends, body.options({ends[0]}), body.hours(), body.sign_ins(), faults, waves]
-        except UsageError as error:
-            return [str(error)]
-
-    assert meant(whole) != meant(less)
+    assert _checked(whole) != _checked(less)

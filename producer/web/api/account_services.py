@@ -5,20 +5,20 @@ Their URLs come from the settings and never from a request.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter
 
 from producer.intake.account_options import AccountsAsked, read_accounts
-from producer.intake.manifest import Row
 from producer.web.security.access import Known, Viewer
 from producer.web.web_context import WebContext
 from shared.model.errors import UsageError
 from shared.runtime.config import Settings
+from shared.wording.phrases import Phrase
 
 routes = APIRouter(tags=["servers"])
-_NAMED = 10
+NO_SERVICE: Final = Phrase("account_service_unknown", "{name} is no service here ({rows})")
+NONE_SET: Final = Phrase("account_services_unset", "{name} is no service here: none is set by MAILHAUL_WEB_ACCOUNTS")
 
 
 @routes.get("/accounts")
@@ -42,18 +42,13 @@ def makers_of(settings: Settings) -> dict[str, AccountsAsked]:
     return found
 
 
-def chosen(known: WebContext, name: str, rows: Sequence[Row]) -> AccountsAsked:
-    """Returns the service of this name, checked for these rows; none without a name. Raises `UsageError`."""
+def chosen(known: WebContext, name: str) -> AccountsAsked:
+    """Returns the service of this name; none without a name. Raises `FaultsFound`."""
     if not name:
         return AccountsAsked()
     if name not in known.makers:
-        there = ", ".join(sorted(known.makers))
-        if not there:
-            raise UsageError(f"accounts: {name[:80]!r} is no service here: none is set by MAILHAUL_WEB_ACCOUNTS")
-        raise UsageError(f"accounts: {name[:80]!r} is no service here ({there})")
-    if bare := [str(row.line) for row in rows if not row.new_password]:
-        some = ", ".join(bare[:_NAMED]) + (" …" if bare[_NAMED:] else "")
-        raise UsageError(f"accounts: these rows give no password for a new account: {some}")
+        there, named = ", ".join(sorted(known.makers)), repr(name[:80])
+        raise NO_SERVICE.error(name=named, rows=there) if there else NONE_SET.error(name=named)
     return known.makers[name]
 
 

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Request
 
 from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest, ManifestInvalid
-from producer.intake.sign_in import secret_of
+from producer.intake.sign_in import at_the_vendor, secret_of
 from producer.operations import verbs
 from producer.web.api.request_bodies import SheetBody
-from producer.web.api.signing_in import SecretsBody, at_the_vendor
+from producer.web.api.signing_in import SecretsBody
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, note
 from producer.web.web_context import WebContext

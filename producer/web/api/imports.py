@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,10 +13,11 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from producer.cli.following import report_files
+from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.fitting import fit_options, place_rows
 from producer.intake.manifest import ManifestInvalid, Row
-from producer.intake.sign_in import SignInAsked, complete
+from producer.intake.specification import ImportSpecification, check
 from producer.intake.waving import wave_name
 from producer.notices.setup import checked_reader
 from producer.operations import forecasting, standing, verbs
@@ -40,9 +40,9 @@ from producer.web.api.request_bodies import (
     WaveBody,
     WindowBody,
     by_fields,
+    guarded,
 )
-from producer.web.api.signing_in import by_names_of_body
-from producer.web.problems import Refused, manifest_as_read
+from producer.web.problems import Refused, RequestFaults, manifest_as_read
 from producer.web.security.access import Known, Operator, Viewer, note, noted
 from producer.web.web_context import WebContext
 from shared.model import Endpoint, Import, Options
@@ -50,9 +50,9 @@ from shared.model.errors import UsageError
 from shared.model.lifecycle import SETTLED, Control, ImportState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
-from shared.rules.hours import Hours, read_hours
-from shared.runtime.credentials import Secret
+from shared.rules.hours import read_hours
 from shared.store.records.principals import Principal
+from shared.wording.phrases import Faults
 
 routes = APIRouter(prefix="/imports", tags=["imports"])
 OneWave = Annotated[str, Query(max_length=MOST_NAME, description="Only the mailboxes of this wave.")]
@@ -90,47 +90,27 @@ def open_import(
 
 
 def opened(known: WebContext, who: Principal, request: Request, body: ImportBody) -> dict[str, Any]:
-    source, destination = (
-        body.source.endpoint("source", known.reach),
-        body.destination.endpoint("destination", known.reach),
-    )
-    hours = body.hours()
-    plain = body.source.allow_plaintext
-    sign_ins = body.sign_ins()
-    by_rows = sign_ins["source"].by_rows
-    rows, report = _sifted(
-        known, body, only_good=body.good_rows_only, allow_plaintext=plain, passwords=by_rows, allowed=body.allowed
-    )
-    options = body.options({source, *(row.server for row in rows if row.server)})
-    for side, end in (("source", source), ("destination", destination)):
-        try:
-            sign_ins[side] = complete(side, end, sign_ins[side], rows)
-        except UsageError as error:
-            raise by_names_of_body(side, error) from None
-    maker = chosen(known, body.accounts, rows)
-    options = dataclasses.replace(options, accounts=maker.text)
-    wanted = written(
-        known, who, request, rows, source, destination, options, body.called(), hours, sign_ins, maker.secret
-    )
-    return {"import": _fields(known, wanted.import_id), "report": report}
+    faults, maker, sheet = Faults(), AccountsAsked(), None
+    with faults.at("accounts"):
+        maker = chosen(known, body.accounts)
+    with faults.at():
+        sheet = body.asked()
+    checked = check(body.taken_down(maker, sheet), faults, guard=guarded(known.reach))
+    if checked.specification is None:
+        if checked.faults:
+            raise RequestFaults(checked.faults, checked.row_errors)
+        raise ManifestInvalid(checked.row_errors)
+    import_id = written(known, who, request, checked.specification).import_id
+    return {
+        "import": _fields(known, import_id),
+        "report": manifest_as_read(checked.specification.manifest, checked.row_errors),
+    }
 
 
-def written(
-    known: WebContext,
-    who: Principal,
-    request: Request,
-    rows: tuple[Row, ...],
-    source: Endpoint,
-    destination: Endpoint,
-    options: Options,
-    name: str,
-    hours: Hours | None = None,
-    sign_ins: Mapping[str, SignInAsked] | None = None,
-    accounts_secret: Secret | None = None,
-) -> Import:
+def written(known: WebContext, who: Principal, request: Request, new: ImportSpecification) -> Import:
     """Writes the import into the store, in state "opening". Raises `Refused` if it is there already."""
-    _fit(rows, source, options)
-    wanted, mailboxes = verbs.prepare_import(rows, source, destination, options, name)
+    rows = new.manifest.rows
+    wanted, mailboxes = verbs.prepare_import(rows, new.source, new.destination, new.options, new.name)
     held = f"open:{wanted.import_id}"
     if known.records.begin(held, "") is not None:
         raise Refused(409, "this import is being opened")
@@ -162,9 +142,9 @@ def written(
             known.settings.retention_days,
             most=known.own_limits,
             hold=True,
-            hours=hours,
-            sign_ins=sign_ins,
-            accounts_secret=accounts_secret,
+            hours=new.hours,
+            sign_ins=new.sign_ins,
+            accounts_secret=new.accounts.secret,
         )
         for order in ("login", "destination_login"):  # builds the indexes, since the first search takes longest
             known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
@@ -189,19 +169,8 @@ def _sifted(
 
 
 def _fit(rows: tuple[Row, ...], source: Endpoint, options: Options) -> None:
-    try:
-        place_rows(rows, source)
-        fit_options(options, {source, *(row.server for row in rows if row.server)})
-    except UsageError as error:
-        raise by_fields(error) from None
-
-
-def wave_of_body(text: str) -> str:
-    """Returns the wave that a body names; "" for none. Raises `UsageError`."""
-    try:
-        return wave_name(text)
-    except UsageError as error:
-        raise by_fields(error) from None
+    place_rows(rows, source)
+    fit_options(options, {source, *(row.server for row in rows if row.server)})
 
 
 def _fields(known: WebContext, import_id: str) -> dict[str, Any]:
@@ -250,7 +219,7 @@ def waves(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.put("/{import_id}/waves")
 def set_wave(known: Known, who: Operator, request: Request, import_id: str, body: WaveBody) -> dict[str, Any]:
     """Sets when a wave starts, its weight and its order, from now on. What is left out stays."""
-    found, name = known.import_(import_id), wave_of_body(body.wave)
+    found, name = known.import_(import_id), wave_name(body.wave)
     try:
         starts_at = verbs.read_start(body.starts_at) if body.starts_at is not None else None
     except UsageError as error:
@@ -272,7 +241,7 @@ def standings(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.put("/{import_id}/standing")
 def set_standing(known: Known, who: Operator, request: Request, import_id: str, body: StandingBody) -> dict[str, Any]:
     """Lets the import or a wave stand, or no longer, from now on. What is left out stays as it was, or is usual."""
-    found, wave = known.import_(import_id), wave_of_body(body.wave)
+    found, wave = known.import_(import_id), wave_name(body.wave)
     asked = body.model_dump(include={"least_seconds", "most_seconds", "switch_at", "off"}, exclude_none=True)
     try:
         with noted(known, request, who, "standing set", import_id=import_id, wave=wave, **asked):
@@ -286,7 +255,7 @@ def set_standing(known: Known, who: Operator, request: Request, import_id: str, 
 def move(known: Known, who: Operator, request: Request, import_id: str, body: MoveBody) -> dict[str, Any]:
     """Moves a mailbox into another wave, or within its own; it is at work within seconds."""
     found = known.import_(import_id)
-    wave = None if body.wave is None else wave_of_body(body.wave)
+    wave = None if body.wave is None else wave_name(body.wave)
     given = {"wave": wave, "priority": body.priority, "front": body.front or None}
     asked = {field: one for field, one in given.items() if one is not None}
     try:

@@ -7,36 +7,34 @@ import binascii
 import csv
 import io
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, replace
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Reading
-from producer.intake.endpoints import parse_endpoint
-from producer.intake.manifest import Manifest, sift_manifest
-from producer.intake.providers import catalogue
-from producer.intake.sheet import RowError
-from producer.intake.sign_in import SignInAsked
-from producer.intake.submit import import_name
-from producer.intake.wanted import SelectionOptions, read_wanted
+from producer.intake.manifest import Manifest
+from producer.intake.sheet import ManifestInvalid, RowError
+from producer.intake.specification import Guard, ImportAsked, ServerAsked, SheetAsked, read_rows
+from producer.intake.wanted import SelectionOptions
 from producer.intake.waving import in_wave, wave_name
 from producer.web.api.body import Body
 from producer.web.api.signing_in import SignInBody
-from shared.model import BY_ROW, Endpoint, Options
+from shared.model import Endpoint
 from shared.model.errors import UsageError
 from shared.model.rates import MOST_RATE
 from shared.model.waves import FRONT, MOST_NAME, MOST_ORDER, MOST_WEIGHT
-from shared.rules.hours import Hours, read_hours
 from shared.runtime.credentials import Secret
 from shared.sign_in.reach import Reach
+from shared.wording.phrases import FaultsFound, Phrase
 
 _Glob = Annotated[str, Field(min_length=1, max_length=500)]
 _Folder = Annotated[str, Field(min_length=1, max_length=500)]
 _Said = Annotated[str, Field(max_length=100)]
 _Login = Annotated[str, Field(max_length=1000)]
+NO_BASE64: Final = Phrase("manifest_no_base64", "manifest_base64 is not base64", headed=False)
 _Wave = Annotated[str, Field(max_length=MOST_NAME)]
 
 
@@ -58,6 +56,18 @@ class SheetBody(Body):
             raise ValueError("give either manifest or manifest_base64")
         return self
 
+    def asked(self) -> SheetAsked:
+        """Returns the manifest's bytes, and how they are read. Raises `FaultsFound`."""
+        if self.manifest:
+            content, encoding = self.manifest.encode("utf-8", "surrogatepass"), "utf-8"
+        else:
+            try:
+                content, encoding = base64.b64decode(self.manifest_base64, validate=True), self.encoding
+            except (binascii.Error, ValueError):
+                raise NO_BASE64.error("manifest") from None
+        reading = Reading(ignored=tuple(self.ignore_columns), no_header=self.no_header)
+        return SheetAsked(content=content, encoding=encoding, separator=self.separator, reading=reading)
+
     def sift(
         self,
         reach: Reach,
@@ -70,27 +80,11 @@ class SheetBody(Body):
 
         `passwords`: whether each row must give one. Raises `UsageError`.
         """
-
-        def server(text: str) -> Endpoint:
-            return endpoint_of(text, "source", reach, allow_plaintext=allow_plaintext)
-
-        if self.manifest:
-            data, encoding = self.manifest.encode("utf-8", "surrogatepass"), "utf-8"
-        else:
-            try:
-                data, encoding = base64.b64decode(self.manifest_base64, validate=True), self.encoding
-            except (binascii.Error, ValueError):
-                raise UsageError("manifest_base64 is not base64") from None
-        reading = Reading(ignored=tuple(self.ignore_columns), no_header=self.no_header)
-        return sift_manifest(
-            data,
-            encoding=encoding,
-            separator=self.separator,
-            servers=server,
-            passwords=passwords,
-            allowed=allowed,
-            reading=reading,
-        )
+        source = ServerAsked(allow_plaintext=allow_plaintext)
+        read = read_rows(self.asked(), source, passwords=passwords, allowed=allowed, guard=guarded(reach))
+        if read.manifest is None:
+            raise ManifestInvalid(read.errors)
+        return read.manifest, read.errors
 
 
 class WaveSheetBody(SheetBody):
@@ -100,10 +94,7 @@ class WaveSheetBody(SheetBody):
 
     def sift(self, reach: Reach, **how: Any) -> tuple[Manifest, tuple[RowError, ...]]:
         """Returns the good rows, each in its wave, and the faults of the others. Raises `UsageError`."""
-        try:
-            wave = wave_name(self.wave)
-        except UsageError as error:
-            raise by_fields(error) from None
+        wave = wave_name(self.wave)
         manifest, errors = super().sift(reach, **how)
         return replace(manifest, rows=in_wave(manifest.rows, wave)), errors
 
@@ -119,9 +110,16 @@ class ServerBody(Body):
     fingerprint: str = Field(default="", max_length=200, description="SHA-256 of the certificate that is accepted.")
     allow_plaintext: bool = Field(default=False, description="Let imap:// go to other machines than this one.")
 
-    def endpoint(self, side: str, reach: Reach) -> Endpoint:
-        """Returns the endpoint that the fields describe. Raises `UsageError`."""
-        return endpoint_of(self.server, side, reach, allow_plaintext=self.allow_plaintext, fingerprint=self.fingerprint)
+    def asked(self) -> ServerAsked:
+        """Returns the fields as the import's specification takes them."""
+        return ServerAsked(
+            server=self.server,
+            allow_plaintext=self.allow_plaintext,
+            fingerprint=self.fingerprint,
+            way=self.sign_in.way,
+            admin=self.sign_in.admin,
+            secret=self.sign_in.secret.get_secret_value(),
+        )
 
 
 class SourceBody(ServerBody):
@@ -133,30 +131,21 @@ class SourceBody(ServerBody):
         description='As at the destination; "": each row names its own in the column server.',
     )
 
-    def endpoint(self, side: str, reach: Reach) -> Endpoint:
-        """Returns the endpoint, or `BY_ROW` where each row names its server. Raises `UsageError`."""
-        if self.server:
-            return super().endpoint(side, reach)
-        if self.fingerprint:
-            raise UsageError(f"{side}.fingerprint: is of one server's certificate, so it needs {side}.server")
-        return BY_ROW
 
+def guarded(reach: Reach) -> Guard:
+    """Returns the check that a request from outside may have a server connected to."""
 
-def endpoint_of(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fingerprint: str = "") -> Endpoint:
-    """Returns the endpoint that a URL or a provider's name means on this side. Raises `UsageError`."""
-    found = parse_endpoint(
-        text,
-        side=side,
-        allow_plaintext=allow_plaintext,
-        certificate_sha256=fingerprint,
-        providers=catalogue().urls(side),
-    )
-    reach.check(side, found)
-    return replace(found, guarded=True)
+    def guard(side: str, endpoint: Endpoint) -> Endpoint:
+        reach.check(side, endpoint)
+        return replace(endpoint, guarded=True)
+
+    return guard
 
 
 def by_fields(error: UsageError) -> UsageError:
-    """Returns the error with the options of the command line replaced by the field names of the body."""
+    """Returns an error without codes with the field names of the body in place of options of the command line."""
+    if isinstance(error, FaultsFound):
+        return error
     return UsageError(re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error)))
 
 
@@ -190,18 +179,14 @@ class WantedBody(Body):
         default=100, ge=1, le=1_000_000, description="The most copies that `follow` removes from a mailbox in a pass."
     )
 
-    def chosen(self, sources: Iterable[Endpoint]) -> dict[str, Any]:
-        """Returns the fields of `Options`, for mail from these servers. Raises `UsageError` with every fault."""
-        asked = SelectionOptions(
+    def selection(self) -> SelectionOptions:
+        """Returns the fields as the import's specification takes them."""
+        return SelectionOptions(
             **self.model_dump(include=set(WantedBody.model_fields) - {"skip_special", "folder_map"}),
             skip_special=",".join(self.skip_special),
             folder_map="(pairs)" if self.folder_map else "",
             folder_map_content=self._map() if self.folder_map else None,
         )
-        try:
-            return read_wanted(asked, sources)
-        except UsageError as error:
-            raise by_fields(error) from None
 
     def _map(self) -> bytes:
         # The header keeps a first pair that looks like a header from being taken for one.
@@ -250,31 +235,23 @@ class ImportBody(WaveSheetBody, WantedBody, AllowedBody):
         default=False, description="Take the rows that are right and report the others, instead of refusing all."
     )
 
-    def options(self, sources: Iterable[Endpoint]) -> Options:
-        """Returns all options of the import, for mail from these servers. Raises `UsageError`."""
-        chosen, sign_ins = self.chosen(sources), self.sign_ins()
-        return Options(
+    def taken_down(self, accounts: AccountsAsked, sheet: SheetAsked | None) -> ImportAsked:
+        """Returns the import as it was asked for. Nothing is checked."""
+        return ImportAsked(
+            sheet=sheet,
+            servers={"source": self.source.asked(), "destination": self.destination.asked()},
+            name=self.name,
+            selection=self.selection(),
             include=tuple(self.include),
             exclude=tuple(self.exclude),
             verify=self.verify,
-            **chosen,
-            **asdict(self.allowed),
-            source_sign_in=sign_ins["source"].sign_in,
-            destination_sign_in=sign_ins["destination"].sign_in,
+            window=self.window,
+            wave=self.wave,
+            allowed=self.allowed,
+            accounts=accounts,
+            good_rows_only=self.good_rows_only,
+            remote=True,
         )
-
-    def sign_ins(self) -> dict[str, SignInAsked]:
-        """Returns by side how accounts are signed in to. Raises `UsageError`."""
-        ends: dict[str, ServerBody] = {"source": self.source, "destination": self.destination}
-        return {side: end.sign_in.asked(side) for side, end in ends.items()}
-
-    def hours(self) -> Hours | None:
-        """Returns the hours in which the import may work; None for at any time. Raises `UsageError`."""
-        return read_hours(self.window) if self.window else None
-
-    def called(self) -> str:
-        """Returns the import's name. Raises `UsageError`."""
-        return import_name(self.name, "")
 
 
 class MailboxesBody(WaveSheetBody):

@@ -8,9 +8,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from producer.intake.specification import SIDES
 from producer.web.api import reach_routes as counterpart
 from producer.web.pages.drawing import draw
-from producer.web.pages.form import SIDES, usual_port
+from producer.web.pages.form import usual_port
 from producer.web.pages.sign_in_page import Chief
 from producer.web.problems import Refused
 from producer.web.security.access import Known

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from producer.cutover.telling import MEANINGS
+from producer.intake.sheet import RowError
 from producer.operations.trouble import word
 from producer.show.lines import cells
 from producer.translations import LANGUAGES, language_of, translations
@@ -77,6 +78,10 @@ class Saying(Translator):
     def field(self, name: str) -> str:
         """Names a column of the manifest."""
         return self.word(FIELDS.get(name, name))
+
+    def row(self, error: RowError) -> Markup:
+        """Says what is wrong with a row."""
+        return self.worded(error.sentence) if error.sentence else self.sentence(error.what)
 
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
@@ -182,6 +187,7 @@ def _environment(language: str) -> Environment:
         percent=say.percent,
         some=say.some,
         sentence=say.sentence,
+        told=say.told,
         heard=say.heard,
         quoted=say.quoted,
         Role=Role,

@@ -1,22 +1,25 @@
-"""The form of a new import as filled in, and what it asks for. Pure, except that `Reach` looks names up."""
+"""The form of a new import as filled in, and what it asks for. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import Allowed
 from producer.intake.endpoints import SCHEMES, parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
-from producer.intake.wanted import SelectionOptions, read_wanted
+from producer.intake.specification import SIDES, ImportAsked, ServerAsked, SheetRead
+from producer.intake.wanted import SelectionOptions
 from producer.web.pages.signing import Entry, entry_of
-from shared.model import Endpoint, Options, Tls
-from shared.model.errors import UsageError
-from shared.rules.hours import Hours, read_hours
-from shared.sign_in.reach import Reach
+from shared.model import Tls
+from shared.model.sign_in import BY_ADMIN
+from shared.wording.phrases import Faults, Phrase
 
-SIDES: Final = ("source", "destination")
+NO_PROTOCOL: Final = Phrase("protocol_unchosen", "choose a protocol and how it is secured")
+NO_HOST: Final = Phrase("host_unchosen", "choose a provider, or give the host of a private server")
+NO_NAME: Final = Phrase("import_unnamed", "give the import a name", headed=False)
 #: TLS mode → the suffix of the URL's scheme.
 _SECURED: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
 _MEANT: Final = ("share_destination", "case_sensitive_logins", "same_mailbox")
@@ -93,21 +96,15 @@ class End:
         """The instructions of the provider for the first step; "" for a private server."""
         return catalogue().find(self.provider)[0].first if self.provider else ""
 
-    def endpoint(self, side: str, reach: Reach) -> Endpoint:
-        """Returns the endpoint. Raises `UsageError`."""
+    def url(self, side: str) -> str:
+        """Returns the URL of the server. Raises `FaultsFound`."""
         end = self.completed(side)
         host = f"[{end.host}]" if ":" in end.host and "[" not in end.host else end.host
         if end.tls not in _SECURED or end.protocol not in ("imap", "pop3"):
-            raise UsageError(f"{side}: choose a protocol and how it is secured")
+            raise NO_PROTOCOL.error(f"{side}.server")
         if not host:
-            raise UsageError(f"{side}: choose a provider, or give the host of a private server")
-        url = f"{end.protocol}{_SECURED[end.tls]}://{host}" + (f":{end.port}" if end.port else "")
-        try:
-            found = parse_endpoint(url, side=side, certificate_sha256=end.fingerprint)
-        except UsageError as error:
-            raise UsageError(str(error).replace(f"--{side}", side)) from None
-        reach.check(side, found)
-        return replace(found, guarded=True)
+            raise NO_HOST.error(f"{side}.server")
+        return f"{end.protocol}{_SECURED[end.tls]}://{host}" + (f":{end.port}" if end.port else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,11 +131,6 @@ class Form:
     address: str = ""
 
     @property
-    def hours(self) -> Hours | None:
-        """The hours in which the import may work; None for at any time. Raises `UsageError`."""
-        return read_hours(self.window) if self.window else None
-
-    @property
     def allowed(self) -> Allowed:
         """Confirmations that something is intended although it looks like a mistake."""
         return Allowed(**{name: name in self.ticks for name in _MEANT})
@@ -155,10 +147,21 @@ class Form:
         }
         return bool(self.ticks) or any(text and text != plain.get(name) for name, text in self.texts.items())
 
-    def options(self, sources: Iterable[Endpoint]) -> Options:
-        """Returns the options of an import from these sources. Raises `UsageError` with every fault."""
+    def server(self, side: str, url: str, secret: str) -> ServerAsked:
+        """Returns one side as the import's specification takes it."""
+        entry = self.sign_ins[side]
+        return ServerAsked(
+            server=url,
+            fingerprint=self.ends[side].fingerprint,
+            way=entry.wanted,
+            admin=entry.admin if entry.way in BY_ADMIN else "",
+            secret="" if entry.by_rows else secret,
+        )
+
+    def selection(self) -> SelectionOptions:
+        """Returns the choice of what to import as the import's specification takes it."""
         uses = ",".join(use for use in ("junk", "trash") if f"skip_{use}" in self.ticks)
-        wanted = SelectionOptions(
+        return SelectionOptions(
             skip_special=uses.replace("junk", "spam"),
             shared_folders="copy" if "shared_folders" in self.ticks else "leave",
             into=self.texts["into"],
@@ -175,15 +178,40 @@ class Form:
             deletions=self.texts["deletions"] or "tell",
             deletions_cap=int(cap) if (cap := self.texts["deletions_cap"] or "100").isdecimal() else 0,
         )
-        try:
-            chosen: dict[str, Any] = read_wanted(wanted, sources)
-        except UsageError as error:
-            raise UsageError(str(error).replace("--", "")) from None
-        globs: dict[str, Any] = {
-            name: tuple(filter(None, map(str.strip, self.texts[name].splitlines()))) for name in _LINES
-        }
-        verify = "full" if self.texts["verify"] == "full" else "default"
-        return Options(**chosen, **globs, **asdict(self.allowed), verify=verify)
+
+    def globs(self, name: str) -> tuple[str, ...]:
+        """Returns the lines of `include` or `exclude`."""
+        return tuple(filter(None, map(str.strip, self.texts[name].splitlines())))
+
+    def taken_down(
+        self, secrets: Mapping[str, str], sheet: SheetRead, accounts: AccountsAsked, faults: Faults, *, good: bool
+    ) -> ImportAsked:
+        """Returns the import as it was asked for. Nothing is checked but what only the form has."""
+        if not self.name:
+            faults.append(NO_NAME.at("name"))
+        rows = sheet.manifest.rows if sheet.manifest else ()
+        servers = {}
+        for side in SIDES:
+            end = self.ends[side]
+            url = ""
+            with faults.at():
+                url = "" if side == "source" and end.empty and any(row.server for row in rows) else end.url(side)
+            servers[side] = self.server(side, url, secrets[side])
+        return ImportAsked(
+            sheet=sheet,
+            servers=servers,
+            name=self.name,
+            selection=self.selection(),
+            include=self.globs("include"),
+            exclude=self.globs("exclude"),
+            verify="full" if self.texts["verify"] == "full" else "default",
+            window=self.window,
+            wave=self.wave,
+            allowed=self.allowed,
+            accounts=accounts,
+            good_rows_only=good,
+            remote=True,
+        )
 
 
 def form_of(given: Mapping[str, Any]) -> Form:

@@ -11,19 +11,20 @@ from fastapi.responses import Response
 from producer.intake.allowed import LOOKED_AT, Allowed
 from producer.intake.columns import UNKNOWN
 from producer.intake.sheet import SEPARATORS
+from producer.intake.specification import ServerAsked, row_servers
 from producer.operations import verbs
 from producer.web.api import credential_routes, imports
-from producer.web.api.request_bodies import endpoint_of
+from producer.web.api.request_bodies import guarded
 from producer.web.pages import drafts
 from producer.web.pages.changed import MOST_ROWS, Changed, back
 from producer.web.pages.drawing import draw
-from producer.web.pages.new_import import Asked, servers
+from producer.web.pages.new_import import NO_MAILBOX, WRONG_ROWS, Asked, servers
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
 from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import BY_KEY
 from producer.web.problems import Refused
 from producer.web.security.access import Known
-from shared.model import Endpoint, Import
+from shared.model import Import
 from shared.model.errors import UsageError
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
@@ -40,7 +41,7 @@ def _mend(
     import_id: str,
     code: str,
     status: int = 200,
-    detail: str = "",
+    detail: str | Exception = "",
     start: int = 0,
     **more: Any,
 ) -> Response:
@@ -103,10 +104,8 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     if not (given.sheet or given.secrets):
         return _mend(request, known, who, import_id, code, 422, "give at least one password")
 
-    def server(text: str) -> Endpoint:
-        return endpoint_of(text, "source", known.reach, allow_plaintext=True)
-
-    preview = look(given.sheet, Choice(), server, allowed=LOOKED_AT) if given.sheet else None
+    readers = row_servers(ServerAsked(allow_plaintext=True), guarded(known.reach))
+    preview = look(given.sheet, Choice(), readers, allowed=LOOKED_AT) if given.sheet else None
     if preview and (preview.manifest is None or preview.errors):
         return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200])
     queued = 0
@@ -114,7 +113,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
         if given.secrets:
             queued = credential_routes.renew(known, who, request, found, given.secrets)
     except UsageError as error:
-        return _mend(request, known, who, import_id, code, 422, str(error))
+        return _mend(request, known, who, import_id, code, 422, error)
     done = (
         credential_routes.replaced(known, who, request, found, preview.manifest)
         if preview and preview.manifest
@@ -183,13 +182,13 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
         return _more(request, known, who, import_id, **values)
     try:
         if preview is None or preview.manifest is None or not preview.manifest.rows:
-            raise UsageError("there is no mailbox yet: give a file, or type or paste some rows")
+            raise NO_MAILBOX.error("manifest")
         if preview.errors and not good:
-            raise UsageError("some rows are wrong: correct them, or take only the rows that are right")
+            raise WRONG_ROWS.error("manifest")
         rows = preview.manifest.rows
         imports.added(known, who, request, import_id, rows)
     except (UsageError, Refused) as error:
-        return _more(request, known, who, import_id, 422, detail=str(error), **values)
+        return _more(request, known, who, import_id, 422, detail=error, **values)
     drafts.drop(known, draft)
     there = f"/imports/{import_id}" + (f"?wrong={left}" if left else "")
     return back(request, there, import_id, Changed(act="add", mailboxes=len(rows)))

@@ -19,31 +19,48 @@ from producer.intake.account_options import AccountsAsked
 from producer.intake.columns import UNKNOWN
 from producer.intake.connection_test import ConnectionStep, try_connection
 from producer.intake.detect import Detection
-from producer.intake.manifest import Row, Servers, template
+from producer.intake.manifest import Servers, template
 from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
-from producer.intake.sign_in import SignInAsked
+from producer.intake.specification import (
+    SIDES,
+    ServerAsked,
+    SheetRead,
+    check,
+    completed,
+    endpoint_of,
+    row_servers,
+    sign_in_of,
+)
 from producer.intake.visiting import visitor_of
-from producer.intake.waving import in_wave
-from producer.operations import verbs
 from producer.web.api import imports as counterpart
 from producer.web.api.account_services import chosen
 from producer.web.api.general_routes import detected
-from producer.web.api.request_bodies import endpoint_of
+from producer.web.api.request_bodies import guarded
 from producer.web.pages import allowing, drafts
 from producer.web.pages.drawing import draw
-from producer.web.pages.form import SIDES, Form, end_of, form_of, usual_port
+from producer.web.pages.form import Form, end_of, form_of, usual_port
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.pages.signing import BY_KEY, MOST_KEY, kept
 from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from producer.web.web_context import WebContext
-from shared.model import BY_ROW
 from shared.model.errors import UsageError
 from shared.store.records.principals import Principal, Role
+from shared.wording.phrases import Faults, FaultsFound, Phrase
 
 routes = APIRouter(include_in_schema=False)
+NO_MAILBOX: Final = Phrase(
+    "manifest_missing", "there is no mailbox yet: give a file, or type or paste some rows", headed=False
+)
+UNREADABLE: Final = Phrase(
+    "list_unreadable", "the list of mailboxes cannot be read yet: see what is wrong with it", headed=False
+)
+WRONG_ROWS: Final = Phrase(
+    "rows_wrong", "some rows are wrong: correct them, or take only the rows that are right", headed=False
+)
+NO_ROW: Final = Phrase("no_row_right", "no row is right", headed=False)
 #: Empty rows of the table to type into.
 _ROWS: Final = 5
 _CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password", "row_server")
@@ -112,7 +129,7 @@ Asked = Annotated[SubmittedForm, Depends(_given)]
 
 def servers(known: WebContext) -> Servers:
     """Returns a reader for the servers that rows name, which refuses those that may not be reached."""
-    return lambda text: endpoint_of(text, "source", known.reach, allow_plaintext=False)
+    return row_servers(ServerAsked(), guarded(known.reach))
 
 
 @routes.get("/template.csv")
@@ -228,18 +245,18 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
             try:
                 form, values["found"] = _found(form)
             except UsageError as error:
-                return draw_form(request, who, form, 422, detail=str(error), **values)
+                return draw_form(request, who, form, 422, detail=error, **values)
         case "test_source" | "test_destination":
             side = given.do.removeprefix("test_")
             try:
                 values["steps"] = {side: _tested(known, request, who, side, form, secrets[side], preview)}
             except UsageError as error:
-                return draw_form(request, who, form, 422, detail=str(error), **values)
+                return draw_form(request, who, form, 422, detail=error, **values)
         case "open" | "start":
             try:
                 opened = _opened(known, request, who, form, secrets, preview, good=bool(given.fields.get("good")))
             except (UsageError, Refused) as error:
-                return draw_form(request, who, form, 422, detail=str(error), **values)
+                return draw_form(request, who, form, 422, detail=error, **values)
             for draft_id in (draft, *(entry.kept for entry in form.sign_ins.values())):
                 drafts.drop(known, draft_id)
             if given.do == "start":
@@ -262,13 +279,14 @@ def _tested(
     known: WebContext, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
 ) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
-    endpoint = form.ends[side].endpoint(side, known.reach)
+    server = form.server(side, form.ends[side].url(side), secret)
+    endpoint = endpoint_of(side, server, guarded(known.reach))
     rows = preview.manifest.rows if preview and preview.manifest else ()
     # At the source, a row that names its own server is left out: its password is for that server alone.
     row = next((one for one in rows if side == "destination" or one.server is None), None)
     visitor = None
     if row is not None:
-        asked = form.sign_ins[side].fitted(side, endpoint, form.sign_ins[side].asked(side, secret), [row])
+        asked = completed(side, endpoint, sign_in_of(side, server, remote=True, demanded=True), [row])
         visitor = visitor_of(side, endpoint, row, asked)
     note(known, request, who, "connection tested", side=side, server=endpoint.url)
     return try_connection(side, endpoint, addresses=known.reach.addresses, visitor=visitor)
@@ -284,62 +302,21 @@ def _opened(
     *,
     good: bool,
 ) -> str:
-    """Opens the import, and returns its id. Raises `UsageError` with every fault, and `Refused`."""
-    faults: list[str] = []
-    found: dict[str, Any] = {"source": None}
-    rows: tuple[Row, ...] = ()
+    """Opens the import, and returns its id. Raises `FaultsFound` with every fault, and `Refused`."""
+    faults, maker = Faults(), AccountsAsked()
+    sheet = SheetRead(manifest=preview.manifest, errors=preview.errors) if preview else SheetRead(manifest=None)
+    with faults.at("accounts"):
+        maker = chosen(known, form.accounts)
+    asked = form.taken_down(secrets, sheet, maker, faults, good=good)
     if preview is None:
-        faults.append("there is no mailbox yet: give a file, or type or paste some rows")
+        faults.append(NO_MAILBOX.at("manifest"))
     elif preview.manifest is None:
-        faults.append("the list of mailboxes cannot be read yet: see what is wrong with it")
+        faults.append(UNREADABLE.at("manifest"))
+    elif not preview.manifest.rows:
+        faults.append(NO_ROW.at("manifest"))
     elif preview.errors and not good:
-        faults.append("some rows are wrong: correct them, or take only the rows that are right")
-    else:
-        rows = preview.manifest.rows
-        if not rows:
-            faults.append("no row is right")
-    for side in SIDES:
-        try:
-            by_row = side == "source" and form.ends[side].empty and rows and all(row.server for row in rows)
-            found[side] = BY_ROW if by_row else form.ends[side].endpoint(side, known.reach)
-        except UsageError as error:
-            faults.append(str(error))
-    sources = {found["source"], *(row.server for row in rows)} - {None, BY_ROW}
-    try:
-        found["options"] = form.options(sources)
-    except UsageError as error:
-        faults.append(str(error))
-    sign_ins: dict[str, SignInAsked] = {}
-    for side in SIDES:
-        try:
-            asked = form.sign_ins[side].asked(side, secrets[side])
-            sign_ins[side] = form.sign_ins[side].fitted(side, found.get(side) or BY_ROW, asked, rows)
-        except UsageError as error:
-            faults.append(str(error))
-    maker = AccountsAsked()
-    try:
-        maker = chosen(known, form.accounts, rows)
-    except UsageError as error:
-        faults.append(str(error))
-    try:
-        rows = in_wave(rows, counterpart.wave_of_body(form.wave))
-    except UsageError as error:
-        faults.append(str(error))
-    try:
-        hours = form.hours
-    except UsageError as error:
-        faults.append(str(error))
-    if not form.name:
-        faults.insert(0, "give the import a name")
-    if faults:
-        raise UsageError("\n".join(faults))
-    name = verbs.import_name(form.name, "")
-    options = replace(
-        found["options"],
-        source_sign_in=sign_ins["source"].sign_in,
-        destination_sign_in=sign_ins["destination"].sign_in,
-        accounts=maker.text,
-    )
-    return counterpart.written(
-        known, who, request, rows, found["source"], found["destination"], options, name, hours, sign_ins, maker.secret
-    ).import_id
+        faults.append(WRONG_ROWS.at("manifest"))
+    checked = check(asked, faults, guard=guarded(known.reach))
+    if checked.specification is None:
+        raise FaultsFound(checked.faults)
+    return counterpart.written(known, who, request, checked.specification).import_id

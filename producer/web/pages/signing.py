@@ -5,18 +5,13 @@ Their secret is kept on the server between two steps, sealed (`drafts`): none go
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from producer.intake.manifest import Row
-from producer.intake.sign_in import SignInAsked, complete, lacking, named_sign_in, secret_of
-from producer.web.api.signing_in import at_the_vendor
 from producer.web.pages import drafts
 from producer.web.web_context import WebContext
-from shared.model import Endpoint
-from shared.model.errors import UsageError
-from shared.model.sign_in import BY_ADMIN, Way
+from shared.model.sign_in import Way
 from shared.store.records.principals import Principal
 
 #: Ways that may be chosen: all but programs, which are for the command line.
@@ -47,40 +42,11 @@ class Entry:
         """Tells whether every row must give its own password or token."""
         return self.way in ("", Way.TOKEN)
 
-    def named(self, side: str) -> SignInAsked:
-        """Returns the way to sign in, without the secret. Raises `UsageError`."""
+    @property
+    def wanted(self) -> str:
+        """The way to sign in with its detail, as the command line takes it; "" for each row's own password."""
         detail = {Way.MASTER: self.template, Way.MICROSOFT: self.tenant}.get(Way(self.way or "password"), "")
-        admin = self.admin if self.way in BY_ADMIN else ""
-        if self.way in BY_ADMIN and not admin:
-            raise UsageError(f"{side}: give the administrator's login")
-        return SignInAsked(sign_in=named_sign_in(side, f"{self.way}:{detail}" if self.way else "", admin))
-
-    def asked(self, side: str, secret: str) -> SignInAsked:
-        """Returns the way to sign in, with its secret. Raises `UsageError`."""
-        try:
-            found = self.named(side)
-            if self.by_rows:
-                return found
-            if not secret:
-                key = self.way in BY_KEY
-                raise UsageError(
-                    f"{side}: give the key's file" if key else f"{side}: give the password for all of them"
-                )
-            at_the_vendor(found.sign_in.way, secret)
-            return replace(found, secret=secret_of(found.sign_in.way, secret))
-        except UsageError as error:
-            raise headed(side, error) from None
-
-    def fitted(self, side: str, endpoint: Endpoint, asked: SignInAsked, rows: Sequence[Row]) -> SignInAsked:
-        """Checks the way to sign in against these rows, as far as that needs no server. Raises `UsageError`."""
-        if asked.by_rows and (lines := lacking(side, asked, rows)):
-            raise UsageError(
-                f"{side}: rows without a password: {lines}; write it into the list, or say who signs in for all of them"
-            )
-        try:
-            return complete(side, endpoint, asked, rows)
-        except UsageError as error:
-            raise headed(side, error) from None
+        return f"{self.way}:{detail}" if self.way else ""
 
 
 def entry_of(given: Mapping[str, Any], side: str) -> Entry:
@@ -114,11 +80,3 @@ def kept(known: WebContext, who: Principal, entry: Entry, fresh: str) -> tuple[E
     if entry.by_rows or not fresh:
         return replace(entry, kept=""), ""
     return replace(entry, kept=drafts.keep(known, who, (kind + fresh).encode("utf-8", "surrogatepass"))), fresh
-
-
-def headed(side: str, error: UsageError) -> UsageError:
-    """Returns the error with the side in front, instead of an option of the command line."""
-    text = str(error)
-    if text.startswith(f"--{side}-"):
-        text = text.partition(": ")[2]
-    return UsageError(f"{side}: {text.removeprefix(f'{side}: ')}")

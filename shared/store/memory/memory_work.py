@@ -21,7 +21,7 @@ from shared.model import (
 )
 from shared.model.errors import FolderInUse, LeaseLost, StoreError
 from shared.model.ledger import AUDITED
-from shared.model.lifecycle import Control, MailboxState, Outcome, UnitState
+from shared.model.lifecycle import Control, Disposition, MailboxState, Outcome, UnitState, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.age_bands import BAND
 from shared.rules.standing import LOOK_HOLD
@@ -48,15 +48,15 @@ class MemoryWork(Identity):
     """Progress, the ledger, plans, verification."""
 
     @atomic
-    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
         rows, now = self._rows, self._rows.now()
         self._workers[worker] = now
-        words: list[str] = []
+        words: list[Wish] = []
         for lease in leases:
             try:
                 row = rows.fence(lease)
             except LeaseLost:
-                words.append("lost")
+                words.append(Wish.LOST)
                 continue
             m = rows.mailboxes[row.unit.mailbox_id]
             if extend:
@@ -64,11 +64,11 @@ class MemoryWork(Identity):
                 rows.leases[lease.unit.unit_id] = expiry
                 for name in self._scopes(m):
                     self._permits.setdefault(name, {})[lease.holder] = expiry
-            words.append(rows.wish(m, row))
+            words.append(Wish(rows.wish(m, row)))
         self._give_way(leases, words)
         return words
 
-    def _give_way(self, leases: Sequence[Lease], words: list[str]) -> None:
+    def _give_way(self, leases: Sequence[Lease], words: list[Wish]) -> None:
         """Tells one lane to pause where a mailbox that was moved has waited for a free one."""
         rows, now = self._rows, self._rows.now()
         due = sorted((at, mailbox_id) for mailbox_id, at in rows.urgent.items() if at <= now)
@@ -84,7 +84,7 @@ class MemoryWork(Identity):
             return
         ranks = []
         for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
-            m = rows.mailboxes[lease.unit.mailbox_id] if word == Control.RUN else first
+            m = rows.mailboxes[lease.unit.mailbox_id] if word is Wish.RUN else first
             if m is not first:
                 kind = (UnitKind.COPY, UnitKind.VERIFY, UnitKind.PLAN, UnitKind.LOOK).index(lease.unit.kind)
                 ranks.append((m.route != first.route, kind, m.mailbox.priority, n))
@@ -92,7 +92,7 @@ class MemoryWork(Identity):
             at = min(ranks)[-1]
             rows.units[leases[at].unit.unit_id].yields = True
             rows.urgent[first.mailbox.mailbox_id] = now + NEXT_GIVES_WAY_MS
-            words[at] = Control.PAUSE
+            words[at] = Wish.PAUSE
 
     @atomic
     def leave(self, holder: str, mailbox_id: str) -> None:
@@ -196,7 +196,7 @@ class MemoryWork(Identity):
         self,
         lease: Lease,
         *,
-        how: str,
+        how: Disposition,
         delay_seconds: float = 0,
         failure: Failure | None = None,
         hold: str = "",
@@ -208,7 +208,7 @@ class MemoryWork(Identity):
         m = rows.mailboxes[row.unit.mailbox_id]
         del rows.leases[row.unit.unit_id]
         row.ended = now
-        if how != "again":
+        if how != Disposition.AGAIN:
             rows.forgive(row)
         if failure:
             m.set(failure=failure)
@@ -229,18 +229,18 @@ class MemoryWork(Identity):
             rows.delayed[row.unit.unit_id] = now + int(delay_seconds * 1000)
         else:
             rows.make_ready(row)
-        if how in ("doubt", "late"):
+        if how in (Disposition.DOUBT, Disposition.LATE):
             m.settling = now + int(delay_seconds * 1000)
-        if how == "late":
+        if how == Disposition.LATE:
             rows.leave_destination(m)
-        elif how == "park":
+        elif how == Disposition.PARK:
             rows.move(m, "park")
             side, stopped, _ = failure.code.partition("_logins_stopped") if failure else ("", "", "")
             if stopped and self._book.lets_in(m.mailbox.import_id, m.mailbox.mailbox_id, side):
                 again_seconds = 0.001
             m.set(again_at=(now + int(again_seconds * 1000)) / 1000 if again_seconds else 0.0)
             rows.settle_import(rows.imports[m.mailbox.import_id])
-        elif how == "replan" and rows.move(m, "replan") and row.unit.kind is not UnitKind.PLAN:
+        elif how == Disposition.REPLAN and rows.move(m, "replan") and row.unit.kind is not UnitKind.PLAN:
             rows.queue_plan(m)
         rows.refresh(m)
 

@@ -19,6 +19,7 @@ from shared.model import (
     Settled,
     Unit,
 )
+from shared.model.lifecycle import Disposition, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store.ports.folder_writers import WriterStore
 
@@ -35,8 +36,8 @@ class WorkStore(WriterStore, Protocol):
         its permits are exchanged for those of the mailbox that is claimed.
         """
 
-    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
-        """Returns one word for each lease: "run", "pause", "cancel", or "lost".
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
+        """Returns what is wanted of each lease.
 
         With `extend` it renews the leases. The call is the worker's heartbeat.
         """
@@ -90,7 +91,7 @@ class WorkStore(WriterStore, Protocol):
         self,
         lease: Lease,
         *,
-        how: str,
+        how: Disposition,
         delay_seconds: float = 0,
         failure: Failure | None = None,
         hold: str = "",
@@ -99,10 +100,8 @@ class WorkStore(WriterStore, Protocol):
     ) -> None:
         """Gives the unit back.
 
-        `how` is "again" (only here the attempt counts), "wait", "doubt" (like "wait", since what was sent before may
-        still arrive, which `waits` tells), "late" (like "doubt", and another mailbox may have the destination
-        meanwhile), "park" or "replan". With `again_seconds`, `reap` queues the parked mailbox again after that time,
-        unless an operator acted before.
+        `how` is one that the scripts know (`Disposition`); `waits` tells of a doubt. With `again_seconds`, `reap` queues
+        the parked mailbox again after that time, unless an operator acted before.
         """
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:

@@ -25,7 +25,7 @@ from shared.model import (
     Writing,
 )
 from shared.model.ledger import AUDITED
-from shared.model.lifecycle import Control
+from shared.model.lifecycle import Control, Disposition, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS
 from shared.store.redis import codec, keys
@@ -93,12 +93,12 @@ class RedisWork(Scripts):
             folder_pending=pending,
         )
 
-    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
         args: list[str | int] = []
         for lease in leases:
             args += [lease.unit.unit_id, lease.term, lease.holder]
         words = self._run("attend", worker, int(self._lease_seconds * 1000), "1" if extend else "0", *args)
-        return [word.decode() for word in words]
+        return [Wish(word.decode()) for word in words]
 
     def leave(self, holder: str, mailbox_id: str) -> None:
         self._run("leave", holder, mailbox_id)
@@ -176,7 +176,7 @@ class RedisWork(Scripts):
         self,
         lease: Lease,
         *,
-        how: str,
+        how: Disposition,
         delay_seconds: float = 0,
         failure: Failure | None = None,
         hold: str = "",

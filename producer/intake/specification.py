@@ -1,0 +1,364 @@
+"""Checks what a front end took down of an import, and turns it into the import's specification.
+
+The command line, the API and the page all do it here, and every fault is found at once, each at its field. Pure, but for
+the two functions that a front end gives: one that guards servers, and one that asks a person for a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+from producer.intake.account_options import AccountsAsked, without_new_password
+from producer.intake.allowed import NOTHING_ALLOWED, Allowed
+from producer.intake.columns import Reading
+from producer.intake.endpoints import parse_endpoint
+from producer.intake.fitting import place_rows
+from producer.intake.manifest import Manifest, Row, Servers, sift_manifest
+from producer.intake.providers import catalogue
+from producer.intake.sheet import ManifestInvalid, RowError
+from producer.intake.sign_in import (
+    KEY_NEEDED,
+    PROGRAM,
+    SECRET_NEEDED,
+    SignInAsked,
+    at_the_vendor,
+    lacking,
+    named_sign_in,
+    opens,
+    secret_of,
+    without_password,
+)
+from producer.intake.submit import import_name
+from producer.intake.wanted import SelectionOptions, read_wanted
+from producer.intake.waving import in_wave, of_wave, wave_name
+from shared.model import BY_ROW, Endpoint, Options, Tls
+from shared.model.sign_in import SignIn, Way
+from shared.rules.hours import Hours, read_hours
+from shared.wording.phrases import Fault, Faults, FaultsFound, FieldName, Phrase
+
+SIDES: Final = ("source", "destination")
+#: Ways of verification.
+VERIFICATIONS: Final = ("default", "full")
+#: Checks that a server may be connected to, and returns it. Raises `UsageError`.
+Guard = Callable[[str, Endpoint], Endpoint]
+#: Asks a person for the secret of one side. Raises `UsageError`.
+Prompt = Callable[[str, SignIn], Any]
+
+VERIFY: Final = Phrase("verify", "default or full")
+_SOURCE: Final = FieldName("source.server")
+PIN_WITHOUT_SERVER: Final = Phrase("fingerprint_without_server", "is of one server's certificate, so it needs {server}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerAsked:
+    """The server of one side, and how to sign in there, as a person wrote it."""
+
+    #: A provider's name or a URL; "" at the source if each row names its server.
+    server: str = ""
+    #: Whether ``imap://`` may go to other machines.
+    allow_plaintext: bool = False
+    #: Absolute path of a CA file; "" for the system's.
+    ca_file: str = ""
+    #: SHA-256 of the certificate that is accepted.
+    fingerprint: str = ""
+    #: The way to sign in; "" for the usual one.
+    way: str = ""
+    #: The administrator's login.
+    admin: str = ""
+    #: The administrator's password, the token or the key; "" if none was given.
+    secret: str = field(default="", repr=False)
+    #: The file that the secret comes from, for messages.
+    secret_file: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SheetAsked:
+    """The list of mailboxes as bytes, and how to read it."""
+
+    #: The bytes.
+    content: bytes = field(repr=False)
+    #: The encoding; "" to find it out.
+    encoding: str = ""
+    #: The separator; "" to find it out.
+    separator: str = ""
+    #: What the operator says about its columns.
+    reading: Reading = Reading()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SheetRead:
+    """The list of mailboxes after it was read."""
+
+    #: The rows that are right; None if it could not be read at all.
+    manifest: Manifest | None
+    #: The faults of the others.
+    errors: tuple[RowError, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportAsked:
+    """An import as a front end took it down; nothing of it is checked."""
+
+    #: The list of mailboxes; None if there is none, of which the front end has a fault.
+    sheet: SheetAsked | SheetRead | None
+    #: The servers by side.
+    servers: Mapping[str, ServerAsked]
+    #: The name; "" for that of the file.
+    name: str = ""
+    #: The file's name, after which an import without a name is called.
+    file: str = ""
+    #: What to import.
+    selection: SelectionOptions = SelectionOptions()
+    #: Folders that are taken.
+    include: tuple[str, ...] = ()
+    #: Folders that are left out.
+    exclude: tuple[str, ...] = ()
+    #: How copies are verified.
+    verify: str = "default"
+    #: The hours in which it may work; "" for any.
+    window: str = ""
+    #: The wave of rows that name none.
+    wave: str = ""
+    #: The only wave whose rows are taken; "" for all rows.
+    only_wave: str = ""
+    #: Confirmations of what looks like a mistake.
+    allowed: Allowed = NOTHING_ALLOWED
+    #: The account service.
+    accounts: AccountsAsked = AccountsAsked()
+    #: Whether rows that are right are taken although others are wrong.
+    good_rows_only: bool = False
+    #: Whether it comes over the network: such a request names no program, and no place that a key is shown to.
+    remote: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportSpecification:
+    """A checked import."""
+
+    #: The rows.
+    manifest: Manifest
+    #: The source; `BY_ROW` if each row names its server.
+    source: Endpoint
+    #: The destination.
+    destination: Endpoint
+    #: All other options.
+    options: Options
+    #: The import's name.
+    name: str
+    #: The account service for the destination.
+    accounts: AccountsAsked = AccountsAsked()
+    #: By side, the way to sign in for rows without a password of their own.
+    sign_ins: Mapping[str, SignInAsked] = field(default_factory=dict)
+    #: The hours in which it may work; None leaves them as they are.
+    hours: Hours | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckedImport:
+    """The outcome of a check: a specification, or faults."""
+
+    #: The import; None if there is any fault.
+    specification: ImportSpecification | None
+    #: All faults but those of rows.
+    faults: tuple[Fault, ...] = ()
+    #: Faults of rows. With a specification they are of rows that are left out.
+    row_errors: tuple[RowError, ...] = ()
+
+
+def check(
+    asked: ImportAsked,
+    found: Sequence[Fault] = (),
+    *,
+    guard: Guard = lambda _, endpoint: endpoint,
+    prompt: Prompt | None = None,
+) -> CheckedImport:
+    """Checks the whole import. Never raises for a fault.
+
+    `found`: what the front end found wrong with fields already. They are not checked again. `prompt` asks for a secret
+    that is missing, if nothing else is wrong; without it the secret is demanded.
+    """
+    faults = Faults(found)
+    ends = {side: _endpoint(side, asked.servers[side], faults, guard) for side in SIDES}
+    sign_ins = {side: _sign_in(side, asked, faults, demanded=prompt is None) for side in SIDES}
+    hours, wave, name = None, "", ""
+    with faults.at("window"):
+        hours = read_hours(asked.window) if asked.window else None
+    with faults.at("wave"):
+        wave = wave_name(asked.wave)
+    if asked.verify not in VERIFICATIONS:
+        faults.append(VERIFY.at("verify"))
+    if not faults.concern("name"):
+        with faults.at("name"):
+            name = import_name(asked.name, asked.file)
+    by_rows = sign_ins["source"] is None or sign_ins["source"].by_rows
+    sheet = SheetRead(manifest=None)
+    with faults.at():
+        sheet = read_rows(asked.sheet, asked.servers["source"], passwords=by_rows, allowed=asked.allowed, guard=guard)
+    manifest, rows = sheet.manifest, sheet.manifest.rows if sheet.manifest else ()
+    row_errors = sheet.errors if not (asked.good_rows_only and rows) else ()
+    chosen: dict[str, Any] = {}
+    with faults.at():
+        sources = {ends["source"], *(row.server for row in rows)} - {BY_ROW}
+        chosen = read_wanted(asked.selection, filter(None, sources))
+    if manifest:
+        with faults.at():
+            if ends["source"] == BY_ROW:
+                place_rows(rows, BY_ROW)
+        with faults.at():
+            rows = of_wave(rows, asked.only_wave)
+        for side, sign_in in sign_ins.items():
+            promised = side == "destination" and asked.accounts.generate
+            if sign_in and sign_in.by_rows and not promised and (named := lacking(side, sign_in, rows)):
+                faults.append(without_password(side, named))
+        faults += without_new_password(asked.accounts, rows)
+        for side, sign_in in sign_ins.items():
+            if (end := ends[side]) and sign_in and sign_in.secret and lacking(side, sign_in, rows):
+                with faults.at(f"{side}.sign_in.secret"):
+                    opens(side, end, sign_in)
+    for side in SIDES if manifest and not faults and not row_errors else ():  # nobody is asked in vain
+        end, sign_in = ends[side], sign_ins[side]
+        if end and sign_in and not sign_in.by_rows and not sign_in.secret:
+            with faults.at():
+                sign_ins[side] = completed(side, end, sign_in, rows, prompt)
+    if faults or row_errors or manifest is None:
+        return CheckedImport(specification=None, faults=tuple(faults), row_errors=sheet.errors)
+    signs = {side: sign_in for side, sign_in in sign_ins.items() if sign_in}
+    specification = ImportSpecification(
+        manifest=replace(manifest, rows=in_wave(rows, wave)),
+        source=ends["source"] or BY_ROW,
+        destination=ends["destination"] or BY_ROW,
+        options=Options(
+            include=asked.include,
+            exclude=asked.exclude,
+            **chosen,
+            **asdict(asked.allowed),
+            verify=asked.verify,
+            accounts=asked.accounts.text,
+            source_sign_in=signs["source"].sign_in,
+            destination_sign_in=signs["destination"].sign_in,
+        ),
+        name=name,
+        accounts=asked.accounts,
+        sign_ins=signs,
+        hours=hours,
+    )
+    return CheckedImport(specification=specification, row_errors=sheet.errors)
+
+
+def endpoint_of(side: str, asked: ServerAsked, guard: Guard = lambda _, endpoint: endpoint) -> Endpoint:
+    """Returns the server of one side; `BY_ROW` for a source that names none. Raises `FaultsFound`."""
+    if side == "source" and not asked.server:
+        if asked.fingerprint:
+            raise PIN_WITHOUT_SERVER.error("source.fingerprint", server=_SOURCE)
+        return BY_ROW
+    return guard(
+        side,
+        parse_endpoint(
+            asked.server,
+            side=side,
+            allow_plaintext=asked.allow_plaintext,
+            ca_file=asked.ca_file,
+            certificate_sha256=asked.fingerprint,
+            providers=catalogue().urls(side),
+        ),
+    )
+
+
+def row_servers(source: ServerAsked, guard: Guard = lambda _, endpoint: endpoint) -> Servers:
+    """Returns a reader for the column ``server``, which takes the same values as the source's server.
+
+    The source's CA file applies to these servers too. A fingerprint does not, since it is of the one certificate of the
+    source.
+    """
+
+    def server(text: str) -> Endpoint:
+        found = parse_endpoint(text, allow_plaintext=source.allow_plaintext, providers=catalogue().urls("source"))
+        return guard(
+            "source",
+            replace(found, ca_file=source.ca_file) if source.ca_file and found.tls is not Tls.NONE else found,
+        )
+
+    return server
+
+
+def sign_in_of(side: str, asked: ServerAsked, *, remote: bool, demanded: bool) -> SignInAsked:
+    """Returns the way to sign in, with the secret as far as it was given. Raises `FaultsFound`.
+
+    `remote`: see `ImportAsked`. `demanded`: whether a way that needs a secret must have it now.
+    """
+    sign_in = named_sign_in(side, asked.way, asked.admin)
+    secret = f"{side}.sign_in.secret"
+    if remote and sign_in.way is Way.COMMAND:
+        raise PROGRAM.error(f"{side}.sign_in.way")
+    if demanded and not asked.secret and sign_in.way not in (Way.PASSWORD, Way.TOKEN, Way.COMMAND):
+        needed = KEY_NEEDED if sign_in.way in (Way.GOOGLE, Way.MICROSOFT) else SECRET_NEEDED
+        raise needed.error(secret, word=sign_in.way)
+    if not asked.secret and not asked.secret_file:
+        return SignInAsked(sign_in=sign_in)
+    faults = Faults()
+    with faults.at(secret):
+        if remote:
+            at_the_vendor(sign_in.way, asked.secret)
+        return SignInAsked(sign_in=sign_in, secret=secret_of(sign_in.way, asked.secret, side, asked.secret_file))
+    raise FaultsFound(faults)
+
+
+def read_rows(
+    sheet: SheetAsked | SheetRead | None,
+    source: ServerAsked,
+    *,
+    passwords: bool = True,
+    allowed: Allowed = NOTHING_ALLOWED,
+    guard: Guard = lambda _, endpoint: endpoint,
+) -> SheetRead:
+    """Returns the rows that are right, and the faults of the others.
+
+    `passwords`: whether each row must give one. Raises `FaultsFound` for a separator that there is not.
+    """
+    if not isinstance(sheet, SheetAsked):
+        return sheet or SheetRead(manifest=None)
+    try:
+        manifest, errors = sift_manifest(
+            sheet.content,
+            encoding=sheet.encoding,
+            separator=sheet.separator,
+            servers=row_servers(source, guard),
+            passwords=passwords,
+            allowed=allowed,
+            reading=sheet.reading,
+        )
+    except ManifestInvalid as error:
+        return SheetRead(manifest=None, errors=error.errors)
+    return SheetRead(manifest=manifest, errors=errors)
+
+
+def _endpoint(side: str, asked: ServerAsked, faults: Faults, guard: Guard) -> Endpoint | None:
+    if not (faults.concern(f"{side}.server") or faults.concern(f"{side}.ca")):
+        with faults.at(f"{side}.server"):
+            return endpoint_of(side, asked, guard)
+    return None
+
+
+def _sign_in(side: str, asked: ImportAsked, faults: Faults, *, demanded: bool) -> SignInAsked | None:
+    with faults.at(f"{side}.sign_in.way"):
+        return sign_in_of(side, asked.servers[side], remote=asked.remote, demanded=demanded)
+    return None
+
+
+def completed(
+    side: str, endpoint: Endpoint, asked: SignInAsked, rows: Sequence[Row], prompt: Prompt | None = None
+) -> SignInAsked:
+    """Asks for the secret if one is missing, and checks it as far as that needs no server. Raises `FaultsFound`.
+
+    The rows of a side where each signs in by itself must each give a password.
+    """
+    if not (named := lacking(side, asked, rows)):
+        return asked
+    if asked.by_rows:
+        raise FaultsFound([without_password(side, named)])
+    if not asked.secret and asked.sign_in.way is not Way.COMMAND and prompt:
+        asked = replace(asked, secret=prompt(side, asked.sign_in))
+    opens(side, endpoint, asked)
+    return asked

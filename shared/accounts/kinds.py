@@ -1,0 +1,89 @@
+"""The kinds of account services. Each is one module of this package, called as the kind is, which registers itself.
+
+A module is imported when a URL first names its kind, so that nobody loads the HTTP clients of the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.accounts import AccountService
+    from shared.accounts.address import ServiceUrl
+    from shared.runtime.credentials import Secret
+
+
+class ServicePlace(StrEnum):
+    """The form of what stands behind an account service's kind."""
+
+    #: An absolute path on the worker's machine.
+    PATH = "path"
+    #: An http(s) URL, behind "+".
+    HTTP = "http"
+    #: A name: an organisation, a tenant.
+    NAME = "name"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountKind:
+    """A kind of account service."""
+
+    #: The word before the URL's colon.
+    name: str
+    #: The form of its place.
+    place: ServicePlace
+    #: An example of its URL.
+    example: str
+    #: Opens the adapter, given the seconds that a new account may refuse its password; nothing is sent yet. Raises
+    #: `UsageError` for a secret of the wrong form.
+    open: Callable[[ServiceUrl, Secret, float], AccountService]
+    #: The names of its options, beside "settle", and "ca" of those that speak HTTP.
+    options: frozenset[str] = frozenset()
+    #: Whether it needs a secret.
+    secretive: bool = True
+    #: Whether its secret may have several lines.
+    several_lines: bool = False
+    #: How long a new account may refuse its password, seconds, unless "settle" says otherwise.
+    settling_seconds: float = 0.0
+    #: Whether a login may stand before the name.
+    has_login: bool = False
+    #: Whether the name is a number.
+    numbered: bool = False
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The names of all options."""
+        return self.options | ({"settle"} if self.place is ServicePlace.PATH else {"settle", "ca"})
+
+
+_KINDS: dict[str, AccountKind] = {}
+
+
+def register(kind: AccountKind) -> None:
+    """Makes a kind of account service known."""
+    _KINDS[kind.name] = kind
+
+
+def kind_of(name: str) -> AccountKind | None:
+    """Returns the kind of this name; None if there is none."""
+    module = f"{__package__}.{name.replace('-', '_')}"
+    if name not in _KINDS and module.rpartition(".")[2] in {one.name for one in _modules()}:
+        importlib.import_module(module)
+    return _KINDS.get(name)
+
+
+def kinds() -> Mapping[str, AccountKind]:
+    """Returns every kind by its name."""
+    for module in _modules():
+        importlib.import_module(f"{__package__}.{module.name}")
+    return dict(sorted(_KINDS.items()))
+
+
+def _modules() -> list[pkgutil.ModuleInfo]:
+    return list(pkgutil.iter_modules(sys.modules[__package__].__path__))
