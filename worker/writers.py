@@ -9,16 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-import structlog
-
 from shared.mail import MailDestination
 from shared.model import Lease, Writing
 from shared.model.uids import UidSet
+from shared.runtime.logs import get_logger
 from shared.store.ports.folder_writers import WriterStore
 from worker.closing import Divided
 from worker.shares import Widening
 
-_log = structlog.get_logger("mailhaul.worker")
+_log = get_logger("mailhaul.worker")
 
 
 class FolderWriters:

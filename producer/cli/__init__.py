@@ -30,7 +30,7 @@ _SAVED = "mailhaul.toml"
 PARTS: Final[Mapping[str, Sequence[str]]] = {
     "intake_verbs": ("check", "plan", "import", "template"),
     "finding_verbs": ("providers", "detect"),
-    "following_verbs": ("list", "status", "watch", "errors", "forecast", "report", "spool", "audit"),
+    "following_verbs": ("list", "status", "watch", "errors", "forecast", "report", "spool", "audit", "where"),
     "steering_verbs": (
         "pause",
         "resume",
@@ -49,7 +49,7 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
     ),
     "cutover_verbs": ("cutover",),
     "running_verbs": ("demo", "up", "down", "worker", "coordinator", "doctor"),
-    "web_verbs": ("web", "link", "token", "user", "keys", "session"),
+    "web_verbs": ("web", "link", "token", "user", "keys", "session", "reach"),
     "notifying_verbs": ("notify",),
 }
 

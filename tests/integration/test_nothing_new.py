@@ -49,7 +49,8 @@ def both(dovecot_pair: DovecotPair) -> _Both:
 def test_eight_quiet_folders_cost_three_round_trips_a_side(both: _Both) -> None:
     both.again()
     assert [relay.connections for relay in both.relays] == [1, 1]
-    assert both.flights() == [ROUND_TRIPS + GOODBYE] * 2
+    # The last of them may not have passed the relay yet.
+    assert all(ROUND_TRIPS <= flights <= ROUND_TRIPS + GOODBYE for flights in both.flights())
     assert both.in_process.outcomes() == {"copied": sum(COUNTS.values())}
 
 

@@ -174,6 +174,9 @@ def _texts(node: ast.expr) -> list[str]:
 #: Shapes that no page shows: samples and formats, parts of sentences in `COMPOSED`, and sentences of the terminal
 #: alone.
 NOT_SHOWN: Final = (
+    "module {} has no attribute {}",
+    "divided into {} batches",
+    'attachment; filename="check.csv"',
     "--{}-password-file FILE",
     "{} {} needs --{}-admin LOGIN",
     "--{}-admin goes with {} {}, not with {}",

@@ -126,6 +126,17 @@ def test_the_page_shows_the_guards_and_asks_before_it_switches(
     assert browser.post(f"{there}/cutovers/rollback", data={"wave": "pilot"}).status_code == 303
     assert "cutover rolled back" in browser.get(there).text
     assert "people are turned back to the old server" in browser.get(there).text
+    _until(lambda: (_one(api, there)["back"] or {}).get("whole") == 2, "what came to the new server")
+    assert _one(api, there)["back"] == {
+        "mailboxes": 2,
+        "whole": 2,
+        "messages": 0,
+        "pending": 0,
+        "failed": 0,
+        "stopped": [],
+    }
+    assert "2 of 2 mailboxes are brought back; messages: 0 are back" in browser.get(there).text
+    assert "возвращено ящиков: 2 из 2" in russian.get(there).text
 
 
 def test_only_an_administrator_has_people_turned(web_server: WebServer, servers: Servers) -> None:
