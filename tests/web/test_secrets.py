@@ -34,6 +34,8 @@ MORE = {
     "/imports/{import_id}": ("?state=parked&order=login", "?text=fails"),
     "/imports/{import_id}/credentials": ("?code=source_auth_refused",),
     "/api/v1/imports/{import_id}/errors": ("?login=fails",),
+    "/api/v1/mailboxes": ("?text=fails",),
+    "/search": ("?text=fails",),
 }
 
 
@@ -181,10 +183,13 @@ def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: I
 def test_no_address_tells_a_secret(web_server: WebServer, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
     assert visitor.walk() == []
     wrong = {path: status for path, status in visitor.seen.items() if status not in (200, 204, 302, 303)}
-    # There was no return from a provider, and no cutover was begun.
+    # There was no return from a provider, no cutover was begun, the search names no login at first, and the rehearsal was a
+    # plan, which has no table.
     assert {re.sub("[0-9a-f]{16}", "I", path): status for path, status in wrong.items()} == {
         "/oidc/back": 401,
         "/imports/I/cutovers/status": 404,
+        "/api/v1/mailboxes": 422,
+        "/rehearsals/I.csv": 404,
     }
     assert len(visitor.seen) > 40
     # The doctor's answer when Redis refuses the login.
