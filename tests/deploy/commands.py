@@ -21,6 +21,8 @@ SCRIPTS = {
             "finish",
             "release",
             "split",
+            "widen",
+            "writing",
             "leave",
             "plan_folder",
             "audit",

@@ -260,7 +260,7 @@ def _beside_the_log(sources: dict[str, str]) -> list[str]:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 of, word = ast.unparse(node.func.value), node.func.attr
-                if (of == "operations" and word in CHANGING) or (of.split(".")[-1] == "store" and word not in READING):
+                if (of == "verbs" and word in CHANGING) or (of.split(".")[-1] == "store" and word not in READING):
                     found.append(f"{name}: {word}")
     return found
 
@@ -273,7 +273,7 @@ def test_only_acts_changes_something() -> None:
     assert _beside_the_log(sources) == []
     assert {line.split(": ")[1] for line in _beside_the_log({"acts.py": acts})} == set(CHANGING) - {"set_going"}
     # The control: a verb that bypasses the log is found.
-    assert _beside_the_log({"new.py": "operations.forget(store, request)"}) == ["new.py: forget"]
+    assert _beside_the_log({"new.py": "verbs.forget(store, import_)"}) == ["new.py: forget"]
     assert _beside_the_log({"new.py": "ground.store.hold('x', 1)"}) == ["new.py: hold"]
 
 
