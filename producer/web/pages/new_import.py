@@ -279,6 +279,7 @@ def _tested(
     known: WebContext, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
 ) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
+    form.demand(side, secret)
     server = form.server(side, form.ends[side].url(side), secret)
     endpoint = endpoint_of(side, server, guarded(known.reach))
     rows = preview.manifest.rows if preview and preview.manifest else ()
