@@ -93,7 +93,7 @@ def chosen(
     if act == "cancel" and logins and not sure:
         return draw(request, "cancel_chosen.html", who, import_=found, boxes=list(zip(mailbox, logins, strict=True)))
     done = messages = 0
-    for login in logins:
+    for login in mailbox:  # by id: one login at two servers is two mailboxes
         one = OneMailboxBody(login=login)
         match act:
             case "pause":
