@@ -243,7 +243,7 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
         "preview": preview,
         "draft": draft,
         "good": bool(given.fields.get("good")),
-        "wrong": drafts.keep_wrong(known, who, preview),
+        "wrong": drafts.keep_wrong(known, who, preview, str(given.fields.get("wrong", ""))),
         "asked": given.do,
         "closed": allowing.closed(known, form) if given.do in _CONNECTING and who.role >= Role.ADMIN else [],
     }
