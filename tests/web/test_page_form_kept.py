@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from producer.web.pages.form import form_of
+from shared.model import Endpoint, Import, Options, Tls, import_id
 from shared.store.redis import keys
 from tests.web.conftest import PASSWORD, WebServer
 
@@ -118,3 +119,15 @@ def test_each_limit_says_its_own_numbers(web_server: WebServer) -> None:
     rate = page.post("/admin/limits", data={**asked, "rate": "messages_per_second"}).text
     assert "nobody connects" not in rate
     assert "0 (no cap)" in rate
+
+
+def test_one_more_like_this_names_what_it_leaves_out(web_server: WebServer) -> None:
+    old, new = (Endpoint(host=name, port=993, tls=Tls.IMPLICIT) for name in ("old.test", "new.test"))
+    web_server.serve()
+    page = web_server.signed_in()
+    for name, options in (("mapped", Options(folder_map=(("a", "b"),))), ("plain", Options())):
+        whole = Import(import_id=import_id(name, old, new), name=name, source=old, destination=new, options=options)
+        web_server.store.open_import(whole, [], 14)
+        shown = page.get(f"/imports/{whole.import_id}/copy").text
+        assert 'value="old.test"' in shown
+        assert ("<code>--folder-map</code>" in shown) == (name == "mapped")

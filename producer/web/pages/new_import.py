@@ -162,6 +162,7 @@ def draw_form(request: Request, who: Principal, form: Form, status: int = 200, *
     usual: dict[str, Any] = {
         "detail": "",
         "closed": [],
+        "left_out": [],
         "asked": "",
         "found": None,
         "preview": None,
