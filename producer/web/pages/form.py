@@ -185,7 +185,7 @@ class Form:
             gmail_labels=self.texts["gmail_labels"] or "folders",
             moves=self.texts["moves"] or "follow",
             deletions=self.texts["deletions"] or "tell",
-            deletions_cap=int(cap) if (cap := self.texts["deletions_cap"] or "100").isdecimal() else 0,
+            deletions_cap=_number(self.texts["deletions_cap"] or "100"),
         )
 
     def globs(self, name: str) -> tuple[str, ...]:
@@ -257,6 +257,11 @@ def form_of(given: Mapping[str, Any]) -> Form:
         accounts=text("accounts", 80),
         wave=text("wave", 80),
     )
+
+
+def _number(text: str) -> int:
+    """Returns a number of at most 7 digits; 0, which is refused later, for any other text."""
+    return int(text) if text.isdecimal() and len(text) <= 7 else 0
 
 
 def end_of(give: str, url: str) -> End:
