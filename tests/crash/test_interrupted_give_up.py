@@ -119,7 +119,7 @@ def test_a_note_that_is_none_lets_nothing_stand(note: str) -> None:
 
 
 def test_what_a_cutover_from_before_the_notes_set_goes_with_it() -> None:
-    """Before the upgrade the coordinator noted that it keeps the wave in sync, and not how that stood before."""
+    """The coordinator of before noted that it keeps the wave in sync, and not how that stood before."""
     in_process = _stage(None)
     in_process.to(CutoverState.SYNCED)
     in_process.send("give_up")
