@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.content.fingerprint import canonical_digest
 from shared.model import Account, Endpoint, Import, Mailbox, Options, Tally, Tls, import_id, mailbox_id
-from shared.model.lifecycle import Outcome
+from shared.model.lifecycle import Outcome, Wish
 from shared.store.memory.memory_store import MemoryStore
 from shared.testing.memory_mail import MemoryServer
 from worker.copy import CopyRules
@@ -206,7 +206,7 @@ class MemoryImport:
         )
         lane = Lane(place, f"{worker}/1")
         # The lease's deadline uses the monotonic clock of the claim; here both clocks are one.
-        lease_keeper.wish = lambda lease: "run"  # type: ignore[method-assign]
+        lease_keeper.wish = lambda lease: Wish.RUN  # type: ignore[method-assign]
         try:
             lane.serve("")
         except Killed:
