@@ -217,7 +217,7 @@ class BatchCopy:
             not here.messages
             and here.uidnext >= folder.destination_uidnext
             and not self._lease.intents
-            and not self._writers.shared
+            and not self._writers.asks
             and not known_destinations(self._store, folder.folder_id)
         )
 
@@ -281,12 +281,12 @@ class BatchCopy:
         assert self._status is not None
         there = lease, self._store, self._source, self._destination, self._status, lease.intents
         try:
-            if self._writers.shared:
+            if self._writers.asks:
                 looked = look(*there, self._rules.settle_seconds, theirs, self._writers.writing())
             else:
                 looked = look(*there, self._rules.settle_seconds, theirs)
         except LedgerConflict:
-            if not self._writers.shared:
+            if not self._writers.asks:
                 raise
             # Another lane looked at the same moment, and chose the same copy of identical messages.
             raise SettleLater(CONTESTED_SECONDS) from None
@@ -502,10 +502,11 @@ class BatchCopy:
 
     def _find_uids(self, intent: Intent, stored: Sequence[Sent], entered: UidSet) -> dict[int, int]:
         assert self._lease.folder is not None
+        self._writers.untold = True
         if self._writers.shared:
             # Only its place would tell which copy is ours: the bytes are to decide, and one lane alone from here on.
             self._writers.narrow()
-            raise SettleLater(0)
+            raise SettleLater(0, counts=True)
         low, folder = intent.destination_uidnext, self._lease.folder
         return just_stored(self._store, self._destination, folder, low, stored, entered)
 

@@ -158,12 +158,14 @@ class Lane:
                 match self._work(lease):
                     case Finished() as end:
                         following = self._followed(lease, end)
-                    case InDoubt(seconds=seconds):
+                    case InDoubt(seconds=seconds, counts=counts):
                         result = "in_doubt"
                         self._sessions.close()
                         # A lane that only waits to verify writes nothing: other lanes need not wait for it.
                         late = lease.unit.kind is UnitKind.VERIFY
                         how = Disposition.LATE if late else Disposition.DOUBT
+                        if counts and not self._progressed:
+                            how = Disposition.AGAIN
                         self._place.store.release(lease, how=how, delay_seconds=seconds)
                     case Split():
                         result = "split"
@@ -198,7 +200,7 @@ class Lane:
         try:
             return self._worked(lease)
         except SettleLater as later:
-            return InDoubt(seconds=later.seconds)
+            return InDoubt(seconds=later.seconds, counts=later.counts)
 
     def _worked(self, lease: Lease) -> UnitEnd:
         place, sessions = self._place, self._sessions

@@ -68,6 +68,26 @@ def test_a_narrowed_folder_is_not_widened_again(store: Store) -> None:
     assert store.claim("b") is None
 
 
+def test_in_a_narrowed_folder_heads_that_nobody_is_at_wait_again(store: Store) -> None:
+    planned(store, *FIVE)
+    first = take(store, "a")
+    store.widen(first, 4)
+    first, second = lanes(store, first, "b")
+    store.progress(second, intents=[intent(f"{second.term}.1", UidSet.span(11, 12), 4)])
+    store.widen(first, 0)
+    store.widen(first, 0)
+    assert store.claim("c") is None, "what was ready waits again"
+    store.release(second, how="doubt", delay_seconds=0)
+    assert store.claim("c") is None, "and so does what is given back beside another lane"
+    assert [str(one.uids) for one in store.writing(first).left] == ["11:12"]
+    store.release(first, how="again")
+    again = take(store, "a")
+    assert (again.unit.uids.low, again.writers, again.heads, again.alone) == (1, 1, 1, True)
+    copy(store, again, 100)
+    heir = take(store, "a")
+    assert ([str(one.uids) for one in heir.intents], heir.heads) == (["11:12"], 1), "with what it left"
+
+
 def test_a_batch_that_is_divided_leaves_its_place_to_its_parts(store: Store) -> None:
     planned(store, (1, 10), (11, 20))
     first = take(store, "a")

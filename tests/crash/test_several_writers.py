@@ -18,6 +18,7 @@ from shared.model.errors import ConnectionLost
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.batching import Worth
 from shared.store.memory import memory_work
+from shared.store.memory.memory_rows import Rows
 from shared.store.memory.memory_store import MemoryStore
 from shared.testing.memory_mail import USUAL, At, DeliveredLate
 from shared.testing.memory_sessions import MemoryDestination
@@ -264,6 +265,57 @@ def test_a_server_that_stops_naming_uids_gets_one_writer(monkeypatch: pytest.Mon
         lives(in_process, [-1, -1, 60 if seed % 2 else -1], seed)
         in_process.assert_exactly_once()
     assert narrowed.count(0) >= 6
+
+
+#: The copies of 42 messages that tell of lanes that send without end.
+MANY = 42 + 3 * 8
+
+
+def rewriting(monkeypatch: pytest.MonkeyPatch, names: Callable[[int], bool]) -> Callable[[int], int]:
+    """Has the server add a line to each message, and not name the UIDs of which `names` says so.
+
+    Returns a function from a seed to the number of the copies that it holds in the end, `MANY` + 1 where there is none.
+    """
+    tell, send = MemoryDestination.answers, MemoryDestination.send
+
+    def silent(self: MemoryDestination, *, outstanding: int = 0) -> Iterator[Appended]:
+        for answer in tell(self, outstanding=outstanding):
+            yield answer if names(min(answer.uids or (0,))) else replace(answer, uids=None, uidvalidity=None)
+
+    def rewritten(self: MemoryDestination, group: Any, flags: Any, token: str) -> None:
+        send(self, [replace(one, body=b"X-Scanned: %d\r\n" % one.uid + one.body) for one in group], flags, token)
+
+    monkeypatch.setattr(MemoryDestination, "answers", silent)
+    monkeypatch.setattr(MemoryDestination, "send", rewritten)
+
+    def copies(seed: int) -> int:
+        in_process = staged(**SINGLE)
+        inbox = in_process.new.folder(LOGIN, b"INBOX")
+
+        def bounded(turn: int) -> None:
+            assert len(inbox.messages) <= MANY and turn < 40_000
+
+        with contextlib.suppress(AssertionError):
+            lives(in_process, [-1, -1, -1], seed, meanwhile=bounded)
+            return len(inbox.messages)
+        return MANY + 1
+
+    return copies
+
+
+def test_a_server_that_names_no_uids_and_rewrites_is_never_widened(monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = rewriting(monkeypatch, lambda uid: False)
+    assert [copies(seed) for seed in range(3)] == [42] * 3
+    monkeypatch.setattr(FolderWriters, "untold", property(lambda self: False, lambda self, value: None), raising=False)
+    assert max(copies(seed) for seed in range(3)) > 42
+
+
+def test_a_server_that_stops_naming_uids_and_rewrites_gets_few_second_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without heads that wait again, each lane would send its messages again beside the others, without end."""
+    copies = rewriting(monkeypatch, lambda uid: uid < 15)
+    assert max(copies(seed) for seed in range(4)) <= MANY
+    monkeypatch.setattr(Rows, "fold_heads", lambda self, folder: None)
+    assert max(copies(seed) for seed in range(4)) > MANY
 
 
 def test_a_folder_that_is_made_anew_under_several_lanes_is_filled_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,6 +229,8 @@ class MemoryWork(Identity):
             rows.delayed[row.unit.unit_id] = now + int(delay_seconds * 1000)
         else:
             rows.make_ready(row)
+        if row.unit.kind is UnitKind.COPY:
+            rows.fold_heads(rows.folders[row.unit.folder_id])
         if how in (Disposition.DOUBT, Disposition.LATE):
             m.settling = now + int(delay_seconds * 1000)
         if how == Disposition.LATE:
