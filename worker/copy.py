@@ -139,8 +139,6 @@ class BatchCopy:
                 self._bring(part)
         except BaseException as error:
             self._salvage(error)
-            if isinstance(error, LedgerConflict) and self._writers.shared:
-                self._writers.narrow()
             raise
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
@@ -524,5 +522,5 @@ class BatchCopy:
         else:
             with contextlib.suppress(MailError, SettleLater):
                 self._read_answers(0)
-        with contextlib.suppress(LeaseLost, StoreError):
+        with contextlib.suppress(LeaseLost, StoreError, LedgerConflict):
             self._flight.flush()

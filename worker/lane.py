@@ -17,6 +17,7 @@ from shared.folders.gmail import EXTENSION, LabelMode
 from shared.model import Lease, Note, Options, UnitKind
 from shared.model.errors import (
     LeaseLost,
+    LedgerConflict,
     MailError,
     MailhaulError,
     OverQuota,
@@ -45,6 +46,7 @@ from worker.plan import MailboxPlan, PlanRules
 from worker.returning import KnownBack, WayBack, await_return
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
+from worker.writers import FolderWriters
 
 _log = get_logger("mailhaul.worker")
 
@@ -399,6 +401,10 @@ class Lane:
         # A failure before progress does not count as one in a row.
         place, before = self._place, None if self._progressed or lease.mailbox.over_at else lease.mailbox.failure
         error = meant(error, place.lease_keeper.wish(lease))
+        if isinstance(error, LedgerConflict) and lease.unit.kind is UnitKind.COPY:
+            # Also of the last groups, which go to the ledger when the batch is closed (`_followed`).
+            with contextlib.suppress(LeaseLost):
+                FolderWriters(lease, place.store, place.copy_rules.widening).narrow()
         verdict = judge(
             error,
             lease.unit.attempts,
