@@ -14,7 +14,7 @@ import structlog
 
 from shared.mail import Appended
 from shared.model import Writing
-from shared.model.errors import ConnectionLost
+from shared.model.errors import ConnectionLost, LedgerConflict
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.batching import Worth
 from shared.store.memory import memory_work
@@ -22,7 +22,7 @@ from shared.store.memory.memory_rows import Rows
 from shared.store.memory.memory_store import MemoryStore
 from shared.testing.memory_mail import USUAL, At, DeliveredLate
 from shared.testing.memory_sessions import MemoryDestination
-from tests.crash.interruption import MemoryImport, numbered
+from tests.crash.interruption import MemoryImport, _Interruptible, numbered
 from tests.crash.together import Turns, live_together
 from worker import arrivals, copy, recovery
 from worker.writers import FolderWriters
@@ -293,7 +293,8 @@ def rewriting(monkeypatch: pytest.MonkeyPatch, names: Callable[[int], bool]) -> 
         inbox = in_process.new.folder(LOGIN, b"INBOX")
 
         def bounded(turn: int) -> None:
-            assert len(inbox.messages) <= MANY and turn < 40_000
+            assert len(inbox.messages) <= MANY
+            assert turn < 40_000
 
         with contextlib.suppress(AssertionError):
             lives(in_process, [-1, -1, -1], seed, meanwhile=bounded)
@@ -316,6 +317,30 @@ def test_a_server_that_stops_naming_uids_and_rewrites_gets_few_second_copies(mon
     assert max(copies(seed) for seed in range(4)) <= MANY
     monkeypatch.setattr(Rows, "fold_heads", lambda self, folder: None)
     assert max(copies(seed) for seed in range(4)) > MANY
+
+
+@pytest.mark.parametrize("conflicts", [0, 1])
+def test_a_conflict_of_the_last_groups_narrows_the_folder(monkeypatch: pytest.MonkeyPatch, conflicts: int) -> None:
+    narrowed: list[int] = []
+    widen, follow, left = MemoryStore.widen, _Interruptible._follow, [conflicts]
+
+    def noted(self: MemoryStore, lease: Any, writers: int) -> int:
+        narrowed.append(writers)
+        return widen(self, lease, writers)
+
+    def refused(self: _Interruptible, lease: Any, **told: Any) -> Any:
+        if narrowed and told.get("settled") and left[0]:
+            left[0] -= 1
+            raise LedgerConflict("destination UID 7 is in the ledger already")
+        return follow(self, lease, **told)
+
+    monkeypatch.setattr(MemoryStore, "widen", noted)
+    monkeypatch.setattr(_Interruptible, "_follow", refused)
+    in_process = staged(**SINGLE)
+    lives(in_process, [-1, -1, -1], 1)
+    in_process.assert_exactly_once()
+    assert not left[0]
+    assert narrowed.count(0) == conflicts
 
 
 def test_a_folder_that_is_made_anew_under_several_lanes_is_filled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
