@@ -46,7 +46,7 @@ from worker.neighbours import ALONE, Neighbours
 from worker.outcomes import MessageOutcomes
 from worker.oversize import set_aside
 from worker.rate_wait import wait_out
-from worker.recovery import CONTESTED_SECONDS, just_stored, known_destinations, look
+from worker.recovery import contested_seconds, just_stored, known_destinations, look
 from worker.shares import Widening
 from worker.writers import FolderWriters
 
@@ -287,7 +287,8 @@ class BatchCopy:
             if not self._writers.asks:
                 raise
             # Another lane looked at the same moment, and chose the same copy of identical messages.
-            raise SettleLater(CONTESTED_SECONDS) from None
+            age = lease.claimed_at - min(intent.at for intent in lease.intents)
+            raise SettleLater(contested_seconds(age, self._rules.settle_seconds)) from None
         self._tell(DoubtResolved(found=len(looked.found), absent=len(looked.absent)))
         if looked.found:
             entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
