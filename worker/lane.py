@@ -134,6 +134,7 @@ class Lane:
 
     def _leave(self) -> None:
         self._sessions.close()
+        self._counted = None
         if self._mailbox:
             try:
                 self._place.store.leave(self._holder, self._mailbox)
@@ -222,6 +223,7 @@ class Lane:
                 "it may kill its workers, see their logs"
             )
         if unit.kind is UnitKind.PLAN:
+            began = time.monotonic()
             planned = place.store.folders(unit.mailbox_id)
             known = [folder for folder, _ in planned]
             options = self._options(lease)
@@ -252,7 +254,7 @@ class Lane:
             pending = {folder.folder_id for folder, tally in planned if tally.pending}
             lanes = planning.run(known, pending)
             if not lanes and not pending:  # nobody can copy before the verification
-                self._counted = planning.counted(time.monotonic())
+                self._counted = planning.counted(began)
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
         elif unit.kind is UnitKind.LOOK:
