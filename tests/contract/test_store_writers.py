@@ -166,3 +166,22 @@ def test_a_plan_that_voids_a_folder_waits_for_its_lanes(world: World) -> None:
     store.finish(plan)
     again = take(store, "a")
     assert (again.writers, again.intents, again.folder_pending) == (1, (), 50)
+
+
+def test_a_plan_that_voids_a_folder_sees_what_a_batch_entered_since_it_began(store: Store) -> None:
+    """The batch is gone when the plan is entered; only a plan that began later has listed what it brought."""
+    _, mailbox, _ = planned(store, *FIVE)
+    first = take(store, "a")
+    store.widen(first, 2)
+    second = take(store, "b")
+    store.release(first, how="replan")
+    plan = take(store, "planner")
+    copy(store, second, 100)
+    anew = replace(plan_of(mailbox, "INBOX", (1, 50), uidvalidity=8), reset=True)
+    with pytest.raises(FolderInUse):
+        store.plan_folders(plan, [(anew, 1)])
+    store.release(plan, how="doubt")
+    plan = take(store, "planner")
+    store.plan_folders(plan, [(anew, 1)])
+    store.finish(plan)
+    assert take(store, "a").folder_pending == 50

@@ -83,6 +83,8 @@ class FolderRow:
     writers: int = 1
     #: Whether it has one writer until it is drained, whoever widens it.
     alone: bool = False
+    #: The last term that was given when a lane last entered what it wrote.
+    written: int = 0
     waiting: deque[str] = field(default_factory=deque)
     ledger: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     digests: dict[str, int] = field(default_factory=dict)
