@@ -18,7 +18,9 @@ def run() -> None:
     gc.set_threshold(GARBAGE_AFTER)
     try:
         from producer.early_workers import fork_workers
+        from shared.runtime.core_dumps import forbid_core_dumps
 
+        forbid_core_dumps()  # before there are children
         fork_workers(sys.argv[1:])
         from producer.cli import main
 

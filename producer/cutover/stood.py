@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from shared.model.cutover import Cutover
+from shared.model.cutover import IN_SYNC, Cutover
 from shared.model.lifecycle import CutoverState
 from shared.rules.standing import LOWEST_SECONDS, Standing
 
@@ -34,11 +34,12 @@ def stands_after(cutover: Cutover, note: str, now: Standing | None) -> Standing 
     """Returns how the wave is to stand after a cutover that is over; `now` is how it stands.
 
     One that was given up leaves everything as a person wants it: as it stood before, or as somebody set it meanwhile. After
-    the switch nothing is kept in sync any more.
+    the switch nothing is kept in sync any more. Without a note the cutover was begun by a version that made none: what it set
+    itself goes.
     """
     if cutover.state is not CutoverState.CLOSED or cutover.entered(CutoverState.SWITCHED):
         return None
-    if not note or now != standing_for(cutover.options.synced_seconds):
+    if now != standing_for(cutover.options.synced_seconds) or not any(map(cutover.entered, IN_SYNC)):
         return now
     return _read(note)
 

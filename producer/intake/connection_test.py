@@ -5,7 +5,6 @@ The test signs in only with a login. It writes nothing at the server and tries a
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -38,10 +37,6 @@ _UPGRADE: Final = {"imap": (b"k0 STARTTLS\r\n", b"k0 OK"), "pop3": (b"STLS\r\n",
 _T = TypeVar("_T")
 
 
-#: A fingerprint in what is said of a refused certificate.
-_PIN: Final = re.compile(r"\b[0-9a-f]{64}\b")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownCertificate:
     """The content of a certificate that is shown to the operator."""
@@ -72,12 +67,8 @@ class ConnectionStep:
     advice: str = ""
     #: The server's certificate, in the step "tls".
     certificate: ShownCertificate | None = None
-
-    @property
-    def pin(self) -> str:
-        """The SHA-256 of a certificate that was refused, by which it can be accepted; "" for any other step."""
-        found = None if self.ok or self.what != "tls" else _PIN.search(f"{self.said} {self.advice}")
-        return found[0] if found else ""
+    #: The SHA-256 of a certificate that was refused, by which it can be accepted; "" for any other step.
+    pin: str = ""
 
 
 class _Stop(Exception):
@@ -167,14 +158,15 @@ class _timed:
             told = turned(error) if turned else error
             said = str(told) if isinstance(told, MailError | ValueError) else (told.strerror or str(told))
             advice = told.advice if isinstance(told, MailError) else _ADVICE.get(self._what, "")
-            self._enter(False, said or "no answer in time", advice)
+            pin = told.pin if isinstance(told, TlsFailed) else ""
+            self._enter(False, said or "no answer in time", advice, pin)
             raise _Stop from None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None:
             self._enter(True, self.said, "")
 
-    def _enter(self, ok: bool, said: str, advice: str) -> None:
+    def _enter(self, ok: bool, said: str, advice: str, pin: str = "") -> None:
         ms = (monotonic() - self._began) * 1000
         self._steps.append(
             ConnectionStep(
@@ -184,6 +176,7 @@ class _timed:
                 said=clean_text(said, limit=1000),
                 advice=advice,
                 certificate=self.certificate,
+                pin=pin,
             )
         )
 

@@ -46,6 +46,9 @@ Guard = Callable[[str, Endpoint], Endpoint]
 #: Asks a person for the secret of one side. Raises `UsageError`.
 Prompt = Callable[[str, SignIn], Any]
 
+#: Ways with which no row needs a password or token of its own.
+_FOR_ALL: Final = frozenset(Way) - {Way.PASSWORD, Way.TOKEN}
+
 VERIFY: Final = Phrase("verify", "default or full")
 _SOURCE: Final = FieldName("source.server")
 PIN_WITHOUT_SERVER: Final = Phrase("fingerprint_without_server", "is of one server's certificate, so it needs {server}")
@@ -192,7 +195,7 @@ def check(
     if not faults.concern("name"):
         with faults.at("name"):
             name = import_name(asked.name, asked.file)
-    by_rows = sign_ins["source"] is None or sign_ins["source"].by_rows
+    by_rows = _by_rows(asked.servers["source"], sign_ins["source"])
     sheet = SheetRead(manifest=None)
     with faults.at():
         sheet = read_rows(asked.sheet, asked.servers["source"], passwords=by_rows, allowed=asked.allowed, guard=guard)
@@ -214,7 +217,8 @@ def check(
                 faults.append(without_password(side, named))
         faults += without_new_password(asked.accounts, rows)
         for side, sign_in in sign_ins.items():
-            if (end := ends[side]) and sign_in and sign_in.secret and lacking(side, sign_in, rows):
+            opened = sign_in and (sign_in.secret or sign_in.sign_in.way is Way.COMMAND)
+            if (end := ends[side]) and sign_in and opened and lacking(side, sign_in, rows):
                 with faults.at(f"{side}.sign_in.secret"):
                     opens(side, end, sign_in)
     for side in SIDES if manifest and not faults and not row_errors else ():  # nobody is asked in vain
@@ -292,9 +296,10 @@ def sign_in_of(side: str, asked: ServerAsked, *, remote: bool, demanded: bool) -
     secret = f"{side}.sign_in.secret"
     if remote and sign_in.way is Way.COMMAND:
         raise PROGRAM.error(f"{side}.sign_in.way")
-    if demanded and not asked.secret and sign_in.way not in (Way.PASSWORD, Way.TOKEN, Way.COMMAND):
-        needed = KEY_NEEDED if sign_in.way in (Way.GOOGLE, Way.MICROSOFT) else SECRET_NEEDED
-        raise needed.error(secret, word=sign_in.way)
+    keyed = sign_in.way in (Way.GOOGLE, Way.MICROSOFT)
+    # Nobody can type a key, so a key is always demanded. Of an empty file `secret_of` says so.
+    if (demanded or (keyed and not asked.secret_file)) and not asked.secret and sign_in.way in _FOR_ALL - {Way.COMMAND}:
+        raise (KEY_NEEDED if keyed else SECRET_NEEDED).error(secret, word=sign_in.way)
     if not asked.secret and not asked.secret_file:
         return SignInAsked(sign_in=sign_in)
     faults = Faults()
@@ -342,9 +347,18 @@ def _endpoint(side: str, asked: ServerAsked, faults: Faults, guard: Guard) -> En
 
 
 def _sign_in(side: str, asked: ImportAsked, faults: Faults, *, demanded: bool) -> SignInAsked | None:
+    if any(faults.concern(f"{side}.sign_in.{name}") for name in ("way", "admin", "secret")):
+        return None  # the front end found it
     with faults.at(f"{side}.sign_in.way"):
         return sign_in_of(side, asked.servers[side], remote=asked.remote, demanded=demanded)
     return None
+
+
+def _by_rows(asked: ServerAsked, sign_in: SignInAsked | None) -> bool:
+    """Tells whether each row must give a password; without `sign_in`, which has a fault, as far as what was asked shows it."""
+    if sign_in:
+        return sign_in.by_rows
+    return not (asked.secret or asked.secret_file or asked.admin or asked.way.partition(":")[0].lower() in _FOR_ALL)
 
 
 def completed(

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from producer.intake.wanted import read_size
 from shared.model.errors import UsageError
 from shared.model.rates import MOST_RATE, RATES, is_rate
 from shared.store import SCOPES, Store
+
+#: What a limit and a rate may be; of a rate 0 is no cap, of a limit it stops everybody.
+_LIMIT: Final = "a limit is a number from 0 (nobody connects) to 10000, or: default"
+_RATE: Final = "a rate is a number of messages or bytes, e.g. 500 or 2GB; 0 (no cap), or: default"
+
+
+def numbers_of(scope: str) -> str:
+    """Returns the sentence that says which numbers this limit or rate takes."""
+    return _RATE if is_rate(scope) else _LIMIT
 
 
 def set_limit(store: Store, scope: str, most: int | None) -> None:
@@ -22,9 +33,9 @@ def set_limit(store: Store, scope: str, most: int | None) -> None:
         )
     if is_rate(scope):
         if most is not None and not 0 <= most <= MOST_RATE:
-            raise UsageError("a rate is a number of messages or bytes, e.g. 500 or 2GB; 0 (no cap), or: default")
+            raise UsageError(_RATE)
     elif most is not None and not 0 <= most <= 10_000:
-        raise UsageError("a limit is a number from 0 (nobody connects) to 10000, or: default")
+        raise UsageError(_LIMIT)
     store.set_limit(scope, most)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Final
 
 from shared.model.errors import UsageError
@@ -25,6 +25,8 @@ def read_expiry(text: str, now: float) -> float:
         when = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text[:40]!r} is no end of a token: write 90d, 12h, 2027-01-31 or never") from None
+    if when.year == MAXYEAR:  # the day after it, or it in another zone, may be no date any more
+        raise UsageError(f"{text[:40]!r} is too far away for a token: write never")
     if "T" not in text and " " not in text:
         when += timedelta(days=1)
     at = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -169,9 +169,9 @@ def find_import(store: Store, text: str = "") -> Import:
 
 
 def find_mailboxes(store: Store, import_: Import, login: str, wave: str = "") -> list[tuple[Mailbox, Tally]]:
-    """Returns the mailbox with this login at the source, else at the destination; all mailboxes without a login.
+    """Returns the mailbox with this id, else the rows with this login at the source, else at the destination.
 
-    With `wave` only mailboxes of that wave. Raises `UsageError`.
+    Returns all mailboxes without a login. With `wave` only mailboxes of that wave. Raises `UsageError`.
     """
     if wave:
         wave_of(store, import_, wave)
@@ -180,9 +180,11 @@ def find_mailboxes(store: Store, import_: Import, login: str, wave: str = "") ->
         everyone = store.mailboxes(import_.import_id)
     if not login:
         return everyone
-    found = [pair for pair in everyone if pair[0].source.login == login] or [
-        pair for pair in everyone if login in (pair[0].destination.login, pair[0].mailbox_id)
-    ]
+    found = (
+        [pair for pair in everyone if pair[0].mailbox_id == login]
+        or [pair for pair in everyone if pair[0].source.login == login]
+        or [pair for pair in everyone if pair[0].destination.login == login]
+    )
     if not found:
         if wave:
             raise UsageError(f"wave {wave} of import {import_.name} has no mailbox with the login {login}")

@@ -74,11 +74,14 @@ class ProtocolViolation(MailError):
 
 
 class TlsFailed(MailError):
-    """The certificate did not prove the server's identity, or TLS was refused. `advice` is what to do about it."""
+    """The certificate did not prove the server's identity, or TLS was refused. `advice` is what to do about it.
 
-    def __init__(self, side: str, what: str, detail: str = "", *, advice: str) -> None:
+    `pin` is the SHA-256 of the certificate that the server showed; "" where it showed none.
+    """
+
+    def __init__(self, side: str, what: str, detail: str = "", *, advice: str, pin: str = "") -> None:
         super().__init__(side, what, detail)
-        self.advice = advice
+        self.advice, self.pin = advice, pin
 
 
 class WrongProtocol(MailError):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import gc
 import importlib
 import json
@@ -23,6 +24,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NoReturn
+
+from shared.runtime.core_dumps import forbid_core_dumps
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
@@ -50,10 +53,10 @@ class EarlyChild:
 
         `title` has at most 15 letters.
         """
-        told, self._tell = os.pipe()
+        told, self._tell = map(_above_standard, os.pipe())
         parent = os.getpid()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it is closed
+            stream.flush()
         self.pid = os.fork()
         if self.pid == 0:
             _live(module, title, told, parent)
@@ -93,6 +96,15 @@ class EarlyChild:
                 os.kill(self.pid, number)
 
 
+def _above_standard(file: int) -> int:
+    """Returns the file under a number above the standard three, which may be free: the child gives them another meaning."""
+    if file > 2:
+        return file
+    moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(file)
+    return moved
+
+
 def _live(module: str, title: str, told: int, parent: int) -> NoReturn:
     """The life of the child. It never returns into what its parent was doing."""
     code = 1
@@ -111,6 +123,7 @@ def _live(module: str, title: str, told: int, parent: int) -> NoReturn:
 
 
 def _settle(title: str, told: int, parent: int) -> None:
+    forbid_core_dumps()
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -141,4 +154,6 @@ def _told_to_work(module: str, told: int) -> int:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+    if sys.stdout is None:  # its parent's was closed
+        sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
     return int(loaded.main())

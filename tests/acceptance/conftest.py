@@ -190,3 +190,18 @@ def admin_env(servers: tuple[Dovecot, Dovecot]) -> Iterator[AdminEnvironment]:
         if pidfile.exists() and (text := pidfile.read_text().split()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(text[0]), signal.SIGKILL)
+
+
+def children(admin_env: AdminEnvironment) -> dict[int, str]:
+    """Returns number → name of the processes that write to the logs in this state folder, however they were started.
+
+    A worker that the command forked bears the name `FORKED_WORKER`, and its command line is the command's.
+    """
+    found = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if (place / "fd/2").readlink().is_relative_to(admin_env.home / "state"):
+                found[int(place.name)] = (place / "comm").read_text().strip()
+        except OSError:
+            continue
+    return found

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import AdminEnvironment, Box, until
-from tests.acceptance.test_import import _children
+from shared.runtime.processes import FORKED_WORKER
+from tests.acceptance.conftest import AdminEnvironment, Box, children, until
 from tests.servers.dovecot import Dovecot
 from tests.servers.scim import SECRET, ScimServer
 
@@ -176,18 +176,10 @@ def test_a_worker_that_dies_between_creating_and_writing_it_down_does_no_harm(de
 
     def kill_the_worker() -> None:
         if not killed:
-            for place in Path("/proc").glob("[0-9]*"):
-                try:
-                    mine = f"MAILHAUL_STATE_DIR={admin_env.home / 'state'}".encode() in (place / "environ").read_bytes()
-                    if mine and b"-m\0worker" in (place / "cmdline").read_bytes():
-                        killed.append(int(place.name))
-                except OSError:
-                    continue
+            killed.extend(pid for pid, name in children(admin_env).items() if name == FORKED_WORKER)
             for pid in killed:
                 os.kill(pid, signal.SIGKILL)
-            until(
-                lambda: not any("-m worker" in line and str(killed) in line for line in _children(admin_env)), "its end"
-            )
+            until(lambda: not {*killed} & {*children(admin_env)}, "its end")
 
     with ScimServer(desk.destination.add_user) as scim:
         scim.before_answer = kill_the_worker

@@ -318,6 +318,7 @@ def test_a_program_gives_the_tokens_and_rows_may_have_their_own(modern: AdminEnv
         (["--source-auth", "command:/no/such/token"], "not there"),
         (["--source-admin", "x", "--source-password-file", "/no/such/file"], "cannot be read"),
         (["--source-admin", "x", "--source-password-file", "lines"], "one line"),
+        (["--source-auth", "kerberos", "--source-password-file", "word"], "is none of"),
         ([], "password"),
     ],
 )
@@ -329,4 +330,7 @@ def test_what_cannot_be_is_said_before_anything_is_started(
     (admin_env.home / "lines").write_text("a\nb\n")
     ended = admin_env.run("import", manifest, *admin_env.ends, *options, code=2)
     assert said in ended.said
+    lines = ended.said.splitlines()
+    assert len(lines) == len({*lines}), "nothing is said twice"
+    assert ("cannot be read" in ended.said) + ("one line" in ended.said) < 2, "a file that cannot be read holds no line"
     assert not (admin_env.home / "state").exists()

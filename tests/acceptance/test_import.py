@@ -6,13 +6,12 @@ import csv
 import json
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.runtime.processes import FORKED_WORKER
-from tests.acceptance.conftest import AdminEnvironment, until
+from tests.acceptance.conftest import AdminEnvironment, children, until
 
 FOLDERS = {"INBOX": 40, "Work": 15, "Work/2024": 15, "&BB8EQAQ+BDUEOgRCBEs-": 10, "Empty": 0}
 
@@ -119,25 +118,13 @@ def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
     os.kill(process.pid, number)  # a second Ctrl-C does no harm
     ended = admin_env.ended(process, code=4)
     assert "run the same command to go on" in ended.said
-    assert _children(admin_env) == []
+    assert children(admin_env) == {}
 
     slow.delay_seconds = 0.0
     found = json.loads(admin_env.run("import", manifest, *ends, "--json").out)
     assert found["import"]["copied"] == 400
     assert 0 < found["import"]["this_run"]["copied"] < 400
     assert destination.seen() == source.seen()
-
-
-def _children(admin_env: AdminEnvironment) -> list[str]:
-    """Returns the names of the processes that write to the logs in this state folder."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if (place / "fd/2").readlink().is_relative_to(admin_env.home / "state"):
-                found.append((place / "comm").read_text().strip())
-        except OSError:
-            continue
-    return found
 
 
 def test_killing_the_command_leaves_no_orphan(admin_env: AdminEnvironment, fault_proxy: Any) -> None:
@@ -147,10 +134,10 @@ def test_killing_the_command_leaves_no_orphan(admin_env: AdminEnvironment, fault
     slow = fault_proxy(admin_env.destination.host, admin_env.destination.port, delay_ms=50)
     ends = ["--source", admin_env.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
     process = admin_env.start("import", admin_env.manifest({"orphan": "pw-orphan"}), *ends)
-    until(lambda: FORKED_WORKER in _children(admin_env) and destination.seen(), "the worker")
+    until(lambda: FORKED_WORKER in children(admin_env).values() and destination.seen(), "the worker")
     process.kill()
     admin_env.ended(process, code=None)
-    until(lambda: _children(admin_env) == [], "the end of all children", seconds=15)
+    until(lambda: children(admin_env) == {}, "the end of all children", seconds=15)
 
 
 def test_who_comes_second_watches_and_takes_over_when_the_first_is_done(admin_env: AdminEnvironment) -> None:

@@ -116,3 +116,22 @@ def test_a_note_that_is_none_lets_nothing_stand(note: str) -> None:
     assert stands_after(cutover, note, standing_for(1800.0)) is None
     assert stands_after(cutover, noted(SET), standing_for(1800.0)) == SET
     assert STOOD in in_process.cutovers.notes(in_process.request.import_id, "")
+
+
+def test_what_a_cutover_from_before_the_notes_set_goes_with_it() -> None:
+    """Before the upgrade the coordinator noted that it keeps the wave in sync, and not how that stood before."""
+    in_process = _stage(None)
+    in_process.to(CutoverState.SYNCED)
+    in_process.send("give_up")
+    cutover = in_process.view.cutover
+    assert stands_after(cutover, "", standing_for(1800.0)) is None
+    assert stands_after(cutover, "", SET) == SET, "a person set it meanwhile"
+
+
+def test_a_cutover_that_kept_nothing_in_sync_takes_nothing_away() -> None:
+    """A person had set the very standing that the cutover would have set."""
+    in_process = _stage(standing_for(1800.0))
+    in_process.begin()
+    in_process.send("give_up")
+    in_process.turn(times=6)
+    assert _stands(in_process) == standing_for(1800.0)

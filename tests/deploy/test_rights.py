@@ -21,6 +21,7 @@ from producer.intake.manifest import Row
 from producer.intake.submit import prepare_import, submit
 from shared.model import Endpoint, Mailbox, Options, Tls
 from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCutover
+from shared.model.errors import StoreError
 from shared.model.lifecycle import CutoverState
 from shared.runtime.config import load_settings
 from shared.runtime.credentials import EndsChanged, Secret, Vault
@@ -164,6 +165,18 @@ def test_workers_and_the_coordinator_reach_nothing_of_the_page(
 ) -> None:
     with shipped.client(role) as client, pytest.raises(NoPermissionError):
         client.execute_command(command[0], f"{keys.PREFIX}desk:{key}", *command[1:])
+
+
+@pytest.mark.parametrize("role", ["worker", "coordinator"])
+def test_workers_read_what_may_be_connected_to_and_never_change_it(shipped: DeployedProcesses, role: str) -> None:
+    """A row that was taken back stays signed: whoever could write it again would open the network again."""
+    RedisStore(connect(f"{shipped.url('producer')}/1")).allow_place("10.0.0.0/8", "row")
+    store = RedisStore(connect(f"{shipped.url(role)}/1"))
+    assert store.allowed_places() == {"10.0.0.0/8": "row"}
+    for change in (lambda: store.allow_place("10.0.0.0/8", "old"), lambda: store.refuse_place("10.0.0.0/8")):
+        with pytest.raises(StoreError, match="NoPermissionError"):
+            change()
+    assert store.allowed_places() == {"10.0.0.0/8": "row"}
 
 
 def _signed_by_a_stranger(place: str, row: dict[str, object]) -> str:

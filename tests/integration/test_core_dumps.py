@@ -24,7 +24,7 @@ def _tell():
 atexit.register(_tell)
 """
 #: Code that disables the protection, for the negative control.
-UNPROTECTED = "import shared.runtime.core_dumps\nshared.core_dumps.forbid_core_dumps = lambda: None\n"
+UNPROTECTED = "import shared.runtime.core_dumps\nshared.runtime.core_dumps.forbid_core_dumps = lambda: None\n"
 
 #: Commands that end at once: there is no Redis, or nothing to do.
 STARTS = [

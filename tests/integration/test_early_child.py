@@ -146,6 +146,40 @@ def test_a_worker_that_was_forked_is_known_to_live_and_to_be_dead(parent: _Paren
     parent.process.communicate()
 
 
+_BARE = """
+import os, sys
+from pathlib import Path
+from shared.runtime.early_child import EarlyChild
+closed = [int(word) for word in sys.argv[2:]]
+for number in closed:
+    os.close(number)
+    setattr(sys, ("stdin", "stdout", "stderr")[number], None)
+child = EarlyChild("told_module", "mailhaul-worker")
+child.begin({"WORD": "told"}, Path(sys.argv[1]))
+os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are forked early on Linux only")
+@pytest.mark.parametrize("closed", [(), (0,), (1,), (0, 1)])
+def test_it_is_told_and_is_never_dumped_whatever_standard_file_is_closed(
+    tmp_path: Path, closed: tuple[int, ...]
+) -> None:
+    """The pipe takes the numbers that are free, and the child gives the standard ones another meaning."""
+    (tmp_path / "told_module.py").write_text(
+        "import ctypes, os, resource\n"
+        "def asked(): return ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE)\n"
+        "ahead = asked()\n"  # before it is told
+        "def main(): print(os.environ['WORD'], ahead, flush=True); return 0\n"
+    )
+    log = tmp_path / "child.log"
+    command = [sys.executable, "-c", _BARE, str(log), *map(str, closed)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))}
+    done = subprocess.run(command, stdin=subprocess.PIPE, capture_output=True, timeout=60, check=False, env=env)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert log.read_text() == "told (0, (0, 0))\n"
+
+
 def test_a_process_with_threads_forks_nothing() -> None:
     release = threading.Event()
     thread = threading.Thread(target=release.wait)

@@ -24,7 +24,8 @@ scripts.sources = spoilt
 #: Makes the worker ignore its own clock and keep its sessions open.
 CLOCK_OFF = """
 from worker.lease_keeper import LeaseKeeper
-LeaseKeeper.wish = lambda self, lease: "run"
+from shared.model.lifecycle import Wish
+LeaseKeeper.wish = lambda self, lease: Wish.RUN
 LeaseKeeper._shut = lambda self, one, word: None
 """
 

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from producer.cli import app
+from producer.intake.connection_test import try_connection
 from producer.intake.endpoints import parse_endpoint
 from shared.mail.auth.sasl import Proof
 from shared.mail.imap.session import open_session
@@ -239,3 +240,19 @@ def test_check_prints_an_option_that_the_same_command_takes(server: _Makes, ca_f
     assert found
     again = CliRunner().invoke(app, [*command, *shlex.split(found[0])])
     assert again.exit_code == 0, again.output
+
+
+def test_the_offered_pin_is_that_of_the_certificate_whatever_its_name_says() -> None:
+    """Shows a certificate that is named like the fingerprint of another one."""
+    named = certificate_and_key("ab" * 32)
+    with Dovecot(certificate=named) as shown:
+        endpoint = parse_endpoint(f"imaps://127.0.0.1:{shown.tls_port}")
+        *_, step = try_connection("source", endpoint, addresses=lambda host, _: [host])
+        assert "ab" * 32 in step.said
+        assert (step.what, step.ok, step.pin) == ("tls", False, fingerprint(named[0]))
+        pinned = parse_endpoint(f"imaps://127.0.0.1:{shown.tls_port}", certificate_sha256="cd" * 32)
+        *_, other = try_connection("source", pinned, addresses=lambda host, _: [host])
+        assert other.pin == fingerprint(named[0])
+        # Pinned, it is accepted; a step that succeeded offers none.
+        right = parse_endpoint(f"imaps://127.0.0.1:{shown.tls_port}", certificate_sha256=step.pin)
+        assert all(one.ok and not one.pin for one in try_connection("source", right, addresses=lambda host, _: [host]))

@@ -141,6 +141,17 @@ class WebServer:
         base = f"http://127.0.0.1:{self.port}/api/v1"
         return self._stack.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=30))
 
+    def signed_in(self, role: str = "operator") -> httpx2.Client:
+        """Returns a client of the page in English, signed in with a new token; it follows redirects."""
+        _, token = self.principals.make_token("a person", role_of(role))
+        base = f"http://127.0.0.1:{self.port}"
+        headers = {"Accept-Language": "en", "Origin": base}
+        client = self._stack.enter_context(
+            httpx2.Client(base_url=base, timeout=30, headers=headers, follow_redirects=True)
+        )
+        client.post("/sign-in", data={"token": token})
+        return client
+
     def page(self, path: str) -> str:
         """Returns a page in English, signed in with a new token."""
         _, token = self.principals.make_token("a person", role_of("operator"))

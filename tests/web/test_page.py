@@ -229,10 +229,12 @@ def test_the_connection_is_tested_step_by_step(web_server: WebServer, servers: S
     page.click("button[value=test_destination]")
     page.wait_for_selector("#destination .steps tr.bad:has-text('certificate')")
     assert "fingerprint" in page.inner_text("#destination .steps tr.bad")
-    # One click accepts it, and tries again.
+    # One click accepts the certificate whose fingerprint stands beside it, and tries again.
+    shown = page.inner_text("#destination .steps code.pin").removeprefix("SHA-256 ")
     page.click("button:text-is('Accept this certificate')")
     page.wait_for_selector("#destination .steps tr.good:has-text('Encryption')")
-    assert len(page.input_value("[name=destination_fingerprint]")) == 64
+    assert page.input_value("[name=destination_fingerprint]") == shown
+    assert len(shown) == 64
     # A server that may not be reached is not connected to.
     page.fill("[name=source_host]", "169.254.169.254")
     page.select_option("[name=source_tls]", "tls")

@@ -202,6 +202,20 @@ def test_chosen_mailboxes_are_acted_on_alone_and_an_import_is_closed(
     page.wait_for_selector("[role=status]:has-text('1 mailbox goes on')")
     await_ready(lambda: states().count(MailboxState.CANCELLED.value) == 1, 10, "one goes on")
 
+    # An import that is not finished needs its passwords: nothing offers to delete them, and nothing deletes them.
+    assert page.locator("a:has-text('Delete the stored passwords')").count() == 0
+    signed_in = web_server.signed_in()
+    assert signed_in.post(f"/imports/{import_id}/forget", data={"sure": "yes"}).status_code == 409
+    (box, _), *_ = web_server.store.mailboxes(import_id)
+    assert web_server.store.sealed(import_id, box.mailbox_id, "source")
+    for act in ("start", "cancel"):
+        assert web_server.client().post(f"/imports/{import_id}/{act}", json={}).status_code == 200
+    page.wait_for_selector("#live h1 .state.cancelled")
+    page.reload()
+    assert signed_in.post(f"/imports/{import_id}/forget").status_code == 200  # it asks
+    assert web_server.store.sealed(import_id, box.mailbox_id, "source")
+    page.click("a:has-text('Delete the stored passwords')")
+    person.looks("forget")
     page.click("button:text-is('Delete the stored passwords now')")
     page.wait_for_selector("[role=status]:has-text('The stored passwords were deleted.')")
     page.click("a:has-text('Close the import')")

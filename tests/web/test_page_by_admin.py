@@ -103,6 +103,12 @@ def test_what_is_missing_is_said_and_nothing_given_is_lost(
 
     page.fill("[name=source_admin]", ADMIN)  # the password is kept
     page.click("#destination-fields .sign-in summary")
+    # One password for all, and none was given: rows do not sign in with the passwords of the source instead.
+    page.select_option("[name=destination_way]", "password")
+    for button in ("open", "test_destination"):
+        page.click(f"button[name=do][value={button}]")
+        assert "destination: give the password for all of them" in page.inner_text("main .box.bad")
+    assert web_server.store.imports() == []
     page.select_option("[name=destination_way]", "google")
     page.set_input_files(
         "[name=destination_key]", {"name": "key.json", "mimeType": "application/json", "buffer": b"{}"}

@@ -258,8 +258,9 @@ def move(known: Known, who: Operator, request: Request, import_id: str, body: Mo
     wave = None if body.wave is None else wave_name(body.wave)
     given = {"wave": wave, "priority": body.priority, "front": body.front or None}
     asked = {field: one for field, one in given.items() if one is not None}
+    login = _named(known, found, body.login)
     try:
-        with noted(known, request, who, "mailbox moved", import_id=import_id, login=body.login, **asked) as told:
+        with noted(known, request, who, "mailbox moved", import_id=import_id, login=login, **asked) as told:
             moved = told(
                 verbs.move(
                     known.store, known.ring, found, body.login, wave=wave, priority=body.priority, front=body.front
@@ -335,7 +336,7 @@ def _steer(
     known: WebContext, who: Operator, request: Request, import_id: str, word: Control, body: OneMailboxBody
 ) -> dict[str, Any]:
     found = known.import_(import_id)
-    detail = {"import_id": import_id, "login": body.login, **_of_wave(body)}
+    detail = {"import_id": import_id, "login": _named(known, found, body.login), **_of_wave(body)}
     with noted(known, request, who, f"import {word.value}", **detail) as told:
         concerned = told(verbs.control(known.store, known.ring, found, word, body.login, body.wave))
     return {"mailboxes": concerned, "import": _fields(known, import_id)}
@@ -375,7 +376,8 @@ def retry(known: Known, who: Operator, request: Request, import_id: str, body: R
     """Tries again what is parked, refused or failed."""
     found = known.import_(import_id)
     asked = _when(copy_missing=body.copy_missing)
-    detail = {"import_id": import_id, "login": body.login, "code": body.code, **_of_wave(body), **asked}
+    login = _named(known, found, body.login)
+    detail = {"import_id": import_id, "login": login, "code": body.code, **_of_wave(body), **asked}
     with noted(known, request, who, "import retried", **detail) as told:
         mailboxes, messages = verbs.retry(
             known.store, known.ring, found, body.login, body.code, wave=body.wave, copy_missing=body.copy_missing
@@ -390,7 +392,8 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
     found = known.import_(import_id)
     chosen = verbs.find_mailboxes(known.store, found, body.login, body.wave)
     asked = _when(accept_missing=body.accept_missing)
-    detail = {"import_id": import_id, "login": body.login, "full": body.full, **_of_wave(body), **asked}
+    login = _named(known, found, body.login)
+    detail = {"import_id": import_id, "login": login, "full": body.full, **_of_wave(body), **asked}
     days = known.settings.retention_days
     with noted(known, request, who, "verification asked for", **detail) as told:
         if all(one.state not in SETTLED for one, _ in chosen):
@@ -406,9 +409,15 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
             accept_missing=body.accept_missing,
         )
         if told(queued):
-            about = {"import_id": import_id, "login": body.login, **_of_wave(body)}
+            about = {"import_id": import_id, "login": login, **_of_wave(body)}
             note(known, request, who, "verification queued", **about, mailboxes=queued)
     return {"mailboxes": queued, "accepted": accepted, "import": _fields(known, import_id)}
+
+
+def _named(known: WebContext, import_: Import, login: str) -> str:
+    """Returns the login for the audit log, also where a mailbox was named by its id."""
+    found = known.store.mailbox(login) if login else None
+    return found.source.login if found and found.import_id == import_.import_id else login
 
 
 def _of_wave(body: OneMailboxBody | WindowBody) -> dict[str, str]:

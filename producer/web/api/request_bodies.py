@@ -263,7 +263,7 @@ class MailboxesBody(WaveSheetBody):
 class OneMailboxBody(Body):
     """The mailboxes that an act concerns: one by its login, or all without a login."""
 
-    login: _Login = Field(default="", description="Only this mailbox, by its login.")
+    login: _Login = Field(default="", description="Only this mailbox, by its login or its id.")
     wave: _Wave = Field(default="", description="Only the mailboxes of this wave.")
 
 
@@ -359,7 +359,7 @@ class StandingBody(Body):
 class MoveBody(Body):
     """A mailbox and its new place: another wave, or the front of its own."""
 
-    login: _Login = Field(min_length=1, description="The mailbox, by its login.")
+    login: _Login = Field(min_length=1, description="The mailbox, by its login or its id.")
     wave: _Wave | None = Field(default=None, description='The wave; "" for none. Left out: it stays in its own.')
     priority: Annotated[int, Field(ge=-FRONT + 1, le=FRONT - 1)] | None = Field(
         default=None, description="Within the wave the higher goes first."

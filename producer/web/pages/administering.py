@@ -130,9 +130,7 @@ def set_limit(
     except UsageError as error:
         return _limits(request, known, who, 422, fault=str(error))
     except ValidationError:
-        return _limits(
-            request, known, who, 422, fault="a limit is a number from 0 (nobody connects) to 10000, or: default"
-        )
+        return _limits(request, known, who, 422, fault=limits.numbers_of(where))
     return RedirectResponse("/admin/limits", 303)
 
 

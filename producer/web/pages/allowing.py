@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from producer.intake.endpoints import parse_endpoint
 from producer.intake.specification import SIDES
 from producer.web.api import reach_routes as counterpart
 from producer.web.pages.drawing import draw
-from producer.web.pages.form import usual_port
+from producer.web.pages.form import Form as FilledForm
 from producer.web.pages.sign_in_page import Chief
 from producer.web.problems import Refused
 from producer.web.security.access import Known
 from producer.web.web_context import WebContext
+from shared.model import Endpoint
 from shared.model.errors import UsageError
 from shared.runtime.config import is_local
 from shared.store.records.principals import Principal, Role
@@ -24,6 +26,8 @@ routes = APIRouter(prefix="/admin/reach", include_in_schema=False)
 _Text = Annotated[str, Form(max_length=300)]
 #: How the principals begin who came by a link of `mailhaul up` or `mailhaul link`.
 _BY_LINK: Final = "link:"
+#: Headers, beside those that begin with X-Forwarded, by which a proxy tells that it passed a request on.
+_PASSED_ON: Final = frozenset({"forwarded", "via", "x-real-ip"})
 
 
 @routes.get("")
@@ -66,41 +70,63 @@ def _drawn(request: Request, known: WebContext, who: Principal, status: int = 20
     )
 
 
-def closed(known: WebContext, fields: Mapping[str, str]) -> list[str]:
+def closed(known: WebContext, form: FilledForm) -> list[str]:
     """Returns the hosts and ports of a filled-in form that may not be connected to yet."""
-    found: list[str] = []
-    for host, port in _ends(fields):
-        if port not in known.reach.ports | known.places.granted().ports:
-            found.append(str(port))
-        try:
-            known.reach.addresses(host, next(iter(known.reach.ports)))
-        except OSError as error:
-            if "is not public" in str(error):
-                found.append(host)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(place for end in _ends(form) for place in _closed(known, end)))
 
 
-def heed(known: WebContext, request: Request, who: Principal, fields: Mapping[str, str]) -> None:
+def _closed(known: WebContext, end: Endpoint) -> list[str]:
+    found = [] if end.port in known.reach.ports | known.places.granted().ports else [str(end.port)]
+    try:
+        known.reach.addresses(end.host, next(iter(known.reach.ports)))
+    except OSError as error:
+        if "is not public" in str(error):
+            found.append(end.host)
+    return found
+
+
+def heed(known: WebContext, request: Request, who: Principal, form: FilledForm, asked: str) -> None:
     """Allows what an administrator asked for beside the refusal.
 
-    Whoever came by the link of `mailhaul up` to a page on loopback sits at this machine, and could connect to anything
-    by the command line: what such a person names is allowed as it is named, and written down.
+    Who sits at this machine could connect to anything by the command line: what such a person names is allowed, and
+    written down. Of a name that is its present addresses: another address behind it is refused again. Raises `UsageError`.
     """
     if who.role < Role.ADMIN:
         return
-    here = who.principal_id.startswith(_BY_LINK) and is_local(known.settings.web_host)
-    asked = fields.get("allow", "").split()
-    for place in closed(known, fields) if here or asked else []:
-        if here or place in asked:
-            counterpart.allowed(known, who, request, place)
+    here = is_here(known, request, who)
+    wanted = asked.split()
+    for end in _ends(form) if here or wanted else []:
+        for place in _closed(known, end):
+            if place in wanted:
+                counterpart.allowed(known, who, request, place)
+            elif here:
+                for one in _addresses(known, end) if place == end.host else [place]:
+                    counterpart.allowed(known, who, request, one)
 
 
-def _ends(fields: Mapping[str, str]) -> list[tuple[str, int]]:
-    """Returns host and port of each side that names a host."""
+def is_here(known: WebContext, request: Request, who: Principal) -> bool:
+    """Tells whether the person sits at this machine: came by a link, to a page on loopback, and through no proxy."""
+    settings = known.settings
+    return (
+        who.principal_id.startswith(_BY_LINK)
+        and is_local(settings.web_host)
+        and not settings.web_proxies
+        and is_local(request.url.hostname or "")
+        and request.client is not None
+        and is_local(request.client.host)
+        and not any(name in _PASSED_ON or name.startswith("x-forwarded") for name in request.headers)
+    )
+
+
+def _addresses(known: WebContext, end: Endpoint) -> list[str]:
+    """Returns the present addresses of a host."""
+    return [address.partition("%")[0] for address in known.reach.resolve(end.host, end.port)]
+
+
+def _ends(form: FilledForm) -> list[Endpoint]:
+    """Returns the server of each side that can be read; what is wrong with another one is said elsewhere."""
     found = []
     for side in SIDES:
-        host, port = fields.get(f"{side}_host", "").strip().lower(), fields.get(f"{side}_port", "").strip()
-        usual = usual_port(fields.get(f"{side}_protocol", "imap"), fields.get(f"{side}_tls", "tls"))
-        if host and (not port or port.isdecimal()):
-            found.append((host[:253], int(port[:5] or usual)))
+        with suppress(UsageError):
+            found.append(parse_endpoint(form.ends[side].url(side), side=side))
     return found

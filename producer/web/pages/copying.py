@@ -1,9 +1,13 @@
-"""The form of a new import, filled in as another import was: servers, choices and hours; no passwords and no mailboxes."""
+"""The form of a new import, filled in as another import was: servers, choices and hours; no passwords and no mailboxes.
+
+What the form has no field for is named beside it, by its option: nothing is left out in silence.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -11,20 +15,47 @@ from fastapi.responses import Response
 from producer.web.pages.form import form_of
 from producer.web.pages.new_import import draw_form
 from producer.web.pages.sign_in_page import Actor
+from producer.web.pages.signing import CHOICES
 from producer.web.security.access import Known
 from shared.model import Endpoint, Import
+from shared.model.sign_in import SignIn, Way
 
 routes = APIRouter(include_in_schema=False)
+#: Seconds of a day; the form knows days alone.
+_DAY: Final = 86_400
 
 
 @routes.get("/imports/{import_id}/copy")
 def copy(request: Request, known: Known, who: Actor, import_id: str) -> Response:
     """Shows the form for one more import like this one."""
-    return draw_form(request, who, form_of(fields_of(known.import_(import_id))))
+    found = known.import_(import_id)
+    services = {asked.text: name for name, asked in known.makers.items()}
+    form = form_of(fields_of(found, services))
+    return draw_form(request, who, form, left_out=left_out(found, services))
 
 
-def fields_of(import_: Import) -> dict[str, Any]:
-    """Returns the fields of the form that would ask for such an import. Pure."""
+def left_out(import_: Import, services: Mapping[str, str]) -> list[str]:
+    """Returns the options of the import that the form has no field for, as the command line writes them. Pure."""
+    options = import_.options
+    special = [use for use in options.skip_special if use not in ("junk", "trash")]
+    found = [f"--skip-special {','.join(special)}"] if special else []
+    found += ["--folder-map"] * bool(options.folder_map)
+    for name, at in (("since", options.since), ("before", options.before)):
+        if at is not None and at % _DAY:
+            found.append(f"--{name} {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}")
+    for side, end, sign_in in _sides(import_):
+        found += [f"--{side}-ca {end.ca_file}"] * bool(end.ca_file)
+        detail = sign_in.detail if sign_in.way not in (Way.MASTER, Way.MICROSOFT) else ""
+        if sign_in.way not in CHOICES or detail:  # a program's command line may hold a secret: it is not shown
+            found.append(f"--{side}-auth {sign_in.way}" + (f":{detail}" if detail and sign_in.way in CHOICES else ""))
+    return found + ["--accounts"] * bool(options.accounts and options.accounts not in services)
+
+
+def fields_of(import_: Import, services: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the fields of the form that would ask for such an import. Pure.
+
+    `services` are the names of the account services, by what they are asked.
+    """
     options = import_.options
     texts = {
         "since": _day(options.since),
@@ -40,6 +71,7 @@ def fields_of(import_: Import) -> dict[str, Any]:
         "include": "\n".join(options.include),
         "exclude": "\n".join(options.exclude),
         "window": import_.window,
+        "accounts": services.get(options.accounts, ""),
     }
     ticks = {
         "skip_junk": "junk" in options.skip_special,
@@ -59,10 +91,27 @@ def fields_of(import_: Import) -> dict[str, Any]:
         },
     }
     return {
-        **_end("source", import_.source),
-        **_end("destination", import_.destination),
+        **{name: text for side, end, _ in _sides(import_) for name, text in _end(side, end).items()},
+        **{name: text for side, _, sign_in in _sides(import_) for name, text in _sign_in(side, sign_in).items()},
         **{name: str(value) for name, value in texts.items() if value is not None},
         **{name: "1" for name, ticked in ticks.items() if ticked},
+    }
+
+
+def _sides(import_: Import) -> Iterator[tuple[str, Endpoint, SignIn]]:
+    yield "source", import_.source, import_.options.source_sign_in
+    yield "destination", import_.destination, import_.options.destination_sign_in
+
+
+def _sign_in(side: str, sign_in: SignIn) -> dict[str, str]:
+    """Returns the fields on who signs in for all; none where each row has its password, or the form has no such way."""
+    if sign_in == SignIn() or sign_in.way not in CHOICES:
+        return {}
+    return {
+        f"{side}_way": sign_in.way.value,
+        f"{side}_admin": sign_in.admin,
+        f"{side}_template": sign_in.detail if sign_in.way is Way.MASTER else "",
+        f"{side}_tenant": sign_in.detail if sign_in.way is Way.MICROSOFT else "",
     }
 
 

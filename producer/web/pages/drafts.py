@@ -40,8 +40,13 @@ def find(known: WebContext, who: Principal, draft_id: str) -> bytes:
     return base64.b64decode(held.password.reveal()) if held.login == who.principal_id else b""
 
 
-def keep_wrong(known: WebContext, who: Principal, preview: Preview | None) -> str:
-    """Keeps the wrong rows of a list, with their reasons, and returns the draft's id; "" where no row is wrong."""
+def keep_wrong(known: WebContext, who: Principal, preview: Preview | None, former: str) -> str:
+    """Keeps the wrong rows of a list, with their reasons, in place of the `former` ones.
+
+    Returns the draft's id; "" where no row is wrong.
+    """
+    if find(known, who, former):  # only the giver's own
+        drop(known, former)
     return keep(known, who, wrong_rows(preview.wrong).encode()) if preview and preview.wrong else ""
 
 

@@ -10,11 +10,12 @@ from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import Allowed
 from producer.intake.endpoints import SCHEMES, parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
+from producer.intake.sign_in import SECRET_NEEDED
 from producer.intake.specification import SIDES, ImportAsked, ServerAsked, SheetRead
 from producer.intake.wanted import SelectionOptions
 from producer.web.pages.signing import Entry, entry_of
 from shared.model import Tls
-from shared.model.sign_in import BY_ADMIN
+from shared.model.sign_in import BY_ADMIN, Way
 from shared.wording.phrases import Faults, Phrase
 
 NO_PROTOCOL: Final = Phrase("protocol_unchosen", "choose a protocol and how it is secured")
@@ -158,6 +159,14 @@ class Form:
             secret="" if entry.by_rows else secret,
         )
 
+    def demand(self, side: str, secret: str) -> None:
+        """Refuses one password for all without that password: to the specification it would be each row's own.
+
+        The specification demands the secrets of all other ways. Raises `FaultsFound`.
+        """
+        if self.sign_ins[side].way == Way.PASSWORD and not secret:
+            raise SECRET_NEEDED.error(f"{side}.sign_in.secret", word=Way.PASSWORD)
+
     def selection(self) -> SelectionOptions:
         """Returns the choice of what to import as the import's specification takes it."""
         uses = ",".join(use for use in ("junk", "trash") if f"skip_{use}" in self.ticks)
@@ -176,7 +185,7 @@ class Form:
             gmail_labels=self.texts["gmail_labels"] or "folders",
             moves=self.texts["moves"] or "follow",
             deletions=self.texts["deletions"] or "tell",
-            deletions_cap=int(cap) if (cap := self.texts["deletions_cap"] or "100").isdecimal() else 0,
+            deletions_cap=_number(self.texts["deletions_cap"] or "100"),
         )
 
     def globs(self, name: str) -> tuple[str, ...]:
@@ -196,6 +205,8 @@ class Form:
             url = ""
             with faults.at():
                 url = "" if side == "source" and end.empty and any(row.server for row in rows) else end.url(side)
+            with faults.at():
+                self.demand(side, secrets[side])
             servers[side] = self.server(side, url, secrets[side])
         return ImportAsked(
             sheet=sheet,
@@ -246,6 +257,11 @@ def form_of(given: Mapping[str, Any]) -> Form:
         accounts=text("accounts", 80),
         wave=text("wave", 80),
     )
+
+
+def _number(text: str) -> int:
+    """Returns a number of at most 7 digits; 0, which is refused later, for any other text."""
+    return int(text) if text.isdecimal() and len(text) <= 7 else 0
 
 
 def end_of(give: str, url: str) -> End:

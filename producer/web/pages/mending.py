@@ -176,7 +176,7 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
     if data:
         preview = look(data, given.choice, servers(known), passwords=by_rows, allowed=allowed)
     good = bool(given.fields.get("good"))
-    left = drafts.keep_wrong(known, who, preview)
+    left = drafts.keep_wrong(known, who, preview, str(given.fields.get("wrong", "")))
     values: dict[str, Any] = {"preview": preview, "draft": draft, "good": good, "wrong": left}
     if given.do != "add":
         return _more(request, known, who, import_id, **values)

@@ -61,6 +61,8 @@ WRONG_ROWS: Final = Phrase(
     "rows_wrong", "some rows are wrong: correct them, or take only the rows that are right", headed=False
 )
 NO_ROW: Final = Phrase("no_row_right", "no row is right", headed=False)
+#: Buttons that connect to the servers of the form, or have workers do so.
+_CONNECTING: Final = ("test_source", "test_destination", "open", "start")
 #: Empty rows of the table to type into.
 _ROWS: Final = 5
 _CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password", "row_server")
@@ -160,6 +162,7 @@ def draw_form(request: Request, who: Principal, form: Form, status: int = 200, *
     usual: dict[str, Any] = {
         "detail": "",
         "closed": [],
+        "left_out": [],
         "asked": "",
         "found": None,
         "preview": None,
@@ -219,7 +222,6 @@ def _with_secrets(
 @routes.post("/new")
 def create(request: Request, known: Known, who: Actor, given: Asked) -> Response:
     """Handles a button of the form: shows the next step, or opens the import."""
-    allowing.heed(known, request, who, given.fields)
     form, secrets = _with_secrets(known, who, given)
     draft = str(given.fields.get("draft", ""))
     data = given.sheet or drafts.find(known, who, draft)
@@ -229,17 +231,25 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
     elif given.sheet:
         drafts.drop(known, draft)
         draft = drafts.keep(known, who, data)
+    form = replace(form, ends={side: end.completed(side) for side, end in form.ends.items()})
+    refused: UsageError | None = None
+    try:  # before the list is read, since its rows may name the same servers
+        if given.do in _CONNECTING:
+            allowing.heed(known, request, who, form, str(given.fields.get("allow", "")))
+    except UsageError as error:
+        refused = error
     by_rows = form.sign_ins["source"].by_rows
     preview = look(data, given.choice, servers(known), passwords=by_rows, allowed=form.allowed) if data else None
-    form = replace(form, ends={side: end.completed(side) for side, end in form.ends.items()})
     values: dict[str, Any] = {
         "preview": preview,
         "draft": draft,
         "good": bool(given.fields.get("good")),
-        "wrong": drafts.keep_wrong(known, who, preview),
-        "closed": allowing.closed(known, given.fields) if who.role >= Role.ADMIN else [],
+        "wrong": drafts.keep_wrong(known, who, preview, str(given.fields.get("wrong", ""))),
         "asked": given.do,
+        "closed": allowing.closed(known, form) if given.do in _CONNECTING and who.role >= Role.ADMIN else [],
     }
+    if refused:
+        return draw_form(request, who, form, 422, detail=refused, **values)
     match given.do:
         case "find":
             try:
@@ -279,6 +289,7 @@ def _tested(
     known: WebContext, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
 ) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
+    form.demand(side, secret)
     server = form.server(side, form.ends[side].url(side), secret)
     endpoint = endpoint_of(side, server, guarded(known.reach))
     rows = preview.manifest.rows if preview and preview.manifest else ()

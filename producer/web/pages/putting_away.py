@@ -62,9 +62,24 @@ def _gone(request: Request, import_id: str) -> Response:
     return RedirectResponse("/?closed=1", 303)
 
 
+@routes.get("/imports/{import_id}/forget")
+def ask_forgetting(request: Request, known: Known, who: Actor, import_id: str) -> Response:
+    """Shows the question before the stored passwords are deleted."""
+    return _forgetting(request, known, who, import_id)
+
+
+def _forgetting(request: Request, known: Known, who: Actor, import_id: str, status: int = 200) -> Response:
+    found = known.import_(import_id)
+    return draw(request, "forget.html", who, status, import_=found, busy=found.state is not ImportState.FINISHED)
+
+
 @routes.post("/imports/{import_id}/forget")
-def forget(request: Request, known: Known, who: Actor, import_id: str) -> Response:
-    """Deletes the stored passwords now."""
+def forget(
+    request: Request, known: Known, who: Actor, import_id: str, sure: Annotated[str, Form(max_length=5)] = ""
+) -> Response:
+    """Deletes the stored passwords of a finished import, once the question was answered."""
+    if not sure or known.import_(import_id).state is not ImportState.FINISHED:
+        return _forgetting(request, known, who, import_id, 409 if sure else 200)
     deleted = credential_routes.forget(known, who, request, import_id)["deleted"]
     request.app.state.glances.forget(import_id)
     return back(request, f"/imports/{import_id}", import_id, Changed(act="forget", mailboxes=int(deleted)))
@@ -93,7 +108,7 @@ def chosen(
     if act == "cancel" and logins and not sure:
         return draw(request, "cancel_chosen.html", who, import_=found, boxes=list(zip(mailbox, logins, strict=True)))
     done = messages = 0
-    for login in logins:
+    for login in mailbox:  # by id: one login at two servers is two mailboxes
         one = OneMailboxBody(login=login)
         match act:
             case "pause":

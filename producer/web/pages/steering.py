@@ -43,7 +43,7 @@ def ask(
     """Shows the question before a cancellation, with the number of mailboxes that would be given up."""
     found = known.import_(import_id)
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
-    given_up, complete = verbs.given_up_by_cancel(known.store, found, login, wave)
+    given_up, complete = verbs.given_up_by_cancel(known.store, found, mailbox, wave)
     return draw(
         request,
         "cancel.html",
@@ -85,8 +85,9 @@ def act(
 
     A cancellation needs the answer to the question first.
     """
-    login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
-    one = OneMailboxBody(login=login, wave="" if mailbox else wave)
+    if mailbox:
+        known.mailbox(import_id, mailbox)  # raises where the import has none with this id
+    one = OneMailboxBody(login=mailbox, wave="" if mailbox else wave)
     if action == "cancel" and not sure:
         asked = {name: text for name, text in (("mailbox", mailbox), ("wave", wave)) if text}
         return RedirectResponse(f"/imports/{import_id}/cancel" + (f"?{urlencode(asked)}" if asked else ""), 303)
@@ -102,11 +103,11 @@ def act(
         case "cancel":
             mailboxes = counterpart.cancel(known, who, request, import_id, one)["mailboxes"]
         case "retry":
-            retried = RetryBody(code=code, login=login, wave=one.wave, copy_missing=copy_missing)
+            retried = RetryBody(code=code, login=mailbox, wave=one.wave, copy_missing=copy_missing)
             done = counterpart.retry(known, who, request, import_id, retried)
             mailboxes, messages = done["mailboxes"], done["messages"]
         case "verify":
-            verified = VerifyBody(login=login, wave=one.wave, accept_missing=accept_missing)
+            verified = VerifyBody(login=mailbox, wave=one.wave, accept_missing=accept_missing)
             mailboxes = counterpart.verify(known, who, request, import_id, verified)["mailboxes"]
         case "window":
             wanted = WindowBody(window=window.strip() or "none", wave=wave.strip())
@@ -125,7 +126,7 @@ def act(
             counterpart.set_standing(known, who, request, import_id, stood)
             mailboxes = 1
         case "move":
-            moved = MoveBody(login=login, wave=None if front else wave.strip(), front=front)
+            moved = MoveBody(login=mailbox, wave=None if front else wave.strip(), front=front)
             mailboxes = counterpart.move(known, who, request, import_id, moved)["mailboxes"]
         case _:
             raise Refused(404, "there is no such thing to do")

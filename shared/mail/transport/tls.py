@@ -95,12 +95,13 @@ class Door:
             return
         wanted = re.sub(r"[^0-9a-f]", "", self.fingerprint.lower().removeprefix("sha256"))
         der = certificate(sock)
-        if not hmac.compare_digest(wanted, hashlib.sha256(der).hexdigest()):
+        shown = hashlib.sha256(der).hexdigest()
+        if not hmac.compare_digest(wanted, shown):
             raise TlsFailed(
                 self.side,
                 f"{self.place} shows another certificate than the pinned one ({described(der)})",
-                advice=f"ask its owner whether this one is right; if so, pin it: --{self.side}-fingerprint "
-                f"{hashlib.sha256(der).hexdigest()}",
+                advice=f"ask its owner whether this one is right; if so, pin it: --{self.side}-fingerprint {shown}",
+                pin=shown,
             )
 
     def failed(self, error: ssl.SSLError | OSError) -> TlsFailed:
@@ -212,7 +213,8 @@ class Door:
             der = b""
         seen = f" ({described(der)})" if der else ""
         what, advice = self._fault(error, der)
-        return TlsFailed(self.side, f"the certificate of {self.place} {what}{seen}", advice=advice)
+        pin = hashlib.sha256(der).hexdigest() if der else ""
+        return TlsFailed(self.side, f"the certificate of {self.place} {what}{seen}", advice=advice, pin=pin)
 
     def _fault(self, error: ssl.SSLCertVerificationError, der: bytes) -> tuple[str, str]:
         """Returns (what is wrong with the certificate, what to do)."""

@@ -91,10 +91,10 @@
 | holders                           | HASH | lane → the one unit that it holds |
 | permits:scope:key                 | ZSET | lane that holds a connection, scored by when that expires (ms) |
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
+| look_holds                        | ZSET | host of a source whose looks a server asked to leave alone, until (ms) |
 | whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
 | opening                           | ZSET | import that waits for its hours, scored by when they begin (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
-| reach                             | HASH | place that may be connected to → who allowed it and when, signed |
 | rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
 | owing                             | ZSET | "scope:key" that owes more than a lane waits for, until (ms), for people |
 | meter:scope.rate:key              | STRING | "level:at" (ms): what was moved; expires when nothing is owed |
@@ -124,6 +124,7 @@
 | desk:events:I                     | STREAM | what was done to this import, the last 500; expires a month after the last |
 | desk:samples:I                    | STRING | samples of the import's progress, JSON; expires a month after the last |
 | desk:sampled:I                    | STRING | a process has just written a sample; expires |
+| desk:reach                        | HASH | place that may be connected to → who allowed it and when, signed; workers read it |
 | desk:way:H                        | STRING | SHA-256 of the number of a browser at the identity provider → JSON; expires |
 | desk:tries:H                      | STRING | wrong guesses from an address, or at a name, lately; expires |
 
@@ -170,7 +171,7 @@ USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"
 AUDIT: Final = f"{PREFIX}desk:audit"
 TARGETS: Final = f"{PREFIX}desk:targets"
-REACH: Final = f"{PREFIX}reach"
+REACH: Final = f"{PREFIX}desk:reach"
 
 
 def import_(import_id: str, part: str = "") -> str:

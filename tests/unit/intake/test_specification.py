@@ -170,3 +170,39 @@ def test_new_accounts_need_a_password_unless_one_is_generated() -> None:
     assert check(_asked(rows, accounts=service)).specification is not None, "the source's password is taken"
     generated = check(_asked("login,new_login\nanna,a\n", servers=servers, accounts=replace(service, generate=True)))
     assert generated.specification is not None
+
+
+def _never(side: str, _: SignIn) -> Secret:
+    raise AssertionError(f"nobody is to be asked for the secret of the {side}")
+
+
+@pytest.mark.parametrize(
+    ("way", "field", "code"),
+    [
+        ("google", "secret", "key_needed"),
+        ("microsoft:contoso.example", "secret", "key_needed"),
+        ("command:token", "way", "no_tokens"),
+        ("command:/no/such/token", "way", "no_tokens"),
+    ],
+)
+def test_what_a_way_lacks_is_said_beside_what_rows_lack(way: str, field: str, code: str) -> None:
+    """The rows have no password for the destination: both faults come at once, although a terminal could be asked."""
+    servers = {**_ENDS, "source": ServerAsked(server="imaps://a.example", way=way)}
+    checked = check(_asked("login\nanna\n", servers=servers), prompt=_never)
+    assert sorted(_codes(checked)) == sorted([(f"source.sign_in.{field}", code), ("manifest", "row_without_password")])
+    assert checked.row_errors == (), "no row needs a password for the source"
+
+
+def test_a_command_that_no_row_needs_is_not_looked_for() -> None:
+    servers = {**_ENDS, "source": ServerAsked(server="imaps://a.example", way="command:/no/such/token")}
+    assert check(_asked("login,password,new_password\nanna,x,y\n", servers=servers)).specification is not None
+
+
+@pytest.mark.parametrize("name", ["way", "admin", "secret"])
+def test_a_sign_in_that_the_front_end_found_wrong_is_not_looked_at_again(name: str) -> None:
+    """The front end could not read the secret's file: that is the one fault, and rows are not asked for passwords."""
+    found = [PLAIN.at(f"source.sign_in.{name}", what="cannot be read")]
+    servers = _by_admin(secret_file="/no/such/file")
+    checked = check(_asked("login,new_password\nanna,y\n", servers=servers), found, prompt=_never)
+    assert _codes(checked) == [(f"source.sign_in.{name}", "plain")]
+    assert checked.row_errors == ()
