@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import dramatiq
 
 from shared.model.errors import MailhaulError
-from shared.runtime.broker import make_broker, ring
+from shared.runtime.broker import make_broker
 from shared.runtime.config import Settings, load_settings, redis_urls
 from shared.runtime.core_dumps import forbid_core_dumps
 from shared.runtime.credentials import Vault
@@ -24,7 +24,7 @@ from shared.runtime.redis_condition import await_redis
 from shared.store import SCOPES
 from shared.store.redis.redis_store import RedisStore, connect
 from worker.accounts import AccountServices
-from worker.actors import LanesAtWork, leave, register
+from worker.actors import LanesAtWork, call_lane, leave, register
 from worker.copy import CopyRules
 from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
@@ -94,7 +94,7 @@ def run(settings: Settings) -> int:
         dialer=NetworkDialer(store, vault, settings),
         lease_keeper=lease_keeper,
         tell=metrics or _unmeasured,
-        ring=lambda kind, import_id, unit_id: ring(broker, kind, import_id, unit_id),
+        ring=lambda kind, import_id, unit_id: call_lane(broker, kind, import_id, unit_id),
         stopping=stop.is_set,
         accounts=AccountServices(store, vault, settings.accounts_per_minute),
         copy_rules=CopyRules(

@@ -13,7 +13,9 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import iter_queue
 from dramatiq.errors import BrokerConnectionError
 
+from shared.model import UnitKind
 from shared.model.jobs import PAYLOAD_VERSION, QUEUES
+from shared.runtime.broker import ring, take_no_more
 from worker.lane import Lane
 
 _local = threading.local()
@@ -56,11 +58,18 @@ def register(broker: RedisBroker, new_lane: Callable[[], Lane], serving: LanesAt
         dramatiq.actor(actor_name=queue, queue_name=queue, broker=broker)(answer)
 
 
+def call_lane(broker: RedisBroker, kind: UnitKind, import_id: str, unit_id: str) -> None:
+    """Rings for one lane more. Where the queue is away nobody hears it, and the coordinator rings again later."""
+    with contextlib.suppress(redis.RedisError, BrokerConnectionError):
+        ring(broker, kind, import_id, unit_id)
+
+
 def leave(worker: dramatiq.Worker, serving: LanesAtWork, seconds: float) -> None:
     """Ends the threads of a process that was told to stop: waits for lanes at work, and puts back the jobs that none began.
 
     `Worker.stop` also waits for threads that only wait for a job. A job that one of them still takes is lost, and rung again.
     """
+    take_no_more(worker.broker)  # else they would take what is put back below
     for thread in worker.workers:
         thread.stop()
     serving.await_none(seconds)

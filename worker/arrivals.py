@@ -81,7 +81,7 @@ class Arrivals:
         ours_alone = status.uidnext <= max(first, high + 1) and (high < first or low <= first)
         if ours_alone or not remaining:
             return (), NO_UIDS, 0
-        if self._writers.shared:
+        if self._writers.asks:
             # At or above the first UID that another lane's open intent may have brought, mail may be that lane's.
             writing = self._writers.writing()
             seen = arrived(self._destination, status, first, writing.taken | beside.taken, writing.beginning)

@@ -12,9 +12,9 @@ from shared.model.uids import UidSet
 class SettleLater(Exception):
     """Raised within the work on a unit when something is still in doubt: the unit ends as `InDoubt`."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, counts: bool = False) -> None:
         super().__init__(f"in doubt for another {seconds:.0f} s")
-        self.seconds = seconds
+        self.seconds, self.counts = seconds, counts
 
 
 class Divided(Exception):
@@ -43,6 +43,8 @@ class InDoubt:
 
     #: Seconds until then.
     seconds: float
+    #: Whether the attempt counts: it sent what may be sent again.
+    counts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -46,7 +46,7 @@ from worker.neighbours import ALONE, Neighbours
 from worker.outcomes import MessageOutcomes
 from worker.oversize import set_aside
 from worker.rate_wait import wait_out
-from worker.recovery import CONTESTED_SECONDS, just_stored, known_destinations, look
+from worker.recovery import contested_seconds, just_stored, known_destinations, look
 from worker.shares import Widening
 from worker.writers import FolderWriters
 
@@ -139,8 +139,6 @@ class BatchCopy:
                 self._bring(part)
         except BaseException as error:
             self._salvage(error)
-            if isinstance(error, LedgerConflict) and self._writers.shared:
-                self._writers.narrow()
             raise
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
@@ -217,7 +215,7 @@ class BatchCopy:
             not here.messages
             and here.uidnext >= folder.destination_uidnext
             and not self._lease.intents
-            and not self._writers.shared
+            and not self._writers.asks
             and not known_destinations(self._store, folder.folder_id)
         )
 
@@ -281,15 +279,16 @@ class BatchCopy:
         assert self._status is not None
         there = lease, self._store, self._source, self._destination, self._status, lease.intents
         try:
-            if self._writers.shared:
+            if self._writers.asks:
                 looked = look(*there, self._rules.settle_seconds, theirs, self._writers.writing())
             else:
                 looked = look(*there, self._rules.settle_seconds, theirs)
         except LedgerConflict:
-            if not self._writers.shared:
+            if not self._writers.asks:
                 raise
             # Another lane looked at the same moment, and chose the same copy of identical messages.
-            raise SettleLater(CONTESTED_SECONDS) from None
+            age = lease.claimed_at - min(intent.at for intent in lease.intents)
+            raise SettleLater(contested_seconds(age, self._rules.settle_seconds)) from None
         self._tell(DoubtResolved(found=len(looked.found), absent=len(looked.absent)))
         if looked.found:
             entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
@@ -502,10 +501,11 @@ class BatchCopy:
 
     def _find_uids(self, intent: Intent, stored: Sequence[Sent], entered: UidSet) -> dict[int, int]:
         assert self._lease.folder is not None
+        self._writers.untold = True
         if self._writers.shared:
             # Only its place would tell which copy is ours: the bytes are to decide, and one lane alone from here on.
             self._writers.narrow()
-            raise SettleLater(0)
+            raise SettleLater(0, counts=True)
         low, folder = intent.destination_uidnext, self._lease.folder
         return just_stored(self._store, self._destination, folder, low, stored, entered)
 
@@ -523,5 +523,5 @@ class BatchCopy:
         else:
             with contextlib.suppress(MailError, SettleLater):
                 self._read_answers(0)
-        with contextlib.suppress(LeaseLost, StoreError):
+        with contextlib.suppress(LeaseLost, StoreError, LedgerConflict):
             self._flight.flush()

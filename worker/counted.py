@@ -26,7 +26,7 @@ class CountedFolders:
     numbers: Mapping[bytes, KnownStatus | Exception]
     #: `MailDestination.commands` just after they were told.
     commands: int
-    #: When that was, by the monotonic clock.
+    #: When they were not asked for yet, by the monotonic clock.
     at: float
 
 

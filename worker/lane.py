@@ -17,6 +17,7 @@ from shared.folders.gmail import EXTENSION, LabelMode
 from shared.model import Lease, Note, Options, UnitKind
 from shared.model.errors import (
     LeaseLost,
+    LedgerConflict,
     MailError,
     MailhaulError,
     OverQuota,
@@ -45,6 +46,7 @@ from worker.plan import MailboxPlan, PlanRules
 from worker.returning import KnownBack, WayBack, await_return
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
+from worker.writers import FolderWriters
 
 _log = get_logger("mailhaul.worker")
 
@@ -132,6 +134,7 @@ class Lane:
 
     def _leave(self) -> None:
         self._sessions.close()
+        self._counted = None
         if self._mailbox:
             try:
                 self._place.store.leave(self._holder, self._mailbox)
@@ -158,12 +161,14 @@ class Lane:
                 match self._work(lease):
                     case Finished() as end:
                         following = self._followed(lease, end)
-                    case InDoubt(seconds=seconds):
+                    case InDoubt(seconds=seconds, counts=counts):
                         result = "in_doubt"
                         self._sessions.close()
                         # A lane that only waits to verify writes nothing: other lanes need not wait for it.
                         late = lease.unit.kind is UnitKind.VERIFY
                         how = Disposition.LATE if late else Disposition.DOUBT
+                        if counts and not self._progressed:
+                            how = Disposition.AGAIN
                         self._place.store.release(lease, how=how, delay_seconds=seconds)
                     case Split():
                         result = "split"
@@ -198,7 +203,7 @@ class Lane:
         try:
             return self._worked(lease)
         except SettleLater as later:
-            return InDoubt(seconds=later.seconds)
+            return InDoubt(seconds=later.seconds, counts=later.counts)
 
     def _worked(self, lease: Lease) -> UnitEnd:
         place, sessions = self._place, self._sessions
@@ -218,6 +223,7 @@ class Lane:
                 "it may kill its workers, see their logs"
             )
         if unit.kind is UnitKind.PLAN:
+            began = time.monotonic()
             planned = place.store.folders(unit.mailbox_id)
             known = [folder for folder, _ in planned]
             options = self._options(lease)
@@ -248,7 +254,7 @@ class Lane:
             pending = {folder.folder_id for folder, tally in planned if tally.pending}
             lanes = planning.run(known, pending)
             if not lanes and not pending:  # nobody can copy before the verification
-                self._counted = planning.counted(time.monotonic())
+                self._counted = planning.counted(began)
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
         elif unit.kind is UnitKind.LOOK:
@@ -397,6 +403,10 @@ class Lane:
         # A failure before progress does not count as one in a row.
         place, before = self._place, None if self._progressed or lease.mailbox.over_at else lease.mailbox.failure
         error = meant(error, place.lease_keeper.wish(lease))
+        if isinstance(error, LedgerConflict) and lease.unit.kind is UnitKind.COPY:
+            # Also of the last groups, which go to the ledger when the batch is closed (`_followed`).
+            with contextlib.suppress(LeaseLost):
+                FolderWriters(lease, place.store, place.copy_rules.widening).narrow()
         verdict = judge(
             error,
             lease.unit.attempts,

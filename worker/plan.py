@@ -227,7 +227,7 @@ class MailboxPlan:
         return followed
 
     def counted(self, at: float) -> CountedFolders:
-        """Returns what the destination's folders were seen to hold; `at`: now, by the monotonic clock."""
+        """Returns what the destination's folders were seen to hold; `at`: before they were asked for, by the monotonic clock."""
         return CountedFolders(
             mailbox_id=self._lease.mailbox.mailbox_id, numbers=self._seen_here, commands=self._told_at, at=at
         )

@@ -48,8 +48,18 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
 #: The reason why a message that is found is read back: the lane that sent it is gone, with what it had seen of it.
 UNSEEN = "found after the connection broke"
 
-#: Seconds until a batch is looked at again whose copies may be those of another lane. Its answer is due any moment.
+#: The least seconds until a batch is looked at again whose copies may be those of another lane. Its answer is due any moment.
 CONTESTED_SECONDS = 2.0
+
+
+def contested_seconds(age: float, settle_seconds: float) -> float:
+    """Returns the seconds until a batch is looked at again whose copies may be another lane's.
+
+    Each look costs two sign-ins, so each wait is as long as all before it, up to the settle time. `age` is the seconds
+    since the group was sent.
+    """
+    return max(CONTESTED_SECONDS, min(age, settle_seconds))
+
 
 #: Width of a window of UIDs above which it is listed first; so is a window wider than the number of messages, since
 #: servers may jump ahead with their UIDs.
@@ -149,7 +159,7 @@ def look(
         absent = UidSet.of(uid for uid in intent.uids if uid not in pairs)
         age = lease.claimed_at - intent.at
         if contested & intent.uids:
-            wait = max(wait, CONTESTED_SECONDS)
+            wait = max(wait, contested_seconds(age, settle_seconds))
             continue
         if absent and age < settle_seconds:
             wait = max(wait, settle_seconds - age)

@@ -39,14 +39,21 @@ class FolderWriters:
         self.shared = lease.writers > 1 or lease.heads > 1
         #: The most messages of a group now, so that there are answers to measure by; 0: as ever.
         self.group_messages = 0
+        #: Whether an answer named no UIDs: then only one lane can tell which copies are its own.
+        self.untold = False
         #: When the first and the last answer came, and how many messages were taken after the first.
         self._first: float | None = None
         self._last, self._taken = 0.0, 0
 
     @property
+    def asks(self) -> bool:
+        """Tells whether the store is asked what other lanes have on the wire, or left there before the folder was narrowed."""
+        return self.shared or self._lease.alone
+
+    @property
     def fill_gaps(self) -> bool:
         """Tells whether UIDs between those of this lane's copies are other lanes', and no stranger's."""
-        return self.shared
+        return self.asks
 
     def writing(self) -> Writing:
         """Returns what other lanes write; the folder was opened before."""
@@ -73,7 +80,7 @@ class FolderWriters:
         self.group_messages = 0
         pending -= len(here)
         writers = rules.writers(pending, self._pace()) if may else 1
-        if writers > 1 and pending > rules.share_messages and not alone():
+        if writers > 1 and pending > rules.share_messages and not (self.untold or alone()):
             self._widen(writers)
             if len(shares := rules.shares(rest, pending, self._writers)) > 1:
                 raise Divided(shares)

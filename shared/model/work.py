@@ -110,6 +110,8 @@ class Lease:
     #: How many batches of the folder may be at work at once, and how many are or may be claimed now.
     writers: int = 1
     heads: int = 1
+    #: Whether the folder had several writers, and has one until it is drained: others may have left intents.
+    alone: bool = False
     #: Messages of a batch's folder that have no outcome.
     folder_pending: int = 0
 

@@ -121,12 +121,16 @@ class _Waiting(_RedisConsumer):
             except redis.exceptions.NoPermissionError:
                 self.broker.may_wait = False
             self.misses = 0
+        if self.broker.leaving:
+            return None  # also where the process was told to stop while this waited
         return super().__next__()  # type: ignore[no-untyped-call]
 
 
 class _PatientBroker(RedisBroker):
     #: Whether the user may wait for a job.
     may_wait = True
+    #: Whether the process is to end: no job is taken any more.
+    leaving = False
 
     def __init__(self, where: str, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
@@ -167,6 +171,12 @@ def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
     # others do.
     broker.delay_queues.clear()
     return broker
+
+
+def take_no_more(broker: dramatiq.Broker) -> None:
+    """Has the consumers of this process leave all jobs in the queue from now on."""
+    if isinstance(broker, _PatientBroker):
+        broker.leaving = True
 
 
 def ring(broker: RedisBroker, kind: UnitKind, import_id: str, unit_id: str) -> None:

@@ -68,6 +68,26 @@ def test_a_narrowed_folder_is_not_widened_again(store: Store) -> None:
     assert store.claim("b") is None
 
 
+def test_in_a_narrowed_folder_heads_that_nobody_is_at_wait_again(store: Store) -> None:
+    planned(store, *FIVE)
+    first = take(store, "a")
+    store.widen(first, 4)
+    first, second = lanes(store, first, "b")
+    store.progress(second, intents=[intent(f"{second.term}.1", UidSet.span(11, 12), 4)])
+    store.widen(first, 0)
+    store.widen(first, 0)
+    assert store.claim("c") is None, "what was ready waits again"
+    store.release(second, how="doubt", delay_seconds=0)
+    assert store.claim("c") is None, "and so does what is given back beside another lane"
+    assert [str(one.uids) for one in store.writing(first).left] == ["11:12"]
+    store.release(first, how="again")
+    again = take(store, "a")
+    assert (again.unit.uids.low, again.writers, again.heads, again.alone) == (1, 1, 1, True)
+    copy(store, again, 100)
+    heir = take(store, "a")
+    assert ([str(one.uids) for one in heir.intents], heir.heads) == (["11:12"], 1), "with what it left"
+
+
 def test_a_batch_that_is_divided_leaves_its_place_to_its_parts(store: Store) -> None:
     planned(store, (1, 10), (11, 20))
     first = take(store, "a")
@@ -146,3 +166,22 @@ def test_a_plan_that_voids_a_folder_waits_for_its_lanes(world: World) -> None:
     store.finish(plan)
     again = take(store, "a")
     assert (again.writers, again.intents, again.folder_pending) == (1, (), 50)
+
+
+def test_a_plan_that_voids_a_folder_sees_what_a_batch_entered_since_it_began(store: Store) -> None:
+    """The batch is gone when the plan is entered; only a plan that began later has listed what it brought."""
+    _, mailbox, _ = planned(store, *FIVE)
+    first = take(store, "a")
+    store.widen(first, 2)
+    second = take(store, "b")
+    store.release(first, how="replan")
+    plan = take(store, "planner")
+    copy(store, second, 100)
+    anew = replace(plan_of(mailbox, "INBOX", (1, 50), uidvalidity=8), reset=True)
+    with pytest.raises(FolderInUse):
+        store.plan_folders(plan, [(anew, 1)])
+    store.release(plan, how="doubt")
+    plan = take(store, "planner")
+    store.plan_folders(plan, [(anew, 1)])
+    store.finish(plan)
+    assert take(store, "a").folder_pending == 50

@@ -14,14 +14,15 @@ import structlog
 
 from shared.mail import Appended
 from shared.model import Writing
-from shared.model.errors import ConnectionLost
+from shared.model.errors import ConnectionLost, LedgerConflict
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.batching import Worth
 from shared.store.memory import memory_work
+from shared.store.memory.memory_rows import Rows
 from shared.store.memory.memory_store import MemoryStore
 from shared.testing.memory_mail import USUAL, At, DeliveredLate
 from shared.testing.memory_sessions import MemoryDestination
-from tests.crash.interruption import MemoryImport, numbered
+from tests.crash.interruption import MemoryImport, _Interruptible, numbered
 from tests.crash.together import Turns, live_together
 from worker import arrivals, copy, recovery
 from worker.writers import FolderWriters
@@ -264,6 +265,82 @@ def test_a_server_that_stops_naming_uids_gets_one_writer(monkeypatch: pytest.Mon
         lives(in_process, [-1, -1, 60 if seed % 2 else -1], seed)
         in_process.assert_exactly_once()
     assert narrowed.count(0) >= 6
+
+
+#: The copies of 42 messages that tell of lanes that send without end.
+MANY = 42 + 3 * 8
+
+
+def rewriting(monkeypatch: pytest.MonkeyPatch, names: Callable[[int], bool]) -> Callable[[int], int]:
+    """Has the server add a line to each message, and not name the UIDs of which `names` says so.
+
+    Returns a function from a seed to the number of the copies that it holds in the end, `MANY` + 1 where there is none.
+    """
+    tell, send = MemoryDestination.answers, MemoryDestination.send
+
+    def silent(self: MemoryDestination, *, outstanding: int = 0) -> Iterator[Appended]:
+        for answer in tell(self, outstanding=outstanding):
+            yield answer if names(min(answer.uids or (0,))) else replace(answer, uids=None, uidvalidity=None)
+
+    def rewritten(self: MemoryDestination, group: Any, flags: Any, token: str) -> None:
+        send(self, [replace(one, body=b"X-Scanned: %d\r\n" % one.uid + one.body) for one in group], flags, token)
+
+    monkeypatch.setattr(MemoryDestination, "answers", silent)
+    monkeypatch.setattr(MemoryDestination, "send", rewritten)
+
+    def copies(seed: int) -> int:
+        in_process = staged(**SINGLE)
+        inbox = in_process.new.folder(LOGIN, b"INBOX")
+
+        def bounded(turn: int) -> None:
+            assert len(inbox.messages) <= MANY
+            assert turn < 40_000
+
+        with contextlib.suppress(AssertionError):
+            lives(in_process, [-1, -1, -1], seed, meanwhile=bounded)
+            return len(inbox.messages)
+        return MANY + 1
+
+    return copies
+
+
+def test_a_server_that_names_no_uids_and_rewrites_is_never_widened(monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = rewriting(monkeypatch, lambda uid: False)
+    assert [copies(seed) for seed in range(3)] == [42] * 3
+    monkeypatch.setattr(FolderWriters, "untold", property(lambda self: False, lambda self, value: None), raising=False)
+    assert max(copies(seed) for seed in range(3)) > 42
+
+
+def test_a_server_that_stops_naming_uids_and_rewrites_gets_few_second_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without heads that wait again, each lane would send its messages again beside the others, without end."""
+    copies = rewriting(monkeypatch, lambda uid: uid < 15)
+    assert max(copies(seed) for seed in range(4)) <= MANY
+    monkeypatch.setattr(Rows, "fold_heads", lambda self, folder: None)
+    assert max(copies(seed) for seed in range(4)) > MANY
+
+
+@pytest.mark.parametrize("conflicts", [0, 1])
+def test_a_conflict_of_the_last_groups_narrows_the_folder(monkeypatch: pytest.MonkeyPatch, conflicts: int) -> None:
+    narrowed: list[int] = []
+    widen, follow, left = MemoryStore.widen, _Interruptible._follow, [conflicts]
+
+    def noted(self: MemoryStore, lease: Any, writers: int) -> int:
+        narrowed.append(writers)
+        return widen(self, lease, writers)
+
+    def refused(self: _Interruptible, lease: Any, **told: Any) -> Any:
+        if narrowed and told.get("settled") and left[0]:
+            left[0] -= 1
+            raise LedgerConflict("destination UID 7 is in the ledger already")
+        return follow(self, lease, **told)
+
+    monkeypatch.setattr(MemoryStore, "widen", noted)
+    monkeypatch.setattr(_Interruptible, "_follow", refused)
+    in_process = staged(**SINGLE)
+    lives(in_process, [-1, -1, -1], 1)
+    in_process.assert_exactly_once()
+    assert not left[0]
+    assert narrowed.count(0) == conflicts
 
 
 def test_a_folder_that_is_made_anew_under_several_lanes_is_filled_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import worker.counted
+import worker.lane
+import worker.verify
 from shared.mail import FolderStatus, KnownStatus
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport
@@ -13,6 +18,7 @@ from tests.mail import make_mailbox, populate
 from tests.servers.relay import Relay
 from tests.servers.wire import Wire
 from worker.counted import GOOD_SECONDS, CountedFolders, counted_again
+from worker.plan import MailboxPlan
 
 COUNTS = {"INBOX": 5, **{f"Folder{n}": 3 for n in range(1, 8)}}
 #: Signing in, the listings, the numbers; and LOGOUT, whose answer nobody waits for.
@@ -72,6 +78,28 @@ def test_a_message_that_vanished_at_the_destination_is_found_by_a_quiet_pass(bot
             wire.command(command)
     both.again()
     assert both.in_process.tally().removed == 1
+
+
+@pytest.mark.parametrize(("lasted", "again"), [(0.0, False), (GOOD_SECONDS + 1, True)])
+def test_the_numbers_are_as_old_as_the_plan(
+    both: _Both, monkeypatch: pytest.MonkeyPatch, lasted: float, again: bool
+) -> None:
+    plan, passed = MailboxPlan.run, [0.0]
+
+    def slow(self: MailboxPlan, *args: Any) -> int:
+        lanes = plan(self, *args)
+        passed[0] += lasted
+        return lanes
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0])
+    monkeypatch.setattr(MailboxPlan, "run", slow)
+    monkeypatch.setattr(worker.lane, "time", clock)
+    monkeypatch.setattr(worker.verify, "time", clock)
+    asked: list[Any] = []
+    count = worker.counted.known_statuses
+    monkeypatch.setattr(worker.counted, "known_statuses", lambda *told: asked.append(told) or count(*told))
+    both.again()
+    assert len(asked) == again
 
 
 class _Destination:

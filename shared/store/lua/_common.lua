@@ -630,6 +630,25 @@ local function next_batch(f, u)
   fill_heads(f, heads)
 end
 
+-- A folder that has one writer until it is drained: heads that nobody is at go back to the front of what waits, with what they
+-- left. Who writes next is alone then. One head stays.
+local function fold_heads(f)
+  if redis.call('HEXISTS', folder_key(f), 'alone') == 0 then return end
+  local heads = heads_of(f)
+  for n = #heads, 1, -1 do
+    local u = heads[n]
+    local h = redis.call('HMGET', unit_key(u), 'state', 'mailbox')
+    if #heads > 1 and h[1] ~= 'leased' then
+      table.remove(heads, n)
+      redis.call('ZREM', mailbox_key(h[2]) .. ':ready', u)
+      redis.call('ZREM', P .. 'delayed', u)
+      redis.call('HSET', unit_key(u), 'state', 'waiting', 'holder', '')
+      redis.call('LPUSH', folder_key(f) .. ':waiting', u)
+    end
+  end
+  redis.call('HSET', folder_key(f), 'head', table.concat(heads, ' '))
+end
+
 -- The open intents of a unit: those of the lane that is at work at it, and those that earlier holders left.
 local function intents_of(u)
   local live, left = {}, {}

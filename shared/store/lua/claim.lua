@@ -327,4 +327,4 @@ return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL',
         redis.call('HMGET', import_key(redis.call('HGET', key, 'import')), 'source', 'destination'), told_due(due, now), neighbours,
         redis.call('ZREVRANGE', folder_key(folder) .. ':taken', 0, 0)[1] or '0:0',
         {tonumber(redis.call('HGET', folder_key(folder), 'writers') or '1'), #heads_of(folder),
-         fields[1] == 'copy' and pending_of(folder) or 0}}
+         fields[1] == 'copy' and pending_of(folder) or 0, redis.call('HEXISTS', folder_key(folder), 'alone')}}

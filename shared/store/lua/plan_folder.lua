@@ -39,7 +39,8 @@ if not again then
 end
 
 if reset or ARGV[19] ~= '' then
-  local busy = 0
+  -- What was entered since this plan was claimed, perhaps by a batch that is gone, may not be in what it listed.
+  local busy = tonumber(redis.call('HGET', key, 'written') or '0') >= tonumber(term) and 1 or 0
   for _, head in ipairs(heads_of(f)) do
     local live, left = intents_of(head)
     if #live > 0 then redis.call('HSET', unit_key(head), 'yields', '1') end
@@ -71,7 +72,7 @@ if reset then
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
     key .. ':skipped')
   redis.call('HDEL', key, 'moving', 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
-    'accepted', 'deleted_too', 'mixed', 'writers', 'alone')
+    'accepted', 'deleted_too', 'mixed', 'writers', 'alone', 'written')
 end
 
 if ARGV[19] ~= '' then

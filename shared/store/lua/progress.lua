@@ -21,7 +21,11 @@ for _, intent in ipairs(wanted) do
   end
 end
 
-if #new > 0 then get_on(mailbox) end
+if #new > 0 then
+  get_on(mailbox)
+  -- Under which terms it was written: a plan with an older one may have listed the folder before.
+  redis.call('HSET', folder_key(folder), 'written', redis.call('GET', P .. 'terms'))
+end
 for _, s in ipairs(new) do settle(u, folder, mailbox, import, s) end
 if ARGV[7] ~= '' then
   local old = redis.call('HGET', folder_key(folder), 'doubts')

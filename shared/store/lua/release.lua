@@ -10,7 +10,7 @@
 -- goes behind the looks that are due by when it may be tried again.
 local u, term, holder, how, delay = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
-local h = redis.call('HMGET', unit_key(u), 'mailbox', 'kind')
+local h = redis.call('HMGET', unit_key(u), 'mailbox', 'kind', 'folder')
 local m, kind = h[1], h[2]
 local key = mailbox_key(m)
 local now = clock()
@@ -40,6 +40,7 @@ if delay > 0 then
 else
   make_ready(u)
 end
+if kind == 'copy' then fold_heads(h[3]) end
 if how == 'doubt' or how == 'late' then
   redis.call('ZADD', import_key(redis.call('HGET', key, 'import')) .. ':settling', now + delay, m)
 end

@@ -120,6 +120,7 @@ class Claims(MemorySignIns):
             neighbours=rows.neighbours(m),
             writers=folder.writers if folder else 1,
             heads=len(folder.heads) if folder else 1,
+            alone=folder.alone if folder else False,
             folder_pending=tally([folder.counts]).pending if folder and row.unit.kind is UnitKind.COPY else 0,
         )
 

@@ -83,6 +83,8 @@ class FolderRow:
     writers: int = 1
     #: Whether it has one writer until it is drained, whoever widens it.
     alone: bool = False
+    #: The last term that was given when a lane last entered what it wrote.
+    written: int = 0
     waiting: deque[str] = field(default_factory=deque)
     ledger: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     digests: dict[str, int] = field(default_factory=dict)
@@ -354,6 +356,21 @@ class Rows(Looks):
             self.make_ready(self.units[folder.heads[-1]])
         if not folder.heads:
             folder.writers, folder.alone = 1, False
+
+    def fold_heads(self, folder: FolderRow) -> None:
+        """Lets heads wait again, with what they left, that nobody is at in a folder that keeps to one writer.
+
+        Who writes next is alone then. One head stays.
+        """
+        for name in reversed(folder.heads) if folder.alone else ():
+            row = self.units[name]
+            if len(folder.heads) > 1 and row.unit.state is not UnitState.LEASED:
+                folder.heads = [head for head in folder.heads if head != name]
+                self.mailboxes[row.unit.mailbox_id].ready.pop(name, None)
+                self.delayed.pop(name, None)
+                row.set(state=UnitState.WAITING)
+                row.holder = ""
+                folder.waiting.appendleft(name)
 
     def next_batch(self, folder: FolderRow, unit_id: str) -> None:
         """Replaces this head of the folder, which is gone, by the first of the batches that wait."""

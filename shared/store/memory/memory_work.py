@@ -120,6 +120,7 @@ class MemoryWork(Identity):
                 raise StoreError(f"the state store refused progress: intent {intent.intent_id} stands for others")
         if new:
             rows.get_on(rows.mailboxes[row.unit.mailbox_id])
+            folder.written = rows.terms
         for one in new:
             rows.settle(row, folder, one)
         if doubts:
@@ -229,6 +230,8 @@ class MemoryWork(Identity):
             rows.delayed[row.unit.unit_id] = now + int(delay_seconds * 1000)
         else:
             rows.make_ready(row)
+        if row.unit.kind is UnitKind.COPY:
+            rows.fold_heads(rows.folders[row.unit.folder_id])
         if how in (Disposition.DOUBT, Disposition.LATE):
             m.settling = now + int(delay_seconds * 1000)
         if how == Disposition.LATE:
@@ -314,7 +317,8 @@ class MemoryWork(Identity):
             heads = [rows.units[u] for u in folder.heads]
             for head in heads:
                 head.yields |= bool(head.live())
-            if written_since(heads, round(m.mailbox.planned_at * 1000)):
+            # What was entered since this plan was claimed may not be in what it listed.
+            if folder.written >= lease.term or written_since(heads, round(m.mailbox.planned_at * 1000)):
                 raise FolderInUse("lanes still write into the folder that is to be planned anew")
         if plan.reset:
             for unit_id in [*folder.heads, *folder.waiting]:

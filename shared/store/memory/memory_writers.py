@@ -21,6 +21,7 @@ class MemoryWriters(MemoryWork):
         folder.alone |= writers == 0
         folder.writers = 1 if folder.alone else writers
         rows.fill_heads(folder)
+        rows.fold_heads(folder)
         rows.refresh(rows.mailboxes[row.unit.mailbox_id])
         return folder.writers
 
