@@ -24,7 +24,7 @@ FOLDERS = {"INBOX": 240, "Work": 160, "Work.Old": 60}
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
 #: Disables the lease of destinations. The second line disables what a worker knows of other imports.
 NO_LEASE = """
-from shared.store import scripts
+from shared.store.redis import scripts
 from worker import neighbours
 kept = scripts.sources
 scripts.sources = lambda: {name: text.replace("if holder and holder ~= m", "if false") for name, text in kept().items()}

@@ -11,7 +11,7 @@ FIRST_STOP, SECOND_STOP = b"-- here the first one stops --", b"-- here the secon
 
 #: Makes the store accept old terms, in this process only: other processes have their own scripts.
 FENCE_OFF = """
-from shared.store import scripts
+from shared.store.redis import scripts
 sources = scripts.sources
 LINE = "if h[1] ~= term or h[2] ~= holder or h[3] ~= 'leased' then return false end"
 def spoilt():

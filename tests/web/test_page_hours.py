@@ -65,7 +65,7 @@ def test_where_each_row_names_its_server_the_form_needs_no_source(web_server: We
         "/new",
         data=_filled(servers, source_host="", source_port="", name="2", sheet=sheet.replace(f",{server}\n", ",\n", 1)),
     )
-    assert (nowhere.status_code, "give the host of a private server" in nowhere.text) == (422, True)
+    assert (nowhere.status_code, "source: these rows name no server: 2; " in nowhere.text) == (422, True)
 
 
 def test_the_server_of_an_address_is_found_and_the_rest_of_the_form_stays(
