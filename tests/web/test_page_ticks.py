@@ -24,10 +24,10 @@ def test_a_tick_stays_with_its_mailbox_when_rows_change_their_order(
     where = page.url.partition("?")[0]
     page.goto(f"{where}?order=state")
     logins = page.locator(".boxes tbody th").all_inner_texts()
-    ticked = logins[1]
+    ticked = logins[0]
     page.check(f"[aria-label='Choose {ticked}']")
     act = f"/imports/{where.rpartition('/')[2]}/cancel"
-    for other in logins[:1]:
+    for other in logins[1:2]:
         assert web_server.client().post(act, json={"login": other}).status_code == 200
     page.wait_for_selector(f"tr:has-text('{other}') .state.cancelled")
     assert page.locator(".boxes tbody th").all_inner_texts() != logins, "the order has to change for this test"
