@@ -16,6 +16,9 @@ class Relay:
 
     #: The server's port.
     server_port: int
+    #: Seconds that an answer is on the wire: what a client writes meanwhile belongs to the same flight. Without them a
+    #: flight that is written in two pieces counts as two where the server answers the first at once.
+    wire_seconds: float = 0.0
     #: When each flight of a client passed: bytes sent after the server had answered.
     asked: list[float] = field(default_factory=list)
     #: When bytes of the server passed.
@@ -47,6 +50,7 @@ class Relay:
         try:
             while data := one.recv(1 << 18):
                 if not asks:
+                    time.sleep(self.wire_seconds)
                     self.answered.append(time.monotonic())
                 elif not turn["asks"]:
                     self.asked.append(time.monotonic())
