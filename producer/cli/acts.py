@@ -29,6 +29,7 @@ from shared.rules.standing import Standing
 from shared.runtime.credentials import Secret
 from shared.store import Resealed
 from shared.store.records.cutovers import Cutovers
+from shared.store.records.named_services import NamedServices
 from shared.store.records.principals import Principals
 from shared.store.records.sessions import BrowserSessions
 from shared.store.records.targets import Targets
@@ -183,7 +184,12 @@ class Acts:
         state = connect(context.urls[1])
         vault = context.vault
         return verbs.rotate(
-            context.store, vault, Principals(state, vault), BrowserSessions(state, vault), Targets(state, vault)
+            context.store,
+            vault,
+            Principals(state, vault),
+            BrowserSessions(state, vault),
+            Targets(state, vault),
+            NamedServices(state, vault),
         )
 
     def close(self, import_: Import) -> bool:

@@ -17,6 +17,7 @@ from shared.accounts.vendor_tokens import Bearer, google_token, json_secret
 from shared.model.accounts import Rejected, Retry
 from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
 
 API: Final = "https://admin.googleapis.com"
 _USERS: Final = "admin/directory/v1/users"
@@ -89,6 +90,11 @@ register(
         name="google",
         place=ServicePlace.NAME,
         example="google://ADMIN@DOMAIN",
+        title="Google Workspace",
+        secret_is=Phrase(
+            "account_secret_of_google",
+            "the JSON key of a service account with domain-wide delegation of admin.directory.user",
+        ),
         open=_opened,
         options=frozenset({"unit", "api"}),
         several_lines=True,

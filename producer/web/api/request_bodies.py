@@ -409,6 +409,28 @@ class TargetBody(Body):
     logins: bool = Field(default=False, description="Whether messages may name mailboxes by their logins.")
 
 
+class ServiceBody(Body):
+    """An account service (docs/accounts.md)."""
+
+    url: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="As for --accounts, as in scim+https://host/scim/v2; with `new.example=` in front for one domain.",
+        repr=False,
+    )
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=65_536,
+        description="What the service demands; it is in no answer.",
+    )
+
+
+class LookBody(Body):
+    """The account that a service is asked about."""
+
+    login: str = Field(min_length=1, max_length=320, description="A login of the destination. It is not made.")
+
+
 class LostNoticesBody(Body):
     """The fate of notices that could not be delivered."""
 
