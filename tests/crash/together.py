@@ -10,7 +10,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 
-from tests.crash.interruption import Effects, Killed, MemoryImport
+from tests.crash.interruption import LOOKS, Effects, Killed, MemoryImport
 from worker.copy import CopyRules
 from worker.shares import Widening
 
@@ -23,6 +23,8 @@ IDLE = "idle"
 
 class Turns(Effects):
     """The effects of one worker, which waits for its turn before each."""
+
+    telling = Effects.telling - LOOKS
 
     def __init__(self, name: str, kill_at: int = -1) -> None:
         super().__init__(kill_at)
