@@ -89,16 +89,7 @@ class Child:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         if module := _MODULES.get(self._program):
-            with self.log.open("ab") as log:
-                return preloaded.start(
-                    module,
-                    env=self._variables,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    session=False,
-                    death_signal=signal.SIGTERM,
-                )
+            return preloaded.spawn(module, log=self.log, env=self._variables)
         return spawn([sys.executable, "-c", self._program], log=self.log, env=self._variables)
 
     @property

@@ -27,9 +27,11 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-ROOT = Path(__file__).parents[2]
+from tests.servers import process
+
+ROOT = Path(__file__).resolve().parents[2]
 #: Module → the packages that its parent loads, without those that stand behind "but".
 _LOADS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "producer": (("shared", "worker", "producer"), ("producer.web", "producer.translations")),
@@ -40,7 +42,6 @@ _LOADS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 #: Variables that an interpreter reads when it starts.
 _OF_THE_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_")
 _REQUEST_BYTES = 1 << 20
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 _MOST_FILES = 4096
 
@@ -60,6 +61,17 @@ class Wanted(NamedTuple):
     death_signal: int
 
 
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    #: Exit code.
+    returncode: int
+    #: Standard output.
+    stdout: str
+    #: Standard error.
+    stderr: str
+
+
 def can_preload(variables: Mapping[str, str]) -> bool:
     """Tells whether a child with this environment is the same whether or not its modules were loaded before."""
 
@@ -69,7 +81,7 @@ def can_preload(variables: Mapping[str, str]) -> bool:
     return (
         sys.platform == "linux"
         and not os.environ.get("MAILHAUL_TEST_FRESH_PROCESSES")
-        and variables.get("PYTHONPATH") == str(ROOT)
+        and Path(variables.get("PYTHONPATH", "")).resolve() == ROOT
         and of_the_start(variables) == of_the_start(os.environ)
     )
 
@@ -79,29 +91,35 @@ def start(
     *words: str | Path,
     env: Mapping[str, str],
     cwd: str | Path = ROOT,
-    session: bool = True,
-    death_signal: int = 0,
     **pipes: Any,
 ) -> subprocess.Popen[Any]:
-    """Starts `python -m MODULE WORDS`; `pipes` are those of `subprocess.Popen`."""
+    """Starts `python -m MODULE WORDS` in a session of its own; `pipes` are those of `subprocess.Popen`."""
     if can_preload(env):
-        wanted = Wanted([str(word) for word in words], str(cwd), dict(env), session, death_signal)
+        wanted = Wanted([str(word) for word in words], str(cwd), dict(env), session=True, death_signal=0)
         return _Preloaded(module, wanted, **pipes)
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, words)],
-        env=dict(env),
-        cwd=cwd,
-        start_new_session=session,
-        process_group=None if session else 0,
-        preexec_fn=(lambda: die_with_parent(death_signal)) if death_signal else None,
-        **pipes,
-    )
+    command = [sys.executable, "-m", module, *map(str, words)]
+    return subprocess.Popen(command, env=dict(env), cwd=cwd, start_new_session=True, **pipes)
 
 
-def die_with_parent(number: int) -> None:
-    """Asks the kernel for this signal when the thread ends that forked this process."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, number)
+def spawn(module: str, *, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Starts `python -m MODULE` as `tests.servers.process.spawn` does: it ends with this process, and writes to `log`."""
+    if not can_preload(env):
+        return process.spawn([sys.executable, "-m", module], log=log, env=env)
+    with log.open("ab") as out:
+        wanted = Wanted([], str(Path.cwd()), dict(env), session=False, death_signal=signal.SIGTERM)
+        return _Preloaded(module, wanted, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+
+def run(module: str, *words: str | Path, env: Mapping[str, str], cwd: str | Path = ROOT, seconds: float = 90) -> Ended:
+    """Runs `python -m MODULE WORDS` to its end."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with start(module, *words, env=env, cwd=cwd, **pipes) as running:
+        try:
+            out, said = running.communicate(timeout=seconds)
+        except BaseException:
+            running.kill()
+            raise
+    return Ended(running.returncode, out, said)
 
 
 class _Preloaded(subprocess.Popen[Any]):
@@ -153,7 +171,7 @@ def _number(pipe: Any) -> int:
 class _Parent:
     """The process that has loaded a module, as the tests see it."""
 
-    _all: dict[str, _Parent] = {}
+    _all: ClassVar[dict[str, _Parent]] = {}
     _lock = threading.Lock()
 
     def __init__(self, module: str) -> None:
@@ -247,7 +265,7 @@ def _become(wanted: Wanted, files: list[int]) -> None:
     else:
         os.setpgid(0, 0)
     if wanted.death_signal:
-        die_with_parent(wanted.death_signal)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, wanted.death_signal)
     for number, file in enumerate(files):
         os.dup2(file, number)
     os.closerange(3, _MOST_FILES)

@@ -93,13 +93,9 @@ class WebServer:
 
     def command(self, *arguments: str, code: int = 0, **variables: str) -> str:
         """Runs `mailhaul …` to its end. Returns its standard output, and its standard error if `code` is not 0."""
-        pipes = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        env = self.environment() | variables
-        process = preloaded.start("producer", *arguments, env=env, cwd=self.home, **pipes)
-        self._processes.append(process)
-        out, said = process.communicate(timeout=60)
-        assert process.returncode == code, out + said
-        return out + said * bool(code)
+        done = preloaded.run("producer", *arguments, env=self.environment() | variables, cwd=self.home)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr * bool(code)
 
     def serve(self, **variables: str) -> None:
         """Starts the API and waits until it answers."""
