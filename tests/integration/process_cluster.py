@@ -43,6 +43,7 @@ from shared.store.redis import keys
 from shared.store.redis.redis_store import RedisStore, connect
 from tests import mail
 from tests.mail import Mail, Snapshot
+from tests.servers import preloaded
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready, end, kill, spawn
 from tests.servers.proxy import Direction, FaultProxy, Rule
@@ -69,6 +70,8 @@ arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
 arrivals.Arrivals.unlike = lambda self, *_: False
 """
 COORDINATOR = "import sys; from producer.coordinator.__main__ import main; sys.exit(main())"
+#: The programs that are a module as it is: no other may have loaded its modules before its faults are there.
+_MODULES: Mapping[str, str] = {WORKER: "worker", COORDINATOR: "producer.coordinator"}
 
 _numbers = itertools.count(1)
 
@@ -85,6 +88,8 @@ class Child:
         self._process = self._spawn()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
+        if module := _MODULES.get(self._program):
+            return preloaded.spawn(module, log=self.log, env=self._variables)
         return spawn([sys.executable, "-c", self._program], log=self.log, env=self._variables)
 
     @property
