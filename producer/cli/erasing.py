@@ -9,7 +9,8 @@ from pathlib import Path
 from producer.cli.acts import Acts
 from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
-from producer.operations import erasing, verbs
+from producer.operations import erasing
+from producer.operations.finding import find_import
 from producer.show.lines import spoken_mailboxes
 from shared.model.errors import UsageError
 from shared.runtime.logs import clean
@@ -26,7 +27,7 @@ def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> 
             what = f"{spoken_mailboxes(mailboxes)} of {clean(login)}, and every mention of that login"
             begin = partial(acts.erase_login, login)
         else:
-            import_ = verbs.find_import(context.store, which)
+            import_ = find_import(context.store, which)
             number = sum(context.store.import_tally(import_.import_id)[1].values())
             what = f"import {clean(import_.name)} ({import_.import_id[:8]}) with {spoken_mailboxes(number)}"
             begin = partial(acts.erase_import, import_)

@@ -13,7 +13,7 @@ from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.notices import listing
 from producer.notices.sending import reach_of_notices
 from producer.notices.setup import TargetAsked, target_of
-from producer.operations import verbs
+from producer.operations.finding import find_import
 from shared.model.errors import UsageError
 from shared.runtime.logs import clean
 from shared.store.records.targets import Targets
@@ -53,7 +53,7 @@ def run_add(
             secret=secret,
             sender=sender,
             kinds=kinds,
-            imports=[verbs.find_import(context.store, one).import_id for one in imports],
+            imports=[find_import(context.store, one).import_id for one in imports],
             language=language,
             zone=zone,
             digest=digest,

@@ -90,11 +90,9 @@ def may_cut_over(store: Store, import_: Import, wave: str) -> None:
         )
 
 
-def start(
-    cutovers: Cutovers, store: Store, import_: Import, wave: str, options: CutoverOptions, *, who: str, at: float
-) -> Cutover:
+def start(cutovers: Cutovers, import_: Import, wave: str, options: CutoverOptions, *, who: str, at: float) -> Cutover:
     """Begins the cutover of a wave, or "" of the import as a whole. Raises `UsageError`."""
-    may_cut_over(store, import_, wave)
+    may_cut_over(cutovers.store, import_, wave)
     kept = cutovers.one(import_.import_id, wave)
     before = kept.cutover
     if wave and (whole := cutovers.one(import_.import_id, "").cutover) and whole.state not in CUTOVER["start"]:
@@ -102,7 +100,7 @@ def start(
     if before is not None and before.state not in CUTOVER["start"]:
         raise UsageError(f"{named(import_, wave)} has a cutover ({before.state}): mailhaul cutover status")
     # A new mark would stand above the mail that is still to be brought back.
-    if before and (number := _on_their_way_back(store, before, cutovers.notes(import_.import_id, wave))):
+    if before and (number := _on_their_way_back(cutovers.store, before, cutovers.notes(import_.import_id, wave))):
         raise UsageError(
             f"{named(import_, wave)}: {number:,} of its mailboxes are still on their way back; begin anew when all is there"
         )
@@ -145,7 +143,6 @@ def _on_their_way_back(store: Store, cutover: Cutover, notes: Mapping[str, str])
 
 def send(
     cutovers: Cutovers,
-    store: Store,
     import_: Import,
     wave: str,
     event: str,
@@ -165,7 +162,7 @@ def send(
         raise UsageError(
             f"the cutover of {named(import_, wave)} is {spoken(cutover.state)}: nobody can {event.replace('_', ' ')} it now"
         ) from None
-    view = _looked(cutovers, store, kept, at)
+    view = _looked(cutovers, kept, at)
     overruled = _overruled(view, event, force, reason, who, at)
     if failing := [
         one for one in unmet(view.guards, needed(cutover, event)) if one.name not in {o.guard for o in overruled}
@@ -214,21 +211,21 @@ def end_of(state: CutoverState) -> str:
     return "give_up" if state in BEFORE_SWITCH else "close"
 
 
-def look(cutovers: Cutovers, store: Store, import_: Import, wave: str, at: float) -> CutoverView:
+def look(cutovers: Cutovers, import_: Import, wave: str, at: float) -> CutoverView:
     """Returns the wave's cutover with its guards. Raises `UsageError` where there is none."""
     kept = cutovers.one(import_.import_id, wave)
     there(kept, import_, wave)
-    return _looked(cutovers, store, kept, at)
+    return _looked(cutovers, kept, at)
 
 
-def look_at_all(cutovers: Cutovers, store: Store, import_: Import, at: float) -> list[CutoverView]:
+def look_at_all(cutovers: Cutovers, import_: Import, at: float) -> list[CutoverView]:
     """Returns every cutover of the import with its guards; one that was written without the key is left out."""
-    return [_looked(cutovers, store, kept, at) for kept in cutovers.all(import_.import_id).values() if kept.cutover]
+    return [_looked(cutovers, kept, at) for kept in cutovers.all(import_.import_id).values() if kept.cutover]
 
 
-def _looked(cutovers: Cutovers, store: Store, kept: KeptCutover, at: float) -> CutoverView:
+def _looked(cutovers: Cutovers, kept: KeptCutover, at: float) -> CutoverView:
     assert kept.cutover is not None
-    cutover = kept.cutover
+    cutover, store = kept.cutover, cutovers.store
     view = viewed(store, cutover, cutovers.notes(cutover.import_id, cutover.wave), at)
     begun = [mailbox for mailbox, known in view.mailboxes if known.back == "begun"]
     origin = store.import_(cutover.import_id)

@@ -7,7 +7,7 @@ from typing import Final
 from producer.intake.wanted import read_size
 from shared.model.errors import UsageError
 from shared.model.rates import MOST_RATE, RATES, is_rate
-from shared.store import SCOPES, Store
+from shared.store import SCOPES
 
 #: What a limit and a rate may be; of a rate 0 is no cap, of a limit it stops everybody.
 _LIMIT: Final = "a limit is a number from 0 (nobody connects) to 10000, or: default"
@@ -19,11 +19,11 @@ def numbers_of(scope: str) -> str:
     return _RATE if is_rate(scope) else _LIMIT
 
 
-def set_limit(store: Store, scope: str, most: int | None) -> None:
-    """Sets a limit on connections or on a rate.
+def check_limit(scope: str, most: int | None) -> None:
+    """Raises `UsageError` for a limit on connections or on a rate that nobody may set.
 
     `scope` is a scope, one key of it as "scope:key", or a rate of either, as "scope.bytes_per_day:key". None restores
-    the default. Raises `UsageError`.
+    the default.
     """
     kind, _, rate = scope.split(":", 1)[0].partition(".")
     if kind not in SCOPES or (is_rate(scope) and rate not in RATES):
@@ -36,11 +36,10 @@ def set_limit(store: Store, scope: str, most: int | None) -> None:
             raise UsageError(_RATE)
     elif most is not None and not 0 <= most <= 10_000:
         raise UsageError(_LIMIT)
-    store.set_limit(scope, most)
 
 
 def read_limit(scope: str, text: str) -> int | None:
-    """Reads a limit for `set_limit` as the operator writes it: "16", "2GB" for a rate of bytes, "default".
+    """Reads a limit for `Operations.set_limit` as the operator writes it: "16", "2GB" for a rate of bytes, "default".
 
     Raises `UsageError`.
     """

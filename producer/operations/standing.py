@@ -9,8 +9,8 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from producer.intake.submit import Ring, ring_some
 from producer.operations.credentials import need_passwords
+from producer.operations.resources import HeldResources
 from producer.waves import read_start, wave_of
 from shared.model import Import, Mailbox
 from shared.model.errors import UsageError
@@ -51,43 +51,44 @@ def checked(standing: Standing) -> Standing:
     return standing
 
 
-def change_standing(
-    store: Store,
-    ring: Ring,
-    import_: Import,
-    wave: str = "",
-    *,
-    least_seconds: float | None = None,
-    most_seconds: float | None = None,
-    switch_at: float | None = None,
-    off: bool = False,
-) -> Standing | None:
-    """Lets the import or a wave stand with what is given; what is not given stays as it was, or is usual.
+class StandingOperations(HeldResources):
+    """The operations on standing imports."""
 
-    With `off` it stands no longer. Returns what counts from now on. Raises `UsageError`.
-    """
-    given = {"least_seconds": least_seconds, "most_seconds": most_seconds, "switch_at": switch_at}
-    asked = {name: value for name, value in given.items() if value is not None}
-    if off and asked:
-        raise UsageError("--off: ends it; give it alone")
-    standing = None if off else replace(standing_of(store, import_, wave) or Standing(), **asked)
-    set_standing(store, ring, import_, standing, wave)
-    return standing
+    def change_standing(
+        self,
+        import_: Import,
+        wave: str = "",
+        *,
+        least_seconds: float | None = None,
+        most_seconds: float | None = None,
+        switch_at: float | None = None,
+        off: bool = False,
+    ) -> Standing | None:
+        """Lets the import or a wave stand with what is given; what is not given stays as it was, or is usual.
 
+        With `off` it stands no longer. Returns what counts from now on. Raises `UsageError`.
+        """
+        given = {"least_seconds": least_seconds, "most_seconds": most_seconds, "switch_at": switch_at}
+        asked = {name: value for name, value in given.items() if value is not None}
+        if off and asked:
+            raise UsageError("--off: ends it; give it alone")
+        standing = None if off else replace(standing_of(self.store, import_, wave) or Standing(), **asked)
+        self.set_standing(import_, standing, wave)
+        return standing
 
-def set_standing(store: Store, ring: Ring, import_: Import, standing: Standing | None, wave: str = "") -> None:
-    """Lets the import, or one of its waves, stand from now on; with None it stands no longer.
+    def set_standing(self, import_: Import, standing: Standing | None, wave: str = "") -> None:
+        """Lets the import, or one of its waves, stand from now on; with None it stands no longer.
 
-    A wave's own word goes before that of its import; None for the import ends it for all of its waves. Its passwords
-    are kept for as long as anything of it stands. Repeated, it changes nothing. Raises `UsageError`.
-    """
-    if wave:
-        wave_of(store, import_, wave)
-    if standing is not None:
-        checked(standing)
-        need_passwords(store, import_, _some(store, import_, wave))
-    store.set_standing(import_.import_id, wave, standing)
-    ring_some(store, ring, import_.import_id)
+        A wave's own word goes before that of its import; None for the import ends it for all of its waves. Its passwords
+        are kept for as long as anything of it stands. Repeated, it changes nothing. Raises `UsageError`.
+        """
+        if wave:
+            wave_of(self.store, import_, wave)
+        if standing is not None:
+            checked(standing)
+            need_passwords(self.store, import_, _some(self.store, import_, wave))
+        self.store.set_standing(import_.import_id, wave, standing)
+        self.ring_some(import_.import_id)
 
 
 def standing_of(store: Store, import_: Import, wave: str = "") -> Standing | None:

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
-from producer.operations import verbs
 from producer.show.cutover_lines import cutover_fields
 from producer.web.api.body import Body
 from producer.web.api.request_bodies import by_fields
@@ -20,7 +19,6 @@ from producer.web.web_context import WebContext
 from shared.model.cutover import CutoverOptions
 from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME
-from shared.store.records.cutovers import Cutovers
 from shared.store.records.principals import Principal, Role
 from shared.switching.configured import by_hand, open_switch, switches
 
@@ -79,9 +77,9 @@ def cutovers(
     """Lists the cutovers, each with its guards and their values."""
     found, at = known.import_(import_id), time.time()
     if wave:
-        views = [acts.look(cutovers_of(known), known.store, found, wave, at)]
+        views = [acts.look(known.operations.cutovers, found, wave, at)]
     else:
-        views = acts.look_at_all(cutovers_of(known), known.store, found, at)
+        views = acts.look_at_all(known.operations.cutovers, found, at)
     return {"cutovers": [cutover_fields(view, at) for view in views]}
 
 
@@ -147,7 +145,7 @@ def begun(
         try:
             wanted = acts.with_switch(options, switches(known.settings))
             may_turn(known, who, wanted.switch)
-            verbs.start_cutover(known.store, known.vault, found, wave, wanted, who=who.name, at=time.time())
+            known.operations.start_cutover(found, wave, wanted, who=who.name, at=time.time())
         except UsageError as error:
             raise by_fields(error) from None
 
@@ -164,7 +162,7 @@ def sent(
 ) -> None:
     """Sends an event of a person. Raises `UsageError`."""
     found, at = known.import_(import_id), time.time()
-    cutover = acts.there(cutovers_of(known).one(import_id, wave), found, wave)
+    cutover = acts.there(known.operations.cutovers.one(import_id, wave), found, wave)
     if event == "close":
         event = acts.end_of(cutover.state)
     asked = {"forced": list(force), "reason": reason} if force else {}
@@ -172,9 +170,7 @@ def sent(
         if event in TURNING:
             may_turn(known, who, cutover.options.switch)
         try:
-            acts.send(
-                cutovers_of(known), known.store, found, wave, event, who=who.name, at=at, force=force, reason=reason
-            )
+            known.operations.send_to_cutover(found, wave, event, who=who.name, at=at, force=force, reason=reason)
         except UsageError as error:
             raise by_fields(error) from None
 
@@ -209,11 +205,6 @@ def close(known: Known, who: Operator, request: Request, import_id: str, body: C
     return _one(known, import_id, body.wave)
 
 
-def cutovers_of(known: WebContext) -> Cutovers:
-    """Returns the cutovers in the store."""
-    return Cutovers(known.store, known.vault)
-
-
 def _one(known: WebContext, import_id: str, wave: str) -> dict[str, Any]:
     at = time.time()
-    return cutover_fields(acts.look(cutovers_of(known), known.store, known.import_(import_id), wave, at), at)
+    return cutover_fields(acts.look(known.operations.cutovers, known.import_(import_id), wave, at), at)

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request, Response
 from producer.intake.account_options import AccountsAsked, AccountsSeen
 from producer.intake.scan import Checked, Scan, swapped
 from producer.intake.waving import of_wave
-from producer.operations import verbs
+from producer.waves import wave_of
 from producer.web.api.request_bodies import RehearsalBody
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, note
@@ -114,9 +114,9 @@ class _Run:
 
     def _result(self, import_: Import) -> dict[str, Any]:
         known = self._known
-        rows = of_wave(verbs.rows_of(known.store, known.vault, import_), self.document.get("wave", ""))
-        sign_ins = verbs.sign_ins_of(known.store, known.vault, import_)
-        secret = verbs.accounts_secret_of(known.store, known.vault, import_)
+        rows = of_wave(known.operations.rows_of(import_), self.document.get("wave", ""))
+        sign_ins = known.operations.sign_ins_of(import_)
+        secret = known.operations.accounts_secret_of(import_)
         seen = AccountsSeen(AccountsAsked(text=import_.options.accounts, secret=secret))
         scan = Scan(import_.source, import_.destination, known.settings, self._told, seen, sign_ins, self._brought)
         if self.document["kind"] == "plan":
@@ -143,7 +143,7 @@ def begin(
     """Starts a rehearsal: signs in to every account once, on both sides. The answer's `Location` shows its progress."""
     found = known.import_(import_id)
     if body.wave:
-        verbs.wave_of(known.store, found, body.wave)
+        wave_of(known.store, found, body.wave)
     named = {"wave": body.wave} if body.wave else {}
     note(known, request, who, f"import {body.kind}", import_id=import_id, **named)
     rehearsals: Rehearsals = request.app.state.rehearsals
