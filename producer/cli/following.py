@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
@@ -47,15 +47,19 @@ from producer.show.waiting import waiting_lines
 from producer.waves import wave_of, waves_of
 from shared.folders.names import visible
 from shared.model import Import, Stranded, Wait, Wave
-from shared.model.errors import StoreError, UsageError
+from shared.model.errors import StoreError
 from shared.model.lifecycle import SETTLED, ImportState, MailboxState
 from shared.runtime.logs import clean
 from shared.store import Store
+from shared.wording.phrases import Phrase
 from shared.wording.spoken import spoken_size
 
 if TYPE_CHECKING:
     from producer.show.live import Display, Rows
     from producer.show.steps import Steps
+
+GONE: Final = Phrase("import_gone", "import {id} is no longer in the store")
+UNWRITABLE: Final = Phrase("report_unwritable", "{path} cannot be written ({cause})")
 
 #: Seconds between two looks at the import itself, which cost one short command.
 LOOK_SECONDS = 0.15
@@ -134,7 +138,7 @@ class Watch:
         store = self._context.store
         import_ = store.import_(self._import_id)
         if import_ is None:
-            raise UsageError(f"import {self._import_id} is no longer in the store")
+            raise GONE.error(id=self._import_id)
         if self._wave:
             return self._looked_at_wave(import_)
         counts, mailboxes = store.import_tally(self._import_id)
@@ -377,7 +381,7 @@ def one_page_files(store: Store, import_: Import, out: Path, wave: str, language
     try:
         return write_one_page(one_page(store, import_, language, zone, wave), out)
     except OSError as error:
-        raise UsageError(f"--out: {out} cannot be written ({error.strerror})") from None
+        raise UNWRITABLE.error("out", path=str(out), cause=str(error.strerror)) from None
 
 
 def _print(value: object) -> None:

@@ -109,7 +109,7 @@ def _shelf(spool: Path | None) -> Iterator[SpoolFolder | None]:
         return
     from producer.cli.spooling import shelf_for
 
-    with shelf_for(spool, "--spool-refused") as shelf:
+    with shelf_for(spool, "spool_refused") as shelf:
         yield shelf
 
 

@@ -20,12 +20,12 @@ from shared.sign_in.entrance import Entrance
 
 
 @contextlib.contextmanager
-def shelf_for(folder: Path | None, option: str) -> Iterator[SpoolFolder | None]:
+def shelf_for(folder: Path | None, field: str) -> Iterator[SpoolFolder | None]:
     """Opens the folder, and checks that it can be used; None if none is asked for. Raises `UsageError`."""
     if folder is None:
         yield None
     else:
-        with SpoolFolder(folder, option) as spool_folder:
+        with SpoolFolder(folder, field) as spool_folder:
             yield spool_folder
 
 
@@ -34,7 +34,7 @@ def run_spool(which: str, out: Path, login: str, wave: str = "", *, state_dir: P
     with (
         interruptible() as interrupted,
         open_context(state_dir, make=False) as context,
-        SpoolFolder(out, "--out") as spool_folder,
+        SpoolFolder(out, "out") as spool_folder,
     ):
         import_ = find_import(context.store, which)
         spool_folder.belongs_to(import_.import_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from producer.cli.acts import Acts
 from producer.cli.command_context import open_context
@@ -13,8 +14,10 @@ from producer.operations import standing
 from producer.operations.finding import find_import
 from producer.show.standing_words import standing_fields, standing_lines
 from producer.waves import wave_of
-from shared.model.errors import UsageError
 from shared.runtime.logs import clean
+from shared.wording.phrases import Phrase
+
+ON_AND_OFF: Final = Phrase("standing_on_and_off", "--on and --off: give one of them")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,8 +37,8 @@ class Asked:
     def given(self) -> dict[str, float | bool | None]:
         """Returns the arguments of `Operations.change_standing`. Raises `UsageError`."""
         return {
-            "least_seconds": standing.read_span(self.least, "--least") if self.least else None,
-            "most_seconds": standing.read_span(self.most, "--most") if self.most else None,
+            "least_seconds": standing.read_span(self.least, "least") if self.least else None,
+            "most_seconds": standing.read_span(self.most, "most") if self.most else None,
             "switch_at": standing.read_switch(self.switch_at) if self.switch_at else None,
             "off": self.off,
         }
@@ -44,7 +47,7 @@ class Asked:
 def run_standing(which: str, wave: str, asked: Asked, *, as_json: bool, state_dir: Path | None) -> int:
     """Sets or shows what stands of an import."""
     if asked.on and asked.off:
-        raise UsageError("--on and --off: give one of them")
+        raise ON_AND_OFF.error()
     with open_context(state_dir, make=False) as context:
         import_ = find_import(context.store, which)
         if asked != Asked():

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
@@ -25,11 +26,22 @@ from producer.show.lines import spoken_mailboxes, wave_line
 from producer.show.waiting import waiting_lines
 from producer.waves import read_start, wave_of, waves_of
 from shared.model import Import, Tally
-from shared.model.errors import UsageError
 from shared.model.lifecycle import Control, ImportState
 from shared.rules.hours import read_hours
 from shared.runtime.logs import clean
 from shared.store import SCOPES
+from shared.wording.phrases import Phrase
+
+NO_CREDENTIALS: Final = Phrase(
+    "credentials_missing",
+    "give FILE.csv with rows, or --source-password-file or --destination-password-file",
+)
+ROWS_FIT_NONE: Final = Phrase(
+    "credentials_of_nobody",
+    "these rows fit no mailbox of import {name} by their login at the source (and server, where several have that "
+    "login): {rows}; nothing was changed",
+)
+CLOSE_UNASKED: Final = Phrase("close_unasked", "close: nobody can be asked here; give --yes")
 
 #: What `--wave` of `move` takes for no wave.
 NO_WAVE = "-"
@@ -180,7 +192,7 @@ def run_credentials(
 ) -> int:
     """Replaces passwords. `file` has those of mailboxes, `secret_files` by side those that sign in for all."""
     if file is None and not secret_files:
-        raise UsageError("give FILE.csv with rows, or --source-password-file or --destination-password-file")
+        raise NO_CREDENTIALS.error()
     # The import says where passwords are used. Here a server only tells which mailbox is meant.
     manifest = read_manifest(file, sheet, LOOKED_AT) if file else None
     with open_context(state_dir, make=False) as context:
@@ -210,11 +222,7 @@ def _fits(context: CommandContext, import_: Import, manifest: Manifest) -> None:
     meant = meant_by(import_, [one for one, _ in find_mailboxes(context.store, import_, "")])
     if strange := [row.line for row in manifest.rows if meant(row) is None]:
         rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
-        raise UsageError(
-            f"these rows fit no mailbox of import {clean(import_.name)} by their login at the source (and server, "
-            f"where several have that login): {rows}; "
-            "nothing was changed"
-        )
+        raise ROWS_FIT_NONE.error(name=clean(import_.name), rows=rows)
 
 
 def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
@@ -258,7 +266,7 @@ def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
 def _confirmed() -> bool:
     """Tells whether the operator says yes. Raises `UsageError` if there is no terminal to ask at."""
     if not sys.stdin.isatty():
-        raise UsageError("close: nobody can be asked here; give --yes")
+        raise CLOSE_UNASKED.error()
     print("close it? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.model.errors import UsageError
-from shared.wording.phrases import Phrase, Sentence
+from shared.wording.phrases import Fault, FaultsFound, Phrase, Sentence
 
 #: Name of each separator.
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -74,6 +74,18 @@ class ManifestInvalid(UsageError):
             lines.append(f"  … and {len(self.errors) - self.SHOWN} more")
         lines.append("Correct it and run the same command again; `mailhaul template` prints an example.")
         super().__init__("\n".join(lines))
+
+
+class RequestFaults(FaultsFound):
+    """Raised for a request with faults in its fields, and perhaps in its rows, which are of `file`."""
+
+    def __init__(
+        self, faults: Iterable[Fault], row_errors: Sequence[RowError] = (), file: str = "the manifest"
+    ) -> None:
+        super().__init__(faults)
+        self.row_errors = tuple(row_errors)
+        if row_errors:
+            self.args = ("\n".join(filter(None, (str(self), str(ManifestInvalid(row_errors, file))))),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,15 @@ from producer.operations.resources import HeldResources
 from producer.operations.submission import set_hours
 from producer.waves import checked, priority_of, wave_of
 from shared.model import Import, Mailbox, Note, Unit, UnitKind, part_id
-from shared.model.errors import UsageError
 from shared.model.lifecycle import SETTLED, Control, MailboxState
 from shared.model.uids import UidSet
 from shared.rules.hours import Hours
 from shared.store import Store
+from shared.wording.phrases import FieldName, Phrase
+
+START_OF_NO_WAVE: Final = Phrase("start_without_wave", "is of one wave; say which by {wave}")
+NO_AIM: Final = Phrase("move_where", "say where it goes: {wave}, {front} or {priority}")
+WHICH_MAILBOX: Final = Phrase("move_which", "say which mailbox")
 
 #: Number of messages in one batch that is tried again.
 _RETRY_BATCH: Final = 500
@@ -152,7 +156,7 @@ class ControlOperations(HeldResources):
         """Sets what is given of a wave, from now on; makes it where it is not there yet. Raises `UsageError`."""
         checked(weight, order)
         if starts_at is not None and not name:
-            raise UsageError("--start-at: is of one wave; say which by --wave")
+            raise START_OF_NO_WAVE.error("starts_at", wave=FieldName("wave"))
         self.store.set_wave(import_.import_id, name, starts_at=starts_at, weight=weight, order=order)
         self.ring_some(import_.import_id)
 
@@ -171,9 +175,9 @@ class ControlOperations(HeldResources):
         """
         asked = priority_of(priority, front=front)
         if wave is None and asked is None:
-            raise UsageError("say where it goes: --wave, --front or --priority")
+            raise NO_AIM.error(wave=FieldName("wave"), front=FieldName("front"), priority=FieldName("priority"))
         if not login:
-            raise UsageError("--mailbox: say which mailbox")
+            raise WHICH_MAILBOX.error("mailbox")
         moved = 0
         for mailbox, _ in find_mailboxes(self.store, import_, login):
             moved += self.store.move(import_.import_id, mailbox.mailbox_id, wave=wave, priority=asked)

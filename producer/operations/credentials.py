@@ -17,7 +17,7 @@ from producer.intake.sign_in import SignInAsked, renewed
 from producer.operations.resources import HeldResources
 from shared.model import AccountState, Import, Mailbox
 from shared.model.binding import bound_to
-from shared.model.errors import CredentialsError, UsageError
+from shared.model.errors import CredentialsError
 from shared.model.lifecycle import MailboxState
 from shared.model.sign_in import Way
 from shared.runtime.credentials import Credentials, EndsChanged, Secret, Vault
@@ -27,6 +27,30 @@ from shared.store.records.cutovers import Cutovers, needing
 from shared.store.records.principals import Principals
 from shared.store.records.sessions import BrowserSessions
 from shared.store.records.targets import Targets
+from shared.wording.phrases import Phrase
+
+CUTOVER_NEEDS_THEM: Final = Phrase(
+    "passwords_of_cutover",
+    "{name} has a cutover under way: close it or roll it back first (mailhaul cutover status)",
+)
+WAVE_OF: Final = Phrase("wave_of_import", "wave {wave_name} of import {name}")
+ENDS_CHANGED: Final = Phrase("ends_changed", "{what}")
+IMPORT: Final = Phrase("import", "import {name}")
+ALL_PASSWORDS: Final = Phrase("passwords_all", "the passwords")
+SOME_PASSWORDS: Final = Phrase("passwords_some", "the passwords of {gone} of {num} mailboxes")
+PASSWORDS_GONE: Final = Phrase(
+    "passwords_gone",
+    "{what} of import {name} are no longer stored: run the same import command again, or give them with: mailhaul "
+    "credentials {id} FILE.csv",
+)
+ROLLBACK_NEEDS_THEM: Final = Phrase(
+    "passwords_of_rollback",
+    "{name} is being rolled back: wait until everybody is back (mailhaul cutover status)",
+)
+GIVE_AGAIN: Final = Phrase(
+    "passwords_to_give_again",
+    "the passwords of import {name} are no longer stored: give them again",
+)
 
 #: How long it is waited for that the store writes its file anew, seconds.
 _PURGE_SECONDS: Final = 60.0
@@ -188,7 +212,7 @@ class CredentialsOperations(HeldResources):
             for side in ("source", "destination"):
                 sealed = self.store.sealed(import_.import_id, mailbox.mailbox_id, side)
                 if sealed is None:
-                    raise UsageError(f"the passwords of import {import_.name} are no longer stored: give them again")
+                    raise GIVE_AGAIN.error(name=import_.name)
                 given = self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
                 found.append(given.password if given.own else Secret(""))
             rows.append(
@@ -221,7 +245,7 @@ class CredentialsOperations(HeldResources):
             if sealed is None and SignInAsked(sign_in=sign_in).by_rows:
                 found[side] = SignInAsked(sign_in=sign_in)
             elif sealed is None:
-                raise UsageError(f"the passwords of import {import_.name} are no longer stored: give them again")
+                raise GIVE_AGAIN.error(name=import_.name)
             else:
                 found[side] = SignInAsked(
                     sign_in=sign_in, secret=self.vault.open(import_.import_id, side, sealed).password
@@ -278,7 +302,7 @@ def _refuse_changed(store: Store, vault: Vault, import_: Import, mailbox: Mailbo
             if sealed is not None:
                 vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
         except EndsChanged as error:
-            raise UsageError(str(error)) from None
+            raise ENDS_CHANGED.error(what=str(error)) from None
         except CredentialsError:
             continue  # sealed by a lost key or an older version, so there is nothing to compare with
 
@@ -325,10 +349,10 @@ def need_no_passwords(store: Store, import_: Import) -> None:
     """Raises `UsageError` while a cutover of the import, or its rollback, is under way."""
     if found := needing(store, import_.import_id):
         wave, back = found
-        which = f"wave {wave} of import {import_.name}" if wave else f"import {import_.name}"
+        which = WAVE_OF.says(wave_name=wave, name=import_.name) if wave else IMPORT.says(name=import_.name)
         if back:
-            raise UsageError(f"{which} is being rolled back: wait until everybody is back (mailhaul cutover status)")
-        raise UsageError(f"{which} has a cutover under way: close it or roll it back first (mailhaul cutover status)")
+            raise ROLLBACK_NEEDS_THEM.error(name=which)
+        raise CUTOVER_NEEDS_THEM.error(name=which)
 
 
 def need_passwords(store: Store, import_: Import, mailboxes: Sequence[Mailbox]) -> None:
@@ -338,8 +362,5 @@ def need_passwords(store: Store, import_: Import, mailboxes: Sequence[Mailbox]) 
         for mailbox in mailboxes
     )
     if gone:
-        some = f"the passwords of {gone} of {len(mailboxes)} mailboxes" if gone < len(mailboxes) else "the passwords"
-        raise UsageError(
-            f"{some} of import {import_.name} are no longer stored: run the same import command again, or give them with: "
-            f"mailhaul credentials {import_.import_id[:8]} FILE.csv"
-        )
+        some = SOME_PASSWORDS.says(gone=gone, num=len(mailboxes)) if gone < len(mailboxes) else ALL_PASSWORDS.says()
+        raise PASSWORDS_GONE.error(what=some, name=import_.name, id=import_.import_id[:8])

@@ -18,10 +18,27 @@ from producer.operations.outages import waits_of
 from producer.operations.trouble import ErrorGroup, trouble
 from producer.waves import total, wave_of
 from shared.model import Import, Mailbox, Tally
-from shared.model.errors import UsageError
 from shared.model.lifecycle import ImportState, MailboxState, Outcome
 from shared.model.search import Search
 from shared.store import Store
+from shared.wording.phrases import Phrase
+
+CANDIDATES: Final = Phrase(
+    "import_ambiguous",
+    "{what}; give the name or the beginning of the id of one of these:\n{names}{more}",
+)
+FITS: Final = Phrase("import_fits_several", "{text} fits {num} imports")
+FITS_NONE: Final = Phrase("import_unknown", "no import is called {text}")
+MORE: Final = Phrase("import_more_candidates", "\n  … and {num} more: mailhaul list")
+NO_IMPORT: Final = Phrase(
+    "no_import_yet",
+    "there is no import yet; start one with: mailhaul import ACCOUNTS.csv --source S --destination D",
+)
+NO_MAILBOX: Final = Phrase("mailbox_unknown", "import {name} has no mailbox with the login {login}")
+NO_MAILBOX_IN_WAVE: Final = Phrase(
+    "mailbox_not_in_wave",
+    "wave {wave_name} of import {name} has no mailbox with the login {login}",
+)
 
 #: Outcomes that the operator may want tried again.
 RETRIED: Final = (Outcome.REFUSED, Outcome.FAILED)
@@ -42,9 +59,7 @@ def find_import(store: Store, text: str = "") -> Import:
     """
     known = store.imports()
     if not known:
-        raise UsageError(
-            "there is no import yet; start one with: mailhaul import ACCOUNTS.csv --source S --destination D"
-        )
+        raise NO_IMPORT.error()
     if not text:
         return known[0]
     exact = [one for one in known if text in (one.import_id, one.name)]
@@ -53,9 +68,9 @@ def find_import(store: Store, text: str = "") -> Import:
         return found[0]
     shown = found or known
     names = "\n".join(f"  {one.import_id[:8]}  {one.name}  ({one.state})" for one in shown[:_NAMED])
-    more = f"\n  … and {len(shown) - _NAMED} more: mailhaul list" if len(shown) > _NAMED else ""
-    what = f"{text!r} fits {len(found)} imports" if found else f"no import is called {text!r}"
-    raise UsageError(f"{what}; give the name or the beginning of the id of one of these:\n{names}{more}")
+    more = MORE.says(num=len(shown) - _NAMED) if len(shown) > _NAMED else ""
+    what = FITS.says(text=f"{text!r}", num=len(found)) if found else FITS_NONE.says(text=f"{text!r}")
+    raise CANDIDATES.error(what=what, names=names, more=more)
 
 
 def find_mailboxes(store: Store, import_: Import, login: str, wave: str = "") -> list[tuple[Mailbox, Tally]]:
@@ -77,8 +92,8 @@ def find_mailboxes(store: Store, import_: Import, login: str, wave: str = "") ->
     )
     if not found:
         if wave:
-            raise UsageError(f"wave {wave} of import {import_.name} has no mailbox with the login {login}")
-        raise UsageError(f"import {import_.name} has no mailbox with the login {login}")
+            raise NO_MAILBOX_IN_WAVE.error(wave_name=wave, name=import_.name, login=login)
+        raise NO_MAILBOX.error(name=import_.name, login=login)
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from producer.cutover import acts
 from producer.operations.credentials import need_no_passwords, need_passwords
@@ -14,12 +15,25 @@ from producer.operations.finding import MISSING, find_mailboxes
 from producer.operations.resources import HeldResources
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
-from shared.model.errors import UsageError
 from shared.model.lifecycle import SETTLED, ImportState, MailboxState
 from shared.model.search import Search
 from shared.model.uids import UidSet
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers
+from shared.wording.phrases import Phrase
+
+BUSY: Final = Phrase(
+    "verified_import_under_way",
+    "import {name} is under way: ask again when it is finished (mailhaul watch)",
+)
+NOT_FINISHED: Final = Phrase(
+    "closed_import_under_way",
+    "import {name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)",
+)
+STANDS: Final = Phrase(
+    "closed_import_stands",
+    "import {name} stands: its mailboxes are looked at again by themselves; end that first (mailhaul standing --off)",
+)
 
 
 class PassOperations(HeldResources):
@@ -43,7 +57,7 @@ class PassOperations(HeldResources):
         if any(
             self.store.import_tally(import_.import_id)[1].get(state) for state in MailboxState if state not in SETTLED
         ):
-            raise UsageError(f"import {import_.name} is under way: ask again when it is finished (mailhaul watch)")
+            raise BUSY.error(name=import_.name)
         need_passwords(self.store, import_, chosen)
         accepted = sum(_accepted(self.store, import_, mailbox) for mailbox in chosen) if accept_missing else 0
         options = replace(import_.options, verify="full" if full else "anew")
@@ -56,14 +70,9 @@ class PassOperations(HeldResources):
         """Deletes the import and its ledger from the store. Raises `UsageError` while it is under way."""
         found = self.store.import_(import_.import_id)
         if found is not None and found.state is ImportState.RUNNING:
-            raise UsageError(
-                f"import {import_.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
-            )
+            raise NOT_FINISHED.error(name=import_.name)
         if any(one for one in self.store.standings(import_.import_id).values()):
-            raise UsageError(
-                f"import {import_.name} stands: its mailboxes are looked at again by themselves; end that first "
-                "(mailhaul standing --off)"
-            )
+            raise STANDS.error(name=import_.name)
         need_no_passwords(self.store, import_)
         return self.store.close(import_.import_id)
 

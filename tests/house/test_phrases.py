@@ -9,9 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Package → errors of usage that are raised with a text. Each is to become a `Phrase`.
-STILL_WITHOUT_A_CODE = {"producer": 131, "shared": 68}
+STILL_WITHOUT_A_CODE = {"shared": 68}
 #: Places that put a field's name in the place of an option in a text that is finished.
-STILL_REPLACED = {"producer": 6}
+STILL_REPLACED: dict[str, int] = {}
 
 
 def _errors(tree: ast.AST) -> Iterator[ast.Call]:

@@ -12,7 +12,6 @@ from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
 from producer.show.cutover_lines import cutover_fields
 from producer.web.api.body import Body
-from producer.web.api.request_bodies import by_fields
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, noted
 from producer.web.web_context import WebContext
@@ -87,20 +86,17 @@ def cutovers(
 def plan(known: Known, _: Operator, import_id: str, body: CutoverBody) -> dict[str, Any]:
     """Asks the switch and the DNS as a cutover would. Changes nothing."""
     found, at, settings = known.import_(import_id), time.time(), known.settings
-    try:
-        wanted = acts.with_switch(body.options, switches(settings))
-        rehearsed = planning.plan(
-            known.store,
-            found,
-            body.wave,
-            wanted,
-            open_switch=lambda name: open_switch(settings, name),
-            ask=DnsRecords(settings.dns_resolver or "").ask,
-            at=at,
-            most_seconds=planning.MOST_SECONDS,
-        )
-    except UsageError as error:
-        raise by_fields(error) from None
+    wanted = acts.with_switch(body.options, switches(settings))
+    rehearsed = planning.plan(
+        known.store,
+        found,
+        body.wave,
+        wanted,
+        open_switch=lambda name: open_switch(settings, name),
+        ask=DnsRecords(settings.dns_resolver or "").ask,
+        at=at,
+        most_seconds=planning.MOST_SECONDS,
+    )
     more = {"taken_along": rehearsed.taken_along, "no_way_back": rehearsed.no_way_back, "renamed": rehearsed.renamed}
     return cutover_fields(rehearsed.view, at) | more
 
@@ -142,12 +138,9 @@ def begun(
     """Begins a cutover. Raises `UsageError`."""
     found = known.import_(import_id)
     with noted(known, request, who, "cutover begun", import_id=import_id, wave=wave, switch=options.switch):
-        try:
-            wanted = acts.with_switch(options, switches(known.settings))
-            may_turn(known, who, wanted.switch)
-            known.operations.start_cutover(found, wave, wanted, who=who.name, at=time.time())
-        except UsageError as error:
-            raise by_fields(error) from None
+        wanted = acts.with_switch(options, switches(known.settings))
+        may_turn(known, who, wanted.switch)
+        known.operations.start_cutover(found, wave, wanted, who=who.name, at=time.time())
 
 
 def sent(
@@ -169,10 +162,7 @@ def sent(
     with noted(known, request, who, f"cutover {event.replace('_', ' ')}", import_id=import_id, wave=wave, **asked):
         if event in TURNING:
             may_turn(known, who, cutover.options.switch)
-        try:
-            known.operations.send_to_cutover(found, wave, event, who=who.name, at=at, force=force, reason=reason)
-        except UsageError as error:
-            raise by_fields(error) from None
+        known.operations.send_to_cutover(found, wave, event, who=who.name, at=at, force=force, reason=reason)
 
 
 @routes.post("/announce")

@@ -18,6 +18,7 @@ from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.fitting import fit_options, place_rows
 from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.preparing import prepare_import
+from producer.intake.sheet import RequestFaults
 from producer.intake.specification import ImportSpecification, check
 from producer.intake.waving import wave_name
 from producer.notices.setup import checked_reader
@@ -42,14 +43,12 @@ from producer.web.api.request_bodies import (
     VerifyBody,
     WaveBody,
     WindowBody,
-    by_fields,
     guarded,
 )
-from producer.web.problems import Refused, RequestFaults, manifest_as_read
+from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Known, Operator, Viewer, note, noted
 from producer.web.web_context import WebContext
 from shared.model import Endpoint, Import, Options
-from shared.model.errors import UsageError
 from shared.model.lifecycle import SETTLED, Control, ImportState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
@@ -218,10 +217,7 @@ def waves(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 def set_wave(known: Known, who: Operator, request: Request, import_id: str, body: WaveBody) -> dict[str, Any]:
     """Sets when a wave starts, its weight and its order, from now on. What is left out stays."""
     found, name = known.import_(import_id), wave_name(body.wave)
-    try:
-        starts_at = read_start(body.starts_at) if body.starts_at is not None else None
-    except UsageError as error:
-        raise UsageError(str(error).replace("--start-at", "starts_at")) from None
+    starts_at = read_start(body.starts_at) if body.starts_at is not None else None
     given = {"starts_at": starts_at, "weight": body.weight, "order": body.order}
     asked = {field: one for field, one in given.items() if one is not None}
     note(known, request, who, "wave set", import_id=import_id, wave=name, **asked)
@@ -241,11 +237,8 @@ def set_standing(known: Known, who: Operator, request: Request, import_id: str, 
     """Lets the import or a wave stand, or no longer, from now on. What is left out stays as it was, or is usual."""
     found, wave = known.import_(import_id), wave_name(body.wave)
     asked = body.model_dump(include={"least_seconds", "most_seconds", "switch_at", "off"}, exclude_none=True)
-    try:
-        with noted(known, request, who, "standing set", import_id=import_id, wave=wave, **asked):
-            known.operations.change_standing(found, wave, **asked)
-    except UsageError as error:
-        raise by_fields(error) from None
+    with noted(known, request, who, "standing set", import_id=import_id, wave=wave, **asked):
+        known.operations.change_standing(found, wave, **asked)
     return standings(known, who, import_id)
 
 
@@ -257,11 +250,8 @@ def move(known: Known, who: Operator, request: Request, import_id: str, body: Mo
     given = {"wave": wave, "priority": body.priority, "front": body.front or None}
     asked = {field: one for field, one in given.items() if one is not None}
     login = _named(known, found, body.login)
-    try:
-        with noted(known, request, who, "mailbox moved", import_id=import_id, login=login, **asked) as told:
-            moved = told(known.operations.move(found, body.login, wave=wave, priority=body.priority, front=body.front))
-    except UsageError as error:
-        raise by_fields(error) from None
+    with noted(known, request, who, "mailbox moved", import_id=import_id, login=login, **asked) as told:
+        moved = told(known.operations.move(found, body.login, wave=wave, priority=body.priority, front=body.front))
     return {"mailboxes": moved}
 
 

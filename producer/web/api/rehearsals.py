@@ -26,6 +26,8 @@ from shared.model import Account, Import
 from shared.model.errors import MailhaulError
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
+from shared.wording.kept import as_json
+from shared.wording.phrases import FaultsFound
 
 routes = APIRouter(tags=["rehearsals"])
 #: Maximum number of rehearsals that run or wait in one process.
@@ -87,7 +89,10 @@ class _Run:
         beat.start()
         try:
             found = self._result(import_)
-            end = {"state": "done", "result": found}
+            end: dict[str, Any] = {"state": "done", "result": found}
+        except FaultsFound as error:
+            faults = [as_json(fault) for fault in error.faults]
+            end = {"state": "failed", "error": str(error), "faults": faults}
         except MailhaulError as error:
             end = {"state": "failed", "error": str(error)}
         except Exception as error:
