@@ -201,7 +201,6 @@ NOT_SHOWN: Final = (
     "divided into {} batches",
     'attachment; filename="check.csv"',
     "Password of {} at the {}: ",
-    "{}: {} is not NAME=…, each name once",
     "{}: no edge for {} in state {}",
     "text/xml, application/xml",
     "the domain's own autoconfig says so",
@@ -275,10 +274,6 @@ NOT_SHOWN: Final = (
     "Correct it and run the same command again; `mailhaul template` prints an example.",
     "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
     "a Secret is not to be pickled or copied: seal it in a Vault",
-    "{} can be read by others (mode {}): run chmod 600 {}, and consider a new key",
-    "{} is empty: put the key back, or remove the file and import with the manifest again",
-    "{} is not a Fernet key (32 random bytes in base64, 44 characters): {}",
-    "{} cannot be read ({}): it holds the key that seals the passwords",
     "MAILHAUL_SECRET_KEY: key {}",
     'write a JSON file: ("client_id": "…", "client_secret": "…"), or with "private_key" (PEM) and "thumbprint" instead of '
     "the secret",
@@ -288,12 +283,9 @@ NOT_SHOWN: Final = (
     "no MX record",
     "no SPF record",
     ", which differ",
-    "dovecot: user must be address, old or new",
     "the body is no JSON",
     'attachment; filename="check.csv"',
     "divided into {} batches",
-    "{}: {} is no list of ports, as in 143,993",
-    "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
 )
 _SHOWN_CERTIFICATE: Final = (
     "subject CN=a, issuer CN=b, names a.example and 3 more, valid from 2024-01-01, expires 2025-01-01, SHA-256 00ff"
