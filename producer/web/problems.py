@@ -73,7 +73,7 @@ def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
         {
             "row": error.line,
             "column": error.column,
-            "what": in_english(error.sentence, str) if error.sentence else error.what,
+            "what": in_english(error.sentence, str),
         }
         for error in errors[:_ROWS_NAMED]
     ]

@@ -230,7 +230,6 @@ NOT_SHOWN: Final = (
     "userName eq {}",
     "user={}\x01auth=Bearer {}\x01\x01",
     "n,a={},\x01{}auth=Bearer {}\x01\x01",
-    "; write one, e.g. login,password,new_login",
     " and {} more",
     "the hook {}",
     "ended with {}, which means nothing",

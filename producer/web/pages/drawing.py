@@ -82,7 +82,7 @@ class Saying(Translator):
 
     def row(self, error: RowError) -> Markup:
         """Says what is wrong with a row."""
-        return self.worded(error.sentence) if error.sentence else self.sentence(error.what)
+        return self.worded(error.sentence)
 
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
