@@ -1,4 +1,4 @@
-"""The command line. Modules `*_verbs` declare the verbs; `producer.operations.verbs` or this package does the work.
+"""The command line. Modules `*_verbs` declare the verbs; `producer.operations` or this package does the work.
 
 The declarations import nothing heavy, so `mailhaul --help` answers at once and a verb loads only what it needs.
 

@@ -55,6 +55,12 @@ HEADS: Final[Mapping[str, str]] = {
     "name": "Name of the import",
     "wave": "wave",
     "accounts": "Accounts that are not there",
+    "weight": "Weight",
+    "order": "Order",
+    "priority": "Priority",
+    "synced-minutes": "In sync: at most so many minutes behind",
+    "ttl": "Longest TTL of MX and SPF, seconds",
+    "quiet-hours": "Quiet hours before it is closed",
 }
 #: Messages of the system about a file or a connection (errno, getaddrinfo, OpenSSL).
 SYSTEM: Final[tuple[str, ...]] = (

@@ -13,10 +13,12 @@ from fastapi import Request
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.intake.account_options import AccountsAsked
-from producer.intake.submit import Ring
 from producer.notices.notifier import Notifier
 from producer.notices.sending import reach_of_notices
-from producer.operations import verbs
+from producer.operations.finding import progress_of
+from producer.operations.operations import Operations
+from producer.operations.outages import waits_of
+from producer.operations.resources import Ring
 from producer.web.problems import Refused
 from producer.web.security.roles import Roles
 from shared.model import Import, Mailbox, Tally
@@ -76,6 +78,11 @@ class WebContext:
     _windows: dict[str, Window] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def operations(self) -> Operations:
+        """The operations on this store."""
+        return Operations(self)
+
     def import_(self, import_id: str) -> Import:
         """Returns the import. Raises `Refused` (404)."""
         found = self.store.import_(import_id)
@@ -114,12 +121,12 @@ class WebContext:
             size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )
-        waits = verbs.waits_of(self.store, import_)
+        waits = waits_of(self.store, import_)
         with self._lock:
             before = self._windows.get(import_id, Window())
             window = before.with_sample(sample, moving=may_move(import_, waits, before, sample.at))
             self._windows[import_id] = window
-        return verbs.progress_of(self.store, import_, window)
+        return progress_of(self.store, import_, window)
 
 
 def _sum(tallies: list[Tally]) -> Tally:

@@ -15,9 +15,10 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.accounts.vendor_tokens import Bearer, google_token, json_secret
 from shared.model.accounts import Rejected, Retry
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
+
+NO_KEY: Final = Phrase("accounts_google_key", "must be the JSON key of a service account")
 
 API: Final = "https://admin.googleapis.com"
 _USERS: Final = "admin/directory/v1/users"
@@ -80,7 +81,7 @@ def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Google:
     try:
         token = google_token(key, url.place, url.shown)
     except ValueError:
-        raise UsageError("--accounts-secret-file: must be the JSON key of a service account") from None
+        raise NO_KEY.error("accounts_secret_file") from None
     api = api_of(url, url.options.get("api", API), {}, Bearer(token))
     return Google(api, unit=url.options.get("unit", "/"), settling_seconds=settling)
 

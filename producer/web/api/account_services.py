@@ -21,6 +21,13 @@ from shared.runtime.credentials import Secret
 from shared.store.records.named_services import NamedService
 from shared.wording.phrases import Phrase
 
+NO_SUCH_SERVICE: Final = Phrase(
+    "web_accounts_secret_unknown",
+    "MAILHAUL_WEB_ACCOUNTS_SECRET_FILES: MAILHAUL_WEB_ACCOUNTS names no {text}",
+)
+NOT_NAMED: Final = Phrase("web_accounts_not_named", "{setting}: {text} is not NAME=…, each name once")
+SERVICE_IMPOSSIBLE: Final = Phrase("web_accounts_impossible", "MAILHAUL_WEB_ACCOUNTS, {name}: {what}")
+
 routes = APIRouter(tags=["servers"])
 NO_SERVICE: Final = Phrase("account_service_unknown", "{name} is no service here ({rows})")
 NONE_SET: Final = Phrase(
@@ -97,13 +104,13 @@ def makers_of(settings: Settings) -> dict[str, AccountsAsked]:
     urls = _pairs("MAILHAUL_WEB_ACCOUNTS", settings.web_accounts or "")
     files = _pairs("MAILHAUL_WEB_ACCOUNTS_SECRET_FILES", settings.web_accounts_secret_files or "")
     if strange := sorted(set(files) - set(urls)):
-        raise UsageError(f"MAILHAUL_WEB_ACCOUNTS_SECRET_FILES: MAILHAUL_WEB_ACCOUNTS names no {strange[0]!r}")
+        raise NO_SUCH_SERVICE.error(text=f"{strange[0]!r}")
     found = {}
     for name, url in urls.items():
         try:
             found[name] = read_accounts([url], [files[name]] if name in files else [], generate=False)
         except UsageError as error:
-            raise UsageError(f"MAILHAUL_WEB_ACCOUNTS, {name}: {error}") from None
+            raise SERVICE_IMPOSSIBLE.error(name=name, what=str(error)) from None
     return found
 
 
@@ -131,6 +138,6 @@ def _pairs(setting: str, text: str) -> dict[str, str]:
     for part in text.split():
         name, sign, value = part.partition("=")
         if not (sign and value and name.isidentifier()) or name in found:
-            raise UsageError(f"{setting}: {part[:60]!r} is not NAME=…, each name once")
+            raise NOT_NAMED.error(setting=setting, text=f"{part[:60]!r}")
         found[name] = value
     return found
