@@ -289,7 +289,10 @@ class MailboxPlan:
             folder = self._folder(one)
             if not (isinstance(source, Exception) or isinstance(destination, Exception)):
                 known = before.get(folder.folder_id)
-                places.append(FolderChange(folder=folder, there=source, here=destination, before=known))
+                removed = folder.folder_id in self._removed
+                places.append(
+                    FolderChange(folder=folder, there=source, here=destination, before=known, removed=removed)
+                )
         following = MoveFollowing(self._lease, self._store, self._source, self._destination)
         self._moves = following.run(places, self._pending, follow=self._options.moves == "follow")
         if number := sum(map(len, self._moves.left.values())):
@@ -481,6 +484,8 @@ class MailboxPlan:
                 return None
         if before is not None and (number := len(plan.folder.deleted - before.deleted)):
             self._tell(DeletedAtSource(messages=number))
+        if earlier is not None and not let_go:
+            plan = replace(plan, digests=self._moves.digests.get(folder.folder_id, {}))
         return plan
 
     def _is_made_anew(self, folder: Folder, here: KnownStatus, before: Folder | None) -> bool:

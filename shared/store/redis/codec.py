@@ -249,6 +249,10 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
     }
 
 
+def encode_digests(digests: Mapping[str, int]) -> str:
+    return json.dumps({name: str(digest) for name, digest in digests.items()})
+
+
 def encode_moving(moving: Sequence[Moving]) -> str:
     return json.dumps([dataclasses.asdict(one) for one in moving]) if moving else ""
 
