@@ -427,6 +427,7 @@ class MailboxPlan:
             # A server may only know a lower bound; a UID that is accounted for stays so.
             uidnext=there.uidnext if fresh or before is None else max(there.uidnext, before.uidnext),
             highestmodseq=modseq if fresh or before is None else before.highestmodseq,
+            object_id=there.object_id or (before.object_id if before is not None else ""),
             source_messages=there.messages,
             skipped="" if fresh or before is None else before.skipped,
             destination_uidvalidity=here.uidvalidity or 0,

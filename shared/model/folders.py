@@ -127,6 +127,8 @@ class Folder:
     uidnext: int = 1
     #: HIGHESTMODSEQ of the source folder when its flags were last carried over; 0 without CONDSTORE.
     highestmodseq: int = 0
+    #: `FolderStatus.object_id` of the source folder; "" where the source tells none.
+    object_id: str = ""
     #: Messages that the source folder held in the snapshot.
     source_messages: int = 0
     #: UIDVALIDITY of the destination folder; 0 before it was first selected.
