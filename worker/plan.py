@@ -25,7 +25,7 @@ from shared.store import Store
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.closing import SettleLater
 from worker.counted import CountedFolders
-from worker.deletions import looked_for
+from worker.deletions import looked_for, vanished
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
@@ -525,10 +525,14 @@ class MailboxPlan:
 
     def _with_deleted(self, folder: Folder, before: Folder) -> Folder:
         """Returns the folder, to which nothing new came, with what was deleted from it at the source."""
-        opened = self._opened(folder.source_name)
-        if isinstance(opened, Exception):
-            raise opened
-        found = looked_for(self._store, self._source, opened, before)
+        self._open = None
+        if told := vanished(self._store, self._source, before):
+            self._open, found = (folder.source_name, told[0]), told[1]
+        else:
+            opened = self._opened(folder.source_name)
+            if isinstance(opened, Exception):
+                raise opened
+            found = looked_for(self._store, self._source, opened, before)
         return replace(folder, deleted=found.deleted, source_messages=found.source_messages)
 
     def _blamed(self, folder: Folder) -> bool:

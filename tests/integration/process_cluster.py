@@ -260,7 +260,7 @@ class ProcessCluster:
 
     # -- the import
 
-    def submit(self, name: str = "people") -> Import:
+    def submit(self, name: str = "people", options: Options = Options()) -> Import:  # noqa: B008 - frozen
         """Opens the import of all accounts, or opens it again, as the command line does."""
         rows = [
             Row(
@@ -274,7 +274,7 @@ class ProcessCluster:
         ]
         source = Endpoint(host=self.host, port=self.source_port, tls=Tls.NONE)
         destination = Endpoint(host=self.host, port=self.destination_port, tls=Tls.NONE)
-        import_, mailboxes = prepare_import(rows, source, destination, Options(), name)
+        import_, mailboxes = prepare_import(rows, source, destination, options, name)
         vault = Vault.from_settings(self._settings)
         submit(self.store, vault, self.ring, import_, mailboxes, rows, 1)
         return import_

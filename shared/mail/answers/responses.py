@@ -40,6 +40,7 @@ _ATOM = re.compile(rb'[ \t]*([^\s()"]+)(?=[\s(]|\Z)')
 _CODE = re.compile(rb"\[[ \t]*(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ)[ \t]+(\d{1,20})[ \t]*\]", re.IGNORECASE)
 #: RFC 8474 §4.1: an id has at most 255 characters.
 _MAILBOXID = re.compile(rb"\[[ \t]*MAILBOXID[ \t]*\(([A-Za-z0-9_-]{1,255})\)[ \t]*\]", re.IGNORECASE)
+_VANISHED = re.compile(rb"\*[ \t]+VANISHED[ \t]+(\(EARLIER\)[ \t]+)?([0-9:,]+)[ \t\r\n]*", re.IGNORECASE)
 _PERMANENT = re.compile(rb"\[[ \t]*PERMANENTFLAGS[ \t]*\(([^)]*)\)", re.IGNORECASE)
 _APPENDUID = re.compile(rb"\[[ \t]*APPENDUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
 _COPYUID = re.compile(rb"\[[ \t]*COPYUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
@@ -212,6 +213,18 @@ def status_answer(pieces: Sequence[bytes]) -> tuple[bytes, FolderStatus] | None:
 
 def _stable(uidvalidity: int | None) -> int | None:
     return uidvalidity if uidvalidity is not None and 0 < uidvalidity <= MAX_UID else None
+
+
+def vanished_uids(line: bytes) -> tuple[UidSet, bool] | None:
+    """Returns the UIDs of a VANISHED answer (RFC 7162 §3.2.10), and whether they went earlier than this session.
+
+    None where it is none, or makes no sense.
+    """
+    found = _VANISHED.fullmatch(line)
+    try:
+        return (UidSet.parse(found[2].decode("ascii")), bool(found[1])) if found else None
+    except ValueError:
+        return None
 
 
 class Selected:
