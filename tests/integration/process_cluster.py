@@ -267,7 +267,7 @@ class ProcessCluster:
 
     # -- the import
 
-    def submit(self, name: str = "people") -> Import:
+    def submit(self, name: str = "people", options: Options = Options()) -> Import:  # noqa: B008 - frozen
         """Opens the import of all accounts, or opens it again, as the command line does."""
         rows = [
             Row(
@@ -283,6 +283,9 @@ class ProcessCluster:
         destination = Endpoint(host=self.host, port=self.destination_port, tls=Tls.NONE)
         import_, mailboxes = prepare_import(rows, source, destination, Options(), name)
         self.operations.submit(import_, mailboxes, rows)
+        import_, mailboxes = prepare_import(rows, source, destination, options, name)
+        vault = Vault.from_settings(self._settings)
+        submit(self.store, vault, self.ring, import_, mailboxes, rows, 1)
         return import_
 
     @property

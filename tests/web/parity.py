@@ -119,11 +119,12 @@ _CUTOVER: Final = {
     "--domain": "body.domains",
 }
 _OF_WAVE: Final = {"--wave": f"POST {_IMPORT}/rehearsals body.wave"}
+_RULES: Final = {"--wave-rule": "body.wave_rule"}
 _REHEARSED: Final = ("POST /imports", f"POST {_IMPORT}/rehearsals", "GET /rehearsals/{rehearsal_id}")
 
 TABLE: Final[Mapping[str, Verb]] = {
-    "check": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, "--shared-folders": "body.shared_folders"}),
-    "plan": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, **_WANTED}),
+    "check": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, **_RULES, "--shared-folders": "body.shared_folders"}),
+    "plan": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, **_RULES, **_WANTED}),
     "import": Verb(
         at=("POST /imports", f"POST {_IMPORT}/start", f"GET {_IMPORT}/events", f"POST {_IMPORT}/verify"),
         options={
@@ -133,6 +134,7 @@ TABLE: Final[Mapping[str, Verb]] = {
             "--verify": "body.verify",
             "--window": "body.window",
             "--wave": "body.wave",
+            **_RULES,
             "--workers": Why(_HERE),
             "--threads": Why(_HERE),
             "--spool-refused": Why("POST /imports/I/spool, at the end"),

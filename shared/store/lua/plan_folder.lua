@@ -1,5 +1,5 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
---   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed)
+--   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed, digests_json)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it until a lane widens the folder. What voids the ledger waits until
 -- no live lane has anything on the wire, nor has had since the plan was claimed: its intents would be lost. Such lanes are
@@ -15,6 +15,7 @@
 -- and these messages count as removed; '' otherwise.
 -- deleted: how many messages with a copy are no longer at the source, now.
 -- followed: how many were moved at the source, and their copies with them, now.
+-- digests: those of entries from which copies were moved away.
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -85,6 +86,7 @@ if ARGV[19] ~= '' then
   end
 end
 
+correct_digests(f, ARGV[22])
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
 redis.call('HSET', key, 'mailbox', m, 'order', order, 'planned', call)
 redis.call('ZADD', mailbox_key(m) .. ':folders', order, f)
