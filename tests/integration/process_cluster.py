@@ -319,6 +319,16 @@ class ProcessCluster:
         with self.redis.client(1) as client:
             return {unit.decode() for unit in client.zrange(keys.LEASES, 0, -1)}
 
+    def sending(self) -> set[int]:
+        """Returns the process ids of the workers of which a lane has sent something that is not recorded yet."""
+        found = set()
+        with self.redis.client(1) as client:
+            for unit in self.leased():
+                holder, term = (one or b"" for one in client.hmget(keys.unit(unit), "holder", "term"))
+                if any(name.startswith(term + b".") for name in client.hkeys(keys.unit(unit, "intents"))):
+                    found.add(int(holder.partition(b"/")[0].split(b".")[-2]))
+        return found
+
     def intents(self) -> int:
         """Returns the number of groups in doubt."""
         with self.redis.client(1) as client:
