@@ -281,11 +281,8 @@ class ProcessCluster:
         ]
         source = Endpoint(host=self.host, port=self.source_port, tls=Tls.NONE)
         destination = Endpoint(host=self.host, port=self.destination_port, tls=Tls.NONE)
-        import_, mailboxes = prepare_import(rows, source, destination, Options(), name)
-        self.operations.submit(import_, mailboxes, rows)
         import_, mailboxes = prepare_import(rows, source, destination, options, name)
-        vault = Vault.from_settings(self._settings)
-        submit(self.store, vault, self.ring, import_, mailboxes, rows, 1)
+        self.operations.submit(import_, mailboxes, rows)
         return import_
 
     @property
@@ -334,6 +331,16 @@ class ProcessCluster:
         """Returns the ids of the leased units."""
         with self.redis.client(1) as client:
             return {unit.decode() for unit in client.zrange(keys.LEASES, 0, -1)}
+
+    def sending(self) -> set[int]:
+        """Returns the process ids of the workers of which a lane has sent something that is not recorded yet."""
+        found = set()
+        with self.redis.client(1) as client:
+            for unit in self.leased():
+                holder, term = (one or b"" for one in client.hmget(keys.unit(unit), "holder", "term"))
+                if any(name.startswith(term + b".") for name in client.hkeys(keys.unit(unit, "intents"))):
+                    found.add(int(holder.partition(b"/")[0].split(b".")[-2]))
+        return found
 
     def intents(self) -> int:
         """Returns the number of groups in doubt."""
