@@ -15,7 +15,6 @@ from shared.model import Writing
 from shared.model.errors import ConnectionLost, LedgerConflict
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.batching import Worth
-from shared.store.memory import memory_work
 from shared.store.memory.memory_rows import Rows
 from shared.store.memory.memory_store import MemoryStore
 from shared.testing.memory_mail import USUAL, At, DeliveredLate
@@ -330,27 +329,3 @@ def test_a_conflict_of_the_last_groups_narrows_the_folder(monkeypatch: pytest.Mo
     in_process.assert_exactly_once()
     assert not left[0]
     assert narrowed.count(0) == conflicts
-
-
-def test_a_folder_that_is_made_anew_under_several_lanes_is_filled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planned at once, it would lose the intents of what other lanes have on the wire."""
-
-    def broken() -> int:
-        found = 0
-        for seed in range(12):
-            in_process = staged(0.0, **SINGLE)
-
-            def anew(turn: int, in_process: MemoryImport = in_process, at: int = 150 + 27 * seed) -> None:
-                in_process.time += 0.01
-                if turn == at:
-                    folder = in_process.new.folder(LOGIN, b"INBOX")
-                    folder.uidvalidity += 1
-                    folder.messages.clear()
-
-            lives(in_process, [-1, -1, -1], seed, meanwhile=anew)
-            found += wrong(in_process)
-        return found
-
-    assert broken() == 0
-    monkeypatch.setattr(memory_work, "written_since", lambda heads, planned_at: False)
-    assert broken() > 0
