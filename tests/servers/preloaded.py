@@ -47,7 +47,7 @@ _MOST_FILES = 4096
 
 
 class Wanted(NamedTuple):
-    """The child that is asked for."""
+    """A child that is wanted."""
 
     #: The words behind the program's name.
     words: list[str]
