@@ -25,7 +25,7 @@ from shared.store import Store
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.closing import SettleLater
 from worker.counted import CountedFolders
-from worker.deletions import looked_for
+from worker.deletions import looked_for, vanished
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
@@ -288,7 +288,10 @@ class MailboxPlan:
             folder = self._folder(one)
             if not (isinstance(source, Exception) or isinstance(destination, Exception)):
                 known = before.get(folder.folder_id)
-                places.append(FolderChange(folder=folder, there=source, here=destination, before=known))
+                removed = folder.folder_id in self._removed
+                places.append(
+                    FolderChange(folder=folder, there=source, here=destination, before=known, removed=removed)
+                )
         following = MoveFollowing(self._lease, self._store, self._source, self._destination)
         self._moves = following.run(places, self._pending, follow=self._options.moves == "follow")
         if number := sum(map(len, self._moves.left.values())):
@@ -423,6 +426,7 @@ class MailboxPlan:
             # A server may only know a lower bound; a UID that is accounted for stays so.
             uidnext=there.uidnext if fresh or before is None else max(there.uidnext, before.uidnext),
             highestmodseq=modseq if fresh or before is None else before.highestmodseq,
+            object_id=there.object_id or (before.object_id if before is not None else ""),
             source_messages=there.messages,
             skipped="" if fresh or before is None else before.skipped,
             destination_uidvalidity=here.uidvalidity or 0,
@@ -480,6 +484,8 @@ class MailboxPlan:
                 return None
         if before is not None and (number := len(plan.folder.deleted - before.deleted)):
             self._tell(DeletedAtSource(messages=number))
+        if earlier is not None and not let_go:
+            plan = replace(plan, digests=self._moves.digests.get(folder.folder_id, {}))
         return plan
 
     def _is_made_anew(self, folder: Folder, here: KnownStatus, before: Folder | None) -> bool:
@@ -518,10 +524,14 @@ class MailboxPlan:
 
     def _with_deleted(self, folder: Folder, before: Folder) -> Folder:
         """Returns the folder, to which nothing new came, with what was deleted from it at the source."""
-        opened = self._opened(folder.source_name)
-        if isinstance(opened, Exception):
-            raise opened
-        found = looked_for(self._store, self._source, opened, before)
+        self._open = None
+        if told := vanished(self._store, self._source, before):
+            self._open, found = (folder.source_name, told[0]), told[1]
+        else:
+            opened = self._opened(folder.source_name)
+            if isinstance(opened, Exception):
+                raise opened
+            found = looked_for(self._store, self._source, opened, before)
         return replace(folder, deleted=found.deleted, source_messages=found.source_messages)
 
     def _blamed(self, folder: Folder) -> bool:

@@ -792,6 +792,15 @@ local function entered(u, folder, s)
   return #s.records > 0 or next(s.others) ~= nil
 end
 
+-- Puts right the digests of entries of the ledger, as JSON by name; whether an entry was seen to be right stays as it was.
+local function correct_digests(f, digests)
+  local ledger = folder_key(f) .. ':ledger'
+  for name, digest in pairs(cjson.decode(digests)) do
+    local old = redis.call('HGET', ledger, name .. '#') or ''
+    redis.call('HSET', ledger, name .. '#', digest .. (string.sub(old, -1) == '!' and '!' or ''))
+  end
+end
+
 -- The destination was seen to hold what this entry of the ledger says: "!" behind its digest.
 local function mark_checked(folder, name)
   local ledger = folder_key(folder) .. ':ledger'

@@ -1,5 +1,5 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
---   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed, settle_ms)
+--   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed, digests_json, settle_ms)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it until a lane widens the folder. What voids the ledger waits until
 -- no live lane has anything on the wire, and until what other lanes left cannot arrive any more (`settle_ms` after they ended)
@@ -16,6 +16,7 @@
 -- and these messages count as removed; '' otherwise.
 -- deleted: how many messages with a copy are no longer at the source, now.
 -- followed: how many were moved at the source, and their copies with them, now.
+-- digests: those of entries from which copies were moved away.
 -- The least wait for a folder that is in use.
 local IN_USE_MS = 1000
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -53,7 +54,7 @@ if reset or ARGV[19] ~= '' then
     end
     local ended = tonumber(redis.call('HGET', unit_key(other), 'ended') or '0')
     for _, text in ipairs(left) do
-      local till = math.max(ended, math.floor(cjson.decode(text).at + 0.5)) + tonumber(ARGV[22])
+      local till = math.max(ended, math.floor(cjson.decode(text).at + 0.5)) + tonumber(ARGV[23])
       if till > planned_at then wait = math.max(wait, IN_USE_MS, till - now) end
     end
   end
@@ -99,6 +100,7 @@ if ARGV[19] ~= '' then
   end
 end
 
+correct_digests(f, ARGV[22])
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
 redis.call('HSET', key, 'mailbox', m, 'order', order, 'planned', call)
 redis.call('ZADD', mailbox_key(m) .. ':folders', order, f)

@@ -349,6 +349,7 @@ class MemoryWork(Identity):
             deleted_too=deleted_too,
             mixed=mixed,
         )
+        folder.digests.update(plan.digests)
         folder.order, folder.planned = order, call
         if plan.flags is not None:
             folder.flags = dict(plan.flags)

@@ -114,6 +114,7 @@
 | outbox                            | ZSET | delivery, scored by when it is tried next (ms) |
 | undelivered                       | ZSET | delivery that was given up, scored by when (ms); the last 200 |
 | desk:targets                      | HASH | target id → who is told what, how, JSON (`shared.store.records.targets`) |
+| desk:services                     | HASH | name → an account service, JSON (`shared.store.records.named_services`) |
 | desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.records.principals`) |
 | desk:audit                        | STREAM | acts of people; an entry goes when it is older than MAILHAUL_AUDIT_DAYS |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
@@ -174,6 +175,7 @@ USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"
 AUDIT: Final = f"{PREFIX}desk:audit"
 TARGETS: Final = f"{PREFIX}desk:targets"
+NAMED_SERVICES: Final = f"{PREFIX}desk:services"
 REACH: Final = f"{PREFIX}desk:reach"
 
 

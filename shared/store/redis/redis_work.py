@@ -264,6 +264,7 @@ class RedisWork(Scripts):
             len(plan.folder.taken_away) if plan.let_go else "",
             len(plan.folder.deleted),
             len(plan.folder.followed),
+            codec.encode_digests(plan.digests),
         )
 
     def folder(self, folder_id: str) -> Folder | None:
@@ -284,7 +285,7 @@ class RedisWork(Scripts):
             *self._fence(lease),
             audit.folder_id,
             audit.verified,
-            json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
+            codec.encode_digests(audit.digests),
             json.dumps({what: getattr(audit, what) for what in AUDITED}),
             json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
             json.dumps(list(audit.checked)),
