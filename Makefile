@@ -16,7 +16,7 @@ setup: ## prepare .venv from requirements.lock
 demo: ## two sample servers, three mailboxes, a full import, the report
 	@./mailhaul demo
 
-demo-cutover: ## two waves move while mail goes on coming, one is rolled back: 0 lost, 0 twice (five minutes)
+demo-cutover: ## two waves move while mail goes on coming, one is rolled back: 0 lost, 0 twice (about a minute)
 	@./mailhaul demo --cutover
 
 test: setup ## all tests (PYTEST_ARGS='-n 4 -m "not slow"' for fewer)
