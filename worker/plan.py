@@ -47,9 +47,6 @@ BATCHES_AT_ONCE = 50
 #: Number of folders whose sizes are asked for before their turn.
 FORESEEN = 4
 
-#: Seconds until a plan is tried again that found lanes at work in a folder that it voids. They were told to stop.
-IN_USE_SECONDS = 1.0
-
 #: Number of attempts after which folders are opened one by one.
 ALONE_ATTEMPTS = 2
 
@@ -72,14 +69,16 @@ class MailboxPlan:
         neighbours: Neighbours,
         ends: Ends | None = None,
         *,
+        settle_seconds: float,
         unsettled_seconds: float = 0.0,
         returning: WayBack | None = None,
     ) -> None:
         """Takes `ends`, the check for a mailbox that was never planned; None where the operator said that it is right.
 
-        `unsettled_seconds` as for `BatchPlanner`. `returning` decides for a copy back what goes where.
+        `settle_seconds` as in `CopyRules`; `unsettled_seconds` as for `BatchPlanner`. `returning` decides for a copy
+        back what goes where.
         """
-        self._ends, self._tell = ends, tell
+        self._ends, self._tell, self._settle_seconds = ends, tell, settle_seconds
         self._pending: Collection[str] = ()
         #: Folder id → the folder that an earlier pass planned, under its present names; source name → folder id.
         self._followed: dict[str, Folder] = {}
@@ -382,9 +381,9 @@ class MailboxPlan:
     def _enter(self, plans: list[tuple[FolderPlan, int]]) -> None:
         """Enters the planned folders in the store; other lanes may begin with them while the rest is listed."""
         try:
-            self._store.plan_folders(self._lease, plans)
-        except FolderInUse:
-            raise SettleLater(IN_USE_SECONDS) from None
+            self._store.plan_folders(self._lease, plans, settle_seconds=self._settle_seconds)
+        except FolderInUse as used:
+            raise SettleLater(used.seconds) from None
         batches = [batch for plan, _ in plans for batch in plan.batches]
         self._busy += sum(bool(plan.batches) for plan, _ in plans)
         self._messages += sum(len(batch.uids) for batch in batches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -27,6 +27,9 @@ from producer.cli.verb import (
 from producer.cli.wanting import SharedFoldersOption
 from producer.intake.allowed import Allowed
 from producer.intake.wanted import SelectionOptions
+from shared.wording.phrases import Phrase
+
+SEPARATOR: Final = Phrase("separator", "comma, semicolon or tab")
 
 
 def declare(app: typer.Typer) -> None:
@@ -205,9 +208,8 @@ def import_(
 def template(separator: SeparatorOption = ",") -> None:
     """Print a manifest to fill in."""
     from producer.intake.manifest import template as filled
-    from shared.model.errors import UsageError
 
     try:
         typer.echo(filled(separator or ","), nl=False)
     except StopIteration:
-        raise UsageError("--separator: comma, semicolon or tab") from None
+        raise SEPARATOR.error("separator") from None

@@ -26,11 +26,15 @@ from shared.model import (
     mailbox_id,
 )
 from shared.model.binding import bound_to
-from shared.model.errors import CredentialsError, StoreError, UsageError
+from shared.model.errors import CredentialsError, StoreError
 from shared.model.lifecycle import MailboxState, Outcome
 from shared.rules.standing import Standing
 from shared.runtime.credentials import Credentials, Vault
 from shared.store import Store
+from shared.wording.phrases import Phrase
+
+NOT_BROUGHT_BACK: Final = Phrase("not_brought_back", "{login}: {what}")
+NEVER_SWITCHED: Final = Phrase("never_switched", "{login}: it was never switched, so nothing is to be brought back")
 
 #: What is put behind the name of the import that is returned.
 SUFFIX: Final = " (back)"
@@ -210,9 +214,9 @@ class CopyBack:
         `StoreError`.
         """
         if why := no_way_back(mailbox):
-            raise UsageError(f"{mailbox.source.login}: {why}")
+            raise NOT_BROUGHT_BACK.error(login=mailbox.source.login, what=why)
         if self._store.switch_marks(mailbox.mailbox_id) is None:
-            raise UsageError(f"{mailbox.source.login}: it was never switched, so nothing is to be brought back")
+            raise NEVER_SWITCHED.error(login=mailbox.source.login)
         origin = self._store.import_(mailbox.import_id)
         if origin is None:
             raise StoreError(f"import {mailbox.import_id} is not in the store")

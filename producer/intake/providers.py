@@ -7,12 +7,14 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.model import Endpoint
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
+
+NO_PROVIDER: Final = Phrase("provider_unknown", "{name} is no provider; there are: {names}")
 
 #: Version of the file's layout that this module reads.
 LAYOUT = 1
@@ -154,7 +156,7 @@ class Catalogue(_Fact):
             for site in provider.sites:
                 if wanted == site.name:
                     return provider, site
-        raise UsageError(f"{name!r} is no provider; there are: {', '.join(one.name for one in self.providers)}")
+        raise NO_PROVIDER.error(name=f"{name!r}", names=", ".join(one.name for one in self.providers))
 
     def by_domain(self, domain: str) -> tuple[Provider, Site] | None:
         """Returns the provider whose addresses belong to this domain."""

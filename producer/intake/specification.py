@@ -16,6 +16,7 @@ from producer.intake.columns import Reading
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.fitting import place_rows
 from producer.intake.manifest import Manifest, Row, Servers, sift_manifest
+from producer.intake.preparing import import_name
 from producer.intake.providers import catalogue
 from producer.intake.sheet import ManifestInvalid, RowError
 from producer.intake.sign_in import (
@@ -30,7 +31,6 @@ from producer.intake.sign_in import (
     secret_of,
     without_password,
 )
-from producer.intake.submit import import_name
 from producer.intake.wanted import SelectionOptions, read_wanted
 from producer.intake.waving import WaveRules, of_wave, read_rules
 from shared.model import BY_ROW, Endpoint, Options, Tls

@@ -215,6 +215,8 @@ class Overview:
     looks_due: int = 0
     #: Since when the first of them is due, seconds since the epoch; 0 for none.
     looks_due_since: float = 0.0
+    #: Lanes of these workers that have a unit under a lease.
+    busy_lanes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -60,3 +61,27 @@ def test_no_module_is_over_six_hundred_lines() -> None:
     rooms = ("producer", "worker", "shared", "bench", "tests")
     long = [str(p) for room in rooms for p in (ROOT / room).rglob("*.py") if len(p.read_text().splitlines()) > 600]
     assert long == []
+
+
+#: What `Operations` holds, so that nobody hands it on one by one.
+RESOURCES = {"store", "vault", "ring", "settings", "retention_days"}
+
+
+def _handed_on(trees: dict[str, ast.Module]) -> list[str]:
+    """Returns the functions that take three or more resources as parameters."""
+    return [
+        f"{name}: {node.name}"
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and len(RESOURCES & {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}) > 2
+    ]
+
+
+def test_no_front_end_hands_on_the_resources_of_operations() -> None:
+    rooms = ("operations", "cli", "web", "show", "reports")
+    trees = {
+        str(path): ast.parse(path.read_text()) for room in rooms for path in (ROOT / "producer" / room).rglob("*.py")
+    }
+    assert _handed_on(trees) == []
+    assert _handed_on({"new.py": ast.parse("def act(store, vault, ring): ...")}) == ["new.py: act"], "the control"

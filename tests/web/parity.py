@@ -48,6 +48,7 @@ EVERYWHERE: Final[Mapping[str, Why]] = {
     "--quiet": Why("an answer is quiet"),
     "--verbose": Why("an answer has no lines of progress"),
 }
+_SERVICE: Final = "/account-services/{name}"
 _WHICH: Final = {"which": "path.import_id"}
 _ONE: Final = {**_WHICH, "--mailbox": "body.login", "--wave": "body.wave"}
 _FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
@@ -59,7 +60,7 @@ _SHEET: Final = {
 }
 _MAKERS: Final[Mapping[str, str | Why]] = {
     "--accounts": "body.accounts",
-    "--accounts-secret-file": Why("MAILHAUL_WEB_ACCOUNTS_SECRET_FILES"),
+    "--accounts-secret-file": Why("PUT /account-services/{name} has it, or MAILHAUL_WEB_ACCOUNTS_SECRET_FILES"),
     "--generate-passwords": Why("hands passwords over as a file of the machine"),
 }
 _SIGN_IN: Final = {
@@ -261,6 +262,13 @@ TABLE: Final[Mapping[str, Verb]] = {
     "notify remove": Verb(at=("DELETE /targets/{target_id}",), options={"target_id": "path.target_id"}),
     "notify test": Verb(at=("POST /targets/{target_id}/test",), options={"target_id": "path.target_id"}),
     "notify retry": Verb(at=("POST /targets/retry",), options={"--drop": "body.drop"}),
+    "service set": Verb(
+        at=(f"PUT {_SERVICE}",),
+        options={"name": "path.name", "url": "body.url", "--secret-file": "body.secret"},
+    ),
+    "service list": Verb(at=("GET /account-services", "GET /accounts")),
+    "service remove": Verb(at=(f"DELETE {_SERVICE}",), options={"name": "path.name"}),
+    "service test": Verb(at=(f"POST {_SERVICE}/test",), options={"name": "path.name", "login": "body.login"}),
     "token add": Verb(
         at=("POST /tokens",), options={"name": "body.name", "--role": "body.role", "--expires": "body.expires"}
     ),

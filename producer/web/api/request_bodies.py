@@ -6,7 +6,6 @@ import base64
 import binascii
 import csv
 import io
-import re
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
@@ -23,12 +22,11 @@ from producer.intake.waving import read_rules
 from producer.web.api.body import Body
 from producer.web.api.signing_in import SignInBody
 from shared.model import Endpoint
-from shared.model.errors import UsageError
 from shared.model.rates import MOST_RATE
 from shared.model.waves import FRONT, MOST_NAME, MOST_ORDER, MOST_WEIGHT
 from shared.runtime.credentials import Secret
 from shared.sign_in.reach import Reach
-from shared.wording.phrases import FaultsFound, Phrase
+from shared.wording.phrases import Phrase
 
 _Glob = Annotated[str, Field(min_length=1, max_length=500)]
 _Folder = Annotated[str, Field(min_length=1, max_length=500)]
@@ -146,13 +144,6 @@ def guarded(reach: Reach) -> Guard:
         return replace(endpoint, guarded=True)
 
     return guard
-
-
-def by_fields(error: UsageError) -> UsageError:
-    """Returns an error without codes with the field names of the body in place of options of the command line."""
-    if isinstance(error, FaultsFound):
-        return error
-    return UsageError(re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error)))
 
 
 class WantedBody(Body):
@@ -414,6 +405,28 @@ class TargetBody(Body):
         default="", max_length=5, description="When the daily digest is sent, as in 08:00; empty: never."
     )
     logins: bool = Field(default=False, description="Whether messages may name mailboxes by their logins.")
+
+
+class ServiceBody(Body):
+    """An account service (docs/accounts.md)."""
+
+    url: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="As for --accounts, as in scim+https://host/scim/v2; with `new.example=` in front for one domain.",
+        repr=False,
+    )
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=65_536,
+        description="What the service demands; it is in no answer.",
+    )
+
+
+class LookBody(Body):
+    """The account that a service is asked about."""
+
+    login: str = Field(min_length=1, max_length=320, description="A login of the destination. It is not made.")
 
 
 class LostNoticesBody(Body):

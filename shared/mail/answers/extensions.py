@@ -154,6 +154,8 @@ class Broken:
         self.learned = 0
         #: The dates outside of the usual that the server keeps or changes.
         self.dates = KeptDates()
+        #: Whether the port has greeted a session in plain text: its silence is mere slowness from then on.
+        self.greeted = False
 
     @property
     def left_out(self) -> Mapping[str, str]:

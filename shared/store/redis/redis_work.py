@@ -227,8 +227,11 @@ class RedisWork(Scripts):
     def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
         return bool(self._run("recheck", mailbox_id, int(delay_seconds * 1000)))
 
-    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
-        self._run_all([("plan_folder", self._plan_args(lease, plan, order)) for plan, order in plans])
+    def plan_folders(
+        self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]], *, settle_seconds: float = 0.0
+    ) -> None:
+        settle = int(settle_seconds * 1000)
+        self._run_all([("plan_folder", (*self._plan_args(lease, plan, order), settle)) for plan, order in plans])
 
     def _plan_args(self, lease: Lease, plan: FolderPlan, order: int) -> tuple[Any, ...]:
         batches = [
