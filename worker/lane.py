@@ -249,6 +249,7 @@ class Lane:
                 place.tell,
                 neighbours,
                 ends,
+                settle_seconds=place.copy_rules.settle_seconds,
                 unsettled_seconds=self._unsettled_seconds(lease),
                 returning=returning,
             )

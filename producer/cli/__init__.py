@@ -51,6 +51,7 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
     "running_verbs": ("demo", "up", "down", "worker", "coordinator", "doctor"),
     "web_verbs": ("web", "link", "token", "user", "keys", "session", "reach"),
     "notifying_verbs": ("notify",),
+    "service_verbs": ("service",),
 }
 
 

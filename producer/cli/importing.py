@@ -48,8 +48,9 @@ if TYPE_CHECKING:
     from producer.notices.notifier import Notifier
     from producer.spool.spool_folder import SpoolFolder
 
-#: Seconds after which an import starts a coordinator.
-COORDINATOR_AFTER_SECONDS = 2.0
+#: Seconds after which an import starts a coordinator: after so many in any case, and after so many in which nothing moved.
+COORDINATOR_AFTER_SECONDS = 10.0
+STILL_SECONDS = 1.0
 
 
 def run_import(
@@ -163,6 +164,9 @@ class _Staff:
         self._reaper = DeadWorkerReaper(context)
         self._since = time.monotonic()
         self._said = False
+        #: What was done at the look before, and since when (monotonic).
+        self._done: tuple[object, ...] = ()
+        self._moved_at = self._since
         self._overheard: Overheard | None = None
 
     def see_to(self, shown: Display | None = None) -> None:
@@ -183,6 +187,15 @@ class _Staff:
                 shown.say(f"{lonely}, or give --workers N")
         return None
 
+    def wake(self, progress: Progress) -> None:
+        """Starts the coordinator, which rings for what waits, once something waits or nothing has moved for a while."""
+        done, now = (progress.tally, dict(progress.mailboxes)), time.monotonic()
+        if done != self._done:
+            self._done, self._moved_at = done, now
+        still = bool(progress.waits or progress.stranded.units) or now - self._moved_at >= STILL_SECONDS
+        if still and self._processes is not None:
+            self._processes.start_coordinator()
+
     def tell(self, shown: Display) -> None:
         """Says which extensions the workers here left out, if the operator asked for `--verbose`."""
         for line in self._overheard.lines() if self._overheard else ():
@@ -196,7 +209,8 @@ class _Staff:
         port = None if "MAILHAUL_COORDINATOR_PORT" in os.environ else 0
         variables = self._context.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
         self._overheard = Overheard(settings.state_dir / "logs") if is_verbose() else None
-        # A short import ends without a coordinator: nothing of it expires or is lost in that time. Its metrics are served at once.
+        # A short import ends without a coordinator: while its lanes get on, nothing of it expires or is lost in that time. Its
+        # metrics are served at once.
         processes = LocalProcesses(
             variables,
             settings.state_dir / "logs",
@@ -264,6 +278,7 @@ def _wait(
         staff.see_to(shown)
         progress = watch.look()
         seen[:] = [progress]
+        staff.wake(progress)
         if progress.finished:
             staff.tell(shown)
             return progress

@@ -20,6 +20,7 @@ from producer.cli.verb import (
     ThreadsOption,
     VerboseOption,
     WaveOption,
+    WaveRuleOption,
     speaking,
     verb,
 )
@@ -45,6 +46,7 @@ def check(
     manifest: ManifestArgument,
     servers: ServerOptions,
     wave: WaveOption = "",
+    wave_rule: WaveRuleOption = None,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
     sheet: SheetOptions,
@@ -68,6 +70,7 @@ def check(
         selection=selection,
         allowed=allowed,
         only_wave=wave,
+        wave_rule=tuple(wave_rule or ()),
     )
     with speaking(verbose=verbose):
         return run_check(import_, as_json=as_json, state_dir=state_dir)
@@ -81,6 +84,7 @@ def plan(
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     wave: WaveOption = "",
+    wave_rule: WaveRuleOption = None,
     as_json: JsonOption = False,
     sheet: SheetOptions,
     accounts: AccountsOptions,
@@ -104,6 +108,7 @@ def plan(
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         only_wave=wave,
+        wave_rule=tuple(wave_rule or ()),
     )
     return run_plan(import_, as_json=as_json, state_dir=state_dir)
 
@@ -140,6 +145,7 @@ def import_(
     wave: Annotated[
         str, typer.Option("--wave", metavar="NAME", help="The wave of rows that name none (docs/waves.md).")
     ] = "",
+    wave_rule: WaveRuleOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
@@ -181,6 +187,7 @@ def import_(
             verify=verify,
             window=window,
             wave=wave,
+            wave_rule=tuple(wave_rule or ()),
         )
         if dry_run:
             from producer.cli.rehearsing import run_plan

@@ -20,6 +20,8 @@ from shared.runtime.supervise import Command, Supervisor
 GRACE_SECONDS = 20.0
 #: Ends of a child with an error message of its own (bad settings, no key) after which the command gives up.
 HOPELESS_ENDS = 3
+#: The name of the coordinator among the children.
+COORDINATOR = "coordinator"
 _OWN_WORDS = ("mailhaul worker: ", "mailhaul coordinator: ", "mailhaul web: ")
 
 
@@ -62,7 +64,7 @@ class LocalProcesses:
             for name, child in zip_longest(names, early[:workers], fillvalue=None)
             if name
         ]
-        coordinator = self._command("coordinator", "producer.coordinator", {**base, **port})
+        coordinator = self._command(COORDINATOR, "producer.coordinator", {**base, **port})
         commands.append(replace(coordinator, after_seconds=coordinator_after_seconds))
         if web:
             commands.append(self._command("web", "producer.web", base))
@@ -93,6 +95,10 @@ class LocalProcesses:
                 path = self._log_dir / f"{name}.log"
                 if (words := last_line(path)).startswith(_OWN_WORDS):
                     raise MailhaulError(f"{name} ends as soon as it starts: {words} (its log is {path})")
+
+    def start_coordinator(self) -> None:
+        """Starts the coordinator before its time; once it runs, changes nothing."""
+        self._supervisor.start_now(COORDINATOR)
 
     def pids(self) -> dict[str, int]:
         """Returns the process ids of the children that run now, by name."""

@@ -49,6 +49,15 @@ VerboseOption = Annotated[
 StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="State folder (MAILHAUL_STATE_DIR, else XDG).")
 ]
+WaveRuleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--wave-rule",
+        metavar="WAVE=WHO",
+        help="The wave of rows that name none: by login (sales=*@sales.example), by group (board=group:board), or the "
+        "first of the rest (pilot=first:20). Repeatable; the first that fits decides.",
+    ),
+]
 IncludeOption = Annotated[
     list[str] | None,
     typer.Option("--include", metavar="GLOB", help='Only these folders ("/" between levels). Repeatable.'),

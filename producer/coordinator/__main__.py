@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING, Any, cast
 
 import redis
 from dramatiq.brokers.redis import RedisBroker
@@ -17,7 +18,6 @@ from dramatiq.errors import DramatiqError
 
 from producer.coordinator.cutover_loop import CutoverLoop
 from producer.coordinator.tick import LEAD_SECONDS, Coordinator
-from shared.metrics import CoordinatorMetrics, start_http
 from shared.model import UnitKind
 from shared.model.errors import MailhaulError, StoreError
 from shared.model.jobs import QUEUES
@@ -29,6 +29,9 @@ from shared.runtime.processes import process_name
 from shared.runtime.redis_condition import await_redis, read_condition
 from shared.store import SCOPES
 from shared.store.redis.redis_store import RedisStore, connect
+
+if TYPE_CHECKING:  # loaded where metrics are served
+    from shared.metrics import CoordinatorMetrics
 
 #: Pause between two turns, in seconds.
 TURN_SECONDS = 0.5
@@ -103,9 +106,22 @@ class CoordinatorHealth:
         return not self._store and silent < LEAD_SECONDS, self._store or f"last turn {silent:.1f} s ago"
 
 
+class _Unmeasured:
+    """Takes the place of `CoordinatorMetrics` where nobody asked for them."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _leave_out
+
+
+def _leave_out(*_: object, **__: object) -> None:
+    """Publishes nothing."""
+
+
 def main() -> int:
     """Runs the process until it is told to stop. Returns the exit code."""
     forbid_core_dumps()
+    # structlog would load it for tracebacks in colour; those of a coordinator stand in a log, as plain text.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     try:
         settings = load_settings()
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)
@@ -120,9 +136,11 @@ def run(settings: Settings) -> int:
     log = get_logger("mailhaul.coordinator")
     broker_url, state_url = redis_urls(settings, None)
     limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
-    metrics, health, stop = CoordinatorMetrics(), CoordinatorHealth(), threading.Event()
+    served = bool(settings.coordinator_port)
+    metrics, health, stop = _metrics(served=served), CoordinatorHealth(), threading.Event()
     client = connect(state_url)
-    store = RedisStore(client, lease_seconds=settings.lease_seconds, limits=limits, observe=metrics.observe_script)
+    observe = metrics.observe_script if served else None
+    store = RedisStore(client, lease_seconds=settings.lease_seconds, limits=limits, observe=observe)
     holder = process_name()
     coordinator = Coordinator(
         store=store,
@@ -134,7 +152,9 @@ def run(settings: Settings) -> int:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    if settings.coordinator_port:
+    if served:
+        from shared.metrics import start_http
+
         try:
             start_http(
                 metrics.registry,
@@ -172,6 +192,14 @@ def run(settings: Settings) -> int:
     cutovers.stop()
     log.info("coordinator_stopped", holder=holder)
     return 0
+
+
+def _metrics(*, served: bool) -> CoordinatorMetrics:
+    if not served:
+        return cast("CoordinatorMetrics", _Unmeasured())
+    from shared.metrics import CoordinatorMetrics
+
+    return CoordinatorMetrics()
 
 
 if __name__ == "__main__":

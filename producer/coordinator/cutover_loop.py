@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import redis
 
-from producer.cutover.acts import refused
-from producer.cutover.driver import CutoverDriver
-from producer.cutover.effects import CutoverWorld
-from shared.metrics import CoordinatorMetrics
 from shared.model.errors import MailhaulError
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Vault, key_file
 from shared.runtime.logs import get_logger
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers
+
+if TYPE_CHECKING:  # what moves cutovers is loaded with the first of them
+    from producer.cutover.driver import CutoverDriver
+    from shared.metrics import CoordinatorMetrics
 
 #: The shortest pause between two turns, seconds.
 PAUSE_SECONDS: Final = 2.0
@@ -72,6 +72,8 @@ class CutoverLoop:
         driver = self._driver = self._driver or self._opened()
         if driver is None:
             return
+        from producer.cutover.acts import refused
+
         views = driver.turn()
         readings = [
             (view.cutover, {name: (guard.met, guard.number) for name, guard in view.guards.items()}) for view in views
@@ -87,6 +89,9 @@ class CutoverLoop:
                 self._warned = time.monotonic()
                 self._log.warning("cutover_no_key", advice="give the coordinator MAILHAUL_SECRET_KEY: docs/cutover.md")
             return None
+        from producer.cutover.driver import CutoverDriver
+        from producer.cutover.effects import CutoverWorld
+
         vault = Vault.from_settings(self._settings)
         cutovers = Cutovers(self._store, vault)
         world = CutoverWorld(self._settings, self._store, vault, time.time)

@@ -10,14 +10,14 @@ from shared.model import Unit, UnitKind
 WITHOUT_WORKERS = 16
 
 
-def wanted(ready_units: int, lanes: int, depths: Mapping[UnitKind, int]) -> int:
+def wanted(ready_units: int, lanes: int, busy: int, depths: Mapping[UnitKind, int]) -> int:
     """Returns how many jobs are missing.
 
-    The queue should hold as many jobs as there are ready units, but no more than all lanes could take. A lane that is
-    done claims the next unit without a job, and a job that finds nothing to claim is dropped, so more would only cost
-    the store. A job in the queue may be stale; that is why a full round is kept there, not just one.
+    The queue should hold as many jobs as there are ready units, but no more than the lanes that are not `busy` could take. A
+    lane that is done claims the next unit without a job, and a job that finds nothing to claim is dropped, so more would
+    only cost the store. A job in the queue may be stale; that is why a full round is kept there, not just one.
     """
-    return max(0, min(ready_units, lanes or WITHOUT_WORKERS) - sum(depths.values()))
+    return max(0, min(ready_units, lanes - busy if lanes else WITHOUT_WORKERS) - sum(depths.values()))
 
 
 def bells(ready: Sequence[Unit], count: int) -> tuple[Unit, ...]:

@@ -6,19 +6,21 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from producer.coordinator.estimate import Caps
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.rescue import bells, wanted
 from producer.coordinator.tally import progress
 from producer.coordinator.waiting import Waiting
-from shared.metrics import CoordinatorMetrics
 from shared.model import Import, Overview, UnitKind, Wave
 from shared.model.lifecycle import ImportState, MailboxState
 from shared.rules.hours import read_hours
 from shared.runtime.redis_condition import Condition
 from shared.store import Store
+
+if TYPE_CHECKING:  # loaded where metrics are served
+    from shared.metrics import CoordinatorMetrics
 
 #: Duration of leadership after the last request for it; a standby takes over after at most this.
 LEAD_SECONDS = 10.0
@@ -126,7 +128,7 @@ class Coordinator:
         return True
 
     def _rescue(self, overview: Overview, depths: dict[UnitKind, int]) -> list[UnitKind]:
-        count = wanted(overview.ready_units, overview.workers * self.threads, depths)
+        count = wanted(overview.ready_units, overview.workers * self.threads, overview.busy_lanes, depths)
         chosen = bells(self.store.ready_units(count), count) if count else ()
         for unit in chosen:
             self.queue.ring(unit.kind, self._import_of(unit.mailbox_id), unit.unit_id)

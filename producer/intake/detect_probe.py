@@ -154,7 +154,7 @@ class Network:
                 self._greeted(scheme, host, ssl.create_default_context(cafile=self.ca_file))
                 return Tried(way=found)
             except ssl.SSLCertVerificationError as error:
-                der = self._greeted(scheme, host, blind(ssl.create_default_context()))
+                der = self._greeted(scheme, host, blind())
                 return Tried(way=found, doubt=f"{error.verify_message} ({described(der)})")
         except (OSError, ValueError):
             return None

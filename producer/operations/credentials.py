@@ -24,6 +24,7 @@ from shared.runtime.credentials import Credentials, EndsChanged, Secret, Vault
 from shared.sign_in.allowed_places import AllowedPlaces
 from shared.store import Resealed, Store
 from shared.store.records.cutovers import Cutovers, needing
+from shared.store.records.named_services import NamedServices
 from shared.store.records.principals import Principals
 from shared.store.records.sessions import BrowserSessions
 from shared.store.records.targets import Targets
@@ -275,7 +276,8 @@ class CredentialsOperations(HeldResources):
         """
         store, vault = self.store, self.vault
         total = Principals(state, vault).resign() + BrowserSessions(state, vault).resign()
-        total += Targets(state, vault).resign() + AllowedPlaces(store, vault).resign()
+        total += Targets(state, vault).resign() + NamedServices(state, vault).resign()
+        total += AllowedPlaces(store, vault).resign()
         for import_ in store.imports():
             total += store.reseal(import_.import_id, vault.rotate)
             total += Cutovers(store, vault).resign(import_.import_id)

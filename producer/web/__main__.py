@@ -29,6 +29,7 @@ from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.redis_condition import await_redis
 from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import reach_of
+from shared.store.records.named_services import NamedServices
 from shared.store.records.page_state import PageState
 from shared.store.records.principals import Principals, Role
 from shared.store.records.sessions import BrowserSessions
@@ -104,6 +105,7 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
         principals=principals,
         sessions=BrowserSessions(state, context.vault, partial(_vouched, settings, roles)),
         targets=Targets(state, context.vault),
+        services=NamedServices(state, context.vault),
         page_state=PageState(state),
         reach=reach,
         places=places,

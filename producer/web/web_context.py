@@ -29,6 +29,7 @@ from shared.runtime.processes import process_name
 from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import Reach
 from shared.store import Store
+from shared.store.records.named_services import NamedServices
 from shared.store.records.page_state import PageState
 from shared.store.records.principals import Principals
 from shared.store.records.sessions import BrowserSessions
@@ -58,6 +59,8 @@ class WebContext:
     sessions: BrowserSessions
     #: Who is told without looking.
     targets: Targets
+    #: Account services that administrators set up.
+    services: NamedServices
     #: Drafts of forms, what was done to imports, and samples of their throughput.
     page_state: PageState
     #: Mail servers that may be connected to.
@@ -66,7 +69,7 @@ class WebContext:
     places: AllowedPlaces
     #: Roles of people whom a proxy or an identity provider authenticates.
     roles: Roles
-    #: Account services, by name.
+    #: Account services of the settings, by name.
     makers: Mapping[str, AccountsAsked] = field(default_factory=dict)
     #: Connection limits and rates that the operator set for all servers, by scope.
     own_limits: dict[str, int] = field(default_factory=dict)

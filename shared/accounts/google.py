@@ -91,6 +91,11 @@ register(
         name="google",
         place=ServicePlace.NAME,
         example="google://ADMIN@DOMAIN",
+        title="Google Workspace",
+        secret_is=Phrase(
+            "account_secret_of_google",
+            "the JSON key of a service account with domain-wide delegation of admin.directory.user",
+        ),
         open=_opened,
         options=frozenset({"unit", "api"}),
         several_lines=True,

@@ -49,6 +49,12 @@ def parse_services(text: str) -> Services:
     return Services(text=text if any(found.values()) else "", by_domain=found)
 
 
+def shown(text: str) -> str:
+    """Returns the services' names for people and logs, each with the domain that it is for. Raises `UsageError`."""
+    found = parse_services(text).by_domain.items()
+    return ", ".join(f"{url.shown} ({domain})" if domain else url.shown for domain, url in found if url)
+
+
 def split_domain(text: str) -> tuple[str, str]:
     """Splits ``new.example=…`` into the domain and the rest; without a domain returns "" and the whole text."""
     if matched := _OF_DOMAIN.fullmatch(text):

@@ -215,6 +215,8 @@ class Overview:
     looks_due: int = 0
     #: Since when the first of them is due, seconds since the epoch; 0 for none.
     looks_due_since: float = 0.0
+    #: Lanes of these workers that have a unit under a lease.
+    busy_lanes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -244,3 +246,5 @@ class FolderPlan:
     #: Whether the user removed the destination folder: the ledger's destination UIDs are forgotten, its counts stay, and
     #: all of `Folder.taken_away` counts as removed.
     let_go: bool = False
+    #: Digests of ledger entries of which copies were moved away, by name: without the marks of these.
+    digests: Mapping[str, int] = field(default_factory=dict)

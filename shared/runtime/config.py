@@ -141,9 +141,9 @@ class Settings(WebSettings):
         default=128 * 1024**2, description="Bytes of one batch; a larger message is a batch of its own."
     )
     folder_writers: _Count = Field(
-        default=1,
-        description="Lanes that copy into one folder at the same time where the destination is slow, at most; 1: never more. "
-        "More are not yet usual (docs/decisions/7-several-writers.md).",
+        default=16,
+        description="Lanes that copy into one folder at the same time where the destination is slow, at most, within the limits of "
+        "accounts and hosts; 1: never more (docs/decisions/7-several-writers.md).",
     )
     switches: str | None = Field(
         default=None,

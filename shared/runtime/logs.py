@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
@@ -116,7 +117,16 @@ def bind_job(**context: object) -> Iterator[None]:
 
 def clean(text: str) -> str:
     """Makes text from outside safe to print: control characters escaped, a password in a URL masked."""
-    return _CONTROL.sub(_escaped, _URL_PASSWORD.sub("***", text))
+    if "://" in text:
+        text = _URL_PASSWORD.sub("***", text)
+    # Most texts are plain, and each expression costs more than to see that it has nothing to find.
+    return text if text.isprintable() else _CONTROL.sub(_escaped, text)
+
+
+@lru_cache(maxsize=1024)
+def _may_be_secret(key: str) -> bool:
+    """Tells whether the values of a key are masked."""
+    return _SECRET_KEY.search(key) is not None
 
 
 def redactor(addresses: str) -> Callable[[Any, str, _Event], _Event]:
@@ -131,10 +141,11 @@ def redactor(addresses: str) -> Callable[[Any, str, _Event], _Event]:
         return f"#{hashlib.blake2b(text.casefold().encode(errors='replace'), digest_size=5).hexdigest()}"
 
     def masked_text(text: str) -> str:
-        return clean(text) if addresses == "plain" else _ADDRESS.sub(lambda found: address(found[0]), clean(text))
+        text = clean(text)
+        return text if addresses == "plain" or "@" not in text else _ADDRESS.sub(lambda found: address(found[0]), text)
 
     def masked(key: str, value: Any) -> Any:
-        if isinstance(value, Secret) or (_SECRET_KEY.search(key) and not isinstance(value, bool | int | None)):
+        if isinstance(value, Secret) or (_may_be_secret(key) and not isinstance(value, bool | int | None)):
             return "***"
         if isinstance(value, str):
             if key in _ADDRESS_KEYS:

@@ -27,7 +27,8 @@ def open_redis(url: str, **options: Any) -> redis.Redis:
 
     Uses RESP2, since redis-py's RESP3 may return an unread reply. `options` are redis-py's.
     """
-    options = {"protocol": 2, **options}
+    # Else redis-py looks up its own version at each connection (3 ms), and says it in two more commands.
+    options = {"protocol": 2, "driver_info": None, **options}
     parts = urlsplit(url)
     if parts.scheme not in SENTINEL_SCHEMES:
         return redis.Redis.from_url(url, **options)

@@ -239,6 +239,12 @@ class Supervisor:
             if child.command.log_path:
                 bound(child.command.log_path)
 
+    def start_now(self, name: str) -> None:
+        """Starts a child whose time to start has not come; one that started or ended already is left alone."""
+        child = self._children[name]
+        if child.process is None and not child.ends:
+            self._start(child)
+
     def let_end(self) -> None:
         """Starts no child any more; those that run are left alone."""
         with self._lock:

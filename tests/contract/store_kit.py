@@ -75,7 +75,7 @@ def redis_store(client: redis.Redis, **settings: Any) -> RedisStore:
     """Returns the real store with the real scripts, except that TIME comes from the test's clock."""
     store = RedisStore(client, **settings)
     for name, text in scripts.sources().items():
-        assert text.count("redis.call('TIME')") == 1, "time is asked for in one place"
+        assert text.count("redis.call('TIME')") <= 1, "time is asked for in one place"
         timed = text.replace("redis.call('TIME')", f"redis.call('LRANGE', '{CLOCK}', 0, 1)")
         store._scripts[name] = client.register_script(timed)
     return store

@@ -471,6 +471,11 @@ def test_the_overview_counts_what_there_is(store: Store, clock: Clock) -> None:
     (ready,) = store.ready_units(10)
     assert ready.kind is UnitKind.PLAN
     assert store.ready_units(0) == []
+    assert store.overview().busy_lanes == 0, "a is of no worker that was heard of"
+    take(store, "w2/7")
+    assert store.overview().busy_lanes == 1
+    clock.forward(20)
+    assert store.overview().busy_lanes == 0, "w2 was not heard of for 35 s"
 
 
 def test_ready_units_are_what_a_lane_could_claim(store: Store) -> None:

@@ -257,7 +257,7 @@ def test_without_its_gate_a_claim_would_go_on_whatever_is_owed(
         real = scripts.sources()
         gate = "if not capping or state"
         assert gate in real["claim"]
-        spoilt = real | {"claim": real["claim"].replace(gate, "if true or state")}
+        spoilt = {**real, "claim": real["claim"].replace(gate, "if true or state")}
         monkeypatch.setattr(scripts, "sources", lambda: spoilt)
     store = make_world(backend, request, lease_seconds=60, limits={}, worth=worth).store
     with pytest.raises(AssertionError):

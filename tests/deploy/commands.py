@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 
-from shared.store.redis.scripts import NAMES, WITH_NOTICES, WITH_RATES
+from shared.store.redis.scripts import NAMES, sources
 
 #: Scripts of the store that each role runs.
 SCRIPTS = {
@@ -155,9 +154,7 @@ _CALL = re.compile(r"redis\.p?call\(['\"](\w+)['\"]")
 
 def needed(role: str) -> set[str]:
     """Returns the commands that the role needs, in lower case."""
-    folder = resources.files("shared.store") / "lua"
-    shared = [name for name, some in (("_rates", WITH_RATES), ("_notices", WITH_NOTICES)) if SCRIPTS[role] & some]
-    texts = [(folder / f"{name}.lua").read_text() for name in ("_common", *shared, *sorted(SCRIPTS[role]))]
+    texts = [sources()[name] for name in sorted(SCRIPTS[role])]
     import dramatiq.brokers.redis
 
     texts.append((Path(dramatiq.brokers.redis.__file__).parent / "redis" / "dispatch.lua").read_text())

@@ -235,6 +235,21 @@ def test_a_command_may_be_started_late(tmp_path: Path) -> None:
         supervisor.stop()
 
 
+def test_a_late_command_may_be_started_before_its_time(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "import signal; signal.pause()"]
+    supervisor = Supervisor([Command(name="late", argv=argv, after_seconds=2.0)], clock=lambda: 0.0)
+    try:
+        supervisor.start()
+        assert supervisor.pids() == {}
+        supervisor.start_now("late")
+        first = supervisor.pids()
+        supervisor.start_now("late")
+        supervisor.poll()
+        assert supervisor.pids() == first != {}, "once"
+    finally:
+        supervisor.stop()
+
+
 @pytest.mark.parametrize(
     ("words", "variables", "number"),
     [

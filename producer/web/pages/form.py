@@ -128,6 +128,8 @@ class Form:
     window: str = ""
     #: The wave of rows that name none; "" for no wave.
     wave: str = ""
+    #: The rules for rows that name no wave, one a line.
+    wave_rule: str = ""
     #: An address at the source, for finding its server.
     address: str = ""
 
@@ -218,6 +220,7 @@ class Form:
             verify="full" if self.texts["verify"] == "full" else "default",
             window=self.window,
             wave=self.wave,
+            wave_rule=tuple(filter(None, map(str.strip, self.wave_rule.splitlines()))),
             allowed=self.allowed,
             accounts=accounts,
             good_rows_only=good,
@@ -256,6 +259,7 @@ def form_of(given: Mapping[str, Any]) -> Form:
         sign_ins={side: entry_of(given, side) for side in SIDES},
         accounts=text("accounts", 80),
         wave=text("wave", 80),
+        wave_rule=text("wave_rule", 20_000),
     )
 
 

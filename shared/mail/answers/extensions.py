@@ -53,6 +53,7 @@ TABLE: Final[Mapping[str, Extension]] = {
     "CHILDREN": _row("nothing is asked about children of folders", b"LIST", b" RETURN .*CHILDREN"),
     "LIST-EXTENDED": _row("subscriptions are listed apart", b"LIST", b" RETURN ", "return", "subscribed"),
     "CONDSTORE": _row("a later pass compares all flags", b"EXAMINE", rb"\(CONDSTORE\)\Z"),
+    "QRESYNC": _row("which messages are left is asked, to find those that went", b"EXAMINE", rb"\(QRESYNC "),
     "HIGHESTMODSEQ": _row("folders are opened to see whether flags changed", b"STATUS", b"HIGHESTMODSEQ", "modseq"),
     "CHANGEDSINCE": _row("a later pass reads all flags", b"UID", rb"\(CHANGEDSINCE ", "modifier"),
     "STATUS=SIZE": _row("sizes are added up message by message", b"STATUS", rb" SIZE\)\Z", "size"),
@@ -153,6 +154,8 @@ class Broken:
         self.learned = 0
         #: The dates outside of the usual that the server keeps or changes.
         self.dates = KeptDates()
+        #: Whether the port has greeted a session in plain text: its silence is mere slowness from then on.
+        self.greeted = False
 
     @property
     def left_out(self) -> Mapping[str, str]:

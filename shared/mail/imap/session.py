@@ -224,8 +224,10 @@ def open_session(
     wire = _dial(side, host, port, connect_timeout_seconds)
     greeted = False
     try:
-        client = _greet(wire, door, context)
+        client = _greet(wire, door, context, known=broken is not None and broken.greeted)
         greeted = True
+        if broken is not None and tls != "tls":
+            broken.greeted = True
         talk = Conversation(side, wire, broken=broken)
         talk.asked = "login"
         wire.timeout_seconds = max(connect_timeout_seconds, min(command_timeout_seconds, 60.0))
@@ -281,13 +283,15 @@ def _dial(side: str, host: str, port: int, timeout_seconds: float) -> Wire:
     return Wire(sock, side, timeout_seconds=timeout_seconds)
 
 
-def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Opener:
+def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None, *, known: bool) -> _Opener:
+    """Returns the client after the greeting, and after STARTTLS. A server that is `known` to greet may take its time."""
     side, host, port, tls = door.side, door.host, door.port, door.tls
     try:
         if tls == "tls" and context is not None:
             wire.start_tls(context, host)
             door.check_pin(wire.sock)
-        door.check_silence(wire.sock)
+        if not known:
+            door.check_silence(wire.sock)
         client = _Opener(wire, door)
         if client.lines.state == "AUTH":
             # somebody on the way could greet so, to skip STARTTLS and learn what follows

@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from time import monotonic
 from typing import Final, Literal
 
@@ -36,6 +37,8 @@ _SCHEMES: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
 #: Seconds after which a silent plain-text port is asked for TLS.
 _SILENT_SECONDS: Final = 2.0
 _PROBE_SECONDS: Final = 5.0
+#: Seconds after which the trusted certificates are read again.
+_TRUST_SECONDS: Final = 60.0
 #: OpenSSL's codes for faults of a certificate (x509_vfy.h).
 _NOT_YET, _EXPIRED, _SELF_SIGNED = 9, 10, 18
 _UNKNOWN_CA: Final = (2, 19, 20, 21)
@@ -76,14 +79,14 @@ class Door:
     def context(self) -> ssl.SSLContext:
         """Returns the TLS context with what is trusted here. Raises TlsFailed when the CA file cannot be read."""
         try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
+            context = _trusting(self.ca_file, bool(self.fingerprint), int(monotonic() // _TRUST_SECONDS))
         except (OSError, ssl.SSLError) as error:
             raise TlsFailed(
                 self.side,
                 f"cannot read the CA file {self.ca_file} ({clean_text(str(error.strerror or error))})",
                 advice=f"give --{self.side}-ca a readable file with certificates in PEM",
             ) from None
-        return blind(context) if self.fingerprint else context
+        return context
 
     def check_pin(self, sock: socket.socket) -> None:
         """Compares the certificate shown with the pinned one, when there is one. Raises TlsFailed."""
@@ -120,7 +123,7 @@ class Door:
         """Tells whether the port, which said nothing in plain text, uses implicit TLS."""
         try:
             sock = connect(self.host, self.port, timeout=self.timeout_seconds)
-            context = blind(ssl.create_default_context())
+            context = blind()
             secured(sock, self.protocol, "tls", self.host, context, self.timeout_seconds).close()
         except (OSError, ValueError):
             return False
@@ -201,7 +204,7 @@ class Door:
                 self.protocol,
                 self.tls,
                 self.host,
-                blind(ssl.create_default_context()),
+                blind(),
                 self.timeout_seconds,
             ) as sock:
                 der = certificate(sock)
@@ -323,10 +326,20 @@ def names_of(der: bytes) -> list[str]:
     return [clean_text(name, limit=253) for name in found]
 
 
-def blind(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Turns all checks of the context off: only to look at a certificate, or beside a pin."""
+def blind() -> ssl.SSLContext:
+    """Returns a context that checks nothing: only to look at a certificate, or beside a pin."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@lru_cache(maxsize=16)
+def _trusting(ca_file: str, pinned: bool, _turn: int) -> ssl.SSLContext:
+    """Returns the context with what is trusted. Connections share it for a while, since reading all certificates takes 20 ms."""
+    context = ssl.create_default_context(cafile=ca_file or None)
+    if pinned:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 

@@ -98,6 +98,9 @@ class MemoryStore(MemoryStanding, MemoryReach):
             delayed_units=len(rows.delayed),
             leased_units=len(rows.leases),
             workers=self.workers(),
+            busy_lanes=sum(
+                self._workers.get(process_of(rows.units[u].holder), -1) >= now - 30_000 for u in rows.leases
+            ),
             behind=sum(bool(m.mailbox.behind) for m in rows.mailboxes.values()),
             imports={state: states[state] for state in ImportState},
             holds={name: until / 1000 for name, until in self._holds.items() if until > now},

@@ -54,6 +54,7 @@ class Coordination(Scripts):
             owing={name.decode(): float(until) / 1000 for name, until in codec.pairs(owing).items()},
             looks_due=looks[0],
             looks_due_since=float(looks[1]) / 1000,
+            busy_lanes=looks[2],
         )
 
     def workers(self) -> int:

@@ -1,13 +1,18 @@
 """Loads the Lua scripts from `lua/`: one file for each script, which opens with its signature.
 
-Before each script's text come the key prefix, the state tables of `shared.model.lifecycle` as Lua literals, and
-`_common.lua`; before those that know of rates also `_rates.lua`, and before those of notices `_notices.lua`.
+Before each script's text come the definitions that it uses, directly or through others: the key prefix, the state tables of
+`shared.model.lifecycle` as Lua literals, and what stands in `_common.lua`, `_rates.lua` and `_notices.lua`. A server runs all
+of a script's text at each call, so definitions that no line uses would cost more than many a script itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from importlib import resources
+from typing import Final
 
 from shared.model import lifecycle
 from shared.store.redis.keys import PREFIX
@@ -77,10 +82,23 @@ NAMES = (
     "writing",
 )
 
-#: The scripts that charge rates, or ask what is owed.
-WITH_RATES = frozenset({"claim", "progress"})
-#: The scripts that put notices into the outbox, or take them from there.
-WITH_NOTICES = frozenset({"tell", "spread", "take_delivery", "settle_delivery"})
+#: The files of definitions that scripts share, in the order in which they stand before a script.
+_SHARED: Final = ("_common", "_rates", "_notices")
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
+#: The beginning of a definition: of a function, or of one or several values.
+_DEFINED: Final = re.compile(r"local (?:function )?(\w+(?:, \w+)*)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """A definition that scripts share: the names that it gives, its text, and every word in that."""
+
+    #: The names that it defines.
+    names: frozenset[str]
+    #: The Lua text, without comments before it.
+    text: str
+    #: All words of the text, which hold the names that it uses.
+    words: frozenset[str]
 
 
 def _literal(value: object) -> str:
@@ -89,20 +107,40 @@ def _literal(value: object) -> str:
     return f'"{value}"'
 
 
-def sources() -> dict[str, str]:
+def _definitions(text: str) -> Iterator[_Definition]:
+    """Cuts a file of definitions: each begins at the left margin with `local`, and ends before the next or a comment there."""
+    lines: list[str] = []
+    for line in [*text.splitlines(), "--"]:
+        if line.startswith(("local ", "--")):
+            if lines:
+                whole = "\n".join(lines).rstrip() + "\n"
+                found = _DEFINED.match(whole)
+                assert found is not None, "only definitions stand there"
+                yield _Definition(frozenset(found[1].split(", ")), whole, frozenset(_WORD.findall(whole)))
+            lines = []
+        if not line.startswith("--"):
+            lines.append(line)
+
+
+def _needed(shared: list[_Definition], text: str) -> str:
+    """Returns the definitions that `text` uses, directly or through others, in their order.
+
+    A definition whose name stands in a text in another sense (in words, as a field) is taken too, which does no harm.
+    """
+    words, taken = set(_WORD.findall(text)), []
+    for one in reversed(shared):  # a definition uses only what stands before it
+        if one.names & words:
+            words |= one.words
+            taken.append(one.text)
+    return "".join(reversed(taken))
+
+
+@cache
+def sources() -> Mapping[str, str]:
     """Returns each script's name → its whole text."""
     folder = resources.files("shared.store") / "lua"
-    common, rates, notices = ((folder / f"_{name}.lua").read_text() for name in ("common", "rates", "notices"))
     head = f'local P = "{PREFIX}"\nlocal MACHINES = {_literal(lifecycle.MACHINES)}\n'
-    return {
-        name: "".join(
-            (
-                head,
-                common,
-                rates if name in WITH_RATES else "",
-                notices if name in WITH_NOTICES else "",
-                (folder / f"{name}.lua").read_text(),
-            )
-        )
-        for name in NAMES
-    }
+    files = [head, *((folder / f"{name}.lua").read_text() for name in _SHARED)]
+    shared = [one for text in files for one in _definitions(text)]
+    own = {name: (folder / f"{name}.lua").read_text() for name in NAMES}
+    return {name: _needed(shared, text) + text for name, text in own.items()}
