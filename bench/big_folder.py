@@ -50,7 +50,6 @@ def _one(source: Dovecot, destination: Dovecot, port: int, lanes: int, messages:
         "MAILHAUL_RENEW_SECONDS": "15",
         "MAILHAUL_SETTLE_SECONDS": "30",
         "MAILHAUL_GROUP_MESSAGES": "100",
-        "MAILHAUL_FOLDER_WRITERS": "16",
         "MAILHAUL_BATCH_MESSAGES": "2000",
     }
     with ProcessCluster(source, destination, **usual, **limits) as office:

@@ -6,12 +6,25 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from shared.model import Import, Tally, Wave
-from shared.model.errors import UsageError
 from shared.model.lifecycle import MailboxState
 from shared.model.waves import FRONT, MOST_ORDER, MOST_WEIGHT
 from shared.store import Store
+from shared.wording.phrases import FieldName, Phrase
+
+NO_WAVE: Final = Phrase("wave_unknown", "import {name} has no wave called {wave_name}; {what}")
+ITS_WAVES: Final = Phrase("its_waves", "its waves are: {names}")
+NO_WAVES: Final = Phrase("no_waves", "it has no waves")
+WEIGHT: Final = Phrase("wave_weight", "a whole number from 1 to {num}")
+ORDER: Final = Phrase("wave_order", "a whole number from 0 to {num}")
+FRONT_ALONE: Final = Phrase("front_alone", "is a priority above all others; give it or {priority}")
+PRIORITY: Final = Phrase("priority", "a whole number from {num} to {most_num}; {front} goes before all")
+NO_MOMENT: Final = Phrase(
+    "no_moment",
+    "{word} is no moment; write {example} (without a zone it is UTC), or: {otherwise}",
+)
 
 #: Number of waves named in an error.
 _NAMED = 8
@@ -36,14 +49,14 @@ def wave_of(store: Store, import_: Import, name: str) -> Wave:
         if wave.name == name:
             return wave
     names = ", ".join(wave.name for wave in known[:_NAMED]) + (" …" if known[_NAMED:] else "")
-    there = f"its waves are: {names}" if known else "it has no waves"
-    raise UsageError(f"import {import_.name} has no wave called {name}; {there}")
+    there = ITS_WAVES.says(names=names) if known else NO_WAVES.says()
+    raise NO_WAVE.error(name=import_.name, wave_name=name, what=there)
 
 
-def read_start(text: str) -> float:
+def read_start(text: str, field: str = "starts_at", otherwise: str = "now") -> float:
     """Returns the moment of ``2026-02-01T20:00+01:00`` in seconds since the epoch; 0 for ``now``. Raises `UsageError`.
 
-    A moment without a zone is UTC.
+    A moment without a zone is UTC. `field` is what the text was given for, and `otherwise` the word that it may be instead.
     """
     if text.strip() == "now":
         return 0.0
@@ -51,25 +64,23 @@ def read_start(text: str) -> float:
         when = datetime.fromisoformat(text.strip())
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise UsageError(
-            f"--start-at: {text!r} is no moment; write 2026-02-01T20:00+01:00 (without a zone it is UTC), or: now"
-        ) from None
+        raise NO_MOMENT.error(field, word=f"{text!r}", example="2026-02-01T20:00+01:00", otherwise=otherwise) from None
 
 
 def checked(weight: int | None, order: int | None) -> None:
     """Raises `UsageError` for a weight or an order that no wave may have."""
     if weight is not None and not 1 <= weight <= MOST_WEIGHT:
-        raise UsageError(f"--weight: a whole number from 1 to {MOST_WEIGHT}")
+        raise WEIGHT.error("weight", num=MOST_WEIGHT)
     if order is not None and not 0 <= order <= MOST_ORDER:
-        raise UsageError(f"--order: a whole number from 0 to {MOST_ORDER}")
+        raise ORDER.error("order", num=MOST_ORDER)
 
 
 def priority_of(priority: int | None, *, front: bool) -> int | None:
     """Returns the priority that is asked for; None to leave it. Raises `UsageError`."""
     if front and priority is not None:
-        raise UsageError("--front: is a priority above all others; give it or --priority")
+        raise FRONT_ALONE.error("front", priority=FieldName("priority"))
     if priority is not None and abs(priority) >= FRONT:
-        raise UsageError(f"--priority: a whole number from {1 - FRONT} to {FRONT - 1}; --front goes before all")
+        raise PRIORITY.error("priority", num=1 - FRONT, most_num=FRONT - 1, front=FieldName("front"))
     return FRONT if front else priority
 
 

@@ -1,6 +1,7 @@
 """Finds which messages with an outcome are no longer in their source folder.
 
-Only where the numbers show that something went: then the server is asked which messages the folder has. What it counts
+Only where the numbers show that something went: then the server is asked what went (QRESYNC, RFC 7162), or which messages
+the folder has. What it counts
 and does not show is not deleted, so its answer must be as long as its count. A folder that is another one
 (UIDVALIDITY), cannot be opened, or is not listed says nothing about its messages.
 """
@@ -41,6 +42,25 @@ def deleted(store: WorkStore, before: Folder, shown: UidSet, *, whole: bool) -> 
 def as_counted(shown: UidSet, opened: KnownStatus) -> bool:
     """Tells whether an answer shows as many messages as the folder held at its opening."""
     return len(shown & UidSet.span(1, opened.uidnext - 1)) == opened.messages
+
+
+def vanished(store: WorkStore, source: MailSource, before: Folder) -> tuple[KnownStatus, Folder] | None:
+    """Asks which messages went since the last pass, where the source tells that (QRESYNC).
+
+    Returns the folder's status and `before` with those that were deleted. None where they do not account for just as many
+    messages as the folder holds fewer, or where some came back: then what is left has to be asked for.
+    """
+    found = None
+    with contextlib.suppress(FolderRefused, ServerRefused):
+        found = source.vanished(before.source_name, before.uidvalidity, before.highestmodseq)
+    if found is None:
+        return None
+    opened, went = found
+    fewer = before.source_messages - opened.messages
+    new = (known_sources(store, before.folder_id) & went) - before.deleted - before.followed
+    if not fewer > 0 or not len(new) <= fewer <= len(went & UidSet.span(1, before.uidnext - 1)):
+        return None
+    return opened, replace(before, deleted=before.deleted | new, source_messages=opened.messages)
 
 
 def looked_for(store: WorkStore, source: MailSource, opened: KnownStatus, before: Folder) -> Folder:

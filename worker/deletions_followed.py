@@ -21,6 +21,7 @@ from shared.model.uids import UidSet
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
 from worker.decide import kept_flags
+from worker.departures import without_marks
 
 _log = get_logger("mailhaul.worker")
 _DELETED = "\\deleted"
@@ -40,6 +41,8 @@ class DeletionsFollowing:
     ) -> None:
         """Takes `check`, which raises where the operator wants the lane to stop."""
         self._lease, self._store, self._destination, self._tell, self._check = lease, store, destination, tell, check
+        #: Folder → the digests of ledger entries, by name, without the marks of the copies that were removed.
+        self.digests: dict[str, dict[str, int]] = {}
 
     def run(self, folders: Sequence[tuple[Folder, Tally]], options: Options) -> dict[str, Folder]:
         """Removes the copies, and returns those folders that changed, by id. Raises what the ports raise.
@@ -104,6 +107,7 @@ class DeletionsFollowing:
         if not pairs:
             return folder
         before, uids = folder.deleted_too, UidSet.of(pairs.values())
+        stood = {int(seen.uid): seen for seen in self._destination.sightings(uids)}
         self._store.set_deleted_too(self._lease, folder.folder_id, before | UidSet.of(pairs))
         try:
             self._destination.remove(uids)
@@ -114,6 +118,9 @@ class DeletionsFollowing:
                 self._destination.store_flags([FlagChange(uids=there, remove=("\\Deleted",))])
             pairs = {uid: to for uid, to in pairs.items() if to not in there}
             self._store.set_deleted_too(self._lease, folder.folder_id, before | UidSet.of(pairs))
+        self.digests[folder.folder_id] = without_marks(
+            self._store.ledger(folder.folder_id), {uid: stood[to] for uid, to in pairs.items() if to in stood}
+        )
         self._tell(DeletionsFollowed(messages=len(pairs)))
         return replace(folder, deleted_too=before | UidSet.of(pairs))
 

@@ -9,9 +9,10 @@ last verified; else the user removed it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from shared.content.fingerprint import MODULUS, mark
 from shared.folders.mapping import decode_name
 from shared.folders.tree import Tree, selectable
 from shared.mail import KnownStatus, MailDestination, Sighting
@@ -59,14 +60,28 @@ def new_places(
     wanted: dict[tuple[bytes, int], list[Departure]] = defaultdict(list)
     for one in departures:
         wanted[one.original.fingerprint, one.original.size_bytes].append(one)
-    sizes = {size for _, size in wanted}
+    found: dict[tuple[str, int], str] = {}
+    for name, copies in arrivals(destination, {size for _, size in wanted}, folders, known):
+        for seen in copies:
+            if left := wanted.get((seen.fingerprint, seen.size_bytes)):
+                one = left.pop(0)
+                found[one.folder_id, one.original.uid] = f"{decode_name(name)} (UID {seen.uid})"
+    return found
+
+
+def arrivals(
+    destination: MailDestination, sizes: Container[int], folders: Sequence[Folder], known: Callable[[Folder], UidSet]
+) -> Iterator[tuple[bytes, Sequence[Sighting]]]:
+    """Yields each folder of the account, opened, with what arrived in it since it was last verified.
+
+    Only messages of these `sizes`; `folders` and `known` as in `new_places`.
+    """
     planned: dict[bytes, list[Folder]] = defaultdict(list)
     for folder in folders:
         planned[folder.destination_name].append(folder)
     listing = destination.listing()
     tree = Tree(listing)
     names = [one.name for one in listing.folders if selectable(one) and tree.owner(one.name) is Owner.PERSONAL]
-    found: dict[tuple[str, int], str] = {}
     for name, status in zip(names, known_statuses(destination, names), strict=True):
         if isinstance(status, Exception) or not status.messages:
             continue
@@ -81,12 +96,8 @@ def new_places(
             opened = destination.open(name)
         except FolderRefused:
             continue
-        alike = UidSet.of(uid for uid, size in destination.sizes(opened, window) if size in sizes)
-        for seen in destination.sightings(alike) if alike else ():
-            if left := wanted.get((seen.fingerprint, seen.size_bytes)):
-                one = left.pop(0)
-                found[one.folder_id, one.original.uid] = f"{decode_name(name)} (UID {seen.uid})"
-    return found
+        if alike := UidSet.of(uid for uid, size in destination.sizes(opened, window) if size in sizes):
+            yield name, list(destination.sightings(alike))
 
 
 def with_places(audit: Audit, places: Mapping[tuple[str, int], str]) -> Audit:
@@ -100,3 +111,20 @@ def _moved(note: Note, place: str) -> Note:
     if not place or note.what != REMOVED:
         return note
     return replace(note, what=MOVED, reason=f"its user moved it at the destination: it is in {place}")
+
+
+def without_marks(ledger: Iterable[LedgerEntry], copies: Mapping[int, Sighting]) -> dict[str, int]:
+    """Returns the digests of those entries, by name, of which copies went, without their marks.
+
+    `copies` are the copies as they were seen, by source UID.
+    """
+    digests: dict[str, int] = {}
+    for entry in ledger:
+        for uid, to in ((uid, to) for record in entry.records for uid, to in record.pairs() if uid in copies):
+            digests[entry.name] = (digests.get(entry.name, entry.digest) - mark_of(int(to), copies[uid])) % MODULUS
+    return digests
+
+
+def mark_of(to: int, seen: Sighting) -> int:
+    """Returns the mark of a message whose copy has, or had, this UID."""
+    return mark(to, seen.size_bytes, seen.internaldate, seen.fingerprint)

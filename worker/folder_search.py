@@ -9,6 +9,7 @@ Nothing is asked for where every folder is where it was.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -63,6 +64,8 @@ class FolderSearch:
         """Takes `known`, the folders of the last pass, and the ids of those with messages without an outcome."""
         self._source, self._destination, self._store, self._options = source, destination, store, options
         self._known, self._pending = known, pending
+        #: Source folder that nothing explains → its MAILBOXID.
+        self._object_ids: dict[bytes, str] = {}
 
     def run(self, there: SideView, here: SideView) -> FoundFolders:
         """Finds every folder, and renames those at the destination that were renamed at the source."""
@@ -83,14 +86,15 @@ class FolderSearch:
             if not moved and not away:
                 folders.append(folder)
                 continue
-            sources = [folder.source_name]
+            sources, named = [folder.source_name], b""
             if moved:
                 sources = there.alike(folder.source_name, folder.uidvalidity, folder.uidnext, taken_there)
+                named = self._named(folder.object_id, there, taken_there)
             places = [folder.destination_name]
             if away:
                 low = max(folder.verified_uidnext, folder.destination_uidnext)
                 places = here.alike(folder.destination_name, folder.destination_uidvalidity, low, taken_here)
-            source, place = self._found(folder, sources, places, there, here, moved=moved, away=away)
+            source, place = self._found(folder, sources, places, there, here, moved=moved, away=away, named=named)
             taken_there.add(source)
             taken_here.add(place)
             now = replace(folder, source_name=source or folder.source_name)
@@ -121,6 +125,21 @@ class FolderSearch:
 
     # -- recognising
 
+    def _named(self, object_id: str, there: SideView, taken: Collection[bytes]) -> bytes:
+        """Returns the source folder with this MAILBOXID among those that nothing explains; b"" where it is none.
+
+        Only what EXAMINE says counts: the STATUS of Cyrus 3.6 may answer MAILBOXID with random bytes.
+        """
+        if not object_id:
+            return b""
+        for name in there.own():
+            if name not in self._object_ids and name not in taken:
+                self._object_ids[name] = ""
+                with contextlib.suppress(FolderRefused):
+                    self._object_ids[name] = self._source.open(name).object_id
+        found = [name for name, one in self._object_ids.items() if one == object_id and name not in taken]
+        return found[0] if len(found) == 1 else b""
+
     def _found(
         self,
         folder: Folder,
@@ -131,12 +150,15 @@ class FolderSearch:
         *,
         moved: bool,
         away: bool,
+        named: bytes,
     ) -> tuple[bytes, bytes]:
         """Returns the folder's name at the source and at the destination; b"" where it is gone.
 
         Messages that both folders hold prove it. Where they have none in common, a UIDVALIDITY that no other folder of
-        the account has does.
+        the account has does. `named` is the source folder with its MAILBOXID, which needs no proof; b"" for none.
         """
+        if named:
+            moved, sources = False, [named]
         pairs = sample([p for e in self._store.ledger(folder.folder_id) for r in e.records for p in r.pairs()])
         denied = False
         for source, place in [(source, place) for source in sources for place in places][:_MOST_TRIES]:

@@ -3,7 +3,7 @@
 A message that is gone from one source folder and new in another is the same when the code that recognises copies says
 so of the copy that we made of it (`worker.recognise`). Its copy is moved by UID MOVE (RFC 6851), which never makes a
 second one. Only where the copy is still where we put it: what its user moved or removed at the destination stays as it
-is, and so does what we did not copy.
+is, and so does what we did not copy. Such a message is not copied into its new folder either (`worker.remainders`).
 
 `Folder.moving` is stored before MOVE is sent, and goes when all folders that it concerns are planned. A later holder
 that finds it looks in the other destination folder first, and moves what is not there.
@@ -12,7 +12,7 @@ that finds it looks in the other destination folder first, and moves what is not
 from __future__ import annotations
 
 import contextlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,10 +24,11 @@ from shared.runtime.logs import get_logger
 from shared.store import Store
 from worker.decide import kept_flags, sent_as, settled_group
 from worker.deletions import as_counted, known_sources
-from worker.departures import MOVED, REMOVED
+from worker.departures import counts_on, without_marks
 from worker.flag_changes import FlagsSeen, flag_changes, translated
 from worker.recognise import Recognition
 from worker.recovery import arrived, known_destinations
+from worker.remainders import Remainders
 
 _log = get_logger("mailhaul.worker")
 
@@ -46,6 +47,8 @@ class FolderChange:
     here: KnownStatus
     #: The folder as it was planned last; None before.
     before: Folder | None
+    #: Whether this pass finds that its user removed the destination folder.
+    removed: bool = False
 
     @property
     def lost(self) -> bool:
@@ -64,9 +67,9 @@ class FolderChange:
         return there is not None and self._same(before, there) and there.uidnext > before.uidnext
 
     def _same(self, before: Folder, there: KnownStatus) -> bool:
-        """Tells whether both folders are those that were planned before."""
+        """Tells whether both folders are those that were planned before, or the user removed the destination's."""
         here = bool(before.destination_uidvalidity) and self.here.same_uids(before.destination_uidvalidity)
-        return here and there.same_uids(before.uidvalidity)
+        return (here or self.removed) and there.same_uids(before.uidvalidity)
 
 
 @dataclass(slots=True)
@@ -79,6 +82,8 @@ class Followed:
     left: dict[str, UidSet] = field(default_factory=dict)
     #: Folder → the source UIDs of messages that were moved into it, after their user took the copies away.
     taken_away: dict[str, UidSet] = field(default_factory=dict)
+    #: Folder → the digests of the ledger entries from which copies were moved away.
+    digests: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     #: Folders that have notes of moves (`Folder.moving`).
     noted: list[str] = field(default_factory=list)
 
@@ -96,8 +101,11 @@ class MoveFollowing:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._places: dict[str, FolderChange] = {}
         self._followed = Followed()
-        #: Message-ID, internal date and size of messages whose copies their user took away → how many.
-        self._taken_away: Counter[tuple[str, int | None, int]] = Counter()
+        self._remainders = Remainders(source, destination)
+        #: Folder → its new messages of which nothing told whether they were moved.
+        self._untold: dict[str, list[Sighting]] = {}
+        #: Notes of what is left out, for a later holder.
+        self._left_out: list[Moving] = []
 
     def run(self, places: Sequence[FolderChange], pending: Collection[str], *, follow: bool) -> Followed:
         """Moves the copies; folders `pending` have messages without an outcome, and are left alone.
@@ -116,8 +124,7 @@ class MoveFollowing:
         if follow and between and not self._lease.neighbours:
             if not self._destination.moves:
                 _log.info("moves_not_followed", reason="the destination has no MOVE, or no UIDPLUS")
-            else:
-                self._begin(losing, gaining)
+            self._begin(losing, gaining)
         return self._followed
 
     # -- finding moves
@@ -126,25 +133,28 @@ class MoveFollowing:
         gone: dict[str, dict[int, int]] = {}
         copies: dict[str, list[Sighting]] = {}
         for place in losing:
-            if pairs := self._gone(place):
-                name, seen = place.folder.folder_id, self._still_there(place, pairs)
-                gone[name], copies[name] = pairs, seen
-                here = {int(copy.uid) for copy in seen}
-                self._note_taken_away(place, {uid for to, uid in pairs.items() if to not in here})
+            went, stand = self._losses(place)
+            if went:
+                gone[place.folder.folder_id], copies[place.folder.folder_id] = went, stand
+        if not gone:
+            return
         moves: dict[str, list[Moving]] = defaultdict(list)
-        sizes = {size for _, _, size in self._taken_away}
-        for into in gaining if gone else ():
-            new = self._new(into, sizes | {seen.size_bytes for every in copies.values() for seen in every})
-            new -= self._followed.of(into.folder.folder_id)
-            new -= self._leave_out(into, new)
+        sizes = {seen.size_bytes for every in copies.values() for seen in every}
+        for into in gaining:
+            new = self._new(into)
+            seen = list(self._source.sightings(UidSet.of(new))) if new and self._remainders else []
+            told = self._remainders.among(seen)
+            self._leave_out(into, told)
+            alike = UidSet.of(uid for uid, size in new.items() if size in sizes)
+            alike -= told | self._followed.of(into.folder.folder_id)
             for name, every in copies.items():
-                if not new or not every or name == into.folder.folder_id:
+                if not alike or not every or name == into.folder.folder_id or into.removed:
                     continue
                 self._destination.open(self._places[name].folder.destination_name)
-                found = Recognition(self._source, self._destination).among(new, every)
+                found = Recognition(self._source, self._destination).among(alike, every)
                 if not found:
                     continue
-                new -= UidSet.of(found)
+                alike, told = alike - UidSet.of(found), told | UidSet.of(found)
                 taken = {int(pair.copy.uid) for pair in found.values()}
                 copies[name] = [seen for seen in every if seen.uid not in taken]
                 messages = tuple(
@@ -154,68 +164,93 @@ class MoveFollowing:
                 moves[name].append(
                     Moving(folder_id=into.folder.folder_id, destination_uidnext=uidnext, messages=messages)
                 )
+            self._untold[into.folder.folder_id] = [one for one in seen if one.uid not in told]
+        for name, uids in self._moved_elsewhere().items():
+            self._leave_out(self._places[name], uids)
+        moves[next(iter(gone))] += self._left_out
         for name, every_move in moves.items():
+            if not every_move:
+                continue
             place = self._places[name]
             kept = place.before.moving if place.before is not None else ()
             self._store.set_moving(self._lease, name, (*kept, *every_move))
             self._followed.noted.append(name)
             for moving in every_move:
-                self._move(place, self._places[moving.folder_id], moving.messages, moving.destination_uidnext)
+                if moving.uidvalidity is None:
+                    self._move(place, self._places[moving.folder_id], moving.messages, moving.destination_uidnext)
 
-    def _gone(self, place: FolderChange) -> dict[int, int]:
-        """Returns destination UID → source UID of the copies of ours whose messages went since the last pass."""
+    def _losses(self, place: FolderChange) -> tuple[dict[int, int], list[Sighting]]:
+        """Returns the copies whose messages went since the last pass, and those of them that can be moved.
+
+        The former as destination UID → source UID; the latter are ours, and stand where we put them. Those that do not
+        become remainders.
+        """
         before = place.before
         assert before is not None
+        name = before.folder_id
         with contextlib.suppress(FolderRefused, ServerRefused):
             opened = self._source.open(place.folder.source_name)
             shown = self._source.existing() if opened.messages else NO_UIDS
-            if opened.same_uids(before.uidvalidity) and as_counted(shown, opened):
-                left = self._followed.left.get(before.folder_id, NO_UIDS)
-                known = shown | before.deleted | before.released | left
-                ledger = self._store.ledger(before.folder_id)
-                records = (r for entry in ledger if not entry.name.startswith("adopted.") for r in entry.records)
-                return {int(to): int(uid) for record in records for uid, to in record.pairs() if uid not in known}
-        return {}
+            if not opened.same_uids(before.uidvalidity) or not as_counted(shown, opened):
+                return {}, []
+            known = shown | before.deleted | before.released | self._followed.left.get(name, NO_UIDS)
+            ledger = self._store.ledger(name)
+            went = {int(to): int(uid) for e in ledger for r in e.records for uid, to in r.pairs() if uid not in known}
+            if not went:
+                return {}, []
+            stand, steady = list[Sighting](), place.removed
+            if not place.removed:
+                status = self._destination.open(place.folder.destination_name)
+                if not status.same_uids(place.here.uidvalidity or 0):
+                    return {}, []
+                steady = counts_on(before, status, ledger)
+                stand = list(self._destination.sightings(UidSet.of(went)))
+            if away := went.keys() - {int(seen.uid) for seen in stand}:
+                gone = {to: went[to] for to in away}
+                self._remainders.add(
+                    before, ledger if steady else (), self._store.notes(name), gone, removed=place.removed
+                )
+            ours = (e for e in ledger if not e.name.startswith("adopted."))
+            movable = (
+                {int(to) for e in ours for r in e.records for to in r.destination} if self._destination.moves else ()
+            )
+            return went, [seen for seen in stand if seen.uid in movable]
+        return {}, []
 
-    def _still_there(self, place: FolderChange, pairs: Mapping[int, int]) -> list[Sighting]:
-        with contextlib.suppress(FolderRefused, ServerRefused):
-            if self._destination.open(place.folder.destination_name).same_uids(place.here.uidvalidity or 0):
-                return list(self._destination.sightings(UidSet.of(pairs)))
-        return []
+    def _leave_out(self, into: FolderChange, uids: UidSet) -> None:
+        """Leaves these messages out of the folder's plan, since their user had taken the copies away."""
+        name = into.folder.folder_id
+        if uids := uids - self._followed.taken_away.get(name, NO_UIDS):
+            self._followed.taken_away[name] = self._followed.taken_away.get(name, NO_UIDS) | uids
+            messages = tuple((0, 0, uid) for uid in uids)
+            opened = self._source.open(into.folder.source_name)
+            self._left_out.append(Moving(folder_id=name, uidvalidity=opened.uidvalidity or 0, messages=messages))
 
-    def _note_taken_away(self, place: FolderChange, uids: set[int]) -> None:
-        """Notes what verification wrote down of messages whose user had taken the copies away."""
-        if uids:
-            for note in self._store.notes(place.folder.folder_id):
-                if note.uid in uids and note.what in (MOVED, REMOVED) and note.message_id:
-                    self._taken_away[note.message_id, note.internaldate, note.size_bytes] += 1
+    def _moved_elsewhere(self) -> dict[str, UidSet]:
+        """Returns the new messages that stand where their user moved the copy, by folder."""
+        new = {self._places[name].folder.source_name: seen for name, seen in self._untold.items() if seen}
+        planned = [
+            replace(place.before, destination_name=place.folder.destination_name)
+            for place in self._places.values()
+            if place.before is not None and not place.removed
+        ]
+        found = self._remainders.elsewhere(
+            new, planned, lambda folder: known_destinations(self._store, folder.folder_id)
+        )
+        return {name: found.get(self._places[name].folder.source_name, NO_UIDS) for name in self._untold}
 
-    def _leave_out(self, place: FolderChange, new: UidSet) -> UidSet:
-        """Returns those new messages of the open source folder whose user had taken the copies away."""
-        if not new or not self._taken_away:
-            return NO_UIDS
-        found = []
-        for seen in self._source.sightings(new):
-            key = (seen.message_id, seen.internaldate, seen.size_bytes)
-            if self._taken_away[key] > 0:
-                self._taken_away[key] -= 1
-                found.append(int(seen.uid))
-        self._followed.taken_away[place.folder.folder_id] = left_out = UidSet.of(found)
-        return left_out
-
-    def _new(self, place: FolderChange, sizes: set[int]) -> UidSet:
-        """Opens the source folder, and returns its new messages that have one of these sizes."""
+    def _new(self, place: FolderChange) -> dict[int, int]:
+        """Opens the source folder, and returns UID → size of its new messages."""
         before = place.before
         with contextlib.suppress(FolderRefused, ServerRefused):
             opened = self._source.open(place.folder.source_name)
             if before is not None and not opened.same_uids(before.uidvalidity):
-                return NO_UIDS
+                return {}
             new = UidSet.span(before.uidnext if before is not None else 1, opened.uidnext - 1)
-            if not opened.messages or not new:
-                return NO_UIDS
-            among = None if before is None else new
-            return UidSet.of(uid for uid, size in self._source.sizes(opened, among) if size in sizes)
-        return NO_UIDS
+            if opened.messages and new:
+                among = None if before is None else new
+                return {int(uid): size for uid, size in self._source.sizes(opened, among)}
+        return {}
 
     # -- moving
 
@@ -223,6 +258,12 @@ class MoveFollowing:
         """Finds out what became of copies that an earlier holder was about to move, and moves those that stayed."""
         into = self._places.get(moving.folder_id)
         if into is None:
+            return
+        if moving.uidvalidity is not None:
+            with contextlib.suppress(FolderRefused):
+                if self._source.open(into.folder.source_name).same_uids(moving.uidvalidity):
+                    left = self._followed.taken_away.get(moving.folder_id, NO_UIDS)
+                    self._followed.taken_away[moving.folder_id] = left | UidSet.of(new for _, _, new in moving.messages)
             return
         entered = known_sources(self._store, moving.folder_id)
         self._leave(place, (uid for uid, _, new in moving.messages if new in entered))
@@ -285,7 +326,12 @@ class MoveFollowing:
         group = [sent_as(ours[uid], here[to].internaldate) for uid, to in good.items()]
         self._followed.placed[into.folder.folder_id].append(settled_group("", group, list(good.values())))
         olds = {new: old for old, _, new in messages if new in good}
+        digests = self._followed.digests[place.folder.folder_id]
         self._leave(place, olds.values())
+        followed = place.before.followed if place.before is not None else NO_UIDS
+        copies = {old: here[good[new]] for new, old in olds.items() if old not in followed}
+        ledger = [replace(e, digest=digests.get(e.name, e.digest)) for e in self._store.ledger(place.folder.folder_id)]
+        digests |= without_marks(ledger, copies)
         self._carry_flags(place, olds, good, opened)
 
     def _carry_flags(

@@ -25,7 +25,7 @@ from shared.store import Store
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.closing import SettleLater
 from worker.counted import CountedFolders
-from worker.deletions import looked_for
+from worker.deletions import looked_for, vanished
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
@@ -46,9 +46,6 @@ BATCHES_AT_ONCE = 50
 
 #: Number of folders whose sizes are asked for before their turn.
 FORESEEN = 4
-
-#: Seconds until a plan is tried again that found lanes at work in a folder that it voids. They were told to stop.
-IN_USE_SECONDS = 1.0
 
 #: Number of attempts after which folders are opened one by one.
 ALONE_ATTEMPTS = 2
@@ -72,14 +69,16 @@ class MailboxPlan:
         neighbours: Neighbours,
         ends: Ends | None = None,
         *,
+        settle_seconds: float,
         unsettled_seconds: float = 0.0,
         returning: WayBack | None = None,
     ) -> None:
         """Takes `ends`, the check for a mailbox that was never planned; None where the operator said that it is right.
 
-        `unsettled_seconds` as for `BatchPlanner`. `returning` decides for a copy back what goes where.
+        `settle_seconds` as in `CopyRules`; `unsettled_seconds` as for `BatchPlanner`. `returning` decides for a copy
+        back what goes where.
         """
-        self._ends, self._tell = ends, tell
+        self._ends, self._tell, self._settle_seconds = ends, tell, settle_seconds
         self._pending: Collection[str] = ()
         #: Folder id → the folder that an earlier pass planned, under its present names; source name → folder id.
         self._followed: dict[str, Folder] = {}
@@ -289,7 +288,10 @@ class MailboxPlan:
             folder = self._folder(one)
             if not (isinstance(source, Exception) or isinstance(destination, Exception)):
                 known = before.get(folder.folder_id)
-                places.append(FolderChange(folder=folder, there=source, here=destination, before=known))
+                removed = folder.folder_id in self._removed
+                places.append(
+                    FolderChange(folder=folder, there=source, here=destination, before=known, removed=removed)
+                )
         following = MoveFollowing(self._lease, self._store, self._source, self._destination)
         self._moves = following.run(places, self._pending, follow=self._options.moves == "follow")
         if number := sum(map(len, self._moves.left.values())):
@@ -379,9 +381,9 @@ class MailboxPlan:
     def _enter(self, plans: list[tuple[FolderPlan, int]]) -> None:
         """Enters the planned folders in the store; other lanes may begin with them while the rest is listed."""
         try:
-            self._store.plan_folders(self._lease, plans)
-        except FolderInUse:
-            raise SettleLater(IN_USE_SECONDS) from None
+            self._store.plan_folders(self._lease, plans, settle_seconds=self._settle_seconds)
+        except FolderInUse as used:
+            raise SettleLater(used.seconds) from None
         batches = [batch for plan, _ in plans for batch in plan.batches]
         self._busy += sum(bool(plan.batches) for plan, _ in plans)
         self._messages += sum(len(batch.uids) for batch in batches)
@@ -424,6 +426,7 @@ class MailboxPlan:
             # A server may only know a lower bound; a UID that is accounted for stays so.
             uidnext=there.uidnext if fresh or before is None else max(there.uidnext, before.uidnext),
             highestmodseq=modseq if fresh or before is None else before.highestmodseq,
+            object_id=there.object_id or (before.object_id if before is not None else ""),
             source_messages=there.messages,
             skipped="" if fresh or before is None else before.skipped,
             destination_uidvalidity=here.uidvalidity or 0,
@@ -481,6 +484,8 @@ class MailboxPlan:
                 return None
         if before is not None and (number := len(plan.folder.deleted - before.deleted)):
             self._tell(DeletedAtSource(messages=number))
+        if earlier is not None and not let_go:
+            plan = replace(plan, digests=self._moves.digests.get(folder.folder_id, {}))
         return plan
 
     def _is_made_anew(self, folder: Folder, here: KnownStatus, before: Folder | None) -> bool:
@@ -519,10 +524,14 @@ class MailboxPlan:
 
     def _with_deleted(self, folder: Folder, before: Folder) -> Folder:
         """Returns the folder, to which nothing new came, with what was deleted from it at the source."""
-        opened = self._opened(folder.source_name)
-        if isinstance(opened, Exception):
-            raise opened
-        found = looked_for(self._store, self._source, opened, before)
+        self._open = None
+        if told := vanished(self._store, self._source, before):
+            self._open, found = (folder.source_name, told[0]), told[1]
+        else:
+            opened = self._opened(folder.source_name)
+            if isinstance(opened, Exception):
+                raise opened
+            found = looked_for(self._store, self._source, opened, before)
         return replace(folder, deleted=found.deleted, source_messages=found.source_messages)
 
     def _blamed(self, folder: Folder) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from shared.content.fingerprint import MODULUS, mark
@@ -73,6 +74,8 @@ class MailboxVerification:
         self._lost = False
         #: Notes about second copies in the current folder.
         self._doubles: list[Note] = []
+        #: Folder → digests of ledger entries of which copies were removed with their messages.
+        self._digests: dict[str, dict[str, int]] = {}
         #: The copies that users took away since the last verification.
         self._departures: list[Departure] = []
 
@@ -121,6 +124,7 @@ class MailboxVerification:
                     audits.append(Audit(folder_id=folder.folder_id, verified=seen, removed=len(folder.taken_away)))
         if self._comparison:
             self._comparison.tell()
+        audits = [replace(one, digests={**self._digests.get(one.folder_id, {}), **one.digests}) for one in audits]
         self._store.audit(self._lease, self._placed(audits, [folder for folder, _ in folders]))
         return Finished()
 
@@ -130,6 +134,7 @@ class MailboxVerification:
         """Removes the copies of what was deleted at the source, where the operator asked for it."""
         following = DeletionsFollowing(self._lease, self._store, destination, self._tell, lambda: stop_on(self._wish()))
         changed = following.run(folders, self._options)
+        self._digests = following.digests
         return [(changed.get(folder.folder_id, folder), tally) for folder, tally in folders]
 
     def _placed(self, audits: list[Audit], folders: Sequence[Folder]) -> list[Audit]:

@@ -11,7 +11,6 @@ from typing import Final
 from bench.chaos.faults import FAULTS, Fault
 from bench.chaos.oracle import Verdict
 from bench.chaos.scene import Scene, stage
-from producer.operations.verbs import verify
 from tests.integration.process_cluster import WORKER
 
 #: Longest time in seconds that a trial waits for its import to come as far as the next fault wants it.
@@ -119,7 +118,7 @@ def _end(scene: Scene, script: Script) -> tuple[Verdict, int]:
     while script.again and not verdict.clean and commands < AGAIN:
         commands += 1
         if scene.import_ is not None:
-            verify(scene.office.store, scene.office.ring, scene.import_, 14, full=False)
+            scene.office.operations.verify(scene.import_, full=False)
         scene.await_finished()
         verdict = scene.judge()
     return verdict, commands

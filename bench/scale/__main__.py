@@ -6,6 +6,7 @@
     migration   thousands of mailboxes, millions of messages, simulated
     claims      claims while 1,000, 10,000 and 100,000 batches wait
     bands       claims by age band while 100,000 batches wait
+    usable      how soon a mailbox of 20,000 messages is usable
     page        every view of an import of 50,000 mailboxes
 
 Ends with 1 when something that must hold does not.
@@ -17,7 +18,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench.scale import backlog, bands, hosts, joining, migration, viewing, workers
+from bench.scale import backlog, bands, hosts, joining, migration, usable, viewing, workers
 from bench.scale.page import Section, put
 from shared.runtime.logs import configure_logging
 
@@ -30,6 +31,7 @@ MOST = {
     "lost": 0,
     "twice": 0,
     "early_claims": 0,
+    "usable_seconds": 120.0,
     "first_claim_seconds": 1.0,
     "page_p95_seconds": 0.300,
 }
@@ -44,6 +46,7 @@ def main() -> int:
     parser.add_argument("--mailboxes", type=int, default=5_000, help="migration")
     parser.add_argument("--messages", type=int, default=20_000_000, help="migration: of all mailboxes")
     parser.add_argument("--seconds", type=float, default=300.0, help="migration: copying ends then")
+    parser.add_argument("--big", type=int, default=8, help="usable: mailboxes")
     parser.add_argument("--levels", default="1000,10000,100000", help="claims: batches that wait")
     parser.add_argument("--claims", type=int, default=2_000, help="claims: at each level")
     a = parser.parse_args()
@@ -53,6 +56,7 @@ def main() -> int:
         "joining": lambda: joining.run(a.people, a.mail),
         "claims": lambda: backlog.run(tuple(map(int, a.levels.split(","))), a.claims),
         "bands": lambda: bands.run(1_000),
+        "usable": lambda: usable.run(a.big, 20_000),
         "page": lambda: viewing.run(50_000, 6_000, 2_000, 15),
         "migration": lambda: migration.run(a.mailboxes, a.messages, a.seconds),
     }

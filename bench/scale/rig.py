@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from bench.scale.synthetic import SyntheticDialer
 from producer.intake.manifest import Row
-from producer.intake.submit import prepare_import, submit
+from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Import, Options, Tls, UnitKind
 from shared.model.events import Event, UnitEnded
 from shared.runtime.broker import make_broker, ring
@@ -29,6 +29,7 @@ from shared.runtime.config import Settings
 from shared.runtime.credentials import Secret, Vault
 from shared.store import SCOPES
 from shared.store.redis.redis_store import RedisStore, connect
+from tests.resources import GivenResources
 from tests.servers.process import await_ready, end, spawn
 from tests.servers.redis_server import RedisServer
 from worker.actors import LanesAtWork, register
@@ -102,15 +103,12 @@ class Rig:
         ends = [Endpoint(host=f"{side}.simulated.example", port=993, tls=Tls.IMPLICIT) for side in ("old", "new")]
         import_, boxes = prepare_import(rows, ends[0], ends[1], Options(), name)
         broker = make_broker(self.redis.url(0))
-        submit(
-            self.store,
-            Vault.from_settings(self._settings),
-            lambda unit, import_id: ring(broker, unit.kind, import_id, unit.unit_id),
-            import_,
-            boxes,
-            rows,
-            14,
+        resources = GivenResources(
+            store=self.store,
+            vault=Vault.from_settings(self._settings),
+            ring=lambda unit, import_id: ring(broker, unit.kind, import_id, unit.unit_id),
         )
+        resources.operations.submit(import_, boxes, rows)
         return import_
 
     def coordinate(self) -> int:

@@ -1,4 +1,4 @@
-"""The command line. Modules `*_verbs` declare the verbs; `producer.operations.verbs` or this package does the work.
+"""The command line. Modules `*_verbs` declare the verbs; `producer.operations` or this package does the work.
 
 The declarations import nothing heavy, so `mailhaul --help` answers at once and a verb loads only what it needs.
 
@@ -51,6 +51,7 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
     "running_verbs": ("demo", "up", "down", "worker", "coordinator", "doctor"),
     "web_verbs": ("web", "link", "token", "user", "keys", "session", "reach"),
     "notifying_verbs": ("notify",),
+    "service_verbs": ("service",),
 }
 
 

@@ -15,11 +15,12 @@ import redis
 
 from producer.cli.command_context import CommandContext
 from producer.cli.noting import end_noted, note, person
-from producer.cutover import acts as cutting
 from producer.intake.manifest import Manifest, Row
 from producer.intake.specification import ImportSpecification
-from producer.operations import erasing, standing, verbs
+from producer.operations import erasing
 from producer.operations.audited_options import audited
+from producer.operations.credentials import Forgotten, Replaced
+from producer.operations.finding import find_mailboxes
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
 from shared.model.errors import UsageError
@@ -28,10 +29,6 @@ from shared.rules.hours import Hours
 from shared.rules.standing import Standing
 from shared.runtime.credentials import Secret
 from shared.store import Resealed
-from shared.store.records.cutovers import Cutovers
-from shared.store.records.principals import Principals
-from shared.store.records.sessions import BrowserSessions
-from shared.store.records.targets import Targets
 from shared.store.redis.redis_store import connect
 
 
@@ -49,15 +46,10 @@ class Acts:
         there = context.store.import_(wanted.import_id) is not None
         what = "import begun again" if there else "import begun"
         self._note(what, wanted, name=wanted.name, mailboxes=len(mailboxes), **audited(wanted))
-        verbs.submit(
-            context.store,
-            context.vault,
-            context.ring,
+        context.operations.submit(
             wanted,
             mailboxes,
             rows,
-            context.settings.retention_days,
-            most=context.own_limits,
             accounts_secret=asked.accounts.secret,
             sign_ins=asked.sign_ins,
             hours=asked.hours,
@@ -66,7 +58,7 @@ class Acts:
     def control(self, import_: Import, word: Control, login: str, wave: str = "") -> int:
         """See `operations.control`."""
         with self._noted(f"import {word.value}", import_, login, wave) as told:
-            return told(verbs.control(self._context.store, self._context.ring, import_, word, login, wave))
+            return told(self._context.operations.control(import_, word, login, wave))
 
     def set_wave(
         self, import_: Import, name: str, *, starts_at: float | None, weight: int | None, order: int | None
@@ -74,34 +66,26 @@ class Acts:
         """See `operations.set_wave`."""
         given = {"starts_at": starts_at, "weight": weight, "order": order}
         self._note("wave set", import_, wave=name, **{name: one for name, one in given.items() if one is not None})
-        verbs.set_wave(
-            self._context.store, self._context.ring, import_, name, starts_at=starts_at, weight=weight, order=order
-        )
+        self._context.operations.set_wave(import_, name, starts_at=starts_at, weight=weight, order=order)
 
     def change_standing(self, import_: Import, wave: str, **given: float | bool | None) -> Standing | None:
-        """See `standing.change_standing`."""
+        """See `operations.change_standing`."""
         asked = {name: one for name, one in given.items() if one not in (None, False)}
         with self._noted("standing set", import_, "", wave, **asked):
-            return standing.change_standing(self._context.store, self._context.ring, import_, wave, **given)  # type: ignore[arg-type]
+            return self._context.operations.change_standing(import_, wave, **given)  # type: ignore[arg-type]
 
     def move(self, import_: Import, login: str, *, wave: str | None, priority: int | None, front: bool) -> int:
         """See `operations.move`."""
         given = {"wave": wave, "priority": priority, "front": front or None}
         asked = {name: one for name, one in given.items() if one is not None}
         with self._noted("mailbox moved", import_, login, **asked) as told:
-            return told(
-                verbs.move(
-                    self._context.store, self._context.ring, import_, login, wave=wave, priority=priority, front=front
-                )
-            )
+            return told(self._context.operations.move(import_, login, wave=wave, priority=priority, front=front))
 
     def retry(self, import_: Import, login: str, wave: str = "", *, copy_missing: bool = False) -> tuple[int, int]:
         """See `operations.retry`."""
         asked = {"copy_missing": True} if copy_missing else {}
         with self._noted("import retried", import_, login, wave, **asked) as told:
-            found = verbs.retry(
-                self._context.store, self._context.ring, import_, login, wave=wave, copy_missing=copy_missing
-            )
+            found = self._context.operations.retry(import_, login, wave=wave, copy_missing=copy_missing)
             told(found[0])
             return found
 
@@ -111,11 +95,8 @@ class Acts:
         """See `operations.verify`."""
         context, asked = self._context, {"accept_missing": True} if accept_missing else {}
         with self._noted("verification asked for", import_, login, wave, full=full, **asked) as told:
-            found = verbs.verify(
-                context.store,
-                context.ring,
+            found = context.operations.verify(
                 import_,
-                context.settings.retention_days,
                 full=full,
                 login=login,
                 wave=wave,
@@ -126,21 +107,17 @@ class Acts:
             return found
 
     def start_cutover(self, import_: Import, wave: str, options: CutoverOptions) -> Cutover:
-        """See `producer.cutover.acts.start`."""
+        """See `operations.start_cutover`."""
         self._note("cutover begun", import_, **_when(wave), switch=options.switch)
         with self._refused("cutover begun", import_, wave):
-            return verbs.start_cutover(
-                self._context.store, self._context.vault, import_, wave, options, who=person(), at=now()
-            )
+            return self._context.operations.start_cutover(import_, wave, options, who=person(), at=now())
 
     def cutover_event(self, import_: Import, wave: str, event: str, *, force: Sequence[str], reason: str) -> Cutover:
-        """See `producer.cutover.acts.send`."""
+        """See `operations.send_to_cutover`."""
         asked = {"forced": list(force), "reason": reason} if force else {}
         self._note(f"cutover {event.replace('_', ' ')}", import_, **_when(wave), **asked)
         with self._refused(f"cutover {event.replace('_', ' ')}", import_, wave):
-            return cutting.send(
-                self._cutovers(),
-                self._context.store,
+            return self._context.operations.send_to_cutover(
                 import_,
                 wave,
                 event,
@@ -150,46 +127,36 @@ class Acts:
                 reason=reason,
             )
 
-    def _cutovers(self) -> Cutovers:
-        return Cutovers(self._context.store, self._context.vault)
-
     def verified(self, import_: Import) -> None:
         """Notes that a verification which this command waited for has ended."""
         end_noted(self._context, import_, by_us=True)
 
-    def replace_credentials(self, import_: Import, manifest: Manifest) -> verbs.Replaced:
+    def replace_credentials(self, import_: Import, manifest: Manifest) -> Replaced:
         """See `operations.replace_credentials`."""
         self._note("credentials replaced", import_, rows=len(manifest.rows))
         context = self._context
-        return verbs.replace_credentials(
-            context.store, context.vault, context.ring, import_, manifest.rows, manifest.columns
-        )
+        return context.operations.replace_credentials(import_, manifest.rows, manifest.columns)
 
     def replace_shared(self, import_: Import, given: Mapping[str, Secret]) -> int:
         """See `operations.replace_shared`."""
         self._note("credentials replaced", import_, shared=sorted(given))
         context = self._context
-        return verbs.replace_shared(context.store, context.vault, context.ring, import_, given)
+        return context.operations.replace_shared(import_, given)
 
-    def forget(self, import_: Import) -> verbs.Forgotten:
+    def forget(self, import_: Import) -> Forgotten:
         """See `operations.forget`."""
         self._note("credentials deleted", import_)
-        return verbs.forget(self._context.store, import_)
+        return self._context.operations.forget(import_)
 
     def rotate(self) -> Resealed:
         """See `operations.rotate`."""
         self._note("keys rotated", None)
-        context = self._context
-        state = connect(context.urls[1])
-        vault = context.vault
-        return verbs.rotate(
-            context.store, vault, Principals(state, vault), BrowserSessions(state, vault), Targets(state, vault)
-        )
+        return self._context.operations.rotate(self._client())
 
     def close(self, import_: Import) -> bool:
         """See `operations.close`."""
         self._note("import closed", import_, name=import_.name)
-        return verbs.close(self._context.store, import_)
+        return self._context.operations.close(import_)
 
     def erase_import(self, import_: Import) -> erasing.Erased:
         """See `erasing.erase_import`."""
@@ -211,12 +178,12 @@ class Acts:
     def set_window(self, import_: Import, hours: Hours, wave: str = "") -> None:
         """Sets the hours from now on; see `operations.set_window`."""
         self._note("hours set", import_, window=hours.text, **_when(wave))
-        verbs.set_window(self._context.store, self._context.ring, import_, hours, now(), wave)
+        self._context.operations.set_window(import_, hours, now(), wave)
 
     def set_limit(self, scope: str, most: int | None) -> None:
         """See `operations.set_limit`."""
         self._note("limit set", None, scope=scope, most=most)
-        verbs.set_limit(self._context.store, scope, most)
+        self._context.operations.set_limit(scope, most)
 
     def spool(self, import_: Import, login: str, wave: str = "") -> None:
         """Notes that messages of the source are about to be saved as files on this machine."""
@@ -231,7 +198,7 @@ class Acts:
         Raises `UsageError` before anything is noted if no mailbox matches. The caller passes the number of
         mailboxes that the act changed to the yielded function.
         """
-        verbs.find_mailboxes(self._context.store, import_, login, of_wave)
+        find_mailboxes(self._context.store, import_, login, of_wave)
         self._note(what, import_, login=login, **_when(of_wave), **detail)
 
         def told(mailboxes: int) -> int:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from producer.cli.command_context import open_context
 from producer.cli.noting import note
 from producer.cli.verb import COMPLETE, say
 from producer.operations.token_expiry import read_expiry
-from shared.model.errors import UsageError
 from shared.runtime.logs import clean
 from shared.store.records.principals import Principals, role_of
 from shared.store.redis.redis_store import connect
+from shared.wording.phrases import Phrase
+
+NO_TOKEN: Final = Phrase("token_unknown", "no token has the id {text}; mailhaul token list shows them")
 
 
 def run_add(name: str, role: str, expires: str, *, state_dir: Path | None) -> int:
@@ -43,7 +46,7 @@ def run_revoke(token_id: str, *, state_dir: Path | None) -> int:
     with open_context(state_dir) as context:
         note(context, "token revoked", token_id=token_id[:100])
         if not Principals(connect(context.urls[1]), context.vault).revoke(token_id):
-            raise UsageError(f"no token has the id {token_id[:40]!r}; mailhaul token list shows them")
+            raise NO_TOKEN.error(text=f"{token_id[:40]!r}")
     say(f"token {token_id} has ended")
     return COMPLETE
 

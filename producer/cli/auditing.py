@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
+from typing import Final
 
 from producer.cli.command_context import open_context
 from producer.cli.noting import end_noted
@@ -14,6 +15,9 @@ from producer.show.audit import csv_lines, json_lines, table_lines
 from shared.model.errors import StoreError, UsageError
 from shared.store.records.web_records import WebRecords
 from shared.store.redis.redis_store import connect
+from shared.wording.phrases import FaultsFound, Phrase, faults_of
+
+FORMAT: Final = Phrase("audit_format", "one of {names}")
 
 _FORMATS = {"table": table_lines, "csv": csv_lines, "jsonl": json_lines}
 
@@ -22,11 +26,11 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
     """Prints the whole log, or the entries since a moment, to standard output."""
     lines = _FORMATS.get(kind)
     if lines is None:
-        raise UsageError(f"--format: one of {', '.join(_FORMATS)}")
+        raise FORMAT.error("format", names=", ".join(_FORMATS))
     try:
         moment = read_moment(since)
     except UsageError as error:
-        raise UsageError(f"--since: {error}") from None
+        raise FaultsFound(faults_of(error, "since")) from None
     with open_context(state_dir, make=False) as context:
         # A state folder that was never used has no log, and none is made.
         records = None if context.bare else WebRecords(connect(context.urls[1]), context.settings.audit_days)

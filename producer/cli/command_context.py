@@ -14,7 +14,8 @@ from shared.runtime.config import Settings, load_settings, redis_urls
 from shared.runtime.embedded import EmbeddedRedis
 
 if TYPE_CHECKING:
-    from producer.intake.submit import Ring
+    from producer.operations.operations import Operations
+    from producer.operations.resources import Ring
     from shared.model import Unit
     from shared.runtime.credentials import Vault
     from shared.store import Store
@@ -126,6 +127,13 @@ class CommandContext:
 
             self._ring = rings
         return self._ring
+
+    @property
+    def operations(self) -> Operations:
+        """The operations on this store."""
+        from producer.operations.operations import Operations
+
+        return Operations(self)
 
     def ensure(self) -> None:
         """Starts the embedded Redis here if the process that ran it has ended."""

@@ -14,13 +14,12 @@ from producer.cli.steering import agreed
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
-from producer.operations import verbs
+from producer.operations.finding import find_import
 from producer.show.cutover_lines import cutover_fields, cutover_lines, guard_lines
 from producer.show.lines import spoken_mailboxes
 from shared.model import Import
 from shared.model.cutover import CutoverOptions
 from shared.runtime.logs import clean
-from shared.store.records.cutovers import Cutovers
 from shared.switching.configured import open_switch, switches
 
 #: Event → what is asked before it is sent.
@@ -46,7 +45,7 @@ def options(switch: str, synced_minutes: float, ttl: int, quiet_hours: float, do
 def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, state_dir: Path | None) -> int:
     """Rehearses a cutover."""
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         wanted = acts.with_switch(wanted, switches(context.settings))
         settings, dns, at = context.settings, DnsRecords(context.settings.dns_resolver or ""), time.time()
         found = planning.plan(
@@ -92,7 +91,7 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
 def run_start(which: str, wave: str, wanted: CutoverOptions, *, state_dir: Path | None) -> int:
     """Begins a cutover."""
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         wanted = acts.with_switch(wanted, switches(context.settings))
         Acts(context).start_cutover(import_, wave, wanted)
         say(f"{clean(acts.called(import_, wave))}: its cutover is begun; see: mailhaul cutover status")
@@ -104,12 +103,9 @@ def run_status(which: str, wave: str, *, as_json: bool, state_dir: Path | None) 
     """Shows the cutovers of an import."""
     at = time.time()
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
-        cutovers = Cutovers(context.store, context.vault)
-        if wave:
-            found = [acts.look(cutovers, context.store, import_, wave, at)]
-        else:
-            found = acts.look_at_all(cutovers, context.store, import_, at)
+        import_ = find_import(context.store, which)
+        cutovers = context.operations.cutovers
+        found = [acts.look(cutovers, import_, wave, at)] if wave else acts.look_at_all(cutovers, import_, at)
     if as_json:
         print(json.dumps([cutover_fields(view, at) for view in found], ensure_ascii=False, indent=2), flush=True)
     elif not found:
@@ -125,8 +121,8 @@ def run_event(
 ) -> int:
     """Sends an event of a person, after a question where there is a terminal."""
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
-        view = acts.look(Cutovers(context.store, context.vault), context.store, import_, wave, time.time())
+        import_ = find_import(context.store, which)
+        view = acts.look(context.operations.cutovers, import_, wave, time.time())
         sent = acts.end_of(view.cutover.state) if event == "close" else event
         if not sure and not agreed(_question(sent, import_, wave, len(view.mailboxes))):
             say("nothing was changed")

@@ -5,20 +5,28 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from producer.cli.acts import Acts
 from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
-from producer.operations import erasing, verbs
+from producer.operations import erasing
+from producer.operations.finding import find_import
 from producer.show.lines import spoken_mailboxes
-from shared.model.errors import UsageError
 from shared.runtime.logs import clean
+from shared.wording.phrases import Phrase
+
+WHAT_TO_ERASE: Final = Phrase(
+    "erase_what",
+    "erase: give either an import, or --login LOGIN for one person in every import",
+)
+ERASE_UNASKED: Final = Phrase("erase_unasked", "erase: nobody can be asked here; give --yes")
 
 
 def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> int:
     """Erases an import, or one person from every import. Returns 3 when something is left."""
     if bool(which) == bool(login):
-        raise UsageError("erase: give either an import, or --login LOGIN for one person in every import")
+        raise WHAT_TO_ERASE.error()
     with open_context(state_dir, make=False) as context:
         acts = Acts(context)
         if login:
@@ -26,7 +34,7 @@ def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> 
             what = f"{spoken_mailboxes(mailboxes)} of {clean(login)}, and every mention of that login"
             begin = partial(acts.erase_login, login)
         else:
-            import_ = verbs.find_import(context.store, which)
+            import_ = find_import(context.store, which)
             number = sum(context.store.import_tally(import_.import_id)[1].values())
             what = f"import {clean(import_.name)} ({import_.import_id[:8]}) with {spoken_mailboxes(number)}"
             begin = partial(acts.erase_import, import_)
@@ -64,6 +72,6 @@ def receipt_lines(receipt: erasing.Erased) -> list[str]:
 def _confirmed() -> bool:
     """Tells whether the operator says yes. Raises `UsageError` if there is no terminal to ask at."""
     if not sys.stdin.isatty():
-        raise UsageError("erase: nobody can be asked here; give --yes")
+        raise ERASE_UNASKED.error()
     print("erase it? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
@@ -17,9 +17,16 @@ from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
-from producer.operations import verbs
-from producer.operations.trouble import troubled
-from producer.operations.verbs import ErrorGroup
+from producer.operations.finding import (
+    caps_of,
+    errors_of,
+    find_import,
+    find_mailboxes,
+    progress_of,
+    weighed,
+)
+from producer.operations.outages import waits_of
+from producer.operations.trouble import ErrorGroup, troubled
 from producer.show import document
 from producer.show.lines import (
     error_lines,
@@ -37,17 +44,22 @@ from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.protocols import protocol_lines
 from producer.show.standing_words import standing_lines
 from producer.show.waiting import waiting_lines
+from producer.waves import wave_of, waves_of
 from shared.folders.names import visible
 from shared.model import Import, Stranded, Wait, Wave
-from shared.model.errors import StoreError, UsageError
+from shared.model.errors import StoreError
 from shared.model.lifecycle import SETTLED, ImportState, MailboxState
 from shared.runtime.logs import clean
 from shared.store import Store
+from shared.wording.phrases import Phrase
 from shared.wording.spoken import spoken_size
 
 if TYPE_CHECKING:
     from producer.show.live import Display, Rows
     from producer.show.steps import Steps
+
+GONE: Final = Phrase("import_gone", "import {id} is no longer in the store")
+UNWRITABLE: Final = Phrase("report_unwritable", "{path} cannot be written ({cause})")
 
 #: Seconds between two looks at the import itself, which cost one short command.
 LOOK_SECONDS = 0.15
@@ -97,12 +109,12 @@ class Watch:
     def _looked_at_wave(self, import_: Import) -> Progress:
         """Looks at one wave. All of its rows are read, so that it is done less often."""
         store, began = self._context.store, time.monotonic()
-        progress = verbs.progress_of(store, import_, wave=self._wave)
+        progress = progress_of(store, import_, wave=self._wave)
         progress = replace(progress, waits=tuple(self._told_waits(progress.waits)))
-        rows = verbs.find_mailboxes(store, import_, "", self._wave)
+        rows = find_mailboxes(store, import_, "", self._wave)
         for line in self._steps.lines(store, rows) if self._steps else ():
             self._shown.say(line)
-        self._shown.show(progress, rows, verbs.errors(store, import_, everyone=rows))
+        self._shown.show(progress, rows, errors_of(store, import_, everyone=rows))
         self._last, self.pause_seconds = progress, max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         return progress
 
@@ -126,7 +138,7 @@ class Watch:
         store = self._context.store
         import_ = store.import_(self._import_id)
         if import_ is None:
-            raise UsageError(f"import {self._import_id} is no longer in the store")
+            raise GONE.error(id=self._import_id)
         if self._wave:
             return self._looked_at_wave(import_)
         counts, mailboxes = store.import_tally(self._import_id)
@@ -139,20 +151,20 @@ class Watch:
         )
         self._window = self._window.with_sample(sample, moving=may_move(import_, self._waits, self._window, sample.at))
         if import_.state is ImportState.FINISHED:  # at the end, stale values must not be shown
-            self._stranded, self._waits = store.stranded(self._import_id), verbs.waits_of(store, import_)
+            self._stranded, self._waits = store.stranded(self._import_id), waits_of(store, import_)
             if self._steps:
                 self._rows = store.mailboxes(self._import_id)
         elif time.monotonic() >= self._rows_due:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)
-            self._groups = verbs.errors(store, import_, everyone=self._rows)
+            self._groups = errors_of(store, import_, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
-            self._waits = self._told_waits(verbs.waits_of(store, import_))
-            self._caps = verbs.caps_of(store, import_)
+            self._waits = self._told_waits(waits_of(store, import_))
+            self._caps = caps_of(store, import_)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         for line in self._steps.lines(store, self._rows) if self._steps else ():
             self._shown.say(line)
-        rows = self._rows if self._rows and verbs.weighed(import_, mailboxes) else None
+        rows = self._rows if self._rows and weighed(import_, mailboxes) else None
         progress = tallying.progress(
             import_, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
         )
@@ -176,7 +188,7 @@ def _over(progress: Progress, wave: str) -> bool:
 
 def ended(store: Store, progress: Progress, wave: str = "") -> tuple[Progress, int, list[ErrorGroup]]:
     """Returns the progress, the exit code once the import is finished, and what went wrong."""
-    groups = verbs.errors(store, progress.import_, wave=wave)
+    groups = errors_of(store, progress.import_, wave=wave)
     return progress, tallying.exit_code(progress), groups
 
 
@@ -196,7 +208,7 @@ def say_end(
 
 def progress_at(context: CommandContext, import_: Import, wave: str = "") -> Progress:
     """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
-    progress = verbs.progress_of(context.store, import_, wave=wave)
+    progress = progress_of(context.store, import_, wave=wave)
     interrupted = bool(context.owner and import_.state is ImportState.RUNNING)
     waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
     return replace(progress, interrupted=interrupted, waits=waits)
@@ -225,9 +237,9 @@ def run_status(
 ) -> int:
     """Prints the progress of an import, of a wave or of one mailbox."""
     store = context.store
-    import_ = verbs.find_import(store, which)
+    import_ = find_import(store, which)
     progress = progress_at(context, import_, wave)
-    rows = verbs.find_mailboxes(store, import_, login, wave)
+    rows = find_mailboxes(store, import_, login, wave)
     if as_json and login:
         _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
     elif as_json:
@@ -242,10 +254,10 @@ def run_status(
                 print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
             if note := left_out_of(mailbox).note():
                 print(f"      note: {note}")
-        for line in error_lines(verbs.errors(store, import_, login, wave=wave), everyone=True):
+        for line in error_lines(errors_of(store, import_, login, wave=wave), everyone=True):
             print(line)
     else:
-        waves = [one for one in verbs.waves_of(store, import_) if wave in ("", one.name)]
+        waves = [one for one in waves_of(store, import_) if wave in ("", one.name)]
         lonely = "" if progress.finished else context.nobody_works()
         stands = standing_lines(store.standings(import_.import_id), store.standing_tally(import_.import_id))
         _print_status(progress, rows, lonely, waves, stands, failed=failed)
@@ -289,13 +301,13 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
     """Follows an import, or one wave of it, until it is finished. Returns the exit code."""
     began = time.monotonic()
     with interruptible() as interrupted, open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         before = None if wave else context.store.import_tally(import_.import_id)[0]
         from producer.show.live import display
         from producer.show.steps import settled_of
 
         with display(quiet=is_quiet()) as shown:
-            if not verbs.progress_of(context.store, import_).finished and (lonely := context.nobody_works()):
+            if not progress_of(context.store, import_).finished and (lonely := context.nobody_works()):
                 shown.say(lonely)
             ended_before = settled_of(context.store.mailboxes(import_.import_id)) if is_verbose() else ()
             watch = Watch(context, import_.import_id, shown, ended_before, wave)
@@ -311,7 +323,7 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
             return INTERRUPTED
         progress, code, groups = ended(context.store, progress, wave)
         if wave:
-            say(f"wave {wave_line(verbs.wave_of(context.store, import_, wave))}")
+            say(f"wave {wave_line(wave_of(context.store, import_, wave))}")
         else:
             say_end(context.store, progress, None, time.monotonic() - began, groups)
         if as_json:
@@ -321,10 +333,10 @@ def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | No
 
 def run_errors(context: CommandContext, which: str, login: str, wave: str = "", *, as_json: bool) -> int:
     """Prints what went wrong."""
-    import_ = verbs.find_import(context.store, which)
-    groups = verbs.errors(context.store, import_, login, wave=wave)
+    import_ = find_import(context.store, which)
+    groups = errors_of(context.store, import_, login, wave=wave)
     if not as_json:
-        for line in waiting_lines(verbs.progress_of(context.store, import_, wave=wave)):
+        for line in waiting_lines(progress_of(context.store, import_, wave=wave)):
             print(line)
     if as_json:
         _print(document.error_fields(groups))
@@ -341,7 +353,7 @@ def run_report(
     """Writes the files of the report, and prints their paths."""
     with open_context(state_dir, make=False) as context:
         store = context.store
-        import_ = verbs.find_import(store, which)
+        import_ = find_import(store, which)
         for path in report_files(store, import_, out, wave, language, zone):
             print(path)
     return COMPLETE
@@ -353,10 +365,10 @@ def report_files(
     """Writes the files of the report, or of that of one wave. Returns their paths."""
     from producer.show.report import write_report
 
-    progress = verbs.progress_of(store, import_, wave=wave)
+    progress = progress_of(store, import_, wave=wave)
     progress, code, groups = ended(store, progress, wave)
     whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
-    mailboxes = [one for one, _ in verbs.find_mailboxes(store, import_, "", wave)]
+    mailboxes = [one for one, _ in find_mailboxes(store, import_, "", wave)]
     return write_report(store, whole, mailboxes, out) + one_page_files(store, import_, out, wave, language, zone)
 
 
@@ -369,7 +381,7 @@ def one_page_files(store: Store, import_: Import, out: Path, wave: str, language
     try:
         return write_one_page(one_page(store, import_, language, zone, wave), out)
     except OSError as error:
-        raise UsageError(f"--out: {out} cannot be written ({error.strerror})") from None
+        raise UNWRITABLE.error("out", path=str(out), cause=str(error.strerror)) from None
 
 
 def _print(value: object) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from producer.cli.command_context import open_context
 from producer.cli.noting import note
 from producer.cli.verb import COMPLETE
-from producer.operations import forecasting, verbs
+from producer.operations import forecasting
+from producer.operations.finding import find_import
 from producer.show import foreseen
 from shared.model.lifecycle import ImportState
 from shared.runtime.logs import clean
@@ -18,7 +19,7 @@ def run_forecast(which: str, wave: str = "", *, as_json: bool, state_dir: Path |
     """Makes a forecast of an import that runs, keeps it, and prints it with the scores of earlier ones."""
     with open_context(state_dir, make=False) as context:
         store, settings = context.store, context.settings
-        import_ = verbs.find_import(store, which)
+        import_ = find_import(store, which)
         found = None
         if import_.state is not ImportState.FINISHED:
             note(context, "forecast made", import_id=import_.import_id)

@@ -21,7 +21,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Steer": ("pause", "resume", "cancel", "limits", "window", "waves", "move", "standing", "cutover"),
     "Finish": ("forget", "close", "erase", "keys"),
     "Run": ("up", "down", "worker", "coordinator", "web"),
-    "Page": ("link", "token", "user", "session", "reach"),
+    "Page": ("link", "token", "user", "session", "reach", "service"),
 }
 
 #: Maximum number of characters of a summary; all are shorter.

@@ -28,8 +28,9 @@ from producer.cli.verb import INTERRUPTED, is_quiet, is_verbose, note, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
+from producer.intake.preparing import prepare_import
 from producer.intake.specification import ImportSpecification
-from producer.operations import verbs
+from producer.operations.finding import find_import, progress_of
 from producer.show import document
 from producer.show.destinations import destination_lines
 from producer.show.lines import known_part, mailbox_words, spoken_mailboxes
@@ -69,9 +70,7 @@ def run_import(
         count = workers if workers is not None else 0 if context.settings.redis_url else context.settings.workers
         with _staffed(context, count, asked=bool(workers), early=early) as staff:
             rows = request.manifest.rows
-            wanted, mailboxes = verbs.prepare_import(
-                rows, request.source, request.destination, request.options, request.name
-            )
+            wanted, mailboxes = prepare_import(rows, request.source, request.destination, request.options, request.name)
             if spool_folder:
                 spool_folder.belongs_to(wanted.import_id)
             if request.accounts.generate:
@@ -84,7 +83,7 @@ def run_import(
             elif known.control is Control.PAUSE and known.state is not ImportState.FINISHED:
                 note(f"import {clean(known.name)} was paused; this command resumes it")
             Acts(context).begin(request, wanted, mailboxes, rows)
-            opened = verbs.find_import(context.store, wanted.import_id)
+            opened = find_import(context.store, wanted.import_id)
             with display(quiet=is_quiet()) as shown:
                 again = f", pass {opened.passes}" if opened.passes > 1 else ""
                 many = spoken_mailboxes(len(mailboxes))
@@ -111,7 +110,7 @@ def _shelf(spool: Path | None) -> Iterator[SpoolFolder | None]:
         return
     from producer.cli.spooling import shelf_for
 
-    with shelf_for(spool, "--spool-refused") as shelf:
+    with shelf_for(spool, "spool_refused") as shelf:
         yield shelf
 
 
@@ -120,7 +119,7 @@ def follow(context: CommandContext, import_: Import, before: Tally) -> int:
 
     For the process that owns the embedded Redis. Elsewhere other workers do it.
     """
-    began, seen = time.monotonic(), [verbs.progress_of(context.store, import_)]
+    began, seen = time.monotonic(), [progress_of(context.store, import_)]
     # Read before the workers start, so that mailboxes that end from here on are reported.
     ended_before = settled_of(context.store.mailboxes(import_.import_id)) if is_verbose() else ()
     with interruptible() as interrupted, _staffed(context, context.settings.workers, asked=False) as staff:
@@ -147,7 +146,7 @@ def _with_passwords(
 ) -> tuple[Row, ...]:
     """Returns the rows with a password for every account, and says in which file the new ones are."""
     path = passwords_path(context.settings.state_dir, wanted.name, wanted.import_id)
-    stored = verbs.stored_passwords(context.store, context.vault, mailboxes)
+    stored = context.operations.stored_passwords(mailboxes)
     filled, made = hand_over(path, rows, stored)
     if made:
         say(f"{made} new password{'s' if made > 1 else ''} for the destination: {path} (only you may read it)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -20,12 +20,16 @@ from producer.cli.verb import (
     ThreadsOption,
     VerboseOption,
     WaveOption,
+    WaveRuleOption,
     speaking,
     verb,
 )
 from producer.cli.wanting import SharedFoldersOption
 from producer.intake.allowed import Allowed
 from producer.intake.wanted import SelectionOptions
+from shared.wording.phrases import Phrase
+
+SEPARATOR: Final = Phrase("separator", "comma, semicolon or tab")
 
 
 def declare(app: typer.Typer) -> None:
@@ -42,6 +46,7 @@ def check(
     manifest: ManifestArgument,
     servers: ServerOptions,
     wave: WaveOption = "",
+    wave_rule: WaveRuleOption = None,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
     sheet: SheetOptions,
@@ -65,6 +70,7 @@ def check(
         selection=selection,
         allowed=allowed,
         only_wave=wave,
+        wave_rule=tuple(wave_rule or ()),
     )
     with speaking(verbose=verbose):
         return run_check(import_, as_json=as_json, state_dir=state_dir)
@@ -78,6 +84,7 @@ def plan(
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     wave: WaveOption = "",
+    wave_rule: WaveRuleOption = None,
     as_json: JsonOption = False,
     sheet: SheetOptions,
     accounts: AccountsOptions,
@@ -101,6 +108,7 @@ def plan(
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         only_wave=wave,
+        wave_rule=tuple(wave_rule or ()),
     )
     return run_plan(import_, as_json=as_json, state_dir=state_dir)
 
@@ -137,6 +145,7 @@ def import_(
     wave: Annotated[
         str, typer.Option("--wave", metavar="NAME", help="The wave of rows that name none (docs/waves.md).")
     ] = "",
+    wave_rule: WaveRuleOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
@@ -178,6 +187,7 @@ def import_(
             verify=verify,
             window=window,
             wave=wave,
+            wave_rule=tuple(wave_rule or ()),
         )
         if dry_run:
             from producer.cli.rehearsing import run_plan
@@ -198,9 +208,8 @@ def import_(
 def template(separator: SeparatorOption = ",") -> None:
     """Print a manifest to fill in."""
     from producer.intake.manifest import template as filled
-    from shared.model.errors import UsageError
 
     try:
         typer.echo(filled(separator or ","), nl=False)
     except StopIteration:
-        raise UsageError("--separator: comma, semicolon or tab") from None
+        raise SEPARATOR.error("separator") from None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import note
@@ -13,11 +14,15 @@ from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.notices import listing
 from producer.notices.sending import reach_of_notices
 from producer.notices.setup import TargetAsked, target_of
-from producer.operations import verbs
-from shared.model.errors import UsageError
+from producer.operations.finding import find_import
 from shared.runtime.logs import clean
 from shared.store.records.targets import Targets
 from shared.store.redis.redis_store import connect
+from shared.wording.phrases import Phrase
+
+NO_PLACE: Final = Phrase("notice_to_nobody", "say where notices go: as TO, or in a file by --to-file")
+NO_TARGET: Final = Phrase("target_not_there", "no target has the id {text}; mailhaul notify list shows them")
+UNREADABLE: Final = Phrase("notice_file_unreadable", "{path} cannot be read ({cause})")
 
 _MOST_BYTES = 4000
 
@@ -41,19 +46,19 @@ def run_add(
 ) -> int:
     """Sets up a target, and prints its id. A signing secret that was made is printed too, this once."""
     if bool(to) == bool(to_file):
-        raise UsageError("say where notices go: as TO, or in a file by --to-file")
-    secret = _from_file("--secret-file", secret_file) if secret_file else ""
+        raise NO_PLACE.error()
+    secret = _from_file("secret_file", secret_file) if secret_file else ""
     with open_context(state_dir) as context:
         kinds = [kind.strip() for part in what for kind in part.split(",") if kind.strip()]
         asked = TargetAsked(
             way=way,
-            to=_from_file("--to-file", to_file) if to_file else to,
+            to=_from_file("to_file", to_file) if to_file else to,
             server=server,
             login=login,
             secret=secret,
             sender=sender,
             kinds=kinds,
-            imports=[verbs.find_import(context.store, one).import_id for one in imports],
+            imports=[find_import(context.store, one).import_id for one in imports],
             language=language,
             zone=zone,
             digest=digest,
@@ -110,7 +115,7 @@ def run_remove(target_id: str, *, state_dir: Path | None) -> int:
     with open_context(state_dir) as context:
         note(context, "target removed", target=target_id[:40])
         if not _targets(context).remove(target_id):
-            raise UsageError(f"no target has the id {target_id[:40]!r}; mailhaul notify list shows them")
+            raise NO_TARGET.error(text=f"{target_id[:40]!r}")
     say(f"target {target_id} is told nothing more")
     return COMPLETE
 
@@ -141,12 +146,12 @@ def _targets(context: CommandContext) -> Targets:
     return Targets(connect(context.urls[1]), context.vault)
 
 
-def _from_file(option: str, path: Path) -> str:
+def _from_file(field: str, path: Path) -> str:
     try:
         return path.read_bytes()[:_MOST_BYTES].decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"{option}: {path} cannot be read ({reason})") from None
+        raise UNREADABLE.error(field, path=str(path), cause=str(reason)) from None
 
 
 def _moment(at: float) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from producer.cli.command_context import open_context
 from producer.cli.noting import note, person
 from producer.cli.verb import COMPLETE, say
-from shared.model.errors import UsageError
 from shared.runtime.logs import clean
 from shared.sign_in.allowed_places import AllowedPlaces, read_place
+from shared.wording.phrases import Phrase
+
+NOT_ALLOWED: Final = Phrase("place_not_allowed", "{place} was not allowed; mailhaul reach list shows what is")
 
 
 def run_list(*, state_dir: Path | None) -> int:
@@ -38,6 +41,6 @@ def run_remove(place: str, *, state_dir: Path | None) -> int:
     with open_context(state_dir) as context:
         note(context, "place refused", place=place)
         if not AllowedPlaces(context.store, context.vault).remove(place):
-            raise UsageError(f"{place} was not allowed; mailhaul reach list shows what is")
+            raise NOT_ALLOWED.error(place=place)
     say(f"{place}: nothing new is connected to there")
     return COMPLETE

@@ -14,7 +14,7 @@ from producer.cli.verb import note
 from producer.intake.account_options import AccountsAsked, read_accounts
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.manifest import Limits, Manifest
-from producer.intake.sheet import ManifestInvalid
+from producer.intake.sheet import ManifestInvalid, RequestFaults
 from producer.intake.sign_in import named_sign_in, prompted, secret_text
 from producer.intake.specification import (
     SIDES,
@@ -26,8 +26,7 @@ from producer.intake.specification import (
     read_rows,
 )
 from producer.intake.wanted import SelectionOptions
-from shared.model.errors import UsageError
-from shared.wording.phrases import Faults, FaultsFound, Phrase
+from shared.wording.phrases import Faults, Phrase
 
 NO_CA_FILE: Final = Phrase("ca_file_missing", "{path} is not a file")
 NO_MANIFEST: Final = Phrase("manifest_unreadable", "{path} cannot be read ({cause})", headed=False)
@@ -71,9 +70,7 @@ def read_request(
         prompt=prompted,
     )
     if checked.specification is None:
-        lines = [str(FaultsFound(checked.faults))] if checked.faults else []
-        lines += [str(ManifestInvalid(checked.row_errors, _called(manifest)))] if checked.row_errors else []
-        raise UsageError("\n".join(lines))
+        raise RequestFaults(checked.faults, checked.row_errors, _called(manifest))
     for warning in checked.specification.manifest.warnings:
         note(f"note: {warning}")
     return checked.specification

@@ -15,7 +15,26 @@ from typing import Any, Final
 
 from typer.core import TyperCommand, TyperOption
 
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
+
+NO_COMMAND_HAS: Final = Phrase("saved_option_unknown", "{path}: {key}: no command of mailhaul has an option --{key}.")
+ONE_VALUE: Final = Phrase("saved_list", "{path}: {key}: one value is expected, not a list.")
+YES_OR_NO: Final = Phrase("saved_switch", "{path}: {key}: true or false is expected, not {text}.")
+NO_COMMAND: Final = Phrase(
+    "saved_command_unknown",
+    "{path}: [{name}] is no command of mailhaul. `mailhaul --help` names them.",
+)
+NOT_AN_OPTION: Final = Phrase("saved_option_of_other", "{path}: [{name}] {key}: {name} has no option --{key}.")
+UNREADABLE: Final = Phrase("saved_unreadable", "{path} cannot be read: {cause}. Name another file with --config.")
+NO_TOML: Final = Phrase(
+    "saved_no_toml",
+    '{path} is no TOML: {cause}. A line reads: source = "imaps://mail.old.example"',
+)
+FOREIGN: Final = Phrase(
+    "saved_foreign",
+    "{path} belongs to another user, or anybody may write to it: its options are not used. Make it your own (chmod "
+    "o-w), or work in another folder.",
+)
 
 NAME: Final = "mailhaul.toml"
 
@@ -29,14 +48,14 @@ def saved_options(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str
     tables = {name: value for name, value in written.items() if isinstance(value, dict)}
     for name in tables:
         if name not in commands:
-            raise UsageError(f"{path}: [{name}] is no command of mailhaul. `mailhaul --help` names them.")
+            raise NO_COMMAND.error(path=str(path), name=name)
     found: dict[str, dict[str, Any]] = {}
     unused = written.keys() - tables.keys()
     for name, command in commands.items():
         options = _options(command)
         own = tables.get(name, {})
         if unknown := sorted(own.keys() - options.keys()):
-            raise UsageError(f"{path}: [{name}] {unknown[0]}: {name} has no option --{unknown[0]}.")
+            raise NOT_AN_OPTION.error(path=str(path), name=name, key=unknown[0])
         general = {key: value for key, value in written.items() if key not in tables and key in options}
         unused -= general.keys()
         found[name] = {
@@ -44,7 +63,7 @@ def saved_options(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str
         }
     if unused:
         key = min(unused)
-        raise UsageError(f"{path}: {key}: no command of mailhaul has an option --{key}.")
+        raise NO_COMMAND_HAS.error(path=str(path), key=key)
     return found
 
 
@@ -54,15 +73,12 @@ def _read(path: Path) -> dict[str, Any]:
             info = os.fstat(file.fileno())
             # An option can name a program that makes accounts: whoever can write this file could run it as us.
             if info.st_uid not in {0, os.geteuid()} or stat.S_IMODE(info.st_mode) & stat.S_IWOTH:
-                raise UsageError(
-                    f"{path} belongs to another user, or anybody may write to it: its options are not used. "
-                    f"Make it your own (chmod o-w), or work in another folder."
-                )
+                raise FOREIGN.error(path=str(path))
             return tomllib.load(file)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}. Name another file with --config.") from error
+        raise UNREADABLE.error(path=str(path), cause=str(error.strerror)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f'{path} is no TOML: {error}. A line reads: source = "imaps://mail.old.example"') from error
+        raise NO_TOML.error(path=str(path), cause=str(error)) from error
 
 
 def _options(command: TyperCommand) -> dict[str, TyperOption]:
@@ -81,7 +97,7 @@ def _value(path: Path, key: str, value: Any, option: TyperOption) -> Any:
     if option.multiple:
         return value if isinstance(value, list) else [value]
     if isinstance(value, list):
-        raise UsageError(f"{path}: {key}: one value is expected, not a list.")
+        raise ONE_VALUE.error(path=str(path), key=key)
     if option.is_flag and not isinstance(value, bool):
-        raise UsageError(f"{path}: {key}: true or false is expected, not {value!r}.")
+        raise YES_OR_NO.error(path=str(path), key=key, text=f"{value!r}")
     return value if isinstance(value, bool | int | float) else str(value)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Final
 
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.dead_workers import DeadWorkerReaper
@@ -16,9 +17,16 @@ from producer.cli.owner import mark_owner, owner_of
 from producer.cli.signals import interruptible
 from producer.cli.users import make_link, page_url
 from producer.cli.verb import COMPLETE, FAULT, say
-from shared.model.errors import MailhaulError, UsageError
+from shared.model.errors import MailhaulError
 from shared.probe import probe
 from shared.runtime.config import here, is_local, load_settings
+from shared.wording.phrases import Phrase
+
+NO_REDIS: Final = Phrase(
+    "redis_missing",
+    "set MAILHAUL_REDIS_URL, e.g. redis://host:6379; without a Redis of your own, `mailhaul up` runs everything",
+)
+RUNS_ALREADY: Final = Phrase("runs_already", "it runs already{who}: stop that one with mailhaul down")
 
 #: Seconds that `down` waits. Workers, coordinator and Redis each have a grace period.
 _DOWN_SECONDS = 60.0
@@ -34,7 +42,7 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
             if not (alone and _owns(context, interrupted)):
                 running = owner_of(settings.state_dir) if not alone else None
                 who = f" (mailhaul {running[1]}, process {running[0]})" if running else ""
-                raise UsageError(f"it runs already{who}: stop that one with mailhaul down")
+                raise RUNS_ALREADY.error(who=who)
             reaper = DeadWorkerReaper(context)
             reaper.look()
             variables = context.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
@@ -103,9 +111,7 @@ def become(module: str, *, threads: int | None, state_dir: Path | None) -> int:
     """Replaces this process by the worker or the coordinator, so that a signal reaches it directly."""
     settings = load_settings(state_dir=state_dir, worker_threads=threads)
     if settings.redis_url is None:
-        raise UsageError(
-            "set MAILHAUL_REDIS_URL, e.g. redis://host:6379; without a Redis of your own, `mailhaul up` runs everything"
-        )
+        raise NO_REDIS.error()
     variables = {"MAILHAUL_STATE_DIR": str(settings.state_dir), "MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
     argv = python_module(module)
     try:

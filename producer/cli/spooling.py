@@ -11,7 +11,7 @@ from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INCOMPLETE, INTERRUPTED, say
-from producer.operations import verbs
+from producer.operations.finding import find_import, find_mailboxes
 from producer.spool.fetch import Spooled, Spooling
 from producer.spool.spool_folder import INDEX, SpoolFolder
 from shared.model import Import
@@ -20,12 +20,12 @@ from shared.sign_in.entrance import Entrance
 
 
 @contextlib.contextmanager
-def shelf_for(folder: Path | None, option: str) -> Iterator[SpoolFolder | None]:
+def shelf_for(folder: Path | None, field: str) -> Iterator[SpoolFolder | None]:
     """Opens the folder, and checks that it can be used; None if none is asked for. Raises `UsageError`."""
     if folder is None:
         yield None
     else:
-        with SpoolFolder(folder, option) as spool_folder:
+        with SpoolFolder(folder, field) as spool_folder:
             yield spool_folder
 
 
@@ -34,9 +34,9 @@ def run_spool(which: str, out: Path, login: str, wave: str = "", *, state_dir: P
     with (
         interruptible() as interrupted,
         open_context(state_dir, make=False) as context,
-        SpoolFolder(out, "--out") as spool_folder,
+        SpoolFolder(out, "out") as spool_folder,
     ):
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         spool_folder.belongs_to(import_.import_id)
         done = keep_refused(context, import_, spool_folder, interrupted, login, wave)
         if interrupted.is_set():
@@ -53,7 +53,7 @@ def keep_refused(
     wave: str = "",
 ) -> Spooled | None:
     """Fetches the refused messages that are not in the folder yet, and reports it. Returns None if the disk is full."""
-    chosen = [one for one, _ in verbs.find_mailboxes(context.store, import_, login, wave)] if login or wave else None
+    chosen = [one for one, _ in find_mailboxes(context.store, import_, login, wave)] if login or wave else None
     Acts(context).spool(import_, login, wave)
     entrance = Entrance(context.store, context.vault, context.settings)
     spooling = Spooling(context.store, entrance, import_, spool_folder, interrupted.is_set)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from producer.cli.acts import Acts
 from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE, say
-from producer.operations import standing, verbs
+from producer.operations import standing
+from producer.operations.finding import find_import
 from producer.show.standing_words import standing_fields, standing_lines
-from shared.model.errors import UsageError
+from producer.waves import wave_of
 from shared.runtime.logs import clean
+from shared.wording.phrases import Phrase
+
+ON_AND_OFF: Final = Phrase("standing_on_and_off", "--on and --off: give one of them")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,10 +35,10 @@ class Asked:
     off: bool = False
 
     def given(self) -> dict[str, float | bool | None]:
-        """Returns the arguments of `standing.change_standing`. Raises `UsageError`."""
+        """Returns the arguments of `Operations.change_standing`. Raises `UsageError`."""
         return {
-            "least_seconds": standing.read_span(self.least, "--least") if self.least else None,
-            "most_seconds": standing.read_span(self.most, "--most") if self.most else None,
+            "least_seconds": standing.read_span(self.least, "least") if self.least else None,
+            "most_seconds": standing.read_span(self.most, "most") if self.most else None,
             "switch_at": standing.read_switch(self.switch_at) if self.switch_at else None,
             "off": self.off,
         }
@@ -42,13 +47,13 @@ class Asked:
 def run_standing(which: str, wave: str, asked: Asked, *, as_json: bool, state_dir: Path | None) -> int:
     """Sets or shows what stands of an import."""
     if asked.on and asked.off:
-        raise UsageError("--on and --off: give one of them")
+        raise ON_AND_OFF.error()
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         if asked != Asked():
             Acts(context).change_standing(import_, wave, **asked.given())
         elif wave:
-            verbs.wave_of(context.store, import_, wave)
+            wave_of(context.store, import_, wave)
         known, tally = standing.standings(context.store, import_), standing.tally_of(context.store, import_)
         lonely = context.nobody_works() if known else ""
     if as_json:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from producer.cli.acts import Acts
 from producer.cli.command_context import CommandContext, open_context
@@ -17,16 +18,30 @@ from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest
 from producer.intake.sign_in import read_secret
 from producer.intake.waving import wave_name
-from producer.operations import verbs
+from producer.operations.credentials import meant_by
+from producer.operations.finding import find_import, find_mailboxes, given_up_by_cancel, progress_of
+from producer.operations.limits import read_limit
 from producer.show import document
 from producer.show.lines import spoken_mailboxes, wave_line
 from producer.show.waiting import waiting_lines
+from producer.waves import read_start, wave_of, waves_of
 from shared.model import Import, Tally
-from shared.model.errors import UsageError
 from shared.model.lifecycle import Control, ImportState
 from shared.rules.hours import read_hours
 from shared.runtime.logs import clean
 from shared.store import SCOPES
+from shared.wording.phrases import Phrase
+
+NO_CREDENTIALS: Final = Phrase(
+    "credentials_missing",
+    "give FILE.csv with rows, or --source-password-file or --destination-password-file",
+)
+ROWS_FIT_NONE: Final = Phrase(
+    "credentials_of_nobody",
+    "these rows fit no mailbox of import {name} by their login at the source (and server, where several have that "
+    "login): {rows}; nothing was changed",
+)
+CLOSE_UNASKED: Final = Phrase("close_unasked", "close: nobody can be asked here; give --yes")
 
 #: What `--wave` of `move` takes for no wave.
 NO_WAVE = "-"
@@ -54,7 +69,7 @@ def run_control(
     """
     wish = Control(word)
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         if wish is Control.CANCEL and not sure and not agreed(_question(context, import_, login, wave)):
             say("nothing was changed")
             return COMPLETE
@@ -89,7 +104,7 @@ def _unchanged(import_: Import, wish: Control, login: str) -> str:
 
 
 def _question(context: CommandContext, import_: Import, login: str, wave: str) -> str:
-    open_, complete = verbs.given_up_by_cancel(context.store, import_, login, wave)
+    open_, complete = given_up_by_cancel(context.store, import_, login, wave)
     kept = f"; {complete:,} that are complete stay so" if complete else ""
     return f"cancel {spoken_mailboxes(open_)} of import {clean(import_.name)}{kept}?"
 
@@ -113,7 +128,7 @@ def run_retry(
 ) -> int:
     """Queues again what is parked, refused, failed or cancelled, and works on it if no other process does."""
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         before = context.store.import_tally(import_.import_id)[0]
         mailboxes, messages = Acts(context).retry(import_, login, wave, copy_missing=copy_missing)
         again = f"{spoken_mailboxes(mailboxes)} queued again"
@@ -140,7 +155,7 @@ def run_verify(
 ) -> int:
     """Queues a further pass, and works on it if no other process does."""
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         before = context.store.import_tally(import_.import_id)[0]
         queued, accepted = Acts(context).verify(import_, login, wave, full=full, accept_missing=accept_missing)
         if accept_missing:
@@ -177,16 +192,16 @@ def run_credentials(
 ) -> int:
     """Replaces passwords. `file` has those of mailboxes, `secret_files` by side those that sign in for all."""
     if file is None and not secret_files:
-        raise UsageError("give FILE.csv with rows, or --source-password-file or --destination-password-file")
+        raise NO_CREDENTIALS.error()
     # The import says where passwords are used. Here a server only tells which mailbox is meant.
     manifest = read_manifest(file, sheet, LOOKED_AT) if file else None
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         before = context.store.import_tally(import_.import_id)[0]
         if manifest:
             _fits(context, import_, manifest)
         files = {side: partial(read_secret, side, path=path) for side, path in secret_files.items()}
-        given = verbs.shared_anew(context.store, context.vault, import_, files) if files else {}
+        given = context.operations.shared_anew(import_, files) if files else {}
         acts, going_on, told = Acts(context), 0, []
         if given:
             going_on += acts.replace_shared(import_, given)
@@ -204,20 +219,16 @@ def run_credentials(
 
 def _fits(context: CommandContext, import_: Import, manifest: Manifest) -> None:
     """Raises `UsageError` if a row fits no mailbox of the import."""
-    meant = verbs.meant_by(import_, [one for one, _ in verbs.find_mailboxes(context.store, import_, "")])
+    meant = meant_by(import_, [one for one, _ in find_mailboxes(context.store, import_, "")])
     if strange := [row.line for row in manifest.rows if meant(row) is None]:
         rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
-        raise UsageError(
-            f"these rows fit no mailbox of import {clean(import_.name)} by their login at the source (and server, "
-            f"where several have that login): {rows}; "
-            "nothing was changed"
-        )
+        raise ROWS_FIT_NONE.error(name=clean(import_.name), rows=rows)
 
 
 def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
     """Deletes the stored passwords of an import."""
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         if not sure and not agreed(f"delete the stored passwords of import {clean(import_.name)}?"):
             say("nothing was changed")
             return COMPLETE
@@ -234,7 +245,7 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
 def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
     """Forgets an import, its ledger and its report."""
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         counts, mailboxes = context.store.import_tally(import_.import_id)
         say(
             f"import {clean(import_.name)} ({import_.import_id[:8]}): what goes is what mailhaul knows of "
@@ -255,7 +266,7 @@ def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
 def _confirmed() -> bool:
     """Tells whether the operator says yes. Raises `UsageError` if there is no terminal to ask at."""
     if not sys.stdin.isatty():
-        raise UsageError("close: nobody can be asked here; give --yes")
+        raise CLOSE_UNASKED.error()
     print("close it? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -263,13 +274,13 @@ def _confirmed() -> bool:
 def run_window(which: str, text: str, wave: str = "", *, state_dir: Path | None) -> int:
     """Shows the hours of an import or a wave, or sets them."""
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         if wave:
-            verbs.wave_of(context.store, import_, wave)
+            wave_of(context.store, import_, wave)
         if text:
             Acts(context).set_window(import_, read_hours(text), wave)
-        progress = verbs.progress_of(context.store, verbs.find_import(context.store, import_.import_id))
-        window = verbs.wave_of(context.store, import_, wave).window if wave else progress.import_.window
+        progress = progress_of(context.store, find_import(context.store, import_.import_id))
+        window = wave_of(context.store, import_, wave).window if wave else progress.import_.window
     what = f"wave {clean(wave)} of import" if wave else "import"
     say(f"{what} {clean(import_.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
     for line in waiting_lines(progress):
@@ -290,13 +301,13 @@ def run_waves(
     """Shows the waves of an import, or sets something of one."""
     asked = bool(start_at) or weight is not None or order is not None
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         if asked:
-            starts_at = verbs.read_start(start_at) if start_at else None
+            starts_at = read_start(start_at) if start_at else None
             Acts(context).set_wave(import_, wave_name(wave), starts_at=starts_at, weight=weight, order=order)
         elif wave:
-            verbs.wave_of(context.store, import_, wave)
-        found = [one for one in verbs.waves_of(context.store, import_) if wave in ("", one.name)]
+            wave_of(context.store, import_, wave)
+        found = [one for one in waves_of(context.store, import_) if wave in ("", one.name)]
     if as_json:
         print(json.dumps([document.wave_fields(one) for one in found], ensure_ascii=False, indent=2), flush=True)
     elif not found:
@@ -314,10 +325,10 @@ def run_move(
 ) -> int:
     """Moves a mailbox into another wave, or within its own."""
     with open_context(state_dir, make=False) as context:
-        import_ = verbs.find_import(context.store, which)
+        import_ = find_import(context.store, which)
         to = None if wave is None else "" if wave == NO_WAVE else wave_name(wave)
         moved = Acts(context).move(import_, login, wave=to, priority=priority, front=front)
-        rows = verbs.find_mailboxes(context.store, import_, login)
+        rows = find_mailboxes(context.store, import_, login)
     where = rows[0][0].wave
     place = f"in wave {clean(where)}" if where else "without a wave"
     what = f"mailbox {clean(login)} of import {clean(import_.name)}"
@@ -341,6 +352,6 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
             for name, number in sorted(context.store.usual().items()):
                 print(f"{clean(name)}  {number}  (usual there; set it to have more)")
             return COMPLETE
-        Acts(context).set_limit(scope, verbs.read_limit(scope, most))
+        Acts(context).set_limit(scope, read_limit(scope, most))
     say(f"{clean(scope)}: {most}")
     return COMPLETE

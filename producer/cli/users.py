@@ -12,13 +12,20 @@ from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import note, user_name
 from producer.cli.verb import COMPLETE, say
 from producer.web.security.scrypt import checked, hashed
-from shared.model.errors import UsageError
 from shared.probe import probe
 from shared.runtime.config import Settings, here
 from shared.runtime.logs import clean
 from shared.store.records.principals import Principals, Role, checked_name, role_of
 from shared.store.records.sessions import LINK_SECONDS, BrowserSessions
 from shared.store.redis.redis_store import connect
+from shared.wording.phrases import Phrase
+
+NO_SESSION: Final = Phrase("session_unknown", "nobody is signed in as {text}; mailhaul session list shows who is")
+NOT_THE_SAME: Final = Phrase("password_twice", "the two are not the same: nothing was changed")
+NO_USER: Final = Phrase("user_unknown", "no user is called {text}; mailhaul user list shows them")
+NO_TERMINAL: Final = Phrase("password_without_terminal", "give --password-file FILE: there is no terminal to ask at")
+NO_PASSWORD: Final = Phrase("password_missing", "no password was given")
+UNREADABLE: Final = Phrase("password_file_unreadable", "{path} cannot be read ({cause})")
 
 _MOST_BYTES: Final = 1000
 
@@ -47,7 +54,7 @@ def run_remove(name: str, *, state_dir: Path | None) -> int:
     with open_context(state_dir) as context:
         note(context, "user removed", name=name[:80])
         if not Principals(connect(context.urls[1]), context.vault).remove_user(name):
-            raise UsageError(f"no user is called {name[:80]!r}; mailhaul user list shows them")
+            raise NO_USER.error(text=f"{name[:80]!r}")
     say(f"{clean(name)} signs in no more, and is signed out everywhere")
     return COMPLETE
 
@@ -69,7 +76,7 @@ def run_end(which: str, *, state_dir: Path | None) -> int:
         note(context, "sessions ended", of=which[:200])
         ended = BrowserSessions(connect(context.urls[1]), context.vault).end_of(which)
     if not ended:
-        raise UsageError(f"nobody is signed in as {which[:80]!r}; mailhaul session list shows who is")
+        raise NO_SESSION.error(text=f"{which[:80]!r}")
     say(f"signed out: {ended} {'browser' if ended == 1 else 'browsers'}")
     return COMPLETE
 
@@ -103,14 +110,14 @@ def _asked(name: str) -> str:
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
-        raise UsageError("give --password-file FILE: there is no terminal to ask at") from None
+        raise NO_TERMINAL.error() from None
     try:
         first = getpass.getpass(f"Password for {clean(name)}: ")
         again = getpass.getpass("The same again: ")
     except EOFError:
-        raise UsageError("no password was given") from None
+        raise NO_PASSWORD.error() from None
     if first != again:
-        raise UsageError("the two are not the same: nothing was changed")
+        raise NOT_THE_SAME.error()
     return first
 
 
@@ -119,7 +126,7 @@ def _from_file(path: Path) -> str:
         text = path.read_bytes()[:_MOST_BYTES].decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"--password-file: {path} cannot be read ({reason})") from None
+        raise UNREADABLE.error("password_file", path=str(path), cause=str(reason)) from None
     return text.removesuffix("\n").removesuffix("\r")
 
 

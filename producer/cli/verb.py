@@ -15,6 +15,9 @@ from typing import Annotated, Final, Literal, ParamSpec
 import typer
 
 from shared.model.errors import MailhaulError, StoreError, UsageError
+from shared.wording.phrases import Phrase
+
+QUIET_AND_VERBOSE: Final = Phrase("quiet_and_verbose", "--quiet and --verbose exclude each other; give one of them")
 
 #: Everything was done as asked for.
 COMPLETE: Final = 0
@@ -45,6 +48,15 @@ VerboseOption = Annotated[
 ]
 StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="State folder (MAILHAUL_STATE_DIR, else XDG).")
+]
+WaveRuleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--wave-rule",
+        metavar="WAVE=WHO",
+        help="The wave of rows that name none: by login (sales=*@sales.example), by group (board=group:board), or the "
+        "first of the rest (pilot=first:20). Repeatable; the first that fits decides.",
+    ),
 ]
 IncludeOption = Annotated[
     list[str] | None,
@@ -83,7 +95,7 @@ _voice: ContextVar[Literal["", "quiet", "verbose"]] = ContextVar("voice", defaul
 def speaking(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
     """Makes the command say less or more within the `with` block. Raises `UsageError` for both at once."""
     if quiet and verbose:
-        raise UsageError("--quiet and --verbose exclude each other; give one of them")
+        raise QUIET_AND_VERBOSE.error()
     before = _voice.set("quiet" if quiet else "verbose" if verbose else "")
     try:
         yield

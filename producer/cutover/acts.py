@@ -26,10 +26,46 @@ from shared.model.cutover import (
     MailboxCutover,
     Overruled,
 )
-from shared.model.errors import UsageError
 from shared.model.lifecycle import CUTOVER, NOT_BEGUN, CutoverState, IllegalTransition, advance
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox
+from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase
+
+NO_CUTOVER: Final = Phrase("cutover_missing", "{name} has no cutover; begin one with: mailhaul cutover start")
+SWITCH_UNKNOWN: Final = Phrase("switch_unknown", "MAILHAUL_SWITCHES names no {name}; it names: {names}")
+SWITCH_MISSING: Final = Phrase(
+    "switch_missing",
+    "say which switch of MAILHAUL_SWITCHES turns the mailboxes (docs/cutover.md)",
+)
+SYNCED_MINUTES: Final = Phrase("synced_minutes", "a number from 0.5 to 1440")
+TTL: Final = Phrase("ttl", "a whole number of seconds from 1 to 86400")
+QUIET_HOURS: Final = Phrase("quiet_hours", "a number above 0, at most 2160")
+WHOLE_CUT_OVER: Final = Phrase("cutover_of_whole", "import {name} is cut over as a whole ({word}): close that first")
+HAS_CUTOVER: Final = Phrase("cutover_there", "{name} has a cutover ({word}): mailhaul cutover status")
+ON_THEIR_WAY_BACK: Final = Phrase(
+    "cutover_mail_on_its_way_back",
+    "{name}: {num} of its mailboxes are still on their way back; begin anew when all is there",
+)
+REASON_MISSING: Final = Phrase("reason_missing", "say why the guard is overruled; the audit log keeps it")
+FOREIGN_CUTOVER: Final = Phrase(
+    "cutover_unsigned",
+    "the cutover of {name} was written without the key of this installation, so it counts for nothing: find out "
+    "who can write to Redis, then begin it again (mailhaul cutover start)",
+)
+NO_DOMAIN: Final = Phrase("no_mail_domain", "{name} is no mail domain")
+SAY_WAVE: Final = Phrase(
+    "cutover_of_which_wave",
+    "import {name} has waves, and each is cut over by itself: say {wave}; its waves are: {names}",
+)
+NOT_NOW: Final = Phrase("cutover_event_impossible", "the cutover of {name} is {word}: nobody can {act_word} it now")
+CHANGED: Final = Phrase("cutover_changed", "the cutover of {name} was changed meanwhile: look at it, and try again")
+NOT_YET: Final = Phrase("cutover_not_yet", "{name}: not yet. It waits for:")
+WAITS: Final = Phrase("cutover_waits", "{guard}: {value_cause}; waits for: {waits_cause}")
+NO_GUARD: Final = Phrase("guard_unknown", "{guard} is no guard; guards are {names}")
+NOT_FORCIBLE: Final = Phrase(
+    "guard_not_forcible",
+    "{guard} cannot be overruled, since mail could be lost that nobody hears of; these can be: {names}",
+)
 
 #: The longest reason, characters.
 _MOST_REASON: Final = 200
@@ -57,25 +93,23 @@ def with_switch(options: CutoverOptions, known: Collection[str]) -> CutoverOptio
     if not options.switch and len(known) == 1:
         options = replace(options, switch=next(iter(known)))
     if known and options.switch and options.switch not in known:
-        raise UsageError(
-            f"--switch: MAILHAUL_SWITCHES names no {options.switch[:80]}; it names: {', '.join(sorted(known))}"
-        )
+        raise SWITCH_UNKNOWN.error("switch", name=options.switch[:80], names=", ".join(sorted(known)))
     return checked(options)
 
 
 def checked(options: CutoverOptions) -> CutoverOptions:
     """Returns the options. Raises `UsageError` for those that nobody may ask for."""
     if not options.switch:
-        raise UsageError("--switch: say which switch of MAILHAUL_SWITCHES turns the mailboxes (docs/cutover.md)")
+        raise SWITCH_MISSING.error("switch")
     if not 30 <= options.synced_seconds <= 86_400:
-        raise UsageError("--synced-minutes: a number from 0.5 to 1440")
+        raise SYNCED_MINUTES.error("synced_minutes")
     if not 1 <= options.ttl_seconds <= 86_400:
-        raise UsageError("--ttl: a whole number of seconds from 1 to 86400")
+        raise TTL.error("ttl")
     if not 0 < options.quiet_seconds <= 90 * 24 * _HOUR:
-        raise UsageError("--quiet-hours: a number above 0, at most 2160")
+        raise QUIET_HOURS.error("quiet_hours")
     for domain in options.domains:
         if not 0 < len(domain) <= 253 or "@" in domain or not domain.isprintable() or " " in domain:
-            raise UsageError(f"--domain: {domain[:80]!r} is no mail domain")
+            raise NO_DOMAIN.error("domain", name=f"{domain[:80]!r}")
     return replace(options, domains=tuple(sorted({domain.lower().rstrip(".") for domain in options.domains})))
 
 
@@ -85,27 +119,21 @@ def may_cut_over(store: Store, import_: Import, wave: str) -> None:
     if wave:
         wave_of(store, import_, wave)
     elif named:
-        raise UsageError(
-            f"import {import_.name} has waves, and each is cut over by itself: say --wave; its waves are: {', '.join(named[:8])}"
-        )
+        raise SAY_WAVE.error(name=import_.name, names=", ".join(named[:8]), wave=FieldName("wave"))
 
 
-def start(
-    cutovers: Cutovers, store: Store, import_: Import, wave: str, options: CutoverOptions, *, who: str, at: float
-) -> Cutover:
+def start(cutovers: Cutovers, import_: Import, wave: str, options: CutoverOptions, *, who: str, at: float) -> Cutover:
     """Begins the cutover of a wave, or "" of the import as a whole. Raises `UsageError`."""
-    may_cut_over(store, import_, wave)
+    may_cut_over(cutovers.store, import_, wave)
     kept = cutovers.one(import_.import_id, wave)
     before = kept.cutover
     if wave and (whole := cutovers.one(import_.import_id, "").cutover) and whole.state not in CUTOVER["start"]:
-        raise UsageError(f"import {import_.name} is cut over as a whole ({whole.state}): close that first")
+        raise WHOLE_CUT_OVER.error(name=import_.name, word=whole.state)
     if before is not None and before.state not in CUTOVER["start"]:
-        raise UsageError(f"{named(import_, wave)} has a cutover ({before.state}): mailhaul cutover status")
+        raise HAS_CUTOVER.error(name=named(import_, wave), word=before.state)
     # A new mark would stand above the mail that is still to be brought back.
-    if before and (number := _on_their_way_back(store, before, cutovers.notes(import_.import_id, wave))):
-        raise UsageError(
-            f"{named(import_, wave)}: {number:,} of its mailboxes are still on their way back; begin anew when all is there"
-        )
+    if before and (number := _on_their_way_back(cutovers.store, before, cutovers.notes(import_.import_id, wave))):
+        raise ON_THEIR_WAY_BACK.error(name=named(import_, wave), num=f"{number:,}")
     state = CutoverState(advance("cutover", before.state if before else NOT_BEGUN, "start"))
     cutover = Cutover(
         import_id=import_.import_id,
@@ -145,7 +173,6 @@ def _on_their_way_back(store: Store, cutover: Cutover, notes: Mapping[str, str])
 
 def send(
     cutovers: Cutovers,
-    store: Store,
     import_: Import,
     wave: str,
     event: str,
@@ -162,15 +189,15 @@ def send(
     try:
         state = CutoverState(advance("cutover", cutover.state, event))
     except IllegalTransition:
-        raise UsageError(
-            f"the cutover of {named(import_, wave)} is {spoken(cutover.state)}: nobody can {event.replace('_', ' ')} it now"
+        raise NOT_NOW.error(
+            name=named(import_, wave), word=spoken(cutover.state), act_word=event.replace("_", " ")
         ) from None
-    view = _looked(cutovers, store, kept, at)
+    view = _looked(cutovers, kept, at)
     overruled = _overruled(view, event, force, reason, who, at)
     if failing := [
         one for one in unmet(view.guards, needed(cutover, event)) if one.name not in {o.guard for o in overruled}
     ]:
-        raise UsageError("\n".join([f"{named(import_, wave)}: not yet. It waits for:", *map(_waits, failing)]))
+        raise FaultsFound([NOT_YET.at(name=named(import_, wave)), *map(_waits, failing)])
     after = replace(
         cutover,
         state=state,
@@ -189,14 +216,11 @@ def _overruled(
 ) -> tuple[Overruled, ...]:
     for name in force:
         if name not in GUARDS:
-            raise UsageError(f"--force: {name[:40]!r} is no guard; guards are {', '.join(GUARDS)}")
+            raise NO_GUARD.error("force", guard=f"{name[:40]!r}", names=", ".join(GUARDS))
         if name not in FORCIBLE:
-            raise UsageError(
-                f"--force: {name} cannot be overruled, since mail could be lost that nobody hears of; "
-                f"these can be: {', '.join(sorted(FORCIBLE))}"
-            )
+            raise NOT_FORCIBLE.error("force", guard=name, names=", ".join(sorted(FORCIBLE)))
     if force and not reason.strip():
-        raise UsageError("--reason: say why the guard is overruled; the audit log keeps it")
+        raise REASON_MISSING.error("reason")
     wanted = {one.name for one in unmet(view.guards, needed(view.cutover, event))}
     return tuple(
         Overruled(guard=name, event=event, reason=reason.strip()[:_MOST_REASON], who=who, at=at)
@@ -205,8 +229,8 @@ def _overruled(
     )
 
 
-def _waits(guard: MeasuredGuard) -> str:
-    return f"{guard.name}: {guard.value}; waits for: {guard.waits_for}"
+def _waits(guard: MeasuredGuard) -> Fault:
+    return WAITS.at(guard=guard.name, value_cause=guard.value, waits_cause=guard.waits_for)
 
 
 def end_of(state: CutoverState) -> str:
@@ -214,21 +238,21 @@ def end_of(state: CutoverState) -> str:
     return "give_up" if state in BEFORE_SWITCH else "close"
 
 
-def look(cutovers: Cutovers, store: Store, import_: Import, wave: str, at: float) -> CutoverView:
+def look(cutovers: Cutovers, import_: Import, wave: str, at: float) -> CutoverView:
     """Returns the wave's cutover with its guards. Raises `UsageError` where there is none."""
     kept = cutovers.one(import_.import_id, wave)
     there(kept, import_, wave)
-    return _looked(cutovers, store, kept, at)
+    return _looked(cutovers, kept, at)
 
 
-def look_at_all(cutovers: Cutovers, store: Store, import_: Import, at: float) -> list[CutoverView]:
+def look_at_all(cutovers: Cutovers, import_: Import, at: float) -> list[CutoverView]:
     """Returns every cutover of the import with its guards; one that was written without the key is left out."""
-    return [_looked(cutovers, store, kept, at) for kept in cutovers.all(import_.import_id).values() if kept.cutover]
+    return [_looked(cutovers, kept, at) for kept in cutovers.all(import_.import_id).values() if kept.cutover]
 
 
-def _looked(cutovers: Cutovers, store: Store, kept: KeptCutover, at: float) -> CutoverView:
+def _looked(cutovers: Cutovers, kept: KeptCutover, at: float) -> CutoverView:
     assert kept.cutover is not None
-    cutover = kept.cutover
+    cutover, store = kept.cutover, cutovers.store
     view = viewed(store, cutover, cutovers.notes(cutover.import_id, cutover.wave), at)
     begun = [mailbox for mailbox, known in view.mailboxes if known.back == "begun"]
     origin = store.import_(cutover.import_id)
@@ -259,16 +283,13 @@ def there(kept: KeptCutover, import_: Import, wave: str) -> Cutover:
     if kept.cutover is not None:
         return kept.cutover
     if kept.row:
-        raise UsageError(
-            f"the cutover of {named(import_, wave)} was written without the key of this installation, so it counts for "
-            "nothing: find out who can write to Redis, then begin it again (mailhaul cutover start)"
-        )
-    raise UsageError(f"{named(import_, wave)} has no cutover; begin one with: mailhaul cutover start")
+        raise FOREIGN_CUTOVER.error(name=named(import_, wave))
+    raise NO_CUTOVER.error(name=named(import_, wave))
 
 
-def changed(import_: Import, wave: str) -> UsageError:
+def changed(import_: Import, wave: str) -> FaultsFound:
     """Returns the error for an act that came while somebody else changed the cutover."""
-    return UsageError(f"the cutover of {named(import_, wave)} was changed meanwhile: look at it, and try again")
+    return CHANGED.error(name=named(import_, wave))
 
 
 def named(import_: Import, wave: str) -> str:

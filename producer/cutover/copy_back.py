@@ -26,11 +26,16 @@ from shared.model import (
     mailbox_id,
 )
 from shared.model.binding import bound_to
-from shared.model.errors import CredentialsError, StoreError, UsageError
+from shared.model.errors import CredentialsError, StoreError
 from shared.model.lifecycle import MailboxState, Outcome
+from shared.model.protocols import protocol_of
 from shared.rules.standing import Standing
 from shared.runtime.credentials import Credentials, Vault
 from shared.store import Store
+from shared.wording.phrases import Phrase
+
+NOT_BROUGHT_BACK: Final = Phrase("not_brought_back", "{login}: {what}")
+NEVER_SWITCHED: Final = Phrase("never_switched", "{login}: it was never switched, so nothing is to be brought back")
 
 #: What is put behind the name of the import that is returned.
 SUFFIX: Final = " (back)"
@@ -127,8 +132,9 @@ def _with(progress: WaveBack, found: Mailbox, tally: Tally) -> WaveBack:
 
 def no_way_back(mailbox: Mailbox) -> str:
     """Says why nothing can ever be brought back to the mailbox's source; "" where it can."""
-    if mailbox.source.endpoint.protocol == "pop3":
-        return "its source speaks POP3, which takes no mail: what comes to the destination stays there"
+    spoken = protocol_of(mailbox.source.endpoint)
+    if not spoken.takes_mail:
+        return f"its source speaks {spoken.title}, which takes no mail: what comes to the destination stays there"
     return ""
 
 
@@ -210,9 +216,9 @@ class CopyBack:
         `StoreError`.
         """
         if why := no_way_back(mailbox):
-            raise UsageError(f"{mailbox.source.login}: {why}")
+            raise NOT_BROUGHT_BACK.error(login=mailbox.source.login, what=why)
         if self._store.switch_marks(mailbox.mailbox_id) is None:
-            raise UsageError(f"{mailbox.source.login}: it was never switched, so nothing is to be brought back")
+            raise NEVER_SWITCHED.error(login=mailbox.source.login)
         origin = self._store.import_(mailbox.import_id)
         if origin is None:
             raise StoreError(f"import {mailbox.import_id} is not in the store")

@@ -20,7 +20,9 @@ from dns.rdtypes.ANY.SOA import SOA
 from dns.rdtypes.ANY.TXT import TXT
 
 from producer.cutover.guards import DomainFacts
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
+
+NO_RESOLVER: Final = Phrase("dns_resolver", "MAILHAUL_DNS_RESOLVER: {text} is no address or address:port")
 
 #: Deadline for an answer of one server, and for finding the servers, seconds.
 _ANSWER_SECONDS: Final = 3.0
@@ -177,5 +179,5 @@ def _read(resolver: str) -> tuple[str, int]:
     if not colon or "]" in port or (":" in host and not host.startswith("[")):
         return resolver.strip("[]"), _DNS_PORT
     if not (port.isdigit() and 0 < int(port) < 65_536):
-        raise UsageError(f"MAILHAUL_DNS_RESOLVER: {resolver[:80]!r} is no address or address:port")
+        raise NO_RESOLVER.error(text=f"{resolver[:80]!r}")
     return host.strip("[]"), int(port)

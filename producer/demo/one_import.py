@@ -29,7 +29,7 @@ from producer.cli.request import read_request
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, say
 from producer.intake.specification import ImportSpecification
-from producer.operations.verbs import find_import
+from producer.operations.finding import find_import
 from shared.folders.mapping import encode_name
 from shared.model.errors import MailhaulError
 from shared.runtime.supervise import Command, spawn

@@ -18,7 +18,7 @@ from shared.runtime.credentials import Secret
 from shared.wording.phrases import Fault, FieldName, Phrase
 
 #: Longest content of a secret file, in characters. The longest secret is a key in JSON.
-_MOST_CHARACTERS: Final = 64 * 1024
+MOST_CHARACTERS: Final = 64 * 1024
 #: Longest wait, in seconds, and number of waits that a dry run grants a service that asks it to come back later.
 _LONGEST_WAIT: Final = 60.0
 _WAITS: Final = 3
@@ -65,7 +65,7 @@ def read_accounts(urls: Sequence[str], secret_files: Sequence[str], *, generate:
     for domain, path in map(split_domain, secret_files):
         if domain in secrets or domain not in services.by_domain:
             raise NOT_ONE.error("accounts_secret_file", accounts=FieldName("accounts"), domain=domain and f"{domain}=")
-        secrets[domain] = _read_secret(path)
+        secrets[domain] = read_secret(path)
     from shared.accounts.opening import open_service  # imports an HTTP client, which most commands do not need
 
     for domain, url in services.by_domain.items():
@@ -77,14 +77,15 @@ def read_accounts(urls: Sequence[str], secret_files: Sequence[str], *, generate:
     return AccountsAsked(text=services.text, secret=sealed_together(secrets), generate=generate)
 
 
-def _read_secret(path: str) -> Secret:
+def read_secret(path: str) -> Secret:
+    """Reads the file of a secret. Raises `UsageError`."""
     try:
         secret = Path(path).expanduser().read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
         raise NOT_TEXT.error("accounts_secret_file", path=path) from None
     except OSError as error:
         raise UNREADABLE.error("accounts_secret_file", path=path, cause=str(error.strerror)) from None
-    if not 0 < len(secret) <= _MOST_CHARACTERS:
+    if not 0 < len(secret) <= MOST_CHARACTERS:
         raise EMPTY_FILE.error("accounts_secret_file", path=path)
     return Secret(secret)
 
@@ -110,10 +111,21 @@ class AccountsSeen:
 
     def of(self, row: Row) -> AccountSeen | None:
         """Returns what is known of the row's account at the destination; None when no service is to create it."""
-        if (meant := self._services.of(row.new_login)) is None:
+        seen = self.look(row.new_login, row.new_password)
+        if seen and seen.state == "there" and self._generate and not row.own_new_password:
+            return AccountSeen(
+                state="there",
+                failure="the account is there already, and its password is never changed",
+                advice="write its password as new_password",
+            )
+        return seen
+
+    def look(self, login: str, password: Secret = Secret("")) -> AccountSeen | None:  # noqa: B008 - nobody changes it
+        """Returns what is known of this account at the destination; None when no service is to create it."""
+        if (meant := self._services.of(login)) is None:
             return None
         service = self._opened[meant[0]]
-        account = NewAccount(login=row.new_login, password=row.new_password)
+        account = NewAccount(login=login, password=password)
         found = service.look(account)
         for _ in range(_WAITS):
             if not isinstance(found, Retry) or found.after_seconds > _LONGEST_WAIT:
@@ -122,16 +134,8 @@ class AccountsSeen:
             found = service.look(account)
         if isinstance(found, Missing):
             return AccountSeen(state="missing")
+        if isinstance(found, Adopted):
+            return AccountSeen(state="there")
         if isinstance(found, Retry):
             return AccountSeen(state="unknown", failure=found.why, advice="try again later")
-        if not isinstance(found, Adopted):
-            return AccountSeen(
-                state="unknown", failure=found.reason, advice=found.advice or "see what the service says"
-            )
-        if self._generate and not row.own_new_password:
-            return AccountSeen(
-                state="there",
-                failure="the account is there already, and its password is never changed",
-                advice="write its password as new_password",
-            )
-        return AccountSeen(state="there")
+        return AccountSeen(state="unknown", failure=found.reason, advice=found.advice or "see what the service says")

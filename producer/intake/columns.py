@@ -10,11 +10,28 @@ from typing import Final
 
 from producer.intake.headings import COLUMN_OF, NO_COLUMN, plain
 from producer.intake.sheet import Cell, ManifestInvalid, RowError
+from shared.wording.phrases import Phrase
 
 #: Error for a first row that is no address while every other login is one.
-NO_ADDRESS: Final = (
-    "looks like a header with unknown headings, since every other login is an address: use those of the template"
+NO_ADDRESS: Final = Phrase(
+    "header_of_strange_names",
+    "looks like a header with unknown headings, since every other login is an address: use those of the template",
 )
+NO_LOGIN: Final = Phrase("header_without_login", "the header has no login column")
+NO_PASSWORD: Final = Phrase("header_without_password", "the header has no password column")
+ALMOST_HEADER: Final = Phrase(
+    "header_misspelt", "looks like a header, but column {at} is not known; did you mean {column_field}?"
+)
+CHOSEN_TWICE: Final = Phrase("column_chosen_twice", "is chosen for several columns: keep one")
+SAY_WHAT: Final = Phrase("column_without_meaning", "say what this column is, or leave it out")
+SAY_WHICH: Final = Phrase("column_missing", "say which column this is")
+MEAN_ONE: Final = Phrase("columns_alike", "{num} columns mean {column_field}: rename all but one")
+NO_HEADING: Final = Phrase(
+    "heading_unknown", "this heading is not known, and values stand under it: rename it, or leave the column out"
+)
+MISSPELT: Final = Phrase("heading_misspelt", "this column is not known; did you mean {column_field}?")
+BY_NUMBER: Final = Phrase("columns_by_number", "without a header row there must be 2, 4 or 6 columns, not {width}")
+WRITE_HEADER: Final = Phrase("header_needed", "{what}; write one, e.g. login,password,new_login")
 #: Stands for a column with an unknown heading and with values. Only the operator can say what it is.
 UNKNOWN: Final = "?"
 
@@ -73,15 +90,15 @@ def columns_of(
         return _header(rows, names, fields, passwords=passwords, reading=reading)
     if "login" not in fields and len(fields) > 1 and all(fields):
         # A row made only of known headings is no account; tried on a server, it would be a stranger's login.
-        raise ManifestInvalid([RowError(line=line, what="the header has no login column")])
+        raise ManifestInvalid([RowError(line=line, sentence=NO_LOGIN.says())])
     if "login" in fields and any(map(_meant, names)):
         # The error does not quote the word: the row may be a mailbox after all, and the word its password.
         number, meant = next((at, _meant(name)) for at, name in enumerate(names, start=1) if _meant(name))
-        what = f"looks like a header, but column {number} is not known; did you mean {meant}?"
-        raise ManifestInvalid([RowError(line=line, what=what)])
+        what = ALMOST_HEADER.says(at=number, column_field=meant)
+        raise ManifestInvalid([RowError(line=line, sentence=what)])
     others = [cells[0].text for _, cells in rows[1:] if cells]
     if "@" not in names[0] and others and all("@" in login for login in others):
-        raise ManifestInvalid([RowError(line=line, what=NO_ADDRESS)])
+        raise ManifestInvalid([RowError(line=line, sentence=NO_ADDRESS.says())])
     warnings = (f"row {line} is read as a mailbox; if it is a header, name at least login and password",) * (
         "login" in fields
     )
@@ -98,17 +115,15 @@ def chosen_columns(columns: Columns, *, passwords: bool = True) -> Columns:
     twice = [
         column for column, times in Counter(filter(None, columns.fields)).items() if times > 1 and column != UNKNOWN
     ]
-    errors = [RowError(line=0, column=column, what="is chosen for several columns: keep one") for column in twice]
+    errors = [RowError(line=0, column=column, sentence=CHOSEN_TWICE.says()) for column in twice]
     wanted = ("login", "password") if passwords else ("login",)
     errors += [
-        RowError(line=0, column=f"column {at}", what="say what this column is, or leave it out")
+        RowError(line=0, column=f"column {at}", sentence=SAY_WHAT.says())
         for at, column in enumerate(columns.fields, start=1)
         if column == UNKNOWN
     ]
     errors += [
-        RowError(line=0, column=column, what="say which column this is")
-        for column in wanted
-        if column not in columns.fields
+        RowError(line=0, column=column, sentence=SAY_WHICH.says()) for column in wanted if column not in columns.fields
     ]
     if errors:
         raise ManifestInvalid(errors)
@@ -127,14 +142,14 @@ def _header(
         RowError(
             line=line,
             column=", ".join(n for n, f in zip(names, fields, strict=True) if f == column),
-            what=f"{times} columns mean {column}: rename all but one",
+            sentence=MEAN_ONE.says(num=times, column_field=column),
         )
         for column, times in Counter(filter(None, fields)).items()
         if times > 1
     ]
     errors += _unknown(line, names, fields)
     if passwords and "password" not in fields:
-        errors.append(RowError(line=line, what="the header has no password column"))
+        errors.append(RowError(line=line, sentence=NO_PASSWORD.says()))
     if errors:
         raise ManifestInvalid(errors)
     unanswered = [
@@ -156,7 +171,7 @@ def questions(rows: Sequence[tuple[int, list[Cell]]], columns: Columns) -> list[
         RowError(
             line=line,
             column=names[at].text if at < len(names) and names[at].text else f"column {at + 1}",
-            what="this heading is not known, and values stand under it: rename it, or leave the column out",
+            sentence=NO_HEADING.says(),
         )
         for at, column in enumerate(columns.fields)
         if column == UNKNOWN
@@ -166,7 +181,7 @@ def questions(rows: Sequence[tuple[int, list[Cell]]], columns: Columns) -> list[
 def _unknown(line: int, names: list[str], fields: list[str]) -> list[RowError]:
     """Returns an error for each heading that nearly equals a missing one; ignoring such a column could do harm."""
     return [
-        RowError(line=line, column=name, what=f"this column is not known; did you mean {_meant(name)}?")
+        RowError(line=line, column=name, sentence=MISSPELT.says(column_field=_meant(name)))
         for name, column in zip(names, fields, strict=True)
         if not column and _meant(name) and _meant(name) not in fields
     ]
@@ -194,7 +209,7 @@ def _by_number(rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool) -> tu
             break
     if not passwords and (usual == 1 or not any(cell.text for cells in alike for cell in cells[1:])):
         return ("login",)
-    what = f"without a header row there must be 2, 4 or 6 columns, not {usual}"
+    what = BY_NUMBER.says(width=usual)
     if usual == 3:
-        what += "; write one, e.g. login,password,new_login"
-    raise ManifestInvalid([RowError(line=rows[0][0], what=what)])
+        what = WRITE_HEADER.says(what=what)
+    raise ManifestInvalid([RowError(line=rows[0][0], sentence=what)])

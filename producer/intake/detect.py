@@ -15,7 +15,10 @@ from typing import Final
 from producer.intake.detect_autoconfig import AutoconfigServer, place, read_config
 from producer.intake.detect_probe import Network, NoSuchDomain, Tried
 from producer.intake.providers import POP3_SUFFIX, Catalogue, Provider, Site, catalogue
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
+
+NO_ADDRESS: Final = Phrase("no_address", "{name} is no address; write user@example.org")
+NO_DOMAIN: Final = Phrase("no_domain_behind_at", "{name}: what stands behind the @ is no domain")
 
 _EXCHANGERS_TRIED: Final = 2
 
@@ -201,7 +204,7 @@ def _address(text: str) -> str:
     except UnicodeError:
         name = ""
     if not (at and local and local.isprintable() and " " not in local) or len(text) > 320:
-        raise UsageError(f"{text[:80]!r} is no address; write user@example.org")
+        raise NO_ADDRESS.error(name=f"{text[:80]!r}")
     if "." not in name or not all(part.replace("-", "").replace("_", "").isalnum() for part in name.split(".")):
-        raise UsageError(f"{text[:80]!r}: what stands behind the @ is no domain")
+        raise NO_DOMAIN.error(name=f"{text[:80]!r}")
     return f"{local}@{name}"

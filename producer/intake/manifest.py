@@ -21,12 +21,12 @@ from producer.intake.allowed import LOOKED_AT, NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Columns, Reading, chosen_columns, columns_of, questions
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.headings import NAMES
-from producer.intake.sheet import SEPARATORS, Cell, ManifestInvalid, RowError, read_sheet
+from producer.intake.sheet import EMPTY, SEPARATORS, TOO_LONG, Cell, ManifestInvalid, RowError, read_sheet
 from shared.model import Endpoint, folded, server_key
 from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME, MOST_PRIORITY, is_name
 from shared.runtime.credentials import Secret
-from shared.wording.phrases import Sentence, faults_of, in_english, option
+from shared.wording.phrases import FieldName, Phrase, Sentence, faults_of
 
 __all__ = [
     "Limits",
@@ -65,6 +65,34 @@ _SHEET_ERRORS: Final = frozenset(
         "#ЧИСЛО!",
     }
 )
+LARGE: Final = Phrase("manifest_large", "larger than {num} bytes: split it")
+MANY: Final = Phrase("manifest_many_rows", "more than {num} rows: split it")
+HEADER_AGAIN: Final = Phrase("row_repeats_header", "repeats the header: delete this row")
+HEADER_ALONE: Final = Phrase("header_alone", "it has a header and no rows")
+COLUMN: Final = Phrase("row_of_one_column", "{num} column instead of {width}")
+COLUMNS: Final = Phrase("row_of_columns", "{num} columns instead of {width}")
+MISSING: Final = Phrase("value_missing", "is missing")
+CONTROL: Final = Phrase("value_unprintable", "holds a control character (a line break, tab or NUL)")
+NAME: Final = Phrase("value_no_name", "must be at most {num} printable characters, without spaces around them")
+PRIORITY: Final = Phrase("value_no_priority", "is not a whole number from -{num} to {most_num}; 0 is usual")
+QUOTA: Final = Phrase("value_no_quota", 'is not a size: write megabytes ("500") or a unit ("2 GB")')
+TWO_IN_ONE: Final = Phrase(
+    "row_same_destination",
+    "goes to the same mailbox as row {row}: two would become one; where that is meant, give {share_destination}",
+)
+TWO_IN_ONE_BY_CAPITALS: Final = Phrase(
+    "row_same_destination_by_capitals",
+    "goes to the same mailbox as row {row} but for capital letters, which servers do not tell apart: keep one of "
+    "them, or give {exact}",
+)
+TWICE_BY_CAPITALS: Final = Phrase(
+    "row_same_login_by_capitals",
+    "the same login as in row {row} but for capital letters, which servers do not tell apart: keep one of them, or "
+    "give {exact}",
+)
+REPEATS: Final = Phrase("row_repeats", "repeats row {row}")
+SAME_LOGIN: Final = Phrase("row_same_login", "the same login as in row {row}, but the rest differs")
+KEEP_ONE: Final = Phrase("row_keep_one", "{what}: keep one of them")
 #: Number of rows named in one warning.
 _NAMED = 10
 
@@ -183,10 +211,10 @@ def sift_manifest(
     """
     limits = limits or Limits()
     if len(data) > limits.file_bytes:
-        raise ManifestInvalid([RowError(line=0, what=f"larger than {limits.file_bytes} bytes: split it")])
+        raise ManifestInvalid([RowError(line=0, sentence=LARGE.says(num=limits.file_bytes))])
     sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows, one_column=not passwords)
     if not sheet.rows:
-        raise ManifestInvalid(sheet.errors or [RowError(line=0, what="it is empty")])
+        raise ManifestInvalid(sheet.errors or [RowError(line=0, sentence=EMPTY.says())])
     if columns:
         columns = chosen_columns(columns, passwords=passwords)
     else:
@@ -195,16 +223,16 @@ def sift_manifest(
             raise ManifestInvalid(asked)
     lines = sheet.rows[1:] if columns.header else sheet.rows
     if len(lines) > limits.rows:
-        raise ManifestInvalid([RowError(line=0, what=f"more than {limits.rows} rows: split it")])
+        raise ManifestInvalid([RowError(line=0, sentence=MANY.says(num=limits.rows))])
     made = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",), servers, allowed)
     # Joined lists repeat their headers. Read as a mailbox, such a row would ask for a login named "login".
     header = [cell.text for cell in sheet.rows[0][1]] if columns.header else None
     again = {line for line, cells in lines if [cell.text for cell in cells] == header}
-    made.errors += [RowError(line=line, what="repeats the header: delete this row") for line in sorted(again)]
+    made.errors += [RowError(line=line, sentence=HEADER_AGAIN.says()) for line in sorted(again)]
     rows = [row for line, cells in lines if line not in again and (row := made.row(line, cells))]
     errors = sorted([*sheet.errors, *made.errors], key=lambda error: error.line)
     if not lines and not errors:
-        errors = [RowError(line=0, what="it has a header and no rows")]
+        errors = [RowError(line=0, sentence=HEADER_ALONE.says())]
     manifest = Manifest(
         rows=tuple(rows),
         warnings=(*sheet.warnings, *columns.warnings, *made.warnings()),
@@ -277,7 +305,7 @@ class _Reading:
         before = len(self.errors)
         width = len(self._fields)
         if len(cells) < width or any(cell.text for cell in cells[width:]):
-            self._wrong(line, "", f"{len(cells)} column{'s' if len(cells) != 1 else ''} instead of {width}")
+            self._wrong(line, "", (COLUMN if len(cells) == 1 else COLUMNS).says(num=len(cells), width=width))
             return None
         values = {column: cell for column, cell in zip(self._fields, cells, strict=False) if column}
         for column, cell in zip(self._fields, cells, strict=False):
@@ -290,13 +318,13 @@ class _Reading:
     def _check(self, line: int, column: str, cell: Cell) -> None:
         text = cell.text
         if not text and column in self._required:
-            self._wrong(line, column, "is missing")
+            self._wrong(line, column, MISSING.says())
         if len(text) > self._limits.value_characters:
-            self._wrong(line, column, f"longer than {self._limits.value_characters} characters")
+            self._wrong(line, column, TOO_LONG.says(num=self._limits.value_characters))
         elif not text.isprintable():
             kinds = {unicodedata.category(char) for char in text}
             if kinds & {"Cc", "Cs", "Zl", "Zp"}:
-                self._wrong(line, column, "holds a control character (a line break, tab or NUL)")
+                self._wrong(line, column, CONTROL.says())
             elif column:
                 self._odd[f"{column} holds an invisible character or an unusual space, which is kept"].append(line)
         if text != text.strip() and column:
@@ -347,13 +375,13 @@ class _Reading:
         found = self._known[text]
         if isinstance(found, UsageError):
             for fault in faults_of(found):
-                self._wrong(line, "server", in_english(fault.sentence, option), fault.sentence)
+                self._wrong(line, "server", fault.sentence)
             return None
         return found
 
     def _name(self, line: int, column: str, text: str) -> str:
         if text and not is_name(text):
-            self._wrong(line, column, f"must be at most {MOST_NAME} printable characters, without spaces around them")
+            self._wrong(line, column, NAME.says(num=MOST_NAME))
             return ""
         return text
 
@@ -361,7 +389,7 @@ class _Reading:
         if not text:
             return 0
         if not re.fullmatch(r"[+-]?[0-9]{1,2}", text):
-            self._wrong(line, "priority", f"is not a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}; 0 is usual")
+            self._wrong(line, "priority", PRIORITY.says(num=MOST_PRIORITY, most_num=MOST_PRIORITY))
             return 0
         return int(text)
 
@@ -369,7 +397,7 @@ class _Reading:
         if not text:
             return None
         if not (found := _QUOTA.fullmatch(text.strip())):
-            self._wrong(line, "quota", 'is not a size: write megabytes ("500") or a unit ("2 GB")')
+            self._wrong(line, "quota", QUOTA.says())
             return None
         return int(float(found[1].replace(",", ".")) * 1024 ** _POWER[found[2].lower()])
 
@@ -395,30 +423,21 @@ class _Reading:
             if spelled != text and column in self._fields:
                 self._odd[f"{column} differs from that of row {line} only in capital letters"].append(row.line)
 
-    def _wrong(self, line: int, column: str, what: str, sentence: Sentence | None = None) -> None:
-        self.errors.append(RowError(line=line, column=column, what=what, sentence=sentence))
+    def _wrong(self, line: int, column: str, sentence: Sentence) -> None:
+        self.errors.append(RowError(line=line, column=column, sentence=sentence))
 
 
-def _one_mailbox(other: Row, row: Row) -> str:
+def _one_mailbox(other: Row, row: Row) -> Sentence:
     """Words the error for two rows that lead into one mailbox."""
     if other.new_login == row.new_login:
-        return (
-            f"goes to the same mailbox as row {other.line}: two would become one; where that is meant, "
-            "give --share-destination"
-        )
-    return (
-        f"goes to the same mailbox as row {other.line} but for capital letters, which servers do not tell apart: "
-        "keep one of them, or give --case-sensitive-logins"
-    )
+        return TWO_IN_ONE.says(row=other.line, share_destination=FieldName("share_destination"))
+    return TWO_IN_ONE_BY_CAPITALS.says(row=other.line, exact=FieldName("case_sensitive_logins"))
 
 
-def _told_apart(same: Row, row: Row) -> str:
+def _told_apart(same: Row, row: Row) -> Sentence:
     """Words the error for a row whose login occurred in an earlier row."""
     if same.login != row.login:
-        return (
-            f"the same login as in row {same.line} but for capital letters, which servers do not tell apart: "
-            "keep one of them, or give --case-sensitive-logins"
-        )
+        return TWICE_BY_CAPITALS.says(row=same.line, exact=FieldName("case_sensitive_logins"))
     alike = (same.password, same.new_login, same.new_password) == (row.password, row.new_login, row.new_password)
-    what = f"repeats row {same.line}" if alike else f"the same login as in row {same.line}, but the rest differs"
-    return f"{what}: keep one of them"
+    what = REPEATS if alike else SAME_LOGIN
+    return KEEP_ONE.says(what=what.says(row=same.line))

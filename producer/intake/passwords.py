@@ -19,8 +19,19 @@ from pathlib import Path
 from typing import Final
 
 from producer.intake.manifest import Row
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
+
+CHANGED: Final = Phrase("passwords_file_changed", "{path} is not as it was written: {what}")
+UNREADABLE: Final = Phrase("passwords_file_unreadable", "{path} cannot be read ({cause}): {what}")
+MEND_IT: Final = Phrase(
+    "passwords_file_mend",
+    "mend it, or move it away (accounts that were created keep the passwords that stand in it)",
+)
+UNWRITABLE: Final = Phrase(
+    "passwords_file_unwritable",
+    "{path} cannot be written ({cause}): choose another state folder",
+)
 
 _HEADER: Final = ("login", "password")
 #: Letters and digits, without those that look alike.
@@ -66,13 +77,10 @@ def read_passwords(path: Path) -> dict[str, Secret]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read ({type(error).__name__}): {_WHAT_TO_DO}") from None
+        raise UNREADABLE.error(path=str(path), cause=type(error).__name__, what=MEND_IT.says()) from None
     if not lines or tuple(lines[0]) != _HEADER or any(len(line) != 2 for line in lines):
-        raise UsageError(f"{path} is not as it was written: {_WHAT_TO_DO}")
+        raise CHANGED.error(path=str(path), what=MEND_IT.says())
     return {login: Secret(password) for login, password in lines[1:]}
-
-
-_WHAT_TO_DO: Final = "mend it, or move it away (accounts that were created keep the passwords that stand in it)"
 
 
 def hand_over(path: Path, rows: Sequence[Row], stored: Mapping[str, Secret]) -> tuple[tuple[Row, ...], int]:
@@ -91,7 +99,7 @@ def hand_over(path: Path, rows: Sequence[Row], stored: Mapping[str, Secret]) -> 
             if made:
                 _write(path, {**written, **made})
     except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}): choose another state folder") from None
+        raise UNWRITABLE.error(path=str(path), cause=str(error.strerror)) from None
     return fill(rows, {**known, **made}), len(made)
 
 

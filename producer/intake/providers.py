@@ -7,12 +7,15 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.model import Endpoint
-from shared.model.errors import UsageError
+from shared.model.protocols import protocol_of
+from shared.wording.phrases import Phrase
+
+NO_PROVIDER: Final = Phrase("provider_unknown", "{name} is no provider; there are: {names}")
 
 #: Version of the file's layout that this module reads.
 LAYOUT = 1
@@ -154,7 +157,7 @@ class Catalogue(_Fact):
             for site in provider.sites:
                 if wanted == site.name:
                     return provider, site
-        raise UsageError(f"{name!r} is no provider; there are: {', '.join(one.name for one in self.providers)}")
+        raise NO_PROVIDER.error(name=f"{name!r}", names=", ".join(one.name for one in self.providers))
 
     def by_domain(self, domain: str) -> tuple[Provider, Site] | None:
         """Returns the provider whose addresses belong to this domain."""
@@ -204,10 +207,10 @@ class Catalogue(_Fact):
         for side, endpoint in (*(("source", source) for source in sources), ("destination", destination)):
             provider = self.by_account("", endpoint.host)  # providers that share a host allow the same there
             limits: dict[str, int] = dict(provider.limits.items()) if provider else {}
-            if endpoint.protocol == "pop3":
+            if protocol_of(endpoint).one_session:
                 limits[f"{side}_account"] = 1
             rates: dict[str, int] = dict(provider.rates.items()) if provider else {}
-            own = "pop3" if endpoint.protocol == "pop3" else side
+            own = side if protocol_of(endpoint).takes_mail else endpoint.protocol
             for name, rate in rates.items():
                 kind, _, what = name.partition(".")
                 if kind == f"{own}_account":

@@ -10,16 +10,33 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from shared.model.errors import UsageError
-from shared.wording.phrases import Phrase, Sentence
+from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase, Sentence, in_english, option
 
 #: Name of each separator.
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 NO_SEPARATOR = Phrase("separator_unknown", "separator {word} is not known: use comma, semicolon or tab")
+EMPTY: Final = Phrase("sheet_empty", "it is empty")
+MANY_ROWS: Final = Phrase("sheet_many_rows", "more than {num} rows: split the file")
+SPREADSHEET: Final = Phrase("sheet_no_csv", "this is a spreadsheet file (.xlsx, .xls or .ods): save it as CSV")
+NO_ENCODING: Final = Phrase("encoding_unknown", "encoding {name} is not known: use utf-8, utf-16, cp1251 or cp1252")
+NO_TEXT: Final = Phrase("sheet_no_text", "the bytes are no text in UTF-8, UTF-16, CP1251 or CP1252: save it as UTF-8")
+UNDECODABLE: Final = Phrase(
+    "sheet_other_encoding", "the bytes are no text in {encoding}: give the right {by}, or save it as UTF-8"
+)
+NO_SEPARATOR_AT_ALL: Final = Phrase("separator_missing", "no row has a comma, a semicolon or a tab")
+TWO_VALUES: Final = Phrase("sheet_two_values", "{what}: each row needs at least a login and a password")
+UNCLOSED: Final = Phrase("quote_unclosed", "a quotation mark is never closed; inside a value write it twice")
+BROKEN: Final = Phrase("value_broken", "a value holds a line break (or a quotation mark is not closed)")
+TOO_LONG: Final = Phrase("value_too_long", "longer than {num} characters")
+TRAILING: Final = Phrase(
+    "quote_trailing", "unexpected text after a closing quotation mark; inside a value write the mark twice"
+)
 
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -45,10 +62,13 @@ class RowError:
     line: int
     #: Column name, or "" when the fault concerns the whole row.
     column: str = ""
-    #: What is wrong, and what to do, in the words of the command line.
-    what: str
-    #: The same by its code; None of a fault that has none yet.
-    sentence: Sentence | None = None
+    #: What is wrong, and what to do.
+    sentence: Sentence
+
+    @property
+    def what(self) -> str:
+        """The sentence in the words of the command line."""
+        return in_english(self.sentence, option)
 
     def __str__(self) -> str:
         where = [f"row {self.line}"] if self.line else ["the file"]
@@ -74,6 +94,18 @@ class ManifestInvalid(UsageError):
             lines.append(f"  … and {len(self.errors) - self.SHOWN} more")
         lines.append("Correct it and run the same command again; `mailhaul template` prints an example.")
         super().__init__("\n".join(lines))
+
+
+class RequestFaults(FaultsFound):
+    """Raised for a request with faults in its fields, and perhaps in its rows, which are of `file`."""
+
+    def __init__(
+        self, faults: Iterable[Fault], row_errors: Sequence[RowError] = (), file: str = "the manifest"
+    ) -> None:
+        super().__init__(faults)
+        self.row_errors = tuple(row_errors)
+        if row_errors:
+            self.args = ("\n".join(filter(None, (str(self), str(ManifestInvalid(row_errors, file))))),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +143,7 @@ def read_sheet(
     """
     text, used = decode(data, encoding)
     if max(text.count("\n"), text.count("\r")) > 2 * max_rows + 1000:
-        raise _unreadable(f"more than {max_rows} rows: split the file")
+        raise _unreadable(MANY_ROWS.says(num=max_rows))
     stated, text = _stated_separator(text)
     divider = _named(separator or stated) if separator or stated else find_separator(text, one_column=one_column)
     sheet = Sheet(encoding=used, separator=divider)
@@ -126,11 +158,12 @@ def read_sheet(
             followed = max(0, followed - 1)
             continue
         if len(sheet.rows) + len(sheet.errors) >= max_rows + 1:  # one more for the header
-            raise _unreadable(f"more than {max_rows} rows: split the file", number)
-        cells = _cells(line, divider) if len(line) <= _LONGEST_LINE else _TOO_LONG
-        if isinstance(cells, str):
-            followed = _end_of_value(lines[at + 1 : at + 1 + _FOLLOWED], divider) if cells == _UNCLOSED else 0
-            sheet.errors.append(RowError(line=number, what=_BROKEN if followed else cells))
+            raise _unreadable(MANY_ROWS.says(num=max_rows), number)
+        cells = _cells(line, divider) if len(line) <= _LONGEST_LINE else TOO_LONG.says(num=_LONGEST_LINE)
+        if isinstance(cells, Sentence):
+            unclosed = cells.phrase is UNCLOSED
+            followed = _end_of_value(lines[at + 1 : at + 1 + _FOLLOWED], divider) if unclosed else 0
+            sheet.errors.append(RowError(line=number, sentence=BROKEN.says() if followed else cells))
         else:
             sheet.rows.append((number, cells))
     return sheet
@@ -143,12 +176,12 @@ def decode(data: bytes, encoding: str = "") -> tuple[str, str]:
     likelier of two Windows code pages.
     """
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise _unreadable("this is a spreadsheet file (.xlsx, .xls or .ods): save it as CSV")
+        raise _unreadable(SPREADSHEET.says())
     if encoding:
         try:
             return data.decode(encoding).removeprefix("\ufeff"), encoding
         except LookupError:
-            raise _unreadable(f"encoding {encoding!r} is not known: use utf-8, utf-16, cp1251 or cp1252") from None
+            raise _unreadable(NO_ENCODING.says(name=repr(encoding))) from None
         except (UnicodeError, ValueError) as error:
             raise _undecodable(data, error, encoding) from None
     for bom, named in _BOMS:
@@ -162,7 +195,7 @@ def decode(data: bytes, encoding: str = "") -> tuple[str, str]:
             return data.decode(named), named
         except UnicodeError:
             continue
-    raise _unreadable("the bytes are no text in UTF-8, UTF-16, CP1251 or CP1252: save it as UTF-8")
+    raise _unreadable(NO_TEXT.says())
 
 
 def _wide(data: bytes) -> str:
@@ -210,8 +243,8 @@ def find_separator(text: str, *, one_column: bool = False) -> str:
     if not votes and one_column and text.strip():
         return ","
     if not votes:
-        what = "no row has a comma, a semicolon or a tab" if text.strip() else "it is empty"
-        raise _unreadable(f"{what}: each row needs at least a login and a password")
+        what = NO_SEPARATOR_AT_ALL if text.strip() else EMPTY
+        raise _unreadable(TWO_VALUES.says(what=what.says()))
     return votes.most_common(1)[0][0]
 
 
@@ -242,13 +275,9 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 #: Blanks around a value: the ordinary one, and those that spreadsheets and web pages write for it.
 _BLANKS = " \u00a0\u2007\u202f\u3000\ufeff"
-_UNCLOSED = "a quotation mark is never closed; inside a value write it twice"
-_BROKEN = "a value holds a line break (or a quotation mark is not closed)"
-_TOO_LONG = f"longer than {_LONGEST_LINE} characters"
-_TRAILING = "unexpected text after a closing quotation mark; inside a value write the mark twice"
 
 
-def _cells(line: str, separator: str) -> list[Cell] | str:
+def _cells(line: str, separator: str) -> list[Cell] | Sentence:
     """Returns the values of one line, or what is wrong with it.
 
     The line is read alone, so that an unclosed quotation mark spoils its own row only; and strictly, so that the fault
@@ -266,7 +295,7 @@ def _cells(line: str, separator: str) -> list[Cell] | str:
             break
         except csv.Error as error:
             if text is tidy or "unexpected end" in str(error):
-                return _UNCLOSED if "unexpected end" in str(error) else _TRAILING
+                return (UNCLOSED if "unexpected end" in str(error) else TRAILING).says()
     if '"' not in line:
         return [Cell(value.strip()) for value in values]
     marked = [
@@ -289,12 +318,12 @@ def _end_of_value(following: Sequence[tuple[int, str]], separator: str) -> int:
     return 0
 
 
-def _unreadable(what: str, line: int = 0) -> ManifestInvalid:
-    return ManifestInvalid([RowError(line=line, what=what)])
+def _unreadable(what: Sentence, line: int = 0) -> ManifestInvalid:
+    return ManifestInvalid([RowError(line=line, sentence=what)])
 
 
 def _undecodable(data: bytes, error: ValueError, encoding: str) -> ManifestInvalid:
     line = 0
     if isinstance(error, UnicodeDecodeError) and "16" not in encoding and "32" not in encoding:
         line = 1 + data[: error.start].count(b"\n")
-    return _unreadable(f"the bytes are no text in {encoding}: give the right --encoding, or save it as UTF-8", line)
+    return _unreadable(UNDECODABLE.says(encoding=encoding, by=FieldName("encoding")), line)

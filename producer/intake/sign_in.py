@@ -24,6 +24,13 @@ from shared.oauth.opening import open_issuer
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Fault, FieldName, Phrase
 
+NOTHING_SHARED: Final = Phrase(
+    "nothing_shared",
+    "{side_word}: the import signs in with {what} there, so there is nothing to be given for all",
+)
+BY_COMMAND: Final = Phrase("by_token_command", "a token command")
+BY_ROWS: Final = Phrase("by_own_passwords", "each mailbox's own password")
+
 #: Longest content of a secret file, in bytes. The longest secret is a key in JSON.
 _MOST_BYTES: Final = 64 * 1024
 _JSON_WAYS: Final = frozenset({Way.GOOGLE, Way.MICROSOFT})
@@ -183,8 +190,8 @@ def renewed(side: str, endpoint: Endpoint, asked: SignInAsked, read: Callable[[W
     """Returns the new secret of this side: what `read` gives for its way to sign in. Raises `UsageError`."""
     way = asked.sign_in.way
     if asked.by_rows or way is Way.COMMAND:
-        whose = "a token command" if way is Way.COMMAND else "each mailbox's own password"
-        raise UsageError(f"{side}: the import signs in with {whose} there, so there is nothing to be given for all")
+        whose = BY_COMMAND if way is Way.COMMAND else BY_ROWS
+        raise NOTHING_SHARED.error(side_word=side, what=whose.says())
     secret = read(way)
     opens(side, endpoint, replace(asked, secret=secret))
     return secret

@@ -16,6 +16,7 @@ from producer.intake.columns import Reading
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.fitting import place_rows
 from producer.intake.manifest import Manifest, Row, Servers, sift_manifest
+from producer.intake.preparing import import_name
 from producer.intake.providers import catalogue
 from producer.intake.sheet import ManifestInvalid, RowError
 from producer.intake.sign_in import (
@@ -30,9 +31,8 @@ from producer.intake.sign_in import (
     secret_of,
     without_password,
 )
-from producer.intake.submit import import_name
 from producer.intake.wanted import SelectionOptions, read_wanted
-from producer.intake.waving import in_wave, of_wave, wave_name
+from producer.intake.waving import WaveRules, of_wave, read_rules
 from shared.model import BY_ROW, Endpoint, Options, Tls
 from shared.model.sign_in import SignIn, Way
 from shared.rules.hours import Hours, read_hours
@@ -122,8 +122,10 @@ class ImportAsked:
     verify: str = "default"
     #: The hours in which it may work; "" for any.
     window: str = ""
-    #: The wave of rows that name none.
+    #: The wave of rows that name none, and that no rule is about.
     wave: str = ""
+    #: The rules for rows that name no wave (`producer.intake.waving`).
+    wave_rule: tuple[str, ...] = ()
     #: The only wave whose rows are taken; "" for all rows.
     only_wave: str = ""
     #: Confirmations of what looks like a mistake.
@@ -185,11 +187,11 @@ def check(
     faults = Faults(found)
     ends = {side: _endpoint(side, asked.servers[side], faults, guard) for side in SIDES}
     sign_ins = {side: _sign_in(side, asked, faults, demanded=prompt is None) for side in SIDES}
-    hours, wave, name = None, "", ""
+    hours, waving, name = None, WaveRules(), ""
     with faults.at("window"):
         hours = read_hours(asked.window) if asked.window else None
-    with faults.at("wave"):
-        wave = wave_name(asked.wave)
+    with faults.at():
+        waving = read_rules(asked.wave_rule, asked.wave)
     if asked.verify not in VERIFICATIONS:
         faults.append(VERIFY.at("verify"))
     if not faults.concern("name"):
@@ -210,7 +212,7 @@ def check(
             if ends["source"] == BY_ROW:
                 place_rows(rows, BY_ROW)
         with faults.at():
-            rows = of_wave(rows, asked.only_wave)
+            rows = of_wave(waving.placed(rows), asked.only_wave)
         for side, sign_in in sign_ins.items():
             promised = side == "destination" and asked.accounts.generate
             if sign_in and sign_in.by_rows and not promised and (named := lacking(side, sign_in, rows)):
@@ -230,7 +232,7 @@ def check(
         return CheckedImport(specification=None, faults=tuple(faults), row_errors=sheet.errors)
     signs = {side: sign_in for side, sign_in in sign_ins.items() if sign_in}
     specification = ImportSpecification(
-        manifest=replace(manifest, rows=in_wave(rows, wave)),
+        manifest=replace(manifest, rows=rows),
         source=ends["source"] or BY_ROW,
         destination=ends["destination"] or BY_ROW,
         options=Options(

@@ -224,10 +224,10 @@ def read_folder_map(content: bytes, file: str = "") -> tuple[tuple[str, str], ..
         sheet = read_sheet(content, max_rows=_MAP_ROWS)
     except ManifestInvalid as error:
         for error_ in error.errors:
-            wrong(PLAIN.says(what=error_.what))
+            wrong(error_.sentence)
         raise FaultsFound(faults) from None
     for error_ in sheet.errors:
-        wrong(PLAIN.says(what=error_.what), error_.line)
+        wrong(error_.sentence, error_.line)
     rows = [(line, [cell.text for cell in cells]) for line, cells in sheet.rows]
     if rows and tuple(text.strip().lower() for text in rows[0][1]) in _HEADERS:
         rows = rows[1:]

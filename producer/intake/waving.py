@@ -1,9 +1,10 @@
-"""Waves in the request: their names, the rows that name one, and the rule for the others. Pure."""
+"""Waves in the request: their names, the rows that name one, and the rules for the others. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Final
 
 from producer.intake.manifest import Row
@@ -12,6 +13,76 @@ from shared.wording.phrases import Phrase
 
 NAME: Final = Phrase("wave_name", "must be 1 to {num} printable characters, without spaces around them")
 NO_ROW: Final = Phrase("wave_without_row", "no row is of wave {wave_name}")
+RULE: Final = Phrase(
+    "wave_rule",
+    "{rule} is no rule; write the wave, = and who is in it: a login as *@sales.example, group:sales, or first:20",
+)
+
+#: How a rule says that it means the column `group`, or a number of rows.
+_GROUP, _FIRST = "group:", "first:"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaveRule:
+    """A rule for rows that name no wave."""
+
+    #: The wave of the rows that it is about.
+    wave: str
+    #: What the login at the source has to be like, in any case; "" for any.
+    login: str = ""
+    #: What the group has to be like; "" for any.
+    group: str = ""
+    #: How many rows it takes, in the order of the file; None for all.
+    most: int | None = None
+
+    def takes(self, row: Row) -> bool:
+        """Tells whether the row is one of those that it is about."""
+        pairs = ((self.login, row.login), (self.group, row.group))
+        return all(not glob or fnmatchcase(text.casefold(), glob.casefold()) for glob, text in pairs)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaveRules:
+    """The waves of rows that name none."""
+
+    #: The rules; the first that takes a row decides.
+    rules: tuple[WaveRule, ...] = ()
+    #: The wave of the rest; "" for none.
+    rest: str = ""
+
+    def placed(self, rows: Sequence[Row]) -> tuple[Row, ...]:
+        """Returns the rows, each in its wave."""
+        left = [rule.most for rule in self.rules]
+        found = []
+        for row in rows:
+            wave = row.wave
+            for at, rule in enumerate(self.rules if not wave else ()):
+                most = left[at]
+                if most != 0 and rule.takes(row):
+                    left[at] = None if most is None else most - 1
+                    wave = rule.wave
+                    break
+            found.append(row if wave == row.wave and (wave or not self.rest) else replace(row, wave=wave or self.rest))
+        return tuple(found)
+
+
+def read_rules(rules: Sequence[str], rest: str = "") -> WaveRules:
+    """Reads the rules, WAVE=WHO each, and the name of the rest's wave. Raises `FaultsFound`."""
+    return WaveRules(rules=tuple(map(_rule, rules)), rest=wave_name(rest))
+
+
+def _rule(text: str) -> WaveRule:
+    wave, given, who = (part.strip() for part in text.partition("="))
+    if not given or not who or not is_name(wave):
+        raise RULE.error("wave_rule", rule=text)
+    if who.startswith(_GROUP):
+        if group := who.removeprefix(_GROUP).strip():
+            return WaveRule(wave=wave, group=group)
+    elif not who.startswith(_FIRST):
+        return WaveRule(wave=wave, login=who)
+    elif (number := who.removeprefix(_FIRST).strip()).isascii() and number.isdecimal() and 0 < int(number) < 10**7:
+        return WaveRule(wave=wave, most=int(number))
+    raise RULE.error("wave_rule", rule=text)
 
 
 def wave_name(text: str) -> str:
@@ -27,8 +98,3 @@ def of_wave(rows: Sequence[Row], wave: str) -> tuple[Row, ...]:
     if rows and not found:
         raise NO_ROW.error("wave", wave_name=wave)
     return found
-
-
-def in_wave(rows: Sequence[Row], wave: str) -> tuple[Row, ...]:
-    """Returns the rows; those that name no wave belong to this one ("" for none)."""
-    return tuple(row if row.wave or not wave else replace(row, wave=wave) for row in rows)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from producer.notices.notifier import word_and_send
 from producer.notices.sending import NotSent
 from producer.telling import new_id
-from shared.model.errors import UsageError
 from shared.model.notices import Delivery, Notice
 from shared.sign_in.reach import Reach
 from shared.store import Store
 from shared.store.records.targets import Target
+from shared.wording.phrases import Phrase
+
+NO_TARGET: Final = Phrase("target_unknown", "no target has the id {text}; mailhaul notify list shows them")
 
 
 def target_fields(target: Target) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def target_named(targets: Sequence[Target], target_id: str) -> Target:
     for target in targets:
         if target.target_id == target_id:
             return target
-    raise UsageError(f"no target has the id {target_id[:40]!r}; mailhaul notify list shows them")
+    raise NO_TARGET.error(text=f"{target_id[:40]!r}")
 
 
 def tried(store: Store, target: Target, reach: Reach | None) -> str:

@@ -12,9 +12,26 @@ from zoneinfo import ZoneInfo
 
 from producer.notices.smtp_send import LOCAL, PORTS
 from producer.translations import LANGUAGES
-from shared.model.errors import UsageError
 from shared.model.notices import KINDS, USUAL_KINDS
 from shared.store.records.targets import WAYS, Target
+from shared.wording.phrases import Phrase
+
+NO_WAY: Final = Phrase("notice_way", "{word} is no way to tell somebody; ways are {other_word}")
+NO_PLACE: Final = Phrase("notice_place", "say where notices go: an address of mail, or the URL of a webhook")
+NO_LANGUAGE: Final = Phrase("language", "{word} is no language of mailhaul; languages are {other_word}")
+NO_SERVER: Final = Phrase(
+    "notice_server",
+    "say by which server mail is sent: smtps://mail.corp.example, or smtp://mail.corp.example:587",
+)
+HALF_A_LOGIN: Final = Phrase(
+    "notice_login",
+    "a login at the server of mail needs its password, and a password a login",
+)
+NO_WEBHOOK: Final = Phrase("notice_webhook", "the URL of a webhook begins with https:// and holds no login")
+NO_HOUR: Final = Phrase("time_of_day", "{word} is no time of day, as in 08:00")
+NO_ADDRESS: Final = Phrase("notice_address", "{word} is no address of mail, as in anna@corp.example")
+NO_KIND: Final = Phrase("notice_kind", "{word} is no kind of notice; kinds are {other_word}")
+NO_ZONE: Final = Phrase("time_zone", "{word} is no time zone, as in Europe/Berlin")
 
 #: An address of mail, as far as a mistake is worth telling at once.
 _ADDRESS: Final = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
@@ -59,10 +76,10 @@ class TargetAsked:
 def target_of(asked: TargetAsked) -> Target:
     """Returns the target. Raises `UsageError` that says what is wrong and how it is written."""
     if asked.way not in WAYS:
-        raise UsageError(f"{asked.way[:40]!r} is no way to tell somebody; ways are {', '.join(WAYS)}")
+        raise NO_WAY.error(word=f"{asked.way[:40]!r}", other_word=", ".join(WAYS))
     to = asked.to.strip()
     if not to or len(to) > _LONGEST or not to.isprintable():
-        raise UsageError("say where notices go: an address of mail, or the URL of a webhook")
+        raise NO_PLACE.error()
     if asked.way == "email":
         shown, secret = to, _mail(asked, to)
     else:
@@ -87,7 +104,7 @@ def target_of(asked: TargetAsked) -> Target:
 def checked_reader(language: str, zone: str) -> None:
     """Raises `UsageError` for a language or a time zone that is not there."""
     if language not in LANGUAGES:
-        raise UsageError(f"{language[:20]!r} is no language of mailhaul; languages are {', '.join(LANGUAGES)}")
+        raise NO_LANGUAGE.error(word=f"{language[:20]!r}", other_word=", ".join(LANGUAGES))
     _zone(zone)
 
 
@@ -95,16 +112,16 @@ def _mail(asked: TargetAsked, to: str) -> dict[str, str]:
     sender = asked.sender.strip() or (asked.login if _ADDRESS.fullmatch(asked.login) else to)
     for address in (to, sender):
         if not _ADDRESS.fullmatch(address) or not address.isascii():
-            raise UsageError(f"{address[:80]!r} is no address of mail, as in anna@corp.example")
+            raise NO_ADDRESS.error(word=f"{address[:80]!r}")
     parts = urlsplit(asked.server.strip() if "://" in asked.server else f"smtp://{asked.server.strip()}")
     try:
         port = parts.port
     except ValueError:
         port = 0
     if parts.scheme not in PORTS or not parts.hostname or port == 0 or parts.path.strip("/") or parts.username:
-        raise UsageError("say by which server mail is sent: smtps://mail.corp.example, or smtp://mail.corp.example:587")
+        raise NO_SERVER.error()
     if bool(asked.login) != bool(asked.secret):
-        raise UsageError("a login at the server of mail needs its password, and a password a login")
+        raise HALF_A_LOGIN.error()
     return {
         "to": to,
         "from": sender,
@@ -123,14 +140,14 @@ def _url(text: str) -> str:
         host = ""
     local = parts.scheme == "http" and host in LOCAL
     if not host or parts.username or not (parts.scheme == "https" or local):
-        raise UsageError("the URL of a webhook begins with https:// and holds no login")
+        raise NO_WEBHOOK.error()
     return host
 
 
 def _kinds(given: Sequence[str]) -> tuple[str, ...]:
     for kind in given:
         if kind not in CHOSEN:
-            raise UsageError(f"{kind[:40]!r} is no kind of notice; kinds are {', '.join(CHOSEN)}")
+            raise NO_KIND.error(word=f"{kind[:40]!r}", other_word=", ".join(CHOSEN))
     return tuple(dict.fromkeys(given)) or USUAL_KINDS
 
 
@@ -138,12 +155,12 @@ def _zone(text: str) -> str:
     try:
         return ZoneInfo(text).key
     except (ValueError, OSError, KeyError):
-        raise UsageError(f"{text[:60]!r} is no time zone, as in Europe/Berlin") from None
+        raise NO_ZONE.error(word=f"{text[:60]!r}") from None
 
 
 def _minutes(text: str) -> int | None:
     if not text or text == "none":
         return None
     if not (found := _HOUR.fullmatch(text.strip())):
-        raise UsageError(f"{text[:20]!r} is no time of day, as in 08:00")
+        raise NO_HOUR.error(word=f"{text[:20]!r}")
     return int(found[1]) * 60 + int(found[2])

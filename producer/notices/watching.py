@@ -19,7 +19,9 @@ from producer import telling
 from producer.coordinator.tally import Progress
 from producer.forecast.outlook import fifths_later
 from producer.notices.sending import spoken
-from producer.operations import forecasting, verbs
+from producer.operations import forecasting
+from producer.operations.finding import progress_of
+from producer.operations.outages import waits_of
 from producer.operations.trouble import trouble
 from producer.show.waiting import DESTINATION_WAITS, said
 from shared.model import Import, Mailbox, Wait, Wave
@@ -90,7 +92,7 @@ class NoticeWatch:
         self._look_at_people(import_, now)
         self._look_ahead(import_, now)
         if import_.state is ImportState.FINISHED:
-            word = verbs.progress_of(store, import_).word
+            word = progress_of(store, import_).word
             stands = any(store.standings(import_.import_id).values())
             telling.import_ended(store, import_, word, stands=stands, values=_numbers(store, import_))
             self._moved.pop(import_.import_id, None)
@@ -165,7 +167,7 @@ class NoticeWatch:
             import_.passes,
         )
         before, since = self._moved.get(import_.import_id, (None, now))
-        waits: Sequence[Wait] = verbs.waits_of(self.store, import_)
+        waits: Sequence[Wait] = waits_of(self.store, import_)
         stopped = import_.control is not Control.RUN or any(wait.what == "window" for wait in waits)
         if seen != before or stopped:
             self._moved[import_.import_id] = (seen, now)
@@ -209,12 +211,12 @@ def _unnamed(wait: Wait) -> Wait:
 
 
 def _row(store: Store, import_: Import) -> dict[str, Any]:
-    progress = verbs.progress_of(store, import_)
+    progress = progress_of(store, import_)
     return {"name": import_.name, "word": progress.word, **_told(progress)}
 
 
 def _numbers(store: Store, import_: Import) -> dict[str, str | float]:
-    return _told(verbs.progress_of(store, import_))
+    return _told(progress_of(store, import_))
 
 
 def _told(progress: Progress) -> dict[str, str | float]:

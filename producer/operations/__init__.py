@@ -1,1 +1,1 @@
-"""The operations of mailhaul: every verb, as a function over the store. No function here prints or waits."""
+"""The operations of mailhaul: `Operations` has every verb that changes something. No function here prints or waits."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from producer.operations import verbs
+from producer.operations.finding import progress_of
 from shared.model import Import
 from shared.model.lifecycle import ImportState
 from shared.store import Store
@@ -47,7 +47,7 @@ def note_end(
         return
     if page_state.sampling(f"{now.import_id}:verified:{now.finished_at:.3f}", _ONE_SECONDS):
         ended = datetime.fromtimestamp(now.finished_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        status = verbs.progress_of(store, now).word
+        status = progress_of(store, now).word
         records.note(
             who, VERIFICATION[1], {"import_id": now.import_id, "status": status, "ended": ended, **(said or {})}
         )

@@ -14,10 +14,29 @@ from typing import Final
 import redis
 
 from shared.model import Import, Mailbox
-from shared.model.errors import StoreError, UsageError
+from shared.model.errors import StoreError
 from shared.model.lifecycle import SETTLED, ImportState
 from shared.store import Store
 from shared.store.records import traces
+from shared.wording.phrases import Phrase
+
+MAILBOX_BUSY: Final = Phrase(
+    "erased_mailbox_under_way",
+    "the mailbox is under way in import {name}: wait until it is finished, or cancel it first (mailhaul cancel "
+    "{name} --mailbox LOGIN)",
+)
+NOTHING_TO_ERASE: Final = Phrase(
+    "nothing_to_erase",
+    "no import has a mailbox with this login, and no key names it: {num} were read. Check its spelling",
+)
+IMPORT_BUSY: Final = Phrase(
+    "erased_import_under_way",
+    "import {name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)",
+)
+WORKER_BUSY: Final = Phrase(
+    "erased_mailbox_held",
+    "a worker is still at the mailbox in import {name}: try again in a minute",
+)
 
 #: How long it is waited for that the store writes its file anew, seconds.
 _PURGE_SECONDS: Final = 60.0
@@ -57,10 +76,7 @@ def people(store: Store, login: str) -> list[tuple[Import, Mailbox]]:
         if wanted in (mailbox.source.login.casefold(), mailbox.destination.login.casefold())
     ]
     if busy := [request.name for request, mailbox in found if mailbox.state not in SETTLED]:
-        raise UsageError(
-            f"the mailbox is under way in import {busy[0]}: wait until it is finished, or cancel it first "
-            f"(mailhaul cancel {busy[0]} --mailbox LOGIN)"
-        )
+        raise MAILBOX_BUSY.error(name=busy[0])
     return found
 
 
@@ -79,14 +95,10 @@ def erase_login(store: Store, client: redis.Redis, login: str) -> Erased:
         except StoreError as error:
             if "under way" not in str(error):
                 raise
-            raise UsageError(
-                f"a worker is still at the mailbox in import {import_.name}: try again in a minute"
-            ) from error
+            raise WORKER_BUSY.error(name=import_.name) from error
     receipt = _swept(store, client, ids, logins, imports=0, mailboxes=len(found))
     if not (found or receipt.mentions or receipt.left or receipt.audit):
-        raise UsageError(
-            f"no import has a mailbox with this login, and no key names it: {receipt.keys:,} were read. Check its spelling"
-        )
+        raise NOTHING_TO_ERASE.error(num=f"{receipt.keys:,}")
     return receipt
 
 
@@ -94,9 +106,7 @@ def erase_import(store: Store, client: redis.Redis, import_: Import) -> Erased:
     """Erases an import with all its mailboxes. Raises `UsageError` while it is under way."""
     whole = store.import_(import_.import_id) or import_
     if whole.state is ImportState.RUNNING:
-        raise UsageError(
-            f"import {import_.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
-        )
+        raise IMPORT_BUSY.error(name=import_.name)
     mailboxes = [mailbox for mailbox, _ in store.mailboxes(import_.import_id)]
     others = _logins(store, without={mailbox.mailbox_id for mailbox in mailboxes})
     logins = {login for mailbox in mailboxes for login in _both(mailbox) if login.casefold() not in others}

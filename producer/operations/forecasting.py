@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Final
 
 from producer.forecast.outlook import Outlook, Score, outlook, scores
 from producer.waves import wave_of
 from shared.model import Import
-from shared.model.errors import UsageError
 from shared.store import Store
+from shared.wording.phrases import Phrase
+
+NOTHING_COUNTED: Final = Phrase(
+    "nothing_to_forecast",
+    "nothing can be forecast of import {name} yet: no mailbox is counted",
+)
 
 
 def look_ahead(
@@ -30,7 +36,7 @@ def made_and_kept(
         wave_of(store, import_, wave)
     found = look_ahead(store, import_, default, threads)
     if found is None:
-        raise UsageError(f"nothing can be forecast of import {import_.name} yet: no mailbox is counted")
+        raise NOTHING_COUNTED.error(name=import_.name)
     store.keep_forecast(import_.import_id, found.kept)
     return found
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from shared.model import Import, Mailbox, Tally
-from shared.model.errors import UsageError
 from shared.model.search import Search
 from shared.store import Store
+from shared.wording.phrases import Phrase
+
+NO_TEXT: Final = Phrase("search_without_text", "give a part of a login")
 
 Found = tuple[Import, Mailbox, Tally]
 
@@ -19,7 +22,7 @@ def search_everywhere(store: Store, text: str, start: int = 0, count: int = 50) 
     """
     text = text.strip()
     if not text:
-        raise UsageError("give a part of a login")
+        raise NO_TEXT.error()
     total, page = 0, list[Found]()
     for import_ in store.imports():
         wanted = Search(text=text, start=max(0, start - total), count=max(1, count - len(page)))

@@ -6,7 +6,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
+
+OVER: Final = Phrase("expiry_over", "{text} is over already")
+NO_EXPIRY: Final = Phrase("expiry_impossible", "{text} is no end of a token: write 90d, 12h, 2027-01-31 or never")
 
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,4})([hd])")
 
@@ -25,10 +28,10 @@ def read_expiry(text: str, now: float) -> float:
         when = datetime.fromisoformat(text)
         _ = when + timedelta(days=2)  # the end of its day must be a date, in every zone
     except (ValueError, OverflowError):
-        raise UsageError(f"{text[:40]!r} is no end of a token: write 90d, 12h, 2027-01-31 or never") from None
+        raise NO_EXPIRY.error(text=f"{text[:40]!r}") from None
     if "T" not in text and " " not in text:
         when += timedelta(days=1)
     at = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     if at <= now:
-        raise UsageError(f"{text[:40]!r} is over already")
+        raise OVER.error(text=f"{text[:40]!r}")
     return at

@@ -1,7 +1,4 @@
-"""Groups what went wrong by kind: which mailboxes, what the server said, what to do.
-
-`producer.operations.verbs` passes it on.
-"""
+"""Groups what went wrong by kind: which mailboxes, what the server said, what to do."""
 
 from __future__ import annotations
 

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from producer.coordinator.tally import Progress
-from producer.operations.trouble import addressed, troubled, word
-from producer.operations.verbs import ErrorGroup, find_mailboxes, waves_of
+from producer.operations.finding import find_mailboxes
+from producer.operations.trouble import ErrorGroup, addressed, troubled, word
 from producer.show.naming import is_renamed, left_out_of
 from producer.show.standing_words import standing_fields
 from producer.show.waiting import wait_fields
+from producer.waves import waves_of
 from shared.folders.mapping import decode_name
 from shared.model import Failure, Folder, Import, Mailbox, Options, Tally, Wave, short
 from shared.model.lifecycle import MailboxState, Outcome

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from producer.coordinator.tally import Progress
-from producer.operations.trouble import HARMLESS
+from producer.operations.trouble import HARMLESS, ErrorGroup, Sufferer
 from producer.operations.trouble import word as word_of
-from producer.operations.verbs import ErrorGroup, Sufferer
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
 from shared.model import Mailbox, Tally, Wave
 from shared.model.lifecycle import SETTLED, Control, MailboxState, Outcome

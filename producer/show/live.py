@@ -12,8 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from producer.coordinator.tally import Progress
-from producer.operations.trouble import HARMLESS
-from producer.operations.verbs import ErrorGroup
+from producer.operations.trouble import HARMLESS, ErrorGroup
 from producer.show.lines import BAR, cells, error_lines, known_part, lost_worker, percent, progress_line, time_left
 from producer.show.waiting import waiting_lines
 from shared.model import Mailbox, Tally

@@ -16,13 +16,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from producer.operations.trouble import AMISS, troubled
 from producer.show.notes import notes_of
 from shared.model import LEFT_ALONE, Mailbox, Note, short
-from shared.model.errors import UsageError
 from shared.store import Store
+from shared.wording.phrases import Phrase
+
+UNWRITABLE: Final = Phrase("report_folder_unwritable", "{path} cannot be written ({cause})")
 
 #: Characters that begin a formula in some program, including the full-width forms (which are normalised on import).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
@@ -101,7 +103,7 @@ def write_report(store: Store, whole: Mapping[str, Any], mailboxes: Sequence[Mai
         text = json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
         summary = _replaced(folder / "summary.json", text.encode(errors="backslashreplace"))
     except OSError as error:
-        raise UsageError(f"--out: {folder} cannot be written ({error.strerror})") from None
+        raise UNWRITABLE.error("out", path=str(folder), cause=str(error.strerror)) from None
     return [results, failures, notes, folders, summary]
 
 

@@ -16,7 +16,16 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Self, TextIO
 
 from producer.show.report import safe_cell
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
+
+OF_ANOTHER: Final = Phrase("spool_of_another", "{path} holds messages of another import: choose another folder")
+WRITTEN_TO: Final = Phrase("spool_written_to", "another mailhaul writes to {path}: wait for its end")
+UNWRITABLE: Final = Phrase(
+    "spool_unwritable",
+    "{path} cannot be written ({cause}): choose another folder, or make room",
+)
+DAMAGED: Final = Phrase("spool_damaged", "{path} is damaged: choose another folder, or move it away")
+NOT_OURS: Final = Phrase("spool_not_ours", "{path} is not mailhaul's: choose another folder")
 
 INDEX: Final = "index.csv"
 #: Columns of the index. `file` begins with ./ and is empty for a message that could not be fetched; `problem` tells
@@ -43,9 +52,9 @@ class SpoolFolder:
     Opening raises `UsageError` for a folder that cannot be used; later calls raise OSError.
     """
 
-    def __init__(self, folder: Path, option: str) -> None:
-        """Takes the option that the operator named the folder with (`option`), for messages."""
-        self.folder, self._option = folder.expanduser().absolute(), option
+    def __init__(self, folder: Path, field: str) -> None:
+        """Takes the field by which the operator named the folder, for messages."""
+        self.folder, self._field = folder.expanduser().absolute(), field
         self._rows: dict[str, dict[str, str]] = {}
         self._missed: list[dict[str, str]] = []
         self._guard = threading.Lock()
@@ -66,11 +75,9 @@ class SpoolFolder:
                 os.close(self._descriptor)
                 raise
         except BlockingIOError:
-            raise UsageError(f"{self._option}: another mailhaul writes to {self.folder}: wait for its end") from None
+            raise WRITTEN_TO.error(self._field, path=str(self.folder)) from None
         except OSError as error:
-            raise UsageError(
-                f"{self._option}: {self.folder} cannot be written ({error.strerror}): choose another folder, or make room"
-            ) from None
+            raise UNWRITABLE.error(self._field, path=str(self.folder), cause=str(error.strerror)) from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,19 +89,19 @@ class SpoolFolder:
             with path.open(encoding="utf-8", newline="") as file:
                 rows = csv.DictReader(file)
                 if tuple(rows.fieldnames or ()) != COLUMNS:
-                    raise UsageError(f"{self._option}: {path} is not mailhaul's: choose another folder")
+                    raise NOT_OURS.error(self._field, path=str(path))
                 for row in rows:
                     if row["file"] and None not in row.values():
                         self._rows[row["file"].removeprefix("./")] = row
         except FileNotFoundError:
             pass
         except (UnicodeDecodeError, csv.Error):
-            raise UsageError(f"{self._option}: {path} is damaged: choose another folder, or move it away") from None
+            raise DAMAGED.error(self._field, path=str(path)) from None
 
     def belongs_to(self, import_id: str) -> None:
         """Raises `UsageError` when the folder holds messages of another import, which would be taken for this one's."""
         if any(row["import"] != import_id for row in self._rows.values()):
-            raise UsageError(f"{self._option}: {self.folder} holds messages of another import: choose another folder")
+            raise OF_ANOTHER.error(self._field, path=str(self.folder))
 
     def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
         """Returns a message's place, by the file names of its login and folder.

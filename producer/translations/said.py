@@ -55,6 +55,12 @@ HEADS: Final[Mapping[str, str]] = {
     "name": "Name of the import",
     "wave": "wave",
     "accounts": "Accounts that are not there",
+    "weight": "Weight",
+    "order": "Order",
+    "priority": "Priority",
+    "synced-minutes": "In sync: at most so many minutes behind",
+    "ttl": "Longest TTL of MX and SPF, seconds",
+    "quiet-hours": "Quiet hours before it is closed",
 }
 #: Messages of the system about a file or a connection (errno, getaddrinfo, OpenSSL).
 SYSTEM: Final[tuple[str, ...]] = (
@@ -124,6 +130,9 @@ EVENTS: Final[Mapping[str, str]] = {
     "sign-in refused": "sign-in refused",
     "signed in": "signed in",
     "standing set": "looks by itself set",
+    "account service set": "service that makes accounts set up",
+    "account service removed": "service that makes accounts removed",
+    "account service tried": "service that makes accounts tried",
     "target added": "told from now on",
     "target removed": "told no more",
     "target tried": "test message sent",
@@ -153,6 +162,14 @@ GUARDS: Final[Mapping[str, str]] = {
     "turned": "Turned",
     "quiet": "Quiet",
     "empty": "Empty looks",
+}
+#: Option of an account service → its label.
+SERVICE_OPTIONS: Final[Mapping[str, str]] = {
+    "settle": "Seconds that a new account may refuse its password",
+    "department": "Department of new accounts, a number",
+    "unit": "Organisational unit of new accounts",
+    "sku": "Licence that gives a mailbox (sku)",
+    "location": "Country of new accounts, two letters",
 }
 #: States of a mailbox, an import or a rehearsal.
 STATES: Final[tuple[str, ...]] = (

@@ -144,7 +144,7 @@ class Translator:
         if isinstance(value, Sentence):
             return self.worded(value)
         if isinstance(value, FieldName):
-            return escape(self.label(value))
+            return escape(self.label(value) or value)
         if isinstance(value, ServerWords):
             return self.quoted(value)
         kind = place.rpartition("_")[2]

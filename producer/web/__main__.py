@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import uvicorn
 
@@ -22,19 +22,28 @@ from producer.web.security.roles import Roles, roles_of
 from producer.web.web_context import WebContext
 from shared.mail.transport import dialing
 from shared.metrics import WebMetrics, start_http
-from shared.model.errors import MailhaulError, UsageError
+from shared.model.errors import MailhaulError
 from shared.runtime.config import Settings, is_local, load_settings, redis_urls
 from shared.runtime.core_dumps import forbid_core_dumps
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.redis_condition import await_redis
 from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import reach_of
+from shared.store.records.named_services import NamedServices
 from shared.store.records.page_state import PageState
 from shared.store.records.principals import Principals, Role
 from shared.store.records.sessions import BrowserSessions
 from shared.store.records.targets import Targets
 from shared.store.records.web_records import WebRecords
 from shared.store.redis.redis_store import connect
+from shared.wording.phrases import Phrase
+
+OPEN_TO_ALL: Final = Phrase(
+    "web_host_open",
+    "MAILHAUL_WEB_HOST is {host}, which others can connect to, and nobody can sign in yet: make a user first "
+    "(mailhaul user set NAME --role admin), and put a proxy with TLS in front",
+)
+NO_REDIS: Final = Phrase("web_redis_missing", "set MAILHAUL_REDIS_URL, or run `mailhaul up`")
 
 
 def main() -> int:
@@ -44,7 +53,7 @@ def main() -> int:
         settings = load_settings()
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)
         if settings.redis_url is None:
-            raise UsageError("set MAILHAUL_REDIS_URL, or run `mailhaul up`")
+            raise NO_REDIS.error()
         metrics, health = WebMetrics(), PageHealth(settings)
         _show(settings, metrics, health)
         stop = threading.Event()
@@ -80,10 +89,7 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
         principals.admit_first(settings.web_first_token.get_secret_value())
     vouched = settings.web_oidc_issuer or settings.web_proxy_user_header
     if not is_local(settings.web_host) and not (vouched or principals.tokens() or principals.users()):
-        raise UsageError(
-            f"MAILHAUL_WEB_HOST is {settings.web_host}, which others can connect to, and nobody can sign in yet: make a "
-            "user first (mailhaul user set NAME --role admin), and put a proxy with TLS in front"
-        )
+        raise OPEN_TO_ALL.error(host=settings.web_host)
     places = AllowedPlaces(context.store, context.vault)
     reach = replace(reach_of(settings.web_allow or "", settings.web_ports), granted=places.granted)
     # From here on a name from a request is connected to only at an address that passed the check.
@@ -99,6 +105,7 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
         principals=principals,
         sessions=BrowserSessions(state, context.vault, partial(_vouched, settings, roles)),
         targets=Targets(state, context.vault),
+        services=NamedServices(state, context.vault),
         page_state=PageState(state),
         reach=reach,
         places=places,

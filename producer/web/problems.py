@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from producer.intake.manifest import Manifest, ManifestInvalid, RowError
+from producer.intake.sheet import RequestFaults
 from producer.web.problem_types import type_of
 from producer.web.security.scrypt import Crowded
 from shared.model.errors import MailhaulError, StoreError, UsageError
@@ -49,14 +50,6 @@ class Refused(Exception):
         super().__init__(detail)
 
 
-class RequestFaults(FaultsFound):
-    """Raised for a request with faults in its fields, and perhaps in its rows."""
-
-    def __init__(self, faults: Sequence[Fault], row_errors: Sequence[RowError] = ()) -> None:
-        super().__init__(faults)
-        self.row_errors = tuple(row_errors)
-
-
 def field_errors(faults: Sequence[Fault]) -> list[dict[str, Any]]:
     """Returns faults as JSON, each at its field."""
     return [
@@ -80,7 +73,7 @@ def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
         {
             "row": error.line,
             "column": error.column,
-            "what": in_english(error.sentence, str) if error.sentence else error.what,
+            "what": in_english(error.sentence, str),
         }
         for error in errors[:_ROWS_NAMED]
     ]
@@ -100,12 +93,17 @@ def manifest_as_read(manifest: Manifest, errors: Sequence[RowError]) -> dict[str
 
 
 def answer(
-    request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
+    request: Request,
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    error: Exception | None = None,
+    **more: Any,
 ) -> Response:
-    """Builds the answer to a failed request: a problem for the API, an HTML page for a browser."""
+    """Builds the answer to a failed request: a problem for the API, an HTML page for a browser, which words the error."""
     if request.url.path.startswith("/api/"):
         return problem(status, detail, headers, **more)
-    page: Response = request.app.state.refusal(request, status, detail)
+    page: Response = request.app.state.refusal(request, status, error or detail)
     page.headers.update(headers or {})
     return page
 
@@ -153,7 +151,7 @@ def install(app: FastAPI) -> None:
         if isinstance(error, RequestFaults) and error.row_errors:
             lines.append(_in_the_manifest(error.row_errors))
             errors += row_errors(error.row_errors)
-        return answer(request, 422, "\n".join(lines), errors=errors)
+        return answer(request, 422, "\n".join(lines), error=error, errors=errors)
 
     @app.exception_handler(UsageError)
     def _usage(request: Request, error: UsageError) -> Response:

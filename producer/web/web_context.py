@@ -13,10 +13,12 @@ from fastapi import Request
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.intake.account_options import AccountsAsked
-from producer.intake.submit import Ring
 from producer.notices.notifier import Notifier
 from producer.notices.sending import reach_of_notices
-from producer.operations import verbs
+from producer.operations.finding import progress_of
+from producer.operations.operations import Operations
+from producer.operations.outages import waits_of
+from producer.operations.resources import Ring
 from producer.web.problems import Refused
 from producer.web.security.roles import Roles
 from shared.model import Import, Mailbox, Tally
@@ -27,6 +29,7 @@ from shared.runtime.processes import process_name
 from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import Reach
 from shared.store import Store
+from shared.store.records.named_services import NamedServices
 from shared.store.records.page_state import PageState
 from shared.store.records.principals import Principals
 from shared.store.records.sessions import BrowserSessions
@@ -56,6 +59,8 @@ class WebContext:
     sessions: BrowserSessions
     #: Who is told without looking.
     targets: Targets
+    #: Account services that administrators set up.
+    services: NamedServices
     #: Drafts of forms, what was done to imports, and samples of their throughput.
     page_state: PageState
     #: Mail servers that may be connected to.
@@ -64,7 +69,7 @@ class WebContext:
     places: AllowedPlaces
     #: Roles of people whom a proxy or an identity provider authenticates.
     roles: Roles
-    #: Account services, by name.
+    #: Account services of the settings, by name.
     makers: Mapping[str, AccountsAsked] = field(default_factory=dict)
     #: Connection limits and rates that the operator set for all servers, by scope.
     own_limits: dict[str, int] = field(default_factory=dict)
@@ -72,6 +77,11 @@ class WebContext:
     clock: Callable[[], float] = monotonic
     _windows: dict[str, Window] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def operations(self) -> Operations:
+        """The operations on this store."""
+        return Operations(self)
 
     def import_(self, import_id: str) -> Import:
         """Returns the import. Raises `Refused` (404)."""
@@ -111,12 +121,12 @@ class WebContext:
             size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )
-        waits = verbs.waits_of(self.store, import_)
+        waits = waits_of(self.store, import_)
         with self._lock:
             before = self._windows.get(import_id, Window())
             window = before.with_sample(sample, moving=may_move(import_, waits, before, sample.at))
             self._windows[import_id] = window
-        return verbs.progress_of(self.store, import_, window)
+        return progress_of(self.store, import_, window)
 
 
 def _sum(tallies: list[Tally]) -> Tally:

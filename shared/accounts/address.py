@@ -20,8 +20,28 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from shared.accounts.kinds import AccountKind, ServicePlace, kind_of, kinds
-from shared.model.errors import UsageError
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import FieldName, Phrase
+
+NO_LOGIN: Final = Phrase(
+    "accounts_login_in_url",
+    "{field} {kind}: no user or password in the URL; put it into {accounts_secret_file}",
+)
+WRITE: Final = Phrase("accounts_write", "{field} {kind}: write {kind}://{text}")
+ORGANISATION: Final = Phrase(
+    "accounts_organisation",
+    "{field} {kind}: the organisation is a number, as in {kind}://1234567",
+)
+NO_HOST: Final = Phrase("accounts_host", "{field} {kind}: no host in the URL")
+IN_THE_CLEAR: Final = Phrase(
+    "accounts_in_the_clear",
+    "{field} {kind}: http:// would send passwords in the clear; use https://",
+)
+NO_OPTION: Final = Phrase("accounts_option_unknown", "{field} {kind}: {name} is no option of it; it has {names}")
+NO_NUMBER: Final = Phrase("accounts_number", "{field} {kind}: {name} must be a whole number")
+WHOLE_PATH: Final = Phrase(
+    "accounts_path",
+    "{field} {kind}: name the file by its whole path, as in {kind}:/etc/mailhaul/accounts",
+)
 
 #: What may stand behind a kind's "+".
 _CARRIERS: Final = ("", "http", "https")
@@ -64,7 +84,7 @@ def parse_service(text: str) -> ServiceUrl | None:
         # The text may hold a secret that was put there by mistake.
         raise FORMS.error("accounts", names=", ".join(one.example for one in kinds().values()))
     if "@" in parts.netloc and not known.has_login:
-        raise UsageError(f"--accounts {kind}: no user or password in the URL; put it into --accounts-secret-file")
+        raise NO_LOGIN.error("accounts", kind=kind, accounts_secret_file=FieldName("accounts_secret_file"))
     pairs = _pairs(known, parts.query)
     return ServiceUrl(
         kind=kind,
@@ -80,9 +100,9 @@ def _pairs(of: AccountKind, query: str) -> list[tuple[str, str]]:
     kind, known = of.name, of.known
     for name, value in pairs:
         if name not in known:
-            raise UsageError(f"--accounts {kind}: {name} is no option of it; it has {', '.join(sorted(known))}")
+            raise NO_OPTION.error("accounts", kind=kind, name=name, names=", ".join(sorted(known)))
         if name in ("settle", "timeout", "department") and not (value.isascii() and value.isdigit()):
-            raise UsageError(f"--accounts {kind}: {name} must be a whole number")
+            raise NO_NUMBER.error("accounts", kind=kind, name=name)
         if name in ("directory", "api"):
             _checked_http(kind, value)
     return pairs
@@ -93,23 +113,23 @@ def _place(of: AccountKind, carrier: str, netloc: str, path: str) -> str:
     if of.place is ServicePlace.PATH:
         place = unquote(path)
         if netloc or not place.startswith("/") or "\0" in place:
-            raise UsageError(f"--accounts {kind}: name the file by its whole path, as in {kind}:/etc/mailhaul/accounts")
+            raise WHOLE_PATH.error("accounts", kind=kind)
         return place
     if carrier:
         return _checked_http(kind, urlunsplit((carrier, netloc, path.rstrip("/"), "", "")))
     if not netloc or path.strip("/"):
-        raise UsageError(f"--accounts {kind}: write {kind}://{'ADMIN@DOMAIN' if of.has_login else 'NAME'}")
+        raise WRITE.error("accounts", kind=kind, text="ADMIN@DOMAIN" if of.has_login else "NAME")
     if of.numbered and not netloc.isdigit():
-        raise UsageError(f"--accounts {kind}: the organisation is a number, as in {kind}://1234567")
+        raise ORGANISATION.error("accounts", kind=kind)
     return netloc
 
 
 def _checked_http(kind: str, url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"--accounts {kind}: no host in the URL")
+        raise NO_HOST.error("accounts", kind=kind)
     if parts.scheme == "http" and not _loopback(parts.hostname):
-        raise UsageError(f"--accounts {kind}: http:// would send passwords in the clear; use https://")
+        raise IN_THE_CLEAR.error("accounts", kind=kind)
     return url.rstrip("/")
 
 

@@ -15,8 +15,10 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.accounts.vendor_tokens import Bearer, google_token, json_secret
 from shared.model.accounts import Rejected, Retry
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
+
+NO_KEY: Final = Phrase("accounts_google_key", "must be the JSON key of a service account")
 
 API: Final = "https://admin.googleapis.com"
 _USERS: Final = "admin/directory/v1/users"
@@ -79,7 +81,7 @@ def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Google:
     try:
         token = google_token(key, url.place, url.shown)
     except ValueError:
-        raise UsageError("--accounts-secret-file: must be the JSON key of a service account") from None
+        raise NO_KEY.error("accounts_secret_file") from None
     api = api_of(url, url.options.get("api", API), {}, Bearer(token))
     return Google(api, unit=url.options.get("unit", "/"), settling_seconds=settling)
 
@@ -89,6 +91,11 @@ register(
         name="google",
         place=ServicePlace.NAME,
         example="google://ADMIN@DOMAIN",
+        title="Google Workspace",
+        secret_is=Phrase(
+            "account_secret_of_google",
+            "the JSON key of a service account with domain-wide delegation of admin.directory.user",
+        ),
         open=_opened,
         options=frozenset({"unit", "api"}),
         several_lines=True,

@@ -18,6 +18,7 @@ from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.accounts.vendor_tokens import Bearer, graph_token, json_secret
 from shared.model.accounts import Rejected, Retry
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
 
 API: Final = "https://graph.microsoft.com"
 
@@ -92,6 +93,11 @@ register(
         name="graph",
         place=ServicePlace.NAME,
         example="graph://TENANT",
+        title="Microsoft 365",
+        secret_is=Phrase(
+            "account_secret_of_graph",
+            "JSON with client_id and client_secret, or private_key and thumbprint; the app needs User.ReadWrite.All",
+        ),
         open=_opened,
         options=frozenset({"sku", "location", "api"}),
         several_lines=True,

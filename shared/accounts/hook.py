@@ -86,6 +86,7 @@ register(
         name="hook",
         place=ServicePlace.PATH,
         example="hook:/path",
+        title="Program",
         open=_opened,
         options=frozenset({"arg", "timeout"}),
         secretive=False,

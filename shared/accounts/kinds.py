@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from shared.wording.phrases import Phrase
+
 if TYPE_CHECKING:
     from shared.accounts import AccountService
     from shared.accounts.address import ServiceUrl
@@ -43,6 +45,10 @@ class AccountKind:
     #: Opens the adapter, given the seconds that a new account may refuse its password; nothing is sent yet. Raises
     #: `UsageError` for a secret of the wrong form.
     open: Callable[[ServiceUrl, Secret, float], AccountService]
+    #: The name that people know; "" for that of the kind.
+    title: str = ""
+    #: What the secret is, for people.
+    secret_is: Phrase = Phrase("account_secret", "what the service demands")
     #: The names of its options, beside "settle", and "ca" of those that speak HTTP.
     options: frozenset[str] = frozenset()
     #: Whether it needs a secret.
@@ -55,6 +61,11 @@ class AccountKind:
     has_login: bool = False
     #: Whether the name is a number.
     numbered: bool = False
+
+    @property
+    def called(self) -> str:
+        """The name for people."""
+        return self.title or self.name
 
     @property
     def known(self) -> frozenset[str]:

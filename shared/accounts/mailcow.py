@@ -12,6 +12,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
 
 _ADVICE: Final = {
     "domain_not_found": "add the domain in mailcow, then: mailhaul retry IMPORT",
@@ -91,4 +92,13 @@ def _opened(url: ServiceUrl, secret: Secret, _: float) -> Mailcow:
     return Mailcow(api_of(url, f"{url.place}/api/v1", {"X-API-Key": secret.reveal()}))
 
 
-register(AccountKind(name="mailcow", place=ServicePlace.HTTP, example="mailcow+https://host", open=_opened))
+register(
+    AccountKind(
+        name="mailcow",
+        place=ServicePlace.HTTP,
+        example="mailcow+https://host",
+        title="mailcow",
+        secret_is=Phrase("account_secret_of_mailcow", "the read-write API key"),
+        open=_opened,
+    )
+)

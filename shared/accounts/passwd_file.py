@@ -113,6 +113,7 @@ register(
         name="passwd-file",
         place=ServicePlace.PATH,
         example="passwd-file:/path",
+        title="passwd-file of Dovecot",
         open=_opened,
         options=frozenset({"uid", "gid", "home"}),
         secretive=False,

@@ -21,6 +21,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
 
 
 class Scim(LooksFirst):
@@ -100,6 +101,12 @@ def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Scim:
 
 register(
     AccountKind(
-        name="scim", place=ServicePlace.HTTP, example="scim+https://host/path", open=_opened, settling_seconds=120
+        name="scim",
+        place=ServicePlace.HTTP,
+        example="scim+https://host/path",
+        title="SCIM 2.0",
+        secret_is=Phrase("account_secret_of_scim", "a bearer token, or user:password"),
+        open=_opened,
+        settling_seconds=120,
     )
 )

@@ -9,10 +9,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.accounts.address import ServiceUrl, parse_service
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
+
+LINE_BREAK: Final = Phrase("accounts_line_break", "holds a line break")
+TWICE: Final = Phrase("accounts_twice", "given twice for {name}")
 
 _OF_DOMAIN = re.compile(r"([^:/?=]*)=(.*)", re.DOTALL)
 
@@ -40,9 +44,15 @@ def parse_services(text: str) -> Services:
     for line in text.splitlines():
         domain, url = split_domain(line)
         if domain in found:
-            raise UsageError(f"--accounts: given twice for {domain or 'all domains'}")
+            raise TWICE.error("accounts", name=domain or "all domains")
         found[domain] = parse_service(url)
     return Services(text=text if any(found.values()) else "", by_domain=found)
+
+
+def shown(text: str) -> str:
+    """Returns the services' names for people and logs, each with the domain that it is for. Raises `UsageError`."""
+    found = parse_services(text).by_domain.items()
+    return ", ".join(f"{url.shown} ({domain})" if domain else url.shown for domain, url in found if url)
 
 
 def split_domain(text: str) -> tuple[str, str]:
@@ -69,5 +79,5 @@ def secret_of(services: Services, domain: str, together: Secret) -> Secret:
 def written(urls: Sequence[str]) -> str:
     """Joins the URLs into the lines that `parse_services` reads. Raises `UsageError`."""
     if any(len(url.splitlines()) > 1 for url in urls):
-        raise UsageError("--accounts: holds a line break")
+        raise LINE_BREAK.error("accounts")
     return "\n".join(url.strip() for url in urls if url.strip())

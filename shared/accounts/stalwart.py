@@ -14,6 +14,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
 
 _USING: Final = ["urn:ietf:params:jmap:core", "urn:stalwart:jmap"]
 _TAKEN: Final = ("primaryKeyViolation", "alreadyExists")
@@ -112,4 +113,13 @@ def _opened(url: ServiceUrl, secret: Secret, _: float) -> Stalwart:
     return Stalwart(api_of(url, url.place, login_header(secret)))
 
 
-register(AccountKind(name="stalwart", place=ServicePlace.HTTP, example="stalwart+https://host", open=_opened))
+register(
+    AccountKind(
+        name="stalwart",
+        place=ServicePlace.HTTP,
+        example="stalwart+https://host",
+        title="Stalwart",
+        secret_is=Phrase("account_secret_of_stalwart", "an API key, or user:password"),
+        open=_opened,
+    )
+)

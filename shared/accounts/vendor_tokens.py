@@ -13,8 +13,10 @@ import httpx2
 
 from shared.accounts.api import Halted, shortened, unreachable
 from shared.model.accounts import Rejected
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
+
+NO_JSON: Final = Phrase("accounts_secret_json", "must be JSON with {names}")
 
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/admin.directory.user"
 GRAPH_SCOPE: Final = "https://graph.microsoft.com/.default"
@@ -101,5 +103,5 @@ def json_secret(secret: Secret, *names: str) -> dict[str, str]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or any(not isinstance(found.get(name), str) for name in names):
-        raise UsageError(f"--accounts-secret-file: must be JSON with {', '.join(names)}")
+        raise NO_JSON.error("accounts_secret_file", names=", ".join(names))
     return found

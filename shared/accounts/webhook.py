@@ -20,6 +20,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
 
 #: Status → result. Any other status is a rejection; 429, 5xx, 401 and 403 mean the same as for every API.
 RESULTS: Final[Mapping[int, str]] = {201: "created", 200: "adopted", 409: "adopted", 404: "missing"}
@@ -80,6 +81,12 @@ def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Webhook:
 
 register(
     AccountKind(
-        name="webhook", place=ServicePlace.HTTP, example="webhook+https://host/path", open=_opened, settling_seconds=120
+        name="webhook",
+        place=ServicePlace.HTTP,
+        example="webhook+https://host/path",
+        title="Webhook",
+        secret_is=Phrase("account_secret_of_webhook", "the key of the signature"),
+        open=_opened,
+        settling_seconds=120,
     )
 )

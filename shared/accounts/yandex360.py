@@ -15,6 +15,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
 
 API: Final = "https://api360.yandex.net"
 DIRECTORY: Final = "https://cloud-api.yandex.net"
@@ -93,6 +94,10 @@ register(
         name="yandex360",
         place=ServicePlace.NAME,
         example="yandex360://ORG_ID",
+        title="Yandex 360",
+        secret_is=Phrase(
+            "account_secret_of_yandex360", "an OAuth token with directory:read_users and directory:write_users"
+        ),
         open=_opened,
         options=frozenset({"department", "directory", "api"}),
         settling_seconds=900,

@@ -145,6 +145,13 @@ class MailSource(MailSession, Protocol):
     def open(self, name: bytes) -> KnownStatus:
         """Opens the folder with EXAMINE."""
 
+    def vanished(self, name: bytes, uidvalidity: int, since: int) -> tuple[KnownStatus, UidSet] | None:
+        """Opens the folder, and returns its status and the UIDs that went since this mod-sequence (QRESYNC, RFC 7162).
+
+        There may be more UIDs among them that are in no message. None where the server cannot tell: without QRESYNC,
+        without a mod-sequence, or under another UIDVALIDITY.
+        """
+
     def labels_as_keywords(self) -> None:
         """Makes `fetch` and `flags` tell Gmail's labels as keywords too from now on (`shared.folders.gmail.keywords`)."""
 

@@ -35,7 +35,14 @@ class LedgerConflict(MailhaulError):
 
 
 class FolderInUse(MailhaulError):
-    """A plan would void a folder's ledger while lanes have messages on the wire to it: the plan waits for them."""
+    """A plan would void a folder's ledger while lanes have messages on the wire to it, or left some that may still arrive.
+
+    The plan waits for `seconds`, and is made anew then.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"lanes wrote into the folder that is to be planned anew: it is planned in {seconds:.1f} s")
 
 
 class ControlRequested(MailhaulError):

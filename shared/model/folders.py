@@ -88,14 +88,19 @@ FOLLOWED = "moved at the source after it was copied; its copy was moved too"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moving:
-    """The note of copies that are about to be moved into another destination folder, stored before MOVE is sent."""
+    """The note of copies that are about to be moved into another destination folder, stored before MOVE is sent.
+
+    Or of messages that are left out of another folder, since their user had taken the copies away: with `uidvalidity`.
+    """
 
     #: The folder that their messages were moved to at the source.
     folder_id: str
-    #: UIDNEXT of its destination folder before: the copies have this UID there or a higher one.
-    destination_uidnext: int
-    #: (Source UID before, destination UID before, source UID now) of each message.
+    #: UIDNEXT of its destination folder before: the copies have this UID there or a higher one. 0 where they are gone.
+    destination_uidnext: int = 0
+    #: (Source UID before, destination UID before, source UID now) of each message; the former two are 0 where they are gone.
     messages: tuple[tuple[int, int, int], ...]
+    #: UIDVALIDITY of its source folder where messages are left out of it; None where copies are moved into it.
+    uidvalidity: int | None = None
 
 
 #: The beginning of the note on a folder whose user removed it at the destination.
@@ -122,6 +127,8 @@ class Folder:
     uidnext: int = 1
     #: HIGHESTMODSEQ of the source folder when its flags were last carried over; 0 without CONDSTORE.
     highestmodseq: int = 0
+    #: `FolderStatus.object_id` of the source folder; "" where the source tells none.
+    object_id: str = ""
     #: Messages that the source folder held in the snapshot.
     source_messages: int = 0
     #: UIDVALIDITY of the destination folder; 0 before it was first selected.

@@ -87,6 +87,8 @@ class FolderStatus:
     append_limit_bytes: int | None = None
     #: Flags that may be stored for good, as the server spells them; only of a selected folder.
     permanent_flags: frozenset[str] = frozenset()
+    #: A digest of MAILBOXID (RFC 8474), which stays when the folder is renamed; only of a selected folder. "" without it.
+    object_id: str = ""
 
     def same_uids(self, uidvalidity: int) -> bool:
         """Tells whether a UID still means what it meant under `uidvalidity`, where 0 stands for one that was not given."""

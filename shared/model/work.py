@@ -246,3 +246,5 @@ class FolderPlan:
     #: Whether the user removed the destination folder: the ledger's destination UIDs are forgotten, its counts stay, and
     #: all of `Folder.taken_away` counts as removed.
     let_go: bool = False
+    #: Digests of ledger entries of which copies were moved away, by name: without the marks of these.
+    digests: Mapping[str, int] = field(default_factory=dict)

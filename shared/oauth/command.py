@@ -16,9 +16,14 @@ from pathlib import Path
 from typing import Final
 
 from shared.mail.answers.grammar import clean_text
-from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
+from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
+
+FULL_PATH: Final = Phrase("token_command_path", "give the token command with its full path, as in {example}")
+NOT_THERE: Final = Phrase("token_command_missing", "the token command {name} is not there or may not be run")
+UNREADABLE: Final = Phrase("token_command_unreadable", "the token command cannot be read ({cause})")
 
 _BLANK: Final = "{user}"
 _TEMPORARILY: Final = 75
@@ -36,15 +41,15 @@ class CommandIssuer:
         try:
             self._argv = shlex.split(command)
         except ValueError as error:
-            raise UsageError(f"the token command cannot be read ({error})") from None
+            raise UNREADABLE.error(cause=str(error)) from None
         if not self._argv or not Path(self._argv[0]).is_absolute():
-            raise UsageError("give the token command with its full path, as in command:/usr/local/bin/token {user}")
+            raise FULL_PATH.error(example="command:/usr/local/bin/token {user}")
         self.per_user = any(_BLANK in word for word in self._argv[1:])
 
     def check(self) -> None:
         """Raises `UsageError` when this machine has no such program."""
         if not os.access(self._argv[0], os.X_OK):
-            raise UsageError(f"the token command {self._argv[0]} is not there or may not be run")
+            raise NOT_THERE.error(name=self._argv[0])
 
     def issue(self, user: str) -> AccessToken:
         # A program reads what begins with "-" as an option, and the user stands in the manifest.

@@ -12,9 +12,16 @@ from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials
 
 from shared.mail.answers.grammar import clean_text
-from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
+from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
+
+NO_KEY: Final = Phrase(
+    "google_key",
+    "what was given is not the key of a Google service account: make one of type JSON in the Cloud console and "
+    "give that file",
+)
 
 #: The scope for IMAP with every label, hidden ones too. POP3 needs the wider scope below.
 IMAP_SCOPE: Final = "https://www.googleapis.com/auth/gmail.imap_admin"
@@ -33,10 +40,7 @@ class GoogleIssuer:
             self._key: Mapping[str, Any] = json.loads(key)
             self._credentials("nobody@example.org")
         except (ValueError, TypeError, KeyError, AttributeError, GoogleAuthError):
-            raise UsageError(
-                "what was given is not the key of a Google service account: make one of type JSON in the Cloud console "
-                "and give that file"
-            ) from None
+            raise NO_KEY.error() from None
 
     def _credentials(self, user: str) -> Credentials:
         return Credentials.from_service_account_info(  # type: ignore[no-untyped-call,no-any-return]

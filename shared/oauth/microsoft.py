@@ -11,9 +11,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.mail.answers.grammar import clean_text
-from shared.model.errors import AuthenticationRefused, MailError, Throttled, Unreachable, UsageError
+from shared.model.errors import AuthenticationRefused, MailError, Throttled, Unreachable
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
+
+NO_TENANT: Final = Phrase("microsoft_tenant", "name the tenant, as in microsoft:contoso.onmicrosoft.com")
+NO_APP: Final = Phrase("microsoft_app", "what was given is no Microsoft app: {form}")
 
 SCOPE: Final = "https://outlook.office365.com/.default"
 #: The limit for each of the two or three requests that a token takes.
@@ -39,7 +43,7 @@ class MicrosoftIssuer:
         """
         self._side, self._more = side, {"timeout": _TIMEOUT_SECONDS, **more}
         if not _TENANT.fullmatch(tenant):
-            raise UsageError("name the tenant, as in microsoft:contoso.onmicrosoft.com")
+            raise NO_TENANT.error()
         try:
             found = json.loads(app)
             self._client_id = str(found["client_id"])
@@ -52,7 +56,7 @@ class MicrosoftIssuer:
         except (ValueError, KeyError, TypeError, AttributeError):
             whole = False
         if not whole or not self._authority.startswith("https://"):
-            raise UsageError(f"what was given is no Microsoft app: {_FORM}")
+            raise NO_APP.error(form=_FORM)
 
     def issue(self, user: str) -> AccessToken:
         import msal

@@ -12,14 +12,19 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from shared.model.errors import UsageError
 from shared.model.rates import MOST_RATE, RATES
 from shared.runtime.redis_urls import broker_and_state, checked
 from shared.runtime.web_settings import WebSettings
+from shared.wording.phrases import Fault, FaultsFound, Phrase
+
+SETTING: Final = Phrase("setting_impossible", "{name}: {cause} See docs/settings.md.")
+SETTINGS: Final = Phrase("settings_impossible", "{cause}")
+BOTH_SET: Final = Phrase("setting_twice", "{name} and {name}_FILE are both set: unset one of them")
+UNREADABLE: Final = Phrase("setting_file_unreadable", "{name}_FILE: {path} cannot be read ({cause})")
 
 PREFIX = "MAILHAUL_"
 #: Settings that may hold a secret: they are never printed, and can be read from a file.
@@ -136,9 +141,9 @@ class Settings(WebSettings):
         default=128 * 1024**2, description="Bytes of one batch; a larger message is a batch of its own."
     )
     folder_writers: _Count = Field(
-        default=1,
-        description="Lanes that copy into one folder at the same time where the destination is slow, at most; 1: never more. "
-        "More are not yet usual (docs/decisions/7-several-writers.md).",
+        default=16,
+        description="Lanes that copy into one folder at the same time where the destination is slow, at most, within the limits of "
+        "accounts and hosts; 1: never more (docs/decisions/7-several-writers.md).",
     )
     switches: str | None = Field(
         default=None,
@@ -226,12 +231,12 @@ def _from_files() -> dict[str, str]:
         if not path:
             continue
         if os.environ.get(variable):
-            raise UsageError(f"{variable} and {variable}_FILE are both set: unset one of them")
+            raise BOTH_SET.error(name=variable)
         try:
             found[name] = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise UsageError(f"{variable}_FILE: {path} cannot be read ({reason})") from None
+            raise UNREADABLE.error(name=variable, path=path, cause=str(reason)) from None
     return found
 
 
@@ -279,18 +284,19 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        raise UsageError("\n".join(_sentence(fault) for fault in error.errors(include_url=False))) from None
+        raise FaultsFound(_fault(one) for one in error.errors(include_url=False)) from None
 
 
-def _sentence(fault: Any) -> str:
+def _fault(fault: Any) -> Fault:
     message = str(fault["msg"]).removeprefix("Value error, ")
     if not fault["loc"]:
-        return message
+        return SETTINGS.at(cause=message)
     setting = str(fault["loc"][0])
     shown = "" if setting in SECRET_SETTINGS else f" (it is {str(fault['input'])!r})"
     field = Settings.model_fields.get(setting)
     purpose = f" — {field.description}" if field and field.description else ""
-    return f"{variable_name(setting)}: {message[:1].lower()}{message[1:]}{shown}{purpose} See docs/settings.md."
+    cause = f"{message[:1].lower()}{message[1:]}{shown}{purpose}"
+    return SETTING.at(name=variable_name(setting), cause=cause)
 
 
 def redis_urls(settings: Settings, socket_path: Path | None) -> tuple[str, str]:

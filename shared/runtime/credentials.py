@@ -16,14 +16,33 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Self
 
 from shared.model.errors import CredentialsError, UsageError
+from shared.wording.phrases import Phrase
 
 if TYPE_CHECKING:  # loaded when a vault is made: many commands make none
     from cryptography.fernet import MultiFernet
 
     from shared.runtime.config import Settings
+
+READ_BY_OTHERS: Final = Phrase(
+    "key_read_by_others",
+    "{path} can be read by others (mode {mode}): run chmod 600 {path}, and consider a new key",
+)
+KEY_EMPTY: Final = Phrase(
+    "key_empty",
+    "{path} is empty: put the key back, or remove the file and import with the manifest again",
+)
+NO_KEY: Final = Phrase(
+    "key_impossible",
+    "{where} is not a Fernet key (32 random bytes in base64, 44 characters): {how}",
+)
+UNWRITABLE: Final = Phrase("key_unwritable", "{path} cannot be written ({cause}): nothing was changed")
+UNREADABLE: Final = Phrase(
+    "key_unreadable",
+    "{path} cannot be read ({cause}): it holds the key that seals the passwords",
+)
 
 _KEY_FILE = "secret.key"
 _HOW_TO_MAKE = "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
@@ -258,9 +277,7 @@ def _checked(text: str, where: str) -> bytes:
     try:
         Fernet(text)
     except ValueError:
-        raise UsageError(
-            f"{where} is not a Fernet key (32 random bytes in base64, 44 characters): {_HOW_TO_MAKE}"
-        ) from None
+        raise NO_KEY.error(where=where, how=_HOW_TO_MAKE) from None
     return text.encode()
 
 
@@ -285,7 +302,7 @@ def _write_keys(path: Path, keys: Sequence[bytes]) -> None:
     try:
         os.replace(_draft_of(path, keys), path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}): nothing was changed") from None
+        raise UNWRITABLE.error(path=str(path), cause=str(error.strerror)) from None
 
 
 def _draft_of(path: Path, keys: Sequence[bytes]) -> str:
@@ -305,13 +322,9 @@ def _read_private(path: Path) -> str:
             mode = os.fstat(file.fileno()).st_mode & 0o777
             text = file.read()
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read ({error.strerror}): it holds the key that seals the passwords"
-        ) from None
+        raise UNREADABLE.error(path=str(path), cause=str(error.strerror)) from None
     if mode & 0o077:
-        raise UsageError(
-            f"{path} can be read by others (mode {mode:03o}): run chmod 600 {path}, and consider a new key"
-        )
+        raise READ_BY_OTHERS.error(path=str(path), mode=f"{mode:03o}")
     if not text.strip():
-        raise UsageError(f"{path} is empty: put the key back, or remove the file and import with the manifest again")
+        raise KEY_EMPTY.error(path=str(path))
     return text

@@ -25,10 +25,18 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from shared.model.errors import StoreError, UsageError
 from shared.runtime.supervise import Command, Supervisor
+from shared.wording.phrases import FieldName, Phrase
+
+UNUSABLE: Final = Phrase(
+    "state_folder_unusable",
+    "the state folder {folder} cannot be used ({path}: {cause}): you need write permission there (or the disk is "
+    "read-only), or choose another with {state_dir} or MAILHAUL_STATE_DIR",
+)
 
 #: The append-only files of 7.0 and later have one format; an older server would find none and start empty.
 MINIMUM_VERSION = (7, 0)
@@ -114,11 +122,8 @@ class EmbeddedRedis:
         self._awaited = True
 
     def _unusable(self, error: OSError) -> UsageError:
-        return UsageError(
-            f"the state folder {self._state_dir} cannot be used ({error.filename or 'a file in it'}: {error.strerror}): "
-            "you need write permission there (or the disk is read-only), or choose another with --state-dir or "
-            "MAILHAUL_STATE_DIR"
-        )
+        path, cause = str(error.filename or "a file in it"), str(error.strerror)
+        return UNUSABLE.error(folder=str(self._state_dir), path=path, cause=cause, state_dir=FieldName("state_dir"))
 
     def _start(self) -> None:
         if self.owner:

@@ -11,15 +11,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from shared.model.errors import UsageError
 from shared.runtime.logs import get_logger
 from shared.runtime.redis_client import address_of, open_redis
+from shared.wording.phrases import Phrase
+
+REFUSED: Final = Phrase(
+    "redis_refused",
+    "Redis {address} refuses this user ({cause}): check user and password in MAILHAUL_REDIS_URL, and its rights "
+    "(docs/deployment.md, Redis)",
+)
+NOT_FIT: Final = Phrase("redis_not_fit", "Redis {address} is not fit: {causes}. `mailhaul doctor` looks again.")
 
 #: Redis 6.2 brought what the scripts use; Valkey began at 7.2.
 MINIMUM_VERSION = (6, 2)
@@ -202,24 +209,17 @@ def await_redis(
                     break
                 except (redis.ConnectionError, redis.TimeoutError) as error:
                     if isinstance(error, redis.AuthenticationError):
-                        raise UsageError(_refused(url, error)) from None
+                        raise REFUSED.error(address=address_of(url), cause=str(error)) from None
                     complain(f"waiting for Redis {address_of(url)}")
                     log.warning("redis_awaited", where=address_of(url), error=str(error))
                     if stop.wait(_WAIT_SECONDS):
                         return False
                 except redis.ResponseError as error:
-                    raise UsageError(_refused(url, error)) from None
+                    raise REFUSED.error(address=address_of(url), cause=str(error)) from None
         bad = [finding.sentence for finding in findings if finding.verdict == "BAD"]
         if bad:
-            raise UsageError(f"Redis {address_of(url)} is not fit: {'; '.join(bad)}. `mailhaul doctor` looks again.")
+            raise NOT_FIT.error(address=address_of(url), causes="; ".join(bad))
         for finding in findings:
             if finding.verdict == "note":
                 log.warning("redis_noted", where=address_of(url), note=finding.sentence)
     return True
-
-
-def _refused(url: str, error: Exception) -> str:
-    return (
-        f"Redis {address_of(url)} refuses this user ({error}): check user and password in MAILHAUL_REDIS_URL, and its "
-        "rights (docs/deployment.md, Redis)"
-    )

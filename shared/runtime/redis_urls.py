@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
+
+SAME_DATABASE: Final = Phrase(
+    "redis_same_database",
+    "MAILHAUL_BROKER_URL and MAILHAUL_REDIS_URL name the same database: the queue needs its own",
+)
+NO_REDIS: Final = Phrase(
+    "redis_not_set",
+    "no Redis is set: set MAILHAUL_REDIS_URL, e.g. redis://host:6379, or run `mailhaul up`",
+)
+ONE_DATABASE: Final = Phrase(
+    "redis_one_database",
+    "MAILHAUL_REDIS_URL names database {number}, but the queue and the state need one each: name none (databases 0 "
+    "and 1 are used), or set MAILHAUL_BROKER_URL too",
+)
 
 #: Schemes of URLs whose path is no database: it is that of a socket, or the name of a master.
 _DATABASE_IN_QUERY = ("unix", "redis+sentinel", "rediss+sentinel")
@@ -49,23 +64,20 @@ def broker_and_state(
     """
     if redis_url is None:
         if socket_path is None:
-            raise UsageError("no Redis is set: set MAILHAUL_REDIS_URL, e.g. redis://host:6379, or run `mailhaul up`")
+            raise NO_REDIS.error()
         embedded = f"unix://{quote(str(socket_path))}"
         return _with_database(embedded, 0), _with_database(embedded, 1)
     state = redis_url.get_secret_value()
     named = _database(state)
     if broker_url is None:
         if named:
-            raise UsageError(
-                f"MAILHAUL_REDIS_URL names database {named}, but the queue and the state need one each: name none "
-                "(databases 0 and 1 are used), or set MAILHAUL_BROKER_URL too"
-            )
+            raise ONE_DATABASE.error(number=named)
         return _with_database(state, 0), _with_database(state, 1)
     state = state if named is not None else _with_database(state, 1)
     broker = broker_url.get_secret_value()
     broker = broker if _database(broker) is not None else _with_database(broker, 0)
     if broker == state:
-        raise UsageError("MAILHAUL_BROKER_URL and MAILHAUL_REDIS_URL name the same database: the queue needs its own")
+        raise SAME_DATABASE.error()
     return broker, state
 
 

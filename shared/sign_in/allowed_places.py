@@ -14,11 +14,16 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from shared.model.errors import UsageError
 from shared.sign_in.reach import Granted
 from shared.store import Resealed
 from shared.store.ports.reach_store import ReachStore
 from shared.store.records.signed import Signer, row_of, signed_row
+from shared.wording.phrases import Phrase
+
+NO_PLACE: Final = Phrase(
+    "place_impossible",
+    "{text} is no host name, address, network or port; write mail.corp.example, 10.20.0.0/16 or 1143",
+)
 
 #: Seconds for which what is allowed is remembered.
 _FRESH_SECONDS: Final = 1.0
@@ -46,9 +51,7 @@ def read_place(text: str) -> str:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
         if not _NAME.fullmatch(text) or not re.search("[a-z]", text):
-            raise UsageError(
-                f"{text[:80]!r} is no host name, address, network or port; write mail.corp.example, 10.20.0.0/16 or 1143"
-            ) from None
+            raise NO_PLACE.error(text=f"{text[:80]!r}") from None
     return text
 
 

@@ -13,10 +13,13 @@ import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.model import Endpoint
-from shared.model.errors import UsageError
-from shared.wording.phrases import PLAIN
+from shared.wording.phrases import PLAIN, Phrase
+
+NO_PORTS: Final = Phrase("ports_impossible", "{setting}: {text} is no list of ports, as in 143,993")
+NO_NETWORK: Final = Phrase("web_allow", "MAILHAUL_WEB_ALLOW: {text} is no name, address or network")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -143,10 +146,10 @@ def reach_of(allow: str, ports: str, setting: str = "MAILHAUL_WEB_PORTS") -> Rea
             networks.append(ipaddress.ip_network(text, strict=False))
         except ValueError:
             if "/" in text or " " in text:
-                raise UsageError(f"MAILHAUL_WEB_ALLOW: {text!r} is no name, address or network") from None
+                raise NO_NETWORK.error(text=f"{text!r}") from None
             names.add(text.lower())
     try:
         numbers = frozenset(int(text) for text in ports.split(",") if text.strip())
     except ValueError:
-        raise UsageError(f"{setting}: {ports!r} is no list of ports, as in 143,993") from None
+        raise NO_PORTS.error(setting=setting, text=f"{ports!r}") from None
     return Reach(names=frozenset(names), networks=tuple(networks), ports=numbers, setting=setting)

@@ -21,9 +21,8 @@ Rules that every adapter keeps, and that `tests/contract/test_store.py` checks o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
-from shared.model.errors import UsageError
 from shared.store.ports.account_store import AccountStore, SignInStore
 from shared.store.ports.coordination_store import CoordinationStore
 from shared.store.ports.cutover_store import CutoverStore
@@ -33,6 +32,7 @@ from shared.store.ports.outbox import ForecastStore, NoticeStore
 from shared.store.ports.reach_store import ReachStore
 from shared.store.ports.request_store import RequestStore, Resealed
 from shared.store.ports.work_store import WorkStore
+from shared.wording.phrases import FaultsFound, FieldName, Parameter, Phrase
 
 __all__ = [
     "BRAKE_AFTER",
@@ -72,6 +72,12 @@ BRAKE_AFTER = 5
 #: seconds.
 SHARED_SECONDS, BRINGING_SECONDS = 14 * 86_400, 600
 
+OTHER_OPTIONS: Final = Phrase(
+    "import_with_other_options",
+    "the import is under way with another {options}: give the same as before, or wait until it is finished "
+    "(mailhaul watch), or end it (mailhaul cancel)",
+)
+LISTED: Final = Phrase("listed", "{first}, {rest}")
 #: A worker that was silent for longer, in seconds, is probably lost: each worker sends a heartbeat every second.
 SILENT_SECONDS = 10.0
 
@@ -81,12 +87,13 @@ def process_of(holder: str) -> str:
     return holder.rpartition("/")[0] or holder
 
 
-def other_options(names: Sequence[str]) -> UsageError:
+def other_options(names: Sequence[str]) -> FaultsFound:
     """Returns the error for opening an import that is under way with other options; `names` are these options."""
-    return UsageError(
-        f"the import is under way with another --{', --'.join(names)}: give the same as before, or wait until it is finished "
-        "(mailhaul watch), or end it (mailhaul cancel)"
-    )
+    *first, last = (FieldName(name.replace("-", "_")) for name in names)
+    listed: Parameter = last
+    for name in reversed(first):
+        listed = LISTED.says(first=name, rest=listed)
+    return OTHER_OPTIONS.error(options=listed)
 
 
 class Store(

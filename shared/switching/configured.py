@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from shared.model.errors import UsageError
 from shared.runtime.config import Settings
@@ -20,6 +21,28 @@ from shared.switching.address import parse_switch
 from shared.switching.bound_switch import BoundSwitch
 from shared.switching.discreet_switch import DiscreetSwitch
 from shared.switching.kinds import SwitchPlace, SwitchUrl, kind_of
+from shared.wording.phrases import Fault, FaultsFound, Parameter, Phrase
+
+NO_SUCH_SWITCH: Final = Phrase(
+    "switch_secret_unknown",
+    "MAILHAUL_SWITCH_SECRET_FILES: MAILHAUL_SWITCHES names no {name}",
+)
+NONE_OF: Final = Phrase("switch_none_of", "switch: {name} is none here ({names})")
+ONE_LINE: Final = Phrase(
+    "switch_secret_lines",
+    "MAILHAUL_SWITCH_SECRET_FILES, {name}: {file} must hold one line, which is the secret",
+)
+NEEDS_SECRET: Final = Phrase(
+    "switch_secret_missing",
+    "MAILHAUL_SWITCHES, {name}: {kind} needs its file in MAILHAUL_SWITCH_SECRET_FILES",
+)
+NONE: Final = Phrase("switch_none", "switch: {name} is none here: none is set by MAILHAUL_SWITCHES")
+IMPOSSIBLE: Final = Phrase("switch_impossible", "MAILHAUL_SWITCHES, {name}: {why}")
+SECRET_UNREADABLE: Final = Phrase(
+    "switch_secret_unreadable",
+    "MAILHAUL_SWITCH_SECRET_FILES, {name}: {file} cannot be read ({cause})",
+)
+NOT_NAMED: Final = Phrase("setting_not_named", "{setting}: {text} is not NAME=…, each name once")
 
 _MOST_SECRET_BYTES = 64 * 1024
 
@@ -31,13 +54,13 @@ def switches(settings: Settings) -> Mapping[str, SwitchUrl]:
         try:
             found[name] = parse_switch(text)
         except (UsageError, ValueError) as error:
-            raise UsageError(f"MAILHAUL_SWITCHES, {name}: {error}") from None
+            raise IMPOSSIBLE.error(name=name, why=_why(error)) from None
     files = _pairs("MAILHAUL_SWITCH_SECRET_FILES", settings.switch_secret_files or "")
     if strange := sorted(set(files) - set(found)):
-        raise UsageError(f"MAILHAUL_SWITCH_SECRET_FILES: MAILHAUL_SWITCHES names no {strange[0]!r}")
+        raise NO_SUCH_SWITCH.error(name=f"{strange[0]!r}")
     for name, url in found.items():
         if kind_of(url.kind).secretive and name not in files:
-            raise UsageError(f"MAILHAUL_SWITCHES, {name}: {url.kind} needs its file in MAILHAUL_SWITCH_SECRET_FILES")
+            raise NEEDS_SECRET.error(name=name, kind=url.kind)
     return found
 
 
@@ -47,15 +70,15 @@ def open_switch(settings: Settings, name: str) -> Switch:
     if name not in known:
         there = ", ".join(sorted(known))
         if not there:
-            raise UsageError(f"switch: {name[:80]!r} is none here: none is set by MAILHAUL_SWITCHES")
-        raise UsageError(f"switch: {name[:80]!r} is none here ({there})")
+            raise NONE.error(name=f"{name[:80]!r}")
+        raise NONE_OF.error(name=f"{name[:80]!r}", names=there)
     url = known[name]
     files = _pairs("MAILHAUL_SWITCH_SECRET_FILES", settings.switch_secret_files or "")
     secret = _secret(name, files[name]) if name in files else Secret("")
     try:
         return DiscreetSwitch(BoundSwitch(kind_of(url.kind).open(url, secret), url), secret)
     except UsageError as error:
-        raise UsageError(f"MAILHAUL_SWITCHES, {name}: {error}") from None
+        raise IMPOSSIBLE.error(name=name, why=_why(error)) from None
 
 
 def by_hand(settings: Settings, name: str) -> bool:
@@ -70,9 +93,9 @@ def _secret(name: str, path: str) -> Secret:
             text = file.read(_MOST_SECRET_BYTES + 1).decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise UsageError(f"MAILHAUL_SWITCH_SECRET_FILES, {name}: {path} cannot be read ({why})") from None
+        raise SECRET_UNREADABLE.error(name=name, file=path, cause=str(why)) from None
     if not text or len(text) > _MOST_SECRET_BYTES or any(ord(char) < 32 for char in text):
-        raise UsageError(f"MAILHAUL_SWITCH_SECRET_FILES, {name}: {path} must hold one line, which is the secret")
+        raise ONE_LINE.error(name=name, file=path)
     return Secret(text)
 
 
@@ -81,6 +104,14 @@ def _pairs(setting: str, text: str) -> dict[str, str]:
     for part in text.split():
         name, sign, value = part.partition("=")
         if not (sign and value and name.isidentifier()) or name in found:
-            raise UsageError(f"{setting}: {part.partition('=')[0][:60]!r} is not NAME=…, each name once")
+            raise NOT_NAMED.error(setting=setting, text=f"{part.partition('=')[0][:60]!r}")
         found[name] = value
     return found
+
+
+def _why(error: Exception) -> Parameter:
+    """Returns what is wrong with one switch, as a sentence where it has a code."""
+    match error:
+        case FaultsFound(faults=(Fault(sentence=sentence),)):
+            return sentence
+    return str(error)

@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import Final
 
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
 from shared.switching import Switch
+from shared.wording.phrases import Phrase
+
+NO_KIND: Final = Phrase("switch_kind_unknown", "no such kind of switch; write {names}")
 
 
 class SwitchPlace(StrEnum):
@@ -92,5 +95,5 @@ def kind_of(name: str) -> SwitchKind:
     found = kinds().get(name)
     if found is None:
         # The text may hold a secret that was put there by mistake.
-        raise UsageError("no such kind of switch; write " + ", ".join(kind.example for kind in kinds().values()))
+        raise NO_KIND.error(names=", ".join(kind.example for kind in kinds().values()))
     return found

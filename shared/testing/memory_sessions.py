@@ -208,6 +208,9 @@ class MemorySource(_MemorySession):
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         pass  # nothing takes time here
 
+    def vanished(self, name: bytes, uidvalidity: int, since: int) -> None:
+        return None
+
     def caution(self) -> str:
         return ""
 

@@ -16,6 +16,8 @@ from typing import Final
 from shared.model.errors import UsageError
 
 PLACE: Final = re.compile(r"\{(\w+)\}")
+#: Field → its option of the command line, where that is not the field's name.
+_NAMED: Final[Mapping[str, str]] = {"starts_at": "--start-at"}
 #: Field of one side → its option of the command line, with the side in the place.
 _OPTIONS: Final[Mapping[str, str]] = {
     "server": "--{}",
@@ -145,7 +147,7 @@ def option(path: str) -> str:
     """Returns the option of the command line for a field: ``source.fingerprint`` is ``--source-fingerprint``."""
     side, dot, rest = path.partition(".")
     if not dot:
-        return "--" + path.replace("_", "-")
+        return _NAMED.get(path, "--" + path.replace("_", "-"))
     return _OPTIONS.get(rest, "--{}-" + rest.replace("_", "-")).format(side)
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,6 +19,7 @@ import pytest
 
 from tests import mail
 from tests.mail import Snapshot
+from tests.servers import preloaded
 from tests.servers.dovecot import Dovecot, available
 
 ROOT = Path(__file__).parents[2]
@@ -102,15 +102,8 @@ class AdminEnvironment:
         """Starts the command without waiting."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
         env |= {"MAILHAUL_STATE_DIR": str(self.home / "state"), "PYTHONPATH": str(ROOT), **self.variables}
-        return subprocess.Popen(
-            [sys.executable, "-m", "producer", *map(str, arguments)],
-            env=env,
-            cwd=self.home,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        pipes = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return preloaded.start("producer", *arguments, env=env, cwd=self.home, **pipes)
 
     def run(self, *arguments: str | Path, code: int | None = 0) -> Ended:
         """Runs the command to its end."""

@@ -27,9 +27,9 @@ def rows(admin_env: AdminEnvironment, file: str) -> list[tuple[str, str]]:
 
 
 def test_messages_overwritten_after_the_copy_are_no_success(admin_env: AdminEnvironment) -> None:
-    admin_env.destination.add_user("ann", "pw-ann")
+    admin_env.destination.add_user("altered", "pw-altered")
     with FaultyServer() as source:
-        inbox = source.add_account("ann", "pw-ann").folder(b"INBOX")
+        inbox = source.add_account("altered", "pw-altered").folder(b"INBOX")
         for number in range(5):
             inbox.add(make_message(number) + b"the sum is %03d\r\n" % number)
         inbox.add(make_message(9) + b"last\r")  # Dovecot drops a final CR, which is harmless
@@ -37,12 +37,12 @@ def test_messages_overwritten_after_the_copy_are_no_success(admin_env: AdminEnvi
 
 
 def tell_the_truth(admin_env: AdminEnvironment, port: int) -> None:
-    manifest = admin_env.manifest({"ann": "pw-ann"})
+    manifest = admin_env.manifest({"altered": "pw-altered"})
     ends = ["--source", f"imap://127.0.0.1:{port}", "--destination", f"imap://127.0.0.1:{admin_env.destination.port}"]
     first = admin_env.run("import", manifest, *ends)
     assert "1 message: the destination normalised line endings or dates (harmless)" in first.said + first.out
     for number in range(3):
-        overwrite(admin_env, "ann", b"the sum is %03d" % number, b"the sum is 99%d" % number)
+        overwrite(admin_env, "altered", b"the sum is %03d" % number, b"the sum is 99%d" % number)
     found = admin_env.run("import", manifest, *ends, "--verify", "full", code=3)
     said = found.said + found.out
     assert "3 messages at the destination are not what was copied" in said
@@ -58,5 +58,5 @@ def tell_the_truth(admin_env: AdminEnvironment, port: int) -> None:
     assert "altered" in admin_env.run("errors", "people").out
     # Once the messages are right again, the import is complete.
     for number in range(3):
-        overwrite(admin_env, "ann", b"the sum is 99%d" % number, b"the sum is %03d" % number)
+        overwrite(admin_env, "altered", b"the sum is 99%d" % number, b"the sum is %03d" % number)
     admin_env.run("import", manifest, *ends, "--verify", "full")

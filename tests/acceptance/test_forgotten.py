@@ -20,12 +20,12 @@ def held(admin_env: AdminEnvironment) -> bytes:
 
 
 def test_nothing_of_a_forgotten_import_is_left(admin_env: AdminEnvironment) -> None:
-    admin_env.accounts("anna", "bob")
-    manifest = admin_env.manifest({"anna": "pw-anna", "bob": "pw-bob"})
+    admin_env.accounts("forgotten", "refused")
+    manifest = admin_env.manifest({"forgotten": "pw-forgotten", "refused": "pw-refused"})
     with FaultyServer() as source:
-        source.add_account("anna", "pw-anna").folder("INBOX").add(b"Subject: x\r\n\r\n")
+        source.add_account("forgotten", "pw-forgotten").folder("INBOX").add(b"Subject: x\r\n\r\n")
         refusal = f"NO [AUTHENTICATIONFAILED] {CANARY}".encode()
-        source.faults.add(reply(lambda command: b"bob" in _said(command.text), refusal, times=None))
+        source.faults.add(reply(lambda command: b"refused" in _said(command.text), refusal, times=None))
         ends = ["--source", f"imap://127.0.0.1:{source.port}", *admin_env.ends[2:]]
         admin_env.run("import", manifest, *ends, code=3)
     assert CANARY.encode() in held(admin_env), "the control"

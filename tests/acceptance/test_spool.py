@@ -228,7 +228,8 @@ def test_what_is_gone_is_told_and_the_rest_is_kept(admin_env: AdminEnvironment, 
 def test_a_folder_that_cannot_be_used_is_told_before_anything_starts(
     admin_env: AdminEnvironment, fault: str, faulty_server: FaultyServer
 ) -> None:
-    admin_env.accounts("wrong")["wrong"][0].fill({"INBOX": 2})
+    login = re.sub("[^a-z]+", "-", fault)
+    admin_env.accounts(login)[login][0].fill({"INBOX": 2})
     place = admin_env.home / "refused"
     if fault == "a file":
         place.write_text("x")
@@ -239,16 +240,16 @@ def test_a_folder_that_cannot_be_used_is_told_before_anything_starts(
         place.mkdir()
         (place / "index.csv").write_text("name,age\nanna,7\n")
     else:
-        ends = refusing(admin_env, "wrong", "pw-wrong", faulty_server)
-        manifest = admin_env.manifest({"wrong": "pw-wrong"})
+        ends = refusing(admin_env, login, f"pw-{login}", faulty_server)
+        manifest = admin_env.manifest({login: f"pw-{login}"})
         admin_env.run("import", manifest, *ends, "--name", "first", "--spool-refused", place, code=3)
-    logins = admin_env.source.logins("wrong")
+    logins = admin_env.source.logins(login)
     ended = admin_env.run(
-        "import", admin_env.manifest({"wrong": "pw-wrong"}), *admin_env.ends, "--spool-refused", place, code=2
+        "import", admin_env.manifest({login: f"pw-{login}"}), *admin_env.ends, "--spool-refused", place, code=2
     )
     assert "--spool-refused: " in ended.said
     assert "choose another folder" in ended.said
-    assert admin_env.source.logins("wrong") == logins
+    assert admin_env.source.logins(login) == logins
 
 
 def limited(admin_env: AdminEnvironment, kib: int, *arguments: object) -> Ended:

@@ -133,8 +133,9 @@ class Chatterer:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_lane_stops_while_a_source_talks_without_end(admin_env: AdminEnvironment, number: int) -> None:
-    admin_env.destination.add_user("anna", "pw")
-    manifest = admin_env.manifest({"anna": "pw"})
+    login = f"chatty-{int(number)}"
+    admin_env.destination.add_user(login, "pw")
+    manifest = admin_env.manifest({login: "pw"})
     with Chatterer() as server:
         source = f"imap://127.0.0.1:{server.port}"
         destination = f"imap://127.0.0.1:{admin_env.destination.port}"

@@ -120,3 +120,18 @@ def test_a_folder_from_which_copies_are_about_to_go_is_to_be_looked_at(store: St
     store.set_deleted_too(lease, plan.folder.folder_id, UidSet.span(2, 3))
     ((folder, _),) = store.folders(mailbox.mailbox_id)
     assert folder.verified == ""
+
+
+def test_a_plan_puts_the_digests_of_entries_right(store: Store) -> None:
+    _, mailbox, folder = planned(store)
+    lease = take(store)
+    placed = replace(plan_of(mailbox), messages=2, adopted=(copied(UidSet.span(1, 2), 101, digest=700),))
+    placed = replace(placed, folder=replace(placed.folder, uidnext=3))
+    store.plan_folders(lease, [(placed, 1)])
+    for checked, digest in (("followed.3",), 600), ((), 500):
+        store.audit(lease, [Audit(folder_id=folder.folder_id, verified="1", checked=checked)])
+        less = replace(placed, adopted=(), messages=0, digests={"followed.3": digest})
+        for _ in range(2):
+            store.plan_folders(lease, [(replace(less, folder=replace(less.folder, source_messages=digest)), 1)])
+            (entry,) = store.ledger(folder.folder_id)
+            assert (entry.digest, entry.checked) == (digest, True)

@@ -185,3 +185,104 @@ def test_a_plan_that_voids_a_folder_sees_what_a_batch_entered_since_it_began(sto
     store.plan_folders(plan, [(anew, 1)])
     store.finish(plan)
     assert take(store, "a").folder_pending == 50
+
+
+def test_a_plan_that_voids_a_folder_waits_until_what_was_left_cannot_arrive_any_more(world: World) -> None:
+    store, clock = world.store, world.clock
+    _, mailbox, _ = planned(store, *FIVE)
+    first = take(store, "a")
+    store.widen(first, 3)
+    first, second, third = lanes(store, first, "b", "c")
+    store.progress(second, intents=[intent(f"{second.term}.1", UidSet.span(11, 15))])
+    clock.forward(10)
+    store.release(second, how="wait")
+    clock.forward(5)
+    store.release(third, how="replan", delay_seconds=40)
+    plan = take(store, "planner")
+    anew = replace(plan_of(mailbox, "INBOX", (1, 50), uidvalidity=8), reset=True)
+    with pytest.raises(FolderInUse) as used:
+        store.plan_folders(plan, [(anew, 1)], settle_seconds=30)
+    assert used.value.seconds == 25, "from when its lane ended"
+    store.release(plan, how="doubt", delay_seconds=used.value.seconds)
+    store.release(first, how="replan")
+    assert store.claim("d") is None, "the plan waits for its time, and the folder's batches with it"
+    clock.forward(24.999)
+    assert store.claim("d") is None
+    plan = claimed_at_once(world, "planner")
+    store.plan_folders(plan, [(anew, 1)], settle_seconds=30)
+    store.finish(plan)
+    assert take(store, "a").folder_pending == 50
+    assert store.claim("b") is None
+
+
+def claimed_at_once(world: World, holder: str) -> Lease:
+    """Claims what is due in a millisecond."""
+    world.clock.forward(0.001)
+    lease = take(world.store, holder)
+    assert lease.unit.kind == "plan", "the plan comes first"
+    return lease
+
+
+def test_a_plan_that_began_while_something_might_arrive_is_made_anew(world: World) -> None:
+    """Its listing may not have what arrived since it was claimed."""
+    store, clock = world.store, world.clock
+    _, mailbox, _ = planned(store, *FIVE)
+    first = take(store, "a")
+    store.progress(first, intents=[intent(f"{first.term}.1", UidSet.span(1, 5))])
+    store.release(first, how="replan")
+    clock.forward(29)
+    plan = take(store, "planner")
+    clock.forward(60)
+    anew = replace(plan_of(mailbox, "INBOX", (1, 50), uidvalidity=8), reset=True)
+    with pytest.raises(FolderInUse) as used:
+        store.plan_folders(plan, [(anew, 1)], settle_seconds=30)
+    assert used.value.seconds == 1
+    store.release(plan, how="doubt", delay_seconds=1)
+    clock.forward(0.999)
+    store.plan_folders(claimed_at_once(world, "planner"), [(anew, 1)], settle_seconds=30)
+
+
+@pytest.mark.parametrize("where", ["behind the head", "in a part"])
+def test_what_was_left_counts_wherever_it_waits(world: World, where: str) -> None:
+    """A narrowed folder has it behind the head; a batch that is divided hands it on, with the time."""
+    store, clock = world.store, world.clock
+    _, mailbox, _ = planned(store, *FIVE)
+    first = take(store, "w/a")
+    store.widen(first, 2)
+    second = take(store, "x/b")
+    store.progress(second, intents=[intent(f"{second.term}.1", UidSet.span(11, 15))])
+    clock.forward(20)
+    store.bury(["x"])
+    if where == "in a part":
+        clock.forward(3)
+        heir = take(store, "w/b")
+        parts = [
+            (replace(heir.unit, unit_id="part1", uids=UidSet.span(11, 15)), heir.intents),
+            (replace(heir.unit, unit_id="part2", uids=UidSet.span(16, 20)), ()),
+        ]
+        store.split(heir, parts)
+        clock.forward(7)
+    else:
+        store.widen(first, 0)
+        clock.forward(10)
+    store.release(first, how="replan")
+    plan = take(store, "w/planner")
+    anew = replace(plan_of(mailbox, "INBOX", (1, 50), uidvalidity=8), reset=True)
+    with pytest.raises(FolderInUse) as used:
+        store.plan_folders(plan, [(anew, 1)], settle_seconds=30)
+    assert used.value.seconds == 20
+    assert store.claim("w/c") is None
+
+
+def test_who_sent_nothing_does_not_prolong_the_wait(world: World) -> None:
+    store, clock = world.store, world.clock
+    _, mailbox, _ = planned(store, *FIVE)
+    first = take(store, "a")
+    store.progress(first, intents=[intent(f"{first.term}.1", UidSet.span(1, 5))])
+    store.release(first, how="again")
+    clock.forward(29)
+    store.release(take(store, "b"), how="replan")
+    clock.forward(1)
+    plan = take(store, "planner")
+    anew = replace(plan_of(mailbox, "INBOX", (1, 50), uidvalidity=8), reset=True)
+    store.plan_folders(plan, [(anew, 1)], settle_seconds=30)

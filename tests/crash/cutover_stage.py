@@ -163,12 +163,12 @@ class CutoverStage:
     def begin(self, **options: Any) -> None:
         """Begins the cutover."""
         wanted = CutoverOptions(**{"switch": "table", "domains": ("example.org",), **options})
-        acts.start(self.cutovers, self.store, self.request, "", wanted, who="anna", at=self.time)
+        acts.start(self.cutovers, self.request, "", wanted, who="anna", at=self.time)
 
     def send(self, event: str, **more: Any) -> Cutover:
         """Sends an event of a person."""
         return acts.send(
-            self.cutovers, self.store, self.request, "", event, who="anna", at=self.time, **more
+            self.cutovers, self.request, "", event, who="anna", at=self.time, **more
         )  # as the command line does
 
     def told(self) -> list[str]:
@@ -178,7 +178,7 @@ class CutoverStage:
     @property
     def view(self) -> CutoverView:
         """The cutover with its guards."""
-        return acts.look(self.cutovers, self.store, self.request, "", self.time)
+        return acts.look(self.cutovers, self.request, "", self.time)
 
     @property
     def state(self) -> CutoverState:

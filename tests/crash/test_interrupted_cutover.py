@@ -157,7 +157,7 @@ def test_a_cutover_that_fails_delays_no_other_one() -> None:
     other, _ = start(in_process.store, 1, name="behind")
     run_out(in_process.store)
     wanted = CutoverOptions(switch="table", domains=("example.com",))
-    acts.start(in_process.cutovers, in_process.store, other, "", wanted, who="anna", at=in_process.time)
+    acts.start(in_process.cutovers, other, "", wanted, who="anna", at=in_process.time)
     in_process.fails_for = {"example.org"}
     assert [view.cutover.import_id for view in in_process.driver().turn()] == [other.import_id]
     in_process.turn(times=6)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import worker.moves
+import worker.plan
 from shared.model import Options
 from shared.model.uids import Uid
 from shared.testing.memory_mail import USUAL
@@ -131,3 +132,46 @@ def test_what_is_not_followed_is_copied(without: str) -> None:
     in_process = _staged(capabilities=USUAL - {without}, options=wish)
     in_process.to_the_end()
     _assert_copied(in_process)
+
+
+def _exchanged() -> MemoryImport:
+    """Returns a stage on which messages were moved to and fro at the source, while their copies were deleted."""
+    in_process = MemoryImport()
+    two_folders(in_process)
+    in_process.submit()
+    in_process.to_the_end()
+    inbox, sent = (in_process.old.folder(LOGIN, name) for name in (b"INBOX", b"Sent"))
+    there = sent.messages.pop(Uid(2))
+    move(in_process, (1,), b"Sent")
+    inbox.add(there.body, flags=there.flags, internaldate=there.internaldate)
+    for name, uid in ((b"INBOX", 1), (b"Sent", 2)):
+        del in_process.new.folder(LOGIN, name).messages[Uid(uid)]
+    in_process.submit()
+    return in_process
+
+
+def _assert_away(in_process: MemoryImport) -> None:
+    held = in_process.content(in_process.new)
+    assert sum(held.values()) == 15, "what was deleted at the destination does not come back"
+    tally = in_process.tally()
+    assert (tally.pending, tally.removed, tally.missing, tally.doubled) == (0, 2, 0, 0)
+    assert all(folder.moving == () for folder, _ in in_process.store.folders(in_process.mailbox_id))
+
+
+def test_what_was_taken_away_on_both_sides_stays_away_whoever_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.plan, "BATCHES_AT_ONCE", 0)  # each folder is entered by itself
+    effects = Effects()
+    assert _exchanged().work(effects)
+    for kill_at in range(effects.steps):
+        in_process = _exchanged()
+        assert not in_process.work(Effects(kill_at))
+        in_process.later()
+        in_process.to_the_end()
+        _assert_away(in_process)
+
+
+def test_without_the_note_of_what_is_left_out_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: the first folder of two is planned, and the next holder does not see what it lost."""
+    monkeypatch.setattr(worker.moves.MoveFollowing, "_end", lambda *_: None)
+    with pytest.raises(AssertionError, match="does not come back"):
+        test_what_was_taken_away_on_both_sides_stays_away_whoever_goes_on(monkeypatch)

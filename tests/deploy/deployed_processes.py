@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,8 @@ import redis
 
 from deploy.make_secrets import make_secrets
 from shared.probe import probe
-from tests.servers.process import await_ready, end, free_port, kill, spawn
+from tests.servers import preloaded
+from tests.servers.process import await_ready, end, free_port, kill
 from tests.servers.redis_server import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +79,7 @@ class DeployedProcesses:
         module = {"worker": "worker", "coordinator": "producer.coordinator", "web": "producer.web"}[role]
         log = self.home / f"{role}-{port}.log"
         env = self.env("producer" if role == "web" else role, **ports, **more)
-        process = spawn([sys.executable, "-P", "-m", module], log=log, env=env)
+        process = preloaded.spawn(module, log=log, env=env)
         self._processes.append(process)
 
         def ready() -> bool:
@@ -92,14 +92,7 @@ class DeployedProcesses:
 
     def run(self, *arguments: str | Path, role: str = "producer", code: int = 0) -> str:
         """Runs the command line as the producer. Returns what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "producer", *map(str, arguments)],
-            env=self.env(role),
-            cwd=self.home,
-            text=True,
-            capture_output=True,
-            timeout=90,
-        )
+        done = preloaded.run("producer", *arguments, env=self.env(role), cwd=self.home)
         assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}\n{self.logs()}"
         return done.stdout + done.stderr
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +16,7 @@ from shared.store.redis.redis_store import RedisStore, connect
 from tests import mail
 from tests.conftest import DovecotPair
 from tests.deploy.deployed_processes import DeployedProcesses
+from tests.servers import preloaded
 from tests.servers.certificate import certificate_and_key
 from tests.servers.process import await_ready, free_port, kill, spawn
 from tests.servers.redis_server import RedisServer
@@ -28,13 +27,7 @@ MODULES = {"worker": "worker", "coordinator": "producer.coordinator"}
 @pytest.mark.parametrize("role", MODULES)
 def test_a_server_that_evicts_is_refused_with_a_sentence(tmp_path: Path, role: str) -> None:
     with DeployedProcesses(tmp_path, **{"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}) as deployed:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", MODULES[role]],
-            env=deployed.env(role, MAILHAUL_COORDINATOR_PORT="0"),
-            text=True,
-            capture_output=True,
-            timeout=30,
-        )
+        done = preloaded.run(MODULES[role], env=deployed.env(role, MAILHAUL_COORDINATOR_PORT="0"))
         assert done.returncode == 2
         assert "maxmemory-policy is allkeys-lru" in done.stderr
         assert "BAD   maxmemory-policy" in deployed.run("doctor", code=1)
@@ -45,13 +38,7 @@ def test_a_wrong_password_is_refused_with_a_sentence(tmp_path: Path) -> None:
         url = deployed.home / "secrets/worker/redis-url"
         url.chmod(0o600)
         url.write_text(f"redis://worker:wrong@127.0.0.1:{deployed.port}")
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "worker"],
-            env=deployed.env("worker"),
-            text=True,
-            capture_output=True,
-            timeout=30,
-        )
+        done = preloaded.run("worker", env=deployed.env("worker"))
         assert done.returncode == 2
         assert "refuses this user" in done.stderr
         assert "wrong@" not in done.stderr
@@ -63,11 +50,7 @@ def test_one_that_is_not_there_is_waited_for(tmp_path: Path, role: str) -> None:
         deployed.redis.kill()
         port = free_port()
         ports = {"MAILHAUL_WORKER_METRICS_PORT": str(port), "MAILHAUL_COORDINATOR_PORT": str(port)}
-        process = spawn(
-            [sys.executable, "-P", "-m", MODULES[role]],
-            log=deployed.home / "waits.log",
-            env=deployed.env(role, **ports),
-        )
+        process = preloaded.spawn(MODULES[role], log=deployed.home / "waits.log", env=deployed.env(role, **ports))
         try:
             await_ready(lambda: "waiting for Redis" in probe(port, "/readyz")[1], 30, "a word")
             assert probe(port, "/healthz")[0]

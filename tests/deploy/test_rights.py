@@ -18,7 +18,7 @@ from redis.exceptions import NoPermissionError
 from producer.cutover.driver import CutoverDriver
 from producer.cutover.effects import CutoverWorld
 from producer.intake.manifest import Row
-from producer.intake.submit import prepare_import, submit
+from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Mailbox, Options, Tls
 from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCutover
 from shared.model.errors import StoreError
@@ -33,6 +33,7 @@ from shared.store.records.signed import signed_row
 from shared.store.redis import keys
 from shared.store.redis.redis_store import RedisStore, connect
 from tests.deploy.deployed_processes import DeployedProcesses
+from tests.resources import GivenResources
 
 _KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 _OTHERS_KEY = b"OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg="
@@ -90,7 +91,7 @@ def _opened(deployed: DeployedProcesses, listener: Listener, tmp_path: Path) -> 
     row = Row(line=1, login="anna", password=Secret("CANARY-77"), new_login="anna", new_password=Secret("CANARY-78"))
     import_, mailboxes = prepare_import([row], place, place, Options(), f"rights-{listener.port}")
     store = RedisStore(connect(f"{deployed.url('producer')}/1"))
-    submit(store, Vault([_KEY]), lambda *_: None, import_, mailboxes, [row], 14, hold=True)
+    GivenResources(store=store, vault=Vault([_KEY])).operations.submit(import_, mailboxes, [row], hold=True)
     settings = load_settings(state_dir=tmp_path, connect_timeout_seconds=5, command_timeout_seconds=5)
     worker = RedisStore(connect(f"{deployed.url('worker')}/1"))
     return mailboxes[0], Entrance(worker, Vault([_KEY]), settings)
@@ -143,7 +144,7 @@ def test_without_the_binding_the_password_would_be_shown(
 ) -> None:
     """The negative control: the listener does receive a password that is sent to it."""
     monkeypatch.setattr("shared.sign_in.entrance.bound_to", lambda *_: "")
-    monkeypatch.setattr("producer.intake.submit.bound_to", lambda *_: "")
+    monkeypatch.setattr("producer.operations.submission.bound_to", lambda *_: "")
     mailbox, entrance = _opened(shipped, listener, tmp_path)
     with shipped.client("coordinator") as client:
         _turn(client, mailbox, "source_login", listener.port)

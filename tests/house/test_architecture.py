@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import imaplib
+import poplib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import imapclient
 import pytest
 
 from shared.model.cutover import FORCIBLE, GUARDS, RULES
@@ -60,3 +64,62 @@ def test_no_module_is_over_six_hundred_lines() -> None:
     rooms = ("producer", "worker", "shared", "bench", "tests")
     long = [str(p) for room in rooms for p in (ROOT / room).rglob("*.py") if len(p.read_text().splitlines()) > 600]
     assert long == []
+
+
+#: What `Operations` holds, so that nobody hands it on one by one.
+RESOURCES = {"store", "vault", "ring", "settings", "retention_days"}
+
+
+def _handed_on(trees: dict[str, ast.Module]) -> list[str]:
+    """Returns the functions that take three or more resources as parameters."""
+    return [
+        f"{name}: {node.name}"
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and len(RESOURCES & {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}) > 2
+    ]
+
+
+def test_no_front_end_hands_on_the_resources_of_operations() -> None:
+    rooms = ("operations", "cli", "web", "show", "reports")
+    trees = {
+        str(path): ast.parse(path.read_text()) for room in rooms for path in (ROOT / "producer" / room).rglob("*.py")
+    }
+    assert _handed_on(trees) == []
+    assert _handed_on({"new.py": ast.parse("def act(store, vault, ring): ...")}) == ["new.py: act"], "the control"
+
+
+#: Names that imaplib, imapclient and poplib do not promise. The modules that use them say why; the list may only shrink.
+FOREIGN_PRIVATE = {
+    "shared/mail/imap/session.py": {"_MAXLINE", "_create_IMAP4", "_get_capabilities", "_log", "_set_read_timeout"},
+    "shared/mail/pop3/pop3_signing_in.py": {
+        "_debugging",
+        "_getline",
+        "_getresp",
+        "_putline",
+        "_shortcmd",
+        "_tls_established",
+    },
+}
+
+
+def _foreign_private(text: str) -> set[str]:
+    """Returns the private names of mail libraries that a module uses or takes the place of."""
+    tree = ast.parse(text)
+    imported = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+    if not imported & {"imaplib", "imapclient", "poplib"}:
+        return set()
+    client = imapclient.IMAPClient.__init__.__code__
+    theirs = {*dir(imaplib), *dir(imaplib.IMAP4), *dir(imapclient.IMAPClient), *dir(poplib.POP3), *client.co_names}
+    theirs |= {*imaplib.IMAP4.__init__.__code__.co_names, *poplib.POP3.__init__.__code__.co_names}
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return {name for name in used & theirs if name.startswith("_") and not name.startswith("__")}
+
+
+def test_private_names_of_mail_libraries_are_used_where_there_is_no_other_way() -> None:
+    paths = [path for room in ("producer", "shared", "worker") for path in (ROOT / room).rglob("*.py")]
+    found = {str(path.relative_to(ROOT)): _foreign_private(path.read_text("utf-8")) for path in paths}
+    assert {path: names for path, names in found.items() if names} == FOREIGN_PRIVATE
+    assert _foreign_private("import imapclient\nclient._imap.state") == {"_imap"}, "the control"

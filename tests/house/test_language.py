@@ -41,7 +41,7 @@ ORDINARY = frozenset(
     network new no not nothing o offer one opened options over overheard overview owned owner paired part passdb
     passwd passwords plain planner plot pop postfix prepared preview process processes profile protocol proxied
     quota reach reached read reader reading readings reaper reasons recognised recognition redis refused rehearsal
-    rehearsals rejected renewed replaced request requested requests resealed resolved response retry role roles
+    rehearsals rejected remainder remainders renewed replaced request requested requests resealed resolved response retry role roles
     rollback room row rows run same sample sampler sasl saying scan scim scram scripts search secret secrets seen
     selected selection sent server servers set settings settled sha sharing sheet shortfall shown side
     sighting sign signed signer site size span speed spooled spooling stalwart status step steps stopped store

@@ -104,8 +104,7 @@ def expected(there: str, here: str) -> tuple[State, str]:
         return replace(state, flags=state.flags | {flag}), "set"
     if there == "moved":
         if state.flags is None:
-            # The copy is gone, and with it what would tell that the new message is this one. No mail may be lost.
-            return state.with_one("Other", 1), "copied ¹"
+            return state, "left alone"
         return state.without(1).with_one("Other", 1), "moved"
     if there == "folder renamed":
         return (state, "left alone") if state.work != "Work" else (state.renamed("Projects"), "renamed")

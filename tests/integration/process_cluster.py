@@ -32,7 +32,8 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 from producer.intake.manifest import Row
-from producer.intake.submit import prepare_import, submit
+from producer.intake.preparing import prepare_import
+from producer.operations.operations import Operations
 from shared.model import Endpoint, Import, Options, Tally, Tls, Unit, UnitKind
 from shared.model.lifecycle import ImportState
 from shared.runtime.broker import make_broker, ring
@@ -43,6 +44,8 @@ from shared.store.redis import keys
 from shared.store.redis.redis_store import RedisStore, connect
 from tests import mail
 from tests.mail import Mail, Snapshot
+from tests.resources import GivenResources
+from tests.servers import preloaded
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready, end, kill, spawn
 from tests.servers.proxy import Direction, FaultProxy, Rule
@@ -69,6 +72,8 @@ arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
 arrivals.Arrivals.unlike = lambda self, *_: False
 """
 COORDINATOR = "import sys; from producer.coordinator.__main__ import main; sys.exit(main())"
+#: The programs that are a module as it is: no other may have loaded its modules before its faults are there.
+_MODULES: Mapping[str, str] = {WORKER: "worker", COORDINATOR: "producer.coordinator"}
 
 _numbers = itertools.count(1)
 
@@ -85,6 +90,8 @@ class Child:
         self._process = self._spawn()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
+        if module := _MODULES.get(self._program):
+            return preloaded.spawn(module, log=self.log, env=self._variables)
         return spawn([sys.executable, "-c", self._program], log=self.log, env=self._variables)
 
     @property
@@ -260,7 +267,7 @@ class ProcessCluster:
 
     # -- the import
 
-    def submit(self, name: str = "people") -> Import:
+    def submit(self, name: str = "people", options: Options = Options()) -> Import:  # noqa: B008 - frozen
         """Opens the import of all accounts, or opens it again, as the command line does."""
         rows = [
             Row(
@@ -274,10 +281,16 @@ class ProcessCluster:
         ]
         source = Endpoint(host=self.host, port=self.source_port, tls=Tls.NONE)
         destination = Endpoint(host=self.host, port=self.destination_port, tls=Tls.NONE)
-        import_, mailboxes = prepare_import(rows, source, destination, Options(), name)
-        vault = Vault.from_settings(self._settings)
-        submit(self.store, vault, self.ring, import_, mailboxes, rows, 1)
+        import_, mailboxes = prepare_import(rows, source, destination, options, name)
+        self.operations.submit(import_, mailboxes, rows)
         return import_
+
+    @property
+    def operations(self) -> Operations:
+        """The operations on the cluster's store, with its job queue."""
+        settings = self._settings.model_copy(update={"retention_days": 1})
+        vault = Vault.from_settings(settings)
+        return GivenResources(store=self.store, vault=vault, ring=self.ring, settings=settings).operations
 
     def ring(self, unit: Unit, import_id: str) -> None:
         """Sends a job for this unit."""
@@ -318,6 +331,16 @@ class ProcessCluster:
         """Returns the ids of the leased units."""
         with self.redis.client(1) as client:
             return {unit.decode() for unit in client.zrange(keys.LEASES, 0, -1)}
+
+    def sending(self) -> set[int]:
+        """Returns the process ids of the workers of which a lane has sent something that is not recorded yet."""
+        found = set()
+        with self.redis.client(1) as client:
+            for unit in self.leased():
+                holder, term = (one or b"" for one in client.hmget(keys.unit(unit), "holder", "term"))
+                if any(name.startswith(term + b".") for name in client.hkeys(keys.unit(unit, "intents"))):
+                    found.add(int(holder.partition(b"/")[0].split(b".")[-2]))
+        return found
 
     def intents(self) -> int:
         """Returns the number of groups in doubt."""

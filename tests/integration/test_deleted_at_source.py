@@ -44,16 +44,27 @@ def deleted(in_process: InProcessImport) -> dict[str, UidSet]:
     return {name: uids for name, uids in found.items() if uids}
 
 
-def test_what_was_expunged_is_noticed_and_stays(both: Both) -> None:
+def test_what_was_expunged_is_noticed_and_stays(both: Both, dovecot_pair: DovecotPair) -> None:
     held = both.in_process.held("destination")
+    qresync = both.source is dovecot_pair.source
     both.at(both.source, *DELETE)
-    for _ in range(2):
+    for first in (True, False):
         both.again()
         assert deleted(both.in_process) == {"INBOX": UidSet.span(1, 10)}
         assert exit_code(both.in_process) == 0
         assert both.in_process.told.count(BODY) == 0
+        asked = (both.in_process.told.count(b"(QRESYNC "), both.in_process.told.count(b"SEARCH"))
+        assert asked == ((qresync, not qresync) if first else (0, 0)), "the second pass asks nothing more"
     assert both.in_process.held("destination") == held
-    assert both.in_process.told.count(b"SEARCH") == 0, "the second pass asks nothing more"
+
+
+def test_two_folders_and_mail_that_comes_back_are_told_by_what_went(both: Both) -> None:
+    both.at(both.source, *DELETE, b"SELECT Work", b"STORE 2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+    both.again()
+    assert deleted(both.in_process) == {"INBOX": UidSet.span(1, 10), "Work": UidSet.of([2])}
+    both.at(both.source, b"SELECT Work", b"STORE 2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+    both.again()
+    assert deleted(both.in_process) == {"INBOX": UidSet.span(1, 10), "Work": UidSet.span(2, 3)}
 
 
 def test_among_new_mail_it_is_noticed_without_a_question_more(both: Both) -> None:
@@ -101,6 +112,22 @@ def test_what_is_shown_again_is_not_deleted(in_process: InProcessImport, wires: 
     in_process.to_the_end()
     assert deleted(in_process) == {}
     assert in_process.outcomes() == {"copied": 12}
+
+
+@pytest.mark.parametrize("answer", [b"", b"NO not so", b"BAD unknown parameter"])
+def test_a_source_that_does_not_tell_what_went_is_asked_what_is_left(
+    in_process: InProcessImport, wires: Wires, answer: bytes
+) -> None:
+    wires.source.behaviour.capabilities |= {"QRESYNC", "CONDSTORE", "ENABLE", "UNSELECT"}
+    if answer:
+        wires.source.behaviour.hollow["QRESYNC"] = answer
+    wires.fill(1, first=60)
+    in_process.to_the_end()
+    wires.old.folder(b"INBOX").remove(4)
+    in_process.to_the_end()
+    assert deleted(in_process) == {"INBOX": UidSet.of([4])}
+    assert exit_code(in_process) == 0
+    assert [one for one in wires.source.commands if b"(QRESYNC (" in one.text]
 
 
 # What must not count as a deletion

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from producer.intake.manifest import Row
+from producer.intake.preparing import prepare_import
 from producer.intake.sign_in import SignInAsked
-from producer.intake.submit import prepare_import, submit
 from shared.model import Endpoint, Mailbox, Options, Tls
 from shared.model.errors import AuthenticationRefused, CredentialsError
 from shared.model.sign_in import SignIn, Way
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store.memory.memory_store import MemoryStore
+from tests.resources import GivenResources
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.oauth import TokenServer, dovecot_oauth2
 from worker.dial import NetworkDialer
@@ -60,7 +61,7 @@ class Desk:
         import_, mailboxes = prepare_import(rows, end, end, Options(source_sign_in=HOW), "desk")
         self.import_id = import_.import_id
         asked = {"source": SignInAsked(sign_in=HOW, secret=Secret(mint.service_account))}
-        submit(self.store, self.vault, lambda *_: None, import_, mailboxes, rows, 14, sign_ins=asked)
+        GivenResources(store=self.store, vault=self.vault).operations.submit(import_, mailboxes, rows, sign_ins=asked)
 
     def process(self) -> NetworkDialer:
         """Returns the dialer of a new worker process."""

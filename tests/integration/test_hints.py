@@ -11,7 +11,7 @@ from datetime import datetime
 
 import pytest
 
-from producer.operations import verbs
+from producer.operations.finding import errors_of, find_import, progress_of
 from producer.show.document import import_fields
 from producer.show.waiting import waiting_lines
 from shared.mail.answers.hints import Hint
@@ -37,8 +37,8 @@ def stage_of(wires: Wires) -> InProcessImport:
 
 def told(in_process: InProcessImport) -> list[str]:
     in_process.store.attend("worker", [], extend=False)  # the worker that these lanes stand for is alive
-    import_ = verbs.find_import(in_process.store, in_process.import_id)
-    return waiting_lines(verbs.progress_of(in_process.store, import_), in_process.time)
+    import_ = find_import(in_process.store, in_process.import_id)
+    return waiting_lines(progress_of(in_process.store, import_), in_process.time)
 
 
 def at(in_process: InProcessImport, seconds: float) -> str:
@@ -78,9 +78,9 @@ def test_the_account_is_left_alone_by_both_lanes_and_the_other_goes_on(
     url = in_process.store.limits_of(in_process.mailbox(held).mailbox_id)["source_account"]
     said = words.decode().removeprefix("* ").split(" ", 1)[1]
     assert told(in_process) == [f"waiting until {at(in_process, seconds)}: {said} (the source account {url})"]
-    import_ = verbs.find_import(in_process.store, in_process.import_id)
-    progress = verbs.progress_of(in_process.store, import_)
-    assert verbs.errors(in_process.store, import_) == [], "waiting is no failure"
+    import_ = find_import(in_process.store, in_process.import_id)
+    progress = progress_of(in_process.store, import_)
+    assert errors_of(in_process.store, import_) == [], "waiting is no failure"
     (wait,) = import_fields(progress)["waits"]
     assert (wait["what"], wait["why"]) == ("source_account", said)
     assert wait["until"] == pytest.approx(in_process.time + seconds, abs=0.002)

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from producer.intake.submit import set_hours
-from producer.operations import verbs
+from producer.operations.finding import find_import, progress_of
+from producer.operations.submission import set_hours
 from producer.show.lines import progress_line
 from producer.show.waiting import waiting_lines
 from shared.mail.imap.imap_destination import ImapDestination
@@ -37,8 +37,8 @@ def in_process(dovecot_pair: DovecotPair) -> InProcessImport:
 
 
 def _line(in_process: InProcessImport) -> str:
-    import_ = verbs.find_import(in_process.store, in_process.import_id)
-    return progress_line(verbs.progress_of(in_process.store, import_))
+    import_ = find_import(in_process.store, in_process.import_id)
+    return progress_line(progress_of(in_process.store, import_))
 
 
 def _until_six(in_process: InProcessImport) -> None:
@@ -109,8 +109,8 @@ def test_planning_and_verification_are_held_too(in_process: InProcessImport) -> 
     set_hours(in_process.store, in_process.import_id, HOURS, in_process.time)
     in_process.work()
     assert in_process.mailbox().state == "verifying"
-    import_ = verbs.find_import(in_process.store, in_process.import_id)
-    assert waiting_lines(verbs.progress_of(in_process.store, import_), in_process.time) == [
+    import_ = find_import(in_process.store, in_process.import_id)
+    assert waiting_lines(progress_of(in_process.store, import_), in_process.time) == [
         "waiting until 20:00 (Europe/Berlin): its hours are 20:00-06:00 Europe/Berlin"
     ]
     set_hours(in_process.store, in_process.import_id, read_hours("none"), in_process.time)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from producer.operations import verbs
 from shared.model import Import
 from shared.model.lifecycle import Control, ImportState
 from tests.conftest import DovecotPair
@@ -31,7 +30,7 @@ class Busy:
     def control(self, word: Control) -> float:
         """Pauses, resumes or cancels. Returns the seconds until no unit is leased any more."""
         began = time.monotonic()
-        verbs.control(self.admin_env.store, self.admin_env.ring, self.whole, word)
+        self.admin_env.operations.control(self.whole, word)
         if word is not Control.RUN:
             self.admin_env.until(lambda: not self.admin_env.leased(), f"the {word}")
         return time.monotonic() - began
@@ -117,7 +116,7 @@ def test_pause_and_resume(busy: Busy) -> None:
     done = admin_env.done(busy.whole)
     assert admin_env.intents() == 0, "in doubt"
     # Jobs do not wake a paused import: the idle lanes take these.
-    verbs.control(admin_env.store, admin_env.ring, busy.whole, Control.PAUSE)
+    admin_env.operations.control(busy.whole, Control.PAUSE)
     for unit in admin_env.store.ready_units(8):
         admin_env.ring(unit, busy.whole.import_id)
     there = admin_env.held_at(busy.person) + admin_env.held_at(busy.person, "Work")

@@ -11,10 +11,11 @@ from dataclasses import replace
 import pytest
 
 from producer.coordinator import tally as tallying
-from producer.operations import verbs
+from producer.operations.finding import errors_of
 from shared.model import Import
 from shared.model.uids import UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
+from tests.resources import GivenResources
 
 GONE = {1, 5, 6, 7}
 
@@ -55,15 +56,15 @@ def exit_code(in_process: InProcessImport) -> int:
 def accept(in_process: InProcessImport) -> int:
     """Does what `mailhaul verify --accept-missing` does. Returns how many messages were accepted."""
     need_none(in_process)
-    return verbs.verify(in_process.store, lambda *_: None, request_of(in_process), 14, full=False, accept_missing=True)[
-        1
-    ]
+    return GivenResources(store=in_process.store).operations.verify(
+        request_of(in_process), full=False, accept_missing=True
+    )[1]
 
 
 def copy_again(in_process: InProcessImport) -> int:
     """Does what `mailhaul retry --copy-missing` does. Returns how many messages were queued."""
     need_none(in_process)
-    return verbs.retry(in_process.store, lambda *_: None, request_of(in_process), copy_missing=True)[1]
+    return GivenResources(store=in_process.store).operations.retry(request_of(in_process), copy_missing=True)[1]
 
 
 def need_none(in_process: InProcessImport) -> None:
@@ -75,7 +76,7 @@ def need_none(in_process: InProcessImport) -> None:
 
 def told(in_process: InProcessImport) -> list[str]:
     """Returns what `mailhaul errors` reports of missing messages."""
-    groups = verbs.errors(in_process.store, request_of(in_process))
+    groups = errors_of(in_process.store, request_of(in_process))
     return [one.detail for group in groups if group.code == "missing" for one in group.sufferers]
 
 
@@ -175,7 +176,7 @@ def test_what_is_gone_at_the_source_too_has_vanished(in_process: InProcessImport
 def test_a_retry_leaves_what_is_missing_alone(in_process: InProcessImport) -> None:
     in_process.to_the_end()
     need_none(in_process)
-    assert verbs.retry(in_process.store, lambda *_: None, request_of(in_process)) == (0, 0)
+    assert GivenResources(store=in_process.store).operations.retry(request_of(in_process)) == (0, 0)
     assert in_process.tally().missing == 4
 
 

@@ -10,7 +10,7 @@ import pytest
 import worker.batch_planner
 import worker.doubles
 import worker.verify
-from producer.operations import verbs
+from producer.operations.finding import errors_of
 from shared.model import Options
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import late
@@ -227,7 +227,7 @@ def test_a_copy_that_nothing_proves_to_be_ours_is_told_and_left(wires: Wires) ->
     assert import_ is not None
     for _ in range(2):  # a later pass finds it again
         assert (in_process.tally().doubled, in_process.tally().undone) == (1, 0)
-        (group,) = verbs.errors(in_process.store, import_)
+        (group,) = errors_of(in_process.store, import_)
         assert (group.code, group.parked, [who.messages for who in group.sufferers]) == ("doubled", False, [1])
         assert group.sentence.startswith(said)
         assert "UID 4 at the destination" in group.sufferers[0].detail

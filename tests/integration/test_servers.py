@@ -87,7 +87,7 @@ def test_dovecot_knows_a_new_password_at_once(dovecot: MAKES) -> None:
     server = dovecot()
     server.add_user("user", "aaaa")
     wire_to(server, password="aaaa").sock.close()
-    server.add_user("user", "bbbb")
+    server.change_password("user", "bbbb")
     with pytest.raises(Refused):
         wire_to(server, password="aaaa")
     wire_to(server, password="bbbb").sock.close()

@@ -115,7 +115,7 @@ class Lockstep(RuleBasedStateMachine):
         try:
             return method(*args, **kwargs)
         except (FolderInUse, LeaseLost, LedgerConflict, StoreError, UsageError) as error:
-            return type(error)
+            return (FolderInUse, error.seconds) if isinstance(error, FolderInUse) else type(error)
 
     def both(self, name: str, *args: Any, lost: bool = False, **kwargs: Any) -> Any:
         """Calls both stores, with `lost` the real one twice. Splits a pair of leases between the stores."""
@@ -378,7 +378,8 @@ class Lockstep(RuleBasedStateMachine):
             skipped=skipped,
             skipped_bytes=1000 * (len(changed) - len(revived)),
         )
-        self.both("plan_folders", pair, [(plan, ["INBOX", "Sent"].index(name) + 1)], lost=lost)
+        settle = data.draw(st.sampled_from([0.0, 30.0]))
+        self.both("plan_folders", pair, [(plan, ["INBOX", "Sent"].index(name) + 1)], lost=lost, settle_seconds=settle)
 
     def _destination(self, folder: str, n: int) -> int:
         first = self.next_uid.get(folder, 1)
@@ -589,7 +590,7 @@ def test_the_scripts_and_the_model_live_the_same_lives(client: redis.Redis) -> N
     run_state_machine_as_test(
         Lockstep,
         settings=settings(
-            max_examples=int(os.environ.get("MAILHAUL_LOCKSTEP_EXAMPLES", "40")),
+            max_examples=int(os.environ.get("MAILHAUL_LOCKSTEP_EXAMPLES", "25")),
             stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from producer.operations import verbs
+from producer.operations.finding import find_mailboxes
 from shared.model import Import, Mailbox
 from shared.model.lifecycle import Control, MailboxState
 from tests.conftest import DovecotPair
@@ -26,7 +26,7 @@ class Crowded:
         self.small = [admin_env.person(folders_of(60 + n, {"INBOX": 30})) for n in range(2)]
         self.whole: Import = admin_env.submit()
         for person in self.small:
-            verbs.move(admin_env.store, admin_env.ring, self.whole, person.login, wave="later")
+            admin_env.operations.move(self.whole, person.login, wave="later")
         admin_env.store.control(self.whole.import_id, None, Control.PAUSE, wave="later")
         self.worker = admin_env.start_worker(MAILHAUL_WORKER_THREADS="2")
         admin_env.start_coordinator()
@@ -37,7 +37,7 @@ class Crowded:
 
     def mailbox(self, person: Person) -> Mailbox:
         """Returns the person's mailbox."""
-        (found,) = verbs.find_mailboxes(self.admin_env.store, self.whole, person.login)
+        (found,) = find_mailboxes(self.admin_env.store, self.whole, person.login)
         return found[0]
 
     def at_work(self, person: Person) -> bool:
@@ -77,13 +77,13 @@ def test_a_mailbox_that_is_moved_is_at_work_within_five_seconds(crowded: Crowded
     admin_env = crowded.admin_env
     assert not crowded.at_work(first)
     # Its wave is paused, so it does not wait for a free lane: another takes it out of there.
-    verbs.move(admin_env.store, admin_env.ring, crowded.whole, first.login, wave="now")
+    admin_env.operations.move(crowded.whole, first.login, wave="now")
     assert crowded.until_at_work(first) <= PROMISED_SECONDS
     assert not crowded.at_work(second), "only what was moved"
     admin_env.until(lambda: crowded.mailbox(first).state is MailboxState.COMPLETE, "the end of the first")
     assert not admin_env.finished(crowded.whole), "too fast for this test"
     admin_env.store.control(crowded.whole.import_id, None, Control.RUN, wave="later")
-    verbs.move(admin_env.store, admin_env.ring, crowded.whole, second.login, front=True)
+    admin_env.operations.move(crowded.whole, second.login, front=True)
     assert crowded.until_at_work(second) <= PROMISED_SECONDS
     crowded.finish()
 
@@ -92,7 +92,7 @@ def test_where_nobody_gives_way_it_is_not(crowded: Crowded) -> None:
     """The control: without `urgent`, a mailbox that is moved waits until a lane's batch or slice is over."""
     person, admin_env = crowded.small[0], crowded.admin_env
     with admin_env.redis.client(1) as client:
-        verbs.move(admin_env.store, admin_env.ring, crowded.whole, person.login, wave="now")
+        admin_env.operations.move(crowded.whole, person.login, wave="now")
         client.delete("mailhaul:1:urgent")
     began = time.monotonic()
     admin_env.until(
@@ -104,7 +104,7 @@ def test_where_nobody_gives_way_it_is_not(crowded: Crowded) -> None:
 
 def test_a_worker_that_dies_while_it_gives_way_loses_nothing(crowded: Crowded) -> None:
     person, admin_env = crowded.small[0], crowded.admin_env
-    verbs.move(admin_env.store, admin_env.ring, crowded.whole, person.login, wave="now")
+    admin_env.operations.move(crowded.whole, person.login, wave="now")
     with admin_env.redis.client(1) as client:
         admin_env.until(
             lambda: (
@@ -120,7 +120,7 @@ def test_a_worker_that_dies_while_it_gives_way_loses_nothing(crowded: Crowded) -
 
 def test_who_is_paused_by_wave_stops_while_the_other_goes_on(crowded: Crowded) -> None:
     admin_env, (one, other) = crowded.admin_env, crowded.large
-    verbs.move(admin_env.store, admin_env.ring, crowded.whole, one.login, wave="later")
+    admin_env.operations.move(crowded.whole, one.login, wave="later")
     admin_env.until(lambda: not crowded.at_work(one), "the pause")
     done = admin_env.done(crowded.whole)
     admin_env.until(lambda: admin_env.done(crowded.whole) > done, "the other wave's mail")
@@ -132,7 +132,7 @@ def test_who_is_paused_by_wave_stops_while_the_other_goes_on(crowded: Crowded) -
 
 def test_before_its_time_no_mailbox_of_a_wave_is_at_work(crowded: Crowded) -> None:
     admin_env, whole = crowded.admin_env, crowded.whole
-    verbs.set_wave(admin_env.store, admin_env.ring, whole, "later", starts_at=time.time() + 4)
+    admin_env.operations.set_wave(whole, "later", starts_at=time.time() + 4)
     admin_env.store.control(whole.import_id, None, Control.RUN, wave="later")
     crowded.gate.hurry()
     admin_env.until(lambda: any(map(crowded.at_work, crowded.small)), "the start of the wave")

@@ -196,17 +196,22 @@ class Dovecot:
     # -- accounts
 
     def add_user(self, login: str, password: str) -> None:
-        """Creates the account, or changes its password.
+        """Creates the account. Raises `ValueError` where it exists: another test of the module or session may have filled it.
 
         All characters are allowed, except line breaks, and a colon in the login.
         """
         if set(login) & set("\r\n:\0") or not login:
             raise ValueError("a login of Dovecot's passwd-file has no colon and no line break")
-        known = login in self._accounts
-        folder = self._accounts[login][1] if known else self.home / "mail" / str(len(self._accounts))
-        self._accounts[login] = (password, folder)
+        if login in self._accounts:
+            raise ValueError(f"{login} exists, and may hold mail of another test: take a login of your own")
+        self._accounts[login] = (password, self.home / "mail" / str(len(self._accounts)))
         self._write_user(login)
-        if known and self._process is not None:
+
+    def change_password(self, login: str, password: str) -> None:
+        """Changes the password of an account."""
+        self._accounts[login] = (password, self._accounts[login][1])
+        self._write_user(login)
+        if self._process is not None:
             # Dovecot checks a known file for changes once in each second of the clock.
             second = int(time.time())
             await_ready(lambda: int(time.time()) > second, what="the next second")

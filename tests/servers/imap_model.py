@@ -81,6 +81,8 @@ class Folder:
     subscribed: bool = False
     #: Whether SELECT does not report UIDVALIDITY.
     without_uidvalidity: bool = False
+    #: MAILBOXID that SELECT reports (RFC 8474); b"" for none.
+    object_id: bytes = b""
     #: Announced UIDNEXT; None for the true one.
     announced_uidnext: int | None = None
     #: Value of APPENDLIMIT in STATUS (RFC 7889), in bytes; None for NIL.

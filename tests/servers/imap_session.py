@@ -262,6 +262,8 @@ class Session:
         yield b"" if self._rev2_only else b"* 0 RECENT\r\n"
         if not folder.without_uidvalidity:
             yield b"* OK [UIDVALIDITY %d] valid\r\n" % folder.uidvalidity
+        if folder.object_id:
+            yield b"* OK [MAILBOXID (%b)] its id\r\n" % folder.object_id
         yield b"* OK [UIDNEXT %d] next\r\n" % uidnext(folder)
         if self.has("CONDSTORE"):
             yield b"* OK [HIGHESTMODSEQ %d] highest\r\n" % folder.uidnext

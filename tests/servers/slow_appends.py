@@ -3,12 +3,16 @@
     python -m tests.servers.slow_appends HOST PORT SECONDS
 
 Prints the port on which it listens. Each answer to an APPEND is passed on `SECONDS` after the one before it on the same
-connection was: a client that sends several commands ahead waits as long as one that does not.
+connection was: a client that sends several commands ahead waits as long as one that does not. A line of standard input
+is another number of seconds, from now on; "inf" keeps every answer back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
+import os
 import re
 import subprocess
 import sys
@@ -25,13 +29,31 @@ async def _to_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     writer.close()
 
 
-async def _to_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+class _Pace:
+    """The seconds that an APPEND takes now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._changed = seconds, asyncio.Event()
+
+    def change(self, seconds: float) -> None:
+        """Sets the seconds, also for those that wait already."""
+        self._seconds = seconds
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def keep(self, since: float) -> None:
+        """Waits until an APPEND may be answered that the server began at `since`."""
+        while (left := since + self._seconds - asyncio.get_running_loop().time()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), None if left == math.inf else left)
+
+
+async def _to_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pace: _Pace) -> None:
     loop, before = asyncio.get_running_loop(), 0.0
     while line := await reader.readline():
         if _TAKEN.match(line):
-            # The server began with this one when the last was answered, or when it came: the later of the two.
-            until = max(before, loop.time() - seconds) + seconds
-            await asyncio.sleep(max(0.0, until - loop.time()))
+            # The server began with this one when the last was answered: the client had sent it by then, or is late itself.
+            await pace.keep(before)
             before = loop.time()
         writer.write(line.replace(b" MULTIAPPEND", b""))
         await writer.drain()
@@ -47,7 +69,8 @@ class SlowAppends:
         self._command = [sys.executable, "-m", "tests.servers.slow_appends", host, str(port), str(seconds)]
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        root = Path(__file__).parents[2]
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root)
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
         return self
@@ -55,22 +78,37 @@ class SlowAppends:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def pace(self, seconds: float) -> None:
+        """Takes so long for each APPEND from now on; infinity keeps every answer back."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"%s\n" % str(seconds).encode())
+        self._process.stdin.flush()
 
 
 async def main(host: str, port: int, seconds: float) -> None:
     """Relays until the process is killed."""
+    pace = _Pace(seconds)
+
+    def told() -> None:
+        if not (words := os.read(0, 4096).split()):
+            asyncio.get_running_loop().remove_reader(0)
+        for word in words[-1:]:
+            pace.change(float(word))
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(host, port, limit=1 << 26)
         try:
-            await asyncio.gather(_to_server(reader, back), _to_client(there, writer, seconds))
+            await asyncio.gather(_to_server(reader, back), _to_client(there, writer, pace))
         except (ConnectionError, OSError):
             writer.close()
             back.close()
 
     server = await asyncio.start_server(relay, "127.0.0.1", 0, limit=1 << 26)
+    asyncio.get_running_loop().add_reader(0, told)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
 
 from producer.intake.endpoints import PLAINTEXT
 from producer.intake.sign_in import NEEDS_ADMIN, without_password
+from producer.operations.standing import read_switch
 from producer.translations.translate import Translator
+from producer.waves import read_start
 from shared.model.errors import UsageError
+from shared.wording.kept import as_json, from_json
 from shared.wording.phrases import Fault, Faults, FaultsFound, FieldName, Phrase, ServerWords, faults_of, option, worded
 from tests.web.spoken import codes
 
@@ -110,3 +114,31 @@ def test_faults_gather_at_their_fields_until_the_block_ends() -> None:
 
 def test_no_two_phrases_have_one_code() -> None:
     assert [code for code, count in Counter(codes()).items() if count > 1] == []
+
+
+def test_a_fault_that_is_kept_is_worded_as_before() -> None:
+    (fault,) = faults_of(
+        Phrase("outer", "{field}: {what} at {host_cause}").error(
+            "source.server",
+            what=Phrase("inner", "{num} of {word}; see {admin}").says(
+                num=3, word="rows", admin=FieldName("source.sign_in.admin")
+            ),
+            host_cause=ServerWords("NO <b>"),
+        )
+    )
+    again = from_json(json.loads(json.dumps(as_json(fault))))
+    assert again == fault
+    assert worded(again, option) == "--source: 3 of rows; see --source-admin at NO <b>"
+    assert Translator("ru").fault(again) == Translator("ru").fault(fault)
+
+
+def test_a_moment_is_named_as_its_field() -> None:
+    with pytest.raises(FaultsFound) as start:
+        read_start("soon")
+    with pytest.raises(FaultsFound) as switch:
+        read_switch("soon")
+    assert str(start.value).startswith("--start-at: 'soon' is no moment")
+    assert str(start.value).endswith("or: now")
+    assert [worded(fault, str).partition(":")[0] for fault in start.value.faults] == ["starts_at"]
+    assert str(switch.value).startswith("--switch-at: 'soon' is no moment")
+    assert str(switch.value).endswith("or: none")

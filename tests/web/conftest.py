@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from shared.runtime.credentials import Vault
 from shared.store.records.principals import Principals, role_of
 from shared.store.records.web_records import WebRecords
 from shared.store.redis.redis_store import RedisStore, connect
+from tests.servers import preloaded
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.process import await_ready, end, free_port
 from tests.servers.redis_server import RedisServer
@@ -87,27 +87,13 @@ class WebServer:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts `python -m …`, which runs until the end of the test."""
         log = (self.home / f"{arguments[0]}.log").open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            env=self.environment(),
-            cwd=self.home,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        process = preloaded.start(*arguments, env=self.environment(), cwd=self.home, stdout=log, stderr=log)
         self._processes.append(process)
         return process
 
     def command(self, *arguments: str, code: int = 0, **variables: str) -> str:
         """Runs `mailhaul …` to its end. Returns its standard output, and its standard error if `code` is not 0."""
-        done = subprocess.run(
-            [sys.executable, "-m", "producer", *arguments],
-            env=self.environment() | variables,
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = preloaded.run("producer", *arguments, env=self.environment() | variables, cwd=self.home)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr * bool(code)
 

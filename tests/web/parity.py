@@ -48,6 +48,7 @@ EVERYWHERE: Final[Mapping[str, Why]] = {
     "--quiet": Why("an answer is quiet"),
     "--verbose": Why("an answer has no lines of progress"),
 }
+_SERVICE: Final = "/account-services/{name}"
 _WHICH: Final = {"which": "path.import_id"}
 _ONE: Final = {**_WHICH, "--mailbox": "body.login", "--wave": "body.wave"}
 _FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
@@ -59,7 +60,7 @@ _SHEET: Final = {
 }
 _MAKERS: Final[Mapping[str, str | Why]] = {
     "--accounts": "body.accounts",
-    "--accounts-secret-file": Why("MAILHAUL_WEB_ACCOUNTS_SECRET_FILES"),
+    "--accounts-secret-file": Why("PUT /account-services/{name} has it, or MAILHAUL_WEB_ACCOUNTS_SECRET_FILES"),
     "--generate-passwords": Why("hands passwords over as a file of the machine"),
 }
 _SIGN_IN: Final = {
@@ -118,11 +119,12 @@ _CUTOVER: Final = {
     "--domain": "body.domains",
 }
 _OF_WAVE: Final = {"--wave": f"POST {_IMPORT}/rehearsals body.wave"}
+_RULES: Final = {"--wave-rule": "body.wave_rule"}
 _REHEARSED: Final = ("POST /imports", f"POST {_IMPORT}/rehearsals", "GET /rehearsals/{rehearsal_id}")
 
 TABLE: Final[Mapping[str, Verb]] = {
-    "check": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, "--shared-folders": "body.shared_folders"}),
-    "plan": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, **_WANTED}),
+    "check": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, **_RULES, "--shared-folders": "body.shared_folders"}),
+    "plan": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, **_RULES, **_WANTED}),
     "import": Verb(
         at=("POST /imports", f"POST {_IMPORT}/start", f"GET {_IMPORT}/events", f"POST {_IMPORT}/verify"),
         options={
@@ -132,6 +134,7 @@ TABLE: Final[Mapping[str, Verb]] = {
             "--verify": "body.verify",
             "--window": "body.window",
             "--wave": "body.wave",
+            **_RULES,
             "--workers": Why(_HERE),
             "--threads": Why(_HERE),
             "--spool-refused": Why("POST /imports/I/spool, at the end"),
@@ -259,6 +262,13 @@ TABLE: Final[Mapping[str, Verb]] = {
     "notify remove": Verb(at=("DELETE /targets/{target_id}",), options={"target_id": "path.target_id"}),
     "notify test": Verb(at=("POST /targets/{target_id}/test",), options={"target_id": "path.target_id"}),
     "notify retry": Verb(at=("POST /targets/retry",), options={"--drop": "body.drop"}),
+    "service set": Verb(
+        at=(f"PUT {_SERVICE}",),
+        options={"name": "path.name", "url": "body.url", "--secret-file": "body.secret"},
+    ),
+    "service list": Verb(at=("GET /account-services", "GET /accounts")),
+    "service remove": Verb(at=(f"DELETE {_SERVICE}",), options={"name": "path.name"}),
+    "service test": Verb(at=(f"POST {_SERVICE}/test",), options={"name": "path.name", "login": "body.login"}),
     "token add": Verb(
         at=("POST /tokens",), options={"name": "body.name", "--role": "body.role", "--expires": "body.expires"}
     ),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from producer import cli
-from producer.operations import verbs
+from producer.operations.operations import Operations
 from producer.show.audit import csv_lines, table_lines
 from shared.model.lifecycle import ImportState
 from shared.store.records.web_records import WebRecords
@@ -260,7 +260,8 @@ def _beside_the_log(sources: dict[str, str]) -> list[str]:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 of, word = ast.unparse(node.func.value), node.func.attr
-                if (of == "verbs" and word in CHANGING) or (of.split(".")[-1] == "store" and word not in READING):
+                place = of.split(".")[-1]
+                if (place == "operations" and word in CHANGING) or (place == "store" and word not in READING):
                     found.append(f"{name}: {word}")
     return found
 
@@ -268,12 +269,12 @@ def _beside_the_log(sources: dict[str, str]) -> list[str]:
 def test_only_acts_changes_something() -> None:
     folder = Path(cli.__file__).parent
     sources = {path.name: path.read_text() for path in folder.glob("*.py")}
-    assert all(hasattr(verbs, word) for word in CHANGING)
+    assert all(hasattr(Operations, word) for word in CHANGING)
     acts = sources.pop("acts.py")
     assert _beside_the_log(sources) == []
     assert {line.split(": ")[1] for line in _beside_the_log({"acts.py": acts})} == set(CHANGING) - {"set_going"}
     # The control: a verb that bypasses the log is found.
-    assert _beside_the_log({"new.py": "verbs.forget(store, import_)"}) == ["new.py: forget"]
+    assert _beside_the_log({"new.py": "context.operations.forget(import_)"}) == ["new.py: forget"]
     assert _beside_the_log({"new.py": "ground.store.hold('x', 1)"}) == ["new.py: hold"]
 
 

@@ -102,7 +102,7 @@ def test_a_cancellation_asks_and_goes_on_again(web_server: WebServer, servers: S
     states = [box.state for box, _ in web_server.store.mailboxes(import_id)]
     assert states.count(MailboxState.CANCELLED) == 1
     page = person.get(there).text
-    assert f'<form class="apart" method="get" action="{there}/cancel"><button class="danger">' in page
+    assert f'<form class="apart" id="do-cancel" method="get" action="{there}/cancel"><button class="danger">' in page
 
     assert _does(person, f"{there}/cancel", sure="yes").startswith("2 mailboxes were given up.")
     assert "Nothing is left that could be given up" in person.get(f"{there}/cancel").text

@@ -401,14 +401,15 @@ def test_who_loses_the_server_is_told_since_when_and_goes_on(
     web_server: WebServer, servers: Servers, browser: Any, told: bool
 ) -> None:
     """Ends the web process while an import's page and the list of imports are open. The control has no script for it."""
-    _fill(servers, "page11", {"INBOX": 1})
+    login = f"told-{told}"
+    _fill(servers, login, {"INBOX": 1})
     web_server.serve(**allowed(servers))
     person = Person(browser, web_server)
     if not told:
         person.context.route("**/static/lost.js", lambda route: route.abort())
     page = person.page
     person.signs_in()
-    _opens(person, servers, f"page11,{PASSWORD}\n")
+    _opens(person, servers, f"{login},{PASSWORD}\n")
     page.wait_for_selector("#live h1 .state.opening")
     overview = person.context.new_page()  # another page, which requests updates every few seconds
     overview.goto("/")

@@ -102,6 +102,13 @@ def provider() -> Iterator[IdentityProvider]:
 
 
 @pytest.fixture
+def servers() -> Iterator[tuple[Dovecot, Dovecot]]:
+    """Servers of this test alone: its addresses name the same logins every time."""
+    with Dovecot(mail_format="sdbox") as source, Dovecot(mail_format="sdbox") as destination:
+        yield source, destination
+
+
+@pytest.fixture
 def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: IdentityProvider) -> Iterator[Visitor]:
     """Yields a visitor after an import has ended, of which one mailbox failed; another import was rehearsed."""
     first, key = f"mh_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}", Fernet.generate_key().decode()

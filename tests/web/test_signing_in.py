@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +17,7 @@ from producer.web.security import scrypt
 from shared.store.records.principals import Principal, Role
 from shared.store.records.sessions import BrowserSessions
 from shared.store.redis.redis_store import connect
+from tests.servers import preloaded
 from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
 from tests.web.conftest import WebServer
 
@@ -53,15 +53,7 @@ def _audit(web_server: WebServer) -> list[tuple[str, str, str]]:
 
 
 def _command(web_server: WebServer, *arguments: str, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "producer", *arguments],
-        env=web_server.environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    done = preloaded.run("producer", *arguments, env=web_server.environment())
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -452,14 +444,7 @@ def test_settings_that_would_let_anybody_in_are_refused(web_server: WebServer) -
         ({"MAILHAUL_WEB_ROLES": "anna"}, "NAME=role"),
         ({"MAILHAUL_WEB_PROXIES": "10.0.0.0/99"}, "no address or network"),
     ):
-        process = subprocess.run(
-            [sys.executable, "-m", "producer.web"],
-            env=web_server.environment() | variables,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=web_server.home,
-        )
+        process = preloaded.run("producer.web", env=web_server.environment() | variables, cwd=web_server.home)
         assert process.returncode == 2, variables
         assert why in process.stderr
 

@@ -37,13 +37,13 @@ def test_they_stand_in_the_browsers_zone_also_after_a_swap(
     locale: str,
     form: str,
 ) -> None:
-    _fill(servers, "clock1", {"INBOX": 40})
+    _fill(servers, f"clock-{locale}", {"INBOX": 40})
     web_server.serve(**allowed(servers))
     web_server.crew()
     person = Person(browser, web_server, timezone_id="Asia/Yekaterinburg", locale=locale)
     person.page.add_init_script(f"({_WATCH})()")
     person.signs_in()
-    _opens(person, servers, f"clock1,{PASSWORD}\n", name=f"clock {locale}", do="start")
+    _opens(person, servers, f"clock-{locale},{PASSWORD}\n", name=f"clock {locale}", do="start")
     person.page.wait_for_selector("#live h1 .state.complete")
     person.page.wait_for_selector("figcaption time")
     person.looks(f"clock-{locale}")

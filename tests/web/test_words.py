@@ -47,6 +47,7 @@ def said_on_the_page() -> dict[str, str]:
         said.HEADS,
         said.CUTOVERS,
         said.GUARDS,
+        said.SERVICE_OPTIONS,
         said.ON_PAGE,
         said.ROLES,
         said.LIMITS,

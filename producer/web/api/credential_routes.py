@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest, ManifestInvalid
 from producer.intake.sign_in import at_the_vendor, secret_of
-from producer.operations import verbs
+from producer.operations.credentials import Replaced
 from producer.web.api.request_bodies import SheetBody
 from producer.web.api.signing_in import SecretsBody
 from producer.web.problems import Refused
@@ -36,10 +36,10 @@ def credentials(known: Known, who: Operator, request: Request, import_id: str, b
     return {"mailboxes": done.mailboxes, "queued": done.queued, "unknown_rows": list(done.unknown_rows)}
 
 
-def replaced(known: WebContext, who: Principal, request: Request, found: Import, manifest: Manifest) -> verbs.Replaced:
+def replaced(known: WebContext, who: Principal, request: Request, found: Import, manifest: Manifest) -> Replaced:
     """Seals new passwords. Parked mailboxes among them go on."""
     note(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows))
-    return verbs.replace_credentials(known.store, known.vault, known.ring, found, manifest.rows, manifest.columns)
+    return known.operations.replace_credentials(found, manifest.rows, manifest.columns)
 
 
 @routes.put("/secrets")
@@ -59,9 +59,9 @@ def renew(known: WebContext, who: Principal, request: Request, found: Import, te
         return secret_of(way, text)
 
     readers = {side: partial(read, text=text) for side, text in texts.items()}
-    secrets = verbs.shared_anew(known.store, known.vault, found, readers)
+    secrets = known.operations.shared_anew(found, readers)
     note(known, request, who, "credentials replaced", import_id=found.import_id, shared=sorted(secrets))
-    return verbs.replace_shared(known.store, known.vault, known.ring, found, secrets)
+    return known.operations.replace_shared(found, secrets)
 
 
 @routes.delete("/credentials")
@@ -73,5 +73,5 @@ def forget(known: Known, who: Operator, request: Request, import_id: str) -> dic
     """
     found = known.import_(import_id)
     note(known, request, who, "credentials deleted", import_id=import_id)
-    forgotten = verbs.forget(known.store, found)
+    forgotten = known.operations.forget(found)
     return {"deleted": forgotten.there, "purged": forgotten.purged}

@@ -10,17 +10,14 @@ from pydantic import Field
 
 from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
-from producer.operations import verbs
 from producer.show.cutover_lines import cutover_fields
 from producer.web.api.body import Body
-from producer.web.api.request_bodies import by_fields
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, noted
 from producer.web.web_context import WebContext
 from shared.model.cutover import CutoverOptions
 from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME
-from shared.store.records.cutovers import Cutovers
 from shared.store.records.principals import Principal, Role
 from shared.switching.configured import by_hand, open_switch, switches
 
@@ -79,9 +76,9 @@ def cutovers(
     """Lists the cutovers, each with its guards and their values."""
     found, at = known.import_(import_id), time.time()
     if wave:
-        views = [acts.look(cutovers_of(known), known.store, found, wave, at)]
+        views = [acts.look(known.operations.cutovers, found, wave, at)]
     else:
-        views = acts.look_at_all(cutovers_of(known), known.store, found, at)
+        views = acts.look_at_all(known.operations.cutovers, found, at)
     return {"cutovers": [cutover_fields(view, at) for view in views]}
 
 
@@ -89,20 +86,17 @@ def cutovers(
 def plan(known: Known, _: Operator, import_id: str, body: CutoverBody) -> dict[str, Any]:
     """Asks the switch and the DNS as a cutover would. Changes nothing."""
     found, at, settings = known.import_(import_id), time.time(), known.settings
-    try:
-        wanted = acts.with_switch(body.options, switches(settings))
-        rehearsed = planning.plan(
-            known.store,
-            found,
-            body.wave,
-            wanted,
-            open_switch=lambda name: open_switch(settings, name),
-            ask=DnsRecords(settings.dns_resolver or "").ask,
-            at=at,
-            most_seconds=planning.MOST_SECONDS,
-        )
-    except UsageError as error:
-        raise by_fields(error) from None
+    wanted = acts.with_switch(body.options, switches(settings))
+    rehearsed = planning.plan(
+        known.store,
+        found,
+        body.wave,
+        wanted,
+        open_switch=lambda name: open_switch(settings, name),
+        ask=DnsRecords(settings.dns_resolver or "").ask,
+        at=at,
+        most_seconds=planning.MOST_SECONDS,
+    )
     more = {"taken_along": rehearsed.taken_along, "no_way_back": rehearsed.no_way_back, "renamed": rehearsed.renamed}
     return cutover_fields(rehearsed.view, at) | more
 
@@ -144,12 +138,9 @@ def begun(
     """Begins a cutover. Raises `UsageError`."""
     found = known.import_(import_id)
     with noted(known, request, who, "cutover begun", import_id=import_id, wave=wave, switch=options.switch):
-        try:
-            wanted = acts.with_switch(options, switches(known.settings))
-            may_turn(known, who, wanted.switch)
-            verbs.start_cutover(known.store, known.vault, found, wave, wanted, who=who.name, at=time.time())
-        except UsageError as error:
-            raise by_fields(error) from None
+        wanted = acts.with_switch(options, switches(known.settings))
+        may_turn(known, who, wanted.switch)
+        known.operations.start_cutover(found, wave, wanted, who=who.name, at=time.time())
 
 
 def sent(
@@ -164,19 +155,14 @@ def sent(
 ) -> None:
     """Sends an event of a person. Raises `UsageError`."""
     found, at = known.import_(import_id), time.time()
-    cutover = acts.there(cutovers_of(known).one(import_id, wave), found, wave)
+    cutover = acts.there(known.operations.cutovers.one(import_id, wave), found, wave)
     if event == "close":
         event = acts.end_of(cutover.state)
     asked = {"forced": list(force), "reason": reason} if force else {}
     with noted(known, request, who, f"cutover {event.replace('_', ' ')}", import_id=import_id, wave=wave, **asked):
         if event in TURNING:
             may_turn(known, who, cutover.options.switch)
-        try:
-            acts.send(
-                cutovers_of(known), known.store, found, wave, event, who=who.name, at=at, force=force, reason=reason
-            )
-        except UsageError as error:
-            raise by_fields(error) from None
+        known.operations.send_to_cutover(found, wave, event, who=who.name, at=at, force=force, reason=reason)
 
 
 @routes.post("/announce")
@@ -209,11 +195,6 @@ def close(known: Known, who: Operator, request: Request, import_id: str, body: C
     return _one(known, import_id, body.wave)
 
 
-def cutovers_of(known: WebContext) -> Cutovers:
-    """Returns the cutovers in the store."""
-    return Cutovers(known.store, known.vault)
-
-
 def _one(known: WebContext, import_id: str, wave: str) -> dict[str, Any]:
     at = time.time()
-    return cutover_fields(acts.look(cutovers_of(known), known.store, known.import_(import_id), wave, at), at)
+    return cutover_fields(acts.look(known.operations.cutovers, known.import_(import_id), wave, at), at)

@@ -13,7 +13,7 @@ from producer.intake import detect as finding
 from producer.intake.detect_probe import Network
 from producer.intake.manifest import template
 from producer.intake.providers import catalogue
-from producer.operations import erasing, verbs
+from producer.operations import erasing
 from producer.operations.limits import read_limit
 from producer.operations.searching import search_everywhere
 from producer.show import document
@@ -135,7 +135,7 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
         raise Refused(422, "a scope has at most 1000 characters")
     most = read_limit(scope, body.most) if isinstance(body.most, str) else body.most
     note(known, request, who, "limit set", scope=scope, most=most)
-    verbs.set_limit(known.store, scope, most)
+    known.operations.set_limit(scope, most)
     return {"set": known.store.limits()}
 
 

@@ -17,14 +17,18 @@ from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.fitting import fit_options, place_rows
 from producer.intake.manifest import ManifestInvalid, Row
+from producer.intake.preparing import prepare_import
+from producer.intake.sheet import RequestFaults
 from producer.intake.specification import ImportSpecification, check
 from producer.intake.waving import wave_name
 from producer.notices.setup import checked_reader
-from producer.operations import forecasting, standing, verbs
+from producer.operations import forecasting, standing
 from producer.operations.audited_options import audited
+from producer.operations.finding import errors_of, find_mailboxes, progress_of
 from producer.reports.reporting import FILES, one_page, write_one_page
 from producer.show import document, foreseen
 from producer.show.standing_words import standing_fields
+from producer.waves import read_start, wave_of, waves_of
 from producer.web.api.account_services import chosen
 from producer.web.api.mended import failed_rows
 from producer.web.api.once import Key, once
@@ -39,14 +43,12 @@ from producer.web.api.request_bodies import (
     VerifyBody,
     WaveBody,
     WindowBody,
-    by_fields,
     guarded,
 )
-from producer.web.problems import Refused, RequestFaults, manifest_as_read
+from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Known, Operator, Viewer, note, noted
 from producer.web.web_context import WebContext
 from shared.model import Endpoint, Import, Options
-from shared.model.errors import UsageError
 from shared.model.lifecycle import SETTLED, Control, ImportState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
@@ -75,7 +77,7 @@ def all_imports(
     """Lists the imports, newest first."""
     found = known.store.imports()
     page = found[start : start + count]
-    fields = [document.import_fields(verbs.progress_of(known.store, one)) for one in page]
+    fields = [document.import_fields(progress_of(known.store, one)) for one in page]
     return {"total": len(found), "imports": fields}
 
 
@@ -110,7 +112,7 @@ def opened(known: WebContext, who: Principal, request: Request, body: ImportBody
 def written(known: WebContext, who: Principal, request: Request, new: ImportSpecification) -> Import:
     """Writes the import into the store, in state "opening". Raises `Refused` if it is there already."""
     rows = new.manifest.rows
-    wanted, mailboxes = verbs.prepare_import(rows, new.source, new.destination, new.options, new.name)
+    wanted, mailboxes = prepare_import(rows, new.source, new.destination, new.options, new.name)
     held = f"open:{wanted.import_id}"
     if known.records.begin(held, "") is not None:
         raise Refused(409, "this import is being opened")
@@ -132,15 +134,10 @@ def written(known: WebContext, who: Principal, request: Request, new: ImportSpec
             mailboxes=len(rows),
             **audited(wanted),
         )
-        verbs.submit(
-            known.store,
-            known.vault,
-            known.ring,
+        known.operations.submit(
             wanted,
             mailboxes,
             rows,
-            known.settings.retention_days,
-            most=known.own_limits,
             hold=True,
             hours=new.hours,
             sign_ins=new.sign_ins,
@@ -181,7 +178,7 @@ def _fields(known: WebContext, import_id: str) -> dict[str, Any]:
 def one_import(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> dict[str, Any]:
     """Returns one import, or one wave of it, with its progress."""
     if wave:
-        return document.import_fields(verbs.progress_of(known.store, known.import_(import_id), wave=wave))
+        return document.import_fields(progress_of(known.store, known.import_(import_id), wave=wave))
     return _fields(known, import_id)
 
 
@@ -212,7 +209,7 @@ def forecast(known: Known, who: Operator, request: Request, import_id: str, wave
 @routes.get("/{import_id}/waves")
 def waves(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
     """Lists the waves by their order, each with the number of its mailboxes in each state."""
-    found = verbs.waves_of(known.store, known.import_(import_id))
+    found = waves_of(known.store, known.import_(import_id))
     return {"waves": [document.wave_fields(one) for one in found]}
 
 
@@ -220,14 +217,11 @@ def waves(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 def set_wave(known: Known, who: Operator, request: Request, import_id: str, body: WaveBody) -> dict[str, Any]:
     """Sets when a wave starts, its weight and its order, from now on. What is left out stays."""
     found, name = known.import_(import_id), wave_name(body.wave)
-    try:
-        starts_at = verbs.read_start(body.starts_at) if body.starts_at is not None else None
-    except UsageError as error:
-        raise UsageError(str(error).replace("--start-at", "starts_at")) from None
+    starts_at = read_start(body.starts_at) if body.starts_at is not None else None
     given = {"starts_at": starts_at, "weight": body.weight, "order": body.order}
     asked = {field: one for field, one in given.items() if one is not None}
     note(known, request, who, "wave set", import_id=import_id, wave=name, **asked)
-    verbs.set_wave(known.store, known.ring, found, name, starts_at=starts_at, weight=body.weight, order=body.order)
+    known.operations.set_wave(found, name, starts_at=starts_at, weight=body.weight, order=body.order)
     return waves(known, who, import_id)
 
 
@@ -243,11 +237,8 @@ def set_standing(known: Known, who: Operator, request: Request, import_id: str, 
     """Lets the import or a wave stand, or no longer, from now on. What is left out stays as it was, or is usual."""
     found, wave = known.import_(import_id), wave_name(body.wave)
     asked = body.model_dump(include={"least_seconds", "most_seconds", "switch_at", "off"}, exclude_none=True)
-    try:
-        with noted(known, request, who, "standing set", import_id=import_id, wave=wave, **asked):
-            standing.change_standing(known.store, known.ring, found, wave, **asked)
-    except UsageError as error:
-        raise by_fields(error) from None
+    with noted(known, request, who, "standing set", import_id=import_id, wave=wave, **asked):
+        known.operations.change_standing(found, wave, **asked)
     return standings(known, who, import_id)
 
 
@@ -259,15 +250,8 @@ def move(known: Known, who: Operator, request: Request, import_id: str, body: Mo
     given = {"wave": wave, "priority": body.priority, "front": body.front or None}
     asked = {field: one for field, one in given.items() if one is not None}
     login = _named(known, found, body.login)
-    try:
-        with noted(known, request, who, "mailbox moved", import_id=import_id, login=login, **asked) as told:
-            moved = told(
-                verbs.move(
-                    known.store, known.ring, found, body.login, wave=wave, priority=body.priority, front=body.front
-                )
-            )
-    except UsageError as error:
-        raise by_fields(error) from None
+    with noted(known, request, who, "mailbox moved", import_id=import_id, login=login, **asked) as told:
+        moved = told(known.operations.move(found, body.login, wave=wave, priority=body.priority, front=body.front))
     return {"mailboxes": moved}
 
 
@@ -276,7 +260,7 @@ def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str,
     """Adds rows that were corrected. If the import is running, they run at once."""
     found = known.import_(import_id)
     by_rows, allowed = (
-        verbs.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
+        known.operations.sign_ins_of(found)["source"].by_rows,
         Allowed.of(found.options),
     )
     rows, report = _sifted(known, body, only_good=body.good_rows_only, passwords=by_rows, allowed=allowed)
@@ -291,7 +275,7 @@ def added(known: WebContext, who: Principal, request: Request, import_id: str, r
     _, last = known.store.find_mailboxes(import_id, Search(descending=True, count=1))
     first = last[0][0].row if last else 0
     rows = tuple(dataclasses.replace(row, line=first + row.line) for row in rows)
-    _, mailboxes = verbs.prepare_import(rows, found.source, found.destination, found.options, found.name)
+    _, mailboxes = prepare_import(rows, found.source, found.destination, found.options, found.name)
     if there := [one.source.login for one in mailboxes if known.store.mailbox(one.mailbox_id) is not None]:
         raise Refused(
             409,
@@ -300,15 +284,10 @@ def added(known: WebContext, who: Principal, request: Request, import_id: str, r
             logins=there[:100],
         )
     note(known, request, who, "mailboxes added", import_id=import_id, mailboxes=len(rows))
-    verbs.submit(
-        known.store,
-        known.vault,
-        known.ring,
+    known.operations.submit(
         found,
         mailboxes,
         rows,
-        known.settings.retention_days,
-        most=known.own_limits,
         hold=found.state is ImportState.OPENING,
     )
 
@@ -320,7 +299,7 @@ def close(known: Known, who: Operator, request: Request, import_id: str) -> dict
     if found.state is ImportState.RUNNING:
         raise Refused(409, "the import is under way: wait until it is finished, or cancel it first", code="under-way")
     note(known, request, who, "import closed", import_id=import_id, name=found.name)
-    return {"closed": verbs.close(known.store, found)}
+    return {"closed": known.operations.close(found)}
 
 
 @routes.post("/{import_id}/start")
@@ -328,7 +307,7 @@ def start(known: Known, who: Operator, request: Request, import_id: str) -> dict
     """Starts the import. Idempotent."""
     known.import_(import_id)
     note(known, request, who, "import started", import_id=import_id)
-    verbs.set_going(known.store, known.ring, import_id)
+    known.operations.set_going(import_id)
     return _fields(known, import_id)
 
 
@@ -338,7 +317,7 @@ def _steer(
     found = known.import_(import_id)
     detail = {"import_id": import_id, "login": _named(known, found, body.login), **_of_wave(body)}
     with noted(known, request, who, f"import {word.value}", **detail) as told:
-        concerned = told(verbs.control(known.store, known.ring, found, word, body.login, body.wave))
+        concerned = told(known.operations.control(found, word, body.login, body.wave))
     return {"mailboxes": concerned, "import": _fields(known, import_id)}
 
 
@@ -365,9 +344,9 @@ def window(known: Known, who: Operator, request: Request, import_id: str, body: 
     """Sets the hours in which the import may work, from now on. A pause is independent of them."""
     found, hours = known.import_(import_id), read_hours(body.window)
     if body.wave:
-        verbs.wave_of(known.store, found, body.wave)
+        wave_of(known.store, found, body.wave)
     note(known, request, who, "hours set", import_id=import_id, window=hours.text, **_of_wave(body))
-    verbs.set_window(known.store, known.ring, found, hours, time.time(), body.wave)
+    known.operations.set_window(found, hours, time.time(), body.wave)
     return _fields(known, import_id)
 
 
@@ -379,8 +358,8 @@ def retry(known: Known, who: Operator, request: Request, import_id: str, body: R
     login = _named(known, found, body.login)
     detail = {"import_id": import_id, "login": login, "code": body.code, **_of_wave(body), **asked}
     with noted(known, request, who, "import retried", **detail) as told:
-        mailboxes, messages = verbs.retry(
-            known.store, known.ring, found, body.login, body.code, wave=body.wave, copy_missing=body.copy_missing
+        mailboxes, messages = known.operations.retry(
+            found, body.login, body.code, wave=body.wave, copy_missing=body.copy_missing
         )
         told(mailboxes)
     return {"mailboxes": mailboxes, "messages": messages, "import": _fields(known, import_id)}
@@ -390,19 +369,15 @@ def retry(known: Known, who: Operator, request: Request, import_id: str, body: R
 def verify(known: Known, who: Operator, request: Request, import_id: str, body: VerifyBody) -> dict[str, Any]:
     """Queues a further pass over finished mailboxes. It copies what is new and compares both sides."""
     found = known.import_(import_id)
-    chosen = verbs.find_mailboxes(known.store, found, body.login, body.wave)
+    chosen = find_mailboxes(known.store, found, body.login, body.wave)
     asked = _when(accept_missing=body.accept_missing)
     login = _named(known, found, body.login)
     detail = {"import_id": import_id, "login": login, "full": body.full, **_of_wave(body), **asked}
-    days = known.settings.retention_days
     with noted(known, request, who, "verification asked for", **detail) as told:
         if all(one.state not in SETTLED for one, _ in chosen):
             raise Refused(409, "the import is under way: ask again when it is finished", code="under-way")
-        queued, accepted = verbs.verify(
-            known.store,
-            known.ring,
+        queued, accepted = known.operations.verify(
             found,
-            days,
             full=body.full,
             login=body.login,
             wave=body.wave,
@@ -439,7 +414,7 @@ def errors(
     wave: OneWave = "",
 ) -> dict[str, Any]:
     """Lists what went wrong, by kind, each with what to do."""
-    return {"errors": document.error_fields(verbs.errors(known.store, known.import_(import_id), login, wave=wave))}
+    return {"errors": document.error_fields(errors_of(known.store, known.import_(import_id), login, wave=wave))}
 
 
 @routes.get("/{import_id}/report/{file}", response_class=FileResponse)
@@ -454,7 +429,7 @@ def report(
 ) -> FileResponse:
     """Returns a file of the report. failed-rows.csv can be corrected and sent to …/credentials."""
     found = known.import_(import_id)
-    rows = verbs.find_mailboxes(known.store, found, "", wave)
+    rows = find_mailboxes(known.store, found, "", wave)
     place = tempfile.TemporaryDirectory(prefix="mailhaul-report-")
     path = Path(place.name) / file
     try:

@@ -12,8 +12,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from producer.coordinator.tally import Progress
-from producer.operations import verbs
+from producer.operations.finding import progress_of
 from producer.show import document
+from producer.waves import wave_of
 from producer.web.api.imports import OneWave
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Viewer, viewer
@@ -31,7 +32,7 @@ def _place(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> WebCo
     """Refuses an unknown import or wave before the stream begins, since no error can be sent afterwards."""
     found = known.import_(import_id)
     if wave:
-        verbs.wave_of(known.store, found, wave)
+        wave_of(known.store, found, wave)
     return known
 
 
@@ -49,7 +50,7 @@ async def events(
     def look() -> Progress:
         viewer(request, known)  # raises once the token was revoked
         if wave:
-            return verbs.progress_of(known.store, known.import_(import_id), wave=wave)
+            return progress_of(known.store, known.import_(import_id), wave=wave)
         return known.progress(import_id)
 
     while True:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from producer.operations import verbs
 from producer.show import document
 from producer.show.notes import notes_of
 from producer.web.api.request_bodies import PasswordsBody
@@ -64,7 +63,7 @@ def give(
         raise Refused(422, "give at least one password")
     login, sides = mailbox.source.login, sorted(body.given)
     note(known, request, who, "credentials replaced", import_id=import_id, login=login, sides=sides)
-    goes_on = verbs.replace_passwords(known.store, known.vault, known.ring, found, mailbox, body.given)
+    goes_on = known.operations.replace_passwords(found, mailbox, body.given)
     return {"queued": goes_on}
 
 

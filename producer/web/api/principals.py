@@ -14,6 +14,7 @@ from producer.web.security.access import Admin, Known, note
 from producer.web.security.scrypt import checked, hashed
 from shared.model.errors import UsageError
 from shared.store.records.principals import ApiToken, User, checked_name, role_of
+from shared.wording.phrases import FaultsFound, faults_of
 
 routes = APIRouter()
 Name = Annotated[str, Path(max_length=80, description="As it is typed to sign in.")]
@@ -31,7 +32,7 @@ def make_token(known: Known, who: Admin, request: Request, body: TokenBody) -> d
     try:
         ends = read_expiry(body.expires, time.time())
     except UsageError as error:
-        raise UsageError(f"expires: {error}") from None
+        raise FaultsFound(faults_of(error, "expires")) from None
     note(known, request, who, "token made", name=body.name, role=body.role, **({"expires_at": ends} if ends else {}))
     made, text = known.principals.make_token(body.name, role_of(body.role), ends)
     return {**_told(made), "token": text}

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request, Response
 from producer.intake.account_options import AccountsAsked, AccountsSeen
 from producer.intake.scan import Checked, Scan, swapped
 from producer.intake.waving import of_wave
-from producer.operations import verbs
+from producer.waves import wave_of
 from producer.web.api.request_bodies import RehearsalBody
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, note
@@ -26,6 +26,8 @@ from shared.model import Account, Import
 from shared.model.errors import MailhaulError
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
+from shared.wording.kept import as_json
+from shared.wording.phrases import FaultsFound
 
 routes = APIRouter(tags=["rehearsals"])
 #: Maximum number of rehearsals that run or wait in one process.
@@ -87,7 +89,10 @@ class _Run:
         beat.start()
         try:
             found = self._result(import_)
-            end = {"state": "done", "result": found}
+            end: dict[str, Any] = {"state": "done", "result": found}
+        except FaultsFound as error:
+            faults = [as_json(fault) for fault in error.faults]
+            end = {"state": "failed", "error": str(error), "faults": faults}
         except MailhaulError as error:
             end = {"state": "failed", "error": str(error)}
         except Exception as error:
@@ -114,9 +119,9 @@ class _Run:
 
     def _result(self, import_: Import) -> dict[str, Any]:
         known = self._known
-        rows = of_wave(verbs.rows_of(known.store, known.vault, import_), self.document.get("wave", ""))
-        sign_ins = verbs.sign_ins_of(known.store, known.vault, import_)
-        secret = verbs.accounts_secret_of(known.store, known.vault, import_)
+        rows = of_wave(known.operations.rows_of(import_), self.document.get("wave", ""))
+        sign_ins = known.operations.sign_ins_of(import_)
+        secret = known.operations.accounts_secret_of(import_)
         seen = AccountsSeen(AccountsAsked(text=import_.options.accounts, secret=secret))
         scan = Scan(import_.source, import_.destination, known.settings, self._told, seen, sign_ins, self._brought)
         if self.document["kind"] == "plan":
@@ -143,7 +148,7 @@ def begin(
     """Starts a rehearsal: signs in to every account once, on both sides. The answer's `Location` shows its progress."""
     found = known.import_(import_id)
     if body.wave:
-        verbs.wave_of(known.store, found, body.wave)
+        wave_of(known.store, found, body.wave)
     named = {"wave": body.wave} if body.wave else {}
     note(known, request, who, f"import {body.kind}", import_id=import_id, **named)
     rehearsals: Rehearsals = request.app.state.rehearsals

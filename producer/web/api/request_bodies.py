@@ -6,7 +6,6 @@ import base64
 import binascii
 import csv
 import io
-import re
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
@@ -19,16 +18,15 @@ from producer.intake.manifest import Manifest
 from producer.intake.sheet import ManifestInvalid, RowError
 from producer.intake.specification import Guard, ImportAsked, ServerAsked, SheetAsked, read_rows
 from producer.intake.wanted import SelectionOptions
-from producer.intake.waving import in_wave, wave_name
+from producer.intake.waving import read_rules
 from producer.web.api.body import Body
 from producer.web.api.signing_in import SignInBody
 from shared.model import Endpoint
-from shared.model.errors import UsageError
 from shared.model.rates import MOST_RATE
 from shared.model.waves import FRONT, MOST_NAME, MOST_ORDER, MOST_WEIGHT
 from shared.runtime.credentials import Secret
 from shared.sign_in.reach import Reach
-from shared.wording.phrases import FaultsFound, Phrase
+from shared.wording.phrases import Phrase
 
 _Glob = Annotated[str, Field(min_length=1, max_length=500)]
 _Folder = Annotated[str, Field(min_length=1, max_length=500)]
@@ -36,6 +34,7 @@ _Said = Annotated[str, Field(max_length=100)]
 _Login = Annotated[str, Field(max_length=1000)]
 NO_BASE64: Final = Phrase("manifest_no_base64", "manifest_base64 is not base64", headed=False)
 _Wave = Annotated[str, Field(max_length=MOST_NAME)]
+_Rule = Annotated[str, Field(min_length=3, max_length=300)]
 
 
 class SheetBody(Body):
@@ -88,15 +87,20 @@ class SheetBody(Body):
 
 
 class WaveSheetBody(SheetBody):
-    """A manifest whose rows may leave their wave to a rule."""
+    """A manifest whose rows may leave their wave to rules."""
 
     wave: _Wave = Field(default="", description="The wave of rows that name none.")
+    wave_rule: list[_Rule] = Field(
+        default=[],
+        max_length=1000,
+        description="Before that, e.g. pilot=first:20, sales=*@sales.example, board=group:board; the first that fits decides.",
+    )
 
     def sift(self, reach: Reach, **how: Any) -> tuple[Manifest, tuple[RowError, ...]]:
         """Returns the good rows, each in its wave, and the faults of the others. Raises `UsageError`."""
-        wave = wave_name(self.wave)
+        waving = read_rules(self.wave_rule, self.wave)
         manifest, errors = super().sift(reach, **how)
-        return replace(manifest, rows=in_wave(manifest.rows, wave)), errors
+        return replace(manifest, rows=waving.placed(manifest.rows)), errors
 
 
 class ServerBody(Body):
@@ -140,13 +144,6 @@ def guarded(reach: Reach) -> Guard:
         return replace(endpoint, guarded=True)
 
     return guard
-
-
-def by_fields(error: UsageError) -> UsageError:
-    """Returns an error without codes with the field names of the body in place of options of the command line."""
-    if isinstance(error, FaultsFound):
-        return error
-    return UsageError(re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error)))
 
 
 class WantedBody(Body):
@@ -247,6 +244,7 @@ class ImportBody(WaveSheetBody, WantedBody, AllowedBody):
             verify=self.verify,
             window=self.window,
             wave=self.wave,
+            wave_rule=tuple(self.wave_rule),
             allowed=self.allowed,
             accounts=accounts,
             good_rows_only=self.good_rows_only,
@@ -407,6 +405,28 @@ class TargetBody(Body):
         default="", max_length=5, description="When the daily digest is sent, as in 08:00; empty: never."
     )
     logins: bool = Field(default=False, description="Whether messages may name mailboxes by their logins.")
+
+
+class ServiceBody(Body):
+    """An account service (docs/accounts.md)."""
+
+    url: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="As for --accounts, as in scim+https://host/scim/v2; with `new.example=` in front for one domain.",
+        repr=False,
+    )
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=65_536,
+        description="What the service demands; it is in no answer.",
+    )
+
+
+class LookBody(Body):
+    """The account that a service is asked about."""
+
+    login: str = Field(min_length=1, max_length=320, description="A login of the destination. It is not made.")
 
 
 class LostNoticesBody(Body):

@@ -12,7 +12,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from producer.operations import verbs
+from producer.operations.finding import find_mailboxes
 from producer.spool.archive import Archive
 from producer.spool.fetch import Spooling
 from producer.web.api.request_bodies import OneMailboxBody
@@ -49,7 +49,7 @@ def spool(known: Known, who: Admin, request: Request, import_id: str, body: OneM
     for administrators.
     """
     found = known.import_(import_id)
-    chosen = [mailbox for mailbox, _ in verbs.find_mailboxes(known.store, found, body.login, body.wave)]
+    chosen = [mailbox for mailbox, _ in find_mailboxes(known.store, found, body.login, body.wave)]
     if not _places.acquire(blocking=False):
         raise Refused(429, "too many are being fetched; try again when one is done")
     try:

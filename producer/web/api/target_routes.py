@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from producer.notices import listing
 from producer.notices.sending import reach_of_notices
 from producer.notices.setup import TargetAsked, target_of
-from producer.operations import verbs
+from producer.operations.finding import find_import
 from producer.web.api.request_bodies import LostNoticesBody, TargetBody
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, note
@@ -41,7 +41,7 @@ def add_target(known: Known, who: Admin, request: Request, body: TargetBody) -> 
             secret=given,
             sender=body.sender,
             kinds=body.kinds,
-            imports=[verbs.find_import(known.store, one).import_id for one in body.imports],
+            imports=[find_import(known.store, one).import_id for one in body.imports],
             language=body.language,
             zone=body.zone,
             digest=body.digest,

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from producer.web.pages import (
+    account_page,
     administering,
     allowing,
     api_docs,
@@ -53,6 +54,7 @@ def install(app: FastAPI) -> None:
         steering,
         telling_page,
         everywhere,
+        account_page,
         administering,
         allowing,
         api_docs,

@@ -63,7 +63,7 @@ def set_user(
     except ValidationError:
         return _people(request, known, who, 422, fault="a password has 10 to 200 characters")
     except UsageError as error:
-        return _people(request, known, who, 422, fault=str(error))
+        return _people(request, known, who, 422, fault=error)
     return RedirectResponse("/admin?done=user", 303)
 
 
@@ -87,7 +87,7 @@ def make_token(
             request, known, who, 422, fault="a name is 1 to 80 printable characters, without a space at either end"
         )
     except UsageError as error:
-        return _people(request, known, who, 422, fault=str(error).removeprefix("expires: "))
+        return _people(request, known, who, 422, fault=error)
     return _people(request, known, who, made=made["name"], secret=made["token"])
 
 
@@ -128,9 +128,9 @@ def set_limit(
         wanted = limits.read_limit(where, most.strip())
         general_routes.set_limit(known, who, request, where, LimitBody(most=wanted))
     except UsageError as error:
-        return _limits(request, known, who, 422, fault=str(error))
+        return _limits(request, known, who, 422, fault=error)
     except ValidationError:
-        return _limits(request, known, who, 422, fault=limits.numbers_of(where))
+        return _limits(request, known, who, 422, fault=limits.numbers_of(where).error())
     return RedirectResponse("/admin/limits", 303)
 
 
@@ -185,5 +185,5 @@ def erase(request: Request, known: Known, who: Chief, login: _Text = "", sure: _
     try:
         receipt = general_routes.erase(known, who, request, EraseBody(login=login))["erased"]
     except (UsageError, Refused) as error:
-        return draw(request, "admin_erase.html", who, 422, receipt=None, fault=str(error), login=login)
+        return draw(request, "admin_erase.html", who, 422, receipt=None, fault=error, login=login)
     return draw(request, "admin_erase.html", who, receipt=receipt, fault="", login="")

@@ -42,7 +42,7 @@ def allow(request: Request, known: Known, who: Chief, place: _Text = "") -> Resp
     try:
         counterpart.allow(known, who, request, place)
     except UsageError as error:
-        return _drawn(request, known, who, 422, str(error))
+        return _drawn(request, known, who, 422, error)
     return RedirectResponse("/admin/reach", 303)
 
 
@@ -52,11 +52,13 @@ def refuse(request: Request, known: Known, who: Chief, place: _Text = "") -> Res
     try:
         counterpart.refuse(known, who, request, place)
     except (UsageError, Refused) as error:
-        return _drawn(request, known, who, 422, str(error))
+        return _drawn(request, known, who, 422, error)
     return RedirectResponse("/admin/reach", 303)
 
 
-def _drawn(request: Request, known: WebContext, who: Principal, status: int = 200, fault: str = "") -> Response:
+def _drawn(
+    request: Request, known: WebContext, who: Principal, status: int = 200, fault: str | Exception = ""
+) -> Response:
     settings = known.settings
     return draw(
         request,

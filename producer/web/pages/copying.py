@@ -29,7 +29,8 @@ _DAY: Final = 86_400
 def copy(request: Request, known: Known, who: Actor, import_id: str) -> Response:
     """Shows the form for one more import like this one."""
     found = known.import_(import_id)
-    services = {asked.text: name for name, asked in known.makers.items()}
+    services = {one.text: name for name, one in known.services.all().items()}
+    services |= {asked.text: name for name, asked in known.makers.items()}
     form = form_of(fields_of(found, services))
     return draw_form(request, who, form, left_out=left_out(found, services))
 

@@ -138,7 +138,7 @@ def ask(
     if event not in _LABELS:
         raise Refused(404, "there is no such thing to do")
     found = known.import_(import_id)
-    view = acts.look(counterpart.cutovers_of(known), known.store, found, wave, time.time())
+    view = acts.look(known.operations.cutovers, found, wave, time.time())
     if event in counterpart.TURNING:
         counterpart.may_turn(known, who, view.cutover.options.switch)
     missing = unmet(view.guards, needed(view.cutover, event))

@@ -35,8 +35,10 @@ from shared.mail.answers.refusals import NO_PASSWORD
 from shared.model.errors import SameMailbox
 from shared.model.lifecycle import CutoverState, MailboxState
 from shared.model.notices import KINDS
+from shared.model.protocols import protocols
 from shared.model.rates import is_rate
 from shared.store.records.principals import Principal, Role
+from shared.wording.kept import from_json
 
 LANGUAGE_COOKIE: Final = "language"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
@@ -81,7 +83,7 @@ class Saying(Translator):
 
     def row(self, error: RowError) -> Markup:
         """Says what is wrong with a row."""
-        return self.worded(error.sentence) if error.sentence else self.sentence(error.what)
+        return self.worded(error.sentence)
 
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
@@ -148,6 +150,12 @@ class Saying(Translator):
         known = None if sentence.partition(": ")[2] in NO_PASSWORD else CAUSES.get(code)
         return escape(self.word(known)) if known else self.sentence(sentence)
 
+    def failed(self, rehearsal: Mapping[str, Any]) -> list[Markup]:
+        """Says why a rehearsal failed, or was lost."""
+        if faults := rehearsal.get("faults"):
+            return [self.fault(from_json(one)) for one in faults]
+        return self.told(str(rehearsal["error"]))
+
     def problem(self, text: str) -> Markup:
         """Says what a rehearsal found wrong with a mailbox, and what to do about it."""
         what, known, _ = text.partition(f"; {SameMailbox.advice}")
@@ -158,8 +166,7 @@ class Saying(Translator):
         known = ADVICE.get("same_mailbox" if text == SameMailbox.advice else code)
         if text.startswith(tuple(NO_PASSWORD.values())):
             known = None
-        told = escape(self.word(known)) if known else self.sentence(text)
-        return told.replace("--source ", "").replace("--destination ", "")
+        return escape(self.word(known)) if known else self.sentence(text)
 
 
 def _environment(language: str) -> Environment:
@@ -174,6 +181,7 @@ def _environment(language: str) -> Environment:
     env.install_gettext_translations(translations(language), newstyle=False)  # type: ignore[attr-defined]
     say = Saying(language)
     env.globals.update(
+        protocols=protocols,
         lang=language,
         say=say,
         state_bar=say.states,

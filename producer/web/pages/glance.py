@@ -14,11 +14,10 @@ from typing import Any, Final
 from producer.coordinator.tally import Progress
 from producer.cutover import acts
 from producer.cutover.acts import CutoverView
-from producer.operations import verbs
 from producer.operations.ended import note_end
-from producer.operations.trouble import trouble_at_a_glance
-from producer.operations.verbs import ErrorGroup
-from producer.web.api.cutover_routes import cutovers_of
+from producer.operations.finding import RETRIED, errors_of
+from producer.operations.trouble import ErrorGroup, trouble_at_a_glance
+from producer.waves import waves_of
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
 from shared.model import Import, Wait, Wave
@@ -99,17 +98,17 @@ class Glances:
         import_, progress = known.import_(import_id), known.progress(import_id)
         few = progress.mailboxes_total <= _FEW
         if few:
-            groups = verbs.errors(store, import_, everyone=None if progress.finished else store.mailboxes(import_id))
+            groups = errors_of(store, import_, everyone=None if progress.finished else store.mailboxes(import_id))
         else:
             groups = trouble_at_a_glance(store, import_, _NAMED)
         return ImportView(
             import_=import_,
             progress=progress,
             groups=groups,
-            partly=not few and any(progress.tally[outcome] for outcome in verbs.RETRIED),
+            partly=not few and any(progress.tally[outcome] for outcome in RETRIED),
             waits=progress.waits[:5],
-            waves=verbs.waves_of(store, import_),
-            cutovers=acts.look_at_all(cutovers_of(known), store, import_, time.time()),
+            waves=waves_of(store, import_),
+            cutovers=acts.look_at_all(known.operations.cutovers, import_, time.time()),
             standing=store.standings(import_id),
             looks=store.standing_tally(import_id),
             events=list(reversed(known.page_state.events(import_id)))[:50],

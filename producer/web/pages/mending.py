@@ -12,7 +12,6 @@ from producer.intake.allowed import LOOKED_AT, Allowed
 from producer.intake.columns import UNKNOWN
 from producer.intake.sheet import SEPARATORS
 from producer.intake.specification import ServerAsked, row_servers
-from producer.operations import verbs
 from producer.web.api import credential_routes, imports
 from producer.web.api.request_bodies import guarded
 from producer.web.pages import drafts
@@ -169,7 +168,7 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
         draft = drafts.keep(known, who, data)
     found = known.import_(import_id)
     by_rows, allowed = (
-        verbs.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
+        known.operations.sign_ins_of(found)["source"].by_rows,
         Allowed.of(found.options),
     )
     preview: Preview | None = None

@@ -35,6 +35,7 @@ from producer.intake.specification import (
 from producer.intake.visiting import visitor_of
 from producer.web.api import imports as counterpart
 from producer.web.api.account_services import chosen
+from producer.web.api.account_services import names as service_names
 from producer.web.api.general_routes import detected
 from producer.web.api.request_bodies import guarded
 from producer.web.pages import allowing, drafts
@@ -180,7 +181,7 @@ def draw_form(request: Request, who: Principal, form: Form, status: int = 200, *
         "unknown": UNKNOWN,
         "usual_port": usual_port,
         "dots": DOTS,
-        "makers": sorted(request.app.state.web_context.makers),
+        "makers": service_names(request.app.state.web_context),
         "by_key": BY_KEY,
     }
     return draw(request, "new.html", who, status, **(usual | more))

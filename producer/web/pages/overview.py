@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from producer.operations import verbs
+from producer.operations.finding import progress_of
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Who
 from producer.web.security.access import Known
@@ -26,7 +26,7 @@ def all_imports(
 ) -> Response:
     """Lists the imports, newest first."""
     every = known.store.imports()
-    found = [verbs.progress_of(known.store, one) for one in every[start : start + _COUNT]]
+    found = [progress_of(known.store, one) for one in every[start : start + _COUNT]]
     changing = any(not one.finished for one in found)
     partly = request.headers.get("hx-request") == "true"
     return draw(

@@ -52,9 +52,7 @@ def erase(request: Request, known: Known, who: Chief, import_id: str) -> Respons
 
 def _not_closed(request: Request, known: Known, who: Actor, import_id: str, error: Exception) -> Response:
     found = known.import_(import_id)
-    return draw(
-        request, "close.html", who, 409, import_=found, busy=found.state is ImportState.RUNNING, fault=str(error)
-    )
+    return draw(request, "close.html", who, 409, import_=found, busy=found.state is ImportState.RUNNING, fault=error)
 
 
 def _gone(request: Request, import_id: str) -> Response:

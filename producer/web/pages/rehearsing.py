@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer.operations import verbs
+from producer.waves import wave_of
 from producer.web.api import rehearsals
 from producer.web.api.mended import checked_rows
 from producer.web.api.rehearsals import Rehearsals
@@ -32,7 +32,7 @@ def begin(
     """Starts a rehearsal. Nothing is written to any server."""
     found = known.import_(import_id)
     if wave:
-        verbs.wave_of(known.store, found, wave)
+        wave_of(known.store, found, wave)
     note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
     begun: Rehearsals = request.app.state.rehearsals
     return RedirectResponse(f"/rehearsals/{begun.begin(found, kind, wave)['id']}", 303)

@@ -16,8 +16,9 @@ from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import UNKNOWN, Columns, Reading, columns_of, names_a_column, questions
 from producer.intake.headings import NAMES
 from producer.intake.manifest import Limits, Manifest, ManifestInvalid, Servers, sift_manifest
-from producer.intake.sheet import SEPARATORS, RowError, read_sheet
+from producer.intake.sheet import EMPTY, SEPARATORS, RowError, read_sheet
 from shared.model.errors import UsageError
+from shared.wording.phrases import faults_of
 
 DOTS: Final = "••••••"
 #: Fields that a column may hold.
@@ -124,11 +125,11 @@ def look(
     try:
         sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows, one_column=not passwords)
         if not sheet.rows:
-            raise ManifestInvalid(sheet.errors or [RowError(line=0, what="it is empty")])
+            raise ManifestInvalid(sheet.errors or [RowError(line=0, sentence=EMPTY.says())])
     except ManifestInvalid as error:
         return Preview(choice=choice, errors=error.errors)
     except UsageError as error:
-        return Preview(choice=choice, errors=(RowError(line=0, what=str(error)),))
+        return Preview(choice=choice, errors=tuple(RowError(line=0, sentence=one.sentence) for one in faults_of(error)))
     width = Counter(len(cells) for _, cells in sheet.rows[:200]).most_common(1)[0][0]
     errors: tuple[RowError, ...] = ()
     if len(choice.fields) == width and any(choice.fields):

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer.operations import verbs
+from producer.operations.finding import given_up_by_cancel
 from producer.operations.standing import read_span, read_switch
 from producer.web.api import imports as counterpart
 from producer.web.api.request_bodies import (
@@ -43,7 +43,7 @@ def ask(
     """Shows the question before a cancellation, with the number of mailboxes that would be given up."""
     found = known.import_(import_id)
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
-    given_up, complete = verbs.given_up_by_cancel(known.store, found, mailbox, wave)
+    given_up, complete = given_up_by_cancel(known.store, found, mailbox, wave)
     return draw(
         request,
         "cancel.html",
@@ -149,8 +149,8 @@ def _stood(wave: str, least: str, most: str, switch_at: str) -> StandingBody:
     """Returns what the form asks for. Raises `UsageError`."""
     return StandingBody(
         wave=wave.strip(),
-        least_seconds=read_span(least, "--least") if least.strip() else None,
-        most_seconds=read_span(most, "--most") if most.strip() else None,
+        least_seconds=read_span(least, "least") if least.strip() else None,
+        most_seconds=read_span(most, "most") if most.strip() else None,
         switch_at=read_switch(switch_at) if switch_at.strip() else None,
     )
 

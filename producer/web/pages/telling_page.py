@@ -68,7 +68,7 @@ def add(
     except ValidationError:
         return _drawn(request, known, who, 422, fault="look at the fields again: one of them cannot be so")
     except UsageError as error:
-        return _drawn(request, known, who, 422, fault=str(error))
+        return _drawn(request, known, who, 422, fault=error)
     if "secret" in made:
         return _drawn(request, known, who, secret=made["secret"])
     return RedirectResponse("/targets", 303)
@@ -96,7 +96,7 @@ def _drawn(
     who: Principal,
     status: int = 200,
     *,
-    fault: str = "",
+    fault: str | Exception = "",
     secret: str = "",
     tried: str = "",
     why: str = "",

@@ -15,8 +15,13 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from producer.web.problems import Refused
 from producer.web.web_context import WebContext
-from shared.model.errors import UsageError
 from shared.store.records.principals import Principal
+from shared.wording.phrases import Phrase
+
+NO_NETWORK: Final = Phrase(
+    "web_proxies",
+    "MAILHAUL_WEB_PROXIES: {text} is no address or network, as in 10.0.0.7 or 10.0.0.0/24",
+)
 
 _TRUSTED: Final = "mailhaul.trusted"
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
@@ -53,9 +58,7 @@ def networks_of(text: str) -> Networks:
         try:
             found.append(ipaddress.ip_network(part))
         except ValueError:
-            raise UsageError(
-                f"MAILHAUL_WEB_PROXIES: {part[:60]!r} is no address or network, as in 10.0.0.7 or 10.0.0.0/24"
-            ) from None
+            raise NO_NETWORK.error(text=f"{part[:60]!r}") from None
     return tuple(found)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from shared.model.errors import UsageError
 from shared.store.records.principals import Role, role_of
+from shared.wording.phrases import Phrase
+
+NO_ROLE: Final = Phrase("web_roles", "MAILHAUL_WEB_ROLES: {text} is not NAME=role, @GROUP=role or *=role")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +38,7 @@ def roles_of(text: str) -> Roles:
     for part in filter(None, (part.strip() for part in text.split(","))):
         who, sign, word = (piece.strip() for piece in part.rpartition("="))
         if not sign or who in ("", "@"):
-            raise UsageError(f"MAILHAUL_WEB_ROLES: {part[:60]!r} is not NAME=role, @GROUP=role or *=role")
+            raise NO_ROLE.error(text=f"{part[:60]!r}")
         role = role_of(word)
         if who == "*":
             others = role

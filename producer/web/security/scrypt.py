@@ -14,7 +14,12 @@ import secrets
 import threading
 from typing import Final
 
-from shared.model.errors import UsageError
+from shared.wording.phrases import Phrase
+
+PASSWORD_LENGTH: Final = Phrase(
+    "password_length",
+    "a password has {least_num} to {most_num} characters; this one has {num}",
+)
 
 #: Minimum number of characters of a password.
 LEAST: Final = 10
@@ -35,7 +40,7 @@ class Crowded(Exception):
 def checked(password: str) -> str:
     """Returns a new password. Raises `UsageError` if it is too short or too long; there are no other rules."""
     if not LEAST <= len(password) <= MOST:
-        raise UsageError(f"a password has {LEAST} to {MOST} characters; this one has {len(password)}")
+        raise PASSWORD_LENGTH.error(least_num=LEAST, most_num=MOST, num=len(password))
     return password
 
 

@@ -53,6 +53,7 @@ TABLE: Final[Mapping[str, Extension]] = {
     "CHILDREN": _row("nothing is asked about children of folders", b"LIST", b" RETURN .*CHILDREN"),
     "LIST-EXTENDED": _row("subscriptions are listed apart", b"LIST", b" RETURN ", "return", "subscribed"),
     "CONDSTORE": _row("a later pass compares all flags", b"EXAMINE", rb"\(CONDSTORE\)\Z"),
+    "QRESYNC": _row("which messages are left is asked, to find those that went", b"EXAMINE", rb"\(QRESYNC "),
     "HIGHESTMODSEQ": _row("folders are opened to see whether flags changed", b"STATUS", b"HIGHESTMODSEQ", "modseq"),
     "CHANGEDSINCE": _row("a later pass reads all flags", b"UID", rb"\(CHANGEDSINCE ", "modifier"),
     "STATUS=SIZE": _row("sizes are added up message by message", b"STATUS", rb" SIZE\)\Z", "size"),

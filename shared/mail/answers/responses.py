@@ -8,6 +8,7 @@ skipped.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -37,6 +38,9 @@ _BACKSLASH = re.compile(rb'[ \t]*"\\"[ \t]+(?=\S)')
 _STRING = re.compile(rb'[ \t]*(?="|~?\{\d{1,20}\+?\}[ \t]*\r?\n\Z)')
 _ATOM = re.compile(rb'[ \t]*([^\s()"]+)(?=[\s(]|\Z)')
 _CODE = re.compile(rb"\[[ \t]*(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ)[ \t]+(\d{1,20})[ \t]*\]", re.IGNORECASE)
+#: RFC 8474 §4.1: an id has at most 255 characters.
+_MAILBOXID = re.compile(rb"\[[ \t]*MAILBOXID[ \t]*\(([A-Za-z0-9_-]{1,255})\)[ \t]*\]", re.IGNORECASE)
+_VANISHED = re.compile(rb"\*[ \t]+VANISHED[ \t]+(\(EARLIER\)[ \t]+)?([0-9:,]+)[ \t\r\n]*", re.IGNORECASE)
 _PERMANENT = re.compile(rb"\[[ \t]*PERMANENTFLAGS[ \t]*\(([^)]*)\)", re.IGNORECASE)
 _APPENDUID = re.compile(rb"\[[ \t]*APPENDUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
 _COPYUID = re.compile(rb"\[[ \t]*COPYUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
@@ -211,6 +215,18 @@ def _stable(uidvalidity: int | None) -> int | None:
     return uidvalidity if uidvalidity is not None and 0 < uidvalidity <= MAX_UID else None
 
 
+def vanished_uids(line: bytes) -> tuple[UidSet, bool] | None:
+    """Returns the UIDs of a VANISHED answer (RFC 7162 §3.2.10), and whether they went earlier than this session.
+
+    None where it is none, or makes no sense.
+    """
+    found = _VANISHED.fullmatch(line)
+    try:
+        return (UidSet.parse(found[2].decode("ascii")), bool(found[1])) if found else None
+    except ValueError:
+        return None
+
+
 class Selected:
     """Collects the answers to EXAMINE or SELECT. Answers that it does not know ("* OK in progress") are ignored."""
 
@@ -222,6 +238,8 @@ class Selected:
         self.numbers: dict[bytes, int] = {}
         self.flags: tuple[bytes, ...] = ()
         self.permanent: tuple[bytes, ...] | None = None
+        #: As in `FolderStatus`.
+        self.object_id = ""
 
     def take(self, pieces: Sequence[bytes]) -> None:
         """Takes one untagged answer, or the text of the tagged one."""
@@ -237,6 +255,8 @@ class Selected:
         else:
             for key, value in _CODE.findall(line):
                 self.numbers[key.upper()] = int(value)
+            if named := _MAILBOXID.search(line):
+                self.object_id = hashlib.blake2b(named[1], digest_size=8).hexdigest()
             if permanent := _PERMANENT.search(line):
                 self.permanent = tuple(permanent[1].split())
 
@@ -263,6 +283,7 @@ class Selected:
             messages=messages,
             highestmodseq=self.numbers.get(b"HIGHESTMODSEQ") or None,
             permanent_flags=frozenset(flag.decode("latin-1") for flag in permanent),
+            object_id=self.object_id,
         )
 
     def keywords(self) -> set[str]:

@@ -14,18 +14,19 @@ from typing import Final
 
 from shared.content.fingerprint import header_fingerprint, header_of
 from shared.mail import KnownStatus, Message
-from shared.mail.answers.bounds import most_body
+from shared.mail.answers.bounds import MOST_RANGES, most_body
 from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
 from shared.mail.answers.grammar import clean_flags, clean_text, flags_in
 from shared.mail.answers.header_date import received_at
 from shared.mail.answers.internaldate import odd_zone, parse_internaldate
+from shared.mail.answers.responses import Selected, vanished_uids
 from shared.mail.answers.tokens import Text, Value
 from shared.mail.imap.flights import DEPTH, PIECE, fetch, raise_first, written
 from shared.mail.imap.imap_choosing import ChoosingSession
 from shared.mail.imap.imap_mailbox import shown
 from shared.mail.imap.session import Session
 from shared.mail.transport.conversation import ANSWER_LIMIT
-from shared.mail.transport.wire import LINE_LIMIT
+from shared.mail.transport.wire import LINE_LIMIT, LONG_LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, FolderChanged, FolderRefused, MailError
 from shared.model.uids import Uid, UidSet
 
@@ -106,6 +107,44 @@ class ImapSource(ChoosingSession):
         status = self._status_of(name, opened)
         self._opened = (name, status.uidvalidity)
         return status
+
+    def vanished(self, name: bytes, uidvalidity: int, since: int) -> tuple[KnownStatus, UidSet] | None:
+        """Implements `MailSource.vanished` by EXAMINE with QRESYNC (RFC 7162 §3.2.5).
+
+        ENABLE comes first, once, with no folder open (RFC 5161 §3.1).
+        """
+        if not since or not uidvalidity or not self._has("QRESYNC"):
+            return None
+        return self.offer.ask(("QRESYNC",), lambda: self._vanished(name, uidvalidity, since), needed=False)
+
+    def _vanished(self, name: bytes, uidvalidity: int, since: int) -> tuple[KnownStatus, UidSet] | None:
+        if not self._has("QRESYNC"):
+            return None
+        self._ahead.settle()
+        if "QRESYNC" not in self._talk.enabled:
+            if self._opened is not None:
+                if not self._has("UNSELECT"):
+                    return None
+                self._opened = None
+                self._talk.expect(self._talk.send(b"UNSELECT"), what="would not close a folder")
+            self._talk.expect(self._talk.send(b"ENABLE QRESYNC"), what="would not tell what was deleted")
+        self._opened = None
+        selected, gone = Selected(), list[tuple[int, int]]()
+
+        def take(pieces: list[bytes]) -> None:
+            selected.take(pieces)
+            if (told := vanished_uids(pieces[0])) and len(gone) + len(told[0].ranges) <= MOST_RANGES:
+                gone.extend(told[0].ranges)
+
+        asked = b"EXAMINE " + self._folder(name) + b" (QRESYNC (%d %d))" % (uidvalidity, since)
+        tag = self._talk.send(asked)
+        text = self._talk.expect(
+            tag, take, asked="folder", what=f"cannot open {shown(name)}", line_limit=LONG_LINE_LIMIT
+        )
+        selected.take([text])
+        status = self._status_of(name, selected)
+        self._opened = (name, status.uidvalidity)
+        return (status, UidSet.joined(gone)) if status.same_uids(uidvalidity) else None
 
     def _reopen(self) -> None:
         if self._opened is None:

@@ -215,6 +215,9 @@ class Pop3Source:
         there = list(uids & self.existing())
         return there, [MessageToRead(number=self._drop.numbers[uid], listed=self._drop.sizes[uid]) for uid in there]
 
+    def vanished(self, name: bytes, uidvalidity: int, since: int) -> None:
+        """Returns None: it cannot tell."""
+
     def caution(self) -> str:
         """Returns the warning that the server marks what is read, where it does not show whole messages by TOP.
 

@@ -12,6 +12,7 @@ from shared.mail.answers.extensions import PIPELINING, Broken, used_in
 from shared.mail.answers.grammar import clean_text
 from shared.mail.answers.hints import hint_of, slows_down
 from shared.mail.answers.refusals import Asked, about_the_form, failure
+from shared.mail.answers.responses import vanished_uids
 from shared.mail.answers.tokens import LITERAL, head_of
 from shared.mail.transport.wire import LINE_LIMIT, Wire
 from shared.model.errors import MailError, ProtocolViolation, Throttled
@@ -345,6 +346,8 @@ class Conversation:
             self.exists = int(number)
         elif word == b"EXPUNGE":
             self.exists, self.expunged = max(0, self.exists - 1), self.expunged + 1
+        elif word == b"VANISHED" and (gone := vanished_uids(line)) and not gone[1]:
+            self.exists, self.expunged = max(0, self.exists - len(gone[0])), self.expunged + len(gone[0])
         pieces = [line]
         while found := LITERAL.search(pieces[-1]):
             if len(pieces) > 2 * _ANSWER_LITERALS:

@@ -256,11 +256,38 @@ local function leave_destination(m)
   free_destination(destination)
 end
 
+-- A batch of a folder that waits for a plan which voids it is ready only when that plan is tried again: whoever claimed it
+-- before would find another folder than was planned.
 local function make_ready(u)
-  local h = redis.call('HMGET', unit_key(u), 'mailbox', 'order')
-  redis.call('HSET', unit_key(u), 'state', 'ready', 'holder', '')
-  redis.call('ZADD', mailbox_key(h[1]) .. ':ready', h[2], u)
+  local h = redis.call('HMGET', unit_key(u), 'mailbox', 'order', 'folder')
+  local rests = h[3] ~= '' and tonumber(redis.call('HGET', folder_key(h[3]), 'rests') or '0') or 0
+  local waits = rests > clock()
+  redis.call('HSET', unit_key(u), 'state', waits and 'delayed' or 'ready', 'holder', '')
+  if waits then
+    redis.call('ZREM', mailbox_key(h[1]) .. ':ready', u)
+    redis.call('ZADD', P .. 'delayed', rests, u)
+  else
+    redis.call('ZADD', mailbox_key(h[1]) .. ':ready', h[2], u)
+  end
   refresh(h[1])
+end
+
+-- The open intents of a unit: those of the lane that is at work at it, and those that earlier holders left.
+local function intents_of(u)
+  local live, left = {}, {}
+  local h = redis.call('HMGET', unit_key(u), 'state', 'term')
+  for _, text in ipairs(redis.call('HVALS', unit_key(u) .. ':intents')) do
+    local own = h[1] == 'leased' and string.match(cjson.decode(text).id, '^(%d+)%.') == h[2]
+    local where = own and live or left
+    where[#where + 1] = text
+  end
+  return live, left
+end
+
+-- The lease of a unit ends. From now on what its holder had on the wire may arrive for the settle time; a holder that had
+-- nothing there leaves the time of the one before it.
+local function note_end(u)
+  if #intents_of(u) > 0 then redis.call('HSET', unit_key(u), 'ended', clock()) end
 end
 
 -- The lease is over, however it ended.
@@ -280,8 +307,9 @@ local function take_back(u)
   local h = redis.call('HMGET', unit_key(u), 'state', 'holder', 'done', 'began')
   unlease(u, h[2] or '')
   if h[1] ~= 'leased' then return false end
+  note_end(u)
   if tonumber(h[3]) > tonumber(h[4] or h[3]) then forgive(u) end
-  redis.call('HSET', unit_key(u), 'term', redis.call('INCR', P .. 'terms'), 'ended', clock())
+  redis.call('HSET', unit_key(u), 'term', redis.call('INCR', P .. 'terms'))
   make_ready(u)
   return true
 end
@@ -597,6 +625,16 @@ local function heads_of(f)
   return heads
 end
 
+-- How many batches of a folder may be written at once. What that is above one stands at the mailbox too: so many lanes more are
+-- worth their logins there.
+local function set_writers(f, writers)
+  local h = redis.call('HMGET', folder_key(f), 'writers', 'mailbox')
+  local more = writers - tonumber(h[1] or '1')
+  if more == 0 then return end
+  redis.call('HINCRBY', mailbox_key(h[2]), 'more_lanes', more)
+  if writers > 1 then redis.call('HSET', folder_key(f), 'writers', writers) else redis.call('HDEL', folder_key(f), 'writers') end
+end
+
 -- Batches that wait become heads while there is room. A folder that is drained has one writer again.
 local function fill_heads(f, heads)
   local most = tonumber(redis.call('HGET', folder_key(f), 'writers') or '1')
@@ -608,7 +646,10 @@ local function fill_heads(f, heads)
     make_ready(following)
   end
   redis.call('HSET', folder_key(f), 'head', table.concat(heads, ' '))
-  if #heads == 0 then redis.call('HDEL', folder_key(f), 'writers', 'alone') end
+  if #heads == 0 then
+    set_writers(f, 1)
+    redis.call('HDEL', folder_key(f), 'alone')
+  end
 end
 
 local function queue_batch(f, u)
@@ -649,16 +690,11 @@ local function fold_heads(f)
   redis.call('HSET', folder_key(f), 'head', table.concat(heads, ' '))
 end
 
--- The open intents of a unit: those of the lane that is at work at it, and those that earlier holders left.
-local function intents_of(u)
-  local live, left = {}, {}
-  local h = redis.call('HMGET', unit_key(u), 'state', 'term')
-  for _, text in ipairs(redis.call('HVALS', unit_key(u) .. ':intents')) do
-    local own = h[1] == 'leased' and string.match(cjson.decode(text).id, '^(%d+)%.') == h[2]
-    local where = own and live or left
-    where[#where + 1] = text
-  end
-  return live, left
+-- All batches of a folder: its heads, and those that wait behind them.
+local function batches_of(f)
+  local units = heads_of(f)
+  for _, u in ipairs(redis.call('LRANGE', folder_key(f) .. ':waiting', 0, -1)) do units[#units + 1] = u end
+  return units
 end
 
 -- What of a folder has no outcome yet.
@@ -754,6 +790,15 @@ local function entered(u, folder, s)
     if not covers(others, group[1]) then return false end
   end
   return #s.records > 0 or next(s.others) ~= nil
+end
+
+-- Puts right the digests of entries of the ledger, as JSON by name; whether an entry was seen to be right stays as it was.
+local function correct_digests(f, digests)
+  local ledger = folder_key(f) .. ':ledger'
+  for name, digest in pairs(cjson.decode(digests)) do
+    local old = redis.call('HGET', ledger, name .. '#') or ''
+    redis.call('HSET', ledger, name .. '#', digest .. (string.sub(old, -1) == '!' and '!' or ''))
+  end
 end
 
 -- The destination was seen to hold what this entry of the ledger says: "!" behind its digest.

@@ -7,10 +7,7 @@ if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
 local import = redis.call('HGET', mailbox_key(m), 'import')
 local key = folder_key(f)
-for name, digest in pairs(cjson.decode(ARGV[6])) do
-  local old = redis.call('HGET', key .. ':ledger', name .. '#') or ''
-  redis.call('HSET', key .. ':ledger', name .. '#', digest .. (string.sub(old, -1) == '!' and '!' or ''))
-end
+correct_digests(f, ARGV[6])
 local counts, stale = cjson.decode(ARGV[7]), false
 for what, n in pairs(counts) do
   local before = tonumber(redis.call('HGET', key, what) or '0')

@@ -1,9 +1,10 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
---   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed)
+--   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed, digests_json, settle_ms)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it until a lane widens the folder. What voids the ledger waits until
--- no live lane has anything on the wire, nor has had since the plan was claimed: its intents would be lost. Such lanes are
--- told to stop.
+-- no live lane has anything on the wire, and until what other lanes left cannot arrive any more (`settle_ms` after they ended)
+-- since before the plan was claimed: it would forget their intents, and may have listed the folder too early. Live lanes are
+-- told to stop, and the folder's batches wait with the plan. The refusal says for how many ms.
 -- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
 -- packed: the ledger text of what was adopted, all of it, in less room.
 -- skipped: all that the request leaves out of the folder, packed ('' for no change), how many messages that are, and by how
@@ -15,6 +16,9 @@
 -- and these messages count as removed; '' otherwise.
 -- deleted: how many messages with a copy are no longer at the source, now.
 -- followed: how many were moved at the source, and their copies with them, now.
+-- digests: those of entries from which copies were moved away.
+-- The least wait for a folder that is in use.
+local IN_USE_MS = 1000
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -39,18 +43,28 @@ if not again then
 end
 
 if reset or ARGV[19] ~= '' then
+  local now, planned_at = clock(), tonumber(redis.call('HGET', mailbox_key(m), 'planned_at') or '0')
   -- What was entered since this plan was claimed, perhaps by a batch that is gone, may not be in what it listed.
-  local busy = tonumber(redis.call('HGET', key, 'written') or '0') >= tonumber(term) and 1 or 0
-  for _, head in ipairs(heads_of(f)) do
-    local live, left = intents_of(head)
-    if #live > 0 then redis.call('HSET', unit_key(head), 'yields', '1') end
-    -- What a lane left after this plan was claimed may have come after the folder was listed.
-    local ended = tonumber(redis.call('HGET', unit_key(head), 'ended') or '0')
-    if #live > 0 or #left > 0 and ended > tonumber(redis.call('HGET', mailbox_key(m), 'planned_at') or '0') then
-      busy = busy + 1
+  local wait = tonumber(redis.call('HGET', key, 'written') or '0') >= tonumber(term) and IN_USE_MS or 0
+  for _, other in ipairs(batches_of(f)) do
+    local live, left = intents_of(other)
+    if #live > 0 then
+      redis.call('HSET', unit_key(other), 'yields', '1')
+      wait = math.max(wait, IN_USE_MS)
+    end
+    local ended = tonumber(redis.call('HGET', unit_key(other), 'ended') or '0')
+    for _, text in ipairs(left) do
+      local till = math.max(ended, math.floor(cjson.decode(text).at + 0.5)) + tonumber(ARGV[23])
+      if till > planned_at then wait = math.max(wait, IN_USE_MS, till - now) end
     end
   end
-  if busy > 0 then return redis.error_reply('WRITTEN ' .. f) end
+  if wait > 0 then
+    redis.call('HSET', key, 'rests', string.format('%.0f', now + wait))
+    for _, head in ipairs(heads_of(f)) do
+      if redis.call('HGET', unit_key(head), 'state') == 'ready' then make_ready(head) end
+    end
+    return redis.error_reply(string.format('WRITTEN %.0f', wait))
+  end
 end
 if reset then
   for _, old in ipairs(redis.call('LRANGE', key .. ':waiting', 0, -1)) do drop_unit(m, old) end
@@ -72,7 +86,8 @@ if reset then
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
     key .. ':skipped')
   redis.call('HDEL', key, 'moving', 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
-    'accepted', 'deleted_too', 'mixed', 'writers', 'alone', 'written')
+    'accepted', 'deleted_too', 'mixed', 'alone', 'written', 'rests')
+  set_writers(f, 1)
 end
 
 if ARGV[19] ~= '' then
@@ -85,6 +100,7 @@ if ARGV[19] ~= '' then
   end
 end
 
+correct_digests(f, ARGV[22])
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
 redis.call('HSET', key, 'mailbox', m, 'order', order, 'planned', call)
 redis.call('ZADD', mailbox_key(m) .. ':folders', order, f)

@@ -2,7 +2,8 @@
 -- Gives a unit back. how: 'again' (the attempt counts), 'wait' (it does not: throttled, paused, shut down),
 -- 'doubt' (the same: what was sent before may still arrive at the destination, which is told as a wait),
 -- 'late' (as 'doubt', and nothing is written until then: another mailbox may have the destination meanwhile),
--- 'park' (the mailbox stops until a person acts), 'replan' (the mailbox is to be planned anew).
+-- 'park' (the mailbox stops until a person acts), 'replan' (the mailbox is to be planned anew; a plan that waits for its time
+-- still does).
 -- hold: "scope:key" that nobody may claim for hold_ms, or ''; it never shortens one that is there. "looks:key", of a look: no
 -- other look at this source host is begun meanwhile; all other work goes on.
 -- again_ms: what is parked is tried again by itself after them; 0: not before a person acts.
@@ -14,8 +15,8 @@ local h = redis.call('HMGET', unit_key(u), 'mailbox', 'kind', 'folder')
 local m, kind = h[1], h[2]
 local key = mailbox_key(m)
 local now = clock()
+note_end(u)
 unlease(u, holder)
-redis.call('HSET', unit_key(u), 'ended', now)
 if how ~= 'again' then forgive(u) end
 if ARGV[6] ~= '' then
   set_failure(m, ARGV[6])
@@ -56,7 +57,8 @@ elseif how == 'park' then
   end
   set_again(m, released and 1 or tonumber(ARGV[9]))
   settle_import(redis.call('HGET', key, 'import'))
-elseif how == 'replan' and move_mailbox(m, 'replan') and kind ~= 'plan' then
+elseif how == 'replan' and move_mailbox(m, 'replan') and kind ~= 'plan'
+  and redis.call('HGET', unit_key(m .. '.plan'), 'state') ~= 'delayed' then
   plan_unit(m)
 end
 refresh(m)

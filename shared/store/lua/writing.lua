@@ -3,10 +3,8 @@
 local u, term, holder = ARGV[1], ARGV[2], ARGV[3]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local f = redis.call('HGET', unit_key(u), 'folder')
-local units = heads_of(f)
-for _, other in ipairs(redis.call('LRANGE', folder_key(f) .. ':waiting', 0, -1)) do units[#units + 1] = other end
 local live, left = {}, {}
-for _, other in ipairs(units) do
+for _, other in ipairs(batches_of(f)) do
   if other ~= u then
     local theirs, earlier = intents_of(other)
     for _, text in ipairs(theirs) do live[#live + 1] = text end

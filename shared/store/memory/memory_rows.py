@@ -49,7 +49,7 @@ class UnitRow:
     began: int = 0
     term: int = 0
     holder: str = ""
-    #: When its last lease ended, ms.
+    #: When the last lease ended that left an intent, ms.
     ended: int = 0
     #: Whether the holder made a call under this term.
     used: bool = False
@@ -63,6 +63,19 @@ class UnitRow:
         own = f"{self.term}."
         leased = self.unit.state is UnitState.LEASED
         return [one for one in self.intents.values() if leased and one.intent_id.startswith(own)]
+
+    def left(self) -> list[Intent]:
+        """Returns the open intents that earlier holders left."""
+        live = self.live()
+        return [one for one in self.intents.values() if one not in live]
+
+    def note_end(self, now: int) -> None:
+        """Notes that the lease ends. What its holder had on the wire may arrive for the settle time from now on.
+
+        A holder that had nothing there leaves the time of the one before it.
+        """
+        if self.live():
+            self.ended = now
 
     def set(self, **changes: Any) -> None:
         """Replaces fields of the unit."""
@@ -85,6 +98,8 @@ class FolderRow:
     alone: bool = False
     #: The last term that was given when a lane last entered what it wrote.
     written: int = 0
+    #: Until when its batches wait for a plan that voids it, ms.
+    rests: int = 0
     waiting: deque[str] = field(default_factory=deque)
     ledger: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     digests: dict[str, int] = field(default_factory=dict)
@@ -287,11 +302,17 @@ class Rows(Looks):
         return row
 
     def make_ready(self, row: UnitRow) -> None:
-        """Lets the unit be claimed from now on."""
-        row.set(state=UnitState.READY)
+        """Lets the unit be claimed from now on; a batch of a folder that rests, when that is over."""
+        m, unit_id = self.mailboxes[row.unit.mailbox_id], row.unit.unit_id
+        folder = self.folders.get(row.unit.folder_id)
         row.holder = ""
-        m = self.mailboxes[row.unit.mailbox_id]
-        m.ready[row.unit.unit_id] = row.order
+        if folder and folder.rests > self.now():
+            row.set(state=UnitState.DELAYED)
+            m.ready.pop(unit_id, None)
+            self.delayed[unit_id] = folder.rests
+        else:
+            row.set(state=UnitState.READY)
+            m.ready[unit_id] = row.order
         self.refresh(m)
 
     def drop_unit(self, unit_id: str) -> None:
@@ -315,7 +336,8 @@ class Rows(Looks):
         if row.done > row.began:
             self.forgive(row)
         del self.leases[row.unit.unit_id]
-        row.term, row.ended = self.next_term(), self.now()
+        row.note_end(self.now())
+        row.term = self.next_term()
         self.make_ready(row)
 
     def wake(self) -> None:

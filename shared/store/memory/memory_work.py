@@ -28,20 +28,29 @@ from shared.rules.standing import LOOK_HOLD
 from shared.store import SCOPES
 from shared.store.memory.memory_identity import Identity
 from shared.store.memory.memory_requests import atomic
-from shared.store.memory.memory_rows import FolderRow, UnitRow
+from shared.store.memory.memory_rows import FolderRow, MailboxRow, UnitRow
 
 #: How long another lane waits before it gives way too, ms.
 NEXT_GIVES_WAY_MS = 3_000
 #: How long after its move lanes give way to a mailbox, ms.
 GIVES_WAY_NO_MORE_MS = 10_000
+#: The least wait for a folder that is in use, ms.
+IN_USE_MS = 1_000
 
 
-def written_since(heads: Iterable[UnitRow], planned_at: int) -> bool:
-    """Tells whether a lane may have written into a folder after a plan was claimed, ms, and left intents.
+def in_use_ms(batches: Sequence[UnitRow], planned_at: int, settle: int, now: int) -> int:
+    """Returns how long a plan waits that voids the folder of these batches and was claimed at `planned_at`; all in ms.
 
-    What it wrote may have come after the folder was listed.
+    It waits while a lane has something on the wire, and until what other lanes left cannot arrive any more (`settle` after
+    they ended) since before the plan was claimed: it would forget their intents, and may have listed the folder too early.
     """
-    return any(head.live() or (head.intents and head.ended > planned_at) for head in heads)
+    wait = IN_USE_MS if any(batch.live() for batch in batches) else 0
+    for batch in batches:
+        for intent in batch.left():
+            till = max(batch.ended, round(intent.at * 1000)) + settle
+            if till > planned_at:
+                wait = max(wait, IN_USE_MS, till - now)
+    return wait
 
 
 class MemoryWork(Identity):
@@ -208,7 +217,7 @@ class MemoryWork(Identity):
         row = rows.fence(lease)
         m = rows.mailboxes[row.unit.mailbox_id]
         del rows.leases[row.unit.unit_id]
-        row.ended = now
+        row.note_end(now)
         if how != Disposition.AGAIN:
             rows.forgive(row)
         if failure:
@@ -243,7 +252,12 @@ class MemoryWork(Identity):
                 again_seconds = 0.001
             m.set(again_at=(now + int(again_seconds * 1000)) / 1000 if again_seconds else 0.0)
             rows.settle_import(rows.imports[m.mailbox.import_id])
-        elif how == Disposition.REPLAN and rows.move(m, "replan") and row.unit.kind is not UnitKind.PLAN:
+        elif (
+            how == Disposition.REPLAN
+            and rows.move(m, "replan")
+            and row.unit.kind is not UnitKind.PLAN
+            and f"{m.mailbox.mailbox_id}.plan" not in rows.delayed
+        ):
             rows.queue_plan(m)
         rows.refresh(m)
 
@@ -262,7 +276,7 @@ class MemoryWork(Identity):
         rows.drop_unit(row.unit.unit_id)
         for unit, intents in reversed(halves):
             unit = replace(unit, kind=UnitKind.COPY, mailbox_id=row.unit.mailbox_id, folder_id=row.unit.folder_id)
-            rows.add_unit(unit, row.order, intents)
+            rows.add_unit(unit, row.order, intents).ended = row.ended
             folder.waiting.appendleft(unit.unit_id)
         rows.next_batch(folder, row.unit.unit_id)
         rows.drain(m)
@@ -292,12 +306,14 @@ class MemoryWork(Identity):
         return True
 
     @atomic
-    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
+    def plan_folders(
+        self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]], *, settle_seconds: float = 0.0
+    ) -> None:
         self._rows.fence(lease)
         for plan, order in plans:
-            self._plan_folder(lease, plan, order)
+            self._plan_folder(lease, plan, order, int(settle_seconds * 1000))
 
-    def _plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
+    def _plan_folder(self, lease: Lease, plan: FolderPlan, order: int, settle: int) -> None:
         rows = self._rows
         row = rows.fence(lease)
         m = rows.mailboxes[row.unit.mailbox_id]
@@ -314,12 +330,7 @@ class MemoryWork(Identity):
         doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
         accepted, deleted_too, mixed = folder.folder.accepted, folder.folder.deleted_too, folder.folder.mixed
         if plan.reset or plan.let_go:
-            heads = [rows.units[u] for u in folder.heads]
-            for head in heads:
-                head.yields |= bool(head.live())
-            # What was entered since this plan was claimed may not be in what it listed.
-            if folder.written >= lease.term or written_since(heads, round(m.mailbox.planned_at * 1000)):
-                raise FolderInUse("lanes still write into the folder that is to be planned anew")
+            self._wait_for_lanes(m, folder, lease.term, settle)
         if plan.reset:
             for unit_id in [*folder.heads, *folder.waiting]:
                 rows.drop_unit(unit_id)
@@ -338,6 +349,7 @@ class MemoryWork(Identity):
             deleted_too=deleted_too,
             mixed=mixed,
         )
+        folder.digests.update(plan.digests)
         folder.order, folder.planned = order, call
         if plan.flags is not None:
             folder.flags = dict(plan.flags)
@@ -376,6 +388,22 @@ class MemoryWork(Identity):
                 unit = replace(unit, kind=UnitKind.COPY, mailbox_id=m.mailbox.mailbox_id, folder_id=name, attempts=0)
                 rows.queue_batch(folder, rows.add_unit(unit, unit.band * BAND + order * 100_000 + n))
         rows.refresh(m)
+
+    def _wait_for_lanes(self, m: MailboxRow, folder: FolderRow, term: int, settle: int) -> None:
+        """Raises `FolderInUse` while a plan may not void the folder; its batches wait with the plan."""
+        rows, now = self._rows, self._rows.now()
+        batches = [rows.units[u] for u in (*folder.heads, *folder.waiting)]
+        for batch in batches:
+            batch.yields |= bool(batch.live())
+        # What was entered since this plan was claimed may not be in what it listed.
+        wait = IN_USE_MS if folder.written >= term else 0
+        wait = max(wait, in_use_ms(batches, round(m.mailbox.planned_at * 1000), settle, now))
+        if wait:
+            folder.rests = now + wait
+            for name in folder.heads:
+                if rows.units[name].unit.state is UnitState.READY:
+                    rows.make_ready(rows.units[name])
+            raise FolderInUse(wait / 1000)
 
     @atomic
     def folder(self, folder_id: str) -> Folder | None:

@@ -34,6 +34,6 @@ class MemoryWriters(MemoryWork):
         for unit_id in (*folder.heads, *folder.waiting):
             if unit_id != lease.unit.unit_id:
                 row = rows.units[unit_id]
-                live += (theirs := row.live())
-                left += [intent for intent in row.intents.values() if intent not in theirs]
+                live += row.live()
+                left += row.left()
         return Writing(taken=folder.taken, live=tuple(live), left=tuple(left))

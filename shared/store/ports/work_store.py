@@ -120,10 +120,14 @@ class WorkStore(WriterStore, Protocol):
         or cannot be (no credentials, or cancelled).
         """
 
-    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
+    def plan_folders(
+        self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]], *, settle_seconds: float = 0.0
+    ) -> None:
         """Enters planned folders, each with its place in the order and each in a step of its own.
 
-        The first batch of each is ready at once.
+        The first batch of each is ready at once. Raises `FolderInUse` where the plan voids a folder's ledger and what a lane
+        sent there may have come after the folder was listed: for `settle_seconds` after the lane ended. The folder's batches
+        are not claimed until the plan is to be tried again.
         """
 
     def folder(self, folder_id: str) -> Folder | None:

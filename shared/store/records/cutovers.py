@@ -36,21 +36,23 @@ class Cutovers:
     """The cutovers of the imports in a store. Raises `StoreError` while it is away."""
 
     def __init__(self, store: Store, signer: Signer) -> None:
-        self._store, self._signer = store, signer
+        #: The store that has them.
+        self.store = store
+        self._signer = signer
 
     def all(self, import_id: str) -> dict[str, KeptCutover]:
         """Returns wave → its cutover, in the order of the waves' names."""
-        rows = self._store.cutover_rows(import_id)
+        rows = self.store.cutover_rows(import_id)
         return {wave: self._kept(import_id, wave, rows[wave]) for wave in sorted(rows)}
 
     def one(self, import_id: str, wave: str) -> KeptCutover:
         """Returns the wave's cutover."""
-        row = self._store.cutover_rows(import_id).get(wave, "")
+        row = self.store.cutover_rows(import_id).get(wave, "")
         return self._kept(import_id, wave, row) if row else KeptCutover()
 
     def notes(self, import_id: str, wave: str) -> dict[str, str]:
         """Returns the notes of the wave's cutover, as written last."""
-        return self._store.cutover_notes(import_id, wave)
+        return self.store.cutover_notes(import_id, wave)
 
     def put(self, kept: KeptCutover, cutover: Cutover, notes: Mapping[str, tuple[str, str]] | None = None) -> bool:
         """Puts the cutover in the place of `kept`, and notes (before, after) in the place of others.
@@ -59,22 +61,22 @@ class Cutovers:
         """
         place = _place(cutover.import_id, cutover.wave)
         row = signed_row(self._signer, place, _encoded(cutover))
-        return self._store.set_cutover(cutover.import_id, cutover.wave, kept.row, row, notes or {})
+        return self.store.set_cutover(cutover.import_id, cutover.wave, kept.row, row, notes or {})
 
     def put_notes(self, kept: KeptCutover, notes: Mapping[str, tuple[str, str]]) -> bool:
         """Puts notes in the place of others while the cutover is still as in `kept`. Returns whether it did."""
         assert kept.cutover is not None
         cutover = kept.cutover
-        return self._store.set_cutover(cutover.import_id, cutover.wave, kept.row, kept.row, notes)
+        return self.store.set_cutover(cutover.import_id, cutover.wave, kept.row, kept.row, notes)
 
     def resign(self, import_id: str) -> Resealed:
         """Signs every row of the import by the first key. Rows that no key signed are left and counted as lost."""
         total = Resealed()
-        for wave, row in self._store.cutover_rows(import_id).items():
+        for wave, row in self.store.cutover_rows(import_id).items():
             place = _place(import_id, wave)
             if found := row_of(self._signer, place, row):
                 anew = signed_row(self._signer, place, found)
-                total += Resealed(renewed=int(self._store.set_cutover(import_id, wave, row, anew, {})))
+                total += Resealed(renewed=int(self.store.set_cutover(import_id, wave, row, anew, {})))
             else:
                 total += Resealed(lost=1)
         return total

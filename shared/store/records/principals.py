@@ -18,11 +18,18 @@ from typing import Any, Final, cast
 
 import redis
 
-from shared.model.errors import UsageError
 from shared.store import Resealed
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.records.signed import Signer, row_of, signed_row
 from shared.store.redis import keys
+from shared.wording.phrases import Phrase
+
+NAME: Final = Phrase("principal_name", "a name is 1 to 80 printable characters, without a space at either end")
+NO_ROLE: Final = Phrase("role_unknown", "{word} is no role; roles are {names}")
+NO_TOKEN: Final = Phrase(
+    "first_token",
+    "MAILHAUL_WEB_FIRST_TOKEN is no token: deploy/make_secrets.py makes one (producer/web-token)",
+)
 
 #: The first letters of a token, so that scanners find one that leaked.
 MARK: Final = "mh"
@@ -50,7 +57,7 @@ def role_of(word: str) -> Role:
     try:
         return Role[word.strip().upper()]
     except KeyError:
-        raise UsageError(f"{word[:40]!r} is no role; roles are {', '.join(role.word for role in Role)}") from None
+        raise NO_ROLE.error(word=f"{word[:40]!r}", names=", ".join(role.word for role in Role)) from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,9 +152,7 @@ class Principals(PlainCommands):
         """
         mark, token_id, secret = (*text.split("_", 2), "", "")[:3]
         if mark != MARK or not _HEX.fullmatch(token_id) or len(secret) < 32:
-            raise UsageError(
-                "MAILHAUL_WEB_FIRST_TOKEN is no token: deploy/make_secrets.py makes one (producer/web-token)"
-            )
+            raise NO_TOKEN.error()
         if self.tokens():
             return False
         self._write_token(ApiToken(token_id=token_id, name="first", role=Role.ADMIN, created_at=time.time()), secret)
@@ -260,7 +265,7 @@ class Principals(PlainCommands):
 def checked_name(name: str) -> str:
     """Returns the name of a token or a user, once checked. Raises `UsageError`."""
     if not 0 < len(name) <= 80 or not name.isprintable() or name != name.strip():
-        raise UsageError("a name is 1 to 80 printable characters, without a space at either end")
+        raise NAME.error()
     return name
 
 

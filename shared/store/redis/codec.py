@@ -246,7 +246,12 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "taken_away": encode_uids(folder.taken_away),
         "deleted": encode_uids(folder.deleted),
         "followed": encode_uids(folder.followed),
+        **({"object_id": folder.object_id} if folder.object_id else {}),
     }
+
+
+def encode_digests(digests: Mapping[str, int]) -> str:
+    return json.dumps({name: str(digest) for name, digest in digests.items()})
 
 
 def encode_moving(moving: Sequence[Moving]) -> str:
@@ -267,6 +272,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         uidvalidity=number(row, "uidvalidity"),
         uidnext=number(row, "uidnext"),
         highestmodseq=number(row, "highestmodseq"),
+        object_id=text(row, "object_id"),
         source_messages=number(row, "source_messages"),
         destination_uidvalidity=number(row, "destination_uidvalidity"),
         destination_uidnext=number(row, "destination_uidnext"),

@@ -36,6 +36,7 @@
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
 |                                   |      | other_folders, public_folders: left out by the last plan; |
+|                                   |      | more_lanes: what its folders have of writers above one each;                |
 |                                   |      | wave, priority, group; stands: the place in which it is queued; moved_at, ms |
 |                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
 |                                   |      | compared: messages read back on both sides in this pass; of an import their sum |
@@ -55,6 +56,7 @@
 | mailbox:M:shared:B                | HASH | Gmail: low bits of X-GM-MSGID of a message in several folders (B: high bits) → "s" and
 |                                   |      | where a copy stands at the destination, or "r<unit>:since" (s); expires |
 | folder:F                          | HASH | names, the snapshot's numbers, verified, head, writers, alone, plan; counters; |
+|                                   |      | rests: until when its batches wait for a plan that voids it (ms);           |
 |                                   |      | taken_away: source UIDs whose copies went with a folder that its user removed; |
 |                                   |      | moving: copies that are about to be moved into other folders, JSON |
 | folder:F:waiting                  | LIST | batches behind the folder's heads |
@@ -64,7 +66,8 @@
 | folder:F:flags                    | STRING | packed flags as last carried over; only without CONDSTORE |
 | folder:F:skipped                  | STRING | packed: reason → source UIDs that the request left out, as ranges |
 | unit:U                            | HASH | what it is, messages, done, state, attempts, term, holder, used, others;  |
-|                                   |      | began: what was done when it was claimed |
+|                                   |      | began: what was done when it was claimed; ended: when the last lease ended  |
+|                                   |      | that left an intent (ms) |
 | unit:U:intents                    | HASH | intent id → intent, JSON |
 | ready:L\\0Q                        | ZSET | mailboxes that may be served, by how much they were served. L: line, |
 |                                   |      | "import:wave"; Q: queue, "tier:route"; both are a place |
@@ -111,6 +114,7 @@
 | outbox                            | ZSET | delivery, scored by when it is tried next (ms) |
 | undelivered                       | ZSET | delivery that was given up, scored by when (ms); the last 200 |
 | desk:targets                      | HASH | target id → who is told what, how, JSON (`shared.store.records.targets`) |
+| desk:services                     | HASH | name → an account service, JSON (`shared.store.records.named_services`) |
 | desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.records.principals`) |
 | desk:audit                        | STREAM | acts of people; an entry goes when it is older than MAILHAUL_AUDIT_DAYS |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
@@ -171,6 +175,7 @@ USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"
 AUDIT: Final = f"{PREFIX}desk:audit"
 TARGETS: Final = f"{PREFIX}desk:targets"
+NAMED_SERVICES: Final = f"{PREFIX}desk:services"
 REACH: Final = f"{PREFIX}desk:reach"
 
 

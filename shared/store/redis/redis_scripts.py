@@ -68,7 +68,7 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
     if said.startswith("TAKEN"):
         return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
     if said.startswith("WRITTEN"):
-        return FolderInUse("lanes still write into the folder that is to be planned anew")
+        return FolderInUse(int(said.split()[1]) / 1000)
     if said.startswith("BUSY"):
         return other_options(said[5:].split(","))
     return StoreError(f"the state store refused {script}: {said[:200]}")

@@ -227,8 +227,11 @@ class RedisWork(Scripts):
     def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
         return bool(self._run("recheck", mailbox_id, int(delay_seconds * 1000)))
 
-    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
-        self._run_all([("plan_folder", self._plan_args(lease, plan, order)) for plan, order in plans])
+    def plan_folders(
+        self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]], *, settle_seconds: float = 0.0
+    ) -> None:
+        settle = int(settle_seconds * 1000)
+        self._run_all([("plan_folder", (*self._plan_args(lease, plan, order), settle)) for plan, order in plans])
 
     def _plan_args(self, lease: Lease, plan: FolderPlan, order: int) -> tuple[Any, ...]:
         batches = [
@@ -261,6 +264,7 @@ class RedisWork(Scripts):
             len(plan.folder.taken_away) if plan.let_go else "",
             len(plan.folder.deleted),
             len(plan.folder.followed),
+            codec.encode_digests(plan.digests),
         )
 
     def folder(self, folder_id: str) -> Folder | None:
@@ -281,7 +285,7 @@ class RedisWork(Scripts):
             *self._fence(lease),
             audit.folder_id,
             audit.verified,
-            json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
+            codec.encode_digests(audit.digests),
             json.dumps({what: getattr(audit, what) for what in AUDITED}),
             json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
             json.dumps(list(audit.checked)),

@@ -10,12 +10,15 @@ import errno
 from pathlib import Path
 from typing import Final
 
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file, why_not_replaced
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
+from shared.wording.phrases import Phrase
+
+USER: Final = Phrase("switch_dovecot_user", "dovecot: user must be address, old or new")
+BLANK: Final = Phrase("switch_dovecot_host", "dovecot: a host holds no blank")
 
 #: The fields of the passdb that this adapter writes.
 _OURS: Final = ("proxy", "host", "port", "destuser")
@@ -166,10 +169,10 @@ def _split_port(host: str) -> tuple[str, str]:
 def _opened(url: SwitchUrl, secret: Secret) -> DovecotPassdb:
     user = url.options.get("user", "address")
     if user not in ("address", "old", "new"):
-        raise UsageError("dovecot: user must be address, old or new")
+        raise USER.error()
     hosts = {SwitchSide.DESTINATION: url.options["new"], SwitchSide.SOURCE: url.options["old"]}
     if any(char.isspace() for host in hosts.values() for char in host):
-        raise UsageError("dovecot: a host holds no blank")
+        raise BLANK.error()
     return DovecotPassdb(url.place, hosts, user)
 
 

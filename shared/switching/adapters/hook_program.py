@@ -8,11 +8,13 @@ from typing import Final
 
 from shared.accounts.api import shortened
 from shared.accounts.program import json_object, run
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
 from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.told import outcome_of, request_of
+from shared.wording.phrases import Phrase
+
+PER: Final = Phrase("switch_hook_per", "{switch}: per must be mailbox or domain")
 
 #: Exit code → result.
 CODES: Final[Mapping[int, str]] = {0: "turned", 10: "already", 20: "later", 30: "refused"}
@@ -67,7 +69,7 @@ def per_domain(url: SwitchUrl) -> bool:
     """Reads the option `per`. Raises `UsageError`."""
     per = url.options.get("per", "mailbox")
     if per not in ("mailbox", "domain"):
-        raise UsageError(f"{url.kind}: per must be mailbox or domain")
+        raise PER.error(switch=url.kind)
     return per == "domain"
 
 

@@ -14,12 +14,19 @@ from pathlib import Path
 from typing import Final
 
 from shared.accounts.api import shortened
-from shared.model.errors import UsageError
 from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file, why_not_replaced
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
+from shared.wording.phrases import Phrase
+
+TYPE: Final = Phrase("switch_postfix_type", "postfix: type must be one of {names}")
+PER: Final = Phrase("switch_postfix_per", "postfix: per must be mailbox or domain")
+NEXT_HOP: Final = Phrase(
+    "switch_postfix_ends",
+    "postfix: new and old are a transport and its next hop, as in smtp:[mx.new.example]",
+)
 
 #: Types of tables; texthash is read from the text itself.
 _TYPES: Final = frozenset({"hash", "btree", "lmdb", "cdb", "dbm", "texthash"})
@@ -168,13 +175,13 @@ def _entry(row: bytes) -> tuple[str, str]:
 def _opened(url: SwitchUrl, secret: Secret) -> PostfixTransport:
     kind, per = url.options.get("type", "hash"), url.options.get("per", "mailbox")
     if kind not in _TYPES:
-        raise UsageError(f"postfix: type must be one of {', '.join(sorted(_TYPES))}")
+        raise TYPE.error(names=", ".join(sorted(_TYPES)))
     if per not in ("mailbox", "domain"):
-        raise UsageError("postfix: per must be mailbox or domain")
+        raise PER.error()
     values = {SwitchSide.DESTINATION: url.options["new"], SwitchSide.SOURCE: url.options.get("old", "none")}
     for value in values.values():
         if value != "none" and (":" not in value or any(char.isspace() for char in value)):
-            raise UsageError("postfix: new and old are a transport and its next hop, as in smtp:[mx.new.example]")
+            raise NEXT_HOP.error()
     postmap = url.options.get("postmap", "postmap")
     return PostfixTransport(url.place, values, per_domain=per == "domain", kind=kind, postmap=postmap)
 

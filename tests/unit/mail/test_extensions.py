@@ -19,6 +19,7 @@ def test_what_comes_with_a_capability() -> None:
     [
         (b'EXAMINE "INBOX" (CONDSTORE)', ["CONDSTORE"]),
         (b'EXAMINE "CONDSTORE"', []),
+        (b'EXAMINE "INBOX" (QRESYNC (7 9))', ["QRESYNC"]),
         (b'LIST "" "*" RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)', ["SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"]),
         (b'LIST "" "*"', []),
         (b'STATUS "INBOX" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ SIZE)', ["HIGHESTMODSEQ", "STATUS=SIZE"]),

@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from producer.cli.following import Watch
-from producer.operations import verbs
 from shared.model import Stranded, Wait
 from shared.model.lifecycle import Control
 from tests.unit.producer.test_operations import Desk
@@ -23,7 +22,7 @@ def test_nothing_waits_for_a_lost_worker_when_all_is_done() -> None:
     watch = Watch(cast(Any, context), request.import_id, cast(Any, shown))
     watch.look()
     assert watch.look().stranded.messages == 297
-    verbs.control(desk.store, desk.ring, request, Control.CANCEL)
+    desk.operations.control(request, Control.CANCEL)
     waiting[0] = Stranded()
     ended = watch.look()
     assert (ended.finished, ended.stranded) == (True, Stranded())

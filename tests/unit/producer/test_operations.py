@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from producer.intake.manifest import Row
+from producer.intake.preparing import import_name, prepare_import
 from producer.intake.sign_in import SignInAsked
-from producer.intake.submit import import_name, prepare_import, submit
-from producer.operations import verbs
+from producer.operations.finding import errors_of, find_import, find_mailboxes
+from producer.operations.limits import read_limit
 from producer.operations.trouble import trouble_at_a_glance
 from shared.mail.answers.refusals import BEYOND
 from shared.model import Endpoint, Failure, Import, Mailbox, Options, Tally, Tls, Unit
@@ -21,21 +22,21 @@ from shared.model.sign_in import SignIn, Way
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store.memory.memory_store import MemoryStore
 from tests.crash.cutover_stage import CutoverStage
+from tests.resources import GivenResources
 
 SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
 DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
 KEY = b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
-class Desk:
+class Desk(GivenResources):
     """A store, a vault, and the jobs that were sent."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.vault = Vault([KEY])
+        super().__init__(store=MemoryStore(), vault=Vault([KEY]), ring=self._rang)
         self.rung: list[str] = []
 
-    def ring(self, unit: Unit, import_id: str) -> None:
+    def _rang(self, unit: Unit, import_id: str) -> None:
         self.rung.append(unit.unit_id)
 
     def submit(
@@ -43,13 +44,14 @@ class Desk:
     ) -> Import:
         rows = [_row(at, login) for at, login in enumerate(logins, start=2)]
         import_, mailboxes = prepare_import(rows, source, DESTINATION, Options(), name)
-        submit(self.store, self.vault, self.ring, import_, mailboxes, rows, 14, most=most)
-        return verbs.find_import(self.store, import_.import_id)
+        self.own_limits = most or {}
+        self.operations.submit(import_, mailboxes, rows)
+        return find_import(self.store, import_.import_id)
 
     def park(
         self, import_: Import, login: str, sentence: str = "authentication failed", advice: str = "see IMPORT"
     ) -> None:
-        ((mailbox, _),) = verbs.find_mailboxes(self.store, import_, login)
+        ((mailbox, _),) = find_mailboxes(self.store, import_, login)
         lease = self.store.claim("w/1", hint=f"{mailbox.mailbox_id}.plan")
         assert lease is not None
         assert lease.mailbox.source.login == login
@@ -57,7 +59,7 @@ class Desk:
         self.store.release(lease, how="park", failure=failure)
 
     def opened(self, import_: Import, login: str, side: str) -> Credentials:
-        ((mailbox, _),) = verbs.find_mailboxes(self.store, import_, login)
+        ((mailbox, _),) = find_mailboxes(self.store, import_, login)
         sealed = self.store.sealed(import_.import_id, mailbox.mailbox_id, side)
         assert sealed is not None
         return self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
@@ -88,30 +90,30 @@ def test_credentials_are_there_before_anything_is_served() -> None:
 def test_an_import_is_found_by_name_and_by_the_beginning_of_its_id() -> None:
     desk = Desk()
     one, other = desk.submit("a", name="one"), desk.submit("a", name="other")
-    assert verbs.find_import(desk.store, "one").import_id == one.import_id
-    assert verbs.find_import(desk.store, other.import_id[:6]).import_id == other.import_id
-    assert verbs.find_import(desk.store).import_id in (one.import_id, other.import_id)
+    assert find_import(desk.store, "one").import_id == one.import_id
+    assert find_import(desk.store, other.import_id[:6]).import_id == other.import_id
+    assert find_import(desk.store).import_id in (one.import_id, other.import_id)
     with pytest.raises(UsageError, match="no import is called") as said:
-        verbs.find_import(desk.store, "none")
+        find_import(desk.store, "none")
     assert one.import_id[:8] in str(said.value)
 
 
 def test_without_any_import_the_sentence_says_how_to_start_one() -> None:
     with pytest.raises(UsageError, match="mailhaul import"):
-        verbs.find_import(Desk().store)
+        find_import(Desk().store)
 
 
 def test_new_credentials_wake_the_parked_mailbox_and_replace_both_sides_when_they_were_alike() -> None:
     desk = Desk()
     request = desk.submit("a", "b")
     desk.park(request, "a")
-    done = verbs.replace_credentials(
-        desk.store, desk.vault, desk.ring, request, [_row(1, "a", "right"), _row(2, "nobody")], ("login", "password")
+    done = desk.operations.replace_credentials(
+        request, [_row(1, "a", "right"), _row(2, "nobody")], ("login", "password")
     )
     assert (done.mailboxes, done.queued, done.unknown_rows) == (1, 1, (2,))
     assert desk.opened(request, "a", "source").password == Secret("right")
     assert desk.opened(request, "a", "destination").password == Secret("right")
-    ((mailbox, _),) = verbs.find_mailboxes(desk.store, request, "a")
+    ((mailbox, _),) = find_mailboxes(desk.store, request, "a")
     assert mailbox.state is MailboxState.QUEUED
     assert mailbox.failure is None
 
@@ -120,10 +122,8 @@ def test_a_destination_password_of_its_own_is_left_alone_by_a_file_without_one()
     desk = Desk()
     rows = [_row(2, "a", "old-pw", "new-pw")]
     import_, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(), "people")
-    submit(desk.store, desk.vault, desk.ring, import_, mailboxes, rows, 14)
-    verbs.replace_credentials(
-        desk.store, desk.vault, desk.ring, import_, [_row(1, "a", "right")], ("login", "password")
-    )
+    desk.operations.submit(import_, mailboxes, rows)
+    desk.operations.replace_credentials(import_, [_row(1, "a", "right")], ("login", "password"))
     assert desk.opened(import_, "a", "source").password == Secret("right")
     assert desk.opened(import_, "a", "destination").password == Secret("new-pw")
 
@@ -133,7 +133,7 @@ def test_errors_come_by_kind_with_rows_and_advice() -> None:
     request = desk.submit("a", "b", "c")
     desk.park(request, "a")
     desk.park(request, "c")
-    (group,) = verbs.errors(desk.store, request)
+    (group,) = errors_of(desk.store, request)
     assert (group.code, group.parked) == ("source_auth_refused", True)
     assert [(who.row, who.login) for who in group.sufferers] == [(2, "a"), (4, "c")]
     assert request.import_id[:8] in group.advice
@@ -146,7 +146,7 @@ def test_a_locked_account_stands_apart_from_wrong_passwords() -> None:
     desk.park(request, "a")
     desk.park(request, "b", f"source: {what}", advice)
     desk.park(request, "c", "source: authentication failed (another way)")
-    groups = {group.sentence: group for group in verbs.errors(desk.store, request)}
+    groups = {group.sentence: group for group in errors_of(desk.store, request)}
     assert [who.login for who in groups["authentication failed"].sufferers] == ["a", "c"]
     assert [who.login for who in groups[f"source: {what}"].sufferers] == ["b"]
     assert "password need not be wrong" in groups[f"source: {what}"].advice
@@ -161,10 +161,10 @@ def test_nothing_is_advised_about_what_is_over() -> None:
         code="destination_unreachable", sentence="destination: cannot connect", advice="check host", at=1.0
     )
     desk.store.release(lease, how="wait", failure=failure)
-    assert verbs.errors(desk.store, request)[0].advice == "check host", "the control"
+    assert errors_of(desk.store, request)[0].advice == "check host", "the control"
     row = desk.store._rows.mailboxes[lease.mailbox.mailbox_id]
     row.set(over_at=2.0)
-    (group,) = verbs.errors(desk.store, request)
+    (group,) = errors_of(desk.store, request)
     assert (group.code, group.advice, group.sufferers[0].over_at) == ("destination_unreachable", "", 2.0)
 
 
@@ -172,79 +172,80 @@ def test_retry_wakes_what_is_parked_and_nothing_else() -> None:
     desk = Desk()
     request = desk.submit("a", "b")
     desk.park(request, "a")
-    assert verbs.retry(desk.store, desk.ring, request) == (1, 0)
-    assert verbs.retry(desk.store, desk.ring, request) == (0, 0)
+    assert desk.operations.retry(request) == (1, 0)
+    assert desk.operations.retry(request) == (0, 0)
 
 
 def test_pause_concerns_one_mailbox_or_all() -> None:
     desk = Desk()
     request = desk.submit("a", "b")
-    assert verbs.control(desk.store, desk.ring, request, Control.PAUSE, "a") == 1
-    assert verbs.control(desk.store, desk.ring, request, Control.PAUSE) == 2
+    assert desk.operations.control(request, Control.PAUSE, "a") == 1
+    assert desk.operations.control(request, Control.PAUSE) == 2
     with pytest.raises(UsageError, match="no mailbox"):
-        verbs.control(desk.store, desk.ring, request, Control.PAUSE, "nobody")
+        desk.operations.control(request, Control.PAUSE, "nobody")
 
 
 def test_what_changed_since_the_import_was_read_counts() -> None:
     desk = Desk()
     read_before = desk.submit("a", "b")
-    assert verbs.control(desk.store, desk.ring, read_before, Control.PAUSE) == 2
-    assert verbs.control(desk.store, desk.ring, read_before, Control.PAUSE) == 0, "it is paused already"
-    assert verbs.control(desk.store, desk.ring, read_before, Control.RUN) == 2
-    assert verbs.find_import(desk.store, read_before.import_id).control is Control.RUN
-    assert verbs.control(desk.store, desk.ring, read_before, Control.CANCEL) == 2
-    assert verbs.control(desk.store, desk.ring, read_before, Control.RUN) == 2, "cancelled, they are queued again"
+    assert desk.operations.control(read_before, Control.PAUSE) == 2
+    assert desk.operations.control(read_before, Control.PAUSE) == 0, "it is paused already"
+    assert desk.operations.control(read_before, Control.RUN) == 2
+    assert find_import(desk.store, read_before.import_id).control is Control.RUN
+    assert desk.operations.control(read_before, Control.CANCEL) == 2
+    assert desk.operations.control(read_before, Control.RUN) == 2, "cancelled, they are queued again"
 
 
 def test_limits_have_names() -> None:
     desk = Desk()
-    verbs.set_limit(desk.store, "source_host:mail.example", 3)
+    desk.operations.set_limit("source_host:mail.example", 3)
     assert desk.store.limits() == {"source_host:mail.example": 3}
-    verbs.set_limit(desk.store, "source_host:mail.example", None)
+    desk.operations.set_limit("source_host:mail.example", None)
     assert desk.store.limits() == {}
     for wrong in ("threads", "source_account.bytes_per_week", "threads.bytes_per_day", "source_host."):
         with pytest.raises(UsageError, match="source_account"):
-            verbs.set_limit(desk.store, wrong, 3)
+            desk.operations.set_limit(wrong, 3)
 
 
 def test_a_rate_is_set_as_a_limit_is() -> None:
     desk = Desk()
     name = "source_account.bytes_per_day"
     for text, most in (("2GB", 2 * 10**9), ("500", 500), ("0", 0)):
-        verbs.set_limit(desk.store, name, verbs.read_limit(name, text))
+        desk.operations.set_limit(name, read_limit(name, text))
         assert desk.store.limits() == {name: most}
-    verbs.set_limit(desk.store, name, verbs.read_limit(name, "default"))
+    desk.operations.set_limit(name, read_limit(name, "default"))
     assert desk.store.limits() == {}
     for scope, text in (("source_host", "2GB"), ("source_host.messages_per_second", "2GB"), (name, "much"), (name, "")):
         with pytest.raises(UsageError):
-            verbs.set_limit(desk.store, scope, verbs.read_limit(scope, text))
+            desk.operations.set_limit(scope, read_limit(scope, text))
     with pytest.raises(UsageError, match="10000"):
-        verbs.set_limit(desk.store, "source_host", 10_001)
+        desk.operations.set_limit("source_host", 10_001)
 
 
 def test_forgotten_passwords_are_gone_and_verify_says_so() -> None:
     desk = Desk()
     request = desk.submit("a")
     desk.park(request, "a")
-    assert verbs.forget(desk.store, request).there
-    assert not verbs.forget(desk.store, request).there
+    assert desk.operations.forget(request).there
+    assert not desk.operations.forget(request).there
     with pytest.raises(UsageError, match="no longer stored"):
-        verbs.verify(desk.store, desk.ring, request, 14, full=True)
+        desk.operations.verify(request, full=True)
 
 
 def test_what_a_cutover_needs_is_neither_forgotten_nor_closed() -> None:
     in_process = CutoverStage()
     store, request = in_process.store, in_process.request
+    operations = GivenResources(store=store).operations
 
     def refused(words: str) -> None:
-        for act in (verbs.forget, verbs.close):
+        for act in (operations.forget, operations.close):
             with pytest.raises(UsageError, match=words):
-                act(store, request)
+                act(request)
         assert store.sealed(request.import_id, in_process.people[0].mailbox_id, "source")
 
     in_process.to(CutoverState.SYNCED)
     with pytest.raises(UsageError, match="has a cutover under way"):
-        verbs.forget(store, request)
+        operations.forget(request)
     in_process.send("announce")
     in_process.send("switch")
     in_process.turn()
@@ -258,7 +259,7 @@ def test_what_a_cutover_needs_is_neither_forgotten_nor_closed() -> None:
     in_process.not_proved = ""
     in_process.send("rollback")
     in_process.turn()
-    assert verbs.forget(store, request).there
+    assert operations.forget(request).there
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])
@@ -268,27 +269,27 @@ def test_retry_without_passwords_is_refused_and_changes_nothing(all_of_them: boo
     for login in ("a", "b"):
         desk.park(request, login)
     before = desk.store.mailboxes(request.import_id)
-    verbs.forget(desk.store, request)
+    desk.operations.forget(request)
     said = "the passwords of import people are"
     if not all_of_them:
-        ((mailbox, _),) = verbs.find_mailboxes(desk.store, request, "a")
+        ((mailbox, _),) = find_mailboxes(desk.store, request, "a")
         sealed = {(mailbox.mailbox_id, side): b"sealed" for side in ("source", "destination")}
         desk.store.seal(request.import_id, sealed)
         said = "the passwords of 1 of 2 mailboxes of import people are"
     rung = len(desk.rung)
     with pytest.raises(UsageError, match=f"{said} no longer stored: run the same import command again"):
-        verbs.retry(desk.store, desk.ring, request)
+        desk.operations.retry(request)
     assert desk.store.mailboxes(request.import_id) == before
     assert len(desk.rung) == rung
     if not all_of_them:
-        assert verbs.retry(desk.store, desk.ring, request, "a") == (1, 0)
+        assert desk.operations.retry(request, "a") == (1, 0)
 
 
 def test_retry_with_nothing_to_try_again_needs_no_passwords() -> None:
     desk = Desk()
     request = desk.submit("a")
-    verbs.forget(desk.store, request)
-    assert verbs.retry(desk.store, desk.ring, request) == (0, 0)
+    desk.operations.forget(request)
+    assert desk.operations.retry(request) == (0, 0)
 
 
 def test_what_is_under_way_is_not_verified_anew() -> None:
@@ -296,17 +297,17 @@ def test_what_is_under_way_is_not_verified_anew() -> None:
     request = desk.submit("a", "b")
     desk.park(request, "a")
     with pytest.raises(UsageError, match="import people is under way"):
-        verbs.verify(desk.store, desk.ring, request, 14, full=True)
+        desk.operations.verify(request, full=True)
     with pytest.raises(UsageError, match="import people is under way"):
-        verbs.verify(desk.store, desk.ring, request, 14, full=True, login="a")
-    assert verbs.find_import(desk.store).options == request.options
+        desk.operations.verify(request, full=True, login="a")
+    assert find_import(desk.store).options == request.options
 
 
 def test_the_import_command_goes_on_with_what_verify_began() -> None:
     desk = Desk()
     request = desk.submit("a")
     desk.park(request, "a")
-    assert verbs.verify(desk.store, desk.ring, verbs.find_import(desk.store), 14, full=True) == (1, 0)
+    assert desk.operations.verify(find_import(desk.store), full=True) == (1, 0)
     going_on = desk.submit("a")
     assert (going_on.options.verify, going_on.passes) == ("full", 2)
     desk.park(request, "a")
@@ -337,7 +338,7 @@ def test_a_preset_limits_connections_of_its_host() -> None:
     desk.submit(*logins, source=ZOHO)
     assert desk.store.usual() == {"source_account:imaps://imap.zoho.com:993": 2, "source_host:imap.zoho.com": 20}
     assert _let_in(desk) == 20
-    verbs.set_limit(desk.store, "source_host:imap.zoho.com", 25)
+    desk.operations.set_limit("source_host:imap.zoho.com", 25)
     assert _let_in(desk) == 25, "what a person sets for this host goes before"
     control = Desk()
     control.submit(*logins)
@@ -355,7 +356,7 @@ def test_a_refused_login_is_told_what_its_provider_wants() -> None:
         desk = Desk()
         request = desk.submit("anna", source=source)
         desk.park(request, "anna")
-        (group,) = verbs.errors(desk.store, request)
+        (group,) = errors_of(desk.store, request)
         assert ("Zoho Mail: Switch on IMAP" in group.advice) is told
 
 
@@ -367,8 +368,8 @@ def _by_admin(desk: Desk, *logins: str) -> Import:
     rows = [replace(_row(at, login), password=Secret("")) for at, login in enumerate(logins, start=2)]
     import_, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=how), "by admin")
     asked = {"source": SignInAsked(sign_in=how, secret=Secret("chief's"))}
-    submit(desk.store, desk.vault, desk.ring, import_, mailboxes, rows, 14, sign_ins=asked)
-    return verbs.find_import(desk.store, import_.import_id)
+    desk.operations.submit(import_, mailboxes, rows, sign_ins=asked)
+    return find_import(desk.store, import_.import_id)
 
 
 def test_what_the_import_signs_in_with_is_sealed_once_and_rows_have_nothing() -> None:
@@ -388,7 +389,7 @@ def test_a_password_that_is_given_later_is_the_rows_own() -> None:
     desk = Desk()
     request = _by_admin(desk, "a", "b")
     desk.park(request, "a")
-    done = verbs.replace_credentials(desk.store, desk.vault, desk.ring, request, [_row(2, "a", "now known")])
+    done = desk.operations.replace_credentials(request, [_row(2, "a", "now known")])
     assert (done.mailboxes, done.queued) == (1, 1)
     assert desk.opened(request, "a", "source").password == Secret("now known")
     assert desk.opened(request, "a", "source").own
@@ -405,7 +406,7 @@ def test_retry_lets_an_administrators_login_be_tried_again_once() -> None:
     store.login_told(i, "m", "source", "d", "x", shared=True, result="refused")
     for login in ("a", "b"):
         desk.park(request, login)
-    assert verbs.retry(store, desk.ring, request) == (2, 0)
+    assert desk.operations.retry(request) == (2, 0)
     assert turn("y") == "trial"
     assert turn("z") == "wait"
 
@@ -446,23 +447,23 @@ def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> N
     rows.append(_row(4, "cora", "her own"))
     import_, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=sign_in), "people")
     asked = {"source": SignInAsked(sign_in=sign_in, secret=Secret("wrong"))}
-    submit(desk.store, desk.vault, desk.ring, import_, mailboxes, rows, 14, sign_ins=asked)
+    desk.operations.submit(import_, mailboxes, rows, sign_ins=asked)
     for login in ("anna", "cora"):
         desk.park(import_, login)
 
-    given = verbs.shared_anew(desk.store, desk.vault, import_, {"source": lambda way: Secret(f"right for {way}")})
+    given = desk.operations.shared_anew(import_, {"source": lambda way: Secret(f"right for {way}")})
     desk.rung.clear()
-    assert verbs.replace_shared(desk.store, desk.vault, desk.ring, import_, given) == 1
+    assert desk.operations.replace_shared(import_, given) == 1
     assert desk.rung
     states = {one.source.login: one.state for one, _ in desk.store.mailboxes(import_.import_id)}
     assert states == {"anna": MailboxState.QUEUED, "bert": MailboxState.QUEUED, "cora": MailboxState.PARKED}
-    now = verbs.sign_ins_of(desk.store, desk.vault, import_)
+    now = desk.operations.sign_ins_of(import_)
     assert now["source"].secret.reveal() == "right for authzid"
     with pytest.raises(UsageError, match="destination: the import signs in with each mailbox's own password"):
-        verbs.shared_anew(desk.store, desk.vault, import_, {"destination": lambda way: Secret("x")})
+        desk.operations.shared_anew(import_, {"destination": lambda way: Secret("x")})
     desk.store.forget(import_.import_id)
     with pytest.raises(UsageError, match="no longer stored"):
-        verbs.shared_anew(desk.store, desk.vault, import_, {"source": lambda way: Secret("x")})
+        desk.operations.shared_anew(import_, {"source": lambda way: Secret("x")})
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])
@@ -473,9 +474,9 @@ def test_a_new_password_of_one_side_leaves_the_other(side: str) -> None:
     ((mailbox, _),) = desk.store.mailboxes(request.import_id)
     before = {one: desk.opened(request, "anna", one).password for one in ("source", "destination")}
     given = {side: Secret("new")}
-    assert verbs.replace_passwords(desk.store, desk.vault, desk.ring, request, mailbox, given) is True
+    assert desk.operations.replace_passwords(request, mailbox, given) is True
     after = {one: desk.opened(request, "anna", one).password for one in ("source", "destination")}
     assert after == before | given
     ((mailbox, _),) = desk.store.mailboxes(request.import_id)
     assert mailbox.state is MailboxState.QUEUED
-    assert verbs.replace_passwords(desk.store, desk.vault, desk.ring, request, mailbox, given) is False
+    assert desk.operations.replace_passwords(request, mailbox, given) is False

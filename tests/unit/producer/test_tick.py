@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from producer.coordinator.tick import LOOK_SECONDS, Coordinator
-from producer.operations import verbs
 from shared.metrics import CoordinatorMetrics
 from shared.model import UnitKind
 from shared.rules.hours import read_hours
 from shared.runtime.redis_condition import Condition
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import copy, planned, take
+from tests.resources import GivenResources
 
 
 @dataclass
@@ -124,7 +124,7 @@ def test_hours_that_are_over_are_followed_by_the_next(wave: str) -> None:
     store = MemoryStore(clock=lambda: wall[0])
     whole, mailbox, _ = planned(store, (1, 5))
     store.move(whole.import_id, mailbox.mailbox_id, wave=wave)
-    verbs.set_window(store, lambda unit, import_id: None, whole, hours, at, wave)
+    GivenResources(store=store).operations.set_window(whole, hours, at, wave)
     leads = coordinator(store, "one", clock)
     leads.now = lambda: wall[0]
     for day in range(3):

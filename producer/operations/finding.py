@@ -1,0 +1,151 @@
+"""Reads imports from the store: which there are, their mailboxes, progress and errors.
+
+No function here changes anything, prints or waits; `producer.operations.operations` has what changes something.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from producer.coordinator import tally
+from producer.coordinator.estimate import NO_CAPS, Caps
+from producer.coordinator.pace import Window
+from producer.coordinator.tally import Progress
+from producer.operations.outages import waits_of
+from producer.operations.trouble import ErrorGroup, trouble
+from producer.waves import total, wave_of
+from shared.model import Import, Mailbox, Tally
+from shared.model.lifecycle import ImportState, MailboxState, Outcome
+from shared.model.search import Search
+from shared.store import Store
+from shared.wording.phrases import Phrase
+
+CANDIDATES: Final = Phrase(
+    "import_ambiguous",
+    "{what}; give the name or the beginning of the id of one of these:\n{names}{more}",
+)
+FITS: Final = Phrase("import_fits_several", "{text} fits {num} imports")
+FITS_NONE: Final = Phrase("import_unknown", "no import is called {text}")
+MORE: Final = Phrase("import_more_candidates", "\n  … and {num} more: mailhaul list")
+NO_IMPORT: Final = Phrase(
+    "no_import_yet",
+    "there is no import yet; start one with: mailhaul import ACCOUNTS.csv --source S --destination D",
+)
+NO_MAILBOX: Final = Phrase("mailbox_unknown", "import {name} has no mailbox with the login {login}")
+NO_MAILBOX_IN_WAVE: Final = Phrase(
+    "mailbox_not_in_wave",
+    "wave {wave_name} of import {name} has no mailbox with the login {login}",
+)
+
+#: Outcomes that the operator may want tried again.
+RETRIED: Final = (Outcome.REFUSED, Outcome.FAILED)
+#: Note of a message that was copied and that the destination no longer shows.
+MISSING: Final = "missing"
+#: Largest import, in mailboxes, whose progress counts the part done of each mailbox at work.
+_WEIGHED: Final = 100
+#: The largest number of mailboxes in a wave.
+_EVERYONE: Final = 10_000_000
+#: Number of candidates named when a text fits several imports.
+_NAMED = 8
+
+
+def find_import(store: Store, text: str = "") -> Import:
+    """Returns the import with this id, beginning of an id, or name; without a text the newest.
+
+    Raises `UsageError` that lists the candidates.
+    """
+    known = store.imports()
+    if not known:
+        raise NO_IMPORT.error()
+    if not text:
+        return known[0]
+    exact = [one for one in known if text in (one.import_id, one.name)]
+    found = exact or [one for one in known if one.import_id.startswith(text.lower()) and len(text) >= 2]
+    if len(found) == 1:
+        return found[0]
+    shown = found or known
+    names = "\n".join(f"  {one.import_id[:8]}  {one.name}  ({one.state})" for one in shown[:_NAMED])
+    more = MORE.says(num=len(shown) - _NAMED) if len(shown) > _NAMED else ""
+    what = FITS.says(text=f"{text!r}", num=len(found)) if found else FITS_NONE.says(text=f"{text!r}")
+    raise CANDIDATES.error(what=what, names=names, more=more)
+
+
+def find_mailboxes(store: Store, import_: Import, login: str, wave: str = "") -> list[tuple[Mailbox, Tally]]:
+    """Returns the mailbox with this id, else the rows with this login at the source, else at the destination.
+
+    Returns all mailboxes without a login. With `wave` only mailboxes of that wave. Raises `UsageError`.
+    """
+    if wave:
+        wave_of(store, import_, wave)
+        everyone = store.find_mailboxes(import_.import_id, Search(wave=wave, count=_EVERYONE))[1]
+    else:
+        everyone = store.mailboxes(import_.import_id)
+    if not login:
+        return everyone
+    found = (
+        [pair for pair in everyone if pair[0].mailbox_id == login]
+        or [pair for pair in everyone if pair[0].source.login == login]
+        or [pair for pair in everyone if pair[0].destination.login == login]
+    )
+    if not found:
+        if wave:
+            raise NO_MAILBOX_IN_WAVE.error(wave_name=wave, name=import_.name, login=login)
+        raise NO_MAILBOX.error(name=import_.name, login=login)
+    return found
+
+
+def progress_of(store: Store, import_: Import, window: Window | None = None, wave: str = "") -> Progress:
+    """Returns the progress of the import, or of one of its waves. Raises `UsageError`."""
+    if wave:
+        of_wave = find_mailboxes(store, import_, "", wave)
+        states = Counter(mailbox.state for mailbox, _ in of_wave)
+        waits = [wait for wait in waits_of(store, import_) if wait.key == wave or not wait.what.startswith("wave_")]
+        return tally.progress(import_, total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
+    counts, mailboxes = store.import_tally(import_.import_id)
+    stranded, waits = store.stranded(import_.import_id), waits_of(store, import_)
+    rows = store.mailboxes(import_.import_id) if weighed(import_, mailboxes) else None
+    caps = caps_of(store, import_) if window is not None else NO_CAPS
+    return tally.progress(import_, counts, mailboxes, window, stranded, waits, rows, caps)
+
+
+def weighed(import_: Import, mailboxes: Mapping[MailboxState, int]) -> bool:
+    """Tells whether the progress counts the part done of each mailbox at work.
+
+    In a larger import that part hardly shows, and every row would have to be read.
+    """
+    return import_.state is not ImportState.FINISHED and sum(mailboxes.values()) <= _WEIGHED
+
+
+def caps_of(store: Store, import_: Import) -> Caps:
+    """Returns the limits that an estimate has to keep."""
+    waves, kept = store.waves(import_.import_id), store.forecasts(import_.import_id)
+    foreseen_at = kept[-1].ends_at if kept and kept[-1].passes == import_.passes else 0.0
+    return Caps(given=store.limits(), usual=store.usual(), waves=waves, now=time.time(), foreseen_at=foreseen_at)
+
+
+def given_up_by_cancel(store: Store, import_: Import, login: str = "", wave: str = "") -> tuple[int, int]:
+    """Returns how many mailboxes a cancellation would give up, and how many are complete and stay so.
+
+    Raises `UsageError`.
+    """
+    if login or wave:
+        mailboxes = Counter(mailbox.state for mailbox, _ in find_mailboxes(store, import_, login, wave))
+    else:
+        mailboxes = Counter(store.import_tally(import_.import_id)[1])
+    complete = mailboxes[MailboxState.COMPLETE]
+    return mailboxes.total() - complete - mailboxes[MailboxState.CANCELLED], complete
+
+
+def errors_of(
+    store: Store,
+    import_: Import,
+    login: str = "",
+    everyone: Sequence[tuple[Mailbox, Tally]] | None = None,
+    wave: str = "",
+) -> list[ErrorGroup]:
+    """Returns the errors by kind. With `everyone` (rows that were just read) folders are not read."""
+    rows = find_mailboxes(store, import_, login, wave) if everyone is None else everyone
+    return trouble(store, import_, rows, folders=everyone is None)

@@ -1,0 +1,60 @@
+"""Faults as JSON, for what is kept and worded later. Pure.
+
+The text of a phrase is kept with its code: who reads it may be of another version, which words the phrase otherwise or
+does not have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from shared.wording.phrases import PLAIN, Fault, FieldName, Parameter, Sentence, ServerWords
+
+
+def as_json(fault: Fault) -> dict[str, Any]:
+    """Returns a fault as JSON."""
+    return {"fields": list(fault.fields), **_packed(fault.sentence)}
+
+
+def from_json(kept: Mapping[str, Any]) -> Fault:
+    """Returns the fault of `as_json`."""
+    return Fault(_sentence(kept), tuple(kept["fields"]))
+
+
+def _packed(sentence: Sentence) -> dict[str, Any]:
+    phrase = sentence.phrase
+    places = {place: _value(value) for place, value in sentence.parameters.items()}
+    return {"code": phrase.code, "text": phrase.text, "headed": phrase.headed, "places": places}
+
+
+def _sentence(kept: Mapping[str, Any]) -> Sentence:
+    phrase = replace(PLAIN, code=kept["code"], text=kept["text"], headed=kept["headed"])
+    return Sentence(phrase, {place: _parameter(value) for place, value in kept["places"].items()})
+
+
+def _value(value: Parameter) -> Any:
+    match value:
+        case Sentence():
+            return _packed(value)
+        case FieldName():
+            return {"field": str(value)}
+        case ServerWords():
+            return {"said": str(value)}
+        case str():
+            return str(value)
+    return value
+
+
+def _parameter(kept: Any) -> Parameter:
+    match kept:
+        case {"field": str(name)}:
+            return FieldName(name)
+        case {"said": str(words)}:
+            return ServerWords(words)
+        case {"code": str()}:
+            return _sentence(kept)
+        case str() | int():
+            return kept
+    raise ValueError(f"no parameter of a sentence: {kept!r}")
