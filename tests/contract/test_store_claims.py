@@ -91,6 +91,30 @@ def test_bytes_are_worth_a_lane_too(store: Store) -> None:
     assert [store.claim(lane) is not None for lane in "abcd"] == [True, True, True, False]
 
 
+@pytest.mark.parametrize("worth", [Worth(messages=1 << 40, size_bytes=1 << 40)])
+def test_a_folder_that_takes_long_is_worth_as_many_lanes_as_it_has_writers(store: Store) -> None:
+    _, (mailbox,) = start(store)
+    plan = take(store, "p")
+    store.plan_folders(plan, [(plan_of(mailbox, "INBOX", *((n, n) for n in range(1, 9))), 1)])
+    store.finish(plan)
+    store.leave("p", mailbox.mailbox_id)
+    first = take(store, "a")
+    store.widen(first, 4)
+    store.widen(first, 3)
+    lanes = [take(store, "b"), take(store, "c")]
+    store.widen(lanes[0], 5)
+    lanes.append(take(store, "d"))
+    store.widen(first, 0)
+    for n, lease in enumerate((first, *lanes)):
+        copy(store, lease, 100 + n)
+    for lease in (first, *lanes):
+        store.leave(lease.holder, mailbox.mailbox_id)
+    for n in range(4):
+        lease = take(store, "a")
+        assert store.claim("b") is None, "it is worth one lane again"
+        copy(store, lease, 200 + n)
+
+
 # -- limits
 
 

@@ -625,6 +625,16 @@ local function heads_of(f)
   return heads
 end
 
+-- How many batches of a folder may be written at once. What that is above one stands at the mailbox too: so many lanes more are
+-- worth their logins there.
+local function set_writers(f, writers)
+  local h = redis.call('HMGET', folder_key(f), 'writers', 'mailbox')
+  local more = writers - tonumber(h[1] or '1')
+  if more == 0 then return end
+  redis.call('HINCRBY', mailbox_key(h[2]), 'more_lanes', more)
+  if writers > 1 then redis.call('HSET', folder_key(f), 'writers', writers) else redis.call('HDEL', folder_key(f), 'writers') end
+end
+
 -- Batches that wait become heads while there is room. A folder that is drained has one writer again.
 local function fill_heads(f, heads)
   local most = tonumber(redis.call('HGET', folder_key(f), 'writers') or '1')
@@ -636,7 +646,10 @@ local function fill_heads(f, heads)
     make_ready(following)
   end
   redis.call('HSET', folder_key(f), 'head', table.concat(heads, ' '))
-  if #heads == 0 then redis.call('HDEL', folder_key(f), 'writers', 'alone') end
+  if #heads == 0 then
+    set_writers(f, 1)
+    redis.call('HDEL', folder_key(f), 'alone')
+  end
 end
 
 local function queue_batch(f, u)

@@ -78,16 +78,16 @@ local function admissible(m)
   return open_scope(1, h[1]) and open_scope(3, h[3]), false
 end
 
--- Whether one lane more at the mailbox is worth its logins.
+-- Whether one lane more at the mailbox is worth its logins: by what is left, or by the time that it was seen to take (widen.lua).
 local function worth(m)
   local h = redis.call('HMGET', mailbox_key(m), 'state', 'destination_account', 'messages', 'size_bytes', 'done_bytes',
-    unpack(OUTCOMES))
+    'more_lanes', unpack(OUTCOMES))
   local permits = P .. 'permits:destination_account:' .. h[2]
   local lanes = redis.call('ZCARD', permits)
   if lanes == 0 or h[1] ~= 'copying' or redis.call('ZSCORE', permits, holder) then return true end
   local messages, bytes = tonumber(h[3] or '0'), tonumber(h[4] or '0') - tonumber(h[5] or '0')
-  for n = 6, #OUTCOMES + 5 do messages = messages - tonumber(h[n] or '0') end
-  return lanes < math.max(1, math.floor(messages / ARGV[11]), math.floor(bytes / ARGV[12]))
+  for n = 7, #OUTCOMES + 6 do messages = messages - tonumber(h[n] or '0') end
+  return lanes < math.max(1 + tonumber(h[6] or '0'), math.floor(messages / ARGV[11]), math.floor(bytes / ARGV[12]))
 end
 
 -- Lines, as they are to be served: by their order, then by how much they were, in the proportion of their weights.

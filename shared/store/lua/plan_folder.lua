@@ -86,7 +86,8 @@ if reset then
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
     key .. ':skipped')
   redis.call('HDEL', key, 'moving', 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
-    'accepted', 'deleted_too', 'mixed', 'writers', 'alone', 'written', 'rests')
+    'accepted', 'deleted_too', 'mixed', 'alone', 'written', 'rests')
+  set_writers(f, 1)
 end
 
 if ARGV[19] ~= '' then

@@ -8,7 +8,7 @@ local m, f = h[1], h[2]
 if h[3] ~= 'copy' then return redis.error_reply('ILLEGAL widen of ' .. u) end
 if writers == 0 then redis.call('HSET', folder_key(f), 'alone', '1') end
 if redis.call('HEXISTS', folder_key(f), 'alone') == 1 then writers = 1 end
-redis.call('HSET', folder_key(f), 'writers', writers)
+set_writers(f, writers)
 fill_heads(f, heads_of(f))
 fold_heads(f)
 refresh(m)

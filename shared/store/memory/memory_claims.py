@@ -222,7 +222,8 @@ class Claims(MemorySignIns):
         if not lanes or holder in lanes or m.mailbox.state is not MailboxState.COPYING:
             return True
         left = self._tally([m.mailbox.mailbox_id])
-        return len(lanes) < self._worth.lanes(left.pending, left.size_bytes - left.done_bytes)
+        by_time = 1 + sum(self._rows.folders[name].writers - 1 for name in m.folders)
+        return len(lanes) < max(by_time, self._worth.lanes(left.pending, left.size_bytes - left.done_bytes))
 
     def _by_fairness(self) -> Iterator[MailboxRow]:
         for _, queue in list(self._rows.in_order()):

@@ -36,6 +36,7 @@
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
 |                                   |      | other_folders, public_folders: left out by the last plan; |
+|                                   |      | more_lanes: what its folders have of writers above one each;                |
 |                                   |      | wave, priority, group; stands: the place in which it is queued; moved_at, ms |
 |                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
 |                                   |      | compared: messages read back on both sides in this pass; of an import their sum |
