@@ -16,7 +16,7 @@ setup: ## prepare .venv from requirements.lock
 demo: ## two sample servers, three mailboxes, a full import, the report
 	@./mailhaul demo
 
-demo-cutover: ## two waves move while mail goes on coming, one is rolled back: 0 lost, 0 twice (five minutes)
+demo-cutover: ## two waves move while mail goes on coming, one is rolled back: 0 lost, 0 twice (about a minute)
 	@./mailhaul demo --cutover
 
 # Where no byte code is kept, each worker compiles all tests anew, and rewrites their assertions: twelve seconds a worker.

@@ -54,7 +54,12 @@ def load_ahead() -> None:
     structlog would load rich for tracebacks in colour; those of a worker stand in a log, as plain text.
     """
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+    import encodings.idna  # noqa: F401  (the first connection)
+
+    import cryptography.fernet  # noqa: F401  (the first password)
     import structlog  # noqa: F401
+
+    import shared.runtime.log_folding  # noqa: F401
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ from shared.model.errors import (
 )
 from shared.model.events import HeldBack, Listener, LookEnded, UnitEnded
 from shared.model.lifecycle import Disposition, Outcome, Wish
+from shared.model.protocols import protocol_of
 from shared.model.uids import UidSet
 from shared.rules.standing import LOOK_HOLD
 from shared.runtime.logs import bind_job, get_logger
@@ -321,7 +322,7 @@ class Lane:
         place, mailbox = self._place, lease.mailbox
         folders = [folder for folder, _ in place.store.folders(mailbox.mailbox_id)]
         found = ""
-        if full_due(mailbox, folders, lease.claimed_at, has_flags=mailbox.source.endpoint.protocol != "pop3"):
+        if full_due(mailbox, folders, lease.claimed_at, has_flags=protocol_of(mailbox.source.endpoint).has_flags):
             found = "full_pass"
         else:
             names = [folder.source_name for folder in looked_at(folders)]

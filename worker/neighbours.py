@@ -30,6 +30,7 @@ from shared.model import (
 )
 from shared.model.ledger import COUNTED
 from shared.model.lifecycle import Outcome
+from shared.model.protocols import protocol_of
 from shared.model.uids import NO_UIDS, UidSet, records_of
 from shared.store.ports.brought import brought
 from worker.returning import BackReader, returned
@@ -195,9 +196,10 @@ class Neighbours:
 
         POP3 messages are numbered by each mailbox for itself.
         """
-        protocols = {mailbox.source.endpoint.protocol, self._lease.mailbox.source.endpoint.protocol}
+        ends = (mailbox.source.endpoint, self._lease.mailbox.source.endpoint)
         same = (other.source_name, other.uidvalidity) == (folder.source_name, folder.uidvalidity)
-        return same and protocols == {"imap"}
+        alike = ends[0].protocol == ends[1].protocol
+        return same and alike and protocol_of(ends[0]).common_numbers
 
     def _is_others(self, mailbox: Mailbox | None) -> bool:
         """Tells whether the neighbour's mail is another person's, as far as is known.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from shared.mail import MailDestination
 from shared.model import Lease, Writing
+from shared.model.protocols import protocol_of
 from shared.model.uids import UidSet
 from shared.runtime.logs import get_logger
 from shared.store.ports.folder_writers import WriterStore
@@ -70,7 +71,7 @@ class FolderWriters:
             rules.most > 1
             and not self.shared
             and "UIDPLUS" in destination.capabilities
-            and lease.mailbox.source.endpoint.protocol != "pop3"
+            and not protocol_of(lease.mailbox.source.endpoint).one_session
         )
         pending = lease.folder_pending
         first = rules.probe(len(remaining), pending, fresh=lease.last_taken == (0, 0)) if may else 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +14,7 @@ from bench.cutover.judge import brought_back
 from bench.cutover.post import Post
 from shared.store.records.cutovers import states
 from tests.integration.process_cluster import ROOT, ProcessCluster
+from tests.servers import preloaded
 
 #: The name of the import.
 NAME: Final = "people"
@@ -49,14 +48,8 @@ class Office:
 
     def tried(self, *words: str) -> tuple[int, str, str]:
         """Runs a command. Returns its exit code and what it printed on both streams."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "producer", *words],
-            env={**self.cluster.variables, "PYTHONPATH": str(ROOT)},
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=_COMMAND_SECONDS,
-        )
+        env = {**self.cluster.variables, "PYTHONPATH": str(ROOT)}
+        ended = preloaded.run("producer", *words, env=env, cwd=self.home, seconds=_COMMAND_SECONDS)
         return ended.returncode, ended.stdout, ended.stderr
 
     def until(self, met: Callable[[], bool], what: str, pause: float = 1.0) -> None:

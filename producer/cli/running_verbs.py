@@ -18,7 +18,8 @@ def declare(app: typer.Typer) -> None:
 def demo(
     as_json: JsonOption = False,
     cutover: Annotated[
-        bool, typer.Option("--cutover", help="Two waves with mail that goes on coming, one rolled back; five minutes.")
+        bool,
+        typer.Option("--cutover", help="Two waves with mail that goes on coming, one rolled back; about a minute."),
     ] = False,
 ) -> int:
     """Import three sample mailboxes between two sample servers. Under half a minute; leaves nothing behind."""

@@ -28,6 +28,7 @@ from shared.model import (
 from shared.model.binding import bound_to
 from shared.model.errors import CredentialsError, StoreError
 from shared.model.lifecycle import MailboxState, Outcome
+from shared.model.protocols import protocol_of
 from shared.rules.standing import Standing
 from shared.runtime.credentials import Credentials, Vault
 from shared.store import Store
@@ -131,8 +132,9 @@ def _with(progress: WaveBack, found: Mailbox, tally: Tally) -> WaveBack:
 
 def no_way_back(mailbox: Mailbox) -> str:
     """Says why nothing can ever be brought back to the mailbox's source; "" where it can."""
-    if mailbox.source.endpoint.protocol == "pop3":
-        return "its source speaks POP3, which takes no mail: what comes to the destination stays there"
+    spoken = protocol_of(mailbox.source.endpoint)
+    if not spoken.takes_mail:
+        return f"its source speaks {spoken.title}, which takes no mail: what comes to the destination stays there"
     return ""
 
 

@@ -26,13 +26,11 @@ from shared.mail.transport.tls import Door, certificate, names_of
 from shared.mail.ways import Ways
 from shared.model import Endpoint, Tls
 from shared.model.errors import MailError, TlsFailed
+from shared.model.protocols import protocol_of, protocols
 from shared.sign_in.admission import Visitor
 
 _LINE_BYTES: Final = 8192
 _LINES: Final = 60
-#: Command that asks for capabilities (RFC 9051 §6.1.1, RFC 2449 §5).
-_ASK: Final = {"imap": b"k1 CAPABILITY\r\n", "pop3": b"CAPA\r\n"}
-_UPGRADE: Final = {"imap": (b"k0 STARTTLS\r\n", b"k0 OK"), "pop3": (b"STLS\r\n", b"+OK")}
 
 _T = TypeVar("_T")
 
@@ -130,7 +128,8 @@ def _door(
         note.run(lambda: door.check_silence(sock))
         note.said = note.run(lambda: _greeting(sock, door, until))
     if endpoint.tls is Tls.STARTTLS:
-        ask, granted = _UPGRADE[endpoint.protocol]
+        spoken = protocol_of(endpoint)
+        ask, granted = spoken.ask_tls, spoken.tls_granted
         sock = _secure(sock, door, steps, stack, lambda: _upgrade(sock, ask, granted, until))
     with _timed("capabilities", steps) as note:
         note.said = note.run(lambda: _capabilities(sock, endpoint.protocol, until))
@@ -247,7 +246,7 @@ def _called(name: x509.Name) -> str:
 def _greeting(sock: socket.socket, door: Door, until: float) -> str:
     line, protocol = next(_lines(sock, until), b""), door.protocol
     door.check_greeting(line)
-    if not line.upper().startswith({"imap": b"* OK", "pop3": b"+OK"}[protocol]):
+    if not line.upper().startswith(protocols()[protocol].greeting):
         said = clean_text(line.strip(), limit=200)
         raise ValueError(f"it does not greet as {protocol.upper()} does: {said}" if said else "it says nothing")
     return clean_text(line.strip(), limit=500)
@@ -264,20 +263,9 @@ def _upgrade(sock: socket.socket, ask: bytes, granted: bytes, until: float) -> N
 
 
 def _capabilities(sock: socket.socket, protocol: str, until: float) -> str:
-    sock.sendall(_ASK[protocol])
-    found: list[str] = []
-    for line in _lines(sock, until):
-        text = line.strip().decode("ascii", "replace")
-        if protocol == "imap":
-            if text.upper().startswith("* CAPABILITY "):
-                found += text.split()[2:]
-            if text.startswith("k1 "):
-                break
-        elif text == "." or text.upper().startswith("-ERR"):
-            break
-        elif not text.startswith("+OK"):
-            found.append(text)
-    return clean_text(" ".join(found), limit=1000)
+    spoken = protocols()[protocol]
+    sock.sendall(spoken.ask_capabilities)
+    return clean_text(" ".join(spoken.read_capabilities(_lines(sock, until))), limit=1000)
 
 
 def _lines(sock: socket.socket, until: float) -> Iterator[bytes]:

@@ -17,6 +17,9 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from shared.model import Tls
+from shared.model.protocols import schemes
+
 #: Longest file that is read, in bytes.
 MOST_BYTES: Final = 64 * 1024
 #: Places at the domain itself, in the order in which they are asked. Only they receive the address.
@@ -27,11 +30,10 @@ OWN: Final = (
 #: The public database. It receives the domain only.
 ISPDB: Final = "https://autoconfig.thunderbird.net/v1.1/{domain}"
 
+#: What the element socketType says.
+_SOCKETS: Final = {Tls.IMPLICIT: "SSL", Tls.STARTTLS: "STARTTLS"}
 _SCHEMES: Final = {
-    ("imap", "SSL"): "imaps",
-    ("imap", "STARTTLS"): "imap+starttls",
-    ("pop3", "SSL"): "pop3s",
-    ("pop3", "STARTTLS"): "pop3+starttls",
+    (protocol.name, _SOCKETS[tls]): scheme for scheme, (protocol, tls, _) in schemes().items() if tls in _SOCKETS
 }
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
 
@@ -47,8 +49,8 @@ class AutoconfigServer:
 
     @property
     def protocol(self) -> str:
-        """The protocol of the URL: "imap" or "pop3"."""
-        return "imap" if self.url.startswith("imap") else "pop3"
+        """The protocol of the URL."""
+        return schemes()[self.url.partition("://")[0]][0].name
 
 
 def place(template: str, address: str) -> str:

@@ -19,19 +19,18 @@ from dns.rdtypes.IN.SRV import SRV
 
 from producer.intake.detect_autoconfig import ISPDB, MOST_BYTES, OWN, AutoconfigServer, way
 from shared.mail.transport.tls import TlsMode, await_greeting, blind, certificate, described, secured
+from shared.model import Tls
+from shared.model.protocols import schemes
 
 _REDIRECTS: Final = 3
 _AT_ONCE: Final = 16
-#: Scheme → (protocol, TLS mode).
-_MODES: Final[Mapping[str, tuple[str, TlsMode]]] = {
-    "imaps": ("imap", "tls"),
-    "imap+starttls": ("imap", "starttls"),
-    "pop3s": ("pop3", "tls"),
-    "pop3+starttls": ("pop3", "starttls"),
-}
+#: TLS mode of a dialed connection.
+_DIALED: Final[Mapping[Tls, TlsMode]] = {Tls.IMPLICIT: "tls", Tls.STARTTLS: "starttls", Tls.NONE: "none"}
+#: The schemes of secured connections → the protocol, the TLS mode and the usual port, the safest of each first.
+_SECURED: Final = {scheme: found for scheme, found in schemes().items() if found[1] is not Tls.NONE}
 #: Services of RFC 6186 §3.1 and RFC 8314 §5.1, the encrypted ones first.
-_SERVICES: Final = {"imaps": "_imaps", "imap+starttls": "_imap", "pop3s": "_pop3s", "pop3+starttls": "_pop3"}
-_PORTS: Final = {"imaps": 993, "imap+starttls": 143, "pop3s": 995, "pop3+starttls": 110}
+_SERVICES: Final = {scheme: f"_{scheme.removesuffix('+starttls')}" for scheme in _SECURED}
+_PORTS: Final = {scheme: port for scheme, (_, _, port) in _SECURED.items()}
 
 
 class NoSuchDomain(Exception):
@@ -162,7 +161,8 @@ class Network:
 
     def _greeted(self, scheme: str, host: str, context: ssl.SSLContext) -> bytes:
         """Returns the certificate of a server that greets as its protocol demands. Raises OSError and ValueError."""
-        protocol, mode = _MODES[scheme]
+        spoken, tls, _ = _SECURED[scheme]
+        protocol, mode = spoken.name, _DIALED[tls]
         sock = self.connect(host, self.ports[scheme], self.seconds)
         with secured(sock, protocol, mode, host, context, self.seconds) as safe:
             if mode == "tls":

@@ -9,17 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.model import Endpoint, Tls
+from shared.model.protocols import schemes
 from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase, Sentence
-
-#: TLS mode and usual port, by scheme.
-SCHEMES: Mapping[str, tuple[Tls, int]] = {
-    "imaps": (Tls.IMPLICIT, 993),
-    "imap+starttls": (Tls.STARTTLS, 143),
-    "imap": (Tls.NONE, 143),
-    "pop3s": (Tls.IMPLICIT, 995),
-    "pop3+starttls": (Tls.STARTTLS, 110),
-    "pop3": (Tls.NONE, 110),
-}
 
 #: What may be wrong with a server.
 EMPTY: Final = Phrase("server_empty", "it is empty; {what}")
@@ -28,15 +19,12 @@ NO_PROVIDER: Final = Phrase("provider_misspelt", "{written} is no provider; did 
 NO_URL: Final = Phrase("server_unknown", "{written} is neither a provider nor a URL; {what}")
 NO_SCHEME: Final = Phrase("server_without_scheme", "say how to connect: {url}")
 SCHEME_UNKNOWN: Final = Phrase("scheme_unknown", "{scheme}:// is not known; {what}")
-URLS: Final = Phrase(
-    "server_forms",
-    "write imaps://host[:993], imap+starttls://host[:143] or imap://host[:143] (for a source also pop3s://, pop3+starttls://, "
-    "pop3://)",
-)
+URLS: Final = Phrase("server_forms", "write {urls} (for a source also {source_urls})")
 OR_PROVIDER: Final = Phrase("server_or_provider", "{what}, or a provider's name: mailhaul providers lists them")
 OR_ONE_OF: Final = Phrase("server_or_one_of", "{what}, or one of: {names}")
-POP3_DESTINATION: Final = Phrase(
-    "pop3_destination", "mail cannot be put into a POP3 server; give its IMAP side, as in imaps://host"
+NO_DESTINATION: Final = Phrase(
+    "pop3_destination",
+    "mail cannot be put into a {protocol} server; give its IMAP side, as in imaps://host",
 )
 PLAINTEXT: Final = Phrase(
     "plaintext",
@@ -92,12 +80,12 @@ def parse_endpoint(
     if not found:
         raise FaultsFound([Fault(_no_url(written, known), (server,))])
     scheme, rest = found[1].lower(), found[2]
-    if scheme not in SCHEMES:
+    if scheme not in schemes():
         raise SCHEME_UNKNOWN.error(server, scheme=scheme, what=_possible(known))
-    protocol = scheme.removesuffix("s").partition("+")[0]
-    if protocol == "pop3" and side != "source":
-        raise POP3_DESTINATION.error(server)
-    tls, usual_port = SCHEMES[scheme]
+    spoken, tls, usual_port = schemes()[scheme]
+    protocol = spoken.name
+    if not spoken.takes_mail and side != "source":
+        raise NO_DESTINATION.error(server, protocol=spoken.title)
     host, port = _place(rest, server, scheme, usual_port)
     if tls is Tls.NONE and not allow_plaintext and not is_loopback(host):
         raise PLAINTEXT.error(
@@ -191,8 +179,8 @@ def _no_url(written: str, providers: Mapping[str, str]) -> Sentence:
 
 def _possible(providers: Mapping[str, str]) -> Sentence:
     if len(providers) > _NAMED:
-        return OR_PROVIDER.says(what=URLS.says())
-    return OR_ONE_OF.says(what=URLS.says(), names=", ".join(sorted(providers))) if providers else URLS.says()
+        return OR_PROVIDER.says(what=_forms())
+    return OR_ONE_OF.says(what=_forms(), names=", ".join(sorted(providers))) if providers else _forms()
 
 
 def _bracketed(host: str) -> str:
@@ -216,3 +204,10 @@ def _trust(tls: Tls, ca_file: str, certificate_sha256: str, side: str) -> tuple[
     if tls is Tls.NONE and (ca_file or pin):
         raise NO_TLS.error(f"{side}.server")
     return ca_file, pin
+
+
+def _forms() -> Sentence:
+    """Returns the sentence on how a server is written."""
+    both = [f"{scheme}://host[:{port}]" for scheme, (spoken, _, port) in schemes().items() if spoken.takes_mail]
+    source = [f"{scheme}://" for scheme, (spoken, _, _) in schemes().items() if not spoken.takes_mail]
+    return URLS.says(urls=f"{', '.join(both[:-1])} or {both[-1]}", source_urls=", ".join(source))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from shared.model import BY_ROW, Endpoint, Options
+from shared.model.protocols import protocol_of
 from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase
 
 if TYPE_CHECKING:  # the command line's help imports this module, and must not load the manifest's
@@ -40,7 +41,7 @@ def fit_options(options: Options, sources: Iterable[Endpoint]) -> None:
 
 def unfit(sources: Iterable[Endpoint], *, unseen: bool, flagged: bool) -> list[Fault]:
     """Returns a fault for each option that a source server does not support."""
-    if all(source.protocol != "pop3" for source in sources):
+    if all(protocol_of(source).has_flags for source in sources):
         return []
     given = [name for name, asked in (("unseen", unseen), ("flagged", flagged)) if asked]
     return [NO_FLAGS.at(name, since=FieldName("since"), before=FieldName("before")) for name in given]

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.model import Endpoint
+from shared.model.protocols import protocol_of
 from shared.wording.phrases import Phrase
 
 NO_PROVIDER: Final = Phrase("provider_unknown", "{name} is no provider; there are: {names}")
@@ -206,10 +207,10 @@ class Catalogue(_Fact):
         for side, endpoint in (*(("source", source) for source in sources), ("destination", destination)):
             provider = self.by_account("", endpoint.host)  # providers that share a host allow the same there
             limits: dict[str, int] = dict(provider.limits.items()) if provider else {}
-            if endpoint.protocol == "pop3":
+            if protocol_of(endpoint).one_session:
                 limits[f"{side}_account"] = 1
             rates: dict[str, int] = dict(provider.rates.items()) if provider else {}
-            own = "pop3" if endpoint.protocol == "pop3" else side
+            own = side if protocol_of(endpoint).takes_mail else endpoint.protocol
             for name, rate in rates.items():
                 kind, _, what = name.partition(".")
                 if kind == f"{own}_account":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -18,6 +20,7 @@ from shared.mail.pop3.pop3_source import Pop3Source
 from shared.mail.transport.dialing import Allowed, restricted
 from shared.mail.transport.tls import Door
 from shared.model import Endpoint
+from shared.model.protocols import protocol_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,29 +42,18 @@ class Ways:
     servers: Servers = field(default_factory=Servers)
 
     def source(self, endpoint: Endpoint, proof: Proof, identities: Identities) -> MailSource:
-        """Returns a signed-in session that reads. `identities`: for POP3."""
-        if endpoint.protocol != "pop3":
-            return ImapSource(self._imap("source", endpoint, proof))
-        door = Door(
-            side="source",
-            protocol="pop3",
-            host=endpoint.host,
-            port=endpoint.port,
-            tls=endpoint.tls.value,
-            timeout_seconds=self.connect_timeout_seconds,
-            ca_file=endpoint.ca_file,
-            fingerprint=endpoint.certificate_sha256,
-        )
-        with self._guarding(endpoint):
-            session = open_pop3(door, proof, command_timeout_seconds=self.command_timeout_seconds)
-        return Pop3Source(session, identities, self.readings.of(endpoint.host, endpoint.port))
+        """Returns a signed-in session that reads. `identities`: for protocols without lasting numbers."""
+        module, _, name = protocol_of(endpoint).adapter.partition(":")
+        opener: SourceOpener = getattr(importlib.import_module(module), name)
+        return opener(self, endpoint, proof, identities)
 
     def destination(self, endpoint: Endpoint, proof: Proof) -> MailDestination:
         """Returns a signed-in session that writes."""
-        return ImapDestination(self._imap("destination", endpoint, proof))
+        return ImapDestination(self.imap("destination", endpoint, proof))
 
-    def _imap(self, side: str, endpoint: Endpoint, proof: Proof) -> Session:
-        with self._guarding(endpoint):
+    def imap(self, side: str, endpoint: Endpoint, proof: Proof) -> Session:
+        """Returns a signed-in session of IMAP."""
+        with self.guarding(endpoint):
             return open_session(
                 side,
                 host=endpoint.host,
@@ -75,5 +67,32 @@ class Ways:
                 broken=self.servers.of(endpoint.host, endpoint.port),
             )
 
-    def _guarding(self, endpoint: Endpoint) -> AbstractContextManager[None]:
+    def guarding(self, endpoint: Endpoint) -> AbstractContextManager[None]:
+        """Restricts what may be connected to within a `with` block, where the endpoint is guarded."""
         return restricted(self.allowed if endpoint.guarded else None)
+
+
+#: Opens a signed-in session that reads: what a `MailProtocol` names as its adapter.
+SourceOpener = Callable[[Ways, Endpoint, Proof, Identities], MailSource]
+
+
+def open_imap(ways: Ways, endpoint: Endpoint, proof: Proof, _: Identities) -> MailSource:
+    """Returns a session that reads by IMAP."""
+    return ImapSource(ways.imap("source", endpoint, proof))
+
+
+def open_pop3_source(ways: Ways, endpoint: Endpoint, proof: Proof, identities: Identities) -> MailSource:
+    """Returns a session that reads by POP3."""
+    door = Door(
+        side="source",
+        protocol=endpoint.protocol,
+        host=endpoint.host,
+        port=endpoint.port,
+        tls=endpoint.tls.value,
+        timeout_seconds=ways.connect_timeout_seconds,
+        ca_file=endpoint.ca_file,
+        fingerprint=endpoint.certificate_sha256,
+    )
+    with ways.guarding(endpoint):
+        session = open_pop3(door, proof, command_timeout_seconds=ways.command_timeout_seconds)
+    return Pop3Source(session, identities, ways.readings.of(endpoint.host, endpoint.port))

@@ -26,7 +26,7 @@ class Tls(StrEnum):
 class Endpoint:
     """A server, and how to connect to it."""
 
-    #: "imap" or, only at the source, "pop3".
+    #: The name of a `MailProtocol` (`shared.model.protocols`).
     protocol: str = "imap"
     #: Host name or address.
     host: str

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import imaplib
+import poplib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import imapclient
 import pytest
 
 from shared.model.cutover import FORCIBLE, GUARDS, RULES
@@ -85,3 +88,38 @@ def test_no_front_end_hands_on_the_resources_of_operations() -> None:
     }
     assert _handed_on(trees) == []
     assert _handed_on({"new.py": ast.parse("def act(store, vault, ring): ...")}) == ["new.py: act"], "the control"
+
+
+#: Names that imaplib, imapclient and poplib do not promise. The modules that use them say why; the list may only shrink.
+FOREIGN_PRIVATE = {
+    "shared/mail/imap/session.py": {"_MAXLINE", "_create_IMAP4", "_get_capabilities", "_log", "_set_read_timeout"},
+    "shared/mail/pop3/pop3_signing_in.py": {
+        "_debugging",
+        "_getline",
+        "_getresp",
+        "_putline",
+        "_shortcmd",
+        "_tls_established",
+    },
+}
+
+
+def _foreign_private(text: str) -> set[str]:
+    """Returns the private names of mail libraries that a module uses or takes the place of."""
+    tree = ast.parse(text)
+    imported = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+    if not imported & {"imaplib", "imapclient", "poplib"}:
+        return set()
+    client = imapclient.IMAPClient.__init__.__code__
+    theirs = {*dir(imaplib), *dir(imaplib.IMAP4), *dir(imapclient.IMAPClient), *dir(poplib.POP3), *client.co_names}
+    theirs |= {*imaplib.IMAP4.__init__.__code__.co_names, *poplib.POP3.__init__.__code__.co_names}
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return {name for name in used & theirs if name.startswith("_") and not name.startswith("__")}
+
+
+def test_private_names_of_mail_libraries_are_used_where_there_is_no_other_way() -> None:
+    paths = [path for room in ("producer", "shared", "worker") for path in (ROOT / room).rglob("*.py")]
+    found = {str(path.relative_to(ROOT)): _foreign_private(path.read_text("utf-8")) for path in paths}
+    assert {path: names for path, names in found.items() if names} == FOREIGN_PRIVATE
+    assert _foreign_private("import imapclient\nclient._imap.state") == {"_imap"}, "the control"

@@ -590,7 +590,7 @@ def test_the_scripts_and_the_model_live_the_same_lives(client: redis.Redis) -> N
     run_state_machine_as_test(
         Lockstep,
         settings=settings(
-            max_examples=int(os.environ.get("MAILHAUL_LOCKSTEP_EXAMPLES", "40")),
+            max_examples=int(os.environ.get("MAILHAUL_LOCKSTEP_EXAMPLES", "25")),
             stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -47,7 +47,7 @@ _MOST_FILES = 4096
 
 
 class Wanted(NamedTuple):
-    """What a child is to be."""
+    """A child that is wanted."""
 
     #: The words behind the program's name.
     words: list[str]
@@ -62,7 +62,7 @@ class Wanted(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How a command ended."""
+    """The end of a command."""
 
     #: Exit code.
     returncode: int

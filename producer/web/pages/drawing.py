@@ -35,6 +35,7 @@ from shared.mail.answers.refusals import NO_PASSWORD
 from shared.model.errors import SameMailbox
 from shared.model.lifecycle import CutoverState, MailboxState
 from shared.model.notices import KINDS
+from shared.model.protocols import protocols
 from shared.model.rates import is_rate
 from shared.store.records.principals import Principal, Role
 from shared.wording.kept import from_json
@@ -180,6 +181,7 @@ def _environment(language: str) -> Environment:
     env.install_gettext_translations(translations(language), newstyle=False)  # type: ignore[attr-defined]
     say = Saying(language)
     env.globals.update(
+        protocols=protocols,
         lang=language,
         say=say,
         state_bar=say.states,

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import Allowed
-from producer.intake.endpoints import SCHEMES, parse_endpoint
+from producer.intake.endpoints import parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
 from producer.intake.sign_in import SECRET_NEEDED
 from producer.intake.specification import SIDES, ImportAsked, ServerAsked, SheetRead
 from producer.intake.wanted import SelectionOptions
 from producer.web.pages.signing import Entry, entry_of
-from shared.model import Tls
+from shared.model.protocols import protocols, schemes
 from shared.model.sign_in import BY_ADMIN, Way
 from shared.wording.phrases import Faults, Phrase
 
@@ -101,7 +101,7 @@ class End:
         """Returns the URL of the server. Raises `FaultsFound`."""
         end = self.completed(side)
         host = f"[{end.host}]" if ":" in end.host and "[" not in end.host else end.host
-        if end.tls not in _SECURED or end.protocol not in ("imap", "pop3"):
+        if end.tls not in _SECURED or end.protocol not in protocols():
             raise NO_PROTOCOL.error(f"{side}.server")
         if not host:
             raise NO_HOST.error(f"{side}.server")
@@ -282,4 +282,5 @@ def end_of(give: str, url: str) -> End:
 
 def usual_port(protocol: str, tls: str) -> int:
     """Returns the default port, for a placeholder."""
-    return SCHEMES.get(f"{protocol}{_SECURED.get(tls, 's')}", (Tls.IMPLICIT, 993))[1]
+    found = schemes().get(f"{protocol}{_SECURED.get(tls, 's')}")
+    return found[2] if found else 993

@@ -3,6 +3,14 @@
 imapclient opens the conversation (greeting, capabilities, STARTTLS) over our `Wire`, so that it and the bulk path read
 through one buffer and one set of caps. It knows no SASL-IR and would write a login name unquoted, so signing in is our
 own code.
+
+Names that imaplib and imapclient do not promise, and why each is used:
+
+- `IMAPClient._create_IMAP4`, `._set_read_timeout`: the only places in which the client can be given a connection that is there
+  already, with budgets of its own. The constructor connects.
+- `IMAP4._get_capabilities`: asks in the constructor, before anybody could ask for less, and refuses a server without IMAP4rev1.
+- `IMAP4._log`: keeps the last commands, passwords among them, and no switch turns it off.
+- `imaplib._MAXLINE`: the longest line; there is no other way to set it.
 """
 
 from __future__ import annotations
@@ -10,6 +18,7 @@ from __future__ import annotations
 import imaplib
 import re
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -119,20 +128,22 @@ class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
 
     def __init__(self, wire: Wire, door: Door) -> None:
         self._wire, self._door = wire, door
+        self._announced: tuple[bytes, ...] = ()
         super().__init__(door.host, port=door.port, ssl=False)
-        self._imap.debug = 0
+        self.lines.debug = 0
         self.folder_encode = False
         self.normalise_times = False
 
     def _create_IMAP4(self) -> imaplib.IMAP4:
-        return _Lines(self._wire, self._door, self.host, self.port)
+        self.lines = _Lines(self._wire, self._door, self.host, self.port)
+        return self.lines
 
     def _set_read_timeout(self) -> None:
         """Does nothing: the wire's budgets bound the wait."""
 
     def secure(self, context: ssl.SSLContext) -> None:
         """Runs STARTTLS; the capabilities told in plaintext are forgotten (RFC 9051 §6.2.1)."""
-        status, data = self._imap._simple_command("STARTTLS")
+        status, data = self.lines.xatom("STARTTLS")
         if status != "OK":
             raise TlsFailed(
                 self._wire.side,
@@ -141,9 +152,20 @@ class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
                 advice=f"see the server's log, or give an imaps:// URL as --{self._wire.side}",
             )
         self._wire.start_tls(context, self.host)
-        self._imap.sock = self._wire.sock
-        self._starttls_done = True
-        self._imap.told = frozenset(name.decode("ascii") for name in self.capabilities())
+        self.lines.sock = self._wire.sock
+        status, told = self.lines.capability()
+        if status != "OK":
+            raise imaplib.IMAP4.error(told[-1] or b"")
+        self.lines.told = frozenset((told[-1] or b"").decode("ascii").upper().split())
+
+    def signed_in(self, capabilities: Iterable[str]) -> None:
+        """Takes down that the session is signed in, and what the server announces since."""
+        self.lines.state = "AUTH"
+        self._announced = tuple(name.encode("ascii", "replace") for name in sorted(capabilities))
+
+    def capabilities(self) -> tuple[bytes, ...]:
+        """Returns what the server announces, without asking it."""
+        return self._announced
 
 
 @dataclass(kw_only=True, slots=True)
@@ -209,7 +231,7 @@ def open_session(
         talk = Conversation(side, wire, broken=broken)
         talk.asked = "login"
         wire.timeout_seconds = max(connect_timeout_seconds, min(command_timeout_seconds, 60.0))
-        capabilities = sign_in(talk, client._imap.told, proof, encrypted=wire.encrypted)
+        capabilities = sign_in(talk, client.lines.told, proof, encrypted=wire.encrypted)
         talk.asked = "command"
     except ConnectionLost as error:
         wire.abort()
@@ -227,8 +249,7 @@ def open_session(
         raise
     wire.timeout_seconds = command_timeout_seconds
     wire.begin()
-    client._imap.state = "AUTH"
-    client._cached_capabilities = tuple(name.encode("ascii", "replace") for name in sorted(capabilities))
+    client.signed_in(capabilities)
     offer = Offer(talk, capabilities)
     _introduce(talk, offer)
     return Session(side=side, wire=wire, talk=talk, offer=offer, client=client)
@@ -272,11 +293,11 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None, *, known: boo
         if not known:
             door.check_silence(wire.sock)
         client = _Opener(wire, door)
-        if client._imap.state == "AUTH":
+        if client.lines.state == "AUTH":
             # somebody on the way could greet so, to skip STARTTLS and learn what follows
             raise ProtocolViolation(side, "greeted as if signed in already (PREAUTH), which mailhaul never accepts")
         if tls == "starttls" and context is not None:
-            if "STARTTLS" not in client._imap.told:
+            if "STARTTLS" not in client.lines.told:
                 raise TlsFailed(
                     side,
                     f"{host}:{port} offers no STARTTLS; mailhaul does not go on without encryption",

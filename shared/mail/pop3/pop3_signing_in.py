@@ -1,4 +1,9 @@
-"""Opens a POP3 conversation and signs in, by poplib (RFC 1939, 2449, 2595, 5034)."""
+"""Opens a POP3 conversation and signs in, by poplib (RFC 1939, 2449, 2595, 5034).
+
+poplib opens the conversation over our `Wire`, under names that it does not promise. Its constructor connects, so ours takes its
+place, and fills what it would have (`_debugging`, `_tls_established`, and by `_getresp` the greeting). `_putline` and `_getline`
+are the only places in which it can be given another connection, and `_shortcmd` the only way to send what it has no method for.
+"""
 
 from __future__ import annotations
 

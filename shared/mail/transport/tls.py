@@ -19,19 +19,15 @@ from typing import Final, Literal
 from shared.mail.answers.grammar import clean_text
 from shared.mail.transport.dialing import connect
 from shared.model.errors import ProtocolViolation, TlsFailed, WrongProtocol
+from shared.model.protocols import protocols
 
 #: The ways to secure a connection.
 TlsMode = Literal["tls", "starttls", "none"]
 
 _LINE_BYTES: Final = 4096
 _NAMES_SHOWN: Final = 6
-#: The command that asks for TLS, and the beginning of the answer that grants it (RFC 9051 §6.2.1, RFC 2595 §4).
-_UPGRADE: Final = {"imap": (b"s1 STARTTLS\r\n", b"s1 OK"), "pop3": (b"STLS\r\n", b"+OK")}
-#: The beginning of a server's greeting (RFC 9051 §7.1.5, RFC 1939 §4).
-_GREETED: Final = {"imap": b"* OK", "pop3": b"+OK"}
+#: How others greet than those that speak a `MailProtocol`.
 _GREETINGS: Final = (
-    (b"* ", "imap", "IMAP"),
-    (b"+OK", "pop3", "POP3"),
     (b"220", "", "SMTP or FTP"),
     (b"HTTP", "", "HTTP"),
     (b"SSH-", "", "SSH"),
@@ -55,7 +51,7 @@ class Door:
 
     #: "source" or "destination".
     side: str
-    #: "imap" or "pop3".
+    #: The name of a `MailProtocol`.
     protocol: str = "imap"
     #: Host name or address, as asked for: the certificate must name it.
     host: str
@@ -167,7 +163,7 @@ class Door:
             raise ProtocolViolation(
                 self.side, what, said, "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
             )
-        if protocol == "imap" or self.side == "source":
+        if self.side == "source" or protocols()[protocol].takes_mail:
             advice = f"give --{self.side} {protocol}{_SCHEMES[self.tls]}://{self.place}, or the port of {ours}"
         else:
             advice = "give the port of IMAP, usually 993 or 143"
@@ -192,7 +188,7 @@ class Door:
                 clean_text(greeting),
                 advice="check the port: IMAP over TLS is usually 993, POP3 over TLS 995",
             )
-        usual = 993 if protocol == "imap" else 995
+        usual = protocols()[protocol].tls_port
         elsewhere = f", or {protocol}s://{self.address}:{usual}" if self.port != usual else ""
         return TlsFailed(
             self.side,
@@ -253,7 +249,9 @@ class Door:
 def _spoken(greeting: bytes) -> tuple[str, str] | None:
     """Returns the protocol that a first line belongs to, as (ours or "", name); None where it is not known."""
     line = greeting.upper()
-    return next(((protocol, name) for start, protocol, name in _GREETINGS if line.startswith(start)), None)
+    ours = ((one.first_bytes, one.name, one.title) for one in protocols().values())
+    known = (*ours, *_GREETINGS)
+    return next(((protocol, name) for start, protocol, name in known if line.startswith(start)), None)
 
 
 def secured(
@@ -266,7 +264,7 @@ def secured(
     try:
         if tls == "starttls":
             until = monotonic() + timeout_seconds
-            ask, granted = _UPGRADE[protocol]
+            ask, granted = protocols()[protocol].ask_tls, protocols()[protocol].tls_granted
             await_greeting(sock, protocol, until)
             sock.sendall(ask)
             while (line := _line(sock, until)).startswith(b"* "):
@@ -285,7 +283,7 @@ def await_greeting(sock: socket.socket, protocol: str, until: float) -> None:
 
     Raises OSError, and ValueError when the line is not this protocol's.
     """
-    if not _line(sock, until).upper().startswith(_GREETED[protocol]):
+    if not _line(sock, until).upper().startswith(protocols()[protocol].greeting):
         raise ValueError(f"does not greet as {protocol.upper()} does")
 
 
