@@ -37,8 +37,8 @@ class Asked:
     def given(self) -> dict[str, float | bool | None]:
         """Returns the arguments of `Operations.change_standing`. Raises `UsageError`."""
         return {
-            "least_seconds": standing.read_span(self.least, "least") if self.least else None,
-            "most_seconds": standing.read_span(self.most, "most") if self.most else None,
+            "least_seconds": standing.read_span(self.least, "least_seconds") if self.least else None,
+            "most_seconds": standing.read_span(self.most, "most_seconds") if self.most else None,
             "switch_at": standing.read_switch(self.switch_at) if self.switch_at else None,
             "off": self.off,
         }

@@ -109,7 +109,7 @@ def checked(options: CutoverOptions) -> CutoverOptions:
         raise QUIET_HOURS.error("quiet_hours")
     for domain in options.domains:
         if not 0 < len(domain) <= 253 or "@" in domain or not domain.isprintable() or " " in domain:
-            raise NO_DOMAIN.error("domain", name=f"{domain[:80]!r}")
+            raise NO_DOMAIN.error("domains", name=f"{domain[:80]!r}")
     return replace(options, domains=tuple(sorted({domain.lower().rstrip(".") for domain in options.domains})))
 
 

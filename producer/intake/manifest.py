@@ -137,6 +137,8 @@ class Row:
     server: Endpoint | None = None
     #: The wave that it moves with; "" when not given.
     wave: str = ""
+    #: Whether a rule, or the wave of the rest, gave the wave, and not the row itself.
+    wave_by_rule: bool = False
     #: Within the wave the higher goes first.
     priority: int = 0
     #: The people whom it is counted with; "" when not given.

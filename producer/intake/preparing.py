@@ -49,6 +49,7 @@ def _mailbox(import_: Import, row: Row) -> Mailbox:
         source=Account(endpoint=source, login=row.login),
         destination=Account(endpoint=import_.destination, login=row.new_login),
         wave=row.wave,
+        wave_by_rule=row.wave_by_rule,
         priority=row.priority,
         group=row.group,
         profile=Profile(first_name=row.first_name, last_name=row.last_name, quota_bytes=row.quota_bytes),

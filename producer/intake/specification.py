@@ -212,7 +212,10 @@ def check(
             if ends["source"] == BY_ROW:
                 place_rows(rows, BY_ROW)
         with faults.at():
-            rows = of_wave(waving.placed(rows), asked.only_wave)
+            if faults.concern("wave_rule") or faults.concern("wave"):  # nobody knows who else is in it
+                rows = tuple(row for row in rows if asked.only_wave in ("", row.wave))
+            else:
+                rows = of_wave(waving.placed(rows), asked.only_wave)
         for side, sign_in in sign_ins.items():
             promised = side == "destination" and asked.accounts.generate
             if sign_in and sign_in.by_rows and not promised and (named := lacking(side, sign_in, rows)):

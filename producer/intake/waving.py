@@ -17,6 +17,10 @@ RULE: Final = Phrase(
     "wave_rule",
     "{rule} is no rule; write the wave, = and who is in it: a login as *@sales.example, group:sales, or first:20",
 )
+FIRST_OF_PART: Final = Phrase(
+    "wave_rule_first",
+    "{rule} counts the rows of a new import; for rows that are added name who is in the wave by login or group",
+)
 
 #: How a rule says that it means the column `group`, or a number of rows.
 _GROUP, _FIRST = "group:", "first:"
@@ -37,6 +41,8 @@ class WaveRule:
 
     def takes(self, row: Row) -> bool:
         """Tells whether the row is one of those that it is about."""
+        if self.group and not row.group:
+            return False  # nobody's group is like nothing, not even like *
         pairs = ((self.login, row.login), (self.group, row.group))
         return all(not glob or fnmatchcase(text.casefold(), glob.casefold()) for glob, text in pairs)
 
@@ -51,7 +57,7 @@ class WaveRules:
     rest: str = ""
 
     def placed(self, rows: Sequence[Row]) -> tuple[Row, ...]:
-        """Returns the rows, each in its wave."""
+        """Returns the rows, each in its wave; those that did not name it themselves say so."""
         left = [rule.most for rule in self.rules]
         found = []
         for row in rows:
@@ -62,13 +68,21 @@ class WaveRules:
                     left[at] = None if most is None else most - 1
                     wave = rule.wave
                     break
-            found.append(row if wave == row.wave and (wave or not self.rest) else replace(row, wave=wave or self.rest))
+            wave = wave or self.rest
+            found.append(row if wave == row.wave else replace(row, wave=wave, wave_by_rule=True))
         return tuple(found)
 
 
-def read_rules(rules: Sequence[str], rest: str = "") -> WaveRules:
-    """Reads the rules, WAVE=WHO each, and the name of the rest's wave. Raises `FaultsFound`."""
-    return WaveRules(rules=tuple(map(_rule, rules)), rest=wave_name(rest))
+def read_rules(rules: Sequence[str], rest: str = "", *, added: bool = False) -> WaveRules:
+    """Reads the rules, WAVE=WHO each, and the name of the rest's wave. Raises `FaultsFound`.
+
+    `added`: whether they are for rows that are added to an import, which are not the first ones of anything.
+    """
+    read = tuple(map(_rule, rules))
+    for rule, text in zip(read, rules, strict=True):
+        if added and rule.most is not None:
+            raise FIRST_OF_PART.error("wave_rule", rule=text)
+    return WaveRules(rules=read, rest=wave_name(rest))
 
 
 def _rule(text: str) -> WaveRule:

@@ -177,7 +177,7 @@ class ControlOperations(HeldResources):
         if wave is None and asked is None:
             raise NO_AIM.error(wave=FieldName("wave"), front=FieldName("front"), priority=FieldName("priority"))
         if not login:
-            raise WHICH_MAILBOX.error("mailbox")
+            raise WHICH_MAILBOX.error("login")
         moved = 0
         for mailbox, _ in find_mailboxes(self.store, import_, login):
             moved += self.store.move(import_.import_id, mailbox.mailbox_id, wave=wave, priority=asked)

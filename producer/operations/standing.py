@@ -47,9 +47,9 @@ def checked(standing: Standing) -> Standing:
     """Returns the bounds. Raises `UsageError` for those that nobody may ask for."""
     least, most = standing.least_seconds, standing.most_seconds
     if not LOWEST_SECONDS <= least <= HIGHEST_SECONDS or not LOWEST_SECONDS <= most <= HIGHEST_SECONDS:
-        raise BOUNDS.error("least", "most")
+        raise BOUNDS.error("least_seconds", "most_seconds")
     if least > most:
-        raise LEAST_LONGER.error("least", most=FieldName("most"))
+        raise LEAST_LONGER.error("least_seconds", most=FieldName("most_seconds"))
     return standing
 
 

@@ -60,6 +60,8 @@ HEADS: Final[Mapping[str, str]] = {
     "weight": "Weight",
     "order": "Order",
     "priority": "Priority",
+    "least": "At the shortest after",
+    "most": "At the longest after",
     "synced-minutes": "In sync: at most so many minutes behind",
     "ttl": "Longest TTL of MX and SPF, seconds",
     "quiet-hours": "Quiet hours before it is closed",

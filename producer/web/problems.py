@@ -29,7 +29,22 @@ _SCHEMA: Final = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "errors": {"type": "array", "items": {"type": "object"}},
+        "errors": {
+            "type": "array",
+            "description": "Faults of a row of the manifest, of a field, or of a place of a body that has the wrong form.",
+            "items": {
+                "type": "object",
+                "required": ["what"],
+                "properties": {
+                    "row": {"type": "integer"},
+                    "column": {"type": "string"},
+                    "field": {"type": "string"},
+                    "where": {"type": "string"},
+                    "code": {"type": "string", "description": "The kind of a fault of a row or a field; it stays."},
+                    "what": {"type": "string"},
+                },
+            },
+        },
     },
 }
 #: Error responses of every operation, for the OpenAPI document.
@@ -73,6 +88,7 @@ def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
         {
             "row": error.line,
             "column": error.column,
+            "code": error.sentence.phrase.code,
             "what": in_english(error.sentence, str),
         }
         for error in errors[:_ROWS_NAMED]

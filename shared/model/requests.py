@@ -220,6 +220,9 @@ class Mailbox:
     failure: Failure | None = None
     #: The wave that it belongs to; "" for none.
     wave: str = ""
+    #: Whether a rule gave the wave, and not the row: then only a mailbox that is new in the store is put there. The store
+    #: does not keep it.
+    wave_by_rule: bool = False
     #: Within its wave the mailboxes of a higher priority are served first.
     priority: int = 0
     #: The people whom it is counted with, as a department; "" for none.

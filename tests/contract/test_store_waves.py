@@ -89,6 +89,20 @@ def test_a_later_pass_leaves_what_the_list_does_not_say(store: Store) -> None:
     assert store.mailboxes(whole.import_id)[0][0].wave == "b", "it is under way: only a person moves it"
 
 
+def test_a_rule_places_only_a_mailbox_that_is_new(store: Store) -> None:
+    whole, people = begin(store, {1: {"wave": "a"}, 2: {}, 3: {"wave": "rest", "wave_by_rule": True}})
+    run_out(store)
+    store.move(whole.import_id, people[2].mailbox_id, wave="")
+    again = [replace(one, wave="rest", wave_by_rule=True) for one in people]
+    new = replace(person(whole, 4, to="move4"), wave="rest", wave_by_rule=True)
+    store.open_import(whole, [*again, new], 14)
+    assert [m.wave for m, _ in store.mailboxes(whole.import_id)] == ["a", "", "", "rest"]
+    store.open_import(whole, [replace(new, wave="b")], 14)
+    assert [m.wave for m, _ in store.mailboxes(whole.import_id)] == ["a", "", "", "rest"], (
+        "opened once more, as after a kill"
+    )
+
+
 # -- held back
 
 

@@ -146,6 +146,7 @@ class Lockstep(RuleBasedStateMachine):
         self.imports = [request(), request("b", source=third)][:routes]
         self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
         self.people[1:2] = [replace(one, wave="a", priority=1) for one in self.people[1:2]]
+        self.people[2:3] = [replace(one, wave="b", wave_by_rule=True) for one in self.people[2:3]]
         for whole in self.imports:
             self.both("open_import", whole, [m for m in self.people if m.import_id == whole.import_id], 14, lost=True)
             ours = [m.mailbox_id for m in self.people if m.import_id == whole.import_id]

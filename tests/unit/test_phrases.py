@@ -7,12 +7,15 @@ from collections import Counter
 
 import pytest
 
+from producer.cutover.acts import checked as checked_cutover
 from producer.intake.endpoints import PLAINTEXT
 from producer.intake.sign_in import NEEDS_ADMIN, without_password
-from producer.operations.standing import read_switch
+from producer.operations.standing import checked, read_switch
 from producer.translations.translate import Translator
 from producer.waves import read_start
+from shared.model.cutover import CutoverOptions
 from shared.model.errors import UsageError
+from shared.rules.standing import Standing
 from shared.wording.kept import as_json, from_json
 from shared.wording.phrases import Fault, Faults, FaultsFound, FieldName, Phrase, ServerWords, faults_of, option, worded
 from tests.web.spoken import codes
@@ -28,6 +31,8 @@ _ADMIN = NEEDS_ADMIN.at("source.sign_in.way", word="master", admin=FieldName("so
         ("source.sign_in.secret", "--source-password-file"),
         ("destination.allow_plaintext", "--allow-plaintext"),
         ("deletions_cap", "--deletions-cap"),
+        ("login", "--mailbox"),
+        ("domains", "--domain"),
     ],
 )
 def test_a_field_is_an_option_of_the_command_line(path: str, name: str) -> None:
@@ -142,3 +147,22 @@ def test_a_moment_is_named_as_its_field() -> None:
     assert [worded(fault, str).partition(":")[0] for fault in start.value.faults] == ["starts_at"]
     assert str(switch.value).startswith("--switch-at: 'soon' is no moment")
     assert str(switch.value).endswith("or: none")
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "api", "command_line"),
+    [
+        (60, 30, "least_seconds: may not be longer than most_seconds", "--least: may not be longer than --most"),
+        (60, 1e9, "least_seconds and most_seconds: a time from 10s to 7d", "--least and --most: a time from 10s to 7d"),
+    ],
+)
+def test_bounds_of_looks_are_named_as_their_fields(least: float, most: float, api: str, command_line: str) -> None:
+    with pytest.raises(FaultsFound) as found:
+        checked(Standing(least_seconds=least, most_seconds=most))
+    assert (worded(found.value.faults[0], str), str(found.value)) == (api, command_line)
+
+
+def test_a_domain_is_named_as_its_field() -> None:
+    with pytest.raises(FaultsFound) as found:
+        checked_cutover(CutoverOptions(switch="table", domains=("a@b",)))
+    assert (found.value.faults[0].fields, str(found.value)) == (("domains",), "--domain: 'a@b' is no mail domain")

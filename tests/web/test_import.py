@@ -134,7 +134,7 @@ def test_good_rows_start_while_bad_ones_are_mended(web_server: WebServer, server
 
     refused = api.post("/imports", json=body)
     assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
-    assert refused.json()["errors"] == [{"row": 3, "column": "password", "what": "is missing"}]
+    assert refused.json()["errors"] == [{"row": 3, "column": "password", "code": "value_missing", "what": "is missing"}]
     assert api.get("/imports").json()["total"] == 0
 
     opened = api.post("/imports", json={**body, "good_rows_only": True}).json()

@@ -35,6 +35,10 @@ def test_the_api_lets_an_import_stand(web_server: WebServer, there: str) -> None
         {"wave": "no"},
     ):
         assert api.put(f"{there}/standing", json=wrong).status_code == 422, wrong
+    crossed = api.put(f"{there}/standing", json={"least_seconds": 60, "most_seconds": 30}).json()["errors"]
+    assert [(one["field"], one["what"]) for one in crossed] == [
+        ("least_seconds", "least_seconds: may not be longer than most_seconds")
+    ]
     assert api.put(f"{there}/standing", json={"off": True, "least_seconds": 60}).status_code == 422
     assert api.put(f"{there}/standing", json={"off": True}).json()["standing"] == []
     assert web_server.client("viewer").put(f"{there}/standing", json={}).status_code == 403
@@ -56,6 +60,8 @@ def test_the_page_lets_an_import_stand_and_shows_it(web_server: WebServer, there
     assert '<h2 id="standing">' in page
     assert "0 mailboxes stand" in page
     assert browser.post(f"{there}/standing", data={"least": "soon"}).status_code == 422
+    crossed = browser.post(f"{there}/standing", data={"least": "2h", "most": "1h"}).text
+    assert "At the shortest after: may not be longer than At the longest after" in crossed
     assert browser.post(f"{there}/standing", data={"wave": "pilot", "off": "true"}).status_code == 303
     assert web_server.store.standings(whole.import_id)["pilot"] is None
     assert "does not stand" in browser.get(there).text

@@ -62,6 +62,8 @@ def test_the_api_does_with_waves_what_the_command_line_does(web_server: WebServe
     assert (begun.status_code, begun.json()["wave"]) == (202, "pilot")
     assert api.post(f"{there}/rehearsals", json={"kind": "plan", "wave": "nobody"}).status_code == 422
 
+    added = api.post(f"{there}/mailboxes", json={"manifest": f"w9,{PASSWORD}\n", "wave_rule": ["pilot=first:1"]})
+    assert [(one["field"], one["code"]) for one in added.json()["errors"]] == [("wave_rule", "wave_rule_first")]
     assert api.post(f"{there}/move", json={"login": "w2", "wave": "pilot", "front": True}).json() == {"mailboxes": 1}
     rows = api.get(f"{there}/mailboxes", params={"wave": "pilot"}).json()
     assert [(m["login"], m["priority"]) for m in rows["mailboxes"]] == [("w1", 3), ("w2", 100)]

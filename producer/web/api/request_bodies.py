@@ -93,14 +93,9 @@ class WaveSheetBody(SheetBody):
     wave_rule: list[_Rule] = Field(
         default=[],
         max_length=1000,
-        description="Before that, e.g. pilot=first:20, sales=*@sales.example, board=group:board; the first that fits decides.",
+        description="Before that, e.g. sales=*@sales.example, board=group:board, and with a new import pilot=first:20; "
+        "the first that fits decides.",
     )
-
-    def sift(self, reach: Reach, **how: Any) -> tuple[Manifest, tuple[RowError, ...]]:
-        """Returns the good rows, each in its wave, and the faults of the others. Raises `UsageError`."""
-        waving = read_rules(self.wave_rule, self.wave)
-        manifest, errors = super().sift(reach, **how)
-        return replace(manifest, rows=waving.placed(manifest.rows)), errors
 
 
 class ServerBody(Body):
@@ -256,6 +251,12 @@ class MailboxesBody(WaveSheetBody):
     """More rows for an import: those that were corrected."""
 
     good_rows_only: bool = False
+
+    def sift(self, reach: Reach, **how: Any) -> tuple[Manifest, tuple[RowError, ...]]:
+        """Returns the good rows, each in its wave, and the faults of the others. Raises `UsageError`."""
+        waving = read_rules(self.wave_rule, self.wave, added=True)
+        manifest, errors = super().sift(reach, **how)
+        return replace(manifest, rows=waving.placed(manifest.rows)), errors
 
 
 class OneMailboxBody(Body):

@@ -149,8 +149,8 @@ def _stood(wave: str, least: str, most: str, switch_at: str) -> StandingBody:
     """Returns what the form asks for. Raises `UsageError`."""
     return StandingBody(
         wave=wave.strip(),
-        least_seconds=read_span(least, "least") if least.strip() else None,
-        most_seconds=read_span(most, "most") if most.strip() else None,
+        least_seconds=read_span(least, "least_seconds") if least.strip() else None,
+        most_seconds=read_span(most, "most_seconds") if most.strip() else None,
         switch_at=read_switch(switch_at) if switch_at.strip() else None,
     )
 

@@ -2,8 +2,8 @@
 -- Nothing new is served before `submit`. A mailbox that is settled is queued again (a delta pass); one that is under way is
 -- left alone. Options count for the whole import: while anything is under way, others are refused.
 -- rows: [{id, row, source, source_login, destination_login, route, source_account, source_host, destination_account, destination_host, profile,
---   destination_key, source_key, wave, priority, group}]; a mailbox that is opened again keeps its wave and its priority where the row gives
--- none.
+--   destination_key, source_key, wave, wave_by_rule, priority, group}]; a mailbox that is opened again keeps its wave and its priority where
+-- the row gives none, and its wave too where a rule gave it.
 local i, fields, rows = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 local key = import_key(i)
 local queued = 0
@@ -32,9 +32,9 @@ for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
 redis.call('PERSIST', key .. ':credentials')
 for _, r in ipairs(rows) do
   local m = mailbox_key(r.id)
-  local opened = false
+  local opened, new = false, redis.call('EXISTS', m) == 0
   redis.call('ZADD', key .. ':mailboxes', r.row, r.id)
-  if redis.call('EXISTS', m) == 0 then
+  if new then
     redis.call('HSET', m, 'import', i, 'state', 'queued', 'control', 'run', 'pass', 0)
     redis.call('HINCRBY', key, 'mailboxes', 1)
     redis.call('HINCRBY', key, 's:queued', 1)
@@ -68,7 +68,7 @@ for _, r in ipairs(rows) do
   end
   if opened then
     queued = queued + 1
-    if r.wave ~= '' then set_wave(r.id, r.wave) end
+    if r.wave ~= '' and (new or not r.wave_by_rule) then set_wave(r.id, r.wave) end
     if r.priority ~= 0 then set_priority(r.id, r.priority) end
     if r.group ~= '' then redis.call('HSET', m, 'group', r.group) end
     plan_unit(r.id)

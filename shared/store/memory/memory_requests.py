@@ -134,8 +134,8 @@ class MemoryRequests:
         rows, request = self._rows, whole.import_
         m = rows.mailboxes.get(mailbox.mailbox_id)
         whole.rows[mailbox.mailbox_id] = mailbox.row
-        if m is None:
-            fresh = replace(mailbox, import_id=request.import_id, wave="", priority=0, group="")
+        if new := m is None:
+            fresh = replace(mailbox, import_id=request.import_id, wave="", wave_by_rule=False, priority=0, group="")
             m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(fresh, "", {})
             opened = True
         else:
@@ -150,13 +150,13 @@ class MemoryRequests:
         if m.mailbox.state is MailboxState.QUEUED:
             self._address(m, mailbox, request)
         if opened:
-            self._place(whole, m, mailbox)
+            self._place(whole, m, mailbox, new=new)
             rows.queue_plan(m)
         return opened
 
-    def _place(self, whole: ImportRow, m: MailboxRow, mailbox: Mailbox) -> None:
-        """Sets the wave, the priority and the group that the row gives; what it leaves open stays."""
-        if mailbox.wave:
+    def _place(self, whole: ImportRow, m: MailboxRow, mailbox: Mailbox, *, new: bool) -> None:
+        """Sets the wave, the priority and the group that the row gives; what it leaves open, or to a rule, stays."""
+        if mailbox.wave and (new or not mailbox.wave_by_rule):
             self._set_wave(whole, m, mailbox.wave)
         if mailbox.priority:
             self._set_priority(m, mailbox.priority)

@@ -60,6 +60,7 @@ class RedisRequests(Secrets):
                 ),
                 "source_key": account_key(m.source, case_sensitive=exact),
                 "wave": m.wave,
+                "wave_by_rule": m.wave_by_rule,
                 "priority": m.priority,
                 "group": m.group,
             }

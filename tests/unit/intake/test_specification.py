@@ -71,6 +71,14 @@ def test_all_faults_come_at_once_each_at_its_field() -> None:
     assert [(error.line, error.column) for error in wrong.row_errors] == [(2, "password")]
 
 
+def test_a_wrong_rule_is_no_second_fault_of_its_wave() -> None:
+    rows = "login,password,wave\nanna,x,\nbob,,last\n"
+    assert _codes(check(_asked(rows, only_wave="pilot", wave_rule=("pilot=first:none",)))) == [
+        ("wave_rule", "wave_rule")
+    ]
+    assert _codes(check(_asked(rows, only_wave="pilot"))) == [("wave", "wave_without_row")]
+
+
 def test_rows_that_are_right_are_taken_only_if_that_is_asked_for() -> None:
     rows = "login,password\nanna,\nbert,y\n"
     assert check(_asked(rows)).specification is None

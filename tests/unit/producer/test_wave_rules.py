@@ -39,11 +39,26 @@ def waves(rules: list[str], rest: str = "") -> list[str]:
         (["b=group:board", "b=*@b.example"], "rest", ["own", "rest", "b", "b", "rest"]),
         (["first=first:2", "b=*@b.example"], "", ["own", "first", "first", "b", ""]),
         (["b=*@b.example", "first=first:1"], "rest", ["own", "first", "b", "b", "rest"]),
+        (["b=group:*"], "rest", ["own", "b", "b", "rest", "rest"]),
         (["one = ?ve@*"], "", ["own", "", "", "", "one"]),
     ],
 )
 def test_the_first_rule_that_fits_decides(rules: list[str], rest: str, found: list[str]) -> None:
     assert waves(rules, rest) == found
+
+
+def test_a_row_says_whether_it_named_its_wave() -> None:
+    people = rows(("ann", "own", ""), ("bob", "", ""), ("cyd", "", ""))
+    placed = read_rules(["a=bob"], "rest").placed(people)
+    assert [(row.wave, row.wave_by_rule) for row in placed] == [("own", False), ("a", True), ("rest", True)]
+
+
+def test_what_is_added_has_no_first_rows() -> None:
+    assert read_rules(["a=x", "pilot=first:2"]).rules[1].most == 2
+    with pytest.raises(FaultsFound) as refused:
+        read_rules(["a=x", "pilot=first:2"], added=True)
+    (fault,) = refused.value.faults
+    assert (fault.code, fault.fields) == ("wave_rule_first", ("wave_rule",))
 
 
 @pytest.mark.parametrize(
