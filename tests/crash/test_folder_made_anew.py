@@ -11,10 +11,8 @@ from shared.store.memory import memory_work
 from shared.store.memory.memory_rows import UnitRow
 from shared.testing.memory_mail import At, DeliveredLate
 from tests.crash.interruption import MemoryImport
-from tests.crash.test_several_writers import LOGIN, SINGLE, _quiet, lives, staged, wrong
+from tests.crash.test_several_writers import LOGIN, SINGLE, lives, staged, wrong
 from tests.crash.together import Turns, live_together
-
-__all__ = ["_quiet"]
 
 #: The settle time, and how long a turn lasts: a fault, the plans behind it and the late mail fall into one another.
 SETTLE, TURN = 30.0, 0.01

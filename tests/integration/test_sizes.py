@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 import worker.copy
-from producer.operations.finding import RETRIED, _retried
+from producer.operations.control import _retried
+from producer.operations.finding import RETRIED
 from shared.mail import FolderStatus, MailSource
 from shared.model.uids import UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain

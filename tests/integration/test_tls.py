@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,8 +20,11 @@ from typer.testing import CliRunner
 from producer.cli import app
 from producer.intake.connection_test import try_connection
 from producer.intake.endpoints import parse_endpoint
+from shared.mail.answers.extensions import Broken
 from shared.mail.auth.sasl import Proof
 from shared.mail.imap.session import open_session
+from shared.mail.transport import tls
+from shared.mail.transport.tls import Door, TlsMode
 from shared.model.errors import AuthenticationRefused, TlsFailed
 from shared.runtime.credentials import Secret
 from tests.servers import dovecot as dovecot_server
@@ -207,6 +211,51 @@ def test_plain_text_to_a_tls_port_says_so(server: _Makes, ca_file: str, scheme: 
     advised = f"imaps://127.0.0.1:{dovecot.tls_port}"
     assert advised in error.advice
     enter(advised, ca_file=ca_file)
+
+
+def test_a_port_that_greeted_in_plain_text_is_not_asked_for_tls_again(
+    server: _Makes, ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dovecot, broken = server("good"), Broken()
+    asked: list[int] = []
+    monkeypatch.setattr(Door, "check_silence", lambda door, _sock: asked.append(door.port))
+
+    def opened(port: int, way: TlsMode) -> int:
+        asked.clear()
+        open_session(
+            "source",
+            host="127.0.0.1",
+            port=port,
+            tls=way,
+            proof=Proof(login="user", secret=Secret(PASSWORD)),
+            connect_timeout_seconds=5,
+            command_timeout_seconds=20,
+            ca_file=ca_file,
+            broken=broken,
+        ).wire.abort()
+        return len(asked)
+
+    assert opened(dovecot.tls_port, "tls") == 1
+    assert not broken.greeted, "nothing was said there in plain text"
+    assert [opened(dovecot.port, "starttls") for _ in range(2)] == [1, 0]
+
+
+def test_connections_share_what_is_trusted_for_a_while(ca_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(tls, "monotonic", lambda: now[0])
+
+    def door(**more: str) -> Door:
+        return Door(side="source", host="a", port=1, tls="tls", timeout_seconds=1, **more)  # type: ignore[arg-type]
+
+    first = door(ca_file=ca_file).context()
+    assert door(ca_file=ca_file).context() is first
+    assert first.verify_mode is ssl.CERT_REQUIRED
+    assert door().context() is not first
+    pinned = door(ca_file=ca_file, fingerprint="ab" * 32).context()
+    assert pinned is not first
+    assert pinned.verify_mode is ssl.CERT_NONE
+    now[0] += 60
+    assert door(ca_file=ca_file).context() is not first, "read again"
 
 
 def test_trust_is_not_given_where_the_certificate_is_right(server: _Makes, ca_file: str) -> None:

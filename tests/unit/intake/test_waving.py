@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from producer.intake.manifest import ManifestInvalid, parse_manifest, template
-from producer.intake.waving import in_wave, of_wave, wave_name
+from producer.intake.waving import of_wave, read_rules, wave_name
 from shared.model.errors import UsageError
 from shared.model.waves import is_name
 
@@ -41,8 +41,8 @@ def test_a_name_is_short_and_printable() -> None:
 
 def test_the_rule_is_for_rows_without_a_wave() -> None:
     rows = parse_manifest(b"login,password,wave\na,b,one\nc,d,\n").rows
-    assert [row.wave for row in in_wave(rows, "rest")] == ["one", "rest"]
-    assert in_wave(rows, "") == rows
+    assert [row.wave for row in read_rules((), "rest").placed(rows)] == ["one", "rest"]
+    assert read_rules(()).placed(rows) == rows
     assert [row.login for row in of_wave(rows, "one")] == ["a"]
     assert of_wave(rows, "") == rows
     with pytest.raises(UsageError, match="no row is of wave two"):

@@ -41,3 +41,24 @@ def test_what_waits_for_a_target_is_not_read_as_a_whole_each_time(name: str) -> 
     reads = [line for line in text.splitlines() if "ZRANGEBYSCORE" in line]
     assert reads
     assert all("'LIMIT'" in line for line in reads)
+
+
+def test_a_script_carries_the_definitions_that_it_uses_and_no_others() -> None:
+    found = scripts.sources()
+    assert all(f"local function {name}(" in found["claim"] for name in ("refresh", "wanted", "clock", "owed"))
+    assert "local MACHINES" in found["finish"]
+    assert not any(word in found["hold"] for word in ("MACHINES", "local function refresh", "\n-- Put before"))
+    # What uses itself, or a name in several, is taken whole.
+    for text in found.values():
+        defined = re.findall(r"^local function (\w+)", text, re.MULTILINE)
+        assert len(defined) == len(set(defined))
+        assert text.startswith(("local P = ", "-- ")), "the prefix of all keys comes first"
+
+
+def test_no_line_of_the_shared_definitions_is_lost() -> None:
+    for name in ("_common", "_rates", "_notices"):
+        text = (resources.files("shared.store") / "lua" / f"{name}.lua").read_text()
+        kept = "".join(one.text for one in scripts._definitions(text))
+        assert kept.split() == [
+            word for line in text.splitlines() if not line.startswith("--") for word in line.split()
+        ]
