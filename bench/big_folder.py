@@ -66,10 +66,10 @@ def _one(source: Dovecot, destination: Dovecot, port: int, lanes: int, messages:
         assert found is not None
         office.assert_exactly_once(whole)
         seconds = found.last_record_at - found.first_claim_at
-        print(f"  first claim to last record {seconds:.2f} s, the whole {ended - began:.2f} s")
+        print(f"  first claim to last record {seconds:.2f} s, the whole {ended - began:.2f} s", flush=True)
         for child in office.children:
             for entry in child.said(event="folder_widened"):
-                print(f"  widened to {entry['writers']} writers")
+                print(f"  widened to {entry['writers']} writers", flush=True)
         return messages / seconds
 
 

@@ -19,7 +19,7 @@ from shared.model.uids import NO_UIDS, Uid, UidSet
 from shared.store import WorkStore
 from worker.decide import Sent, pair, sent_as, settled_group, watched
 from worker.likeness import Reasons
-from worker.recognise import Recognition
+from worker.recognise import Recognised, Recognition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +124,19 @@ def _contested(
     return UidSet.of(uid for uid, to in of.items() if any(why[Uid(to)].meet(rival) for rival in rivals))
 
 
+def _promised(
+    recognition: Recognition,
+    absent: UidSet,
+    pairs: Mapping[int, Recognised],
+    candidates: Sequence[Sighting],
+    rivals: Iterable[Intent],
+) -> UidSet:
+    """Returns those source UIDs of `absent` whose copy may be one that `pairs` gave to a twin of these `rivals`."""
+    given = {pairs[uid].copy.uid for intent in rivals for uid in intent.uids if uid in pairs}
+    copies = [seen for seen in candidates if seen.uid in given]
+    return UidSet.of(recognition.among(absent, copies)) if absent and copies else NO_UIDS
+
+
 def look(
     lease: Lease,
     store: WorkStore,
@@ -138,18 +151,24 @@ def look(
     """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought.
 
     Both folders are open. `writing` is what other lanes write into the folder, asked for after it was opened; None where
-    there are none. Twins of what other holders left are matched in one multiset with ours, and of what other lanes may
-    have brought nothing is taken. Raises what the ports raise.
+    there are none. Twins of what other holders left are matched in one multiset with ours: while one of these twins may
+    still arrive, no other is sent again. Of what other lanes may have brought nothing is taken. Raises what the ports raise.
     """
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)
     known = known_destinations(store, lease.unit.folder_id) if writing is None else writing.taken
     candidates = arrived(destination, status, low, known | theirs)
-    left = UidSet.of(uid for intent in writing.left for uid in intent.uids) if writing else NO_UIDS
-    pairs = Recognition(source, destination).among(wanted_uids | left, candidates)
+    dead = [*intents, *(writing.left if writing else ())]
+    recognition = Recognition(source, destination)
+    pairs = recognition.among(UidSet.of(uid for intent in dead for uid in intent.uids), candidates)
     ours: dict[int, int] = {uid: pairs[uid].copy.uid for uid in wanted_uids if uid in pairs}
     contested = _contested(source, ours, candidates, writing.live) if writing else NO_UIDS
     dates = {seen.uid: seen.internaldate for seen in candidates}
+
+    # What was sent a moment ago may be on its way still, and the copy that was given to it be an older one's.
+    young = [intent for intent in dead if lease.claimed_at - intent.at < settle_seconds]
+    absent = UidSet.of(uid for uid in wanted_uids if uid not in pairs)
+    promised = _promised(recognition, absent, pairs, candidates, young)
 
     settled, withdrawn, missing = [], [], UidSet()
     wait = 0.0
@@ -163,6 +182,9 @@ def look(
             continue
         if absent and age < settle_seconds:
             wait = max(wait, settle_seconds - age)
+            continue
+        if absent & promised:
+            wait = max(wait, settle_seconds - (lease.claimed_at - max(one.at for one in young)))
             continue
         missing |= absent
         if here:

@@ -12,7 +12,7 @@ from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import note, person
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.intake.account_options import AccountsAsked, read_secret
-from producer.intake.named_services import NOT_THERE, read_service, tried
+from producer.intake.named_services import BY_SETTINGS, NOT_THERE, read_service, tried
 from shared.accounts.several import shown
 from shared.runtime.credentials import Secret
 from shared.runtime.logs import clean
@@ -25,6 +25,8 @@ def run_set(name: str, url: str, *, secret_file: Path | None, state_dir: Path | 
     secret = read_secret(str(secret_file)) if secret_file else Secret("")
     asked = read_service(name, url, secret, addresses=None)
     with open_context(state_dir) as context:
+        if name in {part.partition("=")[0] for part in (context.settings.web_accounts or "").split()}:
+            raise BY_SETTINGS.error()
         note(context, "account service set", service=name, to=shown(asked.text))
         services_of(context).set(
             NamedService(name=name, text=asked.text, secret=asked.secret, by=person(), at=time.time())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from shared.accounts.kinds import ServicePlace, kind_of
 from shared.accounts.several import Services, parse_services, sealed_together
 from shared.runtime.credentials import Secret
 from shared.store.records.named_services import NAME
-from shared.wording.phrases import PLAIN, Phrase
+from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Phrase
 
 #: Returns the addresses of a host and port that may be connected to. Raises `OSError` for a place that may not.
 Addresses = Callable[[str, int], object]
@@ -29,13 +30,20 @@ OF_MACHINE: Final = Phrase(
 OPTION_OF_MACHINE: Final = Phrase(
     "service_option_of_machine", "{option} is set on the machine only, with: mailhaul service set"
 )
-FAR_TOKEN: Final = Phrase("service_token_elsewhere", "the key sends for its tokens to {host}, which is not Google")
+FAR_TOKEN: Final = Phrase(
+    "service_token_elsewhere", "the key asks for its tokens at {text}, which is not Google's place"
+)
+BY_SETTINGS: Final = Phrase("account_service_of_settings", "MAILHAUL_WEB_ACCOUNTS has a service of this name")
 LONG_SECRET: Final = Phrase("service_secret_long", "the secret is longer than {most} characters")
 NO_LOGIN: Final = Phrase("service_login", "give a login of the destination that is looked up")
 OTHER_DOMAIN: Final = Phrase("service_other_domain", "the service makes no accounts like {login}")
 
 #: Options that name a file of the machine, or lead to another server than the vendor's.
 OPTIONS_OF_MACHINE: Final = ("ca", "api", "directory")
+#: Where Google gives tokens.
+_OF_GOOGLE: Final = ("https://oauth2.googleapis.com/token", "https://accounts.google.com/o/oauth2/token")
+#: Field of an import → the field of a service that is set up.
+_FIELDS: Final = {"accounts": "url", "accounts_secret_file": "secret"}
 _MOST_LOGIN: Final = 320
 
 
@@ -45,6 +53,25 @@ def read_service(name: str, text: str, secret: Secret, addresses: Addresses | No
     `text` is as for ``--accounts``, with ``domain=`` in front if it is for one domain. `addresses` is given for what came
     by the page or the API: such a service may be no program or file of a machine, and lead only where these may connect to.
     """
+    try:
+        return _read(name, text, secret, addresses)
+    except FaultsFound as error:
+        raise FaultsFound(map(_of_service, error.faults)) from None
+
+
+def _of_service(fault: Fault) -> Fault:
+    """Names the fields of a service in place of those of an import."""
+
+    def named(value: Parameter) -> Parameter:
+        return FieldName(_FIELDS.get(value, value)) if isinstance(value, FieldName) else value
+
+    parameters = {place: named(value) for place, value in fault.sentence.parameters.items()}
+    return Fault(
+        replace(fault.sentence, parameters=parameters), tuple(_FIELDS.get(field, field) for field in fault.fields)
+    )
+
+
+def _read(name: str, text: str, secret: Secret, addresses: Addresses | None) -> AccountsAsked:
     if not NAME.fullmatch(name):
         raise BAD_NAME.error(name=repr(name[:80]))
     if len(secret.reveal()) > MOST_CHARACTERS:
@@ -89,17 +116,20 @@ def _guarded(url: ServiceUrl, secret: Secret) -> None:
         raise OPTION_OF_MACHINE.error("url", option=strange[0])
     with suppress(ValueError, AttributeError):
         # Google's key says itself where its tokens are asked for.
-        host = urlsplit(str(json.loads(secret.reveal()).get("token_uri", ""))).hostname or ""
-        if host and host != "googleapis.com" and not host.endswith((".googleapis.com", ".google.com")):
-            raise FAR_TOKEN.error("secret", host=host)
+        place = str(json.loads(secret.reveal()).get("token_uri", ""))
+        if place and place not in _OF_GOOGLE:
+            raise FAR_TOKEN.error("secret", text=place[:200])
 
 
 def tried(asked: AccountsAsked, login: str) -> AccountSeen:
     """Asks the service about one account of the destination, and makes none. Raises `UsageError`."""
     login = login.strip()
     if not login or len(login) > _MOST_LOGIN or not login.isprintable():
-        raise NO_LOGIN.error("login")
-    seen = AccountsSeen(asked).look(login)
+        raise NO_LOGIN.error()
+    try:
+        seen = AccountsSeen(asked).look(login)
+    except OSError as error:
+        raise CA_FILE.error(cause=str(error.strerror)) from None
     if seen is None:
-        raise OTHER_DOMAIN.error("login", login=login)
+        raise OTHER_DOMAIN.error(login=login)
     return seen

@@ -55,6 +55,8 @@ HEADS: Final[Mapping[str, str]] = {
     "name": "Name of the import",
     "wave": "wave",
     "accounts": "Accounts that are not there",
+    "URL": "Its address",
+    "secret-file": "Its secret",
     "weight": "Weight",
     "order": "Order",
     "priority": "Priority",

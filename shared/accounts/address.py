@@ -14,33 +14,35 @@ Every kind takes `settle=SECONDS`; the kinds that speak HTTP take `ca=FILE`. The
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
 from shared.accounts.kinds import AccountKind, ServicePlace, kind_of, kinds
 from shared.wording.phrases import FieldName, Phrase
 
 NO_LOGIN: Final = Phrase(
     "accounts_login_in_url",
-    "{field} {kind}: no user or password in the URL; put it into {accounts_secret_file}",
+    "{kind}: no user or password in the URL; put it into {accounts_secret_file}",
 )
-WRITE: Final = Phrase("accounts_write", "{field} {kind}: write {kind}://{text}")
+WRITE: Final = Phrase("accounts_write", "{kind}: write {kind}://{text}")
 ORGANISATION: Final = Phrase(
     "accounts_organisation",
-    "{field} {kind}: the organisation is a number, as in {kind}://1234567",
+    "{kind}: the organisation is a number, as in {kind}://1234567",
 )
-NO_HOST: Final = Phrase("accounts_host", "{field} {kind}: no host in the URL")
+NO_HOST: Final = Phrase("accounts_host", "{kind}: no host in the URL")
 IN_THE_CLEAR: Final = Phrase(
     "accounts_in_the_clear",
-    "{field} {kind}: http:// would send passwords in the clear; use https://",
+    "{kind}: http:// would send passwords in the clear; use https://",
 )
-NO_OPTION: Final = Phrase("accounts_option_unknown", "{field} {kind}: {name} is no option of it; it has {names}")
-NO_NUMBER: Final = Phrase("accounts_number", "{field} {kind}: {name} must be a whole number")
+NO_OPTION: Final = Phrase("accounts_option_unknown", "{kind}: {name} is no option of it; it has {names}")
+BAD_URL: Final = Phrase("accounts_url", "is no URL: its host or port cannot be read")
+NO_NUMBER: Final = Phrase("accounts_number", "{kind}: {name} must be a whole number")
 WHOLE_PATH: Final = Phrase(
     "accounts_path",
-    "{field} {kind}: name the file by its whole path, as in {kind}:/etc/mailhaul/accounts",
+    "{kind}: name the file by its whole path, as in {kind}:/etc/mailhaul/accounts",
 )
 
 #: What may stand behind a kind's "+".
@@ -77,7 +79,7 @@ def parse_service(text: str) -> ServiceUrl | None:
     """Reads a URL; returns None for "none". Raises `UsageError`."""
     if text in ("", "none"):
         return None
-    parts = urlsplit(text)
+    parts = _split(text)
     kind, _, carrier = parts.scheme.partition("+")
     known = kind_of(kind)
     if known is None or (bool(carrier), carrier in _CARRIERS) != (known.place is ServicePlace.HTTP, True):
@@ -121,11 +123,23 @@ def _place(of: AccountKind, carrier: str, netloc: str, path: str) -> str:
         raise WRITE.error("accounts", kind=kind, text="ADMIN@DOMAIN" if of.has_login else "NAME")
     if of.numbered and not netloc.isdigit():
         raise ORGANISATION.error("accounts", kind=kind)
-    return netloc
+    return unquote(netloc)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it raises `ValueError` where it is none
+    except ValueError:
+        raise BAD_URL.error("accounts") from None
+    # Another reader of URLs ends the host at another place than this one.
+    if re.search(r"[\x00-\x20\x7f\\\\]", unquote(parts.netloc)):
+        raise BAD_URL.error("accounts")
+    return parts
 
 
 def _checked_http(kind: str, url: str) -> str:
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise NO_HOST.error("accounts", kind=kind)
     if parts.scheme == "http" and not _loopback(parts.hostname):

@@ -20,7 +20,7 @@ import httpx2
 from shared.model.accounts import Rejected, Retry
 
 if TYPE_CHECKING:
-    from shared.accounts.address import ServiceUrl
+    from shared.accounts.address import BAD_URL, ServiceUrl
     from shared.runtime.credentials import Secret
 
 _TIMEOUT: Final = httpx2.Timeout(30, connect=10)
@@ -66,16 +66,19 @@ def http_client(
         if outcome := common(response.status_code, after, response.text, shown):
             raise Halted(outcome)
 
-    return httpx2.Client(
-        base_url=base_url,
-        headers=dict(headers),
-        auth=auth,
-        event_hooks={"response": [checked]},
-        transport=_Bounded(httpx2.HTTPTransport(verify=verify)),
-        timeout=_TIMEOUT,
-        follow_redirects=False,
-        trust_env=False,
-    )
+    try:
+        return httpx2.Client(
+            base_url=base_url,
+            headers=dict(headers),
+            auth=auth,
+            event_hooks={"response": [checked]},
+            transport=_Bounded(httpx2.HTTPTransport(verify=verify)),
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            trust_env=False,
+        )
+    except httpx2.InvalidURL:
+        raise BAD_URL.error("accounts") from None
 
 
 class Api:

@@ -43,13 +43,17 @@ def google_token(key: Mapping[str, Any], administrator: str, shown: str) -> Call
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.auth.transport.requests import Request
     from google.oauth2.service_account import Credentials
+    from requests import Session
 
     credentials = Credentials.from_service_account_info(dict(key), scopes=[GOOGLE_SCOPE], subject=administrator)  # type: ignore[no-untyped-call]
+
+    session = Session()
+    session.max_redirects, session.trust_env = 0, False
 
     def token() -> str:
         try:
             if not credentials.valid:
-                credentials.refresh(Request())
+                credentials.refresh(Request(session=session))
         except TransportError as error:
             raise Halted(unreachable(shown, error)) from error
         except GoogleAuthError as error:

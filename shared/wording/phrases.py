@@ -17,7 +17,7 @@ from shared.model.errors import UsageError
 
 PLACE: Final = re.compile(r"\{(\w+)\}")
 #: Field → its option of the command line, where that is not the field's name.
-_NAMED: Final[Mapping[str, str]] = {"starts_at": "--start-at"}
+_NAMED: Final[Mapping[str, str]] = {"starts_at": "--start-at", "url": "URL", "secret": "--secret-file"}
 #: Field of one side → its option of the command line, with the side in the place.
 _OPTIONS: Final[Mapping[str, str]] = {
     "server": "--{}",

@@ -89,7 +89,19 @@ def test_what_the_api_may_not_set_up(web_server: WebServer, scim: ScimServer) ->
     assert "not public" in refused("scim+https://127.0.0.1/v2")
     assert "MAILHAUL_WEB_PORTS" in refused(f"scim+{scim.url}/v2")
     key = json.dumps({"client_email": "a@b.example", "private_key": "x", "token_uri": "https://evil.example/token"})
-    assert "evil.example, which is not Google" in refused("google://admin@b.example", key)
+    assert "evil.example/token, which is not Google" in refused("google://admin@b.example", key)
+    key = key.replace("https://evil.example/", "http://127.0.0.1:9\\\\@x.googleapis.com/")
+    assert "which is not Google" in refused("google://admin@b.example", key)
+    for url in (
+        "scim+https://host:abc/",
+        "scim+https://host:99999/",
+        "scim+https://[bad/",
+        "scim+https://a\\@b.example",
+    ):
+        assert "is no URL" in refused(url), url
+    assert "no key or token has" in refused("mailcow+https://1.1.1.1", "ключ")
+    answer = api.put(_ROUTE, json={"url": "scim+https://1.1.1.1"}).json()
+    assert [(one["field"], one["code"]) for one in answer["errors"]] == [("secret", "accounts_secret_missing")]
     assert "the address of one service" in refused("none")
     assert "the address of one service" in refused("a.example=scim+https://1.1.1.1\nb.example=scim+https://1.1.1.1")
     assert "no name of a service" in refused("scim+https://1.1.1.1", name="-rf")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Request
 
 from producer.intake.account_options import AccountsAsked, read_accounts
-from producer.intake.named_services import Addresses, reached, read_service, tried
+from producer.intake.named_services import BY_SETTINGS, Addresses, reached, read_service, tried
 from producer.web.api.request_bodies import LookBody, ServiceBody
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, Viewer, note
@@ -34,7 +34,6 @@ NONE_SET: Final = Phrase(
     "account_services_unset",
     "{name} is no service here: none is set up, by an administrator or by MAILHAUL_WEB_ACCOUNTS",
 )
-BY_SETTINGS: Final = Phrase("account_service_of_settings", "MAILHAUL_WEB_ACCOUNTS has a service of this name")
 _HTTPS: Final = 443
 _Name = Annotated[str, Path(max_length=40, description="The name of the service.")]
 
@@ -92,7 +91,7 @@ def listed(known: WebContext) -> list[dict[str, Any]]:
     by_settings = [
         {"name": name, "service": shown(asked.text), "by": "", "at": None} for name, asked in known.makers.items()
     ]
-    return by_settings + [_fields(one) for one in known.services.all().values()]
+    return by_settings + [_fields(one) for name, one in known.services.all().items() if name not in known.makers]
 
 
 def _fields(one: NamedService) -> dict[str, Any]:

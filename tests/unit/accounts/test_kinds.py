@@ -67,7 +67,7 @@ def test_its_options_and_its_secret_are_checked_as_it_says(names: list[str]) -> 
         parse_service("ledger://office?shade=red")
     url = parse_service("ledger://office?colour=red")
     assert url is not None
-    with pytest.raises(UsageError, match="needs --accounts-secret-file"):
+    with pytest.raises(UsageError, match=r"--accounts-secret-file: .* needs its secret"):
         open_service(url, Secret(""))
 
 
