@@ -15,9 +15,10 @@ def wanted(ready_units: int, lanes: int, busy: int, depths: Mapping[UnitKind, in
 
     The queue should hold as many jobs as there are ready units, but no more than the lanes that are not `busy` could take. A
     lane that is done claims the next unit without a job, and a job that finds nothing to claim is dropped, so more would
-    only cost the store. A job in the queue may be stale; that is why a full round is kept there, not just one.
+    only cost the store. A job in the queue may be stale; that is why a full round is kept there, not just one. One job is
+    wanted even where all lanes seem busy: a worker may have more lanes than the coordinator was told.
     """
-    return max(0, min(ready_units, lanes - busy if lanes else WITHOUT_WORKERS) - sum(depths.values()))
+    return max(0, min(ready_units, max(1, lanes - busy) if lanes else WITHOUT_WORKERS) - sum(depths.values()))
 
 
 def bells(ready: Sequence[Unit], count: int) -> tuple[Unit, ...]:

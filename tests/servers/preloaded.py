@@ -150,7 +150,9 @@ class _Preloaded(subprocess.Popen[Any]):
         if flags & os.WNOHANG and not select.select([self._told], [], [], 0)[0]:
             return 0, 0
         with self._told:
-            return self.pid, _number(self._told)
+            told = self._told.read(4)
+        # Without a word its parent died: nobody knows how the child ended, which is no success.
+        return self.pid, int.from_bytes(told, "little") if len(told) == 4 else signal.SIGKILL
 
     def _internal_poll(self, *_: Any, **__: Any) -> int | None:
         if self.returncode is None and self._waitpid_lock.acquire(False):  # type: ignore[attr-defined]

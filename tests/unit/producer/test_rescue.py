@@ -22,8 +22,9 @@ def test_no_more_bells_than_lanes_and_none_for_those_that_lie_there_already() ->
 
 def test_none_for_lanes_that_are_at_work() -> None:
     assert wanted(1000, 16, 12, {}) == 4
-    assert wanted(1000, 16, 16, {}) == 0
-    assert wanted(1000, 16, 17, {}) == 0, "counted a moment apart"
+    assert wanted(1000, 16, 16, {}) == 1, "a worker may have more lanes than the coordinator was told"
+    assert wanted(1000, 16, 17, {UnitKind.COPY: 1}) == 0
+    assert wanted(0, 16, 17, {}) == 0
 
 
 def test_without_workers_a_few_lie_ready_for_the_first_to_come() -> None:
