@@ -37,7 +37,7 @@ def test_a_folder_with_the_same_id_was_renamed(wires: Wires) -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(b"", b""), (b"F1", b"F2"), (b"", b"F1"), (b"F0", b"F0")])
 def test_one_with_another_id_is_another_folder(wires: Wires, before: bytes, after: bytes) -> None:
-    """So is one with an id that INBOX has too."""
+    """The last one has an id that INBOX has too."""
     _renamed(wires, before, after)
     assert sorted(wires.new.folders) == [b"INBOX", b"Job", b"Work"]
     assert wires.bodies(b"Job") == wires.sent(b"Job")

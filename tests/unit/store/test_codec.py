@@ -89,7 +89,7 @@ def test_a_mailbox_of_an_import_of_old_comes_from_where_all_come_from() -> None:
 
 
 def test_a_worker_of_before_reads_the_note_of_a_move() -> None:
-    """It knows no `uidvalidity`, and takes each name in the note for one of its fields."""
+    """Such a worker knows no `uidvalidity`, and takes each name in the note for one of its fields."""
     move = Moving(folder_id="f", destination_uidnext=5, messages=((1, 2, 3),))
     left_out = Moving(folder_id="f", uidvalidity=7, messages=((0, 0, 3),))
     (row,) = json.loads(codec.encode_moving([move]))
