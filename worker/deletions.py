@@ -44,11 +44,15 @@ def as_counted(shown: UidSet, opened: KnownStatus) -> bool:
     return len(shown & UidSet.span(1, opened.uidnext - 1)) == opened.messages
 
 
-def vanished(store: WorkStore, source: MailSource, before: Folder) -> tuple[KnownStatus, Folder] | None:
+def vanished(
+    store: WorkStore, source: MailSource, before: Folder, left: UidSet = NO_UIDS
+) -> tuple[KnownStatus, Folder] | None:
     """Asks which messages went since the last pass, where the source tells that (QRESYNC).
 
-    Returns the folder's status and `before` with those that were deleted. None where they do not account for just as many
-    messages as the folder holds fewer, or where some came back: then what is left has to be asked for.
+    `left` are those of `before.followed` that this pass found to be moved: they still count among its messages.
+    Returns the folder's status and `before` with those that were deleted. None where they are not just as many as the
+    messages that the folder holds fewer, whatever became of these (a copy, a move, none), or where something came: then
+    what is left has to be asked for.
     """
     found = None
     with contextlib.suppress(FolderRefused, ServerRefused):
@@ -57,9 +61,10 @@ def vanished(store: WorkStore, source: MailSource, before: Folder) -> tuple[Know
         return None
     opened, went = found
     fewer = before.source_messages - opened.messages
-    new = (known_sources(store, before.folder_id) & went) - before.deleted - before.followed
-    if not fewer > 0 or not len(new) <= fewer <= len(went & UidSet.span(1, before.uidnext - 1)):
+    new = (went & UidSet.span(1, before.uidnext - 1)) - before.deleted - (before.followed - left)
+    if not 0 < fewer == len(new) or opened.uidnext > before.uidnext:
         return None
+    new = (new & known_sources(store, before.folder_id)) - before.followed
     return opened, replace(before, deleted=before.deleted | new, source_messages=opened.messages)
 
 

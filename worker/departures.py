@@ -70,11 +70,15 @@ def new_places(
 
 
 def arrivals(
-    destination: MailDestination, sizes: Container[int], folders: Sequence[Folder], known: Callable[[Folder], UidSet]
+    destination: MailDestination,
+    sizes: Container[int],
+    folders: Sequence[Folder],
+    known: Callable[[Folder], UidSet],
+    without: Container[bytes] = (),
 ) -> Iterator[tuple[bytes, Sequence[Sighting]]]:
     """Yields each folder of the account, opened, with what arrived in it since it was last verified.
 
-    Only messages of these `sizes`; `folders` and `known` as in `new_places`.
+    Only messages of these `sizes`, and no folder of the names `without`; `folders` and `known` as in `new_places`.
     """
     planned: dict[bytes, list[Folder]] = defaultdict(list)
     for folder in folders:
@@ -83,7 +87,7 @@ def arrivals(
     tree = Tree(listing)
     names = [one.name for one in listing.folders if selectable(one) and tree.owner(one.name) is Owner.PERSONAL]
     for name, status in zip(names, known_statuses(destination, names), strict=True):
-        if isinstance(status, Exception) or not status.messages:
+        if name in without or isinstance(status, Exception) or not status.messages:
             continue
         ours = [folder for folder in planned[name] if status.same_uids(folder.destination_uidvalidity)]
         low = max((folder.verified_uidnext for folder in ours), default=1)

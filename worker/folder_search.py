@@ -64,8 +64,8 @@ class FolderSearch:
         """Takes `known`, the folders of the last pass, and the ids of those with messages without an outcome."""
         self._source, self._destination, self._store, self._options = source, destination, store, options
         self._known, self._pending = known, pending
-        #: Source folder that nothing explains → its MAILBOXID.
-        self._object_ids: dict[bytes, str] = {}
+        #: Source folder → its numbers and its MAILBOXID, as EXAMINE tells them; None where it cannot be opened.
+        self._opened: dict[bytes, KnownStatus | None] = {}
 
     def run(self, there: SideView, here: SideView) -> FoundFolders:
         """Finds every folder, and renames those at the destination that were renamed at the source."""
@@ -89,7 +89,7 @@ class FolderSearch:
             sources, named = [folder.source_name], b""
             if moved:
                 sources = there.alike(folder.source_name, folder.uidvalidity, folder.uidnext, taken_there)
-                named = self._named(folder.object_id, there, taken_there)
+                named = self._named(folder, there, taken_there)
             places = [folder.destination_name]
             if away:
                 low = max(folder.verified_uidnext, folder.destination_uidnext)
@@ -125,20 +125,30 @@ class FolderSearch:
 
     # -- recognising
 
-    def _named(self, object_id: str, there: SideView, taken: Collection[bytes]) -> bytes:
-        """Returns the source folder with this MAILBOXID among those that nothing explains; b"" where it is none.
+    def _named(self, folder: Folder, there: SideView, taken: Collection[bytes]) -> bytes:
+        """Returns the source folder with the MAILBOXID of this one among those that nothing explains; b"" where it is none.
 
-        Only what EXAMINE says counts: the STATUS of Cyrus 3.6 may answer MAILBOXID with random bytes.
+        An id that another folder has too, now or at the last pass, tells nothing (proxies make such ids), nor does that of
+        a folder whose UIDNEXT went back under the same UIDVALIDITY. Only what EXAMINE says counts: the STATUS of Cyrus
+        3.6 may answer MAILBOXID with random bytes.
         """
-        if not object_id:
+        others = [one for one in self._known if one.folder_id != folder.folder_id]
+        if not folder.object_id or any(one.object_id == folder.object_id for one in others):
             return b""
-        for name in there.own():
-            if name not in self._object_ids and name not in taken:
-                self._object_ids[name] = ""
+        told = {one.source_name for one in others if one.object_id and one.source_name in taken}
+        found = []
+        for name in sorted({*there.own(), *filter(is_inbox, there.names)} - told):
+            if name not in self._opened:
+                self._opened[name] = None
                 with contextlib.suppress(FolderRefused):
-                    self._object_ids[name] = self._source.open(name).object_id
-        found = [name for name, one in self._object_ids.items() if one == object_id and name not in taken]
-        return found[0] if len(found) == 1 else b""
+                    self._opened[name] = self._source.open(name)
+            opened = self._opened[name]
+            if opened is not None and opened.object_id == folder.object_id:
+                found.append((name, opened))
+        if len(found) != 1 or found[0][0] in taken:
+            return b""
+        name, opened = found[0]
+        return b"" if opened.same_uids(folder.uidvalidity) and opened.uidnext < folder.uidnext else name
 
     def _found(
         self,
@@ -155,17 +165,22 @@ class FolderSearch:
         """Returns the folder's name at the source and at the destination; b"" where it is gone.
 
         Messages that both folders hold prove it. Where they have none in common, a UIDVALIDITY that no other folder of
-        the account has does. `named` is the source folder with its MAILBOXID, which needs no proof; b"" for none.
+        the account has does. `named` is the source folder with its MAILBOXID, which needs no proof, and under the same
+        UIDVALIDITY no message that speaks against it; b"" for none.
         """
+        alike = sources
         if named:
             moved, sources = False, [named]
         pairs = sample([p for e in self._store.ledger(folder.folder_id) for r in e.records for p in r.pairs()])
         denied = False
         for source, place in [(source, place) for source in sources for place in places][:_MOST_TRIES]:
-            alike = self._alike(source, place, pairs)
-            if alike:
+            same = self._alike(source, place, pairs)
+            if same:
                 return source, place
-            denied = denied or alike is False
+            denied = denied or same is False
+        opened = self._opened.get(named)
+        if denied and opened is not None and opened.same_uids(folder.uidvalidity):
+            return self._found(folder, alike, places, there, here, moved=True, away=away, named=b"")
         source, place = (sources[0] if not moved else b""), (places[0] if not away else b"")
         if denied:
             return source, place

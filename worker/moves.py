@@ -66,6 +66,12 @@ class FolderChange:
             return True
         return there is not None and self._same(before, there) and there.uidnext > before.uidnext
 
+    @property
+    def was_seen(self) -> bool:
+        """Tells whether the destination folder is the one that was verified last."""
+        before = self.before
+        return before is not None and before.was_seen and self.here.same_uids(before.destination_uidvalidity)
+
     def _same(self, before: Folder, there: KnownStatus) -> bool:
         """Tells whether both folders are those that were planned before, or the user removed the destination's."""
         here = bool(before.destination_uidvalidity) and self.here.same_uids(before.destination_uidvalidity)
@@ -100,6 +106,7 @@ class MoveFollowing:
     def __init__(self, lease: Lease, store: Store, source: MailSource, destination: MailDestination) -> None:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._places: dict[str, FolderChange] = {}
+        self._pending: Collection[str] = ()
         self._followed = Followed()
         self._remainders = Remainders(source, destination)
         #: Folder → its new messages of which nothing told whether they were moved.
@@ -112,7 +119,7 @@ class MoveFollowing:
 
         Without `follow` it only ends what an earlier holder began. Raises what the ports raise.
         """
-        self._places = {place.folder.folder_id: place for place in places}
+        self._places, self._pending = {place.folder.folder_id: place for place in places}, pending
         for place in places:
             if place.before is not None and place.before.moving:
                 self._followed.noted.append(place.folder.folder_id)
@@ -164,6 +171,7 @@ class MoveFollowing:
                 moves[name].append(
                     Moving(folder_id=into.folder.folder_id, destination_uidnext=uidnext, messages=messages)
                 )
+            told |= self._followed.of(into.folder.folder_id)
             self._untold[into.folder.folder_id] = [one for one in seen if one.uid not in told]
         for name, uids in self._moved_elsewhere().items():
             self._leave_out(self._places[name], uids)
@@ -229,15 +237,21 @@ class MoveFollowing:
     def _moved_elsewhere(self) -> dict[str, UidSet]:
         """Returns the new messages that stand where their user moved the copy, by folder."""
         new = {self._places[name].folder.source_name: seen for name, seen in self._untold.items() if seen}
-        planned = [
-            replace(place.before, destination_name=place.folder.destination_name)
-            for place in self._places.values()
-            if place.before is not None and not place.removed
-        ]
-        found = self._remainders.elsewhere(
-            new, planned, lambda folder: known_destinations(self._store, folder.folder_id)
-        )
+        planned = {
+            name: replace(place.before, destination_name=place.folder.destination_name)
+            for name, place in self._places.items()
+            if place.before is not None and place.was_seen and name not in self._pending
+        }
+        ours = [place.folder for place in self._places.values()]
+        ours += [folder for folder, _ in self._store.folders(self._lease.mailbox.mailbox_id)]
+        without = {folder.destination_name for folder in ours if folder.folder_id not in planned}
+        found = self._remainders.elsewhere(new, list(planned.values()), self._known_destinations, without)
         return {name: found.get(self._places[name].folder.source_name, NO_UIDS) for name in self._untold}
+
+    def _known_destinations(self, folder: Folder) -> UidSet:
+        placed = self._followed.placed.get(folder.folder_id, ())
+        moved = UidSet.of(to for one in placed for record in one.records for to in record.destination)
+        return known_destinations(self._store, folder.folder_id) | moved
 
     def _new(self, place: FolderChange) -> dict[int, int]:
         """Opens the source folder, and returns UID → size of its new messages."""

@@ -18,7 +18,7 @@ from shared.mail.imap.choosing import look_at_labels
 from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
 from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, Throttled
 from shared.model.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
-from shared.model.uids import NO_UIDS
+from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.batching import Change, delta, other_number
 from shared.rules.standing import digest
 from shared.store import Store
@@ -439,8 +439,8 @@ class MailboxPlan:
             deleted=NO_UIDS if fresh or before is None else before.deleted,
         )
         earlier = None if fresh else before
+        left = self._moves.left.get(folder.folder_id, NO_UIDS)
         if earlier is not None:
-            left = self._moves.left.get(folder.folder_id, NO_UIDS)
             earlier = replace(earlier, followed=earlier.followed | left)
             snapshot = replace(snapshot, followed=earlier.followed, moving=earlier.moving)
         placed = self._moves.placed.get(folder.folder_id, ())
@@ -466,7 +466,7 @@ class MailboxPlan:
                 plan = self._with_a_place(plan)
         elif before is not None and not reset and not let_go:
             if earlier is not None and other_number(there, earlier):
-                plan = replace(plan, folder=self._with_deleted(snapshot, earlier))
+                plan = replace(plan, folder=self._with_deleted(snapshot, earlier, left - before.followed))
             # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
             # them are no reason to stop.
             same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
@@ -522,10 +522,10 @@ class MailboxPlan:
             ),
         )
 
-    def _with_deleted(self, folder: Folder, before: Folder) -> Folder:
+    def _with_deleted(self, folder: Folder, before: Folder, left: UidSet) -> Folder:
         """Returns the folder, to which nothing new came, with what was deleted from it at the source."""
         self._open = None
-        if told := vanished(self._store, self._source, before):
+        if told := vanished(self._store, self._source, before, left):
             self._open, found = (folder.source_name, told[0]), told[1]
         else:
             opened = self._opened(folder.source_name)

@@ -11,7 +11,7 @@ may: a message that arrived there since, and is the new one, was moved on both s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -127,22 +127,31 @@ class Remainders:
         new: Mapping[bytes, Sequence[Sighting]],
         folders: Sequence[Folder],
         known: Callable[[Folder], UidSet],
+        without: Container[bytes],
     ) -> dict[bytes, UidSet]:
         """Returns which new messages stand where their user moved the copy: source folder → source UIDs.
 
         `new` are those that nothing else told of, by folder; `folders` and `known` as in `worker.departures.new_places`.
+        Nothing is looked for in the destination folders `without`: what arrived there cannot be told from our copies, or
+        from old mail. In a folder that the import does not have, a copy has the date of its message: MOVE keeps it.
         """
         most = sum(len(one.places) for one in self._remainders if not one.decides)
         sizes = {seen.size_bytes for every in new.values() for seen in every}
         found: dict[bytes, UidSet] = {}
         if not most or not sizes:
             return found
-        for _, copies in arrivals(self._destination, sizes, folders, known):
+        verified = {folder.destination_name for folder in folders}
+        for place, copies in arrivals(self._destination, sizes, folders, known, without):
             for name, every in new.items():
                 uids = UidSet.of(int(seen.uid) for seen in every) - found.get(name, UidSet())
                 self._source.open(name)
                 pairs = Recognition(self._source, self._destination).among(uids, copies)
-                taken = sorted(pairs.items())[:most]
+                moved = [
+                    (uid, pair)
+                    for uid, pair in sorted(pairs.items())
+                    if place in verified or pair.original.internaldate == pair.copy.internaldate
+                ]
+                taken = moved[:most]
                 most -= len(taken)
                 found[name] = found.get(name, UidSet()) | UidSet.of(uid for uid, _ in taken)
                 copies = [one for one in copies if one.uid not in {pair.copy.uid for _, pair in taken}]

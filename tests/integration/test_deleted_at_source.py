@@ -19,6 +19,7 @@ from tests.integration.in_process_import import InProcessImport, Wires
 from tests.integration.test_delta import BODY, WITHOUT_CONDSTORE, Both
 from tests.integration.test_missing import exit_code
 from tests.servers.dovecot import Dovecot
+from tests.servers.faults import preface
 from tests.servers.faulty_incomplete import fetching, searching, uid
 
 DELETE = (b"SELECT INBOX", b"STORE 1:10 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
@@ -128,6 +129,31 @@ def test_a_source_that_does_not_tell_what_went_is_asked_what_is_left(
     assert deleted(in_process) == {"INBOX": UidSet.of([4])}
     assert exit_code(in_process) == 0
     assert [one for one in wires.source.commands if b"(QRESYNC (" in one.text]
+
+
+@pytest.mark.parametrize(
+    ("told", "believed"),
+    [
+        (b"* VANISHED (EARLIER) 4\r\n", True),
+        (b"* VANISHED 5\r\n* OK [CLOSED] closed\r\n* VANISHED (EARLIER) 4\r\n", True),
+        (b"* VANISHED 5\r\n", False),
+        (b"* VANISHED (EARLIER) 4:5\r\n", False),
+        (b"* VANISHED (EARLIER) 99\r\n", False),
+    ],
+)
+def test_only_an_answer_that_accounts_for_each_message_is_believed(
+    in_process: InProcessImport, wires: Wires, told: bytes, believed: bool
+) -> None:
+    """A server may first tell what went from the folder that was open before: that is about other messages."""
+    wires.source.behaviour.capabilities |= {"QRESYNC", "CONDSTORE", "ENABLE", "UNSELECT"}
+    wires.fill(1, first=60)
+    in_process.to_the_end()
+    wires.old.folder(b"INBOX").remove(4)
+    wires.source.faults.add(preface(rb"^EXAMINE .*QRESYNC \(", told))
+    before = len(wires.source.commands)
+    in_process.to_the_end()
+    assert deleted(in_process) == {"INBOX": UidSet.of([4])}
+    assert any(one.name == b"UID SEARCH" for one in wires.source.commands[before:]) is not believed
 
 
 # What must not count as a deletion

@@ -64,6 +64,24 @@ def test_what_was_moved_on_both_sides_stays_where_its_user_put_it(in_process: In
     assert wires.bodies(b"Kept").total() == 4
 
 
+@pytest.mark.parametrize("planned", [False, True])
+def test_what_stood_elsewhere_before_is_not_what_its_user_moved(
+    in_process: InProcessImport, wires: Wires, planned: bool
+) -> None:
+    """Two messages went from both sides and left no mark of their own; a third one came, of which there is a copy.
+
+    It may be the same to the second only in a folder that the import does not have.
+    """
+    wires.new.folder(b"Other").add(plain(80), (), b" 1-Mar-2022 10:20:30 +0100")
+    wires.old.folder(b"Work").add(plain(80), (), b"%2d-Mar-2022 10:20:30 +0100" % (1 if planned else 2))
+    if planned:
+        wires.fill(2, b"Other", first=90)  # no verification saw it
+    for one in (5, 8):
+        wires.old.folder(b"INBOX").remove(one)
+    delete(wires, 5, 8)
+    assert again(in_process, wires) == 1
+
+
 def test_a_second_message_of_the_batch_in_a_later_pass(in_process: InProcessImport, wires: Wires) -> None:
     """The digest of the batch is without what was moved or removed before."""
     in_process.options = replace(in_process.options, deletions="follow")

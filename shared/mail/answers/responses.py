@@ -41,6 +41,7 @@ _CODE = re.compile(rb"\[[ \t]*(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ)[ \t]+(\d{1,20}
 #: RFC 8474 §4.1: an id has at most 255 characters.
 _MAILBOXID = re.compile(rb"\[[ \t]*MAILBOXID[ \t]*\(([A-Za-z0-9_-]{1,255})\)[ \t]*\]", re.IGNORECASE)
 _VANISHED = re.compile(rb"\*[ \t]+VANISHED[ \t]+(\(EARLIER\)[ \t]+)?([0-9:,]+)[ \t\r\n]*", re.IGNORECASE)
+_CLOSED = re.compile(rb"\*[ \t]+OK[ \t]+\[[ \t]*CLOSED[ \t]*\]", re.IGNORECASE)
 _PERMANENT = re.compile(rb"\[[ \t]*PERMANENTFLAGS[ \t]*\(([^)]*)\)", re.IGNORECASE)
 _APPENDUID = re.compile(rb"\[[ \t]*APPENDUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
 _COPYUID = re.compile(rb"\[[ \t]*COPYUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
@@ -228,7 +229,10 @@ def vanished_uids(line: bytes) -> tuple[UidSet, bool] | None:
 
 
 class Selected:
-    """Collects the answers to EXAMINE or SELECT. Answers that it does not know ("* OK in progress") are ignored."""
+    """Collects the answers to EXAMINE or SELECT. Answers that it does not know ("* OK in progress") are ignored.
+
+    What comes before CLOSED is about the folder that was open before (RFC 7162 §3.2.11), and is forgotten.
+    """
 
     def __init__(self) -> None:
         #: The number of EXISTS; None until it came.
@@ -240,6 +244,9 @@ class Selected:
         self.permanent: tuple[bytes, ...] | None = None
         #: As in `FolderStatus`.
         self.object_id = ""
+        #: Ranges of UIDs that went before the selection (VANISHED with EARLIER). One without EARLIER is about what goes in
+        #: this session, in whatever folder.
+        self.gone: list[tuple[int, int]] = []
 
     def take(self, pieces: Sequence[bytes]) -> None:
         """Takes one untagged answer, or the text of the tagged one."""
@@ -252,6 +259,12 @@ class Selected:
                 self.unread = line
         elif kind == b"FLAGS":
             self.flags = _flags(pieces, at)
+        elif kind == b"VANISHED":
+            told = vanished_uids(line)
+            if told and told[1] and len(self.gone) + len(told[0].ranges) <= MOST_RANGES:
+                self.gone.extend(told[0].ranges)
+        elif kind == b"OK" and _CLOSED.match(line):
+            vars(self).update(vars(Selected()))
         else:
             for key, value in _CODE.findall(line):
                 self.numbers[key.upper()] = int(value)

@@ -14,12 +14,12 @@ from typing import Final
 
 from shared.content.fingerprint import header_fingerprint, header_of
 from shared.mail import KnownStatus, Message
-from shared.mail.answers.bounds import MOST_RANGES, most_body
+from shared.mail.answers.bounds import most_body
 from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
 from shared.mail.answers.grammar import clean_flags, clean_text, flags_in
 from shared.mail.answers.header_date import received_at
 from shared.mail.answers.internaldate import odd_zone, parse_internaldate
-from shared.mail.answers.responses import Selected, vanished_uids
+from shared.mail.answers.responses import Selected
 from shared.mail.answers.tokens import Text, Value
 from shared.mail.imap.flights import DEPTH, PIECE, fetch, raise_first, written
 from shared.mail.imap.imap_choosing import ChoosingSession
@@ -129,22 +129,16 @@ class ImapSource(ChoosingSession):
                 self._talk.expect(self._talk.send(b"UNSELECT"), what="would not close a folder")
             self._talk.expect(self._talk.send(b"ENABLE QRESYNC"), what="would not tell what was deleted")
         self._opened = None
-        selected, gone = Selected(), list[tuple[int, int]]()
-
-        def take(pieces: list[bytes]) -> None:
-            selected.take(pieces)
-            if (told := vanished_uids(pieces[0])) and len(gone) + len(told[0].ranges) <= MOST_RANGES:
-                gone.extend(told[0].ranges)
-
+        selected = Selected()
         asked = b"EXAMINE " + self._folder(name) + b" (QRESYNC (%d %d))" % (uidvalidity, since)
         tag = self._talk.send(asked)
         text = self._talk.expect(
-            tag, take, asked="folder", what=f"cannot open {shown(name)}", line_limit=LONG_LINE_LIMIT
+            tag, selected.take, asked="folder", what=f"cannot open {shown(name)}", line_limit=LONG_LINE_LIMIT
         )
         selected.take([text])
         status = self._status_of(name, selected)
         self._opened = (name, status.uidvalidity)
-        return (status, UidSet.joined(gone)) if status.same_uids(uidvalidity) else None
+        return (status, UidSet.joined(selected.gone)) if status.same_uids(uidvalidity) else None
 
     def _reopen(self) -> None:
         if self._opened is None:

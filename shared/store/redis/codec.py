@@ -255,7 +255,9 @@ def encode_digests(digests: Mapping[str, int]) -> str:
 
 
 def encode_moving(moving: Sequence[Moving]) -> str:
-    return json.dumps([dataclasses.asdict(one) for one in moving]) if moving else ""
+    """Leaves out a `uidvalidity` of None: workers of before it had that field read these notes too."""
+    rows = [{name: said for name, said in dataclasses.asdict(one).items() if said is not None} for one in moving]
+    return json.dumps(rows) if rows else ""
 
 
 def decode_moving(value: str) -> tuple[Moving, ...]:

@@ -125,3 +125,22 @@ def test_rubbish_is_refused_or_read_but_never_runs_on(pieces: list[bytes]) -> No
         except ValueError:
             return
     answer.items()
+
+
+def test_what_is_told_before_closed_is_about_the_folder_before() -> None:
+    """RFC 7162 §3.2.11: only then the answers are about the folder that is being opened."""
+    selected = Selected()
+    for line in (
+        b"* VANISHED (EARLIER) 3",
+        b"* VANISHED 5",
+        b"* 7 EXISTS",
+        b"* OK [HIGHESTMODSEQ 99] old",
+        b"* OK [CLOSED] Previous mailbox closed.",
+        b"* 4 EXISTS",
+        b"* OK [UIDVALIDITY 8] valid",
+        b"* VANISHED (EARLIER) 9,11:12",
+        b"* VANISHED 1:2",
+    ):
+        selected.take([line + b"\r\n"])
+    assert (selected.messages, selected.uidvalidity, selected.gone) == (4, 8, [(9, 9), (11, 12)])
+    assert b"HIGHESTMODSEQ" not in selected.numbers

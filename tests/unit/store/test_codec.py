@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model import Account, Endpoint, Import, Options, Tls, import_id, mailbox_id
+from shared.model import Account, Endpoint, Import, Moving, Options, Tls, import_id, mailbox_id
 from shared.model.uids import MAX_UID, Record, UidSet, records_of
 from shared.store.redis import codec
 
@@ -85,3 +86,13 @@ def test_a_mailbox_of_an_import_of_old_comes_from_where_all_come_from() -> None:
     row |= {b"state": b"queued", b"control": b"run", b"row": b"2"}
     found = codec.decode_mailbox("2f4457e82ee763f3", row, *ends)
     assert (found.source, found.destination.endpoint) == (Account(endpoint=ends[0], login="anna"), ends[1])
+
+
+def test_a_worker_of_before_reads_the_note_of_a_move() -> None:
+    """Such a worker knows no `uidvalidity`, and takes each name in the note for one of its fields."""
+    move = Moving(folder_id="f", destination_uidnext=5, messages=((1, 2, 3),))
+    left_out = Moving(folder_id="f", uidvalidity=7, messages=((0, 0, 3),))
+    (row,) = json.loads(codec.encode_moving([move]))
+    assert row.keys() == {"folder_id", "destination_uidnext", "messages"}
+    assert codec.decode_moving(codec.encode_moving([move, left_out])) == (move, left_out)
+    assert codec.decode_moving(codec.encode_moving([])) == ()
