@@ -88,6 +88,14 @@ def test_nothing_is_translated_that_is_not_said(language: str) -> None:
     assert ids - set(said_on_the_page()) == set()
 
 
+def test_each_catalogue_is_read_without_a_complaint() -> None:
+    """The reader warns on the terminal of whoever runs a command, and goes on without the line."""
+    files = [one for one in resources.files("producer.translations").iterdir() if one.name.endswith(".po")]
+    assert len(files) > 3
+    for file in files:
+        read_po(io.BytesIO(file.read_bytes()), abort_invalid=True)
+
+
 def test_plurals_and_numbers_are_those_of_the_language() -> None:
     english, russian = Saying("en"), Saying("ru")
     ways = ("%(num)s mailbox", "%(num)s mailboxes")
