@@ -86,6 +86,8 @@ def test_two_at_once_in_one_state_folder(
 ) -> None:
     if not protected:
         _unprotected(admin_env, NO_LEASE + NO_LOOK)
+        # So slowly that neither is done before the other has planned, however the machine schedules the two.
+        admin_env.variables["MAILHAUL_DESTINATION_ACCOUNT_MESSAGES_PER_SECOND"] = "100"
     spans = (slice(0, 3), slice(0, 3)) if second == "the same" else (slice(0, 2), slice(1, 3))
     lists = [_list(admin_env, people, name, span) for name, span in zip(("pilot", "accounts"), spans, strict=True)]
     running = [admin_env.start("import", one, *admin_env.ends) for one in lists]
