@@ -16,7 +16,7 @@ sources = scripts.sources
 LINE = "if h[1] ~= term or h[2] ~= holder or h[3] ~= 'leased' then return false end"
 def spoilt():
     found = sources()
-    assert all(LINE in text for text in found.values())
+    assert any(LINE in text for text in found.values())
     return {name: text.replace(LINE, "") for name, text in found.items()}
 scripts.sources = spoilt
 """
