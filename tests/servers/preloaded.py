@@ -233,6 +233,7 @@ def _serve(control: socket.socket) -> Wanted:
             if not request:
                 sys.exit(0)
             wanted = Wanted(*json.loads(request.decode("utf-8", "surrogateescape")))
+            became, becomes = os.pipe()
             pid = os.fork()
             if pid == 0:
                 signal.set_wakeup_fd(-1)
@@ -241,8 +242,11 @@ def _serve(control: socket.socket) -> Wanted:
                     one.detach()  # closed with all other files, by their numbers
                 _become(wanted, files[:3])
                 return wanted
-            for file in files[:3]:
+            for file in (*files[:3], becomes):
                 os.close(file)
+            # The child closes its end once it leads its group: whoever kills the group before that misses it.
+            os.read(became, 1)
+            os.close(became)
             children[pid] = files[3]
             _tell(files[3], pid)
 

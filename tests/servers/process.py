@@ -142,7 +142,7 @@ def end(process: subprocess.Popen[bytes], *, sig: int = signal.SIGTERM, seconds:
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Sends SIGKILL to the process and all of its group, as a power cut would end them."""
     _kill_group(process.pid)
-    process.wait()
+    process.wait(60)
 
 
 def _kill_group(pid: int) -> None:
