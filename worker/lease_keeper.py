@@ -124,6 +124,7 @@ class LeaseKeeper:
                 self._shut(one, Wish.LOST)
 
     def _loop(self, task: Callable[[], None]) -> None:
+        task()  # at once: until the first round nobody hears of this worker, and "no worker is running" would be said
         while not self._stop.wait(self.ask_seconds):
             task()
 

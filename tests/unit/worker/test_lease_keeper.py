@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 from shared.store.memory.memory_store import MemoryStore
@@ -39,3 +40,20 @@ def test_a_lease_that_is_over_is_not_renewed_whatever_the_store_says() -> None:
     now = 111.0
     lease_keeper.turn()
     assert lease_keeper.wish(lease) == "lost"
+
+
+def test_a_worker_is_heard_of_before_its_first_second_is_over() -> None:
+    """Until then `status` would say that no worker is running."""
+    heard = threading.Event()
+
+    class Store(MemoryStore):
+        def attend(self, *given: object, **named: object) -> list[object]:  # type: ignore[override]
+            heard.set()
+            return []
+
+    lease_keeper = LeaseKeeper(Store(), "worker", ask_seconds=3600.0)
+    lease_keeper.start()
+    try:
+        assert heard.wait(60)
+    finally:
+        lease_keeper.stop()
