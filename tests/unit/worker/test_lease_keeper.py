@@ -43,7 +43,7 @@ def test_a_lease_that_is_over_is_not_renewed_whatever_the_store_says() -> None:
 
 
 def test_a_worker_is_heard_of_before_its_first_second_is_over() -> None:
-    """Until then `status` would say that no worker is running."""
+    """Keeps `status` from saying that no worker is running."""
     heard = threading.Event()
 
     class Store(MemoryStore):
