@@ -7,19 +7,13 @@ Each row is signed, since it says to whom passwords of new accounts are given; t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
-
-import redis
+from typing import Any, Final
 
 from shared.model.errors import CredentialsError
 from shared.runtime.credentials import Credentials, Secret
 from shared.runtime.logs import get_logger
-from shared.store import Resealed
-from shared.store.records.plain_commands import PlainCommands
-from shared.store.records.signed import row_of, signed_row
-from shared.store.records.targets import TargetVault
+from shared.store.records.sealed_rows import SealedRows
 from shared.store.redis import keys
 
 #: The form of a name.
@@ -46,12 +40,13 @@ class NamedService:
     at: float = 0.0
 
 
-class NamedServices(PlainCommands):
-    """The named services. Thread-safe. Raises `StoreError` while the database is away."""
+class NamedServices(SealedRows):
+    """The named services; imports that chose one keep what they need when it is removed.
 
-    def __init__(self, client: redis.Redis, vault: TargetVault) -> None:
-        super().__init__(client)
-        self._vault = vault
+    Thread-safe. Raises `StoreError` while the database is away.
+    """
+
+    key = keys.NAMED_SERVICES
 
     def set(self, service: NamedService) -> None:
         """Enters a service, in place of one that has its name."""
@@ -63,38 +58,18 @@ class NamedServices(PlainCommands):
             "at": service.at,
             "sealed": self._vault.seal(service.name, _SIDE, held, bound=service.text).decode(),
         }
-        self._do("hset", keys.NAMED_SERVICES, service.name, signed_row(self._vault, _place(service.name), row))
+        self._write(service.name, row)
 
     def all(self) -> dict[str, NamedService]:
         """Returns the services by name, in the order of the names.
 
         One whose row no key signed, or whose secret no key opens, is left out and logged.
         """
-        rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.NAMED_SERVICES))
-        found = (self._service(name.decode("utf-8", "replace"), text) for name, text in sorted(rows.items()))
+        found = (self._service(name, text) for name, text in sorted(self._texts().items()))
         return {one.name: one for one in found if one}
 
-    def remove(self, name: str) -> bool:
-        """Removes a service; imports that chose it keep what they need. Returns whether there was one."""
-        return bool(self._do("hdel", keys.NAMED_SERVICES, name))
-
-    def resign(self) -> Resealed:
-        """Seals and signs every row by the first key. Rows that no key fits are left and counted as lost."""
-        total, pairs = Resealed(), list[bytes | str]()
-        rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.NAMED_SERVICES))
-        for name, text in rows.items():
-            place = _place(name.decode("utf-8", "replace"))
-            try:
-                if (row := row_of(self._vault, place, text)) is None:
-                    raise CredentialsError("the row is not signed")
-                row["sealed"] = self._vault.rotate(row["sealed"].encode()).decode()
-                pairs += [name, text, signed_row(self._vault, place, row)]
-            except CredentialsError:
-                total += Resealed(lost=1)
-        return total + Resealed(renewed=self._swap(keys.NAMED_SERVICES, pairs))
-
     def _service(self, name: str, text: bytes) -> NamedService | None:
-        row = row_of(self._vault, _place(name), text)
+        row = self._row(name, text)
         if row is None:
             return None
         try:
@@ -110,7 +85,3 @@ class NamedServices(PlainCommands):
             by=str(row["by"]),
             at=float(row["at"]),
         )
-
-
-def _place(name: str) -> str:
-    return f"{keys.NAMED_SERVICES}:{name}"

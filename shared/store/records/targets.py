@@ -11,34 +11,17 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, cast
-
-import redis
+from typing import Any, Final
 
 from shared.model.errors import CredentialsError
 from shared.runtime.credentials import Credentials, Secret
 from shared.runtime.logs import get_logger
-from shared.store import Resealed
-from shared.store.records.plain_commands import PlainCommands
-from shared.store.records.signed import Signer, row_of, signed_row
+from shared.store.records.sealed_rows import SealedRows
 from shared.store.redis import keys
 
 #: The ways in which a target is told.
 WAYS: Final = ("email", "webhook", "slack", "teams")
 _log = get_logger("mailhaul.notices")
-
-
-class TargetVault(Signer, Protocol):
-    """The vault of this installation (`shared.runtime.credentials.Vault`)."""
-
-    def seal(self, mailbox_id: str, side: str, credentials: Credentials, *, bound: str = "") -> bytes:
-        """Seals credentials for this place."""
-
-    def open(self, mailbox_id: str, side: str, sealed: bytes, *, bound: str = "") -> Credentials:
-        """Opens what was sealed for this place. Raises `CredentialsError`."""
-
-    def rotate(self, sealed: bytes) -> bytes:
-        """Seals anew by the first key. Raises `CredentialsError`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,17 +58,10 @@ class Target:
         return kind in self.kinds and (not self.imports or not import_id or import_id in self.imports)
 
 
-class Targets(PlainCommands):
+class Targets(SealedRows):
     """The targets. Thread-safe. Raises `StoreError` while the database is away."""
 
-    def __init__(self, client: redis.Redis, vault: TargetVault) -> None:
-        super().__init__(client)
-        self._vault = vault
-
-    @property
-    def vault(self) -> TargetVault:
-        """The vault, which also knows the signatures of other rows."""
-        return self._vault
+    key = keys.TARGETS
 
     def add(self, target: Target, made_at: float = 0.0) -> Target:
         """Enters a target under a new id, and returns it."""
@@ -104,36 +80,16 @@ class Targets(PlainCommands):
             "made_at": made.made_at,
             "sealed": self._vault.seal(made.target_id, "target", held).decode(),
         }
-        self._do("hset", keys.TARGETS, made.target_id, signed_row(self._vault, _place(made.target_id), row))
+        self._write(made.target_id, row)
         return made
 
     def all(self) -> list[Target]:
         """Returns the targets, oldest first. One whose row no key signed, or whose secret no key opens, is left out and logged."""
-        rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.TARGETS))
-        found = [self._target(name.decode("utf-8", "replace"), text) for name, text in rows.items()]
+        found = [self._target(name, text) for name, text in self._texts().items()]
         return sorted((one for one in found if one), key=lambda one: (one.made_at, one.target_id))
 
-    def remove(self, target_id: str) -> bool:
-        """Removes a target. Returns whether there was one."""
-        return bool(self._do("hdel", keys.TARGETS, target_id))
-
-    def resign(self) -> Resealed:
-        """Seals and signs every row by the first key. Rows that no key fits are left and counted as lost."""
-        total, pairs = Resealed(), list[bytes | str]()
-        rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.TARGETS))
-        for name, text in rows.items():
-            place = _place(name.decode("utf-8", "replace"))
-            try:
-                if (row := row_of(self._vault, place, text)) is None:
-                    raise CredentialsError("the row is not signed")
-                row["sealed"] = self._vault.rotate(row["sealed"].encode()).decode()
-                pairs += [name, text, signed_row(self._vault, place, row)]
-            except CredentialsError:
-                total += Resealed(lost=1)
-        return total + Resealed(renewed=self._swap(keys.TARGETS, pairs))
-
     def _target(self, target_id: str, text: bytes) -> Target | None:
-        row = row_of(self._vault, _place(target_id), text)
+        row = self._row(target_id, text)
         if row is None:
             return None
         try:
@@ -143,7 +99,3 @@ class Targets(PlainCommands):
             return None
         row |= {"kinds": tuple(row["kinds"]), "imports": tuple(row["imports"])}
         return Target(target_id=target_id, secret=json.loads(held.password.reveal()), **row)
-
-
-def _place(target_id: str) -> str:
-    return f"{keys.TARGETS}:{target_id}"
