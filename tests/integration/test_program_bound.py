@@ -58,9 +58,12 @@ def test_it_dies_with_all_that_it_started_when_who_asked_is_killed(tmp_path: Pat
 
 
 def test_only_what_moves_itself_into_another_session_escapes(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    script = _script(tmp_path, f"setsid sleep 500 & echo $! >> {pids}", f"echo $$ >> {pids}", "wait")
-    escaped, program = _killed_while_it_runs(script, pids, 2)
+    pids, moved = tmp_path / "pids", tmp_path / "moved"
+    # The program names itself only after the other has its own session: a kill before that ends both.
+    moves = f"setsid sh -c 'echo $$ > {moved}; exec sleep 500' &"
+    script = _script(tmp_path, moves, f"until [ -s {moved} ]; do sleep 0.01; done", f"echo $$ >> {pids}", "wait")
+    (program,) = _killed_while_it_runs(script, pids, 1)
+    escaped = int(moved.read_text())
     try:
         await_ready(lambda: not _alive(program), 30, "its end")
         assert _alive(escaped)
