@@ -8,14 +8,8 @@ The type says whose fault an error was; `worker.failures` decides what is done a
 from __future__ import annotations
 
 from shared.model.uids import UidSet
-
-
-class MailhaulError(Exception):
-    """An error that mailhaul knows by name. Its text is a sentence that a person can act on."""
-
-
-class UsageError(MailhaulError):
-    """The request itself is wrong: nothing was started. (Exit code 2.)"""
+from shared.wording.roots import MailhaulError as MailhaulError
+from shared.wording.roots import UsageError as UsageError
 
 
 class CredentialsError(MailhaulError):
