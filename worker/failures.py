@@ -7,10 +7,57 @@ one folder never the mailbox, of one mailbox never the import.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from shared.model import Failure, UnitKind, errors
 from shared.model.lifecycle import Disposition, Wish
 from shared.rules.standing import LOOK_HOLD
+from shared.wording.phrases import Phrase
+
+SEE_WHAT_SERVER_SAYS_WHEN: Final = Phrase(
+    "see_what_server_says_when", "see what the server says; when it is mended: mailhaul retry {id}"
+)
+SEE_THAT_ACCOUNT: Final = Phrase(
+    "see_that_account", "see that the account is there and may be signed in to for others, then: mailhaul retry {id}"
+)
+CORRECT_PASSWORD_IN_CSV_AND_RUN: Final = Phrase(
+    "correct_password_in_csv_and_run", "correct the password in a CSV and run: mailhaul credentials {id} FILE.csv"
+)
+GIVE_CREDENTIALS_AGAIN_MAILHAUL: Final = Phrase(
+    "give_credentials_again_mailhaul", "give the credentials again: mailhaul credentials {id} FILE.csv"
+)
+SEE_WHAT_SERVER_SAYS_ITS_DISK: Final = Phrase(
+    "see_what_server_says_its_disk",
+    "see what the server says: its disk may be full; while workers run (mailhaul up) it is tried "
+    "again by itself; at once by: mailhaul retry {id}",
+)
+MAKE_ROOM_OR_RAISE_QUOTA: Final = Phrase(
+    "make_room_or_raise_quota",
+    "make room or raise the quota at the destination: while workers run (mailhaul up) it is tried "
+    "again by itself; at once by: mailhaul retry {id}",
+)
+STOP_WHATEVER_ELSE_WRITES: Final = Phrase(
+    "stop_whatever_else_writes",
+    "stop whatever else writes there (another mailhaul with a state folder of its own, another "
+    "program), or let it end; then: mailhaul retry {name}. What it brought is not copied again",
+)
+WHAT_CAME_SINCE_SWITCH: Final = Phrase(
+    "what_came_since_switch", "what came since the switch is at the new server: bring it back by an import of its own"
+)
+CHECK_HOST_PORT_AND_FIREWALL_MAILHAUL: Final = Phrase(
+    "check_host_port_and_firewall_mailhaul",
+    "check host, port and firewall; mailhaul goes on by itself when the server answers",
+)
+SERVER_DOES_NOT_LET_THIS_FOLDER: Final = Phrase(
+    "server_does_not_let_this_folder",
+    "the server does not let this folder be opened; see its words, then: mailhaul retry {id}",
+)
+INTERNAL_ERROR_PLEASE_REPORT: Final = Phrase(
+    "internal_error_please_report", "internal error; please report it with the worker's log"
+)
+LEASE_RAN_OUT_AND_SESSIONS: Final = Phrase(
+    "lease_ran_out_and_sessions", "the lease ran out, and the sessions were shut"
+)
 
 #: Number of claims of a unit that end without progress before it is halved, or given up when it cannot be halved.
 ATTEMPTS = 3
@@ -19,7 +66,7 @@ ATTEMPTS = 3
 UNIT_ATTEMPTS = 6
 
 #: The advice for a parked mailbox where the table gives none.
-MENDED = "see what the server says; when it is mended: mailhaul retry IMPORT"
+MENDED = SEE_WHAT_SERVER_SAYS_WHEN.says(id="IMPORT")
 
 #: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
 UNREACHABLE_TIMES = 14
@@ -106,7 +153,7 @@ TABLE: tuple[FailureRule, ...] = (
         code="{side}_auth_refused",
         how=Disposition.PARK,
         scope="mailbox",
-        advice="see that the account is there and may be signed in to for others, then: mailhaul retry IMPORT",
+        advice=SEE_THAT_ACCOUNT.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.LoginsStopped,
@@ -121,14 +168,14 @@ TABLE: tuple[FailureRule, ...] = (
         code="{side}_auth_refused",
         how=Disposition.PARK,
         scope="mailbox",
-        advice="correct the password in a CSV and run: mailhaul credentials IMPORT FILE.csv",
+        advice=CORRECT_PASSWORD_IN_CSV_AND_RUN.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.CredentialsError,
         code="credentials_missing",
         how=Disposition.PARK,
         scope="mailbox",
-        advice="give the credentials again: mailhaul credentials IMPORT FILE.csv",
+        advice=GIVE_CREDENTIALS_AGAIN_MAILHAUL.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.TlsFailed,
@@ -150,8 +197,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.PARK,
         scope="mailbox",
         again=ROOM_SECONDS,
-        advice="see what the server says: its disk may be full; while workers run (mailhaul up) it is tried again by itself; "
-        "at once by: mailhaul retry IMPORT",
+        advice=SEE_WHAT_SERVER_SAYS_ITS_DISK.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.OverQuota,
@@ -159,16 +205,14 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.PARK,
         scope="mailbox",
         again=ROOM_SECONDS,
-        advice="make room or raise the quota at the destination: while workers run (mailhaul up) it is tried again by itself; at "
-        "once by: mailhaul retry IMPORT",
+        advice=MAKE_ROOM_OR_RAISE_QUOTA.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.ForeignWriter,
         code="destination_foreign_writer",
         how=Disposition.PARK,
         scope="mailbox",
-        advice="stop whatever else writes there (another mailhaul with a state folder of its own, another program), or let it end; "
-        "then: mailhaul retry IMPORT. What it brought is not copied again",
+        advice=STOP_WHATEVER_ELSE_WRITES.says(name="IMPORT"),
     ),
     FailureRule(error=errors.SameMailbox, code="same_mailbox", how=Disposition.PARK, scope="mailbox", advice="{own}"),
     FailureRule(
@@ -176,7 +220,7 @@ TABLE: tuple[FailureRule, ...] = (
         code="nothing_known",
         how=Disposition.PARK,
         scope="mailbox",
-        advice="what came since the switch is at the new server: bring it back by an import of its own",
+        advice=WHAT_CAME_SINCE_SWITCH.says(),
     ),
     FailureRule(
         error=errors.CopyBackInDoubt,
@@ -206,7 +250,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.WAIT,
         scope="endpoint",
         delay_seconds=2,
-        advice="check host, port and firewall; mailhaul goes on by itself when the server answers",
+        advice=CHECK_HOST_PORT_AND_FIREWALL_MAILHAUL.says(),
     ),
     FailureRule(
         error=errors.ConnectionLost,
@@ -231,7 +275,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.GIVE_UP,
         scope="folder",
         delay_seconds=5,
-        advice="the server does not let this folder be opened; see its words, then: mailhaul retry IMPORT",
+        advice=SERVER_DOES_NOT_LET_THIS_FOLDER.says(id="IMPORT"),
     ),
     FailureRule(error=errors.AccountDelayed, code="account_waiting", how=Disposition.WAIT, scope="mailbox"),
     FailureRule(
@@ -247,7 +291,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.AGAIN,
         scope="worker",
         delay_seconds=2,
-        advice="internal error; please report it with the worker's log",
+        advice=INTERNAL_ERROR_PLEASE_REPORT.says(),
     ),
 )
 
@@ -258,7 +302,7 @@ def meant(error: BaseException, wish: Wish) -> BaseException:
         return error
     match wish:
         case Wish.LOST:
-            return errors.LeaseLost("the lease ran out, and the sessions were shut")
+            return errors.LeaseLost(LEASE_RAN_OUT_AND_SESSIONS.says())
         case Wish.PAUSE | Wish.CANCEL:
             return errors.ControlRequested(wish)
     return error

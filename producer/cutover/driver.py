@@ -59,6 +59,11 @@ from shared.runtime.logs import get_logger
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
 from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+from shared.wording.phrases import Phrase, text_of
+
+DESTINATION_COULD_NOT_BE_MARKED: Final = Phrase(
+    "destination_could_not_be_marked", "the destination could not be marked: {cause}"
+)
 
 _log = get_logger("mailhaul.cutover")
 #: Seconds between two questions to the DNS.
@@ -413,9 +418,9 @@ class _Step:
             raise
         except _PASSING as error:
             wait = getattr(error, "wait_seconds", None) or _MARK_SECONDS
-            return TurnLater(after_seconds=wait, words=f"the destination could not be marked: {error}")
+            return TurnLater(after_seconds=wait, words=DESTINATION_COULD_NOT_BE_MARKED.says(cause=text_of(error)))
         except MailhaulError as error:
-            return TurnRefused(words=f"the destination could not be marked: {error}")
+            return TurnRefused(words=DESTINATION_COULD_NOT_BE_MARKED.says(cause=text_of(error)))
         return None
 
     def _doubt(self, mailbox: Mailbox, side: str) -> None:

@@ -18,6 +18,7 @@ from shared.sign_in.entrance import Entrance
 from shared.store import Store
 from shared.switching import Switch
 from shared.switching.configured import open_switch
+from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 
 
 class CutoverWorld:
@@ -50,7 +51,7 @@ class CutoverWorld:
         for side in ("source", "destination"):
             sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
             if sealed is None:
-                raise CredentialsError(f"the {side} credentials are no longer stored")
+                raise CredentialsError(CREDENTIALS_ARE_NO_LONGER_STORED.says(side=side))
             self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
 
     def mark(self, import_: Import, mailbox: Mailbox) -> None:

@@ -51,6 +51,17 @@ from shared.model.errors import (
 )
 from shared.runtime.config import Settings
 from shared.sign_in.admission import Visitor
+from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL
+from shared.wording.phrases import Phrase
+
+CORRECT_LOGIN_AND_PASSWORD_IN_FILE: Final = Phrase(
+    "correct_login_and_password_in_file", "correct login and password in the file"
+)
+SEE_WHAT_SERVER_SAYS: Final = Phrase("see_what_server_says", "see what the server says")
+SOURCE_MAIL_MAY_NOT_FIT_INTO: Final = Phrase(
+    "source_mail_may_not_fit_into", "the source's mail may not fit into the destination's quota"
+)
+FOLDER_MAP_NO_MAILBOX: Final = Phrase("folder_map_no_mailbox", "--folder-map: no mailbox has a folder {folder}")
 
 #: Listing of an account that does not exist yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
@@ -59,9 +70,9 @@ MOST_AT_ONCE: Final = 16
 #: Most connections that one account's server may drop at an extension, one after the other.
 _TRIES: Final = 6
 _ADVICE: Final = (
-    (AuthenticationRefused, "correct login and password in the file"),
-    (Unreachable, "check host, port and firewall"),
-    (MailError, "see what the server says"),
+    (AuthenticationRefused, CORRECT_LOGIN_AND_PASSWORD_IN_FILE.says()),
+    (Unreachable, CHECK_HOST_PORT_AND_FIREWALL.says()),
+    (MailError, SEE_WHAT_SERVER_SAYS.says()),
 )
 
 
@@ -158,7 +169,7 @@ class Checked:
             and self.source.size_bytes is not None
             and used + self.source.size_bytes > quota
         ):
-            return "the source's mail may not fit into the destination's quota"
+            return SOURCE_MAIL_MAY_NOT_FIT_INTO.says()
         return ""
 
 
@@ -180,7 +191,7 @@ def swapped(found: Sequence[Checked]) -> bool:
 
 
 #: Failure for mail that cannot fit.
-OVERFULL: Final = "destination: the quota cannot hold the source's mail"
+OVERFULL: Final = Phrase("destination_quota_cannot_hold", "destination: the quota cannot hold the source's mail").says()
 #: Callback: tells whether an earlier import copied from the first account into the folder of this UIDVALIDITY of the
 #: second. Then it is no proof of one mailbox that both show the same mail. Asked only where they do, from any thread.
 Brought = Callable[[Account, Account, int | None], bool]
@@ -255,7 +266,7 @@ class Scan:
             swapped=bool(lines)
             and all(line.backwards and not line.problem for line in lines)
             and not options.same_mailbox,
-            warnings=(*warnings, *(f"--folder-map: no mailbox has a folder {name!r}" for name in strange)),
+            warnings=(*warnings, *(FOLDER_MAP_NO_MAILBOX.says(folder=repr(name)) for name in strange)),
             connections=self.connections,
             loads=loads,
             limits=self._limits(rows, given or {}),

@@ -19,6 +19,14 @@ from shared.accounts.program import json_object, run
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Created, Ensured, Looked, Missing, Rejected, Retry
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase
+
+IT_MUST_END_WITH_0_CREATED: Final = Phrase(
+    "it_must_end_with_0_created", "it must end with 0 (created), 10 (exists), 20 (retry later) or 30 (rejected)"
+)
+PUT_IT_ON_EVERY_WORKER_MACHINE: Final = Phrase(
+    "put_it_on_every_worker_machine", "put it on every worker's machine, executable, or correct --accounts"
+)
 
 #: Exit code → result; for "look" the code of "created" means that the account would be created.
 CODES: Final[Mapping[int, str]] = {0: "created", 10: "adopted", 20: "retry", 30: "rejected"}
@@ -56,7 +64,7 @@ class Hook:
         except OSError as error:
             return Rejected(
                 reason=f"{self._shown} cannot be started ({error.strerror})",
-                advice="put it on every worker's machine, executable, or correct --accounts",
+                advice=PUT_IT_ON_EVERY_WORKER_MACHINE.says(),
             )
         password = account.password.reveal()
         answer = json_object(out)
@@ -65,7 +73,7 @@ class Hook:
             words = shortened(said).replace(password, "***") if password else ""
             return Rejected(
                 reason=f"{self._shown} {ended}{': ' + words if words else ''}",
-                advice="it must end with 0 (created), 10 (exists), 20 (retry later) or 30 (rejected)",
+                advice=IT_MUST_END_WITH_0_CREATED.says(),
             )
         if not answer.get("reason") and said:
             answer = {**answer, "reason": said}

@@ -16,11 +16,16 @@ from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
 
+GIVES_NO_TOKEN: Final = Phrase("gives_no_token", "{service} gives no token: {said}")
+
 NO_JSON: Final = Phrase("accounts_secret_json", "must be JSON with {names}")
 
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/admin.directory.user"
 GRAPH_SCOPE: Final = "https://graph.microsoft.com/.default"
-_ADVICE: Final = "correct --accounts-secret-file and what the administrator granted, and run the import command again"
+_ADVICE: Final = Phrase(
+    "correct_accounts_secret_file",
+    "correct --accounts-secret-file and what the administrator granted, and run the import command again",
+).says()
 
 
 class Bearer(httpx2.Auth):
@@ -97,7 +102,7 @@ def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) ->
 
 
 def _refused(shown: str, said: str) -> Rejected:
-    return Rejected(reason=f"{shown} gives no token: {shortened(said)}", advice=_ADVICE)
+    return Rejected(reason=GIVES_NO_TOKEN.says(service=shown, said=shortened(said)), advice=_ADVICE)
 
 
 def json_secret(secret: Secret, *names: str) -> dict[str, str]:

@@ -25,6 +25,32 @@ from shared.folders.places import NameRules, Places, display
 from shared.folders.tree import INBOX, Globs, Path, Tree, is_inbox, selectable
 from shared.model import Options
 from shared.model.messages import FolderListing, ListedFolder, Owner
+from shared.wording.often_said import CALLED_THERE
+from shared.wording.phrases import Phrase
+
+ANOTHER_PERSON_FOLDER: Final = Phrase("another_person_folder", "another person's folder")
+PUBLIC_OR_SHARED_FOLDER: Final = Phrase("public_or_shared_folder", "a public or shared folder")
+NOTHING_IS_WRITTEN_INTO_FOLDERS: Final = Phrase(
+    "nothing_is_written_into_folders", "nothing is written into folders of other people: {num}"
+)
+NOTHING_IS_WRITTEN_INTO_PUBLIC: Final = Phrase(
+    "nothing_is_written_into_public", "nothing is written into public folders: {num}"
+)
+ITS_NAME_HOLDS_LINE_BREAK: Final = Phrase("its_name_holds_line_break", "its name holds a line break or NUL")
+N_1_FOLDER_OF_OTHER_PEOPLE: Final = Phrase("n_1_folder_of_other_people", "1 folder of other people is left out")
+FOLDERS_OF_OTHER_PEOPLE_ARE_LEFT: Final = Phrase(
+    "folders_of_other_people_are_left", "{num} folders of other people are left out"
+)
+N_1_PUBLIC_FOLDER_IS_LEFT: Final = Phrase("n_1_public_folder_is_left", "1 public folder is left out")
+PUBLIC_FOLDERS_ARE_LEFT_OUT: Final = Phrase("public_folders_are_left_out", "{num} public folders are left out")
+SHARED_FOLDERS_COPY_TAKES: Final = Phrase("shared_folders_copy_takes", "--shared-folders=copy takes them")
+EXCLUDED_BY: Final = Phrase("excluded_by", "excluded by '{pattern}'")
+BY_FOLDER_MAP: Final = Phrase("by_folder_map", "by the folder map")
+NOT_INCLUDED: Final = Phrase("not_included", "not included")
+LEFT_OUT_ITS_SPECIAL_USE: Final = Phrase("left_out_its_special_use", "left out: its special use is {use}")
+LEFT_OUT_IT_LIES_BELOW: Final = Phrase(
+    "left_out_it_lies_below", "left out: it lies below the folder whose special use is {use}"
+)
 
 __all__ = [
     "FolderListing",
@@ -53,11 +79,11 @@ _LABELS: Mapping[str, str] = {
 #: The beginning of the reason for putting a special folder where the destination has its own.
 FOLDER_FOR: Final = "the destination's folder for"
 #: The reason for leaving out a folder that cannot hold messages: nothing is lost with it.
-ONLY_SUBFOLDERS: Final = "holds only subfolders"
+ONLY_SUBFOLDERS: Final = Phrase("only_subfolders", "holds only subfolders").says()
 #: The reason for leaving out a folder of another namespace.
 FOREIGN: Final[Mapping[Owner, str]] = {
-    Owner.OTHER: "another person's folder",
-    Owner.PUBLIC: "a public or shared folder",
+    Owner.OTHER: ANOTHER_PERSON_FOLDER.says(),
+    Owner.PUBLIC: PUBLIC_OR_SHARED_FOLDER.says(),
 }
 
 
@@ -88,22 +114,24 @@ class LeftOut:
         if self.other:
             one = self.other == 1
             said.append(
-                "1 folder of other people is left out"
+                N_1_FOLDER_OF_OTHER_PEOPLE.says()
                 if one
-                else f"{self.other:,} folders of other people are left out"
+                else FOLDERS_OF_OTHER_PEOPLE_ARE_LEFT.says(num=f"{self.other:,}")
             )
         if self.public:
             one = self.public == 1
-            said.append("1 public folder is left out" if one else f"{self.public:,} public folders are left out")
-        return "; ".join([*said, "--shared-folders=copy takes them"]) if said else ""
+            said.append(
+                N_1_PUBLIC_FOLDER_IS_LEFT.says() if one else PUBLIC_FOLDERS_ARE_LEFT_OUT.says(num=f"{self.public:,}")
+            )
+        return "; ".join([*said, SHARED_FOLDERS_COPY_TAKES.says()]) if said else ""
 
     def untouched(self) -> str:
         """Says into what nothing is written; "" for nothing."""
         said = []
         if self.other:
-            said.append(f"nothing is written into folders of other people: {self.other:,}")
+            said.append(NOTHING_IS_WRITTEN_INTO_FOLDERS.says(num=f"{self.other:,}"))
         if self.public:
-            said.append(f"nothing is written into public folders: {self.public:,}")
+            said.append(NOTHING_IS_WRITTEN_INTO_PUBLIC.says(num=f"{self.public:,}"))
         return "; ".join(said)
 
 
@@ -224,7 +252,7 @@ def _entry(
     shown = there.display(folder)
     place = places.given.get(folder.name)
     goes_to = display(place.path) if place else ""
-    called = f"called {goes_to} there" if place and goes_to != shown else ""
+    called = CALLED_THERE.says(folder=goes_to) if place and goes_to != shown else ""
     return MappedFolder(
         source_name=folder.name,
         destination_name=place.raw if place else b"",
@@ -266,17 +294,17 @@ def _skips(
         if not selectable(folder):
             skip = ONLY_SUBFOLDERS
         elif not set(b"\r\n\0").isdisjoint(folder.name):
-            skip = "its name holds a line break or NUL"
+            skip = ITS_NAME_HOLDS_LINE_BREAK.says()
         elif pattern := exclude.first(shown):
-            skip = f"excluded by '{pattern}'"
+            skip = EXCLUDED_BY.says(pattern=pattern)
         elif include and not include.first(shown):
-            skip = "not included"
+            skip = NOT_INCLUDED.says()
         elif owner in FOREIGN and asked is not None and not _names(asked, shown):
             skip = FOREIGN[owner]
         elif levels in special:
-            skip = f"left out: its special use is {use}"
+            skip = LEFT_OUT_ITS_SPECIAL_USE.says(use=use)
         elif use:
-            skip = f"left out: it lies below the folder whose special use is {use}"
+            skip = LEFT_OUT_IT_LIES_BELOW.says(use=use)
         skips[folder.name] = skip
     return skips
 
@@ -323,7 +351,7 @@ def _give(
         if folder.name in chosen and folder.name not in places.given:
             path = chosen[folder.name]
             if path != INBOX or not claimed:
-                places.move(folder, path, "by the folder map")
+                places.move(folder, path, BY_FOLDER_MAP.says())
                 claimed = claimed or path == INBOX
     if not places.root:
         _give_special(there, folders, places)

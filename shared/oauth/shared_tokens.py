@@ -17,6 +17,11 @@ from typing import Final, Protocol
 from shared.model.errors import CredentialsError, Throttled
 from shared.oauth import Issuer
 from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.wording.phrases import Phrase
+
+WAITS_FOR_TOKEN_THAT_ANOTHER_WORKER: Final = Phrase(
+    "waits_for_token_that_another_worker", "waits for a token that another worker fetches"
+)
 
 #: How long a holder that fetches a token may take before another does, seconds.
 FETCH_SECONDS: Final = 90.0
@@ -80,7 +85,7 @@ class Tokens:
             if not wait:
                 return self._fetched(issuer, import_id, name, about, user, holder)
             if time.monotonic() > until:
-                raise Throttled(side, "waits for a token that another worker fetches", wait_seconds=5.0)
+                raise Throttled(side, WAITS_FOR_TOKEN_THAT_ANOTHER_WORKER.says(), wait_seconds=5.0)
             self._pause(min(wait, 0.1))
 
     def _fetched(self, issuer: Issuer, import_id: str, name: str, about: str, user: str, holder: str) -> HeldToken:

@@ -186,6 +186,12 @@ def in_english(sentence: Sentence, name: Callable[[str], str], field_: str = "")
     return _filled(sentence.phrase, sentence.parameters, name, field_)
 
 
+def text_of(error: BaseException) -> str:
+    """Returns what an error says: a `Sentence` where it was raised with one, of which `str()` makes a plain text."""
+    first = error.args[0] if error.args else ""
+    return first if isinstance(first, Sentence) else str(error)
+
+
 def several(texts: Iterable[str]) -> str:
     """Returns texts as one, with "; " between them. Those that are "" count for nothing."""
     told = list(filter(None, texts))
@@ -195,9 +201,7 @@ def several(texts: Iterable[str]) -> str:
     return whole
 
 
-def _filled(
-    phrase: Phrase, parameters: Mapping[str, Parameter], name: Callable[[str], str], field_: str = ""
-) -> str:
+def _filled(phrase: Phrase, parameters: Mapping[str, Parameter], name: Callable[[str], str], field_: str = "") -> str:
     told = {"field": field_} | {place: _told(value, name) for place, value in parameters.items()}
     return PLACE.sub(lambda place: told[place[1]], phrase.text)
 

@@ -51,6 +51,11 @@ from shared.model.errors import UsageError
 from shared.store.records.principals import Principal, Role
 from shared.wording.phrases import Faults, FaultsFound, Phrase
 
+THESE_ROWS_ARE_NO_LONGER: Final = Phrase(
+    "these_rows_are_no_longer", "these rows are no longer kept: look the list over again"
+)
+THERE_IS_NO_SUCH_PART: Final = Phrase("there_is_no_such_part", "there is no such part")
+
 routes = APIRouter(include_in_schema=False)
 NO_MAILBOX: Final = Phrase(
     "manifest_missing", "there is no mailbox yet: give a file, or type or paste some rows", headed=False
@@ -147,7 +152,7 @@ def sheet(_: Who, separator: str = "comma") -> Response:
 def wrong(known: Known, who: Who, draft: str) -> Response:
     """The rows of a list that were wrong, for whoever gave it."""
     if not (data := drafts.find(known, who, draft)):
-        raise Refused(404, "these rows are no longer kept: look the list over again")
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -191,7 +196,7 @@ def draw_form(request: Request, who: Principal, form: Form, status: int = 200, *
 def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) -> Response:
     """Returns one side of the form, for the script, with the fields of the provider that was chosen."""
     if side not in SIDES:
-        raise Refused(404, "there is no such part")
+        raise Refused(404, THERE_IS_NO_SUCH_PART.says())
     form, _ = _with_secrets(known, who, given, (side,))
     return draw(
         request,

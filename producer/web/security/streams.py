@@ -8,6 +8,12 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from producer.web.problems import Refused
+from shared.wording.phrases import Phrase
+
+TOO_MANY_STREAMS_ARE_OPEN: Final = Phrase("too_many_streams_are_open", "too many streams are open")
+STREAMS_OF_YOURS_ARE_OPEN_WHICH: Final = Phrase(
+    "streams_of_yours_are_open_which", "{number} streams of yours are open, which is the most: close a page"
+)
 
 #: Maximum number of streams of one process.
 MOST: Final = 200
@@ -20,9 +26,9 @@ async def seat(request: Request) -> AsyncIterator[None]:
     # Check and increment run on the event loop, so no other request can come between them.
     state, who = request.app.state, getattr(request.state, "who", "")
     if state.streams.total() >= MOST:
-        raise Refused(429, "too many streams are open")
+        raise Refused(429, TOO_MANY_STREAMS_ARE_OPEN.says())
     if who and state.streams[who] >= MOST_OF_ONE:
-        raise Refused(429, f"{MOST_OF_ONE} streams of yours are open, which is the most: close a page")
+        raise Refused(429, STREAMS_OF_YOURS_ARE_OPEN_WHICH.says(number=MOST_OF_ONE))
     state.streams[who] += 1
     try:
         yield

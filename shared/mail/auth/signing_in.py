@@ -25,6 +25,20 @@ from shared.model.errors import (
     ProtocolViolation,
     Throttled,
 )
+from shared.wording.often_said import LET_US_IN_BY_WITHOUT_PROVING
+from shared.wording.phrases import Phrase
+
+ASKS_FOR_EVER_MORE: Final = Phrase("asks_for_ever_more", "asks for ever more")
+DOES_NOT_KNOW_PROXYAUTH: Final = Phrase("does_not_know_proxyauth", "does not know PROXYAUTH")
+OFFERS_NO_AUTHENTICATE_PLAIN: Final = Phrase(
+    "offers_no_authenticate_plain", "offers no AUTHENTICATE PLAIN, which signing in for another account needs"
+)
+SENT_CHALLENGE_THAT_IS_NOT_BASE64: Final = Phrase(
+    "sent_challenge_that_is_not_base64", "sent a challenge that is not base64"
+)
+LET_ADMINISTRATOR_IN_BUT_NOT_ACT: Final = Phrase(
+    "let_administrator_in_but_not_act", "let the administrator in, but not act for this account"
+)
 
 #: Most challenges of one exchange; SCRAM has two.
 _MOST_CHALLENGES: Final = 8
@@ -76,7 +90,7 @@ def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Tak
         ended, mechanism, shown = _in_either_form(talk, name, proof, take, "SASL-IR" in offered)
         if ended.status == "OK":
             if not mechanism.proved:
-                raise talk.violation(f"let us in by {name} without proving that it knows the password")
+                raise talk.violation(LET_US_IN_BY_WITHOUT_PROVING.says(name=name))
             return ended.text
         last = _refusal(talk, ended, mechanism.said)
         if not _unavailable(ended, last, shown):
@@ -143,7 +157,7 @@ def _exchange(
             reply, first = mechanism.answer(_decoded(challenge)) if first is None else first, None
             talk.wire.send([_encoded(talk, reply) + b"\r\n"])
             shown = True
-        raise SaslFailed("asks for ever more")
+        raise SaslFailed(ASKS_FOR_EVER_MORE.says())
     except SaslFailed as error:
         raise talk.violation(str(error)) from None
 
@@ -160,7 +174,7 @@ def _decoded(challenge: bytes) -> bytes:
     try:
         return base64.b64decode(challenge.strip(), validate=True)
     except binascii.Error:
-        raise SaslFailed("sent a challenge that is not base64") from None
+        raise SaslFailed(SENT_CHALLENGE_THAT_IS_NOT_BASE64.says()) from None
 
 
 def _refusal(talk: Conversation, ended: Tagged, said: str) -> MailError:
@@ -185,13 +199,11 @@ def _act_for(talk: Conversation, user: str) -> None:
     talk.forgive([tag])
     ended = talk.finish(tag)
     if ended.status == "BAD":
-        raise AuthorizationRefused(talk.side, "does not know PROXYAUTH", talk.refusal(ended).detail)
+        raise AuthorizationRefused(talk.side, DOES_NOT_KNOW_PROXYAUTH.says(), talk.refusal(ended).detail)
     if ended.status != "OK":
         error = talk.refusal(ended)
         if isinstance(error, AuthenticationRefused):
-            error = AuthorizationRefused(
-                talk.side, "let the administrator in, but not act for this account", error.detail
-            )
+            error = AuthorizationRefused(talk.side, LET_ADMINISTRATOR_IN_BUT_NOT_ACT.says(), error.detail)
         raise error
 
 
@@ -202,7 +214,7 @@ def _nothing_fits(
     if proof.bearer:
         return AuthenticationRefused(side, f"takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER{offers}")
     if proof.authzid:
-        return AuthenticationRefused(side, "offers no AUTHENTICATE PLAIN, which signing in for another account needs")
+        return AuthenticationRefused(side, OFFERS_NO_AUTHENTICATE_PLAIN.says())
     if proof.mechanism:
         return AuthenticationRefused(side, f"does not offer {proof.mechanism}{offers}")
     hint = "" if encrypted else "; use imaps:// or imap+starttls://"

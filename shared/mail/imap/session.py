@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
+from typing import Final
 
 import imapclient
 
@@ -37,6 +38,14 @@ from shared.mail.transport.forms import Offer
 from shared.mail.transport.tls import Door, TlsMode
 from shared.mail.transport.wire import LINE_LIMIT, LITERAL_LIMIT, LONG_LINE_LIMIT, Wire
 from shared.model.errors import AuthenticationRefused, ConnectionLost, ProtocolViolation, TlsFailed, Unreachable
+from shared.wording.phrases import Phrase
+
+SENT_MORE_THAN_BYTES_WHERE: Final = Phrase(
+    "sent_more_than_bytes_where", "sent more than {most} bytes where a few hundred are usual"
+)
+GREETED_AS_IF_SIGNED_IN_ALREADY: Final = Phrase(
+    "greeted_as_if_signed_in_already", "greeted as if signed in already (PREAUTH), which mailhaul never accepts"
+)
 
 try:
     _VERSION = f'"{metadata.version("mailhaul")}"'
@@ -80,9 +89,7 @@ class _Lines(imaplib.IMAP4):
         self._room -= size
         if self._room < 0:
             self._wire.abort()
-            raise ProtocolViolation(
-                self._wire.side, f"sent more than {OPENING_BYTES} bytes where a few hundred are usual"
-            )
+            raise ProtocolViolation(self._wire.side, SENT_MORE_THAN_BYTES_WHERE.says(most=OPENING_BYTES))
 
     def readline(self) -> bytes:
         line = _UNTAGGED.sub(_usual_head, self._wire.readline(LINE_LIMIT))
@@ -295,7 +302,7 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None, *, known: boo
         client = _Opener(wire, door)
         if client.lines.state == "AUTH":
             # somebody on the way could greet so, to skip STARTTLS and learn what follows
-            raise ProtocolViolation(side, "greeted as if signed in already (PREAUTH), which mailhaul never accepts")
+            raise ProtocolViolation(side, GREETED_AS_IF_SIGNED_IN_ALREADY.says())
         if tls == "starttls" and context is not None:
             if "STARTTLS" not in client.lines.told:
                 raise TlsFailed(

@@ -20,6 +20,38 @@ from shared.mail.answers.grammar import clean_text
 from shared.mail.transport.dialing import connect
 from shared.model.errors import ProtocolViolation, TlsFailed, WrongProtocol
 from shared.model.protocols import protocols
+from shared.wording.often_said import LINE_WITHOUT_END
+from shared.wording.phrases import Phrase
+
+SMTP_OR_FTP: Final = Phrase("smtp_or_ftp", "SMTP or FTP")
+NO_TLS_CONNECTION: Final = Phrase("no_tls_connection", "no TLS connection to {place}: {cause}")
+USES_IMPLICIT_TLS_NOT_PLAIN: Final = Phrase(
+    "uses_implicit_tls_not_plain", "{place} uses implicit TLS, not plain {protocol}"
+)
+SPEAKS_NOT: Final = Phrase("speaks_not", "{place} speaks {name_word}, not {protocol}")
+GIVE_PORT_OF_IMAP_USUALLY: Final = Phrase("give_port_of_imap_usually", "give the port of IMAP, usually 993 or 143")
+SPEAKS_PLAIN_NOT_TLS: Final = Phrase("speaks_plain_not_tls", "{place} speaks plain {protocol}, not TLS")
+IS_NOT_TO_BE_TRUSTED: Final = Phrase("is_not_to_be_trusted", "is not to be trusted: {said}")
+DOES_NOT_GREET_AS_DOES: Final = Phrase("does_not_greet_as_does", "does not greet as {protocol} does")
+SHOWS_ANOTHER_CERTIFICATE_THAN_PINNED: Final = Phrase(
+    "shows_another_certificate_than_pinned", "{place} shows another certificate than the pinned one ({what})"
+)
+SERVER_MUST_OFFER_TLS: Final = Phrase(
+    "server_must_offer_tls", "the server must offer TLS 1.2 or newer: see its settings and its log"
+)
+CHECK_PORT_IMAP_IS_USUALLY: Final = Phrase(
+    "check_port_imap_is_usually", "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
+)
+HAS_EXPIRED: Final = Phrase("has_expired", "has expired")
+IS_NOT_VALID_YET: Final = Phrase("is_not_valid_yet", "is not valid yet")
+IS_NOT: Final = Phrase("is_not", "is not for {host}")
+IS_SELF_SIGNED_AND_NOT_TRUSTED: Final = Phrase("is_self_signed_and_not_trusted", "is self-signed and not trusted")
+CANNOT_READ_CA_FILE: Final = Phrase("cannot_read_ca_file", "cannot read the CA file {path} ({cause})")
+SPEAKS_NO_TLS_AND_NO: Final = Phrase("speaks_no_tls_and_no", "{place} speaks no TLS and no {protocol}")
+CHECK_PORT_IMAP_OVER: Final = Phrase(
+    "check_port_imap_over", "check the port: IMAP over TLS is usually 993, POP3 over TLS 995"
+)
+STARTTLS_REFUSED_2: Final = Phrase("starttls_refused_2", "STARTTLS refused")
 
 #: The ways to secure a connection.
 TlsMode = Literal["tls", "starttls", "none"]
@@ -28,7 +60,7 @@ _LINE_BYTES: Final = 4096
 _NAMES_SHOWN: Final = 6
 #: How others greet than those that speak a `MailProtocol`.
 _GREETINGS: Final = (
-    (b"220", "", "SMTP or FTP"),
+    (b"220", "", SMTP_OR_FTP.says()),
     (b"HTTP", "", "HTTP"),
     (b"SSH-", "", "SSH"),
 )
@@ -83,7 +115,7 @@ class Door:
         except (OSError, ssl.SSLError) as error:
             raise TlsFailed(
                 self.side,
-                f"cannot read the CA file {self.ca_file} ({clean_text(str(error.strerror or error))})",
+                CANNOT_READ_CA_FILE.says(path=self.ca_file, cause=clean_text(str(error.strerror or error))),
                 advice=f"give --{self.side}-ca a readable file with certificates in PEM",
             ) from None
         return context
@@ -98,7 +130,7 @@ class Door:
         if not hmac.compare_digest(wanted, shown):
             raise TlsFailed(
                 self.side,
-                f"{self.place} shows another certificate than the pinned one ({described(der)})",
+                SHOWS_ANOTHER_CERTIFICATE_THAN_PINNED.says(place=self.place, what=described(der)),
                 advice=f"ask its owner whether this one is right; if so, pin it: --{self.side}-fingerprint {shown}",
                 pin=shown,
             )
@@ -115,8 +147,8 @@ class Door:
             return self._plain(greeting)
         return TlsFailed(
             self.side,
-            f"no TLS connection to {self.place}: {clean_text(reason)}",
-            advice="the server must offer TLS 1.2 or newer: see its settings and its log",
+            NO_TLS_CONNECTION.says(place=self.place, cause=clean_text(reason)),
+            advice=SERVER_MUST_OFFER_TLS.says(),
         )
 
     def expects_tls(self) -> bool:
@@ -133,7 +165,7 @@ class Door:
         """Returns the error for a port that uses implicit TLS."""
         return TlsFailed(
             self.side,
-            f"{self.place} uses implicit TLS, not plain {self.protocol.upper()}",
+            USES_IMPLICIT_TLS_NOT_PLAIN.says(place=self.place, protocol=self.protocol.upper()),
             advice=f"give --{self.side} {self.protocol}s://{self.place}",
         )
 
@@ -158,15 +190,13 @@ class Door:
             return
         protocol, name = spoken
         ours = self.protocol.upper()
-        what, said = f"{self.place} speaks {name}, not {ours}", clean_text(line)
+        what, said = SPEAKS_NOT.says(place=self.place, name_word=name, protocol=ours), clean_text(line)
         if not protocol:  # a proxy's error page may be over in a moment
-            raise ProtocolViolation(
-                self.side, what, said, "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
-            )
+            raise ProtocolViolation(self.side, what, said, CHECK_PORT_IMAP_IS_USUALLY.says())
         if self.side == "source" or protocols()[protocol].takes_mail:
             advice = f"give --{self.side} {protocol}{_SCHEMES[self.tls]}://{self.place}, or the port of {ours}"
         else:
-            advice = "give the port of IMAP, usually 993 or 143"
+            advice = GIVE_PORT_OF_IMAP_USUALLY.says()
         raise WrongProtocol(self.side, what, said, advice)
 
     # -- looking closer
@@ -184,15 +214,16 @@ class Door:
         if not protocol:
             return TlsFailed(
                 self.side,
-                f"{self.place} speaks no TLS and no {self.protocol.upper()}" + (f" but {name}" if name else ""),
+                SPEAKS_NO_TLS_AND_NO.says(place=self.place, protocol=self.protocol.upper())
+                + (f" but {name}" if name else ""),
                 clean_text(greeting),
-                advice="check the port: IMAP over TLS is usually 993, POP3 over TLS 995",
+                advice=CHECK_PORT_IMAP_OVER.says(),
             )
         usual = protocols()[protocol].tls_port
         elsewhere = f", or {protocol}s://{self.address}:{usual}" if self.port != usual else ""
         return TlsFailed(
             self.side,
-            f"{self.place} speaks plain {name}, not TLS",
+            SPEAKS_PLAIN_NOT_TLS.says(place=self.place, protocol=name),
             clean_text(greeting),
             advice=f"give --{self.side} {protocol}+starttls://{self.place}{elsewhere}",
         )
@@ -221,23 +252,23 @@ class Door:
         pin = hashlib.sha256(der).hexdigest() if der else "SHA256"
         trusted = f"if its administrator confirms this certificate, pin it with --{self.side}-fingerprint {pin}"
         if code == _EXPIRED:
-            return "has expired", f"have it renewed on the server; or, {trusted}"
+            return HAS_EXPIRED.says(), f"have it renewed on the server; or, {trusted}"
         if code == _NOT_YET:
-            return "is not valid yet", f"check the clocks of both machines; or, {trusted}"
+            return IS_NOT_VALID_YET.says(), f"check the clocks of both machines; or, {trusted}"
         if code in _WRONG_NAME:
             return (
-                f"is not for {self.host}",
+                IS_NOT.says(host=self.host),
                 f"give --{self.side} with a name that it holds{self._named(der)}; or, {trusted}",
             )
         if code == _SELF_SIGNED:
-            return "is self-signed and not trusted", f"give it as --{self.side}-ca FILE; or, {trusted}"
+            return IS_SELF_SIGNED_AND_NOT_TRUSTED.says(), f"give it as --{self.side}-ca FILE; or, {trusted}"
         if code in _UNKNOWN_CA:
             whose = f"the CA file {self.ca_file}" if self.ca_file else "this machine"
             return (
                 f"is signed by a CA that {whose} does not know",
                 f"give that CA's certificate as --{self.side}-ca FILE; or, {trusted}",
             )
-        return f"is not to be trusted: {clean_text(error.verify_message)}", trusted
+        return IS_NOT_TO_BE_TRUSTED.says(said=clean_text(error.verify_message)), trusted
 
     def _named(self, der: bytes) -> str:
         names = [name for name in names_of(der) if not name.startswith("*")]
@@ -270,7 +301,7 @@ def secured(
             while (line := _line(sock, until)).startswith(b"* "):
                 pass
             if not line.upper().startswith(granted.upper()):
-                raise ValueError("STARTTLS refused")
+                raise ValueError(STARTTLS_REFUSED_2.says())
         sock.settimeout(timeout_seconds)
         return context.wrap_socket(sock, server_hostname=host)
     except BaseException:
@@ -284,7 +315,7 @@ def await_greeting(sock: socket.socket, protocol: str, until: float) -> None:
     Raises OSError, and ValueError when the line is not this protocol's.
     """
     if not _line(sock, until).upper().startswith(protocols()[protocol].greeting):
-        raise ValueError(f"does not greet as {protocol.upper()} does")
+        raise ValueError(DOES_NOT_GREET_AS_DOES.says(protocol=protocol.upper()))
 
 
 def certificate(sock: socket.socket) -> bytes:
@@ -351,7 +382,7 @@ def _line(sock: socket.socket, until: float) -> bytes:
     line = bytearray()
     while not line.endswith(b"\n"):
         if len(line) >= _LINE_BYTES:
-            raise ValueError("a line without an end")
+            raise ValueError(LINE_WITHOUT_END.says())
         sock.settimeout(max(0.001, until - monotonic()))
         byte = sock.recv(1)
         if not byte:

@@ -15,7 +15,21 @@ from shared.runtime.replaced_files import locked, replace_file, why_not_replaced
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
+from shared.wording.often_said import (
+    CANNOT_BE_READ_OR_WRITTEN,
+    RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE,
+    THERE_IS_NO_FILE,
+)
 from shared.wording.phrases import Phrase
+
+WITH_LOGINS_AND_CANNOT_STAND: Final = Phrase(
+    "with_logins_and_cannot_stand", "{key} with the logins {login} and {other_login} cannot stand in {file}"
+)
+USE_LOGINS_WITHOUT_BLANKS: Final = Phrase("use_logins_without_blanks", 'use logins without ":", blanks and line breaks')
+MAKE_EMPTY_ONE_ON_COORDINATOR: Final = Phrase(
+    "make_empty_one_on_coordinator",
+    "make an empty one on the coordinator's machine, and a passdb of the proxy that reads it",
+)
 
 USER: Final = Phrase("switch_dovecot_user", "dovecot: user must be address, old or new")
 BLANK: Final = Phrase("switch_dovecot_host", "dovecot: a host holds no blank")
@@ -110,20 +124,22 @@ class DovecotPassdb:
             or any(set(x) & set(" \t\r\n\0") for x in logins)
         ):
             return TurnRefused(
-                words=f"{key!r} with the logins {logins[0]!r} and {logins[1]!r} cannot stand in {self._path}",
-                advice='use logins without ":", blanks and line breaks',
+                words=WITH_LOGINS_AND_CANNOT_STAND.says(
+                    key=repr(key), login=repr(logins[0]), other_login=repr(logins[1]), file=str(self._path)
+                ),
+                advice=USE_LOGINS_WITHOUT_BLANKS.says(),
             )
         return None
 
     def _unwritable(self, error: OSError) -> TurnRefused:
         if isinstance(error, FileNotFoundError):
             return TurnRefused(
-                words=f"there is no file {self._path}",
-                advice="make an empty one on the coordinator's machine, and a passdb of the proxy that reads it",
+                words=THERE_IS_NO_FILE.says(file=str(self._path)),
+                advice=MAKE_EMPTY_ONE_ON_COORDINATOR.says(),
             )
         return TurnRefused(
-            words=f"{self._path} cannot be read or written ({error.strerror})",
-            advice="run the coordinator on the machine with this file, as a user who owns it and may write its folder",
+            words=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=str(error.strerror)),
+            advice=RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE.says(),
         )
 
 

@@ -14,6 +14,14 @@ from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.told import outcome_of, request_of
 from shared.wording.phrases import Phrase
 
+IT_MUST_END_WITH_0_TURNED: Final = Phrase(
+    "it_must_end_with_0_turned", "it must end with 0 (turned), 10 (already), 20 (later) or 30 (refused)"
+)
+PUT_IT_ON_COORDINATOR_MACHINE_EXECUTABLE: Final = Phrase(
+    "put_it_on_coordinator_machine_executable",
+    "put it on the coordinator's machine, executable, or correct MAILHAUL_SWITCHES",
+)
+
 PER: Final = Phrase("switch_hook_per", "{switch}: per must be mailbox or domain")
 
 #: Exit code → result.
@@ -50,14 +58,14 @@ class HookSwitch:
         except OSError as error:
             return TurnRefused(
                 words=f"{self.shown} cannot be started ({error.strerror})",
-                advice="put it on the coordinator's machine, executable, or correct MAILHAUL_SWITCHES",
+                advice=PUT_IT_ON_COORDINATOR_MACHINE_EXECUTABLE.says(),
             )
         if code not in CODES:
             ended = f"ended with {code}, which means nothing" if code >= 0 else f"was killed by signal {-code}"
             words = shortened(said)
             return TurnRefused(
                 words=f"{self.shown} {ended}{': ' + words if words else ''}",
-                advice="it must end with 0 (turned), 10 (already), 20 (later) or 30 (refused)",
+                advice=IT_MUST_END_WITH_0_TURNED.says(),
             )
         answer = json_object(out)
         if not answer.get("reason") and said:
