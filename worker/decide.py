@@ -16,7 +16,9 @@ from shared.model import Intent, Note, Settled, Unit, UnitKind, part_id
 from shared.model.lifecycle import Outcome
 from shared.model.messages import DROPPED, Message, Sighting
 from shared.model.uids import Uid, UidSet, records_of
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, several
+
+CANNOT_HOLD: Final = Phrase("cannot_hold", "the destination folder cannot hold: {names}")
 
 SOURCE_GIVES_NO_USABLE_INTERNALDATE: Final = Phrase(
     "source_gives_no_usable_internaldate", "the source gives no usable INTERNALDATE; the destination sets its own"
@@ -112,13 +114,13 @@ def remembered(
             )
         )
 
-    lost = ["the destination folder cannot hold: " + " ".join(lost_keywords)] if lost_keywords else []
+    lost: list[str] = [CANNOT_HOLD.says(names=" ".join(lost_keywords))] if lost_keywords else []
     if lost := [*lost, *(oddity for oddity in message.oddities if DROPPED in oddity)]:
-        note("keywords_lost", "; ".join(lost))
+        note("keywords_lost", several(lost))
     if seen:
         notes.append(watched(message.uid, seen))
     if message.oddities:
-        note("odd", "; ".join(message.oddities))
+        note("odd", several(message.oddities))
     return Sent(
         uid=message.uid,
         size_bytes=message.size_bytes,

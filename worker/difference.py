@@ -17,7 +17,7 @@ from shared.model import Note
 from shared.model.ledger import AUDITED, GONE
 from shared.model.messages import Sighting
 from shared.model.uids import UidSet
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, several
 
 STORED_AS_BYTES_INSTEAD: Final = Phrase("stored_as_bytes_instead", "stored as {num} bytes instead of {size}")
 INTERNAL_DATE_IS_NOT_THAT_OF_SOURCE: Final = Phrase(
@@ -60,7 +60,7 @@ def difference(original: Sighting, copy: Sighting) -> Difference | None:
     date = INTERNAL_DATE_IS_NOT_THAT_OF_SOURCE.says() if _other_date(original, copy) else ""
     if text is None:
         return Difference(what=FORM, reason=date) if date else None
-    return Difference(what=text.what, reason="; ".join(filter(None, (text.reason, date))))
+    return Difference(what=text.what, reason=several((text.reason, date)))
 
 
 def _text(original: Sighting, copy: Sighting) -> Difference | None:

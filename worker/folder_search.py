@@ -110,7 +110,7 @@ class FolderSearch:
             taken_here.add(place)
             now = replace(folder, source_name=source or folder.source_name)
             if away and place:
-                now = replace(now, destination_name=place, note=f"{RENAMED_THERE}; {_called(place, tree)}")
+                now = replace(now, destination_name=place, note=several((RENAMED_THERE, _called(place, tree))))
             elif away:
                 gone.append(now)
             if source and moved and not (away and place):

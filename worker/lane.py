@@ -32,7 +32,8 @@ from shared.model.uids import UidSet
 from shared.rules.standing import LOOK_HOLD
 from shared.runtime.logs import bind_job, get_logger
 from shared.store import Store
-from shared.wording.phrases import Phrase
+from shared.wording.often_said import AND_NO_MORE, TOLD_MORE
+from shared.wording.phrases import Phrase, text_of
 from worker.accounts import AccountServices
 from worker.alike import LOOKS
 from worker.closing import Divided, Finished, InDoubt, SettleLater, Split, UnitEnd
@@ -290,9 +291,8 @@ class Lane:
             return Split()
         elif unit.attempts > ATTEMPTS + 1 and len(remaining) == 1 and not lease.intents:
             last = lease.mailbox.failure
-            return self._given_up(
-                lease, remaining, ALL_ATTEMPTS_FAILED.says() + (f"; the last: {last.sentence}" if last else "")
-            )
+            why = ALL_ATTEMPTS_FAILED.says()
+            return self._given_up(lease, remaining, AND_NO_MORE.says(what=why, cause=last.sentence) if last else why)
         elif len(parts := self._shares(lease)) > 1:
             place.store.split(lease, divided(unit, parts, (), unit.attempts - 1))
             return Split()
@@ -444,7 +444,11 @@ class Lane:
             hold = f"{verdict.hold}:{place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
         try:
             if verdict.how is Disposition.GIVE_UP:
-                reason = f"{error.what}: {error.detail}" if isinstance(error, MailError) else str(error)
+                reason = (
+                    TOLD_MORE.says(what=error.what, said=error.detail)
+                    if isinstance(error, MailError)
+                    else text_of(error)
+                )
                 end = self._given_up(lease, lease.remaining, reason)
                 place.store.follow(lease, settled=end.settled, claim=False)
                 announce(end.settled, place.tell)

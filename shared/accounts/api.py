@@ -22,7 +22,13 @@ from shared.model.accounts import Rejected, Retry
 if TYPE_CHECKING:
     from shared.accounts.address import BAD_URL, ServiceUrl
     from shared.runtime.credentials import Secret
-from shared.wording.often_said import ASKS_TO_WAIT_S
+from shared.wording.often_said import (
+    ASKS_TO_WAIT_S,
+    DOES_NOT_LET_US_IN,
+    DOES_NOT_LET_US_IN_AND_SAYS,
+    HAS_INTERNAL_ERROR,
+    HAS_INTERNAL_ERROR_AND_SAYS,
+)
 from shared.wording.phrases import Phrase
 
 CANNOT_BE_REACHED: Final = Phrase("cannot_be_reached", "{service} cannot be reached ({kind})")
@@ -122,17 +128,27 @@ class Api:
         self.client.close()
 
 
+def _with(alone: Phrase, more: Phrase, shown: str, status: int, said: str) -> str:
+    """Words a status, with what the service said where it said something."""
+    phrase = more if said else alone
+    return phrase.says(service=shown, status=str(status), said=said)
+
+
 def common(status: int, retry_after: str, text: str, shown: str) -> Retry | Rejected | None:
     """Returns the outcome of a status that means the same to every API; None when the adapter has to decide."""
-    said = f": {shortened(text)}" if text.strip() else ""
+    said = shortened(text) if text.strip() else ""
     if status in (429, 503) or (status == 403 and "ateLimitExceeded" in text):  # Google's userRateLimitExceeded
         seconds = wait_of(retry_after, time.time())
         return Retry(after_seconds=seconds, why=ASKS_TO_WAIT_S.says(service=shown, num=f"{seconds:.0f}"), everyone=True)
     if status >= 500:
-        return Retry(after_seconds=15, why=f"{shown} has an internal error ({status}{said})", reached=False)
+        return Retry(
+            after_seconds=15,
+            why=_with(HAS_INTERNAL_ERROR, HAS_INTERNAL_ERROR_AND_SAYS, shown, status, said),
+            reached=False,
+        )
     if status in (401, 403):
         return Rejected(
-            reason=f"{shown} does not let us in ({status}{said})",
+            reason=_with(DOES_NOT_LET_US_IN, DOES_NOT_LET_US_IN_AND_SAYS, shown, status, said),
             advice=GIVE_SECRET_THAT_MAY_CREATE_ACCOUNTS.says(),
         )
     if 300 <= status < 400:

@@ -26,7 +26,7 @@ from shared.folders.tree import INBOX, Globs, Path, Tree, is_inbox, selectable
 from shared.model import Options
 from shared.model.messages import FolderListing, ListedFolder, Owner
 from shared.wording.often_said import CALLED_THERE
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, several
 
 ANOTHER_PERSON_FOLDER: Final = Phrase("another_person_folder", "another person's folder")
 PUBLIC_OR_SHARED_FOLDER: Final = Phrase("public_or_shared_folder", "a public or shared folder")
@@ -123,7 +123,7 @@ class LeftOut:
             said.append(
                 N_1_PUBLIC_FOLDER_IS_LEFT.says() if one else PUBLIC_FOLDERS_ARE_LEFT_OUT.says(num=f"{self.public:,}")
             )
-        return "; ".join([*said, SHARED_FOLDERS_COPY_TAKES.says()]) if said else ""
+        return several([*said, SHARED_FOLDERS_COPY_TAKES.says()]) if said else ""
 
     def untouched(self) -> str:
         """Says into what nothing is written; "" for nothing."""
@@ -132,7 +132,7 @@ class LeftOut:
             said.append(NOTHING_IS_WRITTEN_INTO_FOLDERS.says(num=f"{self.other:,}"))
         if self.public:
             said.append(NOTHING_IS_WRITTEN_INTO_PUBLIC.says(num=f"{self.public:,}"))
-        return "; ".join(said)
+        return several(said)
 
 
 def left_out(folders: Iterable[Owned]) -> LeftOut:
@@ -263,7 +263,7 @@ def _entry(
         subscribed=folder.subscribed,
         exists=place is not None and place.raw in there_already,
         skip=skip,
-        note="; ".join(filter(None, (place.why, called))) if place else "",
+        note=several((place.why, called)) if place else "",
     )
 
 

@@ -14,7 +14,7 @@ from shared.folders.names import escape, shown, written
 from shared.folders.tree import INBOX, Path, Tree
 from shared.model.errors import ProtocolViolation
 from shared.model.messages import ListedFolder, Owner
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, several
 
 ITS_SEPARATOR_CANNOT_STAND_BETWEEN: Final = Phrase(
     "its_separator_cannot_stand_between", "its separator {name} cannot stand between folder names"
@@ -192,10 +192,10 @@ class Places:
             if first is None:
                 first = path, [*why, *because, *more]
             if self._raw(path) not in refused:
-                self.put(folder, path, "; ".join([*why, *because, *more]))
+                self.put(folder, path, several([*why, *because, *more]))
                 return
         assert first is not None
-        self.put(folder, first[0], "; ".join(first[1]))
+        self.put(folder, first[0], several(first[1]))
 
     def _choices(self, source: bytes, parent: Path, text: str) -> Iterator[tuple[Path, str, list[str]]]:
         """Yields where a folder called `text` may go below `parent`, the likeliest first: parent, name and why.

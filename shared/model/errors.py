@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from shared.model.uids import UidSet
+from shared.wording.often_said import OF_SIDE, SERVER_SAID
 from shared.wording.phrases import Phrase
 from shared.wording.roots import MailhaulError as MailhaulError
 from shared.wording.roots import UsageError as UsageError
@@ -87,7 +88,8 @@ class MailError(MailhaulError):
     def __init__(self, side: str, what: str, detail: str = "", advice: str = "") -> None:
         self.side, self.what, self.detail = side, what, detail
         self.advice = advice or type(self).advice
-        super().__init__(f"{side}: {what}" + (f" (the server said: {detail})" if detail else ""))
+        of_side = OF_SIDE.says(side_word=side, what=what)
+        super().__init__(SERVER_SAID.says(what=of_side, said=detail) if detail else of_side)
 
 
 class ConnectionLost(MailError):

@@ -81,7 +81,9 @@ class Tally:
 
 
 #: The beginning of the note on a folder that the source lists and does not let be read.
-UNREADABLE = "cannot be read at the source"
+UNREADABLE: Final = "cannot be read at the source"
+#: That note.
+CANNOT_BE_READ_AT_SOURCE: Final = Phrase("cannot_be_read_at_source", "cannot be read at the source: {cause}")
 #: The note of a folder that an earlier pass copied and that the source lists no more.
 REMOVED = Phrase(
     "no_longer_at_source_under", "no longer at the source under this name; what was copied of it stays"

@@ -23,7 +23,10 @@ from shared.model import Options
 from shared.model.messages import Traits
 from shared.model.uids import UidSet
 from shared.wording.often_said import NO_LONGER_AT_SOURCE
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, several
+
+BEFORE: Final = Phrase("before", "before {day}")
+COUNTED: Final = Phrase("counted", "{num} {why}")
 
 NOT_LARGER_THAN_BYTES: Final = Phrase("not_larger_than_bytes", "not larger than {num} bytes")
 NOT_SMALLER_THAN_BYTES: Final = Phrase("not_smaller_than_bytes", "not smaller than {num} bytes")
@@ -131,7 +134,7 @@ class Selection:
 
 def _since(moment: int) -> Criterion:
     return Criterion(
-        reason=f"before {_spoken(moment)}",
+        reason=BEFORE.says(day=_spoken(moment)),
         inside=f"SINCE {search_day(-(-(moment + _EAST) // _DAY))}",
         outside=f"BEFORE {search_day((moment - _WEST) // _DAY)}",
         met=lambda t: t.internaldate is None or t.internaldate >= moment,
@@ -239,4 +242,4 @@ def summary(skipped: Mapping[str, UidSet]) -> str:
     counts = sorted(
         ((len(uids), reason) for reason, uids in skipped.items() if uids), key=lambda one: (-one[0], one[1])
     )
-    return "; ".join(f"{number:,} {reason}" for number, reason in counts)
+    return several(COUNTED.says(num=f"{number:,}", why=reason) for number, reason in counts)

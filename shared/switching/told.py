@@ -19,7 +19,7 @@ from shared.switching import (
     TurnOutcome,
     TurnRefused,
 )
-from shared.wording.often_said import ASKS_TO_WAIT_S
+from shared.wording.often_said import ASKS_TO_WAIT_S, SAYS_NO, SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 CHECK_ITS_URL_IN_MAILHAUL_SWITCHES: Final = Phrase(
@@ -65,7 +65,8 @@ def outcome_of(result: str, answer: Any, shown: str) -> TurnOutcome:
         words = said or ASKS_TO_WAIT_S.says(service=shown, num=f"{wait:.0f}")
         return TurnLater(after_seconds=wait, words=words, everyone=fields.get("everyone") is True)
     return TurnRefused(
-        words=f"{shown} says: {said or 'no, and not why'}", advice=shortened(str(fields.get("advice") or ""))
+        words=SERVICE_SAYS.says(service=shown, said=said) if said else SAYS_NO.says(service=shown),
+        advice=shortened(str(fields.get("advice") or "")),
     )
 
 

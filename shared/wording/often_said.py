@@ -56,3 +56,29 @@ RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE: Final = Phrase(
     "run the coordinator on the machine with this file, as a user who owns it and may write its folder",
 )
 THERE_IS_NO_FILE: Final = Phrase("there_is_no_file", "there is no file {file}")
+OF_SIDE: Final = Phrase("of_side", "{side_word}: {what}")
+SERVER_SAID: Final = Phrase("server_said", "{what} (the server said: {said})")
+WITH_CAUSE: Final = Phrase("with_cause", "{what} ({cause})")
+TOLD_MORE: Final = Phrase("told_more", "{what}: {said}")
+AND_CAUSE: Final = Phrase("and_cause", "{what}: {cause}")
+SERVICE_SAYS: Final = Phrase("service_says", "{service} says: {said}")
+SAYS_NO: Final = Phrase("says_no", "{service} says: no, and not why")
+THE_HOOK: Final = Phrase("the_hook", "the hook {path}")
+TOOK_TOO_LONG: Final = Phrase("took_too_long", "{service} took more than {num} s")
+CANNOT_BE_STARTED: Final = Phrase("cannot_be_started", "{service} cannot be started ({cause})")
+ENDED_WITH_NOTHING: Final = Phrase("ended_with_nothing", "{service} ended with {code}, which means nothing")
+KILLED_BY_SIGNAL: Final = Phrase("killed_by_signal", "{service} was killed by signal {signal}")
+HAS_INTERNAL_ERROR: Final = Phrase("has_internal_error", "{service} has an internal error ({status})")
+HAS_INTERNAL_ERROR_AND_SAYS: Final = Phrase(
+    "has_internal_error_and_says", "{service} has an internal error ({status}: {said})"
+)
+DOES_NOT_LET_US_IN: Final = Phrase("does_not_let_us_in", "{service} does not let us in ({status})")
+DOES_NOT_LET_US_IN_AND_SAYS: Final = Phrase(
+    "does_not_let_us_in_and_says", "{service} does not let us in ({status}: {said})"
+)
+CANNOT_CONNECT: Final = Phrase("cannot_connect", "cannot connect to {place}: {cause}")
+LOST_CONNECTION: Final = Phrase("lost_connection", "lost the connection to {place}")
+CLOSED_BEFORE_SIGNING_IN: Final = Phrase("closed_before_signing_in", "{place} closed the connection before signing in")
+DOES_NOT_SPEAK: Final = Phrase("does_not_speak", "{place} does not speak {protocol}")
+AND_NO_MORE: Final = Phrase("and_no_more", "{what}; the last: {cause}")
+INTERNAL_ERROR: Final = Phrase("internal_error", "internal error: {what}")

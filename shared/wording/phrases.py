@@ -201,6 +201,15 @@ def several(texts: Iterable[str]) -> str:
     return whole
 
 
+def parts(text: str) -> list[str]:
+    """Returns the texts of `several`; those of a plain text are what stands between "; "."""
+    if isinstance(text, Sentence):
+        if text.phrase.code != BOTH.code:
+            return [text]
+        return [one for value in text.parameters.values() if isinstance(value, str) for one in parts(value)]
+    return list(filter(None, text.split("; ")))
+
+
 def _filled(phrase: Phrase, parameters: Mapping[str, Parameter], name: Callable[[str], str], field_: str = "") -> str:
     told = {"field": field_} | {place: _told(value, name) for place, value in parameters.items()}
     return PLACE.sub(lambda place: told[place[1]], phrase.text)

@@ -26,7 +26,19 @@ from shared.model.errors import (
     Throttled,
 )
 from shared.wording.often_said import LET_US_IN_BY_WITHOUT_PROVING
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
+
+NO_TOKEN: Final = Phrase("no_token", "takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER")
+NO_TOKEN_BUT: Final = Phrase(
+    "no_token_but", "takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER (it offers {names})"
+)
+NO_MECHANISM: Final = Phrase("no_mechanism", "does not offer {mechanism}")
+NO_MECHANISM_BUT: Final = Phrase("no_mechanism_but", "does not offer {mechanism} (it offers {names})")
+NO_PASSWORD_HERE: Final = Phrase("no_password_here", "takes no password on this connection (LOGINDISABLED)")
+NO_PASSWORD_HERE_BUT: Final = Phrase(
+    "no_password_here_but", "takes no password on this connection (LOGINDISABLED) (it offers {names})"
+)
+USE_TLS: Final = Phrase("use_tls", "{what}; use imaps:// or imap+starttls://")
 
 ASKS_FOR_EVER_MORE: Final = Phrase("asks_for_ever_more", "asks for ever more")
 DOES_NOT_KNOW_PROXYAUTH: Final = Phrase("does_not_know_proxyauth", "does not know PROXYAUTH")
@@ -159,7 +171,7 @@ def _exchange(
             shown = True
         raise SaslFailed(ASKS_FOR_EVER_MORE.says())
     except SaslFailed as error:
-        raise talk.violation(str(error)) from None
+        raise talk.violation(text_of(error)) from None
 
 
 def _encoded(talk: Conversation, reply: bytes) -> bytes:
@@ -210,15 +222,16 @@ def _act_for(talk: Conversation, user: str) -> None:
 def _nothing_fits(
     side: str, offered: frozenset[str], proof: Proof, sasl: list[str], *, encrypted: bool
 ) -> AuthenticationRefused:
-    offers = f" (it offers {', '.join(sorted(sasl))})" if sasl else ""
+    names = ", ".join(sorted(sasl))
     if proof.bearer:
-        return AuthenticationRefused(side, f"takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER{offers}")
+        return AuthenticationRefused(side, NO_TOKEN_BUT.says(names=names) if names else NO_TOKEN.says())
     if proof.authzid:
         return AuthenticationRefused(side, OFFERS_NO_AUTHENTICATE_PLAIN.says())
     if proof.mechanism:
-        return AuthenticationRefused(side, f"does not offer {proof.mechanism}{offers}")
-    hint = "" if encrypted else "; use imaps:// or imap+starttls://"
-    return AuthenticationRefused(side, f"takes no password on this connection (LOGINDISABLED){offers}{hint}")
+        lacks = NO_MECHANISM_BUT if names else NO_MECHANISM
+        return AuthenticationRefused(side, lacks.says(mechanism=proof.mechanism, names=names))
+    what = NO_PASSWORD_HERE_BUT.says(names=names) if names else NO_PASSWORD_HERE.says()
+    return AuthenticationRefused(side, what if encrypted else USE_TLS.says(what=what))
 
 
 def _log_in(talk: Conversation, proof: Proof, take: _Take, *, announced: bool) -> bytes:

@@ -18,7 +18,7 @@ from shared.mail.answers.grammar import clean_text
 from shared.mail.answers.hints import POP3_CODES, hint_of
 from shared.mail.auth.sasl import Mechanism, Proof, SaslFailed, begin, mechanisms
 from shared.mail.pop3.pop3_conversation import Pop3Session
-from shared.mail.transport.dialing import connect
+from shared.mail.transport.dialing import cause_of, connect
 from shared.mail.transport.tls import Door
 from shared.mail.transport.wire import LINE_LIMIT, Wire
 from shared.model.errors import (
@@ -31,11 +31,15 @@ from shared.model.errors import (
     Unreachable,
 )
 from shared.wording.often_said import (
+    CANNOT_CONNECT,
+    CLOSED_BEFORE_SIGNING_IN,
+    DOES_NOT_SPEAK,
     DOES_NOT_TAKE_ANOTHER_LOGIN,
     LET_US_IN_BY_WITHOUT_PROVING,
+    LOST_CONNECTION,
     SENT_SOMETHING_THAT_IS_NO_ANSWER,
 )
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
 
 ASKED_FOR_MORE_AND_MORE: Final = Phrase("asked_for_more_and_more", "asked for more and more")
 AUTHENTICATION_FAILED: Final = Phrase("authentication_failed", "authentication failed")
@@ -44,11 +48,6 @@ POP3_KNOWS_NO_PROXYAUTH: Final = Phrase(
 )
 TURNED_US_AWAY_BEFORE: Final = Phrase("turned_us_away_before", "{place} turned us away before signing in")
 MAILDROP_IS_IN_USE: Final = Phrase("maildrop_is_in_use", "the maildrop is in use")
-CLOSED_CONNECTION_BEFORE_SIGNING: Final = Phrase(
-    "closed_connection_before_signing", "{place} closed the connection before signing in"
-)
-LOST_CONNECTION: Final = Phrase("lost_connection", "lost the connection to {place}")
-CANNOT_CONNECT: Final = Phrase("cannot_connect", "cannot connect to {place}: {cause}")
 OFFERS_NO_WAY_TO_SIGN: Final = Phrase("offers_no_way_to_sign", "offers no way to sign in that fits these credentials")
 OFFERS_NO_STLS_MAILHAUL: Final = Phrase(
     "offers_no_stls_mailhaul", "{place} offers no STLS; mailhaul does not go on without encryption"
@@ -137,7 +136,7 @@ def _opened(door: Door, proof: Proof, command_timeout_seconds: float, *, in_utf8
         wire.abort()
         if not greeted and door.tls != "tls" and not error.detail and door.expects_tls():
             raise door.wants_tls() from None
-        raise Unreachable(side, CLOSED_CONNECTION_BEFORE_SIGNING.says(place=door.place), error.detail) from None
+        raise Unreachable(side, CLOSED_BEFORE_SIGNING_IN.says(place=door.place), error.detail) from None
     except (ssl.SSLError, OSError) as error:
         wire.abort()
         if door.tls != "none" and not greeted:
@@ -155,8 +154,7 @@ def _dial(door: Door) -> Wire:
     try:
         sock = connect(door.host, door.port, timeout=door.timeout_seconds)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Unreachable(door.side, CANNOT_CONNECT.says(place=door.place, cause=clean_text(reason))) from None
+        raise Unreachable(door.side, CANNOT_CONNECT.says(place=door.place, cause=cause_of(error))) from None
     return Wire(sock, door.side, timeout_seconds=door.timeout_seconds)
 
 
@@ -188,7 +186,9 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
                 clean_text(said),
                 advice=GIVE_POP3S_URL_USUALLY.says(),
             ) from None
-        raise ProtocolViolation(wire.side, f"{door.place} does not speak POP3", clean_text(said)) from None
+        raise ProtocolViolation(
+            wire.side, DOES_NOT_SPEAK.says(place=door.place, protocol="POP3"), clean_text(said)
+        ) from None
     return lines
 
 
@@ -247,7 +247,7 @@ def _sign_in(lines: _Lines, wire: Wire, proof: Proof, capable: frozenset[str], s
                 raise _login_failure(wire.side, said, offered=capable, secrets=secrets)
     except SaslFailed as error:
         wire.abort()
-        raise AuthenticationRefused(wire.side, str(error)) from None
+        raise AuthenticationRefused(wire.side, text_of(error)) from None
 
 
 def _exchange(lines: _Lines, wire: Wire, mechanism: Mechanism, secrets: list[str]) -> bytes:

@@ -26,7 +26,7 @@ from typing import Final
 from shared.mail.answers.bounds import MESSAGE_SECONDS, message_seconds
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation
-from shared.wording.often_said import CLOSED_CONNECTION, NO_ANSWER_IN_TIME
+from shared.wording.often_said import CLOSED_CONNECTION, NO_ANSWER_IN_TIME, WITH_CAUSE
 from shared.wording.phrases import Phrase
 
 TOO_SLOW_GAVE_UP: Final = Phrase("too_slow_gave_up", "too slow: gave up waiting")
@@ -436,8 +436,8 @@ class Wire:
                 self._end += self.sock.recv_into(self._view[self._end :])
             last = _BYE.search(self._buffer, self._start, self._end)
         self.abort()
-        reason = f" ({clean_text(str(cause))})" if cause else ""
-        return ConnectionLost(self.side, what + reason, clean_text(last[1]) if last else "")
+        told = WITH_CAUSE.says(what=what, cause=clean_text(str(cause))) if cause else what
+        return ConnectionLost(self.side, told, clean_text(last[1]) if last else "")
 
     def _violation(self, what: str) -> ProtocolViolation:
         self.abort()

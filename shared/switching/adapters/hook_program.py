@@ -12,6 +12,14 @@ from shared.runtime.credentials import Secret
 from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.told import outcome_of, request_of
+from shared.wording.often_said import (
+    CANNOT_BE_STARTED,
+    ENDED_WITH_NOTHING,
+    KILLED_BY_SIGNAL,
+    THE_HOOK,
+    TOLD_MORE,
+    TOOK_TOO_LONG,
+)
 from shared.wording.phrases import Phrase
 
 IT_MUST_END_WITH_0_TURNED: Final = Phrase(
@@ -37,7 +45,7 @@ class HookSwitch:
     ) -> None:
         self._argv, self._secret, self._timeout = [path, *arguments], secret, timeout_seconds
         self.per_domain = per_domain
-        self.shown = f"the hook {path}"
+        self.shown: str = THE_HOOK.says(path=path)
 
     def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
         """Asks the program to look, as `Switch.rehearse` says."""
@@ -54,17 +62,19 @@ class HookSwitch:
         try:
             code, out, said = run(self._argv, request_of(action, mailbox, to), self._secret, self._timeout)
         except subprocess.TimeoutExpired:
-            return TurnLater(after_seconds=60, words=f"{self.shown} took more than {self._timeout:.0f} s")
+            return TurnLater(after_seconds=60, words=TOOK_TOO_LONG.says(service=self.shown, num=f"{self._timeout:.0f}"))
         except OSError as error:
             return TurnRefused(
-                words=f"{self.shown} cannot be started ({error.strerror})",
+                words=CANNOT_BE_STARTED.says(service=self.shown, cause=str(error.strerror)),
                 advice=PUT_IT_ON_COORDINATOR_MACHINE_EXECUTABLE.says(),
             )
         if code not in CODES:
-            ended = f"ended with {code}, which means nothing" if code >= 0 else f"was killed by signal {-code}"
+            ended = KILLED_BY_SIGNAL.says(service=self.shown, signal=str(-code))
+            if code >= 0:
+                ended = ENDED_WITH_NOTHING.says(service=self.shown, code=str(code))
             words = shortened(said)
             return TurnRefused(
-                words=f"{self.shown} {ended}{': ' + words if words else ''}",
+                words=TOLD_MORE.says(what=ended, said=words) if words else ended,
                 advice=IT_MUST_END_WITH_0_TURNED.says(),
             )
         answer = json_object(out)

@@ -23,6 +23,7 @@ from shared.wording.often_said import (
     CANNOT_BE_READ_OR_WRITTEN,
     RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE,
     THERE_IS_NO_FILE,
+    TOOK_TOO_LONG,
 )
 from shared.wording.phrases import Phrase
 
@@ -101,7 +102,7 @@ class PostfixTransport:
             return self._unwritable(error)
         except subprocess.TimeoutExpired:
             return TurnRefused(
-                words=f"{self._postmap} took more than {_POSTMAP_SECONDS} s", advice=TRY_IT_BY_HAND.says()
+                words=TOOK_TOO_LONG.says(service=self._postmap, num=str(_POSTMAP_SECONDS)), advice=TRY_IT_BY_HAND.says()
             )
         return outcome
 
