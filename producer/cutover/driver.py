@@ -59,6 +59,7 @@ from shared.runtime.logs import get_logger
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
 from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+from shared.wording.kept import packed
 from shared.wording.phrases import Phrase, text_of
 
 DESTINATION_COULD_NOT_BE_MARKED: Final = Phrase(
@@ -292,7 +293,7 @@ class _Step:
         try:
             self._effects.keep_in_sync(self._request, cutover, wanted, on=on)
         except UsageError as error:
-            return str(error)
+            return text_of(error)
         return ""
 
     def _standing(self) -> Standing | None:
@@ -350,7 +351,7 @@ class _Step:
         try:
             switch = self._driver.switch_of(self._cutover.options.switch)
         except UsageError as error:
-            fault = str(error)
+            fault = packed(text_of(error))
         if self._notes.get(NO_SWITCH, "") != fault:
             self._note({NO_SWITCH: fault})
         return switch
@@ -470,7 +471,7 @@ class _Step:
         except StoreError:
             raise
         except MailhaulError as error:
-            return str(error) or type(error).__name__
+            return text_of(error) or type(error).__name__
         return ""
 
     # -- notes

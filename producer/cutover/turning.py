@@ -13,6 +13,7 @@ from shared.model.cutover import OVER, STANDING, Cutover, MailboxCutover
 from shared.model.lifecycle import CutoverState
 from shared.store.records.cutovers import decode_mailbox
 from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnLater, TurnOutcome
+from shared.wording.phrases import several
 
 #: Seconds until a switch that did not say yes is asked again whether it would.
 AGAIN_SECONDS: Final = 30.0
@@ -44,7 +45,7 @@ def answered(known: MailboxCutover, outcome: TurnOutcome, at: float) -> MailboxC
         return replace(known, answer="already", words=outcome.words, at=at)
     if isinstance(outcome, TurnLater):
         return replace(known, answer="later", words=outcome.words, at=at + outcome.after_seconds)
-    words = f"{outcome.words}; {outcome.advice}" if outcome.advice else outcome.words
+    words = several((outcome.words, outcome.advice))
     return replace(known, answer="refused", words=words, at=at)
 
 

@@ -29,7 +29,7 @@ from shared.model.errors import MailError, TlsFailed
 from shared.model.protocols import protocol_of, protocols
 from shared.sign_in.admission import Visitor
 from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, LINE_WITHOUT_END, NO_ANSWER_IN_TIME
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, Sentence, text_of
 
 CHECK_SPELLING_OF_HOST_NAME: Final = Phrase("check_spelling_of_host_name", "check the spelling of the host name")
 CHECK_PROTOCOL_AND_PORT_IMAP: Final = Phrase(
@@ -169,7 +169,7 @@ class _timed:
             return do()
         except (OSError, ValueError, MailError) as error:
             told = turned(error) if turned else error
-            said = str(told) if isinstance(told, MailError | ValueError) else (told.strerror or str(told))
+            said = text_of(told) if isinstance(told, MailError | ValueError) else (told.strerror or text_of(told))
             advice = told.advice if isinstance(told, MailError) else _ADVICE.get(self._what, "")
             pin = told.pin if isinstance(told, TlsFailed) else ""
             self._enter(False, said or NO_ANSWER_IN_TIME.says(), advice, pin)
@@ -186,7 +186,7 @@ class _timed:
                 what=self._what,
                 ok=ok,
                 ms=ms,
-                said=clean_text(said, limit=1000),
+                said=said if isinstance(said, Sentence) else clean_text(said, limit=1000),
                 advice=advice,
                 certificate=self.certificate,
                 pin=pin,
@@ -234,7 +234,7 @@ def _secure(
 
 
 def _told(door: Door, error: Exception) -> MailError:
-    return door.failed(error) if isinstance(error, OSError) else TlsFailed(door.side, str(error), advice="")
+    return door.failed(error) if isinstance(error, OSError) else TlsFailed(door.side, text_of(error), advice="")
 
 
 def _shown(der: bytes) -> ShownCertificate:
@@ -319,5 +319,5 @@ def _sign_in(visitor: Visitor, seconds: float) -> ConnectionStep:
     except MailError as error:
         # The error's own advice is for a running import, whose secret can be replaced; here no import runs yet.
         advice = SEE_THAT_IT_IS_RIGHT.says() if visitor.sign_in.shared else error.advice
-        step = replace(step, ok=False, said=clean_text(str(error), limit=1000), advice=advice)
+        step = replace(step, ok=False, said=text_of(error), advice=advice)
     return replace(step, ms=(monotonic() - began) * 1000)

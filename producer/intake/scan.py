@@ -51,8 +51,8 @@ from shared.model.errors import (
 )
 from shared.runtime.config import Settings
 from shared.sign_in.admission import Visitor
-from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL
-from shared.wording.phrases import Phrase
+from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, OF_SIDE
+from shared.wording.phrases import Phrase, several, text_of
 
 CORRECT_LOGIN_AND_PASSWORD_IN_FILE: Final = Phrase(
     "correct_login_and_password_in_file", "correct login and password in the file"
@@ -157,7 +157,7 @@ class Checked:
     @property
     def warning(self) -> str:
         """The warning about a row whose sides both work; "" for none."""
-        return "; ".join(filter(None, (self._room, self.source.caution if self.works else "")))
+        return several((self._room, self.source.caution if self.works else ""))
 
     @property
     def _room(self) -> str:
@@ -314,7 +314,11 @@ class Scan:
         here = _Seen(side=new) if (new := self._new_account(row)) else None
         here = here or self._look("destination", self._destination, row, shared=False)
         if not options.same_mailbox and self._one_mailbox(row, there, here):
-            here = _Seen(side=Side(failure=f"destination: {SameMailbox.ONE}", advice=SameMailbox.advice))
+            here = _Seen(
+                side=Side(
+                    failure=OF_SIDE.says(side_word="destination", what=SameMailbox.ONE), advice=SameMailbox.advice
+                )
+            )
         return Checked(
             row=row.line,
             login=row.login,
@@ -349,7 +353,7 @@ class Scan:
             return None
         if seen.state == "missing":
             return Side(ok=True, would_create=True)
-        return Side(failure=f"destination: {seen.failure}", advice=seen.advice)
+        return Side(failure=OF_SIDE.says(side_word="destination", what=seen.failure), advice=seen.advice)
 
     def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
         try:
@@ -392,14 +396,14 @@ class Scan:
                 quota_bytes=quota.limit_bytes if quota else None,
                 quota_used_bytes=quota.used_bytes if quota else None,
                 caution=cast(MailSource, mail).caution() if side == "source" else "",
-                refuses="; ".join(map(sentence, self._ways.servers.of(endpoint.host, endpoint.port).left_out)),
+                refuses=several(map(sentence, self._ways.servers.of(endpoint.host, endpoint.port).left_out)),
             )
             return _Seen(side=found, statuses=statuses, mail=mail)
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
         line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
         if (new := self._new_account(row)) and not new.ok:
-            return replace(line, problem=f"{new.failure}; {new.advice}")
+            return replace(line, problem=several((new.failure, new.advice)))
         line = replace(line, would_create=new is not None)
         theirs = row.server or self._source
         try:
@@ -407,7 +411,7 @@ class Scan:
         except MailError as error:
             ours = error.side == "source"
             side = _refused(error, theirs if ours else self._destination, row.login if ours else row.new_login)
-            return replace(line, problem=f"{error}; {side.advice}")
+            return replace(line, problem=several((text_of(error), side.advice)))
 
     def _foreseen(self, row: Row, options: Options, line: MailboxLine) -> MailboxLine:
         with contextlib.ExitStack() as stack:
@@ -419,7 +423,7 @@ class Scan:
                 here, most = destination.listing(), append_limit(destination.capabilities)
                 theirs, ours = (self._seen(mail) for mail in (source, destination))
                 if not options.same_mailbox and self._one_mailbox(row, theirs, ours):
-                    return replace(line, problem=f"{SameMailbox.ONE}; {SameMailbox.advice}")
+                    return replace(line, problem=several((SameMailbox.ONE, SameMailbox.advice)))
                 line = replace(line, backwards=not theirs.side.messages and ours.side.messages > 0)
             return replace(line, folders=foresee(cast(MailSource, source), here, options, most))
 
@@ -483,5 +487,5 @@ def _size(mail: Looking, name: bytes, status: KnownStatus) -> int:
 def _refused(error: MailError, endpoint: Endpoint, login: str) -> Side:
     advice = error.advice or next(advice for kind, advice in _ADVICE if isinstance(error, kind))
     if isinstance(error, AuthenticationRefused):
-        advice = "; ".join(filter(None, (advice, catalogue().first_at(login, endpoint.host))))
-    return Side(failure=f"{error.side}: {error.what}", detail=error.detail, advice=advice)
+        advice = several((advice, catalogue().first_at(login, endpoint.host)))
+    return Side(failure=OF_SIDE.says(side_word=error.side, what=error.what), detail=error.detail, advice=advice)

@@ -18,6 +18,8 @@ from shared.model import Endpoint, Failure, Import, Mailbox, Wait
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model.search import Search
 from shared.store import Store
+from shared.wording.often_said import CANNOT_CONNECT, TOLD_MORE, str_of, without_side
+from shared.wording.phrases import Sentence
 
 #: Codes of failures that mean an outage of a server.
 _OUTAGES: Final = ("unreachable", "connection_lost")
@@ -45,7 +47,7 @@ def waits_of(store: Store, import_: Import) -> list[Wait]:
         due = _failing(store, import_, _RATES)
         if due:
             until = max(failure.next_at for _, failure in due)
-            why = due[0][1].sentence.partition(": ")[2] or due[0][1].sentence
+            why = without_side(due[0][1].sentence)
             found.append(
                 Wait(what="rate", until=until, since=min(f.since for _, f in due), why=why, mailboxes=codes[_RATES])
             )
@@ -98,7 +100,10 @@ def _of_servers(
 
 def _reason(failure: Failure, place: str) -> str:
     """Returns what happened there, without repeating the server's name."""
-    said = failure.sentence.partition(": ")[2] or failure.sentence
-    _, there, rest = said.partition(f"{place}: ")
-    told = _ERRNO.sub("", rest if there else said)
-    return ": ".join(filter(None, (told, failure.detail)))
+    told = without_side(failure.sentence)
+    if isinstance(told, Sentence):
+        told = str_of(told, "cause") if told.phrase.code == CANNOT_CONNECT.code else told
+    else:  # a store that is older
+        _, there, rest = told.partition(f"{place}: ")
+        told = _ERRNO.sub("", rest if there else told)
+    return TOLD_MORE.says(what=told, said=failure.detail) if told and failure.detail else told or failure.detail

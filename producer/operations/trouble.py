@@ -15,6 +15,8 @@ from shared.model.lifecycle import MailboxState, Outcome
 from shared.model.search import Search
 from shared.model.uids import UidSet
 from shared.store import Store
+from shared.wording.often_said import without_side
+from shared.wording.phrases import Parameter, Sentence, several
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,7 +206,7 @@ def trouble(
                 over_at=mailbox.over_at,
                 next_at=0.0 if mailbox.over_at or mailbox.state is MailboxState.PARKED else trouble.next_at,
             )
-            reason = trouble.sentence if trouble.sentence.partition(": ")[2] in NO_PASSWORD else ""
+            reason = trouble.sentence if without_side(trouble.sentence) in NO_PASSWORD else ""
             kind = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, import_), reason)
             # Nothing is left to do about what is over.
             advice = "" if mailbox.over_at else _told_more(trouble, mailbox)
@@ -282,12 +284,19 @@ def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
     accounts = {"source_auth_refused": mailbox.source, "destination_auth_refused": mailbox.destination}
     if not (account := accounts.get(trouble.code)):
         return trouble.advice
-    return "; ".join(filter(None, (trouble.advice, catalogue().first_at(account.login, account.endpoint.host))))
+    return several((trouble.advice, catalogue().first_at(account.login, account.endpoint.host)))
 
 
 def addressed(advice: str, import_id: str) -> str:
     """Returns advice with commands that can be copied: IMPORT in it becomes this import's id."""
+    if isinstance(advice, Sentence):
+        return Sentence(advice.phrase, {place: _addressed(one, import_id) for place, one in advice.parameters.items()})
     return advice.replace("IMPORT", import_id[:8])
+
+
+def _addressed(value: Parameter, import_id: str) -> Parameter:
+    ours = isinstance(value, Sentence) or value == "IMPORT"
+    return addressed(value, import_id) if isinstance(value, str) and ours else value
 
 
 def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:

@@ -19,7 +19,7 @@ from producer.web.security.scrypt import Crowded
 from shared.model.errors import MailhaulError, StoreError, UsageError
 from shared.runtime.logs import get_logger
 from shared.wording.often_said import INTERNAL_ERROR_LOG_OF_MAILHAUL
-from shared.wording.phrases import Fault, FaultsFound, Phrase, in_english, worded
+from shared.wording.phrases import Fault, FaultsFound, Phrase, in_english, text_of, worded
 
 MANIFEST_HAS_ERRORS_NOTHING_WAS_STARTED: Final = Phrase(
     "manifest_has_errors_nothing_was_started", "the manifest has {num} errors; nothing was started"
@@ -183,7 +183,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(UsageError)
     def _usage(request: Request, error: UsageError) -> Response:
-        return answer(request, 422, str(error))
+        return answer(request, 422, text_of(error))
 
     @app.exception_handler(StoreError)
     def _store(request: Request, error: StoreError) -> Response:
@@ -191,7 +191,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(MailhaulError)
     def _ours(request: Request, error: MailhaulError) -> Response:
-        return answer(request, 409, str(error))
+        return answer(request, 409, text_of(error))
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:

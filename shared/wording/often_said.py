@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, Sentence
 
 CHECK_HOST_PORT_AND_FIREWALL: Final = Phrase("check_host_port_and_firewall", "check host, port and firewall")
 LINE_WITHOUT_END: Final = Phrase("line_without_end", "a line without an end")
@@ -82,3 +82,16 @@ CLOSED_BEFORE_SIGNING_IN: Final = Phrase("closed_before_signing_in", "{place} cl
 DOES_NOT_SPEAK: Final = Phrase("does_not_speak", "{place} does not speak {protocol}")
 AND_NO_MORE: Final = Phrase("and_no_more", "{what}; the last: {cause}")
 INTERNAL_ERROR: Final = Phrase("internal_error", "internal error: {what}")
+
+
+def without_side(text: str) -> str:
+    """Returns a sentence of `OF_SIDE` without the side in front. A store that is older holds it as a plain text."""
+    if isinstance(text, Sentence) and text.phrase.code == OF_SIDE.code:
+        return str_of(text, "what")
+    return text.partition(": ")[2] or text
+
+
+def str_of(sentence: Sentence, place: str) -> str:
+    """Returns the text in a place of a sentence."""
+    value = sentence.parameters[place]
+    return value if isinstance(value, str) else str(value)

@@ -129,6 +129,8 @@ class FaultsFound(UsageError):
 PLAIN: Final = Phrase("plain", "{what}")
 #: Two sentences, one after the other.
 BOTH: Final = Phrase("both", "{what}; {more_what}")
+#: Two lines.
+LINES: Final = Phrase("lines", "{what}\n{more_what}")
 
 
 def faults_of(error: UsageError, *fields: str) -> tuple[Fault, ...]:
@@ -192,22 +194,22 @@ def text_of(error: BaseException) -> str:
     return first if isinstance(first, Sentence) else str(error)
 
 
-def several(texts: Iterable[str]) -> str:
-    """Returns texts as one, with "; " between them. Those that are "" count for nothing."""
+def several(texts: Iterable[str], joint: Phrase = BOTH) -> str:
+    """Returns texts as one, with "; " between them or what `joint` has there. Those that are "" count for nothing."""
     told = list(filter(None, texts))
     whole = told.pop() if told else ""
     while told:
-        whole = BOTH.says(what=told.pop(), more_what=whole)
+        whole = joint.says(what=told.pop(), more_what=whole)
     return whole
 
 
-def parts(text: str) -> list[str]:
+def parts(text: str, joint: Phrase = BOTH) -> list[str]:
     """Returns the texts of `several`; those of a plain text are what stands between "; "."""
-    if isinstance(text, Sentence):
-        if text.phrase.code != BOTH.code:
-            return [text]
-        return [one for value in text.parameters.values() if isinstance(value, str) for one in parts(value)]
-    return list(filter(None, text.split("; ")))
+    if not isinstance(text, Sentence):
+        return list(filter(None, text.split(PLACE.split(joint.text)[2])))
+    if text.phrase.code != joint.code:
+        return [text]
+    return [one for value in text.parameters.values() if isinstance(value, str) for one in parts(value, joint)]
 
 
 def _filled(phrase: Phrase, parameters: Mapping[str, Parameter], name: Callable[[str], str], field_: str = "") -> str:

@@ -28,7 +28,7 @@ from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
 from shared.wording.kept import as_json
 from shared.wording.often_said import INTERNAL_ERROR_LOG_OF_MAILHAUL
-from shared.wording.phrases import FaultsFound, Phrase
+from shared.wording.phrases import FaultsFound, Phrase, text_of
 
 THERE_IS_NO_REHEARSAL_WITH_THIS_ID: Final = Phrase(
     "there_is_no_rehearsal_with_this_id", "there is no rehearsal with this id; they are kept for a day"
@@ -103,9 +103,9 @@ class _Run:
             end: dict[str, Any] = {"state": "done", "result": found}
         except FaultsFound as error:
             faults = [as_json(fault) for fault in error.faults]
-            end = {"state": "failed", "error": str(error), "faults": faults}
+            end = {"state": "failed", "error": text_of(error), "faults": faults}
         except MailhaulError as error:
-            end = {"state": "failed", "error": str(error)}
+            end = {"state": "failed", "error": text_of(error)}
         except Exception as error:
             get_logger("mailhaul.web").error("fault", exc_info=error)
             end = {"state": "failed", "error": INTERNAL_ERROR_LOG_OF_MAILHAUL.says()}
