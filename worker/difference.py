@@ -19,6 +19,8 @@ from shared.model.messages import Sighting
 from shared.model.uids import UidSet
 from shared.wording.phrases import Phrase, several
 
+NORMALISED_TO: Final = Phrase("normalised_to", "line ends normalised: {what}")
+
 STORED_AS_BYTES_INSTEAD: Final = Phrase("stored_as_bytes_instead", "stored as {num} bytes instead of {size}")
 INTERNAL_DATE_IS_NOT_THAT_OF_SOURCE: Final = Phrase(
     "internal_date_is_not_that_of_source", "the internal date is not that of the source"
@@ -78,7 +80,7 @@ def _text(original: Sighting, copy: Sighting) -> Difference | None:
         number = abs(original.nuls - copy.nuls)
         return Difference(what=CONTENT, reason=NUL_BYTES_STORED_AS_ANOTHER.says(num=f"{number:,}"))
     if resized:
-        return Difference(what=FORM, reason=f"line ends normalised: {sizes}")
+        return Difference(what=FORM, reason=NORMALISED_TO.says(what=sizes))
     return Difference(what=FORM, reason=LINE_ENDS_NORMALISED.says()) if original.checksum != copy.checksum else None
 
 

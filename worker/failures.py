@@ -12,7 +12,15 @@ from typing import Final
 from shared.model import Failure, UnitKind, errors
 from shared.model.lifecycle import Disposition, Wish
 from shared.rules.standing import LOOK_HOLD
-from shared.wording.phrases import Phrase
+from shared.wording.often_said import OF_SIDE
+from shared.wording.phrases import Phrase, several, text_of
+
+THEN_IMPORT_AGAIN: Final = Phrase("then_import_again", "then run the import command again")
+THEN_OTHER_CREDENTIALS: Final = Phrase(
+    "then_other_credentials",
+    "then: mailhaul credentials {id} FILE.csv, or mailhaul retry {id}. As soon as one login is accepted, all go on",
+)
+UNEXPECTED: Final = Phrase("unexpected", "unexpected {name}")
 
 SEE_WHAT_SERVER_SAYS_WHEN: Final = Phrase(
     "see_what_server_says_when", "see what the server says; when it is mended: mailhaul retry {id}"
@@ -140,8 +148,10 @@ class FailureRule:
     hold: str = ""
     #: Seconds after which what is parked is tried again by itself, by how often it happened in a row; (): it is not.
     again: tuple[float, ...] = ()
-    #: Advice for the operator, with {own} for what the error itself advises.
+    #: Advice for the operator, where the error itself advises nothing.
     advice: str = ""
+    #: What follows the error's own advice; "" for nothing.
+    then: str = ""
 
 
 TABLE: tuple[FailureRule, ...] = (
@@ -160,8 +170,7 @@ TABLE: tuple[FailureRule, ...] = (
         code="{side}_logins_stopped",
         how=Disposition.PARK,
         scope="endpoint",
-        advice="{own}; then: mailhaul credentials IMPORT FILE.csv, or mailhaul retry IMPORT. As soon as one login is accepted, all "
-        "go on",
+        then=THEN_OTHER_CREDENTIALS.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.AuthenticationRefused,
@@ -182,14 +191,14 @@ TABLE: tuple[FailureRule, ...] = (
         code="{side}_tls",
         how=Disposition.PARK,
         scope="endpoint",
-        advice="{own}; then run the import command again",
+        then=THEN_IMPORT_AGAIN.says(),
     ),
     FailureRule(
         error=errors.WrongProtocol,
         code="{side}_wrong_protocol",
         how=Disposition.PARK,
         scope="endpoint",
-        advice="{own}; then run the import command again",
+        then=THEN_IMPORT_AGAIN.says(),
     ),
     FailureRule(
         error=errors.NothingTaken,
@@ -214,7 +223,7 @@ TABLE: tuple[FailureRule, ...] = (
         scope="mailbox",
         advice=STOP_WHATEVER_ELSE_WRITES.says(name="IMPORT"),
     ),
-    FailureRule(error=errors.SameMailbox, code="same_mailbox", how=Disposition.PARK, scope="mailbox", advice="{own}"),
+    FailureRule(error=errors.SameMailbox, code="same_mailbox", how=Disposition.PARK, scope="mailbox"),
     FailureRule(
         error=errors.NothingKnown,
         code="nothing_known",
@@ -229,7 +238,6 @@ TABLE: tuple[FailureRule, ...] = (
         scope="mailbox",
         delay_seconds=60,
         most_seconds=600,
-        advice="{own}",
     ),
     FailureRule(
         error=errors.MaybeSwapped,
@@ -278,9 +286,7 @@ TABLE: tuple[FailureRule, ...] = (
         advice=SERVER_DOES_NOT_LET_THIS_FOLDER.says(id="IMPORT"),
     ),
     FailureRule(error=errors.AccountDelayed, code="account_waiting", how=Disposition.WAIT, scope="mailbox"),
-    FailureRule(
-        error=errors.AccountRejected, code="account_rejected", how=Disposition.PARK, scope="mailbox", advice="{own}"
-    ),
+    FailureRule(error=errors.AccountRejected, code="account_rejected", how=Disposition.PARK, scope="mailbox"),
     FailureRule(
         error=errors.LedgerConflict, code="ledger_conflict", how=Disposition.AGAIN, scope="folder", delay_seconds=1
     ),
@@ -339,7 +345,7 @@ def judge(
         delay = error.wait_seconds
     how = _disposition(error, row, attempts, times, kind, in_doubt=in_doubt)
     own = error.advice if isinstance(error, errors.MailError) else ""
-    advice = row.advice.replace("{own}", own) if "{own}" in row.advice else own or row.advice
+    advice = several((own or row.advice, row.then))
     if how is Disposition.PARK:
         advice = advice or MENDED
     again = row.again[min(times, len(row.again) - 1)] if row.again else 0.0
@@ -387,13 +393,14 @@ def describe(
     missing_bytes: int = 0,
 ) -> Failure:
     """Returns the failure as the operator reads it."""
+    sentence: str
     if isinstance(error, errors.MailError):
-        sentence, detail = f"{error.side}: {error.what}", error.detail
+        sentence, detail = OF_SIDE.says(side_word=error.side, what=error.what), error.detail
     elif isinstance(error, errors.MailhaulError):
-        sentence, detail = str(error), ""
+        sentence, detail = text_of(error), ""
     else:
         # The text of an unknown exception may hold anything, a password included; its type is enough here.
-        sentence, detail = f"unexpected {type(error).__name__}", ""
+        sentence, detail = UNEXPECTED.says(name=type(error).__name__), ""
     alike = before is not None and (before.code == verdict.code or {before.code, verdict.code} <= _outage(verdict.code))
     times = before.times + 1 if before and before.code == verdict.code else 1
     going_on = verdict.how in (Disposition.AGAIN, Disposition.WAIT, Disposition.REPLAN) or bool(verdict.again_seconds)

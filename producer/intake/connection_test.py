@@ -29,7 +29,7 @@ from shared.model.errors import MailError, TlsFailed
 from shared.model.protocols import protocol_of, protocols
 from shared.sign_in.admission import Visitor
 from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, LINE_WITHOUT_END, NO_ANSWER_IN_TIME
-from shared.wording.phrases import Phrase, Sentence, text_of
+from shared.wording.phrases import Phrase, text_of
 
 CHECK_SPELLING_OF_HOST_NAME: Final = Phrase("check_spelling_of_host_name", "check the spelling of the host name")
 CHECK_PROTOCOL_AND_PORT_IMAP: Final = Phrase(
@@ -186,7 +186,7 @@ class _timed:
                 what=self._what,
                 ok=ok,
                 ms=ms,
-                said=said if isinstance(said, Sentence) else clean_text(said, limit=1000),
+                said=clean_text(said, limit=1000),
                 advice=advice,
                 certificate=self.certificate,
                 pin=pin,

@@ -22,7 +22,7 @@ from shared.model.errors import UsageError
 from shared.model.sign_in import BY_ADMIN, BY_ISSUER, USUAL_TEMPLATE, SignIn, Way
 from shared.oauth.opening import open_issuer
 from shared.runtime.credentials import Secret
-from shared.wording.phrases import Fault, FieldName, Phrase
+from shared.wording.phrases import Fault, FieldName, Phrase, text_of
 
 NOTHING_SHARED: Final = Phrase(
     "nothing_shared",
@@ -207,7 +207,7 @@ def opens(side: str, endpoint: Endpoint, asked: SignInAsked) -> None:
         if check := getattr(issuer, "check", None):
             check()
     except UsageError as error:
-        raise NO_TOKENS.error(f"{side}.sign_in.way", word=way, what=str(error)) from None
+        raise NO_TOKENS.error(f"{side}.sign_in.way", word=way, what=text_of(error)) from None
 
 
 def prompted(side: str, sign_in: SignIn) -> Secret:

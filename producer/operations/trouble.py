@@ -16,7 +16,7 @@ from shared.model.search import Search
 from shared.model.uids import UidSet
 from shared.store import Store
 from shared.wording.often_said import without_side
-from shared.wording.phrases import Parameter, Sentence, several
+from shared.wording.phrases import changed, several
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -289,14 +289,7 @@ def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
 
 def addressed(advice: str, import_id: str) -> str:
     """Returns advice with commands that can be copied: IMPORT in it becomes this import's id."""
-    if isinstance(advice, Sentence):
-        return Sentence(advice.phrase, {place: _addressed(one, import_id) for place, one in advice.parameters.items()})
-    return advice.replace("IMPORT", import_id[:8])
-
-
-def _addressed(value: Parameter, import_id: str) -> Parameter:
-    ours = isinstance(value, Sentence) or value == "IMPORT"
-    return addressed(value, import_id) if isinstance(value, str) and ours else value
+    return changed(advice, lambda text: text.replace("IMPORT", import_id[:8]))
 
 
 def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:

@@ -28,6 +28,12 @@ from shared.model.messages import FolderListing, ListedFolder, Owner
 from shared.wording.often_said import CALLED_THERE
 from shared.wording.phrases import Phrase, several
 
+FOLDER_FOR_SENT: Final = Phrase("folder_for_sent", "the destination's folder for sent mail")
+FOLDER_FOR_DRAFTS: Final = Phrase("folder_for_drafts", "the destination's folder for drafts")
+FOLDER_FOR_DELETED: Final = Phrase("folder_for_deleted", "the destination's folder for deleted mail")
+FOLDER_FOR_JUNK: Final = Phrase("folder_for_junk", "the destination's folder for junk mail")
+FOLDER_FOR_ARCHIVE: Final = Phrase("folder_for_archive", "the destination's folder for archived mail")
+
 ANOTHER_PERSON_FOLDER: Final = Phrase("another_person_folder", "another person's folder")
 PUBLIC_OR_SHARED_FOLDER: Final = Phrase("public_or_shared_folder", "a public or shared folder")
 NOTHING_IS_WRITTEN_INTO_FOLDERS: Final = Phrase(
@@ -67,12 +73,13 @@ __all__ = [
     "split",
 ]
 
-_LABELS: Mapping[str, str] = {
-    "sent": "sent mail",
-    "drafts": "drafts",
-    "trash": "deleted mail",
-    "junk": "junk mail",
-    "archive": "archived mail",
+#: Special use → the reason for putting such a folder where the destination has its own.
+_OWN_FOLDERS: Final[Mapping[str, str]] = {
+    "sent": FOLDER_FOR_SENT.says(),
+    "drafts": FOLDER_FOR_DRAFTS.says(),
+    "trash": FOLDER_FOR_DELETED.says(),
+    "junk": FOLDER_FOR_JUNK.says(),
+    "archive": FOLDER_FOR_ARCHIVE.says(),
 }
 
 
@@ -400,7 +407,7 @@ def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> N
                         choices.append((key != own, folder, path, target.name))
             if choices:
                 moves, folder, path, raw = min(choices, key=lambda choice: choice[0])
-                places.put(folder, path, f"{FOLDER_FOR} {_LABELS[use]}" if moves else "", raw)
+                places.put(folder, path, _OWN_FOLDERS[use] if moves else "", raw)
                 break
 
 

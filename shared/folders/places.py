@@ -14,7 +14,10 @@ from shared.folders.names import escape, shown, written
 from shared.folders.tree import INBOX, Path, Tree
 from shared.model.errors import ProtocolViolation
 from shared.model.messages import ListedFolder, Owner
+from shared.wording.often_said import SERVER_SAID
 from shared.wording.phrases import Phrase, several
+
+DESTINATION_REFUSED: Final = Phrase("destination_refused", "the destination refused {folder}")
 
 ITS_SEPARATOR_CANNOT_STAND_BETWEEN: Final = Phrase(
     "its_separator_cannot_stand_between", "its separator {name} cannot stand between folder names"
@@ -214,8 +217,8 @@ class Places:
         if not refused:
             return
         tried, said = next(iter(refused.items()))
-        words = f" (the server said: {said})" if said else ""
-        why = [f"the destination refused {display(self._here.path_of(tried))}{words}"]
+        what = DESTINATION_REFUSED.says(folder=display(self._here.path_of(tried)))
+        why = [SERVER_SAID.says(what=what, said=said) if said else what]
         strange = "".join(char for char in own if not (char.isalnum() or char in " -_"))
         foreign = "".join(char for char in own if not char.isascii())
         for also in (*_SUSPECTS, strange, strange + foreign):

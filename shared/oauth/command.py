@@ -19,7 +19,7 @@ from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
 
 TOKEN_COMMAND_ENDED: Final = Phrase("token_command_ended", "the token command ended with {code}")
 TOKEN_COMMAND_IS_NOT_ASKED_FOR_LOGIN: Final = Phrase(
@@ -53,7 +53,7 @@ class CommandIssuer:
         try:
             self._argv = shlex.split(command)
         except ValueError as error:
-            raise UNREADABLE.error(cause=str(error)) from None
+            raise UNREADABLE.error(cause=text_of(error)) from None
         if not self._argv or not Path(self._argv[0]).is_absolute():
             raise FULL_PATH.error(example="command:/usr/local/bin/token {user}")
         self.per_user = any(_BLANK in word for word in self._argv[1:])

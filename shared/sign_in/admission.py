@@ -24,7 +24,7 @@ from shared.oauth import Issuer
 from shared.oauth.opening import open_issuer
 from shared.oauth.shared_tokens import Tokens, TokenStore
 from shared.runtime.credentials import Secret, Vault
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
 
 ADMIN_TRIED_NO_MORE: Final = Phrase(
     "admin_tried_no_more", "{what}: the administrator's login {login}, which is not tried for any other mailbox now"
@@ -231,7 +231,7 @@ class Admission:
                 how = visitor.sign_in
                 found = self._opened(visitor.side, visitor.endpoint.protocol, how, visitor.secret)
             except UsageError as error:
-                raise AuthenticationRefused(visitor.side, str(error)) from None
+                raise AuthenticationRefused(visitor.side, text_of(error)) from None
             self._issuers[key] = found
         return self._issuers[key]
 

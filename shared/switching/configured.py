@@ -21,7 +21,7 @@ from shared.switching.address import parse_switch
 from shared.switching.bound_switch import BoundSwitch
 from shared.switching.discreet_switch import DiscreetSwitch
 from shared.switching.kinds import SwitchPlace, SwitchUrl, kind_of
-from shared.wording.phrases import Fault, FaultsFound, Parameter, Phrase
+from shared.wording.phrases import Fault, FaultsFound, Parameter, Phrase, text_of
 
 IT_IS_NO_UTF_8: Final = Phrase("it_is_no_utf_8", "it is no UTF-8")
 
@@ -116,4 +116,4 @@ def _why(error: Exception) -> Parameter:
     match error:
         case FaultsFound(faults=(Fault(sentence=sentence),)):
             return sentence
-    return str(error)
+    return text_of(error)

@@ -22,7 +22,7 @@ _MARK: Final = "\x1e"
 def packed(text: str) -> str:
     """Returns a text as it is kept: a sentence with its code and its parameters, any other text unchanged."""
     if isinstance(text, Sentence):
-        return _MARK + json.dumps(_packed(text), ensure_ascii=False, separators=(",", ":"))
+        return _MARK + json.dumps(_packed(text), separators=(",", ":"))
     return text.lstrip(_MARK)
 
 
@@ -34,6 +34,30 @@ def unpacked(text: str) -> str:
         return _sentence(json.loads(text[1:]))
     except (ValueError, KeyError, TypeError):  # cut short, or written by nobody that we know
         return text.lstrip(_MARK)
+
+
+def packed_all(value: Any) -> Any:
+    """Returns JSON in which each sentence is as it is kept, and each tuple a list."""
+    match value:
+        case str():
+            return packed(value)
+        case dict():
+            return {name: packed_all(one) for name, one in value.items()}
+        case list() | tuple():
+            return [packed_all(one) for one in value]
+    return value
+
+
+def unpacked_all(value: Any) -> Any:
+    """Returns JSON with the sentences of `packed_all`."""
+    match value:
+        case str():
+            return unpacked(value)
+        case dict():
+            return {name: unpacked_all(one) for name, one in value.items()}
+        case list():
+            return [unpacked_all(one) for one in value]
+    return value
 
 
 def as_json(fault: Fault) -> dict[str, Any]:

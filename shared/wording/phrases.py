@@ -212,6 +212,16 @@ def parts(text: str, joint: Phrase = BOTH) -> list[str]:
     return [one for value in text.parameters.values() if isinstance(value, str) for one in parts(value, joint)]
 
 
+def changed(text: str, change: Callable[[str], str]) -> str:
+    """Returns a text changed, of a sentence each text among its parameters."""
+    if not isinstance(text, Sentence):
+        return change(text)
+    values = text.parameters.items()
+    return Sentence(
+        text.phrase, {place: changed(one, change) if isinstance(one, str) else one for place, one in values}
+    )
+
+
 def _filled(phrase: Phrase, parameters: Mapping[str, Parameter], name: Callable[[str], str], field_: str = "") -> str:
     told = {"field": field_} | {place: _told(value, name) for place, value in parameters.items()}
     return PLACE.sub(lambda place: told[place[1]], phrase.text)

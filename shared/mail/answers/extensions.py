@@ -19,6 +19,10 @@ from typing import Final
 from shared.mail.answers.kept_dates import KeptDates
 from shared.wording.phrases import Phrase
 
+WHICH_ARE_LEFT_IS_ASKED: Final = Phrase(
+    "which_are_left_is_asked", "which messages are left is asked, to find those that went"
+)
+
 ANNOUNCES_AND_REFUSES: Final = Phrase("announces_and_refuses", "announces {name} and refuses it: {what}")
 ONE_COMMAND_IS_SENT_AT_TIME: Final = Phrase("one_command_is_sent_at_time", "one command is sent at a time")
 CREDENTIALS_ARE_SENT_WHEN_SERVER: Final = Phrase(
@@ -94,7 +98,7 @@ TABLE: Final[Mapping[str, Extension]] = {
     "CHILDREN": _row(NOTHING_IS_ASKED_ABOUT_CHILDREN.says(), b"LIST", b" RETURN .*CHILDREN"),
     "LIST-EXTENDED": _row(SUBSCRIPTIONS_ARE_LISTED_APART.says(), b"LIST", b" RETURN ", "return", "subscribed"),
     "CONDSTORE": _row(LATER_PASS_COMPARES_ALL.says(), b"EXAMINE", rb"\(CONDSTORE\)\Z"),
-    "QRESYNC": _row("which messages are left is asked, to find those that went", b"EXAMINE", rb"\(QRESYNC "),
+    "QRESYNC": _row(WHICH_ARE_LEFT_IS_ASKED.says(), b"EXAMINE", rb"\(QRESYNC "),
     "HIGHESTMODSEQ": _row(FOLDERS_ARE_OPENED_TO_SEE_WHETHER.says(), b"STATUS", b"HIGHESTMODSEQ", "modseq"),
     "CHANGEDSINCE": _row(LATER_PASS_READS_ALL.says(), b"UID", rb"\(CHANGEDSINCE ", "modifier"),
     "STATUS=SIZE": _row(SIZES_ARE_ADDED_UP_MESSAGE.says(), b"STATUS", rb" SIZE\)\Z", "size"),

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from shared.mail.answers.grammar import clean_text
 from shared.runtime.credentials import Secret
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
 
 LOGIN_OR_PASSWORD_IS_EMPTY: Final = Phrase("login_or_password_is_empty", "login or password is empty")
 LOGIN_OR_PASSWORD_HOLDS_CR: Final = Phrase(
@@ -171,7 +171,7 @@ class ScramSha256(_Said):
             self._client = ScramClient([self.name], proof.login, proof.secret.reveal())
             self.initial = self._client.get_client_first().encode()
         except self._errors as error:  # characters that SASLprep forbids
-            raise SaslFailed(LOGIN_OR_PASSWORD_DO_NOT_FIT.says(said=str(error))) from None
+            raise SaslFailed(LOGIN_OR_PASSWORD_DO_NOT_FIT.says(said=text_of(error))) from None
         self._asked = 0
         self.proved = False
 
@@ -189,7 +189,7 @@ class ScramSha256(_Said):
                 return b""
             self._client.set_server_final(text)
         except self._errors as error:
-            raise SaslFailed(DOES_NOT_SPEAK_SCRAM_AS_IT_SHOULD.says(said=clean_text(str(error)))) from None
+            raise SaslFailed(DOES_NOT_SPEAK_SCRAM_AS_IT_SHOULD.says(said=clean_text(text_of(error)))) from None
         self.proved = True
         return b""
 

@@ -40,8 +40,10 @@ from shared.model.errors import (
     ProtocolViolation,
 )
 from shared.model.uids import Uid, UidSet
-from shared.wording.often_said import ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES
+from shared.wording.often_said import ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES, INTERNAL_ERROR
 from shared.wording.phrases import Phrase
+
+OTHER_LITERAL: Final = Phrase("other_literal", "{num} bytes for a literal of {size}")
 
 WOULD_NOT_CHANGE_FLAGS: Final = Phrase("would_not_change_flags", "would not change flags")
 WOULD_NOT_REMOVE_MESSAGES: Final = Phrase("would_not_remove_messages", "would not remove messages")
@@ -307,7 +309,9 @@ class ImapDestination(LookingSession):
             self._proved |= keywords
         if message.body is not None:
             if len(message.body) != size:
-                raise self._talk.violation(f"internal error: {len(message.body)} bytes for a literal of {size}")
+                raise self._talk.violation(
+                    INTERNAL_ERROR.says(what=OTHER_LITERAL.says(num=str(len(message.body)), size=str(size)))
+                )
             parts.append(message.body)
         else:
             self._pour(message, parts)

@@ -38,6 +38,9 @@ from shared.wording.often_said import (
 )
 from shared.wording.phrases import Phrase
 
+WOULD_NOT_CLOSE: Final = Phrase("would_not_close", "would not close a folder")
+WOULD_NOT_TELL_DELETED: Final = Phrase("would_not_tell_deleted", "would not tell what was deleted")
+
 SOURCE_GIVES_NO_USABLE: Final = Phrase(
     "source_gives_no_usable", "the source gives no usable INTERNALDATE; the date of the header was set"
 )
@@ -145,8 +148,8 @@ class ImapSource(ChoosingSession):
                 if not self._has("UNSELECT"):
                     return None
                 self._opened = None
-                self._talk.expect(self._talk.send(b"UNSELECT"), what="would not close a folder")
-            self._talk.expect(self._talk.send(b"ENABLE QRESYNC"), what="would not tell what was deleted")
+                self._talk.expect(self._talk.send(b"UNSELECT"), what=WOULD_NOT_CLOSE.says())
+            self._talk.expect(self._talk.send(b"ENABLE QRESYNC"), what=WOULD_NOT_TELL_DELETED.says())
         self._opened = None
         selected = Selected()
         asked = b"EXAMINE " + self._folder(name) + b" (QRESYNC (%d %d))" % (uidvalidity, since)

@@ -39,7 +39,7 @@ from shared.mail.transport.tls import Door, TlsMode
 from shared.mail.transport.wire import LINE_LIMIT, LITERAL_LIMIT, LONG_LINE_LIMIT, Wire
 from shared.model.errors import AuthenticationRefused, ConnectionLost, ProtocolViolation, TlsFailed, Unreachable
 from shared.wording.often_said import CANNOT_CONNECT, CLOSED_BEFORE_SIGNING_IN, DOES_NOT_SPEAK, LOST_CONNECTION
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
 
 REFUSED_STARTTLS: Final = Phrase("refused_starttls", "refused STARTTLS")
 LOG_OR_TLS: Final = Phrase("log_or_tls", "see the server's log, or give an imaps:// URL as {option}")
@@ -258,7 +258,7 @@ def open_session(
         raise door.failed(error) from None
     except OSError as error:
         wire.abort()
-        raise Unreachable(side, LOST_CONNECTION.says(place=f"{host}:{port}"), clean_text(str(error))) from None
+        raise Unreachable(side, LOST_CONNECTION.says(place=f"{host}:{port}"), clean_text(text_of(error))) from None
     except BaseException:
         wire.abort()
         raise

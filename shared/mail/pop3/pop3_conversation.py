@@ -21,6 +21,9 @@ from shared.model.errors import MailError, NoRoomHere, ProtocolViolation, Server
 from shared.wording.often_said import SENT_SOMETHING_THAT_IS_NO_ANSWER
 from shared.wording.phrases import Phrase
 
+REFUSED_NOOP: Final = Phrase("refused_noop", "refused NOOP")
+REFUSED_QUIT: Final = Phrase("refused_quit", "refused QUIT")
+
 LISTED_MESSAGES_WITHOUT_END: Final = Phrase("listed_messages_without_end", "listed messages without end")
 NO_ROOM_IN_TMPDIR_OF_WORKER: Final = Phrase(
     "no_room_in_tmpdir_of_worker", "no room in TMPDIR ({folder}) of the worker for a message of {size} bytes: {cause}"
@@ -244,7 +247,7 @@ class Pop3Session:
     def noop(self) -> None:
         """Makes a round trip."""
         self._send([b"NOOP"])
-        self._status("refused NOOP")
+        self._status(REFUSED_NOOP.says())
 
     def close(self) -> None:
         """Sends QUIT and waits for its answer: until then the maildrop is locked, and the next session finds it in use.
@@ -254,7 +257,7 @@ class Pop3Session:
         try:
             self.wire.timeout_seconds = min(_QUIT_SECONDS, self.wire.timeout_seconds)
             self._send([b"QUIT"])
-            self._status("refused QUIT")
+            self._status(REFUSED_QUIT.says())
         except Exception:  # noqa: S110 - the session is over either way
             pass
         self.wire.close()

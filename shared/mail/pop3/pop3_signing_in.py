@@ -141,7 +141,7 @@ def _opened(door: Door, proof: Proof, command_timeout_seconds: float, *, in_utf8
         wire.abort()
         if door.tls != "none" and not greeted:
             raise door.failed(error) from None
-        raise Unreachable(side, LOST_CONNECTION.says(place=door.place), clean_text(str(error))) from None
+        raise Unreachable(side, LOST_CONNECTION.says(place=door.place), clean_text(text_of(error))) from None
     except BaseException:
         wire.abort()
         raise

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 
 from shared.mail.answers.grammar import clean_text
 from shared.wording.often_said import HAS_NO_ADDRESS
-from shared.wording.phrases import Sentence, text_of
+from shared.wording.phrases import text_of
 
 #: A function from (host, port) to the addresses that may be connected to, in this order; raises OSError when there are
 #: none. None: as the system resolves it.
@@ -55,7 +55,4 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
 
 def cause_of(error: OSError | UnicodeError) -> str:
     """Returns why a connection was not opened: a sentence of mailhaul, or the words of the system."""
-    said = text_of(error)
-    if isinstance(said, Sentence):
-        return said
-    return clean_text(error.strerror if isinstance(error, OSError) and error.strerror else said)
+    return clean_text(error.strerror if isinstance(error, OSError) and error.strerror else text_of(error))

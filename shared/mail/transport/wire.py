@@ -27,7 +27,7 @@ from shared.mail.answers.bounds import MESSAGE_SECONDS, message_seconds
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation
 from shared.wording.often_said import CLOSED_CONNECTION, NO_ANSWER_IN_TIME, WITH_CAUSE
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
 
 TOO_SLOW_GAVE_UP: Final = Phrase("too_slow_gave_up", "too slow: gave up waiting")
 SENT_LINE_LONGER_THAN_BYTES: Final = Phrase("sent_line_longer_than_bytes", "sent a line longer than {num} bytes")
@@ -436,7 +436,7 @@ class Wire:
                 self._end += self.sock.recv_into(self._view[self._end :])
             last = _BYE.search(self._buffer, self._start, self._end)
         self.abort()
-        told = WITH_CAUSE.says(what=what, cause=clean_text(str(cause))) if cause else what
+        told = WITH_CAUSE.says(what=what, cause=clean_text(text_of(cause))) if cause else what
         return ConnectionLost(self.side, told, clean_text(last[1]) if last else "")
 
     def _violation(self, what: str) -> ProtocolViolation:

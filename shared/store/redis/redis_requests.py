@@ -34,6 +34,7 @@ from shared.rules.standing import Standing, StandingTally
 from shared.store import SILENT_SECONDS
 from shared.store.redis import codec, keys
 from shared.store.redis.redis_secrets import Secrets
+from shared.wording.kept import unpacked
 
 
 class RedisRequests(Secrets):
@@ -95,7 +96,13 @@ class RedisRequests(Secrets):
     def waits(self, import_id: str) -> list[Wait]:
         flat = self._run("waits", import_id)
         return [
-            Wait(what=what.decode(), key=key.decode(), until=int(until) / 1000, why=why.decode(), mailboxes=many)
+            Wait(
+                what=what.decode(),
+                key=key.decode(),
+                until=int(until) / 1000,
+                why=unpacked(why.decode()),
+                mailboxes=many,
+            )
             for what, key, until, why, many in zip(*(flat[n::5] for n in range(5)), strict=True)
         ]
 

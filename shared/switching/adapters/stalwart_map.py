@@ -14,12 +14,13 @@ from shared.switching.adapters.hook_program import per_domain
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
 from shared.switching.told import translated
+from shared.wording.often_said import ANSWERS_AND_NO_JMAP, SERVICE_SAYS
+from shared.wording.phrases import Phrase, text_of
 
 if TYPE_CHECKING:
     from shared.accounts.api import Api
-from shared.wording.often_said import ANSWERS_AND_NO_JMAP
-from shared.wording.phrases import Phrase
 
+NOTHING_OF_THE_CHANGE: Final = Phrase("nothing_of_the_change", "{switch} says to {call}/set: nothing of the change")
 LIST_OF: Final = Phrase("list_of", "the list {list} of {switch}")
 SAYS_TO_SET: Final = Phrase("says_to_set", "{switch} says to {call}/set: {said}")
 LIST_OF_HAS_ENTRIES: Final = Phrase("list_of_has_entries", "the list {list} of {switch} has {count} entries for {key}")
@@ -76,7 +77,7 @@ class StalwartMap:
         except Halted as halted:
             return translated(halted.outcome)
         except _Unsaid as unsaid:
-            return TurnRefused(words=str(unsaid), advice=SEE_LOG_OF_STALWART_AND_PERMISSIONS.says())
+            return TurnRefused(words=text_of(unsaid), advice=SEE_LOG_OF_STALWART_AND_PERMISSIONS.says())
         return outcome
 
     def _found(self, key: str) -> dict[str, Any] | None:
@@ -117,7 +118,8 @@ class StalwartMap:
         refused = said.get(f"not{done.capitalize()}") or {}
         why = refused.get(name) if isinstance(refused, dict) else None
         words = " ".join(str(why[k]) for k in ("type", "description") if k in why) if isinstance(why, dict) else ""
-        raise _Unsaid(SAYS_TO_SET.says(switch=self.shown, call=kind, said=shortened(words) or "nothing of the change"))
+        told = SAYS_TO_SET if shortened(words) else NOTHING_OF_THE_CHANGE
+        raise _Unsaid(told.says(switch=self.shown, call=kind, said=shortened(words)))
 
     def _calls(self, *calls: list[Any]) -> dict[str, Any]:
         """Makes the calls in one request. Returns the answer to the last."""
@@ -132,7 +134,7 @@ class StalwartMap:
                 raise _Unsaid(ANSWERS_NO_JMAP.says(switch=self.shown, said=answer.text))
             if one[0] == "error":
                 words = ", ".join(str(one[1][key]) for key in ("type", "description") if key in one[1])
-                raise _Unsaid(f"{self.shown} says: {shortened(words)}")
+                raise _Unsaid(SERVICE_SAYS.says(service=self.shown, said=shortened(words)))
         last: dict[str, Any] = said[-1][1]
         return last
 
