@@ -23,6 +23,8 @@ from shared.model import Tls
 from shared.model.protocols import schemes
 from shared.wording.phrases import Phrase
 
+DOUBTED: Final = Phrase("doubted", "{said} ({seen_what})")
+
 TOO_MANY_REDIRECTS: Final = Phrase("too_many_redirects", "too many redirects")
 LARGER_THAN_BYTES: Final = Phrase("larger_than_bytes", "larger than {num} bytes")
 TOO_SLOW: Final = Phrase("too_slow", "too slow")
@@ -163,7 +165,7 @@ class Network:
                 return Tried(way=found)
             except ssl.SSLCertVerificationError as error:
                 der = self._greeted(scheme, host, blind())
-                return Tried(way=found, doubt=f"{error.verify_message} ({described(der)})")
+                return Tried(way=found, doubt=DOUBTED.says(said=error.verify_message, seen_what=described(der)))
         except (OSError, ValueError):
             return None
 

@@ -12,6 +12,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 ADD_DOMAIN_IN_MAILCOW_THEN: Final = Phrase(
@@ -81,7 +82,9 @@ class Mailcow(LooksFirst):
         if wrong[0] in _TAKEN:
             return False
         reason = shortened(" ".join(wrong)).replace(password, "***")
-        raise Halted(Rejected(reason=f"{self._api.shown} says: {reason}", advice=_ADVICE.get(wrong[0], "")))
+        raise Halted(
+            Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=reason), advice=_ADVICE.get(wrong[0], ""))
+        )
 
     def _quota_mib(self, account: NewAccount) -> int:
         if account.quota_bytes is not None:
@@ -96,7 +99,11 @@ class Mailcow(LooksFirst):
         if answer.status != 200 or not isinstance(answer.body, dict | list):
             raise self._odd(answer)
         if first(answer.body, "type") in ("error", "danger"):
-            raise Halted(Rejected(reason=f"{self._api.shown} says: {shortened(str(first(answer.body, 'msg')))}"))
+            raise Halted(
+                Rejected(
+                    reason=SERVICE_SAYS.says(service=self._api.shown, said=shortened(str(first(answer.body, "msg"))))
+                )
+            )
         return answer.body
 
     def _odd(self, answer: ServiceAnswer) -> Halted:

@@ -21,6 +21,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 DOES_NOT_SPEAK_SCIM_2: Final = Phrase("does_not_speak_scim_2", "{service} does not speak SCIM 2.0 there ({kind})")
@@ -73,7 +74,7 @@ class Scim(LooksFirst):
 
     def _rejected(self, error: Error) -> Rejected:
         said = ", ".join(filter(None, (error.scim_type, error.detail)))
-        return Rejected(reason=f"{self._api.shown} says: {shortened(said) or error.status}")
+        return Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=shortened(said) or str(error.status)))
 
     def _halted(self, error: SCIMClientException | SCIMException) -> Halted:
         if isinstance(error, RequestNetworkException):

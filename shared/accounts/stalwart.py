@@ -14,7 +14,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
-from shared.wording.often_said import ANSWERS_AND_NO_JMAP
+from shared.wording.often_said import ANSWERS_AND_NO_JMAP, SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 NO_WORD_OF_ACCOUNT: Final = Phrase("no_word_of_account", "no word of the account")
@@ -118,7 +118,7 @@ class Stalwart(LooksFirst):
         for one in said:
             if first(one, 0) == "error":
                 words = ", ".join(str(word) for key in ("type", "description") if (word := first(one, 1, key)))
-                raise Halted(Rejected(reason=f"{self._api.shown} says: {shortened(words)}"))
+                raise Halted(Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=shortened(words))))
         return first(said, -1, 1)
 
 

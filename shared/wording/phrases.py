@@ -214,12 +214,12 @@ def parts(text: str, joint: Phrase = BOTH) -> list[str]:
 
 def changed(text: str, change: Callable[[str], str]) -> str:
     """Returns a text changed, of a sentence each text among its parameters."""
-    if not isinstance(text, Sentence):
-        return change(text)
-    values = text.parameters.items()
-    return Sentence(
-        text.phrase, {place: changed(one, change) if isinstance(one, str) else one for place, one in values}
-    )
+    if isinstance(text, Sentence):
+        values = text.parameters.items()
+        return Sentence(text.phrase, {at: changed(one, change) if isinstance(one, str) else one for at, one in values})
+    if isinstance(text, FieldName):
+        return text
+    return ServerWords(change(text)) if isinstance(text, ServerWords) else change(text)
 
 
 def _filled(phrase: Phrase, parameters: Mapping[str, Parameter], name: Callable[[str], str], field_: str = "") -> str:

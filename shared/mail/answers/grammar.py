@@ -16,7 +16,7 @@ from typing import Final
 
 from shared.wording.masking import masked
 from shared.wording.often_said import FLAG_NOT_ATOM_DROPPED
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, Sentence
 
 CR_LF_OR_NUL_CANNOT: Final = Phrase("cr_lf_or_nul_cannot", "CR, LF or NUL cannot be part of a command")
 FOLDER_NAME_CANNOT_BE_EMPTY: Final = Phrase("folder_name_cannot_be_empty", "a folder name cannot be empty")
@@ -119,7 +119,10 @@ def clean_text(text: bytes | str, *, limit: int = TEXT_LIMIT, secrets: Iterable[
     """Returns a server's words, fit to be shown, at most `limit` characters of them.
 
     They are UTF-8 as far as the server's words are, without control or invisible characters, and with secrets as ***.
+    A sentence of mailhaul stays: its places hold words that were cleaned.
     """
+    if isinstance(text, Sentence):
+        return text
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     hidden = [secret for secret in secrets if secret]
     shown = masked(shown[: limit * 40], hidden)

@@ -42,6 +42,8 @@ from shared.wording.often_said import (
 )
 from shared.wording.phrases import Phrase, text_of
 
+REFUSED_FOLDER: Final = Phrase("refused_folder", "refused {folder}")
+
 FOLDER_NAME_OF_MORE_THAN_BYTES: Final = Phrase(
     "folder_name_of_more_than_bytes", "a folder name of more than {num} bytes, the most that is taken: {name}"
 )
@@ -297,7 +299,9 @@ class ImapSession(FlyingSession):
         for turn, ended in enumerate(ends[len(first) :]):
             place = places[turn]
             if ended.status != "OK":
-                results[place] = self._talk.refusal(ended, asked="folder", what=f"refused {shown(names[place])}")
+                results[place] = self._talk.refusal(
+                    ended, asked="folder", what=REFUSED_FOLDER.says(folder=shown(names[place]))
+                )
             else:
                 # some servers answer under another spelling of the name: then the answer that came in its turn is meant
                 results[place] = by_name.get(names[place]) or by_turn.get(turn) or unread.get(turn)
