@@ -42,7 +42,7 @@ from shared.wording.often_said import (
 )
 from shared.wording.phrases import Phrase, text_of
 
-REFUSED_FOLDER: Final = Phrase("refused_folder", "refused {folder}")
+REFUSED_FOLDER: Final = Phrase("this_folder_refused", "refused {folder}")
 
 FOLDER_NAME_OF_MORE_THAN_BYTES: Final = Phrase(
     "folder_name_of_more_than_bytes", "a folder name of more than {num} bytes, the most that is taken: {name}"
