@@ -32,7 +32,7 @@ from shared.model.uids import UidSet
 from shared.rules.standing import LOOK_HOLD
 from shared.runtime.logs import bind_job, get_logger
 from shared.store import Store
-from shared.wording.often_said import AND_NO_MORE, TOLD_MORE
+from shared.wording.often_said import AND_THE_LAST, TOLD_MORE
 from shared.wording.phrases import Phrase, text_of
 from worker.accounts import AccountServices
 from worker.alike import LOOKS
@@ -56,7 +56,7 @@ WAS_BEGUN_TIMES_AND_NEVER_CAME: Final = Phrase(
     "was_begun_times_and_never_came",
     "{unit} was begun {num} times and never came to an end; it may kill its workers, see their logs",
 )
-IMPORT_IS_NOT_IN_STORE_2: Final = Phrase("import_is_not_in_store_2", "the import is not in the store")
+IMPORT_NOT_IN_STORE: Final = Phrase("import_not_in_store", "the import is not in the store")
 LEASE_WAS_LOST_WHILE_COPYING: Final = Phrase("lease_was_lost_while_copying", "a lease was lost while copying")
 ALL_ATTEMPTS_FAILED: Final = Phrase("all_attempts_failed", "all attempts failed")
 
@@ -292,7 +292,7 @@ class Lane:
         elif unit.attempts > ATTEMPTS + 1 and len(remaining) == 1 and not lease.intents:
             last = lease.mailbox.failure
             why = ALL_ATTEMPTS_FAILED.says()
-            return self._given_up(lease, remaining, AND_NO_MORE.says(what=why, cause=last.sentence) if last else why)
+            return self._given_up(lease, remaining, AND_THE_LAST.says(what=why, cause=last.sentence) if last else why)
         elif len(parts := self._shares(lease)) > 1:
             place.store.split(lease, divided(unit, parts, (), unit.attempts - 1))
             return Split()
@@ -369,7 +369,7 @@ class Lane:
     def _options(self, lease: Lease) -> Options:
         import_ = self._place.store.import_(lease.mailbox.import_id)
         if import_ is None:
-            raise StoreError(IMPORT_IS_NOT_IN_STORE_2.says())
+            raise StoreError(IMPORT_NOT_IN_STORE.says())
         return import_.options
 
     def _shares(self, lease: Lease) -> list[UidSet]:

@@ -27,13 +27,15 @@ INTO_EACH_ACCOUNT_AT_DESTINATION: Final = Phrase(
     "into_each_account_at_destination", "into each account at the destination"
 )
 INTO_DESTINATION: Final = Phrase("into_destination", "into the destination")
-SECOND_INSTEAD: Final = Phrase("second_instead", "{size} a second {where_what}: {long_size} instead of {short_size}")
+A_SECOND_INSTEAD: Final = Phrase(
+    "a_second_instead", "{size} a second {where_what}: {long_size} instead of {short_size}"
+)
 OF_MAILBOXES_NEED_MORE_THAN_DAYS: Final = Phrase(
     "of_mailboxes_need_more_than_days",
     "{num} of {all} mailboxes need more than {days} days at {size} a day {where_what}: the longest {longest}",
 )
 INSTEAD_OF: Final = Phrase("instead_of", "{what}: {long_size} instead of {short_size}")
-DAY_INSTEAD: Final = Phrase("day_instead", "{size} a day {where_what}: {long_size} instead of {short_size}")
+A_DAY_INSTEAD: Final = Phrase("a_day_instead", "{size} a day {where_what}: {long_size} instead of {short_size}")
 OF_MAILBOXES_NEED_MORE_THAN_DAY: Final = Phrase(
     "of_mailboxes_need_more_than_day",
     "{num} of {all} mailboxes need more than a day at {size} a day {where_what}: the longest {longest}",
@@ -134,5 +136,5 @@ def said(one: Binding) -> str:
         return INSTEAD_OF.says(what=_OTHERS[one.what], long_size=now, short_size=without)
     amount = f"{one.most:,} messages" if rate.startswith("messages") else spoken_size(one.most)
     if rate.endswith("day"):
-        return DAY_INSTEAD.says(size=amount, where_what=_SIDES[scope], long_size=now, short_size=without)
-    return SECOND_INSTEAD.says(size=amount, where_what=_SIDES[scope], long_size=now, short_size=without)
+        return A_DAY_INSTEAD.says(size=amount, where_what=_SIDES[scope], long_size=now, short_size=without)
+    return A_SECOND_INSTEAD.says(size=amount, where_what=_SIDES[scope], long_size=now, short_size=without)

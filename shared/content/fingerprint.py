@@ -27,8 +27,8 @@ FIRST_LINE_FROM_OR_HEADER_FIELDS: Final = Phrase(
     "first_line_from_or_header_fields",
     "a first line `From ` or header fields of mbox (Status, X-UID and the like) are not those of the source",
 )
-N_8_BIT_BYTES_OF_HEADER: Final = Phrase(
-    "n_8_bit_bytes_of_header", "8-bit bytes of the header are stored as other characters"
+EIGHT_BIT_BYTES_OF_HEADER: Final = Phrase(
+    "eight_bit_bytes_of_header", "8-bit bytes of the header are stored as other characters"
 )
 
 #: The header fields that the fingerprint is made of, as FETCH names them.
@@ -57,7 +57,7 @@ _REPLACED = {byte: bytes(range(128)) + bytes([byte]) * 128 for byte in REPLACEME
 #: What happened to a message whose copy has the digest at this place of `Canonical.alike`; nothing at the first.
 FORMS: Final = (
     "",
-    *[N_8_BIT_BYTES_OF_HEADER.says()] * len(REPLACEMENTS),
+    *[EIGHT_BIT_BYTES_OF_HEADER.says()] * len(REPLACEMENTS),
     CRS_WITHOUT_LF_ARE_NOT_STORED.says(),
     FIRST_LINE_FROM_OR_HEADER_FIELDS.says(),
 )

@@ -17,8 +17,8 @@ NUL_BYTES_AND_8_BIT: Final = Phrase("nul_bytes_and_8_bit", "NUL bytes and 8-bit 
 NUL_BYTES_AND_LINES_THAT_END: Final = Phrase(
     "nul_bytes_and_lines_that_end", "NUL bytes and lines that end with CR alone"
 )
-N_8_BIT_BYTES_IN_HEADER: Final = Phrase(
-    "n_8_bit_bytes_in_header", "8-bit bytes in the header and lines that end with CR alone"
+EIGHT_BIT_BYTES_IN_HEADER: Final = Phrase(
+    "eight_bit_bytes_in_header", "8-bit bytes in the header and lines that end with CR alone"
 )
 NUL_BYTES_AND_8_BIT_BYTES: Final = Phrase(
     "nul_bytes_and_8_bit_bytes", "NUL bytes and 8-bit bytes in the header and lines that end with CR alone"
@@ -35,7 +35,7 @@ _SENTENCES: Final = {
     (False, False, True): CR_ONLY,
     (True, True, False): NUL_BYTES_AND_8_BIT.says(),
     (True, False, True): NUL_BYTES_AND_LINES_THAT_END.says(),
-    (False, True, True): N_8_BIT_BYTES_IN_HEADER.says(),
+    (False, True, True): EIGHT_BIT_BYTES_IN_HEADER.says(),
     (True, True, True): NUL_BYTES_AND_8_BIT_BYTES.says(),
 }
 

@@ -43,11 +43,11 @@ NOTHING_IS_WRITTEN_INTO_PUBLIC: Final = Phrase(
     "nothing_is_written_into_public", "nothing is written into public folders: {num}"
 )
 ITS_NAME_HOLDS_LINE_BREAK: Final = Phrase("its_name_holds_line_break", "its name holds a line break or NUL")
-N_1_FOLDER_OF_OTHER_PEOPLE: Final = Phrase("n_1_folder_of_other_people", "1 folder of other people is left out")
+ONE_FOLDER_OF_OTHER_PEOPLE: Final = Phrase("one_folder_of_other_people", "1 folder of other people is left out")
 FOLDERS_OF_OTHER_PEOPLE_ARE_LEFT: Final = Phrase(
     "folders_of_other_people_are_left", "{num} folders of other people are left out"
 )
-N_1_PUBLIC_FOLDER_IS_LEFT: Final = Phrase("n_1_public_folder_is_left", "1 public folder is left out")
+ONE_PUBLIC_FOLDER_IS_LEFT: Final = Phrase("one_public_folder_is_left", "1 public folder is left out")
 PUBLIC_FOLDERS_ARE_LEFT_OUT: Final = Phrase("public_folders_are_left_out", "{num} public folders are left out")
 SHARED_FOLDERS_COPY_TAKES: Final = Phrase("shared_folders_copy_takes", "--shared-folders=copy takes them")
 EXCLUDED_BY: Final = Phrase("excluded_by", "excluded by '{pattern}'")
@@ -121,14 +121,14 @@ class LeftOut:
         if self.other:
             one = self.other == 1
             said.append(
-                N_1_FOLDER_OF_OTHER_PEOPLE.says()
+                ONE_FOLDER_OF_OTHER_PEOPLE.says()
                 if one
                 else FOLDERS_OF_OTHER_PEOPLE_ARE_LEFT.says(num=f"{self.other:,}")
             )
         if self.public:
             one = self.public == 1
             said.append(
-                N_1_PUBLIC_FOLDER_IS_LEFT.says() if one else PUBLIC_FOLDERS_ARE_LEFT_OUT.says(num=f"{self.public:,}")
+                ONE_PUBLIC_FOLDER_IS_LEFT.says() if one else PUBLIC_FOLDERS_ARE_LEFT_OUT.says(num=f"{self.public:,}")
             )
         return several([*said, SHARED_FOLDERS_COPY_TAKES.says()]) if said else ""
 

@@ -80,7 +80,7 @@ CANNOT_CONNECT: Final = Phrase("cannot_connect", "cannot connect to {place}: {ca
 LOST_CONNECTION: Final = Phrase("lost_connection", "lost the connection to {place}")
 CLOSED_BEFORE_SIGNING_IN: Final = Phrase("closed_before_signing_in", "{place} closed the connection before signing in")
 DOES_NOT_SPEAK: Final = Phrase("does_not_speak", "{place} does not speak {protocol}")
-AND_NO_MORE: Final = Phrase("and_no_more", "{what}; the last: {cause}")
+AND_THE_LAST: Final = Phrase("and_the_last", "{what}; the last: {cause}")
 INTERNAL_ERROR: Final = Phrase("internal_error", "internal error: {what}")
 
 

@@ -75,7 +75,7 @@ SPEAKS_NO_TLS_AND_NO: Final = Phrase("speaks_no_tls_and_no", "{place} speaks no 
 CHECK_PORT_IMAP_OVER: Final = Phrase(
     "check_port_imap_over", "check the port: IMAP over TLS is usually 993, POP3 over TLS 995"
 )
-STARTTLS_REFUSED_2: Final = Phrase("starttls_refused_2", "STARTTLS refused")
+NO_STARTTLS_NOW: Final = Phrase("no_starttls_now", "STARTTLS refused")
 
 #: The ways to secure a connection.
 TlsMode = Literal["tls", "starttls", "none"]
@@ -329,7 +329,7 @@ def secured(
             while (line := _line(sock, until)).startswith(b"* "):
                 pass
             if not line.upper().startswith(granted.upper()):
-                raise ValueError(STARTTLS_REFUSED_2.says())
+                raise ValueError(NO_STARTTLS_NOW.says())
         sock.settimeout(timeout_seconds)
         return context.wrap_socket(sock, server_hostname=host)
     except BaseException:
