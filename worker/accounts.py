@@ -27,6 +27,7 @@ from shared.model.errors import (
     Unreachable,
     UsageError,
 )
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret, Vault
 from shared.runtime.logs import get_logger
 from shared.store import Store
@@ -124,7 +125,7 @@ class AccountServices:
             self._store.account_hold(url.shown, outcome.after_seconds)
         if not outcome.reached:
             # Treated like a mail server that cannot be reached: waited for, and parked in the end.
-            return Unreachable("destination", outcome.why)
+            return Unreachable(Side.DESTINATION, outcome.why)
         return AccountDelayed(outcome.why, outcome.after_seconds)
 
     def _signed_in(
@@ -169,7 +170,7 @@ class AccountServices:
         return service
 
     def _wanted(self, mailbox: Mailbox) -> NewAccount:
-        sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, "destination")
+        sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, Side.DESTINATION)
         import_ = self._store.import_(mailbox.import_id)
         if sealed is None or import_ is None:
             raise CredentialsError(DESTINATION_CREDENTIALS_ARE_NO_LONGER.says())

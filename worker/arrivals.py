@@ -25,6 +25,7 @@ from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.model import Lease, Settled
 from shared.model.errors import ForeignWriter
 from shared.model.lifecycle import MailboxState
+from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store import WorkStore
 from shared.wording.phrases import Phrase
@@ -46,7 +47,7 @@ _BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)
 def foreign_writer(messages: int) -> ForeignWriter:
     """Returns the error that tells the operator about the other writer."""
     return ForeignWriter(
-        "destination",
+        Side.DESTINATION,
         SOMEBODY_ELSE_WRITES_INTO.says(num=f"{messages:,}"),
     )
 

@@ -34,6 +34,7 @@ from shared.model.errors import (
 )
 from shared.model.events import DoubtResolved, Listener
 from shared.model.lifecycle import Outcome, Wish
+from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet, records_of
 from shared.store import WorkStore
 from shared.wording.often_said import WAS_RECREATED_ITS_UIDVALIDITY_CHANGED
@@ -208,12 +209,12 @@ class BatchCopy:
         there = self._source.open(folder.source_name)
         if not there.same_uids(folder.uidvalidity):
             if folder.remade >= MOST_REMADE:
-                raise FolderRefused("source", IS_NUMBERED_ANEW_EACH_TIME.says(folder=folder.display))
-            raise FolderChanged("source", WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=folder.display))
+                raise FolderRefused(Side.SOURCE, IS_NUMBERED_ANEW_EACH_TIME.says(folder=folder.display))
+            raise FolderChanged(Side.SOURCE, WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=folder.display))
         if not here.same_uids(folder.destination_uidvalidity) and (made or not self._still_unused(here, folder)):
             if folder.remade >= MOST_REMADE:
-                raise FolderRefused("destination", IS_ANOTHER_FOLDER_EACH_TIME.says(folder=folder.display))
-            raise FolderChanged("destination", WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=folder.display))
+                raise FolderRefused(Side.DESTINATION, IS_ANOTHER_FOLDER_EACH_TIME.says(folder=folder.display))
+            raise FolderChanged(Side.DESTINATION, WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=folder.display))
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
         if self._labels:
@@ -320,7 +321,7 @@ class BatchCopy:
                 self._copy(uids)
             except ServerRefused as error:
                 # The batch is tried once more later; then one by one, so that only the faulty messages fail.
-                if error.side != "source" or self._lease.unit.attempts < 2:
+                if error.side != Side.SOURCE or self._lease.unit.attempts < 2:
                     raise
             self._copy_refused()
             self._account_for(uids)
@@ -367,7 +368,7 @@ class BatchCopy:
         except ServerRefused as error:
             refused.append(error)
         except ProtocolViolation as error:
-            if error.side == "source" and error.uids and self._lease.unit.attempts > 1:
+            if error.side == Side.SOURCE and error.uids and self._lease.unit.attempts > 1:
                 # The messages that broke the connection a second time fail by name; the next attempt brings the others.
                 notes = [Note(uid=uid, what=Outcome.FAILED, reason=error.what) for uid in error.uids]
                 self._flying.add(without_copy(Outcome.FAILED, error.uids, notes))
@@ -507,7 +508,7 @@ class BatchCopy:
                 self._copy(one, most=1)
                 self._copy_refused()
         except ServerRefused as error:
-            if error.side != "source":
+            if error.side != Side.SOURCE:
                 raise
             odd = isinstance(error, AnswerUnreadable)
             reason = text_of(error) if odd else error.detail or error.what
@@ -532,7 +533,7 @@ class BatchCopy:
         """
         if self._flight is None or isinstance(error, LeaseLost | StoreError):
             return
-        dead = isinstance(error, ConnectionLost | ProtocolViolation) and error.side == "destination"
+        dead = isinstance(error, ConnectionLost | ProtocolViolation) and error.side == Side.DESTINATION
         if dead:
             self._dating.broke()
         else:

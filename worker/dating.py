@@ -17,6 +17,7 @@ from typing import Final
 from shared.content.dates import clamp, stand_ins, usual
 from shared.mail import Appended, MailDestination, Message
 from shared.model.errors import DateNotKept, ServerRefused
+from shared.model.sides import Side
 from shared.model.uids import UidSet
 from shared.wording.phrases import Phrase
 from worker.decide import Sent
@@ -89,7 +90,7 @@ class Dating:
             removed = self._destination.remove(one)
         if not removed:
             return answer
-        error = DateNotKept("destination", STORES_ANOTHER_INTERNAL_DATE.says())
+        error = DateNotKept(Side.DESTINATION, STORES_ANOTHER_INTERNAL_DATE.says())
         return replace(answer, stored=(), uids=None, uidvalidity=None, refused={0: error})
 
     def another(self, sent: Sent) -> bool:

@@ -15,6 +15,7 @@ from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop, sam
 from shared.model import Lease, Tally
 from shared.model.errors import MaybeSwapped, SameMailbox
 from shared.model.lifecycle import MailboxState
+from shared.model.sides import Side
 from shared.model.uids import UidSet
 from shared.wording.phrases import Phrase
 from worker.failures import PERHAPS_SWAPPED, SWAPPED_LOOKS
@@ -71,7 +72,7 @@ class Ends:
             theirs = dict(zip(names, self._source.statuses(names), strict=True))
             same = same_folders(theirs, dict(zip(names, here, strict=True))) and self._alike(mapped[at], there)
         if same and not self._brought(ours.uidvalidity):
-            raise SameMailbox("source", SameMailbox.ONE)
+            raise SameMailbox(Side.SOURCE, SameMailbox.ONE)
 
     def _may_be_one(self) -> bool:
         return may_be_one(self._mailbox.source.endpoint, self._mailbox.destination.endpoint)
@@ -104,5 +105,5 @@ class Ends:
         waited = self._failure.times if self._failure and self._failure.code == PERHAPS_SWAPPED else 0
         others = sum(states.get(state, 0) for state in _UNCOUNTED) > 1
         if others and waited < SWAPPED_LOOKS:
-            raise MaybeSwapped("source", IS_EMPTY_AND_DESTINATION_IS_NOT_WHETHER.says())
-        raise SameMailbox("source", SameMailbox.SWAPPED)
+            raise MaybeSwapped(Side.SOURCE, IS_EMPTY_AND_DESTINATION_IS_NOT_WHETHER.says())
+        raise SameMailbox(Side.SOURCE, SameMailbox.SWAPPED)

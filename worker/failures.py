@@ -11,6 +11,7 @@ from typing import Final
 
 from shared.model import Failure, UnitKind, errors
 from shared.model.lifecycle import Disposition, Wish
+from shared.model.sides import Limited
 from shared.rules.standing import LOOK_HOLD
 from shared.wording.often_said import OF_SIDE
 from shared.wording.phrases import Phrase, several, text_of
@@ -144,8 +145,8 @@ class FailureRule:
     delay_seconds: float = 0.0
     #: Longest delay.
     most_seconds: float = 60.0
-    #: "account" or "host": which of the side's limits is put on hold.
-    hold: str = ""
+    #: Which of the side's limits is put on hold.
+    hold: Limited | None = None
     #: Seconds after which what is parked is tried again by itself, by how often it happened in a row; (): it is not.
     again: tuple[float, ...] = ()
     #: Advice for the operator, where the error itself advises nothing.
@@ -248,7 +249,7 @@ TABLE: tuple[FailureRule, ...] = (
         most_seconds=8,
     ),
     FailureRule(
-        error=errors.Throttled, code="{side}_throttled", how=Disposition.WAIT, scope="endpoint", hold="account"
+        error=errors.Throttled, code="{side}_throttled", how=Disposition.WAIT, scope="endpoint", hold=Limited.ACCOUNT
     ),
     # No hold is set: `claim` looks at the meters, so that a changed rate counts at once.
     FailureRule(error=errors.RateReached, code="rate_waiting", how=Disposition.WAIT, scope="endpoint"),
@@ -334,11 +335,12 @@ def judge(
       message may be called failed.
     """
     row = next(row for row in TABLE if isinstance(error, row.error))
-    side = error.side if isinstance(error, errors.MailError) else ""
-    code = row.code.format(side=side)
+    side = error.side if isinstance(error, errors.MailError) else None
+    code = row.code.format(side=side or "")
     times = before.times if before and before.code == code else 0
     delay = min(row.delay_seconds * 2 ** min(max(attempts - 1, times), 10), row.most_seconds)
-    hold = f"{side}_{error.scope if isinstance(error, errors.Throttled) else row.hold}" if row.hold and side else ""
+    held = error.scope if isinstance(error, errors.Throttled) else row.hold
+    hold: str = side.limit(held) if row.hold and held and side else ""
     if isinstance(error, errors.Throttled):
         delay = error.wait_seconds or THROTTLE_SECONDS
     if isinstance(error, errors.AccountDelayed):

@@ -17,6 +17,7 @@ from shared.model.errors import ControlRequested, FolderChanged, LeaseLost, Mail
 from shared.model.events import GroupSettled, Listener
 from shared.model.lifecycle import Wish
 from shared.model.rates import Due
+from shared.model.sides import Side
 from shared.model.uids import Record, UidSet
 from shared.store import WorkStore
 from shared.wording.phrases import Phrase
@@ -142,7 +143,7 @@ class InFlight:
         intent, group = self._flying.pop(str(answer.token))
         stored = [group[n] for n in answer.stored]
         if answer.uidvalidity is not None and not self.status.same_uids(answer.uidvalidity):
-            raise FolderChanged("destination", APPENDUID_NAMES_ANOTHER_UIDVALIDITY.says())
+            raise FolderChanged(Side.DESTINATION, APPENDUID_NAMES_ANOTHER_UIDVALIDITY.says())
         given = answer.uids or ()
         if len(set(given)) < len(given) or not self._given.isdisjoint(given):
             answer = replace(answer, uids=None)  # a number that was given to another message is nobody's

@@ -25,6 +25,7 @@ from shared.model.errors import FolderChanged, FolderRefused
 from shared.model.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Outcome, Wish
+from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet
 from shared.store import Store
 from shared.wording.phrases import Phrase
@@ -117,7 +118,7 @@ class MailboxVerification:
                     audits.append(self._given_up(folder))
                     continue
                 if folder.remade < MOST_REMADE and _is_another(destination, folder, status, ours):
-                    raise FolderChanged("destination", WAS_REMOVED_OR_RECREATED.says(folder=folder.display))
+                    raise FolderChanged(Side.DESTINATION, WAS_REMOVED_OR_RECREATED.says(folder=folder.display))
                 if isinstance(status, Exception):
                     raise status
                 seen = _seen(folder, status)

@@ -54,11 +54,12 @@ from shared.model.errors import (
     UsageError,
 )
 from shared.model.lifecycle import CutoverState, advance
+from shared.model.sides import Side
 from shared.rules.standing import Standing
 from shared.runtime.logs import get_logger
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
-from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+from shared.switching import Switch, TurnLater, TurnOutcome, TurnRefused
 from shared.wording.kept import packed
 from shared.wording.phrases import Phrase, text_of
 
@@ -204,15 +205,15 @@ class _Step:
         if state not in OVER:
             self._count_looks()
         if state in BEFORE_SWITCH:
-            self._turn_all(SwitchSide.SOURCE)
+            self._turn_all(Side.SOURCE)
             self._rehearse()
         elif state in (CutoverState.SWITCHED, CutoverState.DRAINING):
-            self._turn_all(SwitchSide.DESTINATION)
+            self._turn_all(Side.DESTINATION)
         elif state is CutoverState.CLOSED:
-            self._turn_all(SwitchSide.SOURCE)
+            self._turn_all(Side.SOURCE)
         elif state is CutoverState.ROLLED_BACK and self._notes.get(STANDING) == "off":
             # Not before it is no longer kept in sync: else what is brought back would be copied once more.
-            self._turn_all(SwitchSide.SOURCE)
+            self._turn_all(Side.SOURCE)
             self._bring_back()
         if state not in OVER:
             self._ask_dns()  # last: the DNS of many domains takes its time, and nobody's turn waits for it
@@ -338,9 +339,7 @@ class _Step:
             if to_rehearse(known, at):
                 if switch is None or not self._goes_on(at):
                     break
-                outcome = switch.rehearse(
-                    switched(self._cutover, mailbox, SwitchSide.DESTINATION), SwitchSide.DESTINATION
-                )
+                outcome = switch.rehearse(switched(self._cutover, mailbox, Side.DESTINATION), Side.DESTINATION)
                 changed[mailbox.mailbox_id] = encode_mailbox(answered(known, outcome, at))
                 self._driver.heed(self._cutover.options.switch, outcome, at)
         self._note_some(changed)
@@ -365,7 +364,7 @@ class _Step:
             self._driver.hurried = True
         return at <= self._until and self._driver.leads()
 
-    def _turn_all(self, to: SwitchSide) -> None:
+    def _turn_all(self, to: Side) -> None:
         """Turns each mailbox that is not turned yet, one after the other, and notes each answer at once."""
         switch = self._opened()
         for mailbox, known in self._known():
@@ -378,7 +377,7 @@ class _Step:
                     return
                 self._driver.heed(self._cutover.options.switch, outcome, at)
 
-    def _turn(self, switch: Switch, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
+    def _turn(self, switch: Switch, mailbox: Mailbox, known: MailboxCutover, to: Side) -> TurnOutcome | None:
         """Turns one mailbox. Returns its answer; None when the cutover was changed meanwhile: then nothing more is done."""
         side, at = SIDES[to], self._driver.now()
         unready = self._unready(mailbox, known, to)
@@ -407,11 +406,11 @@ class _Step:
         self._doubt(mailbox, side)
         return None
 
-    def _unready(self, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
+    def _unready(self, mailbox: Mailbox, known: MailboxCutover, to: Side) -> TurnOutcome | None:
         """Proves the mailbox, and marks its destination before the first turn. Returns why it is not to be turned now."""
         if words := self._why_not(self._effects.prove, mailbox):
             return TurnRefused(words=words)
-        if to is SwitchSide.SOURCE or known.marked:
+        if to is Side.SOURCE or known.marked:
             return None
         try:
             self._effects.mark(self._request, mailbox)

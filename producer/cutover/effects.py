@@ -11,6 +11,7 @@ from shared.model import Import, Mailbox
 from shared.model.binding import bound_to
 from shared.model.cutover import Cutover
 from shared.model.errors import CredentialsError
+from shared.model.sides import Side
 from shared.rules.standing import Standing
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Vault
@@ -48,7 +49,7 @@ class CutoverWorld:
 
         Who may write to Redis, and has no key, could else have a switch told of another login or server.
         """
-        for side in ("source", "destination"):
+        for side in Side:
             sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
             if sealed is None:
                 raise CredentialsError(CREDENTIALS_ARE_NO_LONGER_STORED.says(side=side))

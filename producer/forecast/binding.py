@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from producer.forecast.loads import SCOPES, ForecastLimits, Load
 from producer.forecast.simulation import Forecast, simulated
 from shared.model.rates import DAY_SECONDS, RATES
+from shared.model.sides import Scope
 from shared.wording.phrases import Phrase
 from shared.wording.spoken import spoken_duration, spoken_size
 
@@ -50,11 +51,11 @@ _OTHERS: Final = {
     "connections": LIMITS_ON_CONNECTIONS.says(),
     "lanes": NUMBER_OF_WORKERS_AND_THEIR_THREADS.says(),
 }
-_SIDES: Final = {
-    "source_account": FROM_EACH_ACCOUNT_AT_SOURCE.says(),
-    "source_host": FROM_SOURCE.says(),
-    "destination_account": INTO_EACH_ACCOUNT_AT_DESTINATION.says(),
-    "destination_host": INTO_DESTINATION.says(),
+_SIDES: Final[Mapping[str, str]] = {
+    Scope.SOURCE_ACCOUNT: FROM_EACH_ACCOUNT_AT_SOURCE.says(),
+    Scope.SOURCE_HOST: FROM_SOURCE.says(),
+    Scope.DESTINATION_ACCOUNT: INTO_EACH_ACCOUNT_AT_DESTINATION.says(),
+    Scope.DESTINATION_HOST: INTO_DESTINATION.says(),
 }
 
 

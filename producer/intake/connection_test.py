@@ -27,6 +27,7 @@ from shared.mail.ways import Ways
 from shared.model import Endpoint, Tls
 from shared.model.errors import MailError, TlsFailed
 from shared.model.protocols import protocol_of, protocols
+from shared.model.sides import Side
 from shared.sign_in.admission import Visitor
 from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, LINE_WITHOUT_END, NO_ANSWER_IN_TIME
 from shared.wording.phrases import Phrase, text_of
@@ -88,7 +89,7 @@ class _Stop(Exception):
 
 
 def try_connection(
-    side: str,
+    side: Side,
     endpoint: Endpoint,
     *,
     addresses: Callable[[str, int], Sequence[str]],
@@ -111,7 +112,7 @@ def try_connection(
 
 
 def _door(
-    side: str,
+    side: Side,
     endpoint: Endpoint,
     addresses: Callable[[str, int], Sequence[str]],
     seconds: float,
@@ -308,7 +309,7 @@ def _sign_in(visitor: Visitor, seconds: float) -> ConnectionStep:
     """Signs in on a connection of its own, in the same way as a worker."""
     began = monotonic()
     ways = Ways(connect_timeout_seconds=seconds, command_timeout_seconds=seconds)
-    at_source, endpoint = visitor.side == "source", visitor.endpoint
+    at_source, endpoint = visitor.side == Side.SOURCE, visitor.endpoint
     step = ConnectionStep(what="sign_in", ok=True, ms=0)
 
     def connect(proof: Proof) -> MailSource | MailDestination:

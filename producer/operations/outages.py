@@ -17,6 +17,7 @@ from typing import Final
 from shared.model import Endpoint, Failure, Import, Mailbox, Wait
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model.search import Search
+from shared.model.sides import Side
 from shared.store import Store
 from shared.wording.often_said import CANNOT_CONNECT, TOLD_MORE, str_of, without_side
 from shared.wording.phrases import Sentence
@@ -40,7 +41,7 @@ def waits_of(store: Store, import_: Import) -> list[Wait]:
     if not shut and import_.state is ImportState.RUNNING and import_.control is Control.RUN and not store.workers():
         found.append(Wait(what="workers"))
     codes = store.failure_codes(import_.import_id)
-    for side in ("source", "destination"):
+    for side in Side:
         alike = [code for end in _OUTAGES if codes.get(code := f"{side}_{end}")]
         found += _of_servers(side, import_, [pair for code in alike for pair in _failing(store, import_, code)], codes)
     if codes.get(_RATES):
@@ -66,13 +67,13 @@ def _failing(store: Store, import_: Import, code: str) -> list[tuple[Mailbox, Fa
 
 
 def _of_servers(
-    side: str, import_: Import, failing: list[tuple[Mailbox, Failure]], codes: dict[str, int]
+    side: Side, import_: Import, failing: list[tuple[Mailbox, Failure]], codes: dict[str, int]
 ) -> list[Wait]:
     """Returns one wait for each server."""
     servers: dict[str, list[Failure]] = defaultdict(list)
     ends: dict[str, Endpoint] = {}
     for mailbox, failure in failing:
-        end = mailbox.source.endpoint if side == "source" else mailbox.destination.endpoint
+        end = mailbox.source.endpoint if side == Side.SOURCE else mailbox.destination.endpoint
         place = f"{end.host}:{end.port}"
         servers[place].append(failure)
         ends[place] = end

@@ -14,6 +14,7 @@ from shared.folders.names import escape, shown, written
 from shared.folders.tree import INBOX, Path, Tree
 from shared.model.errors import ProtocolViolation
 from shared.model.messages import ListedFolder, Owner
+from shared.model.sides import Side
 from shared.wording.often_said import SERVER_SAID
 from shared.wording.phrases import Phrase, several
 
@@ -347,5 +348,5 @@ def _joiner(there: Tree, here: Tree) -> str:
     if here.separator is None:
         return there.separator if there.separator in _SEPARATORS else "." if there.separator else ""
     if here.separator not in _SEPARATORS:
-        raise ProtocolViolation("destination", ITS_SEPARATOR_CANNOT_STAND_BETWEEN.says(name=repr(here.separator)))
+        raise ProtocolViolation(Side.DESTINATION, ITS_SEPARATOR_CANNOT_STAND_BETWEEN.says(name=repr(here.separator)))
     return here.separator

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from shared.model.sides import Limited, Side
 from shared.model.uids import UidSet
 from shared.wording.often_said import OF_SIDE, SERVER_SAID
 from shared.wording.phrases import Phrase
@@ -85,7 +86,7 @@ class MailError(MailhaulError):
     #: Whether the server may take a refused message now, in another form.
     again: bool = False
 
-    def __init__(self, side: str, what: str, detail: str = "", advice: str = "") -> None:
+    def __init__(self, side: Side, what: str, detail: str = "", advice: str = "") -> None:
         self.side, self.what, self.detail = side, what, detail
         self.advice = advice or type(self).advice
         of_side = OF_SIDE.says(side_word=side, what=what)
@@ -110,7 +111,7 @@ class TlsFailed(MailError):
     `pin` is the SHA-256 of the certificate that the server showed; "" where it showed none.
     """
 
-    def __init__(self, side: str, what: str, detail: str = "", *, advice: str, pin: str = "") -> None:
+    def __init__(self, side: Side, what: str, detail: str = "", *, advice: str, pin: str = "") -> None:
         super().__init__(side, what, detail)
         self.advice, self.pin = advice, pin
 
@@ -138,7 +139,7 @@ class LoginsStopped(AuthenticationRefused):
     ).says()
     advice = SEE_WHETHER_WRONG_COLUMN.says()
 
-    def __init__(self, side: str) -> None:
+    def __init__(self, side: Side) -> None:
         super().__init__(side, self.WHAT)
 
 
@@ -149,7 +150,12 @@ class Throttled(MailError):
     """
 
     def __init__(
-        self, side: str, what: str, detail: str = "", wait_seconds: float | None = None, scope: str = "account"
+        self,
+        side: Side,
+        what: str,
+        detail: str = "",
+        wait_seconds: float | None = None,
+        scope: Limited = Limited.ACCOUNT,
     ) -> None:
         super().__init__(side, what, detail)
         self.wait_seconds, self.scope = wait_seconds, scope
@@ -161,7 +167,7 @@ class RateReached(MailError):
     The usual rates are in `shared.model.rates`. `name` is the rate, as in "source_account.bytes_per_day".
     """
 
-    def __init__(self, side: str, what: str, name: str) -> None:
+    def __init__(self, side: Side, what: str, name: str) -> None:
         super().__init__(side, what)
         self.name = name
         self.advice = NOTHING_IT_GOES_ON_BY_ITSELF.says(name=name)
@@ -191,7 +197,7 @@ class NothingKnown(MailError):
     """The import that a copy back returns, or what was kept just before the switch, is forgotten."""
 
     def __init__(self) -> None:
-        super().__init__("source", WHAT_WAS_THERE_BEFORE_SWITCH_IS_NO.says())
+        super().__init__(Side.SOURCE, WHAT_WAS_THERE_BEFORE_SWITCH_IS_NO.says())
 
 
 class CopyBackInDoubt(MailError):
@@ -199,7 +205,7 @@ class CopyBackInDoubt(MailError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            "source",
+            Side.SOURCE,
             ITS_COPY_BACK_STOPPED_BEFORE.says(),
             advice=LET_IT_END_MAILHAUL_RETRY.says(name=name),
         )
@@ -213,7 +219,7 @@ class AccountDelayed(MailError):
     """The account at the destination cannot be had yet: its service asked to wait, or it is not the mailbox's turn."""
 
     def __init__(self, what: str, wait_seconds: float) -> None:
-        super().__init__("destination", what)
+        super().__init__(Side.DESTINATION, what)
         self.wait_seconds = wait_seconds
 
 
@@ -221,7 +227,7 @@ class AccountRejected(MailError):
     """The account at the destination will not be made until a person changes something. `advice` says what."""
 
     def __init__(self, what: str, advice: str = "") -> None:
-        super().__init__("destination", what)
+        super().__init__(Side.DESTINATION, what)
         self.advice = advice or SEE_WHAT_ACCOUNT_SERVICE.says(id="IMPORT")
 
 

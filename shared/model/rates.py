@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from shared.model.sides import Side
 from shared.wording.phrases import Phrase
 
 WAITING_UNTIL_NO_MORE: Final = Phrase(
@@ -79,9 +80,9 @@ class Due:
         return self.name.partition(".")[2]
 
     @property
-    def side(self) -> str:
-        """The side of the rate: "source" or "destination"."""
-        return self.name.partition("_")[0]
+    def side(self) -> Side:
+        """The side of the rate."""
+        return Side(self.name.partition("_")[0])
 
 
 def drained(rate: str, meter: Meter, most: int, now: float) -> Meter:

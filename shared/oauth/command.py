@@ -17,6 +17,7 @@ from typing import Final
 
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
+from shared.model.sides import Side
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase, text_of
@@ -47,7 +48,7 @@ _MOST_BYTES: Final = 64 * 1024
 class CommandIssuer:
     """The issuer that runs a token command."""
 
-    def __init__(self, side: str, command: str, *, timeout_seconds: float = 60.0) -> None:
+    def __init__(self, side: Side, command: str, *, timeout_seconds: float = 60.0) -> None:
         """Splits the command line. Raises `UsageError`."""
         self._side, self._timeout = side, timeout_seconds
         try:

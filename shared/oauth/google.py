@@ -13,6 +13,7 @@ from google.oauth2.service_account import Credentials
 
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
+from shared.model.sides import Side
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
@@ -48,7 +49,7 @@ class GoogleIssuer:
 
     per_user = True
 
-    def __init__(self, side: str, key: str, scope: str) -> None:
+    def __init__(self, side: Side, key: str, scope: str) -> None:
         """Reads `key`, the JSON that Google made. Raises `UsageError`."""
         self._side, self._scope = side, scope
         try:

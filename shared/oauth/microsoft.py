@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, MailError, Throttled, Unreachable
+from shared.model.sides import Side
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
@@ -49,7 +50,7 @@ class MicrosoftIssuer:
 
     per_user = False
 
-    def __init__(self, side: str, tenant: str, app: str, **more: Any) -> None:
+    def __init__(self, side: Side, tenant: str, app: str, **more: Any) -> None:
         """Reads `app`, the registered application in JSON.
 
         It has `client_id`, and `client_secret` or `private_key` with `thumbprint`. It has `authority` for another cloud

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shared.model.errors import CredentialsError, Throttled
+from shared.model.sides import Side
 from shared.oauth import Issuer
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.wording.phrases import Phrase
@@ -62,7 +63,7 @@ class Tokens:
         self._pause = pause or threading.Event().wait
 
     def get(
-        self, issuer: Issuer, import_id: str, side: str, user: str, digest: str, holder: str, stale: bytes = b""
+        self, issuer: Issuer, import_id: str, side: Side, user: str, digest: str, holder: str, stale: bytes = b""
     ) -> HeldToken:
         """Returns a token for this user, another than `stale`.
 

@@ -19,6 +19,7 @@ from typing import Final, Protocol, TypeVar
 from shared.mail.auth.sasl import Proof
 from shared.model import Endpoint
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, LoginsStopped, Throttled, UsageError
+from shared.model.sides import Side
 from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginTurn, SignIn, Way
 from shared.oauth import Issuer
 from shared.oauth.opening import open_issuer
@@ -67,7 +68,7 @@ class Book(TokenStore, Protocol):
     """The record of logins; `shared.store.SignInStore` is one."""
 
     def login_turn(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+        self, import_id: str, mailbox_id: str, side: Side, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
         """Answers as `SignInStore.login_turn`."""
 
@@ -75,7 +76,7 @@ class Book(TokenStore, Protocol):
         self,
         import_id: str,
         mailbox_id: str,
-        side: str,
+        side: Side,
         digest: str,
         holder: str,
         *,
@@ -105,7 +106,7 @@ class Visitor:
     #: The mailbox.
     mailbox_id: str
     #: "source" or "destination".
-    side: str
+    side: Side
     #: The server.
     endpoint: Endpoint
     #: The user whose mailbox it is.
@@ -158,7 +159,7 @@ class Admission:
         vault: Vault,
         connect_timeout_seconds: float,
         *,
-        opened: Callable[[str, str, SignIn, Secret], Issuer] = open_issuer,
+        opened: Callable[[Side, str, SignIn, Secret], Issuer] = open_issuer,
         pause: Callable[[float], object] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:

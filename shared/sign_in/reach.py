@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.model import Endpoint
+from shared.model.sides import Side
 from shared.wording.phrases import PLAIN, Phrase
 
 IS_NO_HOST_NAME: Final = Phrase("is_no_host_name", "{name} is no host name")
@@ -116,7 +117,7 @@ class Reach:
             raise OSError(IS_AT_ADDRESS_THAT_IS_NOT_PUBLIC.says(host=host))
         return found
 
-    def check(self, side: str, endpoint: Endpoint) -> None:
+    def check(self, side: Side, endpoint: Endpoint) -> None:
         """Raises `UsageError` when the endpoint may not be connected to."""
         try:
             self.addresses(endpoint.host, endpoint.port)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.switching import Switch, SwitchedMailbox, SwitchSide, TurnOutcome, TurnRefused, domain_of
+from shared.model.sides import Side
+from shared.switching import Switch, SwitchedMailbox, TurnOutcome, TurnRefused, domain_of
 from shared.switching.kinds import SwitchUrl
 from shared.wording.often_said import GIVE_WHOLE_ADDRESS_IN_LIST
 from shared.wording.phrases import Phrase
@@ -28,11 +29,11 @@ class BoundSwitch:
         self._switch, self._domains, self._user = switch, url.domains, url.options.get("user", "")
         self.shown, self.per_domain = switch.shown, switch.per_domain
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Returns the switch's outcome, or a refusal."""
         return self._refused(mailbox) or self._switch.rehearse(mailbox, to)
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Returns the switch's outcome, or a refusal. A mailbox that was turned before it was bound is turned by hand."""
         return self._refused(mailbox) or self._switch.turn(mailbox, to)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from shared.switching import SwitchSide, Turned, TurnedBefore, TurnRefused
+from shared.model.sides import Side
+from shared.switching import Turned, TurnedBefore, TurnRefused
 from shared.wording.phrases import Phrase
 
 SAYS_FOR_INSTEAD: Final = Phrase("says_for_instead", "{table} says for {key}: {value}, instead of {other}")
@@ -36,11 +37,11 @@ class RowChange:
     #: The value of the other side; None for no row.
     other: str | None
     #: The side that is turned to.
-    to: SwitchSide
+    to: Side
 
     def judged(self) -> Turned | TurnedBefore | TurnRefused:
         """Tells whether the row is to be written: `Turned`. A row that somebody else made is left alone."""
-        if self.now == self.wanted or (self.now is None and self.to is SwitchSide.SOURCE):
+        if self.now == self.wanted or (self.now is None and self.to is Side.SOURCE):
             # Without a row the mailbox was never turned away.
             return TurnedBefore(words=SAYS_FOR.says(table=self.table, key=self.key, value=_said(self.now)))
         if self.now is not None and self.now != self.other:

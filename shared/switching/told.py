@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from shared.accounts.api import shortened
 from shared.model.accounts import Rejected, Retry
+from shared.model.sides import Side
 from shared.switching import (
     SwitchedMailbox,
-    SwitchSide,
     Turned,
     TurnedBefore,
     TurnLater,
@@ -33,7 +33,7 @@ _USUAL_WAIT: Final = 30.0
 _LONGEST_WAIT: Final = 6 * 3600.0
 
 
-def request_of(action: str, mailbox: SwitchedMailbox, to: SwitchSide) -> bytes:
+def request_of(action: str, mailbox: SwitchedMailbox, to: Side) -> bytes:
     """Returns the request; `action` is "rehearse" or "turn"."""
     return json.dumps(
         {

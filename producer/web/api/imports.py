@@ -51,6 +51,7 @@ from producer.web.web_context import WebContext
 from shared.model import Endpoint, Import, Options
 from shared.model.lifecycle import SETTLED, Control, ImportState
 from shared.model.search import Search
+from shared.model.sides import Side
 from shared.model.waves import MOST_NAME
 from shared.rules.hours import read_hours
 from shared.store.records.principals import Principal
@@ -276,7 +277,7 @@ def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str,
     """Adds rows that were corrected. If the import is running, they run at once."""
     found = known.import_(import_id)
     by_rows, allowed = (
-        known.operations.sign_ins_of(found)["source"].by_rows,
+        known.operations.sign_ins_of(found)[Side.SOURCE].by_rows,
         Allowed.of(found.options),
     )
     rows, report = _sifted(known, body, only_good=body.good_rows_only, passwords=by_rows, allowed=allowed)

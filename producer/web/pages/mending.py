@@ -27,6 +27,7 @@ from shared.model import Import
 from shared.model.errors import UsageError
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 from shared.wording.often_said import GIVE_AT_LEAST_ONE_PASSWORD
 from shared.wording.phrases import Phrase
@@ -172,7 +173,7 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
         draft = drafts.keep(known, who, data)
     found = known.import_(import_id)
     by_rows, allowed = (
-        known.operations.sign_ins_of(found)["source"].by_rows,
+        known.operations.sign_ins_of(found)[Side.SOURCE].by_rows,
         Allowed.of(found.options),
     )
     preview: Preview | None = None

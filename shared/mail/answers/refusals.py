@@ -20,6 +20,7 @@ from shared.model.errors import (
     ServerRefused,
     Throttled,
 )
+from shared.model.sides import Limited, Side
 from shared.wording.often_said import CLOSED_CONNECTION, DOES_NOT_TAKE_ANOTHER_LOGIN
 from shared.wording.phrases import Phrase
 
@@ -110,7 +111,7 @@ def about_the_form(error: MailError, status: str, text: bytes) -> bool:
 
 
 def failure(
-    side: str, status: str, text: bytes, *, asked: Asked = "command", what: str = "", secrets: Iterable[str] = ()
+    side: Side, status: str, text: bytes, *, asked: Asked = "command", what: str = "", secrets: Iterable[str] = ()
 ) -> MailError:
     """Returns the error for a tagged NO or BAD, or for a BYE; `what` begins its sentence.
 
@@ -119,7 +120,7 @@ def failure(
     detail = clean_text(_TIMING.sub(b"", text), secrets=secrets)
     code, hint = response_code(text), hint_in(text, greeting=asked == "greeting")
 
-    def throttled(usual: str, scope: str = "") -> Throttled:
+    def throttled(usual: str, scope: Limited | None = None) -> Throttled:
         said = hint or hint_of(code, text, greeting=asked == "greeting")
         return Throttled(side, what or usual, detail, said.seconds, scope or said.scope)
 
@@ -139,8 +140,8 @@ def failure(
             return throttled(ASKED_TO_WAIT.says())
         return ProtocolViolation(side, what or DID_NOT_UNDERSTAND_COMMAND.says(), detail)
     named = code in _ABOUT_THE_MESSAGE | _NO_FOLDER
-    if code == "OVERQUOTA" or (side == "destination" and not named and _FULL.search(text)):
-        if side == "destination":
+    if code == "OVERQUOTA" or (side == Side.DESTINATION and not named and _FULL.search(text)):
+        if side == Side.DESTINATION:
             return OverQuota(side, what or MAILBOX_IS_FULL.says(), detail)
         return throttled(TRAFFIC_ALLOWANCE_IS_USED_UP.says())  # Gmail says so of bandwidth
     if asked == "append":
@@ -157,7 +158,7 @@ def failure(
     return ServerRefused(side, what or "refused", detail)
 
 
-def _login_failure(side: str, status: str, code: str, text: bytes, what: str, detail: str) -> MailError:
+def _login_failure(side: Side, status: str, code: str, text: bytes, what: str, detail: str) -> MailError:
     refuses = code in _NAMED or _NOT_CONNECTED.search(text) or _CREDENTIALS.search(text)
     if status == "BAD" and not refuses:
         return ProtocolViolation(side, what or DID_NOT_UNDERSTAND_LOGIN.says(), detail)
@@ -188,7 +189,7 @@ BEYOND: Final = {
 NO_PASSWORD: Final = dict(BEYOND.values())
 
 
-def _append_failure(side: str, code: str, what: str, detail: str) -> MailError:
+def _append_failure(side: Side, code: str, what: str, detail: str) -> MailError:
     if code in _NO_FOLDER:
         return FolderRefused(side, what or TAKES_NO_MESSAGE_INTO.says(), detail)
     # [LIMIT] and [TOOBIG] say that the message is too big, [CANNOT] that it or a keyword can never be stored

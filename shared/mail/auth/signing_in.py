@@ -25,6 +25,7 @@ from shared.model.errors import (
     ProtocolViolation,
     Throttled,
 )
+from shared.model.sides import Side
 from shared.wording.often_said import LET_US_IN_BY_WITHOUT_PROVING
 from shared.wording.phrases import Phrase, text_of
 
@@ -220,7 +221,7 @@ def _act_for(talk: Conversation, user: str) -> None:
 
 
 def _nothing_fits(
-    side: str, offered: frozenset[str], proof: Proof, sasl: list[str], *, encrypted: bool
+    side: Side, offered: frozenset[str], proof: Proof, sasl: list[str], *, encrypted: bool
 ) -> AuthenticationRefused:
     names = ", ".join(sorted(sasl))
     if proof.bearer:

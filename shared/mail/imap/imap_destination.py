@@ -39,6 +39,7 @@ from shared.model.errors import (
     MessagesRefused,
     ProtocolViolation,
 )
+from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet
 from shared.wording.often_said import ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES, INTERNAL_ERROR
 from shared.wording.phrases import Phrase
@@ -334,7 +335,7 @@ class ImapDestination(LookingSession):
             raise
         if left:
             self._wire.abort(reset=True)
-            raise ProtocolViolation("source", GAVE_BODY_OF_ANOTHER_LENGTH.says())
+            raise ProtocolViolation(Side.SOURCE, GAVE_BODY_OF_ANOTHER_LENGTH.says())
 
     def _flags_text(self, flags: tuple[str, ...]) -> tuple[bytes, frozenset[str]]:
         found = flag_list(flags), frozenset(flag.lower() for flag in flags if system_flag(flag) is None)

@@ -38,6 +38,7 @@ from shared.mail.transport.forms import Offer
 from shared.mail.transport.tls import Door, TlsMode
 from shared.mail.transport.wire import LINE_LIMIT, LITERAL_LIMIT, LONG_LINE_LIMIT, Wire
 from shared.model.errors import AuthenticationRefused, ConnectionLost, ProtocolViolation, TlsFailed, Unreachable
+from shared.model.sides import Side
 from shared.wording.often_said import CANNOT_CONNECT, CLOSED_BEFORE_SIGNING_IN, DOES_NOT_SPEAK, LOST_CONNECTION
 from shared.wording.phrases import Phrase, text_of
 
@@ -188,7 +189,7 @@ class Session:
     """A signed-in connection."""
 
     #: "source" or "destination".
-    side: str
+    side: Side
     #: The connection.
     wire: Wire
     #: The commands and answers over the connection.
@@ -205,7 +206,7 @@ class Session:
 
 
 def open_session(
-    side: str,
+    side: Side,
     *,
     host: str,
     port: int,
@@ -289,7 +290,7 @@ def _introduce(talk: Conversation, offer: Offer) -> None:
         talk.precede("ENABLE", b"ENABLE IMAP4rev2", partial(then, "ENABLE"))
 
 
-def _dial(side: str, host: str, port: int, timeout_seconds: float) -> Wire:
+def _dial(side: Side, host: str, port: int, timeout_seconds: float) -> Wire:
     try:
         sock = connect(host, port, timeout=timeout_seconds)
     except (OSError, UnicodeError) as error:

@@ -17,6 +17,7 @@ from typing import IO, Final, Literal
 from shared.content.fingerprint import LONG_HEADER_BYTES
 from shared.mail.pop3.pop3_conversation import Pop3Session
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation, ServerRefused
+from shared.model.sides import Side
 from shared.wording.phrases import Phrase
 
 TOP_IS_NOT_SEEN_TO_SHOW_ALL: Final = Phrase(
@@ -245,7 +246,7 @@ class _Shown:
     blank: bool
 
 
-def _cut(side: str) -> MailError:
+def _cut(side: Side) -> MailError:
     return ServerRefused(side, TOP_IS_NOT_SEEN_TO_SHOW_ALL.says())
 
 

@@ -30,6 +30,7 @@ from shared.model.errors import (
     TlsFailed,
     Unreachable,
 )
+from shared.model.sides import Side
 from shared.wording.often_said import (
     CANNOT_CONNECT,
     CLOSED_BEFORE_SIGNING_IN,
@@ -297,7 +298,7 @@ def _turned_away(door: Door, said: bytes) -> MailError:
 
 
 def _login_failure(
-    side: str,
+    side: Side,
     said: bytes,
     more: str = "",
     *,

@@ -16,6 +16,7 @@ from shared.mail.answers.responses import vanished_uids
 from shared.mail.answers.tokens import LITERAL, head_of
 from shared.mail.transport.wire import LINE_LIMIT, Wire
 from shared.model.errors import MailError, ProtocolViolation, Throttled
+from shared.model.sides import Side
 from shared.wording.often_said import SENT_ANSWERS_WITHOUT_END, SENT_SOMETHING_THAT_IS_NO_ANSWER
 from shared.wording.phrases import Phrase
 
@@ -55,7 +56,7 @@ class Conversation:
     `lenient`).
     """
 
-    def __init__(self, side: str, wire: Wire, *, secrets: Iterable[str] = (), broken: Broken | None = None) -> None:
+    def __init__(self, side: Side, wire: Wire, *, secrets: Iterable[str] = (), broken: Broken | None = None) -> None:
         self.side = side
         #: The extensions that the server announces and does not do.
         self.broken = broken or Broken()

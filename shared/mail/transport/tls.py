@@ -20,6 +20,7 @@ from shared.mail.answers.grammar import clean_text
 from shared.mail.transport.dialing import connect
 from shared.model.errors import ProtocolViolation, TlsFailed, WrongProtocol
 from shared.model.protocols import protocols
+from shared.model.sides import Side
 from shared.wording.often_said import LINE_WITHOUT_END
 from shared.wording.phrases import Phrase, several
 
@@ -106,7 +107,7 @@ class Door:
     """A way into a server, and how the server proves there who it is."""
 
     #: "source" or "destination".
-    side: str
+    side: Side
     #: The name of a `MailProtocol`.
     protocol: str = "imap"
     #: Host name or address, as asked for: the certificate must name it.
@@ -217,7 +218,7 @@ class Door:
         what, said = SPEAKS_NOT.says(place=self.place, name_word=name, protocol=ours), clean_text(line)
         if not protocol:  # a proxy's error page may be over in a moment
             raise ProtocolViolation(self.side, what, said, CHECK_PORT_IMAP_IS_USUALLY.says())
-        if self.side == "source" or protocols()[protocol].takes_mail:
+        if self.side == Side.SOURCE or protocols()[protocol].takes_mail:
             url = f"{protocol}{_SCHEMES[self.tls]}://{self.place}"
             advice = GIVE_URL_OR_PORT.says(option=f"--{self.side}", url=url, protocol=ours)
         else:

@@ -26,6 +26,7 @@ from typing import Final
 from shared.mail.answers.bounds import MESSAGE_SECONDS, message_seconds
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation
+from shared.model.sides import Side
 from shared.wording.often_said import CLOSED_CONNECTION, NO_ANSWER_IN_TIME, WITH_CAUSE
 from shared.wording.phrases import Phrase, text_of
 
@@ -63,7 +64,7 @@ _BYE = re.compile(rb"(?:\A|\n)\* BYE ([^\r\n]{0,400})")
 class Wire:
     """A connected socket as lines, literals and bytes. Used by one thread; only `abort` may be called by others."""
 
-    def __init__(self, sock: socket.socket, side: str, *, timeout_seconds: float) -> None:
+    def __init__(self, sock: socket.socket, side: Side, *, timeout_seconds: float) -> None:
         self.side = side
         self.timeout_seconds = timeout_seconds
         self._aborted = False
@@ -429,7 +430,7 @@ class Wire:
         if self._aborted:
             what, cause = CONNECTION_SHUT_BY_MAILHAUL.says(), None
         last = None
-        if self.side == "destination":
+        if self.side == Side.DESTINATION:
             # only there: at a source, arriving bytes may be a message that says "* BYE"
             with contextlib.suppress(OSError, ValueError):
                 self._make_room()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
-from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
+from shared.switching import SwitchedMailbox, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.wording.often_said import GIVE_WHOLE_ADDRESS_IN_LIST
 from shared.wording.phrases import Phrase
@@ -27,21 +28,21 @@ class ByHand:
     shown: str = BY_HAND.says()
     per_domain = True
 
-    def __init__(self, mail_hosts: dict[SwitchSide, str]) -> None:
+    def __init__(self, mail_hosts: dict[Side, str]) -> None:
         self._mail_hosts = mail_hosts
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Says what a person will have to do, as `turn` does."""
         return self._told(mailbox, to)
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Says what a person has to do now. Changes nothing."""
         return self._told(mailbox, to)
 
     def close(self) -> None:
         """Does nothing: there is no connection."""
 
-    def _told(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def _told(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         if not mailbox.domain:
             return TurnRefused(
                 words=IS_NO_MAIL_ADDRESS_SO_NO.says(address=mailbox.address),
@@ -54,7 +55,7 @@ class ByHand:
 
 
 def _opened(url: SwitchUrl, secret: Secret) -> ByHand:
-    return ByHand({SwitchSide.DESTINATION: url.options.get("new", ""), SwitchSide.SOURCE: url.options.get("old", "")})
+    return ByHand({Side.DESTINATION: url.options.get("new", ""), Side.SOURCE: url.options.get("old", "")})
 
 
 register(

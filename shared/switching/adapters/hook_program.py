@@ -8,8 +8,9 @@ from typing import Final
 
 from shared.accounts.api import shortened
 from shared.accounts.program import json_object, run
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
-from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+from shared.switching import SwitchedMailbox, TurnLater, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.told import outcome_of, request_of
 from shared.wording.often_said import (
@@ -47,18 +48,18 @@ class HookSwitch:
         self.per_domain = per_domain
         self.shown: str = THE_HOOK.says(path=path)
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Asks the program to look, as `Switch.rehearse` says."""
         return self._ask("rehearse", mailbox, to)
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Asks the program to turn, as `Switch.turn` says."""
         return self._ask("turn", mailbox, to)
 
     def close(self) -> None:
         """Does nothing: no connection is kept."""
 
-    def _ask(self, action: str, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def _ask(self, action: str, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         try:
             code, out, said = run(self._argv, request_of(action, mailbox, to), self._secret, self._timeout)
         except subprocess.TimeoutExpired:

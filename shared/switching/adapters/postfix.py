@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from shared.accounts.api import shortened
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file, why_not_replaced
-from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome, TurnRefused
+from shared.switching import SwitchedMailbox, Turned, TurnedBefore, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
 from shared.wording.often_said import (
@@ -63,7 +64,7 @@ _POSTMAP_SECONDS: Final = 60
 class PostfixTransport:
     """The adapter for a transport map."""
 
-    def __init__(self, path: str, values: dict[SwitchSide, str], *, per_domain: bool, kind: str, postmap: str) -> None:
+    def __init__(self, path: str, values: dict[Side, str], *, per_domain: bool, kind: str, postmap: str) -> None:
         """Knows the map. `values` are transports with their next hops, "none" for no row.
 
         The hosts that an import names get into no row: whoever opens an import chooses them.
@@ -72,7 +73,7 @@ class PostfixTransport:
         self.per_domain = per_domain
         self.shown = f"postfix {path}"
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Looks as `Switch.rehearse` says: at the file, its owner, its folder, postmap and the row."""
         try:
             outcome = self._change(self._path.read_bytes(), mailbox, to)[0]
@@ -87,7 +88,7 @@ class PostfixTransport:
             )
         return outcome
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Turns as `Switch.turn` says."""
         try:
             with locked(self._path):
@@ -113,7 +114,7 @@ class PostfixTransport:
         # Postfix looks up keys in lower case, and postmap folds them.
         return mailbox.domain if self.per_domain else mailbox.address.lower()
 
-    def _change(self, content: bytes, mailbox: SwitchedMailbox, to: SwitchSide) -> tuple[TurnOutcome, bytes]:
+    def _change(self, content: bytes, mailbox: SwitchedMailbox, to: Side) -> tuple[TurnOutcome, bytes]:
         """Returns the outcome, and the content of the file with the row changed."""
         key = self._key(mailbox)
         if not mailbox.domain or any(char.isspace() or char == "\0" for char in key) or key.startswith(("#", '"')):
@@ -125,7 +126,7 @@ class PostfixTransport:
         rows = list(_rows(content))
         mine = [i for i, row in enumerate(rows) if _entry(row)[0] == key]
         now = _entry(rows[mine[0]])[1] if mine else None
-        wanted, other = (value_of(self._values[side]) for side in (to, *(set(SwitchSide) - {to})))
+        wanted, other = (value_of(self._values[side]) for side in (to, *(set(Side) - {to})))
         if len(mine) > 1:
             refused = TurnRefused(
                 words=HAS_ROWS.says(file=str(self._path), count=len(mine), key=key), advice=LEAVE_ONE_OF_THEM.says()
@@ -210,7 +211,7 @@ def _opened(url: SwitchUrl, secret: Secret) -> PostfixTransport:
         raise TYPE.error(names=", ".join(sorted(_TYPES)))
     if per not in ("mailbox", "domain"):
         raise PER.error()
-    values = {SwitchSide.DESTINATION: url.options["new"], SwitchSide.SOURCE: url.options.get("old", "none")}
+    values = {Side.DESTINATION: url.options["new"], Side.SOURCE: url.options.get("old", "none")}
     for value in values.values():
         if value != "none" and (":" not in value or any(char.isspace() for char in value)):
             raise NEXT_HOP.error()

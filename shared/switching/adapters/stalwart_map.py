@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
-from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome, TurnRefused
+from shared.switching import SwitchedMailbox, Turned, TurnedBefore, TurnOutcome, TurnRefused
 from shared.switching.adapters.hook_program import per_domain
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
@@ -38,16 +39,16 @@ _KIND: Final = "x:MemoryLookupKeyValue"
 class StalwartMap:
     """The adapter for one lookup list of a Stalwart server."""
 
-    def __init__(self, api: Api, namespace: str, values: dict[SwitchSide, str], *, per_domain: bool) -> None:
+    def __init__(self, api: Api, namespace: str, values: dict[Side, str], *, per_domain: bool) -> None:
         """Knows the list. `values` are names of routes, "none" for no entry."""
         self._api, self._namespace, self._values = api, namespace, values
         self.per_domain, self.shown = per_domain, api.shown
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Looks at the list, as `Switch.rehearse` says."""
         return self._done(mailbox, to, write=False)
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Turns as `Switch.turn` says."""
         return self._done(mailbox, to, write=True)
 
@@ -55,7 +56,7 @@ class StalwartMap:
         """Closes the connections."""
         self._api.close()
 
-    def _done(self, mailbox: SwitchedMailbox, to: SwitchSide, *, write: bool) -> TurnOutcome:
+    def _done(self, mailbox: SwitchedMailbox, to: Side, *, write: bool) -> TurnOutcome:
         from shared.accounts.api import Halted
 
         if not mailbox.domain:
@@ -64,7 +65,7 @@ class StalwartMap:
                 advice=GIVE_WHOLE_ADDRESS.says(),
             )
         key = mailbox.domain if self.per_domain else mailbox.address.lower()
-        wanted, other = (value_of(self._values[side]) for side in (to, *(set(SwitchSide) - {to})))
+        wanted, other = (value_of(self._values[side]) for side in (to, *(set(Side) - {to})))
         try:
             found = self._found(key)
             now = str(found.get("value")) if found else None
@@ -153,8 +154,8 @@ def _opened(url: SwitchUrl, secret: Secret) -> StalwartMap:
     login = f"Basic {base64.b64encode(text.encode()).decode()}" if ":" in text else f"Bearer {text}"
     client = http_client(url.place, url.shown, {"Authorization": login}, ca_file=url.options.get("ca", ""))
     values = {
-        SwitchSide.DESTINATION: url.options.get("new", "local"),
-        SwitchSide.SOURCE: url.options.get("old", "none"),
+        Side.DESTINATION: url.options.get("new", "local"),
+        Side.SOURCE: url.options.get("old", "none"),
     }
     namespace = url.options.get("list", "mailhaul")
     return StalwartMap(Api(client, url.shown), namespace, values, per_domain=per_domain(url))
