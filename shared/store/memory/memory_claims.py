@@ -16,8 +16,8 @@ from shared.rules.batching import USUAL_WORTH, Worth
 from shared.store import SCOPES
 from shared.store.memory.memory_looks import LATE_MS, NEXT_LATE_MS
 from shared.store.memory.memory_requests import atomic, tally
-from shared.store.memory.memory_rows import MailboxRow, UnitRow
 from shared.store.memory.memory_sign_ins import MemorySignIns
+from shared.store.memory.memory_tables import MailboxRow, UnitRow
 
 #: How many mailboxes of a queue, or how many whose look is due, one claim looks at.
 SCAN = 2000

@@ -31,7 +31,8 @@ from shared.model.uids import UidSet
 from shared.model.waves import is_set
 from shared.rules.standing import Standing
 from shared.store import other_options
-from shared.store.memory.memory_rows import ImportRow, MailboxRow, Rows, WaveRow
+from shared.store.memory.memory_rows import Rows
+from shared.store.memory.memory_tables import ImportRow, MailboxRow, WaveRow
 
 #: How long a mailbox that was moved waits for a free lane before one gives way, ms.
 GIVE_WAY_MS = 500

@@ -29,7 +29,7 @@ from shared.rules.standing import LOOK_HOLD
 from shared.store import SCOPES
 from shared.store.memory.memory_identity import Identity
 from shared.store.memory.memory_requests import atomic
-from shared.store.memory.memory_rows import FolderRow, MailboxRow, UnitRow
+from shared.store.memory.memory_tables import FolderRow, MailboxRow, UnitRow
 
 #: How long another lane waits before it gives way too, ms.
 NEXT_GIVES_WAY_MS = 3_000
