@@ -438,7 +438,8 @@ class BatchCopy:
         if stored:
             self._flying.uidnext = max(self._flying.uidnext, max(uid for _, uid in stored) + 1)
         # A copy that was once in doubt may have arrived late, and is nobody else's.
-        if foreign := sum(uid in second and sent.uid not in self._arrivals.doubts for sent, uid in stored):
+        foreign = sum(uid in second and sent.uid not in self._arrivals.doubts for sent, uid in stored)
+        if foreign and not self._lease.restarted:
             raise foreign_writer(foreign)
 
     def _copy_refused(self) -> None:

@@ -69,6 +69,8 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
     if said.startswith("WRITTEN"):
         return FolderInUse(int(said.split()[1]) / 1000)
+    if said.startswith("FORGOT"):
+        return LeaseLost("the state store was started again since, and may have lost what it answered to before")
     if said.startswith("BUSY"):
         return other_options(said[5:].split(","))
     return StoreError(f"the state store refused {script}: {said[:200]}")
@@ -115,10 +117,7 @@ class Scripts:
             try:
                 answers = self._evaluate(part)
                 if isinstance(answers[0], redis.exceptions.NoScriptError):
-                    # A server that has just started knows no script. All are loaded together, so that never only some
-                    # of a part ran.
-                    for script in self._scripts.values():
-                        self._redis.script_load(script.script)
+                    self._load()
                     answers = self._evaluate(part)
             except redis.RedisError as error:
                 raise _meaning(calls[at][0], error) from error
@@ -127,6 +126,19 @@ class Scripts:
                     raise _meaning(name, answer) from answer
             found += answers
         return found
+
+    def _load(self) -> None:
+        """Loads the scripts into a server that knows none, since it has just started.
+
+        The first one notes that, so that no process is given anything before it is noted. All are loaded together, so that
+        never only some of a part ran.
+        """
+        self._redis.script_load(self._scripts["restarted"].script)
+        (noted,) = self._evaluate([("restarted", ())])
+        if isinstance(noted, redis.RedisError):
+            raise noted
+        for script in self._scripts.values():
+            self._redis.script_load(script.script)
 
     def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Returns the scripts' answers or errors.
