@@ -11,8 +11,9 @@ message *is* one of ours, by its bytes, somebody brings the same mail, and to go
   the same moment leave each message once. The server named the UID of our copy a moment ago in its answer to our
   APPEND, so nothing else is ever removed.
 
-In both cases the mailbox is parked and the operator is told. Messages that arrived before this pass was planned are no
-reason to stop.
+In both cases the unit stops, the operator is told, and the unit is tried again soon: the writer may have ended, and it may
+be a lane of ours of which Redis lost all traces in a power cut. If more arrives meanwhile, the mailbox is parked (`TABLE` of
+`worker.failures`). Messages that arrived before this pass was planned are no reason to stop.
 """
 
 from __future__ import annotations

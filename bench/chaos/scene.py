@@ -13,6 +13,7 @@ import redis
 
 from bench.chaos.oracle import Snapshot, Verdict, compare, read_maildir
 from shared.model import Import
+from shared.model.lifecycle import MailboxState
 from tests.integration.process_cluster import WORKER, Child, Person, ProcessCluster, folders_of
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
@@ -87,6 +88,16 @@ class Scene:
     def await_finished(self) -> None:
         """Waits for the end of the import without helping it."""
         await_ready(lambda: self.finished, DEADLINE_SECONDS, "the end of the import")
+
+    def unended(self) -> list[str]:
+        """Returns a line for each mailbox that is not complete, with its last failure: no fault here needs a person."""
+        if self.import_ is None:
+            return []
+        return [
+            f"{mailbox.source.login} is {mailbox.state}: {mailbox.failure.code if mailbox.failure else ''}"
+            for mailbox, _ in self.office.store.mailboxes(self.import_.import_id)
+            if mailbox.state is not MailboxState.COMPLETE
+        ]
 
     # -- targets of faults
 
