@@ -167,13 +167,15 @@ TABLE: tuple[FailureRule, ...] = (
     ),
     FailureRule(
         # A writer that has ended, as a lane of ours of which Redis lost all traces in a power cut, brings no more: what it
-        # brought is in the ledger when the unit is tried again. One that goes on is met again.
+        # brought is in the ledger when the unit is tried again. One that goes on is met again. The attempts are as many as
+        # for a plan, since workers that were killed in the unit took some.
         error=errors.ForeignWriter,
         code="destination_foreign_writer",
         how=Disposition.AGAIN,
         scope="mailbox",
         delay_seconds=2.0,
-        attempts=ATTEMPTS,
+        most_seconds=10.0,
+        attempts=UNIT_ATTEMPTS,
         advice="stop whatever else writes there (another mailhaul with a state folder of its own, another program), or let it end; "
         "then: mailhaul retry IMPORT. What it brought is not copied again",
     ),

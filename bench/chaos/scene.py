@@ -77,6 +77,14 @@ class Scene:
         except redis.RedisError:
             return 0
 
+    def supervise(self) -> None:
+        """Starts each process again that has ended by itself, as a supervisor does.
+
+        A worker that begins while Redis takes no writes says so and exits.
+        """
+        for child in self.office.children:
+            child.restart_if_dead()
+
     @property
     def finished(self) -> bool:
         """Tells whether the import has ended; False while Redis is away or knows nothing."""
@@ -87,7 +95,12 @@ class Scene:
 
     def await_finished(self) -> None:
         """Waits for the end of the import without helping it."""
-        await_ready(lambda: self.finished, DEADLINE_SECONDS, "the end of the import")
+
+        def ended() -> bool:
+            self.supervise()
+            return self.finished
+
+        await_ready(ended, DEADLINE_SECONDS, "the end of the import")
 
     def unended(self) -> list[str]:
         """Returns a line for each mailbox that is not complete, with its last failure: no fault here needs a person."""

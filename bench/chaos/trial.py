@@ -101,6 +101,7 @@ def _strike(scene: Scene, script: Script) -> int:
         while time.monotonic() < until and scene.done() < mark * script.messages:
             scene.pause(0.02, 0.02)
         struck += not scene.finished
+        scene.supervise()
         fault.act(scene)
     return struck
 

@@ -39,8 +39,8 @@ def test_a_unit_without_messages_of_its_own_is_parked_at_its_last_attempt(kind: 
 @pytest.mark.parametrize("progressed", [False, True])
 def test_another_writer_that_goes_on_parks_the_mailbox_whatever_it_brought(*, progressed: bool) -> None:
     other = errors.ForeignWriter("destination", "somebody else writes")
-    found = [judge(other, attempts, progressed=progressed) for attempts in range(1, ATTEMPTS + 1)]
-    assert [one.how for one in found] == [Disposition.AGAIN] * (ATTEMPTS - 1) + [Disposition.PARK]
+    found = [judge(other, attempts, progressed=progressed) for attempts in range(1, UNIT_ATTEMPTS + 1)]
+    assert [one.how for one in found] == [Disposition.AGAIN] * (UNIT_ATTEMPTS - 1) + [Disposition.PARK]
     assert "mailhaul retry" in found[-1].advice
 
 
