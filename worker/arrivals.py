@@ -11,8 +11,9 @@ message *is* one of ours, by its bytes, somebody brings the same mail, and to go
   the same moment leave each message once. The server named the UID of our copy a moment ago in its answer to our
   APPEND, so nothing else is ever removed.
 
-In both cases the mailbox is parked and the operator is told. Messages that arrived before this pass was planned are no
-reason to stop, and none is where the store was started again since then: it may have lost the records of ours.
+In both cases the unit stops, the operator is told, and the unit is tried again soon, since the writer may have ended. If more
+arrives meanwhile, the mailbox is parked (`TABLE` of `worker.failures`). Messages that arrived before this pass was planned
+are no reason to stop, and none is where the store was started again since then: it may have lost the records of ours.
 """
 
 from __future__ import annotations

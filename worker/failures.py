@@ -89,6 +89,9 @@ class FailureRule:
     delay_seconds: float = 0.0
     #: Longest delay.
     most_seconds: float = 60.0
+    #: The attempt that parks the mailbox, for what is tried again, whatever the attempts before it brought; 0: as for the
+    #: unit's kind.
+    attempts: int = 0
     #: "account" or "host": which of the side's limits is put on hold.
     hold: str = ""
     #: Seconds after which what is parked is tried again by itself, by how often it happened in a row; (): it is not.
@@ -163,10 +166,16 @@ TABLE: tuple[FailureRule, ...] = (
         "once by: mailhaul retry IMPORT",
     ),
     FailureRule(
+        # A writer that has ended, as a lane of ours of which Redis lost all traces in a power cut, brings no more: what it
+        # brought is in the ledger when the unit is tried again. One that goes on is met again. The attempts are as many as
+        # for a plan, since workers that were killed in the unit took some.
         error=errors.ForeignWriter,
         code="destination_foreign_writer",
-        how=Disposition.PARK,
+        how=Disposition.AGAIN,
         scope="mailbox",
+        delay_seconds=2.0,
+        most_seconds=10.0,
+        attempts=UNIT_ATTEMPTS,
         advice="stop whatever else writes there (another mailhaul with a state folder of its own, another program), or let it end; "
         "then: mailhaul retry IMPORT. What it brought is not copied again",
     ),
@@ -305,7 +314,7 @@ def judge(
         how, again = Disposition.WAIT, 0.0
         delay = min(LOOK_SECONDS * 2 ** min(times, 10), LOOK_MOST_SECONDS)
         hold = LOOK_HOLD if isinstance(error, errors.Unreachable) else ""
-    if how is Disposition.AGAIN and progressed:
+    if how is Disposition.AGAIN and progressed and not row.attempts:
         how = Disposition.WAIT
     return Verdict(
         code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice, again_seconds=again
@@ -326,6 +335,8 @@ def _disposition(
         how = Disposition.PARK
     if how is Disposition.GIVE_UP and attempts < ATTEMPTS:
         how = Disposition.AGAIN
+    if how is Disposition.AGAIN and row.attempts and attempts >= row.attempts:
+        how = Disposition.PARK
     whole = kind is not UnitKind.COPY
     if whole and (how is Disposition.GIVE_UP or (how is Disposition.AGAIN and attempts >= UNIT_ATTEMPTS)):
         how = Disposition.PARK

@@ -123,7 +123,7 @@ class _MemorySession:
     def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
         return list(self.listing().folders), self.statuses(names)
 
-    def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
+    def statuses(self, names: Sequence[bytes], *, sized: bool = False) -> list[FolderStatus | Exception]:
         self._step("statuses")
         with self._server.lock:
             return [

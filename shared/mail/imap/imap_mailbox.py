@@ -35,7 +35,7 @@ from shared.mail.transport.wire import LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, FolderRefused, MailError, Throttled
 from shared.model.uids import UidSet
 
-#: Extension → the item that STATUS tells with it.
+#: Extension → the item that STATUS tells with it. Both cost the server something: they are asked for where they are used.
 _STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
 
 _BLANK_LINES: Final = 8  # within one answer
@@ -51,6 +51,9 @@ class ImapSession(FlyingSession):
 
     See `shared.mail.MailSession` for what each method promises.
     """
+
+    #: Whether it is of interest what changed in a folder.
+    _follows_changes = True
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -190,7 +193,7 @@ class ImapSession(FlyingSession):
         return list(listed.values()), statuses
 
     def statuses(
-        self, names: Sequence[bytes], *, listed: dict[bytes, ListedFolder] | None = None
+        self, names: Sequence[bytes], *, sized: bool = False, listed: dict[bytes, ListedFolder] | None = None
     ) -> list[FolderStatus | Exception]:
         """Sends all STATUS commands in one flight (in windows of `conversation.FLIGHT`).
 
@@ -199,10 +202,10 @@ class ImapSession(FlyingSession):
         """
         found: dict[bytes, FolderStatus | Exception] = {}
         left = list(names)
+        wanted = [*(["HIGHESTMODSEQ"] if self._follows_changes else []), *(["STATUS=SIZE"] if sized else [])]
 
         def attempt() -> None:
             nonlocal left
-            wanted = _STATUS_ITEMS if listed is None else ("HIGHESTMODSEQ",)
             items = [_STATUS_ITEMS[name] for name in wanted if self._has(name)]
             found.update(
                 zip(
@@ -217,7 +220,7 @@ class ImapSession(FlyingSession):
                     raise error
 
         try:
-            self.offer.ask(tuple(_STATUS_ITEMS), attempt)
+            self.offer.ask(wanted, attempt)
         except MailError as error:
             if self._wire.shut or not error.form:
                 raise
