@@ -15,6 +15,7 @@ from producer.intake.specification import SIDES, ImportAsked, ServerAsked, Sheet
 from producer.intake.wanted import SelectionOptions
 from producer.web.pages.signing import Entry, entry_of
 from shared.model.protocols import protocols, schemes
+from shared.model.sides import Side
 from shared.model.sign_in import BY_ADMIN, Way
 from shared.wording.phrases import Faults, Phrase
 
@@ -73,12 +74,12 @@ class End:
         """Tells whether neither a provider nor a host was entered."""
         return not (self.provider or self.host)
 
-    def completed(self, side: str) -> End:
+    def completed(self, side: Side) -> End:
         """Returns the server with the provider's fields, if another provider was chosen since they were filled in."""
         if not self.provider or (self.host and self.filled == self.provider):
             return self
         urls = catalogue().urls(side)
-        pop3 = self.protocol == "pop3" and side == "source" and self.provider + POP3_SUFFIX in urls
+        pop3 = self.protocol == "pop3" and side == Side.SOURCE and self.provider + POP3_SUFFIX in urls
         url = urls.get(self.provider + POP3_SUFFIX * pop3)
         if url is None:
             return replace(self, provider="", filled="")
@@ -97,7 +98,7 @@ class End:
         """The instructions of the provider for the first step; "" for a private server."""
         return catalogue().find(self.provider)[0].first if self.provider else ""
 
-    def url(self, side: str) -> str:
+    def url(self, side: Side) -> str:
         """Returns the URL of the server. Raises `FaultsFound`."""
         end = self.completed(side)
         host = f"[{end.host}]" if ":" in end.host and "[" not in end.host else end.host
@@ -115,9 +116,9 @@ class Form:
     #: The import's name.
     name: str = ""
     #: The server of each side.
-    ends: Mapping[str, End] = field(default_factory=lambda: {side: End() for side in SIDES})
+    ends: Mapping[Side, End] = field(default_factory=lambda: {side: End() for side in SIDES})
     #: How accounts are signed in to, by side.
-    sign_ins: Mapping[str, Entry] = field(default_factory=lambda: {side: Entry() for side in SIDES})
+    sign_ins: Mapping[Side, Entry] = field(default_factory=lambda: {side: Entry() for side in SIDES})
     #: The account service; "" if the accounts exist already.
     accounts: str = ""
     #: The choice of what to import: text fields.
@@ -150,7 +151,7 @@ class Form:
         }
         return bool(self.ticks) or any(text and text != plain.get(name) for name, text in self.texts.items())
 
-    def server(self, side: str, url: str, secret: str) -> ServerAsked:
+    def server(self, side: Side, url: str, secret: str) -> ServerAsked:
         """Returns one side as the import's specification takes it."""
         entry = self.sign_ins[side]
         return ServerAsked(
@@ -161,7 +162,7 @@ class Form:
             secret="" if entry.by_rows else secret,
         )
 
-    def demand(self, side: str, secret: str) -> None:
+    def demand(self, side: Side, secret: str) -> None:
         """Refuses one password for all without that password: to the specification it would be each row's own.
 
         The specification demands the secrets of all other ways. Raises `FaultsFound`.
@@ -195,7 +196,7 @@ class Form:
         return tuple(filter(None, map(str.strip, self.texts[name].splitlines())))
 
     def taken_down(
-        self, secrets: Mapping[str, str], sheet: SheetRead, accounts: AccountsAsked, faults: Faults, *, good: bool
+        self, secrets: Mapping[Side, str], sheet: SheetRead, accounts: AccountsAsked, faults: Faults, *, good: bool
     ) -> ImportAsked:
         """Returns the import as it was asked for. Nothing is checked but what only the form has."""
         if not self.name:
@@ -206,7 +207,7 @@ class Form:
             end = self.ends[side]
             url = ""
             with faults.at():
-                url = "" if side == "source" and end.empty and any(row.server for row in rows) else end.url(side)
+                url = "" if side == Side.SOURCE and end.empty and any(row.server for row in rows) else end.url(side)
             with faults.at():
                 self.demand(side, secrets[side])
             servers[side] = self.server(side, url, secrets[side])
@@ -275,7 +276,7 @@ def end_of(give: str, url: str) -> End:
     """
     if catalogue().urls("source").get(give) == url:
         protocol = "pop3" if give.endswith(POP3_SUFFIX) else "imap"
-        return End(provider=give.removesuffix(POP3_SUFFIX), protocol=protocol).completed("source")
+        return End(provider=give.removesuffix(POP3_SUFFIX), protocol=protocol).completed(Side.SOURCE)
     known = parse_endpoint(url)
     return End(protocol=known.protocol, tls=known.tls.value, host=known.host, port=str(known.port))
 

@@ -27,7 +27,14 @@ from shared.model import Import
 from shared.model.errors import UsageError
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
+from shared.wording.often_said import GIVE_AT_LEAST_ONE_PASSWORD
+from shared.wording.phrases import Phrase
+
+IMPORT_HAS_NO_MAILBOX_WITH_THIS_LOGIN: Final = Phrase(
+    "import_has_no_mailbox_with_this_login", "the import has no mailbox with this login at the source"
+)
 
 routes = APIRouter(include_in_schema=False)
 _MOST: Final = 50
@@ -101,7 +108,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     found = known.import_(import_id)
     code = str(given.fields.get("code", ""))[:100]
     if not (given.sheet or given.secrets):
-        return _mend(request, known, who, import_id, code, 422, "give at least one password")
+        return _mend(request, known, who, import_id, code, 422, GIVE_AT_LEAST_ONE_PASSWORD.says())
 
     readers = row_servers(ServerAsked(allow_plaintext=True), guarded(known.reach))
     preview = look(given.sheet, Choice(), readers, allowed=LOOKED_AT) if given.sheet else None
@@ -120,9 +127,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     )
     request.app.state.glances.forget(import_id)
     if done and done.unknown_rows and not done.mailboxes and not given.secrets:
-        return _mend(
-            request, known, who, import_id, code, 404, "the import has no mailbox with this login at the source"
-        )
+        return _mend(request, known, who, import_id, code, 404, IMPORT_HAS_NO_MAILBOX_WITH_THIS_LOGIN.says())
     changed = Changed(act="passwords", queued=queued, shared=len(given.secrets))
     if done:
         changed = replace(
@@ -168,7 +173,7 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
         draft = drafts.keep(known, who, data)
     found = known.import_(import_id)
     by_rows, allowed = (
-        known.operations.sign_ins_of(found)["source"].by_rows,
+        known.operations.sign_ins_of(found)[Side.SOURCE].by_rows,
         Allowed.of(found.options),
     )
     preview: Preview | None = None

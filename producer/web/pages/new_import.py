@@ -48,8 +48,14 @@ from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from producer.web.web_context import WebContext
 from shared.model.errors import UsageError
+from shared.model.sides import Side
 from shared.store.records.principals import Principal, Role
 from shared.wording.phrases import Faults, FaultsFound, Phrase
+
+THESE_ROWS_ARE_NO_LONGER: Final = Phrase(
+    "these_rows_are_no_longer", "these rows are no longer kept: look the list over again"
+)
+THERE_IS_NO_SUCH_PART: Final = Phrase("there_is_no_such_part", "there is no such part")
 
 routes = APIRouter(include_in_schema=False)
 NO_MAILBOX: Final = Phrase(
@@ -80,7 +86,7 @@ class SubmittedForm:
     #: The list of mailboxes in this request; empty if none was sent.
     sheet: bytes
     #: Key files by side, in this request.
-    keys: Mapping[str, bytes] = field(default_factory=dict)
+    keys: Mapping[Side, bytes] = field(default_factory=dict)
 
     @property
     def do(self) -> str:
@@ -88,7 +94,7 @@ class SubmittedForm:
         return str(self.fields.get("do", ""))
 
     @property
-    def secrets(self) -> dict[str, str]:
+    def secrets(self) -> dict[Side, str]:
         """The secrets that sign in for all mailboxes of a side, by side, as given in this request."""
         texts = {side: str(self.fields.get(f"{side}_secret", "")) for side in SIDES}
         texts |= {side: key.decode("utf-8", "replace") for side, key in self.keys.items() if key}
@@ -147,7 +153,7 @@ def sheet(_: Who, separator: str = "comma") -> Response:
 def wrong(known: Known, who: Who, draft: str) -> Response:
     """The rows of a list that were wrong, for whoever gave it."""
     if not (data := drafts.find(known, who, draft)):
-        raise Refused(404, "these rows are no longer kept: look the list over again")
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -191,14 +197,15 @@ def draw_form(request: Request, who: Principal, form: Form, status: int = 200, *
 def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) -> Response:
     """Returns one side of the form, for the script, with the fields of the provider that was chosen."""
     if side not in SIDES:
-        raise Refused(404, "there is no such part")
-    form, _ = _with_secrets(known, who, given, (side,))
+        raise Refused(404, THERE_IS_NO_SUCH_PART.says())
+    own = Side(side)
+    form, _ = _with_secrets(known, who, given, (own,))
     return draw(
         request,
         "end.html",
         who,
         side=side,
-        end=form.ends[side].completed(side),
+        end=form.ends[own].completed(own),
         steps=None,
         form=form,
         found=None,
@@ -210,11 +217,12 @@ def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) ->
 
 
 def _with_secrets(
-    known: WebContext, who: Principal, given: SubmittedForm, sides: Iterable[str] = SIDES
-) -> tuple[Form, dict[str, str]]:
+    known: WebContext, who: Principal, given: SubmittedForm, sides: Iterable[Side] = SIDES
+) -> tuple[Form, dict[Side, str]]:
     """Returns the form as filled in, and by side the secret that signs in for all mailboxes."""
     form = form_of(given.fields)
-    entries, secrets = dict(form.sign_ins), {}
+    entries = dict(form.sign_ins)
+    secrets: dict[Side, str] = {}
     for side in sides:
         entries[side], secrets[side] = kept(known, who, entries[side], given.secrets.get(side, ""))
     return replace(form, sign_ins=entries), secrets
@@ -239,7 +247,7 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
             allowing.heed(known, request, who, form, str(given.fields.get("allow", "")))
     except UsageError as error:
         refused = error
-    by_rows = form.sign_ins["source"].by_rows
+    by_rows = form.sign_ins[Side.SOURCE].by_rows
     preview = look(data, given.choice, servers(known), passwords=by_rows, allowed=form.allowed) if data else None
     values: dict[str, Any] = {
         "preview": preview,
@@ -258,7 +266,7 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
             except UsageError as error:
                 return draw_form(request, who, form, 422, detail=error, **values)
         case "test_source" | "test_destination":
-            side = given.do.removeprefix("test_")
+            side = Side(given.do.removeprefix("test_"))
             try:
                 values["steps"] = {side: _tested(known, request, who, side, form, secrets[side], preview)}
             except UsageError as error:
@@ -283,11 +291,11 @@ def _found(form: Form) -> tuple[Form, Detection]:
     if not detection.ways:
         return form, detection
     end = end_of(detection.ways[0].give, detection.ways[0].url)
-    return replace(form, ends={**form.ends, "source": end}), detection
+    return replace(form, ends={**form.ends, Side.SOURCE: end}), detection
 
 
 def _tested(
-    known: WebContext, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
+    known: WebContext, request: Request, who: Principal, side: Side, form: Form, secret: str, preview: Preview | None
 ) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
     form.demand(side, secret)
@@ -295,7 +303,7 @@ def _tested(
     endpoint = endpoint_of(side, server, guarded(known.reach))
     rows = preview.manifest.rows if preview and preview.manifest else ()
     # At the source, a row that names its own server is left out: its password is for that server alone.
-    row = next((one for one in rows if side == "destination" or one.server is None), None)
+    row = next((one for one in rows if side == Side.DESTINATION or one.server is None), None)
     visitor = None
     if row is not None:
         asked = completed(side, endpoint, sign_in_of(side, server, remote=True, demanded=True), [row])
@@ -309,7 +317,7 @@ def _opened(
     request: Request,
     who: Principal,
     form: Form,
-    secrets: Mapping[str, str],
+    secrets: Mapping[Side, str],
     preview: Preview | None,
     *,
     good: bool,
