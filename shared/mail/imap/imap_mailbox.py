@@ -132,6 +132,7 @@ class ImapSession(FlyingSession):
         An account has an INBOX whatever LIST shows (RFC 9051 §5.1), so STATUS asks for it where it is not listed.
         STATUS also asks for folders that LSUB alone shows, of which most are gone.
         """
+        self._ahead.settle()  # a command on its way would be taken for answers to this one
         self._subscribed_only = []
         found = self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
         more = []
