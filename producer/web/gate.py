@@ -23,7 +23,8 @@ from producer.web.web_context import WebContext
 SMALL: Final = 65_536
 #: Routes of API and page that take lists of mailboxes.
 LISTS: Final = re.compile(
-    r"/api/v1/(?:imports|manifests|imports/[^/]+/(?:mailboxes|credentials))|/new(?:/[^/]+)?|/imports/[^/]+/(?:credentials|add)"
+    r"/api/v1/(?:imports|manifests|imports/[^/]+/(?:mailboxes|credentials))|/new(?:/[^/]+){0,2}"
+    r"|/imports/[^/]+/(?:credentials|add(?:/[^/]+){0,2})"
 )
 _BODILESS: Final = ("GET", "HEAD", "OPTIONS")
 
