@@ -145,6 +145,9 @@ class FailureRule:
     delay_seconds: float = 0.0
     #: Longest delay.
     most_seconds: float = 60.0
+    #: The attempt that parks the mailbox, for what is tried again, whatever the attempts before it brought; 0: as for the
+    #: unit's kind.
+    attempts: int = 0
     #: Which of the side's limits is put on hold.
     hold: Limited | None = None
     #: Seconds after which what is parked is tried again by itself, by how often it happened in a row; (): it is not.
@@ -218,10 +221,16 @@ TABLE: tuple[FailureRule, ...] = (
         advice=MAKE_ROOM_OR_RAISE_QUOTA.says(id="IMPORT"),
     ),
     FailureRule(
+        # A writer that has ended, as a lane of ours of which Redis lost all traces in a power cut, brings no more: what it
+        # brought is in the ledger when the unit is tried again. One that goes on is met again. The attempts are as many as
+        # for a plan, since workers that were killed in the unit took some.
         error=errors.ForeignWriter,
         code="destination_foreign_writer",
-        how=Disposition.PARK,
+        how=Disposition.AGAIN,
         scope="mailbox",
+        delay_seconds=2.0,
+        most_seconds=10.0,
+        attempts=UNIT_ATTEMPTS,
         advice=STOP_WHATEVER_ELSE_WRITES.says(name="IMPORT"),
     ),
     FailureRule(error=errors.SameMailbox, code="same_mailbox", how=Disposition.PARK, scope="mailbox"),
@@ -357,7 +366,7 @@ def judge(
         how, again = Disposition.WAIT, 0.0
         delay = min(LOOK_SECONDS * 2 ** min(times, 10), LOOK_MOST_SECONDS)
         hold = LOOK_HOLD if isinstance(error, errors.Unreachable) else ""
-    if how is Disposition.AGAIN and progressed:
+    if how is Disposition.AGAIN and progressed and not row.attempts:
         how = Disposition.WAIT
     return Verdict(
         code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice, again_seconds=again
@@ -378,6 +387,8 @@ def _disposition(
         how = Disposition.PARK
     if how is Disposition.GIVE_UP and attempts < ATTEMPTS:
         how = Disposition.AGAIN
+    if how is Disposition.AGAIN and row.attempts and attempts >= row.attempts:
+        how = Disposition.PARK
     whole = kind is not UnitKind.COPY
     if whole and (how is Disposition.GIVE_UP or (how is Disposition.AGAIN and attempts >= UNIT_ATTEMPTS)):
         how = Disposition.PARK

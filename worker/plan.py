@@ -463,6 +463,8 @@ class MailboxPlan:
                 plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed, taken_away=taken_away
             )
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
+            if before is None and not self._returning:
+                self._flags.complete(folder, self._cutting.recognised, plan.flags or {})
             if (anew or self._returning) and plan.batches and here is NOT_THERE:
                 plan = self._with_a_place(plan)
         elif before is not None and not reset and not let_go:

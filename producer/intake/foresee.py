@@ -45,7 +45,7 @@ def foresee(
     mapped.sort(key=lambda one: natural_order(one.display))
     # Folders of other people that are left out are not asked for their numbers: their content is private.
     names = [one.source_name for one in mapped if one.skip not in (ONLY_SUBFOLDERS, *FOREIGN.values())]
-    statuses = dict(zip(names, known_statuses(source, names), strict=True))
+    statuses = dict(zip(names, known_statuses(source, names, sized=True), strict=True))
     for name in filter(is_inbox, names):
         if not isinstance(statuses[name], Exception):
             try:  # some servers report numbers for a folder that they refuse to open

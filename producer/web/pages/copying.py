@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from producer.web.pages.form import form_of
+from producer.web.pages.form_draft import FormDraft, fresh
 from producer.web.pages.new_import import draw_form
 from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import CHOICES
@@ -32,8 +32,12 @@ def copy(request: Request, known: Known, who: Actor, import_id: str) -> Response
     found = known.import_(import_id)
     services = {one.text: name for name, one in known.services.all().items()}
     services |= {asked.text: name for name, asked in known.makers.items()}
-    form = form_of(fields_of(found, services))
-    return draw_form(request, who, form, left_out=left_out(found, services))
+    fields = fields_of(found, services)
+    for side, _, sign_in in _sides(found):
+        # One password for all is each row's own way to sign in, with a secret that is the import's.
+        if sign_in.way is Way.PASSWORD and known.store.sealed(import_id, import_id, side) is not None:
+            fields[f"{side}_way"] = Way.PASSWORD.value
+    return draw_form(request, who, fresh(), FormDraft(fields=fields), left_out=left_out(found, services))
 
 
 def left_out(import_: Import, services: Mapping[str, str]) -> list[str]:

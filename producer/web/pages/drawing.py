@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from babel.numbers import format_decimal, format_percent
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -235,7 +236,18 @@ def rendered(request: Request, name: str, /, **values: Any) -> str:
 
 def draw(request: Request, name: str, who: Principal | None, status: int = 200, /, **values: Any) -> HTMLResponse:
     """Renders a page. A language that was clicked is stored in a cookie."""
-    answer = HTMLResponse(rendered(request, name, who=who, path=request.url.path, **values), status)
+    asked = {key: text for key, text in request.query_params.items() if key != "lang"}
+    in_languages = {one: f"?{urlencode({**asked, 'lang': one})}" for one in LANGUAGES}
+    page = rendered(request, name, who=who, path=request.url.path, in_languages=in_languages, **values)
+    answer = HTMLResponse(page, status)
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)
+    return answer
+
+
+def back_to(to: str, section: str = "", language: str = "") -> Response:
+    """Redirects to a page after an act, in the language that was chosen with it."""
+    answer = RedirectResponse(to + (f"#{section}" if section else ""), 303)
+    if language in LANGUAGES:
+        answer.set_cookie(LANGUAGE_COOKIE, language, max_age=365 * 86400, samesite="lax", httponly=True)
     return answer

@@ -14,6 +14,7 @@ from producer.intake.sign_in import SECRET_NEEDED
 from producer.intake.specification import SIDES, ImportAsked, ServerAsked, SheetRead
 from producer.intake.wanted import SelectionOptions
 from producer.web.pages.signing import Entry, entry_of
+from shared.model import Endpoint
 from shared.model.protocols import protocols, schemes
 from shared.model.sides import Side
 from shared.model.sign_in import BY_ADMIN, Way
@@ -56,7 +57,7 @@ class End:
 
     #: A provider's name; "" for a private server.
     provider: str = ""
-    #: The provider that the other fields were filled from.
+    #: What the other fields were filled in from (`chosen`); "" before that.
     filled: str = ""
     #: "imap" or "pop3".
     protocol: str = "imap"
@@ -74,24 +75,37 @@ class End:
         """Tells whether neither a provider nor a host was entered."""
         return not (self.provider or self.host)
 
+    @property
+    def chosen(self) -> str:
+        """The choices that the other fields follow from: provider, protocol and security, for the hidden field `filled`."""
+        return " ".join((self.provider or "-", self.protocol, self.tls))
+
     def completed(self, side: Side) -> End:
-        """Returns the server with the provider's fields, if another provider was chosen since they were filled in."""
-        if not self.provider or (self.host and self.filled == self.provider):
-            return self
-        urls = catalogue().urls(side)
-        pop3 = self.protocol == "pop3" and side == Side.SOURCE and self.provider + POP3_SUFFIX in urls
-        url = urls.get(self.provider + POP3_SUFFIX * pop3)
-        if url is None:
-            return replace(self, provider="", filled="")
-        known = parse_endpoint(url, side=side)
-        return End(
-            provider=self.provider,
-            filled=self.provider,
-            protocol=known.protocol,
-            tls=known.tls.value,
-            host=known.host,
-            port=str(known.port),
-        )
+        """Returns the server with the fields that follow from what was chosen since they were filled in.
+
+        A provider fills all of them in. The port follows the protocol and the security. Back to a private server, what
+        the provider filled in is emptied, and what a person typed stays.
+        """
+        if self.filled == self.chosen or (self.host and not self.filled and not self.provider):
+            return replace(self, filled=self.chosen)
+        before = (*self.filled.split(" "), "", "", "")[:3]
+        old_provider = before[0] if before[0] != "-" else ""
+        theirs = _known(old_provider, before[1], side) if old_provider else None
+        if self.provider and (self.provider != old_provider or self.protocol != before[1]):
+            if known := _known(self.provider, self.protocol, side):
+                found = End(provider=self.provider, protocol=known.protocol, tls=known.tls.value, host=known.host)
+                return replace(found, port=str(known.port), filled=found.chosen)
+            gone = replace(self, provider="")
+            return replace(gone, filled=gone.chosen)
+        end = self
+        if theirs and not self.provider and self.host == theirs.host:
+            end = replace(end, host="", port="", tls="tls" if self.tls == before[2] else self.tls)
+        elif self.port in (
+            str(usual_port(before[1] or "imap", before[2] or "tls")),
+            str(theirs.port) if theirs else "",
+        ):
+            end = replace(end, port=str(usual_port(end.protocol, end.tls)) if self.provider else "")
+        return replace(end, filled=end.chosen)
 
     @property
     def first(self) -> str:
@@ -279,6 +293,20 @@ def end_of(give: str, url: str) -> End:
         return End(provider=give.removesuffix(POP3_SUFFIX), protocol=protocol).completed(Side.SOURCE)
     known = parse_endpoint(url)
     return End(protocol=known.protocol, tls=known.tls.value, host=known.host, port=str(known.port))
+
+
+def _known(provider: str, protocol: str, side: Side) -> Endpoint | None:
+    """Returns the server of a provider, by POP3 if that was chosen and it has one; None for an unknown provider."""
+    urls = catalogue().urls(side)
+    pop3 = protocol == "pop3" and provider + POP3_SUFFIX in urls
+    url = urls.get(provider + POP3_SUFFIX * pop3)
+    return None if url is None else parse_endpoint(url, side=side)
+
+
+def fields_of_end(side: str, end: End) -> dict[str, str]:
+    """Returns the fields of the form for a server. `form_of` is the inverse."""
+    names = ("provider", "filled", "protocol", "tls", "host", "port", "fingerprint")
+    return {f"{side}_{name}": str(getattr(end, name)) for name in names}
 
 
 def usual_port(protocol: str, tls: str) -> int:

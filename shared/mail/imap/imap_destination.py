@@ -82,6 +82,8 @@ _Change = tuple[bytes, UidSet, bytes]
 class ImapDestination(LookingSession):
     """The side that is written to. See `shared.mail.MailDestination`."""
 
+    _follows_changes = False
+
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._forms = AppendForms(session.talk, session.offer)

@@ -119,7 +119,17 @@ class ListingSession(ImapSession):
 
         for tag, window in self._flights(windows, items, missing, refused):
             yield from whole(window.low)
-            for line in self._lines_until(tag):
+            lines = self._lines_until(tag)
+            while True:
+                while usual := self._wire.arrived(_SIZE_AND_FLAGS):
+                    uid = int(usual[1])
+                    if uid in missing:
+                        missing.discard(uid)
+                        found[uid] = int(usual[3])
+                        if told:
+                            told(Uid(uid), flags_in(usual[2])[0])
+                if (line := next(lines, None)) is None:
+                    break
                 if (one := self._size_in(line, refused)) is None:
                     continue
                 uid, size, raw = one

@@ -69,7 +69,7 @@ LISTS_MORE_THAN_FOLDERS_OR_MIB: Final = Phrase(
 )
 LISTS_MORE_THAN_FOLDERS: Final = Phrase("lists_more_than_folders", "lists more than {num} folders")
 
-#: Extension → the item that STATUS tells with it.
+#: Extension → the item that STATUS tells with it. Both cost the server something: they are asked for where they are used.
 _STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
 
 _BLANK_LINES: Final = 8  # within one answer
@@ -85,6 +85,9 @@ class ImapSession(FlyingSession):
 
     See `shared.mail.MailSession` for what each method promises.
     """
+
+    #: Whether it is of interest what changed in a folder.
+    _follows_changes = True
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -129,6 +132,7 @@ class ImapSession(FlyingSession):
         An account has an INBOX whatever LIST shows (RFC 9051 §5.1), so STATUS asks for it where it is not listed.
         STATUS also asks for folders that LSUB alone shows, of which most are gone.
         """
+        self._ahead.settle()  # a command on its way would be taken for answers to this one
         self._subscribed_only = []
         found = self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
         more = []
@@ -222,7 +226,7 @@ class ImapSession(FlyingSession):
         return list(listed.values()), statuses
 
     def statuses(
-        self, names: Sequence[bytes], *, listed: dict[bytes, ListedFolder] | None = None
+        self, names: Sequence[bytes], *, sized: bool = False, listed: dict[bytes, ListedFolder] | None = None
     ) -> list[FolderStatus | Exception]:
         """Sends all STATUS commands in one flight (in windows of `conversation.FLIGHT`).
 
@@ -231,10 +235,10 @@ class ImapSession(FlyingSession):
         """
         found: dict[bytes, FolderStatus | Exception] = {}
         left = list(names)
+        wanted = [*(["HIGHESTMODSEQ"] if self._follows_changes else []), *(["STATUS=SIZE"] if sized else [])]
 
         def attempt() -> None:
             nonlocal left
-            wanted = _STATUS_ITEMS if listed is None else ("HIGHESTMODSEQ",)
             items = [_STATUS_ITEMS[name] for name in wanted if self._has(name)]
             found.update(
                 zip(
@@ -249,7 +253,7 @@ class ImapSession(FlyingSession):
                     raise error
 
         try:
-            self.offer.ask(tuple(_STATUS_ITEMS), attempt)
+            self.offer.ask(wanted, attempt)
         except MailError as error:
             if self._wire.shut or not error.form:
                 raise

@@ -201,12 +201,16 @@ class ImapSource(ChoosingSession):
         self, tag: bytes, missing: set[int], late: dict[Uid, _About], refused: list[MailError]
     ) -> Iterator[Message]:
         wire, talk = self._wire, self._talk
-        readline, read, progress = wire.readline, wire.read, wire.progress
+        readline, read = wire.readline, wire.read
         usual = _USUAL.fullmatch
         ending = tag + b" "
         left = ANSWER_LIMIT
         wire.begin()
         while not talk.answered(tag):
+            if whole := wire.arrived_with(_USUAL, WHOLE_BYTES):
+                if (message := self._usual(*whole, missing)) is not None:
+                    yield message
+                continue
             line = readline()
             found = usual(line)
             if found is None:
@@ -228,26 +232,30 @@ class ImapSource(ChoosingSession):
             tail = readline()
             if tail != b")\r\n":
                 yield from self._tail_message(line, body, tail, missing, refused)
-                continue
-            uid = Uid(int(found[1]))
-            if uid not in missing:
-                continue
-            missing.discard(uid)
-            progress()
-            flags, oddities = flags_in(found[2])
-            date, zone = parse_internaldate(found[3])
-            message = Message(
-                uid=uid,
-                flags=flags,
-                internaldate=date,
-                zone_minutes=zone,
-                size_bytes=size,
-                fingerprint=header_fingerprint(header_of(body)),
-                body=body,
-                date_doubt="" if zone or date is None else _zone_doubt(found[3]),
-                oddities=oddities if date is not None else (*oddities, _no_date(found[3])),
-            )
-            yield message if date is not None else _dated(message, body)
+            elif (message := self._usual(found, body, missing)) is not None:
+                yield message
+
+    def _usual(self, found: re.Match[bytes], body: bytes, missing: set[int]) -> Message | None:
+        """Returns the message of an answer in the usual form; None for one that was not asked for, or came before."""
+        uid = Uid(int(found[1]))
+        if uid not in missing:
+            return None
+        missing.discard(uid)
+        self._wire.progress()
+        flags, oddities = flags_in(found[2])
+        date, zone = parse_internaldate(found[3])
+        message = Message(
+            uid=uid,
+            flags=flags,
+            internaldate=date,
+            zone_minutes=zone,
+            size_bytes=len(body),
+            fingerprint=header_fingerprint(header_of(body)),
+            body=body,
+            date_doubt="" if zone or date is None else _zone_doubt(found[3]),
+            oddities=oddities if date is not None else (*oddities, _no_date(found[3])),
+        )
+        return message if date is not None else _dated(message, body)
 
     def _tail_message(
         self, line: bytes, body: bytes, tail: bytes, missing: set[int], refused: list[MailError]

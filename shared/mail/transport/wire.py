@@ -173,6 +173,35 @@ class Wire:
                 self._start = at
                 return b"".join(parts)
 
+    def arrived(self, line: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """Reads what comes next if it matches `line`, a pattern of a whole line, and has arrived already.
+
+        Returns None, with nothing read, where it does not match or more of it is to come: then `readline` tells.
+        """
+        found = line.match(self._buffer, self._start, self._end)
+        if found:
+            self._start = found.end()
+        return found
+
+    def arrived_with(
+        self, line: re.Pattern[bytes], limit: int, tail: bytes = b")\r\n"
+    ) -> tuple[re.Match[bytes], bytes] | None:
+        """Reads an answer that ends with a literal and `tail`, if it matches and all of it has arrived already.
+
+        The last group of `line` is the size of the literal. Returns None, with nothing read, for any other answer, and
+        for a literal of no or of more than `limit` bytes.
+        """
+        found = line.match(self._buffer, self._start, self._end)
+        if found is None:
+            return None
+        begin = found.end()
+        end = begin + int(found[found.lastindex or 0])
+        after = end + len(tail)
+        if not begin < end <= begin + limit or after > self._end or self._buffer[end:after] != tail:
+            return None
+        self._start = after
+        return found, bytes(self._view[begin:end])
+
     def unread(self, line: bytes) -> None:
         """Puts back the line that was read last."""
         if self._buffer[self._start - len(line) : self._start] != line:

@@ -66,7 +66,7 @@ class RedisWork(Scripts):
             return None
         unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends, *last = answer
         due, neighbours, last_taken, lanes = last
-        writers, heads, pending, alone = lanes
+        writers, heads, pending, alone, restarted = lanes
         first_taken, _, end_taken = last_taken.partition(b":")
         unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
         source, destination = (codec.decode_endpoint(value.decode()) for value in ends)
@@ -93,6 +93,7 @@ class RedisWork(Scripts):
             heads=heads if unit.folder_id else 1,
             alone=bool(alone) and bool(unit.folder_id),
             folder_pending=pending,
+            restarted=bool(restarted) and bool(unit.folder_id),
         )
 
     def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
