@@ -81,7 +81,7 @@ def run(settings: Settings) -> int:
     name = process_name()
     # Without a Redis URL this is a usage error: `mailhaul up` and `import` give theirs to their children.
     broker_url, state_url = redis_urls(settings, None)
-    limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
+    limits: dict[str, int] = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
     metrics = _metrics() if settings.worker_metrics_port else None
     store = RedisStore(
         connect(state_url),

@@ -20,18 +20,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.model import Lease, Settled
 from shared.model.errors import ForeignWriter
 from shared.model.lifecycle import MailboxState
+from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store import WorkStore
+from shared.wording.phrases import Phrase
 from worker.adopt import Adoption
 from worker.decide import Sent
 from worker.neighbours import Beside, Neighbours
 from worker.recovery import arrived, known_destinations
 from worker.writers import FolderWriters
+
+SOMEBODY_ELSE_WRITES_INTO: Final = Phrase(
+    "somebody_else_writes_into",
+    "somebody else writes into this mailbox: {num} of the messages that arrived are not ours and equal what is still to be copied",
+)
 
 #: States in which `Folder.accounted` may still be the value of an earlier pass.
 _BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)
@@ -40,9 +48,8 @@ _BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)
 def foreign_writer(messages: int) -> ForeignWriter:
     """Returns the error that tells the operator about the other writer."""
     return ForeignWriter(
-        "destination",
-        f"somebody else writes into this mailbox: {messages:,} of the messages that arrived are not ours and equal what is still "
-        "to be copied",
+        Side.DESTINATION,
+        SOMEBODY_ELSE_WRITES_INTO.says(num=f"{messages:,}"),
     )
 
 

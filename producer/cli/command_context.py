@@ -88,7 +88,7 @@ class CommandContext:
             from shared.store import SCOPES
             from shared.store.redis.redis_store import RedisStore, connect
 
-            limits = {scope: getattr(self.settings, f"{scope}_connections") for scope in SCOPES}
+            limits: dict[str, int] = {scope: getattr(self.settings, f"{scope}_connections") for scope in SCOPES}
             client = connect(self.urls[1])
             self._store = RedisStore(client, lease_seconds=self.settings.lease_seconds, limits=limits)
         return self._store

@@ -135,7 +135,7 @@ def run(settings: Settings) -> int:
     """Runs one coordinator process with these settings. Returns the exit code."""
     log = get_logger("mailhaul.coordinator")
     broker_url, state_url = redis_urls(settings, None)
-    limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
+    limits: dict[str, int] = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
     served = bool(settings.coordinator_port)
     metrics, health, stop = _metrics(served=served), CoordinatorHealth(), threading.Event()
     client = connect(state_url)

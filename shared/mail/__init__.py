@@ -231,6 +231,12 @@ class MailDestination(MailSession, Protocol):
         Groups are answered in the order sent; the nth of `uids` belongs to the nth of `stored`.
         """
 
+    def marks(self, uids: UidSet) -> tuple[int, int]:
+        """Returns how many of these messages the folder now open shows, and the sum of their marks.
+
+        A mark is `shared.content.fingerprint.mark` of UID, size, date and fingerprint; the sum is below its `MODULUS`.
+        """
+
     def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:
         """Copies these messages of the folder now open into another folder by UID COPY (RFC 9051 §6.4.7).
 

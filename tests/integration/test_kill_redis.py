@@ -10,10 +10,14 @@ from tests.integration.process_cluster import WORKER, Gate, ProcessCluster, fold
 
 #: One-way delay in milliseconds that keeps the import busy; it is removed afterwards.
 SLOW_MS = 100.0
-#: Makes a worker that parks a mailbox at the first message that somebody else brought.
+#: Makes a worker that parks a mailbox at the first message that somebody else brought, and does not know that Redis was
+#: started again.
 HASTY = """
 from dataclasses import replace
+from shared.store.redis import scripts
 from worker import failures
+kept = scripts.sources
+scripts.sources = lambda: {name: "return 'OK'" if name == "restarted" else text for name, text in kept().items()}
 failures.TABLE = tuple(replace(row, attempts=1) if row.attempts else row for row in failures.TABLE)
 """
 

@@ -30,6 +30,7 @@ from shared.model.uids import NO_UIDS, UidSet
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS
 from shared.store.redis import codec, keys
 from shared.store.redis.redis_scripts import Scripts
+from shared.wording.kept import packed
 
 #: The most arguments of one call: Lua takes some thousands.
 _RUNS_AT_ONCE = 1000
@@ -198,7 +199,7 @@ class RedisWork(Scripts):
         )
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
-        self._run("hold", name, int(seconds * 1000), import_id, why)
+        self._run("hold", name, int(seconds * 1000), import_id, packed(why))
 
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         rows = [
