@@ -7,6 +7,9 @@ local PARTING_MS = 60000
 -- A mailbox that was moved is urgent at most so long; how long it waits for a free lane before one gives way, and how long until
 -- the next does.
 local URGENT_MS, GIVE_WAY_MS, NEXT_GIVES_WAY_MS, GIVES_WAY_NO_MORE_MS = 60000, 500, 3000, 10000
+-- How long an import has fewer lanes than its share before another's gives way, how long until the next does, how much longer until
+-- that was in vain, and how long none does then.
+local STARVES_MS, NEXT_STARVED_MS, HELPS_MS, IN_VAIN_MS = 5000, 2000, 20000, 60000
 -- The order of a verification, behind all batches; the part of an order that is the age band; how many there may be.
 local LAST, BAND, BANDS = 9e15, 1e11, 10
 local SETTLED = {complete = true, parked = true, cancelled = true}
@@ -731,6 +734,31 @@ local function wish(m, u)
     or held_back(h[1], h[4]) or u and redis.call('HGET', unit_key(u), 'yields') == '1' then return 'pause' end
   return 'run'
 end
+
+-- The share of the lanes at work that each import has: how many it has, of all, the weight of its waves, and the sum of those.
+-- Only what has a lane or waits for one counts.
+local function shares()
+  local s = {held = {}, all = 0, weight = {}, sum = 0}
+  local function counts(i, line)
+    local weight = tonumber(redis.call('HGET', line_key(line), 'weight') or '1')
+    local more = math.max(weight, s.weight[i] or 0) - (s.weight[i] or 0)
+    s.weight[i], s.sum = (s.weight[i] or 0) + more, s.sum + more
+  end
+  for _, u in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
+    local m = redis.call('HGET', unit_key(u), 'mailbox')
+    local h = m and redis.call('HMGET', mailbox_key(m), 'import', 'wave') or {}
+    if h[1] then
+      s.held[h[1]], s.all = (s.held[h[1]] or 0) + 1, s.all + 1
+      counts(h[1], h[1] .. ':' .. (h[2] or ''))
+    end
+  end
+  for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do counts(string.match(line, '^[^:]*'), line) end
+  return s
+end
+
+-- Whether an import has more lanes than its share, or would have no more than that with one more.
+local function over_share(s, i) return (s.held[i] or 0) * s.sum > s.all * s.weight[i] end
+local function under_share(s, i) return ((s.held[i] or 0) + 1) * s.sum <= s.all * s.weight[i] end
 
 -- A server asked to leave "scope:key" alone; what was said before is never shortened.
 local function set_hold(name, ms, import, why)

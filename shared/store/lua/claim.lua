@@ -90,15 +90,24 @@ local function worth(m)
   return lanes < math.max(1 + tonumber(h[6] or '0'), math.floor(messages / ARGV[11]), math.floor(bytes / ARGV[12]))
 end
 
--- Lines, as they are to be served: by their order, then by how much they were, in the proportion of their weights.
+-- Lines, as they are to be served: by their order, then those of imports that have no more than their share of the lanes, then by
+-- how much they were served, in the proportion of their weights. What is served is counted by bytes when it is given out: a source
+-- that drips takes few, and holds a lane for long.
 local function lines()
   local found, orders = redis.call('ZRANGE', P .. 'lines', 0, -1), redis.call('HGETALL', P .. 'orders')
-  if #orders == 0 then return found end
-  local order, place = {}, {}
+  local order, place, over, first, several = {}, {}, {}, nil, false
+  for n, line in ipairs(found) do
+    local i = string.match(line, '^[^:]*')
+    first, several = first or i, several or first and first ~= i
+    place[line] = n
+  end
+  if #orders == 0 and not several then return found end
   for n = 1, #orders, 2 do order[orders[n]] = tonumber(orders[n + 1]) end
-  for n, line in ipairs(found) do place[line] = n end
+  local s = several and shares()
+  for _, line in ipairs(found) do over[line] = s and over_share(s, string.match(line, '^[^:]*')) or false end
   table.sort(found, function(a, b)
     if (order[a] or 0) ~= (order[b] or 0) then return (order[a] or 0) < (order[b] or 0) end
+    if over[a] ~= over[b] then return over[b] end
     return place[a] < place[b]
   end)
   return found

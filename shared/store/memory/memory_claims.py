@@ -226,8 +226,8 @@ class Claims(MemorySignIns):
         by_time = 1 + sum(self._rows.folders[name].writers - 1 for name in m.folders)
         return len(lanes) < max(by_time, self._worth.lanes(left.pending, left.size_bytes - left.done_bytes))
 
-    def _by_fairness(self) -> Iterator[MailboxRow]:
-        for _, queue in list(self._rows.in_order()):
+    def _by_fairness(self, *, by_shares: bool = True) -> Iterator[MailboxRow]:
+        for _, queue in list(self._rows.in_order(by_shares=by_shares)):
             for mailbox_id in sorted(queue, key=lambda m: (queue[m], m))[:SCAN]:
                 yield self._rows.mailboxes[mailbox_id]
 

@@ -82,6 +82,8 @@
 | looks                             | HASH | looker: the lane that was given a look last; late_at: when another may go |
 |                                   |      | before other work (ms); begun: the import whose looks were begun last |
 | urgent                            | ZSET | mailbox that was moved and waits for a lane, scored by when one gives way (ms) |
+| starving                          | HASH | import with fewer lanes than its share → "at:lanes": when another import's lane |
+|                                   |      | gives way (ms), how many it had when one last did, or -1 |
 | ready_units                       | STRING | units that stand ready in those; the field ready of each mailbox is its share |
 | routes:L                          | ZSET | every queue of the line, by how much it was served |
 | served:L                          | HASH | queue → where the mailbox chosen last stood; "" → the same of queues; "#" → mailboxes |
