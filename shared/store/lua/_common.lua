@@ -295,7 +295,8 @@ end
 
 -- The lease is over, however it ended.
 local function unlease(u, holder)
-  redis.call('ZREM', P .. 'leases', u)
+  local line = redis.call('ZREM', P .. 'leases', u) == 1 and redis.call('HGET', unit_key(u), 'lane_of')
+  if line and redis.call('HINCRBY', P .. 'lanes', line, -1) <= 0 then redis.call('HDEL', P .. 'lanes', line) end
   if redis.call('HGET', P .. 'holders', holder) == u then redis.call('HDEL', P .. 'holders', holder) end
 end
 
@@ -744,13 +745,11 @@ local function shares()
     local more = math.max(weight, s.weight[i] or 0) - (s.weight[i] or 0)
     s.weight[i], s.sum = (s.weight[i] or 0) + more, s.sum + more
   end
-  for _, u in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
-    local m = redis.call('HGET', unit_key(u), 'mailbox')
-    local h = m and redis.call('HMGET', mailbox_key(m), 'import', 'wave') or {}
-    if h[1] then
-      s.held[h[1]], s.all = (s.held[h[1]] or 0) + 1, s.all + 1
-      counts(h[1], h[1] .. ':' .. (h[2] or ''))
-    end
+  local lanes = redis.call('HGETALL', P .. 'lanes')
+  for n = 1, #lanes, 2 do
+    local i, count = string.match(lanes[n], '^[^:]*'), tonumber(lanes[n + 1])
+    s.held[i], s.all = (s.held[i] or 0) + count, s.all + count
+    counts(i, lanes[n])
   end
   for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do counts(string.match(line, '^[^:]*'), line) end
   return s

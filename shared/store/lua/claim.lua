@@ -268,11 +268,14 @@ local fields = redis.call('HMGET', unit, 'kind', 'folder', 'size', 'done')
 
 local expiry = now + lease_ms
 local term = redis.call('INCR', P .. 'terms')
+local own = redis.call('HMGET', key, 'import', 'wave')
+local line_of = own[1] .. ':' .. (own[2] or '')
 redis.call('ZREM', key .. ':ready', u)
-redis.call('HSET', unit, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
+redis.call('HSET', unit, 'lane_of', line_of, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
   'yields', '')
 redis.call('HINCRBY', unit, 'attempts', 1)
 redis.call('ZADD', P .. 'leases', expiry, u)
+redis.call('HINCRBY', P .. 'lanes', line_of, 1)
 redis.call('HSET', P .. 'holders', holder, u)
 if held ~= '' and held ~= m then
   for _, permits in ipairs(permits_of(held)) do redis.call('ZREM', permits, holder) end
