@@ -119,14 +119,22 @@ class LoginsStopped(AuthenticationRefused):
 class Throttled(MailError):
     """The server asked to wait.
 
-    `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile: "account" or "host".
+    `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile: "account" or "host". `crowded`: it
+    refused a connection, since there are too many.
     """
 
     def __init__(
-        self, side: str, what: str, detail: str = "", wait_seconds: float | None = None, scope: str = "account"
+        self,
+        side: str,
+        what: str,
+        detail: str = "",
+        wait_seconds: float | None = None,
+        scope: str = "account",
+        *,
+        crowded: bool = False,
     ) -> None:
         super().__init__(side, what, detail)
-        self.wait_seconds, self.scope = wait_seconds, scope
+        self.wait_seconds, self.scope, self.crowded = wait_seconds, scope, crowded
 
 
 class RateReached(MailError):
