@@ -89,6 +89,7 @@ def run(settings: Settings) -> int:
         most_lanes=settings.most_lanes,
         rates=settings.rates,
         observe=metrics.observe_script if metrics else None,
+        held=True,
     )
     broker = make_broker(broker_url)
     stop = threading.Event()

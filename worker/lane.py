@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import takewhile
+from typing import Final
 
 from shared.folders.gmail import EXTENSION, LabelMode
 from shared.model import Lease, Note, Options, UnitKind
@@ -31,6 +32,8 @@ from shared.model.uids import UidSet
 from shared.rules.standing import LOOK_HOLD
 from shared.runtime.logs import bind_job, get_logger
 from shared.store import Store
+from shared.wording.often_said import AND_THE_LAST, TOLD_MORE
+from shared.wording.phrases import Phrase, text_of
 from worker.accounts import AccountServices
 from worker.alike import LOOKS
 from worker.closing import Divided, Finished, InDoubt, SettleLater, Split, UnitEnd
@@ -49,6 +52,14 @@ from worker.returning import KnownBack, WayBack, await_return
 from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 from worker.writers import FolderWriters
+
+WAS_BEGUN_TIMES_AND_NEVER_CAME: Final = Phrase(
+    "was_begun_times_and_never_came",
+    "{unit} was begun {num} times and never came to an end; it may kill its workers, see their logs",
+)
+IMPORT_NOT_IN_STORE: Final = Phrase("import_not_in_store", "the import is not in the store")
+LEASE_WAS_LOST_WHILE_COPYING: Final = Phrase("lease_was_lost_while_copying", "a lease was lost while copying")
+ALL_ATTEMPTS_FAILED: Final = Phrase("all_attempts_failed", "all attempts failed")
 
 _log = get_logger("mailhaul.worker")
 
@@ -223,10 +234,7 @@ class Lane:
         if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
             # The last attempt ended without a word: an attempt that meets an error is parked with that error by
             # `judge`.
-            raise WornOut(
-                f"{unit.kind} was begun {unit.attempts - 1} times and never came to an end; "
-                "it may kill its workers, see their logs"
-            )
+            raise WornOut(WAS_BEGUN_TIMES_AND_NEVER_CAME.says(unit=unit.kind, num=unit.attempts - 1))
         if unit.kind is UnitKind.PLAN:
             began = time.monotonic()
             planned = place.store.folders(unit.mailbox_id)
@@ -287,9 +295,8 @@ class Lane:
             return Split()
         elif unit.attempts > ATTEMPTS + 1 and len(remaining) == 1 and not lease.intents:
             last = lease.mailbox.failure
-            return self._given_up(
-                lease, remaining, "all attempts failed" + (f"; the last: {last.sentence}" if last else "")
-            )
+            why = ALL_ATTEMPTS_FAILED.says()
+            return self._given_up(lease, remaining, AND_THE_LAST.says(what=why, cause=last.sentence) if last else why)
         elif len(parts := self._shares(lease)) > 1:
             place.store.split(lease, divided(unit, parts, (), unit.attempts - 1))
             return Split()
@@ -366,7 +373,7 @@ class Lane:
     def _options(self, lease: Lease) -> Options:
         import_ = self._place.store.import_(lease.mailbox.import_id)
         if import_ is None:
-            raise StoreError("the import is not in the store")
+            raise StoreError(IMPORT_NOT_IN_STORE.says())
         return import_.options
 
     def _shares(self, lease: Lease) -> list[UidSet]:
@@ -443,7 +450,11 @@ class Lane:
             hold = f"{verdict.hold}:{place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
         try:
             if verdict.how is Disposition.GIVE_UP:
-                reason = f"{error.what}: {error.detail}" if isinstance(error, MailError) else str(error)
+                reason = (
+                    TOLD_MORE.says(what=error.what, said=error.detail)
+                    if isinstance(error, MailError)
+                    else text_of(error)
+                )
                 end = self._given_up(lease, lease.remaining, reason)
                 place.store.follow(lease, settled=end.settled, claim=False)
                 announce(end.settled, self._tell)
@@ -471,7 +482,7 @@ class Lane:
         before what was sent here arrived.
         """
         if self._place.store.recheck(lease.mailbox.mailbox_id, self._place.copy_rules.settle_seconds):
-            _log.warning("verified_again", reason="a lease was lost while copying")
+            _log.warning("verified_again", reason=LEASE_WAS_LOST_WHILE_COPYING.says())
 
 
 class WornOut(MailhaulError):

@@ -90,12 +90,10 @@ def redis_frozen(scene: Scene) -> None:
 def redis_power_lost(scene: Scene) -> None:
     """Kills Redis and drops the last second of its append-only file, as a power cut under `everysec` does."""
     redis = scene.office.redis
-    sizes = {path: path.stat().st_size for path in redis.data.rglob("*.aof")}
+    sizes = redis.written()
     scene.pause(0.5, 1.0)
     redis.kill()
-    for path, size in sizes.items():
-        with path.open("r+b") as file:
-            file.truncate(min(size, path.stat().st_size))
+    redis.cut_back(sizes)
     redis.start()
 
 

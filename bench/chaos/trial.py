@@ -71,9 +71,11 @@ def run(script: Script, *, program: str = WORKER) -> Result:
         scene.quiet()
         verdict, commands = _end(scene, script)
         outcomes: dict[str, int] = {}
+        unended: list[str] = []
         if scene.import_ is not None:
             scene.office.assert_books(scene.import_)
             outcomes = {str(name): n for name, n in scene.office.tally(scene.import_).outcomes.items() if n}
+            unended = scene.unended()
         return Result(
             script.seed,
             tuple(fault.name for _, fault in script.faults),
@@ -83,7 +85,7 @@ def run(script: Script, *, program: str = WORKER) -> Result:
             verdict.changed,
             commands,
             round(time.monotonic() - began, 1),
-            "" if verdict.clean else str(verdict),
+            "; ".join(([] if verdict.clean else [str(verdict)]) + unended),
             outcomes,
         )
 
@@ -99,6 +101,7 @@ def _strike(scene: Scene, script: Script) -> int:
         while time.monotonic() < until and scene.done() < mark * script.messages:
             scene.pause(0.02, 0.02)
         struck += not scene.finished
+        scene.supervise()
         fault.act(scene)
     return struck
 

@@ -28,6 +28,7 @@ from producer.show.waiting import waiting_lines
 from producer.waves import read_start, wave_of, waves_of
 from shared.model import Import, Tally
 from shared.model.lifecycle import Control, ImportState
+from shared.model.sides import Side
 from shared.rules.hours import read_hours
 from shared.runtime.logs import clean
 from shared.store import SCOPES
@@ -185,7 +186,7 @@ def _worked_on(context: CommandContext, import_: Import, before: Tally, *, detac
 def run_credentials(
     which: str,
     file: Path | None,
-    secret_files: Mapping[str, str],
+    secret_files: Mapping[Side, str],
     *,
     sheet: SheetOptions,
     detach: bool = False,
@@ -342,7 +343,7 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
     with open_context(state_dir, make=bool(scope)) as context:
         if not scope:
             given = context.store.limits()
-            for name in SCOPES:
+            for name in map(str, SCOPES):
                 default = getattr(context.settings, f"{name}_connections")
                 print(f"{name}  {given.pop(name, default)}  (default {default})")
             for name, default in context.settings.rates.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -32,6 +31,7 @@ from producer.web.pages.glance import Sampler
 from producer.web.pages.oidc import IdentityProvider
 from producer.web.security.guard import Guard
 from producer.web.security.proxied import Proxied, networks_of
+from producer.web.security.streams import Streams
 from producer.web.security.turns import Turns
 from producer.web.web_context import WebContext
 from shared.runtime.config import Settings
@@ -65,7 +65,7 @@ def make_app(known: WebContext) -> FastAPI:
     )
     app.state.web_context = known
     app.state.rehearsals = Rehearsals(known)
-    app.state.streams = collections.Counter()
+    app.state.streams = Streams()
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,

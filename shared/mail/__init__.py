@@ -69,10 +69,11 @@ class MailSession(Protocol):
     def listing(self) -> FolderListing:
         """Lists the account's folders, subscriptions included."""
 
-    def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
+    def statuses(self, names: Sequence[bytes], *, sized: bool = False) -> list[FolderStatus | Exception]:
         """Returns the STATUS of each folder, in order, in as few round trips as the server allows.
 
-        A refusal is returned as an error. A number that the server leaves out is None (`shared.mail.answers.numbers`).
+        With `sized` it asks for the sum of sizes too, which the server may have to add up. A refusal is returned as an
+        error. A number that the server leaves out is None (`shared.mail.answers.numbers`).
         """
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
@@ -228,6 +229,12 @@ class MailDestination(MailSession, Protocol):
         """Reads answers until at most `outstanding` groups are unanswered.
 
         Groups are answered in the order sent; the nth of `uids` belongs to the nth of `stored`.
+        """
+
+    def marks(self, uids: UidSet) -> tuple[int, int]:
+        """Returns how many of these messages the folder now open shows, and the sum of their marks.
+
+        A mark is `shared.content.fingerprint.mark` of UID, size, date and fingerprint; the sum is below its `MODULUS`.
         """
 
     def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:

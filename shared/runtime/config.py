@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from shared.model.rates import MOST_RATE, RATES
+from shared.model.sides import Scope, Side
 from shared.runtime.redis_urls import broker_and_state, checked
 from shared.runtime.web_settings import WebSettings
 from shared.wording.phrases import Fault, FaultsFound, Phrase
@@ -201,15 +202,13 @@ class Settings(WebSettings):
     @property
     def rates(self) -> dict[str, int]:
         """The rates of every account, as `shared.model.rates` names them; 0 for no cap."""
-        found = {
-            f"{side}_account.{rate}": f"{side}_account_{rate}" for side in ("source", "destination") for rate in RATES
-        }
+        found = {f"{side}_account.{rate}": f"{side}_account_{rate}" for side in Side for rate in RATES}
         return {name: getattr(self, setting) for name, setting in found.items()}
 
     @property
     def limits(self) -> dict[str, int]:
         """The connections and rates that count where nothing else is set, by scope."""
-        scopes = ("source_account", "source_host", "destination_account", "destination_host")
+        scopes = tuple(Scope)
         return {scope: getattr(self, f"{scope}_connections") for scope in scopes} | self.rates
 
     @property

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from shared.model.sides import Scope
 from shared.store.ports.account_store import AccountStore, SignInStore
 from shared.store.ports.coordination_store import CoordinationStore
 from shared.store.ports.cutover_store import CutoverStore
@@ -61,7 +62,7 @@ __all__ = [
 ]
 
 #: The four scopes of a connection limit, in the order in which they are asked.
-SCOPES = ("source_account", "source_host", "destination_account", "destination_host")
+SCOPES = tuple(Scope)
 
 #: The number of refusals in a row after which a shared login that let others in before counts as refused for all.
 MOST_DOUBTS = 3

@@ -33,7 +33,7 @@ ORDINARY = frozenset(
     column columns comparison condition conflict conversation coordination counted cram created credentials
     criterion crowded csv date dates dating delayed delivered delta detect detection dialer difference discreet
     display dns domain double dovecot dramatiq driver dry duplicates earlier effects embedded end ended endless ends
-    entrance entry error event extension facts failed failure fetch file finding first fit flight flying folding
+    entrance entry error event extension facts failed failure fetch file finding first flight flying folding
     foreign forgotten found gate glances globs gmail google granted graph grouped guard halted hand handler head
     headline held help here hook hours identities illegal imap invalid json judged kept kind known label labels late
     later limit limits listed listing live local login logins looked looking loop lost mail mailboxes mailcow

@@ -24,6 +24,7 @@ from producer.web.security.access import Admin, Known, Operator, Viewer, note
 from shared.mail.transport.dialing import connect
 from shared.model.errors import UsageError
 from shared.store import SCOPES
+from shared.wording.phrases import text_of
 
 routes = APIRouter()
 #: Rows of a preview.
@@ -73,7 +74,7 @@ def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str,
     try:
         return catalogue().find(name)[0].model_dump(mode="json")
     except UsageError as error:
-        raise Refused(404, str(error)) from None
+        raise Refused(404, text_of(error)) from None
 
 
 @routes.post("/detect", tags=["servers"])

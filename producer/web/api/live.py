@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from hashlib import blake2b
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -22,10 +22,9 @@ from producer.web.security.streams import Seat
 from producer.web.web_context import WebContext
 from shared.model.errors import MailhaulError
 from shared.model.lifecycle import SETTLED
+from shared.wording.phrases import text_of
 
 routes = APIRouter(tags=["imports"])
-#: Seconds between two looks.
-LOOK_SECONDS: Final = 1.0
 
 
 def _place(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> WebContext:
@@ -38,7 +37,7 @@ def _place(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> WebCo
 
 @routes.get("/imports/{import_id}/events", response_class=EventSourceResponse)
 async def events(
-    request: Request, import_id: str, known: Annotated[WebContext, Depends(_place)], _: Seat, wave: OneWave = ""
+    request: Request, import_id: str, known: Annotated[WebContext, Depends(_place)], streams: Seat, wave: OneWave = ""
 ) -> AsyncIterator[ServerSentEvent]:
     """Sends event "progress" whenever something has changed, and "finished" as the last one.
 
@@ -53,14 +52,15 @@ async def events(
             return progress_of(known.store, known.import_(import_id), wave=wave)
         return known.progress(import_id)
 
-    while True:
+    going_on = True
+    while going_on:
         try:
             progress = await asyncio.to_thread(look)
         except Refused as error:
-            yield ServerSentEvent(event="ended", data={"detail": str(error)})
+            yield ServerSentEvent(event="ended", data={"detail": text_of(error)})
             return
         except MailhaulError:
-            await asyncio.sleep(LOOK_SECONDS)  # the store does not answer now
+            going_on = await streams.wait()  # the store does not answer now
             continue
         fields = document.import_fields(progress)
         over = progress.finished or (wave and all(s in SETTLED for s, number in progress.mailboxes.items() if number))
@@ -70,4 +70,4 @@ async def events(
             last = now
         if over:
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        going_on = await streams.wait()

@@ -320,6 +320,8 @@ for _, other in ipairs(own[1] and redis.call('ZRANGE', P .. 'destination:' .. ow
     neighbours[#neighbours + 1] = redis.call('HGET', mailbox_key(other), 'source_key') == own[2] and '1' or '0'
   end
 end
+-- Whether the store was started again since the mailbox was planned: it may have lost what it knew of that.
+local planned_at, restarted = redis.call('HGET', key, 'planned_at') or '0', redis.call('HGET', P .. 'restarted', 'at') or '-1'
 local folder = fields[2]
 local ledger = folder_key(folder) .. ':ledger'
 return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL', key),
@@ -328,4 +330,5 @@ return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL',
         redis.call('HMGET', import_key(redis.call('HGET', key, 'import')), 'source', 'destination'), told_due(due, now), neighbours,
         redis.call('ZREVRANGE', folder_key(folder) .. ':taken', 0, 0)[1] or '0:0',
         {tonumber(redis.call('HGET', folder_key(folder), 'writers') or '1'), #heads_of(folder),
-         fields[1] == 'copy' and pending_of(folder) or 0, redis.call('HEXISTS', folder_key(folder), 'alone')}}
+         fields[1] == 'copy' and pending_of(folder) or 0, redis.call('HEXISTS', folder_key(folder), 'alone'),
+         tonumber(planned_at) <= tonumber(restarted) and 1 or 0}}

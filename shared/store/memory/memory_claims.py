@@ -10,6 +10,7 @@ from shared.content.maildrop import Known
 from shared.model import Lease, UnitKind
 from shared.model.lifecycle import MailboxState, UnitState
 from shared.model.rates import PATIENCE_SECONDS, RATES, Due, Meter, charged, drained, most_of, seconds_due
+from shared.model.sides import Scope
 from shared.rules.age_bands import band_of
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.store import SCOPES
@@ -22,7 +23,7 @@ from shared.store.memory.memory_rows import MailboxRow, UnitRow
 SCAN = 2000
 
 #: The scopes that all mailboxes of a route share.
-HOSTS = ("source_host", "destination_host")
+HOSTS = (Scope.SOURCE_HOST, Scope.DESTINATION_HOST)
 
 #: How long a mailbox that was moved is urgent at most, ms.
 URGENT_MS = 60_000
@@ -195,7 +196,7 @@ class Claims(MemoryLanes):
                 left -= 1
                 if not rows.may(m) or not m.ready:
                     rows.refresh(m)
-                elif rows.look_holds.get(m.scopes["source_host"], 0) > rows.now():
+                elif rows.look_holds.get(m.scopes[Scope.SOURCE_HOST], 0) > rows.now():
                     break
                 elif self._admits(m, holder):
                     return m
@@ -218,7 +219,7 @@ class Claims(MemoryLanes):
 
     def _is_worth(self, m: MailboxRow, holder: str) -> bool:
         """Tells whether one more lane at the mailbox is worth its logins."""
-        lanes = self._permits.get(f"destination_account:{m.scopes['destination_account']}", {})
+        lanes = self._permits.get(f"destination_account:{m.scopes[Scope.DESTINATION_ACCOUNT]}", {})
         if not lanes or holder in lanes or m.mailbox.state is not MailboxState.COPYING:
             return True
         left = self._tally([m.mailbox.mailbox_id])

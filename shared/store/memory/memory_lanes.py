@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shared.model.lanes import LanePlace, LaneSearch, Measured, Reason
+from shared.model.sides import Scope
 from shared.rules.lane_search import narrowed
 from shared.store import SCOPES
 from shared.store.memory.memory_requests import atomic
@@ -86,7 +87,7 @@ class MemoryLanes(MemorySignIns):
 
     def _set_lanes(self, name: str) -> tuple[int, int]:
         """Returns how many lanes a place lets in where nothing was found, and the most that may be tried."""
-        scope = name.partition(":")[0]
+        scope = Scope(name.partition(":")[0])
         if name in self._limits:
             return (self._limits[name],) * 2
         server = "/".join(name.split("/")[:3]) if scope.endswith("account") else name

@@ -26,6 +26,7 @@ from shared.model import (
 from shared.model.errors import StoreError
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, UnitState, advance
 from shared.model.search import Search
+from shared.model.sides import Scope, Side
 from shared.model.uids import UidSet
 from shared.model.waves import is_set
 from shared.rules.standing import Standing
@@ -252,10 +253,10 @@ class MemoryRequests:
         m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile)
         m.route = route_id(mailbox.source.endpoint, import_.destination)
         m.scopes = {
-            "source_account": f"{mailbox.source.endpoint.url}/{mailbox.source.login}",
-            "source_host": mailbox.source.endpoint.host,
-            "destination_account": f"{import_.destination.url}/{mailbox.destination.login}",
-            "destination_host": import_.destination.host,
+            Scope.SOURCE_ACCOUNT: f"{mailbox.source.endpoint.url}/{mailbox.source.login}",
+            Scope.SOURCE_HOST: mailbox.source.endpoint.host,
+            Scope.DESTINATION_ACCOUNT: f"{import_.destination.url}/{mailbox.destination.login}",
+            Scope.DESTINATION_HOST: import_.destination.host,
         }
 
     @atomic
@@ -502,7 +503,7 @@ class MemoryRequests:
         del whole.rows[mailbox_id]
         for notes in whole.cutover_notes.values():
             notes.pop(mailbox_id, None)
-        for side in ("source", "destination"):
+        for side in Side:
             whole.credentials.pop((mailbox_id, side), None)
         self._remove(mailbox_id)
         rows.settle_import(whole)

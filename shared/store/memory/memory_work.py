@@ -23,6 +23,7 @@ from shared.model.errors import FolderInUse, LeaseLost, StoreError
 from shared.model.lanes import NOTHING_MEASURED, Measured, Reason
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Control, Disposition, MailboxState, Outcome, UnitState, Wish
+from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.age_bands import BAND
 from shared.rules.standing import LOOK_HOLD
@@ -271,7 +272,7 @@ class MemoryWork(Identity):
         elif how == Disposition.PARK:
             rows.move(m, "park")
             side, stopped, _ = failure.code.partition("_logins_stopped") if failure else ("", "", "")
-            if stopped and self._book.lets_in(m.mailbox.import_id, m.mailbox.mailbox_id, side):
+            if stopped and self._book.lets_in(m.mailbox.import_id, m.mailbox.mailbox_id, Side(side)):
                 again_seconds = 0.001
             m.set(again_at=(now + int(again_seconds * 1000)) / 1000 if again_seconds else 0.0)
             rows.settle_import(rows.imports[m.mailbox.import_id])

@@ -111,6 +111,7 @@
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
 | sender                            | HASH | holder and term of the process that sends notices, until (ms) |
 | terms                             | STRING | the last term given out |
+| restarted                         | HASH | term: the last one when the server started; at: when that was noticed (ms) |
 | told:G                            | STRING | G: digest of what was told; until when it is not told again (ms); expires then |
 | marks:G                           | STRING | G: digest of a mark; how high it was when something was told under it; expires |
 | notices                           | HASH | notice id → notice, JSON, until it is spread to the targets |
@@ -129,6 +130,7 @@
 | desk:session:H                    | STRING | SHA-256 of a browser's session → principal, until when, JSON; expires when idle |
 | desk:sessions                     | ZSET | SHA-256 of a browser's session, scored by when its time is over (s) |
 | desk:draft:D                      | STRING | mailboxes for an import that is being filled in on the page, sealed; expires |
+| desk:forms:P                      | ZSET   | ids of the forms that a person is filling in, by the time they were kept; expires |
 | desk:link:H                       | STRING | SHA-256 of a sign-in link that works once → principal, JSON; expires |
 | desk:events:I                     | STREAM | what was done to this import, the last 500; expires a month after the last |
 | desk:samples:I                    | STRING | samples of the import's progress, JSON; expires a month after the last |
@@ -266,6 +268,11 @@ def session(digest: str) -> str:
 def draft(draft_id: str) -> str:
     """Returns the key desk:draft:D."""
     return f"{PREFIX}desk:draft:{draft_id}"
+
+
+def forms(digest: str) -> str:
+    """Returns the key desk:forms:P."""
+    return f"{PREFIX}desk:forms:{digest}"
 
 
 def way(digest: str) -> str:

@@ -32,6 +32,7 @@ from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS
 from shared.store.redis import codec, keys
 from shared.store.redis.redis_lanes import encode_measured
 from shared.store.redis.redis_scripts import Scripts
+from shared.wording.kept import packed
 
 #: The most arguments of one call: Lua takes some thousands.
 _RUNS_AT_ONCE = 1000
@@ -68,7 +69,7 @@ class RedisWork(Scripts):
             return None
         unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends, *last = answer
         due, neighbours, last_taken, lanes = last
-        writers, heads, pending, alone = lanes
+        writers, heads, pending, alone, restarted = lanes
         first_taken, _, end_taken = last_taken.partition(b":")
         unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
         source, destination = (codec.decode_endpoint(value.decode()) for value in ends)
@@ -95,6 +96,7 @@ class RedisWork(Scripts):
             heads=heads if unit.folder_id else 1,
             alone=bool(alone) and bool(unit.folder_id),
             folder_pending=pending,
+            restarted=bool(restarted) and bool(unit.folder_id),
         )
 
     def attend(
@@ -211,7 +213,7 @@ class RedisWork(Scripts):
         )
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
-        self._run("hold", name, int(seconds * 1000), import_id, why)
+        self._run("hold", name, int(seconds * 1000), import_id, packed(why))
 
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         rows = [

@@ -56,6 +56,7 @@ NAMES = (
     "token",
     "keep_token",
     "hold",
+    "restarted",
     "hours",
     "waits",
     "close",
