@@ -759,14 +759,6 @@ end
 local function over_share(s, i) return (s.held[i] or 0) * s.sum > s.all * s.weight[i] end
 local function under_share(s, i) return ((s.held[i] or 0) + 1) * s.sum <= s.all * s.weight[i] end
 
--- A server asked to leave "scope:key" alone; what was said before is never shortened.
-local function set_hold(name, ms, import, why)
-  local till, before = clock() + ms, redis.call('ZSCORE', P .. 'holds', name)
-  if before and tonumber(before) >= till then return end
-  redis.call('ZADD', P .. 'holds', till, name)
-  redis.call('HSET', P .. 'whys', name, import .. ':' .. why)
-end
-
 -- Destination UIDs belong to one source UID only. Ranges are kept merged: "low:high" scored by low.
 local function overlaps(key, low, high)
   local before = redis.call('ZREVRANGEBYSCORE', key, high, '-inf', 'LIMIT', 0, 1)[1]

@@ -96,6 +96,11 @@
 | leases                            | ZSET | unit, scored by when its lease expires (ms) |
 | holders                           | HASH | lane → the one unit that it holds |
 | permits:scope:key                 | ZSET | lane that holds a connection, scored by when that expires (ms) |
+| lanes                             | ZSET | "scope:key" of which lanes told something, scored by when last (ms) |
+| lanes:scope:key                   | HASH | work, answers, append_ms, refused: sums over all workers, which grew at told_at |
+|                                   |      | (ms); how many lanes are let in there (`LaneSearch`, ms); heard; expires an hour |
+|                                   |      | after that |
+| beat:W                            | STRING | the last beat of worker W whose measurements were added; expires |
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
 | look_holds                        | ZSET | host of a source whose looks a server asked to leave alone, until (ms) |
 | whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
