@@ -15,7 +15,7 @@ from shared.rules.age_bands import band_of
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.store import SCOPES
 from shared.store.memory.memory_looks import LATE_MS, NEXT_LATE_MS
-from shared.store.memory.memory_requests import atomic, tally
+from shared.store.memory.memory_readings import atomic, tally
 from shared.store.memory.memory_sign_ins import MemorySignIns
 from shared.store.memory.memory_tables import MailboxRow, UnitRow
 

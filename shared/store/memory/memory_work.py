@@ -28,7 +28,7 @@ from shared.rules.age_bands import BAND
 from shared.rules.standing import LOOK_HOLD
 from shared.store import SCOPES
 from shared.store.memory.memory_identity import Identity
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_tables import FolderRow, MailboxRow, UnitRow
 
 #: How long another lane waits before it gives way too, ms.
