@@ -296,7 +296,7 @@ end
 -- The lease is over, however it ended.
 local function unlease(u, holder)
   local line = redis.call('ZREM', P .. 'leases', u) == 1 and redis.call('HGET', unit_key(u), 'lane_of')
-  if line and redis.call('HINCRBY', P .. 'lanes', line, -1) <= 0 then redis.call('HDEL', P .. 'lanes', line) end
+  if line and redis.call('HINCRBY', P .. 'lanes_of', line, -1) <= 0 then redis.call('HDEL', P .. 'lanes_of', line) end
   if redis.call('HGET', P .. 'holders', holder) == u then redis.call('HDEL', P .. 'holders', holder) end
 end
 
@@ -745,7 +745,7 @@ local function shares()
     local more = math.max(weight, s.weight[i] or 0) - (s.weight[i] or 0)
     s.weight[i], s.sum = (s.weight[i] or 0) + more, s.sum + more
   end
-  local lanes = redis.call('HGETALL', P .. 'lanes')
+  local lanes = redis.call('HGETALL', P .. 'lanes_of')
   for n = 1, #lanes, 2 do
     local i, count = string.match(lanes[n], '^[^:]*'), tonumber(lanes[n + 1])
     s.held[i], s.all = (s.held[i] or 0) + count, s.all + count

@@ -87,7 +87,7 @@ for _, i in ipairs(starving) do
   elseif tonumber(at) <= now then
     local oldest, chosen
     for n = 1, #words do
-      local m, term = mailboxes[n], tonumber(ARGV[3 * n + 2])
+      local m, term = mailboxes[n], tonumber(ARGV[3 * n + 8])
       local h = words[n] == 'run' and redis.call('HMGET', mailbox_key(m), 'import', 'wave') or {}
       if h[1] and over_share(s, h[1]) and (not oldest or term < oldest)
         and tonumber(redis.call('HGET', P .. 'orders', h[1] .. ':' .. (h[2] or '')) or '0') >= order[i] then
@@ -95,7 +95,7 @@ for _, i in ipairs(starving) do
       end
     end
     if chosen then
-      redis.call('HSET', unit_key(ARGV[3 * chosen + 1]), 'yields', '1')
+      redis.call('HSET', unit_key(ARGV[3 * chosen + 7]), 'yields', '1')
       redis.call('HSET', P .. 'starving', i, string.format('%.0f:%d', now + NEXT_STARVED_MS, held))
       words[chosen] = 'pause'
       break

@@ -276,7 +276,7 @@ redis.call('HSET', unit, 'lane_of', line_of, 'state', 'leased', 'holder', holder
   'yields', '')
 redis.call('HINCRBY', unit, 'attempts', 1)
 redis.call('ZADD', P .. 'leases', expiry, u)
-redis.call('HINCRBY', P .. 'lanes', line_of, 1)
+redis.call('HINCRBY', P .. 'lanes_of', line_of, 1)
 redis.call('HSET', P .. 'holders', holder, u)
 if held ~= '' and held ~= m then
   for _, permits in ipairs(permits_of(held)) do redis.call('ZREM', permits, holder) end

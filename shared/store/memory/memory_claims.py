@@ -16,7 +16,7 @@ from shared.rules.batching import USUAL_WORTH, Worth
 from shared.store import SCOPES
 from shared.store.memory.memory_lanes import MemoryLanes
 from shared.store.memory.memory_looks import LATE_MS, NEXT_LATE_MS
-from shared.store.memory.memory_requests import atomic, tally
+from shared.store.memory.memory_readings import atomic, tally
 from shared.store.memory.memory_tables import MailboxRow, UnitRow
 
 #: How many mailboxes of a queue, or how many whose look is due, one claim looks at.
