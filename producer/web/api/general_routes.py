@@ -17,6 +17,7 @@ from producer.operations import erasing
 from producer.operations.limits import read_limit
 from producer.operations.searching import search_everywhere
 from producer.show import document
+from producer.show.lanes import lane_fields
 from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
 from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Admin, Known, Operator, Viewer, note
@@ -117,12 +118,17 @@ def everywhere(
 
 @routes.get("/limits", tags=["limits"])
 def limits(known: Known, _: Viewer) -> dict[str, Any]:
-    """Lists connection limits and rates: the defaults, what was set, what is usual at a server.
+    """Lists connection limits and rates: the defaults, what was set, what is usual at a server, what was found within these.
 
     A rate of 0 is no cap.
     """
     default = {scope: getattr(known.settings, f"{scope}_connections") for scope in SCOPES}
-    return {"default": default | known.settings.rates, "set": known.store.limits(), "usual": known.store.usual()}
+    return {
+        "default": default | known.settings.rates,
+        "set": known.store.limits(),
+        "usual": known.store.usual(),
+        "found": lane_fields(known.store.lane_places()),
+    }
 
 
 @routes.put("/limits/{scope:path}", tags=["limits"])

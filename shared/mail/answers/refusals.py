@@ -124,7 +124,9 @@ def failure(
 
     def throttled(usual: str, scope: Limited | None = None) -> Throttled:
         said = hint or hint_of(code, text, greeting=asked == "greeting")
-        return Throttled(side, what or usual, detail, said.seconds, scope or said.scope)
+        # Who names a time is waited for. Else, where a connection is refused, those that are there may go on.
+        crowded = said.crowded and said.seconds is None and asked in ("login", "greeting")
+        return Throttled(side, what or usual, detail, said.seconds, scope or said.scope, crowded=crowded)
 
     if _BACKOFF.search(text):
         return throttled(ASKED_TO_WAIT.says())

@@ -9,7 +9,7 @@ mailboxes are. So it is a model of the scripts, which keep all of these values a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from shared.content.fingerprint import MODULUS
@@ -203,6 +203,9 @@ class Rows(Looks):
             raise LeaseLost("another worker holds this now")
         row.used = True
         return row
+
+    def at_work(self) -> Iterator[MailboxRow]:
+        return (self.mailboxes[self.units[unit_id].unit.mailbox_id] for unit_id in self.leases)
 
     # -- mailboxes and imports
 

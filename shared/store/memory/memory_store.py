@@ -123,6 +123,6 @@ class MemoryStore(MemoryStanding, MemoryReach):
         rows = self._rows
         found: list[Unit] = []
         looks = (rows.mailboxes[m] for route in rows.due_by_route().values() for m in route)
-        for m in (*self._by_fairness(), *looks):
+        for m in (*self._by_fairness(by_shares=False), *looks):
             found += [rows.units[u].unit for u in sorted(m.ready, key=lambda u: (m.ready[u], u))[:4]]
         return found[:count]

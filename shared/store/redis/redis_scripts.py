@@ -85,6 +85,7 @@ class Scripts:
         *,
         lease_seconds: float = 60,
         limits: Mapping[str, int] | None = None,
+        most_lanes: Mapping[str, int] | None = None,
         rates: Mapping[str, int] | None = None,
         worth: Worth = USUAL_WORTH,
         observe: Callable[[str, float], object] | None = None,
@@ -92,14 +93,18 @@ class Scripts:
     ) -> None:
         """Loads the scripts.
 
-        With `held`, each thread keeps a connection of its own (`ThreadClients`): for workers, whose lanes ask all the
-        time. `observe` is told of each round trip: (script, seconds). Of several scripts in one round trip the last gives the
-        name, so that closing a batch and claiming the next is counted as "claim".
+        `limits` are the connections of each scope where nobody set any, and `most_lanes` how many the search may go up
+        to there: without it not above `limits`. With `held`, each thread keeps a connection of its own (`ThreadClients`): for
+        workers, whose lanes ask all the time. `observe` is told of each round trip: (script, seconds). Of several scripts in one
+        round trip the last gives the name, so that closing a batch and claiming the next is counted as "claim".
         """
         self._redis = client
         self._clients = ThreadClients(client) if held else None
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
+        self._most_lanes = [
+            str((most_lanes or {}).get(scope, usual)) for scope, usual in zip(SCOPES, self._limits, strict=True)
+        ]
         # The rates as the scripts read them: the same text with each call.
         self._rates = ";".join(f"{name}={most}" for name, most in (rates or {}).items() if most)
         self._worth = (worth.messages, worth.size_bytes)

@@ -24,11 +24,13 @@ from shared.model import (
     Unit,
     Writing,
 )
+from shared.model.lanes import NOTHING_MEASURED, Measured
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Control, Disposition, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS
 from shared.store.redis import codec, keys, packing
+from shared.store.redis.redis_lanes import encode_measured
 from shared.store.redis.redis_scripts import Scripts
 from shared.wording.kept import packed
 
@@ -58,6 +60,7 @@ class RedisWork(Scripts):
             *self._limits,
             *self._worth,
             self._rates,
+            *self._most_lanes,
         )
 
     def _leased(self, answer: Any, holder: str, asked: float) -> Lease | None:
@@ -96,11 +99,20 @@ class RedisWork(Scripts):
             restarted=bool(restarted) and bool(unit.folder_id),
         )
 
-    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
+    def attend(
+        self,
+        worker: str,
+        leases: Sequence[Lease],
+        *,
+        extend: bool,
+        beat: int = 0,
+        measured: Mapping[str, Measured] = NOTHING_MEASURED,
+    ) -> list[Wish]:
         args: list[str | int] = []
         for lease in leases:
             args += [lease.unit.unit_id, lease.term, lease.holder]
-        words = self._run("attend", worker, int(self._lease_seconds * 1000), "1" if extend else "0", *args)
+        lease_ms, told = int(self._lease_seconds * 1000), encode_measured(measured)
+        words = self._run("attend", worker, lease_ms, "1" if extend else "0", beat, told, *self._most_lanes, *args)
         return [Wish(word.decode()) for word in words]
 
     def leave(self, holder: str, mailbox_id: str) -> None:
@@ -185,6 +197,7 @@ class RedisWork(Scripts):
         hold: str = "",
         hold_seconds: float = 0,
         again_seconds: float = 0,
+        crowded: bool = False,
     ) -> None:
         seconds = (hold_seconds, again_seconds)
         self._run(
@@ -196,6 +209,7 @@ class RedisWork(Scripts):
             hold,
             *(int(n * 1000) for n in seconds),
             round(lease.claimed_at * 1000),
+            "1" if crowded else "0",
         )
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
