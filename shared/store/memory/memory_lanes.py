@@ -9,7 +9,7 @@ from shared.model.lanes import LanePlace, LaneSearch, Measured, Reason
 from shared.model.sides import Scope
 from shared.rules.lane_search import narrowed
 from shared.store import SCOPES
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_sign_ins import MemorySignIns
 from shared.store.memory.memory_tables import MailboxRow
 
