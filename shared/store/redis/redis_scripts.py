@@ -13,7 +13,7 @@ from redis.retry import Retry
 from shared.model import Lease
 from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.rules.batching import USUAL_WORTH, Worth
-from shared.runtime.redis_client import ThreadClients, in_one_flight, open_redis
+from shared.runtime.redis_client import HeldRedis, in_one_flight, open_redis
 from shared.store import SCOPES, other_options
 from shared.store.redis import scripts
 
@@ -90,12 +90,12 @@ class Scripts:
     ) -> None:
         """Loads the scripts.
 
-        With `held`, each thread keeps a connection of its own (`ThreadClients`): for workers, whose lanes ask all the
+        With `held`, each thread keeps a connection of its own (`HeldRedis`): for workers, whose lanes ask all the
         time. `observe` is told of each round trip: (script, seconds). Of several scripts in one round trip the last gives the
         name, so that closing a batch and claiming the next is counted as "claim".
         """
         self._redis = client
-        self._clients = ThreadClients(client) if held else None
+        self._clients = HeldRedis(client) if held else None
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
         # The rates as the scripts read them: the same text with each call.
@@ -120,8 +120,10 @@ class Scripts:
                 if isinstance(answers[0], redis.exceptions.NoScriptError):
                     # A server that has just started knows no script. All are loaded together, so that never only some
                     # of a part ran.
-                    for script in self._scripts.values():
-                        self._redis.script_load(script.script)
+                    texts = [("SCRIPT", "LOAD", script.script) for script in self._scripts.values()]
+                    for loaded in in_one_flight(self._client(), texts):
+                        if isinstance(loaded, redis.RedisError):
+                            raise loaded
                     answers = self._evaluate(part)
             except redis.RedisError as error:
                 raise _meaning(calls[at][0], error) from error
