@@ -21,6 +21,24 @@ from shared.runtime.logs import get_logger
 from shared.wording.phrases import Fault, FaultsFound, in_english, worded
 
 MEDIA = "application/problem+json"
+#: The schema of one entry of `errors`, for the OpenAPI document.
+ERRORS: Final[dict[str, Any]] = {
+    "type": "array",
+    "description": "Faults of a row of the manifest, of a field, or of a place of a body that has the wrong form.",
+    "items": {
+        "title": "ProblemFault",
+        "type": "object",
+        "required": ["what"],
+        "properties": {
+            "row": {"type": "integer"},
+            "column": {"type": "string"},
+            "field": {"type": "string"},
+            "where": {"type": "string"},
+            "code": {"type": "string", "description": "The kind of the fault; it stays."},
+            "what": {"type": "string"},
+        },
+    },
+}
 _SCHEMA: Final = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -29,22 +47,7 @@ _SCHEMA: Final = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "description": "Faults of a row of the manifest, of a field, or of a place of a body that has the wrong form.",
-            "items": {
-                "type": "object",
-                "required": ["what"],
-                "properties": {
-                    "row": {"type": "integer"},
-                    "column": {"type": "string"},
-                    "field": {"type": "string"},
-                    "where": {"type": "string"},
-                    "code": {"type": "string", "description": "The kind of a fault of a row or a field; it stays."},
-                    "what": {"type": "string"},
-                },
-            },
-        },
+        "errors": ERRORS,
     },
 }
 #: Error responses of every operation, for the OpenAPI document.
@@ -183,7 +186,15 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        errors = [
+            {
+                "where": ".".join(map(str, one["loc"])),
+                "field": ".".join(map(str, one["loc"][1:])),
+                "code": one["type"],
+                "what": one["msg"],
+            }
+            for one in error.errors()
+        ]
         if any(one["type"] == "json_invalid" for one in error.errors()):
             return answer(request, 400, "the body is no JSON", errors=errors)
         return answer(request, 422, "the request is not as docs/api.md says", errors=errors)
