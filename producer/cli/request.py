@@ -26,6 +26,7 @@ from producer.intake.specification import (
     read_rows,
 )
 from producer.intake.wanted import SelectionOptions
+from shared.model.sides import Side
 from shared.wording.phrases import Faults, Phrase
 
 NO_CA_FILE: Final = Phrase("ca_file_missing", "{path} is not a file")
@@ -76,7 +77,7 @@ def read_request(
     return checked.specification
 
 
-def _server(side: str, servers: ServerOptions, sign_ins: SignInOptions, faults: Faults) -> ServerAsked:
+def _server(side: Side, servers: ServerOptions, sign_ins: SignInOptions, faults: Faults) -> ServerAsked:
     """Returns one side as it was asked for, with the content of its secret's file."""
     server, ca_file, pin = (str(getattr(servers, f"{side}{name}")) for name in ("", "_ca", "_fingerprint"))
     way, admin, secret_file = (str(getattr(sign_ins, f"{side}_{name}")) for name in ("auth", "admin", "password_file"))

@@ -21,6 +21,7 @@ from producer.cli.verb import (
     speaking,
     verb,
 )
+from shared.model.sides import Side
 
 
 def declare(app: typer.Typer) -> None:
@@ -139,7 +140,7 @@ def credentials(
     """Give new passwords: rows of a file, or what signs in for all. Parked mailboxes go on."""
     from producer.cli import steering
 
-    files = {"source": source_password_file, "destination": destination_password_file}
+    files = {Side.SOURCE: source_password_file, Side.DESTINATION: destination_password_file}
     given = {side: path for side, path in files.items() if path}
     return steering.run_credentials(which, file, given, sheet=sheet, detach=detach, state_dir=state_dir)
 

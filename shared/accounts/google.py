@@ -18,6 +18,8 @@ from shared.model.accounts import Rejected, Retry
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
 
+IS_SETTING_MAILBOX_UP: Final = Phrase("is_setting_mailbox_up", "{service} is setting the mailbox up")
+
 NO_KEY: Final = Phrase("accounts_google_key", "must be the JSON key of a service account")
 
 API: Final = "https://admin.googleapis.com"
@@ -62,7 +64,7 @@ class Google(LooksFirst):
     def _ready(self, account: NewAccount) -> Retry | None:
         if first(self._user(account).body, "isMailboxSetup") is True:
             return None
-        return Retry(after_seconds=_SETUP_WAIT, why=f"{self._api.shown} is setting the mailbox up")
+        return Retry(after_seconds=_SETUP_WAIT, why=IS_SETTING_MAILBOX_UP.says(service=self._api.shown))
 
     def _user(self, account: NewAccount) -> ServiceAnswer:
         answer = self._api.ask("GET", f"{_USERS}/{quote(account.login, safe='@')}")

@@ -69,10 +69,11 @@ class MailSession(Protocol):
     def listing(self) -> FolderListing:
         """Lists the account's folders, subscriptions included."""
 
-    def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
+    def statuses(self, names: Sequence[bytes], *, sized: bool = False) -> list[FolderStatus | Exception]:
         """Returns the STATUS of each folder, in order, in as few round trips as the server allows.
 
-        A refusal is returned as an error. A number that the server leaves out is None (`shared.mail.answers.numbers`).
+        With `sized` it asks for the sum of sizes too, which the server may have to add up. A refusal is returned as an
+        error. A number that the server leaves out is None (`shared.mail.answers.numbers`).
         """
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
@@ -203,10 +204,10 @@ class MailDestination(MailSession, Protocol):
         """Creates the folders in one flight; one that exists already is fine. Returns an error or None for each."""
 
     def subscribe(self, names: Sequence[bytes]) -> None:
-        """Subscribes the folders; refusals are ignored."""
+        """Subscribes the folders, at the latest before the next command is done; refusals are ignored."""
 
     def unsubscribe(self, names: Sequence[bytes]) -> None:
-        """Unsubscribes the folders; refusals are ignored."""
+        """Unsubscribes the folders, at the latest before the next command is done; refusals are ignored."""
 
     def rename(self, name: bytes, new: bytes) -> Exception | None:
         """Renames a folder and all below it (RFC 9051 §6.3.6). Returns the server's refusal, or None.
@@ -228,6 +229,12 @@ class MailDestination(MailSession, Protocol):
         """Reads answers until at most `outstanding` groups are unanswered.
 
         Groups are answered in the order sent; the nth of `uids` belongs to the nth of `stored`.
+        """
+
+    def marks(self, uids: UidSet) -> tuple[int, int]:
+        """Returns how many of these messages the folder now open shows, and the sum of their marks.
+
+        A mark is `shared.content.fingerprint.mark` of UID, size, date and fingerprint; the sum is below its `MODULUS`.
         """
 
     def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:

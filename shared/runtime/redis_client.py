@@ -9,6 +9,9 @@ Sentinels, where they ask for some, are `sentinel_username=` and `sentinel_passw
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
@@ -16,7 +19,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 SENTINEL_SCHEMES: Final = ("redis+sentinel", "rediss+sentinel")
 _SENTINEL_PORT: Final = 26379
@@ -54,6 +57,63 @@ def open_redis(url: str, **options: Any) -> redis.Redis:
         parts.path.strip("/"), **account, **found, **secured, **options
     )
     return client
+
+
+class ThreadClients:
+    """The clients of a process's threads: each keeps one connection to the same server for as long as its thread lives.
+
+    Taking a connection from redis-py's pool and putting it back costs as much as a short command. A connection that
+    the server has closed meanwhile is opened again by the command that meets it, under the client's rules for retries.
+    """
+
+    def __init__(self, shared: redis.Redis) -> None:
+        """Takes the client whose pool the connections come from."""
+        self._shared = shared
+        self._local = threading.local()
+
+    def mine(self) -> redis.Redis:
+        """Returns the client of this thread. Raises `redis.RedisError` when it cannot connect.
+
+        Where the server is found by Sentinel, that is the shared client: its pool sees when there is another master.
+        """
+        if isinstance(self._shared.connection_pool, SentinelConnectionPool):
+            return self._shared
+        found: redis.Redis | None = getattr(self._local, "client", None)
+        if found is None or self._local.process != os.getpid():
+            found = redis.Redis(connection_pool=self._shared.connection_pool, single_connection_client=True)
+            self._local.client, self._local.process = found, os.getpid()
+        return found
+
+
+def in_one_flight(client: redis.Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    """Runs commands that may be repeated, in one round trip, and returns the answer or `redis.ResponseError` of each.
+
+    Raises `redis.RedisError` when the server is not reached.
+    """
+    connection = client.connection or client.connection_pool.get_connection()
+
+    def shut() -> None:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+
+    def run() -> list[Any]:
+        packed = connection.pack_commands(commands)  # type: ignore[no-untyped-call]
+        connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
+        answers: list[Any] = []
+        for _ in commands:
+            try:
+                answers.append(connection.read_response())
+            except redis.ResponseError as error:
+                answers.append(error)
+        return answers
+
+    try:
+        return connection.retry.call_with_retry(run, lambda _: shut())
+    except BaseException:
+        shut()  # answers that were not read would be taken for those of the next command
+        raise
+    finally:
+        if client.connection is None:
+            client.connection_pool.release(connection)
 
 
 def address_of(url: str) -> str:

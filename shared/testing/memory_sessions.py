@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from shared.content.fingerprint import (
+    MODULUS,
     Canonical,
     beginning,
     delivered,
@@ -17,6 +18,7 @@ from shared.content.fingerprint import (
     header_of,
     identifying,
     in_ascii,
+    mark,
     message_id_of,
 )
 from shared.mail import (
@@ -45,6 +47,7 @@ from shared.model.errors import (
     ServerRefused,
     Throttled,
 )
+from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet
 from shared.testing.memory_folders import At, DeliveredLate, MemoryFolder, Stored, matches
 from shared.testing.memory_server import MemoryMail
@@ -58,7 +61,7 @@ _SURVIVED = (FolderRefused, MessagesRefused, OverQuota, ServerRefused)
 
 
 class _MemorySession:
-    def __init__(self, server: MemoryMail, side: str, login: str) -> None:
+    def __init__(self, server: MemoryMail, side: Side, login: str) -> None:
         self.side = side
         self.capabilities = server.capabilities
         self._server = server
@@ -123,7 +126,7 @@ class _MemorySession:
     def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
         return list(self.listing().folders), self.statuses(names)
 
-    def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
+    def statuses(self, names: Sequence[bytes], *, sized: bool = False) -> list[FolderStatus | Exception]:
         self._step("statuses")
         with self._server.lock:
             return [
@@ -264,7 +267,7 @@ class MemoryDestination(_MemorySession):
     def dates(self) -> KeptDates:
         return self._server.dates
 
-    def __init__(self, server: MemoryMail, side: str, login: str) -> None:
+    def __init__(self, server: MemoryMail, side: Side, login: str) -> None:
         super().__init__(server, side, login)
         self._answers: deque[tuple[Appended, At]] = deque()
 
@@ -306,6 +309,11 @@ class MemoryDestination(_MemorySession):
                 folder.name = new + old[len(name) :]
                 self._folders[folder.name] = folder
         return None
+
+    def marks(self, uids: UidSet) -> tuple[int, int]:
+        seen = list(self.sightings(uids))
+        total = sum(mark(s.uid, s.size_bytes, s.internaldate, s.fingerprint) for s in seen)
+        return len(seen), total % MODULUS
 
     def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
         folder = self._here()

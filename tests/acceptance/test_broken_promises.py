@@ -45,7 +45,7 @@ def test_an_import_arrives_and_each_promise_is_told_once(
 ) -> None:
     source, destination = ends
     source.behaviour.hollow |= {"CONDSTORE": answer, "NAMESPACE": answer}
-    destination.behaviour.hollow |= {"STATUS=SIZE": answer, "MULTIAPPEND": BAD if answer == CLOSE else answer}
+    destination.behaviour.hollow |= {"CHILDREN": answer, "MULTIAPPEND": BAD if answer == CLOSE else answer}
     admin_env.variables["MAILHAUL_SETTLE_SECONDS"] = "1"
     manifest = admin_env.manifest({LOGIN: PASSWORD})
     found = admin_env.import_(manifest)
@@ -61,10 +61,14 @@ def test_an_import_arrives_and_each_promise_is_told_once(
     assert told == {
         (f"127.0.0.1:{source.port}", "CONDSTORE"): 1,
         (f"127.0.0.1:{source.port}", "NAMESPACE"): 1,
-        (f"127.0.0.1:{destination.port}", "STATUS=SIZE"): 1,
+        (f"127.0.0.1:{destination.port}", "CHILDREN"): 1,
         (f"127.0.0.1:{destination.port}", "MULTIAPPEND"): 1,
-        # A connection closed at a STATUS with two items does not show which of them was the cause.
-        **({(f"127.0.0.1:{destination.port}", "HIGHESTMODSEQ"): 1} if answer == CLOSE else {}),
+        # A connection closed at a LIST with several options does not show which of them was the cause.
+        **(
+            {(f"127.0.0.1:{destination.port}", name): 1 for name in ("LIST-EXTENDED", "SPECIAL-USE")}
+            if answer == CLOSE
+            else {}
+        ),
     }
 
 
@@ -72,11 +76,12 @@ def test_an_import_arrives_and_each_promise_is_told_once(
 def test_check_and_plan_say_what_a_server_refuses(
     admin_env: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], answer: bytes
 ) -> None:
-    ends[0].behaviour.hollow["CONDSTORE"] = answer
+    ends[0].behaviour.hollow |= {"CONDSTORE": answer, "STATUS=SIZE": answer}
     ends[1].behaviour.hollow["NAMESPACE"] = answer
     manifest = admin_env.manifest({LOGIN: PASSWORD})
     said = admin_env.run("check", manifest, *admin_env.ends).out
     assert "note: the source announces CONDSTORE and refuses it: a later pass compares all flags" in said
+    assert "announces STATUS=SIZE and refuses it: sizes are added up message by message" in said
     assert "note: the destination announces NAMESPACE and refuses it" in said
     (found,) = json.loads(admin_env.run("check", manifest, *admin_env.ends, "--json").out)["mailboxes"]
     assert "CONDSTORE" in found["source"]["refuses"]

@@ -28,6 +28,7 @@ _DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
 #: Calls that only read: an interruption there is no case of its own.
 _TELLING = {
     "sightings",
+    "marks",
     "sizes",
     "flags",
     "fetch",

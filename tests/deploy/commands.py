@@ -53,6 +53,8 @@ SCRIPTS = {
     "coordinator": frozenset(
         {
             "lead",
+            "lanes",
+            "steer",
             "reap",
             "overview",
             "stranded",
@@ -75,6 +77,7 @@ SCRIPTS = {
     "producer": frozenset(
         {
             "open",
+            "lanes",
             "submit",
             "control",
             "retry",

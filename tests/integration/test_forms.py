@@ -43,8 +43,7 @@ def copied(wires: Wires, *folders: bytes) -> bool:
     [
         *BOTH,
         ("source", "CONDSTORE"),
-        ("destination", "HIGHESTMODSEQ"),
-        ("destination", "STATUS=SIZE"),
+        ("source", "HIGHESTMODSEQ"),
         ("destination", "APPENDLIMIT"),
         ("destination", "MULTIAPPEND"),
         ("destination", "LITERAL+"),
@@ -79,7 +78,7 @@ def test_what_is_announced_and_refused_is_done_without(wires: Wires, side: str, 
 
 
 @pytest.mark.parametrize("answer", REFUSALS)
-@pytest.mark.parametrize("name", ["HIGHESTMODSEQ", "CHANGEDSINCE", "STATUS=SIZE"])
+@pytest.mark.parametrize("name", ["HIGHESTMODSEQ", "CHANGEDSINCE"])
 def test_a_later_pass_does_without(wires: Wires, name: str, answer: bytes) -> None:
     wires.fill(30)
     in_process = InProcessImport(wires.source, wires.destination)

@@ -22,6 +22,8 @@ from shared.runtime.credentials import Secret
 from shared.store.records.named_services import NamedService
 from shared.wording.phrases import Phrase
 
+SERVICE_GONE: Final = Phrase("service_gone", "there is no account service of this name")
+
 NO_SUCH_SERVICE: Final = Phrase(
     "web_accounts_secret_unknown",
     "MAILHAUL_WEB_ACCOUNTS_SECRET_FILES: MAILHAUL_WEB_ACCOUNTS names no {text}",
@@ -68,7 +70,7 @@ def remove_service(known: Known, who: Admin, request: Request, name: _Name) -> N
     """Removes a service. Imports that chose it keep what they need."""
     note(known, request, who, "account service removed", service=name)
     if not known.services.remove(name):
-        raise Refused(404, "there is no account service of this name")
+        raise Refused(404, SERVICE_GONE.says())
 
 
 @routes.post("/account-services/{name}/test", response_model=AccountSeen)

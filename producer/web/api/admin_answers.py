@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from producer.intake.detect import FoundServer
 from producer.intake.providers import ProviderNote, Site
 from producer.operations.erasing import Erased
-from producer.web.api.answers import Answer, Moment, moment_of
+from producer.web.api.answers import Answer, ConnectionsAnswer, Moment, moment_of
 
 
 def _moments(found: object) -> object:
@@ -64,6 +64,7 @@ class LimitsAnswer(LimitsSetAnswer):
 
     default: dict[str, int]
     usual: dict[str, int]
+    found: list[ConnectionsAnswer]
 
 
 class FindingAnswer(Answer):

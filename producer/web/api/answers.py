@@ -125,6 +125,18 @@ class WaitAnswer(Answer):
     said: str
 
 
+class ConnectionsAnswer(Answer):
+    """The connections that may be open at once to a host or an account, as was found by trying."""
+
+    scope: str
+    key: str
+    lanes: int
+    let_in: int
+    most: int
+    why: str
+    said: str
+
+
 class StrandedAnswer(Answer):
     """Messages that a worker held which does not answer."""
 
@@ -163,6 +175,7 @@ class ImportAnswer(CountsAnswer):
     to_compare: int | None
     window: str
     waits: list[WaitAnswer]
+    connections: list[ConnectionsAnswer]
     waiting_for_lost_worker: StrandedAnswer
 
 

@@ -19,9 +19,11 @@ from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, note
 from producer.web.web_context import WebContext
 from shared.model import Import
+from shared.model.sides import Side
 from shared.model.sign_in import Way
 from shared.runtime.credentials import Secret
 from shared.store.records.principals import Principal
+from shared.wording.often_said import GIVE_AT_LEAST_ONE_PASSWORD
 
 routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports/{import_id}", tags=["imports"])
 
@@ -50,10 +52,10 @@ def secrets(known: Known, who: Operator, request: Request, import_id: str, body:
     return {"queued": renew(known, who, request, found, body.given)}
 
 
-def renew(known: WebContext, who: Principal, request: Request, found: Import, texts: Mapping[str, str]) -> int:
+def renew(known: WebContext, who: Principal, request: Request, found: Import, texts: Mapping[Side, str]) -> int:
     """Seals the secrets given by side. Returns how many mailboxes go on. Raises `UsageError` and `Refused`."""
     if not texts:
-        raise Refused(422, "give at least one password")
+        raise Refused(422, GIVE_AT_LEAST_ONE_PASSWORD.says())
 
     def read(way: Way, text: str) -> Secret:
         at_the_vendor(way, text)

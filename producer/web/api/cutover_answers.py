@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from producer.intake.dry_run import FolderLine, Totals
-from producer.intake.scan import Side
+from producer.intake.scan import CheckedSide
 from producer.web.api.answers import Answer, Moment
 
 
@@ -118,8 +118,8 @@ class CheckedAnswer(Answer):
     login: str
     destination_login: str
     server: str
-    source: Side
-    destination: Side
+    source: CheckedSide
+    destination: CheckedSide
     ok: bool
     warning: str
 

@@ -21,6 +21,7 @@ from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME
 from shared.store.records.principals import Principal, Role
 from shared.switching.configured import by_hand, open_switch, switches
+from shared.wording.often_said import THIS_NEEDS_ROLE_ADMIN_YOURS
 
 routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports/{import_id}/cutovers", tags=["cutovers"])
 
@@ -130,7 +131,7 @@ def turns(known: WebContext, who: Principal, switch: str) -> bool:
 def may_turn(known: WebContext, who: Principal, switch: str) -> None:
     """Raises `Refused` for a principal that may not turn people with the switch."""
     if not turns(known, who, switch):
-        raise Refused(403, f"this needs the role admin; yours is {who.role.word}")
+        raise Refused(403, THIS_NEEDS_ROLE_ADMIN_YOURS.says(role_word=who.role.word))
 
 
 def begun(

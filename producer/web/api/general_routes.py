@@ -17,6 +17,7 @@ from producer.operations import erasing
 from producer.operations.limits import read_limit
 from producer.operations.searching import search_everywhere
 from producer.show import document
+from producer.show.lanes import lane_fields
 from producer.web.api import admin_answers, answers
 from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
 from producer.web.problems import Refused, manifest_as_read
@@ -24,6 +25,7 @@ from producer.web.security.access import Admin, Known, Operator, Viewer, note
 from shared.mail.transport.dialing import connect
 from shared.model.errors import UsageError
 from shared.store import SCOPES
+from shared.wording.phrases import text_of
 
 routes = APIRouter(route_class=answers.AnswerRoute)
 #: Rows of a preview.
@@ -73,7 +75,7 @@ def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str,
     try:
         return catalogue().find(name)[0].model_dump(mode="json")
     except UsageError as error:
-        raise Refused(404, str(error)) from None
+        raise Refused(404, text_of(error)) from None
 
 
 @routes.post("/detect", tags=["servers"], response_model=admin_answers.DetectionAnswer)
@@ -117,12 +119,17 @@ def everywhere(
 
 @routes.get("/limits", tags=["limits"], response_model=admin_answers.LimitsAnswer)
 def limits(known: Known, _: Viewer) -> dict[str, Any]:
-    """Lists connection limits and rates: the defaults, what was set, what is usual at a server.
+    """Lists connection limits and rates: the defaults, what was set, what is usual at a server, what was found within these.
 
     A rate of 0 is no cap.
     """
     default = {scope: getattr(known.settings, f"{scope}_connections") for scope in SCOPES}
-    return {"default": default | known.settings.rates, "set": known.store.limits(), "usual": known.store.usual()}
+    return {
+        "default": default | known.settings.rates,
+        "set": known.store.limits(),
+        "usual": known.store.usual(),
+        "found": lane_fields(known.store.lane_places()),
+    }
 
 
 @routes.put("/limits/{scope:path}", tags=["limits"], response_model=admin_answers.LimitsSetAnswer)

@@ -6,7 +6,7 @@ import dataclasses
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -52,10 +52,27 @@ from producer.web.web_context import WebContext
 from shared.model import Endpoint, Import, Options
 from shared.model.lifecycle import SETTLED, Control, ImportState
 from shared.model.search import Search
+from shared.model.sides import Side
 from shared.model.waves import MOST_NAME
 from shared.rules.hours import read_hours
 from shared.store.records.principals import Principal
-from shared.wording.phrases import Faults
+from shared.wording.phrases import Faults, Phrase
+
+THIS_IMPORT_IS_BEING_OPENED: Final = Phrase("this_import_is_being_opened", "this import is being opened")
+SOME_MAILBOXES_ARE_IN_IMPORT_ALREADY: Final = Phrase(
+    "some_mailboxes_are_in_import_already",
+    "some mailboxes are in the import already: give them new passwords by …/credentials",
+)
+IMPORT_IS_UNDER_WAY_WAIT: Final = Phrase(
+    "import_is_under_way_wait", "the import is under way: wait until it is finished, or cancel it first"
+)
+IMPORT_OF_THIS_NAME_BETWEEN_THESE: Final = Phrase(
+    "import_of_this_name_between_these",
+    "an import of this name between these servers is there: give another name, or verify that one",
+)
+IMPORT_IS_UNDER_WAY_ASK: Final = Phrase(
+    "import_is_under_way_ask", "the import is under way: ask again when it is finished"
+)
 
 routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports", tags=["imports"])
 OneWave = Annotated[str, Query(max_length=MOST_NAME, description="Only the mailboxes of this wave.")]
@@ -116,12 +133,12 @@ def written(known: WebContext, who: Principal, request: Request, new: ImportSpec
     wanted, mailboxes = prepare_import(rows, new.source, new.destination, new.options, new.name)
     held = f"open:{wanted.import_id}"
     if known.records.begin(held, "") is not None:
-        raise Refused(409, "this import is being opened")
+        raise Refused(409, THIS_IMPORT_IS_BEING_OPENED.says())
     try:
         if known.store.import_(wanted.import_id) is not None:
             raise Refused(
                 409,
-                "an import of this name between these servers is there: give another name, or verify that one",
+                IMPORT_OF_THIS_NAME_BETWEEN_THESE.says(),
                 code="import-exists",
                 import_id=wanted.import_id,
             )
@@ -263,7 +280,7 @@ def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str,
     """Adds rows that were corrected. If the import is running, they run at once."""
     found = known.import_(import_id)
     by_rows, allowed = (
-        known.operations.sign_ins_of(found)["source"].by_rows,
+        known.operations.sign_ins_of(found)[Side.SOURCE].by_rows,
         Allowed.of(found.options),
     )
     rows, report = _sifted(known, body, only_good=body.good_rows_only, passwords=by_rows, allowed=allowed)
@@ -282,7 +299,7 @@ def added(known: WebContext, who: Principal, request: Request, import_id: str, r
     if there := [one.source.login for one in mailboxes if known.store.mailbox(one.mailbox_id) is not None]:
         raise Refused(
             409,
-            "some mailboxes are in the import already: give them new passwords by …/credentials",
+            SOME_MAILBOXES_ARE_IN_IMPORT_ALREADY.says(),
             code="mailboxes-exist",
             logins=there[:100],
         )
@@ -300,7 +317,7 @@ def close(known: Known, who: Operator, request: Request, import_id: str) -> dict
     """Forgets an import that is not running: its ledger, report and passwords. Mail is not touched."""
     found = known.import_(import_id)
     if found.state is ImportState.RUNNING:
-        raise Refused(409, "the import is under way: wait until it is finished, or cancel it first", code="under-way")
+        raise Refused(409, IMPORT_IS_UNDER_WAY_WAIT.says(), code="under-way")
     note(known, request, who, "import closed", import_id=import_id, name=found.name)
     return {"closed": known.operations.close(found)}
 
@@ -378,7 +395,7 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
     detail = {"import_id": import_id, "login": login, "full": body.full, **_of_wave(body), **asked}
     with noted(known, request, who, "verification asked for", **detail) as told:
         if all(one.state not in SETTLED for one, _ in chosen):
-            raise Refused(409, "the import is under way: ask again when it is finished", code="under-way")
+            raise Refused(409, IMPORT_IS_UNDER_WAY_ASK.says(), code="under-way")
         queued, accepted = known.operations.verify(
             found,
             full=body.full,

@@ -23,6 +23,7 @@ from producer.web.security.streams import Seat
 from producer.web.web_context import WebContext
 from shared.model.errors import MailhaulError
 from shared.model.lifecycle import SETTLED
+from shared.wording.phrases import text_of
 
 routes = APIRouter(tags=["imports"])
 
@@ -57,7 +58,7 @@ async def events(
         try:
             progress = await asyncio.to_thread(look)
         except Refused as error:
-            yield ServerSentEvent(event="ended", data={"detail": str(error)})
+            yield ServerSentEvent(event="ended", data={"detail": text_of(error)})
             return
         except MailhaulError:
             going_on = await streams.wait()  # the store does not answer now

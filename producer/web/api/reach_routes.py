@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 
@@ -14,6 +14,9 @@ from producer.web.security.access import Admin, Known, note
 from producer.web.web_context import WebContext
 from shared.sign_in.allowed_places import AllowedPlace, read_place
 from shared.store.records.principals import Principal
+from shared.wording.phrases import Phrase
+
+THIS_PLACE_WAS_NOT_ALLOWED: Final = Phrase("this_place_was_not_allowed", "this place was not allowed")
 
 routes = APIRouter(route_class=answers.AnswerRoute, prefix="/reach", tags=["servers"])
 Place = Annotated[str, Path(max_length=300, description="A host, an address, a network as in 10.0.0.0/8, or a port.")]
@@ -48,4 +51,4 @@ def refuse(known: Known, who: Admin, request: Request, place: Place) -> None:
     place = read_place(place)
     note(known, request, who, "place refused", place=place)
     if not known.places.remove(place):
-        raise Refused(404, "this place was not allowed")
+        raise Refused(404, THIS_PLACE_WAS_NOT_ALLOWED.says())

@@ -28,7 +28,18 @@ from shared.model.errors import MailhaulError
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
 from shared.wording.kept import as_json
-from shared.wording.phrases import FaultsFound
+from shared.wording.often_said import INTERNAL_ERROR_LOG_OF_MAILHAUL
+from shared.wording.phrases import FaultsFound, Phrase, text_of
+
+THERE_IS_NO_REHEARSAL_WITH_THIS_ID: Final = Phrase(
+    "there_is_no_rehearsal_with_this_id", "there is no rehearsal with this id; they are kept for a day"
+)
+PROCESS_THAT_RAN_IT_HAS_ENDED_BEGIN: Final = Phrase(
+    "process_that_ran_it_has_ended_begin", "the process that ran it has ended: begin it again"
+)
+TOO_MANY_REHEARSALS_ARE_RUNNING: Final = Phrase(
+    "too_many_rehearsals_are_running", "too many rehearsals are running; try again when one is done"
+)
 
 routes = APIRouter(route_class=answers.AnswerRoute, tags=["rehearsals"])
 #: Maximum number of rehearsals that run or wait in one process.
@@ -59,7 +70,7 @@ class Rehearsals:
         """
         with self._lock:
             if self._running >= MOST:
-                raise Refused(429, "too many rehearsals are running; try again when one is done")
+                raise Refused(429, TOO_MANY_REHEARSALS_ARE_RUNNING.says())
             self._running += 1
         found = {"id": secrets.token_hex(8), "import_id": import_.import_id, "kind": kind, "state": "running"}
         found |= {"wave": wave} if wave else {}
@@ -93,12 +104,12 @@ class _Run:
             end: dict[str, Any] = {"state": "done", "result": found}
         except FaultsFound as error:
             faults = [as_json(fault) for fault in error.faults]
-            end = {"state": "failed", "error": str(error), "faults": faults}
+            end = {"state": "failed", "error": text_of(error), "faults": faults}
         except MailhaulError as error:
-            end = {"state": "failed", "error": str(error)}
+            end = {"state": "failed", "error": text_of(error)}
         except Exception as error:
             get_logger("mailhaul.web").error("fault", exc_info=error)
-            end = {"state": "failed", "error": "internal error; the log of mailhaul says more"}
+            end = {"state": "failed", "error": INTERNAL_ERROR_LOG_OF_MAILHAUL.says()}
         self._over.set()
         beat.join()
         self.document |= end
@@ -170,8 +181,8 @@ def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
     found = known.records.rehearsal(rehearsal_id)
     if found is None:
-        raise Refused(404, "there is no rehearsal with this id; they are kept for a day")
+        raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
     beat = found.pop("beat_at")
     if found["state"] == "running" and time.time() - beat > LOST_SECONDS:
-        found |= {"state": "lost", "error": "the process that ran it has ended: begin it again"}
+        found |= {"state": "lost", "error": PROCESS_THAT_RAN_IT_HAS_ENDED_BEGIN.says()}
     return found

@@ -23,6 +23,7 @@ from producer.web.api.body import Body
 from producer.web.api.signing_in import SignInBody
 from shared.model import Endpoint
 from shared.model.rates import MOST_RATE
+from shared.model.sides import Side
 from shared.model.waves import FRONT, MOST_NAME, MOST_ORDER, MOST_WEIGHT
 from shared.runtime.credentials import Secret
 from shared.sign_in.reach import Reach
@@ -134,7 +135,7 @@ class SourceBody(ServerBody):
 def guarded(reach: Reach) -> Guard:
     """Returns the check that a request from outside may have a server connected to."""
 
-    def guard(side: str, endpoint: Endpoint) -> Endpoint:
+    def guard(side: Side, endpoint: Endpoint) -> Endpoint:
         reach.check(side, endpoint)
         return replace(endpoint, guarded=True)
 
@@ -231,7 +232,7 @@ class ImportBody(WaveSheetBody, WantedBody, AllowedBody):
         """Returns the import as it was asked for. Nothing is checked."""
         return ImportAsked(
             sheet=sheet,
-            servers={"source": self.source.asked(), "destination": self.destination.asked()},
+            servers={Side.SOURCE: self.source.asked(), Side.DESTINATION: self.destination.asked()},
             name=self.name,
             selection=self.selection(),
             include=tuple(self.include),
@@ -273,9 +274,9 @@ class PasswordsBody(Body):
     destination: SecretStr = Field(default=SecretStr(""), max_length=1000)
 
     @property
-    def given(self) -> dict[str, Secret]:
+    def given(self) -> dict[Side, Secret]:
         """The passwords that were given, by side."""
-        both = {"source": self.source, "destination": self.destination}
+        both = {Side.SOURCE: self.source, Side.DESTINATION: self.destination}
         return {side: Secret(one.get_secret_value()) for side, one in both.items() if one.get_secret_value()}
 
 

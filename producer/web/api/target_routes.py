@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 
@@ -14,6 +14,9 @@ from producer.web.api import admin_answers, answers
 from producer.web.api.request_bodies import LostNoticesBody, TargetBody
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, note
+from shared.wording.phrases import Phrase
+
+THERE_IS_NO_TARGET_WITH_THIS_ID: Final = Phrase("there_is_no_target_with_this_id", "there is no target with this id")
 
 routes = APIRouter(route_class=answers.AnswerRoute)
 TargetId = Annotated[str, Path(max_length=40)]
@@ -70,7 +73,7 @@ def remove_target(known: Known, who: Admin, request: Request, target_id: TargetI
     """Removes a target; what is on its way to it is not sent."""
     note(known, request, who, "target removed", target=target_id)
     if not known.targets.remove(target_id):
-        raise Refused(404, "there is no target with this id")
+        raise Refused(404, THERE_IS_NO_TARGET_WITH_THIS_ID.says())
 
 
 @routes.post("/targets/{target_id}/test", tags=["notices"], response_model=admin_answers.SentAnswer)
@@ -79,7 +82,7 @@ def try_target(known: Known, who: Admin, request: Request, target_id: TargetId) 
     note(known, request, who, "target tried", target=target_id)
     found = [target for target in known.targets.all() if target.target_id == target_id]
     if not found:
-        raise Refused(404, "there is no target with this id")
+        raise Refused(404, THERE_IS_NO_TARGET_WITH_THIS_ID.says())
     settings = known.settings
     why = listing.tried(known.store, found[0], reach_of_notices(settings))
     return {"sent": not why, "why": why}

@@ -18,6 +18,7 @@ from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import CHOICES
 from producer.web.security.access import Known
 from shared.model import Endpoint, Import
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 
 routes = APIRouter(include_in_schema=False)
@@ -103,12 +104,12 @@ def fields_of(import_: Import, services: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _sides(import_: Import) -> Iterator[tuple[str, Endpoint, SignIn]]:
-    yield "source", import_.source, import_.options.source_sign_in
-    yield "destination", import_.destination, import_.options.destination_sign_in
+def _sides(import_: Import) -> Iterator[tuple[Side, Endpoint, SignIn]]:
+    yield Side.SOURCE, import_.source, import_.options.source_sign_in
+    yield Side.DESTINATION, import_.destination, import_.options.destination_sign_in
 
 
-def _sign_in(side: str, sign_in: SignIn) -> dict[str, str]:
+def _sign_in(side: Side, sign_in: SignIn) -> dict[str, str]:
     """Returns the fields on who signs in for all; none where each row has its password, or the form has no such way."""
     if sign_in == SignIn() or sign_in.way not in CHOICES:
         return {}
@@ -120,7 +121,7 @@ def _sign_in(side: str, sign_in: SignIn) -> dict[str, str]:
     }
 
 
-def _end(side: str, end: Endpoint) -> dict[str, str]:
+def _end(side: Side, end: Endpoint) -> dict[str, str]:
     if not end.host or not end.port:  # each row names its own server
         return {}
     return {

@@ -16,6 +16,7 @@ from producer.intake.wanted import SelectionOptions
 from producer.web.pages.signing import Entry, entry_of
 from shared.model import Endpoint
 from shared.model.protocols import protocols, schemes
+from shared.model.sides import Side
 from shared.model.sign_in import BY_ADMIN, Way
 from shared.wording.phrases import Faults, Phrase
 
@@ -79,7 +80,7 @@ class End:
         """The choices that the other fields follow from: provider, protocol and security, for the hidden field `filled`."""
         return " ".join((self.provider or "-", self.protocol, self.tls))
 
-    def completed(self, side: str) -> End:
+    def completed(self, side: Side) -> End:
         """Returns the server with the fields that follow from what was chosen since they were filled in.
 
         A provider fills all of them in. The port follows the protocol and the security. Back to a private server, what
@@ -111,7 +112,7 @@ class End:
         """The instructions of the provider for the first step; "" for a private server."""
         return catalogue().find(self.provider)[0].first if self.provider else ""
 
-    def url(self, side: str) -> str:
+    def url(self, side: Side) -> str:
         """Returns the URL of the server. Raises `FaultsFound`."""
         end = self.completed(side)
         host = f"[{end.host}]" if ":" in end.host and "[" not in end.host else end.host
@@ -129,9 +130,9 @@ class Form:
     #: The import's name.
     name: str = ""
     #: The server of each side.
-    ends: Mapping[str, End] = field(default_factory=lambda: {side: End() for side in SIDES})
+    ends: Mapping[Side, End] = field(default_factory=lambda: {side: End() for side in SIDES})
     #: How accounts are signed in to, by side.
-    sign_ins: Mapping[str, Entry] = field(default_factory=lambda: {side: Entry() for side in SIDES})
+    sign_ins: Mapping[Side, Entry] = field(default_factory=lambda: {side: Entry() for side in SIDES})
     #: The account service; "" if the accounts exist already.
     accounts: str = ""
     #: The choice of what to import: text fields.
@@ -164,7 +165,7 @@ class Form:
         }
         return bool(self.ticks) or any(text and text != plain.get(name) for name, text in self.texts.items())
 
-    def server(self, side: str, url: str, secret: str) -> ServerAsked:
+    def server(self, side: Side, url: str, secret: str) -> ServerAsked:
         """Returns one side as the import's specification takes it."""
         entry = self.sign_ins[side]
         return ServerAsked(
@@ -175,7 +176,7 @@ class Form:
             secret="" if entry.by_rows else secret,
         )
 
-    def demand(self, side: str, secret: str) -> None:
+    def demand(self, side: Side, secret: str) -> None:
         """Refuses one password for all without that password: to the specification it would be each row's own.
 
         The specification demands the secrets of all other ways. Raises `FaultsFound`.
@@ -209,7 +210,7 @@ class Form:
         return tuple(filter(None, map(str.strip, self.texts[name].splitlines())))
 
     def taken_down(
-        self, secrets: Mapping[str, str], sheet: SheetRead, accounts: AccountsAsked, faults: Faults, *, good: bool
+        self, secrets: Mapping[Side, str], sheet: SheetRead, accounts: AccountsAsked, faults: Faults, *, good: bool
     ) -> ImportAsked:
         """Returns the import as it was asked for. Nothing is checked but what only the form has."""
         if not self.name:
@@ -220,7 +221,7 @@ class Form:
             end = self.ends[side]
             url = ""
             with faults.at():
-                url = "" if side == "source" and end.empty and any(row.server for row in rows) else end.url(side)
+                url = "" if side == Side.SOURCE and end.empty and any(row.server for row in rows) else end.url(side)
             with faults.at():
                 self.demand(side, secrets[side])
             servers[side] = self.server(side, url, secrets[side])
@@ -289,12 +290,12 @@ def end_of(give: str, url: str) -> End:
     """
     if catalogue().urls("source").get(give) == url:
         protocol = "pop3" if give.endswith(POP3_SUFFIX) else "imap"
-        return End(provider=give.removesuffix(POP3_SUFFIX), protocol=protocol).completed("source")
+        return End(provider=give.removesuffix(POP3_SUFFIX), protocol=protocol).completed(Side.SOURCE)
     known = parse_endpoint(url)
     return End(protocol=known.protocol, tls=known.tls.value, host=known.host, port=str(known.port))
 
 
-def _known(provider: str, protocol: str, side: str) -> Endpoint | None:
+def _known(provider: str, protocol: str, side: Side) -> Endpoint | None:
     """Returns the server of a provider, by POP3 if that was chosen and it has one; None for an unknown provider."""
     urls = catalogue().urls(side)
     pop3 = protocol == "pop3" and provider + POP3_SUFFIX in urls

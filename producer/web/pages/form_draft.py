@@ -10,18 +10,20 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import fields as dataclass_fields
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from producer.intake.connection_test import ConnectionStep
 from producer.intake.detect import Detection
 from producer.web.pages import drafts
 from producer.web.web_context import WebContext
 from shared.store.records.principals import Principal
-from shared.wording.kept import as_json, from_json
+from shared.wording.kept import as_json, from_json, packed_all, unpacked
 from shared.wording.phrases import FaultsFound
 
 #: The cells of a typed row that may hold a password.
@@ -90,7 +92,7 @@ def told(error: Exception) -> dict[str, Any]:
     """Returns what went wrong, as fields of a `FormDraft`."""
     if isinstance(error, FaultsFound):
         return {"faults": tuple(as_json(fault) for fault in error.faults), "detail": ""}
-    return {"faults": (), "detail": str(error)}
+    return {"faults": (), "detail": error.args[0] if error.args else str(error)}  # as it is: `str` has no code
 
 
 def told_as(form: FormDraft) -> dict[str, Any]:
@@ -128,14 +130,28 @@ def fresh() -> str:
 def find(known: WebContext, who: Principal, form_id: str) -> FormDraft:
     """Returns the form; an empty one if none is kept under this id for this person."""
     data = drafts.find(known, who, form_id)
-    return _adapter().validate_json(data) if data else FormDraft()
+    return cast(FormDraft, _worded(_adapter().validate_json(data))) if data else FormDraft()
 
 
 def keep(known: WebContext, who: Principal, form_id: str, form: FormDraft) -> None:
     """Keeps the form for a day."""
-    drafts.keep(known, who, _adapter().dump_json(form), form_id)
+    drafts.keep(known, who, to_json(packed_all(asdict(form))), form_id)
     for old in known.page_state.note_form(who.principal_id, form_id, time.time(), MOST_FORMS, drafts.DRAFT_SECONDS):
         drafts.drop(known, old)
+
+
+def _worded(value: Any) -> Any:
+    """Returns a value of `_adapter` with its sentences, which are packed texts in it."""
+    match value:
+        case str():
+            return unpacked(value)
+        case tuple():
+            return tuple(map(_worded, value))
+        case Mapping():
+            return {name: _worded(one) for name, one in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _worded(getattr(value, one.name)) for one in dataclass_fields(value)})
+    return value
 
 
 @cache

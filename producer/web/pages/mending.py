@@ -29,7 +29,14 @@ from shared.model import Import
 from shared.model.errors import UsageError
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
+from shared.wording.often_said import GIVE_AT_LEAST_ONE_PASSWORD
+from shared.wording.phrases import Phrase
+
+IMPORT_HAS_NO_MAILBOX_WITH_THIS_LOGIN: Final = Phrase(
+    "import_has_no_mailbox_with_this_login", "the import has no mailbox with this login at the source"
+)
 
 routes = APIRouter(include_in_schema=False)
 _MOST: Final = 50
@@ -104,7 +111,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     code = str(given.fields.get("code", ""))[:100]
     sheet = given.passwords
     if not (sheet or given.secrets):
-        return _mend(request, known, who, import_id, code, 422, "give at least one password")
+        return _mend(request, known, who, import_id, code, 422, GIVE_AT_LEAST_ONE_PASSWORD.says())
 
     readers = row_servers(ServerAsked(allow_plaintext=True), guarded(known.reach))
     preview = look(sheet, Choice(), readers, allowed=LOOKED_AT) if sheet else None
@@ -123,9 +130,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     )
     request.app.state.glances.forget(import_id)
     if done and done.unknown_rows and not done.mailboxes and not given.secrets:
-        return _mend(
-            request, known, who, import_id, code, 404, "the import has no mailbox with this login at the source"
-        )
+        return _mend(request, known, who, import_id, code, 404, IMPORT_HAS_NO_MAILBOX_WITH_THIS_LOGIN.says())
     changed = Changed(act="passwords", queued=queued, shared=len(given.secrets))
     if done:
         changed = replace(
@@ -176,7 +181,7 @@ def _more(request: Request, known: Known, who: Actor, import_id: str, form_id: s
 def _preview(known: Known, who: Actor, import_id: str, form: FormDraft) -> Preview | None:
     """Returns the list of the form as the import would take it."""
     found = known.import_(import_id)
-    by_rows, allowed = known.operations.sign_ins_of(found)["source"].by_rows, Allowed.of(found.options)
+    by_rows, allowed = known.operations.sign_ins_of(found)[Side.SOURCE].by_rows, Allowed.of(found.options)
     data, choice = list_of(known, who, form)
     return look(data, choice, servers(known), passwords=by_rows, allowed=allowed) if data else None
 

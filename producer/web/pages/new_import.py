@@ -39,8 +39,14 @@ from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from producer.web.web_context import WebContext
 from shared.model.errors import UsageError
+from shared.model.sides import Side
 from shared.store.records.principals import Principal, Role
 from shared.wording.phrases import Faults, FaultsFound, Phrase
+
+THESE_ROWS_ARE_NO_LONGER: Final = Phrase(
+    "these_rows_are_no_longer", "these rows are no longer kept: look the list over again"
+)
+THERE_IS_NO_SUCH_PART: Final = Phrase("there_is_no_such_part", "there is no such part")
 
 routes = APIRouter(include_in_schema=False)
 NO_MAILBOX: Final = Phrase(
@@ -82,7 +88,7 @@ def sheet(_: Who, separator: str = "comma") -> Response:
 def wrong(known: Known, who: Who, draft: str) -> Response:
     """The rows of a list that were wrong, for whoever gave it."""
     if not (data := drafts.find(known, who, draft)):
-        raise Refused(404, "these rows are no longer kept: look the list over again")
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -112,7 +118,7 @@ def wrong_now(known: Known, who: Actor, form_id: FormId) -> Response:
 def wrong_file(preview: Preview | None) -> Response:
     """Returns the rows of a list that are wrong, as a file. Raises `Refused` where the list is no longer kept."""
     if preview is None:
-        raise Refused(404, "these rows are no longer kept: look the list over again")
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(wrong_rows(preview.wrong).encode(), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -181,14 +187,15 @@ def drop_form(known: Known, who: Actor, form_id: FormId) -> Response:
 def fill(request: Request, known: Known, who: Actor, form_id: FormId, side: str, given: Asked) -> Response:
     """Returns one side of the form, for the script, with the fields that follow from what was chosen."""
     if side not in SIDES:
-        raise Refused(404, "there is no such part")
+        raise Refused(404, THERE_IS_NO_SUCH_PART.says())
+    own = Side(side)
     form = form_of({**given.fields, f"{side}_kept": find(known, who, form_id).fields.get(f"{side}_kept", "")})
     return draw(
         request,
         "end.html",
         who,
         side=side,
-        end=form.ends[side].completed(side),
+        end=form.ends[own].completed(own),
         steps=None,
         form=form,
         base=f"/new/{form_id}",
@@ -202,7 +209,7 @@ def fill(request: Request, known: Known, who: Actor, form_id: FormId, side: str,
 
 def with_secrets(
     known: WebContext, who: Principal, given: SubmittedForm, form: FormDraft
-) -> tuple[FormDraft, dict[str, str]]:
+) -> tuple[FormDraft, dict[Side, str]]:
     """Returns the form with what it keeps of secrets, and by side the secret that signs in for all mailboxes."""
     entries, secrets, fields = form_of(form.fields).sign_ins, {}, dict(form.fields)
     for side in SIDES:
@@ -236,7 +243,7 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
             case "edit":
                 form = edited(known, who, form)
             case "test_source" | "test_destination":
-                side = given.do.removeprefix("test_")
+                side = Side(given.do.removeprefix("test_"))
                 steps = _tested(known, request, who, side, filled, secrets[side], _preview(known, who, form))
                 form = replace(form, fields={**form.fields, **fields_of_end(side, filled.ends[side])})
                 tested = TriedServer(server=server_of(form.fields, side), steps=tuple(steps))
@@ -271,7 +278,7 @@ def _preview(known: WebContext, who: Principal, form: FormDraft) -> Preview | No
     """Returns the list of the form as an import would take it; None without a list."""
     data, choice = list_of(known, who, form)
     filled = form_of(form.fields)
-    by_rows = filled.sign_ins["source"].by_rows
+    by_rows = filled.sign_ins[Side.SOURCE].by_rows
     return look(data, choice, servers(known), passwords=by_rows, allowed=filled.allowed) if data else None
 
 
@@ -285,7 +292,7 @@ def _found(form: FormDraft, filled: Form) -> FormDraft:
 
 
 def _tested(
-    known: WebContext, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
+    known: WebContext, request: Request, who: Principal, side: Side, form: Form, secret: str, preview: Preview | None
 ) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
     form.demand(side, secret)
@@ -293,7 +300,7 @@ def _tested(
     endpoint = endpoint_of(side, server, guarded(known.reach))
     rows = preview.manifest.rows if preview and preview.manifest else ()
     # At the source, a row that names its own server is left out: its password is for that server alone.
-    row = next((one for one in rows if side == "destination" or one.server is None), None)
+    row = next((one for one in rows if side == Side.DESTINATION or one.server is None), None)
     visitor = None
     if row is not None:
         asked = completed(side, endpoint, sign_in_of(side, server, remote=True, demanded=True), [row])
@@ -307,7 +314,7 @@ def _opened(
     request: Request,
     who: Principal,
     form: Form,
-    secrets: Mapping[str, str],
+    secrets: Mapping[Side, str],
     preview: Preview | None,
     *,
     good: bool,

@@ -19,6 +19,7 @@ from producer.web.pages.sheet import MOST_TYPED, TYPED, Choice, as_rows, typed, 
 from producer.web.pages.signing import MOST_KEY
 from producer.web.security.access import Known
 from producer.web.web_context import WebContext
+from shared.model.sides import Side
 from shared.store.records.principals import Principal
 
 #: Empty rows of the table to type into, and how many a button adds.
@@ -46,7 +47,7 @@ class SubmittedForm:
     #: Of each typed row, which row it was when the page was drawn.
     numbers: tuple[str, ...] = ()
     #: Key files by side, in this request.
-    keys: Mapping[str, bytes] = field(default_factory=dict)
+    keys: Mapping[Side, bytes] = field(default_factory=dict)
 
     @property
     def do(self) -> str:
@@ -54,7 +55,7 @@ class SubmittedForm:
         return str(self.fields.get("do", ""))
 
     @property
-    def secrets(self) -> dict[str, str]:
+    def secrets(self) -> dict[Side, str]:
         """The secrets that sign in for all mailboxes of a side, by side, as given in this request."""
         texts = {side: str(self.fields.get(f"{side}_secret", "")) for side in SIDES}
         texts |= {side: key.decode("utf-8", "replace") for side, key in self.keys.items() if key}

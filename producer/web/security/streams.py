@@ -14,6 +14,12 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from producer.web.problems import Refused
+from shared.wording.phrases import Phrase
+
+TOO_MANY_STREAMS_ARE_OPEN: Final = Phrase("too_many_streams_are_open", "too many streams are open")
+STREAMS_OF_YOURS_ARE_OPEN_WHICH: Final = Phrase(
+    "streams_of_yours_are_open_which", "{number} streams of yours are open, which is the most: close a page"
+)
 
 #: Maximum number of streams of one process.
 MOST: Final = 200
@@ -51,9 +57,9 @@ async def seat(request: Request) -> AsyncIterator[Streams]:
     streams: Streams = request.app.state.streams
     open_, who = streams.open, getattr(request.state, "who", "")
     if open_.total() >= MOST:
-        raise Refused(429, "too many streams are open")
+        raise Refused(429, TOO_MANY_STREAMS_ARE_OPEN.says())
     if who and open_[who] >= MOST_OF_ONE:
-        raise Refused(429, f"{MOST_OF_ONE} streams of yours are open, which is the most: close a page")
+        raise Refused(429, STREAMS_OF_YOURS_ARE_OPEN_WHICH.says(number=MOST_OF_ONE))
     open_[who] += 1
     try:
         yield streams

@@ -28,9 +28,12 @@ def known_status(
         return error
 
 
-def known_statuses(session: MailSource | MailDestination, names: Sequence[bytes]) -> list[KnownStatus | Exception]:
-    """Returns the STATUS of each folder, in order; a refusal is returned as an error.
+def known_statuses(
+    session: MailSource | MailDestination, names: Sequence[bytes], *, sized: bool = False
+) -> list[KnownStatus | Exception]:
+    """Returns the STATUS of each folder, in order, with the sum of sizes where `sized`; a refusal is returned as an error.
 
     A folder that was open need not be so afterwards.
     """
-    return [known_status(session, name, status) for name, status in zip(names, session.statuses(names), strict=True)]
+    told = session.statuses(names, sized=sized)
+    return [known_status(session, name, status) for name, status in zip(names, told, strict=True)]

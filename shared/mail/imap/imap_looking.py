@@ -12,12 +12,15 @@ from typing import Final, TypeVar
 from shared.content.fingerprint import (
     FIELDS,
     HEADER_BYTES,
+    MODULUS,
     Canonical,
     delivered,
     fingerprint_of,
+    header_fingerprint,
     header_of,
     identifying,
     in_ascii,
+    mark,
     message_id_of,
 )
 from shared.folders.gmail import EXTENSION, keywords
@@ -32,6 +35,7 @@ from shared.mail.imap.imap_listing import WINDOW, ListingSession
 from shared.mail.transport.wire import LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, MailError
 from shared.model.uids import Uid, UidSet
+from shared.wording.often_said import ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST
 
 _T = TypeVar("_T")
 
@@ -42,7 +46,8 @@ _SIGHTING = re.compile(
     rb'\* \d+ FETCH \(UID (\d{1,10}) RFC822\.SIZE (\d{1,20}) INTERNALDATE "([^"\\]*)" '
     rb"BODY\[HEADER\.FIELDS \([^()]*\)\] \{(\d{1,5})\}\r\n"
 )
-_HEADER = b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii")
+_SIGHTING_WITH: Final = b"(UID RFC822.SIZE INTERNALDATE %b)"
+_SIGHTING_ITEMS: Final = _SIGHTING_WITH % (b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii"))
 
 
 class LookingSession(ListingSession):
@@ -117,12 +122,12 @@ class LookingSession(ListingSession):
         The fingerprint comes from the identifying header fields, or with `full` from the whole message or its
         beginning.
         """
-        body = b"BODY.PEEK[]" if full else _HEADER
-        if full and text_bytes:
-            body = b"BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.%d>" % text_bytes
+        items = _SIGHTING_ITEMS
+        if full:
+            text = b"BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.%d>" % text_bytes
+            items = _SIGHTING_WITH % (text if text_bytes else b"BODY.PEEK[]")
         missing: set[int] = set()
         refused: list[MailError] = []
-        items = b"(UID RFC822.SIZE INTERNALDATE %b)" % body
         self._stay()
         for tag, _ in self._flights(written(uids.pieces(PIECE)), items, missing, refused, all_exist=True):
             for line in self._lines_until(tag):
@@ -131,6 +136,37 @@ class LookingSession(ListingSession):
                     missing.discard(seen.uid)
                     yield seen
         raise_first(refused)
+
+    def marks(self, uids: UidSet) -> tuple[int, int]:
+        """Returns how many of these messages the folder shows, and the sum of their marks, below `MODULUS`.
+
+        It is what `sightings` would give, in half the time.
+        """
+        number = total = 0
+        missing: set[int] = set()
+        refused: list[MailError] = []
+        self._stay()
+        for tag, _ in self._flights(written(uids.pieces(PIECE)), _SIGHTING_ITEMS, missing, refused, all_exist=True):
+            lines = self._lines_until(tag)
+            while True:
+                while usual := self._wire.arrived_with(_SIGHTING, HEADER_BYTES):
+                    found, start = usual
+                    uid, fingerprint = int(found[1]), header_fingerprint(header_of(start))
+                    if uid in missing:
+                        missing.discard(uid)
+                        number += 1
+                        total += mark(uid, int(found[2]), parse_internaldate(found[3])[0], fingerprint)
+                        self._wire.progress()
+                line = next(lines, None)
+                if line is None:
+                    break
+                seen = self._sight(line, refused, full=False)
+                if seen is not None and seen.uid in missing:
+                    missing.discard(seen.uid)
+                    number += 1
+                    total += mark(seen.uid, seen.size_bytes, seen.internaldate, seen.fingerprint)
+        raise_first(refused)
+        return number, total % MODULUS
 
     def _sight(self, line: bytes, refused: list[MailError], *, full: bool, part: bool = False) -> Sighting | None:
         if not FETCH.match(line):
@@ -154,7 +190,7 @@ class LookingSession(ListingSession):
                 if (key := answer.key).startswith(b"BODY["):
                     most = most_body(_told_size(answer.items())) if full else _HEADER_LIMIT
                     if size > most:
-                        raise self._talk.violation(f"announced {size} bytes for a message of at most {most}")
+                        raise self._talk.violation(ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST.says(size=size, most=most))
                     read.add(key)
                     length += size
                     kept = []

@@ -16,6 +16,12 @@ from shared.mail.answers.responses import vanished_uids
 from shared.mail.answers.tokens import LITERAL, head_of
 from shared.mail.transport.wire import LINE_LIMIT, Wire
 from shared.model.errors import MailError, ProtocolViolation, Throttled
+from shared.model.sides import Side
+from shared.wording.often_said import SENT_ANSWERS_WITHOUT_END, SENT_SOMETHING_THAT_IS_NO_ANSWER
+from shared.wording.phrases import Phrase
+
+ASKED_TO_BE_ASKED_LESS: Final = Phrase("asked_to_be_asked_less", "asked to be asked less")
+SENT_ANSWER_WITHOUT_END: Final = Phrase("sent_answer_without_end", "sent an answer without end")
 
 #: Most commands in flight, where each is short: their answers must fit into the buffers between the two ends.
 FLIGHT: Final = 200
@@ -43,6 +49,10 @@ SILENCE_SECONDS: Final = 30.0
 Then = Callable[[Tagged], object]
 
 
+def _ignored(ended: Tagged) -> None:
+    """Does nothing with the end of a command."""
+
+
 class Conversation:
     """Sends commands and reads answers.
 
@@ -50,7 +60,7 @@ class Conversation:
     `lenient`).
     """
 
-    def __init__(self, side: str, wire: Wire, *, secrets: Iterable[str] = (), broken: Broken | None = None) -> None:
+    def __init__(self, side: Side, wire: Wire, *, secrets: Iterable[str] = (), broken: Broken | None = None) -> None:
         self.side = side
         #: The extensions that the server announces and does not do.
         self.broken = broken or Broken()
@@ -110,7 +120,7 @@ class Conversation:
         """The extensions used by the first unanswered command that uses any."""
         for tag in [tag for tag, ended in self._pending.items() if ended is None]:
             if tag in self._unawaited:
-                return [self._unawaited[tag][0]]
+                return list(filter(None, [self._unawaited[tag][0]]))
             if names := used_in(self._texts.get(tag, b"")):
                 return names
         return []
@@ -196,6 +206,23 @@ class Conversation:
             self.wire.send([b"".join(parts)])
         return tags
 
+    def send_along(self, texts: Sequence[bytes]) -> None:
+        """Sends commands of which nothing but the effect is of interest: nobody waits for their answers, or reads them.
+
+        Only a server that was seen to take several commands in one flight gets them so; another one answers each now.
+        """
+        if self.serial or not self.broken.kept(PIPELINING) or len(texts) > FLIGHT // 2 or b"\r\n" in b"".join(texts):
+            self.run(texts)
+            return
+        tags = self.send_all(texts)
+        self.forgive(tags)
+        self._unawaited.update((tag, ("", _ignored)) for tag in tags)
+
+    def await_sent_along(self) -> None:
+        """Reads until the server has answered what was sent along: a connection that is closed before may undo it."""
+        while any(not name for name, _ in self._unawaited.values()):
+            self.next_answer()
+
     def forgive(self, tags: Iterable[bytes]) -> None:
         """Allows a BAD to these commands without shutting the connection: nothing but the command itself was sent."""
         self._forgiven.update(tags)
@@ -219,7 +246,7 @@ class Conversation:
                 take(pieces)
             left -= 1
             if not left or self.wire.moved > most:
-                raise self.violation("sent answers without end")
+                raise self.violation(SENT_ANSWERS_WITHOUT_END.says())
         del self._pending[tag]
         self._forgiven.discard(tag)
         self._literals.discard(tag)
@@ -351,7 +378,7 @@ class Conversation:
         pieces = [line]
         while found := LITERAL.search(pieces[-1]):
             if len(pieces) > 2 * _ANSWER_LITERALS:
-                raise self.violation("sent an answer without end")
+                raise self.violation(SENT_ANSWER_WITHOUT_END.says())
             # No word of an answer that is not FETCH is longer than a folder's name; a longer one is of no use anyway.
             pieces.append(self.wire.read_head(int(found[1]), NAME_BYTES + 1))
             pieces.append(self.wire.readline())
@@ -363,7 +390,7 @@ class Conversation:
             return
         status = word.upper().decode("latin-1")
         if tag not in self._pending or status not in ("OK", "NO", "BAD"):
-            raise self.violation("sent something that is no answer", line)
+            raise self.violation(SENT_SOMETHING_THAT_IS_NO_ANSWER.says(), line)
         self.wire.progress()
         flown = tag in self._flown
         if flown:
@@ -402,7 +429,7 @@ class Conversation:
     def _slow(self, text: bytes) -> None:
         detail = clean_text(text, secrets=self.secrets)
         hint = hint_of("THROTTLED", text)
-        self.slowed = Throttled(self.side, "asked to be asked less", detail, hint.seconds, hint.scope)
+        self.slowed = Throttled(self.side, ASKED_TO_BE_ASKED_LESS.says(), detail, hint.seconds, hint.scope)
 
     def _bad(self, text: bytes) -> MailError:
         # The rest of the command may be taken for commands: not a byte more goes out.

@@ -13,7 +13,7 @@ from redis.retry import Retry
 from shared.model import Lease
 from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.rules.batching import USUAL_WORTH, Worth
-from shared.runtime.redis_client import open_redis
+from shared.runtime.redis_client import ThreadClients, in_one_flight, open_redis
 from shared.store import SCOPES, other_options
 from shared.store.redis import scripts
 
@@ -69,6 +69,8 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
     if said.startswith("WRITTEN"):
         return FolderInUse(int(said.split()[1]) / 1000)
+    if said.startswith("FORGOT"):
+        return LeaseLost("the state store was started again since, and may have lost what it answered to before")
     if said.startswith("BUSY"):
         return other_options(said[5:].split(","))
     return StoreError(f"the state store refused {script}: {said[:200]}")
@@ -83,18 +85,26 @@ class Scripts:
         *,
         lease_seconds: float = 60,
         limits: Mapping[str, int] | None = None,
+        most_lanes: Mapping[str, int] | None = None,
         rates: Mapping[str, int] | None = None,
         worth: Worth = USUAL_WORTH,
         observe: Callable[[str, float], object] | None = None,
+        held: bool = False,
     ) -> None:
         """Loads the scripts.
 
-        `observe` is told of each round trip: (script, seconds). Of several scripts in one round trip the last gives the
-        name, so that closing a batch and claiming the next is counted as "claim".
+        `limits` are the connections of each scope where nobody set any, and `most_lanes` how many the search may go up
+        to there: without it not above `limits`. With `held`, each thread keeps a connection of its own (`ThreadClients`): for
+        workers, whose lanes ask all the time. `observe` is told of each round trip: (script, seconds). Of several scripts in one
+        round trip the last gives the name, so that closing a batch and claiming the next is counted as "claim".
         """
         self._redis = client
+        self._clients = ThreadClients(client) if held else None
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
+        self._most_lanes = [
+            str((most_lanes or {}).get(scope, usual)) for scope, usual in zip(SCOPES, self._limits, strict=True)
+        ]
         # The rates as the scripts read them: the same text with each call.
         self._rates = ";".join(f"{name}={most}" for name, most in (rates or {}).items() if most)
         self._worth = (worth.messages, worth.size_bytes)
@@ -115,10 +125,7 @@ class Scripts:
             try:
                 answers = self._evaluate(part)
                 if isinstance(answers[0], redis.exceptions.NoScriptError):
-                    # A server that has just started knows no script. All are loaded together, so that never only some
-                    # of a part ran.
-                    for script in self._scripts.values():
-                        self._redis.script_load(script.script)
+                    self._load()
                     answers = self._evaluate(part)
             except redis.RedisError as error:
                 raise _meaning(calls[at][0], error) from error
@@ -128,25 +135,39 @@ class Scripts:
             found += answers
         return found
 
+    def _load(self) -> None:
+        """Loads the scripts into a server that knows none, since it has just started.
+
+        The first one notes that, so that no process is given anything before it is noted. All are loaded together, so that
+        never only some of a part ran.
+        """
+        self._redis.script_load(self._scripts["restarted"].script)
+        (noted,) = self._evaluate([("restarted", ())])
+        if isinstance(noted, redis.RedisError):
+            raise noted
+        for script in self._scripts.values():
+            self._redis.script_load(script.script)
+
     def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Returns the scripts' answers or errors.
 
-        It does not use redis-py's `Script`, which asks the server each time which scripts it knows.
+        It does not use redis-py's `Script`, which asks the server each time which scripts it knows, nor its pipeline,
+        which costs more than the rest of the call.
         """
-        pipeline = self._redis.pipeline(transaction=False)
-        for name, args in calls:
-            # Not `evalsha`, whose decorator compares the arguments with its signature at each call.
-            pipeline.execute_command("EVALSHA", self._scripts[name].sha, 0, *args)  # type: ignore[no-untyped-call]
+        commands = [("EVALSHA", self._scripts[name].sha, 0, *args) for name, args in calls]
         began = time.perf_counter()
         try:
-            return list(pipeline.execute(raise_on_error=False))
+            return in_one_flight(self._client(), commands)
         finally:
             if self._observe:
                 self._observe(calls[-1][0], time.perf_counter() - began)
 
+    def _client(self) -> redis.Redis:
+        return self._clients.mine() if self._clients else self._redis
+
     def _read(self, method: str, *args: Any, **kwargs: Any) -> Any:
         try:
-            return getattr(self._redis, method)(*args, **kwargs)
+            return getattr(self._client(), method)(*args, **kwargs)
         except redis.RedisError as error:
             raise unreachable(error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -43,6 +44,55 @@ def test_lines_and_literals_of_any_cut(ends: tuple[Wire, socket.socket]) -> None
     assert wire.readline() == b"x" * 60_000 + b"\r\n"
     assert wire.readline() == b"last\n"
     thread.join()
+
+
+_ANSWER = re.compile(rb"\* \d+ FETCH \(UID (\d+) BODY\[\] \{(\d+)\}\r\n")
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 100_000])
+def test_an_answer_is_read_at_once_where_it_has_arrived_and_line_by_line_where_it_has_not(
+    ends: tuple[Wire, socket.socket], piece: int
+) -> None:
+    wire, there = ends
+    bodies = [b"a {5}\r\n", b"\r\n)\r\n" * 3, b"x" * 900]
+    text = b"".join(
+        b"* %d FETCH (UID %d BODY[] {%d}\r\n%b)\r\n" % (uid, uid, len(body), body)
+        for uid, body in enumerate(bodies, start=1)
+    )
+    odd = b"* 9 FETCH (UID 9 BODY[] {2}\r\nhi FLAGS ())\r\n* 10 FETCH (UID 10 BODY[] {0}\r\n)\r\n"
+    sent = text + odd
+
+    def write() -> None:
+        for at in range(0, len(sent), piece):
+            there.sendall(sent[at : at + piece])
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    found = []
+    while len(found) < len(bodies):
+        if whole := wire.arrived_with(_ANSWER, 900):
+            found.append(whole[1])
+        else:
+            line = _ANSWER.fullmatch(wire.readline())
+            assert line
+            found.append(wire.read(int(line[2])))
+            assert wire.readline() == b")\r\n"
+    assert found == bodies
+    assert wire.readline() == b"* 9 FETCH (UID 9 BODY[] {2}\r\n"
+    wire.unread(b"* 9 FETCH (UID 9 BODY[] {2}\r\n")
+    assert wire.arrived_with(_ANSWER, 900) is None, "something follows the literal"
+    wire.readline()
+    assert (wire.readline(), wire.arrived_with(_ANSWER, 900)) == (b"hi FLAGS ())\r\n", None), "a literal of no bytes"
+    thread.join()
+
+
+def test_a_literal_over_the_limit_is_not_taken_at_once(ends: tuple[Wire, socket.socket]) -> None:
+    wire, there = ends
+    there.sendall(b"* 1 FETCH (UID 1 BODY[] {5}\r\nhello)\r\n")
+    line = wire.readline()
+    wire.unread(line)
+    assert wire.arrived_with(_ANSWER, 4) is None
+    assert wire.readline() == line
 
 
 def test_chunks_are_all_and_no_more(ends: tuple[Wire, socket.socket]) -> None:
