@@ -49,6 +49,7 @@ ORDINARY = frozenset(
     thread totals traits transition translator transport tree tried turned uid uids unreachable url usage use vault verdict
     verification view violation visitor waited waiting wanted watch webhook whole wire work workplace world worth
     writer wrong xo yandex zip
+    check closed counts doctor errors made noted planned queued renamed report retried route steered value verified
     """.split()  # noqa: SIM905
 )
 #: The most files of one name; a traceback or an editor's tab shows no more than that.
