@@ -142,7 +142,7 @@ class Scripts:
         never only some of a part ran.
         """
         first, *rest = (self._scripts[name] for name in sorted(self._scripts, key=lambda name: name != "restarted"))
-        flights = [
+        flights: list[list[tuple[Any, ...]]] = [
             [("SCRIPT", "LOAD", first.script), ("EVALSHA", first.sha, 0)],
             [("SCRIPT", "LOAD", script.script) for script in rest],
         ]
