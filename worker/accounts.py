@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.address import ServiceUrl
@@ -26,10 +27,38 @@ from shared.model.errors import (
     Unreachable,
     UsageError,
 )
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret, Vault
 from shared.runtime.logs import get_logger
 from shared.store import Store
+from shared.wording.phrases import Phrase, text_of
 from worker.sessions import MailboxSessions
+
+WAITS_S_FOR_ITS_TURN: Final = Phrase("waits_s_for_its_turn", "waits {num} s for its turn at {service}")
+MADE_ACCOUNT_IT_MAY_BE_USED: Final = Phrase(
+    "made_account_it_may_be_used", "{service} made the account; it may be used in a moment"
+)
+ACCOUNT_SERVICE_CREDENTIALS_ARE_NO: Final = Phrase(
+    "account_service_credentials_are_no", "the account service's credentials are no longer stored"
+)
+IS_NOT_ACCOUNT_SERVICE_THAT_WAS_ASKED: Final = Phrase(
+    "is_not_account_service_that_was_asked", "{service} is not the account service that was asked for"
+)
+STATE_STORE_HAS_BEEN_TAMPERED: Final = Phrase(
+    "state_store_has_been_tampered", "the state store has been tampered with; run the import command again"
+)
+GIVE_RIGHT_SECRET_ACCOUNTS: Final = Phrase(
+    "give_right_secret_accounts", "give the right secret (--accounts-secret-file), and run the import command again"
+)
+DESTINATION_CREDENTIALS_ARE_NO_LONGER: Final = Phrase(
+    "destination_credentials_are_no_longer", "the destination credentials are no longer stored"
+)
+ACCOUNT_WAS_THERE_BEFORE_AND_ITS_PASSWORD: Final = Phrase(
+    "account_was_there_before_and_its_password",
+    "{what}; the account was there before, and its password is never changed",
+)
+CANNOT_BE_USED: Final = Phrase("cannot_be_used", "{service} cannot be used: {cause}")
+NEW_ACCOUNT_DOES_NOT_LET: Final = Phrase("new_account_does_not_let", "the new account does not let us in yet")
 
 _log = get_logger("mailhaul.worker")
 
@@ -73,7 +102,7 @@ class AccountServices:
     def _ensured(self, lease: Lease, url: ServiceUrl, service: AccountService) -> AccountState:
         mailbox, store = lease.mailbox, self._store
         if wait := store.account_turn(lease, url.shown, self._interval):
-            raise AccountDelayed(f"waits {wait:.0f} s for its turn at {url.shown}", wait)
+            raise AccountDelayed(WAITS_S_FOR_ITS_TURN.says(num=f"{wait:.0f}", service=url.shown), wait)
         outcome = service.ensure(
             self._wanted(mailbox),
             lambda: store.note_account(lease, AccountState.CREATING),
@@ -85,7 +114,7 @@ class AccountServices:
         state = AccountState.CREATED if isinstance(outcome, Created) or began else AccountState.ADOPTED
         store.note_account(lease, state)
         if isinstance(outcome, Created) and outcome.ready_seconds:
-            raise AccountDelayed(f"{url.shown} made the account; it may be used in a moment", outcome.ready_seconds)
+            raise AccountDelayed(MADE_ACCOUNT_IT_MAY_BE_USED.says(service=url.shown), outcome.ready_seconds)
         return state
 
     def _not_yet(self, outcome: Ensured, url: ServiceUrl) -> Exception:
@@ -96,7 +125,7 @@ class AccountServices:
             self._store.account_hold(url.shown, outcome.after_seconds)
         if not outcome.reached:
             # Treated like a mail server that cannot be reached: waited for, and parked in the end.
-            return Unreachable("destination", outcome.why)
+            return Unreachable(Side.DESTINATION, outcome.why)
         return AccountDelayed(outcome.why, outcome.after_seconds)
 
     def _signed_in(
@@ -108,18 +137,18 @@ class AccountServices:
             if state is AccountState.CREATED and age < settling:
                 wait = min(max(_FIRST_WAIT, age), _LONGEST_WAIT)
                 self._store.forgive_logins(mailbox.import_id, mailbox.mailbox_id)
-                raise AccountDelayed("the new account does not let us in yet", wait) from error
+                raise AccountDelayed(NEW_ACCOUNT_DOES_NOT_LET.says(), wait) from error
             if isinstance(error, LoginsStopped):
                 raise
             if state is AccountState.ADOPTED:
-                what = f"{error.what}; the account was there before, and its password is never changed"
+                what = ACCOUNT_WAS_THERE_BEFORE_AND_ITS_PASSWORD.says(what=error.what)
                 raise AuthenticationRefused(error.side, what, error.detail) from error
             raise
 
     def _service(self, import_id: str, services: Services, domain: str, url: ServiceUrl) -> AccountService:
         sealed = self._store.sealed(import_id, import_id, "accounts")
         if sealed is None:
-            raise CredentialsError("the account service's credentials are no longer stored")
+            raise CredentialsError(ACCOUNT_SERVICE_CREDENTIALS_ARE_NO.says())
         with self._lock:
             known = self._services.get((import_id, domain))
             if known and known[0] == sealed:
@@ -128,23 +157,23 @@ class AccountServices:
         if given.login != services.text:
             # A hook is a program: only those who can seal may name it.
             raise AccountRejected(
-                f"{url.shown} is not the account service that was asked for",
-                "the state store has been tampered with; run the import command again",
+                IS_NOT_ACCOUNT_SERVICE_THAT_WAS_ASKED.says(service=url.shown),
+                STATE_STORE_HAS_BEEN_TAMPERED.says(),
             )
         try:
             service = self._opened(url, secret_of(services, domain, given.password))
         except (UsageError, OSError) as error:
-            advice = "give the right secret (--accounts-secret-file), and run the import command again"
-            raise AccountRejected(f"{url.shown} cannot be used: {error}", advice) from error
+            advice = GIVE_RIGHT_SECRET_ACCOUNTS.says()
+            raise AccountRejected(CANNOT_BE_USED.says(service=url.shown, cause=text_of(error)), advice) from error
         with self._lock:
             self._services[import_id, domain] = (sealed, service)
         return service
 
     def _wanted(self, mailbox: Mailbox) -> NewAccount:
-        sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, "destination")
+        sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, Side.DESTINATION)
         import_ = self._store.import_(mailbox.import_id)
         if sealed is None or import_ is None:
-            raise CredentialsError("the destination credentials are no longer stored")
+            raise CredentialsError(DESTINATION_CREDENTIALS_ARE_NO_LONGER.says())
         given = self._vault.open(mailbox.mailbox_id, "destination", sealed, bound=bound_to(import_, mailbox))
         endpoint, login, profile = mailbox.destination.endpoint, mailbox.destination.login, mailbox.profile
         return NewAccount(

@@ -14,6 +14,7 @@ from shared.mail import MailDestination, MailSource, Sighting
 from shared.model import Folder, Settled
 from shared.model.lifecycle import Outcome
 from shared.model.uids import NO_UIDS, UidSet, records_of
+from shared.wording.phrases import Phrase
 from worker.decide import date_note, stands_for, watched
 from worker.recognise import Recognised, Recognition
 from worker.recovery import arrived
@@ -22,7 +23,9 @@ from worker.recovery import arrived
 ADOPTED_AT_ONCE = 2000
 
 #: The reason why an adopted message is read back.
-UNLIKE = "found at the destination, and not just as it is at the source"
+UNLIKE = Phrase(
+    "found_at_destination_and_not_just", "found at the destination, and not just as it is at the source"
+).says()
 
 
 class Adoption:

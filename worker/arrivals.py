@@ -11,26 +11,35 @@ message *is* one of ours, by its bytes, somebody brings the same mail, and to go
   the same moment leave each message once. The server named the UID of our copy a moment ago in its answer to our
   APPEND, so nothing else is ever removed.
 
-In both cases the mailbox is parked and the operator is told. Messages that arrived before this pass was planned are no
-reason to stop.
+In both cases the unit stops, the operator is told, and the unit is tried again soon, since the writer may have ended. If more
+arrives meanwhile, the mailbox is parked (`TABLE` of `worker.failures`). Messages that arrived before this pass was planned
+are no reason to stop, and none is where the store was started again since then: it may have lost the records of ours.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.model import Lease, Settled
 from shared.model.errors import ForeignWriter
 from shared.model.lifecycle import MailboxState
+from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store import WorkStore
+from shared.wording.phrases import Phrase
 from worker.adopt import Adoption
 from worker.decide import Sent
 from worker.neighbours import Beside, Neighbours
 from worker.recovery import arrived, known_destinations
 from worker.writers import FolderWriters
+
+SOMEBODY_ELSE_WRITES_INTO: Final = Phrase(
+    "somebody_else_writes_into",
+    "somebody else writes into this mailbox: {num} of the messages that arrived are not ours and equal what is still to be copied",
+)
 
 #: States in which `Folder.accounted` may still be the value of an earlier pass.
 _BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)
@@ -39,9 +48,8 @@ _BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)
 def foreign_writer(messages: int) -> ForeignWriter:
     """Returns the error that tells the operator about the other writer."""
     return ForeignWriter(
-        "destination",
-        f"somebody else writes into this mailbox: {messages:,} of the messages that arrived are not ours and equal what is still "
-        "to be copied",
+        Side.DESTINATION,
+        SOMEBODY_ELSE_WRITES_INTO.says(num=f"{messages:,}"),
     )
 
 
@@ -91,8 +99,9 @@ class Arrivals:
         if not seen or self._neighbours.merges(self._folder):
             return (), NO_UIDS, 0
         settled, taken = Adoption(self._source, self._destination).among(remaining, seen)
-        if self._lease.mailbox.state in _BEING_PLANNED:
-            # The batch is from an earlier pass, and the plan of this pass has not reached the folder yet.
+        if self._lease.mailbox.state in _BEING_PLANNED or self._lease.restarted:
+            # The batch is from an earlier pass, and the plan of this pass has not reached the folder yet; or the store
+            # lost its last records, and these are copies of ours.
             return settled, taken, 0
         planned = self._folder.accounted or status.uidnext
         late = sum(

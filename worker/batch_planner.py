@@ -109,6 +109,8 @@ class BatchPlanner:
         self.view: LabelView | None = None
         #: What decides for a copy back which messages go back; None elsewhere.
         self.returning: WayBack | None = None
+        #: What the last folder that was cut held already, recognised by its bytes.
+        self.recognised: tuple[Settled, ...] = ()
 
     def chooses(self, name: bytes) -> bool:
         """Tells whether anything of this source folder may be left out."""
@@ -175,7 +177,7 @@ class BatchPlanner:
             record = merged(without(record, again), out, {GONE: again - there})
             revived, new = (again & there) - dropped, dropped - again
             sizes = ((uid, size) for uid, size in kept.pairs() if uid not in dropped)
-        adopted = tuple(placed)
+        adopted, self.recognised = tuple(placed), ()
         beside = self._neighbours.beside(folder)
         if beside.ledgers:
             whole = list(sizes)
@@ -197,6 +199,7 @@ class BatchPlanner:
             if candidates:
                 found, taken = adoption.adopt(folder, candidates, known)
                 adopted += found
+                self.recognised = found
                 whole = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
             sizes = whole
         if self._newest_first:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.model import LedgerEntry, Settled
 from shared.model.uids import UidSet
+from shared.wording.phrases import Phrase
+
+IN_DOUBT_FOR_ANOTHER_S: Final = Phrase("in_doubt_for_another_s", "in doubt for another {num} s")
 
 
 class SettleLater(Exception):
     """Raised within the work on a unit when something is still in doubt: the unit ends as `InDoubt`."""
 
     def __init__(self, seconds: float, *, counts: bool = False) -> None:
-        super().__init__(f"in doubt for another {seconds:.0f} s")
+        super().__init__(IN_DOUBT_FOR_ANOTHER_S.says(num=f"{seconds:.0f}"))
         self.seconds, self.counts = seconds, counts
 
 

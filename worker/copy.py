@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from shared.content.watching import WatchedChunks, seen_in
 from shared.mail import Appended, KnownStatus, MailDestination, MailSource, Message, Sighting
@@ -32,8 +33,11 @@ from shared.model.errors import (
 )
 from shared.model.events import DoubtResolved, Listener
 from shared.model.lifecycle import Outcome, Wish
+from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet, records_of
 from shared.store import WorkStore
+from shared.wording.often_said import WAS_RECREATED_ITS_UIDVALIDITY_CHANGED
+from shared.wording.phrases import Phrase, text_of
 from worker.alike import Alike
 from worker.arrivals import Arrivals, foreign_writer
 from worker.closing import Finished, SettleLater
@@ -48,6 +52,20 @@ from worker.rate_wait import wait_out
 from worker.recovery import contested_seconds, just_stored, known_destinations, look
 from worker.shares import Widening
 from worker.writers import FolderWriters
+
+SOURCE_LISTS_MESSAGE_BUT_GIVES: Final = Phrase(
+    "source_lists_message_but_gives", "the source lists the message but gives no body"
+)
+LEASE_RAN_OUT_BEFORE: Final = Phrase("lease_ran_out_before", "the lease ran out before the append")
+SOURCE_SAYS_THAT_MESSAGE_HAS_BYTES: Final = Phrase(
+    "source_says_that_message_has_bytes", "the source says that the message has {n} bytes, and gives none"
+)
+IS_NUMBERED_ANEW_EACH_TIME: Final = Phrase(
+    "is_numbered_anew_each_time", "{folder} is numbered anew each time it is opened (UIDVALIDITY)"
+)
+IS_ANOTHER_FOLDER_EACH_TIME: Final = Phrase(
+    "is_another_folder_each_time", "{folder} is another folder each time it is opened (UIDVALIDITY)"
+)
 
 #: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
 #: ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
@@ -186,14 +204,12 @@ class BatchCopy:
         there = self._source.open(folder.source_name)
         if not there.same_uids(folder.uidvalidity):
             if folder.remade >= MOST_REMADE:
-                raise FolderRefused("source", f"{folder.display} is numbered anew each time it is opened (UIDVALIDITY)")
-            raise FolderChanged("source", f"{folder.display} was recreated (its UIDVALIDITY changed)")
+                raise FolderRefused(Side.SOURCE, IS_NUMBERED_ANEW_EACH_TIME.says(folder=folder.display))
+            raise FolderChanged(Side.SOURCE, WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=folder.display))
         if not here.same_uids(folder.destination_uidvalidity) and (made or not self._still_unused(here, folder)):
             if folder.remade >= MOST_REMADE:
-                raise FolderRefused(
-                    "destination", f"{folder.display} is another folder each time it is opened (UIDVALIDITY)"
-                )
-            raise FolderChanged("destination", f"{folder.display} was recreated (its UIDVALIDITY changed)")
+                raise FolderRefused(Side.DESTINATION, IS_ANOTHER_FOLDER_EACH_TIME.says(folder=folder.display))
+            raise FolderChanged(Side.DESTINATION, WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=folder.display))
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
         if self._labels:
@@ -300,7 +316,7 @@ class BatchCopy:
                 self._copy(uids)
             except ServerRefused as error:
                 # The batch is tried once more later; then one by one, so that only the faulty messages fail.
-                if error.side != "source" or self._lease.unit.attempts < 2:
+                if error.side != Side.SOURCE or self._lease.unit.attempts < 2:
                     raise
             self._copy_refused()
             self._account_for(uids)
@@ -347,7 +363,7 @@ class BatchCopy:
         except ServerRefused as error:
             refused.append(error)
         except ProtocolViolation as error:
-            if error.side == "source" and error.uids and self._lease.unit.attempts > 1:
+            if error.side == Side.SOURCE and error.uids and self._lease.unit.attempts > 1:
                 # The messages that broke the connection a second time fail by name; the next attempt brings the others.
                 notes = [Note(uid=uid, what=Outcome.FAILED, reason=error.what) for uid in error.uids]
                 self._flying.add(without_copy(Outcome.FAILED, error.uids, notes))
@@ -378,7 +394,7 @@ class BatchCopy:
         if tried:
             self._dating.begins(token, sent[0].internaldate or 0)
         if self._wish() is Wish.LOST:  # the store was slow to answer: somebody else may have the batch by now
-            raise LeaseLost("the lease ran out before the append")
+            raise LeaseLost(LEASE_RAN_OUT_BEFORE.says())
         passing = None
         if group[0].stream is not None:
             passing = WatchedChunks(group[0].stream)
@@ -433,7 +449,8 @@ class BatchCopy:
         if stored:
             self._flying.uidnext = max(self._flying.uidnext, max(uid for _, uid in stored) + 1)
         # A copy that was once in doubt may have arrived late, and is nobody else's.
-        if foreign := sum(uid in second and sent.uid not in self._arrivals.doubts for sent, uid in stored):
+        foreign = sum(uid in second and sent.uid not in self._arrivals.doubts for sent, uid in stored)
+        if foreign and not self._lease.restarted:
             raise foreign_writer(foreign)
 
     def _copy_refused(self) -> None:
@@ -479,18 +496,18 @@ class BatchCopy:
     def _copy_alone(self, uid: Uid, seen: Sighting | None) -> None:
         """Copies a message that is listed but did not come with the others."""
         one = UidSet.of([uid])
-        reason = "the source lists the message but gives no body"
+        reason: str = SOURCE_LISTS_MESSAGE_BUT_GIVES.says()
         try:
             if uid in self._empty and seen is not None and seen.size_bytes:
-                reason = f"the source says that the message has {seen.size_bytes:,} bytes, and gives none"
+                reason = SOURCE_SAYS_THAT_MESSAGE_HAS_BYTES.says(n=f"{seen.size_bytes:,}")
             else:
                 self._copy(one, most=1)
                 self._copy_refused()
         except ServerRefused as error:
-            if error.side != "source":
+            if error.side != Side.SOURCE:
                 raise
             odd = isinstance(error, AnswerUnreadable)
-            reason = str(error) if odd else error.detail or error.what
+            reason = text_of(error) if odd else error.detail or error.what
         if uid not in self._seen:
             self._outcomes.fail(uid, seen, reason)
 
@@ -512,7 +529,7 @@ class BatchCopy:
         """
         if self._flight is None or isinstance(error, LeaseLost | StoreError):
             return
-        dead = isinstance(error, ConnectionLost | ProtocolViolation) and error.side == "destination"
+        dead = isinstance(error, ConnectionLost | ProtocolViolation) and error.side == Side.DESTINATION
         if dead:
             self._dating.broke()
         else:

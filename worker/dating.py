@@ -12,12 +12,19 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from shared.content.dates import clamp, stand_ins, usual
 from shared.mail import Appended, MailDestination, Message
 from shared.model.errors import DateNotKept, ServerRefused
+from shared.model.sides import Side
 from shared.model.uids import UidSet
+from shared.wording.phrases import Phrase
 from worker.decide import Sent
+
+STORES_ANOTHER_INTERNAL_DATE: Final = Phrase(
+    "stores_another_internal_date", "stores another internal date than was sent"
+)
 
 
 class Dating:
@@ -83,7 +90,7 @@ class Dating:
             removed = self._destination.remove(one)
         if not removed:
             return answer
-        error = DateNotKept("destination", "stores another internal date than was sent")
+        error = DateNotKept(Side.DESTINATION, STORES_ANOTHER_INTERNAL_DATE.says())
         return replace(answer, stored=(), uids=None, uidvalidity=None, refused={0: error})
 
     def another(self, sent: Sent) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from shared.content.dates import stand_ins, usual
 from shared.content.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
@@ -15,6 +16,18 @@ from shared.model import Intent, Note, Settled, Unit, UnitKind, part_id
 from shared.model.lifecycle import Outcome
 from shared.model.messages import DROPPED, Message, Sighting
 from shared.model.uids import Uid, UidSet, records_of
+from shared.wording.phrases import Phrase, several
+
+CANNOT_HOLD: Final = Phrase("cannot_hold", "the destination folder cannot hold: {names}")
+
+SOURCE_GIVES_NO_USABLE_INTERNALDATE: Final = Phrase(
+    "source_gives_no_usable_internaldate", "the source gives no usable INTERNALDATE; the destination sets its own"
+)
+DESTINATION_DOES_NOT_KEEP_MESSAGE: Final = Phrase(
+    "destination_does_not_keep_message",
+    "the destination does not keep the message's internal date; the nearest date that it keeps was set",
+)
+TO_BE_READ_BACK_WHOLE: Final = Phrase("to_be_read_back_whole", "to be read back whole: {why}")
 
 _SYSTEM = {"\\seen", "\\answered", "\\flagged", "\\draft", "\\deleted"}
 
@@ -60,11 +73,12 @@ def date_note(uid: Uid, internaldate: int | None, size_bytes: int, copied: int |
 
     `copied` is the date of the copy; `doubt` as in `Message.date_doubt`.
     """
+    reason: str
     if internaldate is None:
-        what, reason = "date_unusable", "the source gives no usable INTERNALDATE; the destination sets its own"
+        what, reason = "date_unusable", SOURCE_GIVES_NO_USABLE_INTERNALDATE.says()
     elif copied != internaldate and not usual(internaldate):
         what = "date_clamped"
-        reason = "the destination does not keep the message's internal date; the nearest date that it keeps was set"
+        reason = DESTINATION_DOES_NOT_KEEP_MESSAGE.says()
     elif doubt:
         what, reason = "date_unusable", doubt
     else:
@@ -74,7 +88,7 @@ def date_note(uid: Uid, internaldate: int | None, size_bytes: int, copied: int |
 
 def watched(uid: Uid, seen: str) -> Note:
     """Returns the note that a message is to be read back whole, for what was seen in it (`shared.content.watching`)."""
-    return Note(uid=uid, what="watched", reason=f"to be read back whole: {seen}")
+    return Note(uid=uid, what="watched", reason=TO_BE_READ_BACK_WHOLE.says(why=seen))
 
 
 def remembered(
@@ -100,13 +114,13 @@ def remembered(
             )
         )
 
-    lost = ["the destination folder cannot hold: " + " ".join(lost_keywords)] if lost_keywords else []
+    lost: list[str] = [CANNOT_HOLD.says(names=" ".join(lost_keywords))] if lost_keywords else []
     if lost := [*lost, *(oddity for oddity in message.oddities if DROPPED in oddity)]:
-        note("keywords_lost", "; ".join(lost))
+        note("keywords_lost", several(lost))
     if seen:
         notes.append(watched(message.uid, seen))
     if message.oddities:
-        note("odd", "; ".join(message.oddities))
+        note("odd", several(message.oddities))
     return Sent(
         uid=message.uid,
         size_bytes=message.size_bytes,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from shared.content.fingerprint import MODULUS, mark
 from shared.folders.mapping import decode_name
@@ -21,6 +22,11 @@ from shared.model import Audit, Folder, LedgerEntry, Note
 from shared.model.errors import FolderRefused
 from shared.model.messages import Owner
 from shared.model.uids import UidSet
+from shared.wording.phrases import Phrase
+
+ITS_USER_MOVED_IT_AT_DESTINATION: Final = Phrase(
+    "its_user_moved_it_at_destination", "its user moved it at the destination: it is in {folder}"
+)
 
 #: The kinds of notes on copies that are gone (`shared.model.ledger.GONE`).
 MISSING, MOVED, REMOVED = "missing", "moved", "removed"
@@ -114,7 +120,7 @@ def with_places(audit: Audit, places: Mapping[tuple[str, int], str]) -> Audit:
 def _moved(note: Note, place: str) -> Note:
     if not place or note.what != REMOVED:
         return note
-    return replace(note, what=MOVED, reason=f"its user moved it at the destination: it is in {place}")
+    return replace(note, what=MOVED, reason=ITS_USER_MOVED_IT_AT_DESTINATION.says(folder=place))
 
 
 def without_marks(ledger: Iterable[LedgerEntry], copies: Mapping[int, Sighting]) -> dict[str, int]:

@@ -17,6 +17,17 @@ from shared.model import Note
 from shared.model.ledger import AUDITED, GONE
 from shared.model.messages import Sighting
 from shared.model.uids import UidSet
+from shared.wording.phrases import Phrase, several
+
+NORMALISED_TO: Final = Phrase("normalised_to", "line ends normalised: {what}")
+
+STORED_AS_BYTES_INSTEAD: Final = Phrase("stored_as_bytes_instead", "stored as {num} bytes instead of {size}")
+INTERNAL_DATE_IS_NOT_THAT_OF_SOURCE: Final = Phrase(
+    "internal_date_is_not_that_of_source", "the internal date is not that of the source"
+)
+NUL_BYTES_STORED_AS_ANOTHER: Final = Phrase("nul_bytes_stored_as_another", "{num} NUL bytes stored as another byte")
+LINE_ENDS_NORMALISED: Final = Phrase("line_ends_normalised", "line ends normalised")
+CONTENT_DIFFERS_SHA_256: Final = Phrase("content_differs_sha_256", "content differs (SHA-256 of canonical bytes)")
 
 #: Notes on what a destination did to a message: `CONTENT` if it holds other content, `FORM` if only the form changed.
 CONTENT = "altered"
@@ -48,14 +59,14 @@ def difference(original: Sighting, copy: Sighting) -> Difference | None:
     The bytes of both were read, unless they are not `unlike`.
     """
     text = _text(original, copy)
-    date = "the internal date is not that of the source" if _other_date(original, copy) else ""
+    date = INTERNAL_DATE_IS_NOT_THAT_OF_SOURCE.says() if _other_date(original, copy) else ""
     if text is None:
         return Difference(what=FORM, reason=date) if date else None
-    return Difference(what=text.what, reason="; ".join(filter(None, (text.reason, date))))
+    return Difference(what=text.what, reason=several((text.reason, date)))
 
 
 def _text(original: Sighting, copy: Sighting) -> Difference | None:
-    sizes = f"stored as {copy.size_bytes:,} bytes instead of {original.size_bytes:,}"
+    sizes = STORED_AS_BYTES_INSTEAD.says(num=f"{copy.size_bytes:,}", size=f"{original.size_bytes:,}")
     resized = original.size_bytes != copy.size_bytes
     if original.digest is None or copy.digest is None:
         return Difference(what=CONTENT, reason=sizes) if resized else None
@@ -64,13 +75,13 @@ def _text(original: Sighting, copy: Sighting) -> Difference | None:
         words = next((said for form, said in foreseen if said and form == copy.alike[0]), "")
         if not words and unmarked_of(original.alike) == unmarked_of(copy.alike):
             words = FORMS[-1]
-        return Difference(what=CONTENT, reason=words or "content differs (SHA-256 of canonical bytes)")
+        return Difference(what=CONTENT, reason=words or CONTENT_DIFFERS_SHA_256.says())
     if original.nuls != copy.nuls:
         number = abs(original.nuls - copy.nuls)
-        return Difference(what=CONTENT, reason=f"{number:,} NUL bytes stored as another byte")
+        return Difference(what=CONTENT, reason=NUL_BYTES_STORED_AS_ANOTHER.says(num=f"{number:,}"))
     if resized:
-        return Difference(what=FORM, reason=f"line ends normalised: {sizes}")
-    return Difference(what=FORM, reason="line ends normalised") if original.checksum != copy.checksum else None
+        return Difference(what=FORM, reason=NORMALISED_TO.says(what=sizes))
+    return Difference(what=FORM, reason=LINE_ENDS_NORMALISED.says()) if original.checksum != copy.checksum else None
 
 
 def _other_date(original: Sighting, copy: Sighting) -> bool:

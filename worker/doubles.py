@@ -17,11 +17,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.model import Folder, Note
 from shared.model.uids import NO_UIDS, UidSet
+from shared.wording.phrases import Phrase
 from worker.recovery import arrived
+
+SECOND_COPY_OF_OURS_UID: Final = Phrase(
+    "second_copy_of_ours_uid", "a second copy of ours (UID {uids} at the destination, beside UID {uid}) was removed"
+)
+UID_AT_DESTINATION_IS_SECOND_COPY: Final = Phrase(
+    "uid_at_destination_is_second_copy",
+    "UID {uids} at the destination is a second copy of UID {uid}; the server cannot remove single messages",
+)
+UID_AT_DESTINATION_IS_SAME_AS_UID: Final = Phrase(
+    "uid_at_destination_is_same_as_uid",
+    "UID {uids} at the destination is the same as UID {uid}; it was left, since it may be somebody else's copy",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,9 +116,9 @@ def notes_of(found: Sequence[Double], *, removed: bool) -> Iterator[Note]:
     for (uid, undone), group in by_message.items():
         extras, copy = UidSet.of(double.extra for double in group), group[0].copy
         if undone:
-            reason = f"a second copy of ours (UID {extras} at the destination, beside UID {copy}) was removed"
+            reason = SECOND_COPY_OF_OURS_UID.says(uids=str(extras), uid=copy)
         elif group[0].ours:
-            reason = f"UID {extras} at the destination is a second copy of UID {copy}; the server cannot remove single messages"
+            reason = UID_AT_DESTINATION_IS_SECOND_COPY.says(uids=str(extras), uid=copy)
         else:
-            reason = f"UID {extras} at the destination is the same as UID {copy}; it was left, since it may be somebody else's copy"
+            reason = UID_AT_DESTINATION_IS_SAME_AS_UID.says(uids=str(extras), uid=copy)
         yield Note(uid=uid, what="undone" if undone else "doubled", reason=reason)

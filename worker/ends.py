@@ -7,6 +7,7 @@ no further round trip unless there is a suspicion.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from shared.folders.mapping import MappedFolder
 from shared.mail import KnownStatus, MailDestination, MailSource
@@ -14,8 +15,15 @@ from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop, sam
 from shared.model import Lease, Tally
 from shared.model.errors import MaybeSwapped, SameMailbox
 from shared.model.lifecycle import MailboxState
+from shared.model.sides import Side
 from shared.model.uids import UidSet
+from shared.wording.phrases import Phrase
 from worker.failures import PERHAPS_SWAPPED, SWAPPED_LOOKS
+
+IS_EMPTY_AND_DESTINATION_IS_NOT_WHETHER: Final = Phrase(
+    "is_empty_and_destination_is_not_whether",
+    "is empty and the destination is not: whether that is so of all mailboxes is awaited",
+)
 
 #: Number of messages that are compared where the numbers are the same.
 _SAMPLE = 20
@@ -64,7 +72,7 @@ class Ends:
             theirs = dict(zip(names, self._source.statuses(names), strict=True))
             same = same_folders(theirs, dict(zip(names, here, strict=True))) and self._alike(mapped[at], there)
         if same and not self._brought(ours.uidvalidity):
-            raise SameMailbox("source", SameMailbox.ONE)
+            raise SameMailbox(Side.SOURCE, SameMailbox.ONE)
 
     def _may_be_one(self) -> bool:
         return may_be_one(self._mailbox.source.endpoint, self._mailbox.destination.endpoint)
@@ -97,7 +105,5 @@ class Ends:
         waited = self._failure.times if self._failure and self._failure.code == PERHAPS_SWAPPED else 0
         others = sum(states.get(state, 0) for state in _UNCOUNTED) > 1
         if others and waited < SWAPPED_LOOKS:
-            raise MaybeSwapped(
-                "source", "is empty and the destination is not: whether that is so of all mailboxes is awaited"
-            )
-        raise SameMailbox("source", SameMailbox.SWAPPED)
+            raise MaybeSwapped(Side.SOURCE, IS_EMPTY_AND_DESTINATION_IS_NOT_WHETHER.says())
+        raise SameMailbox(Side.SOURCE, SameMailbox.SWAPPED)

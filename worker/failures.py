@@ -7,10 +7,66 @@ one folder never the mailbox, of one mailbox never the import.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from shared.model import Failure, UnitKind, errors
 from shared.model.lifecycle import Disposition, Wish
+from shared.model.sides import Limited
 from shared.rules.standing import LOOK_HOLD
+from shared.wording.often_said import OF_SIDE
+from shared.wording.phrases import Phrase, several, text_of
+
+THEN_IMPORT_AGAIN: Final = Phrase("then_import_again", "then run the import command again")
+THEN_OTHER_CREDENTIALS: Final = Phrase(
+    "then_other_credentials",
+    "then: mailhaul credentials {id} FILE.csv, or mailhaul retry {id}. As soon as one login is accepted, all go on",
+)
+UNEXPECTED: Final = Phrase("unexpected", "unexpected {name}")
+
+SEE_WHAT_SERVER_SAYS_WHEN: Final = Phrase(
+    "see_what_server_says_when", "see what the server says; when it is mended: mailhaul retry {id}"
+)
+SEE_THAT_ACCOUNT: Final = Phrase(
+    "see_that_account", "see that the account is there and may be signed in to for others, then: mailhaul retry {id}"
+)
+CORRECT_PASSWORD_IN_CSV_AND_RUN: Final = Phrase(
+    "correct_password_in_csv_and_run", "correct the password in a CSV and run: mailhaul credentials {id} FILE.csv"
+)
+GIVE_CREDENTIALS_AGAIN_MAILHAUL: Final = Phrase(
+    "give_credentials_again_mailhaul", "give the credentials again: mailhaul credentials {id} FILE.csv"
+)
+SEE_WHAT_SERVER_SAYS_ITS_DISK: Final = Phrase(
+    "see_what_server_says_its_disk",
+    "see what the server says: its disk may be full; while workers run (mailhaul up) it is tried "
+    "again by itself; at once by: mailhaul retry {id}",
+)
+MAKE_ROOM_OR_RAISE_QUOTA: Final = Phrase(
+    "make_room_or_raise_quota",
+    "make room or raise the quota at the destination: while workers run (mailhaul up) it is tried "
+    "again by itself; at once by: mailhaul retry {id}",
+)
+STOP_WHATEVER_ELSE_WRITES: Final = Phrase(
+    "stop_whatever_else_writes",
+    "stop whatever else writes there (another mailhaul with a state folder of its own, another "
+    "program), or let it end; then: mailhaul retry {name}. What it brought is not copied again",
+)
+WHAT_CAME_SINCE_SWITCH: Final = Phrase(
+    "what_came_since_switch", "what came since the switch is at the new server: bring it back by an import of its own"
+)
+CHECK_HOST_PORT_AND_FIREWALL_MAILHAUL: Final = Phrase(
+    "check_host_port_and_firewall_mailhaul",
+    "check host, port and firewall; mailhaul goes on by itself when the server answers",
+)
+SERVER_DOES_NOT_LET_THIS_FOLDER: Final = Phrase(
+    "server_does_not_let_this_folder",
+    "the server does not let this folder be opened; see its words, then: mailhaul retry {id}",
+)
+INTERNAL_ERROR_PLEASE_REPORT: Final = Phrase(
+    "internal_error_please_report", "internal error; please report it with the worker's log"
+)
+LEASE_RAN_OUT_AND_SESSIONS: Final = Phrase(
+    "lease_ran_out_and_sessions", "the lease ran out, and the sessions were shut"
+)
 
 #: Number of claims of a unit that end without progress before it is halved, or given up when it cannot be halved.
 ATTEMPTS = 3
@@ -19,7 +75,7 @@ ATTEMPTS = 3
 UNIT_ATTEMPTS = 6
 
 #: The advice for a parked mailbox where the table gives none.
-MENDED = "see what the server says; when it is mended: mailhaul retry IMPORT"
+MENDED = SEE_WHAT_SERVER_SAYS_WHEN.says(id="IMPORT")
 
 #: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
 UNREACHABLE_TIMES = 14
@@ -89,12 +145,17 @@ class FailureRule:
     delay_seconds: float = 0.0
     #: Longest delay.
     most_seconds: float = 60.0
-    #: "account" or "host": which of the side's limits is put on hold.
-    hold: str = ""
+    #: The attempt that parks the mailbox, for what is tried again, whatever the attempts before it brought; 0: as for the
+    #: unit's kind.
+    attempts: int = 0
+    #: Which of the side's limits is put on hold.
+    hold: Limited | None = None
     #: Seconds after which what is parked is tried again by itself, by how often it happened in a row; (): it is not.
     again: tuple[float, ...] = ()
-    #: Advice for the operator, with {own} for what the error itself advises.
+    #: Advice for the operator, where the error itself advises nothing.
     advice: str = ""
+    #: What follows the error's own advice; "" for nothing.
+    then: str = ""
 
 
 TABLE: tuple[FailureRule, ...] = (
@@ -106,43 +167,42 @@ TABLE: tuple[FailureRule, ...] = (
         code="{side}_auth_refused",
         how=Disposition.PARK,
         scope="mailbox",
-        advice="see that the account is there and may be signed in to for others, then: mailhaul retry IMPORT",
+        advice=SEE_THAT_ACCOUNT.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.LoginsStopped,
         code="{side}_logins_stopped",
         how=Disposition.PARK,
         scope="endpoint",
-        advice="{own}; then: mailhaul credentials IMPORT FILE.csv, or mailhaul retry IMPORT. As soon as one login is accepted, all "
-        "go on",
+        then=THEN_OTHER_CREDENTIALS.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.AuthenticationRefused,
         code="{side}_auth_refused",
         how=Disposition.PARK,
         scope="mailbox",
-        advice="correct the password in a CSV and run: mailhaul credentials IMPORT FILE.csv",
+        advice=CORRECT_PASSWORD_IN_CSV_AND_RUN.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.CredentialsError,
         code="credentials_missing",
         how=Disposition.PARK,
         scope="mailbox",
-        advice="give the credentials again: mailhaul credentials IMPORT FILE.csv",
+        advice=GIVE_CREDENTIALS_AGAIN_MAILHAUL.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.TlsFailed,
         code="{side}_tls",
         how=Disposition.PARK,
         scope="endpoint",
-        advice="{own}; then run the import command again",
+        then=THEN_IMPORT_AGAIN.says(),
     ),
     FailureRule(
         error=errors.WrongProtocol,
         code="{side}_wrong_protocol",
         how=Disposition.PARK,
         scope="endpoint",
-        advice="{own}; then run the import command again",
+        then=THEN_IMPORT_AGAIN.says(),
     ),
     FailureRule(
         error=errors.NothingTaken,
@@ -150,8 +210,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.PARK,
         scope="mailbox",
         again=ROOM_SECONDS,
-        advice="see what the server says: its disk may be full; while workers run (mailhaul up) it is tried again by itself; "
-        "at once by: mailhaul retry IMPORT",
+        advice=SEE_WHAT_SERVER_SAYS_ITS_DISK.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.OverQuota,
@@ -159,24 +218,28 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.PARK,
         scope="mailbox",
         again=ROOM_SECONDS,
-        advice="make room or raise the quota at the destination: while workers run (mailhaul up) it is tried again by itself; at "
-        "once by: mailhaul retry IMPORT",
+        advice=MAKE_ROOM_OR_RAISE_QUOTA.says(id="IMPORT"),
     ),
     FailureRule(
+        # A writer that has ended, as a lane of ours of which Redis lost all traces in a power cut, brings no more: what it
+        # brought is in the ledger when the unit is tried again. One that goes on is met again. The attempts are as many as
+        # for a plan, since workers that were killed in the unit took some.
         error=errors.ForeignWriter,
         code="destination_foreign_writer",
-        how=Disposition.PARK,
+        how=Disposition.AGAIN,
         scope="mailbox",
-        advice="stop whatever else writes there (another mailhaul with a state folder of its own, another program), or let it end; "
-        "then: mailhaul retry IMPORT. What it brought is not copied again",
+        delay_seconds=2.0,
+        most_seconds=10.0,
+        attempts=UNIT_ATTEMPTS,
+        advice=STOP_WHATEVER_ELSE_WRITES.says(name="IMPORT"),
     ),
-    FailureRule(error=errors.SameMailbox, code="same_mailbox", how=Disposition.PARK, scope="mailbox", advice="{own}"),
+    FailureRule(error=errors.SameMailbox, code="same_mailbox", how=Disposition.PARK, scope="mailbox"),
     FailureRule(
         error=errors.NothingKnown,
         code="nothing_known",
         how=Disposition.PARK,
         scope="mailbox",
-        advice="what came since the switch is at the new server: bring it back by an import of its own",
+        advice=WHAT_CAME_SINCE_SWITCH.says(),
     ),
     FailureRule(
         error=errors.CopyBackInDoubt,
@@ -185,7 +248,6 @@ TABLE: tuple[FailureRule, ...] = (
         scope="mailbox",
         delay_seconds=60,
         most_seconds=600,
-        advice="{own}",
     ),
     FailureRule(
         error=errors.MaybeSwapped,
@@ -196,7 +258,7 @@ TABLE: tuple[FailureRule, ...] = (
         most_seconds=8,
     ),
     FailureRule(
-        error=errors.Throttled, code="{side}_throttled", how=Disposition.WAIT, scope="endpoint", hold="account"
+        error=errors.Throttled, code="{side}_throttled", how=Disposition.WAIT, scope="endpoint", hold=Limited.ACCOUNT
     ),
     # No hold is set: `claim` looks at the meters, so that a changed rate counts at once.
     FailureRule(error=errors.RateReached, code="rate_waiting", how=Disposition.WAIT, scope="endpoint"),
@@ -206,7 +268,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.WAIT,
         scope="endpoint",
         delay_seconds=2,
-        advice="check host, port and firewall; mailhaul goes on by itself when the server answers",
+        advice=CHECK_HOST_PORT_AND_FIREWALL_MAILHAUL.says(),
     ),
     FailureRule(
         error=errors.ConnectionLost,
@@ -231,12 +293,10 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.GIVE_UP,
         scope="folder",
         delay_seconds=5,
-        advice="the server does not let this folder be opened; see its words, then: mailhaul retry IMPORT",
+        advice=SERVER_DOES_NOT_LET_THIS_FOLDER.says(id="IMPORT"),
     ),
     FailureRule(error=errors.AccountDelayed, code="account_waiting", how=Disposition.WAIT, scope="mailbox"),
-    FailureRule(
-        error=errors.AccountRejected, code="account_rejected", how=Disposition.PARK, scope="mailbox", advice="{own}"
-    ),
+    FailureRule(error=errors.AccountRejected, code="account_rejected", how=Disposition.PARK, scope="mailbox"),
     FailureRule(
         error=errors.LedgerConflict, code="ledger_conflict", how=Disposition.AGAIN, scope="folder", delay_seconds=1
     ),
@@ -247,7 +307,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.AGAIN,
         scope="worker",
         delay_seconds=2,
-        advice="internal error; please report it with the worker's log",
+        advice=INTERNAL_ERROR_PLEASE_REPORT.says(),
     ),
 )
 
@@ -258,7 +318,7 @@ def meant(error: BaseException, wish: Wish) -> BaseException:
         return error
     match wish:
         case Wish.LOST:
-            return errors.LeaseLost("the lease ran out, and the sessions were shut")
+            return errors.LeaseLost(LEASE_RAN_OUT_AND_SESSIONS.says())
         case Wish.PAUSE | Wish.CANCEL:
             return errors.ControlRequested(wish)
     return error
@@ -284,18 +344,19 @@ def judge(
       message may be called failed.
     """
     row = next(row for row in TABLE if isinstance(error, row.error))
-    side = error.side if isinstance(error, errors.MailError) else ""
-    code = row.code.format(side=side)
+    side = error.side if isinstance(error, errors.MailError) else None
+    code = row.code.format(side=side or "")
     times = before.times if before and before.code == code else 0
     delay = min(row.delay_seconds * 2 ** min(max(attempts - 1, times), 10), row.most_seconds)
-    hold = f"{side}_{error.scope if isinstance(error, errors.Throttled) else row.hold}" if row.hold and side else ""
+    held = error.scope if isinstance(error, errors.Throttled) else row.hold
+    hold: str = side.limit(held) if row.hold and held and side else ""
     if isinstance(error, errors.Throttled):
         delay = error.wait_seconds or THROTTLE_SECONDS
     if isinstance(error, errors.AccountDelayed):
         delay = error.wait_seconds
     how = _disposition(error, row, attempts, times, kind, in_doubt=in_doubt)
     own = error.advice if isinstance(error, errors.MailError) else ""
-    advice = row.advice.replace("{own}", own) if "{own}" in row.advice else own or row.advice
+    advice = several((own or row.advice, row.then))
     if how is Disposition.PARK:
         advice = advice or MENDED
     again = row.again[min(times, len(row.again) - 1)] if row.again else 0.0
@@ -305,7 +366,7 @@ def judge(
         how, again = Disposition.WAIT, 0.0
         delay = min(LOOK_SECONDS * 2 ** min(times, 10), LOOK_MOST_SECONDS)
         hold = LOOK_HOLD if isinstance(error, errors.Unreachable) else ""
-    if how is Disposition.AGAIN and progressed:
+    if how is Disposition.AGAIN and progressed and not row.attempts:
         how = Disposition.WAIT
     return Verdict(
         code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice, again_seconds=again
@@ -326,6 +387,8 @@ def _disposition(
         how = Disposition.PARK
     if how is Disposition.GIVE_UP and attempts < ATTEMPTS:
         how = Disposition.AGAIN
+    if how is Disposition.AGAIN and row.attempts and attempts >= row.attempts:
+        how = Disposition.PARK
     whole = kind is not UnitKind.COPY
     if whole and (how is Disposition.GIVE_UP or (how is Disposition.AGAIN and attempts >= UNIT_ATTEMPTS)):
         how = Disposition.PARK
@@ -343,13 +406,14 @@ def describe(
     missing_bytes: int = 0,
 ) -> Failure:
     """Returns the failure as the operator reads it."""
+    sentence: str
     if isinstance(error, errors.MailError):
-        sentence, detail = f"{error.side}: {error.what}", error.detail
+        sentence, detail = OF_SIDE.says(side_word=error.side, what=error.what), error.detail
     elif isinstance(error, errors.MailhaulError):
-        sentence, detail = str(error), ""
+        sentence, detail = text_of(error), ""
     else:
         # The text of an unknown exception may hold anything, a password included; its type is enough here.
-        sentence, detail = f"unexpected {type(error).__name__}", ""
+        sentence, detail = UNEXPECTED.says(name=type(error).__name__), ""
     alike = before is not None and (before.code == verdict.code or {before.code, verdict.code} <= _outage(verdict.code))
     times = before.times + 1 if before and before.code == verdict.code else 1
     going_on = verdict.how in (Disposition.AGAIN, Disposition.WAIT, Disposition.REPLAN) or bool(verdict.again_seconds)

@@ -6,15 +6,16 @@ It goes by CONDSTORE (RFC 7162) where the source has it, otherwise by comparison
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from shared.mail import MailDestination, MailSource
-from shared.model import Folder, FolderPlan, Lease
+from shared.model import Folder, FolderPlan, Lease, Settled
 from shared.model.errors import AnswerUnreadable, ServerRefused
 from shared.model.uids import UidSet
 from shared.store import WorkStore
 from worker.decide import kept_flags
-from worker.flag_changes import FlagsSeen, flag_changes, later, translated
+from worker.flag_changes import FlagsSeen, flag_changes, later, made_equal, translated
 
 
 class FlagSync:
@@ -59,6 +60,22 @@ class FlagSync:
         if kept or changed_since is not None:
             self._change(folder, kept, now, old)
         self._store.set_flags(self._lease, folder.folder_id, modseq, later(kept, now))
+
+    def complete(self, folder: Folder, recognised: Sequence[Settled], now: Mapping[str, UidSet]) -> None:
+        """Sets those flags of copies found at the destination that the source shows and they lack; clears none.
+
+        Nobody knows what such a copy was given: who read or flagged the message at the source since wants to see that, and
+        what else the copy has may be the work of people at the destination.
+        """
+        to = {int(s): int(d) for one in recognised for record in one.records for s, d in record.pairs()}
+        want = {to[uid]: text.split() for text, uids in now.items() if text for uid in uids if uid in to}
+        if not want:
+            return
+        permanent = self._destination.open(folder.destination_name).permanent_flags
+        kept = {uid: kept_flags(flags, permanent)[0] for uid, flags in want.items()}
+        have = {int(uid): flags for uid, flags in self._destination.flags(UidSet.of(kept))}
+        lacking = {uid: flags for uid, flags in kept.items() if uid in have}
+        self._destination.store_flags(replace(change, remove=()) for change in made_equal(have, lacking) if change.add)
 
     def _change(self, folder: Folder, kept: dict[str, UidSet], now: dict[str, UidSet], old: UidSet) -> None:
         changes = list(flag_changes(kept, now, old))

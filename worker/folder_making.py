@@ -18,6 +18,7 @@ from shared.mail import FolderListing, MailDestination, MailSource
 from shared.mail.answers.refusals import response_code
 from shared.model import Folder, Options
 from shared.model.errors import FolderRefused, Throttled
+from shared.wording.often_said import CALLED_THERE
 from worker.sessions import together
 
 #: Number of rounds in which names are tried: a tree of folders that take no folders below them needs one round for each
@@ -149,6 +150,6 @@ def _remembering(one: MappedFolder, before: str) -> MappedFolder:
 
     A name that is kept brings no reason of its own.
     """
-    called = f"called {one.destination_display} there"
+    called = CALLED_THERE.says(folder=one.destination_display)
     head, found, _ = before.partition(called)
     return replace(one, note=head + found) if found and one.note == called else one

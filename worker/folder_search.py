@@ -23,11 +23,22 @@ from shared.model import LEFT_ALONE, Folder, Options
 from shared.model.errors import FolderRefused, Throttled
 from shared.model.uids import Uid, UidSet
 from shared.store import WorkStore
+from shared.wording.often_said import CALLED_THERE
+from shared.wording.phrases import Phrase, several, text_of
 from worker.folder_making import mapped_to, pins_of
 from worker.whereabouts import SideView, removed_by_users, sample
 
+RENAMED_AT_SOURCE_AND_KEEPS_ITS_NAME: Final = Phrase(
+    "renamed_at_source_and_keeps_its_name",
+    "renamed at the source, and keeps its name at the destination (there is another folder of that name)",
+)
+RENAMED_AT_SOURCE_AND_KEEPS_ITS_NAME_AT_DESTINATION: Final = Phrase(
+    "renamed_at_source_and_keeps_its_name_at_destination",
+    "renamed at the source, and keeps its name at the destination (the server said: {said})",
+)
+
 #: The note on a folder that its user renamed.
-RENAMED_THERE: Final = "its user renamed it at the destination"
+RENAMED_THERE: Final = Phrase("renamed_there", "its user renamed it at the destination").says()
 #: Number of pairs of folders that are compared to find one.
 _MOST_TRIES: Final = 50
 #: Number of messages of a folder that was made anew, and of the source's, which are compared.
@@ -99,7 +110,7 @@ class FolderSearch:
             taken_here.add(place)
             now = replace(folder, source_name=source or folder.source_name)
             if away and place:
-                now = replace(now, destination_name=place, note=f"{RENAMED_THERE}; {_called(place, tree)}")
+                now = replace(now, destination_name=place, note=several((RENAMED_THERE, _called(place, tree))))
             elif away:
                 gone.append(now)
             if source and moved and not (away and place):
@@ -256,7 +267,7 @@ class FolderSearch:
                 if folder.folder_id in absent:
                     name = target
                 elif target in names:
-                    why = "renamed at the source, and keeps its name at the destination (there is another folder of that name)"
+                    why = RENAMED_AT_SOURCE_AND_KEEPS_ITS_NAME.says()
                 elif (error := self._destination.rename(name, target)) is None:
                     done.append((name, target))
                     names = {_moved_along(one, [(name, target)], separator) for one in names}
@@ -264,10 +275,10 @@ class FolderSearch:
                 elif isinstance(error, Throttled):
                     raise error
                 else:
-                    said = getattr(error, "detail", "") or error
-                    why = f"renamed at the source, and keeps its name at the destination (the server said: {said})"
+                    said = getattr(error, "detail", "") or text_of(error)
+                    why = RENAMED_AT_SOURCE_AND_KEEPS_ITS_NAME_AT_DESTINATION.says(said=said)
             if why or name != folder.destination_name:
-                note = f"{why}; {_called(name, tree)}" if why else ""
+                note = several((why, _called(name, tree))) if why else ""
                 note = folder.note if folder.folder_id in absent else note
                 now[folder.folder_id] = replace(folder, destination_name=name, note=note)
         if not done:
@@ -309,7 +320,7 @@ def _moved_along(name: bytes, done: Sequence[tuple[bytes, bytes]], separator: by
 
 
 def _called(name: bytes, tree: Tree) -> str:
-    return f"called {display(tree.path_of(name))} there"
+    return CALLED_THERE.says(folder=display(tree.path_of(name)))
 
 
 def _untouched(folder: Folder, status: FolderStatus | Exception) -> bool:

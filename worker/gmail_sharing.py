@@ -20,10 +20,13 @@ from shared.model.errors import FolderRefused, LeaseLost, MessagesRefused, OverQ
 from shared.model.lifecycle import Wish
 from shared.model.uids import Uid, UidSet
 from shared.store import WorkStore
+from shared.wording.phrases import Phrase
 from worker.decide import kept_flags, sent_as, stands_for
 from worker.flag_changes import made_equal
 from worker.inflight import InFlight, stop_on
 from worker.recovery import just_stored
+
+LEASE_RAN_OUT_BEFORE_COPY: Final = Phrase("lease_ran_out_before_copy", "the lease ran out before the copy")
 
 #: Number of messages in one COPY.
 _AT_ONCE: Final = 500
@@ -156,7 +159,7 @@ class GmailSharing:
         stop_on(self._wish())
         token = self._flight.intend(group, moved=False)
         if self._wish() is Wish.LOST:
-            raise LeaseLost("the lease ran out before the copy")
+            raise LeaseLost(LEASE_RAN_OUT_BEFORE_COPY.says())
         wanted = UidSet.of(pairs[sent.uid] for sent in group)
         uidvalidity, good = None, dict[int, int]()
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from shared.content.fingerprint import MODULUS
 from shared.mail import Appended, KnownStatus
@@ -17,9 +17,18 @@ from shared.model.errors import ControlRequested, FolderChanged, LeaseLost, Mail
 from shared.model.events import GroupSettled, Listener
 from shared.model.lifecycle import Wish
 from shared.model.rates import Due
+from shared.model.sides import Side
 from shared.model.uids import Record, UidSet
 from shared.store import WorkStore
+from shared.wording.phrases import Phrase
 from worker.decide import Sent, settled_group
+
+LEASE_RAN_OUT_OR_ANOTHER: Final = Phrase(
+    "lease_ran_out_or_another", "the lease ran out, or another worker holds this unit"
+)
+APPENDUID_NAMES_ANOTHER_UIDVALIDITY: Final = Phrase(
+    "appenduid_names_another_uidvalidity", "APPENDUID names another UIDVALIDITY: the folder was made anew meanwhile"
+)
 
 #: A function from an intent and its group, answered without APPENDUIDs, to source UID → destination UID of what can be
 #: seen.
@@ -31,7 +40,7 @@ _One = TypeVar("_One")
 def stop_on(wish: Wish) -> None:
     """Raises the error that a wish other than to go on stands for: a lost lease, or what the operator wants."""
     if wish is Wish.LOST:
-        raise LeaseLost("the lease ran out, or another worker holds this unit")
+        raise LeaseLost(LEASE_RAN_OUT_OR_ANOTHER.says())
     if wish is not Wish.RUN:
         raise ControlRequested(wish)
 
@@ -134,9 +143,7 @@ class InFlight:
         intent, group = self._flying.pop(str(answer.token))
         stored = [group[n] for n in answer.stored]
         if answer.uidvalidity is not None and not self.status.same_uids(answer.uidvalidity):
-            raise FolderChanged(
-                "destination", "APPENDUID names another UIDVALIDITY: the folder was made anew meanwhile"
-            )
+            raise FolderChanged(Side.DESTINATION, APPENDUID_NAMES_ANOTHER_UIDVALIDITY.says())
         given = answer.uids or ()
         if len(set(given)) < len(given) or not self._given.isdisjoint(given):
             answer = replace(answer, uids=None)  # a number that was given to another message is nobody's

@@ -5,14 +5,24 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.mail import MailSource, Sighting
 from shared.model import Note
 from shared.model.errors import MailError, ServerRefused
 from shared.model.lifecycle import Outcome
 from shared.model.uids import Uid, UidSet
+from shared.wording.often_said import NO_LONGER_AT_SOURCE
+from shared.wording.phrases import Phrase
 from worker.decide import Sent, without_copy
 from worker.inflight import InFlight
+
+DESTINATION_SAID_OK_BUT_DOES: Final = Phrase(
+    "destination_said_ok_but_does", "the destination said OK but does not show the message"
+)
+SOURCE_SHOWS_OF_MESSAGES: Final = Phrase(
+    "source_shows_of_messages", "the source shows {shown_num} of {num} messages, and not this one"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,7 @@ class MessageOutcomes:
         """Enters the messages that the destination took and does not show."""
         if self.flight.unseen:
             unseen, self.flight.unseen = self.flight.unseen, []
-            self._give(Outcome.FAILED, unseen, "the destination said OK but does not show the message")
+            self._give(Outcome.FAILED, unseen, DESTINATION_SAID_OK_BUT_DOES.says())
 
     def _give(self, outcome: Outcome, group: Sequence[Sent], reason: str) -> None:
         uids = UidSet.of(sent.uid for sent in group)
@@ -66,7 +76,7 @@ class MessageOutcomes:
         if gone:
             gone, why = self._gone(gone)
             outcome = Outcome.FAILED if why else Outcome.VANISHED
-            notes = [Note(uid=uid, what=outcome, reason=why or "no longer at the source") for uid in gone]
+            notes = [Note(uid=uid, what=outcome, reason=why or NO_LONGER_AT_SOURCE.says()) for uid in gone]
             self.flight.add(without_copy(outcome, gone, notes))
         return [(uid, there.get(uid)) for uid in silent - gone]
 
@@ -81,7 +91,7 @@ class MessageOutcomes:
         count = len(every) + withheld
         return (
             silent - every,
-            f"the source shows {len(every):,} of {count:,} messages, and not this one" if withheld else "",
+            SOURCE_SHOWS_OF_MESSAGES.says(shown_num=f"{len(every):,}", num=f"{count:,}") if withheld else "",
         )
 
     def fail(self, uid: Uid, seen: Sighting | None, reason: str) -> None:

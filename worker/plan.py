@@ -15,13 +15,14 @@ from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.choosing import look_at_labels
-from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
+from shared.model import CANNOT_BE_READ_AT_SOURCE, LEFT_ALONE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
 from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, Throttled
 from shared.model.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.batching import Change, delta, other_number
 from shared.rules.standing import digest
 from shared.store import Store
+from shared.wording.phrases import parts, several, text_of
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.closing import SettleLater
 from worker.counted import CountedFolders
@@ -396,7 +397,7 @@ class MailboxPlan:
         if seen is None:
             return mapped
         self._cutting.view = seen.view
-        return [replace(m, note="; ".join(filter(None, (m.note, seen.notes.get(m.source_name, ""))))) for m in mapped]
+        return [replace(m, note=several((m.note, seen.notes.get(m.source_name, "")))) for m in mapped]
 
     def _folder(self, one: MappedFolder) -> Folder:
         mailbox = self._lease.mailbox.mailbox_id
@@ -462,6 +463,8 @@ class MailboxPlan:
                 plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed, taken_away=taken_away
             )
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
+            if before is None and not self._returning:
+                self._flags.complete(folder, self._cutting.recognised, plan.flags or {})
             if (anew or self._returning) and plan.batches and here is NOT_THERE:
                 plan = self._with_a_place(plan)
         elif before is not None and not reset and not let_go:
@@ -514,7 +517,7 @@ class MailboxPlan:
             plan,
             folder=replace(
                 plan.folder,
-                note=plan.folder.note.removeprefix(LEFT_ALONE).removeprefix("; "),
+                note=several(one for one in parts(plan.folder.note) if one != LEFT_ALONE),
                 destination_uidvalidity=here.uidvalidity or 0,
                 destination_uidnext=here.uidnext,
                 destination_messages=here.messages,
@@ -551,7 +554,7 @@ class MailboxPlan:
 
 
 def _left_alone(note: str) -> str:
-    return note if LEFT_ALONE in note else "; ".join(filter(None, (LEFT_ALONE, note)))
+    return note if LEFT_ALONE in note else several((LEFT_ALONE, note))
 
 
 def _remade(before: Folder | None, *, another: bool) -> int:
@@ -578,5 +581,5 @@ def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> Fold
 
     The folder stands in the report and costs no other folder anything.
     """
-    said = getattr(error, "detail", "") or str(error)
-    return FolderPlan(folder=replace(before or folder, note=f"{UNREADABLE}: {said}"))
+    said = getattr(error, "detail", "") or text_of(error)
+    return FolderPlan(folder=replace(before or folder, note=CANNOT_BE_READ_AT_SOURCE.says(cause=said)))

@@ -17,6 +17,7 @@ from shared.model import Folder, Intent, Lease, Writing
 from shared.model.lifecycle import Control
 from shared.model.uids import NO_UIDS, Uid, UidSet
 from shared.store import WorkStore
+from shared.wording.phrases import Phrase
 from worker.decide import Sent, pair, sent_as, settled_group, watched
 from worker.likeness import Reasons
 from worker.recognise import Recognised, Recognition
@@ -46,7 +47,7 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
 
 
 #: The reason why a message that is found is read back: the lane that sent it is gone, with what it had seen of it.
-UNSEEN = "found after the connection broke"
+UNSEEN = Phrase("found_after_connection_broke", "found after the connection broke").says()
 
 #: The least seconds until a batch is looked at again whose copies may be those of another lane. Its answer is due any moment.
 CONTESTED_SECONDS = 2.0

@@ -12,6 +12,7 @@ from shared.mail import MailDestination, MailSession, MailSource
 from shared.model import Mailbox
 from shared.model.errors import ConnectionLost, MailError, Throttled, Unreachable
 from shared.model.events import Listener, SessionEnded, SignedIn
+from shared.model.sides import Side
 from worker.timed import timed
 
 _Session = TypeVar("_Session", MailSource, MailDestination)
@@ -74,18 +75,18 @@ class MailboxSessions:
     def source(self, mailbox: Mailbox) -> MailSource:
         """Returns the session with the source, and opens it if needed."""
         if self._source is None:
-            self._source = self._dial("source", self._dialer.source, mailbox)
+            self._source = self._dial(Side.SOURCE, self._dialer.source, mailbox)
             self.live.append(self._source)
         return self._source
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
         """Returns the session with the destination, and opens it if needed."""
         if self._destination is None:
-            self._destination = self._dial("destination", self._dialer.destination, mailbox)
+            self._destination = self._dial(Side.DESTINATION, self._dialer.destination, mailbox)
             self.live.append(self._destination)
         return self._destination
 
-    def _dial(self, side: str, dial: Callable[[Mailbox], _Session], mailbox: Mailbox) -> _Session:
+    def _dial(self, side: Side, dial: Callable[[Mailbox], _Session], mailbox: Mailbox) -> _Session:
         began = time.monotonic()
         result = "ok"
         try:
@@ -116,7 +117,7 @@ class MailboxSessions:
         self._forget()
 
     def _forget(self) -> None:
-        for side, session in (("source", self._source), ("destination", self._destination)):
+        for side, session in ((Side.SOURCE, self._source), (Side.DESTINATION, self._destination)):
             if session is not None:
                 self._tell(SessionEnded(side=side))
         self._source = self._destination = None

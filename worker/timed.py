@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast
 
 from shared.mail import Appended, MailDestination, MailSource, Message
 from shared.model.events import CommandEnded, Listener
+from shared.model.sides import Side
 from shared.model.uids import UidSet
 
 _Session = TypeVar("_Session", MailSource, MailDestination)
@@ -32,7 +33,7 @@ COMMANDS: Final = {
 }
 
 
-def timed(session: _Session, side: str, tell: Listener, clock: Callable[[], float] = time.perf_counter) -> _Session:
+def timed(session: _Session, side: Side, tell: Listener, clock: Callable[[], float] = time.perf_counter) -> _Session:
     """Returns the same session with each command timed and reported to `tell`.
 
     FETCH: until the first message. APPEND: of a group, from the first byte to its answer, whatever else was on its way
@@ -42,7 +43,7 @@ def timed(session: _Session, side: str, tell: Listener, clock: Callable[[], floa
 
 
 class _Timed:
-    def __init__(self, session: Any, side: str, tell: Listener, clock: Callable[[], float]) -> None:
+    def __init__(self, session: Any, side: Side, tell: Listener, clock: Callable[[], float]) -> None:
         self._session, self._side, self._tell, self._clock = session, side, tell, clock
         self._sent: dict[object, float] = {}
         for method, command in COMMANDS.items():

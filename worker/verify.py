@@ -25,8 +25,10 @@ from shared.model.errors import FolderChanged, FolderRefused
 from shared.model.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Outcome, Wish
+from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet
 from shared.store import Store
+from shared.wording.phrases import Phrase
 from worker.closing import Finished, InDoubt
 from worker.comparison import Comparison
 from worker.copy import MOST_REMADE
@@ -39,6 +41,21 @@ from worker.inflight import stop_on, while_wanted
 from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
 from worker.sessions import MailboxSessions
+
+DESTINATION_LOST_ITS_FOLDER_WHERE: Final = Phrase(
+    "destination_lost_its_folder_where",
+    "the destination lost its folder, where it was UID {uid}, and the source no longer has it",
+)
+WAS_REMOVED_OR_RECREATED: Final = Phrase("was_removed_or_recreated", "{folder} was removed or recreated")
+IT_IS_BACK_AT_SOURCE: Final = Phrase(
+    "it_is_back_at_source", "it is back at the source, and its copy was removed (UID {uid})"
+)
+ITS_USER_REMOVED_IT_AT_DESTINATION_WHERE: Final = Phrase(
+    "its_user_removed_it_at_destination_where", "its user removed it at the destination, where it was UID {uid}"
+)
+UID_IS_NO_LONGER_IN_DESTINATION: Final = Phrase(
+    "uid_is_no_longer_in_destination", "UID {uid} is no longer in the destination folder"
+)
 
 #: Number of settle times after a message was sent again for which its first copy is still waited for.
 LATE_TIMES = 4
@@ -101,7 +118,7 @@ class MailboxVerification:
                     audits.append(self._given_up(folder))
                     continue
                 if folder.remade < MOST_REMADE and _is_another(destination, folder, status, ours):
-                    raise FolderChanged("destination", f"{folder.display} was removed or recreated")
+                    raise FolderChanged(Side.DESTINATION, WAS_REMOVED_OR_RECREATED.says(folder=folder.display))
                 if isinstance(status, Exception):
                     raise status
                 seen = _seen(folder, status)
@@ -227,7 +244,7 @@ class MailboxVerification:
             _note(
                 uid,
                 MISSING,
-                f"the destination lost its folder, where it was UID {to}, and the source no longer has it",
+                DESTINATION_LOST_ITS_FOLDER_WHERE.says(uid=to),
                 None,
             )
             for uid, to in pairs
@@ -306,17 +323,13 @@ class MailboxVerification:
             original, copy = there.get(uid), here.get(to)
             if copy is None:
                 if uid in folder.deleted_too:
-                    yield _note(
-                        uid, MISSING, f"it is back at the source, and its copy was removed (UID {to})", original
-                    )
+                    yield _note(uid, MISSING, IT_IS_BACK_AT_SOURCE.says(uid=to), original)
                 elif steady:
                     if original is not None:
                         self._departures.append(Departure(folder_id=folder.folder_id, original=original))
-                    yield _note(
-                        uid, REMOVED, f"its user removed it at the destination, where it was UID {to}", original
-                    )
+                    yield _note(uid, REMOVED, ITS_USER_REMOVED_IT_AT_DESTINATION_WHERE.says(uid=to), original)
                 else:
-                    yield _note(uid, MISSING, f"UID {to} is no longer in the destination folder", original)
+                    yield _note(uid, MISSING, UID_IS_NO_LONGER_IN_DESTINATION.says(uid=to), original)
             elif original is None:
                 yield from told.of_uid(uid)  # it was compared before, or can no longer be compared
             elif found := difference(original, copy):

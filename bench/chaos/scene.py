@@ -13,6 +13,7 @@ import redis
 
 from bench.chaos.oracle import Snapshot, Verdict, compare, read_maildir
 from shared.model import Import
+from shared.model.lifecycle import MailboxState
 from tests.integration.process_cluster import WORKER, Child, Person, ProcessCluster, folders_of
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
@@ -36,6 +37,8 @@ class Scene:
     office: ProcessCluster
     chance: random.Random
     import_: Import | None = None
+    #: Imports of other names, with the same mailboxes.
+    others: list[Import] = field(default_factory=list)
     #: Messages that users delivered to the destination themselves, by login.
     delivered: defaultdict[str, Snapshot] = field(default_factory=lambda: defaultdict(Counter))
     #: Maildirs of the source after the users' last change there, by login.
@@ -76,17 +79,42 @@ class Scene:
         except redis.RedisError:
             return 0
 
+    def supervise(self) -> None:
+        """Starts each process again that has ended by itself, as a supervisor does.
+
+        A worker that begins while Redis takes no writes says so and exits.
+        """
+        for child in self.office.children:
+            child.restart_if_dead()
+
     @property
     def finished(self) -> bool:
-        """Tells whether the import has ended; False while Redis is away or knows nothing."""
+        """Tells whether every import has ended; False while Redis is away or knows nothing of the first."""
         try:
-            return self.import_ is not None and self.office.finished(self.import_)
+            if self.import_ is None or not self.office.finished(self.import_):
+                return False
+            return all(self.office.finished(one) for one in self.others if self.office.store.import_(one.import_id))
         except redis.RedisError:
             return False
 
     def await_finished(self) -> None:
         """Waits for the end of the import without helping it."""
-        await_ready(lambda: self.finished, DEADLINE_SECONDS, "the end of the import")
+
+        def ended() -> bool:
+            self.supervise()
+            return self.finished
+
+        await_ready(ended, DEADLINE_SECONDS, "the end of the import")
+
+    def unended(self) -> list[str]:
+        """Returns a line for each mailbox that is not complete, with its last failure: no fault here needs a person."""
+        if self.import_ is None:
+            return []
+        return [
+            f"{mailbox.source.login} is {mailbox.state}: {mailbox.failure.code if mailbox.failure else ''}"
+            for mailbox, _ in self.office.store.mailboxes(self.import_.import_id)
+            if mailbox.state is not MailboxState.COMPLETE
+        ]
 
     # -- targets of faults
 

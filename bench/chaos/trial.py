@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.chaos.faults import FAULTS, Fault
+from bench.chaos.faults import Fault, kinds_of
 from bench.chaos.oracle import Verdict
 from bench.chaos.scene import Scene, stage
 from tests.integration.process_cluster import WORKER
@@ -53,10 +53,11 @@ class Result:
     outcomes: dict[str, int] = field(default_factory=dict)
 
 
-def script(seed: int, messages: int, faults: int | None = None, kinds: Sequence[Fault] = FAULTS) -> Script:
+def script(seed: int, messages: int, faults: int | None = None, kinds: Sequence[Fault] = ()) -> Script:
     """Draws the faults of a seed: five to ten, or `faults`."""
     chance = random.Random(f"script/{seed}")
     count = faults or chance.randint(5, 10)
+    kinds = kinds or kinds_of(seed)
     chosen = chance.choices(kinds, [fault.weight for fault in kinds], k=count)
     marks = sorted(chance.uniform(0.0, 0.95) for _ in chosen)
     return Script(seed, messages, tuple(zip(marks, chosen, strict=True)))
@@ -71,9 +72,11 @@ def run(script: Script, *, program: str = WORKER) -> Result:
         scene.quiet()
         verdict, commands = _end(scene, script)
         outcomes: dict[str, int] = {}
+        unended: list[str] = []
         if scene.import_ is not None:
             scene.office.assert_books(scene.import_)
             outcomes = {str(name): n for name, n in scene.office.tally(scene.import_).outcomes.items() if n}
+            unended = scene.unended()
         return Result(
             script.seed,
             tuple(fault.name for _, fault in script.faults),
@@ -83,7 +86,7 @@ def run(script: Script, *, program: str = WORKER) -> Result:
             verdict.changed,
             commands,
             round(time.monotonic() - began, 1),
-            "" if verdict.clean else str(verdict),
+            "; ".join(([] if verdict.clean else [str(verdict)]) + unended),
             outcomes,
         )
 
@@ -99,6 +102,7 @@ def _strike(scene: Scene, script: Script) -> int:
         while time.monotonic() < until and scene.done() < mark * script.messages:
             scene.pause(0.02, 0.02)
         struck += not scene.finished
+        scene.supervise()
         fault.act(scene)
     return struck
 

@@ -25,6 +25,7 @@ from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
 from shared.model.errors import UsageError
 from shared.model.lifecycle import Control
+from shared.model.sides import Side
 from shared.rules.hours import Hours
 from shared.rules.standing import Standing
 from shared.runtime.credentials import Secret
@@ -137,7 +138,7 @@ class Acts:
         context = self._context
         return context.operations.replace_credentials(import_, manifest.rows, manifest.columns)
 
-    def replace_shared(self, import_: Import, given: Mapping[str, Secret]) -> int:
+    def replace_shared(self, import_: Import, given: Mapping[Side, Secret]) -> int:
         """See `operations.replace_shared`."""
         self._note("credentials replaced", import_, shared=sorted(given))
         context = self._context

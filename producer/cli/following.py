@@ -28,6 +28,7 @@ from producer.operations.finding import (
 from producer.operations.outages import waits_of
 from producer.operations.trouble import ErrorGroup, troubled
 from producer.show import document
+from producer.show.lanes import lane_lines
 from producer.show.lines import (
     error_lines,
     mailbox_line,
@@ -281,7 +282,7 @@ def _print_status(
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
     named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what != "workers"))
-    for line in waiting_lines(named if nobody_works else progress):
+    for line in (*waiting_lines(named if nobody_works else progress), *lane_lines(progress.lanes)):
         print(f"  {line}")
     if nobody_works:
         print(f"  {nobody_works}")

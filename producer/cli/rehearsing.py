@@ -21,7 +21,7 @@ from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say
 from producer.intake.account_options import AccountsSeen
 from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
-from producer.intake.scan import Checked, Scan, Side, swapped
+from producer.intake.scan import Checked, CheckedSide, Scan, swapped
 from producer.intake.specification import ImportSpecification
 from producer.show.lines import spoken_mailboxes
 from shared.model import Account, import_id
@@ -206,7 +206,7 @@ def _beside(broken: Sequence[Checked]) -> str:
     return f", and {number:,} that do not have the room for their mail" if number else ""
 
 
-def _side(name: str, side: Side) -> str:
+def _side(name: str, side: CheckedSide) -> str:
     if side.would_create:
         return f"{name}: the account would be created"
     size = f", {spoken_size(side.size_bytes)}" if side.size_bytes is not None else ""

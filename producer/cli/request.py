@@ -14,6 +14,7 @@ from producer.cli.verb import note
 from producer.intake.account_options import AccountsAsked, read_accounts
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.manifest import Limits, Manifest
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, RequestFaults
 from producer.intake.sign_in import named_sign_in, prompted, secret_text
 from producer.intake.specification import (
@@ -25,7 +26,7 @@ from producer.intake.specification import (
     check,
     read_rows,
 )
-from producer.intake.wanted import SelectionOptions
+from shared.model.sides import Side
 from shared.wording.phrases import Faults, Phrase
 
 NO_CA_FILE: Final = Phrase("ca_file_missing", "{path} is not a file")
@@ -76,7 +77,7 @@ def read_request(
     return checked.specification
 
 
-def _server(side: str, servers: ServerOptions, sign_ins: SignInOptions, faults: Faults) -> ServerAsked:
+def _server(side: Side, servers: ServerOptions, sign_ins: SignInOptions, faults: Faults) -> ServerAsked:
     """Returns one side as it was asked for, with the content of its secret's file."""
     server, ca_file, pin = (str(getattr(servers, f"{side}{name}")) for name in ("", "_ca", "_fingerprint"))
     way, admin, secret_file = (str(getattr(sign_ins, f"{side}_{name}")) for name in ("auth", "admin", "password_file"))

@@ -22,11 +22,13 @@ from producer.operations.credentials import meant_by
 from producer.operations.finding import find_import, find_mailboxes, given_up_by_cancel, progress_of
 from producer.operations.limits import read_limit
 from producer.show import document
+from producer.show.lanes import let_in
 from producer.show.lines import spoken_mailboxes, wave_line
 from producer.show.waiting import waiting_lines
 from producer.waves import read_start, wave_of, waves_of
 from shared.model import Import, Tally
 from shared.model.lifecycle import Control, ImportState
+from shared.model.sides import Side
 from shared.rules.hours import read_hours
 from shared.runtime.logs import clean
 from shared.store import SCOPES
@@ -184,7 +186,7 @@ def _worked_on(context: CommandContext, import_: Import, before: Tally, *, detac
 def run_credentials(
     which: str,
     file: Path | None,
-    secret_files: Mapping[str, str],
+    secret_files: Mapping[Side, str],
     *,
     sheet: SheetOptions,
     detach: bool = False,
@@ -341,7 +343,7 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
     with open_context(state_dir, make=bool(scope)) as context:
         if not scope:
             given = context.store.limits()
-            for name in SCOPES:
+            for name in map(str, SCOPES):
                 default = getattr(context.settings, f"{name}_connections")
                 print(f"{name}  {given.pop(name, default)}  (default {default})")
             for name, default in context.settings.rates.items():
@@ -351,6 +353,9 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
                 print(f"{clean(name)}  {number}")
             for name, number in sorted(context.store.usual().items()):
                 print(f"{clean(name)}  {number}  (usual there; set it to have more)")
+            for place in context.store.lane_places():
+                if place.search:
+                    print(f"{clean(place.name)}  {let_in(place)}  (found by trying; at most {place.most})")
             return COMPLETE
         Acts(context).set_limit(scope, read_limit(scope, most))
     say(f"{clean(scope)}: {most}")

@@ -138,8 +138,9 @@ def credentials(
 ) -> int:
     """Give new passwords: rows of a file, or what signs in for all. Parked mailboxes go on."""
     from producer.cli import steering
+    from shared.model.sides import Side
 
-    files = {"source": source_password_file, "destination": destination_password_file}
+    files = {Side.SOURCE: source_password_file, Side.DESTINATION: destination_password_file}
     given = {side: path for side, path in files.items() if path}
     return steering.run_credentials(which, file, given, sheet=sheet, detach=detach, state_dir=state_dir)
 

@@ -32,7 +32,16 @@ from shared.model.protocols import protocol_of
 from shared.rules.standing import Standing
 from shared.runtime.credentials import Credentials, Vault
 from shared.store import Store
+from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 from shared.wording.phrases import Phrase
+
+ITS_SOURCE_SPEAKS_WHICH_TAKES: Final = Phrase(
+    "its_source_speaks_which_takes",
+    "its source speaks {protocol}, which takes no mail: what comes to the destination stays there",
+)
+MAILBOX_IS_NOT_IN_STORE: Final = Phrase("mailbox_is_not_in_store", "mailbox {name} is not in the store")
+IMPORT_IS_NOT_IN_STORE: Final = Phrase("import_is_not_in_store", "import {name} is not in the store")
+IMPORT_HAS_NO_WAVE: Final = Phrase("import_has_no_wave", "import {name} has no wave {wave}")
 
 NOT_BROUGHT_BACK: Final = Phrase("not_brought_back", "{login}: {what}")
 NEVER_SWITCHED: Final = Phrase("never_switched", "{login}: it was never switched, so nothing is to be brought back")
@@ -134,7 +143,7 @@ def no_way_back(mailbox: Mailbox) -> str:
     """Says why nothing can ever be brought back to the mailbox's source; "" where it can."""
     spoken = protocol_of(mailbox.source.endpoint)
     if not spoken.takes_mail:
-        return f"its source speaks {spoken.title}, which takes no mail: what comes to the destination stays there"
+        return ITS_SOURCE_SPEAKS_WHICH_TAKES.says(protocol=spoken.title)
     return ""
 
 
@@ -203,7 +212,7 @@ class CopyBack:
             ),
         )
         if not self._store.mark_switch(mailbox.mailbox_id, marks):
-            raise StoreError(f"mailbox {mailbox.mailbox_id} is not in the store")
+            raise StoreError(MAILBOX_IS_NOT_IN_STORE.says(name=mailbox.mailbox_id))
         return marks
 
     def begin(self, mailbox: Mailbox) -> str:
@@ -221,7 +230,7 @@ class CopyBack:
             raise NEVER_SWITCHED.error(login=mailbox.source.login)
         origin = self._store.import_(mailbox.import_id)
         if origin is None:
-            raise StoreError(f"import {mailbox.import_id} is not in the store")
+            raise StoreError(IMPORT_IS_NOT_IN_STORE.says(name=mailbox.import_id))
         import_ = _turned_round(origin, mailbox)
         there = _mailbox(import_, mailbox)
         sealed = self._sealed(origin, mailbox, import_, there)
@@ -233,7 +242,7 @@ class CopyBack:
         if stored is not None and stored.wave != there.wave:
             self._store.move(import_.import_id, there.mailbox_id, wave=there.wave)
         if not self._store.set_standing(import_.import_id, there.wave, LATE):
-            raise StoreError(f"import {import_.import_id} has no wave {there.wave!r}")
+            raise StoreError(IMPORT_HAS_NO_WAVE.says(name=import_.import_id, wave=repr(there.wave)))
         return import_.import_id
 
     def rest(self, origin: Import, wave: str) -> None:
@@ -265,7 +274,7 @@ class CopyBack:
     def _opened(self, import_: str, name: str, side: str, bound: str = "") -> Credentials:
         sealed = self._store.sealed(import_, name, side)
         if sealed is None:
-            raise CredentialsError(f"the {side} credentials are no longer stored")
+            raise CredentialsError(CREDENTIALS_ARE_NO_LONGER_STORED.says(side=side))
         return self._vault.open(name, side, sealed, bound=bound)
 
 

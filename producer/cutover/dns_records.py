@@ -20,7 +20,22 @@ from dns.rdtypes.ANY.SOA import SOA
 from dns.rdtypes.ANY.TXT import TXT
 
 from producer.cutover.guards import DomainFacts
+from shared.wording.often_said import HAS_NO_ADDRESS, NO_ANSWER_IN_TIME
 from shared.wording.phrases import Phrase
+
+IT_CLOSED_CONNECTION_EARLY: Final = Phrase("it_closed_connection_early", "it closed the connection early")
+THERE_IS_NO_SUCH_DOMAIN: Final = Phrase("there_is_no_such_domain", "there is no such domain")
+RESOLVER_OF_THIS_MACHINE_DOES_NOT_KNOW: Final = Phrase(
+    "resolver_of_this_machine_does_not_know",
+    "the resolver of this machine does not know the root of the DNS: set MAILHAUL_DNS_RESOLVER",
+)
+IT_NAMES_NO_SERVER: Final = Phrase("it_names_no_server", "it names no server")
+SERVER_IS_INSIDE_OF_NETWORK_SET: Final = Phrase(
+    "server_is_inside_of_network_set",
+    "server {host} ({address}) is inside of the network: set MAILHAUL_DNS_RESOLVER to ask it",
+)
+SERVER_DOES_NOT_ANSWER: Final = Phrase("server_does_not_answer", "server {host} ({address}) does not answer ({cause})")
+ITS_SERVERS_CANNOT_BE_FOUND: Final = Phrase("its_servers_cannot_be_found", "its servers cannot be found ({cause})")
 
 NO_RESOLVER: Final = Phrase("dns_resolver", "MAILHAUL_DNS_RESOLVER: {text} is no address or address:port")
 
@@ -60,20 +75,18 @@ class DnsRecords:
             name = dns.name.from_text(domain.encode("idna").decode() if not domain.isascii() else domain)
             addresses = list(self._servers(name))
         except _FAULTS as error:
-            return DomainFacts(domain=domain, at=at, faults=(f"its servers cannot be found ({_words(error)})",))
+            return DomainFacts(domain=domain, at=at, faults=(ITS_SERVERS_CANNOT_BE_FOUND.says(cause=_words(error)),))
         said, faults = [], []
         for server, address in addresses[:_MOST_SERVERS]:
             if not (self._host or ipaddress.ip_address(address).is_global):
-                faults.append(
-                    f"server {server} ({address}) is inside of the network: set MAILHAUL_DNS_RESOLVER to ask it"
-                )
+                faults.append(SERVER_IS_INSIDE_OF_NETWORK_SET.says(host=server, address=address))
                 continue
             try:
                 said.append(self._asked(name, address))
             except _FAULTS as error:
-                faults.append(f"server {server} ({address}) does not answer ({_words(error)})")
+                faults.append(SERVER_DOES_NOT_ANSWER.says(host=server, address=address, cause=_words(error)))
         if not addresses:
-            faults.append("it names no server")
+            faults.append(IT_NAMES_NO_SERVER.says())
         if not said:
             return DomainFacts(domain=domain, at=at, faults=tuple(faults))
         return DomainFacts(
@@ -102,7 +115,7 @@ class DnsRecords:
                 except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
                     continue
             if not found:
-                raise OSError(f"{target.to_text(omit_final_dot=True)} has no address")
+                raise OSError(HAS_NO_ADDRESS.says(host=target.to_text(omit_final_dot=True)))
 
     def _resolver(self) -> dns.resolver.Resolver:
         resolver = dns.resolver.Resolver(configure=not self._host)
@@ -163,13 +176,13 @@ def _negative(answer: dns.message.Message) -> int:
 
 def _words(error: Exception) -> str:
     if isinstance(error, dns.exception.Timeout):
-        return "no answer in time"
+        return NO_ANSWER_IN_TIME.says()
     if isinstance(error, EOFError):
-        return "it closed the connection early"
+        return IT_CLOSED_CONNECTION_EARLY.says()
     if isinstance(error, dns.resolver.NXDOMAIN):
-        return "there is no such domain"
+        return THERE_IS_NO_SUCH_DOMAIN.says()
     if isinstance(error, dns.resolver.NoRootSOA):
-        return "the resolver of this machine does not know the root of the DNS: set MAILHAUL_DNS_RESOLVER"
+        return RESOLVER_OF_THIS_MACHINE_DOES_NOT_KNOW.says()
     return (str(error) or type(error).__name__)[:120]
 
 

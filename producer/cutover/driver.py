@@ -54,11 +54,18 @@ from shared.model.errors import (
     UsageError,
 )
 from shared.model.lifecycle import CutoverState, advance
+from shared.model.sides import Side
 from shared.rules.standing import Standing
 from shared.runtime.logs import get_logger
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
-from shared.switching import Switch, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+from shared.switching import Switch, TurnLater, TurnOutcome, TurnRefused
+from shared.wording.kept import packed
+from shared.wording.phrases import Phrase, text_of
+
+DESTINATION_COULD_NOT_BE_MARKED: Final = Phrase(
+    "destination_could_not_be_marked", "the destination could not be marked: {cause}"
+)
 
 _log = get_logger("mailhaul.cutover")
 #: Seconds between two questions to the DNS.
@@ -198,15 +205,15 @@ class _Step:
         if state not in OVER:
             self._count_looks()
         if state in BEFORE_SWITCH:
-            self._turn_all(SwitchSide.SOURCE)
+            self._turn_all(Side.SOURCE)
             self._rehearse()
         elif state in (CutoverState.SWITCHED, CutoverState.DRAINING):
-            self._turn_all(SwitchSide.DESTINATION)
+            self._turn_all(Side.DESTINATION)
         elif state is CutoverState.CLOSED:
-            self._turn_all(SwitchSide.SOURCE)
+            self._turn_all(Side.SOURCE)
         elif state is CutoverState.ROLLED_BACK and self._notes.get(STANDING) == "off":
             # Not before it is no longer kept in sync: else what is brought back would be copied once more.
-            self._turn_all(SwitchSide.SOURCE)
+            self._turn_all(Side.SOURCE)
             self._bring_back()
         if state not in OVER:
             self._ask_dns()  # last: the DNS of many domains takes its time, and nobody's turn waits for it
@@ -287,7 +294,7 @@ class _Step:
         try:
             self._effects.keep_in_sync(self._request, cutover, wanted, on=on)
         except UsageError as error:
-            return str(error)
+            return text_of(error)
         return ""
 
     def _standing(self) -> Standing | None:
@@ -332,9 +339,7 @@ class _Step:
             if to_rehearse(known, at):
                 if switch is None or not self._goes_on(at):
                     break
-                outcome = switch.rehearse(
-                    switched(self._cutover, mailbox, SwitchSide.DESTINATION), SwitchSide.DESTINATION
-                )
+                outcome = switch.rehearse(switched(self._cutover, mailbox, Side.DESTINATION), Side.DESTINATION)
                 changed[mailbox.mailbox_id] = encode_mailbox(answered(known, outcome, at))
                 self._driver.heed(self._cutover.options.switch, outcome, at)
         self._note_some(changed)
@@ -345,7 +350,7 @@ class _Step:
         try:
             switch = self._driver.switch_of(self._cutover.options.switch)
         except UsageError as error:
-            fault = str(error)
+            fault = packed(text_of(error))
         if self._notes.get(NO_SWITCH, "") != fault:
             self._note({NO_SWITCH: fault})
         return switch
@@ -359,7 +364,7 @@ class _Step:
             self._driver.hurried = True
         return at <= self._until and self._driver.leads()
 
-    def _turn_all(self, to: SwitchSide) -> None:
+    def _turn_all(self, to: Side) -> None:
         """Turns each mailbox that is not turned yet, one after the other, and notes each answer at once."""
         switch = self._opened()
         for mailbox, known in self._known():
@@ -372,7 +377,7 @@ class _Step:
                     return
                 self._driver.heed(self._cutover.options.switch, outcome, at)
 
-    def _turn(self, switch: Switch, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
+    def _turn(self, switch: Switch, mailbox: Mailbox, known: MailboxCutover, to: Side) -> TurnOutcome | None:
         """Turns one mailbox. Returns its answer; None when the cutover was changed meanwhile: then nothing more is done."""
         side, at = SIDES[to], self._driver.now()
         unready = self._unready(mailbox, known, to)
@@ -401,11 +406,11 @@ class _Step:
         self._doubt(mailbox, side)
         return None
 
-    def _unready(self, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide) -> TurnOutcome | None:
+    def _unready(self, mailbox: Mailbox, known: MailboxCutover, to: Side) -> TurnOutcome | None:
         """Proves the mailbox, and marks its destination before the first turn. Returns why it is not to be turned now."""
         if words := self._why_not(self._effects.prove, mailbox):
             return TurnRefused(words=words)
-        if to is SwitchSide.SOURCE or known.marked:
+        if to is Side.SOURCE or known.marked:
             return None
         try:
             self._effects.mark(self._request, mailbox)
@@ -413,9 +418,9 @@ class _Step:
             raise
         except _PASSING as error:
             wait = getattr(error, "wait_seconds", None) or _MARK_SECONDS
-            return TurnLater(after_seconds=wait, words=f"the destination could not be marked: {error}")
+            return TurnLater(after_seconds=wait, words=DESTINATION_COULD_NOT_BE_MARKED.says(cause=text_of(error)))
         except MailhaulError as error:
-            return TurnRefused(words=f"the destination could not be marked: {error}")
+            return TurnRefused(words=DESTINATION_COULD_NOT_BE_MARKED.says(cause=text_of(error)))
         return None
 
     def _doubt(self, mailbox: Mailbox, side: str) -> None:
@@ -465,7 +470,7 @@ class _Step:
         except StoreError:
             raise
         except MailhaulError as error:
-            return str(error) or type(error).__name__
+            return text_of(error) or type(error).__name__
         return ""
 
     # -- notes

@@ -11,6 +11,7 @@ from shared.model import Import, Mailbox
 from shared.model.binding import bound_to
 from shared.model.cutover import Cutover
 from shared.model.errors import CredentialsError
+from shared.model.sides import Side
 from shared.rules.standing import Standing
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Vault
@@ -18,6 +19,7 @@ from shared.sign_in.entrance import Entrance
 from shared.store import Store
 from shared.switching import Switch
 from shared.switching.configured import open_switch
+from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 
 
 class CutoverWorld:
@@ -47,10 +49,10 @@ class CutoverWorld:
 
         Who may write to Redis, and has no key, could else have a switch told of another login or server.
         """
-        for side in ("source", "destination"):
+        for side in Side:
             sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
             if sealed is None:
-                raise CredentialsError(f"the {side} credentials are no longer stored")
+                raise CredentialsError(CREDENTIALS_ARE_NO_LONGER_STORED.says(side=side))
             self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
 
     def mark(self, import_: Import, mailbox: Mailbox) -> None:

@@ -13,6 +13,7 @@ from shared.model.cutover import DNS, NO_SWITCH, CutoverOptions
 from shared.model.search import Search
 from shared.store import Store
 from shared.store.records.cutovers import decode_mailbox, same_types
+from shared.wording.kept import packed_all, unpacked, unpacked_all
 
 #: The largest number of mailboxes in a wave.
 _EVERYONE: Final = 10_000_000
@@ -63,20 +64,20 @@ def facts_of(
             for one in mailboxes
         ],
         domains=[asked.get(domain) or DomainFacts(domain=domain, at=0.0) for domain in domains],
-        no_switch=notes.get(NO_SWITCH, ""),
+        no_switch=unpacked(notes.get(NO_SWITCH, "")),
         switched=switched,
     )
 
 
 def encode_domains(asked: Mapping[str, DomainFacts]) -> str:
     """Returns the note of what the DNS said."""
-    return json.dumps({domain: asdict(one) for domain, one in asked.items()})
+    return json.dumps(packed_all({domain: asdict(one) for domain, one in asked.items()}))
 
 
 def decode_domains(text: str) -> dict[str, DomainFacts]:
     """Returns what the DNS said, by domain."""
     try:
-        rows = json.loads(text) if text else {}
+        rows = unpacked_all(json.loads(text)) if text else {}
         found = {domain: DomainFacts(**{**row, **_tuples(row)}) for domain, row in rows.items()}
         usual = asdict(DomainFacts(domain="", at=0.0))
         return {domain: one for domain, one in found.items() if same_types(asdict(one), usual)}

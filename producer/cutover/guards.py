@@ -8,6 +8,73 @@ from typing import Final
 
 from shared.model.cutover import BEFORE_SWITCH, FORCIBLE, GUARDS, RULES, Cutover, CutoverOptions, MailboxCutover
 from shared.model.lifecycle import MailboxState
+from shared.wording.phrases import Phrase
+
+ALL_MAILBOXES_ARE_AS_SOURCE: Final = Phrase(
+    "all_mailboxes_are_as_source", "all mailboxes are as the source was at most {span} ago"
+)
+SWITCH_REFUSES_OF_MAILBOXES: Final = Phrase(
+    "switch_refuses_of_mailboxes", "the switch {name} refuses {num} of {most_num} mailboxes"
+)
+SWITCH_REFUSED: Final = Phrase("switch_refused", "the switch refused: {said}")
+ASKED_AGAIN_LATER: Final = Phrase("asked_again_later", "asked again later: {said}")
+ASKED_AND_NO_ANSWER_YET: Final = Phrase("asked_and_no_answer_yet", "asked, and no answer yet")
+LAST_NEW_MAIL_AGO: Final = Phrase("last_new_mail_ago", "last new mail {span} ago")
+NONE_SINCE_SWITCH: Final = Phrase("none_since_switch", "none since the switch")
+NOT_TURNED_YET: Final = Phrase("not_turned_yet", "not turned yet")
+SWITCH_HAS_NOT_SAID_YES: Final = Phrase(
+    "switch_has_not_said_yes", "the switch {name} has not said yes for {num} of {most_num} mailboxes"
+)
+SWITCH_SAYS_YES_FOR_ALL: Final = Phrase("switch_says_yes_for_all", "the switch {name} says yes for all {num} mailboxes")
+OF_MAILBOXES_ARE_TURNED_TO_NEW_SERVER: Final = Phrase(
+    "of_mailboxes_are_turned_to_new_server", "{num} of {most_num} mailboxes are turned to the new server"
+)
+NOT_ASKED_YET: Final = Phrase("not_asked_yet", "not asked yet")
+NOT_ASKED_WHILE_IT_IS_NOT_COPIED: Final = Phrase("not_asked_while_it_is_not_copied", "not asked while it is not copied")
+LAST_LOOKS_FOUND_NOTHING: Final = Phrase(
+    "last_looks_found_nothing", "the last {num} looks found nothing new in {part_num} of {most_num} mailboxes"
+)
+OF_MAILBOXES_ARE_COPIED_CANCELLED_ONES: Final = Phrase(
+    "of_mailboxes_are_copied_cancelled_ones",
+    "{num} of {most_num} mailboxes are copied; {part_num} cancelled ones count no more",
+)
+OF_MAILBOXES_ARE_COPIED: Final = Phrase("of_mailboxes_are_copied", "{num} of {most_num} mailboxes are copied")
+OF_MAILBOXES_ARE_MORE_THAN_BEHIND_SOURCE: Final = Phrase(
+    "of_mailboxes_are_more_than_behind_source", "{num} of {most_num} mailboxes are more than {span} behind the source"
+)
+LOOK_AT_EACH_OF_THEM: Final = Phrase("look_at_each_of_them", "a look at each of them")
+SWITCH_CANNOT_BE_ASKED: Final = Phrase("switch_cannot_be_asked", "the switch {name} cannot be asked: {cause}")
+SETTINGS_OF_COORDINATOR: Final = Phrase("settings_of_coordinator", "the settings of the coordinator")
+SWITCH_THAT_WOULD_DO: Final = Phrase("switch_that_would_do", "a switch that would do it")
+NO_MAIL_DOMAIN_IS_KNOWN: Final = Phrase("no_mail_domain_is_known", "no mail domain is known")
+AT_MOST_S_AT_EVERY_AUTHORITATIVE: Final = Phrase(
+    "at_most_s_at_every_authoritative", "at most {num} s at every authoritative server"
+)
+SWITCH: Final = Phrase("switch", "the switch")
+OF_MAILBOXES_MAY_HAVE_GOT_MAIL: Final = Phrase(
+    "of_mailboxes_may_have_got_mail", "{num} of {most_num} mailboxes may have got mail at the source within {span}"
+)
+NO_NEW_MAIL_AT_SOURCE: Final = Phrase("no_new_mail_at_source", "no new mail at the source for {span}")
+WITHOUT_NEW_MAIL_AT_SOURCE: Final = Phrase("without_new_mail_at_source", "{span} without new mail at the source")
+LOOKS_THAT_FIND_NOTHING: Final = Phrase("looks_that_find_nothing", "looks that find nothing")
+MAILBOXES_THAT_ARE_STOPPED_OR_WERE_NEVER: Final = Phrase(
+    "mailboxes_that_are_stopped_or_were_never",
+    "mailboxes that are stopped or were never copied: mend them (mailhaul errors), or give them up (mailhaul cancel)",
+)
+MAILBOXES_THAT_ARE_STOPPED_OR_WERE_NEVER_COPIED: Final = Phrase(
+    "mailboxes_that_are_stopped_or_were_never_copied",
+    "mailboxes that are stopped or were never copied: mend them (mailhaul errors), or move them to another wave",
+)
+MAILBOX_IN_WAVE: Final = Phrase("mailbox_in_wave", "a mailbox in the wave")
+REHEARSAL_BY_COORDINATOR: Final = Phrase("rehearsal_by_coordinator", "a rehearsal by the coordinator")
+MAIL_DOMAINS_DOMAIN: Final = Phrase("mail_domains_domain", "the mail domains: --domain")
+LAST_ASKED_AGO: Final = Phrase("last_asked_ago", "last asked {span} ago")
+OF_LOOKS: Final = Phrase("of_looks", "{num} of {most_num} looks")
+NEVER_COPIED: Final = Phrase("never_copied", "never copied")
+BEHIND_SOURCE: Final = Phrase("behind_source", "{span} behind the source")
+OLDER_ANSWERS_MAY_BE_KEPT_FOR_ANOTHER: Final = Phrase(
+    "older_answers_may_be_kept_for_another", "older answers may be kept for another {span}"
+)
 
 #: A rehearsal or an answer of the DNS counts for so long, seconds.
 FRESH_SECONDS: Final = {"switch": 7200.0, "ttl": 300.0}
@@ -155,19 +222,21 @@ def _copied(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="copied",
         met=not behind and facts.somebody,
-        value=f"{done:,} of {facts.total:,} mailboxes are copied; {facts.given_up:,} cancelled ones count no more"
+        value=OF_MAILBOXES_ARE_COPIED_CANCELLED_ONES.says(
+            num=f"{done:,}", most_num=f"{facts.total:,}", part_num=f"{facts.given_up:,}"
+        )
         if facts.given_up
-        else f"{done:,} of {facts.total:,} mailboxes are copied",
+        else OF_MAILBOXES_ARE_COPIED.says(num=f"{done:,}", most_num=f"{facts.total:,}"),
         number=len(behind),
         waits_for=(
-            "mailboxes that are stopped or were never copied: mend them (mailhaul errors), or give them up (mailhaul cancel)"
+            MAILBOXES_THAT_ARE_STOPPED_OR_WERE_NEVER.says()
             if facts.switched
-            else "mailboxes that are stopped or were never copied: mend them (mailhaul errors), or move them to another wave"
+            else MAILBOXES_THAT_ARE_STOPPED_OR_WERE_NEVER_COPIED.says()
         )
         if behind
         else ""
         if facts.somebody
-        else "a mailbox in the wave",
+        else MAILBOX_IN_WAVE.says(),
         who=tuple((one.login, str(one.state)) for one in behind),
     )
 
@@ -176,17 +245,19 @@ def _synced(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     ages = [(facts.at - one.synced_at if one.synced_at else float("inf"), one) for one in facts.mailboxes]
     behind = sorted((pair for pair in ages if pair[0] > options.synced_seconds), key=lambda pair: -pair[0])
     oldest = max((age for age, _ in ages), default=0.0)
-    told = f"all mailboxes are as the source was at most {span(oldest)} ago"
+    told = ALL_MAILBOXES_ARE_AS_SOURCE.says(span=span(oldest))
     return MeasuredGuard(
         name="synced",
         met=not behind,
-        value=f"{len(behind):,} of {facts.total:,} mailboxes are more than {span(options.synced_seconds)} behind the source"
+        value=OF_MAILBOXES_ARE_MORE_THAN_BEHIND_SOURCE.says(
+            num=f"{len(behind):,}", most_num=f"{facts.total:,}", span=span(options.synced_seconds)
+        )
         if behind
         else told,
         number=oldest if oldest != float("inf") else -1,
-        waits_for="a look at each of them" if behind else "",
+        waits_for=LOOK_AT_EACH_OF_THEM.says() if behind else "",
         who=tuple(
-            (one.login, "never copied" if age == float("inf") else f"{span(age)} behind the source")
+            (one.login, NEVER_COPIED.says() if age == float("inf") else BEHIND_SOURCE.says(span=span(age)))
             for age, one in behind
         ),
     )
@@ -198,9 +269,9 @@ def _switch(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         return MeasuredGuard(
             name="switch",
             met=False,
-            value=f"the switch {name} cannot be asked: {facts.no_switch}",
+            value=SWITCH_CANNOT_BE_ASKED.says(name=name, cause=facts.no_switch),
             number=-1,
-            waits_for="the settings of the coordinator",
+            waits_for=SETTINGS_OF_COORDINATOR.says(),
         )
     # What was turned before, or is to be turned now, needs no rehearsal.
     asked = [one for one in facts.mailboxes if not one.known.to]
@@ -208,18 +279,18 @@ def _switch(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     oldest = facts.at - FRESH_SECONDS["switch"]
     later = [one for one in asked if one.known.answer != "refused" and (not one.known.turned or one.known.at < oldest)]
     if refused:
-        value = f"the switch {name} refuses {len(refused):,} of {facts.total:,} mailboxes"
+        value = SWITCH_REFUSES_OF_MAILBOXES.says(name=name, num=f"{len(refused):,}", most_num=f"{facts.total:,}")
     elif later:
-        value = f"the switch {name} has not said yes for {len(later):,} of {facts.total:,} mailboxes"
+        value = SWITCH_HAS_NOT_SAID_YES.says(name=name, num=f"{len(later):,}", most_num=f"{facts.total:,}")
     else:
-        value = f"the switch {name} says yes for all {facts.total:,} mailboxes"
+        value = SWITCH_SAYS_YES_FOR_ALL.says(name=name, num=f"{facts.total:,}")
     return MeasuredGuard(
         name="switch",
         met=not (refused or later) and bool(facts.mailboxes),
         value=value,
         number=len(refused) + len(later),
-        waits_for="a switch that would do it" if refused else "a rehearsal by the coordinator" if later else "",
-        who=tuple((one.login, one.known.words or "not asked yet") for one in [*refused, *later]),
+        waits_for=SWITCH_THAT_WOULD_DO.says() if refused else REHEARSAL_BY_COORDINATOR.says() if later else "",
+        who=tuple((one.login, one.known.words or NOT_ASKED_YET.says()) for one in [*refused, *later]),
     )
 
 
@@ -229,25 +300,29 @@ def _ttl(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     for one in facts.domains:
         faults += [(one.domain, fault) for fault in one.faults]
         if facts.at - one.at > FRESH_SECONDS["ttl"]:
-            faults.append((one.domain, f"last asked {span(facts.at - one.at)} ago" if one.at else "not asked yet"))
+            faults.append(
+                (one.domain, LAST_ASKED_AGO.says(span=span(facts.at - one.at)) if one.at else NOT_ASKED_YET.says())
+            )
         elif not one.servers:
             pass
         elif one.ttl > most:
             faults.append((one.domain, _records(one)))
         elif one.cached_until > facts.at:
-            faults.append((one.domain, f"older answers may be kept for another {span(one.cached_until - facts.at)}"))
+            faults.append(
+                (one.domain, OLDER_ANSWERS_MAY_BE_KEPT_FOR_ANOTHER.says(span=span(one.cached_until - facts.at)))
+            )
     longest = max((one.ttl for one in facts.domains), default=-1)
     told = "; ".join(f"{one.domain}: {_records(one)}" for one in facts.domains)
     return MeasuredGuard(
         name="ttl",
         met=not faults and bool(facts.domains),
-        value=told or "no mail domain is known",
+        value=told or NO_MAIL_DOMAIN_IS_KNOWN.says(),
         number=longest,
-        waits_for=f"at most {most} s at every authoritative server"
+        waits_for=AT_MOST_S_AT_EVERY_AUTHORITATIVE.says(num=most)
         if faults
         else ""
         if facts.domains
-        else "the mail domains: --domain",
+        else MAIL_DOMAINS_DOMAIN.says(),
         who=tuple(faults),
     )
 
@@ -269,19 +344,23 @@ def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="turned",
         met=not left and facts.somebody,
-        value=f"{facts.total - len(left):,} of {facts.total:,} mailboxes are turned to the new server",
+        value=OF_MAILBOXES_ARE_TURNED_TO_NEW_SERVER.says(
+            num=f"{facts.total - len(left):,}", most_num=f"{facts.total:,}"
+        ),
         number=len(left),
-        waits_for="the switch" if left else "",
+        waits_for=SWITCH.says() if left else "",
         who=tuple((one.login, _answer(one)) for one in left),
     )
 
 
 def _answer(one: MailboxFacts) -> str:
     if one.known.to != "new":
-        return "not asked yet" if copied(one.state, one.synced_at) else "not asked while it is not copied"
+        return NOT_ASKED_YET.says() if copied(one.state, one.synced_at) else NOT_ASKED_WHILE_IT_IS_NOT_COPIED.says()
     if one.known.answer == "refused":
-        return f"the switch refused: {one.known.words}"
-    return f"asked again later: {one.known.words}" if one.known.answer == "later" else "asked, and no answer yet"
+        return SWITCH_REFUSED.says(said=one.known.words)
+    return (
+        ASKED_AGAIN_LATER.says(said=one.known.words) if one.known.answer == "later" else ASKED_AND_NO_ANSWER_YET.says()
+    )
 
 
 def _quiet(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
@@ -294,11 +373,11 @@ def _quiet(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="quiet",
         met=not loud and facts.somebody,
-        value=f"{len(loud):,} of {facts.total:,} mailboxes may have got mail at the source within {most}"
+        value=OF_MAILBOXES_MAY_HAVE_GOT_MAIL.says(num=f"{len(loud):,}", most_num=f"{facts.total:,}", span=most)
         if loud
-        else f"no new mail at the source for {span(longest)}",
+        else NO_NEW_MAIL_AT_SOURCE.says(span=span(longest)),
         number=longest,
-        waits_for=f"{most} without new mail at the source" if loud else "",
+        waits_for=WITHOUT_NEW_MAIL_AT_SOURCE.says(span=most) if loud else "",
         who=tuple((one.login, _last_mail(one, facts)) for one in loud),
     )
 
@@ -311,8 +390,8 @@ def _silence(one: MailboxFacts, facts: CutoverFacts) -> float:
 
 def _last_mail(one: MailboxFacts, facts: CutoverFacts) -> str:
     if one.known.to == "new" and one.mail_at >= one.known.at:
-        return f"last new mail {span(facts.at - one.mail_at)} ago"
-    return "none since the switch" if one.known.to == "new" else "not turned yet"
+        return LAST_NEW_MAIL_AGO.says(span=span(facts.at - one.mail_at))
+    return NONE_SINCE_SWITCH.says() if one.known.to == "new" else NOT_TURNED_YET.says()
 
 
 def _empty(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
@@ -321,10 +400,10 @@ def _empty(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="empty",
         met=not left and facts.somebody,
-        value=f"the last {EMPTY_LOOKS} looks found nothing new in {done:,} of {facts.total:,} mailboxes",
+        value=LAST_LOOKS_FOUND_NOTHING.says(num=EMPTY_LOOKS, part_num=f"{done:,}", most_num=f"{facts.total:,}"),
         number=len(left),
-        waits_for="looks that find nothing" if left else "",
-        who=tuple((one.login, f"{one.known.empty} of {EMPTY_LOOKS} looks") for one in left),
+        waits_for=LOOKS_THAT_FIND_NOTHING.says() if left else "",
+        who=tuple((one.login, OF_LOOKS.says(num=one.known.empty, most_num=EMPTY_LOOKS)) for one in left),
     )
 
 

@@ -16,9 +16,10 @@ from producer.cutover.turning import answered, switched
 from shared.model import Import
 from shared.model.cutover import DNS, NO_SWITCH, Cutover, CutoverOptions, MailboxCutover
 from shared.model.lifecycle import CutoverState
+from shared.model.sides import Side
 from shared.store import Store
 from shared.store.records.cutovers import encode_mailbox
-from shared.switching import Switch, SwitchSide
+from shared.switching import Switch
 
 #: The longest time that a request of the API or the page asks a switch for, seconds: it may be a program for each mailbox.
 MOST_SECONDS: Final = 20.0
@@ -65,7 +66,7 @@ def plan(
         for mailbox in everyone:
             if time.monotonic() >= until:
                 break
-            outcome = switch.rehearse(switched(cutover, mailbox, SwitchSide.DESTINATION), SwitchSide.DESTINATION)
+            outcome = switch.rehearse(switched(cutover, mailbox, Side.DESTINATION), Side.DESTINATION)
             notes[mailbox.mailbox_id] = encode_mailbox(answered(MailboxCutover(), outcome, at))
         if switch.per_domain:
             taken_along = _taken_along(store, import_, {mailbox.mailbox_id for mailbox in everyone})

@@ -11,16 +11,18 @@ from producer.cutover.guards import FRESH_SECONDS, copied
 from shared.model import Mailbox
 from shared.model.cutover import OVER, STANDING, Cutover, MailboxCutover
 from shared.model.lifecycle import CutoverState
+from shared.model.sides import Side
 from shared.store.records.cutovers import decode_mailbox
-from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnLater, TurnOutcome
+from shared.switching import SwitchedMailbox, Turned, TurnedBefore, TurnLater, TurnOutcome
+from shared.wording.phrases import several
 
 #: Seconds until a switch that did not say yes is asked again whether it would.
 AGAIN_SECONDS: Final = 30.0
 #: Side of a switch → what a note says of it.
-SIDES: Final[Mapping[SwitchSide, str]] = {SwitchSide.DESTINATION: "new", SwitchSide.SOURCE: "old"}
+SIDES: Final[Mapping[Side, str]] = {Side.DESTINATION: "new", Side.SOURCE: "old"}
 
 
-def switched(cutover: Cutover, mailbox: Mailbox, to: SwitchSide, again: int = 0) -> SwitchedMailbox:
+def switched(cutover: Cutover, mailbox: Mailbox, to: Side, again: int = 0) -> SwitchedMailbox:
     """Returns the mailbox as a switch is told of it.
 
     Its key is the same for each turn to this side in this cutover, until a late turn put it in doubt (`again`).
@@ -44,7 +46,7 @@ def answered(known: MailboxCutover, outcome: TurnOutcome, at: float) -> MailboxC
         return replace(known, answer="already", words=outcome.words, at=at)
     if isinstance(outcome, TurnLater):
         return replace(known, answer="later", words=outcome.words, at=at + outcome.after_seconds)
-    words = f"{outcome.words}; {outcome.advice}" if outcome.advice else outcome.words
+    words = several((outcome.words, outcome.advice))
     return replace(known, answer="refused", words=words, at=at)
 
 
@@ -55,14 +57,14 @@ def to_rehearse(known: MailboxCutover, at: float) -> bool:
     return known.at + (FRESH_SECONDS["switch"] / 2 if known.turned else AGAIN_SECONDS) <= at
 
 
-def to_turn(cutover: Cutover, mailbox: Mailbox, known: MailboxCutover, to: SwitchSide, at: float) -> bool:
+def to_turn(cutover: Cutover, mailbox: Mailbox, known: MailboxCutover, to: Side, at: float) -> bool:
     """Tells whether the mailbox is to be turned to this side now.
 
     What the switch refused is asked for again only after a person said so.
     """
     if known.to != SIDES[to]:
         # In other states only those are turned once more whose last turn is in doubt, to the side where they are to be.
-        if to is SwitchSide.DESTINATION:
+        if to is Side.DESTINATION:
             # Whoever came to the wave after the switch was begun has to be copied first, as everybody was.
             return cutover.state is CutoverState.SWITCHED and copied(mailbox.state, mailbox.synced_at)
         return cutover.state is CutoverState.ROLLED_BACK and bool(known.to)  # not whom this cutover never turned

@@ -3,29 +3,59 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from producer.forecast.loads import SCOPES, ForecastLimits, Load
 from producer.forecast.simulation import Forecast, simulated
 from shared.model.rates import DAY_SECONDS, RATES
+from shared.model.sides import Scope
+from shared.wording.phrases import Phrase
 from shared.wording.spoken import spoken_duration, spoken_size
+
+HOURS_IN_WHICH_IT_MAY_WORK: Final = Phrase("hours_in_which_it_may_work", "the hours in which it may work")
+WAVES_STARTS_ORDERS_AND_WEIGHTS: Final = Phrase(
+    "waves_starts_orders_and_weights", "the waves' starts, orders and weights"
+)
+LIMITS_ON_CONNECTIONS: Final = Phrase("limits_on_connections", "the limits on connections")
+NUMBER_OF_WORKERS_AND_THEIR_THREADS: Final = Phrase(
+    "number_of_workers_and_their_threads", "the number of workers and their threads"
+)
+FROM_EACH_ACCOUNT_AT_SOURCE: Final = Phrase("from_each_account_at_source", "from each account at the source")
+FROM_SOURCE: Final = Phrase("from_source", "from the source")
+INTO_EACH_ACCOUNT_AT_DESTINATION: Final = Phrase(
+    "into_each_account_at_destination", "into each account at the destination"
+)
+INTO_DESTINATION: Final = Phrase("into_destination", "into the destination")
+A_SECOND_INSTEAD: Final = Phrase(
+    "a_second_instead", "{size} a second {where_what}: {long_size} instead of {short_size}"
+)
+OF_MAILBOXES_NEED_MORE_THAN_DAYS: Final = Phrase(
+    "of_mailboxes_need_more_than_days",
+    "{num} of {all} mailboxes need more than {days} days at {size} a day {where_what}: the longest {longest}",
+)
+INSTEAD_OF: Final = Phrase("instead_of", "{what}: {long_size} instead of {short_size}")
+A_DAY_INSTEAD: Final = Phrase("a_day_instead", "{size} a day {where_what}: {long_size} instead of {short_size}")
+OF_MAILBOXES_NEED_MORE_THAN_DAY: Final = Phrase(
+    "of_mailboxes_need_more_than_day",
+    "{num} of {all} mailboxes need more than a day at {size} a day {where_what}: the longest {longest}",
+)
 
 #: A limit binds when the end comes earlier without it by this part of the whole, and by a minute.
 _WORTH, _WORTH_SECONDS = 0.1, 60.0
 #: What can bind beside rates → how it is called.
 _OTHERS: Final = {
-    "hours": "the hours in which it may work",
-    "waves": "the waves' starts, orders and weights",
-    "connections": "the limits on connections",
-    "lanes": "the number of workers and their threads",
+    "hours": HOURS_IN_WHICH_IT_MAY_WORK.says(),
+    "waves": WAVES_STARTS_ORDERS_AND_WEIGHTS.says(),
+    "connections": LIMITS_ON_CONNECTIONS.says(),
+    "lanes": NUMBER_OF_WORKERS_AND_THEIR_THREADS.says(),
 }
-_SIDES: Final = {
-    "source_account": "from each account at the source",
-    "source_host": "from the source",
-    "destination_account": "into each account at the destination",
-    "destination_host": "into the destination",
+_SIDES: Final[Mapping[str, str]] = {
+    Scope.SOURCE_ACCOUNT: FROM_EACH_ACCOUNT_AT_SOURCE.says(),
+    Scope.SOURCE_HOST: FROM_SOURCE.says(),
+    Scope.DESTINATION_ACCOUNT: INTO_EACH_ACCOUNT_AT_DESTINATION.says(),
+    Scope.DESTINATION_HOST: INTO_DESTINATION.says(),
 }
 
 
@@ -91,18 +121,21 @@ def said(one: Binding) -> str:
         )
         size, where = spoken_size(one.most), _SIDES[scope]
         if days == 1:
-            return (
-                f"{one.late:,} of {one.mailboxes:,} mailboxes need more than a day at {size} a day {where}: "
-                f"the longest {longest:,}"
+            return OF_MAILBOXES_NEED_MORE_THAN_DAY.says(
+                num=f"{one.late:,}", all=f"{one.mailboxes:,}", size=size, where_what=where, longest=f"{longest:,}"
             )
-        return (
-            f"{one.late:,} of {one.mailboxes:,} mailboxes need more than {days:,} days at {size} a day {where}: "
-            f"the longest {longest:,}"
+        return OF_MAILBOXES_NEED_MORE_THAN_DAYS.says(
+            num=f"{one.late:,}",
+            all=f"{one.mailboxes:,}",
+            days=f"{days:,}",
+            size=size,
+            where_what=where,
+            longest=f"{longest:,}",
         )
     now, without = spoken_duration(one.seconds), spoken_duration(one.without_seconds)
     if not rate:
-        return f"{_OTHERS[one.what]}: {now} instead of {without}"
+        return INSTEAD_OF.says(what=_OTHERS[one.what], long_size=now, short_size=without)
     amount = f"{one.most:,} messages" if rate.startswith("messages") else spoken_size(one.most)
     if rate.endswith("day"):
-        return f"{amount} a day {_SIDES[scope]}: {now} instead of {without}"
-    return f"{amount} a second {_SIDES[scope]}: {now} instead of {without}"
+        return A_DAY_INSTEAD.says(size=amount, where_what=_SIDES[scope], long_size=now, short_size=without)
+    return A_SECOND_INSTEAD.says(size=amount, where_what=_SIDES[scope], long_size=now, short_size=without)

@@ -9,6 +9,7 @@ from typing import Final
 from producer.forecast.loads import ForecastLimits, ForecastLine, Load, Speed
 from shared.model import Account, Import, Mailbox, Tally, Wave
 from shared.model.lifecycle import SETTLED, Control, MailboxState
+from shared.model.sides import Scope
 from shared.rules.batching import USUAL_WORTH
 from shared.rules.hours import ALWAYS, read_hours
 
@@ -146,7 +147,7 @@ def of_hosts(limits: ForecastLimits) -> ForecastLimits:
         {name: most for name, most in some.items() if "_account" not in name.partition(":")[0]}
         for some in (limits.given, limits.usual, limits.default)
     )
-    free = {"source_account": _MANY, "destination_account": _MANY}
+    free = {Scope.SOURCE_ACCOUNT: _MANY, Scope.DESTINATION_ACCOUNT: _MANY}
     return replace(limits, given=given, usual=usual, default=default | free)
 
 

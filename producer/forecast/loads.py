@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from shared.model.sides import Scope
 from shared.rules.hours import ALWAYS, Hours
 
 #: The four scopes of a limit, in the order of `Load.keys`.
-SCOPES: Final = ("source_account", "source_host", "destination_account", "destination_host")
+SCOPES: Final = tuple(Scope)
 #: The connections of a scope unless something else is set.
 _CONNECTIONS: Final[Mapping[str, int]] = {
-    "source_account": 4,
-    "source_host": 32,
-    "destination_account": 4,
-    "destination_host": 32,
+    Scope.SOURCE_ACCOUNT: 4,
+    Scope.SOURCE_HOST: 32,
+    Scope.DESTINATION_ACCOUNT: 4,
+    Scope.DESTINATION_HOST: 32,
 }
 
 
@@ -124,7 +125,7 @@ class ForecastLimits:
         if what == "waves":
             return replace(self, lines={})
         if what == "connections":
-            free = dict.fromkeys(SCOPES, 1_000_000)
+            free: dict[str, int] = dict.fromkeys(SCOPES, 1_000_000)
             given = {name: most for name, most in self.given.items() if "." in name.partition(":")[0]}
             usual = {name: most for name, most in self.usual.items() if "." in name.partition(":")[0]}
             return replace(self, given=given, usual=usual, default={**self.default, **free})

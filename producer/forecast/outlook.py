@@ -14,6 +14,7 @@ from producer.forecast.simulation import Forecast, simulated
 from shared.model import Import, Mailbox, Tally, Wave
 from shared.model.forecasts import KeptForecast
 from shared.model.lifecycle import ImportState, MailboxState
+from shared.model.sides import Scope
 
 #: A measured speed is right to within this part, either way.
 _DOUBT: Final = 0.2
@@ -116,7 +117,7 @@ def measured(import_: Import, rows: Sequence[tuple[Mailbox, Tally]], limits: For
     size_bytes = sum(tally.done_bytes for _, tally in rows)
     pace = max(messages / LIKELY.messages, size_bytes / LIKELY.size_bytes) / seconds
     # What was moved had a lane, although an operator may have taken every connection away since.
-    busy = max(1, min(limits.lanes, limits.connections("source_host", import_.source.host), 4 * len(rows)))
+    busy = max(1, min(limits.lanes, limits.connections(Scope.SOURCE_HOST, import_.source.host), 4 * len(rows)))
     return slower(LIKELY, busy / pace) if pace > 0 else None
 
 

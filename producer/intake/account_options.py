@@ -17,6 +17,11 @@ from shared.model.accounts import Adopted, Missing, Retry
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Fault, FieldName, Phrase
 
+THERE_ALREADY: Final = Phrase("there_already", "the account is there already, and its password is never changed")
+WRITE_NEW_PASSWORD: Final = Phrase("write_new_password", "write its password as new_password")
+TRY_LATER: Final = Phrase("try_later", "try again later")
+SEE_THE_SERVICE: Final = Phrase("see_the_service", "see what the service says")
+
 #: Longest content of a secret file, in characters. The longest secret is a key in JSON.
 MOST_CHARACTERS: Final = 64 * 1024
 #: Longest wait, in seconds, and number of waits that a dry run grants a service that asks it to come back later.
@@ -115,8 +120,8 @@ class AccountsSeen:
         if seen and seen.state == "there" and self._generate and not row.own_new_password:
             return AccountSeen(
                 state="there",
-                failure="the account is there already, and its password is never changed",
-                advice="write its password as new_password",
+                failure=THERE_ALREADY.says(),
+                advice=WRITE_NEW_PASSWORD.says(),
             )
         return seen
 
@@ -137,5 +142,5 @@ class AccountsSeen:
         if isinstance(found, Adopted):
             return AccountSeen(state="there")
         if isinstance(found, Retry):
-            return AccountSeen(state="unknown", failure=found.why, advice="try again later")
-        return AccountSeen(state="unknown", failure=found.reason, advice=found.advice or "see what the service says")
+            return AccountSeen(state="unknown", failure=found.why, advice=TRY_LATER.says())
+        return AccountSeen(state="unknown", failure=found.reason, advice=found.advice or SEE_THE_SERVICE.says())

@@ -12,6 +12,11 @@ from producer.intake.headings import COLUMN_OF, NO_COLUMN, plain
 from producer.intake.sheet import Cell, ManifestInvalid, RowError
 from shared.wording.phrases import Phrase
 
+ROW_IS_READ_AS_MAILBOX_IF: Final = Phrase(
+    "row_is_read_as_mailbox_if", "row {row} is read as a mailbox; if it is a header, name at least login and password"
+)
+THESE_COLUMNS_ARE_LEFT_OUT: Final = Phrase("these_columns_are_left_out", "these columns are left out: {names}")
+
 #: Error for a first row that is no address while every other login is one.
 NO_ADDRESS: Final = Phrase(
     "header_of_strange_names",
@@ -99,9 +104,7 @@ def columns_of(
     others = [cells[0].text for _, cells in rows[1:] if cells]
     if "@" not in names[0] and others and all("@" in login for login in others):
         raise ManifestInvalid([RowError(line=line, sentence=NO_ADDRESS.says())])
-    warnings = (f"row {line} is read as a mailbox; if it is a header, name at least login and password",) * (
-        "login" in fields
-    )
+    warnings = (ROW_IS_READ_AS_MAILBOX_IF.says(row=line),) * ("login" in fields)
     return Columns(fields=_by_number(rows, passwords=passwords), header=False, warnings=warnings)
 
 
@@ -159,7 +162,7 @@ def _header(
     ignored = [
         name for name, column, asked in zip(names, fields, unanswered, strict=True) if name and not column and not asked
     ]
-    warnings = (f"these columns are left out: {', '.join(ignored)}",) * bool(ignored)
+    warnings = (THESE_COLUMNS_ARE_LEFT_OUT.says(names=", ".join(ignored)),) * bool(ignored)
     known = [UNKNOWN if asked else column for column, asked in zip(fields, unanswered, strict=True)]
     return Columns(fields=tuple(known), header=True, warnings=warnings)
 

@@ -27,7 +27,22 @@ from shared.mail.ways import Ways
 from shared.model import Endpoint, Tls
 from shared.model.errors import MailError, TlsFailed
 from shared.model.protocols import protocol_of, protocols
+from shared.model.sides import Side
 from shared.sign_in.admission import Visitor
+from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, LINE_WITHOUT_END, NO_ANSWER_IN_TIME
+from shared.wording.phrases import Phrase, text_of
+
+CHECK_SPELLING_OF_HOST_NAME: Final = Phrase("check_spelling_of_host_name", "check the spelling of the host name")
+CHECK_PROTOCOL_AND_PORT_IMAP: Final = Phrase(
+    "check_protocol_and_port_imap", "check protocol and port: IMAP is usually 993 or 143, POP3 995 or 110"
+)
+CHECK_PROTOCOL_AND_PORT: Final = Phrase("check_protocol_and_port", "check protocol and port")
+NAME_HAS_NO_ADDRESS: Final = Phrase("name_has_no_address", "the name has no address")
+CONNECTION_WAS_CLOSED: Final = Phrase("connection_was_closed", "the connection was closed")
+IT_DOES_NOT_GREET_AS_DOES: Final = Phrase("it_does_not_greet_as_does", "it does not greet as {protocol} does: {said}")
+IT_SAYS_NOTHING: Final = Phrase("it_says_nothing", "it says nothing")
+SEE_THAT_IT_IS_RIGHT: Final = Phrase("see_that_it_is_right", "see that it is right and may sign in for others")
+STARTTLS_REFUSED: Final = Phrase("starttls_refused", "STARTTLS refused: {said}")
 
 _LINE_BYTES: Final = 8192
 _LINES: Final = 60
@@ -74,7 +89,7 @@ class _Stop(Exception):
 
 
 def try_connection(
-    side: str,
+    side: Side,
     endpoint: Endpoint,
     *,
     addresses: Callable[[str, int], Sequence[str]],
@@ -97,7 +112,7 @@ def try_connection(
 
 
 def _door(
-    side: str,
+    side: Side,
     endpoint: Endpoint,
     addresses: Callable[[str, int], Sequence[str]],
     seconds: float,
@@ -155,10 +170,10 @@ class _timed:
             return do()
         except (OSError, ValueError, MailError) as error:
             told = turned(error) if turned else error
-            said = str(told) if isinstance(told, MailError | ValueError) else (told.strerror or str(told))
+            said = text_of(told) if isinstance(told, MailError | ValueError) else (told.strerror or text_of(told))
             advice = told.advice if isinstance(told, MailError) else _ADVICE.get(self._what, "")
             pin = told.pin if isinstance(told, TlsFailed) else ""
-            self._enter(False, said or "no answer in time", advice, pin)
+            self._enter(False, said or NO_ANSWER_IN_TIME.says(), advice, pin)
             raise _Stop from None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -181,15 +196,15 @@ class _timed:
 
 
 _ADVICE: Final = {
-    "name": "check the spelling of the host name",
-    "tcp": "check host, port and firewall",
-    "greeting": "check protocol and port: IMAP is usually 993 or 143, POP3 995 or 110",
-    "capabilities": "check protocol and port",
+    "name": CHECK_SPELLING_OF_HOST_NAME.says(),
+    "tcp": CHECK_HOST_PORT_AND_FIREWALL.says(),
+    "greeting": CHECK_PROTOCOL_AND_PORT_IMAP.says(),
+    "capabilities": CHECK_PROTOCOL_AND_PORT.says(),
 }
 
 
 def _connected(addresses: Sequence[str], port: int, seconds: float) -> socket.socket:
-    failure: OSError = OSError("the name has no address")
+    failure: OSError = OSError(NAME_HAS_NO_ADDRESS.says())
     for address in addresses:
         try:
             return socket.create_connection((address, port), timeout=seconds)
@@ -220,7 +235,7 @@ def _secure(
 
 
 def _told(door: Door, error: Exception) -> MailError:
-    return door.failed(error) if isinstance(error, OSError) else TlsFailed(door.side, str(error), advice="")
+    return door.failed(error) if isinstance(error, OSError) else TlsFailed(door.side, text_of(error), advice="")
 
 
 def _shown(der: bytes) -> ShownCertificate:
@@ -248,7 +263,9 @@ def _greeting(sock: socket.socket, door: Door, until: float) -> str:
     door.check_greeting(line)
     if not line.upper().startswith(protocols()[protocol].greeting):
         said = clean_text(line.strip(), limit=200)
-        raise ValueError(f"it does not greet as {protocol.upper()} does: {said}" if said else "it says nothing")
+        raise ValueError(
+            IT_DOES_NOT_GREET_AS_DOES.says(protocol=protocol.upper(), said=said) if said else IT_SAYS_NOTHING.says()
+        )
     return clean_text(line.strip(), limit=500)
 
 
@@ -257,9 +274,9 @@ def _upgrade(sock: socket.socket, ask: bytes, granted: bytes, until: float) -> N
     for line in _lines(sock, until):
         if not line.startswith(b"* "):
             if not line.upper().startswith(granted.upper()):
-                raise ValueError(f"STARTTLS refused: {clean_text(line.strip(), limit=200)}")
+                raise ValueError(STARTTLS_REFUSED.says(said=clean_text(line.strip(), limit=200)))
             return
-    raise ConnectionError("the connection was closed")
+    raise ConnectionError(CONNECTION_WAS_CLOSED.says())
 
 
 def _capabilities(sock: socket.socket, protocol: str, until: float) -> str:
@@ -277,7 +294,7 @@ def _lines(sock: socket.socket, until: float) -> Iterator[bytes]:
     for _ in range(_LINES):
         while not line.endswith(b"\n"):
             if len(line) >= _LINE_BYTES:
-                raise ValueError("a line without an end")
+                raise ValueError(LINE_WITHOUT_END.says())
             sock.settimeout(max(0.001, until - monotonic()))
             if not (byte := sock.recv(1)):  # reads single bytes, so that nothing that follows STARTTLS is consumed
                 break
@@ -292,7 +309,7 @@ def _sign_in(visitor: Visitor, seconds: float) -> ConnectionStep:
     """Signs in on a connection of its own, in the same way as a worker."""
     began = monotonic()
     ways = Ways(connect_timeout_seconds=seconds, command_timeout_seconds=seconds)
-    at_source, endpoint = visitor.side == "source", visitor.endpoint
+    at_source, endpoint = visitor.side == Side.SOURCE, visitor.endpoint
     step = ConnectionStep(what="sign_in", ok=True, ms=0)
 
     def connect(proof: Proof) -> MailSource | MailDestination:
@@ -302,6 +319,6 @@ def _sign_in(visitor: Visitor, seconds: float) -> ConnectionStep:
         admission(seconds, seconds).enter(visitor, connect).close()
     except MailError as error:
         # The error's own advice is for a running import, whose secret can be replaced; here no import runs yet.
-        advice = "see that it is right and may sign in for others" if visitor.sign_in.shared else error.advice
-        step = replace(step, ok=False, said=clean_text(str(error), limit=1000), advice=advice)
+        advice = SEE_THAT_IT_IS_RIGHT.says() if visitor.sign_in.shared else error.advice
+        step = replace(step, ok=False, said=text_of(error), advice=advice)
     return replace(step, ms=(monotonic() - began) * 1000)

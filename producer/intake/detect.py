@@ -15,7 +15,29 @@ from typing import Final
 from producer.intake.detect_autoconfig import AutoconfigServer, place, read_config
 from producer.intake.detect_probe import Network, NoSuchDomain, Tried
 from producer.intake.providers import POP3_SUFFIX, Catalogue, Provider, Site, catalogue
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
+
+OWN_AUTOCONFIG_SAYS_SO: Final = Phrase("own_autoconfig_says_so", "the domain's own autoconfig says so ({place})")
+MOZILLA_SAYS_SO: Final = Phrase("mozilla_says_so", "Mozilla's public database says so ({place})")
+OF_A_PLACE: Final = Phrase("of_a_place", "{place}: {cause}")
+
+NO_PRESET_CLAIMS: Final = Phrase("no_preset_claims", "no preset claims {host}")
+NO_PRESET_CLAIMS_MAIL: Final = Phrase("no_preset_claims_mail", "no preset claims the mail exchanger of {host} ({name})")
+HAS_NO_SRV_RECORDS_FOR_IMAP: Final = Phrase("has_no_srv_records_for_imap", "{host} has no SRV records for IMAP or POP3")
+GUESSED_TRIED_AND_IT_GREETS_OVER: Final = Phrase(
+    "guessed_tried_and_it_greets_over", "guessed, tried, and it greets over TLS"
+)
+BELONGS_TO: Final = Phrase("belongs_to", "{host} belongs to {name}")
+SRV_RECORDS_OF_SAY: Final = Phrase("srv_records_of_say", "SRV records of {host} say so")
+NO_SERVER_GREETS_AT_IMAP: Final = Phrase(
+    "no_server_greets_at_imap",
+    "no server greets at imap.{first_host}, mail.{second_host}, pop.{third_host} or its mail exchangers",
+)
+THERE_IS_NO_DOMAIN: Final = Phrase("there_is_no_domain", "there is no domain {host}")
+MAIL_EXCHANGERS: Final = Phrase("mail_exchangers", "mail exchangers: {cause}")
+MAIL_FOR_GOES: Final = Phrase("mail_for_goes", "mail for {host} goes to {place}: {name}")
+NOTHING_ENCRYPTED: Final = Phrase("nothing_encrypted", "{place}: nothing encrypted in it")
+SRV_RECORDS: Final = Phrase("srv_records", "SRV records: {cause}")
 
 NO_ADDRESS: Final = Phrase("no_address", "{name} is no address; write user@example.org")
 NO_DOMAIN: Final = Phrase("no_domain_behind_at", "{name}: what stands behind the @ is no domain")
@@ -83,8 +105,8 @@ class _Search:
 
     def run(self, *, offline: bool) -> Detection:
         if claimed := self._presets.by_domain(self._domain):
-            return self._preset("preset", claimed, f"{self._domain} belongs to {claimed[0].title}")
-        self._tried.append(f"no preset claims {self._domain}")
+            return self._preset("preset", claimed, BELONGS_TO.says(host=self._domain, name=claimed[0].title))
+        self._tried.append(NO_PRESET_CLAIMS.says(host=self._domain))
         if offline:
             return Detection(address=self._address, tried=tuple(self._tried))
         try:
@@ -92,7 +114,7 @@ class _Search:
                 if found := step():
                     return found
         except NoSuchDomain:
-            self._tried.append(f"there is no domain {self._domain}")
+            self._tried.append(THERE_IS_NO_DOMAIN.says(host=self._domain))
         return Detection(address=self._address, tried=tuple(self._tried))
 
     # -- steps
@@ -101,38 +123,40 @@ class _Search:
         try:
             self._exchangers = self._network.exchangers(self._domain)
         except OSError as error:
-            self._tried.append(f"mail exchangers: {error}")
+            self._tried.append(MAIL_EXCHANGERS.says(cause=text_of(error)))
             return None
         for name in self._exchangers:
             if claimed := self._presets.by_mx(name):
-                return self._preset("mx", claimed, f"mail for {self._domain} goes to {name}: {claimed[0].title}")
+                return self._preset(
+                    "mx", claimed, MAIL_FOR_GOES.says(host=self._domain, place=name, name=claimed[0].title)
+                )
         names = ", ".join(self._exchangers[:3]) or "none"
-        self._tried.append(f"no preset claims the mail exchanger of {self._domain} ({names})")
+        self._tried.append(NO_PRESET_CLAIMS_MAIL.says(host=self._domain, name=names))
         return None
 
     def _autoconfig(self) -> Detection | None:
         places = [place(template, self._address) for template in self._network.own]
-        return self._files("autoconfig", places, "the domain's own autoconfig says so")
+        return self._files("autoconfig", places, OWN_AUTOCONFIG_SAYS_SO)
 
     def _database(self) -> Detection | None:
         # The database may know the provider's domain even if it does not know the customer's.
         domains = dict.fromkeys([self._domain, *(_above(name) for name in self._exchangers[:_EXCHANGERS_TRIED])])
         places = [place(self._network.ispdb, f"@{domain}") for domain in domains]
-        return self._files("ispdb", places, "Mozilla's public database says so")
+        return self._files("ispdb", places, MOZILLA_SAYS_SO)
 
-    def _files(self, how: str, places: Sequence[str], why: str) -> Detection | None:
+    def _files(self, how: str, places: Sequence[str], why: Phrase) -> Detection | None:
         def look(url: str) -> list[AutoconfigServer] | str:
             shown = url.partition("?")[0]
             try:
-                return read_config(self._network.fetch(url), self._address) or f"{shown}: nothing encrypted in it"
+                return read_config(self._network.fetch(url), self._address) or NOTHING_ENCRYPTED.says(place=shown)
             except (OSError, ValueError) as error:
-                return f"{shown}: {error}"
+                return OF_A_PLACE.says(place=shown, cause=text_of(error))
 
         with ThreadPoolExecutor(max(1, len(places))) as pool:  # no places: the page does not ask the domain itself
             answers = list(pool.map(look, places))
         for url, answer in zip(places, answers, strict=True):
             if isinstance(answer, list):
-                return self._found(how, answer, f"{why} ({url.partition('?')[0]})")
+                return self._found(how, answer, why.says(place=url.partition("?")[0]))
             self._tried.append(answer)
         return None
 
@@ -140,11 +164,11 @@ class _Search:
         try:
             found = self._network.services(self._domain, self._address)
         except OSError as error:
-            self._tried.append(f"SRV records: {error}")
+            self._tried.append(SRV_RECORDS.says(cause=text_of(error)))
             return None
         if found:
-            return self._found("srv", found, f"SRV records of {self._domain} say so")
-        self._tried.append(f"{self._domain} has no SRV records for IMAP or POP3")
+            return self._found("srv", found, SRV_RECORDS_OF_SAY.says(host=self._domain))
+        self._tried.append(HAS_NO_SRV_RECORDS_FOR_IMAP.says(host=self._domain))
         return None
 
     def _guesses(self) -> Detection | None:
@@ -154,12 +178,10 @@ class _Search:
             best.setdefault(one.way.protocol, one)
         if not best:
             domain = self._domain
-            self._tried.append(f"no server greets at imap.{domain}, mail.{domain}, pop.{domain} or its mail exchangers")
+            self._tried.append(NO_SERVER_GREETS_AT_IMAP.says(first_host=domain, second_host=domain, third_host=domain))
             return None
         doubts = {one.way.url: one.doubt for one in best.values()}
-        return self._found(
-            "guess", [one.way for one in best.values()], "guessed, tried, and it greets over TLS", doubts
-        )
+        return self._found("guess", [one.way for one in best.values()], GUESSED_TRIED_AND_IT_GREETS_OVER.says(), doubts)
 
     # -- answers
 

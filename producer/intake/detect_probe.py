@@ -21,6 +21,16 @@ from producer.intake.detect_autoconfig import ISPDB, MOST_BYTES, OWN, Autoconfig
 from shared.mail.transport.tls import TlsMode, await_greeting, blind, certificate, described, secured
 from shared.model import Tls
 from shared.model.protocols import schemes
+from shared.wording.phrases import Phrase
+
+DOUBTED: Final = Phrase("doubted", "{said} ({seen_what})")
+
+TOO_MANY_REDIRECTS: Final = Phrase("too_many_redirects", "too many redirects")
+LARGER_THAN_BYTES: Final = Phrase("larger_than_bytes", "larger than {num} bytes")
+TOO_SLOW: Final = Phrase("too_slow", "too slow")
+DNS_DOES_NOT_ANSWER: Final = Phrase("dns_does_not_answer", "DNS does not answer ({kind})")
+NO_ANSWER: Final = Phrase("no_answer", "no answer ({kind})")
+REDIRECTED_AWAY_FROM_HTTPS: Final = Phrase("redirected_away_from_https", "redirected away from https")
 
 _REDIRECTS: Final = 3
 _AT_ONCE: Final = 16
@@ -107,7 +117,7 @@ class Network:
         except dns.resolver.NoAnswer:
             return []
         except (dns.exception.DNSException, ValueError) as error:
-            raise OSError(f"DNS does not answer ({type(error).__name__})") from None
+            raise OSError(DNS_DOES_NOT_ANSWER.says(kind=type(error).__name__)) from None
 
     # -- HTTPS
 
@@ -127,14 +137,14 @@ class Network:
                         if answer.is_redirect:
                             url = urljoin(url, answer.headers.get("location", ""))
                             if url.partition(":")[0] not in ("https", scheme):
-                                raise OSError("redirected away from https")
+                                raise OSError(REDIRECTED_AWAY_FROM_HTTPS.says())
                             continue
                         if answer.status_code != 200:
                             raise OSError(f"HTTP {answer.status_code}")
                         return _capped(answer.iter_raw(), until)
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-            raise OSError(f"no answer ({type(error).__name__})") from None
-        raise OSError("too many redirects")
+            raise OSError(NO_ANSWER.says(kind=type(error).__name__)) from None
+        raise OSError(TOO_MANY_REDIRECTS.says())
 
     # -- guesses
 
@@ -155,7 +165,7 @@ class Network:
                 return Tried(way=found)
             except ssl.SSLCertVerificationError as error:
                 der = self._greeted(scheme, host, blind())
-                return Tried(way=found, doubt=f"{error.verify_message} ({described(der)})")
+                return Tried(way=found, doubt=DOUBTED.says(said=error.verify_message, seen_what=described(der)))
         except (OSError, ValueError):
             return None
 
@@ -175,7 +185,7 @@ def _capped(chunks: Iterator[bytes], until: float) -> bytes:
     for chunk in chunks:
         content += chunk
         if len(content) > MOST_BYTES:
-            raise OSError(f"larger than {MOST_BYTES} bytes")
+            raise OSError(LARGER_THAN_BYTES.says(num=MOST_BYTES))
         if monotonic() > until:
-            raise OSError("too slow")
+            raise OSError(TOO_SLOW.says())
     return content

@@ -15,9 +15,12 @@ from producer.forecast.loads import ForecastLimits, Load
 from producer.forecast.simulation import simulated
 from shared.folders.mapping import FOREIGN, ONLY_SUBFOLDERS, LeftOut, MappedFolder, left_out
 from shared.folders.names import visible
+from shared.model import CANNOT_BE_READ_AT_SOURCE
 from shared.model.errors import SameMailbox
 from shared.model.messages import Owner
 from shared.rules.batching import expected_duration
+from shared.wording.often_said import CALLED_THERE
+from shared.wording.phrases import parts, several, text_of
 from shared.wording.spoken import spoken_duration, spoken_size
 
 
@@ -229,7 +232,8 @@ def folder_lines(
                 messages=known.messages if known else 0,
                 size_bytes=(known.size_bytes if known.messages else 0) if known else None,
                 exists=folder.exists,
-                skip=folder.skip or (f"cannot be read at the source: {status}" if refused else ""),
+                skip=folder.skip
+                or (CANNOT_BE_READ_AT_SOURCE.says(cause=text_of(status)) if isinstance(status, Exception) else ""),
                 note=folder.note,
                 skipped_messages=number,
                 skipped=why,
@@ -274,9 +278,8 @@ def _mailbox(box: MailboxLine, folders: bool) -> Iterator[str]:
         elif folders or folder.note:
             to = "" if folder.destination == folder.source else f" → {visible(folder.destination)}"
             # The arrow shows the new name already, so the note does not repeat it.
-            why = "; ".join(
-                part for part in folder.note.split("; ") if not to or part != f"called {folder.destination} there"
-            )
+            called = CALLED_THERE.says(folder=folder.destination)
+            why = several(part for part in parts(folder.note) if not to or part != called)
             note = f" ({why})" if why else ""
             skipped = f", skipped: {folder.skipped}" if folder.skipped else ""
             yield f"    {visible(folder.source)}{to}: {_count(folder.messages, 'message', 'messages')}{skipped}{note}"

@@ -10,6 +10,7 @@ from typing import Final
 
 from shared.model import Endpoint, Tls
 from shared.model.protocols import schemes
+from shared.model.sides import Side
 from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase, Sentence
 
 #: What may be wrong with a server.
@@ -61,7 +62,7 @@ _HOST_ONLY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/:@?#\[\]]+)(?::(?P<po
 def parse_endpoint(
     text: str,
     *,
-    side: str = "source",
+    side: Side = Side.SOURCE,
     allow_plaintext: bool = False,
     ca_file: str = "",
     certificate_sha256: str = "",
@@ -84,7 +85,7 @@ def parse_endpoint(
         raise SCHEME_UNKNOWN.error(server, scheme=scheme, what=_possible(known))
     spoken, tls, usual_port = schemes()[scheme]
     protocol = spoken.name
-    if not spoken.takes_mail and side != "source":
+    if not spoken.takes_mail and side != Side.SOURCE:
         raise NO_DESTINATION.error(server, protocol=spoken.title)
     host, port = _place(rest, server, scheme, usual_port)
     if tls is Tls.NONE and not allow_plaintext and not is_loopback(host):
@@ -187,7 +188,7 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _trust(tls: Tls, ca_file: str, certificate_sha256: str, side: str) -> tuple[str, str]:
+def _trust(tls: Tls, ca_file: str, certificate_sha256: str, side: Side) -> tuple[str, str]:
     """Checks CA file and fingerprint and returns them in one form.
 
     Accepts openssl's ``SHA256 Fingerprint=AB:CD:…`` as it is printed.

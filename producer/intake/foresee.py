@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from producer.intake.dry_run import FolderLine, folder_lines
 from shared.folders.gmail import EXTENSION, LabelMode, narrowed
@@ -21,6 +22,10 @@ from shared.model import Options
 from shared.model.errors import FolderRefused
 from shared.model.uids import UidSet
 from shared.rules.selection import Selection, merged, summary, union
+from shared.wording.phrases import Phrase, several
+
+MESSAGES_ARE: Final = Phrase("messages_are", "{num} messages are {what}")
+MESSAGE_IS: Final = Phrase("message_is", "{num} message is {what}")
 
 
 def foresee(
@@ -65,7 +70,7 @@ def foresee(
         if most is not None and isinstance(now, KnownStatus) and (now.size_bytes or 0) > most:
             large[one.source_name] = _refused(source, one.source_name, most)
     if caution := source.caution():
-        large = {one.source_name: "; ".join(filter(None, (large.get(one.source_name), caution))) for one in mapped}
+        large = {one.source_name: several((large.get(one.source_name, ""), caution)) for one in mapped}
     return folder_lines([_noted(one, large) for one in mapped], statuses, skipped)
 
 
@@ -78,11 +83,13 @@ def _refused(source: MailSource, name: bytes, most: int) -> str:
         count = sum(size > most for _, size in source.sizes(source.open(name)))
     except FolderRefused:
         return ""
-    return f"{count:,} {'messages are' if count > 1 else 'message is'} {too_large(most)}" if count else ""
+    if not count:
+        return ""
+    return (MESSAGES_ARE if count > 1 else MESSAGE_IS).says(num=f"{count:,}", what=too_large(most))
 
 
 def _noted(one: MappedFolder, notes: Mapping[bytes, str]) -> MappedFolder:
-    return replace(one, note="; ".join(filter(None, (one.note, notes.get(one.source_name, "")))))
+    return replace(one, note=several((one.note, notes.get(one.source_name, ""))))
 
 
 def _chosen(

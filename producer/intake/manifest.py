@@ -28,6 +28,21 @@ from shared.model.waves import MOST_NAME, MOST_PRIORITY, is_name
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import FieldName, Phrase, Sentence, faults_of
 
+ONE_ROW: Final = Phrase("one_row", "row {rows}: {what}")
+SOME_ROWS: Final = Phrase("some_rows", "rows {rows}: {what}")
+AND_MORE_ROWS: Final = Phrase("and_more_rows", "{rows} and {num} more")
+INVISIBLE: Final = Phrase("invisible", "{field} holds an invisible character or an unusual space, which is kept")
+SPACED: Final = Phrase("spaced", "{field} begins or ends with a space, which is kept since it is in quotation marks")
+ROUNDED: Final = Phrase(
+    "rounded", "{field} looks like a number that Excel rounded: write it as text in the spreadsheet"
+)
+FORMULA: Final = Phrase("formula", "{field} looks like a formula, not its value: save the values")
+SHEET_ERROR: Final = Phrase(
+    "sheet_error", "{field} looks like an error of a spreadsheet, not a value: correct the cell"
+)
+QUOTED: Final = Phrase("quoted", "{field} begins with a typographic quotation mark, which is taken for a part of it")
+DIFFERENT_CASE: Final = Phrase("different_case", "{field} differs from that of row {row} only in capital letters")
+
 __all__ = [
     "Limits",
     "Manifest",
@@ -295,11 +310,12 @@ class _Reading:
 
     def warnings(self) -> list[str]:
         """Returns one sentence for each kind of oddity, with its rows."""
-        said = []
+        said: list[str] = []
         for what, lines in self._odd.items():
             named = ", ".join(map(str, lines[:_NAMED]))
-            more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-            said.append(f"row{'s' if len(lines) > 1 else ''} {named}{more}: {what}")
+            if len(lines) > _NAMED:
+                named = AND_MORE_ROWS.says(rows=named, num=str(len(lines) - _NAMED))
+            said.append((SOME_ROWS if len(lines) > 1 else ONE_ROW).says(rows=named, what=what))
         return said
 
     def row(self, line: int, cells: list[Cell]) -> Row | None:
@@ -328,24 +344,18 @@ class _Reading:
             if kinds & {"Cc", "Cs", "Zl", "Zp"}:
                 self._wrong(line, column, CONTROL.says())
             elif column:
-                self._odd[f"{column} holds an invisible character or an unusual space, which is kept"].append(line)
+                self._odd[INVISIBLE.says(field=column)].append(line)
         if text != text.strip() and column:
-            self._odd[f"{column} begins or ends with a space, which is kept since it is in quotation marks"].append(
-                line
-            )
+            self._odd[SPACED.says(field=column)].append(line)
         if column and column not in ("quota", "priority"):
             if re.fullmatch(r"\d[.,]\d+[eE]\+\d+", text):
-                self._odd[
-                    f"{column} looks like a number that Excel rounded: write it as text in the spreadsheet"
-                ].append(line)
+                self._odd[ROUNDED.says(field=column)].append(line)
             elif re.match(r"=\w+[(&]|=[A-Z]+\d+", text):
-                self._odd[f"{column} looks like a formula, not its value: save the values"].append(line)
+                self._odd[FORMULA.says(field=column)].append(line)
             elif text in _SHEET_ERRORS:
-                self._odd[f"{column} looks like an error of a spreadsheet, not a value: correct the cell"].append(line)
+                self._odd[SHEET_ERROR.says(field=column)].append(line)
         if text[:1] in "“”„«" and text and column:
-            self._odd[f"{column} begins with a typographic quotation mark, which is taken for a part of it"].append(
-                line
-            )
+            self._odd[QUOTED.says(field=column)].append(line)
 
     def _made(self, line: int, values: Mapping[str, Cell]) -> Row:
         text = {column: values[column].text if column in values else "" for column in NAMES}
@@ -423,7 +433,7 @@ class _Reading:
         for column, text in (("login", row.login), ("new_login", row.new_login)):
             spelled, line = self._folded.setdefault((column, text.casefold()), (text, row.line))
             if spelled != text and column in self._fields:
-                self._odd[f"{column} differs from that of row {line} only in capital letters"].append(row.line)
+                self._odd[DIFFERENT_CASE.says(field=column, row=line)].append(row.line)
 
     def _wrong(self, line: int, column: str, sentence: Sentence) -> None:
         self.errors.append(RowError(line=line, column=column, sentence=sentence))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from shared.accounts.kinds import ServicePlace, kind_of
 from shared.accounts.several import Services, parse_services, sealed_together
 from shared.runtime.credentials import Secret
 from shared.store.records.named_services import NAME
-from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Phrase
+from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Phrase, Sentence
 
 #: Returns the addresses of a host and port that may be connected to. Raises `OSError` for a place that may not.
 Addresses = Callable[[str, int], object]
@@ -66,9 +65,8 @@ def _of_service(fault: Fault) -> Fault:
         return FieldName(_FIELDS.get(value, value)) if isinstance(value, FieldName) else value
 
     parameters = {place: named(value) for place, value in fault.sentence.parameters.items()}
-    return Fault(
-        replace(fault.sentence, parameters=parameters), tuple(_FIELDS.get(field, field) for field in fault.fields)
-    )
+    fields = tuple(_FIELDS.get(field, field) for field in fault.fields)
+    return Fault(Sentence(fault.sentence.phrase, parameters), fields)
 
 
 def _read(name: str, text: str, secret: Secret, addresses: Addresses | None) -> AccountsAsked:

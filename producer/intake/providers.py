@@ -1,4 +1,14 @@
-"""The presets of mail providers behind ``--source gmail``. Pure, over `providers.toml` beside this file."""
+"""The presets of mail providers behind ``--source gmail``. Pure, over the files in `presets`, one a provider.
+
+Every fact has its source: `sources` names, for each field, where it is from, and a note carries its own.
+
+- "ISPDB" is Mozilla's public database (github.com/thunderbird/autoconfig, folder ispdb, 2026-03).
+- "start" marks a number that is ours: what is safe to begin with, kept below what the provider allows.
+- "research" marks what our notes say without a public source that could be named: true as far as we know, and to be
+  checked first when something does not fit.
+
+Only facts that the program honours have fields; what a person should know is a note.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +17,18 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.model import Endpoint
 from shared.model.protocols import protocol_of
+from shared.model.sides import Scope, Side
 from shared.wording.phrases import Phrase
 
 NO_PROVIDER: Final = Phrase("provider_unknown", "{name} is no provider; there are: {names}")
 
-#: Version of the file's layout that this module reads.
-LAYOUT = 1
 #: Suffix of a provider's name that selects its POP3 host: ``gmail:pop3``.
 POP3_SUFFIX = ":pop3"
 
@@ -39,7 +49,6 @@ _RateName = Literal[
     "destination_account.bytes_per_day",
     "pop3_account.bytes_per_day",
 ]
-_Scope = Literal["source_account", "source_host", "destination_account", "destination_host"]
 
 
 class _Fact(BaseModel):
@@ -80,8 +89,14 @@ class Site(_Fact):
 
 
 class Provider(_Fact):
-    """A mail provider."""
+    """A mail provider: the content of its file."""
 
+    #: Version of the file's layout.
+    layout: Literal[1] = Field(exclude=True)
+    #: Year and month of the last review.
+    reviewed: Annotated[str, StringConstraints(pattern=r"^20\d\d-\d\d$")] = Field(exclude=True)
+    #: The place among the providers that are shown; those of one number stand by name.
+    shown: Annotated[int, Field(ge=0, le=9999)] = Field(exclude=True)
     #: Name in ``--source``.
     name: _Name
     #: Other names of the provider.
@@ -97,7 +112,7 @@ class Provider(_Fact):
     #: Form of the login: the whole address, or its local part.
     login: Literal["address", "local_part"] = "address"
     #: Numbers of connections that are safe.
-    limits: dict[_Scope, _Limit] = {}
+    limits: dict[Scope, _Limit] = {}
     #: Rates in bytes and messages a second or a day that are safe for one account (`shared.model.rates`).
     rates: dict[_RateName, Annotated[int, Field(ge=1)]] = {}
     #: Source of each fact, by field.
@@ -125,14 +140,15 @@ class Provider(_Fact):
 
 
 class Catalogue(_Fact):
-    """The content of `providers.toml`."""
+    """The presets of a folder."""
 
-    #: Version of the file's layout.
-    layout: Literal[1]
-    #: Year and month of the last review.
-    edition: Annotated[str, StringConstraints(pattern=r"^20\d\d-\d\d$")]
     #: Providers in the order in which they are shown.
-    providers: tuple[Provider, ...] = Field(alias="provider")
+    providers: tuple[Provider, ...]
+
+    @property
+    def edition(self) -> str:
+        """The year and month of the last review of any."""
+        return max((one.reviewed for one in self.providers), default="")
 
     @model_validator(mode="after")
     def _nothing_stands_twice(self) -> Self:
@@ -183,15 +199,15 @@ class Catalogue(_Fact):
         provider = self.by_account(login, host)
         return f"{provider.title}: {provider.first}" if provider else ""
 
-    def urls(self, side: str) -> dict[str, str]:
+    def urls(self, side: Side | str) -> dict[str, str]:
         """Returns the URLs by the names that may be given as ``--source`` or ``--destination``."""
         found: dict[str, str] = {}
         for provider in self.providers:
             for site in provider.sites:
                 names = (site.name, *provider.aliases) if site.name == provider.name else (site.name,)
                 for name in names:
-                    found[name] = (site.imap_source if side == "source" else "") or site.imap
-                    if side == "source" and site.pop3:
+                    found[name] = (site.imap_source if side == Side.SOURCE else "") or site.imap
+                    if side == Side.SOURCE and site.pop3:
                         found[name + POP3_SUFFIX] = site.pop3
         return found
 
@@ -233,12 +249,14 @@ class Catalogue(_Fact):
 @functools.cache
 def catalogue() -> Catalogue:
     """Returns the presets that come with mailhaul."""
-    return read_catalogue((files(__package__) / "providers.toml").read_text(encoding="utf-8"))
+    return presets_in(files(__package__) / "presets")
 
 
-def read_catalogue(text: str) -> Catalogue:
-    """Parses the text of the file. Raises pydantic's ValidationError."""
-    return Catalogue.model_validate(tomllib.loads(text))
+def presets_in(folder: Traversable) -> Catalogue:
+    """Reads the providers of a folder: each is one file, whose being there registers it. Raises pydantic's ValidationError."""
+    texts = [one.read_text(encoding="utf-8") for one in folder.iterdir() if one.name.endswith(".toml")]
+    found = [Provider.model_validate(tomllib.loads(text)) for text in texts]
+    return Catalogue(providers=tuple(sorted(found, key=lambda one: (one.shown, one.name))))
 
 
 def _parents(domain: str) -> list[str]:

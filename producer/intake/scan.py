@@ -49,8 +49,20 @@ from shared.model.errors import (
     SameMailbox,
     Unreachable,
 )
+from shared.model.sides import Side
 from shared.runtime.config import Settings
 from shared.sign_in.admission import Visitor
+from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, OF_SIDE
+from shared.wording.phrases import Phrase, several, text_of
+
+CORRECT_LOGIN_AND_PASSWORD_IN_FILE: Final = Phrase(
+    "correct_login_and_password_in_file", "correct login and password in the file"
+)
+SEE_WHAT_SERVER_SAYS: Final = Phrase("see_what_server_says", "see what the server says")
+SOURCE_MAIL_MAY_NOT_FIT_INTO: Final = Phrase(
+    "source_mail_may_not_fit_into", "the source's mail may not fit into the destination's quota"
+)
+FOLDER_MAP_NO_MAILBOX: Final = Phrase("folder_map_no_mailbox", "--folder-map: no mailbox has a folder {folder}")
 
 #: Listing of an account that does not exist yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
@@ -59,9 +71,9 @@ MOST_AT_ONCE: Final = 16
 #: Most connections that one account's server may drop at an extension, one after the other.
 _TRIES: Final = 6
 _ADVICE: Final = (
-    (AuthenticationRefused, "correct login and password in the file"),
-    (Unreachable, "check host, port and firewall"),
-    (MailError, "see what the server says"),
+    (AuthenticationRefused, CORRECT_LOGIN_AND_PASSWORD_IN_FILE.says()),
+    (Unreachable, CHECK_HOST_PORT_AND_FIREWALL.says()),
+    (MailError, SEE_WHAT_SERVER_SAYS.says()),
 )
 
 
@@ -69,7 +81,7 @@ Looking = MailSource | MailDestination
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Side:
+class CheckedSide:
     """The result of one account at one side."""
 
     #: Whether the scan could sign in and read the mailbox.
@@ -117,9 +129,9 @@ class Checked:
     #: URL of the row's own server; "" where the row uses the import's source.
     server: str = ""
     #: What the source showed.
-    source: Side
+    source: CheckedSide
     #: What the destination showed.
-    destination: Side
+    destination: CheckedSide
 
     @property
     def ok(self) -> bool:
@@ -146,7 +158,7 @@ class Checked:
     @property
     def warning(self) -> str:
         """The warning about a row whose sides both work; "" for none."""
-        return "; ".join(filter(None, (self._room, self.source.caution if self.works else "")))
+        return several((self._room, self.source.caution if self.works else ""))
 
     @property
     def _room(self) -> str:
@@ -158,7 +170,7 @@ class Checked:
             and self.source.size_bytes is not None
             and used + self.source.size_bytes > quota
         ):
-            return "the source's mail may not fit into the destination's quota"
+            return SOURCE_MAIL_MAY_NOT_FIT_INTO.says()
         return ""
 
 
@@ -167,7 +179,7 @@ class _Seen:
     """An account, and the data by which both sides are compared."""
 
     #: What the account showed.
-    side: Side
+    side: CheckedSide
     #: Status of its folders, by name.
     statuses: Mapping[bytes, KnownStatus | Exception] = field(default_factory=dict)
     #: The session, which may be closed; None where there was none.
@@ -180,7 +192,7 @@ def swapped(found: Sequence[Checked]) -> bool:
 
 
 #: Failure for mail that cannot fit.
-OVERFULL: Final = "destination: the quota cannot hold the source's mail"
+OVERFULL: Final = Phrase("destination_quota_cannot_hold", "destination: the quota cannot hold the source's mail").says()
 #: Callback: tells whether an earlier import copied from the first account into the folder of this UIDVALIDITY of the
 #: second. Then it is no proof of one mailbox that both show the same mail. Asked only where they do, from any thread.
 Brought = Callable[[Account, Account, int | None], bool]
@@ -201,7 +213,7 @@ class Scan:
         settings: Settings,
         told: Told | None = None,
         accounts: AccountsSeen | None = None,
-        sign_ins: Mapping[str, SignInAsked] | None = None,
+        sign_ins: Mapping[Side, SignInAsked] | None = None,
         brought: Brought | None = None,
     ) -> None:
         """`brought`: see `Brought`; without it nothing is known of earlier imports."""
@@ -255,7 +267,7 @@ class Scan:
             swapped=bool(lines)
             and all(line.backwards and not line.problem for line in lines)
             and not options.same_mailbox,
-            warnings=(*warnings, *(f"--folder-map: no mailbox has a folder {name!r}" for name in strange)),
+            warnings=(*warnings, *(FOLDER_MAP_NO_MAILBOX.says(folder=repr(name)) for name in strange)),
             connections=self.connections,
             loads=loads,
             limits=self._limits(rows, given or {}),
@@ -299,11 +311,15 @@ class Scan:
     # -- a row
 
     def _check(self, row: Row, options: Options) -> Checked:
-        there = self._look("source", row.server or self._source, row, shared=options.shared_folders == "copy")
+        there = self._look(Side.SOURCE, row.server or self._source, row, shared=options.shared_folders == "copy")
         here = _Seen(side=new) if (new := self._new_account(row)) else None
-        here = here or self._look("destination", self._destination, row, shared=False)
+        here = here or self._look(Side.DESTINATION, self._destination, row, shared=False)
         if not options.same_mailbox and self._one_mailbox(row, there, here):
-            here = _Seen(side=Side(failure=f"destination: {SameMailbox.ONE}", advice=SameMailbox.advice))
+            here = _Seen(
+                side=CheckedSide(
+                    failure=OF_SIDE.says(side_word="destination", what=SameMailbox.ONE), advice=SameMailbox.advice
+                )
+            )
         return Checked(
             row=row.line,
             login=row.login,
@@ -328,7 +344,7 @@ class Scan:
         filled = [one.uidvalidity for one in here.statuses.values() if isinstance(one, KnownStatus) and one.messages]
         return not any(self._brought(*ends, uidvalidity) for uidvalidity in filled)
 
-    def _new_account(self, row: Row) -> Side | None:
+    def _new_account(self, row: Row) -> CheckedSide | None:
         """Returns what is known of the destination without signing in: the account would be created, or cannot be.
 
         Returns None if the account exists, or if no service is to create it.
@@ -337,14 +353,14 @@ class Scan:
         if seen is None or (seen.state == "there" and not seen.failure):
             return None
         if seen.state == "missing":
-            return Side(ok=True, would_create=True)
-        return Side(failure=f"destination: {seen.failure}", advice=seen.advice)
+            return CheckedSide(ok=True, would_create=True)
+        return CheckedSide(failure=OF_SIDE.says(side_word="destination", what=seen.failure), advice=seen.advice)
 
-    def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
+    def _look(self, side: Side, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
         try:
             return self._again([endpoint], lambda: self._looked(side, endpoint, row, shared=shared))
         except MailError as error:
-            return _Seen(side=_refused(error, endpoint, row.login if side == "source" else row.new_login))
+            return _Seen(side=_refused(error, endpoint, row.login if side == Side.SOURCE else row.new_login))
 
     def _again(self, ends: Sequence[Endpoint], look: Callable[[], _T]) -> _T:
         """Calls `look`, and again each time that a connection was lost at an extension.
@@ -361,54 +377,54 @@ class Scan:
                     raise
         return look()
 
-    def _looked(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
+    def _looked(self, side: Side, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
         with self._session(side, endpoint, row) as mail:
             names, apart = readable(mail.listing(), shared=shared)
             # Some servers report numbers for a folder that they refuse to open.
             mail.open(next(filter(is_inbox, names), b"INBOX"))
             statuses = dict(zip(names, known_statuses(mail, names, sized=side == "source"), strict=True))
             known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
-            size = sum(_size(mail, name, status) for name, status in known.items()) if side == "source" else None
+            size = sum(_size(mail, name, status) for name, status in known.items()) if side == Side.SOURCE else None
             quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
-            found = Side(
+            found = CheckedSide(
                 ok=True,
                 folders=len(known),
                 other_folders=apart.other,
                 public_folders=apart.public,
-                left_out=apart.note() if side == "source" else apart.untouched(),
+                left_out=apart.note() if side == Side.SOURCE else apart.untouched(),
                 messages=sum(status.messages for status in known.values()),
                 size_bytes=size,
                 quota_bytes=quota.limit_bytes if quota else None,
                 quota_used_bytes=quota.used_bytes if quota else None,
-                caution=cast(MailSource, mail).caution() if side == "source" else "",
-                refuses="; ".join(map(sentence, self._ways.servers.of(endpoint.host, endpoint.port).left_out)),
+                caution=cast(MailSource, mail).caution() if side == Side.SOURCE else "",
+                refuses=several(map(sentence, self._ways.servers.of(endpoint.host, endpoint.port).left_out)),
             )
             return _Seen(side=found, statuses=statuses, mail=mail)
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
         line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
         if (new := self._new_account(row)) and not new.ok:
-            return replace(line, problem=f"{new.failure}; {new.advice}")
+            return replace(line, problem=several((new.failure, new.advice)))
         line = replace(line, would_create=new is not None)
         theirs = row.server or self._source
         try:
             return self._again([theirs, self._destination], lambda: self._foreseen(row, options, line))
         except MailError as error:
-            ours = error.side == "source"
+            ours = error.side == Side.SOURCE
             side = _refused(error, theirs if ours else self._destination, row.login if ours else row.new_login)
-            return replace(line, problem=f"{error}; {side.advice}")
+            return replace(line, problem=several((text_of(error), side.advice)))
 
     def _foreseen(self, row: Row, options: Options, line: MailboxLine) -> MailboxLine:
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(self._session("source", row.server or self._source, row))
+            source = stack.enter_context(self._session(Side.SOURCE, row.server or self._source, row))
             here, most = _EMPTY, None
             if not line.would_create:
-                opened = self._session("destination", self._destination, row)
+                opened = self._session(Side.DESTINATION, self._destination, row)
                 destination = stack.enter_context(opened)
                 here, most = destination.listing(), append_limit(destination.capabilities)
                 theirs, ours = (self._seen(mail) for mail in (source, destination))
                 if not options.same_mailbox and self._one_mailbox(row, theirs, ours):
-                    return replace(line, problem=f"{SameMailbox.ONE}; {SameMailbox.advice}")
+                    return replace(line, problem=several((SameMailbox.ONE, SameMailbox.advice)))
                 line = replace(line, backwards=not theirs.side.messages and ours.side.messages > 0)
             return replace(line, folders=foresee(cast(MailSource, source), here, options, most))
 
@@ -418,16 +434,16 @@ class Scan:
         names, _ = readable(mail.listing(), shared=False)
         statuses = dict(zip(names, known_statuses(mail, names), strict=True))
         counted = sum(one.messages for one in statuses.values() if not isinstance(one, Exception))
-        return _Seen(side=Side(ok=True, messages=counted), statuses=statuses, mail=mail)
+        return _Seen(side=CheckedSide(ok=True, messages=counted), statuses=statuses, mail=mail)
 
     @contextlib.contextmanager
-    def _session(self, side: str, endpoint: Endpoint, row: Row) -> Iterator[Looking]:
+    def _session(self, side: Side, endpoint: Endpoint, row: Row) -> Iterator[Looking]:
         ways = self._ways
 
         def connect(proof: Proof) -> Looking:
             return (
                 ways.source(endpoint, proof, ListingIdentities())
-                if side == "source"
+                if side == Side.SOURCE
                 else ways.destination(endpoint, proof)
             )
 
@@ -469,8 +485,8 @@ def _size(mail: Looking, name: bytes, status: KnownStatus) -> int:
         return 0
 
 
-def _refused(error: MailError, endpoint: Endpoint, login: str) -> Side:
+def _refused(error: MailError, endpoint: Endpoint, login: str) -> CheckedSide:
     advice = error.advice or next(advice for kind, advice in _ADVICE if isinstance(error, kind))
     if isinstance(error, AuthenticationRefused):
-        advice = "; ".join(filter(None, (advice, catalogue().first_at(login, endpoint.host))))
-    return Side(failure=f"{error.side}: {error.what}", detail=error.detail, advice=advice)
+        advice = several((advice, catalogue().first_at(login, endpoint.host)))
+    return CheckedSide(failure=OF_SIDE.says(side_word=error.side, what=error.what), detail=error.detail, advice=advice)

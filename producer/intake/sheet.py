@@ -17,6 +17,10 @@ from typing import Final
 from shared.model.errors import UsageError
 from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase, Sentence, in_english, option
 
+FILE_IS_NOT_UTF_8: Final = Phrase(
+    "file_is_not_utf_8", "the file is not UTF-8 and was read as {encoding}: look at a name, or give --encoding"
+)
+
 #: Name of each separator.
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
@@ -148,9 +152,7 @@ def read_sheet(
     divider = _named(separator or stated) if separator or stated else find_separator(text, one_column=one_column)
     sheet = Sheet(encoding=used, separator=divider)
     if not encoding and used in ("cp1251", "cp1252"):
-        sheet.warnings.append(
-            f"the file is not UTF-8 and was read as {used.upper()}: look at a name, or give --encoding"
-        )
+        sheet.warnings.append(FILE_IS_NOT_UTF_8.says(encoding=used.upper()))
     lines = list(_lines(text))
     followed = 0
     for at, (number, line) in enumerate(lines):

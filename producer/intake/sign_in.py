@@ -19,10 +19,11 @@ from producer.intake.manifest import Row
 from shared.mail.auth.sasl import PASSWORD_MECHANISMS
 from shared.model import Endpoint
 from shared.model.errors import UsageError
+from shared.model.sides import Side
 from shared.model.sign_in import BY_ADMIN, BY_ISSUER, USUAL_TEMPLATE, SignIn, Way
 from shared.oauth.opening import open_issuer
 from shared.runtime.credentials import Secret
-from shared.wording.phrases import Fault, FieldName, Phrase
+from shared.wording.phrases import Fault, FieldName, Phrase, text_of
 
 NOTHING_SHARED: Final = Phrase(
     "nothing_shared",
@@ -82,19 +83,19 @@ class SignInAsked:
         """Tells whether each row signs in with a password or token of its own."""
         return self.sign_in.way in (Way.PASSWORD, Way.TOKEN) and not self.secret
 
-    def own(self, side: str, row: Row) -> Secret | None:
+    def own(self, side: Side, row: Row) -> Secret | None:
         """Returns the row's own secret; None if the row signs in as the import does."""
-        if side == "source":
+        if side == Side.SOURCE:
             return row.password or None
         return row.new_password or None if self.by_rows or row.own_new_password else None
 
-    def of(self, side: str, row: Row) -> tuple[SignIn, Secret]:
+    def of(self, side: Side, row: Row) -> tuple[SignIn, Secret]:
         """Returns how this row signs in, and its secret."""
         own = self.own(side, row)
         return (self.sign_in.own, own) if own else (self.sign_in, self.secret)
 
 
-def named_sign_in(side: str, text: str, admin: str) -> SignIn:
+def named_sign_in(side: Side, text: str, admin: str) -> SignIn:
     """Reads the way to sign in, without its secret. Raises `FaultsFound`."""
     name, _, detail = (text or (Way.MASTER if admin else Way.PASSWORD)).partition(":")
     field, admins = f"{side}.sign_in.way", f"{side}.sign_in.admin"
@@ -126,7 +127,7 @@ def _detail(field: str, way: Way, detail: str) -> str:
     return detail
 
 
-def secret_text(side: str, way: Way, path: str) -> str:
+def secret_text(side: Side, way: Way, path: str) -> str:
     """Returns the content of the file of ``--source-password-file`` (or the destination's). Raises `FaultsFound`."""
     field = f"{side}.sign_in.secret"
     if way is Way.COMMAND:
@@ -140,12 +141,12 @@ def secret_text(side: str, way: Way, path: str) -> str:
         raise UNREADABLE.error(field, path=path, cause=str(error.strerror)) from None
 
 
-def read_secret(side: str, way: Way, path: str) -> Secret:
+def read_secret(side: Side, way: Way, path: str) -> Secret:
     """Reads the file of ``--source-password-file`` (or the destination's). Raises `FaultsFound`."""
     return secret_of(way, secret_text(side, way, path), side, path)
 
 
-def secret_of(way: Way, text: str, side: str = "", path: str = "") -> Secret:
+def secret_of(way: Way, text: str, side: Side | None = None, path: str = "") -> Secret:
     """Checks the administrator's password, the token or the key.
 
     `path`: the file that it comes from, for messages. Raises `FaultsFound`, whose text does not hold it.
@@ -175,18 +176,18 @@ def at_the_vendor(way: Way, key: str) -> None:
         raise ELSEWHERE.error(place=repr(str(where)[:100]), vendor=way)
 
 
-def lacking(side: str, asked: SignInAsked, rows: Sequence[Row]) -> str:
+def lacking(side: Side, asked: SignInAsked, rows: Sequence[Row]) -> str:
     """Lists the first rows that give no password of their own; "" when each does."""
     return named_rows([row.line for row in rows if asked.own(side, row) is None])
 
 
-def without_password(side: str, rows: str) -> Fault:
+def without_password(side: Side, rows: str) -> Fault:
     """Returns the fault of rows that sign in by themselves and give no password."""
     secret, admin, way = (FieldName(f"{side}.sign_in.{name}") for name in ("secret", "admin", "way"))
     return ROWS.at("manifest", side_word=side, rows=rows, secret=secret, admin=admin, way=way)
 
 
-def renewed(side: str, endpoint: Endpoint, asked: SignInAsked, read: Callable[[Way], Secret]) -> Secret:
+def renewed(side: Side, endpoint: Endpoint, asked: SignInAsked, read: Callable[[Way], Secret]) -> Secret:
     """Returns the new secret of this side: what `read` gives for its way to sign in. Raises `UsageError`."""
     way = asked.sign_in.way
     if asked.by_rows or way is Way.COMMAND:
@@ -197,7 +198,7 @@ def renewed(side: str, endpoint: Endpoint, asked: SignInAsked, read: Callable[[W
     return secret
 
 
-def opens(side: str, endpoint: Endpoint, asked: SignInAsked) -> None:
+def opens(side: Side, endpoint: Endpoint, asked: SignInAsked) -> None:
     """Checks whether the secret can get tokens, as far as that needs no server. Raises `FaultsFound`."""
     way = asked.sign_in.way
     if way not in BY_ISSUER:
@@ -207,10 +208,10 @@ def opens(side: str, endpoint: Endpoint, asked: SignInAsked) -> None:
         if check := getattr(issuer, "check", None):
             check()
     except UsageError as error:
-        raise NO_TOKENS.error(f"{side}.sign_in.way", word=way, what=str(error)) from None
+        raise NO_TOKENS.error(f"{side}.sign_in.way", word=way, what=text_of(error)) from None
 
 
-def prompted(side: str, sign_in: SignIn) -> Secret:
+def prompted(side: Side, sign_in: SignIn) -> Secret:
     """Asks at the terminal for the administrator's password. Raises `FaultsFound` where that is impossible."""
     field = f"{side}.sign_in.secret"
     if sign_in.way in _JSON_WAYS:

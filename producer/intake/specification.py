@@ -18,6 +18,7 @@ from producer.intake.fitting import place_rows
 from producer.intake.manifest import Manifest, Row, Servers, sift_manifest
 from producer.intake.preparing import import_name
 from producer.intake.providers import catalogue
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, RowError
 from producer.intake.sign_in import (
     KEY_NEEDED,
@@ -31,20 +32,21 @@ from producer.intake.sign_in import (
     secret_of,
     without_password,
 )
-from producer.intake.wanted import SelectionOptions, read_wanted
+from producer.intake.wanted import read_wanted
 from producer.intake.waving import WaveRules, of_wave, read_rules
 from shared.model import BY_ROW, Endpoint, Options, Tls
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 from shared.rules.hours import Hours, read_hours
 from shared.wording.phrases import Fault, Faults, FaultsFound, FieldName, Phrase
 
-SIDES: Final = ("source", "destination")
+SIDES: Final = tuple(Side)
 #: Ways of verification.
 VERIFICATIONS: Final = ("default", "full")
 #: Checks that a server may be connected to, and returns it. Raises `UsageError`.
-Guard = Callable[[str, Endpoint], Endpoint]
+Guard = Callable[[Side, Endpoint], Endpoint]
 #: Asks a person for the secret of one side. Raises `UsageError`.
-Prompt = Callable[[str, SignIn], Any]
+Prompt = Callable[[Side, SignIn], Any]
 
 #: Ways with which no row needs a password or token of its own.
 _FOR_ALL: Final = frozenset(Way) - {Way.PASSWORD, Way.TOKEN}
@@ -107,7 +109,7 @@ class ImportAsked:
     #: The list of mailboxes; None if there is none, of which the front end has a fault.
     sheet: SheetAsked | SheetRead | None
     #: The servers by side.
-    servers: Mapping[str, ServerAsked]
+    servers: Mapping[Side, ServerAsked]
     #: The name; "" for that of the file.
     name: str = ""
     #: The file's name, after which an import without a name is called.
@@ -155,7 +157,7 @@ class ImportSpecification:
     #: The account service for the destination.
     accounts: AccountsAsked = AccountsAsked()
     #: By side, the way to sign in for rows without a password of their own.
-    sign_ins: Mapping[str, SignInAsked] = field(default_factory=dict)
+    sign_ins: Mapping[Side, SignInAsked] = field(default_factory=dict)
     #: The hours in which it may work; None leaves them as they are.
     hours: Hours | None = None
 
@@ -197,19 +199,21 @@ def check(
     if not faults.concern("name"):
         with faults.at("name"):
             name = import_name(asked.name, asked.file)
-    by_rows = _by_rows(asked.servers["source"], sign_ins["source"])
+    by_rows = _by_rows(asked.servers[Side.SOURCE], sign_ins[Side.SOURCE])
     sheet = SheetRead(manifest=None)
     with faults.at():
-        sheet = read_rows(asked.sheet, asked.servers["source"], passwords=by_rows, allowed=asked.allowed, guard=guard)
+        sheet = read_rows(
+            asked.sheet, asked.servers[Side.SOURCE], passwords=by_rows, allowed=asked.allowed, guard=guard
+        )
     manifest, rows = sheet.manifest, sheet.manifest.rows if sheet.manifest else ()
     row_errors = sheet.errors if not (asked.good_rows_only and rows) else ()
     chosen: dict[str, Any] = {}
     with faults.at():
-        sources = {ends["source"], *(row.server for row in rows)} - {BY_ROW}
+        sources = {ends[Side.SOURCE], *(row.server for row in rows)} - {BY_ROW}
         chosen = read_wanted(asked.selection, filter(None, sources))
     if manifest:
         with faults.at():
-            if ends["source"] == BY_ROW:
+            if ends[Side.SOURCE] == BY_ROW:
                 place_rows(rows, BY_ROW)
         with faults.at():
             if faults.concern("wave_rule") or faults.concern("wave"):  # nobody knows who else is in it
@@ -217,7 +221,7 @@ def check(
             else:
                 rows = of_wave(waving.placed(rows), asked.only_wave)
         for side, sign_in in sign_ins.items():
-            promised = side == "destination" and asked.accounts.generate
+            promised = side == Side.DESTINATION and asked.accounts.generate
             if sign_in and sign_in.by_rows and not promised and (named := lacking(side, sign_in, rows)):
                 faults.append(without_password(side, named))
         faults += without_new_password(asked.accounts, rows)
@@ -236,8 +240,8 @@ def check(
     signs = {side: sign_in for side, sign_in in sign_ins.items() if sign_in}
     specification = ImportSpecification(
         manifest=replace(manifest, rows=rows),
-        source=ends["source"] or BY_ROW,
-        destination=ends["destination"] or BY_ROW,
+        source=ends[Side.SOURCE] or BY_ROW,
+        destination=ends[Side.DESTINATION] or BY_ROW,
         options=Options(
             include=asked.include,
             exclude=asked.exclude,
@@ -245,8 +249,8 @@ def check(
             **asdict(asked.allowed),
             verify=asked.verify,
             accounts=asked.accounts.text,
-            source_sign_in=signs["source"].sign_in,
-            destination_sign_in=signs["destination"].sign_in,
+            source_sign_in=signs[Side.SOURCE].sign_in,
+            destination_sign_in=signs[Side.DESTINATION].sign_in,
         ),
         name=name,
         accounts=asked.accounts,
@@ -256,9 +260,9 @@ def check(
     return CheckedImport(specification=specification, row_errors=sheet.errors)
 
 
-def endpoint_of(side: str, asked: ServerAsked, guard: Guard = lambda _, endpoint: endpoint) -> Endpoint:
+def endpoint_of(side: Side, asked: ServerAsked, guard: Guard = lambda _, endpoint: endpoint) -> Endpoint:
     """Returns the server of one side; `BY_ROW` for a source that names none. Raises `FaultsFound`."""
-    if side == "source" and not asked.server:
+    if side == Side.SOURCE and not asked.server:
         if asked.fingerprint:
             raise PIN_WITHOUT_SERVER.error("source.fingerprint", server=_SOURCE)
         return BY_ROW
@@ -285,14 +289,14 @@ def row_servers(source: ServerAsked, guard: Guard = lambda _, endpoint: endpoint
     def server(text: str) -> Endpoint:
         found = parse_endpoint(text, allow_plaintext=source.allow_plaintext, providers=catalogue().urls("source"))
         return guard(
-            "source",
+            Side.SOURCE,
             replace(found, ca_file=source.ca_file) if source.ca_file and found.tls is not Tls.NONE else found,
         )
 
     return server
 
 
-def sign_in_of(side: str, asked: ServerAsked, *, remote: bool, demanded: bool) -> SignInAsked:
+def sign_in_of(side: Side, asked: ServerAsked, *, remote: bool, demanded: bool) -> SignInAsked:
     """Returns the way to sign in, with the secret as far as it was given. Raises `FaultsFound`.
 
     `remote`: see `ImportAsked`. `demanded`: whether a way that needs a secret must have it now.
@@ -344,14 +348,14 @@ def read_rows(
     return SheetRead(manifest=manifest, errors=errors)
 
 
-def _endpoint(side: str, asked: ServerAsked, faults: Faults, guard: Guard) -> Endpoint | None:
+def _endpoint(side: Side, asked: ServerAsked, faults: Faults, guard: Guard) -> Endpoint | None:
     if not (faults.concern(f"{side}.server") or faults.concern(f"{side}.ca")):
         with faults.at(f"{side}.server"):
             return endpoint_of(side, asked, guard)
     return None
 
 
-def _sign_in(side: str, asked: ImportAsked, faults: Faults, *, demanded: bool) -> SignInAsked | None:
+def _sign_in(side: Side, asked: ImportAsked, faults: Faults, *, demanded: bool) -> SignInAsked | None:
     if any(faults.concern(f"{side}.sign_in.{name}") for name in ("way", "admin", "secret")):
         return None  # the front end found it
     with faults.at(f"{side}.sign_in.way"):
@@ -367,7 +371,7 @@ def _by_rows(asked: ServerAsked, sign_in: SignInAsked | None) -> bool:
 
 
 def completed(
-    side: str, endpoint: Endpoint, asked: SignInAsked, rows: Sequence[Row], prompt: Prompt | None = None
+    side: Side, endpoint: Endpoint, asked: SignInAsked, rows: Sequence[Row], prompt: Prompt | None = None
 ) -> SignInAsked:
     """Asks for the secret if one is missing, and checks it as far as that needs no server. Raises `FaultsFound`.
 

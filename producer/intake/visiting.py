@@ -9,12 +9,13 @@ from cryptography.fernet import Fernet
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked
 from shared.model import Endpoint
+from shared.model.sides import Side
 from shared.runtime.credentials import Vault
 from shared.sign_in.admission import Admission, Visitor
 from shared.store.memory.memory_sign_ins import SignInBook
 
 
-def visitor_of(side: str, endpoint: Endpoint, row: Row, asked: SignInAsked) -> Visitor:
+def visitor_of(side: Side, endpoint: Endpoint, row: Row, asked: SignInAsked) -> Visitor:
     """Returns the visitor that signs in for this row."""
     sign_in, secret = asked.of(side, row)
     return Visitor(
@@ -22,7 +23,7 @@ def visitor_of(side: str, endpoint: Endpoint, row: Row, asked: SignInAsked) -> V
         mailbox_id=f"row {row.line}",
         side=side,
         endpoint=endpoint,
-        user=row.login if side == "source" else row.new_login,
+        user=row.login if side == Side.SOURCE else row.new_login,
         sign_in=sign_in,
         secret=secret,
         digest="",

@@ -31,6 +31,7 @@ from shared.model.search import Search
 from shared.runtime.logs import get_logger
 from shared.store import Store
 from shared.store.records.targets import Target
+from shared.wording.phrases import LINES, changed, several
 
 _log = get_logger("mailhaul.notices")
 #: How long after its end an import is looked at, seconds.
@@ -151,7 +152,7 @@ class NoticeWatch:
                 "now": found.kept.ends_at,
                 "made_at": first.made_at,
                 "fifths": fifths,
-                "binds": "\n".join(found.kept.binds),
+                "binds": several(found.kept.binds, LINES),
             }
             if telling.forecast_slipped(self.store, import_, now, fifths, first.made_at, values):
                 self.store.keep_forecast(import_.import_id, found.kept)
@@ -202,7 +203,8 @@ def _shown(import_: Import, target: Target, now: float) -> bool:
 def _struck(text: str, mailbox: Mailbox) -> str:
     """Strikes a mailbox's logins out of a sentence about it: not each has an "@" by which the wording knows it."""
     logins = sorted(filter(None, (mailbox.source.login, mailbox.destination.login)), key=len, reverse=True)
-    return re.sub(rf"(?<![\w.@-])({'|'.join(map(re.escape, logins))})(?![\w@-])", "…", text) if logins else text
+    named = re.compile(rf"(?<![\w.@-])({'|'.join(map(re.escape, logins))})(?![\w@-])")
+    return changed(text, lambda one: named.sub("…", one)) if logins else text
 
 
 def _unnamed(wait: Wait) -> Wait:

@@ -27,6 +27,7 @@ from producer.translations import LANGUAGES
 from producer.translations.said import ADVICE, CAUSES
 from producer.translations.translate import Translator
 from shared.model.notices import Notice
+from shared.wording.phrases import LINES, parts
 
 #: What names a person: anything with an "@" in it.
 _LOGIN: Final = re.compile(r"[^\s\"'(),:;<>]*@[^\s\"'(),:;<>]*")
@@ -181,7 +182,7 @@ def _cutover(notice: Notice, reader: Reader) -> Wording:
     word = str(notice.values.get("word", ""))
     called = reader.say(_CUTOVERS[word]) if word in _CUTOVERS else word
     subject = reader.say("%(what)s: the cutover is %(word)s", what=reader.what(notice.name, notice.wave), word=called)
-    said = [reader.sentence(str(value)) for name, value in notice.values.items() if name.startswith("said")]
+    said = [reader.sentence(_text(value)) for name, value in notice.values.items() if name.startswith("said")]
     return Wording(subject=subject, lines=(*said, *_counts(notice.values, reader), reader.moment(notice.at)))
 
 
@@ -194,7 +195,7 @@ def _person(notice: Notice, reader: Reader) -> Wording:
         what=reader.what(notice.name, notice.wave),
     )
     code = str(values["code"])
-    cause, advice = reader.cause(code, str(values.get("sentence", ""))), str(values.get("advice", ""))
+    cause, advice = reader.cause(code, _text(values.get("sentence", ""))), _text(values.get("advice", ""))
     return Wording(subject=subject, lines=(cause, *filter(None, [reader.advice(code, advice)])))
 
 
@@ -219,7 +220,7 @@ def _slipped(notice: Notice, reader: Reader) -> Wording:
         ),
         reader.say("Forecast now: %(now)s", now=reader.moment(now)),
     ]
-    lines += [reader.sentence(line) for line in str(values.get("binds", "")).splitlines()]
+    lines += [reader.sentence(line) for line in parts(_text(values.get("binds", "")), LINES)]
     return Wording(subject=subject, lines=tuple(lines))
 
 
@@ -278,3 +279,7 @@ _WORDERS: Final = {
     "digest": _digest,
     "test": _test,
 }
+
+
+def _text(value: str | float) -> str:
+    return value if isinstance(value, str) else str(value)

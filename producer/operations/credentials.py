@@ -19,6 +19,7 @@ from shared.model import AccountState, Import, Mailbox
 from shared.model.binding import bound_to
 from shared.model.errors import CredentialsError
 from shared.model.lifecycle import MailboxState
+from shared.model.sides import Side
 from shared.model.sign_in import Way
 from shared.runtime.credentials import Credentials, EndsChanged, Secret, Vault
 from shared.sign_in.allowed_places import AllowedPlaces
@@ -122,7 +123,7 @@ class CredentialsOperations(HeldResources):
             self.ring_some(import_.import_id)
         return Replaced(mailboxes=done, queued=queued, unknown_rows=tuple(unknown))
 
-    def replace_passwords(self, import_: Import, mailbox: Mailbox, given: Mapping[str, Secret]) -> bool:
+    def replace_passwords(self, import_: Import, mailbox: Mailbox, given: Mapping[Side, Secret]) -> bool:
         """Seals new passwords of one mailbox, by side; the other side's stays as it is.
 
         Returns whether the mailbox was parked and goes on.
@@ -146,16 +147,16 @@ class CredentialsOperations(HeldResources):
             self.ring_some(import_.import_id)
         return goes_on
 
-    def shared_anew(self, import_: Import, readers: Mapping[str, Callable[[Way], Secret]]) -> dict[str, Secret]:
+    def shared_anew(self, import_: Import, readers: Mapping[Side, Callable[[Way], Secret]]) -> dict[Side, Secret]:
         """Returns, by side, the secrets that the readers give, for `replace_shared`.
 
         Raises `UsageError` where a side has no shared secret, or needs one of another kind.
         """
         sign_ins = self.sign_ins_of(import_)
-        ends = {"source": import_.source, "destination": import_.destination}
+        ends = {Side.SOURCE: import_.source, Side.DESTINATION: import_.destination}
         return {side: renewed(side, ends[side], sign_ins[side], read) for side, read in readers.items()}
 
-    def replace_shared(self, import_: Import, given: Mapping[str, Secret]) -> int:
+    def replace_shared(self, import_: Import, given: Mapping[Side, Secret]) -> int:
         """Seals new shared secrets of the import, by side, as `shared_anew` read them.
 
         They are an administrator's password, a token or a key, for accounts without a password of their own. Mailboxes that
@@ -168,10 +169,10 @@ class CredentialsOperations(HeldResources):
             if mailbox.state is MailboxState.PARKED
             and mailbox.failure is not None
             and mailbox.failure.code in codes
-            and not _own(self.store, self.vault, import_, mailbox, mailbox.failure.code.partition("_")[0])
+            and not _own(self.store, self.vault, import_, mailbox, Side(mailbox.failure.code.partition("_")[0]))
         ]
         need_passwords(self.store, import_, waiting)
-        sign_ins = {"source": import_.options.source_sign_in, "destination": import_.options.destination_sign_in}
+        sign_ins = {Side.SOURCE: import_.options.source_sign_in, Side.DESTINATION: import_.options.destination_sign_in}
         for side, secret in given.items():
             held = Credentials(login=sign_ins[side].text, password=secret)
             self.store.seal(
@@ -186,9 +187,7 @@ class CredentialsOperations(HeldResources):
         """Returns, by login at the destination, passwords of accounts that an earlier run created or was to create."""
         found = {}
         for mailbox in mailboxes:
-            sealed = [
-                self.store.sealed(mailbox.import_id, mailbox.mailbox_id, side) for side in ("source", "destination")
-            ]
+            sealed = [self.store.sealed(mailbox.import_id, mailbox.mailbox_id, side) for side in Side]
             known = self.store.mailbox(mailbox.mailbox_id) if all(sealed) else None
             import_ = self.store.import_(mailbox.import_id) if known else None
             if known is None or import_ is None:
@@ -196,7 +195,7 @@ class CredentialsOperations(HeldResources):
             try:
                 theirs, ours = (
                     self.vault.open(mailbox.mailbox_id, side, one, bound=bound_to(import_, known)).password
-                    for side, one in zip(("source", "destination"), sealed, strict=True)
+                    for side, one in zip(Side, sealed, strict=True)
                     if one is not None
                 )
             except CredentialsError:
@@ -210,7 +209,7 @@ class CredentialsOperations(HeldResources):
         rows = []
         for mailbox, _ in self.store.mailboxes(import_.import_id):
             found = []
-            for side in ("source", "destination"):
+            for side in Side:
                 sealed = self.store.sealed(import_.import_id, mailbox.mailbox_id, side)
                 if sealed is None:
                     raise GIVE_AGAIN.error(name=import_.name)
@@ -235,12 +234,12 @@ class CredentialsOperations(HeldResources):
             )
         return tuple(rows)
 
-    def sign_ins_of(self, import_: Import) -> dict[str, SignInAsked]:
+    def sign_ins_of(self, import_: Import) -> dict[Side, SignInAsked]:
         """Returns how each side signs in where a row gives no password. Raises `UsageError` when the secret is deleted."""
         found = {}
         for side, sign_in in (
-            ("source", import_.options.source_sign_in),
-            ("destination", import_.options.destination_sign_in),
+            (Side.SOURCE, import_.options.source_sign_in),
+            (Side.DESTINATION, import_.options.destination_sign_in),
         ):
             sealed = self.store.sealed(import_.import_id, import_.import_id, side)
             if sealed is None and SignInAsked(sign_in=sign_in).by_rows:
@@ -284,7 +283,7 @@ class CredentialsOperations(HeldResources):
         return total
 
 
-def _own(store: Store, vault: Vault, import_: Import, mailbox: Mailbox, side: str) -> bool:
+def _own(store: Store, vault: Vault, import_: Import, mailbox: Mailbox, side: Side) -> bool:
     """Tells whether the mailbox signs in with a password of its own at this side."""
     sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
     try:
@@ -298,7 +297,7 @@ def _refuse_changed(store: Store, vault: Vault, import_: Import, mailbox: Mailbo
 
     Otherwise a new password would be sealed for whatever server was put there.
     """
-    for side in ("source", "destination"):
+    for side in Side:
         sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         try:
             if sealed is not None:
@@ -332,7 +331,7 @@ def meant_by(import_: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], M
 def _were_alike(store: Store, vault: Vault, import_: Import, mailbox: Mailbox) -> bool:
     """Tells whether both sides had one password; if neither is stored any more, whether they have one login."""
     found: list[Secret] = []
-    for side in ("source", "destination"):
+    for side in Side:
         sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         try:
             if sealed is not None:
@@ -360,8 +359,7 @@ def need_no_passwords(store: Store, import_: Import) -> None:
 def need_passwords(store: Store, import_: Import, mailboxes: Sequence[Mailbox]) -> None:
     """Raises `UsageError` when the passwords of any of these mailboxes are deleted, so that no worker could sign in."""
     gone = sum(
-        any(store.sealed(import_.import_id, mailbox.mailbox_id, side) is None for side in ("source", "destination"))
-        for mailbox in mailboxes
+        any(store.sealed(import_.import_id, mailbox.mailbox_id, side) is None for side in Side) for mailbox in mailboxes
     )
     if gone:
         some = SOME_PASSWORDS.says(gone=gone, num=len(mailboxes)) if gone < len(mailboxes) else ALL_PASSWORDS.says()

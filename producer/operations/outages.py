@@ -17,7 +17,10 @@ from typing import Final
 from shared.model import Endpoint, Failure, Import, Mailbox, Wait
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model.search import Search
+from shared.model.sides import Side
 from shared.store import Store
+from shared.wording.often_said import CANNOT_CONNECT, TOLD_MORE, str_of, without_side
+from shared.wording.phrases import Sentence
 
 #: Codes of failures that mean an outage of a server.
 _OUTAGES: Final = ("unreachable", "connection_lost")
@@ -38,14 +41,14 @@ def waits_of(store: Store, import_: Import) -> list[Wait]:
     if not shut and import_.state is ImportState.RUNNING and import_.control is Control.RUN and not store.workers():
         found.append(Wait(what="workers"))
     codes = store.failure_codes(import_.import_id)
-    for side in ("source", "destination"):
+    for side in Side:
         alike = [code for end in _OUTAGES if codes.get(code := f"{side}_{end}")]
         found += _of_servers(side, import_, [pair for code in alike for pair in _failing(store, import_, code)], codes)
     if codes.get(_RATES):
         due = _failing(store, import_, _RATES)
         if due:
             until = max(failure.next_at for _, failure in due)
-            why = due[0][1].sentence.partition(": ")[2] or due[0][1].sentence
+            why = without_side(due[0][1].sentence)
             found.append(
                 Wait(what="rate", until=until, since=min(f.since for _, f in due), why=why, mailboxes=codes[_RATES])
             )
@@ -64,13 +67,13 @@ def _failing(store: Store, import_: Import, code: str) -> list[tuple[Mailbox, Fa
 
 
 def _of_servers(
-    side: str, import_: Import, failing: list[tuple[Mailbox, Failure]], codes: dict[str, int]
+    side: Side, import_: Import, failing: list[tuple[Mailbox, Failure]], codes: dict[str, int]
 ) -> list[Wait]:
     """Returns one wait for each server."""
     servers: dict[str, list[Failure]] = defaultdict(list)
     ends: dict[str, Endpoint] = {}
     for mailbox, failure in failing:
-        end = mailbox.source.endpoint if side == "source" else mailbox.destination.endpoint
+        end = mailbox.source.endpoint if side == Side.SOURCE else mailbox.destination.endpoint
         place = f"{end.host}:{end.port}"
         servers[place].append(failure)
         ends[place] = end
@@ -98,7 +101,10 @@ def _of_servers(
 
 def _reason(failure: Failure, place: str) -> str:
     """Returns what happened there, without repeating the server's name."""
-    said = failure.sentence.partition(": ")[2] or failure.sentence
-    _, there, rest = said.partition(f"{place}: ")
-    told = _ERRNO.sub("", rest if there else said)
-    return ": ".join(filter(None, (told, failure.detail)))
+    told = without_side(failure.sentence)
+    if isinstance(told, Sentence):
+        told = str_of(told, "cause") if told.phrase.code == CANNOT_CONNECT.code else told
+    else:  # a store that is older
+        _, there, rest = told.partition(f"{place}: ")
+        told = _ERRNO.sub("", rest if there else told)
+    return TOLD_MORE.says(what=told, said=failure.detail) if told and failure.detail else told or failure.detail

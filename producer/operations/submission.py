@@ -25,6 +25,7 @@ from producer.operations.resources import HeldResources
 from shared.model import BY_ROW, Import, Mailbox, Options
 from shared.model.binding import bound_to
 from shared.model.lifecycle import ImportState
+from shared.model.sides import Side
 from shared.rules.hours import ALWAYS, Hours
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store import Store
@@ -43,7 +44,7 @@ class RequestOperations(HeldResources):
         rows: Sequence[Row],
         *,
         accounts_secret: Secret | None = None,
-        sign_ins: Mapping[str, SignInAsked] | None = None,
+        sign_ins: Mapping[Side, SignInAsked] | None = None,
         hold: bool = False,
         hours: Hours | None = None,
     ) -> int:
@@ -64,7 +65,7 @@ class RequestOperations(HeldResources):
             what = Credentials(login=import_.options.accounts, password=accounts_secret or Secret(""))
             sealed = self.vault.seal(import_.import_id, "accounts", what)
             self.store.seal(import_.import_id, {(import_.import_id, "accounts"): sealed})
-        sides = {side: (sign_ins or {}).get(side, SignInAsked()) for side in ("source", "destination")}
+        sides = {side: (sign_ins or {}).get(side, SignInAsked()) for side in Side}
         for side, asked in sides.items():
             if not asked.by_rows:
                 what = Credentials(login=asked.sign_in.text, password=asked.secret)
@@ -114,14 +115,14 @@ def set_hours(store: Store, import_id_: str, hours: Hours, at: float, wave: str 
 
 
 def _sealed(
-    vault: Vault, import_: Import, mailbox: Mailbox, row: Row, sides: Mapping[str, SignInAsked]
-) -> Mapping[str, bytes]:
+    vault: Vault, import_: Import, mailbox: Mailbox, row: Row, sides: Mapping[Side, SignInAsked]
+) -> Mapping[Side, bytes]:
     sealed, bound = {}, bound_to(import_, mailbox)
     for side, asked in sides.items():
         own = asked.own(side, row)
         # An account that is to be created needs its password, whichever way the import signs in to it.
-        spare = row.new_password if import_.options.accounts and side == "destination" else Secret("")
-        login = mailbox.source.login if side == "source" else mailbox.destination.login
+        spare = row.new_password if import_.options.accounts and side == Side.DESTINATION else Secret("")
+        login = mailbox.source.login if side == Side.SOURCE else mailbox.destination.login
         credentials = Credentials(login=login, password=own or spare, own=own is not None)
         sealed[side] = vault.seal(mailbox.mailbox_id, side, credentials, bound=bound)
     return sealed

@@ -13,6 +13,8 @@ from shared.model.lifecycle import MailboxState, Outcome
 from shared.model.search import Search
 from shared.model.uids import UidSet
 from shared.store import Store
+from shared.wording.often_said import without_side
+from shared.wording.phrases import changed, several
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,11 +204,10 @@ def trouble(
                 over_at=mailbox.over_at,
                 next_at=0.0 if mailbox.over_at or mailbox.state is MailboxState.PARKED else trouble.next_at,
             )
-            from shared.mail.answers.refusals import (
-                NO_PASSWORD,
-            )  # most imports have no trouble, and load nothing for it
+            # Most imports have no trouble, and load nothing for it.
+            from shared.mail.answers.refusals import NO_PASSWORD
 
-            reason = trouble.sentence if trouble.sentence.partition(": ")[2] in NO_PASSWORD else ""
+            reason = trouble.sentence if without_side(trouble.sentence) in NO_PASSWORD else ""
             kind = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, import_), reason)
             # Nothing is left to do about what is over.
             advice = "" if mailbox.over_at else _told_more(trouble, mailbox)
@@ -286,12 +287,12 @@ def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
         return trouble.advice
     from producer.intake.providers import catalogue
 
-    return "; ".join(filter(None, (trouble.advice, catalogue().first_at(account.login, account.endpoint.host))))
+    return several((trouble.advice, catalogue().first_at(account.login, account.endpoint.host)))
 
 
 def addressed(advice: str, import_id: str) -> str:
     """Returns advice with commands that can be copied: IMPORT in it becomes this import's id."""
-    return advice.replace("IMPORT", import_id[:8])
+    return changed(advice, lambda text: text.replace("IMPORT", import_id[:8]))
 
 
 def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from producer.coordinator.tally import Progress
 from producer.operations.finding import find_mailboxes
 from producer.operations.trouble import ErrorGroup, addressed, troubled, word
+from producer.show.lanes import lane_fields
 from producer.show.naming import is_renamed, left_out_note
 from producer.show.standing_words import standing_fields
 from producer.show.waiting import wait_fields
@@ -77,6 +78,7 @@ def import_fields(progress: Progress) -> dict[str, Any]:
         "to_compare": progress.to_compare or None,
         "window": import_.window,
         "waits": wait_fields(progress.waits),
+        "connections": lane_fields(progress.lanes),
         "waiting_for_lost_worker": {
             "messages": progress.stranded.messages,
             "seconds": round(progress.stranded.seconds),

@@ -9,6 +9,7 @@ from shared.folders.names import decode_name, visible
 from shared.model import Folder, Mailbox, Tally
 from shared.runtime.logs import clean
 from shared.store import Store
+from shared.wording.phrases import parts, several
 
 #: Number of folders named at the end of an import; the report names all.
 _NAMED: Final = 5
@@ -19,7 +20,7 @@ _MOST_MAILBOXES: Final = 1000
 
 def is_renamed(folder: Folder) -> bool:
     """Tells whether people see another name at the destination; a different separator alone does not count."""
-    return any(part.startswith("called ") for part in folder.note.split("; "))
+    return any(part.startswith("called ") for part in parts(folder.note))
 
 
 def _is_removed(folder: Folder) -> bool:
@@ -85,6 +86,6 @@ def _named(folders: Sequence[tuple[Mailbox, Folder]]) -> str:
 def renaming(folder: Folder) -> str:
     """Words one renamed folder: "old → new (why)"."""
     called = decode_name(folder.destination_name)
-    parts = [part for part in folder.note.split("; ") if not part.startswith("called ")]
-    why = f" ({clean('; '.join(parts))})" if parts else ""
+    others = several(part for part in parts(folder.note) if not part.startswith("called "))
+    why = f" ({clean(others)})" if others else ""
     return f"{visible(clean(folder.display))} → {visible(clean(called))}{why}"

@@ -6,12 +6,13 @@ Where `now` is not given, this machine's clock and zone count.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from producer.coordinator.tally import Progress
 from shared.model import Mailbox, Wait
+from shared.model.sides import Scope
 from shared.rules.hours import read_hours
 from shared.runtime.logs import clean
 from shared.wording.spoken import spoken_size
@@ -20,11 +21,11 @@ _FAR_SECONDS: Final = 20 * 3600
 _NEAR_SECONDS: Final = 90
 #: Kinds of wait for a destination mailbox that another mailbox is using.
 DESTINATION_WAITS: Final = ("destination", "destination_paused")
-_WHERE: Final = {
-    "source_account": "the source account",
-    "source_host": "the source server",
-    "destination_account": "the destination account",
-    "destination_host": "the destination server",
+_WHERE: Final[Mapping[str, str]] = {
+    Scope.SOURCE_ACCOUNT: "the source account",
+    Scope.SOURCE_HOST: "the source server",
+    Scope.DESTINATION_ACCOUNT: "the destination account",
+    Scope.DESTINATION_HOST: "the destination server",
 }
 
 

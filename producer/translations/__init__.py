@@ -17,12 +17,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
-from producer.translations.sentences import Sentences
-
 #: Languages of the page. The first one is used if the reader asks for none of these.
 LANGUAGES: Final = ("en", "ru")
-#: The only sentence of one word that may be recognised.
-REFUSED: Final = "refused"
 
 
 @cache
@@ -37,30 +33,17 @@ def translations(language: str) -> NullTranslations:
     return Translations(compiled)
 
 
-def catalog(language: str) -> Catalog:
-    """Returns the catalogue of the page itself (`ru.po`), of phrases (`ru.phrases.po`) and of sentences from elsewhere."""
-    return _catalog(language, "", ".phrases", ".sentences")
-
-
 @cache
-def _catalog(language: str, *kinds: str) -> Catalog:
+def catalog(language: str) -> Catalog:
+    """Returns the catalogue of the page itself (`ru.po`) and of phrases (`ru.phrases.po`)."""
     whole = Catalog(locale=language)
-    for kind in kinds:
+    for kind in ("", ".phrases"):
         name = resources.files(__name__) / f"{language}{kind}.po"
         if kind or language != LANGUAGES[0]:
             for message in read_po(io.BytesIO(name.read_bytes()), locale=language):
                 if message.id:
                     whole[message.id] = message
     return whole
-
-
-@cache
-def our_sentences() -> Sentences:
-    """Returns the English sentences of mailhaul, by which texts are recognised."""
-    known = _catalog(LANGUAGES[1], "", ".sentences")
-    ids = [(one, "") if isinstance(one := message.id, str) else one for message in known if message.id]
-    # A template of a single word would match texts of servers.
-    return Sentences((one[0], one[1]) for one in ids if " " in one[0] or one[0] == REFUSED)
 
 
 def language_of(wanted: str, cookie: str, header: str) -> str:

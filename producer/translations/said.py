@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from shared.model.sides import Scope
+
 #: Step of a connection test (`producer.intake.connection_test`) → its label.
 STEPS: Final[Mapping[str, str]] = {
     "name": "Name of the server",
@@ -221,10 +223,10 @@ NOTES: Final[Mapping[str, str]] = {
 }
 #: Scope of a hold (the account or host that asked for it) → its label.
 SCOPES: Final[Mapping[str, str]] = {
-    "source_account": "account at the source",
-    "source_host": "source",
-    "destination_account": "account at the destination",
-    "destination_host": "destination",
+    Scope.SOURCE_ACCOUNT: "account at the source",
+    Scope.SOURCE_HOST: "source",
+    Scope.DESTINATION_ACCOUNT: "account at the destination",
+    Scope.DESTINATION_HOST: "destination",
 }
 #: Role → its label.
 ROLES: Final[Mapping[str, str]] = {
@@ -234,10 +236,10 @@ ROLES: Final[Mapping[str, str]] = {
 }
 #: Scope of a limit, or kind of a rate → its label.
 LIMITS: Final[Mapping[str, str]] = {
-    "source_account": "each account at the source",
-    "source_host": "each source server",
-    "destination_account": "each account at the destination",
-    "destination_host": "each destination server",
+    Scope.SOURCE_ACCOUNT: "each account at the source",
+    Scope.SOURCE_HOST: "each source server",
+    Scope.DESTINATION_ACCOUNT: "each account at the destination",
+    Scope.DESTINATION_HOST: "each destination server",
     "bytes_per_second": "bytes a second",
     "messages_per_second": "messages a second",
     "bytes_per_day": "bytes a day",

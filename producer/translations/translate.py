@@ -1,7 +1,20 @@
-"""Texts that come from elsewhere, in the reader's language.
+"""Sentences and texts of servers in the reader's language.
 
-Sentences of mailhaul are translated. A server's words are marked and left as they are. Both are text: nothing in them
-becomes markup.
+A sentence of mailhaul is worded by its code and its parameters, and the name of a place says what stands there:
+
+    num             a number, which also decides the plural form
+    said            words of a server: shown as the server said them
+    what, why, rows a sentence of mailhaul, or a text that is shown as it is
+    cause           a sentence of mailhaul, else words of a server or of the system
+    word            a word of mailhaul, or a name
+    field           a column of the manifest, or the label of the sentence's own field
+    size            "3.4 GB", "500 messages"
+    span            "40 s", "12 min", "3 h", "2 days"
+    day             "2024-02-01", "2024-02-01 12:00 UTC"
+    any other       a name, a host, an address, an option: shown as it is
+
+If a sentence has two places of a kind, the kind stands last in the name: `most_size`. A server's words are marked, and
+left as they are. All is text: nothing in it becomes markup.
 """
 
 from __future__ import annotations
@@ -9,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from time import time
 from typing import Final
 
@@ -18,9 +30,8 @@ from babel.numbers import format_decimal
 from babel.support import NullTranslations
 from markupsafe import Markup, escape
 
-from producer.translations import our_sentences, said, translations
-from producer.translations.sentences import Fit
-from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Sentence, ServerWords, option
+from producer.translations import said, translations
+from shared.wording.phrases import Fault, FaultsFound, FieldName, Parameter, Sentence, ServerWords, option, text_of
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages|s|min|h|days)")
@@ -29,28 +40,16 @@ _QUOTED: Final = Markup('<q class="said" lang="" translate="no">{}</q>')
 _DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))
 #: Seconds up to which a moment is just now.
 _JUST_NOW: Final = 51
-#: Kinds of places that hold sentences of mailhaul.
+#: Kinds of places in which a text that is no sentence may be what the system says.
 _OURS: Final = ("what", "why", "cause", "rows")
-#: Kinds of places whose value must be recognised, or the template does not fit.
-_SURE: Final = ("what", "why", "field")
-#: How deep sentences may be nested.
-_DEEP: Final = 6
-#: Maximum number of sentences in one text, and of parts between "; " that one sentence spans.
-_MANY, _JOINED = 20, 3
-#: Longer texts are not recognised, since mailhaul writes none.
-_LONGEST: Final = 4000
-#: Maximum number of texts whose translation is cached.
-_KEPT: Final = 4096
 
 
 class Translator:
-    """The translation of English texts into one language."""
+    """The translation into one language."""
 
     def __init__(self, language: str) -> None:
         self.language = language
         self._words: NullTranslations = translations(language)
-        #: Translates a sentence of mailhaul, with a cache; None for any other text.
-        self.known = lru_cache(maxsize=_KEPT)(self._known)
         self._kinds: Mapping[str, Callable[[str], Markup | None]] = {
             "num": lambda text: escape(self.number(int(text.replace(",", "")))),
             "said": self.quoted,
@@ -107,14 +106,15 @@ class Translator:
         return _QUOTED.format(text)
 
     def sentence(self, text: str) -> Markup:
-        """Translates sentences of mailhaul, line by line. An unknown line is shown as it is."""
-        return Markup("\n").join(_or(self.known(line), line) for line in text.splitlines())
+        """Words a sentence of mailhaul. Any other text is shown as it is: an older version may have kept it."""
+        return _or(self.known(text), text)
 
     def told(self, what: str | Exception) -> list[Markup]:
-        """Words each fault of an error, or translates each line of a text."""
+        """Words each fault of an error, or each line of a text."""
         if isinstance(what, FaultsFound):
             return [self.fault(fault) for fault in what.faults]
-        return [self.sentence(line) for line in str(what).splitlines()]
+        text = text_of(what) if isinstance(what, Exception) else what
+        return list(map(self.sentence, [text] if isinstance(text, Sentence) else text.splitlines()))
 
     def fault(self, fault: Fault) -> Markup:
         """Words a fault, with the label of its field."""
@@ -125,10 +125,8 @@ class Translator:
 
     def worded(self, sentence: Sentence, field: Markup | str = "") -> Markup:
         """Words a sentence by its code; `field` is the label of its own field."""
-        if sentence.phrase is PLAIN:
-            return self._parameter("what", sentence.parameters["what"])
-        text, num = sentence.phrase.text, sentence.parameters.get("num")
-        message = self._words.ngettext(text, text, num) if isinstance(num, int) else text
+        text, num = sentence.phrase.text, str(sentence.parameters.get("num", "")).replace(",", "")
+        message = self._words.ngettext(text, text, int(num)) if num.isdecimal() else text
         pieces = enumerate(_PLACE.split(self._words.gettext(text) if message == text else message))
         values = {"field": escape(field)}
         values |= {place: self._parameter(place, value) for place, value in sentence.parameters.items()}
@@ -152,65 +150,15 @@ class Translator:
         return _or(found, self.quoted(str(value)) if kind == "cause" else str(value))
 
     def heard(self, text: str) -> Markup:
-        """Translates a text that may be a server's, line by line. An unknown line is marked as a server's words."""
-        return Markup("\n").join(_or(self.known(line), self.quoted(line)) for line in text.splitlines())
+        """Words a sentence of mailhaul. Each line of any other text is marked as a server's words."""
+        known = self.known(text)
+        return Markup("\n").join(map(self.quoted, text.splitlines())) if known is None else known
 
-    def _known(self, text: str, deep: int = 0) -> Markup | None:
-        """Translates a sentence of mailhaul; None for any other text."""
-        if deep > _DEEP or not 0 < len(text) <= _LONGEST:
-            return None
-        found = self._one(text, deep)
-        return self._several(text, deep) if found is None else found
-
-    def _one(self, text: str, deep: int) -> Markup | None:
-        """Translates the text as a single sentence; None if it is none."""
-        found = self._headed(text, deep)
-        for fit in our_sentences().fits(text) if found is None else ():
-            if (found := self._filled(fit, deep)) is not None:
-                break
-        return found
-
-    def _headed(self, text: str, deep: int) -> Markup | None:
-        """Translates a sentence with its subject in front: `source: …`, `since: …`."""
-        head, colon, rest = text.partition(": ")
-        whose = [one.lstrip("-") for one in head.split(" and ")]
-        if not colon or not said.HEADS.keys() >= set(whose):
-            return None
-        known = self.known(rest, deep + 1)
-        return None if known is None else escape(" / ".join(self.word(said.HEADS[one]) for one in whose)) + ": " + known
-
-    def _several(self, text: str, deep: int) -> Markup | None:
-        """Translates sentences with "; " between them, or one sentence with a server's words behind a colon."""
-        parts, told = text.split("; "), list[Markup]()
-        while parts and len(told) < _MANY:
-            for count in range(min(len(parts), _JOINED), 0, -1):
-                found = self._one("; ".join(parts[:count]), deep) if told or count < len(parts) else None
-                if found is not None:
-                    told.append(found)
-                    del parts[:count]
-                    break
-            else:
-                break
-        if told and not parts:
-            return Markup("; ").join(told)
-        head, colon, rest = text.partition(": ")
-        first = self.known(head, deep + 1) if colon else None
-        return None if first is None else first + ": " + self.quoted(rest)
-
-    def _filled(self, fit: Fit, deep: int) -> Markup | None:
-        values: dict[str, Markup] = {}
-        for name, text in fit.values.items():
-            kind = name.rpartition("_")[2]
-            value = self.known(text, deep + 1) if kind in _OURS else self._kinds.get(kind, _plain)(text)
-            if value is None and kind in _SURE:
-                return None
-            values[name] = _or(value, self.quoted(text) if kind == "cause" else text)
-        if fit.many:
-            message = self._words.ngettext(fit.one, fit.many, int(fit.values["num"].replace(",", "")))
-        else:
-            message = self._words.gettext(fit.one)
-        pieces = enumerate(_PLACE.split(message))
-        return Markup("").join(values[piece] if at % 2 else escape(piece) for at, piece in pieces)
+    def known(self, text: str) -> Markup | None:
+        """Words a sentence of mailhaul, or what the system says of a file or a connection; None for any other text."""
+        if isinstance(text, Sentence):
+            return self.worded(text)
+        return escape(self.word(text)) if text in said.SYSTEM else None
 
     def _size(self, text: str) -> Markup | None:
         if not (found := _SIZE.fullmatch(text)):

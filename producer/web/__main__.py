@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from producer.web.page_health import Counted, PageHealth
 from producer.web.security.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
 from producer.web.security.proxied import networks_of, within
 from producer.web.security.roles import Roles, roles_of
+from producer.web.security.streams import Streams
 from producer.web.web_context import WebContext
 from shared.mail.transport import dialing
 from shared.metrics import WebMetrics, start_http
@@ -44,6 +46,21 @@ OPEN_TO_ALL: Final = Phrase(
     "(mailhaul user set NAME --role admin), and put a proxy with TLS in front",
 )
 NO_REDIS: Final = Phrase("web_redis_missing", "set MAILHAUL_REDIS_URL, or run `mailhaul up`")
+#: Seconds that a process which stops leaves to requests at work. Streams of events end at once.
+_GRACE_SECONDS: Final = 5
+
+
+class PageServer(uvicorn.Server):
+    """The server of the page. It ends the streams of events when it stops, or it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+        super().__init__(config)
+        self._streams = streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the streams, then waits for the other answers as uvicorn does."""
+        self._streams.stop()
+        await super().shutdown(sockets)
 
 
 def main() -> int:
@@ -115,8 +132,9 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
     )
     proxies = networks_of(settings.web_proxies or "")
     health.begin(context.store)
-    uvicorn.run(
-        Counted(make_app(known), metrics),
+    app = make_app(known)
+    config = uvicorn.Config(
+        Counted(app, metrics),
         host=settings.web_host,
         port=settings.web_port,
         http=cast(Any, partial(PageProtocol, room=room_of(partial(within, proxies)))),
@@ -128,8 +146,9 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+    PageServer(config, app.state.streams).run()
     return 0
 
 

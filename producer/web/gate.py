@@ -17,13 +17,20 @@ from producer.web.pages.sign_in_page import there
 from producer.web.problems import Refused, answer
 from producer.web.security.access import asker
 from producer.web.web_context import WebContext
+from shared.wording.phrases import Phrase
+
+MORE_THAN_BYTES_WHICH_IS_MOST: Final = Phrase(
+    "more_than_bytes_which_is_most", "more than {num} bytes, which is the most that this address takes"
+)
+SIGN_IN_FIRST: Final = Phrase("sign_in_first", "sign in first")
 
 #: Maximum number of octets of a body that is no list of mailboxes. Every form and every other JSON document is far
 #: smaller.
 SMALL: Final = 65_536
 #: Routes of API and page that take lists of mailboxes.
 LISTS: Final = re.compile(
-    r"/api/v1/(?:imports|manifests|imports/[^/]+/(?:mailboxes|credentials))|/new(?:/[^/]+)?|/imports/[^/]+/(?:credentials|add)"
+    r"/api/v1/(?:imports|manifests|imports/[^/]+/(?:mailboxes|credentials))|/new(?:/[^/]+){0,2}"
+    r"|/imports/[^/]+/(?:credentials|add(?:/[^/]+){0,2})"
 )
 _BODILESS: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -52,11 +59,11 @@ class Gate:
         path = request.url.path
         most = self._known.settings.web_upload_bytes if LISTS.fullmatch(path) else SMALL
         if most < _octets(request) < _UNKNOWN:
-            raise Refused(413, f"more than {most:,} bytes, which is the most that this address takes")
+            raise Refused(413, MORE_THAN_BYTES_WHICH_IS_MOST.says(num=f"{most:,}"))
         if path.startswith("/api/"):
             asker(request, self._known)
         elif there(self._known, request, touch=False) is None:
-            raise Refused(401, "sign in first")
+            raise Refused(401, SIGN_IN_FIRST.says())
 
 
 #: The length of a body that names none (RFC 9112 §7.1): treated as large.

@@ -18,9 +18,39 @@ from producer.web.problem_types import type_of
 from producer.web.security.scrypt import Crowded
 from shared.model.errors import MailhaulError, StoreError, UsageError
 from shared.runtime.logs import get_logger
-from shared.wording.phrases import Fault, FaultsFound, in_english, worded
+from shared.wording.often_said import INTERNAL_ERROR_LOG_OF_MAILHAUL
+from shared.wording.phrases import Fault, FaultsFound, Phrase, in_english, text_of, worded
+
+MANIFEST_HAS_ERRORS_NOTHING_WAS_STARTED: Final = Phrase(
+    "manifest_has_errors_nothing_was_started", "the manifest has {num} errors; nothing was started"
+)
+TOO_MANY_PEOPLE_ARE_SIGNING: Final = Phrase(
+    "too_many_people_are_signing", "too many people are signing in; try again in a moment"
+)
+STATE_STORE_DOES_NOT_ANSWER: Final = Phrase(
+    "state_store_does_not_answer", "the state store does not answer; try again in a moment"
+)
+REQUEST_IS_NOT_AS_DOCS_API_MD: Final = Phrase("request_is_not_as_docs_api_md", "the request is not as docs/api.md says")
 
 MEDIA = "application/problem+json"
+#: The schema of one entry of `errors`, for the OpenAPI document.
+ERRORS: Final[dict[str, Any]] = {
+    "type": "array",
+    "description": "Faults of a row of the manifest, of a field, or of a place of a body that has the wrong form.",
+    "items": {
+        "title": "ProblemFault",
+        "type": "object",
+        "required": ["what"],
+        "properties": {
+            "row": {"type": "integer"},
+            "column": {"type": "string"},
+            "field": {"type": "string"},
+            "where": {"type": "string"},
+            "code": {"type": "string", "description": "The kind of a fault of a row or a field; it stays."},
+            "what": {"type": "string"},
+        },
+    },
+}
 _SCHEMA: Final = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -29,22 +59,7 @@ _SCHEMA: Final = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "description": "Faults of a row of the manifest, of a field, or of a place of a body that has the wrong form.",
-            "items": {
-                "type": "object",
-                "required": ["what"],
-                "properties": {
-                    "row": {"type": "integer"},
-                    "column": {"type": "string"},
-                    "field": {"type": "string"},
-                    "where": {"type": "string"},
-                    "code": {"type": "string", "description": "The kind of a fault of a row or a field; it stays."},
-                    "what": {"type": "string"},
-                },
-            },
-        },
+        "errors": ERRORS,
     },
 }
 #: Error responses of every operation, for the OpenAPI document.
@@ -125,7 +140,7 @@ def answer(
 
 
 def _in_the_manifest(errors: Sequence[RowError]) -> str:
-    return f"the manifest has {len(errors)} errors; nothing was started"
+    return MANIFEST_HAS_ERRORS_NOTHING_WAS_STARTED.says(num=len(errors))
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:
@@ -147,7 +162,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Crowded)
     def _crowded(request: Request, error: Crowded) -> Response:
-        return answer(request, 429, "too many people are signing in; try again in a moment", {"Retry-After": "2"})
+        return answer(request, 429, TOO_MANY_PEOPLE_ARE_SIGNING.says(), {"Retry-After": "2"})
 
     @app.exception_handler(ManifestInvalid)
     def _manifest(request: Request, error: ManifestInvalid) -> Response:
@@ -171,22 +186,30 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(UsageError)
     def _usage(request: Request, error: UsageError) -> Response:
-        return answer(request, 422, str(error))
+        return answer(request, 422, text_of(error))
 
     @app.exception_handler(StoreError)
     def _store(request: Request, error: StoreError) -> Response:
-        return answer(request, 503, "the state store does not answer; try again in a moment", {"Retry-After": "2"})
+        return answer(request, 503, STATE_STORE_DOES_NOT_ANSWER.says(), {"Retry-After": "2"})
 
     @app.exception_handler(MailhaulError)
     def _ours(request: Request, error: MailhaulError) -> Response:
-        return answer(request, 409, str(error))
+        return answer(request, 409, text_of(error))
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        errors = [
+            {
+                "where": ".".join(map(str, one["loc"])),
+                "field": ".".join(map(str, one["loc"][1:])),
+                "code": one["type"],
+                "what": one["msg"],
+            }
+            for one in error.errors()
+        ]
         if any(one["type"] == "json_invalid" for one in error.errors()):
             return answer(request, 400, "the body is no JSON", errors=errors)
-        return answer(request, 422, "the request is not as docs/api.md says", errors=errors)
+        return answer(request, 422, REQUEST_IS_NOT_AS_DOCS_API_MD.says(), errors=errors)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
@@ -197,4 +220,4 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _fault(request: Request, error: Exception) -> Response:
         get_logger("mailhaul.web").error("fault", path=request.url.path, exc_info=error)
-        return answer(request, 500, "internal error; the log of mailhaul says more")
+        return answer(request, 500, INTERNAL_ERROR_LOG_OF_MAILHAUL.says())

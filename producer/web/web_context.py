@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Final
 
 import redis
 from fastapi import Request
@@ -35,6 +36,12 @@ from shared.store.records.principals import Principals
 from shared.store.records.sessions import BrowserSessions
 from shared.store.records.targets import Targets
 from shared.store.records.web_records import WebRecords
+from shared.wording.phrases import Phrase
+
+THERE_IS_NO_IMPORT_WITH_THIS_ID: Final = Phrase("there_is_no_import_with_this_id", "there is no import with this id")
+IMPORT_HAS_NO_MAILBOX_WITH_THIS_ID: Final = Phrase(
+    "import_has_no_mailbox_with_this_id", "the import has no mailbox with this id"
+)
 
 
 @dataclass(kw_only=True)
@@ -87,7 +94,7 @@ class WebContext:
         """Returns the import. Raises `Refused` (404)."""
         found = self.store.import_(import_id)
         if found is None:
-            raise Refused(404, "there is no import with this id")
+            raise Refused(404, THERE_IS_NO_IMPORT_WITH_THIS_ID.says())
         return found
 
     def mailbox(self, import_id: str, mailbox_id: str) -> tuple[Mailbox, Tally]:
@@ -95,7 +102,7 @@ class WebContext:
         import_ = self.import_(import_id)
         found = self.store.mailbox(mailbox_id)
         if found is None or found.import_id != import_.import_id:
-            raise Refused(404, "the import has no mailbox with this id")
+            raise Refused(404, IMPORT_HAS_NO_MAILBOX_WITH_THIS_ID.says())
         return found, _sum([tally for _, tally in self.store.folders(mailbox_id)])
 
     def notifier(self) -> Notifier:

@@ -22,6 +22,25 @@ from shared.model.accounts import Rejected, Retry
 if TYPE_CHECKING:
     from shared.accounts.address import BAD_URL, ServiceUrl
     from shared.runtime.credentials import Secret
+from shared.wording.often_said import (
+    ASKS_TO_WAIT_S,
+    DOES_NOT_LET_US_IN,
+    DOES_NOT_LET_US_IN_AND_SAYS,
+    HAS_INTERNAL_ERROR,
+    HAS_INTERNAL_ERROR_AND_SAYS,
+)
+from shared.wording.phrases import Phrase
+
+CANNOT_BE_REACHED: Final = Phrase("cannot_be_reached", "{service} cannot be reached ({kind})")
+GIVE_SECRET_THAT_MAY_CREATE_ACCOUNTS: Final = Phrase(
+    "give_secret_that_may_create_accounts",
+    "give a secret that may create accounts (--accounts-secret-file), and run the import command again",
+)
+SENDS_US_TO_ANOTHER_PLACE: Final = Phrase(
+    "sends_us_to_another_place", "{service} sends us to another place, where a secret must not follow"
+)
+GIVE_FINAL_ADDRESS_AS_ACCOUNTS: Final = Phrase("give_final_address_as_accounts", "give the final address as --accounts")
+ANSWER_IS_TOO_LARGE: Final = Phrase("answer_is_too_large", "the answer is too large")
 
 _TIMEOUT: Final = httpx2.Timeout(30, connect=10)
 _MOST_BYTES: Final = 4 << 20
@@ -109,23 +128,33 @@ class Api:
         self.client.close()
 
 
+def _with(alone: Phrase, more: Phrase, shown: str, status: int, said: str) -> str:
+    """Words a status, with what the service said where it said something."""
+    phrase = more if said else alone
+    return phrase.says(service=shown, status=str(status), said=said)
+
+
 def common(status: int, retry_after: str, text: str, shown: str) -> Retry | Rejected | None:
     """Returns the outcome of a status that means the same to every API; None when the adapter has to decide."""
-    said = f": {shortened(text)}" if text.strip() else ""
+    said = shortened(text) if text.strip() else ""
     if status in (429, 503) or (status == 403 and "ateLimitExceeded" in text):  # Google's userRateLimitExceeded
         seconds = wait_of(retry_after, time.time())
-        return Retry(after_seconds=seconds, why=f"{shown} asks to wait {seconds:.0f} s", everyone=True)
+        return Retry(after_seconds=seconds, why=ASKS_TO_WAIT_S.says(service=shown, num=f"{seconds:.0f}"), everyone=True)
     if status >= 500:
-        return Retry(after_seconds=15, why=f"{shown} has an internal error ({status}{said})", reached=False)
+        return Retry(
+            after_seconds=15,
+            why=_with(HAS_INTERNAL_ERROR, HAS_INTERNAL_ERROR_AND_SAYS, shown, status, said),
+            reached=False,
+        )
     if status in (401, 403):
         return Rejected(
-            reason=f"{shown} does not let us in ({status}{said})",
-            advice="give a secret that may create accounts (--accounts-secret-file), and run the import command again",
+            reason=_with(DOES_NOT_LET_US_IN, DOES_NOT_LET_US_IN_AND_SAYS, shown, status, said),
+            advice=GIVE_SECRET_THAT_MAY_CREATE_ACCOUNTS.says(),
         )
     if 300 <= status < 400:
         return Rejected(
-            reason=f"{shown} sends us to another place, where a secret must not follow",
-            advice="give the final address as --accounts",
+            reason=SENDS_US_TO_ANOTHER_PLACE.says(service=shown),
+            advice=GIVE_FINAL_ADDRESS_AS_ACCOUNTS.says(),
         )
     return None
 
@@ -133,7 +162,10 @@ def common(status: int, retry_after: str, text: str, shown: str) -> Retry | Reje
 def unreachable(shown: str, error: Exception) -> Retry:
     """Returns the outcome of a request that got no answer."""
     return Retry(
-        after_seconds=15, why=f"{shown} cannot be reached ({type(error).__name__})", everyone=True, reached=False
+        after_seconds=15,
+        why=CANNOT_BE_REACHED.says(service=shown, kind=type(error).__name__),
+        everyone=True,
+        reached=False,
     )
 
 
@@ -180,7 +212,7 @@ class _BoundedStream(httpx2.SyncByteStream):
         for part in self._inner:
             left -= len(part)
             if left < 0:
-                raise httpx2.RemoteProtocolError("the answer is too large")
+                raise httpx2.RemoteProtocolError(ANSWER_IS_TOO_LARGE.says())
             yield part
 
     def close(self) -> None:

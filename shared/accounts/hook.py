@@ -19,6 +19,22 @@ from shared.accounts.program import json_object, run
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Created, Ensured, Looked, Missing, Rejected, Retry
 from shared.runtime.credentials import Secret
+from shared.wording.often_said import (
+    CANNOT_BE_STARTED,
+    ENDED_WITH_NOTHING,
+    KILLED_BY_SIGNAL,
+    THE_HOOK,
+    TOLD_MORE,
+    TOOK_TOO_LONG,
+)
+from shared.wording.phrases import Phrase
+
+IT_MUST_END_WITH_0_CREATED: Final = Phrase(
+    "it_must_end_with_0_created", "it must end with 0 (created), 10 (exists), 20 (retry later) or 30 (rejected)"
+)
+PUT_IT_ON_EVERY_WORKER_MACHINE: Final = Phrase(
+    "put_it_on_every_worker_machine", "put it on every worker's machine, executable, or correct --accounts"
+)
 
 #: Exit code → result; for "look" the code of "created" means that the account would be created.
 CODES: Final[Mapping[int, str]] = {0: "created", 10: "adopted", 20: "retry", 30: "rejected"}
@@ -32,7 +48,7 @@ class Hook:
     ) -> None:
         self._argv, self._secret, self._timeout = [path, *arguments], secret, timeout_seconds
         self.settling_seconds = settling_seconds
-        self._shown = f"the hook {path}"
+        self._shown: str = THE_HOOK.says(path=path)
 
     def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
         """Makes the account as `AccountService.ensure` says."""
@@ -52,20 +68,24 @@ class Hook:
         try:
             code, out, said = run(self._argv, request_of(action, account), self._secret, self._timeout)
         except subprocess.TimeoutExpired:
-            return Retry(after_seconds=60, why=f"{self._shown} took more than {self._timeout:.0f} s", reached=False)
+            return Retry(
+                after_seconds=60, why=TOOK_TOO_LONG.says(service=self._shown, num=f"{self._timeout:.0f}"), reached=False
+            )
         except OSError as error:
             return Rejected(
-                reason=f"{self._shown} cannot be started ({error.strerror})",
-                advice="put it on every worker's machine, executable, or correct --accounts",
+                reason=CANNOT_BE_STARTED.says(service=self._shown, cause=str(error.strerror)),
+                advice=PUT_IT_ON_EVERY_WORKER_MACHINE.says(),
             )
         password = account.password.reveal()
         answer = json_object(out)
         if code not in CODES:
-            ended = f"ended with {code}, which means nothing" if code >= 0 else f"was killed by signal {-code}"
+            ended = KILLED_BY_SIGNAL.says(service=self._shown, signal=str(-code))
+            if code >= 0:
+                ended = ENDED_WITH_NOTHING.says(service=self._shown, code=str(code))
             words = shortened(said).replace(password, "***") if password else ""
             return Rejected(
-                reason=f"{self._shown} {ended}{': ' + words if words else ''}",
-                advice="it must end with 0 (created), 10 (exists), 20 (retry later) or 30 (rejected)",
+                reason=TOLD_MORE.says(what=ended, said=words) if words else ended,
+                advice=IT_MUST_END_WITH_0_CREATED.says(),
             )
         if not answer.get("reason") and said:
             answer = {**answer, "reason": said}

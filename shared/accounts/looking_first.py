@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from shared.accounts import Intend, NewAccount
 from shared.accounts.api import Api, Halted
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected, Retry
+from shared.wording.phrases import Phrase
+
+NAME_IS_TAKEN_BY_SOMETHING: Final = Phrase(
+    "name_is_taken_by_something", "the name {name} is taken by something that is no account (an alias, a group)"
+)
+CHOOSE_ANOTHER_NEW_LOGIN: Final = Phrase(
+    "choose_another_new_login",
+    "choose another new_login, or remove what has the name, and run the import command again",
+)
+IS_NO_MAIL_ADDRESS: Final = Phrase("is_no_mail_address", "{name} is no mail address")
+WRITE_WHOLE_ADDRESS_AS_NEW: Final = Phrase(
+    "write_whole_address_as_new", "write the whole address as new_login, and run the import command again"
+)
 
 
 class LooksFirst:
@@ -60,8 +73,8 @@ class LooksFirst:
 def taken(account: NewAccount) -> Rejected:
     """Returns the outcome for an account that the service says exists, but does not show."""
     return Rejected(
-        reason=f"the name {account.login} is taken by something that is no account (an alias, a group)",
-        advice="choose another new_login, or remove what has the name, and run the import command again",
+        reason=NAME_IS_TAKEN_BY_SOMETHING.says(name=account.login),
+        advice=CHOOSE_ANOTHER_NEW_LOGIN.says(),
     )
 
 
@@ -70,8 +83,8 @@ def needs_address(account: NewAccount) -> None:
     if not account.domain or not account.user:
         raise Halted(
             Rejected(
-                reason=f"{account.login} is no mail address",
-                advice="write the whole address as new_login, and run the import command again",
+                reason=IS_NO_MAIL_ADDRESS.says(name=account.login),
+                advice=WRITE_WHOLE_ADDRESS_AS_NEW.says(),
             )
         )
 

@@ -12,15 +12,39 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
+ADD_DOMAIN_IN_MAILCOW_THEN: Final = Phrase(
+    "add_domain_in_mailcow_then", "add the domain in mailcow, then: mailhaul retry {id}"
+)
+GIVE_SMALLER_QUOTA_IN_FILE: Final = Phrase(
+    "give_smaller_quota_in_file", "give a smaller quota in the file, or allow larger mailboxes in mailcow's domain"
+)
+RAISE_QUOTA_OF_MAILCOW_DOMAIN: Final = Phrase(
+    "raise_quota_of_mailcow_domain", "raise the quota of mailcow's domain, then: mailhaul retry {id}"
+)
+ALLOW_MORE_MAILBOXES_IN_MAILCOW: Final = Phrase(
+    "allow_more_mailboxes_in_mailcow", "allow more mailboxes in mailcow's domain, then: mailhaul retry {id}"
+)
+GIVE_LONGER_NEW_PASSWORD: Final = Phrase(
+    "give_longer_new_password", "give a longer new_password in the file, or --generate-passwords"
+)
+GIVE_KEY_OF_MAILCOW_READ: Final = Phrase(
+    "give_key_of_mailcow_read", "give the key of mailcow's read-write API (--accounts-secret-file)"
+)
+ANSWERS_AND_NO_JSON_OF_MAILCOW: Final = Phrase(
+    "answers_and_no_json_of_mailcow", "{service} answers {status} and no JSON of mailcow's: {said}"
+)
+CHECK_HOST_IN_ACCOUNTS: Final = Phrase("check_host_in_accounts", "check the host in --accounts")
+
 _ADVICE: Final = {
-    "domain_not_found": "add the domain in mailcow, then: mailhaul retry IMPORT",
-    "mailbox_quota_exceeded": "give a smaller quota in the file, or allow larger mailboxes in mailcow's domain",
-    "mailbox_quota_left_exceeded": "raise the quota of mailcow's domain, then: mailhaul retry IMPORT",
-    "max_mailbox_exceeded": "allow more mailboxes in mailcow's domain, then: mailhaul retry IMPORT",
-    "password_complexity": "give a longer new_password in the file, or --generate-passwords",
-    "access_denied": "give the key of mailcow's read-write API (--accounts-secret-file)",
+    "domain_not_found": ADD_DOMAIN_IN_MAILCOW_THEN.says(id="IMPORT"),
+    "mailbox_quota_exceeded": GIVE_SMALLER_QUOTA_IN_FILE.says(),
+    "mailbox_quota_left_exceeded": RAISE_QUOTA_OF_MAILCOW_DOMAIN.says(id="IMPORT"),
+    "max_mailbox_exceeded": ALLOW_MORE_MAILBOXES_IN_MAILCOW.says(id="IMPORT"),
+    "password_complexity": GIVE_LONGER_NEW_PASSWORD.says(),
+    "access_denied": GIVE_KEY_OF_MAILCOW_READ.says(),
 }
 _TAKEN: Final = ("object_exists", "is_alias_or_mailbox", "mailbox_exists")
 
@@ -58,7 +82,9 @@ class Mailcow(LooksFirst):
         if wrong[0] in _TAKEN:
             return False
         reason = shortened(" ".join(wrong)).replace(password, "***")
-        raise Halted(Rejected(reason=f"{self._api.shown} says: {reason}", advice=_ADVICE.get(wrong[0], "")))
+        raise Halted(
+            Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=reason), advice=_ADVICE.get(wrong[0], ""))
+        )
 
     def _quota_mib(self, account: NewAccount) -> int:
         if account.quota_bytes is not None:
@@ -73,12 +99,16 @@ class Mailcow(LooksFirst):
         if answer.status != 200 or not isinstance(answer.body, dict | list):
             raise self._odd(answer)
         if first(answer.body, "type") in ("error", "danger"):
-            raise Halted(Rejected(reason=f"{self._api.shown} says: {shortened(str(first(answer.body, 'msg')))}"))
+            raise Halted(
+                Rejected(
+                    reason=SERVICE_SAYS.says(service=self._api.shown, said=shortened(str(first(answer.body, "msg"))))
+                )
+            )
         return answer.body
 
     def _odd(self, answer: ServiceAnswer) -> Halted:
-        said = f"{self._api.shown} answers {answer.status} and no JSON of mailcow's: {answer.text}"
-        return Halted(Rejected(reason=said, advice="check the host in --accounts"))
+        said = ANSWERS_AND_NO_JSON_OF_MAILCOW.says(service=self._api.shown, status=answer.status, said=answer.text)
+        return Halted(Rejected(reason=said, advice=CHECK_HOST_IN_ACCOUNTS.says()))
 
 
 def _messages(answer: ServiceAnswer) -> list[tuple[str, list[Any]]]:

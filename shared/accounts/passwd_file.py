@@ -16,6 +16,17 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
 from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file
+from shared.wording.often_said import CANNOT_BE_READ_OR_WRITTEN
+from shared.wording.phrases import Phrase
+
+RUN_WORKER_ON_MACHINE_WITH_THIS_FILE: Final = Phrase(
+    "run_worker_on_machine_with_this_file",
+    "run the worker on the machine with this file, as a user who may write it and its folder",
+)
+CANNOT_BE_LOGIN: Final = Phrase("cannot_be_login", "{login} cannot be a login in {path}")
+CHOOSE_NEW_LOGIN_WITHOUT: Final = Phrase(
+    "choose_new_login_without", 'choose a new_login without ":", "/", ".." and line breaks'
+)
 
 #: Dovecot looks at the file once in a second of its clock, so it may not know a new line before that.
 READY_SECONDS: Final = 2.0
@@ -69,8 +80,8 @@ class PasswdFile:
         hostile = set(login) & _FORBIDDEN or login.startswith("#") or (self._home and ("/" in login or ".." in login))
         if hostile or not login.strip():
             return Rejected(
-                reason=f"{login!r} cannot be a login in {self._path}",
-                advice='choose a new_login without ":", "/", ".." and line breaks',
+                reason=CANNOT_BE_LOGIN.says(login=repr(login), path=str(self._path)),
+                advice=CHOOSE_NEW_LOGIN_WITHOUT.says(),
             )
         return None
 
@@ -84,8 +95,8 @@ class PasswdFile:
 
     def _unwritable(self, error: OSError) -> Rejected:
         return Rejected(
-            reason=f"{self._path} cannot be read or written ({error.strerror})",
-            advice="run the worker on the machine with this file, as a user who may write it and its folder",
+            reason=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=str(error.strerror)),
+            advice=RUN_WORKER_ON_MACHINE_WITH_THIS_FILE.says(),
         )
 
 

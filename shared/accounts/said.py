@@ -8,6 +8,7 @@ from typing import Any, Final
 from shared.accounts import NewAccount
 from shared.accounts.api import shortened
 from shared.model.accounts import Adopted, Created, Missing, Rejected, Retry
+from shared.wording.often_said import ASKS_TO_WAIT_S, SAYS_NO, SERVICE_SAYS
 
 VERSION: Final = 1
 _USUAL_WAIT: Final = 30.0
@@ -46,9 +47,12 @@ def outcome_of(result: str, answer: Any, shown: str, secret: str) -> Created | A
     if result == "retry":
         everyone = fields.get("everyone") is True
         wait = max(1.0, _seconds(fields.get("retry_after"), _USUAL_WAIT))
-        return Retry(after_seconds=wait, why=said or f"{shown} asks to wait {wait:.0f} s", everyone=everyone)
+        return Retry(
+            after_seconds=wait, why=said or ASKS_TO_WAIT_S.says(service=shown, num=f"{wait:.0f}"), everyone=everyone
+        )
     return Rejected(
-        reason=f"{shown} says: {said or 'no, and not why'}", advice=shortened(str(fields.get("advice") or ""))
+        reason=SERVICE_SAYS.says(service=shown, said=said) if said else SAYS_NO.says(service=shown),
+        advice=shortened(str(fields.get("advice") or "")),
     )
 
 

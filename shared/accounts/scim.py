@@ -6,7 +6,7 @@ The standard's User has no place for a quota, so none is sent.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 from pydantic import ValidationError
@@ -21,7 +21,13 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
+
+DOES_NOT_SPEAK_SCIM_2: Final = Phrase("does_not_speak_scim_2", "{service} does not speak SCIM 2.0 there ({kind})")
+CHECK_PATH_IN_ACCOUNTS_IT_ENDS: Final = Phrase(
+    "check_path_in_accounts_it_ends", "check the path in --accounts: it ends where /Users follows, often in /scim/v2"
+)
 
 
 class Scim(LooksFirst):
@@ -68,7 +74,7 @@ class Scim(LooksFirst):
 
     def _rejected(self, error: Error) -> Rejected:
         said = ", ".join(filter(None, (error.scim_type, error.detail)))
-        return Rejected(reason=f"{self._api.shown} says: {shortened(said) or error.status}")
+        return Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=shortened(said) or str(error.status)))
 
     def _halted(self, error: SCIMClientException | SCIMException) -> Halted:
         if isinstance(error, RequestNetworkException):
@@ -76,8 +82,8 @@ class Scim(LooksFirst):
         # The text of these errors may hold the request, and with it the password.
         return Halted(
             Rejected(
-                reason=f"{self._api.shown} does not speak SCIM 2.0 there ({type(error).__name__})",
-                advice="check the path in --accounts: it ends where /Users follows, often in /scim/v2",
+                reason=DOES_NOT_SPEAK_SCIM_2.says(service=self._api.shown, kind=type(error).__name__),
+                advice=CHECK_PATH_IN_ACCOUNTS_IT_ENDS.says(),
             )
         )
 

@@ -14,7 +14,20 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.often_said import ANSWERS_AND_NO_JMAP, SERVICE_SAYS
 from shared.wording.phrases import Phrase
+
+NO_WORD_OF_ACCOUNT: Final = Phrase("no_word_of_account", "no word of the account")
+HAS_NO_DOMAIN: Final = Phrase("has_no_domain", "{service} has no domain {domain}")
+ADD_DOMAIN_THERE_THEN_MAILHAUL: Final = Phrase(
+    "add_domain_there_then_mailhaul", "add the domain there, then: mailhaul retry {id}"
+)
+GIVE_STRONGER_NEW_PASSWORD: Final = Phrase(
+    "give_stronger_new_password", "give a stronger new_password in the file, or --generate-passwords"
+)
+CHECK_HOST_IN_ACCOUNTS_STALWART: Final = Phrase(
+    "check_host_in_accounts_stalwart", "check the host in --accounts; Stalwart before 0.16 is reached by a hook"
+)
 
 _USING: Final = ["urn:ietf:params:jmap:core", "urn:stalwart:jmap"]
 _TAKEN: Final = ("primaryKeyViolation", "alreadyExists")
@@ -50,7 +63,7 @@ class Stalwart(LooksFirst):
         answer = self._call("x:Account/set", {"create": {"n1": wanted}})
         if first(answer, "created", "n1") is not None:
             return True
-        kind = str(first(answer, "notCreated", "n1", "type") or "no word of the account")
+        kind = str(first(answer, "notCreated", "n1", "type") or NO_WORD_OF_ACCOUNT.says())
         if kind in _TAKEN:
             return False
         said = shortened(str(first(answer, "notCreated", "n1", "description") or ""))
@@ -59,11 +72,11 @@ class Stalwart(LooksFirst):
             "secret" in str(field) or "credentials" in str(field) for field in fields
         )
         named = f" ({', '.join(map(str, fields))})" if isinstance(fields, list) and fields else ""
-        reason = f"{self._api.shown} says: {kind}{named}{': ' + said if said else ''}"
+        told = f"{kind}{named}{': ' + said if said else ''}".replace(account.password.reveal() or "\0", "***")
         raise Halted(
             Rejected(
-                reason=reason.replace(account.password.reveal() or "\0", "***"),
-                advice="give a stronger new_password in the file, or --generate-passwords" if weak else "",
+                reason=SERVICE_SAYS.says(service=self._api.shown, said=told),
+                advice=GIVE_STRONGER_NEW_PASSWORD.says() if weak else "",
             )
         )
 
@@ -73,8 +86,8 @@ class Stalwart(LooksFirst):
                 return str(first(one, "id"))
         raise Halted(
             Rejected(
-                reason=f"{self._api.shown} has no domain {account.domain}",
-                advice="add the domain there, then: mailhaul retry IMPORT",
+                reason=HAS_NO_DOMAIN.says(service=self._api.shown, domain=account.domain),
+                advice=ADD_DOMAIN_THERE_THEN_MAILHAUL.says(id="IMPORT"),
             )
         )
 
@@ -98,14 +111,14 @@ class Stalwart(LooksFirst):
         if answer.status != 200 or not isinstance(said, list) or not said:
             raise Halted(
                 Rejected(
-                    reason=f"{self._api.shown} answers {answer.status} and no JMAP: {answer.text}",
-                    advice="check the host in --accounts; Stalwart before 0.16 is reached by a hook",
+                    reason=ANSWERS_AND_NO_JMAP.says(service=self._api.shown, status=answer.status, said=answer.text),
+                    advice=CHECK_HOST_IN_ACCOUNTS_STALWART.says(),
                 )
             )
         for one in said:
             if first(one, 0) == "error":
                 words = ", ".join(str(word) for key in ("type", "description") if (word := first(one, 1, key)))
-                raise Halted(Rejected(reason=f"{self._api.shown} says: {shortened(words)}"))
+                raise Halted(Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=shortened(words))))
         return first(said, -1, 1)
 
 

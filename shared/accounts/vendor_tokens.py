@@ -14,13 +14,18 @@ import httpx2
 from shared.accounts.api import Halted, shortened, unreachable
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
+
+GIVES_NO_TOKEN: Final = Phrase("gives_no_token", "{service} gives no token: {said}")
 
 NO_JSON: Final = Phrase("accounts_secret_json", "must be JSON with {names}")
 
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/admin.directory.user"
 GRAPH_SCOPE: Final = "https://graph.microsoft.com/.default"
-_ADVICE: Final = "correct --accounts-secret-file and what the administrator granted, and run the import command again"
+_ADVICE: Final = Phrase(
+    "correct_accounts_secret_file",
+    "correct --accounts-secret-file and what the administrator granted, and run the import command again",
+).says()
 
 
 class Bearer(httpx2.Auth):
@@ -57,7 +62,7 @@ def google_token(key: Mapping[str, Any], administrator: str, shown: str) -> Call
         except TransportError as error:
             raise Halted(unreachable(shown, error)) from error
         except GoogleAuthError as error:
-            raise Halted(_refused(shown, str(error))) from error
+            raise Halted(_refused(shown, text_of(error))) from error
         return str(credentials.token)
 
     return token
@@ -88,7 +93,7 @@ def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) ->
         except RequestException as error:
             raise Halted(unreachable(shown, error)) from error
         except ValueError as error:  # an unknown tenant, or an invalid key
-            raise Halted(_refused(shown, str(error))) from error
+            raise Halted(_refused(shown, text_of(error))) from error
         if "access_token" not in found:
             raise Halted(_refused(shown, str(found.get("error_description") or found.get("error"))))
         return str(found["access_token"])
@@ -97,7 +102,7 @@ def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) ->
 
 
 def _refused(shown: str, said: str) -> Rejected:
-    return Rejected(reason=f"{shown} gives no token: {shortened(said)}", advice=_ADVICE)
+    return Rejected(reason=GIVES_NO_TOKEN.says(service=shown, said=shortened(said)), advice=_ADVICE)
 
 
 def json_secret(secret: Secret, *names: str) -> dict[str, str]:

@@ -22,6 +22,10 @@ from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Re
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
 
+ANSWERS_404: Final = Phrase("answers_404", "{service} answers 404")
+
+CHECK_PATH_IN_ACCOUNTS: Final = Phrase("check_path_in_accounts", "check the path in --accounts")
+
 #: Status → result. Any other status is a rejection; 429, 5xx, 401 and 403 mean the same as for every API.
 RESULTS: Final[Mapping[int, str]] = {201: "created", 200: "adopted", 409: "adopted", 404: "missing"}
 
@@ -40,7 +44,7 @@ class Webhook:
         intend()
         outcome = self._ask("ensure", account)
         if isinstance(outcome, Missing):
-            return Rejected(reason=f"{self._api.shown} answers 404", advice="check the path in --accounts")
+            return Rejected(reason=ANSWERS_404.says(service=self._api.shown), advice=CHECK_PATH_IN_ACCOUNTS.says())
         return outcome
 
     def look(self, account: NewAccount) -> Looked:

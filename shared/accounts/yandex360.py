@@ -15,6 +15,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
+from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 API: Final = "https://api360.yandex.net"
@@ -76,7 +77,7 @@ class Yandex360(LooksFirst):
 
     def _refused(self, body: object, text: str, account: NewAccount) -> Halted:
         said = shortened(str(first(body, "message") or text)).replace(account.password.reveal() or "\0", "***")
-        return Halted(Rejected(reason=f"{self._api.shown} says: {said}"))
+        return Halted(Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=said)))
 
 
 def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Yandex360:

@@ -20,6 +20,16 @@ from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 from shared.content.mbox import Unmarked
+from shared.wording.phrases import Phrase
+
+CRS_WITHOUT_LF_ARE_NOT_STORED: Final = Phrase("crs_without_lf_are_not_stored", "CRs without LF are not stored")
+FIRST_LINE_FROM_OR_HEADER_FIELDS: Final = Phrase(
+    "first_line_from_or_header_fields",
+    "a first line `From ` or header fields of mbox (Status, X-UID and the like) are not those of the source",
+)
+EIGHT_BIT_BYTES_OF_HEADER: Final = Phrase(
+    "eight_bit_bytes_of_header", "8-bit bytes of the header are stored as other characters"
+)
 
 #: The header fields that the fingerprint is made of, as FETCH names them.
 FIELDS = ("MESSAGE-ID", "DATE", "FROM", "SUBJECT")
@@ -47,9 +57,9 @@ _REPLACED = {byte: bytes(range(128)) + bytes([byte]) * 128 for byte in REPLACEME
 #: What happened to a message whose copy has the digest at this place of `Canonical.alike`; nothing at the first.
 FORMS: Final = (
     "",
-    *["8-bit bytes of the header are stored as other characters"] * len(REPLACEMENTS),
-    "CRs without LF are not stored",
-    "a first line `From ` or header fields of mbox (Status, X-UID and the like) are not those of the source",
+    *[EIGHT_BIT_BYTES_OF_HEADER.says()] * len(REPLACEMENTS),
+    CRS_WITHOUT_LF_ARE_NOT_STORED.says(),
+    FIRST_LINE_FROM_OR_HEADER_FIELDS.says(),
 )
 _ENDS_AT_ONCE = 32_768
 

@@ -11,20 +11,32 @@ from collections.abc import Iterator
 from typing import Final
 
 from shared.content.fingerprint import header_of
+from shared.wording.phrases import Phrase
 
-NUL: Final = "NUL bytes"
-HEADER_8BIT: Final = "8-bit bytes in the header"
-CR_ONLY: Final = "lines that end with CR alone"
+NUL_BYTES_AND_8_BIT: Final = Phrase("nul_bytes_and_8_bit", "NUL bytes and 8-bit bytes in the header")
+NUL_BYTES_AND_LINES_THAT_END: Final = Phrase(
+    "nul_bytes_and_lines_that_end", "NUL bytes and lines that end with CR alone"
+)
+EIGHT_BIT_BYTES_IN_HEADER: Final = Phrase(
+    "eight_bit_bytes_in_header", "8-bit bytes in the header and lines that end with CR alone"
+)
+NUL_BYTES_AND_8_BIT_BYTES: Final = Phrase(
+    "nul_bytes_and_8_bit_bytes", "NUL bytes and 8-bit bytes in the header and lines that end with CR alone"
+)
+
+NUL: Final = Phrase("nul_bytes", "NUL bytes").says()
+HEADER_8BIT: Final = Phrase("header_8bit", "8-bit bytes in the header").says()
+CR_ONLY: Final = Phrase("cr_only", "lines that end with CR alone").says()
 #: Which of the three are there → the words, which are translated as a whole.
 _SENTENCES: Final = {
     (False, False, False): "",
     (True, False, False): NUL,
     (False, True, False): HEADER_8BIT,
     (False, False, True): CR_ONLY,
-    (True, True, False): "NUL bytes and 8-bit bytes in the header",
-    (True, False, True): "NUL bytes and lines that end with CR alone",
-    (False, True, True): "8-bit bytes in the header and lines that end with CR alone",
-    (True, True, True): "NUL bytes and 8-bit bytes in the header and lines that end with CR alone",
+    (True, True, False): NUL_BYTES_AND_8_BIT.says(),
+    (True, False, True): NUL_BYTES_AND_LINES_THAT_END.says(),
+    (False, True, True): EIGHT_BIT_BYTES_IN_HEADER.says(),
+    (True, True, True): NUL_BYTES_AND_8_BIT_BYTES.says(),
 }
 
 

@@ -19,13 +19,14 @@ from shared.folders.mapping import MappedFolder
 from shared.folders.names import decode_name
 from shared.folders.tree import is_inbox
 from shared.model.messages import FolderListing, Labels, ListedFolder
+from shared.wording.phrases import Phrase
 
 #: The capability that a server with labels announces.
 EXTENSION: Final = "X-GM-EXT-1"
 #: The reason for leaving a message out of one folder: another gives it.
-ELSEWHERE: Final = "given by another folder (Gmail label)"
+ELSEWHERE: Final = Phrase("given_by_another_folder_gmail", "given by another folder (Gmail label)").says()
 #: The reason for leaving a message out of All Mail although no folder gives it.
-UNWANTED: Final = "only in folders that are left out (Gmail label)"
+UNWANTED: Final = Phrase("only_in_folders_that_are_left_out", "only in folders that are left out (Gmail label)").says()
 
 _ALL: Final = b""
 _SYSTEM: Final[Mapping[str, bytes]] = {
@@ -136,8 +137,8 @@ def view_of(listing: FolderListing, mapped: Sequence[MappedFolder], mode: LabelM
 
 
 #: The reason for leaving out a label's folder where labels become keywords.
-KEYWORD: Final = "its messages get the label as a keyword"
-_VIEW: Final = "its messages lie in other folders"
+KEYWORD: Final = Phrase("its_messages_get_label_as_keyword", "its messages get the label as a keyword").says()
+_VIEW: Final = Phrase("its_messages_lie_in_other_folders", "its messages lie in other folders").says()
 
 
 def narrowed(listing: FolderListing, mapped: Sequence[MappedFolder], mode: LabelMode) -> list[MappedFolder]:

@@ -25,6 +25,38 @@ from shared.folders.places import NameRules, Places, display
 from shared.folders.tree import INBOX, Globs, Path, Tree, is_inbox, selectable
 from shared.model import Options
 from shared.model.messages import FolderListing, ListedFolder, Owner
+from shared.wording.often_said import CALLED_THERE
+from shared.wording.phrases import Phrase, several
+
+FOLDER_FOR_SENT: Final = Phrase("folder_for_sent", "the destination's folder for sent mail")
+FOLDER_FOR_DRAFTS: Final = Phrase("folder_for_drafts", "the destination's folder for drafts")
+FOLDER_FOR_DELETED: Final = Phrase("folder_for_deleted", "the destination's folder for deleted mail")
+FOLDER_FOR_JUNK: Final = Phrase("folder_for_junk", "the destination's folder for junk mail")
+FOLDER_FOR_ARCHIVE: Final = Phrase("folder_for_archive", "the destination's folder for archived mail")
+
+ANOTHER_PERSON_FOLDER: Final = Phrase("another_person_folder", "another person's folder")
+PUBLIC_OR_SHARED_FOLDER: Final = Phrase("public_or_shared_folder", "a public or shared folder")
+NOTHING_IS_WRITTEN_INTO_FOLDERS: Final = Phrase(
+    "nothing_is_written_into_folders", "nothing is written into folders of other people: {num}"
+)
+NOTHING_IS_WRITTEN_INTO_PUBLIC: Final = Phrase(
+    "nothing_is_written_into_public", "nothing is written into public folders: {num}"
+)
+ITS_NAME_HOLDS_LINE_BREAK: Final = Phrase("its_name_holds_line_break", "its name holds a line break or NUL")
+ONE_FOLDER_OF_OTHER_PEOPLE: Final = Phrase("one_folder_of_other_people", "1 folder of other people is left out")
+FOLDERS_OF_OTHER_PEOPLE_ARE_LEFT: Final = Phrase(
+    "folders_of_other_people_are_left", "{num} folders of other people are left out"
+)
+ONE_PUBLIC_FOLDER_IS_LEFT: Final = Phrase("one_public_folder_is_left", "1 public folder is left out")
+PUBLIC_FOLDERS_ARE_LEFT_OUT: Final = Phrase("public_folders_are_left_out", "{num} public folders are left out")
+SHARED_FOLDERS_COPY_TAKES: Final = Phrase("shared_folders_copy_takes", "--shared-folders=copy takes them")
+EXCLUDED_BY: Final = Phrase("excluded_by", "excluded by '{pattern}'")
+BY_FOLDER_MAP: Final = Phrase("by_folder_map", "by the folder map")
+NOT_INCLUDED: Final = Phrase("not_included", "not included")
+LEFT_OUT_ITS_SPECIAL_USE: Final = Phrase("left_out_its_special_use", "left out: its special use is {use}")
+LEFT_OUT_IT_LIES_BELOW: Final = Phrase(
+    "left_out_it_lies_below", "left out: it lies below the folder whose special use is {use}"
+)
 
 __all__ = [
     "FolderListing",
@@ -41,23 +73,24 @@ __all__ = [
     "split",
 ]
 
-_LABELS: Mapping[str, str] = {
-    "sent": "sent mail",
-    "drafts": "drafts",
-    "trash": "deleted mail",
-    "junk": "junk mail",
-    "archive": "archived mail",
+#: Special use → the reason for putting such a folder where the destination has its own.
+_OWN_FOLDERS: Final[Mapping[str, str]] = {
+    "sent": FOLDER_FOR_SENT.says(),
+    "drafts": FOLDER_FOR_DRAFTS.says(),
+    "trash": FOLDER_FOR_DELETED.says(),
+    "junk": FOLDER_FOR_JUNK.says(),
+    "archive": FOLDER_FOR_ARCHIVE.says(),
 }
 
 
 #: The beginning of the reason for putting a special folder where the destination has its own.
 FOLDER_FOR: Final = "the destination's folder for"
 #: The reason for leaving out a folder that cannot hold messages: nothing is lost with it.
-ONLY_SUBFOLDERS: Final = "holds only subfolders"
+ONLY_SUBFOLDERS: Final = Phrase("only_subfolders", "holds only subfolders").says()
 #: The reason for leaving out a folder of another namespace.
 FOREIGN: Final[Mapping[Owner, str]] = {
-    Owner.OTHER: "another person's folder",
-    Owner.PUBLIC: "a public or shared folder",
+    Owner.OTHER: ANOTHER_PERSON_FOLDER.says(),
+    Owner.PUBLIC: PUBLIC_OR_SHARED_FOLDER.says(),
 }
 
 
@@ -88,23 +121,25 @@ class LeftOut:
         if self.other:
             one = self.other == 1
             said.append(
-                "1 folder of other people is left out"
+                ONE_FOLDER_OF_OTHER_PEOPLE.says()
                 if one
-                else f"{self.other:,} folders of other people are left out"
+                else FOLDERS_OF_OTHER_PEOPLE_ARE_LEFT.says(num=f"{self.other:,}")
             )
         if self.public:
             one = self.public == 1
-            said.append("1 public folder is left out" if one else f"{self.public:,} public folders are left out")
-        return "; ".join([*said, "--shared-folders=copy takes them"]) if said else ""
+            said.append(
+                ONE_PUBLIC_FOLDER_IS_LEFT.says() if one else PUBLIC_FOLDERS_ARE_LEFT_OUT.says(num=f"{self.public:,}")
+            )
+        return several([*said, SHARED_FOLDERS_COPY_TAKES.says()]) if said else ""
 
     def untouched(self) -> str:
         """Says into what nothing is written; "" for nothing."""
         said = []
         if self.other:
-            said.append(f"nothing is written into folders of other people: {self.other:,}")
+            said.append(NOTHING_IS_WRITTEN_INTO_FOLDERS.says(num=f"{self.other:,}"))
         if self.public:
-            said.append(f"nothing is written into public folders: {self.public:,}")
-        return "; ".join(said)
+            said.append(NOTHING_IS_WRITTEN_INTO_PUBLIC.says(num=f"{self.public:,}"))
+        return several(said)
 
 
 def left_out(folders: Iterable[Owned]) -> LeftOut:
@@ -224,7 +259,7 @@ def _entry(
     shown = there.display(folder)
     place = places.given.get(folder.name)
     goes_to = display(place.path) if place else ""
-    called = f"called {goes_to} there" if place and goes_to != shown else ""
+    called = CALLED_THERE.says(folder=goes_to) if place and goes_to != shown else ""
     return MappedFolder(
         source_name=folder.name,
         destination_name=place.raw if place else b"",
@@ -235,7 +270,7 @@ def _entry(
         subscribed=folder.subscribed,
         exists=place is not None and place.raw in there_already,
         skip=skip,
-        note="; ".join(filter(None, (place.why, called))) if place else "",
+        note=several((place.why, called)) if place else "",
     )
 
 
@@ -266,17 +301,17 @@ def _skips(
         if not selectable(folder):
             skip = ONLY_SUBFOLDERS
         elif not set(b"\r\n\0").isdisjoint(folder.name):
-            skip = "its name holds a line break or NUL"
+            skip = ITS_NAME_HOLDS_LINE_BREAK.says()
         elif pattern := exclude.first(shown):
-            skip = f"excluded by '{pattern}'"
+            skip = EXCLUDED_BY.says(pattern=pattern)
         elif include and not include.first(shown):
-            skip = "not included"
+            skip = NOT_INCLUDED.says()
         elif owner in FOREIGN and asked is not None and not _names(asked, shown):
             skip = FOREIGN[owner]
         elif levels in special:
-            skip = f"left out: its special use is {use}"
+            skip = LEFT_OUT_ITS_SPECIAL_USE.says(use=use)
         elif use:
-            skip = f"left out: it lies below the folder whose special use is {use}"
+            skip = LEFT_OUT_IT_LIES_BELOW.says(use=use)
         skips[folder.name] = skip
     return skips
 
@@ -323,7 +358,7 @@ def _give(
         if folder.name in chosen and folder.name not in places.given:
             path = chosen[folder.name]
             if path != INBOX or not claimed:
-                places.move(folder, path, "by the folder map")
+                places.move(folder, path, BY_FOLDER_MAP.says())
                 claimed = claimed or path == INBOX
     if not places.root:
         _give_special(there, folders, places)
@@ -372,7 +407,7 @@ def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> N
                         choices.append((key != own, folder, path, target.name))
             if choices:
                 moves, folder, path, raw = min(choices, key=lambda choice: choice[0])
-                places.put(folder, path, f"{FOLDER_FOR} {_LABELS[use]}" if moves else "", raw)
+                places.put(folder, path, _OWN_FOLDERS[use] if moves else "", raw)
                 break
 
 

@@ -8,11 +8,31 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
+from typing import Final
 
 from shared.folders.names import escape, shown, written
 from shared.folders.tree import INBOX, Path, Tree
 from shared.model.errors import ProtocolViolation
 from shared.model.messages import ListedFolder, Owner
+from shared.model.sides import Side
+from shared.wording.often_said import SERVER_SAID
+from shared.wording.phrases import Phrase, several
+
+DESTINATION_REFUSED: Final = Phrase("destination_refused", "the destination refused {folder}")
+
+ITS_SEPARATOR_CANNOT_STAND_BETWEEN: Final = Phrase(
+    "its_separator_cannot_stand_between", "its separator {name} cannot stand between folder names"
+)
+ITS_NAME_IS_NOT_VALID_MODIFIED_UTF: Final = Phrase(
+    "its_name_is_not_valid_modified_utf", "its name is not valid modified UTF-7: written anew"
+)
+DESTINATION_CANNOT_HOLD_ITS_NAME: Final = Phrase(
+    "destination_cannot_hold_its_name", "the destination cannot hold its name as it is"
+)
+IS_NOT_THIS_ACCOUNT: Final = Phrase("is_not_this_account", "{name} is not this account's there")
+LONGER_THAN_OCTETS_SHORTENED: Final = Phrase("longer_than_octets_shortened", "longer than {num} octets: shortened")
+TAKES_NO_FOLDERS_BELOW: Final = Phrase("takes_no_folders_below", "{folder} takes no folders below it there")
+IS_ANOTHER_FOLDER: Final = Phrase("is_another_folder", "{folder} is another folder there")
 
 #: Separators that can stand between encoded names: modified UTF-7 itself uses & + , - and the letters.
 _SEPARATORS = frozenset(string.punctuation) - frozenset('&+,-%*"')
@@ -165,7 +185,7 @@ class Places:
         """
         levels, text = self._there.levels(folder), self._there.path(folder)[-1]
         odd = self._there.raw(text) != levels[-1]
-        why = ["its name is not valid modified UTF-7: written anew"] if odd else []
+        why: list[str] = [ITS_NAME_IS_NOT_VALID_MODIFIED_UTF.says()] if odd else []
         self._settle(folder, self._parent(levels), text, why)
 
     def _settle(self, folder: ListedFolder, parent: Path, text: str, why: list[str], *, chosen: bool = False) -> None:
@@ -176,10 +196,10 @@ class Places:
             if first is None:
                 first = path, [*why, *because, *more]
             if self._raw(path) not in refused:
-                self.put(folder, path, "; ".join([*why, *because, *more]))
+                self.put(folder, path, several([*why, *because, *more]))
                 return
         assert first is not None
-        self.put(folder, first[0], "; ".join(first[1]))
+        self.put(folder, first[0], several(first[1]))
 
     def _choices(self, source: bytes, parent: Path, text: str) -> Iterator[tuple[Path, str, list[str]]]:
         """Yields where a folder called `text` may go below `parent`, the likeliest first: parent, name and why.
@@ -191,15 +211,15 @@ class Places:
         refused = self._refused.get(source)
         above, own, why = self._beside(parent, self._written(text))
         if own != text and above == parent:
-            why.append("the destination cannot hold its name as it is")
+            why.append(DESTINATION_CANNOT_HOLD_ITS_NAME.says())
         for name in (self._earlier(above, text, own), own):
             if name:
                 yield above, name, why
         if not refused:
             return
         tried, said = next(iter(refused.items()))
-        words = f" (the server said: {said})" if said else ""
-        why = [f"the destination refused {display(self._here.path_of(tried))}{words}"]
+        what = DESTINATION_REFUSED.says(folder=display(self._here.path_of(tried)))
+        why = [SERVER_SAID.says(what=what, said=said) if said else what]
         strange = "".join(char for char in own if not (char.isalnum() or char in " -_"))
         foreign = "".join(char for char in own if not char.isascii())
         for also in (*_SUSPECTS, strange, strange + foreign):
@@ -219,7 +239,7 @@ class Places:
         above = parent
         while above and self.key(above) in self._childless:
             own, above = f"{above[-1]}{self._filler}{own}", above[:-1]
-        return above, own, [f"{display(parent)} takes no folders below it there"] if above != parent else []
+        return above, own, [TAKES_NO_FOLDERS_BELOW.says(folder=display(parent))] if above != parent else []
 
     def _implied(self, path: Path, also: str) -> Path:
         """Returns the path with its last levels written differently, as far as they are no folder's place yet."""
@@ -240,16 +260,17 @@ class Places:
 
         The nearest place is free, short enough and, unless a person chose it, the account's own.
         """
-        path, why = (*parent, own), []
+        path = (*parent, own)
+        why: list[str] = []
         if not chosen and not self._is_ours(path):
-            why.append(f"{display(path)} is not this account's there")
+            why.append(IS_NOT_THIS_ACCOUNT.says(name=display(path)))
             own = self._outside(parent, own)
             path = (*parent, own)
         if len(self._wire(path)) > self._rules.longest_octets:
-            why.append(f"longer than {self._rules.longest_octets} octets: shortened")
+            why.append(LONGER_THAN_OCTETS_SHORTENED.says(num=self._rules.longest_octets))
             path = self._nearest(name, parent, own, chosen=chosen)
         elif not self.is_free(path):
-            why.append(f"{display(path)} is another folder there")
+            why.append(IS_ANOTHER_FOLDER.says(folder=display(path)))
             path = self._nearest(name, parent, own, chosen=chosen)
         return path, why
 
@@ -327,5 +348,5 @@ def _joiner(there: Tree, here: Tree) -> str:
     if here.separator is None:
         return there.separator if there.separator in _SEPARATORS else "." if there.separator else ""
     if here.separator not in _SEPARATORS:
-        raise ProtocolViolation("destination", f"its separator {here.separator!r} cannot stand between folder names")
+        raise ProtocolViolation(Side.DESTINATION, ITS_SEPARATOR_CANNOT_STAND_BETWEEN.says(name=repr(here.separator)))
     return here.separator

@@ -21,6 +21,7 @@ from shared.mail.transport.dialing import Allowed, restricted
 from shared.mail.transport.tls import Door
 from shared.model import Endpoint
 from shared.model.protocols import protocol_of
+from shared.model.sides import Side
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +50,9 @@ class Ways:
 
     def destination(self, endpoint: Endpoint, proof: Proof) -> MailDestination:
         """Returns a signed-in session that writes."""
-        return ImapDestination(self.imap("destination", endpoint, proof))
+        return ImapDestination(self.imap(Side.DESTINATION, endpoint, proof))
 
-    def imap(self, side: str, endpoint: Endpoint, proof: Proof) -> Session:
+    def imap(self, side: Side, endpoint: Endpoint, proof: Proof) -> Session:
         """Returns a signed-in session of IMAP."""
         with self.guarding(endpoint):
             return open_session(
@@ -78,13 +79,13 @@ SourceOpener = Callable[[Ways, Endpoint, Proof, Identities], MailSource]
 
 def open_imap(ways: Ways, endpoint: Endpoint, proof: Proof, _: Identities) -> MailSource:
     """Returns a session that reads by IMAP."""
-    return ImapSource(ways.imap("source", endpoint, proof))
+    return ImapSource(ways.imap(Side.SOURCE, endpoint, proof))
 
 
 def open_pop3_source(ways: Ways, endpoint: Endpoint, proof: Proof, identities: Identities) -> MailSource:
     """Returns a session that reads by POP3."""
     door = Door(
-        side="source",
+        side=Side.SOURCE,
         protocol=endpoint.protocol,
         host=endpoint.host,
         port=endpoint.port,

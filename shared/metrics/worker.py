@@ -29,9 +29,10 @@ from shared.model.events import (
 )
 from shared.model.lifecycle import Outcome
 from shared.model.rates import RATES
+from shared.model.sides import Side
 from shared.store import SCOPES
 
-_SIDES = ("source", "destination")
+_SIDES = tuple(Side)
 _SIDED = (
     "auth_refused",
     "logins_stopped",

@@ -1,7 +1,17 @@
 """The frozen nouns that producer and worker share. No I/O, no clock, no secrets (those are in `shared.runtime.credentials`)."""
 
 from shared.model.accounts import AccountState, Profile
-from shared.model.folders import LEFT_ALONE, REMOVED, UNREADABLE, Folder, Moving, Tally, gone, short
+from shared.model.folders import (
+    CANNOT_BE_READ_AT_SOURCE,
+    LEFT_ALONE,
+    REMOVED,
+    UNREADABLE,
+    Folder,
+    Moving,
+    Tally,
+    gone,
+    short,
+)
 from shared.model.ids import (
     account_key,
     batch_id,
@@ -33,6 +43,7 @@ from shared.model.work import (
 
 __all__ = [
     "BY_ROW",
+    "CANNOT_BE_READ_AT_SOURCE",
     "LEFT_ALONE",
     "REMOVED",
     "UNREADABLE",

@@ -7,15 +7,39 @@ The type says whose fault an error was; `worker.failures` decides what is done a
 
 from __future__ import annotations
 
+from typing import Final
+
+from shared.model.sides import Limited, Side
 from shared.model.uids import UidSet
+from shared.wording.often_said import OF_SIDE, SERVER_SAID
+from shared.wording.phrases import Phrase
+from shared.wording.roots import MailhaulError as MailhaulError
+from shared.wording.roots import UsageError as UsageError
 
-
-class MailhaulError(Exception):
-    """An error that mailhaul knows by name. Its text is a sentence that a person can act on."""
-
-
-class UsageError(MailhaulError):
-    """The request itself is wrong: nothing was started. (Exit code 2.)"""
+SEE_WHETHER_WRONG_COLUMN: Final = Phrase(
+    "see_whether_wrong_column",
+    "see whether the wrong column was taken, or the server wants another form of the login (name or address)",
+)
+CHECK_SOURCE_DESTINATION_AND_LOGINS: Final = Phrase(
+    "check_source_destination_and_logins",
+    "check --source, --destination and the logins; where it is meant, give --same-mailbox",
+)
+NOTHING_IT_GOES_ON_BY_ITSELF: Final = Phrase(
+    "nothing_it_goes_on_by_itself", "nothing: it goes on by itself; to have more or less: mailhaul limits {name} MOST"
+)
+WHAT_WAS_THERE_BEFORE_SWITCH_IS_NO: Final = Phrase(
+    "what_was_there_before_switch_is_no",
+    "what was there before the switch is no longer known: the import it belonged to is closed",
+)
+ITS_COPY_BACK_STOPPED_BEFORE: Final = Phrase(
+    "its_copy_back_stopped_before", "its copy back stopped before it knew which of its messages stand there"
+)
+SEE_WHAT_ACCOUNT_SERVICE: Final = Phrase(
+    "see_what_account_service", "see what the account service says, put it right, then: mailhaul retry {id}"
+)
+LET_IT_END_MAILHAUL_RETRY: Final = Phrase(
+    "let_it_end_mailhaul_retry", "let it end: mailhaul retry '{name}'; this mailbox goes on by itself then"
+)
 
 
 class CredentialsError(MailhaulError):
@@ -62,10 +86,11 @@ class MailError(MailhaulError):
     #: Whether the server may take a refused message now, in another form.
     again: bool = False
 
-    def __init__(self, side: str, what: str, detail: str = "", advice: str = "") -> None:
+    def __init__(self, side: Side, what: str, detail: str = "", advice: str = "") -> None:
         self.side, self.what, self.detail = side, what, detail
         self.advice = advice or type(self).advice
-        super().__init__(f"{side}: {what}" + (f" (the server said: {detail})" if detail else ""))
+        of_side = OF_SIDE.says(side_word=side, what=what)
+        super().__init__(SERVER_SAID.says(what=of_side, said=detail) if detail else of_side)
 
 
 class ConnectionLost(MailError):
@@ -86,7 +111,7 @@ class TlsFailed(MailError):
     `pin` is the SHA-256 of the certificate that the server showed; "" where it showed none.
     """
 
-    def __init__(self, side: str, what: str, detail: str = "", *, advice: str, pin: str = "") -> None:
+    def __init__(self, side: Side, what: str, detail: str = "", *, advice: str, pin: str = "") -> None:
         super().__init__(side, what, detail)
         self.advice, self.pin = advice, pin
 
@@ -109,24 +134,34 @@ class LoginsStopped(AuthenticationRefused):
     Each further try brings the server closer to locking accounts or shutting out this address.
     """
 
-    WHAT = "this login is not tried, since every login was refused so far"
-    advice = "see whether the wrong column was taken, or the server wants another form of the login (name or address)"
+    WHAT = Phrase(
+        "this_login_is_not_tried_since_every", "this login is not tried, since every login was refused so far"
+    ).says()
+    advice = SEE_WHETHER_WRONG_COLUMN.says()
 
-    def __init__(self, side: str) -> None:
+    def __init__(self, side: Side) -> None:
         super().__init__(side, self.WHAT)
 
 
 class Throttled(MailError):
     """The server asked to wait.
 
-    `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile: "account" or "host".
+    `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile: "account" or "host". `crowded`: it
+    refused a connection, since there are too many.
     """
 
     def __init__(
-        self, side: str, what: str, detail: str = "", wait_seconds: float | None = None, scope: str = "account"
+        self,
+        side: Side,
+        what: str,
+        detail: str = "",
+        wait_seconds: float | None = None,
+        scope: Limited = Limited.ACCOUNT,
+        *,
+        crowded: bool = False,
     ) -> None:
         super().__init__(side, what, detail)
-        self.wait_seconds, self.scope = wait_seconds, scope
+        self.wait_seconds, self.scope, self.crowded = wait_seconds, scope, crowded
 
 
 class RateReached(MailError):
@@ -135,10 +170,10 @@ class RateReached(MailError):
     The usual rates are in `shared.model.rates`. `name` is the rate, as in "source_account.bytes_per_day".
     """
 
-    def __init__(self, side: str, what: str, name: str) -> None:
+    def __init__(self, side: Side, what: str, name: str) -> None:
         super().__init__(side, what)
         self.name = name
-        self.advice = f"nothing: it goes on by itself; to have more or less: mailhaul limits {name} MOST"
+        self.advice = NOTHING_IT_GOES_ON_BY_ITSELF.says(name=name)
 
 
 class OverQuota(MailError):
@@ -153,18 +188,19 @@ class SameMailbox(MailError):
     """The two ends are one mailbox, or look as if they were given the wrong way round."""
 
     #: The sentences for one mailbox, and for a whole list.
-    ONE = "source and destination are the same mailbox"
-    SWAPPED = "every source mailbox is empty and every destination is not: were source and destination swapped?"
-    advice = "check --source, --destination and the logins; where it is meant, give --same-mailbox"
+    ONE = Phrase("source_and_destination_are_same_mailbox", "source and destination are the same mailbox").says()
+    SWAPPED = Phrase(
+        "every_source_mailbox_is_empty",
+        "every source mailbox is empty and every destination is not: were source and destination swapped?",
+    ).says()
+    advice = CHECK_SOURCE_DESTINATION_AND_LOGINS.says()
 
 
 class NothingKnown(MailError):
     """The import that a copy back returns, or what was kept just before the switch, is forgotten."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "source", "what was there before the switch is no longer known: the import it belonged to is closed"
-        )
+        super().__init__(Side.SOURCE, WHAT_WAS_THERE_BEFORE_SWITCH_IS_NO.says())
 
 
 class CopyBackInDoubt(MailError):
@@ -172,9 +208,9 @@ class CopyBackInDoubt(MailError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            "source",
-            "its copy back stopped before it knew which of its messages stand there",
-            advice=f"let it end: mailhaul retry '{name}'; this mailbox goes on by itself then",
+            Side.SOURCE,
+            ITS_COPY_BACK_STOPPED_BEFORE.says(),
+            advice=LET_IT_END_MAILHAUL_RETRY.says(name=name),
         )
 
 
@@ -186,7 +222,7 @@ class AccountDelayed(MailError):
     """The account at the destination cannot be had yet: its service asked to wait, or it is not the mailbox's turn."""
 
     def __init__(self, what: str, wait_seconds: float) -> None:
-        super().__init__("destination", what)
+        super().__init__(Side.DESTINATION, what)
         self.wait_seconds = wait_seconds
 
 
@@ -194,8 +230,8 @@ class AccountRejected(MailError):
     """The account at the destination will not be made until a person changes something. `advice` says what."""
 
     def __init__(self, what: str, advice: str = "") -> None:
-        super().__init__("destination", what)
-        self.advice = advice or "see what the account service says, put it right, then: mailhaul retry IMPORT"
+        super().__init__(Side.DESTINATION, what)
+        self.advice = advice or SEE_WHAT_ACCOUNT_SERVICE.says(id="IMPORT")
 
 
 class FolderRefused(MailError):

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.model.sides import Side
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupSettled:
@@ -50,7 +52,7 @@ class SignedIn:
     """A login was tried."""
 
     #: "source" or "destination".
-    side: str
+    side: Side
     #: "ok", or the code of the failure.
     result: str
     #: Seconds it took.
@@ -62,7 +64,7 @@ class SessionEnded:
     """A signed-in connection was closed or shut."""
 
     #: "source" or "destination".
-    side: str
+    side: Side
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +72,7 @@ class CommandEnded:
     """An IMAP command was answered, or failed."""
 
     #: "source" or "destination".
-    side: str
+    side: Side
     #: "fetch", "append" (of a group), "select", …
     command: str
     #: Seconds it took.

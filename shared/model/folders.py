@@ -8,6 +8,15 @@ from typing import Final
 
 from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
+from shared.wording.phrases import Phrase
+
+SHOWS_OF_MESSAGES: Final = Phrase("shows_of_messages", "shows {shown_num} of {num} messages")
+UIDS_OF_SOURCE_ARE_NO_LONGER: Final = Phrase(
+    "uids_of_source_are_no_longer", "UIDs {uids} of the source are no longer in the destination folder"
+)
+UID_OF_SOURCE_IS_NO_LONGER: Final = Phrase(
+    "uid_of_source_is_no_longer", "UID {uid} of the source is no longer in the destination folder"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,18 +81,26 @@ class Tally:
 
 
 #: The beginning of the note on a folder that the source lists and does not let be read.
-UNREADABLE = "cannot be read at the source"
+UNREADABLE: Final = "cannot be read at the source"
+#: That note.
+CANNOT_BE_READ_AT_SOURCE: Final = Phrase("cannot_be_read_at_source", "cannot be read at the source: {cause}")
 #: The note of a folder that an earlier pass copied and that the source lists no more.
-REMOVED = "no longer at the source under this name; what was copied of it stays"
+REMOVED = Phrase(
+    "no_longer_at_source_under", "no longer at the source under this name; what was copied of it stays"
+).says()
 
 #: The note on a message that is no longer in its source folder.
-DELETED = "deleted at the source after it was copied; the copy stays"
+DELETED = Phrase(
+    "deleted_at_source_after_it_was_copied", "deleted at the source after it was copied; the copy stays"
+).says()
 
 #: The note on such a message whose copy was removed too.
-DELETED_TOO = "deleted at the source after it was copied; its copy was removed too"
+DELETED_TOO = Phrase("deleted_too", "deleted at the source after it was copied; its copy was removed too").says()
 
 #: The note on a message that was moved at the source, and its copy with it.
-FOLLOWED = "moved at the source after it was copied; its copy was moved too"
+FOLLOWED = Phrase(
+    "moved_at_source_after_it_was_copied", "moved at the source after it was copied; its copy was moved too"
+).says()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +121,9 @@ class Moving:
 
 
 #: The beginning of the note on a folder whose user removed it at the destination.
-LEFT_ALONE: Final = "its user removed it at the destination, so what was copied into it does not come again"
+LEFT_ALONE: Final = Phrase(
+    "left_alone", "its user removed it at the destination, so what was copied into it does not come again"
+).says()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,7 +242,9 @@ def short(folder: Folder, tally: Tally) -> str:
     """Says how much of a folder the source shows; "" where it shows all that it counts."""
     if not tally.withheld:
         return ""
-    return f"shows {folder.source_messages - tally.withheld:,} of {folder.source_messages:,} messages"
+    return SHOWS_OF_MESSAGES.says(
+        shown_num=f"{folder.source_messages - tally.withheld:,}", num=f"{folder.source_messages:,}"
+    )
 
 
 #: The most ranges of UIDs that are named in a line.
@@ -234,7 +255,7 @@ def gone(uids: UidSet) -> str:
     """Says which messages are missing. A line names at most `_NAMED_RANGES` ranges; the report names all."""
     if len(uids) == 1:
         uid = uids.low
-        return f"UID {uid} of the source is no longer in the destination folder"
+        return UID_OF_SOURCE_IS_NO_LONGER.says(uid=uid)
     named = [str(UidSet((part,))) for part in uids.ranges[:_NAMED_RANGES]]
     shown = ", ".join([*named, "…"] if len(uids.ranges) > _NAMED_RANGES else named)
-    return f"UIDs {shown} of the source are no longer in the destination folder"
+    return UIDS_OF_SOURCE_ARE_NO_LONGER.says(uids=shown)

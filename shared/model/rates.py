@@ -24,6 +24,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from shared.model.sides import Side
+from shared.wording.phrases import Phrase
+
+WAITING_UNTIL_NO_MORE: Final = Phrase(
+    "waiting_until_no_more", "waiting until {day}: no more than {size} a second may be moved"
+)
+WAITING_UNTIL_OF_OF_24_HOURS: Final = Phrase(
+    "waiting_until_of_of_24_hours", "waiting until {day}: {size} of the {most_size} of 24 hours are used"
+)
+
 #: The rates that can be capped, at each of the four scopes of `shared.store.SCOPES`.
 RATES: Final = ("bytes_per_second", "messages_per_second", "bytes_per_day")
 
@@ -70,9 +80,9 @@ class Due:
         return self.name.partition(".")[2]
 
     @property
-    def side(self) -> str:
-        """The side of the rate: "source" or "destination"."""
-        return self.name.partition("_")[0]
+    def side(self) -> Side:
+        """The side of the rate."""
+        return Side(self.name.partition("_")[0])
 
 
 def drained(rate: str, meter: Meter, most: int, now: float) -> Meter:
@@ -118,10 +128,10 @@ def spoken_due(due: Due) -> str:
     """Words a debt for a person: "waiting until 2026-11-24 14:20 UTC: 2.5 GB of the 2.5 GB of 24 hours are used"."""
     until = datetime.fromtimestamp(math.ceil(due.until / 60) * 60, UTC).strftime("%Y-%m-%d %H:%M UTC")
     if due.name.endswith("bytes_per_day"):
-        return f"waiting until {until}: {_spoken(due.used)} of the {_spoken(due.most)} of 24 hours are used"
+        return WAITING_UNTIL_OF_OF_24_HOURS.says(day=until, size=_spoken(due.used), most_size=_spoken(due.most))
     what = "messages" if ".messages" in due.name else "bytes"
     most = f"{due.most:,} messages" if what == "messages" else _spoken(due.most)
-    return f"waiting until {until}: no more than {most} a second may be moved"
+    return WAITING_UNTIL_NO_MORE.says(day=until, size=most)
 
 
 def _spoken(size_bytes: float) -> str:

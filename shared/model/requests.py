@@ -9,6 +9,11 @@ from typing import Final
 from shared.model.accounts import AccountState, Profile
 from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.model.sign_in import SignIn
+from shared.wording.phrases import Phrase
+
+DESTINATION_WHAT_ACCOUNT_SERVICE: Final = Phrase(
+    "destination_what_account_service", "destination: what the account service said is forgotten"
+)
 
 
 class Tls(StrEnum):
@@ -194,7 +199,7 @@ class Failure:
     def without_words(self) -> Failure:
         """Returns the failure without the words of a server or an account service."""
         by_service = self.code.startswith("account_")
-        sentence = "destination: what the account service said is forgotten" if by_service else self.sentence
+        sentence = DESTINATION_WHAT_ACCOUNT_SERVICE.says() if by_service else self.sentence
         return replace(self, detail="", sentence=sentence)
 
 

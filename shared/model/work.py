@@ -114,6 +114,8 @@ class Lease:
     alone: bool = False
     #: Messages of a batch's folder that have no outcome.
     folder_pending: int = 0
+    #: Whether the store was started again since the mailbox was planned: records of what stands there may be lost.
+    restarted: bool = False
 
     @property
     def remaining(self) -> UidSet:

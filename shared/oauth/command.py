@@ -17,9 +17,22 @@ from typing import Final
 
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
+from shared.model.sides import Side
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
+
+TOKEN_COMMAND_ENDED: Final = Phrase("token_command_ended", "the token command ended with {code}")
+TOKEN_COMMAND_IS_NOT_ASKED_FOR_LOGIN: Final = Phrase(
+    "token_command_is_not_asked_for_login", 'the token command is not asked for a login that begins with "-"'
+)
+TOKEN_COMMAND_ASKS_TO_TRY: Final = Phrase("token_command_asks_to_try", "the token command asks to try again later")
+TOKEN_COMMAND_PRINTED_NEITHER: Final = Phrase(
+    "token_command_printed_neither", "the token command printed neither a token nor JSON with access_token"
+)
+LOGIN_THAT_NO_PROGRAM_CAN: Final = Phrase("login_that_no_program_can", "a login that no program can be given")
+TOKEN_COMMAND_CANNOT_BE_RUN: Final = Phrase("token_command_cannot_be_run", "the token command cannot be run: {cause}")
+TOKEN_COMMAND_GAVE_NOTHING: Final = Phrase("token_command_gave_nothing", "the token command gave nothing in {num} s")
 
 FULL_PATH: Final = Phrase("token_command_path", "give the token command with its full path, as in {example}")
 NOT_THERE: Final = Phrase("token_command_missing", "the token command {name} is not there or may not be run")
@@ -35,13 +48,13 @@ _MOST_BYTES: Final = 64 * 1024
 class CommandIssuer:
     """The issuer that runs a token command."""
 
-    def __init__(self, side: str, command: str, *, timeout_seconds: float = 60.0) -> None:
+    def __init__(self, side: Side, command: str, *, timeout_seconds: float = 60.0) -> None:
         """Splits the command line. Raises `UsageError`."""
         self._side, self._timeout = side, timeout_seconds
         try:
             self._argv = shlex.split(command)
         except ValueError as error:
-            raise UNREADABLE.error(cause=str(error)) from None
+            raise UNREADABLE.error(cause=text_of(error)) from None
         if not self._argv or not Path(self._argv[0]).is_absolute():
             raise FULL_PATH.error(example="command:/usr/local/bin/token {user}")
         self.per_user = any(_BLANK in word for word in self._argv[1:])
@@ -54,7 +67,7 @@ class CommandIssuer:
     def issue(self, user: str) -> AccessToken:
         # A program reads what begins with "-" as an option, and the user stands in the manifest.
         if user.startswith("-") and any(word.startswith(_BLANK) for word in self._argv):
-            raise AuthorizationRefused(self._side, 'the token command is not asked for a login that begins with "-"')
+            raise AuthorizationRefused(self._side, TOKEN_COMMAND_IS_NOT_ASKED_FOR_LOGIN.says())
         argv = [self._argv[0], *(word.replace(_BLANK, user) for word in self._argv[1:])]
         # Mailhaul's own settings hold the key to every password.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
@@ -69,14 +82,14 @@ class CommandIssuer:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "a login that no program can be given"
-            raise AuthenticationRefused(self._side, f"the token command cannot be run: {why}") from None
+            why = str(error.strerror) if isinstance(error, OSError) else LOGIN_THAT_NO_PROGRAM_CAN.says()
+            raise AuthenticationRefused(self._side, TOKEN_COMMAND_CANNOT_BE_RUN.says(cause=why)) from None
         with process:
             try:
                 stdout, stderr = process.communicate(timeout=self._timeout)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                raise Unreachable(self._side, f"the token command gave nothing in {self._timeout:g} s") from None
+                raise Unreachable(self._side, TOKEN_COMMAND_GAVE_NOTHING.says(num=f"{self._timeout:g}")) from None
         if process.returncode:
             raise self._refused(process.returncode, stderr)
         return self._token(stdout[:_MOST_BYTES])
@@ -84,9 +97,9 @@ class CommandIssuer:
     def _refused(self, code: int, stderr: bytes) -> MailError:
         said = clean_text((stderr.strip().splitlines() or [b""])[-1])
         if code == _TEMPORARILY:
-            return Unreachable(self._side, "the token command asks to try again later", said)
+            return Unreachable(self._side, TOKEN_COMMAND_ASKS_TO_TRY.says(), said)
         kind = AuthorizationRefused if self.per_user else AuthenticationRefused
-        return kind(self._side, f"the token command ended with {code}", said)
+        return kind(self._side, TOKEN_COMMAND_ENDED.says(code=code), said)
 
     def _token(self, stdout: bytes) -> AccessToken:
         text = stdout.decode("utf-8", "replace").strip()
@@ -98,7 +111,5 @@ class CommandIssuer:
             except (ValueError, KeyError, TypeError):
                 text = ""
         if not text or not text.isascii() or not text.isprintable() or " " in text:
-            raise AuthenticationRefused(
-                self._side, "the token command printed neither a token nor JSON with access_token"
-            )
+            raise AuthenticationRefused(self._side, TOKEN_COMMAND_PRINTED_NEITHER.says())
         return AccessToken(secret=Secret(text), seconds=seconds)

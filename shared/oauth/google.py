@@ -13,9 +13,25 @@ from google.oauth2.service_account import Credentials
 
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
+from shared.model.sides import Side
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
+
+UNDELEGATED: Final = Phrase(
+    "google_undelegated",
+    "Google gives no token: let the super admin delegate {scope} to the client id {client}",
+)
+GOOGLE_GIVES_NO_TOKEN: Final = Phrase("google_gives_no_token", "Google gives no token")
+GOOGLE_TOKEN_ENDPOINT_DOES: Final = Phrase(
+    "google_token_endpoint_does", "Google's token endpoint does not work just now"
+)
+GOOGLE_GIVES_NO_TOKEN_FOR_THIS_USER: Final = Phrase(
+    "google_gives_no_token_for_this_user", "Google gives no token for this user"
+)
+GOOGLE_TOKEN_ENDPOINT_IS_NOT_REACHED: Final = Phrase(
+    "google_token_endpoint_is_not_reached", "Google's token endpoint is not reached ({kind})"
+)
 
 NO_KEY: Final = Phrase(
     "google_key",
@@ -33,7 +49,7 @@ class GoogleIssuer:
 
     per_user = True
 
-    def __init__(self, side: str, key: str, scope: str) -> None:
+    def __init__(self, side: Side, key: str, scope: str) -> None:
         """Reads `key`, the JSON that Google made. Raises `UsageError`."""
         self._side, self._scope = side, scope
         try:
@@ -52,7 +68,9 @@ class GoogleIssuer:
         try:
             credentials.refresh(Request())  # type: ignore[no-untyped-call]
         except TransportError as error:
-            raise Unreachable(self._side, f"Google's token endpoint is not reached ({type(error).__name__})") from None
+            raise Unreachable(
+                self._side, GOOGLE_TOKEN_ENDPOINT_IS_NOT_REACHED.says(kind=type(error).__name__)
+            ) from None
         except GoogleAuthError as error:
             raise self._refused(error) from None
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
@@ -63,12 +81,12 @@ class GoogleIssuer:
         said = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Mapping) else {}
         code, words = str(said.get("error", "")), str(said.get("error_description") or error)
         if error.retryable or not isinstance(error, RefreshError):
-            return Unreachable(self._side, "Google's token endpoint does not work just now", clean_text(words))
+            return Unreachable(self._side, GOOGLE_TOKEN_ENDPOINT_DOES.says(), clean_text(words))
         detail = clean_text(f"{code}: {words}" if code else words)
         # Google says invalid_grant of the user ("Invalid email or User ID") and of the key ("Invalid JWT Signature").
         if code == "invalid_grant" and ("user" in words.lower() or "account" in words.lower()):
-            return AuthorizationRefused(self._side, "Google gives no token for this user", detail)
-        what = "Google gives no token"
+            return AuthorizationRefused(self._side, GOOGLE_GIVES_NO_TOKEN_FOR_THIS_USER.says(), detail)
+        what = GOOGLE_GIVES_NO_TOKEN.says()
         if code in ("unauthorized_client", "access_denied"):
-            what += f": let the super admin delegate {self._scope} to the client id {self._key.get('client_id', '?')}"
+            what = UNDELEGATED.says(scope=self._scope, client=str(self._key.get("client_id", "?")))
         return AuthenticationRefused(self._side, what, detail)

@@ -12,9 +12,24 @@ from typing import Any, Final
 
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, MailError, Throttled, Unreachable
+from shared.model.sides import Side
 from shared.oauth import AccessToken
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
+
+MICROSOFT_GIVES_NO_TOKEN: Final = Phrase("microsoft_gives_no_token", "Microsoft gives no token")
+MICROSOFT_TOKEN_ENDPOINT_DOES: Final = Phrase(
+    "microsoft_token_endpoint_does", "Microsoft's token endpoint does not work just now"
+)
+MICROSOFT_TOKEN_ENDPOINT_ASKS: Final = Phrase(
+    "microsoft_token_endpoint_asks", "Microsoft's token endpoint asks to wait"
+)
+MICROSOFT_TOKEN_ENDPOINT_IS_NOT_REACHED: Final = Phrase(
+    "microsoft_token_endpoint_is_not_reached", "Microsoft's token endpoint is not reached ({kind})"
+)
+WHAT_ANSWERS_IS_NOT_MICROSOFT_TOKEN: Final = Phrase(
+    "what_answers_is_not_microsoft_token", "what answers is not Microsoft's token endpoint"
+)
 
 NO_TENANT: Final = Phrase("microsoft_tenant", "name the tenant, as in microsoft:contoso.onmicrosoft.com")
 NO_APP: Final = Phrase("microsoft_app", "what was given is no Microsoft app: {form}")
@@ -35,7 +50,7 @@ class MicrosoftIssuer:
 
     per_user = False
 
-    def __init__(self, side: str, tenant: str, app: str, **more: Any) -> None:
+    def __init__(self, side: Side, tenant: str, app: str, **more: Any) -> None:
         """Reads `app`, the registered application in JSON.
 
         It has `client_id`, and `client_secret` or `private_key` with `thumbprint`. It has `authority` for another cloud
@@ -70,13 +85,13 @@ class MicrosoftIssuer:
             found: Mapping[str, Any] = client.acquire_token_for_client([SCOPE])
         except RequestException as error:
             raise Unreachable(
-                self._side, f"Microsoft's token endpoint is not reached ({type(error).__name__})"
+                self._side, MICROSOFT_TOKEN_ENDPOINT_IS_NOT_REACHED.says(kind=type(error).__name__)
             ) from None
         except KeyError:  # the answer is not a token endpoint's
-            raise Unreachable(self._side, "what answers is not Microsoft's token endpoint") from None
+            raise Unreachable(self._side, WHAT_ANSWERS_IS_NOT_MICROSOFT_TOKEN.says()) from None
         except ValueError as error:  # an unknown tenant, or an invalid key
             words = clean_text(str(error), secrets=self._secrets())
-            raise AuthenticationRefused(self._side, "Microsoft gives no token", words) from None
+            raise AuthenticationRefused(self._side, MICROSOFT_GIVES_NO_TOKEN.says(), words) from None
         if "access_token" not in found:
             raise self._refused(found)
         return AccessToken(secret=Secret(str(found["access_token"])), seconds=float(found.get("expires_in") or 300))
@@ -85,10 +100,10 @@ class MicrosoftIssuer:
         code = str(found.get("error", ""))
         words = clean_text(f"{code}: {found.get('error_description', '')}", secrets=self._secrets())
         if code in ("temporarily_unavailable", "server_error"):
-            return Unreachable(self._side, "Microsoft's token endpoint does not work just now", words)
+            return Unreachable(self._side, MICROSOFT_TOKEN_ENDPOINT_DOES.says(), words)
         if code == "slow_down":
-            return Throttled(self._side, "Microsoft's token endpoint asks to wait", words)
-        return AuthenticationRefused(self._side, "Microsoft gives no token", words)
+            return Throttled(self._side, MICROSOFT_TOKEN_ENDPOINT_ASKS.says(), words)
+        return AuthenticationRefused(self._side, MICROSOFT_GIVES_NO_TOKEN.says(), words)
 
     def _secrets(self) -> tuple[str, ...]:
         return tuple(self._credential.values()) if isinstance(self._credential, dict) else (self._credential,)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 from shared.oauth import Issuer
 from shared.runtime.credentials import Secret
 
 
-def open_issuer(side: str, protocol: str, sign_in: SignIn, secret: Secret) -> Issuer:
+def open_issuer(side: Side, protocol: str, sign_in: SignIn, secret: Secret) -> Issuer:
     """Opens the issuer; `protocol` is "imap" or "pop3".
 
     Raises `UsageError`. The vendors' libraries are large, and loaded only when needed.

@@ -15,8 +15,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shared.model.errors import CredentialsError, Throttled
+from shared.model.sides import Side
 from shared.oauth import Issuer
 from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.wording.phrases import Phrase
+
+WAITS_FOR_TOKEN_THAT_ANOTHER_WORKER: Final = Phrase(
+    "waits_for_token_that_another_worker", "waits for a token that another worker fetches"
+)
 
 #: How long a holder that fetches a token may take before another does, seconds.
 FETCH_SECONDS: Final = 90.0
@@ -57,7 +63,7 @@ class Tokens:
         self._pause = pause or threading.Event().wait
 
     def get(
-        self, issuer: Issuer, import_id: str, side: str, user: str, digest: str, holder: str, stale: bytes = b""
+        self, issuer: Issuer, import_id: str, side: Side, user: str, digest: str, holder: str, stale: bytes = b""
     ) -> HeldToken:
         """Returns a token for this user, another than `stale`.
 
@@ -80,7 +86,7 @@ class Tokens:
             if not wait:
                 return self._fetched(issuer, import_id, name, about, user, holder)
             if time.monotonic() > until:
-                raise Throttled(side, "waits for a token that another worker fetches", wait_seconds=5.0)
+                raise Throttled(side, WAITS_FOR_TOKEN_THAT_ANOTHER_WORKER.says(), wait_seconds=5.0)
             self._pause(min(wait, 0.1))
 
     def _fetched(self, issuer: Issuer, import_id: str, name: str, about: str, user: str, holder: str) -> HeldToken:

@@ -26,7 +26,9 @@ _BEFORE, _AHEAD = 2, 16
 _SPAN = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
 _DAY = re.compile(r"[a-z]{2,9}(?:-[a-z]{2,9})?(?:,[a-z]{2,9}(?:-[a-z]{2,9})?)*", re.IGNORECASE)
 _LONGEST: Final = 300
-EXAMPLE: Final = '"20:00-06:00 Europe/Berlin" or "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"'
+EXAMPLE: Final = Phrase(
+    "n_20_00_06_00", '"20:00-06:00 Europe/Berlin" or "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"'
+).says()
 
 NO_HOURS: Final = Phrase("hours_empty", "give hours and a time zone, as in {example}")
 NO_ZONE: Final = Phrase("hours_without_zone", "{zone} is no time zone: end with one, as in {example}")

@@ -22,6 +22,18 @@ from typing import Final
 from shared.model import Options
 from shared.model.messages import Traits
 from shared.model.uids import UidSet
+from shared.wording.often_said import NO_LONGER_AT_SOURCE
+from shared.wording.phrases import Phrase, several
+
+BEFORE: Final = Phrase("before", "before {day}")
+COUNTED: Final = Phrase("counted", "{num} {why}")
+
+NOT_LARGER_THAN_BYTES: Final = Phrase("not_larger_than_bytes", "not larger than {num} bytes")
+NOT_SMALLER_THAN_BYTES: Final = Phrase("not_smaller_than_bytes", "not smaller than {num} bytes")
+NOT_BEFORE: Final = Phrase("not_before", "not before {day}")
+READ_ALREADY: Final = Phrase("read_already", "read already")
+MARKED_AS_DELETED: Final = Phrase("marked_as_deleted", "marked as deleted")
+NOT_FLAGGED: Final = Phrase("not_flagged", "not flagged")
 
 _DAY: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -31,14 +43,14 @@ _WEST: Final = 12 * 3600
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 #: The reason for a message that was left out and is no longer there: nothing more is to be asked of it.
-GONE: Final = "no longer at the source"
+GONE: Final = NO_LONGER_AT_SOURCE.says()
 #: The reason for a message that was moved at the source after its user had taken the copy away from where it was put.
-TAKEN_AWAY: Final = "moved or removed by its user at the destination"
+TAKEN_AWAY: Final = Phrase("taken_away", "moved or removed by its user at the destination").says()
 #: The reasons for a message that a copy back leaves at the new server: it was there before the switch, mailhaul made it, or
 #: its bytes stand at the old one.
-BEFORE_SWITCH: Final = "there before the switch"
-OURS: Final = "copied from the source"
-FROM_SOURCE: Final = "stands at the source"
+BEFORE_SWITCH: Final = Phrase("before_switch", "there before the switch").says()
+OURS: Final = Phrase("copied_from_source", "copied from the source").says()
+FROM_SOURCE: Final = Phrase("stands_at_source", "stands at the source").says()
 #: Reasons that hold whatever a request wants.
 LASTING: Final = frozenset({GONE, TAKEN_AWAY, BEFORE_SWITCH, OURS, FROM_SOURCE})
 
@@ -79,15 +91,18 @@ class Selection:
         if options.before is not None:
             found.append(_before(options.before))
         if options.unseen:
-            found.append(_without_flag("read already", "\\seen", "UNSEEN", "SEEN"))
+            found.append(_without_flag(READ_ALREADY.says(), "\\seen", "UNSEEN", "SEEN"))
         if options.flagged:
             found.append(
                 Criterion(
-                    reason="not flagged", inside="FLAGGED", outside="UNFLAGGED", met=lambda t: "\\flagged" in t.flags
+                    reason=NOT_FLAGGED.says(),
+                    inside="FLAGGED",
+                    outside="UNFLAGGED",
+                    met=lambda t: "\\flagged" in t.flags,
                 )
             )
         if options.not_deleted:
-            found.append(_without_flag("marked as deleted", "\\deleted", "UNDELETED", "DELETED"))
+            found.append(_without_flag(MARKED_AS_DELETED.says(), "\\deleted", "UNDELETED", "DELETED"))
         return cls(criteria=tuple(found), larger=options.larger, smaller=options.smaller)
 
     @property
@@ -119,7 +134,7 @@ class Selection:
 
 def _since(moment: int) -> Criterion:
     return Criterion(
-        reason=f"before {_spoken(moment)}",
+        reason=BEFORE.says(day=_spoken(moment)),
         inside=f"SINCE {search_day(-(-(moment + _EAST) // _DAY))}",
         outside=f"BEFORE {search_day((moment - _WEST) // _DAY)}",
         met=lambda t: t.internaldate is None or t.internaldate >= moment,
@@ -129,7 +144,7 @@ def _since(moment: int) -> Criterion:
 
 def _before(moment: int) -> Criterion:
     return Criterion(
-        reason=f"not before {_spoken(moment)}",
+        reason=NOT_BEFORE.says(day=_spoken(moment)),
         inside=f"BEFORE {search_day((moment - _WEST) // _DAY)}",
         outside=f"SINCE {search_day(-(-(moment + _EAST) // _DAY))}",
         met=lambda t: t.internaldate is None or t.internaldate < moment,
@@ -142,11 +157,11 @@ def _without_flag(reason: str, flag: str, inside: str, outside: str) -> Criterio
 
 
 def _not_larger(size_bytes: int) -> str:
-    return f"not larger than {size_bytes:,} bytes"
+    return NOT_LARGER_THAN_BYTES.says(num=f"{size_bytes:,}")
 
 
 def _not_smaller(size_bytes: int) -> str:
-    return f"not smaller than {size_bytes:,} bytes"
+    return NOT_SMALLER_THAN_BYTES.says(num=f"{size_bytes:,}")
 
 
 def search_day(days: int) -> str:
@@ -227,4 +242,4 @@ def summary(skipped: Mapping[str, UidSet]) -> str:
     counts = sorted(
         ((len(uids), reason) for reason, uids in skipped.items() if uids), key=lambda one: (-one[0], one[1])
     )
-    return "; ".join(f"{number:,} {reason}" for number, reason in counts)
+    return several(COUNTED.says(num=f"{number:,}", why=reason) for number, reason in counts)

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from shared.model.rates import MOST_RATE, RATES
+from shared.model.sides import Scope, Side
 from shared.runtime.redis_urls import broker_and_state, checked
 from shared.runtime.web_settings import WebSettings
 from shared.wording.phrases import Fault, FaultsFound, Phrase
@@ -31,6 +32,9 @@ PREFIX = "MAILHAUL_"
 SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key", "web_first_token", "web_oidc_client_secret"})
 #: Variables with mailhaul's prefix that are no settings: those of the test suite, and those that describe the image.
 _FOREIGN_PREFIXES = ("MAILHAUL_TEST_", "MAILHAUL_BUILD_")
+
+#: Connections up to which the search for their best number may go where nothing is set, by scope.
+MOST_LANES: Final = {"source_account": 16, "source_host": 128, "destination_account": 16, "destination_host": 128}
 
 _log = logging.getLogger(__name__)
 
@@ -79,15 +83,25 @@ class Settings(WebSettings):
         default=9470, description="Port of the coordinator's /metrics, /healthz and /readyz; 0 for none."
     )
     listen_host: str = Field(default="127.0.0.1", description="Address that the ports above listen at.")
-    source_account_connections: _Count = Field(default=4, description="Connections to one account at the source.")
+    source_account_connections: _Count = Field(
+        default=4,
+        description="Connections to one account at the source. "
+        "Not set: at first, and up to 16 where more helps (docs/connections.md).",
+    )
     source_host_connections: _Count = Field(
-        default=32, description="Connections to one source host, over all accounts."
+        default=32,
+        description="Connections to one source host, over all accounts. "
+        "Not set: at first, and up to 128 where more helps (docs/connections.md).",
     )
     destination_account_connections: _Count = Field(
-        default=4, description="Connections to one account at the destination."
+        default=4,
+        description="Connections to one account at the destination. "
+        "Not set: at first, and up to 16 where more helps (docs/connections.md).",
     )
     destination_host_connections: _Count = Field(
-        default=32, description="Connections to one destination host, over all accounts."
+        default=32,
+        description="Connections to one destination host, over all accounts. "
+        "Not set: at first, and up to 128 where more helps (docs/connections.md).",
     )
     source_account_bytes_per_second: _Rate = Field(
         default=0, description="Bytes a second from one account at the source, by all workers together; 0 for no cap."
@@ -188,16 +202,23 @@ class Settings(WebSettings):
     @property
     def rates(self) -> dict[str, int]:
         """The rates of every account, as `shared.model.rates` names them; 0 for no cap."""
-        found = {
-            f"{side}_account.{rate}": f"{side}_account_{rate}" for side in ("source", "destination") for rate in RATES
-        }
+        found = {f"{side}_account.{rate}": f"{side}_account_{rate}" for side in Side for rate in RATES}
         return {name: getattr(self, setting) for name, setting in found.items()}
 
     @property
     def limits(self) -> dict[str, int]:
         """The connections and rates that count where nothing else is set, by scope."""
-        scopes = ("source_account", "source_host", "destination_account", "destination_host")
+        scopes = tuple(Scope)
         return {scope: getattr(self, f"{scope}_connections") for scope in scopes} | self.rates
+
+    @property
+    def most_lanes(self) -> dict[str, int]:
+        """The connections up to which the search for their best number may go, by scope: what is set is the most."""
+        found = {scope: f"{scope}_connections" for scope in MOST_LANES}
+        return {
+            scope: getattr(self, name) if name in self.model_fields_set else max(MOST_LANES[scope], getattr(self, name))
+            for scope, name in found.items()
+        }
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

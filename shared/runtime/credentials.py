@@ -26,6 +26,35 @@ if TYPE_CHECKING:  # loaded when a vault is made: many commands make none
 
     from shared.runtime.config import Settings
 
+WHAT_IS_STORED_AS_CREDENTIALS_OF_MAILBOX: Final = Phrase(
+    "what_is_stored_as_credentials_of_mailbox",
+    "what is stored as the {side_word} credentials of mailbox {id} was sealed for another: the state "
+    "store has been tampered with or mixed up; run the import again with its manifest to store them "
+    "anew",
+)
+CREDENTIALS_OF_MAILBOX_WERE_STORED: Final = Phrase(
+    "credentials_of_mailbox_were_stored",
+    "the {side} credentials of mailbox {mailbox} were stored by an older version, which did not bind "
+    "them to their servers: run the import again with its manifest to store them anew",
+)
+STATE_STORE_NAMES_ANOTHER: Final = Phrase(
+    "state_store_names_another",
+    "the state store names another server, TLS mode, certificate, login or destination for mailbox "
+    "{mailbox} than its passwords were given for, so nothing was sent: find out who can write to "
+    "Redis, then run the import again with its manifest",
+)
+CREDENTIALS_OF_MAILBOX_DO_NOT_OPEN: Final = Phrase(
+    "credentials_of_mailbox_do_not_open",
+    "the {side_word} credentials of mailbox {id} do not open with any key of this process: give "
+    "every worker and the command line the same MAILHAUL_SECRET_KEY (the old key after the new one), "
+    "or run the import again with its manifest to store the passwords anew",
+)
+SEALED_CREDENTIALS_DO_NOT_OPEN: Final = Phrase(
+    "sealed_credentials_do_not_open",
+    "sealed credentials do not open with any key of this process: keep the old key in "
+    "MAILHAUL_SECRET_KEY, after the new one, until all have been rotated",
+)
+
 READ_BY_OTHERS: Final = Phrase(
     "key_read_by_others",
     "{path} can be read by others (mode {mode}): run chmod 600 {path}, and consider a new key",
@@ -154,27 +183,13 @@ class Vault:
         try:
             sealed_for, sealed_side, login, password, *more = json.loads(self._keys.fernet.decrypt(sealed))
         except InvalidToken:
-            raise CredentialsError(
-                f"the {side} credentials of mailbox {mailbox_id} do not open with any key of this process: give every "
-                "worker and the command line the same MAILHAUL_SECRET_KEY (the old key after the new one), or run the "
-                "import again with its manifest to store the passwords anew"
-            ) from None
+            raise CredentialsError(CREDENTIALS_OF_MAILBOX_DO_NOT_OPEN.says(side_word=side, id=mailbox_id)) from None
         if (sealed_for, sealed_side) != (mailbox_id, side):
-            raise CredentialsError(
-                f"what is stored as the {side} credentials of mailbox {mailbox_id} was sealed for another: the state "
-                "store has been tampered with or mixed up; run the import again with its manifest to store them anew"
-            )
+            raise CredentialsError(WHAT_IS_STORED_AS_CREDENTIALS_OF_MAILBOX.says(side_word=side, id=mailbox_id))
         if bound and len(more) < 2:
-            raise CredentialsError(
-                f"the {side} credentials of mailbox {mailbox_id} were stored by an older version, which did not bind them to "
-                "their servers: run the import again with its manifest to store them anew"
-            )
+            raise CredentialsError(CREDENTIALS_OF_MAILBOX_WERE_STORED.says(side=side, mailbox=mailbox_id))
         if len(more) > 1 and more[1] != bound:
-            raise EndsChanged(
-                f"the state store names another server, TLS mode, certificate, login or destination for mailbox {mailbox_id} "
-                "than its passwords were given for, so nothing was sent: find out who can write to Redis, then run the import "
-                "again with its manifest"
-            )
+            raise EndsChanged(STATE_STORE_NAMES_ANOTHER.says(mailbox=mailbox_id))
         return Credentials(login=login, password=Secret(password), own=more[0] if more else True)
 
     def sign(self, text: str) -> str:
@@ -192,10 +207,7 @@ class Vault:
         try:
             return self._keys.fernet.rotate(sealed)
         except InvalidToken:
-            raise CredentialsError(
-                "sealed credentials do not open with any key of this process: keep the old key in MAILHAUL_SECRET_KEY, "
-                "after the new one, until all have been rotated"
-            ) from None
+            raise CredentialsError(SEALED_CREDENTIALS_DO_NOT_OPEN.says()) from None
 
 
 def _signature(key: bytes, text: str) -> str:

@@ -19,11 +19,41 @@ from typing import Final, Protocol, TypeVar
 from shared.mail.auth.sasl import Proof
 from shared.model import Endpoint
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, LoginsStopped, Throttled, UsageError
+from shared.model.sides import Side
 from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginTurn, SignIn, Way
 from shared.oauth import Issuer
 from shared.oauth.opening import open_issuer
 from shared.oauth.shared_tokens import Tokens, TokenStore
 from shared.runtime.credentials import Secret, Vault
+from shared.wording.phrases import Phrase, text_of
+
+ADMIN_TRIED_NO_MORE: Final = Phrase(
+    "admin_tried_no_more", "{what}: the administrator's login {login}, which is not tried for any other mailbox now"
+)
+SECRET_TRIED_NO_MORE: Final = Phrase(
+    "secret_tried_no_more", "{what}: what {login} signs in with, which is not tried for any other mailbox now"
+)
+ADMIN_FAILED_BEFORE: Final = Phrase(
+    "admin_failed_before", "authentication failed before with the administrator's login {login}; it is not tried again"
+)
+SECRET_FAILED_BEFORE: Final = Phrase(
+    "secret_failed_before", "authentication failed before with what {login} signs in with; it is not tried again"
+)
+LOGIN_FAILED_BEFORE: Final = Phrase(
+    "login_failed_before", "authentication failed before with this login; it is not tried again"
+)
+MEND_THE_ONE_LOGIN: Final = Phrase(
+    "mend_the_one_login",
+    "see that it is right and may sign in for others; give the right one with mailhaul credentials "
+    "{id} {option}-password-file FILE, or mailhaul retry {id} when it was put right at the server",
+)
+
+REFUSED_LOGIN_THAT_IT_TOOK_BEFORE: Final = Phrase(
+    "refused_login_that_it_took_before",
+    "refused a login that it took before, while other connections of the account are open: too many, "
+    "perhaps; tried once more in a while",
+)
+WAITS_FOR_HOW_ANOTHER_FIRST: Final = Phrase("waits_for_how_another_first", "waits for how another's first sign-in ends")
 
 #: The wait after a refusal that may mean too many connections.
 DOUBT_SECONDS: Final = 60.0
@@ -38,7 +68,7 @@ class Book(TokenStore, Protocol):
     """The record of logins; `shared.store.SignInStore` is one."""
 
     def login_turn(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+        self, import_id: str, mailbox_id: str, side: Side, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
         """Answers as `SignInStore.login_turn`."""
 
@@ -46,7 +76,7 @@ class Book(TokenStore, Protocol):
         self,
         import_id: str,
         mailbox_id: str,
-        side: str,
+        side: Side,
         digest: str,
         holder: str,
         *,
@@ -76,7 +106,7 @@ class Visitor:
     #: The mailbox.
     mailbox_id: str
     #: "source" or "destination".
-    side: str
+    side: Side
     #: The server.
     endpoint: Endpoint
     #: The user whose mailbox it is.
@@ -129,7 +159,7 @@ class Admission:
         vault: Vault,
         connect_timeout_seconds: float,
         *,
-        opened: Callable[[str, str, SignIn, Secret], Issuer] = open_issuer,
+        opened: Callable[[Side, str, SignIn, Secret], Issuer] = open_issuer,
         pause: Callable[[float], object] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
@@ -202,7 +232,7 @@ class Admission:
                 how = visitor.sign_in
                 found = self._opened(visitor.side, visitor.endpoint.protocol, how, visitor.secret)
             except UsageError as error:
-                raise AuthenticationRefused(visitor.side, str(error)) from None
+                raise AuthenticationRefused(visitor.side, text_of(error)) from None
             self._issuers[key] = found
         return self._issuers[key]
 
@@ -249,27 +279,28 @@ class Admission:
                 seconds=self._trial_seconds,
             )
             if turn.state == "refused":
-                what = f"authentication failed before with {_whose(visitor) if shared else 'this login'}; it is not tried again"
+                what = LOGIN_FAILED_BEFORE.says()
+                if shared:
+                    said = ADMIN_FAILED_BEFORE if visitor.sign_in.admin else SECRET_FAILED_BEFORE
+                    what = said.says(login=_holder(visitor))
                 raise _advised(visitor, shared, AuthenticationRefused(visitor.side, what, turn.words))
             if turn.state == "stopped":
                 raise LoginsStopped(visitor.side)
             if turn.state != "wait":
                 return turn
             if waited >= self._patience:
-                raise Throttled(visitor.side, "waits for how another's first sign-in ends", wait_seconds=5.0)
+                raise Throttled(visitor.side, WAITS_FOR_HOW_ANOTHER_FIRST.says(), wait_seconds=5.0)
             self._pause(_POLL_SECONDS)
             waited += _POLL_SECONDS
 
     def _meant(self, visitor: Visitor, shared: bool, holder: str, error: AuthenticationRefused) -> Exception:
         verdict = self._tell(visitor, shared, holder, "refused", error.detail)
         if verdict == "doubted":
-            what = (
-                "refused a login that it took before, while other connections of the account are open: too many, perhaps; "
-                "tried once more in a while"
-            )
+            what = REFUSED_LOGIN_THAT_IT_TOOK_BEFORE.says()
             return Throttled(visitor.side, what, error.detail, wait_seconds=DOUBT_SECONDS)
         if verdict == "refused" and shared:
-            what = f"{error.what}: {_whose(visitor)}, which is not tried for any other mailbox now"
+            said = ADMIN_TRIED_NO_MORE if visitor.sign_in.admin else SECRET_TRIED_NO_MORE
+            what = said.says(what=error.what, login=_holder(visitor))
             return _advised(visitor, shared, AuthenticationRefused(visitor.side, what, error.detail))
         return error
 
@@ -288,13 +319,10 @@ class Admission:
 
 def _advised(visitor: Visitor, shared: bool, error: AuthenticationRefused) -> AuthenticationRefused:
     if shared:
-        error.advice = (
-            f"see that it is right and may sign in for others; give the right one with mailhaul credentials IMPORT "
-            f"--{visitor.side}-password-file FILE, or mailhaul retry IMPORT when it was put right at the server"
-        )
+        error.advice = MEND_THE_ONE_LOGIN.says(id="IMPORT", option=f"--{visitor.side}")
     return error
 
 
-def _whose(visitor: Visitor) -> str:
-    how = visitor.sign_in
-    return f"the administrator's login {how.admin}" if how.admin else f"what {how.way} signs in with"
+def _holder(visitor: Visitor) -> str:
+    """Returns the administrator who signs in for all, or the way that does."""
+    return visitor.sign_in.admin or str(visitor.sign_in.way)

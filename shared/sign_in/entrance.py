@@ -15,6 +15,7 @@ from shared.mail.ways import Ways
 from shared.model import Mailbox
 from shared.model.binding import bound_to
 from shared.model.errors import CredentialsError
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Credentials, Vault
@@ -22,6 +23,7 @@ from shared.sign_in.admission import Admission, Visitor, digest_of
 from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import reach_of
 from shared.store import Store
+from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 
 
 class Entrance:
@@ -51,30 +53,30 @@ class Entrance:
         """
         end = mailbox.source.endpoint
         return self._admission.enter(
-            self._visitor("source", mailbox), lambda proof: self._ways.source(end, proof, identities)
+            self._visitor(Side.SOURCE, mailbox), lambda proof: self._ways.source(end, proof, identities)
         )
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
         """Signs in at the destination. Raises MailError and CredentialsError."""
         end = mailbox.destination.endpoint
         return self._admission.enter(
-            self._visitor("destination", mailbox), lambda proof: self._ways.destination(end, proof)
+            self._visitor(Side.DESTINATION, mailbox), lambda proof: self._ways.destination(end, proof)
         )
 
-    def _visitor(self, side: str, mailbox: Mailbox) -> Visitor:
+    def _visitor(self, side: Side, mailbox: Mailbox) -> Visitor:
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         if sealed is None:
-            raise CredentialsError(f"the {side} credentials are no longer stored")
+            raise CredentialsError(CREDENTIALS_ARE_NO_LONGER_STORED.says(side=side))
         import_ = self._store.import_(mailbox.import_id)
         if import_ is None:
             raise CredentialsError("the import is no longer stored")
         given = self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
-        how = import_.options.source_sign_in if side == "source" else import_.options.destination_sign_in
+        how = import_.options.source_sign_in if side == Side.SOURCE else import_.options.destination_sign_in
         if given.own:
             how = how.own
         else:
             sealed, how, given = self._of_import(mailbox.import_id, side)
-        account = mailbox.source if side == "source" else mailbox.destination
+        account = mailbox.source if side == Side.SOURCE else mailbox.destination
         return Visitor(
             import_id=mailbox.import_id,
             mailbox_id=mailbox.mailbox_id,
@@ -86,7 +88,7 @@ class Entrance:
             digest=digest_of(sealed),
         )
 
-    def _of_import(self, import_id: str, side: str) -> tuple[bytes, SignIn, Credentials]:
+    def _of_import(self, import_id: str, side: Side) -> tuple[bytes, SignIn, Credentials]:
         """Returns what the side's mailboxes without credentials of their own sign in with."""
         sealed = self._store.sealed(import_id, import_id, side)
         if sealed is None:

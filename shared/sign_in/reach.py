@@ -16,7 +16,25 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.model import Endpoint
-from shared.wording.phrases import PLAIN, Phrase
+from shared.model.sides import Side
+from shared.wording.phrases import PLAIN, Phrase, text_of
+
+IS_NO_HOST_NAME: Final = Phrase("is_no_host_name", "{name} is no host name")
+PORT_IS_NOT_AMONG_THOSE_THAT_ALLOWS: Final = Phrase(
+    "port_is_not_among_those_that_allows", "port {port} is not among those that {setting} allows"
+)
+IS_AT_ADDRESS_THAT_IS_NOT_PUBLIC: Final = Phrase(
+    "is_at_address_that_is_not_public",
+    "{host} is at an address that is not public; its administrator allows it by MAILHAUL_WEB_ALLOW",
+)
+PORT_IS_NOT_AMONG_THOSE_THAT_ALLOWS_ADMINISTRATOR: Final = Phrase(
+    "port_is_not_among_those_that_allows_administrator",
+    "port {port} is not among those that {setting} allows; an administrator allows it: mailhaul reach add {port_number}",
+)
+IS_AT_ADDRESS_THAT_IS_NOT_PUBLIC_ADMINISTRATOR: Final = Phrase(
+    "is_at_address_that_is_not_public_administrator",
+    "{host} is at an address that is not public; an administrator allows it: mailhaul reach add {host_name}",
+)
 
 NO_PORTS: Final = Phrase("ports_impossible", "{setting}: {text} is no list of ports, as in 143,993")
 NO_NETWORK: Final = Phrase("web_allow", "MAILHAUL_WEB_ALLOW: {text} is no name, address or network")
@@ -41,7 +59,7 @@ def resolve(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:
-        raise OSError(f"{host!r} is no host name") from None
+        raise OSError(IS_NO_HOST_NAME.says(name=repr(host))) from None
     return list(dict.fromkeys(str(place[4][0]) for place in found))
 
 
@@ -84,30 +102,27 @@ class Reach:
         if port not in self.ports | granted.ports:
             if self.granted:
                 raise OSError(
-                    f"port {port} is not among those that {self.setting} allows; an administrator allows it: "
-                    f"mailhaul reach add {port}"
+                    PORT_IS_NOT_AMONG_THOSE_THAT_ALLOWS_ADMINISTRATOR.says(
+                        port=port, setting=self.setting, port_number=port
+                    )
                 )
-            raise OSError(f"port {port} is not among those that {self.setting} allows")
+            raise OSError(PORT_IS_NOT_AMONG_THOSE_THAT_ALLOWS.says(port=port, setting=self.setting))
         found = list(self.resolve(host, port))
         if host.lower() in self.names | granted.names:
             return found
         networks = (*self.networks, *granted.networks)
         if any(not _allowed(address, networks) for address in found):
             if self.granted:
-                raise OSError(
-                    f"{host} is at an address that is not public; an administrator allows it: mailhaul reach add {host}"
-                )
-            raise OSError(
-                f"{host} is at an address that is not public; its administrator allows it by MAILHAUL_WEB_ALLOW"
-            )
+                raise OSError(IS_AT_ADDRESS_THAT_IS_NOT_PUBLIC_ADMINISTRATOR.says(host=host, host_name=host))
+            raise OSError(IS_AT_ADDRESS_THAT_IS_NOT_PUBLIC.says(host=host))
         return found
 
-    def check(self, side: str, endpoint: Endpoint) -> None:
+    def check(self, side: Side, endpoint: Endpoint) -> None:
         """Raises `UsageError` when the endpoint may not be connected to."""
         try:
             self.addresses(endpoint.host, endpoint.port)
         except OSError as error:
-            raise PLAIN.error(f"{side}.server", what=str(error.strerror or error)) from None
+            raise PLAIN.error(f"{side}.server", what=error.strerror or text_of(error)) from None
 
 
 def _allowed(text: str, networks: Sequence[Network]) -> bool:

@@ -23,9 +23,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from shared.model.sides import Scope
 from shared.store.ports.account_store import AccountStore, SignInStore
 from shared.store.ports.coordination_store import CoordinationStore
 from shared.store.ports.cutover_store import CutoverStore
+from shared.store.ports.lane_store import LaneStore
 from shared.store.ports.looks import LookStore
 from shared.store.ports.marks import MarkStore
 from shared.store.ports.outbox import ForecastStore, NoticeStore
@@ -45,6 +47,7 @@ __all__ = [
     "CoordinationStore",
     "CutoverStore",
     "ForecastStore",
+    "LaneStore",
     "LookStore",
     "MarkStore",
     "NoticeStore",
@@ -59,7 +62,7 @@ __all__ = [
 ]
 
 #: The four scopes of a connection limit, in the order in which they are asked.
-SCOPES = ("source_account", "source_host", "destination_account", "destination_host")
+SCOPES = tuple(Scope)
 
 #: The number of refusals in a row after which a shared login that let others in before counts as refused for all.
 MOST_DOUBTS = 3
@@ -99,6 +102,7 @@ def other_options(names: Sequence[str]) -> FaultsFound:
 class Store(
     RequestStore,
     WorkStore,
+    LaneStore,
     LookStore,
     AccountStore,
     SignInStore,

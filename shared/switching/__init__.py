@@ -10,20 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, Protocol
+
+from shared.model.sides import Side
 
 #: A mail domain: labels with dots between them, so neither "*" nor ".example", which mean more than one domain to a table.
 DOMAIN: Final = re.compile(r"(?!-)[\w-]+(?:\.(?!-)[\w-]+)*")
-
-
-class SwitchSide(StrEnum):
-    """The server that a mailbox is turned to."""
-
-    #: The new server: the import's destination.
-    DESTINATION = "destination"
-    #: The old server: the import's source.
-    SOURCE = "source"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,13 +40,13 @@ class SwitchedMailbox:
         """The part of the address behind the last "@", in lower case; empty when it is no address of one domain."""
         return domain_of(self.address)
 
-    def host(self, side: SwitchSide) -> str:
+    def host(self, side: Side) -> str:
         """Returns the host of this side's server."""
-        return self.new_host if side is SwitchSide.DESTINATION else self.old_host
+        return self.new_host if side is Side.DESTINATION else self.old_host
 
-    def login(self, side: SwitchSide) -> str:
+    def login(self, side: Side) -> str:
         """Returns the login at this side's server."""
-        return self.new_login if side is SwitchSide.DESTINATION else self.old_login
+        return self.new_login if side is Side.DESTINATION else self.old_login
 
 
 def domain_of(address: str) -> str:
@@ -113,10 +105,10 @@ class Switch(Protocol):
     #: Whether it turns whole domains: then a turn takes everybody of the mailbox's domain along.
     per_domain: bool
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Tells what `turn` would answer now. Changes nothing anywhere."""
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Turns the mailbox to this side's server, unless it stands so already."""
 
     def close(self) -> None:

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from shared.switching import Switch, SwitchedMailbox, SwitchSide, TurnOutcome, TurnRefused, domain_of
+from typing import Final
+
+from shared.model.sides import Side
+from shared.switching import Switch, SwitchedMailbox, TurnOutcome, TurnRefused, domain_of
 from shared.switching.kinds import SwitchUrl
+from shared.wording.often_said import GIVE_WHOLE_ADDRESS_IN_LIST
+from shared.wording.phrases import Phrase
+
+IS_NO_ADDRESS_OF_ONE_MAIL: Final = Phrase(
+    "is_no_address_of_one_mail", "{address} is no address of one mail domain, and {switch} turns domains"
+)
+IS_NOT_OF_AND_TURNS_NOBODY_ELSE: Final = Phrase(
+    "is_not_of_and_turns_nobody_else", "{address} is not of {domains}, and {switch} turns nobody else"
+)
+ADD_ITS_DOMAIN_TO_DOMAINS_OF_SWITCH: Final = Phrase(
+    "add_its_domain_to_domains_of_switch",
+    "add its domain to domains= of the switch in MAILHAUL_SWITCHES, if its mail is yours to turn",
+)
 
 
 class BoundSwitch:
@@ -13,11 +29,11 @@ class BoundSwitch:
         self._switch, self._domains, self._user = switch, url.domains, url.options.get("user", "")
         self.shown, self.per_domain = switch.shown, switch.per_domain
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Returns the switch's outcome, or a refusal."""
         return self._refused(mailbox) or self._switch.rehearse(mailbox, to)
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Returns the switch's outcome, or a refusal. A mailbox that was turned before it was bound is turned by hand."""
         return self._refused(mailbox) or self._switch.turn(mailbox, to)
 
@@ -28,15 +44,17 @@ class BoundSwitch:
     def _refused(self, mailbox: SwitchedMailbox) -> TurnRefused | None:
         if self.per_domain and not mailbox.domain:
             return TurnRefused(
-                words=f"{mailbox.address!r} is no address of one mail domain, and {self.shown} turns domains",
-                advice="give the whole address in the list",
+                words=IS_NO_ADDRESS_OF_ONE_MAIL.says(address=repr(mailbox.address), switch=self.shown),
+                advice=GIVE_WHOLE_ADDRESS_IN_LIST.says(),
             )
         # Where the key of a row is a login, that login must be of the domain too.
         logins = {"old": mailbox.old_login, "new": mailbox.new_login}
         for name in (mailbox.address, *(logins[key] for key in logins if key == self._user)):
             if self._domains and domain_of(name) not in self._domains:
                 return TurnRefused(
-                    words=f"{name} is not of {', '.join(self._domains)}, and {self.shown} turns nobody else",
-                    advice="add its domain to domains= of the switch in MAILHAUL_SWITCHES, if its mail is yours to turn",
+                    words=IS_NOT_OF_AND_TURNS_NOBODY_ELSE.says(
+                        address=name, domains=", ".join(self._domains), switch=self.shown
+                    ),
+                    advice=ADD_ITS_DOMAIN_TO_DOMAINS_OF_SWITCH.says(),
                 )
         return None

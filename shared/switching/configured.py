@@ -21,7 +21,9 @@ from shared.switching.address import parse_switch
 from shared.switching.bound_switch import BoundSwitch
 from shared.switching.discreet_switch import DiscreetSwitch
 from shared.switching.kinds import SwitchPlace, SwitchUrl, kind_of
-from shared.wording.phrases import Fault, FaultsFound, Parameter, Phrase
+from shared.wording.phrases import Fault, FaultsFound, Parameter, Phrase, text_of
+
+IT_IS_NO_UTF_8: Final = Phrase("it_is_no_utf_8", "it is no UTF-8")
 
 NO_SUCH_SWITCH: Final = Phrase(
     "switch_secret_unknown",
@@ -92,7 +94,7 @@ def _secret(name: str, path: str) -> Secret:
         with Path(path).open("rb") as file:
             text = file.read(_MOST_SECRET_BYTES + 1).decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        why = error.strerror if isinstance(error, OSError) else IT_IS_NO_UTF_8.says()
         raise SECRET_UNREADABLE.error(name=name, file=path, cause=str(why)) from None
     if not text or len(text) > _MOST_SECRET_BYTES or any(ord(char) < 32 for char in text):
         raise ONE_LINE.error(name=name, file=path)
@@ -114,4 +116,4 @@ def _why(error: Exception) -> Parameter:
     match error:
         case FaultsFound(faults=(Fault(sentence=sentence),)):
             return sentence
-    return str(error)
+    return text_of(error)

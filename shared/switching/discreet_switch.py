@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
-from shared.switching import Switch, SwitchedMailbox, SwitchSide, TurnOutcome, TurnRefused
+from shared.switching import Switch, SwitchedMailbox, TurnOutcome, TurnRefused
 from shared.wording.masking import masked
 
 
@@ -19,11 +20,11 @@ class DiscreetSwitch:
         self._switch, self._secret = switch, secret
         self.shown, self.per_domain = switch.shown, switch.per_domain
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Returns the switch's outcome without secrets."""
         return self._hidden(self._switch.rehearse(mailbox, to))
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Returns the switch's outcome without secrets."""
         return self._hidden(self._switch.turn(mailbox, to))
 

@@ -6,8 +6,20 @@ Where the table has no value for the mailbox, it stands as before any switch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from shared.switching import SwitchSide, Turned, TurnedBefore, TurnRefused
+from shared.model.sides import Side
+from shared.switching import Turned, TurnedBefore, TurnRefused
+from shared.wording.phrases import Phrase
+
+SAYS_FOR_INSTEAD: Final = Phrase("says_for_instead", "{table} says for {key}: {value}, instead of {other}")
+SAYS_FOR: Final = Phrase("says_for", "{table} says for {key}: {value}")
+SAYS_FOR_WHICH_IS_NEITHER: Final = Phrase(
+    "says_for_which_is_neither", "{table} says for {key}: {value}, which is neither {values}"
+)
+CORRECT_ROW_OR_NAME_WHAT: Final = Phrase(
+    "correct_row_or_name_what", "correct the row, or name what stands there by the options new and old of the switch"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,20 +37,22 @@ class RowChange:
     #: The value of the other side; None for no row.
     other: str | None
     #: The side that is turned to.
-    to: SwitchSide
+    to: Side
 
     def judged(self) -> Turned | TurnedBefore | TurnRefused:
         """Tells whether the row is to be written: `Turned`. A row that somebody else made is left alone."""
-        if self.now == self.wanted or (self.now is None and self.to is SwitchSide.SOURCE):
+        if self.now == self.wanted or (self.now is None and self.to is Side.SOURCE):
             # Without a row the mailbox was never turned away.
-            return TurnedBefore(words=f"{self.table} says for {self.key}: {_said(self.now)}")
+            return TurnedBefore(words=SAYS_FOR.says(table=self.table, key=self.key, value=_said(self.now)))
         if self.now is not None and self.now != self.other:
             known = " nor ".join(_said(value) for value in (self.wanted, self.other))
             return TurnRefused(
-                words=f"{self.table} says for {self.key}: {self.now}, which is neither {known}",
-                advice="correct the row, or name what stands there by the options new and old of the switch",
+                words=SAYS_FOR_WHICH_IS_NEITHER.says(table=self.table, key=self.key, value=self.now, values=known),
+                advice=CORRECT_ROW_OR_NAME_WHAT.says(),
             )
-        return Turned(words=f"{self.table} says for {self.key}: {_said(self.wanted)}, instead of {_said(self.now)}")
+        return Turned(
+            words=SAYS_FOR_INSTEAD.says(table=self.table, key=self.key, value=_said(self.wanted), other=_said(self.now))
+        )
 
 
 def _said(value: str | None) -> str:

@@ -10,22 +10,30 @@ from typing import Any, Final
 
 from shared.accounts.api import shortened
 from shared.model.accounts import Rejected, Retry
+from shared.model.sides import Side
 from shared.switching import (
     SwitchedMailbox,
-    SwitchSide,
     Turned,
     TurnedBefore,
     TurnLater,
     TurnOutcome,
     TurnRefused,
 )
+from shared.wording.often_said import ASKS_TO_WAIT_S, SAYS_NO, SERVICE_SAYS
+from shared.wording.phrases import Phrase
+
+CHECK_ITS_URL_IN_MAILHAUL_SWITCHES: Final = Phrase(
+    "check_its_url_in_mailhaul_switches", "check its URL in MAILHAUL_SWITCHES, and its secret"
+)
+TURNS_IT: Final = Phrase("turns_it", "{switch} turns it")
+SAYS_THAT_IT_STANDS: Final = Phrase("says_that_it_stands", "{switch} says that it stands so")
 
 VERSION: Final = 1
 _USUAL_WAIT: Final = 30.0
 _LONGEST_WAIT: Final = 6 * 3600.0
 
 
-def request_of(action: str, mailbox: SwitchedMailbox, to: SwitchSide) -> bytes:
+def request_of(action: str, mailbox: SwitchedMailbox, to: Side) -> bytes:
     """Returns the request; `action` is "rehearse" or "turn"."""
     return json.dumps(
         {
@@ -49,15 +57,16 @@ def outcome_of(result: str, answer: Any, shown: str) -> TurnOutcome:
     fields = answer if isinstance(answer, dict) else {}
     said = shortened(str(fields.get("reason") or ""))
     if result == "turned":
-        return Turned(words=said or f"{shown} turns it")
+        return Turned(words=said or TURNS_IT.says(switch=shown))
     if result == "already":
-        return TurnedBefore(words=said or f"{shown} says that it stands so")
+        return TurnedBefore(words=said or SAYS_THAT_IT_STANDS.says(switch=shown))
     if result == "later":
         wait = max(1.0, _seconds(fields.get("retry_after")))
-        words = said or f"{shown} asks to wait {wait:.0f} s"
+        words = said or ASKS_TO_WAIT_S.says(service=shown, num=f"{wait:.0f}")
         return TurnLater(after_seconds=wait, words=words, everyone=fields.get("everyone") is True)
     return TurnRefused(
-        words=f"{shown} says: {said or 'no, and not why'}", advice=shortened(str(fields.get("advice") or ""))
+        words=SERVICE_SAYS.says(service=shown, said=said) if said else SAYS_NO.says(service=shown),
+        advice=shortened(str(fields.get("advice") or "")),
     )
 
 
@@ -65,7 +74,7 @@ def translated(outcome: Retry | Rejected) -> TurnLater | TurnRefused:
     """Returns what the statuses of `shared.accounts.api` mean for a switch."""
     if isinstance(outcome, Retry):
         return TurnLater(after_seconds=outcome.after_seconds, words=outcome.why, everyone=outcome.everyone)
-    return TurnRefused(words=outcome.reason, advice="check its URL in MAILHAUL_SWITCHES, and its secret")
+    return TurnRefused(words=outcome.reason, advice=CHECK_ITS_URL_IN_MAILHAUL_SWITCHES.says())
 
 
 def _seconds(value: Any) -> float:

@@ -6,6 +6,7 @@ here reads a clock or uses chance: a run with the same calls and the same `fault
 
 from __future__ import annotations
 
+from shared.model.sides import Side
 from shared.testing.memory_folders import At, DeliveredLate, Fault, MemoryFolder, Stored
 from shared.testing.memory_server import USUAL, MemoryMail
 from shared.testing.memory_sessions import MemoryDestination, MemorySource
@@ -18,8 +19,8 @@ class MemoryServer(MemoryMail):
 
     def source(self, login: str) -> MemorySource:
         """Returns a signed-in session with the source."""
-        return MemorySource(self, "source", login)
+        return MemorySource(self, Side.SOURCE, login)
 
     def destination(self, login: str) -> MemoryDestination:
         """Returns a signed-in session with the destination."""
-        return MemoryDestination(self, "destination", login)
+        return MemoryDestination(self, Side.DESTINATION, login)

@@ -47,6 +47,7 @@ from shared.model.errors import (
     ServerRefused,
     Throttled,
 )
+from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet
 from shared.testing.memory_folders import At, DeliveredLate, MemoryFolder, Stored, matches
 from shared.testing.memory_server import MemoryMail
@@ -60,7 +61,7 @@ _SURVIVED = (FolderRefused, MessagesRefused, OverQuota, ServerRefused)
 
 
 class _MemorySession:
-    def __init__(self, server: MemoryMail, side: str, login: str) -> None:
+    def __init__(self, server: MemoryMail, side: Side, login: str) -> None:
         self.side = side
         self.capabilities = server.capabilities
         self._server = server
@@ -266,7 +267,7 @@ class MemoryDestination(_MemorySession):
     def dates(self) -> KeptDates:
         return self._server.dates
 
-    def __init__(self, server: MemoryMail, side: str, login: str) -> None:
+    def __init__(self, server: MemoryMail, side: Side, login: str) -> None:
         super().__init__(server, side, login)
         self._answers: deque[tuple[Appended, At]] = deque()
 

@@ -1,16 +1,63 @@
-"""Faults as JSON, for what is kept and worded later. Pure.
+"""Faults and sentences as JSON, for what is kept and worded later. Pure.
 
 The text of a phrase is kept with its code: who reads it may be of another version, which words the phrase otherwise or
 does not have it.
+
+In a field that may hold any text, a sentence begins with the control character that RFC 7464 puts before a JSON text:
+no words of a server hold one, and what an older version kept is a text without it, which stays as it is.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from shared.wording.phrases import PLAIN, Fault, FieldName, Parameter, Sentence, ServerWords
+
+_MARK: Final = "\x1e"
+
+
+def packed(text: str) -> str:
+    """Returns a text as it is kept: a sentence with its code and its parameters, any other text unchanged."""
+    if isinstance(text, Sentence):
+        return _MARK + json.dumps(_packed(text), separators=(",", ":"))
+    return text.lstrip(_MARK)
+
+
+def unpacked(text: str) -> str:
+    """Returns the text of `packed`: a `Sentence` where it was one."""
+    if not text.startswith(_MARK):
+        return text
+    try:
+        return _sentence(json.loads(text[1:]))
+    except (ValueError, KeyError, TypeError):  # cut short, or written by nobody that we know
+        return text.lstrip(_MARK)
+
+
+def packed_all(value: Any) -> Any:
+    """Returns JSON in which each sentence is as it is kept, and each tuple a list."""
+    match value:
+        case str():
+            return packed(value)
+        case dict():
+            return {name: packed_all(one) for name, one in value.items()}
+        case list() | tuple():
+            return [packed_all(one) for one in value]
+    return value
+
+
+def unpacked_all(value: Any) -> Any:
+    """Returns JSON with the sentences of `packed_all`."""
+    match value:
+        case str():
+            return unpacked(value)
+        case dict():
+            return {name: unpacked_all(one) for name, one in value.items()}
+        case list():
+            return [unpacked_all(one) for one in value]
+    return value
 
 
 def as_json(fault: Fault) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import string
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from shared.wording.phrases import Sentence, changed
+
 MASK: Final = "***"
 
 #: Shorter secrets are hidden as they are and in no other notation: nearly any text holds them by chance.
@@ -35,6 +37,9 @@ _CUT: Final = 6
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """Returns the text with `MASK` in place of each of these secrets, however it is written there."""
+    if isinstance(text, Sentence):
+        hidden = tuple(secrets)
+        return changed(text, lambda part: masked(part, hidden))
     for secret in secrets:
         if secret:
             text = text.replace(secret, MASK)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
-from shared.model.errors import UsageError
+from shared.wording.roots import UsageError
 
 PLACE: Final = re.compile(r"\{(\w+)\}")
 #: Field → its option of the command line, where that is not the field's name.
@@ -72,17 +72,30 @@ class Phrase:
         return FaultsFound([self.at(*fields, **parameters)])
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A thing that mailhaul tells a person."""
+class Sentence(str):
+    """A thing that mailhaul tells a person: its text is English, in the words of the command line.
+
+    So it goes wherever a text goes: into errors, logs and answers of the API. Who words it for somebody else asks for its
+    phrase and its parameters. `str()`, f-strings and `join` keep the text alone: `several` puts sentences together.
+    """
 
     #: Its phrase.
     phrase: Phrase
     #: The parameters by the places of the phrase.
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter]
+
+    def __new__(cls, phrase: Phrase, parameters: Mapping[str, Parameter]) -> Self:
+        """Words the phrase in English."""
+        sentence = super().__new__(cls, _filled(phrase, parameters, option))
+        sentence.phrase, sentence.parameters = phrase, parameters
+        return sentence
+
+    def __getnewargs__(self) -> tuple[Phrase, Mapping[str, Parameter]]:  # type: ignore[override]
+        """Returns what a copy is made of."""
+        return self.phrase, self.parameters
 
 
-Parameter = str | int | Sentence
+Parameter = str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,10 @@ class FaultsFound(UsageError):
 
 #: A sentence of a module that has no codes yet.
 PLAIN: Final = Phrase("plain", "{what}")
+#: Two sentences, one after the other.
+BOTH: Final = Phrase("both", "{what}; {more_what}")
+#: Two lines.
+LINES: Final = Phrase("lines", "{what}\n{more_what}")
 
 
 def faults_of(error: UsageError, *fields: str) -> tuple[Fault, ...]:
@@ -168,8 +185,46 @@ def worded(fault: Fault, name: Callable[[str], str]) -> str:
 
 def in_english(sentence: Sentence, name: Callable[[str], str], field_: str = "") -> str:
     """Returns a sentence in English, with `field_` as the name of its own field."""
-    told = {"field": field_} | {place: _told(value, name) for place, value in sentence.parameters.items()}
-    return PLACE.sub(lambda place: told[place[1]], sentence.phrase.text)
+    return _filled(sentence.phrase, sentence.parameters, name, field_)
+
+
+def text_of(error: BaseException) -> str:
+    """Returns what an error says: a `Sentence` where it was raised with one, of which `str()` makes a plain text."""
+    first = error.args[0] if error.args else ""
+    return first if isinstance(first, Sentence) else str(error)
+
+
+def several(texts: Iterable[str], joint: Phrase = BOTH) -> str:
+    """Returns texts as one, with "; " between them or what `joint` has there. Those that are "" count for nothing."""
+    told = list(filter(None, texts))
+    whole = told.pop() if told else ""
+    while told:
+        whole = joint.says(what=told.pop(), more_what=whole)
+    return whole
+
+
+def parts(text: str, joint: Phrase = BOTH) -> list[str]:
+    """Returns the texts of `several`; those of a plain text are what stands between "; "."""
+    if not isinstance(text, Sentence):
+        return list(filter(None, text.split(PLACE.split(joint.text)[2])))
+    if text.phrase.code != joint.code:
+        return [text]
+    return [one for value in text.parameters.values() if isinstance(value, str) for one in parts(value, joint)]
+
+
+def changed(text: str, change: Callable[[str], str]) -> str:
+    """Returns a text changed, of a sentence each text among its parameters."""
+    if isinstance(text, Sentence):
+        values = text.parameters.items()
+        return Sentence(text.phrase, {at: changed(one, change) if isinstance(one, str) else one for at, one in values})
+    if isinstance(text, FieldName):
+        return text
+    return ServerWords(change(text)) if isinstance(text, ServerWords) else change(text)
+
+
+def _filled(phrase: Phrase, parameters: Mapping[str, Parameter], name: Callable[[str], str], field_: str = "") -> str:
+    told = {"field": field_} | {place: _told(value, name) for place, value in parameters.items()}
+    return PLACE.sub(lambda place: told[place[1]], phrase.text)
 
 
 def _told(value: Parameter, name: Callable[[str], str]) -> str:

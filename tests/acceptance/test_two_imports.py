@@ -169,7 +169,7 @@ def test_what_was_killed_goes_on_under_another_name(
     """Kills the machine during the import, and starts another import under another name; later the first name again."""
     # Mail that was sent again is verified after five settle times. With those of production no command would end in
     # time.
-    admin_env.variables["MAILHAUL_SETTLE_SECONDS"] = "5"
+    admin_env.variables["MAILHAUL_SETTLE_SECONDS"] = "2"
     lists = {name: _list(admin_env, people, name) for name in ("pilot", "accounts")}
     box = next(iter(people.values()))[1]
     for name in ("pilot", "accounts"):
@@ -190,7 +190,7 @@ def test_two_at_once_that_are_killed_twice_bring_each_message_once(
 
     `test_two_at_once_in_one_state_folder` and the kills of `tests/crash` have the controls.
     """
-    admin_env.variables["MAILHAUL_SETTLE_SECONDS"] = "5"
+    admin_env.variables["MAILHAUL_SETTLE_SECONDS"] = "2"
     lists = [_list(admin_env, people, name) for name in ("pilot", "accounts")]
 
     def there() -> int:

@@ -17,11 +17,11 @@ from urllib.parse import quote
 import pytest
 
 from shared.model.errors import UsageError
+from shared.model.sides import Side
 from shared.runtime.config import Settings
 from shared.switching import (
     Switch,
     SwitchedMailbox,
-    SwitchSide,
     Turned,
     TurnedBefore,
     TurnLater,
@@ -34,7 +34,7 @@ from tests.servers.http_api import Said
 from tests.servers.postfix import postmap
 from tests.servers.switch_apis import StalwartLists, SwitchWebhook
 
-NEW, OLD = SwitchSide.DESTINATION, SwitchSide.SOURCE
+NEW, OLD = Side.DESTINATION, Side.SOURCE
 ANNA = SwitchedMailbox(
     address="Anna@corp.example",
     old_login="anna",
@@ -68,7 +68,7 @@ class Turning:
     #: Returns all that it may have written.
     written: Callable[[], Any]
     #: Tells where Anna is now.
-    at: Callable[[], SwitchSide]
+    at: Callable[[], Side]
     #: The API in this process, if the switch speaks to a double.
     api: Any = None
 
@@ -85,11 +85,11 @@ def _turning(kind: str, place: Path, stack: ExitStack, more: str = "") -> Turnin
         script.write_text(HOOK.format(secret=SECRET, path=str(known)))
         told = lambda: json.loads(known.read_text()) if known.exists() else {}  # noqa: E731
         switch = _opened(f"hook:{sys.executable}?arg={quote(str(script))}&{more}", place, secret=True)
-        return Turning(switch, told, lambda: SwitchSide(told().get(ANNA.address, "source")))
+        return Turning(switch, told, lambda: Side(told().get(ANNA.address, "source")))
     if kind == "webhook":
         hook = stack.enter_context(SwitchWebhook())
         switch = _opened(f"webhook+{hook.url}/x?{more}", place, secret=True)
-        at = lambda: SwitchSide(hook.turned.get(ANNA.address, "source"))  # noqa: E731
+        at = lambda: Side(hook.turned.get(ANNA.address, "source"))  # noqa: E731
         return Turning(switch, lambda: dict(hook.turned), at, hook)
     if kind == "stalwart":
         lists = stack.enter_context(StalwartLists())
@@ -310,12 +310,13 @@ def test_a_row_by_a_login_is_bound_by_that_login(which: str, tmp_path: Path) -> 
 _AS_NOBODY = """
 import os, sys
 from shared.runtime.config import Settings
-from shared.switching import SwitchedMailbox, SwitchSide
+from shared.model.sides import Side
+from shared.switching import SwitchedMailbox
 from shared.switching.configured import open_switch
 switch = open_switch(Settings(switches="x=" + sys.argv[1]), "x")
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 anna = SwitchedMailbox(address="a@b.example", old_login="a", new_login="a", old_host="o", new_host="n")
-print(*(type(done(anna, SwitchSide.DESTINATION)).__name__ for done in (switch.rehearse, switch.turn)))
+print(*(type(done(anna, Side.DESTINATION)).__name__ for done in (switch.rehearse, switch.turn)))
 """
 
 

@@ -14,11 +14,12 @@ from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
 from shared.model.errors import MailhaulError
 from shared.model.lifecycle import CutoverState
+from shared.model.sides import Side
 from shared.rules.standing import Standing
 from shared.runtime.credentials import Vault
 from shared.store.memory.memory_store import MemoryStore
 from shared.store.records.cutovers import Cutovers
-from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome
+from shared.switching import SwitchedMailbox, Turned, TurnedBefore, TurnOutcome
 from tests.contract.store_kit import person, run_out, start
 from tests.crash.interruption import Effects
 
@@ -31,8 +32,8 @@ class TableSwitch:
     shown, per_domain = "table", False
 
     def __init__(self) -> None:
-        self.sides: dict[str, SwitchSide] = {}
-        self.turns: list[tuple[str, SwitchSide]] = []
+        self.sides: dict[str, Side] = {}
+        self.turns: list[tuple[str, Side]] = []
         #: The logins that it was asked for in rehearsals.
         self.rehearsed: list[str] = []
         #: The keys of all turns.
@@ -40,17 +41,17 @@ class TableSwitch:
         #: Login → what it answers instead.
         self.instead: dict[str, TurnOutcome] = {}
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Says what it would do."""
         self.rehearsed.append(mailbox.old_login)
         return self.instead.get(mailbox.old_login, Turned(words="would turn"))
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Turns the mailbox in the table."""
         self.keys.append(mailbox.key)
         if mailbox.old_login in self.instead:
             return self.instead[mailbox.old_login]
-        if self.sides.get(mailbox.old_login, SwitchSide.SOURCE) is to:
+        if self.sides.get(mailbox.old_login, Side.SOURCE) is to:
             return TurnedBefore(words="stood so")
         self.sides[mailbox.old_login] = to
         self.turns.append((mailbox.old_login, to))
@@ -113,12 +114,12 @@ class CutoverStage:
         """Marks the mailbox: it must be at the old server still."""
         if self.no_mark:
             raise MailhaulError(self.no_mark) if isinstance(self.no_mark, str) else self.no_mark
-        assert self.switch.sides.get(mailbox.source.login) is not SwitchSide.DESTINATION, "marked too late"
+        assert self.switch.sides.get(mailbox.source.login) is not Side.DESTINATION, "marked too late"
         self.marked.append(mailbox.source.login)
 
     def bring_back(self, import_: Import, mailbox: Mailbox) -> None:
         """Begins to bring back: people must be at the old server, and nothing kept in sync."""
-        assert self.switch.sides.get(mailbox.source.login, SwitchSide.SOURCE) is SwitchSide.SOURCE
+        assert self.switch.sides.get(mailbox.source.login, Side.SOURCE) is Side.SOURCE
         assert not self.store.standings(import_.import_id)
         self.brought_back.append(mailbox.source.login)
 

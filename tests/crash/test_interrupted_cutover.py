@@ -12,13 +12,14 @@ from producer.cutover.copy_back import BackProgress
 from shared.model.cutover import DNS, STANDING, CutoverOptions
 from shared.model.errors import ConnectionLost, MailError, Throttled, Unreachable, UsageError
 from shared.model.lifecycle import Control, CutoverState, MailboxState
-from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+from shared.model.sides import Side
+from shared.switching import SwitchedMailbox, TurnLater, TurnOutcome, TurnRefused
 from tests.contract.store_kit import run_out, start
 from tests.crash.cutover_stage import CutoverStage
 from tests.crash.interruption import Effects, Killed
 
 LOGINS = ["user1", "user2", "user3"]
-NEW, OLD = SwitchSide.DESTINATION, SwitchSide.SOURCE
+NEW, OLD = Side.DESTINATION, Side.SOURCE
 
 
 def _played(kill_at: int, play: str) -> tuple[CutoverStage, Effects]:
@@ -94,7 +95,7 @@ def test_one_that_was_late_changes_nothing_after_a_rollback() -> None:
     in_process.to(CutoverState.SWITCHED)
     turn = in_process.switch.turn
 
-    def rolled_back_meanwhile(mailbox: object, to: SwitchSide) -> object:
+    def rolled_back_meanwhile(mailbox: object, to: Side) -> object:
         in_process.switch.turn = turn  # type: ignore[method-assign]
         answer = turn(mailbox, to)  # type: ignore[arg-type]
         in_process.send("rollback")
@@ -116,7 +117,7 @@ def test_a_turn_that_comes_after_a_rollback_is_taken_back(then: str, monkeypatch
     in_process.to(CutoverState.SWITCHED)
     turn = in_process.switch.turn
 
-    def late(mailbox: object, to: SwitchSide) -> object:
+    def late(mailbox: object, to: Side) -> object:
         in_process.switch.turn = turn  # type: ignore[method-assign]
         in_process.send("rollback")
         in_process.turn()
@@ -224,7 +225,7 @@ def test_while_the_time_of_a_turn_is_not_enough_the_next_one_comes_soon() -> Non
     in_process.to(CutoverState.SWITCHED)
     turn = in_process.switch.turn
 
-    def slow(mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def slow(mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         in_process.time += 15
         return turn(mailbox, to)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from shared.model import Lease
+from shared.store.memory.memory_store import MemoryStore
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.mail import Mail, make_mailbox, populate, uids_and_flags
 from tests.servers.faulty import FaultyServer
+from worker.flag_sync import FlagSync
 
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -140,4 +145,50 @@ def test_an_interrupted_adoption_is_adopted_again(dovecot_pair: DovecotPair) -> 
         in_process.later(120)
         in_process.to_the_end(submit=False)
     assert in_process.outcomes() == {"already_present": 40}
+    assert in_process.held("destination") == in_process.held("source")
+
+
+@pytest.mark.parametrize("set_too", [True, False], ids=["set", "control: left as they are"])
+def test_a_copy_that_is_found_gets_the_flags_that_it_lacks_and_keeps_its_own(
+    dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch, set_too: bool
+) -> None:
+    login = dovecot_pair.account()
+    one, two = Mail(plain(1), ("\\Seen", "work"), WHEN), Mail(plain(2), (), WHEN)
+    there = [one._replace(flags=("\\Answered",)), two._replace(flags=("\\Flagged",))]
+    fill(dovecot_pair, login, {"INBOX": [one, two]}, {"INBOX": there})
+    if not set_too:
+        monkeypatch.setattr(FlagSync, "complete", lambda *_: None)
+    in_process = stage_of(dovecot_pair, login)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"already_present": 2}
+    found = [set(flags) - {"\\recent"} for flags, _ in in_process.marks("destination")[b"INBOX"][1].values()]
+    assert found == [{"\\answered", *(["\\seen", "work"] if set_too else [])}, {"\\flagged"}]
+
+
+@pytest.mark.parametrize("restarted", [True, False], ids=["restarted", "control: not restarted"])
+def test_copies_of_ours_whose_records_the_store_lost_are_nobody_elses(
+    dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    """Brings the second of two messages between the plan and the copy, as a lane did of which the store has lost all."""
+    login = dovecot_pair.account()
+    one, two = Mail(plain(1), (), WHEN), Mail(plain(2), (), WHEN)
+    fill(dovecot_pair, login, {"INBOX": [one, two]}, {})
+    in_process = stage_of(dovecot_pair, login)
+    claim = MemoryStore.claim
+
+    def claimed(self: MemoryStore, *given: Any, **named: Any) -> Lease | None:
+        lease = claim(self, *given, **named)
+        return lease and replace(lease, restarted=restarted and lease.folder is not None)
+
+    plan_folders = MemoryStore.plan_folders
+
+    def planned(self: MemoryStore, *given: Any, **named: Any) -> None:
+        plan_folders(self, *given, **named)
+        fill(dovecot_pair, login, {}, {"INBOX": [two]})
+
+    monkeypatch.setattr(MemoryStore, "claim", claimed)
+    monkeypatch.setattr(MemoryStore, "plan_folders", planned)
+    in_process.to_the_end()
+    assert bool(in_process.failures()) is not restarted
+    assert in_process.outcomes() == {"copied": 1, "already_present": 1}
     assert in_process.held("destination") == in_process.held("source")

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from shared.model.lifecycle import Outcome
+from shared.model.lifecycle import MailboxState, Outcome
 from tests.conftest import DovecotPair
-from tests.integration.process_cluster import Gate, ProcessCluster, folders_of
+from tests.integration.process_cluster import WORKER, Gate, ProcessCluster, folders_of
 
 #: One-way delay in milliseconds that keeps the import busy; it is removed afterwards.
 SLOW_MS = 100.0
+#: Makes a worker that parks a mailbox at the first message that somebody else brought, and does not know that Redis was
+#: started again.
+HASTY = """
+from dataclasses import replace
+from shared.store.redis import scripts
+from worker import failures
+kept = scripts.sources
+scripts.sources = lambda: {name: "return 'OK'" if name == "restarted" else text for name, text in kept().items()}
+failures.TABLE = tuple(replace(row, attempts=1) if row.attempts else row for row in failures.TABLE)
+"""
 
 
 def test_killed_and_restarted_several_times_workers_go_on_by_themselves(dovecot_pair: DovecotPair) -> None:
@@ -93,3 +103,36 @@ def test_lost_altogether_the_same_manifest_again_adopts_what_is_there(dovecot_pa
         assert tally[Outcome.ALREADY_PRESENT] >= present
         assert tally[Outcome.COPIED] == person.messages - tally[Outcome.ALREADY_PRESENT]
         admin_env.assert_exactly_once(again, present_before=True)
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_what_a_power_cut_dropped_is_found_again_and_blamed_on_nobody(
+    dovecot_pair: DovecotPair, *, patient: bool
+) -> None:
+    """Drops the end of the append-only file, as `everysec` does: messages are there of which the ledger knows nothing."""
+    with (
+        Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as admin_env,
+    ):
+        admin_env.destination_port = slow.port
+        person = admin_env.person(folders_of(34, {"INBOX": 300, "Work": 300}, twins=20))
+        admin_env.start_worker(WORKER if patient else HASTY + WORKER)
+        admin_env.start_coordinator()
+        whole = admin_env.submit()
+        admin_env.until_done(whole, 100)
+        kept = admin_env.redis.written()
+        admin_env.until_done(whole, 200)
+        admin_env.redis.kill()
+        admin_env.redis.cut_back(kept)
+        admin_env.redis.start()
+        slow.hurry()
+        admin_env.await_finished(whole)
+        ((mailbox, _),) = admin_env.store.mailboxes(whole.import_id)
+        if not patient:
+            assert mailbox.state is MailboxState.PARKED
+            return
+        assert mailbox.state is MailboxState.COMPLETE
+        tally = admin_env.tally(whole)
+        assert tally[Outcome.ALREADY_PRESENT] > 0, "nothing was dropped"
+        assert tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] == person.messages
+        admin_env.assert_exactly_once(whole, present_before=True)

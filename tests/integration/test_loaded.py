@@ -92,7 +92,8 @@ def test_a_verb_that_only_looks_loads_what_it_shows_and_no_more(url: str, tmp_pa
 
 def test_help_loads_neither_redis_nor_settings() -> None:
     assert (
-        _loaded(["--help"], {}) & {*HEAVY, "redis", "pydantic", "shared.runtime.config"} - {"producer.cli.intake_verbs"}
+        _loaded(["--help"], {})
+        & {*HEAVY, "redis", "pydantic", "shared.runtime.config", "shared.model"} - {"producer.cli.intake_verbs"}
         == set()
     )
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from shared.model.sides import Side
 from shared.runtime.config import Settings
-from shared.switching import Switch, SwitchedMailbox, SwitchSide, Turned
+from shared.switching import Switch, SwitchedMailbox, Turned
 from shared.switching.adapters import dovecot
 from shared.switching.adapters.dovecot import DovecotPassdb
 from shared.switching.configured import open_switch
@@ -24,7 +25,7 @@ from tests.servers.process import await_ready
 if not available():
     pytest.skip("no Dovecot here", allow_module_level=True)
 
-NEW, OLD = SwitchSide.DESTINATION, SwitchSide.SOURCE
+NEW, OLD = Side.DESTINATION, Side.SOURCE
 HOSTS = {NEW: "n", OLD: "o"}
 
 

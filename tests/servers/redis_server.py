@@ -102,6 +102,16 @@ class RedisServer:
             kill(self._process)
             self._process = None
 
+    def written(self) -> dict[Path, int]:
+        """Returns the sizes of its append-only files in bytes."""
+        return {path: path.stat().st_size for path in self._data.rglob("*.aof")}
+
+    def cut_back(self, sizes: dict[Path, int]) -> None:
+        """Drops what was written after these sizes, as a power cut does under `everysec`. The server must be dead."""
+        for path, size in sizes.items():
+            with path.open("r+b") as file:
+                file.truncate(min(size, path.stat().st_size))
+
     def restart(self, *, empty: bool = False) -> None:
         """Stops the server if it runs, and starts it again at the same address; with `empty` it has lost its data."""
         self.stop()

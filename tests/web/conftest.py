@@ -184,7 +184,7 @@ def allowed(servers: tuple[Dovecot, Dovecot]) -> dict[str, str]:
     return {"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_WEB_PORTS": ports}
 
 
-def serve_with(web_server: WebServer, begins_with: str) -> None:
+def serve_with(web_server: WebServer, begins_with: str, **variables: str) -> None:
     """Starts the API in a process that runs these lines of Python first.
 
     They set other limits, or disable a protection.
@@ -197,4 +197,4 @@ def serve_with(web_server: WebServer, begins_with: str) -> None:
             "PYTHONPATH": f"{web_server.home}:{environment()['PYTHONPATH']}"
         }
     )
-    web_server.serve()
+    web_server.serve(**variables)

@@ -1,4 +1,4 @@
-"""The sentences of mailhaul, found in its sources: every string that reads as a sentence, with `{}` for each value."""
+"""The phrases of mailhaul, found in its sources, and strings there that read as a sentence and have no code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -86,6 +87,7 @@ _ELSEWHERE: Final = (
     "shared/runtime/processes.py",
     "shared/runtime/redis_*.py",
     "shared/runtime/replaced_files.py",
+    "shared/folders/special_names.py",
     "shared/folders/special_use.py",
     "shared/runtime/supervise.py",
     "worker/__main__.py",
@@ -93,6 +95,7 @@ _ELSEWHERE: Final = (
     "worker/worker_health.py",
 )
 _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
+
 
 #: Words that are no English: names of people, providers and programs, protocols, commands and settings.
 _NAMES: Final = re.compile(
@@ -113,7 +116,7 @@ def shape(text: str) -> str:
 
 
 def sentences() -> dict[str, str]:
-    """Returns the shape of each sentence → its place in the sources."""
+    """Returns the shape of each sentence that has no code → its place in the sources."""
     found: dict[str, str] = {}
     for pattern in SOURCES:
         paths = sorted(ROOT.glob(pattern))
@@ -136,20 +139,21 @@ def strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     yield node.lineno, text
 
 
+@cache
 def phrases() -> dict[str, str]:
     """Returns the English text of each phrase (`shared.wording.phrases`) → its place in the sources."""
-    found = {}
-    for room in ("shared", "producer", "worker"):
-        for path in sorted((ROOT / room).rglob("*.py")):
-            for call in _phrases(ast.parse(path.read_text())):
-                found[str(ast.literal_eval(call.args[1]))] = f"{path.relative_to(ROOT)}:{call.lineno}"
-    return found
+    return {str(ast.literal_eval(call.args[1])): f"{name}:{call.lineno}" for name, call in _all_phrases()}
 
 
 def codes() -> list[str]:
     """Returns the code of each phrase in the sources."""
+    return [str(ast.literal_eval(call.args[0])) for _, call in _all_phrases()]
+
+
+@cache
+def _all_phrases() -> list[tuple[str, ast.Call]]:
     paths = [path for room in ("shared", "producer", "worker") for path in sorted((ROOT / room).rglob("*.py"))]
-    return [str(ast.literal_eval(call.args[0])) for path in paths for call in _phrases(ast.parse(path.read_text()))]
+    return [(str(path.relative_to(ROOT)), call) for path in paths for call in _phrases(ast.parse(path.read_text()))]
 
 
 def _phrases(tree: ast.Module) -> Iterator[ast.Call]:
@@ -195,16 +199,11 @@ def _texts(node: ast.expr) -> list[str]:
     return ["{}"]
 
 
-#: Shapes that no page shows: samples and formats, parts of sentences in `COMPOSED`, and sentences of the terminal
-#: alone.
+#: Shapes that no page shows: samples, formats, names of programs, and sentences of the terminal or of errors in mailhaul.
 NOT_SHOWN: Final = (
-    "divided into {} batches",
-    'attachment; filename="check.csv"',
     "Password of {} at the {}: ",
     "{}: no edge for {} in state {}",
     "text/xml, application/xml",
-    "the domain's own autoconfig says so",
-    "Mozilla's public database says so",
     "signed out",
     "by row",
     "the provider gave no id_token: is `openid` in MAILHAUL_WEB_OIDC_SCOPE?",
@@ -212,11 +211,7 @@ NOT_SHOWN: Final = (
     "UID over {} in {}",
     "MAILHAUL_WEB_OIDC_ISSUER is {}, the provider's is {}",
     "UID {} after {}: UIDs must ascend",
-    "authentication failed before with {}; it is not tried again",
-    "{}: {}, which is not tried for any other mailbox now",
     "a record needs as many UIDs on both sides: {}",
-    "the administrator's login {}",
-    "what {} signs in with",
     "cannot be read at the source",
     "another secret",
     "the same there",
@@ -231,38 +226,7 @@ NOT_SHOWN: Final = (
     "user={}\x01auth=Bearer {}\x01\x01",
     "n,a={},\x01{}auth=Bearer {}\x01\x01",
     " and {} more",
-    "the hook {}",
-    "ended with {}, which means nothing",
-    "was killed by signal {}",
-    "{} took more than {} s",
-    "{} cannot be started ({})",
-    " (the server said: {})",
-    "sent mail",
-    "deleted mail",
-    "junk mail",
-    "archived mail",
     "the destination's folder for",
-    " (it offers {})",
-    "; use imaps:// or imap+starttls://",
-    "takes no password on this connection (LOGINDISABLED){}",
-    "takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER{}",
-    "valid from {}, expires {}",
-    "subject {}, issuer {}, names {}, {}, {}",
-    ", as in {}://{}:{}",
-    "have it renewed on the server; or, {}",
-    "check the clocks of both machines; or, {}",
-    "give --{} with a name that it holds{}; or, {}",
-    "give it as --{}-ca FILE; or, {}",
-    "the CA file {}",
-    "this machine",
-    "is signed by a CA that {} does not know",
-    "give that CA's certificate as --{}-ca FILE; or, {}",
-    ": let the super admin delegate {} to the client id {}",
-    "(own); then run the import command again",
-    "; the last: {}",
-    # the page has its own advice for this code (`producer.translations.said`)
-    "(own); then: mailhaul credentials {} FILE.csv, or mailhaul retry {}. As soon as one login is accepted, all go on",
-    "the destination folder cannot hold: ",
     "a batch has a folder",
     "opened first",
     'ID ("name" "mailhaul" "version" {})',
@@ -285,99 +249,21 @@ NOT_SHOWN: Final = (
     "the body is no JSON",
     'attachment; filename="check.csv"',
     "divided into {} batches",
-)
-_SHOWN_CERTIFICATE: Final = (
-    "subject CN=a, issuer CN=b, names a.example and 3 more, valid from 2024-01-01, expires 2025-01-01, SHA-256 00ff"
-)
-_PIN: Final = "if its administrator confirms this certificate, pin it with --source-fingerprint 00ff"
-#: Sentences that are composed of parts, and sentences as the form words them about a side.
-COMPOSED: Final = (
-    "Mozilla's public database says so (https://autoconfig.example/v1.1/)",
-    "the domain's own autoconfig says so (https://x.example)",
-    "row 2: login looks like a number that Excel rounded: write it as text in the spreadsheet",
-    "row 5: password looks like an error of a spreadsheet, not a value: correct the cell",
-    "rows 3, 4: login looks like a formula, not its value: save the values",
-    "row 3: login begins or ends with a space, which is kept since it is in quotation marks",
-    "rows 3, 4 and 12 more: quota holds an invisible character or an unusual space, which is kept",
-    "row 3: first_name begins with a typographic quotation mark, which is taken for a part of it",
-    "row 3: new_login differs from that of row 2 only in capital letters",
-    "without a header row there must be 2, 4 or 6 columns, not 3; write one, e.g. login,password,new_login",
-    "since and before: nothing lies between them",
-    "unseen: POP3 knows no flags; take the messages by since or before, or use IMAP",
-    "source: mail cannot be put into a POP3 server; give its IMAP side, as in imaps://host",
-    "source: no login and no password in the URL; they come from the file. Write imaps://host:993",
-    "source: nothing may stand behind the host and port; write imaps://host:993",
-    "source: write an IPv6 address in brackets, as in imaps://[2001:db8::1]:993",
-    "source: the port must be a number from 1 to 65535; write imaps://a.example:993",
-    "source: the host is missing; write e.g. imaps://imap.example.org",
-    "source: what stands in brackets is no IPv6 address",
-    "source: a CA file and a certificate's fingerprint exclude each other; give one of them",
-    "source: without TLS there is no certificate to check; use imaps:// or imap+starttls:// (for POP3 pop3s:// or "
-    "pop3+starttls://)",
-    "destination-fingerprint: must be 64 hexadecimal digits, with or without colons",
-    "source: authentication failed before with the administrator's login root; it is not tried again",
-    "source: authentication failed before with this login; it is not tried again",
-    "source: authentication failed: the administrator's login root, which is not tried for any other mailbox now",
-    "source: authentication failed: what a.example.org signs in with, which is not tried for any other mailbox now",
-    "source: authentication failed before with what a.example.org signs in with; it is not tried again",
-    "source: these rows name no server: 3, 4 …; give it for them, or write theirs into the column server",
-    "source: choose a protocol and how it is secured",
-    "source: choose a provider, or give the host of a private server",
-    "source: authentication failed (the server said: NO; go away)",
-    "source: connection lost ([Errno 32] Broken pipe)",
-    "source: connection lost",
-    f"source: the certificate of a.example:993 has expired ({_SHOWN_CERTIFICATE})",
-    "source: the certificate of a.example:993 is signed by a CA that this machine does not know",
-    "source: the certificate of a.example:993 is signed by a CA that the CA file /etc/ca.pem does not know",
-    f"source: a.example:993 shows another certificate than the pinned one ({_SHOWN_CERTIFICATE})",
-    "source: a.example:993 shows another certificate than the pinned one (unreadable, SHA-256 00ff)",
-    "source: a.example:993 speaks no TLS and no IMAP but SMTP or FTP (the server said: 220 hi)",
-    "source: a.example:110 speaks POP3, not IMAP (the server said: +OK hi)",
-    "source: a.example:25 speaks SMTP or FTP, not IMAP (the server said: 220 hi)",
-    "give --source pop3://a.example:110, or the port of IMAP; then run the import command again",
-    "check the port: IMAP is usually 993 or 143, POP3 995 or 110",
-    "give the port of IMAP, usually 993 or 143; then run the import command again",
-    "source: this login is not tried, since every login was refused so far",
-    f"have it renewed on the server; or, {_PIN}; then run the import command again",
-    f"check the clocks of both machines; or, {_PIN}",
-    f"give --source with a name that it holds; or, {_PIN}",
-    f"give --source with a name that it holds, as in imaps://a.example:993; or, {_PIN}",
-    f"give it as --source-ca FILE; or, {_PIN}",
-    f"give that CA's certificate as --source-ca FILE; or, {_PIN}",
-    "give --source imap+starttls://a.example:143, or imaps://a.example:993",
-    "source: does not offer PLAIN (it offers LOGIN, XOAUTH2)",
-    "source: takes no password on this connection (LOGINDISABLED)",
-    "source: takes no password on this connection (LOGINDISABLED) (it offers LOGIN); use imaps:// or imap+starttls://",
-    "source: takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER",
-    "source: takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER (it offers PLAIN)",
-    "all attempts failed; the last: source: connection lost",
-    "unexpected KeyError",
-    "12 before 2024-01-01; 900,000 read already",
-    "1,200 messages are larger than the destination takes (limit 1000 bytes)",
-    "waiting until 2026-11-24 14:20 UTC: 2.5 GB of the 10 GB of 24 hours are used",
-    "waiting until 2026-11-24 14:20 UTC: no more than 3 messages a second may be moved",
-    "cannot be read at the source: refused the folder (the server said: NO)",
-    "the destination folder cannot hold: $Work $Home",
-    *(
-        f"the destination's folder for {what}"
-        for what in ("sent mail", "drafts", "deleted mail", "junk mail", "archived mail")
-    ),
-    "by the folder map; Old/Work is another folder there; called Old/Work-7f there",
-    "mailcow https://a.example has an internal error (500: oops; sorry)",
-    "mailcow https://a.example does not let us in (403: go)",
-    "mailcow https://a.example says: it is full; really",
-    "mailcow https://a.example says: no, and not why",
-    "webhook https://a.example answers 404",
-    "the hook /opt/make ended with 3, which means nothing",
-    "the hook /opt/make ended with 3, which means nothing: oops",
-    "the hook /opt/make was killed by signal 9",
-    "the hook /opt/make was killed by signal 9: oops",
-    "the hook /opt/make took more than 30 s",
-    "the hook /opt/make cannot be started (Permission denied)",
-    "destination: the account is there already, and its password is never changed",
-    "write its password as new_password",
-    "see what the service says",
-    "try again later",
-    "authentication failed; the account was there before, and its password is never changed",
-    "Google gives no token: let the super admin delegate https://mail.google.com/ to the client id 7",
+    "  … and {} more",
+    "Faults of a row of the manifest, of a field, or of a place of a body that has the wrong form.",
+    "The kind of a fault of a row or a field; it stays.",
+    "--skip-special {}",
+    "Google Workspace",
+    "passwd-file of Dovecot",
+    "application/scim+json, application/json;q=0.9",
+    "lanes wrote into the folder that is to be planned anew: it is planned in {} s",
+    "command:/usr/local/bin/token (user)",
+    "no parameter of a sentence: {}",
+    # labels, which `producer.translations.said` lists
+    "Roll back",
+    "Close the cutover",
+    "Give it up",
+    "no cap",
+    "Sync again",
+    "Go on",
 )

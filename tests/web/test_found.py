@@ -30,6 +30,7 @@ def _drawn(found: Detection, language: str = "en") -> str:
         side="source",
         end=form.ends["source"],
         form=form,
+        base="/new/f",
         found=found,
         steps=None,
         providers=(),

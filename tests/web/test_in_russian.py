@@ -164,7 +164,7 @@ def test_broken_lists(reader: Reader, servers: Servers) -> None:
         assert russian in reader.posts("/new", _form(servers, do="preview"), sheet), kind
         assert reader.quoted == [], kind
         reader.posts("/new", _form(servers, do="start", source_host=""), sheet)
-        assert (reader.status, reader.quoted) == (422, []), kind
+        assert (reader.status, reader.quoted) == (200, []), kind
 
 
 def test_faults_of_the_form(reader: Reader, servers: Servers) -> None:
@@ -193,7 +193,7 @@ def test_faults_of_the_form(reader: Reader, servers: Servers) -> None:
     for kind, (fields, russian) in wrong.items():
         given = {"sheet": "a@a.example,x\n"} | fields
         assert russian in reader.posts("/new", _form(servers, **given)), kind
-        assert (reader.status, reader.quoted) == (422, []), kind
+        assert (reader.status, reader.quoted) == (200, []), kind
 
 
 def _tested(reader: Reader, servers: Servers, **more: Any) -> str:
@@ -320,7 +320,7 @@ def test_an_import_in_trouble(web_server: WebServer, servers: Servers) -> None:
                 assert reader.status == 404
             reader.posts(f"{path}/nothing", {})
             assert reader.status == 404
-            reader.posts("/new/nothing", {})
+            reader.posts("/new/" + "0" * 24 + "/nothing", {})
 
 
 def test_who_may_only_look_is_told_so(web_server: WebServer, servers: Servers) -> None:

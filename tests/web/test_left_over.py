@@ -103,8 +103,8 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
         for side, server in zip(("source", "destination"), servers, strict=True)
         for field, value in (("protocol", "imap"), ("tls", "none"), ("host", "127.0.0.1"), ("port", str(server.port)))
     }
-    looked = person.post("/new", data={**form, "do": "preview", "sheet": sheet}).text
-    (link,) = set(re.findall(r'href="(/wrong-rows/\w+\.csv)"', looked))
+    looked = person.presses({**form, "do": "preview", "sheet": sheet})
+    (link,) = set(re.findall(r'href="(/new/\w+/wrong-rows\.csv)"', looked.text))
     rows = list(csv.DictReader(person.get(link).text.splitlines()))
     assert len(rows) == 300
     assert rows[0] == {
@@ -114,9 +114,7 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
         "server": "",
         "reason": "row 3: password: is missing",
     }
-    draft = re.search(r'name="draft" value="(\w+)"', looked)
-    assert draft
-    opened = person.post("/new", data={**form, "do": "open", "draft": draft[1], "good": "1"})
+    opened = person.presses({**form, "do": "open", "good": "1"}, looked.url.path)
     assert opened.status_code == 303, opened.text
     page = person.get(opened.headers["location"]).text
     assert "Some rows were not taken." in page
@@ -131,7 +129,7 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
     assert person.get("/wrong-rows/none.csv").status_code == 404
     there = opened.headers["location"].partition("?")[0]
     assert "Some rows were not taken." not in person.get(f"{there}?wrong=none").text
-    assert "wrong-rows" not in person.post("/new", data={**form, "do": "preview", "sheet": f"a,{PASSWORD}\n"}).text
+    assert "wrong-rows" not in person.presses({**form, "do": "preview", "sheet": f"a,{PASSWORD}\n"}).text
     # More of them are added in the same way.
     more = {"do": "add", "good": "1", "sheet": f"login,password\nlater,{PASSWORD}\nnever,\n"}
     added = person.post(f"{there}/add", data=more)

@@ -77,7 +77,8 @@ def test_three_mailboxes_by_what_stands_on_the_screen(servers: Servers, browser:
             page.get_by_label("Name of the import").fill("my first")
             page.get_by_role("button", name="Start the import").click()
             page.locator("#live h1 .state.complete").wait_for()
-            print(f"{time.monotonic() - began:.1f} s from `up` to the end, 21 fields and clicks")
+            # A person needs two seconds for each of 21 fields and clicks; what the page needs beside them is measured.
+            assert 21 * 2 + time.monotonic() - began < 90
             assert page.get_by_role("rowheader", name="newcomer2").count() == 1
             context.close()
     for number in range(3):

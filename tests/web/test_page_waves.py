@@ -38,7 +38,7 @@ def test_the_api_does_with_waves_what_the_command_line_does(web_server: WebServe
 
     given = {"wave": "last", "starts_at": "2999-01-01T00:00:00Z", "weight": 4, "order": 2}
     last = _named(api.put(f"{there}/waves", json=given).json())["last"]
-    assert (last["weight"], last["order"], last["starts_at"] > 3e10) == (4, 2, True)
+    assert (last["weight"], last["order"], last["starts_at"] > "2900") == (4, 2, True)
     assert _named(api.put(f"{there}/waves", json={"wave": "last", "weight": 5}).json())["last"]["order"] == 2
     for wrong in ({"starts_at": "soon"}, {"weight": 0}, {"weight": 101}, {"order": -1}, {"wave": "x" * 65}):
         assert api.put(f"{there}/waves", json={"wave": "last", **wrong}).status_code == 422, wrong
@@ -92,13 +92,13 @@ def test_the_page_shows_waves_and_steers_them(web_server: WebServer, servers: Se
     form = {"name": "waves", "do": "open", "sheet": SHEET, "wave_rule": "nobody=x*\nrest=first:1"}
     for side, server in zip(("source", "destination"), servers, strict=True):
         form |= {f"{side}_tls": "none", f"{side}_host": "127.0.0.1", f"{side}_port": str(server.port)}
-    wrong = browser.post("/new", data=form | {"wave_rule": "nobody"})
+    wrong = browser.presses(form | {"wave_rule": "nobody"})
     assert (wrong.status_code, "nobody is no rule" in wrong.text, ">nobody</textarea>" in wrong.text) == (
-        422,
+        200,
         True,
         True,
     )
-    opened = browser.post("/new", data=form)
+    opened = browser.presses(form)
     assert opened.status_code == 303, opened.text
     there = opened.headers["location"]
     store = web_server.store

@@ -145,10 +145,12 @@ def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: I
         told.append(client.post(f"{api}/imports/{there}/start"))
         await_ready(lambda: client.get(f"{api}/imports/{there}").json()["state"] == "finished", 60, "the end")
         client.post(f"{base}/sign-in", data={"token": first})
+        client.follow_redirects = True
         told.append(client.post(f"{base}/new", data={"paste": sheet, "do": "look"}))
         told.append(client.post(f"{base}/new", data={"sheet": f"{sheet}more,{WRONG},{NEW},{ROW}\n", "do": "preview"}))
-        wrong = re.search(r'href="/wrong-rows/(\w+)\.csv"', told[-1].text)
-        assert wrong
+        client.follow_redirects = False
+        form = re.search(r'href="/new/(\w+)/wrong-rows\.csv"', told[-1].text)
+        assert form
         boxes = {box["login"]: box for box in client.get(f"{api}/imports/{there}/mailboxes").json()["mailboxes"]}
         assert (boxes["works"]["state"], boxes["fails"]["state"]) == ("complete", "parked")
         known = {
@@ -181,7 +183,8 @@ def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: I
             "event": ("status",),
             "target_id": ("00000000",),
             "name": ("gmail",),
-            "draft": (wrong[1],),
+            "draft": ("nothing",),
+            "form_id": (form[1],),
         }
         assert [name for answer in told for name in leaks(known, answer.content)] == []
         yield Visitor(base, client, blanks, known)
@@ -197,6 +200,7 @@ def test_no_address_tells_a_secret(web_server: WebServer, visitor: Visitor, serv
         "/imports/I/cutovers/status": 404,
         "/api/v1/mailboxes": 422,
         "/rehearsals/I.csv": 404,
+        "/wrong-rows/nothing.csv": 404,  # nothing was opened without them
     }
     assert len(visitor.seen) > 40
     # The doctor's answer when Redis refuses the login.

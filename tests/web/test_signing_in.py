@@ -36,6 +36,12 @@ class Browser:
         self.get, self.post = self._client.get, self._client.post
         self.request, self.stream = self._client.request, self._client.stream
 
+    def presses(self, data: dict[str, str], path: str = "/new") -> httpx2.Response:
+        """Presses a button of the form. Returns the form that the page leads back to, or the way to the import."""
+        answer = self.post(path, data=data)
+        back = answer.headers.get("location", "")
+        return self.get(back) if "/new/" in back or "/add/" in back else answer
+
     def is_in(self) -> bool:
         """Tells whether these cookies are signed in."""
         return self.get("/").status_code == 200

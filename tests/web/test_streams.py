@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections import Counter
+import signal
+import subprocess
 from typing import Any
 
 import httpx2
@@ -17,7 +18,8 @@ from fastapi.responses import StreamingResponse
 from producer.web.problems import Refused, install
 from producer.web.security import streams
 from tests.servers.dovecot import Dovecot
-from tests.web.conftest import PASSWORD, WebServer, allowed, ends
+from tests.servers.process import kill
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends, serve_with
 from tests.web.test_signing_in import GOOD, Browser, _user
 
 Servers = tuple[Dovecot, Dovecot]
@@ -72,6 +74,33 @@ def test_a_stream_of_the_page_ends_with_its_import(web_server: WebServer, server
     assert kind == "event: ended"
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_process_that_stops_ends_its_streams_at_once(web_server: WebServer, servers: Servers, told: bool) -> None:
+    """A stream of the API and one of the page are open. The control does not tell them, and waits for its grace of 5 s."""
+    if told:
+        web_server.serve(**allowed(servers))
+    else:
+        untold = "from producer.web.security.streams import Streams\nStreams.stop = lambda self: None\n"
+        serve_with(web_server, untold, **allowed(servers))
+    body = {"name": "still", "manifest": f"anna,{PASSWORD}\n", **ends(servers)}
+    import_id = web_server.client().post("/imports", json=body).json()["import"]["id"]
+    page, process = web_server.signed_in(), web_server._processes[-1]
+    with (
+        web_server.client("viewer").stream("GET", f"/imports/{import_id}/events") as one,
+        page.stream("GET", f"/imports/{import_id}/stream") as other,
+    ):
+        streams_ = [one.iter_lines(), other.iter_lines()]
+        for stream in streams_:
+            next(stream)
+        process.send_signal(signal.SIGTERM)
+        if not told:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(4)
+            return kill(process)
+        assert process.wait(4) == 0  # 0.2 s where nothing else uses the processor
+        assert [list(stream)[-1] for stream in streams_] == ["", ""]  # complete answers: whoever reads comes back
+
+
 def _forget(web_server: WebServer, import_id: str) -> None:
     """Deletes the import, as when its retention time is over."""
     with redis.Redis(unix_socket_path=str(web_server.redis.socket), db=1) as client:
@@ -84,7 +113,7 @@ def test_places_are_taken_before_a_stream_begins_and_given_back_however_it_ends(
     """Three requests come at once for two places. A place is free again when a client leaves in the middle."""
     monkeypatch.setattr(streams, "MOST", 2)
     app = FastAPI()
-    app.state.streams = Counter()
+    app.state.streams = streams.Streams()
     app.state.refusal = None
     install(app)
 
@@ -137,9 +166,9 @@ def test_places_are_taken_before_a_stream_begins_and_given_back_however_it_ends(
         leave[1].set()
         leave[2].set()
         await asyncio.gather(*visits)
-        assert app.state.streams == {}
+        assert app.state.streams.open == {}
         await visit("/api/broken", leave[3], statuses)
-        assert app.state.streams == {}
+        assert app.state.streams.open == {}
         return sorted(statuses)
 
     assert asyncio.run(all_of_them())[:3] == [200, 200, 429]
@@ -147,7 +176,7 @@ def test_places_are_taken_before_a_stream_begins_and_given_back_however_it_ends(
 
 def test_one_person_takes_their_share_and_others_have_room() -> None:
     app = FastAPI()
-    app.state.streams = Counter()
+    app.state.streams = streams.Streams()
 
     async def sit(who: str, stack: contextlib.AsyncExitStack) -> bool:
         request = Request({"type": "http", "app": app, "state": {"who": who}, "headers": []})
@@ -162,7 +191,7 @@ def test_one_person_takes_their_share_and_others_have_room() -> None:
             taken = [await sit("user:anna", stack) for _ in range(streams.MOST_OF_ONE + 5)]
             assert (taken.count(True), taken[-1]) == (streams.MOST_OF_ONE, False)
             assert await sit("user:berta", stack)
-        assert app.state.streams == {}
+        assert app.state.streams.open == {}
         async with contextlib.AsyncExitStack() as stack:
             assert await sit("user:anna", stack)
 

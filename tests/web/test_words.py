@@ -53,7 +53,7 @@ def said_on_the_page() -> dict[str, str]:
         said.LIMITS,
     ):
         found |= dict.fromkeys(words.values(), "")
-    found |= dict.fromkeys((*said.STATES, *said.LABELS, *KINDS.values()), "")
+    found |= dict.fromkeys((*said.STATES, *said.LABELS, *said.SYSTEM, *KINDS.values()), "")
     found |= {text: "" for one in catalogue().providers if one.sites for text in (one.title, one.first)}
     return found
 
@@ -91,7 +91,7 @@ def test_nothing_is_translated_that_is_not_said(language: str) -> None:
 def test_each_catalogue_is_read_without_a_complaint() -> None:
     """The reader warns on the terminal of whoever runs a command, and goes on without the line."""
     files = [one for one in resources.files("producer.translations").iterdir() if one.name.endswith(".po")]
-    assert len(files) > 3
+    assert len(files) == 3
     for file in files:
         read_po(io.BytesIO(file.read_bytes()), abort_invalid=True)
 

@@ -10,6 +10,7 @@ from typing import Any
 from producer.show.report import safe_cell
 from shared.model import Mailbox
 from shared.model.lifecycle import MailboxState
+from shared.model.sides import Side
 
 
 def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
@@ -43,9 +44,7 @@ def checked_rows(mailboxes: Iterable[Mapping[str, Any]]) -> str:
     writer = csv.writer(text)
     writer.writerow(("login", "new_login", "ok", "source", "destination", "folders", "messages", "bytes"))
     for one in sorted(mailboxes, key=lambda one: bool(one["ok"])):
-        said = [
-            ": ".join(filter(None, (one[side]["failure"], one[side]["detail"]))) for side in ("source", "destination")
-        ]
+        said = [": ".join(filter(None, (one[side]["failure"], one[side]["detail"]))) for side in Side]
         source = one["source"]
         numbers = (source["folders"], source["messages"], source["size_bytes"] or 0)
         cells = (one["login"], one["destination_login"], "yes" if one["ok"] else "no", *said)

@@ -18,6 +18,7 @@ from producer.intake.account_options import AccountsAsked, AccountsSeen
 from producer.intake.scan import Checked, Scan, swapped
 from producer.intake.waving import of_wave
 from producer.waves import wave_of
+from producer.web.api import answers, cutover_answers
 from producer.web.api.request_bodies import RehearsalBody
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, note
@@ -27,9 +28,20 @@ from shared.model.errors import MailhaulError
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
 from shared.wording.kept import as_json
-from shared.wording.phrases import FaultsFound
+from shared.wording.often_said import INTERNAL_ERROR_LOG_OF_MAILHAUL
+from shared.wording.phrases import FaultsFound, Phrase, text_of
 
-routes = APIRouter(tags=["rehearsals"])
+THERE_IS_NO_REHEARSAL_WITH_THIS_ID: Final = Phrase(
+    "there_is_no_rehearsal_with_this_id", "there is no rehearsal with this id; they are kept for a day"
+)
+PROCESS_THAT_RAN_IT_HAS_ENDED_BEGIN: Final = Phrase(
+    "process_that_ran_it_has_ended_begin", "the process that ran it has ended: begin it again"
+)
+TOO_MANY_REHEARSALS_ARE_RUNNING: Final = Phrase(
+    "too_many_rehearsals_are_running", "too many rehearsals are running; try again when one is done"
+)
+
+routes = APIRouter(route_class=answers.AnswerRoute, tags=["rehearsals"])
 #: Maximum number of rehearsals that run or wait in one process.
 MOST: Final = 8
 #: Seconds between two heartbeats of a running rehearsal.
@@ -58,7 +70,7 @@ class Rehearsals:
         """
         with self._lock:
             if self._running >= MOST:
-                raise Refused(429, "too many rehearsals are running; try again when one is done")
+                raise Refused(429, TOO_MANY_REHEARSALS_ARE_RUNNING.says())
             self._running += 1
         found = {"id": secrets.token_hex(8), "import_id": import_.import_id, "kind": kind, "state": "running"}
         found |= {"wave": wave} if wave else {}
@@ -92,12 +104,12 @@ class _Run:
             end: dict[str, Any] = {"state": "done", "result": found}
         except FaultsFound as error:
             faults = [as_json(fault) for fault in error.faults]
-            end = {"state": "failed", "error": str(error), "faults": faults}
+            end = {"state": "failed", "error": text_of(error), "faults": faults}
         except MailhaulError as error:
-            end = {"state": "failed", "error": str(error)}
+            end = {"state": "failed", "error": text_of(error)}
         except Exception as error:
             get_logger("mailhaul.web").error("fault", exc_info=error)
-            end = {"state": "failed", "error": "internal error; the log of mailhaul says more"}
+            end = {"state": "failed", "error": INTERNAL_ERROR_LOG_OF_MAILHAUL.says()}
         self._over.set()
         beat.join()
         self.document |= end
@@ -141,7 +153,7 @@ def _checked(one: Checked) -> dict[str, Any]:
     return {**asdict(one), "ok": one.ok, "warning": one.warning}
 
 
-@routes.post("/imports/{import_id}/rehearsals", status_code=202)
+@routes.post("/imports/{import_id}/rehearsals", status_code=202, response_model=cutover_answers.RehearsalAnswer)
 def begin(
     known: Known, who: Operator, request: Request, response: Response, import_id: str, body: RehearsalBody
 ) -> dict[str, Any]:
@@ -157,20 +169,20 @@ def begin(
     return document
 
 
-@routes.get("/imports/{import_id}/rehearsals")
+@routes.get("/imports/{import_id}/rehearsals", response_model=cutover_answers.RehearsalsAnswer)
 def every(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
     """Lists the checks and plans of the import that are still kept, newest first."""
     known.import_(import_id)
     return {"rehearsals": known.records.rehearsals_of(import_id)}
 
 
-@routes.get("/rehearsals/{rehearsal_id}")
+@routes.get("/rehearsals/{rehearsal_id}", response_model=cutover_answers.RehearsalAnswer)
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
     found = known.records.rehearsal(rehearsal_id)
     if found is None:
-        raise Refused(404, "there is no rehearsal with this id; they are kept for a day")
+        raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
     beat = found.pop("beat_at")
     if found["state"] == "running" and time.time() - beat > LOST_SECONDS:
-        found |= {"state": "lost", "error": "the process that ran it has ended: begin it again"}
+        found |= {"state": "lost", "error": PROCESS_THAT_RAN_IT_HAS_ENDED_BEGIN.says()}
     return found

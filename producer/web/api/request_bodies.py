@@ -15,14 +15,15 @@ from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, RowError
 from producer.intake.specification import Guard, ImportAsked, ServerAsked, SheetAsked, read_rows
-from producer.intake.wanted import SelectionOptions
 from producer.intake.waving import read_rules
 from producer.web.api.body import Body
 from producer.web.api.signing_in import SignInBody
 from shared.model import Endpoint
 from shared.model.rates import MOST_RATE
+from shared.model.sides import Side
 from shared.model.waves import FRONT, MOST_NAME, MOST_ORDER, MOST_WEIGHT
 from shared.runtime.credentials import Secret
 from shared.sign_in.reach import Reach
@@ -134,7 +135,7 @@ class SourceBody(ServerBody):
 def guarded(reach: Reach) -> Guard:
     """Returns the check that a request from outside may have a server connected to."""
 
-    def guard(side: str, endpoint: Endpoint) -> Endpoint:
+    def guard(side: Side, endpoint: Endpoint) -> Endpoint:
         reach.check(side, endpoint)
         return replace(endpoint, guarded=True)
 
@@ -231,7 +232,7 @@ class ImportBody(WaveSheetBody, WantedBody, AllowedBody):
         """Returns the import as it was asked for. Nothing is checked."""
         return ImportAsked(
             sheet=sheet,
-            servers={"source": self.source.asked(), "destination": self.destination.asked()},
+            servers={Side.SOURCE: self.source.asked(), Side.DESTINATION: self.destination.asked()},
             name=self.name,
             selection=self.selection(),
             include=tuple(self.include),
@@ -273,9 +274,9 @@ class PasswordsBody(Body):
     destination: SecretStr = Field(default=SecretStr(""), max_length=1000)
 
     @property
-    def given(self) -> dict[str, Secret]:
+    def given(self) -> dict[Side, Secret]:
         """The passwords that were given, by side."""
-        both = {"source": self.source, "destination": self.destination}
+        both = {Side.SOURCE: self.source, Side.DESTINATION: self.destination}
         return {side: Secret(one.get_secret_value()) for side, one in both.items() if one.get_secret_value()}
 
 
@@ -349,8 +350,10 @@ class StandingBody(Body):
         default=None, ge=10, le=604800, description="The shortest time between two looks."
     )
     most_seconds: float | None = Field(default=None, ge=10, le=604800, description="The longest.")
-    switch_at: float | None = Field(
-        default=None, ge=0, description="When its people are switched over, seconds since the epoch; 0: nobody knows."
+    switch_at: Annotated[float, Field(ge=0)] | Annotated[str, Field(max_length=40)] | None = Field(
+        default=None,
+        description="When its people are switched over: as in 2026-02-01T20:00+01:00, or seconds since the epoch; 0 or "
+        "none: nobody knows.",
     )
     off: bool = Field(default=False, description="It stands no longer.")
 

@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import Field, SecretStr
 
 from producer.web.api.body import Body
+from shared.model.sides import Side
 
 _MOST_SECRET: Final = 65_536
 
@@ -36,7 +37,7 @@ class SecretsBody(Body):
     destination: SecretStr = Field(default=SecretStr(""), max_length=_MOST_SECRET)
 
     @property
-    def given(self) -> dict[str, str]:
+    def given(self) -> dict[Side, str]:
         """The secrets that were given, by side."""
-        both = {"source": self.source, "destination": self.destination}
+        both = {Side.SOURCE: self.source, Side.DESTINATION: self.destination}
         return {side: one.get_secret_value() for side, one in both.items() if one.get_secret_value()}

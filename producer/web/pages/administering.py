@@ -19,6 +19,18 @@ from shared.model.errors import UsageError
 from shared.model.rates import RATES
 from shared.store import SCOPES
 from shared.store.records.principals import Role
+from shared.wording.phrases import Phrase
+
+GIVE_LOGIN_OF_PERSON: Final = Phrase("give_login_of_person", "give the login of the person")
+TWO_LOGINS_ARE_NOT_SAME_NOTHING: Final = Phrase(
+    "two_logins_are_not_same_nothing", "the two logins are not the same: nothing was erased"
+)
+PASSWORD_HAS_10_TO_200_CHARACTERS: Final = Phrase(
+    "password_has_10_to_200_characters", "a password has 10 to 200 characters"
+)
+NAME_IS_1_TO_80_PRINTABLE: Final = Phrase(
+    "name_is_1_to_80_printable", "a name is 1 to 80 printable characters, without a space at either end"
+)
 
 routes = APIRouter(prefix="/admin", include_in_schema=False)
 _ENTRIES: Final = 50
@@ -61,7 +73,7 @@ def set_user(
         body = UserBody.model_validate({"password": password, "role": role})
         principals.set_user(known, who, request, name.strip(), body)
     except ValidationError:
-        return _people(request, known, who, 422, fault="a password has 10 to 200 characters")
+        return _people(request, known, who, 422, fault=PASSWORD_HAS_10_TO_200_CHARACTERS.says())
     except UsageError as error:
         return _people(request, known, who, 422, fault=error)
     return RedirectResponse("/admin?done=user", 303)
@@ -83,9 +95,7 @@ def make_token(
         body = TokenBody.model_validate({"name": name.strip(), "role": role, "expires": expires or "never"})
         made = principals.make_token(known, who, request, body)
     except ValidationError:
-        return _people(
-            request, known, who, 422, fault="a name is 1 to 80 printable characters, without a space at either end"
-        )
+        return _people(request, known, who, 422, fault=NAME_IS_1_TO_80_PRINTABLE.says())
     except UsageError as error:
         return _people(request, known, who, 422, fault=error)
     return _people(request, known, who, made=made["name"], secret=made["token"])
@@ -177,9 +187,9 @@ def erase(request: Request, known: Known, who: Chief, login: _Text = "", sure: _
     """Erases a person, once the login was given twice, and shows the receipt."""
     login, fault = login.strip(), ""
     if not login:
-        fault = "give the login of the person"
+        fault = GIVE_LOGIN_OF_PERSON.says()
     elif sure.strip() != login:
-        fault = "the two logins are not the same: nothing was erased"
+        fault = TWO_LOGINS_ARE_NOT_SAME_NOTHING.says()
     if fault:
         return draw(request, "admin_erase.html", who, 422, receipt=None, fault=fault, login=login)
     try:

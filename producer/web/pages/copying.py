@@ -12,12 +12,13 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from producer.web.pages.form import form_of
+from producer.web.pages.form_draft import FormDraft, fresh
 from producer.web.pages.new_import import draw_form
 from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import CHOICES
 from producer.web.security.access import Known
 from shared.model import Endpoint, Import
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 
 routes = APIRouter(include_in_schema=False)
@@ -31,8 +32,12 @@ def copy(request: Request, known: Known, who: Actor, import_id: str) -> Response
     found = known.import_(import_id)
     services = {one.text: name for name, one in known.services.all().items()}
     services |= {asked.text: name for name, asked in known.makers.items()}
-    form = form_of(fields_of(found, services))
-    return draw_form(request, who, form, left_out=left_out(found, services))
+    fields = fields_of(found, services)
+    for side, _, sign_in in _sides(found):
+        # One password for all is each row's own way to sign in, with a secret that is the import's.
+        if sign_in.way is Way.PASSWORD and known.store.sealed(import_id, import_id, side) is not None:
+            fields[f"{side}_way"] = Way.PASSWORD.value
+    return draw_form(request, who, fresh(), FormDraft(fields=fields), left_out=left_out(found, services))
 
 
 def left_out(import_: Import, services: Mapping[str, str]) -> list[str]:
@@ -99,12 +104,12 @@ def fields_of(import_: Import, services: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _sides(import_: Import) -> Iterator[tuple[str, Endpoint, SignIn]]:
-    yield "source", import_.source, import_.options.source_sign_in
-    yield "destination", import_.destination, import_.options.destination_sign_in
+def _sides(import_: Import) -> Iterator[tuple[Side, Endpoint, SignIn]]:
+    yield Side.SOURCE, import_.source, import_.options.source_sign_in
+    yield Side.DESTINATION, import_.destination, import_.options.destination_sign_in
 
 
-def _sign_in(side: str, sign_in: SignIn) -> dict[str, str]:
+def _sign_in(side: Side, sign_in: SignIn) -> dict[str, str]:
     """Returns the fields on who signs in for all; none where each row has its password, or the form has no such way."""
     if sign_in == SignIn() or sign_in.way not in CHOICES:
         return {}
@@ -116,7 +121,7 @@ def _sign_in(side: str, sign_in: SignIn) -> dict[str, str]:
     }
 
 
-def _end(side: str, end: Endpoint) -> dict[str, str]:
+def _end(side: Side, end: Endpoint) -> dict[str, str]:
     if not end.host or not end.port:  # each row names its own server
         return {}
     return {

@@ -26,6 +26,7 @@ from shared.model.lifecycle import CutoverState
 from shared.model.waves import MOST_NAME
 from shared.store.records.principals import Principal
 from shared.switching.configured import open_switch, switches
+from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
 
 routes = APIRouter(include_in_schema=False)
 _Wave = Annotated[str, Form(max_length=MOST_NAME)]
@@ -136,7 +137,7 @@ def ask(
 ) -> Response:
     """Shows the question before an event, with the guards that are not met."""
     if event not in _LABELS:
-        raise Refused(404, "there is no such thing to do")
+        raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     found = known.import_(import_id)
     view = acts.look(known.operations.cutovers, found, wave, time.time())
     if event in counterpart.TURNING:
@@ -170,7 +171,7 @@ def act(
 ) -> Response:
     """Sends an event, once the question was answered."""
     if event not in _LABELS:
-        raise Refused(404, "there is no such thing to do")
+        raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     counterpart.sent(known, who, request, import_id, wave, event, tuple(force or ()), reason)
     return _done(request, import_id)
 

@@ -1,4 +1,4 @@
-"""Lists of mailboxes between two steps of the form.
+"""Lists of mailboxes, secrets and whole forms (`form_draft`) between two steps of a form.
 
 Each is sealed and kept for a day, for the principal who gave it. So no password goes back to a browser.
 """
@@ -20,9 +20,9 @@ from shared.store.records.principals import Principal
 DRAFT_SECONDS: Final = 86_400
 
 
-def keep(known: WebContext, who: Principal, data: bytes) -> str:
-    """Seals and stores the list. Returns the id under which it is found."""
-    draft_id = secrets.token_hex(12)
+def keep(known: WebContext, who: Principal, data: bytes, draft_id: str = "") -> str:
+    """Seals and stores the list, under a new id if none is given. Returns the id under which it is found."""
+    draft_id = draft_id or secrets.token_hex(12)
     held = Credentials(login=who.principal_id, password=Secret(base64.b64encode(data).decode()))
     known.page_state.keep_draft(draft_id, known.vault.seal(draft_id, "source", held), DRAFT_SECONDS)
     return draft_id
@@ -40,13 +40,8 @@ def find(known: WebContext, who: Principal, draft_id: str) -> bytes:
     return base64.b64decode(held.password.reveal()) if held.login == who.principal_id else b""
 
 
-def keep_wrong(known: WebContext, who: Principal, preview: Preview | None, former: str) -> str:
-    """Keeps the wrong rows of a list, with their reasons, in place of the `former` ones.
-
-    Returns the draft's id; "" where no row is wrong.
-    """
-    if find(known, who, former):  # only the giver's own
-        drop(known, former)
+def keep_wrong(known: WebContext, who: Principal, preview: Preview | None) -> str:
+    """Keeps the rows of a list that were not taken, with their reasons. Returns the draft's id; "" for no such row."""
     return keep(known, who, wrong_rows(preview.wrong).encode()) if preview and preview.wrong else ""
 
 

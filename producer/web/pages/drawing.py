@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from babel.numbers import format_decimal, format_percent
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -39,6 +40,8 @@ from shared.model.protocols import protocols
 from shared.model.rates import is_rate
 from shared.store.records.principals import Principal, Role
 from shared.wording.kept import from_json
+from shared.wording.often_said import without_side
+from shared.wording.phrases import parts, several
 
 LANGUAGE_COOKIE: Final = "language"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
@@ -147,19 +150,21 @@ class Saying(Translator):
 
         A login that is refused for another reason than its password keeps its sentence.
         """
-        known = None if sentence.partition(": ")[2] in NO_PASSWORD else CAUSES.get(code)
+        known = None if without_side(sentence) in NO_PASSWORD else CAUSES.get(code)
         return escape(self.word(known)) if known else self.sentence(sentence)
 
     def failed(self, rehearsal: Mapping[str, Any]) -> list[Markup]:
         """Says why a rehearsal failed, or was lost."""
         if faults := rehearsal.get("faults"):
             return [self.fault(from_json(one)) for one in faults]
-        return self.told(str(rehearsal["error"]))
+        return self.told(rehearsal["error"])
 
     def problem(self, text: str) -> Markup:
         """Says what a rehearsal found wrong with a mailbox, and what to do about it."""
-        what, known, _ = text.partition(f"; {SameMailbox.advice}")
-        return self.sentence(what) + (". " + self.advice("same_mailbox", "") if known else "")
+        *what, last = parts(text)
+        if last != SameMailbox.advice:
+            return self.sentence(text)
+        return self.sentence(several(what)) + ". " + self.advice("same_mailbox", "")
 
     def advice(self, code: str, text: str) -> Markup:
         """Says what to do about a failure: by its code if the page has an advice for it, else by the stored one."""
@@ -182,6 +187,7 @@ def _environment(language: str) -> Environment:
     say = Saying(language)
     env.globals.update(
         protocols=protocols,
+        several=several,
         lang=language,
         say=say,
         state_bar=say.states,
@@ -230,7 +236,18 @@ def rendered(request: Request, name: str, /, **values: Any) -> str:
 
 def draw(request: Request, name: str, who: Principal | None, status: int = 200, /, **values: Any) -> HTMLResponse:
     """Renders a page. A language that was clicked is stored in a cookie."""
-    answer = HTMLResponse(rendered(request, name, who=who, path=request.url.path, **values), status)
+    asked = {key: text for key, text in request.query_params.items() if key != "lang"}
+    in_languages = {one: f"?{urlencode({**asked, 'lang': one})}" for one in LANGUAGES}
+    page = rendered(request, name, who=who, path=request.url.path, in_languages=in_languages, **values)
+    answer = HTMLResponse(page, status)
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)
+    return answer
+
+
+def back_to(to: str, section: str = "", language: str = "") -> Response:
+    """Redirects to a page after an act, in the language that was chosen with it."""
+    answer = RedirectResponse(to + (f"#{section}" if section else ""), 303)
+    if language in LANGUAGES:
+        answer.set_cookie(LANGUAGE_COOKIE, language, max_age=365 * 86400, samesite="lax", httponly=True)
     return answer

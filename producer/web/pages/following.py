@@ -16,7 +16,6 @@ from producer.operations import forecasting
 from producer.operations.trouble import HARMLESS
 from producer.show.cutover_lines import overruled_words, shown_guards
 from producer.web.api import imports as counterpart
-from producer.web.api.live import LOOK_SECONDS
 from producer.web.api.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
@@ -187,7 +186,7 @@ def _place(known: Known, request: Request, table: Shown) -> Table:
 
 @routes.get("/imports/{import_id}/stream", response_class=EventSourceResponse)
 async def stream(
-    request: Request, known: Known, table: Annotated[Table, Depends(_place)], _: Seat
+    request: Request, known: Known, table: Annotated[Table, Depends(_place)], streams: Seat
 ) -> AsyncIterator[ServerSentEvent]:
     """Sends the part of the page that changes, whenever it has changed.
 
@@ -201,8 +200,8 @@ async def stream(
             return None
         return rendered(request, "live.html", **_values(known, glances.of(table.import_id), table, who))
 
-    last = ""
-    while True:
+    last, going_on = "", True
+    while going_on:
         try:
             now = await asyncio.to_thread(drawn)
         except MailhaulError:
@@ -217,7 +216,7 @@ async def stream(
         if now != last:
             yield ServerSentEvent(raw_data=now)
             last = now
-        await asyncio.sleep(LOOK_SECONDS)
+        going_on = await streams.wait()
 
 
 @routes.get("/imports/{import_id}/report/{file}")

@@ -10,11 +10,13 @@ from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import Allowed
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sign_in import SECRET_NEEDED
 from producer.intake.specification import SIDES, ImportAsked, ServerAsked, SheetRead
-from producer.intake.wanted import SelectionOptions
 from producer.web.pages.signing import Entry, entry_of
+from shared.model import Endpoint
 from shared.model.protocols import protocols, schemes
+from shared.model.sides import Side
 from shared.model.sign_in import BY_ADMIN, Way
 from shared.wording.phrases import Faults, Phrase
 
@@ -55,7 +57,7 @@ class End:
 
     #: A provider's name; "" for a private server.
     provider: str = ""
-    #: The provider that the other fields were filled from.
+    #: What the other fields were filled in from (`chosen`); "" before that.
     filled: str = ""
     #: "imap" or "pop3".
     protocol: str = "imap"
@@ -73,31 +75,44 @@ class End:
         """Tells whether neither a provider nor a host was entered."""
         return not (self.provider or self.host)
 
-    def completed(self, side: str) -> End:
-        """Returns the server with the provider's fields, if another provider was chosen since they were filled in."""
-        if not self.provider or (self.host and self.filled == self.provider):
-            return self
-        urls = catalogue().urls(side)
-        pop3 = self.protocol == "pop3" and side == "source" and self.provider + POP3_SUFFIX in urls
-        url = urls.get(self.provider + POP3_SUFFIX * pop3)
-        if url is None:
-            return replace(self, provider="", filled="")
-        known = parse_endpoint(url, side=side)
-        return End(
-            provider=self.provider,
-            filled=self.provider,
-            protocol=known.protocol,
-            tls=known.tls.value,
-            host=known.host,
-            port=str(known.port),
-        )
+    @property
+    def chosen(self) -> str:
+        """The choices that the other fields follow from: provider, protocol and security, for the hidden field `filled`."""
+        return " ".join((self.provider or "-", self.protocol, self.tls))
+
+    def completed(self, side: Side) -> End:
+        """Returns the server with the fields that follow from what was chosen since they were filled in.
+
+        A provider fills all of them in. The port follows the protocol and the security. Back to a private server, what
+        the provider filled in is emptied, and what a person typed stays.
+        """
+        if self.filled == self.chosen or (self.host and not self.filled and not self.provider):
+            return replace(self, filled=self.chosen)
+        before = (*self.filled.split(" "), "", "", "")[:3]
+        old_provider = before[0] if before[0] != "-" else ""
+        theirs = _known(old_provider, before[1], side) if old_provider else None
+        if self.provider and (self.provider != old_provider or self.protocol != before[1]):
+            if known := _known(self.provider, self.protocol, side):
+                found = End(provider=self.provider, protocol=known.protocol, tls=known.tls.value, host=known.host)
+                return replace(found, port=str(known.port), filled=found.chosen)
+            gone = replace(self, provider="")
+            return replace(gone, filled=gone.chosen)
+        end = self
+        if theirs and not self.provider and self.host == theirs.host:
+            end = replace(end, host="", port="", tls="tls" if self.tls == before[2] else self.tls)
+        elif self.port in (
+            str(usual_port(before[1] or "imap", before[2] or "tls")),
+            str(theirs.port) if theirs else "",
+        ):
+            end = replace(end, port=str(usual_port(end.protocol, end.tls)) if self.provider else "")
+        return replace(end, filled=end.chosen)
 
     @property
     def first(self) -> str:
         """The instructions of the provider for the first step; "" for a private server."""
         return catalogue().find(self.provider)[0].first if self.provider else ""
 
-    def url(self, side: str) -> str:
+    def url(self, side: Side) -> str:
         """Returns the URL of the server. Raises `FaultsFound`."""
         end = self.completed(side)
         host = f"[{end.host}]" if ":" in end.host and "[" not in end.host else end.host
@@ -115,9 +130,9 @@ class Form:
     #: The import's name.
     name: str = ""
     #: The server of each side.
-    ends: Mapping[str, End] = field(default_factory=lambda: {side: End() for side in SIDES})
+    ends: Mapping[Side, End] = field(default_factory=lambda: {side: End() for side in SIDES})
     #: How accounts are signed in to, by side.
-    sign_ins: Mapping[str, Entry] = field(default_factory=lambda: {side: Entry() for side in SIDES})
+    sign_ins: Mapping[Side, Entry] = field(default_factory=lambda: {side: Entry() for side in SIDES})
     #: The account service; "" if the accounts exist already.
     accounts: str = ""
     #: The choice of what to import: text fields.
@@ -150,7 +165,7 @@ class Form:
         }
         return bool(self.ticks) or any(text and text != plain.get(name) for name, text in self.texts.items())
 
-    def server(self, side: str, url: str, secret: str) -> ServerAsked:
+    def server(self, side: Side, url: str, secret: str) -> ServerAsked:
         """Returns one side as the import's specification takes it."""
         entry = self.sign_ins[side]
         return ServerAsked(
@@ -161,7 +176,7 @@ class Form:
             secret="" if entry.by_rows else secret,
         )
 
-    def demand(self, side: str, secret: str) -> None:
+    def demand(self, side: Side, secret: str) -> None:
         """Refuses one password for all without that password: to the specification it would be each row's own.
 
         The specification demands the secrets of all other ways. Raises `FaultsFound`.
@@ -195,7 +210,7 @@ class Form:
         return tuple(filter(None, map(str.strip, self.texts[name].splitlines())))
 
     def taken_down(
-        self, secrets: Mapping[str, str], sheet: SheetRead, accounts: AccountsAsked, faults: Faults, *, good: bool
+        self, secrets: Mapping[Side, str], sheet: SheetRead, accounts: AccountsAsked, faults: Faults, *, good: bool
     ) -> ImportAsked:
         """Returns the import as it was asked for. Nothing is checked but what only the form has."""
         if not self.name:
@@ -206,7 +221,7 @@ class Form:
             end = self.ends[side]
             url = ""
             with faults.at():
-                url = "" if side == "source" and end.empty and any(row.server for row in rows) else end.url(side)
+                url = "" if side == Side.SOURCE and end.empty and any(row.server for row in rows) else end.url(side)
             with faults.at():
                 self.demand(side, secrets[side])
             servers[side] = self.server(side, url, secrets[side])
@@ -275,9 +290,23 @@ def end_of(give: str, url: str) -> End:
     """
     if catalogue().urls("source").get(give) == url:
         protocol = "pop3" if give.endswith(POP3_SUFFIX) else "imap"
-        return End(provider=give.removesuffix(POP3_SUFFIX), protocol=protocol).completed("source")
+        return End(provider=give.removesuffix(POP3_SUFFIX), protocol=protocol).completed(Side.SOURCE)
     known = parse_endpoint(url)
     return End(protocol=known.protocol, tls=known.tls.value, host=known.host, port=str(known.port))
+
+
+def _known(provider: str, protocol: str, side: Side) -> Endpoint | None:
+    """Returns the server of a provider, by POP3 if that was chosen and it has one; None for an unknown provider."""
+    urls = catalogue().urls(side)
+    pop3 = protocol == "pop3" and provider + POP3_SUFFIX in urls
+    url = urls.get(provider + POP3_SUFFIX * pop3)
+    return None if url is None else parse_endpoint(url, side=side)
+
+
+def fields_of_end(side: str, end: End) -> dict[str, str]:
+    """Returns the fields of the form for a server. `form_of` is the inverse."""
+    names = ("provider", "filled", "protocol", "tls", "host", "port", "fingerprint")
+    return {f"{side}_{name}": str(getattr(end, name)) for name in names}
 
 
 def usual_port(protocol: str, tls: str) -> int:

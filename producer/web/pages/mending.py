@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from producer.intake.allowed import LOOKED_AT, Allowed
 from producer.intake.columns import UNKNOWN
@@ -16,18 +16,27 @@ from producer.web.api import credential_routes, imports
 from producer.web.api.request_bodies import guarded
 from producer.web.pages import drafts
 from producer.web.pages.changed import MOST_ROWS, Changed, back
-from producer.web.pages.drawing import draw
-from producer.web.pages.new_import import NO_MAILBOX, WRONG_ROWS, Asked, servers
+from producer.web.pages.drawing import back_to, draw
+from producer.web.pages.form_draft import FormDraft, find, fresh, keep, told
+from producer.web.pages.new_import import NO_MAILBOX, WRONG_ROWS, FormId, dropped, wrong_file
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
 from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import BY_KEY
+from producer.web.pages.submitted import Asked, edited, list_of, listed, rows_shown, servers
 from producer.web.problems import Refused
 from producer.web.security.access import Known
 from shared.model import Import
 from shared.model.errors import UsageError
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
+from shared.wording.often_said import GIVE_AT_LEAST_ONE_PASSWORD
+from shared.wording.phrases import Phrase
+
+IMPORT_HAS_NO_MAILBOX_WITH_THIS_LOGIN: Final = Phrase(
+    "import_has_no_mailbox_with_this_login", "the import has no mailbox with this login at the source"
+)
 
 routes = APIRouter(include_in_schema=False)
 _MOST: Final = 50
@@ -100,11 +109,12 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     """Replaces passwords, given as a file, pasted, or typed beside their logins. Their mailboxes go on."""
     found = known.import_(import_id)
     code = str(given.fields.get("code", ""))[:100]
-    if not (given.sheet or given.secrets):
-        return _mend(request, known, who, import_id, code, 422, "give at least one password")
+    sheet = given.passwords
+    if not (sheet or given.secrets):
+        return _mend(request, known, who, import_id, code, 422, GIVE_AT_LEAST_ONE_PASSWORD.says())
 
     readers = row_servers(ServerAsked(allow_plaintext=True), guarded(known.reach))
-    preview = look(given.sheet, Choice(), readers, allowed=LOOKED_AT) if given.sheet else None
+    preview = look(sheet, Choice(), readers, allowed=LOOKED_AT) if sheet else None
     if preview and (preview.manifest is None or preview.errors):
         return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200])
     queued = 0
@@ -120,9 +130,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     )
     request.app.state.glances.forget(import_id)
     if done and done.unknown_rows and not done.mailboxes and not given.secrets:
-        return _mend(
-            request, known, who, import_id, code, 404, "the import has no mailbox with this login at the source"
-        )
+        return _mend(request, known, who, import_id, code, 404, IMPORT_HAS_NO_MAILBOX_WITH_THIS_LOGIN.says())
     changed = Changed(act="passwords", queued=queued, shared=len(given.secrets))
     if done:
         changed = replace(
@@ -135,59 +143,94 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     return back(request, f"/imports/{import_id}", import_id, changed)
 
 
-def _more(request: Request, known: Known, who: Actor, import_id: str, status: int = 200, **more: Any) -> Response:
-    usual: dict[str, Any] = {
-        "preview": None,
-        "draft": "",
-        "wrong": "",
-        "good": False,
-        "detail": "",
-        "rows": 5,
-        "encodings": ENCODINGS,
-        "separators": list(SEPARATORS.values()),
-        "names": FIELDS,
-        "unknown": UNKNOWN,
-        "dots": DOTS,
-    }
-    return draw(request, "more.html", who, status, import_=known.import_(import_id), **(usual | more))
-
-
 @routes.get("/imports/{import_id}/add")
 def ask_more(request: Request, known: Known, who: Actor, import_id: str) -> Response:
     """Shows the form for more mailboxes."""
-    return _more(request, known, who, import_id)
+    return _more(request, known, who, import_id, fresh(), FormDraft())
+
+
+@routes.get("/imports/{import_id}/add/{form_id}")
+def ask_again(request: Request, known: Known, who: Actor, import_id: str, form_id: FormId) -> Response:
+    """Shows the form for more mailboxes as it was filled in, and what came of its last button."""
+    form = find(known, who, form_id)
+    if form.opened:
+        return RedirectResponse(f"/imports/{import_id}", 303)
+    return _more(request, known, who, import_id, form_id, form)
+
+
+def _more(request: Request, known: Known, who: Actor, import_id: str, form_id: str, form: FormDraft) -> Response:
+    return draw(
+        request,
+        "more.html",
+        who,
+        import_=known.import_(import_id),
+        base=f"/imports/{import_id}/add/{form_id}",
+        preview=_preview(known, who, import_id, form),
+        typed=form.typed,
+        good=bool(form.fields.get("good")),
+        detail=form.wrong,
+        rows=rows_shown(form),
+        encodings=ENCODINGS,
+        separators=list(SEPARATORS.values()),
+        names=FIELDS,
+        unknown=UNKNOWN,
+        dots=DOTS,
+    )
+
+
+def _preview(known: Known, who: Actor, import_id: str, form: FormDraft) -> Preview | None:
+    """Returns the list of the form as the import would take it."""
+    found = known.import_(import_id)
+    by_rows, allowed = known.operations.sign_ins_of(found)[Side.SOURCE].by_rows, Allowed.of(found.options)
+    data, choice = list_of(known, who, form)
+    return look(data, choice, servers(known), passwords=by_rows, allowed=allowed) if data else None
+
+
+@routes.get("/imports/{import_id}/add/{form_id}/wrong-rows.csv")
+def wrong_now(known: Known, who: Actor, import_id: str, form_id: FormId) -> Response:
+    """The rows of the form's list that are wrong."""
+    return wrong_file(_preview(known, who, import_id, find(known, who, form_id)))
+
+
+@routes.post("/imports/{import_id}/add/{form_id}/keep")
+def keep_more(known: Known, who: Actor, import_id: str, form_id: FormId, given: Asked) -> Response:
+    """Keeps what was filled in so far, while a person types."""
+    before = find(known, who, form_id)
+    if not before.opened:
+        keep(known, who, form_id, replace(listed(known, who, given, before), asked=before.asked))
+    return Response(status_code=204)
 
 
 @routes.post("/imports/{import_id}/add")
 def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked) -> Response:
-    """Shows a preview of more mailboxes, or adds them."""
-    draft = str(given.fields.get("draft", ""))
-    data = given.sheet or drafts.find(known, who, draft)
-    if given.sheet:
-        drafts.drop(known, draft)
-        draft = drafts.keep(known, who, data)
-    found = known.import_(import_id)
-    by_rows, allowed = (
-        known.operations.sign_ins_of(found)["source"].by_rows,
-        Allowed.of(found.options),
-    )
-    preview: Preview | None = None
-    if data:
-        preview = look(data, given.choice, servers(known), passwords=by_rows, allowed=allowed)
-    good = bool(given.fields.get("good"))
-    left = drafts.keep_wrong(known, who, preview, str(given.fields.get("wrong", "")))
-    values: dict[str, Any] = {"preview": preview, "draft": draft, "good": good, "wrong": left}
-    if given.do != "add":
-        return _more(request, known, who, import_id, **values)
-    try:
-        if preview is None or preview.manifest is None or not preview.manifest.rows:
-            raise NO_MAILBOX.error("manifest")
-        if preview.errors and not good:
-            raise WRONG_ROWS.error("manifest")
-        rows = preview.manifest.rows
-        imports.added(known, who, request, import_id, rows)
-    except (UsageError, Refused) as error:
-        return _more(request, known, who, import_id, 422, detail=error, **values)
-    drafts.drop(known, draft)
-    there = f"/imports/{import_id}" + (f"?wrong={left}" if left else "")
-    return back(request, there, import_id, Changed(act="add", mailboxes=len(rows)))
+    """Handles a button of a form that was not kept before."""
+    return press(request, known, who, import_id, fresh(), given)
+
+
+@routes.post("/imports/{import_id}/add/{form_id}")
+def press(request: Request, known: Known, who: Actor, import_id: str, form_id: FormId, given: Asked) -> Response:
+    """Adds the mailboxes, or keeps them and leads back to the form."""
+    before = find(known, who, form_id)
+    if before.opened:
+        return RedirectResponse(f"/imports/{import_id}", 303)
+    form = listed(known, who, given, before)
+    if given.do == "edit":
+        form = edited(known, who, form)
+    if given.do == "add":
+        preview, good = _preview(known, who, import_id, form), bool(given.fields.get("good"))
+        try:
+            if preview is None or preview.manifest is None or not preview.manifest.rows:
+                raise NO_MAILBOX.error("manifest")
+            if preview.errors and not good:
+                raise WRONG_ROWS.error("manifest")
+            imports.added(known, who, request, import_id, preview.manifest.rows)
+        except (UsageError, Refused) as error:
+            form = replace(form, **told(error))
+        else:
+            left = drafts.keep_wrong(known, who, preview)
+            dropped(known, who, form_id, form)
+            keep(known, who, form_id, FormDraft(opened=import_id))
+            there = f"/imports/{import_id}" + (f"?wrong={left}" if left else "")
+            return back(request, there, import_id, Changed(act="add", mailboxes=preview.good))
+    keep(known, who, form_id, form)
+    return back_to(f"/imports/{import_id}/add/{form_id}", "mailboxes", str(given.fields.get("lang", "")))

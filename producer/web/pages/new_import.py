@@ -1,55 +1,52 @@
 """The form of a new import, in five sections.
 
-Each button sends the whole form, so that nothing is lost and no script is needed. The list of mailboxes is kept on the
-server, sealed, between two steps (`drafts`).
+Each button sends the whole form, so that no script is needed, and leads back to the form's own address (`form_draft`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import RedirectResponse, Response
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
 
 from producer.intake.account_options import AccountsAsked
 from producer.intake.columns import UNKNOWN
 from producer.intake.connection_test import ConnectionStep, try_connection
-from producer.intake.detect import Detection
-from producer.intake.manifest import Servers, template
+from producer.intake.manifest import template
 from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
-from producer.intake.specification import (
-    SIDES,
-    ServerAsked,
-    SheetRead,
-    check,
-    completed,
-    endpoint_of,
-    row_servers,
-    sign_in_of,
-)
+from producer.intake.specification import SIDES, SheetRead, check, completed, endpoint_of, sign_in_of
 from producer.intake.visiting import visitor_of
 from producer.web.api import imports as counterpart
 from producer.web.api.account_services import chosen
 from producer.web.api.account_services import names as service_names
 from producer.web.api.general_routes import detected
+from producer.web.api.mended import wrong_rows
 from producer.web.api.request_bodies import guarded
 from producer.web.pages import allowing, drafts
-from producer.web.pages.drawing import draw
-from producer.web.pages.form import Form, end_of, form_of, usual_port
-from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
+from producer.web.pages.drawing import back_to, draw
+from producer.web.pages.form import Form, end_of, fields_of_end, form_of, usual_port
+from producer.web.pages.form_draft import FormDraft, TriedServer, find, fresh, keep, server_of, told, told_as
+from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Preview, look
 from producer.web.pages.sign_in_page import Actor, Who
-from producer.web.pages.signing import BY_KEY, MOST_KEY, kept
+from producer.web.pages.signing import BY_KEY, kept
+from producer.web.pages.submitted import Asked, SubmittedForm, edited, list_of, listed, rows_shown, servers
 from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from producer.web.web_context import WebContext
 from shared.model.errors import UsageError
+from shared.model.sides import Side
 from shared.store.records.principals import Principal, Role
 from shared.wording.phrases import Faults, FaultsFound, Phrase
+
+THESE_ROWS_ARE_NO_LONGER: Final = Phrase(
+    "these_rows_are_no_longer", "these rows are no longer kept: look the list over again"
+)
+THERE_IS_NO_SUCH_PART: Final = Phrase("there_is_no_such_part", "there is no such part")
 
 routes = APIRouter(include_in_schema=False)
 NO_MAILBOX: Final = Phrase(
@@ -64,75 +61,19 @@ WRONG_ROWS: Final = Phrase(
 NO_ROW: Final = Phrase("no_row_right", "no row is right", headed=False)
 #: Buttons that connect to the servers of the form, or have workers do so.
 _CONNECTING: Final = ("test_source", "test_destination", "open", "start")
-#: Empty rows of the table to type into.
-_ROWS: Final = 5
-_CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password", "row_server")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SubmittedForm:
-    """A request that the form sends."""
-
-    #: Its fields; of a field that occurs several times, the last value.
-    fields: Mapping[str, Any]
-    #: The meaning that was chosen for each column.
-    columns: tuple[str, ...]
-    #: The list of mailboxes in this request; empty if none was sent.
-    sheet: bytes
-    #: Key files by side, in this request.
-    keys: Mapping[str, bytes] = field(default_factory=dict)
-
-    @property
-    def do(self) -> str:
-        """The button that was pressed."""
-        return str(self.fields.get("do", ""))
-
-    @property
-    def secrets(self) -> dict[str, str]:
-        """The secrets that sign in for all mailboxes of a side, by side, as given in this request."""
-        texts = {side: str(self.fields.get(f"{side}_secret", "")) for side in SIDES}
-        texts |= {side: key.decode("utf-8", "replace") for side, key in self.keys.items() if key}
-        return {side: text for side, text in texts.items() if text}
-
-    @property
-    def choice(self) -> Choice:
-        """The chosen way to read the list of mailboxes."""
-        if self.sheet and self.fields.get("draft"):
-            return Choice()  # the choices were made for the list before
-        text = {name: str(self.fields.get(name, ""))[:40] for name in ("encoding", "separator", "first")}
-        return Choice(**text, fields=self.columns)
-
-
-async def _given(request: Request, known: Known) -> SubmittedForm:
-    most = known.settings.web_upload_bytes
-    form = await request.form(max_files=3, max_fields=2000, max_part_size=most)
-    return await run_in_threadpool(_read, form)
-
-
-def _read(form: FormData) -> SubmittedForm:
-    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    for side in SIDES:
-        if pin := fields.pop(f"{side}_accept", ""):  # the button "Accept this certificate" pins it, and tries again
-            fields |= {f"{side}_fingerprint": pin, "do": f"test_{side}"}
-    cells = [[str(text) for text in form.getlist(name)] for name in _CELLS if name in form]
-    file, sheet = form.get("file"), str(form.get("sheet", ""))
-    if isinstance(file, UploadFile) and file.filename:
-        data = file.file.read()
-    elif sheet.strip():
-        data = sheet.encode("utf-8", "surrogatepass")
-    else:
-        data = typed(list(zip(*cells, strict=False)), logins_stand="code" in form or "mailbox" in form)
-    files = {side: form.get(f"{side}_key") for side in SIDES}
-    keys = {side: file.file.read(MOST_KEY + 1) for side, file in files.items() if isinstance(file, UploadFile)}
-    return SubmittedForm(fields=fields, columns=tuple(map(str, form.getlist("column"))), sheet=data, keys=keys)
-
-
-Asked = Annotated[SubmittedForm, Depends(_given)]
-
-
-def servers(known: WebContext) -> Servers:
-    """Returns a reader for the servers that rows name, which refuses those that may not be reached."""
-    return row_servers(ServerAsked(), guarded(known.reach))
+#: Section of the form to which a button leads back.
+_SECTIONS: Final = {
+    "fill": "source",
+    "find": "source",
+    "test_source": "source",
+    "test_destination": "destination",
+    "preview": "mailboxes",
+    "rows": "mailboxes",
+    "edit": "mailboxes",
+    "forget": "mailboxes",
+}
+#: The id of a form, in a path.
+FormId = Annotated[str, Path(pattern=r"^[0-9a-f]{24}$")]
 
 
 @routes.get("/template.csv")
@@ -147,32 +88,59 @@ def sheet(_: Who, separator: str = "comma") -> Response:
 def wrong(known: Known, who: Who, draft: str) -> Response:
     """The rows of a list that were wrong, for whoever gave it."""
     if not (data := drafts.find(known, who, draft)):
-        raise Refused(404, "these rows are no longer kept: look the list over again")
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @routes.get("/new")
-def new(request: Request, who: Actor) -> Response:
-    """Shows the empty form."""
-    return draw_form(request, who, Form())
+def new(request: Request, known: Known, who: Actor) -> Response:
+    """Shows an empty form, and those that this person has begun and not sent."""
+    return draw_form(request, who, fresh(), FormDraft(), begun=begun(known, who))
 
 
-def draw_form(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
+@routes.get("/new/{form_id}")
+def again(request: Request, known: Known, who: Actor, form_id: FormId) -> Response:
+    """Shows the form as it was filled in, and what came of its last button."""
+    form = find(known, who, form_id)
+    if form.opened:
+        return RedirectResponse(f"/imports/{form.opened}", 303)
+    return draw_form(request, who, form_id, form, preview=_preview(known, who, form))
+
+
+@routes.get("/new/{form_id}/wrong-rows.csv")
+def wrong_now(known: Known, who: Actor, form_id: FormId) -> Response:
+    """The rows of the form's list that are wrong."""
+    form = find(known, who, form_id)
+    return wrong_file(_preview(known, who, form))
+
+
+def wrong_file(preview: Preview | None) -> Response:
+    """Returns the rows of a list that are wrong, as a file. Raises `Refused` where the list is no longer kept."""
+    if preview is None:
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
+    headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
+    return Response(wrong_rows(preview.wrong).encode(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def draw_form(request: Request, who: Principal, form_id: str, form: FormDraft, **more: Any) -> Response:
     """Shows the form, filled in."""
+    filled = form_of(form.fields)
     usual: dict[str, Any] = {
-        "detail": "",
-        "closed": [],
+        "detail": form.wrong,
+        "closed": form.closed,
         "left_out": [],
-        "asked": "",
-        "found": None,
+        "begun": [],
+        "asked": form.asked,
+        "found": form.found,
         "preview": None,
-        "draft": "",
-        "wrong": "",
-        "steps": {},
-        "rows": _ROWS,
-        "good": False,
-        "form": form,
+        "typed": form.typed,
+        "steps": form.steps(),
+        "rows": rows_shown(form),
+        "good": bool(form.fields.get("good")),
+        "form": replace(filled, ends={side: end.completed(side) for side, end in filled.ends.items()}),
+        "form_id": form_id,
+        "base": f"/new/{form_id}",
         "providers": [one for one in catalogue().providers if one.sites],
         "sides": SIDES,
         "encodings": ENCODINGS,
@@ -184,23 +152,53 @@ def draw_form(request: Request, who: Principal, form: Form, status: int = 200, *
         "makers": service_names(request.app.state.web_context),
         "by_key": BY_KEY,
     }
-    return draw(request, "new.html", who, status, **(usual | more))
+    return draw(request, "new.html", who, **(usual | more))
 
 
-@routes.post("/new/{side}")
-def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) -> Response:
-    """Returns one side of the form, for the script, with the fields of the provider that was chosen."""
+def begun(known: WebContext, who: Principal) -> list[tuple[str, float, str]]:
+    """Returns the forms that the person has begun and not sent: id, when it was kept, and a name for it."""
+    found = []
+    for form_id, at in known.page_state.forms(who.principal_id, time.time() - drafts.DRAFT_SECONDS):
+        fields = find(known, who, form_id).fields
+        if fields:
+            found.append((form_id, at, fields.get("name") or fields.get("source_host") or ""))
+    return found
+
+
+@routes.post("/new/{form_id}/keep")
+def keep_form(known: Known, who: Actor, form_id: FormId, given: Asked) -> Response:
+    """Keeps what was filled in so far, while a person types."""
+    before = find(known, who, form_id)
+    if not before.opened:
+        form = listed(known, who, given, before)
+        form = replace(form, asked=before.asked, **told_as(before))
+        keep(known, who, form_id, with_secrets(known, who, given, form)[0])
+    return Response(status_code=204)
+
+
+@routes.post("/new/{form_id}/drop")
+def drop_form(known: Known, who: Actor, form_id: FormId) -> Response:
+    """Throws a form away that was begun."""
+    dropped(known, who, form_id, find(known, who, form_id))
+    return RedirectResponse("/new", 303)
+
+
+@routes.post("/new/{form_id}/{side}")
+def fill(request: Request, known: Known, who: Actor, form_id: FormId, side: str, given: Asked) -> Response:
+    """Returns one side of the form, for the script, with the fields that follow from what was chosen."""
     if side not in SIDES:
-        raise Refused(404, "there is no such part")
-    form, _ = _with_secrets(known, who, given, (side,))
+        raise Refused(404, THERE_IS_NO_SUCH_PART.says())
+    own = Side(side)
+    form = form_of({**given.fields, f"{side}_kept": find(known, who, form_id).fields.get(f"{side}_kept", "")})
     return draw(
         request,
         "end.html",
         who,
         side=side,
-        end=form.ends[side].completed(side),
+        end=form.ends[own].completed(own),
         steps=None,
         form=form,
+        base=f"/new/{form_id}",
         found=None,
         providers=[one for one in catalogue().providers if one.sites],
         usual_port=usual_port,
@@ -209,85 +207,92 @@ def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) ->
     )
 
 
-def _with_secrets(
-    known: WebContext, who: Principal, given: SubmittedForm, sides: Iterable[str] = SIDES
-) -> tuple[Form, dict[str, str]]:
-    """Returns the form as filled in, and by side the secret that signs in for all mailboxes."""
-    form = form_of(given.fields)
-    entries, secrets = dict(form.sign_ins), {}
-    for side in sides:
-        entries[side], secrets[side] = kept(known, who, entries[side], given.secrets.get(side, ""))
-    return replace(form, sign_ins=entries), secrets
+def with_secrets(
+    known: WebContext, who: Principal, given: SubmittedForm, form: FormDraft
+) -> tuple[FormDraft, dict[Side, str]]:
+    """Returns the form with what it keeps of secrets, and by side the secret that signs in for all mailboxes."""
+    entries, secrets, fields = form_of(form.fields).sign_ins, {}, dict(form.fields)
+    for side in SIDES:
+        entry, secrets[side] = kept(known, who, entries[side], given.secrets.get(side, ""))
+        fields[f"{side}_kept"] = entry.kept
+    return replace(form, fields=fields), secrets
 
 
 @routes.post("/new")
 def create(request: Request, known: Known, who: Actor, given: Asked) -> Response:
-    """Handles a button of the form: shows the next step, or opens the import."""
-    form, secrets = _with_secrets(known, who, given)
-    draft = str(given.fields.get("draft", ""))
-    data = given.sheet or drafts.find(known, who, draft)
-    if given.do == "forget":
-        drafts.drop(known, draft)
-        draft, data = "", b""
-    elif given.sheet:
-        drafts.drop(known, draft)
-        draft = drafts.keep(known, who, data)
-    form = replace(form, ends={side: end.completed(side) for side, end in form.ends.items()})
-    refused: UsageError | None = None
-    try:  # before the list is read, since its rows may name the same servers
-        if given.do in _CONNECTING:
-            allowing.heed(known, request, who, form, str(given.fields.get("allow", "")))
-    except UsageError as error:
-        refused = error
-    by_rows = form.sign_ins["source"].by_rows
-    preview = look(data, given.choice, servers(known), passwords=by_rows, allowed=form.allowed) if data else None
-    values: dict[str, Any] = {
-        "preview": preview,
-        "draft": draft,
-        "good": bool(given.fields.get("good")),
-        "wrong": drafts.keep_wrong(known, who, preview, str(given.fields.get("wrong", ""))),
-        "asked": given.do,
-        "closed": allowing.closed(known, form) if given.do in _CONNECTING and who.role >= Role.ADMIN else [],
-    }
-    if refused:
-        return draw_form(request, who, form, 422, detail=refused, **values)
-    match given.do:
-        case "find":
-            try:
-                form, values["found"] = _found(form)
-            except UsageError as error:
-                return draw_form(request, who, form, 422, detail=error, **values)
-        case "test_source" | "test_destination":
-            side = given.do.removeprefix("test_")
-            try:
-                values["steps"] = {side: _tested(known, request, who, side, form, secrets[side], preview)}
-            except UsageError as error:
-                return draw_form(request, who, form, 422, detail=error, **values)
-        case "open" | "start":
-            try:
-                opened = _opened(known, request, who, form, secrets, preview, good=bool(given.fields.get("good")))
-            except (UsageError, Refused) as error:
-                return draw_form(request, who, form, 422, detail=error, **values)
-            for draft_id in (draft, *(entry.kept for entry in form.sign_ins.values())):
-                drafts.drop(known, draft_id)
-            if given.do == "start":
-                counterpart.start(known, who, request, opened)
-            left = f"?wrong={values['wrong']}" if values["wrong"] else ""
-            return RedirectResponse(f"/imports/{opened}{left}", 303)
-    return draw_form(request, who, form, **values)
+    """Handles a button of a form that was not kept before."""
+    return press(request, known, who, fresh(), given)
 
 
-def _found(form: Form) -> tuple[Form, Detection]:
+@routes.post("/new/{form_id}")
+def press(request: Request, known: Known, who: Actor, form_id: FormId, given: Asked) -> Response:
+    """Handles a button of the form, and leads back to the form, or to the import that it opened."""
+    before = find(known, who, form_id)
+    if before.opened:
+        return RedirectResponse(f"/imports/{before.opened}", 303)
+    form, secrets = with_secrets(known, who, given, listed(known, who, given, before))
+    filled = form_of(form.fields)
+    filled = replace(filled, ends={side: end.completed(side) for side, end in filled.ends.items()})
+    wrong_left = ""
+    try:
+        if given.do in _CONNECTING:  # before the list is read, since its rows may name the same servers
+            allowing.heed(known, request, who, filled, str(given.fields.get("allow", "")))
+        match given.do:
+            case "find":
+                form = _found(form, filled)
+            case "edit":
+                form = edited(known, who, form)
+            case "test_source" | "test_destination":
+                side = Side(given.do.removeprefix("test_"))
+                steps = _tested(known, request, who, side, filled, secrets[side], _preview(known, who, form))
+                form = replace(form, fields={**form.fields, **fields_of_end(side, filled.ends[side])})
+                tested = TriedServer(server=server_of(form.fields, side), steps=tuple(steps))
+                form = replace(form, tested={**form.tested, side: tested})
+            case "open" | "start":
+                preview, good = _preview(known, who, form), bool(given.fields.get("good"))
+                form = replace(form, opened=_opened(known, request, who, filled, secrets, preview, good=good))
+                wrong_left = drafts.keep_wrong(known, who, preview)
+    except (UsageError, Refused) as error:
+        closed = allowing.closed(known, filled) if given.do in _CONNECTING and who.role >= Role.ADMIN else []
+        form = replace(form, closed=tuple(closed), **told(error))
+    if form.opened:
+        dropped(known, who, form_id, form)
+        keep(known, who, form_id, FormDraft(opened=form.opened))
+        if given.do == "start":
+            counterpart.start(known, who, request, form.opened)
+        left = f"?wrong={wrong_left}" if wrong_left else ""
+        return RedirectResponse(f"/imports/{form.opened}{left}", 303)
+    keep(known, who, form_id, form)
+    return back_to(f"/new/{form_id}", _SECTIONS.get(given.do, ""), str(given.fields.get("lang", "")))
+
+
+def dropped(known: WebContext, who: Principal, form_id: str, form: FormDraft) -> None:
+    """Deletes what was kept of a form, and beside it."""
+    for draft_id in (form_id, form.fields.get("draft", ""), *(form.fields.get(f"{side}_kept", "") for side in SIDES)):
+        if drafts.find(known, who, draft_id):  # only the giver's own
+            drafts.drop(known, draft_id)
+    known.page_state.drop_form(who.principal_id, form_id)
+
+
+def _preview(known: WebContext, who: Principal, form: FormDraft) -> Preview | None:
+    """Returns the list of the form as an import would take it; None without a list."""
+    data, choice = list_of(known, who, form)
+    filled = form_of(form.fields)
+    by_rows = filled.sign_ins[Side.SOURCE].by_rows
+    return look(data, choice, servers(known), passwords=by_rows, allowed=filled.allowed) if data else None
+
+
+def _found(form: FormDraft, filled: Form) -> FormDraft:
     """Returns the form with the source that holds the mail of the address, if one was found. Raises `UsageError`."""
-    detection = detected(form.address)
-    if not detection.ways:
-        return form, detection
-    end = end_of(detection.ways[0].give, detection.ways[0].url)
-    return replace(form, ends={**form.ends, "source": end}), detection
+    detection = detected(filled.address)
+    if detection.ways:
+        end = end_of(detection.ways[0].give, detection.ways[0].url)
+        form = replace(form, fields={**form.fields, **fields_of_end("source", end)})
+    return replace(form, found=replace(detection, provider=None))  # the form shows what was found of it
 
 
 def _tested(
-    known: WebContext, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
+    known: WebContext, request: Request, who: Principal, side: Side, form: Form, secret: str, preview: Preview | None
 ) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
     form.demand(side, secret)
@@ -295,7 +300,7 @@ def _tested(
     endpoint = endpoint_of(side, server, guarded(known.reach))
     rows = preview.manifest.rows if preview and preview.manifest else ()
     # At the source, a row that names its own server is left out: its password is for that server alone.
-    row = next((one for one in rows if side == "destination" or one.server is None), None)
+    row = next((one for one in rows if side == Side.DESTINATION or one.server is None), None)
     visitor = None
     if row is not None:
         asked = completed(side, endpoint, sign_in_of(side, server, remote=True, demanded=True), [row])
@@ -309,7 +314,7 @@ def _opened(
     request: Request,
     who: Principal,
     form: Form,
-    secrets: Mapping[str, str],
+    secrets: Mapping[Side, str],
     preview: Preview | None,
     *,
     good: bool,

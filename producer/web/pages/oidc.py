@@ -29,6 +29,26 @@ from shared.runtime.config import Settings
 from shared.runtime.logs import get_logger
 from shared.store.records.principals import Principal
 from shared.store.records.sessions import WAY_SECONDS
+from shared.wording.often_said import MAILHAUL_WEB_ROLES_GIVES, TOO_MANY_WRONG_GUESSES
+from shared.wording.phrases import Phrase
+
+IDENTITY_PROVIDER_SAYS_NOTHING: Final = Phrase(
+    "identity_provider_says_nothing", "the identity provider says nothing as {claim}; see MAILHAUL_WEB_OIDC_NAME_CLAIM"
+)
+IDENTITY_PROVIDER_DOES_NOT_SAY: Final = Phrase(
+    "identity_provider_does_not_say",
+    "the identity provider does not say that your address is verified; MAILHAUL_WEB_OIDC_NAME_CLAIM "
+    "can name another claim, as preferred_username or sub",
+)
+TOO_MANY_SIGN_INS: Final = Phrase(
+    "too_many_sign_ins", "too many sign-ins are begun from this address; try again in a minute"
+)
+THE_IDENTITY_PROVIDER_DOES_NOT_ANSWER: Final = Phrase(
+    "the_identity_provider_does_not_answer", "The identity provider does not answer; the log says more."
+)
+THE_IDENTITY_PROVIDER_DID_NOT_LET: Final = Phrase(
+    "the_identity_provider_did_not_let", "The identity provider did not let you in, or it took too long: try again."
+)
 
 #: Maximum number of sign-ins begun from one address in a minute. Each is kept for ten minutes, in the Redis that
 #: imports need.
@@ -96,16 +116,15 @@ def principal_of(claims: Mapping[str, Any], known: WebContext) -> Principal:
     claim = known.settings.web_oidc_name_claim
     name = claims.get(claim)
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 200:
-        raise Refused(403, f"the identity provider says nothing as {claim}; see MAILHAUL_WEB_OIDC_NAME_CLAIM")
+        raise Refused(403, IDENTITY_PROVIDER_SAYS_NOTHING.says(claim=claim))
     if claim == "email" and claims.get("email_verified") not in (True, "true"):
         raise Refused(
             403,
-            "the identity provider does not say that your address is verified; MAILHAUL_WEB_OIDC_NAME_CLAIM can name "
-            "another claim, as preferred_username or sub",
+            IDENTITY_PROVIDER_DOES_NOT_SAY.says(),
         )
     role = known.roles.of(name, groups_of(claims, known))
     if role is None:
-        raise Refused(403, "MAILHAUL_WEB_ROLES gives you no role here; ask the administrator of mailhaul")
+        raise Refused(403, MAILHAUL_WEB_ROLES_GIVES.says())
     return Principal(principal_id=f"oidc:{claims['sub']}", name=name, role=role)
 
 
@@ -145,7 +164,7 @@ def _may_begin(known: WebContext, request: Request) -> None:
     if begun > MOST_BEGUN:
         raise Refused(
             429,
-            "too many sign-ins are begun from this address; try again in a minute",
+            TOO_MANY_SIGN_INS.says(),
             headers={"Retry-After": str(seconds)},
         )
 
@@ -180,11 +199,11 @@ async def _failed(request: Request, known: WebContext, error: Exception) -> Resp
     if isinstance(error, Refused):
         wrong, status = say(error.detail), error.status
     elif isinstance(error, httpx2.HTTPError):
-        wrong, status = say("The identity provider does not answer; the log says more."), 502
+        wrong, status = say(THE_IDENTITY_PROVIDER_DOES_NOT_ANSWER.says()), 502
     else:
-        wrong, status = say("The identity provider did not let you in, or it took too long: try again."), 401
+        wrong, status = say(THE_IDENTITY_PROVIDER_DID_NOT_LET.says()), 401
         try:
             await run_in_threadpool(missed, known, request, "oidc")
         except Refused as refused:
-            wrong, status = say("Too many wrong guesses; try again in a minute."), refused.status
+            wrong, status = say(TOO_MANY_WRONG_GUESSES.says()), refused.status
     return await run_in_threadpool(door, request, known, wrong, "", status)

@@ -17,6 +17,7 @@ from producer.web.problems import Refused
 from producer.web.security.access import Known
 from shared.model.errors import UsageError
 from shared.model.lifecycle import ImportState
+from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
 
 routes = APIRouter(include_in_schema=False)
 #: Acts on chosen mailboxes.
@@ -101,7 +102,7 @@ def chosen(
 ) -> Response:
     """Does an act on the mailboxes that were ticked, each as it would be done alone. A cancellation is asked about first."""
     if act not in _CHOSEN:
-        raise Refused(404, "there is no such thing to do")
+        raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     found, logins = known.import_(import_id), [known.mailbox(import_id, one)[0].source.login for one in mailbox]
     if act == "cancel" and logins and not sure:
         return draw(request, "cancel_chosen.html", who, import_=found, boxes=list(zip(mailbox, logins, strict=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -16,6 +16,9 @@ from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from shared.model.waves import MOST_NAME
+from shared.wording.phrases import Phrase
+
+THERE_IS_NO_TABLE: Final = Phrase("there_is_no_table", "there is no table of this: only a check that is done has one")
 
 routes = APIRouter(include_in_schema=False)
 
@@ -43,7 +46,7 @@ def table(known: Known, who: Who, rehearsal_id: str) -> Response:
     """Returns what a check found, a row for each mailbox."""
     found = rehearsals.one(known, who, rehearsal_id)
     if found["kind"] != "check" or found["state"] != "done":
-        raise Refused(404, "there is no table of this: only a check that is done has one")
+        raise Refused(404, THERE_IS_NO_TABLE.says())
     headers = {"Content-Disposition": 'attachment; filename="check.csv"'}
     return Response(checked_rows(found["result"]["mailboxes"]), media_type="text/csv; charset=utf-8", headers=headers)
 

@@ -25,7 +25,10 @@ DOTS: Final = "••••••"
 FIELDS: Final = tuple(NAMES)
 ENCODINGS: Final = ("utf-8", "utf-16", "cp1251", "cp1252")
 _OPEN: Final = ("login", "new_login", "first_name", "last_name", "server", "quota", "wave", "priority", "group")
-_TYPED: Final = ("login", "password", "new_login", "new_password", "server")
+#: Fields of the columns of typed rows.
+TYPED: Final = ("login", "password", "new_login", "new_password", "server")
+#: The most rows of the table to type into; whoever has more pastes them, or gives a file.
+MOST_TYPED: Final = 200
 #: Maximum number of rows of the preview, not counting rows with faults.
 _ROWS: Final = 10
 
@@ -80,6 +83,12 @@ class Preview:
     wrong: tuple[tuple[str, str, str, str], ...] = ()
 
     @property
+    def short(self) -> bool:
+        """Tells whether the list can be edited as typed rows: a short one, without other columns."""
+        named = [field for field in self.choice.fields if field]
+        return bool(named) and self.good + self.bad <= MOST_TYPED and set(named) <= set(TYPED[:4])
+
+    @property
     def good(self) -> int:
         """The number of rows that are right."""
         return len(self.manifest.rows) if self.manifest else 0
@@ -102,9 +111,36 @@ def typed(rows: Sequence[Sequence[str]], *, logins_stand: bool = False) -> bytes
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     width = max(len(row) for row in filled)
-    writer.writerow(_TYPED[:width])
+    writer.writerow(TYPED[:width])
     writer.writerows([cell.replace("\r", "").replace("\n", "") for cell in row] for row in filled)
     return text.getvalue().encode("utf-8", "surrogatepass")
+
+
+def typed_rows(rows: Sequence[Sequence[str]]) -> bytes:
+    """Returns typed rows as a CSV file without a header: each in the line of its number, empty ones as empty lines."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    width = max(map(len, rows), default=0)
+    for row in rows:
+        cells = [cell.replace("\r", "").replace("\n", "") for cell in row]
+        writer.writerow([*cells, *[""] * (width - len(cells))] if any(cell.strip() for cell in cells) else [])
+    return text.getvalue().encode("utf-8", "surrogatepass")
+
+
+def as_rows(data: bytes, choice: Choice) -> tuple[tuple[str, ...], ...]:
+    """Returns a list as typed rows; none if it has too many, or other columns than those that are typed."""
+    encoding = choice.encoding if choice.encoding in ENCODINGS else ""
+    separator = choice.separator if choice.separator in SEPARATORS.values() else ""
+    fields = [name for name in choice.fields if name]
+    if not fields or not set(fields) <= set(TYPED[:4]):
+        return ()
+    try:
+        sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=MOST_TYPED, one_column=True)
+    except UsageError:
+        return ()
+    rows = [[cell.text for cell in cells] for _, cells in sheet.rows[choice.first != "mailbox" :]]
+    named = [dict(zip(choice.fields, row, strict=False)) for row in rows]
+    return tuple(tuple(row.get(name, "") for name in TYPED[:4]) for row in named) if not sheet.errors else ()
 
 
 def look(

@@ -19,6 +19,20 @@ from producer.web.security.proxied import vouched
 from producer.web.security.scrypt import MOST, Crowded, fits
 from producer.web.web_context import WebContext
 from shared.store.records.principals import Principal, Role
+from shared.wording.often_said import THIS_NEEDS_ROLE_ADMIN_YOURS, TOO_MANY_WRONG_GUESSES
+from shared.wording.phrases import Phrase
+
+THIS_NEEDS_ROLE_OPERATOR_YOURS: Final = Phrase(
+    "this_needs_role_operator_yours", "this needs the role operator; yours is {own}"
+)
+NAME_OR_PASSWORD_IS_WRONG: Final = Phrase("name_or_password_is_wrong", "Name or password is wrong.")
+THIS_TOKEN_IS_NOT_KNOWN: Final = Phrase("this_token_is_not_known", "This token is not known.")
+THIS_LINK_WAS_USED_ALREADY: Final = Phrase(
+    "this_link_was_used_already", "This link was used already, or it is over. `mailhaul link` prints another one."
+)
+THIS_PAGE_CAME_WITHOUT_TLS: Final = Phrase(
+    "this_page_came_without_tls", "This page came without TLS: nobody can sign in to it over a network."
+)
 
 routes = APIRouter(include_in_schema=False)
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
@@ -57,7 +71,7 @@ Who = Annotated[Principal, Depends(_signed_in)]
 
 def _acting(who: Who) -> Principal:
     if who.role < Role.OPERATOR:
-        raise Refused(403, f"this needs the role operator; yours is {who.role.word}")
+        raise Refused(403, THIS_NEEDS_ROLE_OPERATOR_YOURS.says(own=who.role.word))
     return who
 
 
@@ -67,7 +81,7 @@ Actor = Annotated[Principal, Depends(_acting)]
 
 def _ruling(who: Who) -> Principal:
     if who.role < Role.ADMIN:
-        raise Refused(403, f"this needs the role admin; yours is {who.role.word}")
+        raise Refused(403, THIS_NEEDS_ROLE_ADMIN_YOURS.says(role_word=who.role.word))
     return who
 
 
@@ -150,15 +164,13 @@ def sign_in(
     """Begins a session for a token, or for a name and its password."""
     say, name = saying(request).word, name.strip()
     if not _reached_safely(request):
-        return door(
-            request, known, say("This page came without TLS: nobody can sign in to it over a network."), to, 400
-        )
+        return door(request, known, say(THIS_PAGE_CAME_WITHOUT_TLS.says()), to, 400)
     if not name and (who := known.principals.by_token(token.strip())):
         return welcome(known, request, who, "token", to)
     try:
         return _by_password(request, known, name, password, to) if name else _by_unknown_token(request, known, to)
     except Refused as refused:
-        answer = door(request, known, say("Too many wrong guesses; try again in a minute."), to, refused.status)
+        answer = door(request, known, say(TOO_MANY_WRONG_GUESSES.says()), to, refused.status)
         answer.headers.update(refused.headers)
         return answer
 
@@ -177,14 +189,14 @@ def _by_password(request: Request, known: WebContext, name: str, password: str, 
         return welcome(known, request, user.principal, "password", to, stamp=user.set_at)
     wrong(known, request, "password", name, known_name=user is not None)
     say = saying(request).word
-    return door(request, known, say("Name or password is wrong."), to, 401)
+    return door(request, known, say(NAME_OR_PASSWORD_IS_WRONG.says()), to, 401)
 
 
 def _by_unknown_token(request: Request, known: WebContext, to: str) -> Response:
     """Counts the unknown token as a guess, and shows the page on which one signs in. Raises `Refused`."""
     missed(known, request, "token")
     say = saying(request).word
-    return door(request, known, say("This token is not known."), to, 401)
+    return door(request, known, say(THIS_TOKEN_IS_NOT_KNOWN.says()), to, 401)
 
 
 @routes.get("/enter/{link}")
@@ -199,7 +211,7 @@ def enter(request: Request, known: Known, link: str) -> Response:
     if who is None:
         missed(known, request, "link")
         say = saying(request).word
-        told = say("This link was used already, or it is over. `mailhaul link` prints another one.")
+        told = say(THIS_LINK_WAS_USED_ALREADY.says())
         return door(request, known, told, status=401)
     return welcome(known, request, who, "link")
 

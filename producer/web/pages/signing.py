@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from producer.web.pages import drafts
 from producer.web.web_context import WebContext
+from shared.model.sides import Side
 from shared.model.sign_in import Way
 from shared.store.records.principals import Principal
 
@@ -49,7 +50,7 @@ class Entry:
         return f"{self.way}:{detail}" if self.way else ""
 
 
-def entry_of(given: Mapping[str, Any], side: str) -> Entry:
+def entry_of(given: Mapping[str, Any], side: Side) -> Entry:
     """Reads the fields of one side from a request."""
 
     def text(name: str, most: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
@@ -27,6 +27,12 @@ from producer.web.problems import Refused
 from producer.web.security.access import Known
 from shared.model.lifecycle import ImportState
 from shared.model.waves import MOST_NAME
+from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
+from shared.wording.phrases import Phrase
+
+WEIGHT_AND_ORDER_ARE_WHOLE_NUMBERS: Final = Phrase(
+    "weight_and_order_are_whole_numbers", "weight and order are whole numbers"
+)
 
 routes = APIRouter(include_in_schema=False)
 
@@ -129,7 +135,7 @@ def act(
             moved = MoveBody(login=mailbox, wave=None if front else wave.strip(), front=front)
             mailboxes = counterpart.move(known, who, request, import_id, moved)["mailboxes"]
         case _:
-            raise Refused(404, "there is no such thing to do")
+            raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     request.app.state.glances.forget(import_id)
     return back(
         request, _there(import_id, mailbox), import_id, Changed(act=action, mailboxes=mailboxes, messages=messages)
@@ -141,7 +147,7 @@ def _number(text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdecimal()):
-        raise Refused(422, "weight and order are whole numbers")
+        raise Refused(422, WEIGHT_AND_ORDER_ARE_WHOLE_NUMBERS.says())
     return int(text)
 
 

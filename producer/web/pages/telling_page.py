@@ -18,6 +18,12 @@ from producer.web.security.access import Known
 from shared.model.errors import UsageError
 from shared.store.records.principals import Principal
 from shared.store.records.targets import WAYS
+from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
+from shared.wording.phrases import Phrase
+
+LOOK_AT_FIELDS_AGAIN_ONE: Final = Phrase(
+    "look_at_fields_again_one", "look at the fields again: one of them cannot be so"
+)
 
 routes = APIRouter(include_in_schema=False)
 _NOTHING: Final = SecretStr("")
@@ -66,7 +72,7 @@ def add(
         )
         made = counterpart.add_target(known, who, request, body)
     except ValidationError:
-        return _drawn(request, known, who, 422, fault="look at the fields again: one of them cannot be so")
+        return _drawn(request, known, who, 422, fault=LOOK_AT_FIELDS_AGAIN_ONE.says())
     except UsageError as error:
         return _drawn(request, known, who, 422, fault=error)
     if "secret" in made:
@@ -86,7 +92,7 @@ def act(request: Request, known: Known, who: Chief, target_id: str, action: str)
         case "retry" | "drop":
             counterpart.retry_undelivered(known, who, request, LostNoticesBody(drop=action == "drop"))
         case _:
-            raise Refused(404, "there is no such thing to do")
+            raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     return RedirectResponse("/targets", 303)
 
 

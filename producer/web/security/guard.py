@@ -14,6 +14,12 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from producer.web.problems import problem
+from shared.wording.phrases import Phrase
+
+THIS_SERVER_GOES_BY_ANOTHER_NAME: Final = Phrase(
+    "this_server_goes_by_another_name", "this server goes by another name; its administrator sets MAILHAUL_WEB_NAMES"
+)
+SENT_BY_ANOTHER_SITE: Final = Phrase("sent_by_another_site", "sent by another site")
 
 #: Headers of every answer.
 HEADERS: Final = (
@@ -56,14 +62,14 @@ class Guard:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get(b"host", "")
         if _name(f"//{host}") not in self._names:
-            return 421, "this server goes by another name; its administrator sets MAILHAUL_WEB_NAMES"
+            return 421, THIS_SERVER_GOES_BY_ANOTHER_NAME.says()
         if scope["method"] in _SAFE:
             return None
         origin = headers.get(b"origin")
         if origin is not None and not _same(origin, scope["scheme"], host):
-            return 403, "sent by another site"
+            return 403, SENT_BY_ANOTHER_SITE.says()
         if headers.get(b"sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return 403, "sent by another site"
+            return 403, SENT_BY_ANOTHER_SITE.says()
         return None
 
 

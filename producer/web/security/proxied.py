@@ -16,7 +16,12 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from producer.web.problems import Refused
 from producer.web.web_context import WebContext
 from shared.store.records.principals import Principal
+from shared.wording.often_said import MAILHAUL_WEB_ROLES_GIVES
 from shared.wording.phrases import Phrase
+
+HEADER_WAS_GIVEN_TWICE_PROXY: Final = Phrase(
+    "header_was_given_twice_proxy", "the header {header} was given twice: the proxy must remove what browsers send"
+)
 
 NO_NETWORK: Final = Phrase(
     "web_proxies",
@@ -71,7 +76,7 @@ def vouched(request: Request, known: WebContext) -> Principal | None:
     if not names or not names[0].strip():
         return None
     if len(names) > 1:
-        raise Refused(400, f"the header {header} was given twice: the proxy must remove what browsers send")
+        raise Refused(400, HEADER_WAS_GIVEN_TWICE_PROXY.says(header=header))
     name = names[0].strip()[:200]
     groups: list[str] = []
     if known.settings.web_proxy_groups_header:
@@ -79,5 +84,5 @@ def vouched(request: Request, known: WebContext) -> Principal | None:
             groups += [group.strip() for group in line.split(",")]
     role = known.roles.of(name, groups)
     if role is None:
-        raise Refused(403, "MAILHAUL_WEB_ROLES gives you no role here; ask the administrator of mailhaul")
+        raise Refused(403, MAILHAUL_WEB_ROLES_GIVES.says())
     return Principal(principal_id=f"proxy:{name}", name=name, role=role)

@@ -17,6 +17,53 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.mail.answers.kept_dates import KeptDates
+from shared.wording.phrases import Phrase
+
+WHICH_ARE_LEFT_IS_ASKED: Final = Phrase(
+    "which_are_left_is_asked", "which messages are left is asked, to find those that went"
+)
+
+ANNOUNCES_AND_REFUSES: Final = Phrase("announces_and_refuses", "announces {name} and refuses it: {what}")
+ONE_COMMAND_IS_SENT_AT_TIME: Final = Phrase("one_command_is_sent_at_time", "one command is sent at a time")
+CREDENTIALS_ARE_SENT_WHEN_SERVER: Final = Phrase(
+    "credentials_are_sent_when_server", "credentials are sent when the server asks for them"
+)
+SERVER_IS_NOT_TOLD_WHICH_PROGRAM: Final = Phrase(
+    "server_is_not_told_which_program", "the server is not told which program signs in"
+)
+FOLDER_NAMES_STAY_IN_MODIFIED: Final = Phrase("folder_names_stay_in_modified", "folder names stay in modified UTF-7")
+EVERY_FOLDER_IS_TAKEN_FOR_ACCOUNT: Final = Phrase(
+    "every_folder_is_taken_for_account", "every folder is taken for the account's own"
+)
+SPECIAL_FOLDERS_ARE_TOLD_BY_THEIR: Final = Phrase(
+    "special_folders_are_told_by_their", "special folders are told by their attributes or names"
+)
+NOTHING_IS_ASKED_ABOUT_CHILDREN: Final = Phrase(
+    "nothing_is_asked_about_children", "nothing is asked about children of folders"
+)
+SUBSCRIPTIONS_ARE_LISTED_APART: Final = Phrase("subscriptions_are_listed_apart", "subscriptions are listed apart")
+LATER_PASS_COMPARES_ALL: Final = Phrase("later_pass_compares_all", "a later pass compares all flags")
+FOLDERS_ARE_OPENED_TO_SEE_WHETHER: Final = Phrase(
+    "folders_are_opened_to_see_whether", "folders are opened to see whether flags changed"
+)
+LATER_PASS_READS_ALL: Final = Phrase("later_pass_reads_all", "a later pass reads all flags")
+SIZES_ARE_ADDED_UP_MESSAGE: Final = Phrase("sizes_are_added_up_message", "sizes are added up message by message")
+MESSAGE_THAT_IS_TOO_LARGE_IS_REFUSED: Final = Phrase(
+    "message_that_is_too_large_is_refused", "a message that is too large is refused only once it is sent"
+)
+SEARCHES_ARE_ANSWERED_IN_FULL: Final = Phrase("searches_are_answered_in_full", "searches are answered in full")
+MESSAGES_ARE_NOT_LISTED_PAGE_BY_PAGE: Final = Phrase(
+    "messages_are_not_listed_page_by_page", "messages are not listed page by page"
+)
+SERVER_IS_ASKED_BEFORE_EACH: Final = Phrase(
+    "server_is_asked_before_each", "the server is asked before each message is sent"
+)
+MESSAGES_ARE_APPENDED_ONE_BY_ONE: Final = Phrase("messages_are_appended_one_by_one", "messages are appended one by one")
+WHAT_WAS_MOVED_AT_SOURCE_IS_COPIED: Final = Phrase(
+    "what_was_moved_at_source_is_copied", "what was moved at the source is copied again"
+)
+GMAIL_LABELS_ARE_NOT_LOOKED: Final = Phrase("gmail_labels_are_not_looked", "Gmail's labels are not looked at")
+NOTHING_IS_KNOWN_OF_QUOTA: Final = Phrase("nothing_is_known_of_quota", "nothing is known of the quota")
 
 #: Several commands in one flight (RFC 9051 §5.5). Every server has to take them, so none announces it.
 PIPELINING: Final = "PIPELINING"
@@ -42,30 +89,28 @@ def _row(without: str, verb: bytes = b"", asked: bytes = b"", *words: str) -> Ex
 
 #: Every extension that mailhaul asks for and can do without. Each use that a server may refuse by itself has a row.
 TABLE: Final[Mapping[str, Extension]] = {
-    PIPELINING: _row("one command is sent at a time", b"", b"", "pipelin", "one command"),
-    "SASL-IR": _row("credentials are sent when the server asks for them", b"", b"", "initial"),
-    "ID": _row("the server is not told which program signs in", b"ID", rb"\A\("),
-    "ENABLE": _row("folder names stay in modified UTF-7", b"ENABLE"),
-    "NAMESPACE": _row("every folder is taken for the account's own", b"NAMESPACE"),
-    "SPECIAL-USE": _row(
-        "special folders are told by their attributes or names", b"LIST", b" RETURN .*SPECIAL-USE", "special"
-    ),
-    "CHILDREN": _row("nothing is asked about children of folders", b"LIST", b" RETURN .*CHILDREN"),
-    "LIST-EXTENDED": _row("subscriptions are listed apart", b"LIST", b" RETURN ", "return", "subscribed"),
-    "CONDSTORE": _row("a later pass compares all flags", b"EXAMINE", rb"\(CONDSTORE\)\Z"),
-    "QRESYNC": _row("which messages are left is asked, to find those that went", b"EXAMINE", rb"\(QRESYNC "),
-    "HIGHESTMODSEQ": _row("folders are opened to see whether flags changed", b"STATUS", b"HIGHESTMODSEQ", "modseq"),
-    "CHANGEDSINCE": _row("a later pass reads all flags", b"UID", rb"\(CHANGEDSINCE ", "modifier"),
-    "STATUS=SIZE": _row("sizes are added up message by message", b"STATUS", rb" SIZE\)\Z", "size"),
-    "APPENDLIMIT": _row("a message that is too large is refused only once it is sent", b"STATUS", b"APPENDLIMIT"),
-    "ESEARCH": _row("searches are answered in full", b"UID", rb"\ASEARCH RETURN \((?!PARTIAL)", "return"),
-    "PARTIAL": _row("messages are not listed page by page", b"UID", rb"\ASEARCH RETURN \(PARTIAL", "partial"),
-    "LITERAL+": _row("the server is asked before each message is sent", b"", b"", "literal"),
-    "LITERAL-": _row("the server is asked before each message is sent", b"", b"", "literal"),
-    "MULTIAPPEND": _row("messages are appended one by one"),
-    "MOVE": _row("what was moved at the source is copied again", b"UID", rb"\AMOVE "),
-    "X-GM-EXT-1": _row("Gmail's labels are not looked at", b"UID", b"X-GM-", "x-gm"),
-    "QUOTA": _row("nothing is known of the quota", b"GETQUOTAROOT"),
+    PIPELINING: _row(ONE_COMMAND_IS_SENT_AT_TIME.says(), b"", b"", "pipelin", "one command"),
+    "SASL-IR": _row(CREDENTIALS_ARE_SENT_WHEN_SERVER.says(), b"", b"", "initial"),
+    "ID": _row(SERVER_IS_NOT_TOLD_WHICH_PROGRAM.says(), b"ID", rb"\A\("),
+    "ENABLE": _row(FOLDER_NAMES_STAY_IN_MODIFIED.says(), b"ENABLE"),
+    "NAMESPACE": _row(EVERY_FOLDER_IS_TAKEN_FOR_ACCOUNT.says(), b"NAMESPACE"),
+    "SPECIAL-USE": _row(SPECIAL_FOLDERS_ARE_TOLD_BY_THEIR.says(), b"LIST", b" RETURN .*SPECIAL-USE", "special"),
+    "CHILDREN": _row(NOTHING_IS_ASKED_ABOUT_CHILDREN.says(), b"LIST", b" RETURN .*CHILDREN"),
+    "LIST-EXTENDED": _row(SUBSCRIPTIONS_ARE_LISTED_APART.says(), b"LIST", b" RETURN ", "return", "subscribed"),
+    "CONDSTORE": _row(LATER_PASS_COMPARES_ALL.says(), b"EXAMINE", rb"\(CONDSTORE\)\Z"),
+    "QRESYNC": _row(WHICH_ARE_LEFT_IS_ASKED.says(), b"EXAMINE", rb"\(QRESYNC "),
+    "HIGHESTMODSEQ": _row(FOLDERS_ARE_OPENED_TO_SEE_WHETHER.says(), b"STATUS", b"HIGHESTMODSEQ", "modseq"),
+    "CHANGEDSINCE": _row(LATER_PASS_READS_ALL.says(), b"UID", rb"\(CHANGEDSINCE ", "modifier"),
+    "STATUS=SIZE": _row(SIZES_ARE_ADDED_UP_MESSAGE.says(), b"STATUS", rb" SIZE\)\Z", "size"),
+    "APPENDLIMIT": _row(MESSAGE_THAT_IS_TOO_LARGE_IS_REFUSED.says(), b"STATUS", b"APPENDLIMIT"),
+    "ESEARCH": _row(SEARCHES_ARE_ANSWERED_IN_FULL.says(), b"UID", rb"\ASEARCH RETURN \((?!PARTIAL)", "return"),
+    "PARTIAL": _row(MESSAGES_ARE_NOT_LISTED_PAGE_BY_PAGE.says(), b"UID", rb"\ASEARCH RETURN \(PARTIAL", "partial"),
+    "LITERAL+": _row(SERVER_IS_ASKED_BEFORE_EACH.says(), b"", b"", "literal"),
+    "LITERAL-": _row(SERVER_IS_ASKED_BEFORE_EACH.says(), b"", b"", "literal"),
+    "MULTIAPPEND": _row(MESSAGES_ARE_APPENDED_ONE_BY_ONE.says()),
+    "MOVE": _row(WHAT_WAS_MOVED_AT_SOURCE_IS_COPIED.says(), b"UID", rb"\AMOVE "),
+    "X-GM-EXT-1": _row(GMAIL_LABELS_ARE_NOT_LOOKED.says(), b"UID", b"X-GM-", "x-gm"),
+    "QUOTA": _row(NOTHING_IS_KNOWN_OF_QUOTA.says(), b"GETQUOTAROOT"),
 }
 
 #: Verb → the names and rows of its extensions.
@@ -89,7 +134,7 @@ def named_in(words: str, name: str) -> bool:
 
 def sentence(name: str) -> str:
     """Returns the sentence that tells the operator about an extension that is left out."""
-    return f"announces {name} and refuses it: {TABLE[name].without}"
+    return ANNOUNCES_AND_REFUSES.says(name=name, what=TABLE[name].without)
 
 
 #: Capabilities that a capability implies without naming them (RFC 9051 appendix E, RFC 7162 §3.2.3).

@@ -15,6 +15,13 @@ from functools import lru_cache
 from typing import Final
 
 from shared.wording.masking import masked
+from shared.wording.often_said import FLAG_NOT_ATOM_DROPPED
+from shared.wording.phrases import Phrase, Sentence
+
+CR_LF_OR_NUL_CANNOT: Final = Phrase("cr_lf_or_nul_cannot", "CR, LF or NUL cannot be part of a command")
+FOLDER_NAME_CANNOT_BE_EMPTY: Final = Phrase("folder_name_cannot_be_empty", "a folder name cannot be empty")
+NOT_FLAG: Final = Phrase("not_flag", "not a flag: {said}")
+UNKNOWN_SYSTEM_FLAG_DROPPED: Final = Phrase("unknown_system_flag_dropped", "unknown system flag, dropped: {said}")
 
 #: Longest keyword that is passed on. Dovecot takes 50 characters, Cyrus and pymap 300; past this it is not a keyword.
 KEYWORD_LIMIT = 255
@@ -42,7 +49,7 @@ def quoted_string(value: bytes, *, literal_plus: bool = False) -> bytes:
     write them. Raises ValueError for CR, LF or NUL, which neither form could carry without risk.
     """
     if _UNWRITABLE.search(value):
-        raise ValueError("CR, LF or NUL cannot be part of a command")
+        raise ValueError(CR_LF_OR_NUL_CANNOT.says())
     if literal_plus and not _QUOTED_ONLY.fullmatch(value):
         return b"{%d+}\r\n%b" % (len(value), value)
     return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
@@ -51,7 +58,7 @@ def quoted_string(value: bytes, *, literal_plus: bool = False) -> bytes:
 def quoted_folder(name: bytes, *, literal_plus: bool = False) -> bytes:
     """Returns a folder name for a command, as `quoted_string` does. Raises ValueError for an empty name."""
     if not name:
-        raise ValueError("a folder name cannot be empty")
+        raise ValueError(FOLDER_NAME_CANNOT_BE_EMPTY.says())
     return quoted_string(name, literal_plus=literal_plus)
 
 
@@ -79,11 +86,11 @@ def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...
             if known:
                 flags.setdefault(known.lower(), known)
             elif text.lower() != "\\recent":
-                odd.append(f"unknown system flag, dropped: {clean_text(raw, limit=60)}")
+                odd.append(UNKNOWN_SYSTEM_FLAG_DROPPED.says(said=clean_text(raw, limit=60)))
         elif is_keyword(text):
             flags.setdefault(text.lower(), text)
         else:
-            odd.append(f"flag not an atom, dropped: {clean_text(raw, limit=60)}")
+            odd.append(FLAG_NOT_ATOM_DROPPED.says(said=clean_text(raw, limit=60)))
     return tuple(flags.values()), tuple(odd)
 
 
@@ -104,7 +111,7 @@ def flag_list(flags: Iterable[str]) -> bytes:
     """
     for flag in flags:
         if system_flag(flag) is None and not is_keyword(flag):
-            raise ValueError(f"not a flag: {clean_text(flag, limit=60)}")
+            raise ValueError(NOT_FLAG.says(said=clean_text(flag, limit=60)))
     return b"(" + " ".join(flags).encode("ascii") + b")"
 
 
@@ -112,7 +119,10 @@ def clean_text(text: bytes | str, *, limit: int = TEXT_LIMIT, secrets: Iterable[
     """Returns a server's words, fit to be shown, at most `limit` characters of them.
 
     They are UTF-8 as far as the server's words are, without control or invisible characters, and with secrets as ***.
+    A sentence of mailhaul stays: its places hold words that were cleaned.
     """
+    if isinstance(text, Sentence):
+        return text
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     hidden = [secret for secret in secrets if secret]
     shown = masked(shown[: limit * 40], hidden)

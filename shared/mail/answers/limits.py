@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from shared.wording.phrases import Phrase
+
+LARGER_THAN_DESTINATION_TAKES_LIMIT: Final = Phrase(
+    "larger_than_destination_takes_limit", "larger than the destination takes (limit {num} bytes)"
+)
+
 #: The capability; without a number it says that each folder has a limit of its own, told by STATUS.
 APPENDLIMIT: Final = "APPENDLIMIT"
 
@@ -26,4 +32,4 @@ def may_be_too_large(capabilities: frozenset[str], size_bytes: int) -> bool:
 
 def too_large(most: int) -> str:
     """Returns the reason, as it stands in the report."""
-    return f"larger than the destination takes (limit {most} bytes)"
+    return LARGER_THAN_DESTINATION_TAKES_LIMIT.says(num=most)

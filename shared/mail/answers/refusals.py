@@ -20,6 +20,46 @@ from shared.model.errors import (
     ServerRefused,
     Throttled,
 )
+from shared.model.sides import Limited, Side
+from shared.wording.often_said import AUTHENTICATION_FAILED, CLOSED_CONNECTION, DOES_NOT_TAKE_ANOTHER_LOGIN
+from shared.wording.phrases import Phrase
+
+REFUSED: Final = Phrase("refused", "refused")
+
+DOES_NOT_LET_THIS_ACCOUNT_IN_UNTIL: Final = Phrase(
+    "does_not_let_this_account_in_until", "does not let this account in until its administrator acts"
+)
+ASK_ADMINISTRATOR_OF_THIS_SERVER_ABOUT: Final = Phrase(
+    "ask_administrator_of_this_server_about",
+    "ask the administrator of this server about the account (it may be locked); the password need not be wrong",
+)
+DOES_NOT_LET_THIS_ACCOUNT_IN_UNTIL_ITS_OWNER: Final = Phrase(
+    "does_not_let_this_account_in_until_its_owner",
+    "does not let this account in until its owner has signed in on the web",
+)
+LET_OWNER_SIGN_IN_ONCE: Final = Phrase(
+    "let_owner_sign_in_once", "let the owner sign in once on the provider's web page and do what it asks"
+)
+DOES_NOT_TAKE_THIS_LOGIN_WITHOUT: Final = Phrase(
+    "does_not_take_this_login_without", "does not take this login without TLS"
+)
+USE_IMAPS_OR_IMAP_STARTTLS: Final = Phrase(
+    "use_imaps_or_imap_starttls", "use imaps:// or imap+starttls:// for this server"
+)
+ASKED_TO_WAIT: Final = Phrase("asked_to_wait", "asked to wait")
+TRAFFIC_ALLOWANCE_IS_USED_UP: Final = Phrase("traffic_allowance_is_used_up", "the traffic allowance is used up")
+CLOSED_CONNECTION_AND_ASKED_TO_WAIT: Final = Phrase(
+    "closed_connection_and_asked_to_wait", "closed the connection and asked to wait"
+)
+DID_NOT_UNDERSTAND_COMMAND: Final = Phrase("did_not_understand_command", "did not understand a command")
+COULD_NOT_GIVE_THESE_MESSAGES: Final = Phrase("could_not_give_these_messages", "could not give these messages")
+REFUSED_FOLDER: Final = Phrase("refused_folder", "refused the folder")
+DID_NOT_UNDERSTAND_LOGIN: Final = Phrase("did_not_understand_login", "did not understand the login")
+AUTHORIZATION_FAILED_FOR_THIS_ACCOUNT: Final = Phrase(
+    "authorization_failed_for_this_account", "authorization failed for this account"
+)
+TAKES_NO_MESSAGE_INTO: Final = Phrase("takes_no_message_into", "takes no message into this folder")
+MAILBOX_IS_FULL: Final = Phrase("mailbox_is_full", "the mailbox is full")
 
 #: The kind of command that the server refused.
 Asked = Literal["greeting", "login", "folder", "append", "fetch", "command"]
@@ -73,7 +113,7 @@ def about_the_form(error: MailError, status: str, text: bytes) -> bool:
 
 
 def failure(
-    side: str, status: str, text: bytes, *, asked: Asked = "command", what: str = "", secrets: Iterable[str] = ()
+    side: Side, status: str, text: bytes, *, asked: Asked = "command", what: str = "", secrets: Iterable[str] = ()
 ) -> MailError:
     """Returns the error for a tagged NO or BAD, or for a BYE; `what` begins its sentence.
 
@@ -82,51 +122,53 @@ def failure(
     detail = clean_text(_TIMING.sub(b"", text), secrets=secrets)
     code, hint = response_code(text), hint_in(text, greeting=asked == "greeting")
 
-    def throttled(usual: str, scope: str = "") -> Throttled:
+    def throttled(usual: str, scope: Limited | None = None) -> Throttled:
         said = hint or hint_of(code, text, greeting=asked == "greeting")
-        return Throttled(side, what or usual, detail, said.seconds, scope or said.scope)
+        # Who names a time is waited for. Else, where a connection is refused, those that are there may go on.
+        crowded = said.crowded and said.seconds is None and asked in ("login", "greeting")
+        return Throttled(side, what or usual, detail, said.seconds, scope or said.scope, crowded=crowded)
 
     if _BACKOFF.search(text):
-        return throttled("asked to wait")
+        return throttled(ASKED_TO_WAIT.says())
     if status == "BYE":
         if code in CODES or hint:
-            return throttled("closed the connection and asked to wait")
-        return ConnectionLost(side, what or "closed the connection", detail)
+            return throttled(CLOSED_CONNECTION_AND_ASKED_TO_WAIT.says())
+        return ConnectionLost(side, what or CLOSED_CONNECTION.says(), detail)
     if asked == "login":
         # a named refusal counts as one even if its text asks to try later: trying again may lock the account
         if code not in _NAMED and (code in CODES or hint):
-            return throttled("does not take another login now")
+            return throttled(DOES_NOT_TAKE_ANOTHER_LOGIN.says())
         return _login_failure(side, status, code, text, what, detail)
     if status != "NO":
         if hint and b"throttl" in text.lower():
-            return throttled("asked to wait")
-        return ProtocolViolation(side, what or "did not understand a command", detail)
+            return throttled(ASKED_TO_WAIT.says())
+        return ProtocolViolation(side, what or DID_NOT_UNDERSTAND_COMMAND.says(), detail)
     named = code in _ABOUT_THE_MESSAGE | _NO_FOLDER
-    if code == "OVERQUOTA" or (side == "destination" and not named and _FULL.search(text)):
-        if side == "destination":
-            return OverQuota(side, what or "the mailbox is full", detail)
-        return throttled("the traffic allowance is used up")  # Gmail says so of bandwidth
+    if code == "OVERQUOTA" or (side == Side.DESTINATION and not named and _FULL.search(text)):
+        if side == Side.DESTINATION:
+            return OverQuota(side, what or MAILBOX_IS_FULL.says(), detail)
+        return throttled(TRAFFIC_ALLOWANCE_IS_USED_UP.says())  # Gmail says so of bandwidth
     if asked == "append":
         # [LIMIT] says that the message is too big
         if code in CODES - {"LIMIT"} or (not code and hint):
-            return throttled("asked to wait")
+            return throttled(ASKED_TO_WAIT.says())
         return _append_failure(side, code, what, detail)
     if asked == "fetch" and code in ("UNAVAILABLE", "SERVERBUG"):
-        return ServerRefused(side, what or "could not give these messages", detail)  # one faulty message (Yahoo)
+        return ServerRefused(side, what or COULD_NOT_GIVE_THESE_MESSAGES.says(), detail)  # one faulty message (Yahoo)
     if code in CODES or (not code and hint):
-        return throttled("asked to wait")
+        return throttled(ASKED_TO_WAIT.says())
     if asked == "folder":
-        return FolderRefused(side, what or "refused the folder", detail)
-    return ServerRefused(side, what or "refused", detail)
+        return FolderRefused(side, what or REFUSED_FOLDER.says(), detail)
+    return ServerRefused(side, what or REFUSED.says(), detail)
 
 
-def _login_failure(side: str, status: str, code: str, text: bytes, what: str, detail: str) -> MailError:
+def _login_failure(side: Side, status: str, code: str, text: bytes, what: str, detail: str) -> MailError:
     refuses = code in _NAMED or _NOT_CONNECTED.search(text) or _CREDENTIALS.search(text)
     if status == "BAD" and not refuses:
-        return ProtocolViolation(side, what or "did not understand the login", detail)
+        return ProtocolViolation(side, what or DID_NOT_UNDERSTAND_LOGIN.says(), detail)
     if code == "AUTHORIZATIONFAILED":  # RFC 5530: the login is right, and may not act for the other
-        return AuthorizationRefused(side, what or "authorization failed for this account", detail)
-    refused = AuthenticationRefused(side, what or BEYOND.get(code, ("authentication failed", ""))[0], detail)
+        return AuthorizationRefused(side, what or AUTHORIZATION_FAILED_FOR_THIS_ACCOUNT.says(), detail)
+    refused = AuthenticationRefused(side, what or BEYOND.get(code, (AUTHENTICATION_FAILED.says(), ""))[0], detail)
     refused.advice = BEYOND.get(code, ("", ""))[1]
     return refused
 
@@ -134,16 +176,16 @@ def _login_failure(side: str, status: str, code: str, text: bytes, what: str, de
 #: Refusals that another password does not help against (RFC 5530): what the server does, and what to do.
 BEYOND: Final = {
     "CONTACTADMIN": (
-        "does not let this account in until its administrator acts",
-        "ask the administrator of this server about the account (it may be locked); the password need not be wrong",
+        DOES_NOT_LET_THIS_ACCOUNT_IN_UNTIL.says(),
+        ASK_ADMINISTRATOR_OF_THIS_SERVER_ABOUT.says(),
     ),
     "WEBALERT": (
-        "does not let this account in until its owner has signed in on the web",
-        "let the owner sign in once on the provider's web page and do what it asks",
+        DOES_NOT_LET_THIS_ACCOUNT_IN_UNTIL_ITS_OWNER.says(),
+        LET_OWNER_SIGN_IN_ONCE.says(),
     ),
     "PRIVACYREQUIRED": (
-        "does not take this login without TLS",
-        "use imaps:// or imap+starttls:// for this server",
+        DOES_NOT_TAKE_THIS_LOGIN_WITHOUT.says(),
+        USE_IMAPS_OR_IMAP_STARTTLS.says(),
     ),
 }
 
@@ -151,11 +193,11 @@ BEYOND: Final = {
 NO_PASSWORD: Final = dict(BEYOND.values())
 
 
-def _append_failure(side: str, code: str, what: str, detail: str) -> MailError:
+def _append_failure(side: Side, code: str, what: str, detail: str) -> MailError:
     if code in _NO_FOLDER:
-        return FolderRefused(side, what or "takes no message into this folder", detail)
+        return FolderRefused(side, what or TAKES_NO_MESSAGE_INTO.says(), detail)
     # [LIMIT] and [TOOBIG] say that the message is too big, [CANNOT] that it or a keyword can never be stored
-    refused = MessagesRefused(side, what or "refused", detail)
+    refused = MessagesRefused(side, what or REFUSED.says(), detail)
     refused.of_itself = code in _ABOUT_THE_MESSAGE or code == "LIMIT"
     refused.of_the_server = code in ("SERVERBUG", "CONTACTADMIN")
     return refused

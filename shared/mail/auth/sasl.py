@@ -18,6 +18,27 @@ from typing import Final, Protocol
 
 from shared.mail.answers.grammar import clean_text
 from shared.runtime.credentials import Secret
+from shared.wording.phrases import Phrase, text_of
+
+LOGIN_OR_PASSWORD_IS_EMPTY: Final = Phrase("login_or_password_is_empty", "login or password is empty")
+LOGIN_OR_PASSWORD_HOLDS_CR: Final = Phrase(
+    "login_or_password_holds_cr",
+    "login or password holds CR, LF, NUL or another control character, which no server takes",
+)
+ASKED_FOR_MORE_THAN_PLAIN: Final = Phrase("asked_for_more_than_plain", "asked for more than PLAIN has")
+ASKED_FOR_MORE_THAN_LOGIN: Final = Phrase("asked_for_more_than_login", "asked for more than LOGIN has")
+SENT_NO_CHALLENGE_THAT_CRAM: Final = Phrase(
+    "sent_no_challenge_that_cram", "sent no challenge that CRAM-MD5 could answer"
+)
+LOGIN_OR_PASSWORD_DO_NOT_FIT: Final = Phrase(
+    "login_or_password_do_not_fit", "login or password do not fit SCRAM: {said}"
+)
+DOES_NOT_SPEAK_SCRAM_AS_IT_SHOULD: Final = Phrase(
+    "does_not_speak_scram_as_it_should", "does not speak SCRAM as it should: {said}"
+)
+ASKED_FOR_MORE_THAN_ROUNDS_OF_SCRAM: Final = Phrase(
+    "asked_for_more_than_rounds_of_scram", "asked for more than {num} rounds of SCRAM"
+)
 
 #: Most rounds of PBKDF2 that a server may ask for: more would only keep a lane busy. RFC 7677 asks for 4,096 at least.
 MOST_ROUNDS: Final = 1_000_000
@@ -59,9 +80,9 @@ class Proof:
         """
         text = self.login + self.secret.reveal() + self.authzid + self.proxy
         if not self.login or not self.secret:
-            return "login or password is empty"
+            return LOGIN_OR_PASSWORD_IS_EMPTY.says()
         if _UNWRITABLE.search(text) or (self.bearer and _UNWRITABLE_BEARER.search(text)):
-            return "login or password holds CR, LF, NUL or another control character, which no server takes"
+            return LOGIN_OR_PASSWORD_HOLDS_CR.says()
         return ""
 
 
@@ -101,7 +122,7 @@ class Plain(_Said):
         self.initial = f"{proof.authzid}\0{proof.login}\0{proof.secret.reveal()}".encode()
 
     def answer(self, challenge: bytes) -> bytes:
-        raise SaslFailed("asked for more than PLAIN has")
+        raise SaslFailed(ASKED_FOR_MORE_THAN_PLAIN.says())
 
 
 class Login(_Said):
@@ -114,7 +135,7 @@ class Login(_Said):
 
     def answer(self, challenge: bytes) -> bytes:
         if not self._left:
-            raise SaslFailed("asked for more than LOGIN has")
+            raise SaslFailed(ASKED_FOR_MORE_THAN_LOGIN.says())
         return self._left.pop()
 
 
@@ -128,7 +149,7 @@ class CramMd5(_Said):
 
     def answer(self, challenge: bytes) -> bytes:
         if self._proof is None or not challenge:
-            raise SaslFailed("sent no challenge that CRAM-MD5 could answer")
+            raise SaslFailed(SENT_NO_CHALLENGE_THAT_CRAM.says())
         proof, self._proof = self._proof, None
         digest = hmac.new(proof.secret.reveal().encode(), challenge, "md5").hexdigest()
         return f"{proof.login} {digest}".encode()
@@ -150,7 +171,7 @@ class ScramSha256(_Said):
             self._client = ScramClient([self.name], proof.login, proof.secret.reveal())
             self.initial = self._client.get_client_first().encode()
         except self._errors as error:  # characters that SASLprep forbids
-            raise SaslFailed(f"login or password do not fit SCRAM: {error}") from None
+            raise SaslFailed(LOGIN_OR_PASSWORD_DO_NOT_FIT.says(said=text_of(error))) from None
         self._asked = 0
         self.proved = False
 
@@ -160,7 +181,7 @@ class ScramSha256(_Said):
         try:
             if self._asked == 1:
                 if (rounds := _ROUNDS.search(text)) and int(rounds[1][:12]) > MOST_ROUNDS:
-                    raise SaslFailed(f"asked for more than {MOST_ROUNDS:,} rounds of SCRAM")
+                    raise SaslFailed(ASKED_FOR_MORE_THAN_ROUNDS_OF_SCRAM.says(num=f"{MOST_ROUNDS:,}"))
                 self._client.set_server_first(text)
                 return str(self._client.get_client_final()).encode()
             if text.startswith("e="):  # RFC 5802 §7: the reason of the refusal; a NO follows
@@ -168,7 +189,7 @@ class ScramSha256(_Said):
                 return b""
             self._client.set_server_final(text)
         except self._errors as error:
-            raise SaslFailed(f"does not speak SCRAM as it should: {clean_text(str(error))}") from None
+            raise SaslFailed(DOES_NOT_SPEAK_SCRAM_AS_IT_SHOULD.says(said=clean_text(text_of(error)))) from None
         self.proved = True
         return b""
 

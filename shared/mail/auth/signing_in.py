@@ -25,6 +25,33 @@ from shared.model.errors import (
     ProtocolViolation,
     Throttled,
 )
+from shared.model.sides import Side
+from shared.wording.often_said import LET_US_IN_BY_WITHOUT_PROVING
+from shared.wording.phrases import Phrase, text_of
+
+NO_TOKEN: Final = Phrase("no_token", "takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER")
+NO_TOKEN_BUT: Final = Phrase(
+    "no_token_but", "takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER (it offers {names})"
+)
+NO_MECHANISM: Final = Phrase("no_mechanism", "does not offer {mechanism}")
+NO_MECHANISM_BUT: Final = Phrase("no_mechanism_but", "does not offer {mechanism} (it offers {names})")
+NO_PASSWORD_HERE: Final = Phrase("no_password_here", "takes no password on this connection (LOGINDISABLED)")
+NO_PASSWORD_HERE_BUT: Final = Phrase(
+    "no_password_here_but", "takes no password on this connection (LOGINDISABLED) (it offers {names})"
+)
+USE_TLS: Final = Phrase("use_tls", "{what}; use imaps:// or imap+starttls://")
+
+ASKS_FOR_EVER_MORE: Final = Phrase("asks_for_ever_more", "asks for ever more")
+DOES_NOT_KNOW_PROXYAUTH: Final = Phrase("does_not_know_proxyauth", "does not know PROXYAUTH")
+OFFERS_NO_AUTHENTICATE_PLAIN: Final = Phrase(
+    "offers_no_authenticate_plain", "offers no AUTHENTICATE PLAIN, which signing in for another account needs"
+)
+SENT_CHALLENGE_THAT_IS_NOT_BASE64: Final = Phrase(
+    "sent_challenge_that_is_not_base64", "sent a challenge that is not base64"
+)
+LET_ADMINISTRATOR_IN_BUT_NOT_ACT: Final = Phrase(
+    "let_administrator_in_but_not_act", "let the administrator in, but not act for this account"
+)
 
 #: Most challenges of one exchange; SCRAM has two.
 _MOST_CHALLENGES: Final = 8
@@ -76,7 +103,7 @@ def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Tak
         ended, mechanism, shown = _in_either_form(talk, name, proof, take, "SASL-IR" in offered)
         if ended.status == "OK":
             if not mechanism.proved:
-                raise talk.violation(f"let us in by {name} without proving that it knows the password")
+                raise talk.violation(LET_US_IN_BY_WITHOUT_PROVING.says(name=name))
             return ended.text
         last = _refusal(talk, ended, mechanism.said)
         if not _unavailable(ended, last, shown):
@@ -143,9 +170,9 @@ def _exchange(
             reply, first = mechanism.answer(_decoded(challenge)) if first is None else first, None
             talk.wire.send([_encoded(talk, reply) + b"\r\n"])
             shown = True
-        raise SaslFailed("asks for ever more")
+        raise SaslFailed(ASKS_FOR_EVER_MORE.says())
     except SaslFailed as error:
-        raise talk.violation(str(error)) from None
+        raise talk.violation(text_of(error)) from None
 
 
 def _encoded(talk: Conversation, reply: bytes) -> bytes:
@@ -160,7 +187,7 @@ def _decoded(challenge: bytes) -> bytes:
     try:
         return base64.b64decode(challenge.strip(), validate=True)
     except binascii.Error:
-        raise SaslFailed("sent a challenge that is not base64") from None
+        raise SaslFailed(SENT_CHALLENGE_THAT_IS_NOT_BASE64.says()) from None
 
 
 def _refusal(talk: Conversation, ended: Tagged, said: str) -> MailError:
@@ -185,28 +212,27 @@ def _act_for(talk: Conversation, user: str) -> None:
     talk.forgive([tag])
     ended = talk.finish(tag)
     if ended.status == "BAD":
-        raise AuthorizationRefused(talk.side, "does not know PROXYAUTH", talk.refusal(ended).detail)
+        raise AuthorizationRefused(talk.side, DOES_NOT_KNOW_PROXYAUTH.says(), talk.refusal(ended).detail)
     if ended.status != "OK":
         error = talk.refusal(ended)
         if isinstance(error, AuthenticationRefused):
-            error = AuthorizationRefused(
-                talk.side, "let the administrator in, but not act for this account", error.detail
-            )
+            error = AuthorizationRefused(talk.side, LET_ADMINISTRATOR_IN_BUT_NOT_ACT.says(), error.detail)
         raise error
 
 
 def _nothing_fits(
-    side: str, offered: frozenset[str], proof: Proof, sasl: list[str], *, encrypted: bool
+    side: Side, offered: frozenset[str], proof: Proof, sasl: list[str], *, encrypted: bool
 ) -> AuthenticationRefused:
-    offers = f" (it offers {', '.join(sorted(sasl))})" if sasl else ""
+    names = ", ".join(sorted(sasl))
     if proof.bearer:
-        return AuthenticationRefused(side, f"takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER{offers}")
+        return AuthenticationRefused(side, NO_TOKEN_BUT.says(names=names) if names else NO_TOKEN.says())
     if proof.authzid:
-        return AuthenticationRefused(side, "offers no AUTHENTICATE PLAIN, which signing in for another account needs")
+        return AuthenticationRefused(side, OFFERS_NO_AUTHENTICATE_PLAIN.says())
     if proof.mechanism:
-        return AuthenticationRefused(side, f"does not offer {proof.mechanism}{offers}")
-    hint = "" if encrypted else "; use imaps:// or imap+starttls://"
-    return AuthenticationRefused(side, f"takes no password on this connection (LOGINDISABLED){offers}{hint}")
+        lacks = NO_MECHANISM_BUT if names else NO_MECHANISM
+        return AuthenticationRefused(side, lacks.says(mechanism=proof.mechanism, names=names))
+    what = NO_PASSWORD_HERE_BUT.says(names=names) if names else NO_PASSWORD_HERE.says()
+    return AuthenticationRefused(side, what if encrypted else USE_TLS.says(what=what))
 
 
 def _log_in(talk: Conversation, proof: Proof, take: _Take, *, announced: bool) -> bytes:

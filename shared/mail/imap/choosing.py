@@ -24,11 +24,21 @@ from shared.mail.answers.numbers import known_statuses
 from shared.model.errors import ServerRefused
 from shared.model.uids import UidSet
 from shared.rules.selection import Judged, Selection, judge, merged, spread, union
+from shared.wording.phrases import Phrase
+
+LABELS_HIDDEN_FROM_IMAP_WHOSE: Final = Phrase(
+    "labels_hidden_from_imap_whose", "labels hidden from IMAP, whose messages come from here: {names}"
+)
+IMAP_SHOWS_OF_MESSAGES_OTHERS: Final = Phrase(
+    "imap_shows_of_messages_others", "IMAP shows {shown} of {num} messages: the others come from All Mail"
+)
 
 #: Number of messages that are looked at to see whether searches can be trusted.
 SAMPLE: Final = 20
 #: The note about an account whose All Mail is not listed.
-NO_ALL_MAIL: Final = "All Mail is hidden from IMAP: mail without a label that IMAP shows is not seen"
+NO_ALL_MAIL: Final = Phrase(
+    "no_all_mail", "All Mail is hidden from IMAP: mail without a label that IMAP shows is not seen"
+).says()
 #: Number of messages up to which all are looked at at once: that costs less than searching.
 FEW: Final = 50
 
@@ -143,7 +153,7 @@ def look_at_labels(
         there = source.open(name)
         partial[label] = frozenset(seen.message for seen in source.labels(UidSet.span(1, there.uidnext - 1)))
         if len(partial[label]) < counted[label]:
-            notes[name] = f"IMAP shows {shown[name]:,} of {counted[label]:,} messages: the others come from All Mail"
+            notes[name] = IMAP_SHOWS_OF_MESSAGES_OTHERS.says(shown=f"{shown[name]:,}", num=f"{counted[label]:,}")
     if hidden := view.hidden(counted):
-        notes[everything] = f"labels hidden from IMAP, whose messages come from here: {', '.join(hidden)}"
+        notes[everything] = LABELS_HIDDEN_FROM_IMAP_WHOSE.says(names=", ".join(hidden))
     return LabelsSeen(view=replace(view, partial=partial), notes=notes)

@@ -19,6 +19,10 @@ from shared.mail.imap.session import Session
 from shared.mail.transport.conversation import Conversation, Tagged
 from shared.model.errors import MailError, Throttled
 from shared.model.uids import UidSet
+from shared.wording.often_said import COULD_NOT_GIVE_ALL_MESSAGES, INTERNAL_ERROR
+from shared.wording.phrases import Phrase
+
+FOLDER_OPEN_NO_LONGER: Final = Phrase("folder_open_no_longer", "a command for a folder that is open no longer")
 
 #: Number of FETCH commands in flight.
 DEPTH: Final = 3
@@ -125,7 +129,7 @@ class FlyingSession:
                 if self._stopped(ended, piece, unseen):
                     cut.append(_Left(unseen, came))
                 elif ended.status != "OK":
-                    error = self._talk.refusal(ended, asked="fetch", what="could not give all messages")
+                    error = self._talk.refusal(ended, asked="fetch", what=COULD_NOT_GIVE_ALL_MESSAGES.says())
                     if isinstance(error, Throttled) or ended.status == "BAD":  # asking on would only make it worse
                         unseen = UidSet.of(uid for rest in (unseen, *(piece for _, piece in ahead)) for uid in rest)
                     error.uids = unseen
@@ -201,7 +205,7 @@ class FlyingSession:
             tags.append(tag)
         rest = commands[len(tags) :]
         if rest and self._ahead:
-            raise self._talk.violation("internal error: a command for a folder that is open no longer")
+            raise self._talk.violation(INTERNAL_ERROR.says(what=FOLDER_OPEN_NO_LONGER.says()))
         return tags + self._talk.send_all(rest)
 
     def _stay(self, command: bytes = b"") -> None:

@@ -19,6 +19,7 @@ from shared.mail.imap.imap_looking import LookingSession
 from shared.mail.transport.wire import LONG_LINE_LIMIT
 from shared.model.errors import MailError, Throttled
 from shared.model.uids import Uid, UidSet
+from shared.wording.often_said import WOULD_NOT_SEARCH
 
 _TRAITS: Final = b"(UID INTERNALDATE FLAGS)"
 _LABELS: Final = b"(UID X-GM-MSGID X-GM-LABELS)"
@@ -72,7 +73,7 @@ class ChoosingSession(LookingSession):
         ended = self._talk.finish(tag, take, line_limit=LONG_LINE_LIMIT)
         if ended.status == "OK":
             return UidSet.joined(found.pop(tag, []))
-        error = self._talk.refusal(ended, asked="fetch", what="would not search")
+        error = self._talk.refusal(ended, asked="fetch", what=WOULD_NOT_SEARCH.says())
         if isinstance(error, Throttled):
             raise error
         if error.form:

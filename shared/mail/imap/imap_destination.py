@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Final
 
 from shared.folders.tree import selectable
 from shared.mail import Appended, FlagChange, KeptDates, KnownStatus, Message, Quota
@@ -38,7 +39,26 @@ from shared.model.errors import (
     MessagesRefused,
     ProtocolViolation,
 )
+from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet
+from shared.wording.often_said import ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES, INTERNAL_ERROR
+from shared.wording.phrases import Phrase
+
+OTHER_LITERAL: Final = Phrase("other_literal", "{num} bytes for a literal of {size}")
+
+WOULD_NOT_CHANGE_FLAGS: Final = Phrase("would_not_change_flags", "would not change flags")
+WOULD_NOT_REMOVE_MESSAGES: Final = Phrase("would_not_remove_messages", "would not remove messages")
+WOULD_NOT_RENAME: Final = Phrase("would_not_rename", "would not rename {folder}")
+NO_FOLDER_IS_OPEN_TO_APPEND: Final = Phrase("no_folder_is_open_to_append", "no folder is open to append to")
+GAVE_BODY_OF_ANOTHER_LENGTH: Final = Phrase(
+    "gave_body_of_another_length", "gave a body of another length than it announced"
+)
+WOULD_NOT_CREATE: Final = Phrase("would_not_create", "would not create {folder}")
+DID_NOT_UNDERSTAND_INTERNAL_DATE: Final = Phrase(
+    "did_not_understand_internal_date", "did not understand the internal date"
+)
+WOULD_NOT_MOVE_MESSAGES: Final = Phrase("would_not_move_messages", "would not move messages")
+WOULD_NOT_COPY_MESSAGES: Final = Phrase("would_not_copy_messages", "would not copy messages")
 
 
 @dataclass(slots=True)
@@ -126,9 +146,7 @@ class ImapDestination(LookingSession):
             if (told := status_answer(pieces)) is not None:
                 found.append(told[1].append_limit_bytes)
 
-        taken = partial(
-            self._understood(take, f"answered STATUS of {shown(name)} with something that makes no sense"), 0
-        )
+        taken = partial(self._understood(take, ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES.says(name=shown(name))), 0)
         # Where the item is refused, another one tells whether the item or the folder was the cause.
         item = APPENDLIMIT.encode() if self._has(APPENDLIMIT) else b"UIDNEXT"
         self._talk.expect(self._talk.send(b"STATUS " + self._folder(name) + b" (%b)" % item), taken, asked="folder")
@@ -153,7 +171,9 @@ class ImapDestination(LookingSession):
         doubtful: list[tuple[int, MailError]] = []
         for place, ended in zip(places, self._talk.run(commands), strict=True):
             if ended.status != "OK":
-                error = self._talk.refusal(ended, asked="folder", what=f"would not create {shown(names[place])}")
+                error = self._talk.refusal(
+                    ended, asked="folder", what=WOULD_NOT_CREATE.says(folder=shown(names[place]))
+                )
                 doubtful.append((place, error))
         if doubtful:
             # LIST with a name would take * and % in it for wildcards: the whole list is asked for
@@ -191,7 +211,7 @@ class ImapDestination(LookingSession):
         (ended,) = self._talk.run([command])
         if ended.status == "OK":
             return None
-        return self._talk.refusal(ended, asked="folder", what=f"would not rename {shown(name)}")
+        return self._talk.refusal(ended, asked="folder", what=WOULD_NOT_RENAME.says(folder=shown(name)))
 
     # -- appending
 
@@ -201,7 +221,7 @@ class ImapDestination(LookingSession):
         Raises FolderRefused when no folder is open, and ValueError for a text that is no flag.
         """
         if not self._into:
-            raise FolderRefused(self.side, "no folder is open to append to")
+            raise FolderRefused(self.side, NO_FOLDER_IS_OPEN_TO_APPEND.says())
         state = _Group(token=token, count=len(group))
         self._unanswered.append(state)
         self._wire.begin()
@@ -292,7 +312,9 @@ class ImapDestination(LookingSession):
             self._proved |= keywords
         if message.body is not None:
             if len(message.body) != size:
-                raise self._talk.violation(f"internal error: {len(message.body)} bytes for a literal of {size}")
+                raise self._talk.violation(
+                    INTERNAL_ERROR.says(what=OTHER_LITERAL.says(num=str(len(message.body)), size=str(size)))
+                )
             parts.append(message.body)
         else:
             self._pour(message, parts)
@@ -315,7 +337,7 @@ class ImapDestination(LookingSession):
             raise
         if left:
             self._wire.abort(reset=True)
-            raise ProtocolViolation("source", "gave a body of another length than it announced")
+            raise ProtocolViolation(Side.SOURCE, GAVE_BODY_OF_ANOTHER_LENGTH.says())
 
     def _flags_text(self, flags: tuple[str, ...]) -> tuple[bytes, frozenset[str]]:
         found = flag_list(flags), frozenset(flag.lower() for flag in flags if system_flag(flag) is None)
@@ -347,7 +369,7 @@ class ImapDestination(LookingSession):
             if ended.status != "OK":
                 error = self._talk.refusal(ended, asked="append")
                 if ended.status == "BAD":  # only a BAD to a date outside of the usual does not shut the connection
-                    error = DateNotKept(self.side, "did not understand the internal date", error.detail)
+                    error = DateNotKept(self.side, DID_NOT_UNDERSTAND_INTERNAL_DATE.says(), error.detail)
                 error.again = again
                 refused.update(dict.fromkeys(positions, error))
                 continue
@@ -375,7 +397,7 @@ class ImapDestination(LookingSession):
         for ended in self._in_pieces([(b"UID COPY ", uids, b" " + self._folder(into))], repeatable=False):
             if ended.status != "OK":
                 if not copies:
-                    raise self._talk.refusal(ended, asked="append", what="would not copy messages")
+                    raise self._talk.refusal(ended, asked="append", what=WOULD_NOT_COPY_MESSAGES.says())
                 break
             if (told := copied_uids(ended.text)) is not None:
                 uidvalidity = told[0]
@@ -405,7 +427,7 @@ class ImapDestination(LookingSession):
                     self._talk.broken.lost(["MOVE"], lost.detail or lost.what, several=False)
                 raise
             if ended.status != "OK":
-                error = self._talk.refusal(ended, what="would not move messages")
+                error = self._talk.refusal(ended, what=WOULD_NOT_MOVE_MESSAGES.says())
                 if ended.status == "BAD":
                     self._talk.broken.leave_out("MOVE", error.detail)
                 raise error
@@ -423,7 +445,7 @@ class ImapDestination(LookingSession):
             for item, flags in ((b" +FLAGS.SILENT ", change.add), (b" -FLAGS.SILENT ", change.remove)):
                 if flags:
                     commands.append((b"UID STORE ", change.uids, item + flag_list(flags)))
-        self._insist(commands, "would not change flags")
+        self._insist(commands, WOULD_NOT_CHANGE_FLAGS.says())
 
     def _insist(self, changes: Iterable[_Change], what: str) -> None:
         refused = [ended for ended in self._in_pieces(changes) if ended.status != "OK"]
@@ -462,6 +484,6 @@ class ImapDestination(LookingSession):
         """
         if not self._has("UIDPLUS"):
             return False
-        self._insist([(b"UID STORE ", uids, b" +FLAGS.SILENT (\\Deleted)")], "would not remove messages")
-        self._insist([(b"UID EXPUNGE ", uids, b"")], "would not remove messages")
+        self._insist([(b"UID STORE ", uids, b" +FLAGS.SILENT (\\Deleted)")], WOULD_NOT_REMOVE_MESSAGES.says())
+        self._insist([(b"UID EXPUNGE ", uids, b"")], WOULD_NOT_REMOVE_MESSAGES.says())
         return True

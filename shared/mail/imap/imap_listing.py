@@ -28,6 +28,15 @@ from shared.mail.transport.conversation import Tagged
 from shared.mail.transport.wire import LONG_LINE_LIMIT
 from shared.model.errors import MailError, ServerRefused, Throttled
 from shared.model.uids import MAX_UID, Uid, UidSet
+from shared.wording.often_said import COULD_NOT_GIVE_ALL_MESSAGES, WOULD_NOT_SEARCH
+from shared.wording.phrases import Phrase
+
+ANSWERED_SEARCH_WITH_SOMETHING_THAT_MAKES: Final = Phrase(
+    "answered_search_with_something_that_makes", "answered a search with something that makes no sense"
+)
+ANSWERED_SEARCH_WITH_MORE_THAN_UIDS: Final = Phrase(
+    "answered_search_with_more_than_uids", "answered a search with more than {most} UIDs, or {ranges} ranges of them"
+)
 
 #: Number of UIDs asked for by one FETCH of sizes or flags, as one range.
 WINDOW: Final = 10_000
@@ -173,7 +182,7 @@ class ListingSession(ImapSession):
             limit = cut_short(ended.text)
             if ended.status != "OK":
                 if limit is None or len(part) < 2:
-                    raise self._talk.refusal(ended, asked="fetch", what="would not search")
+                    raise self._talk.refusal(ended, asked="fetch", what=WOULD_NOT_SEARCH.says())
                 todo += part.take(len(part) // 2)[::-1]
                 continue
             new = (came & part) - found
@@ -201,7 +210,7 @@ class ListingSession(ImapSession):
             if cut_short(ended.text) is not None:  # some messages of this page are missing, and it is not known which
                 return found | came | self._existing()
             if ended.status != "OK":
-                raise self._talk.refusal(ended, asked="fetch", what="would not search")
+                raise self._talk.refusal(ended, asked="fetch", what=WOULD_NOT_SEARCH.says())
             if not came - found:
                 break
             found |= came
@@ -235,14 +244,14 @@ class ListingSession(ImapSession):
                 uids = searched_uids(pieces)
                 tag = None if uids is None else search_tag(pieces)
             except Unreadable:
-                what = "answered a search with something that makes no sense"
+                what = ANSWERED_SEARCH_WITH_SOMETHING_THAT_MAKES.says()
                 raise self._talk.violation(what, pieces[0][:1000]) from None
             if uids is not None:
                 left -= len(uids.ranges)
                 messages -= len(uids)
                 if left < 0 or messages < 0:
                     raise self._talk.violation(
-                        f"answered a search with more than {MOST_MESSAGES} UIDs, or {MOST_RANGES} ranges of them"
+                        ANSWERED_SEARCH_WITH_MORE_THAN_UIDS.says(most=MOST_MESSAGES, ranges=MOST_RANGES)
                     )
                 take(tag, uids)
 
@@ -313,7 +322,7 @@ class ListingSession(ImapSession):
             if new:
                 todo += list((part - UidSet.of(new)).pieces(MAX_UID))[::-1]
             elif ended.status != "OK":
-                error = self._talk.refusal(ended, asked="fetch", what="could not give all messages")
+                error = self._talk.refusal(ended, asked="fetch", what=COULD_NOT_GIVE_ALL_MESSAGES.says())
                 if isinstance(error, Throttled):
                     raise error
                 todo += [half for half in part.take(len(part) // 2)[::-1] if half and len(part) > 1]

@@ -34,6 +34,40 @@ from shared.mail.transport.conversation import ANSWER_LIMIT, Tagged
 from shared.mail.transport.wire import LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, FolderRefused, MailError, Throttled
 from shared.model.uids import UidSet
+from shared.wording.often_said import (
+    ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST,
+    ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES,
+    CANNOT_OPEN,
+    SENT_ANSWERS_WITHOUT_END,
+)
+from shared.wording.phrases import Phrase, text_of
+
+REFUSED_FOLDER: Final = Phrase("this_folder_refused", "refused {folder}")
+
+FOLDER_NAME_OF_MORE_THAN_BYTES: Final = Phrase(
+    "folder_name_of_more_than_bytes", "a folder name of more than {num} bytes, the most that is taken: {name}"
+)
+LISTED_ITS_FOLDERS_IN_WAY_THAT_MAKES: Final = Phrase(
+    "listed_its_folders_in_way_that_makes", "listed its folders in a way that makes no sense"
+)
+OPENED_WITHOUT_SAYING_HOW: Final = Phrase(
+    "opened_without_saying_how", "opened {name} without saying how many messages it holds (EXISTS)"
+)
+SAYS_THAT_HOLDS_MESSAGES_ARE_MOST: Final = Phrase(
+    "says_that_holds_messages_are_most", "says that {name} holds {count} messages; {most} are the most that is taken"
+)
+ANSWERED_FETCH_WITH_SOMETHING_THAT_MAKES: Final = Phrase(
+    "answered_fetch_with_something_that_makes", "answered FETCH with something that makes no sense"
+)
+FOLDER_NAME_THAT_CANNOT_BE_WRITTEN: Final = Phrase(
+    "folder_name_that_cannot_be_written", "a folder name that cannot be written: {folder} ({cause})"
+)
+WOULD_NOT_LIST_ITS_FOLDERS: Final = Phrase("would_not_list_its_folders", "would not list its folders")
+SAID_NOTHING: Final = Phrase("said_nothing", "said nothing of {folder}")
+LISTS_MORE_THAN_FOLDERS_OR_MIB: Final = Phrase(
+    "lists_more_than_folders_or_mib", "lists more than {most} folders, or {size} MiB of names"
+)
+LISTS_MORE_THAN_FOLDERS: Final = Phrase("lists_more_than_folders", "lists more than {num} folders")
 
 #: Extension → the item that STATUS tells with it. Both cost the server something: they are asked for where they are used.
 _STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
@@ -77,14 +111,12 @@ class ImapSession(FlyingSession):
 
     def _folder(self, name: bytes) -> bytes:
         if len(name) > NAME_BYTES:
-            raise FolderRefused(
-                self.side, f"a folder name of more than {NAME_BYTES} bytes, the most that is taken: {shown(name)}"
-            )
+            raise FolderRefused(self.side, FOLDER_NAME_OF_MORE_THAN_BYTES.says(num=NAME_BYTES, name=shown(name)))
         try:
             return quoted_folder(name, literal_plus=self._may_send_literals)
         except ValueError as error:
             raise FolderRefused(
-                self.side, f"a folder name that cannot be written: {clean_text(name)} ({error})"
+                self.side, FOLDER_NAME_THAT_CANNOT_BE_WRITTEN.says(folder=clean_text(name), cause=text_of(error))
             ) from None
 
     def slowed(self) -> Throttled | None:
@@ -151,12 +183,12 @@ class ImapSession(FlyingSession):
                     listed[folder.name] = _joined(listed.get(folder.name), folder)
                 if room < 0 or max(len(listed), len(subscribed)) > MOST_FOLDERS:
                     raise self._talk.violation(
-                        f"lists more than {MOST_FOLDERS} folders, or {LISTING_BYTES >> 20} MiB of names"
+                        LISTS_MORE_THAN_FOLDERS_OR_MIB.says(most=MOST_FOLDERS, size=LISTING_BYTES >> 20)
                     )
 
-        ends = self._talk.run(commands, self._understood(take, "listed its folders in a way that makes no sense"))
+        ends = self._talk.run(commands, self._understood(take, LISTED_ITS_FOLDERS_IN_WAY_THAT_MAKES.says()))
         if ends[0].status != "OK":
-            raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
+            raise self._talk.refusal(ends[0], asked="folder", what=WOULD_NOT_LIST_ITS_FOLDERS.says())
         self._talk.broken.done_without(["NAMESPACE"])
         for command, ended in zip(commands, ends, strict=True):
             if command == b"NAMESPACE":
@@ -256,27 +288,29 @@ class ImapSession(FlyingSession):
                 elif listed is not None and (folder := listed_folder(pieces)) is not None:
                     listed[folder.name] = folder
                     if len(listed) > MOST_FOLDERS:
-                        raise self._talk.violation(f"lists more than {MOST_FOLDERS} folders")
+                        raise self._talk.violation(LISTS_MORE_THAN_FOLDERS.says(num=MOST_FOLDERS))
             except Unreadable:
                 detail = clean_text(b"".join(pieces), secrets=self._talk.secrets)
                 if at < len(first):
-                    what = "listed its folders in a way that makes no sense"
+                    what = LISTED_ITS_FOLDERS_IN_WAY_THAT_MAKES.says()
                     raise self._talk.violation(what, detail.encode()) from None
-                what = f"answered STATUS of {shown(asked_names[turn])} with something that makes no sense"
+                what = ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES.says(name=shown(asked_names[turn]))
                 unread[turn] = FolderRefused(self.side, what, detail)
 
         ends = self._talk.run(commands, take)
         if first and ends[0].status != "OK":
-            raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
+            raise self._talk.refusal(ends[0], asked="folder", what=WOULD_NOT_LIST_ITS_FOLDERS.says())
         for turn, ended in enumerate(ends[len(first) :]):
             place = places[turn]
             if ended.status != "OK":
-                results[place] = self._talk.refusal(ended, asked="folder", what=f"refused {shown(names[place])}")
+                results[place] = self._talk.refusal(
+                    ended, asked="folder", what=REFUSED_FOLDER.says(folder=shown(names[place]))
+                )
             else:
                 # some servers answer under another spelling of the name: then the answer that came in its turn is meant
                 results[place] = by_name.get(names[place]) or by_turn.get(turn) or unread.get(turn)
         return [
-            FolderRefused(self.side, f"said nothing of {shown(names[place])}") if result is None else result
+            FolderRefused(self.side, SAID_NOTHING.says(folder=shown(names[place]))) if result is None else result
             for place, result in enumerate(results)
         ]
 
@@ -296,7 +330,7 @@ class ImapSession(FlyingSession):
         early = asked in self._ahead
         self._ahead.settle(until=asked)
         tag = self._ahead.take(asked) or self._talk.send(asked)
-        text = self._talk.expect(tag, selected.take, asked="folder", what=f"cannot open {shown(name)}")
+        text = self._talk.expect(tag, selected.take, asked="folder", what=CANNOT_OPEN.says(folder=shown(name)))
         selected.take([text])
         if early and None in (selected.uidnext, selected.uidvalidity):
             # It has to be asked for, and commands on their way would get in the way of that.
@@ -312,13 +346,11 @@ class ImapSession(FlyingSession):
         messages, uidnext, uidvalidity = selected.messages, selected.uidnext, selected.uidvalidity
         if messages is None:
             detail = clean_text(selected.unread, secrets=self._talk.secrets)
-            raise FolderRefused(
-                self.side, f"opened {shown(name)} without saying how many messages it holds (EXISTS)", detail
-            )
+            raise FolderRefused(self.side, OPENED_WITHOUT_SAYING_HOW.says(name=shown(name)), detail)
         if messages > MOST_MESSAGES:
             raise FolderRefused(
                 self.side,
-                f"says that {shown(name)} holds {messages} messages; {MOST_MESSAGES} are the most that is taken",
+                SAYS_THAT_HOLDS_MESSAGES_ARE_MOST.says(name=shown(name), count=messages, most=MOST_MESSAGES),
             )
         if uidvalidity is None:
             self._ahead.settle()
@@ -351,7 +383,7 @@ class ImapSession(FlyingSession):
                 yield line
                 left -= 1
                 if not left:
-                    raise talk.violation("sent answers without end")
+                    raise talk.violation(SENT_ANSWERS_WITHOUT_END.says())
 
     def _small_items(self, line: bytes, refused: list[MailError]) -> dict[bytes, Value] | None:
         """Returns the items of one FETCH answer whose literals are all small; None for any other line.
@@ -399,7 +431,7 @@ class ImapSession(FlyingSession):
             raise Unreadable("unfinished")
         except Unreadable:
             self._skip(text)
-            what = "answered FETCH with something that makes no sense"
+            what = ANSWERED_FETCH_WITH_SOMETHING_THAT_MAKES.says()
             unreadable = AnswerUnreadable(self.side, what, clean_text(answer.beginning, secrets=self._talk.secrets))
             uid = uid_of(answer.items())
             unreadable.uids = UidSet.span(uid, uid) if uid else UidSet()
@@ -420,7 +452,7 @@ class ImapSession(FlyingSession):
 
     def _pass_over(self, size: int) -> None:
         if size > self._most_body:
-            raise self._talk.violation(f"announced {size} bytes for a message of at most {self._most_body}")
+            raise self._talk.violation(ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST.says(size=size, most=self._most_body))
         for _ in self._wire.read_chunks(size):
             pass
 

@@ -29,6 +29,28 @@ from shared.mail.transport.conversation import ANSWER_LIMIT
 from shared.mail.transport.wire import LINE_LIMIT, LONG_LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, FolderChanged, FolderRefused, MailError
 from shared.model.uids import Uid, UidSet
+from shared.wording.often_said import (
+    ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST,
+    CANNOT_OPEN,
+    FLAG_NOT_ATOM_DROPPED,
+    SENT_ANSWERS_WITHOUT_END,
+    WAS_RECREATED_ITS_UIDVALIDITY_CHANGED,
+)
+from shared.wording.phrases import Phrase
+
+WOULD_NOT_CLOSE: Final = Phrase("would_not_close", "would not close a folder")
+WOULD_NOT_TELL_DELETED: Final = Phrase("would_not_tell_deleted", "would not tell what was deleted")
+
+SOURCE_GIVES_NO_USABLE: Final = Phrase(
+    "source_gives_no_usable", "the source gives no usable INTERNALDATE; the date of the header was set"
+)
+INTERNALDATE_UNUSABLE: Final = Phrase("internaldate_unusable", "INTERNALDATE unusable: {said}")
+ZONE_OF_SOURCE_INTERNALDATE_MEANS: Final = Phrase(
+    "zone_of_source_internaldate_means",
+    "the zone {zone} of the source's INTERNALDATE means nothing; it was read as UTC",
+)
+NO_FOLDER_IS_OPEN: Final = Phrase("no_folder_is_open", "no folder is open")
+SOURCE_TOLD_NO_FLAGS: Final = Phrase("source_told_no_flags", "the source told no flags")
 
 #: Bytes of a body that are read in one piece; larger ones are streamed.
 WHOLE_BYTES: Final = 512 * 1024
@@ -126,14 +148,14 @@ class ImapSource(ChoosingSession):
                 if not self._has("UNSELECT"):
                     return None
                 self._opened = None
-                self._talk.expect(self._talk.send(b"UNSELECT"), what="would not close a folder")
-            self._talk.expect(self._talk.send(b"ENABLE QRESYNC"), what="would not tell what was deleted")
+                self._talk.expect(self._talk.send(b"UNSELECT"), what=WOULD_NOT_CLOSE.says())
+            self._talk.expect(self._talk.send(b"ENABLE QRESYNC"), what=WOULD_NOT_TELL_DELETED.says())
         self._opened = None
         selected = Selected()
         asked = b"EXAMINE " + self._folder(name) + b" (QRESYNC (%d %d))" % (uidvalidity, since)
         tag = self._talk.send(asked)
         text = self._talk.expect(
-            tag, selected.take, asked="folder", what=f"cannot open {shown(name)}", line_limit=LONG_LINE_LIMIT
+            tag, selected.take, asked="folder", what=CANNOT_OPEN.says(folder=shown(name)), line_limit=LONG_LINE_LIMIT
         )
         selected.take([text])
         status = self._status_of(name, selected)
@@ -142,10 +164,10 @@ class ImapSource(ChoosingSession):
 
     def _reopen(self) -> None:
         if self._opened is None:
-            raise FolderRefused(self.side, "no folder is open")
+            raise FolderRefused(self.side, NO_FOLDER_IS_OPEN.says())
         name, uidvalidity = self._opened
         if self.open(name).uidvalidity != uidvalidity:
-            raise FolderChanged(self.side, f"{shown(name)} was recreated (its UIDVALIDITY changed)")
+            raise FolderChanged(self.side, WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=shown(name)))
 
     def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
         """Implements `MailSource.fetch`. What is left unread of a streamed body is read and thrown away.
@@ -200,7 +222,7 @@ class ImapSource(ChoosingSession):
                     talk.take_line(line)
                 left -= 1
                 if not left:
-                    raise talk.violation("sent answers without end")
+                    raise talk.violation(SENT_ANSWERS_WITHOUT_END.says())
                 continue
             size = int(found[4])
             if size > WHOLE_BYTES or not size:
@@ -319,9 +341,9 @@ class ImapSource(ChoosingSession):
         atoms, strings = split_flags(told or ())
         flags, oddities = clean_flags([*atoms, *self._keywords(items)])
         if told is None:
-            oddities += ("the source told no flags",)
+            oddities += (SOURCE_TOLD_NO_FLAGS.says(),)
         if strings:
-            oddities += tuple(f"flag not an atom, dropped: {clean_text(flag, limit=60)}" for flag in strings)
+            oddities += tuple(FLAG_NOT_ATOM_DROPPED.says(said=clean_text(flag, limit=60)) for flag in strings)
         raw = items.get(b"INTERNALDATE")
         text = raw if isinstance(raw, bytes) else None
         date, zone = parse_internaldate(text)
@@ -332,7 +354,7 @@ class ImapSource(ChoosingSession):
 
     def _streamed(self, uid: Uid, size: int, about: _About) -> Iterator[Message]:
         if size > self._most_body:
-            error = self._talk.violation(f"announced {size} bytes for a message of at most {self._most_body}")
+            error = self._talk.violation(ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST.says(size=size, most=self._most_body))
             error.uids = UidSet.of([uid])
             raise error
         chunks = self._wire.read_chunks(size)
@@ -405,14 +427,14 @@ def _dated(message: Message, start: bytes) -> Message:
     when, zone = received_at(header_of(start))
     if when is None:
         return message
-    doubt = "the source gives no usable INTERNALDATE; the date of the header was set"
+    doubt = SOURCE_GIVES_NO_USABLE.says()
     return replace(message, internaldate=when, zone_minutes=zone, date_doubt=doubt)
 
 
 def _zone_doubt(text: bytes | None) -> str:
     zone = odd_zone(text)
-    return f"the zone {clean_text(zone)} of the source's INTERNALDATE means nothing; it was read as UTC" if zone else ""
+    return ZONE_OF_SOURCE_INTERNALDATE_MEANS.says(zone=clean_text(zone)) if zone else ""
 
 
 def _no_date(text: bytes | None) -> str:
-    return f"INTERNALDATE unusable: {clean_text(text or b'NIL', limit=60)}"
+    return INTERNALDATE_UNUSABLE.says(said=clean_text(text or b"NIL", limit=60))

@@ -8,6 +8,9 @@ from typing import Final
 from shared.mail.imap.session import Session
 from shared.model.errors import MailError
 from shared.model.messages import Quota
+from shared.wording.phrases import Phrase
+
+WOULD_NOT_TELL_ITS_QUOTA: Final = Phrase("would_not_tell_its_quota", "would not tell its quota")
 
 _QUOTA = re.compile(rb"\*\s+QUOTA\s[^(]*\(([^()]*)\)\s*\Z", re.IGNORECASE)
 #: STORAGE counts units of 1024 octets (RFC 9208 §5.1).
@@ -34,5 +37,5 @@ def _asked(session: Session) -> Quota | None:
             if name == b"STORAGE" and used.isdigit() and limit.isdigit():
                 found.append(Quota(limit_bytes=int(limit) * _UNIT_BYTES, used_bytes=int(used) * _UNIT_BYTES))
 
-    session.talk.expect(session.talk.send(b"GETQUOTAROOT INBOX"), take, what="would not tell its quota")
+    session.talk.expect(session.talk.send(b"GETQUOTAROOT INBOX"), take, what=WOULD_NOT_TELL_ITS_QUOTA.says())
     return found[0] if found else None

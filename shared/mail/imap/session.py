@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
+from typing import Final
 
 import imapclient
 
@@ -32,11 +33,28 @@ from shared.mail.answers.refusals import failure
 from shared.mail.auth.sasl import Proof
 from shared.mail.auth.signing_in import sign_in
 from shared.mail.transport.conversation import Conversation, Tagged
-from shared.mail.transport.dialing import connect
+from shared.mail.transport.dialing import cause_of, connect
 from shared.mail.transport.forms import Offer
 from shared.mail.transport.tls import Door, TlsMode
 from shared.mail.transport.wire import LINE_LIMIT, LITERAL_LIMIT, LONG_LINE_LIMIT, Wire
 from shared.model.errors import AuthenticationRefused, ConnectionLost, ProtocolViolation, TlsFailed, Unreachable
+from shared.model.sides import Side
+from shared.wording.often_said import CANNOT_CONNECT, CLOSED_BEFORE_SIGNING_IN, DOES_NOT_SPEAK, LOST_CONNECTION
+from shared.wording.phrases import Phrase, text_of
+
+REFUSED_STARTTLS: Final = Phrase("refused_starttls", "refused STARTTLS")
+LOG_OR_TLS: Final = Phrase("log_or_tls", "see the server's log, or give an imaps:// URL as {option}")
+NO_STARTTLS: Final = Phrase("no_starttls", "{place} offers no STARTTLS; mailhaul does not go on without encryption")
+URL_OR_STARTTLS: Final = Phrase(
+    "url_or_starttls", "give {option} {url} if it has that port, or have STARTTLS switched on"
+)
+
+SENT_MORE_THAN_BYTES_WHERE: Final = Phrase(
+    "sent_more_than_bytes_where", "sent more than {most} bytes where a few hundred are usual"
+)
+GREETED_AS_IF_SIGNED_IN_ALREADY: Final = Phrase(
+    "greeted_as_if_signed_in_already", "greeted as if signed in already (PREAUTH), which mailhaul never accepts"
+)
 
 try:
     _VERSION = f'"{metadata.version("mailhaul")}"'
@@ -80,9 +98,7 @@ class _Lines(imaplib.IMAP4):
         self._room -= size
         if self._room < 0:
             self._wire.abort()
-            raise ProtocolViolation(
-                self._wire.side, f"sent more than {OPENING_BYTES} bytes where a few hundred are usual"
-            )
+            raise ProtocolViolation(self._wire.side, SENT_MORE_THAN_BYTES_WHERE.says(most=OPENING_BYTES))
 
     def readline(self) -> bytes:
         line = _UNTAGGED.sub(_usual_head, self._wire.readline(LINE_LIMIT))
@@ -147,9 +163,9 @@ class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
         if status != "OK":
             raise TlsFailed(
                 self._wire.side,
-                "refused STARTTLS",
+                REFUSED_STARTTLS.says(),
                 clean_text(data[-1] or b""),
-                advice=f"see the server's log, or give an imaps:// URL as --{self._wire.side}",
+                advice=LOG_OR_TLS.says(option=f"--{self._wire.side}"),
             )
         self._wire.start_tls(context, self.host)
         self.lines.sock = self._wire.sock
@@ -173,7 +189,7 @@ class Session:
     """A signed-in connection."""
 
     #: "source" or "destination".
-    side: str
+    side: Side
     #: The connection.
     wire: Wire
     #: The commands and answers over the connection.
@@ -190,7 +206,7 @@ class Session:
 
 
 def open_session(
-    side: str,
+    side: Side,
     *,
     host: str,
     port: int,
@@ -237,13 +253,13 @@ def open_session(
         wire.abort()
         if tls != "tls" and not greeted and not error.detail and door.expects_tls():
             raise door.wants_tls() from None
-        raise Unreachable(side, f"{host}:{port} closed the connection before signing in", error.detail) from None
+        raise Unreachable(side, CLOSED_BEFORE_SIGNING_IN.says(place=f"{host}:{port}"), error.detail) from None
     except ssl.SSLError as error:
         wire.abort()
         raise door.failed(error) from None
     except OSError as error:
         wire.abort()
-        raise Unreachable(side, f"lost the connection to {host}:{port}", clean_text(str(error))) from None
+        raise Unreachable(side, LOST_CONNECTION.says(place=f"{host}:{port}"), clean_text(text_of(error))) from None
     except BaseException:
         wire.abort()
         raise
@@ -274,12 +290,11 @@ def _introduce(talk: Conversation, offer: Offer) -> None:
         talk.precede("ENABLE", b"ENABLE IMAP4rev2", partial(then, "ENABLE"))
 
 
-def _dial(side: str, host: str, port: int, timeout_seconds: float) -> Wire:
+def _dial(side: Side, host: str, port: int, timeout_seconds: float) -> Wire:
     try:
         sock = connect(host, port, timeout=timeout_seconds)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Unreachable(side, f"cannot connect to {host}:{port}: {clean_text(reason)}") from None
+        raise Unreachable(side, CANNOT_CONNECT.says(place=f"{host}:{port}", cause=cause_of(error))) from None
     return Wire(sock, side, timeout_seconds=timeout_seconds)
 
 
@@ -295,13 +310,13 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None, *, known: boo
         client = _Opener(wire, door)
         if client.lines.state == "AUTH":
             # somebody on the way could greet so, to skip STARTTLS and learn what follows
-            raise ProtocolViolation(side, "greeted as if signed in already (PREAUTH), which mailhaul never accepts")
+            raise ProtocolViolation(side, GREETED_AS_IF_SIGNED_IN_ALREADY.says())
         if tls == "starttls" and context is not None:
             if "STARTTLS" not in client.lines.told:
                 raise TlsFailed(
                     side,
-                    f"{host}:{port} offers no STARTTLS; mailhaul does not go on without encryption",
-                    advice=f"give --{side} imaps://{door.address} if it has that port, or have STARTTLS switched on",
+                    NO_STARTTLS.says(place=f"{host}:{port}"),
+                    advice=URL_OR_STARTTLS.says(option=f"--{side}", url=f"imaps://{door.address}"),
                 )
             client.secure(context)
             door.check_pin(wire.sock)
@@ -311,5 +326,7 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None, *, known: boo
         if text[:5].upper() == b"* BYE":
             found = failure(side, "BYE", text[5:].strip(), asked="greeting")
             raise found from None
-        raise ProtocolViolation(side, f"{host}:{port} does not speak IMAP", clean_text(text)) from None
+        raise ProtocolViolation(
+            side, DOES_NOT_SPEAK.says(place=f"{host}:{port}", protocol="IMAP"), clean_text(text)
+        ) from None
     return client

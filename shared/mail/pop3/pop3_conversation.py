@@ -18,6 +18,30 @@ from shared.mail.answers.bounds import LISTED_SLACK_BYTES, most_body
 from shared.mail.answers.grammar import clean_text
 from shared.mail.transport.wire import Wire
 from shared.model.errors import MailError, NoRoomHere, ProtocolViolation, ServerRefused
+from shared.wording.often_said import SENT_SOMETHING_THAT_IS_NO_ANSWER
+from shared.wording.phrases import Phrase
+
+REFUSED_NOOP: Final = Phrase("refused_noop", "refused NOOP")
+REFUSED_QUIT: Final = Phrase("refused_quit", "refused QUIT")
+
+LISTED_MESSAGES_WITHOUT_END: Final = Phrase("listed_messages_without_end", "listed messages without end")
+NO_ROOM_IN_TMPDIR_OF_WORKER: Final = Phrase(
+    "no_room_in_tmpdir_of_worker", "no room in TMPDIR ({folder}) of the worker for a message of {size} bytes: {cause}"
+)
+GIVE_OF_WORKER_MORE_ROOM: Final = Phrase(
+    "give_of_worker_more_room",
+    "give {folder} of the worker more room, or name another folder in TMPDIR; then: mailhaul retry {word}",
+)
+WOULD_NOT_LIST_ITS_MESSAGES: Final = Phrase("would_not_list_its_messages", "would not list its messages")
+LISTED_SOMETHING_THAT_IS_NO_MESSAGE: Final = Phrase(
+    "listed_something_that_is_no_message", "listed something that is no message"
+)
+DOES_NOT_COUNT_ITS_MESSAGES: Final = Phrase("does_not_count_its_messages", "does not count its messages")
+HAS_NO_UIDL: Final = Phrase("has_no_uidl", "has no UIDL")
+WOULD_NOT_GIVE_MESSAGE: Final = Phrase("would_not_give_message", "would not give a message")
+SENT_MORE_THAN_BYTES_OF_MESSAGE: Final = Phrase(
+    "sent_more_than_bytes_of_message", "sent more than {num} bytes of a message that LIST gives {listed_num}"
+)
 
 #: Number of commands on their way at once, where the server says PIPELINING (RFC 2449 §6.6).
 DEPTH: Final = 50
@@ -58,7 +82,7 @@ class Pop3Session:
         """Messages of STAT (RFC 1939 §5); None where the server does not tell. Some list fewer than they count."""
         self._send([b"STAT"])
         try:
-            words = self._status("does not count its messages").split()
+            words = self._status(DOES_NOT_COUNT_ITS_MESSAGES.says()).split()
         except ServerRefused:
             return None
         return int(words[1]) if len(words) > 1 and _NUMBER.fullmatch(words[1]) else None
@@ -72,24 +96,24 @@ class Pop3Session:
             self._send(asked[:1])
         sizes = []
         try:
-            lines = list(self._lines("would not list its messages"))
+            lines = list(self._lines(WOULD_NOT_LIST_ITS_MESSAGES.says()))
         except ServerRefused:
             if self._depth > 1:  # the answer to UIDL is on its way, and belongs to no other command
                 with contextlib.suppress(ServerRefused):
-                    for _ in self._lines("has no UIDL"):
+                    for _ in self._lines(HAS_NO_UIDL.says()):
                         pass
             raise
         for line in lines:
             number, _, size = line.partition(b" ")
             size = size.split(b" ")[0]
             if not (_NUMBER.fullmatch(number) and _NUMBER.fullmatch(size)):
-                raise self._violation("listed something that is no message", line)
+                raise self._violation(LISTED_SOMETHING_THAT_IS_NO_MESSAGE.says(), line)
             sizes.append((int(number), int(size)))
         if self._depth == 1:
             self._send(asked[1:])
         try:
             # Tried whether it is announced or not: some servers have UIDL and do not say so.
-            ids = [line.partition(b" ") for line in self._lines("has no UIDL")]
+            ids = [line.partition(b" ") for line in self._lines(HAS_NO_UIDL.says())]
         except ServerRefused:
             return sizes, {}
         return sizes, {int(number): one.strip() for number, _, one in ids if _NUMBER.fullmatch(number) and one.strip()}
@@ -102,7 +126,7 @@ class Pop3Session:
                 return
             self.wire.progress()
             yield line.rstrip(b"\r\n").removeprefix(b".") if line.startswith(b"..") else line.rstrip(b"\r\n")
-        raise self._violation("listed messages without end")
+        raise self._violation(LISTED_MESSAGES_WITHOUT_END.says())
 
     # -- messages
 
@@ -122,7 +146,7 @@ class Pop3Session:
             for place in range(len(commands)):
                 self.wire.begin()
                 try:
-                    self._status("would not give a message")
+                    self._status(WOULD_NOT_GIVE_MESSAGE.says())
                 except ServerRefused as error:
                     refused[place] = error
                 else:
@@ -175,7 +199,7 @@ class Pop3Session:
                 if size > most:
                     self.wire.abort()
                     raise EndlessMessage(
-                        self.side, f"sent more than {most:,} bytes of a message that LIST gives {listed:,}"
+                        self.side, SENT_MORE_THAN_BYTES_OF_MESSAGE.says(num=f"{most:,}", listed_num=f"{listed:,}")
                     )
                 if full:
                     continue
@@ -214,8 +238,8 @@ class Pop3Session:
         folder = tempfile.gettempdir()
         return NoRoomHere(
             self.side,
-            f"no room in TMPDIR ({folder}) of the worker for a message of {size:,} bytes: {error.strerror}",
-            advice=f"give {folder} of the worker more room, or name another folder in TMPDIR; then: mailhaul retry IMPORT",
+            NO_ROOM_IN_TMPDIR_OF_WORKER.says(folder=folder, size=f"{size:,}", cause=str(error.strerror)),
+            advice=GIVE_OF_WORKER_MORE_ROOM.says(folder=folder, word="IMPORT"),
         )
 
     # -- the end
@@ -223,7 +247,7 @@ class Pop3Session:
     def noop(self) -> None:
         """Makes a round trip."""
         self._send([b"NOOP"])
-        self._status("refused NOOP")
+        self._status(REFUSED_NOOP.says())
 
     def close(self) -> None:
         """Sends QUIT and waits for its answer: until then the maildrop is locked, and the next session finds it in use.
@@ -233,7 +257,7 @@ class Pop3Session:
         try:
             self.wire.timeout_seconds = min(_QUIT_SECONDS, self.wire.timeout_seconds)
             self._send([b"QUIT"])
-            self._status("refused QUIT")
+            self._status(REFUSED_QUIT.says())
         except Exception:  # noqa: S110 - the session is over either way
             pass
         self.wire.close()
@@ -250,7 +274,7 @@ class Pop3Session:
             return line
         if line.startswith(b"-ERR"):
             raise ServerRefused(self.side, what, clean_text(line[4:].strip(), secrets=self._secrets))
-        raise self._violation("sent something that is no answer", line)
+        raise self._violation(SENT_SOMETHING_THAT_IS_NO_ANSWER.says(), line)
 
     def _violation(self, what: str, line: bytes = b"") -> ProtocolViolation:
         self.wire.abort()

@@ -17,6 +17,12 @@ from typing import IO, Final, Literal
 from shared.content.fingerprint import LONG_HEADER_BYTES
 from shared.mail.pop3.pop3_conversation import Pop3Session
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation, ServerRefused
+from shared.model.sides import Side
+from shared.wording.phrases import Phrase
+
+TOP_IS_NOT_SEEN_TO_SHOW_ALL: Final = Phrase(
+    "top_is_not_seen_to_show_all", "TOP is not seen to show all of the message, and RETR is not to be used"
+)
 
 #: The command that reads whole messages: the one that suits the server, or only this one.
 Pop3Read = Literal["auto", "top", "retr"]
@@ -29,7 +35,7 @@ _MOST_LOST: Final = 2
 _LINE_END: Final = 2
 _PIECE: Final = 64 * 1024
 
-BY_RETR: Final = "messages are read by RETR: this server marks what is read over POP3 as read"
+BY_RETR: Final = Phrase("by_retr", "messages are read by RETR: this server marks what is read over POP3 as read").says()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,8 +246,8 @@ class _Shown:
     blank: bool
 
 
-def _cut(side: str) -> MailError:
-    return ServerRefused(side, "TOP is not seen to show all of the message, and RETR is not to be used")
+def _cut(side: Side) -> MailError:
+    return ServerRefused(side, TOP_IS_NOT_SEEN_TO_SHOW_ALL.says())
 
 
 def chunks(body: bytes | IO[bytes]) -> Iterator[bytes]:

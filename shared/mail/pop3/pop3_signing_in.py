@@ -18,7 +18,7 @@ from shared.mail.answers.grammar import clean_text
 from shared.mail.answers.hints import POP3_CODES, hint_of
 from shared.mail.auth.sasl import Mechanism, Proof, SaslFailed, begin, mechanisms
 from shared.mail.pop3.pop3_conversation import Pop3Session
-from shared.mail.transport.dialing import connect
+from shared.mail.transport.dialing import cause_of, connect
 from shared.mail.transport.tls import Door
 from shared.mail.transport.wire import LINE_LIMIT, Wire
 from shared.model.errors import (
@@ -29,6 +29,33 @@ from shared.model.errors import (
     Throttled,
     TlsFailed,
     Unreachable,
+)
+from shared.model.sides import Side
+from shared.wording.often_said import (
+    AUTHENTICATION_FAILED,
+    CANNOT_CONNECT,
+    CLOSED_BEFORE_SIGNING_IN,
+    DOES_NOT_SPEAK,
+    DOES_NOT_TAKE_ANOTHER_LOGIN,
+    LET_US_IN_BY_WITHOUT_PROVING,
+    LOST_CONNECTION,
+    SENT_SOMETHING_THAT_IS_NO_ANSWER,
+)
+from shared.wording.phrases import Phrase, text_of
+
+ASKED_FOR_MORE_AND_MORE: Final = Phrase("asked_for_more_and_more", "asked for more and more")
+POP3_KNOWS_NO_PROXYAUTH: Final = Phrase(
+    "pop3_knows_no_proxyauth", "POP3 knows no PROXYAUTH: sign in as master user by template or by PLAIN"
+)
+TURNED_US_AWAY_BEFORE: Final = Phrase("turned_us_away_before", "{place} turned us away before signing in")
+MAILDROP_IS_IN_USE: Final = Phrase("maildrop_is_in_use", "the maildrop is in use")
+OFFERS_NO_WAY_TO_SIGN: Final = Phrase("offers_no_way_to_sign", "offers no way to sign in that fits these credentials")
+OFFERS_NO_STLS_MAILHAUL: Final = Phrase(
+    "offers_no_stls_mailhaul", "{place} offers no STLS; mailhaul does not go on without encryption"
+)
+GIVE_POP3S_URL_USUALLY: Final = Phrase("give_pop3s_url_usually", "give a pop3s:// URL, usually port 995")
+SENT_CHALLENGE_THAT_IS_NO_BASE64: Final = Phrase(
+    "sent_challenge_that_is_no_base64", "sent a challenge that is no base64"
 )
 
 #: An initial response must fit into a command of 255 octets (RFC 5034 §4).
@@ -79,7 +106,7 @@ def open_pop3(door: Door, proof: Proof, *, command_timeout_seconds: float) -> Po
     if proof.fault:
         raise AuthenticationRefused(side, proof.fault)
     if proof.proxy:
-        raise AuthenticationRefused(side, "POP3 knows no PROXYAUTH: sign in as master user by template or by PLAIN")
+        raise AuthenticationRefused(side, POP3_KNOWS_NO_PROXYAUTH.says())
     try:
         return _opened(door, proof, command_timeout_seconds, in_utf8=True)
     except _LostAtUtf8:
@@ -110,12 +137,12 @@ def _opened(door: Door, proof: Proof, command_timeout_seconds: float, *, in_utf8
         wire.abort()
         if not greeted and door.tls != "tls" and not error.detail and door.expects_tls():
             raise door.wants_tls() from None
-        raise Unreachable(side, f"{door.place} closed the connection before signing in", error.detail) from None
+        raise Unreachable(side, CLOSED_BEFORE_SIGNING_IN.says(place=door.place), error.detail) from None
     except (ssl.SSLError, OSError) as error:
         wire.abort()
         if door.tls != "none" and not greeted:
             raise door.failed(error) from None
-        raise Unreachable(side, f"lost the connection to {door.place}", clean_text(str(error))) from None
+        raise Unreachable(side, LOST_CONNECTION.says(place=door.place), clean_text(text_of(error))) from None
     except BaseException:
         wire.abort()
         raise
@@ -128,8 +155,7 @@ def _dial(door: Door) -> Wire:
     try:
         sock = connect(door.host, door.port, timeout=door.timeout_seconds)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Unreachable(door.side, f"cannot connect to {door.place}: {clean_text(reason)}") from None
+        raise Unreachable(door.side, CANNOT_CONNECT.says(place=door.place, cause=cause_of(error))) from None
     return Wire(sock, door.side, timeout_seconds=door.timeout_seconds)
 
 
@@ -157,11 +183,13 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
         if door.tls == "starttls" and said.upper().startswith(b"-ERR"):
             raise TlsFailed(
                 wire.side,
-                f"{door.place} offers no STLS; mailhaul does not go on without encryption",
+                OFFERS_NO_STLS_MAILHAUL.says(place=door.place),
                 clean_text(said),
-                advice="give a pop3s:// URL, usually port 995",
+                advice=GIVE_POP3S_URL_USUALLY.says(),
             ) from None
-        raise ProtocolViolation(wire.side, f"{door.place} does not speak POP3", clean_text(said)) from None
+        raise ProtocolViolation(
+            wire.side, DOES_NOT_SPEAK.says(place=door.place, protocol="POP3"), clean_text(said)
+        ) from None
     return lines
 
 
@@ -209,12 +237,10 @@ def _sign_in(lines: _Lines, wire: Wire, proof: Proof, capable: frozenset[str], s
                 raise _login_failure(wire.side, said, mechanism.said, offered=capable, secrets=secrets)
             if not mechanism.proved:
                 wire.abort()
-                raise ProtocolViolation(wire.side, f"let us in by {name} without proving that it knows the password")
+                raise ProtocolViolation(wire.side, LET_US_IN_BY_WITHOUT_PROVING.says(name=name))
             return
         if not plain_user:
-            raise AuthenticationRefused(
-                wire.side, "offers no way to sign in that fits these credentials", clean_text(" ".join(offered))
-            )
+            raise AuthenticationRefused(wire.side, OFFERS_NO_WAY_TO_SIGN.says(), clean_text(" ".join(offered)))
         for command in ("USER " + proof.login, "PASS " + proof.secret.reveal()):
             lines._putline(command.encode())
             said = wire.readline().rstrip(b"\r\n")
@@ -222,7 +248,7 @@ def _sign_in(lines: _Lines, wire: Wire, proof: Proof, capable: frozenset[str], s
                 raise _login_failure(wire.side, said, offered=capable, secrets=secrets)
     except SaslFailed as error:
         wire.abort()
-        raise AuthenticationRefused(wire.side, str(error)) from None
+        raise AuthenticationRefused(wire.side, text_of(error)) from None
 
 
 def _exchange(lines: _Lines, wire: Wire, mechanism: Mechanism, secrets: list[str]) -> bytes:
@@ -243,9 +269,9 @@ def _exchange(lines: _Lines, wire: Wire, mechanism: Mechanism, secrets: list[str
             try:
                 answer = mechanism.answer(base64.b64decode(line[2:]))
             except ValueError:
-                raise SaslFailed("sent a challenge that is no base64") from None
+                raise SaslFailed(SENT_CHALLENGE_THAT_IS_NO_BASE64.says()) from None
         lines._putline(_encoded(answer, secrets))
-    raise SaslFailed("asked for more and more")
+    raise SaslFailed(ASKED_FOR_MORE_AND_MORE.says())
 
 
 def _encoded(reply: bytes, secrets: list[str]) -> bytes:
@@ -267,12 +293,12 @@ def _turned_away(door: Door, said: bytes) -> MailError:
     """
     failure = _login_failure(door.side, said, greeting=True)
     if isinstance(failure, AuthenticationRefused):
-        return Unreachable(door.side, f"{door.place} turned us away before signing in", failure.detail)
+        return Unreachable(door.side, TURNED_US_AWAY_BEFORE.says(place=door.place), failure.detail)
     return failure
 
 
 def _login_failure(
-    side: str,
+    side: Side,
     said: bytes,
     more: str = "",
     *,
@@ -290,11 +316,11 @@ def _login_failure(
     code = found[1].decode("ascii").upper() if found else ""
     busy = not code and _BUSY.search(text) and not _REFUSED.search(text)
     if code in POP3_CODES or busy:
-        what = "the maildrop is in use" if code == "IN-USE" else "does not take another login now"
+        what = MAILDROP_IS_IN_USE.says() if code == "IN-USE" else DOES_NOT_TAKE_ANOTHER_LOGIN.says()
         hint = hint_of(code, text, greeting=greeting)
         told = [one.removeprefix(_DELAY) for one in offered if one.startswith(_DELAY) and code == "LOGIN-DELAY"]
         delay = max((int(seconds) for seconds in told if seconds.isdecimal()), default=0)
         return Throttled(side, what, detail, hint.seconds or max(delay, _BUSY_SECONDS), hint.scope)
     if not said.startswith(b"-ERR"):
-        return ProtocolViolation(side, "sent something that is no answer", clean_text(said, secrets=secrets))
-    return AuthenticationRefused(side, "authentication failed", detail)
+        return ProtocolViolation(side, SENT_SOMETHING_THAT_IS_NO_ANSWER.says(), clean_text(said, secrets=secrets))
+    return AuthenticationRefused(side, AUTHENTICATION_FAILED.says(), detail)

@@ -41,6 +41,12 @@ from shared.mail.pop3.pop3_conversation import EndlessMessage, Pop3Session
 from shared.mail.pop3.pop3_reading import BY_RETR, MessageToRead, ServerReading, WholeMessages, chunks
 from shared.model.errors import FolderRefused, MailError, ServerRefused, StoreError, Throttled
 from shared.model.uids import Uid, UidSet
+from shared.wording.phrases import Phrase
+
+POP3_HAS_NO_FOLDER_BUT_INBOX: Final = Phrase(
+    "pop3_has_no_folder_but_inbox", "POP3 has no folder but INBOX, so none that is called {name}"
+)
+POP3_HAS_NO_LABELS: Final = Phrase("pop3_has_no_labels", "POP3 has no labels")
 
 #: The only folder.
 INBOX: Final = b"INBOX"
@@ -107,7 +113,7 @@ class Pop3Source:
         return self._status()
 
     def _no_folder(self, name: bytes) -> FolderRefused:
-        return FolderRefused(self.side, f"POP3 has no folder but INBOX, so none that is called {clean_text(name)}")
+        return FolderRefused(self.side, POP3_HAS_NO_FOLDER_BUT_INBOX.says(name=clean_text(name)))
 
     def _status(self) -> KnownStatus:
         drop = self._drop
@@ -208,7 +214,7 @@ class Pop3Source:
 
     def labels(self, uids: UidSet) -> Iterator[Labels]:
         """Raises `ServerRefused`, since POP3 has no labels."""
-        raise ServerRefused(self.side, "POP3 has no labels")
+        raise ServerRefused(self.side, POP3_HAS_NO_LABELS.says())
 
     def _wanted(self, uids: UidSet) -> tuple[list[Uid], list[MessageToRead]]:
         """Returns those of `uids` that exist, and how to read them."""

@@ -16,6 +16,12 @@ from shared.mail.answers.responses import vanished_uids
 from shared.mail.answers.tokens import LITERAL, head_of
 from shared.mail.transport.wire import LINE_LIMIT, Wire
 from shared.model.errors import MailError, ProtocolViolation, Throttled
+from shared.model.sides import Side
+from shared.wording.often_said import SENT_ANSWERS_WITHOUT_END, SENT_SOMETHING_THAT_IS_NO_ANSWER
+from shared.wording.phrases import Phrase
+
+ASKED_TO_BE_ASKED_LESS: Final = Phrase("asked_to_be_asked_less", "asked to be asked less")
+SENT_ANSWER_WITHOUT_END: Final = Phrase("sent_answer_without_end", "sent an answer without end")
 
 #: Most commands in flight, where each is short: their answers must fit into the buffers between the two ends.
 FLIGHT: Final = 200
@@ -54,7 +60,7 @@ class Conversation:
     `lenient`).
     """
 
-    def __init__(self, side: str, wire: Wire, *, secrets: Iterable[str] = (), broken: Broken | None = None) -> None:
+    def __init__(self, side: Side, wire: Wire, *, secrets: Iterable[str] = (), broken: Broken | None = None) -> None:
         self.side = side
         #: The extensions that the server announces and does not do.
         self.broken = broken or Broken()
@@ -240,7 +246,7 @@ class Conversation:
                 take(pieces)
             left -= 1
             if not left or self.wire.moved > most:
-                raise self.violation("sent answers without end")
+                raise self.violation(SENT_ANSWERS_WITHOUT_END.says())
         del self._pending[tag]
         self._forgiven.discard(tag)
         self._literals.discard(tag)
@@ -372,7 +378,7 @@ class Conversation:
         pieces = [line]
         while found := LITERAL.search(pieces[-1]):
             if len(pieces) > 2 * _ANSWER_LITERALS:
-                raise self.violation("sent an answer without end")
+                raise self.violation(SENT_ANSWER_WITHOUT_END.says())
             # No word of an answer that is not FETCH is longer than a folder's name; a longer one is of no use anyway.
             pieces.append(self.wire.read_head(int(found[1]), NAME_BYTES + 1))
             pieces.append(self.wire.readline())
@@ -384,7 +390,7 @@ class Conversation:
             return
         status = word.upper().decode("latin-1")
         if tag not in self._pending or status not in ("OK", "NO", "BAD"):
-            raise self.violation("sent something that is no answer", line)
+            raise self.violation(SENT_SOMETHING_THAT_IS_NO_ANSWER.says(), line)
         self.wire.progress()
         flown = tag in self._flown
         if flown:
@@ -423,7 +429,7 @@ class Conversation:
     def _slow(self, text: bytes) -> None:
         detail = clean_text(text, secrets=self.secrets)
         hint = hint_of("THROTTLED", text)
-        self.slowed = Throttled(self.side, "asked to be asked less", detail, hint.seconds, hint.scope)
+        self.slowed = Throttled(self.side, ASKED_TO_BE_ASKED_LESS.says(), detail, hint.seconds, hint.scope)
 
     def _bad(self, text: bytes) -> MailError:
         # The rest of the command may be taken for commands: not a byte more goes out.

@@ -12,6 +12,10 @@ import socket
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
+from shared.mail.answers.grammar import clean_text
+from shared.wording.often_said import HAS_NO_ADDRESS
+from shared.wording.phrases import text_of
+
 #: A function from (host, port) to the addresses that may be connected to, in this order; raises OSError when there are
 #: none. None: as the system resolves it.
 Allowed = Callable[[str, int], list[str]]
@@ -46,4 +50,9 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
             return socket.create_connection((address, port), timeout=timeout)
         except OSError as error:
             failure = error
-    raise failure or OSError(f"{host} has no address")
+    raise failure or OSError(HAS_NO_ADDRESS.says(host=host))
+
+
+def cause_of(error: OSError | UnicodeError) -> str:
+    """Returns why a connection was not opened: a sentence of mailhaul, or the words of the system."""
+    return clean_text(error.strerror if isinstance(error, OSError) and error.strerror else text_of(error))

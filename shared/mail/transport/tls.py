@@ -20,6 +20,63 @@ from shared.mail.answers.grammar import clean_text
 from shared.mail.transport.dialing import connect
 from shared.model.errors import ProtocolViolation, TlsFailed, WrongProtocol
 from shared.model.protocols import protocols
+from shared.model.sides import Side
+from shared.wording.often_said import LINE_WITHOUT_END
+from shared.wording.phrases import Phrase, several
+
+PEM_FILE: Final = Phrase("pem_file", "give {option}-ca a readable file with certificates in PEM")
+ASK_AND_PIN: Final = Phrase("ask_and_pin", "ask its owner whether this one is right; if so, pin it: {option} {pin}")
+GIVE_URL: Final = Phrase("give_url", "give {option} {url}")
+GIVE_URL_OR_PORT: Final = Phrase("give_url_or_port", "give {option} {url}, or the port of {protocol}")
+SPEAKS_NO_TLS_BUT: Final = Phrase("speaks_no_tls_but", "{place} speaks no TLS and no {protocol} but {name_word}")
+GIVE_EITHER_URL: Final = Phrase("give_either_url", "give {option} {url}, or {other_url}")
+CERTIFICATE_WRONG: Final = Phrase("certificate_wrong", "the certificate of {place} {what}")
+SHOWN_CERTIFICATE_WRONG: Final = Phrase("shown_certificate_wrong", "the certificate of {place} {what} ({seen_what})")
+OR_PIN: Final = Phrase("or_pin", "or, if its administrator confirms this certificate, pin it with {option} {pin}")
+PIN: Final = Phrase("pin", "if its administrator confirms this certificate, pin it with {option} {pin}")
+RENEW: Final = Phrase("renew", "have it renewed on the server")
+CHECK_CLOCKS: Final = Phrase("check_clocks", "check the clocks of both machines")
+GIVE_NAME: Final = Phrase("give_name", "give {option} with a name that it holds")
+GIVE_NAME_AS: Final = Phrase("give_name_as", "give {option} with a name that it holds, as in {url}")
+GIVE_AS_CA: Final = Phrase("give_as_ca", "give it as {option} FILE")
+GIVE_CA: Final = Phrase("give_ca", "give that CA's certificate as {option} FILE")
+CA_UNKNOWN_HERE: Final = Phrase("ca_unknown_here", "is signed by a CA that this machine does not know")
+CA_NOT_IN_FILE: Final = Phrase("ca_not_in_file", "is signed by a CA that the CA file {path} does not know")
+CERTIFICATE: Final = Phrase(
+    "certificate",
+    "subject {subject}, issuer {issuer}, names {names}, valid from {from_day}, expires {day}, SHA-256 {digest}",
+)
+CERTIFICATE_UNREADABLE: Final = Phrase("certificate_unreadable", "unreadable, SHA-256 {digest}")
+
+SMTP_OR_FTP: Final = Phrase("smtp_or_ftp", "SMTP or FTP")
+NO_TLS_CONNECTION: Final = Phrase("no_tls_connection", "no TLS connection to {place}: {cause}")
+USES_IMPLICIT_TLS_NOT_PLAIN: Final = Phrase(
+    "uses_implicit_tls_not_plain", "{place} uses implicit TLS, not plain {protocol}"
+)
+SPEAKS_NOT: Final = Phrase("speaks_not", "{place} speaks {name_word}, not {protocol}")
+GIVE_PORT_OF_IMAP_USUALLY: Final = Phrase("give_port_of_imap_usually", "give the port of IMAP, usually 993 or 143")
+SPEAKS_PLAIN_NOT_TLS: Final = Phrase("speaks_plain_not_tls", "{place} speaks plain {protocol}, not TLS")
+IS_NOT_TO_BE_TRUSTED: Final = Phrase("is_not_to_be_trusted", "is not to be trusted: {said}")
+DOES_NOT_GREET_AS_DOES: Final = Phrase("does_not_greet_as_does", "does not greet as {protocol} does")
+SHOWS_ANOTHER_CERTIFICATE_THAN_PINNED: Final = Phrase(
+    "shows_another_certificate_than_pinned", "{place} shows another certificate than the pinned one ({what})"
+)
+SERVER_MUST_OFFER_TLS: Final = Phrase(
+    "server_must_offer_tls", "the server must offer TLS 1.2 or newer: see its settings and its log"
+)
+CHECK_PORT_IMAP_IS_USUALLY: Final = Phrase(
+    "check_port_imap_is_usually", "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
+)
+HAS_EXPIRED: Final = Phrase("has_expired", "has expired")
+IS_NOT_VALID_YET: Final = Phrase("is_not_valid_yet", "is not valid yet")
+IS_NOT: Final = Phrase("is_not", "is not for {host}")
+IS_SELF_SIGNED_AND_NOT_TRUSTED: Final = Phrase("is_self_signed_and_not_trusted", "is self-signed and not trusted")
+CANNOT_READ_CA_FILE: Final = Phrase("cannot_read_ca_file", "cannot read the CA file {path} ({cause})")
+SPEAKS_NO_TLS_AND_NO: Final = Phrase("speaks_no_tls_and_no", "{place} speaks no TLS and no {protocol}")
+CHECK_PORT_IMAP_OVER: Final = Phrase(
+    "check_port_imap_over", "check the port: IMAP over TLS is usually 993, POP3 over TLS 995"
+)
+NO_STARTTLS_NOW: Final = Phrase("no_starttls_now", "STARTTLS refused")
 
 #: The ways to secure a connection.
 TlsMode = Literal["tls", "starttls", "none"]
@@ -28,7 +85,7 @@ _LINE_BYTES: Final = 4096
 _NAMES_SHOWN: Final = 6
 #: How others greet than those that speak a `MailProtocol`.
 _GREETINGS: Final = (
-    (b"220", "", "SMTP or FTP"),
+    (b"220", "", SMTP_OR_FTP.says()),
     (b"HTTP", "", "HTTP"),
     (b"SSH-", "", "SSH"),
 )
@@ -50,7 +107,7 @@ class Door:
     """A way into a server, and how the server proves there who it is."""
 
     #: "source" or "destination".
-    side: str
+    side: Side
     #: The name of a `MailProtocol`.
     protocol: str = "imap"
     #: Host name or address, as asked for: the certificate must name it.
@@ -83,8 +140,8 @@ class Door:
         except (OSError, ssl.SSLError) as error:
             raise TlsFailed(
                 self.side,
-                f"cannot read the CA file {self.ca_file} ({clean_text(str(error.strerror or error))})",
-                advice=f"give --{self.side}-ca a readable file with certificates in PEM",
+                CANNOT_READ_CA_FILE.says(path=self.ca_file, cause=clean_text(str(error.strerror or error))),
+                advice=PEM_FILE.says(option=f"--{self.side}"),
             ) from None
         return context
 
@@ -98,8 +155,8 @@ class Door:
         if not hmac.compare_digest(wanted, shown):
             raise TlsFailed(
                 self.side,
-                f"{self.place} shows another certificate than the pinned one ({described(der)})",
-                advice=f"ask its owner whether this one is right; if so, pin it: --{self.side}-fingerprint {shown}",
+                SHOWS_ANOTHER_CERTIFICATE_THAN_PINNED.says(place=self.place, what=described(der)),
+                advice=ASK_AND_PIN.says(option=f"--{self.side}-fingerprint", pin=shown),
                 pin=shown,
             )
 
@@ -115,8 +172,8 @@ class Door:
             return self._plain(greeting)
         return TlsFailed(
             self.side,
-            f"no TLS connection to {self.place}: {clean_text(reason)}",
-            advice="the server must offer TLS 1.2 or newer: see its settings and its log",
+            NO_TLS_CONNECTION.says(place=self.place, cause=clean_text(reason)),
+            advice=SERVER_MUST_OFFER_TLS.says(),
         )
 
     def expects_tls(self) -> bool:
@@ -133,8 +190,8 @@ class Door:
         """Returns the error for a port that uses implicit TLS."""
         return TlsFailed(
             self.side,
-            f"{self.place} uses implicit TLS, not plain {self.protocol.upper()}",
-            advice=f"give --{self.side} {self.protocol}s://{self.place}",
+            USES_IMPLICIT_TLS_NOT_PLAIN.says(place=self.place, protocol=self.protocol.upper()),
+            advice=GIVE_URL.says(option=f"--{self.side}", url=f"{self.protocol}s://{self.place}"),
         )
 
     def check_silence(self, sock: socket.socket) -> None:
@@ -158,15 +215,14 @@ class Door:
             return
         protocol, name = spoken
         ours = self.protocol.upper()
-        what, said = f"{self.place} speaks {name}, not {ours}", clean_text(line)
+        what, said = SPEAKS_NOT.says(place=self.place, name_word=name, protocol=ours), clean_text(line)
         if not protocol:  # a proxy's error page may be over in a moment
-            raise ProtocolViolation(
-                self.side, what, said, "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
-            )
-        if self.side == "source" or protocols()[protocol].takes_mail:
-            advice = f"give --{self.side} {protocol}{_SCHEMES[self.tls]}://{self.place}, or the port of {ours}"
+            raise ProtocolViolation(self.side, what, said, CHECK_PORT_IMAP_IS_USUALLY.says())
+        if self.side == Side.SOURCE or protocols()[protocol].takes_mail:
+            url = f"{protocol}{_SCHEMES[self.tls]}://{self.place}"
+            advice = GIVE_URL_OR_PORT.says(option=f"--{self.side}", url=url, protocol=ours)
         else:
-            advice = "give the port of IMAP, usually 993 or 143"
+            advice = GIVE_PORT_OF_IMAP_USUALLY.says()
         raise WrongProtocol(self.side, what, said, advice)
 
     # -- looking closer
@@ -182,19 +238,24 @@ class Door:
     def _plain(self, greeting: bytes) -> TlsFailed:
         protocol, name = _spoken(greeting) or ("", "")
         if not protocol:
+            ours = self.protocol.upper()
+            what = SPEAKS_NO_TLS_AND_NO.says(place=self.place, protocol=ours)
             return TlsFailed(
                 self.side,
-                f"{self.place} speaks no TLS and no {self.protocol.upper()}" + (f" but {name}" if name else ""),
+                SPEAKS_NO_TLS_BUT.says(place=self.place, protocol=ours, name_word=name) if name else what,
                 clean_text(greeting),
-                advice="check the port: IMAP over TLS is usually 993, POP3 over TLS 995",
+                advice=CHECK_PORT_IMAP_OVER.says(),
             )
         usual = protocols()[protocol].tls_port
-        elsewhere = f", or {protocol}s://{self.address}:{usual}" if self.port != usual else ""
+        option, url = f"--{self.side}", f"{protocol}+starttls://{self.place}"
+        elsewhere = f"{protocol}s://{self.address}:{usual}" if self.port != usual else ""
         return TlsFailed(
             self.side,
-            f"{self.place} speaks plain {name}, not TLS",
+            SPEAKS_PLAIN_NOT_TLS.says(place=self.place, protocol=name),
             clean_text(greeting),
-            advice=f"give --{self.side} {protocol}+starttls://{self.place}{elsewhere}",
+            advice=GIVE_EITHER_URL.says(option=option, url=url, other_url=elsewhere)
+            if elsewhere
+            else GIVE_URL.says(option=option, url=url),
         )
 
     def _untrusted(self, error: ssl.SSLCertVerificationError) -> TlsFailed:
@@ -210,40 +271,39 @@ class Door:
                 der = certificate(sock)
         except (OSError, ValueError):
             der = b""
-        seen = f" ({described(der)})" if der else ""
         what, advice = self._fault(error, der)
         pin = hashlib.sha256(der).hexdigest() if der else ""
-        return TlsFailed(self.side, f"the certificate of {self.place} {what}{seen}", advice=advice, pin=pin)
+        whole = CERTIFICATE_WRONG.says(place=self.place, what=what)
+        if der:
+            whole = SHOWN_CERTIFICATE_WRONG.says(place=self.place, what=what, seen_what=described(der))
+        return TlsFailed(self.side, whole, advice=advice, pin=pin)
 
     def _fault(self, error: ssl.SSLCertVerificationError, der: bytes) -> tuple[str, str]:
         """Returns (what is wrong with the certificate, what to do)."""
         code = error.verify_code
         pin = hashlib.sha256(der).hexdigest() if der else "SHA256"
-        trusted = f"if its administrator confirms this certificate, pin it with --{self.side}-fingerprint {pin}"
+        option, named = f"--{self.side}", self._named(der)
+        trusted = OR_PIN.says(option=f"{option}-fingerprint", pin=pin)
         if code == _EXPIRED:
-            return "has expired", f"have it renewed on the server; or, {trusted}"
+            return HAS_EXPIRED.says(), several((RENEW.says(), trusted))
         if code == _NOT_YET:
-            return "is not valid yet", f"check the clocks of both machines; or, {trusted}"
+            return IS_NOT_VALID_YET.says(), several((CHECK_CLOCKS.says(), trusted))
         if code in _WRONG_NAME:
-            return (
-                f"is not for {self.host}",
-                f"give --{self.side} with a name that it holds{self._named(der)}; or, {trusted}",
-            )
+            name = GIVE_NAME_AS.says(option=option, url=named) if named else GIVE_NAME.says(option=option)
+            return IS_NOT.says(host=self.host), several((name, trusted))
         if code == _SELF_SIGNED:
-            return "is self-signed and not trusted", f"give it as --{self.side}-ca FILE; or, {trusted}"
+            return IS_SELF_SIGNED_AND_NOT_TRUSTED.says(), several((GIVE_AS_CA.says(option=f"{option}-ca"), trusted))
         if code in _UNKNOWN_CA:
-            whose = f"the CA file {self.ca_file}" if self.ca_file else "this machine"
-            return (
-                f"is signed by a CA that {whose} does not know",
-                f"give that CA's certificate as --{self.side}-ca FILE; or, {trusted}",
-            )
-        return f"is not to be trusted: {clean_text(error.verify_message)}", trusted
+            what = CA_NOT_IN_FILE.says(path=self.ca_file) if self.ca_file else CA_UNKNOWN_HERE.says()
+            return what, several((GIVE_CA.says(option=f"{option}-ca"), trusted))
+        pinned = PIN.says(option=f"{option}-fingerprint", pin=pin)
+        return IS_NOT_TO_BE_TRUSTED.says(said=clean_text(error.verify_message)), pinned
 
     def _named(self, der: bytes) -> str:
         names = [name for name in names_of(der) if not name.startswith("*")]
         scheme = f"{self.protocol}{'s' if self.tls == 'tls' else '+starttls'}"
         name = f"[{names[0]}]" if names and ":" in names[0] else "".join(names[:1])
-        return f", as in {scheme}://{name}:{self.port}" if name else ""
+        return f"{scheme}://{name}:{self.port}" if name else ""
 
 
 def _spoken(greeting: bytes) -> tuple[str, str] | None:
@@ -270,7 +330,7 @@ def secured(
             while (line := _line(sock, until)).startswith(b"* "):
                 pass
             if not line.upper().startswith(granted.upper()):
-                raise ValueError("STARTTLS refused")
+                raise ValueError(NO_STARTTLS_NOW.says())
         sock.settimeout(timeout_seconds)
         return context.wrap_socket(sock, server_hostname=host)
     except BaseException:
@@ -284,7 +344,7 @@ def await_greeting(sock: socket.socket, protocol: str, until: float) -> None:
     Raises OSError, and ValueError when the line is not this protocol's.
     """
     if not _line(sock, until).upper().startswith(protocols()[protocol].greeting):
-        raise ValueError(f"does not greet as {protocol.upper()} does")
+        raise ValueError(DOES_NOT_GREET_AS_DOES.says(protocol=protocol.upper()))
 
 
 def certificate(sock: socket.socket) -> bytes:
@@ -296,19 +356,22 @@ def described(der: bytes) -> str:
     """Returns subject, issuer, names, validity and SHA-256 of a certificate, for the operator."""
     from cryptography import x509
 
-    digest = f"SHA-256 {hashlib.sha256(der).hexdigest()}"
+    digest = hashlib.sha256(der).hexdigest()
     try:
         shown = x509.load_der_x509_certificate(der)
         names = names_of(der)
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         subject, issuer = shown.subject.rfc4514_string(), shown.issuer.rfc4514_string()
-        dates = f"valid from {shown.not_valid_before_utc:%Y-%m-%d}, expires {shown.not_valid_after_utc:%Y-%m-%d}"
+        first, last = f"{shown.not_valid_before_utc:%Y-%m-%d}", f"{shown.not_valid_after_utc:%Y-%m-%d}"
     except ValueError:
-        return f"unreadable, {digest}"
-    return clean_text(
-        f"subject {subject or 'none'}, issuer {issuer or 'none'}, names {', '.join(names[:_NAMES_SHOWN]) or 'none'}{more}, "
-        f"{dates}, {digest}",
-        limit=1200,
+        return CERTIFICATE_UNREADABLE.says(digest=digest)
+    return CERTIFICATE.says(
+        subject=clean_text(subject) or "none",
+        issuer=clean_text(issuer) or "none",
+        names=clean_text(", ".join(names[:_NAMES_SHOWN]), limit=600) + more if names else "none",
+        from_day=first,
+        day=last,
+        digest=digest,
     )
 
 
@@ -351,7 +414,7 @@ def _line(sock: socket.socket, until: float) -> bytes:
     line = bytearray()
     while not line.endswith(b"\n"):
         if len(line) >= _LINE_BYTES:
-            raise ValueError("a line without an end")
+            raise ValueError(LINE_WITHOUT_END.says())
         sock.settimeout(max(0.001, until - monotonic()))
         byte = sock.recv(1)
         if not byte:

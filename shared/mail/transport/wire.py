@@ -26,6 +26,18 @@ from typing import Final
 from shared.mail.answers.bounds import MESSAGE_SECONDS, message_seconds
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation
+from shared.model.sides import Side
+from shared.wording.often_said import CLOSED_CONNECTION, NO_ANSWER_IN_TIME, WITH_CAUSE
+from shared.wording.phrases import Phrase, text_of
+
+TOO_SLOW_GAVE_UP: Final = Phrase("too_slow_gave_up", "too slow: gave up waiting")
+SENT_LINE_LONGER_THAN_BYTES: Final = Phrase("sent_line_longer_than_bytes", "sent a line longer than {num} bytes")
+ANNOUNCED_BYTES_WHERE_ARE_MOST: Final = Phrase(
+    "announced_bytes_where_are_most", "announced {num} bytes where {most} are the most"
+)
+SENT_PLAINTEXT_AHEAD_OF_TLS: Final = Phrase("sent_plaintext_ahead_of_tls", "sent plaintext ahead of the TLS handshake")
+CONNECTION_SHUT_BY_MAILHAUL: Final = Phrase("connection_shut_by_mailhaul", "connection shut by mailhaul")
+CONNECTION_LOST: Final = Phrase("connection_lost", "connection lost")
 
 #: Bytes of the receive buffer; a FETCH of small messages costs one system call for each of these.
 BUFFER_BYTES: Final = 256 * 1024
@@ -52,7 +64,7 @@ _BYE = re.compile(rb"(?:\A|\n)\* BYE ([^\r\n]{0,400})")
 class Wire:
     """A connected socket as lines, literals and bytes. Used by one thread; only `abort` may be called by others."""
 
-    def __init__(self, sock: socket.socket, side: str, *, timeout_seconds: float) -> None:
+    def __init__(self, sock: socket.socket, side: Side, *, timeout_seconds: float) -> None:
         self.side = side
         self.timeout_seconds = timeout_seconds
         self._aborted = False
@@ -103,7 +115,7 @@ class Wire:
     def _wait(self, poll: select.poll) -> int:
         allowed = min(self._idle, self._whole, self._body)
         if allowed <= 0:
-            raise self._lost("too slow: gave up waiting")
+            raise self._lost(TOO_SLOW_GAVE_UP.says())
         started = monotonic()
         found = poll.poll(max(1, int(allowed * 1000)))
         spent = monotonic() - started
@@ -113,7 +125,7 @@ class Wire:
         if self._aborted:
             raise self._lost("")
         if not found:
-            raise self._lost("no answer in time")
+            raise self._lost(NO_ANSWER_IN_TIME.says())
         return found[0][1]
 
     # -- reading
@@ -130,7 +142,7 @@ class Wire:
         start = self._start
         self._start = at
         if at - start > limit and at - start > (limit := self._most(start, limit)):
-            raise self._violation(f"sent a line longer than {limit} bytes")
+            raise self._violation(SENT_LINE_LONGER_THAN_BYTES.says(num=limit))
         return bytes(self._view[start:at])
 
     def _most(self, start: int, limit: int) -> int:
@@ -145,7 +157,7 @@ class Wire:
             if not size and searched > limit:
                 limit = self._most(self._start, limit)
             if size + searched > limit:
-                raise self._violation(f"sent a line longer than {limit} bytes")
+                raise self._violation(SENT_LINE_LONGER_THAN_BYTES.says(num=limit))
             if searched == len(self._buffer):
                 parts.append(bytes(self._view[self._start : self._end]))
                 size += searched
@@ -156,7 +168,7 @@ class Wire:
                 if not size and at - self._start > limit:
                     limit = self._most(self._start, limit)
                 if size + at - self._start > limit:
-                    raise self._violation(f"sent a line longer than {limit} bytes")
+                    raise self._violation(SENT_LINE_LONGER_THAN_BYTES.says(num=limit))
                 parts.append(bytes(self._view[self._start : at]))
                 self._start = at
                 return b"".join(parts)
@@ -201,7 +213,7 @@ class Wire:
         if size <= most:
             return self.read(size, most)
         if size > limit:
-            raise self._violation(f"announced {size} bytes where {limit} are the most")
+            raise self._violation(ANNOUNCED_BYTES_WHERE_ARE_MOST.says(num=size, most=limit))
         kept, have = list[bytes](), 0
         for chunk in self.read_chunks(size):
             if have < most:
@@ -212,7 +224,7 @@ class Wire:
     def read(self, size: int, limit: int = LITERAL_LIMIT) -> bytes:
         """Reads exactly `size` bytes. A size above `limit` is refused before any memory is taken."""
         if size > limit:
-            raise self._violation(f"announced {size} bytes where {limit} are the most")
+            raise self._violation(ANNOUNCED_BYTES_WHERE_ARE_MOST.says(num=size, most=limit))
         start = self._start
         have = self._end - start
         if have >= size:
@@ -323,10 +335,10 @@ class Wire:
             except ssl.SSLWantWriteError:
                 self._wait(self._any)
             except (OSError, ValueError) as error:
-                raise self._lost("connection lost", error) from error
+                raise self._lost(CONNECTION_LOST.says(), error) from error
             else:
                 if not count:
-                    raise self._lost("closed the connection")
+                    raise self._lost(CLOSED_CONNECTION.says())
                 self._account(count)
                 return count
 
@@ -356,7 +368,7 @@ class Wire:
         except BlockingIOError:
             sent = 0
         except (OSError, ValueError) as error:
-            raise self._lost("connection lost", error) from error
+            raise self._lost(CONNECTION_LOST.says(), error) from error
         self._account(sent)
         for at, part in enumerate(parts):
             if sent >= len(part):
@@ -381,7 +393,7 @@ class Wire:
                 except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                     self._wait_to_write()
                 except (OSError, ValueError) as error:
-                    raise self._lost("connection lost", error) from error
+                    raise self._lost(CONNECTION_LOST.says(), error) from error
                 else:
                     if sent < 0:
                         raise self._lost("")
@@ -399,9 +411,9 @@ class Wire:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except (OSError, ValueError) as error:
-            raise self._lost("connection lost", error) from error
+            raise self._lost(CONNECTION_LOST.says(), error) from error
         if not count:
-            raise self._lost("closed the connection")
+            raise self._lost(CLOSED_CONNECTION.says())
         self._end += count
 
     # -- TLS, the end
@@ -413,7 +425,7 @@ class Wire:
         could be answers slipped in by somebody on the way (RFC 9051 §11.1).
         """
         if self.buffered:
-            raise self._violation("sent plaintext ahead of the TLS handshake")
+            raise self._violation(SENT_PLAINTEXT_AHEAD_OF_TLS.says())
         self.sock.settimeout(self.timeout_seconds)
         self._adopt(context.wrap_socket(self.sock, server_hostname=host))
         self.begin()
@@ -445,17 +457,17 @@ class Wire:
 
     def _lost(self, what: str, cause: BaseException | None = None) -> MailError:
         if self._aborted:
-            what, cause = "connection shut by mailhaul", None
+            what, cause = CONNECTION_SHUT_BY_MAILHAUL.says(), None
         last = None
-        if self.side == "destination":
+        if self.side == Side.DESTINATION:
             # only there: at a source, arriving bytes may be a message that says "* BYE"
             with contextlib.suppress(OSError, ValueError):
                 self._make_room()
                 self._end += self.sock.recv_into(self._view[self._end :])
             last = _BYE.search(self._buffer, self._start, self._end)
         self.abort()
-        reason = f" ({clean_text(str(cause))})" if cause else ""
-        return ConnectionLost(self.side, what + reason, clean_text(last[1]) if last else "")
+        told = WITH_CAUSE.says(what=what, cause=clean_text(text_of(cause))) if cause else what
+        return ConnectionLost(self.side, told, clean_text(last[1]) if last else "")
 
     def _violation(self, what: str) -> ProtocolViolation:
         self.abort()

@@ -1,12 +1,13 @@
 -- claim(holder, lease_ms, prefer, hint, held, scan, source_account, source_host, destination_account, destination_host,
---       worth_messages, worth_bytes, rates)
+--       worth_messages, worth_bytes, rates, most, most, most, most)
 -- Gives the fairest unit that may run now, or nothing. `prefer`: a mailbox to be served first (its logins are open);
 -- `hint`: the unit that rang; `held`: the mailbox whose permits this holder has. After `scan` stand default limits, and
--- what must be left of a mailbox for each lane at it (shared.rules.batching.Worth), and the rates of the settings.
+-- what must be left of a mailbox for each lane at it (shared.rules.batching.Worth), the rates of the settings, and how far above the
+-- default limits the search for the number of lanes may go (_lanes.lua).
 -- Everything that can say no is looked at here, so that nobody waits with a connection and nobody asks twice:
 -- pause and cancel, retry time, holds, rates, the four connection limits. Attempts are counted here: a crash counts.
 local holder, lease_ms, prefer, hint, held = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
-local scopes = {'source_account', 'source_host', 'destination_account', 'destination_host'}
+local scopes = SCOPES
 local OUTCOMES = {'o:copied', 'o:already_present', 'o:skipped', 'o:refused', 'o:vanished', 'o:failed'}
 local now = clock()
 if redis.call('EXISTS', P .. 'routes') == 1 then adopt_queues() end
@@ -37,14 +38,14 @@ local function open_scope(n, key)
     local hold = redis.call('ZSCORE', P .. 'holds', name)
     local open = not (hold and tonumber(hold) > now)
     local permits = P .. 'permits:' .. name
-    if open and not redis.call('ZSCORE', permits, holder) then
-      redis.call('ZREMRANGEBYSCORE', permits, '-inf', now)
-      -- Set for just this one; else the lower of what is set for all and what is usual at that server; else the default.
-      local server = n % 2 == 1 and key:match('^[%w+]+://[^/]*') or key
-      local set = redis.call('HMGET', P .. 'limits', name, scopes[n], 'usual:' .. scopes[n] .. ':' .. server)
-      local most = tonumber(set[1] or set[2] or set[3] or ARGV[6 + n])
-      if not set[1] and set[3] then most = math.min(most, tonumber(set[3])) end
-      open = redis.call('ZCARD', permits) < most
+    if open then
+      local is_in = redis.call('ZSCORE', permits, holder)
+      local most, found = let_in(scopes[n], key, now, ARGV[6 + n], ARGV[13 + n])
+      if not is_in then
+        open = lanes_at(name, now) < most
+      elseif found and lanes_at(name, now) > most then
+        open = not one_too_many(name, holder, most)
+      end
     end
     verdicts[name] = open
   end
@@ -90,15 +91,24 @@ local function worth(m)
   return lanes < math.max(1 + tonumber(h[6] or '0'), math.floor(messages / ARGV[11]), math.floor(bytes / ARGV[12]))
 end
 
--- Lines, as they are to be served: by their order, then by how much they were, in the proportion of their weights.
+-- Lines, as they are to be served: by their order, then those of imports that have no more than their share of the lanes, then by
+-- how much they were served, in the proportion of their weights. What is served is counted by bytes when it is given out: a source
+-- that drips takes few, and holds a lane for long.
 local function lines()
   local found, orders = redis.call('ZRANGE', P .. 'lines', 0, -1), redis.call('HGETALL', P .. 'orders')
-  if #orders == 0 then return found end
-  local order, place = {}, {}
+  local order, place, over, first, several = {}, {}, {}, nil, false
+  for n, line in ipairs(found) do
+    local i = string.match(line, '^[^:]*')
+    first, several = first or i, several or first and first ~= i
+    place[line] = n
+  end
+  if #orders == 0 and not several then return found end
   for n = 1, #orders, 2 do order[orders[n]] = tonumber(orders[n + 1]) end
-  for n, line in ipairs(found) do place[line] = n end
+  local s = several and shares()
+  for _, line in ipairs(found) do over[line] = s and over_share(s, string.match(line, '^[^:]*')) or false end
   table.sort(found, function(a, b)
     if (order[a] or 0) ~= (order[b] or 0) then return (order[a] or 0) < (order[b] or 0) end
+    if over[a] ~= over[b] then return over[b] end
     return place[a] < place[b]
   end)
   return found
@@ -189,15 +199,27 @@ local function next_band(m)
   return band_of(tonumber(redis.call('ZRANGE', mailbox_key(m) .. ':ready', 0, 0, 'WITHSCORES')[2] or '0'))
 end
 
+-- Whether the import of this mailbox has more lanes than its share while another import waits for one.
+local function crowds(m)
+  local own = redis.call('HGET', mailbox_key(m), 'import')
+  for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do
+    if own and string.match(line, '^[^:]*') ~= own then
+      local s = shares()
+      return s.weight[own] ~= nil and over_share(s, own)
+    end
+  end
+  return false
+end
+
 -- The mailbox that the lane has connections to, or of which it was told, and the unit if it is a certain one.
 local function nearest()
-  if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
+  if prefer ~= '' and not crowds(prefer) and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
   if hint == '' then return end
   local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'kind', 'order')
   -- A look that rings waits for its turn.
   if h[1] == 'ready' and h[3] ~= 'look' and band_of(tonumber(h[4])) <= next_band(h[2]) and served(h[2]) and admissible(h[2])
-    and worth(h[2]) then
+    and worth(h[2]) and not crowds(h[2]) then
     return h[2], hint
   end
 end
@@ -259,11 +281,14 @@ local fields = redis.call('HMGET', unit, 'kind', 'folder', 'size', 'done')
 
 local expiry = now + lease_ms
 local term = redis.call('INCR', P .. 'terms')
+local own = redis.call('HMGET', key, 'import', 'wave')
+local line_of = own[1] .. ':' .. (own[2] or '')
 redis.call('ZREM', key .. ':ready', u)
-redis.call('HSET', unit, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
+redis.call('HSET', unit, 'lane_of', line_of, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
   'yields', '')
 redis.call('HINCRBY', unit, 'attempts', 1)
 redis.call('ZADD', P .. 'leases', expiry, u)
+redis.call('HINCRBY', P .. 'lanes_of', line_of, 1)
 redis.call('HSET', P .. 'holders', holder, u)
 if held ~= '' and held ~= m then
   for _, permits in ipairs(permits_of(held)) do redis.call('ZREM', permits, holder) end
@@ -319,6 +344,8 @@ for _, other in ipairs(own[1] and redis.call('ZRANGE', P .. 'destination:' .. ow
     neighbours[#neighbours + 1] = redis.call('HGET', mailbox_key(other), 'source_key') == own[2] and '1' or '0'
   end
 end
+-- Whether the store was started again since the mailbox was planned: it may have lost what it knew of that.
+local planned_at, restarted = redis.call('HGET', key, 'planned_at') or '0', redis.call('HGET', P .. 'restarted', 'at') or '-1'
 local folder = fields[2]
 local ledger = folder_key(folder) .. ':ledger'
 return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL', key),
@@ -327,4 +354,5 @@ return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL',
         redis.call('HMGET', import_key(redis.call('HGET', key, 'import')), 'source', 'destination'), told_due(due, now), neighbours,
         redis.call('ZREVRANGE', folder_key(folder) .. ':taken', 0, 0)[1] or '0:0',
         {tonumber(redis.call('HGET', folder_key(folder), 'writers') or '1'), #heads_of(folder),
-         fields[1] == 'copy' and pending_of(folder) or 0, redis.call('HEXISTS', folder_key(folder), 'alone')}}
+         fields[1] == 'copy' and pending_of(folder) or 0, redis.call('HEXISTS', folder_key(folder), 'alone'),
+         tonumber(planned_at) <= tonumber(restarted) and 1 or 0}}

@@ -4,6 +4,11 @@
 -- import does. All in this one script, so that there is no moment in which a crash could lose the next step.
 local u, term, holder = ARGV[1], ARGV[2], ARGV[3]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
+-- What its holder entered before the store was started again may be gone: the unit is done once more.
+if tonumber(term) <= tonumber(redis.call('HGET', P .. 'restarted', 'term') or '0') then
+  forgive(u)
+  return redis.error_reply('FORGOT ' .. u)
+end
 if redis.call('EXISTS', unit_key(u) .. ':intents') == 1 then return redis.error_reply('OPEN intents of ' .. u) end
 local h = redis.call('HMGET', unit_key(u), 'mailbox', 'folder', 'kind', 'messages', 'done')
 local m, folder, kind = h[1], h[2], h[3]

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from shared.model import Note, Unit
 from shared.model.errors import CredentialsError
 from shared.model.lifecycle import MailboxState
+from shared.model.sides import Limited, Side
 from shared.model.sign_in import LoginTurn
 from shared.store import BRAKE_AFTER, MOST_DOUBTS, Resealed
 from shared.store.memory.memory_accounts import MemoryAccounts
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class SignInBook:
     def __init__(
         self,
         now: Callable[[], int],
-        others: Callable[[str, str], int] = lambda mailbox_id, side: 0,
-        ends: Callable[[str, str], tuple[str, str] | None] = lambda mailbox_id, side: None,
+        others: Callable[[str, Side], int] = lambda mailbox_id, side: 0,
+        ends: Callable[[str, Side], tuple[str, str] | None] = lambda mailbox_id, side: None,
     ) -> None:
         """Begins an empty book.
 
@@ -73,7 +74,7 @@ class SignInBook:
         self._fetching: dict[tuple[str, str], tuple[int, str]] = {}
 
     def login_turn(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+        self, import_id: str, mailbox_id: str, side: Side, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
         """Answers as `SignInStore.login_turn`."""
         with self._lock:
@@ -98,7 +99,7 @@ class SignInBook:
         self,
         import_id: str,
         mailbox_id: str,
-        side: str,
+        side: Side,
         digest: str,
         holder: str,
         *,
@@ -136,7 +137,7 @@ class SignInBook:
             return verdict
 
     def _login(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, shared: bool
+        self, import_id: str, mailbox_id: str, side: Side, digest: str, shared: bool
     ) -> tuple[tuple[str, str], _Login]:
         place = (import_id if shared else mailbox_id, side)
         known = self._logins.get(place)
@@ -145,12 +146,12 @@ class SignInBook:
     def forget_logins(self, bound_to: str) -> None:
         """Lets this import's shared logins, or this mailbox's own, be tried again, since an operator acted."""
         with self._lock:
-            for side in ("source", "destination"):
+            for side in Side:
                 self._logins.pop((bound_to, side), None)
 
     # -- the brake
 
-    def _brake_turn(self, import_id: str, mailbox_id: str, side: str, till: int) -> str:
+    def _brake_turn(self, import_id: str, mailbox_id: str, side: Side, till: int) -> str:
         """Tells whether one more login may be tried at a server that let nobody in so far.
 
         The answer is "go", "stopped", or the ms to wait.
@@ -171,7 +172,7 @@ class SignInBook:
         brake.trying[account] = till
         return "go"
 
-    def _brake_told(self, import_id: str, mailbox_id: str, side: str, result: str) -> None:
+    def _brake_told(self, import_id: str, mailbox_id: str, side: Side, result: str) -> None:
         if (ends := self._ends(mailbox_id, side)) is None:
             return
         server, account = ends
@@ -186,7 +187,7 @@ class SignInBook:
         else:
             brake.state = "loose"
 
-    def lets_in(self, import_id: str, mailbox_id: str, side: str) -> bool:
+    def lets_in(self, import_id: str, mailbox_id: str, side: Side) -> bool:
         """Tells whether the server is known to have let an account in."""
         ends = self._ends(mailbox_id, side)
         return ends is None or self._brakes.get((import_id, side, ends[0]), _Brake()).state == "in"
@@ -201,7 +202,7 @@ class SignInBook:
     def release_login(self, import_id: str, mailbox_id: str) -> None:
         """Forgets how this mailbox's logins ended."""
         with self._lock:
-            for side in ("source", "destination"):
+            for side in Side:
                 if ends := self._ends(mailbox_id, side):
                     self._brakes.get((import_id, side, ends[0]), _Brake()).drop(ends[1])
 
@@ -272,7 +273,7 @@ class MemorySignIns(MemoryAccounts):
 
     @atomic
     def login_turn(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+        self, import_id: str, mailbox_id: str, side: Side, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
         return self._book.login_turn(import_id, mailbox_id, side, digest, holder, shared=shared, seconds=seconds)
 
@@ -281,7 +282,7 @@ class MemorySignIns(MemoryAccounts):
         self,
         import_id: str,
         mailbox_id: str,
-        side: str,
+        side: Side,
         digest: str,
         holder: str,
         *,
@@ -297,7 +298,7 @@ class MemorySignIns(MemoryAccounts):
             self._unbrake(import_id, side)
         return verdict
 
-    def _unbrake(self, import_id: str, side: str) -> None:
+    def _unbrake(self, import_id: str, side: Side) -> None:
         """Lets mailboxes go on that were stopped at servers which let an account in since."""
         rows = self._rows
         for mailbox_id in rows.imports[import_id].rows if import_id in rows.imports else ():
@@ -324,11 +325,11 @@ class MemorySignIns(MemoryAccounts):
         else:
             self._book.lift_brake(import_id)
 
-    def _ends(self, mailbox_id: str, side: str) -> tuple[str, str] | None:
+    def _ends(self, mailbox_id: str, side: Side) -> tuple[str, str] | None:
         if (m := self._rows.mailboxes.get(mailbox_id)) is None:
             return None
-        account = m.mailbox.source if side == "source" else m.mailbox.destination
-        return account.endpoint.url, m.scopes[f"{side}_account"]
+        account = m.mailbox.source if side == Side.SOURCE else m.mailbox.destination
+        return account.endpoint.url, m.scopes[side.limit(Limited.ACCOUNT)]
 
     @atomic
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
@@ -350,8 +351,8 @@ class MemorySignIns(MemoryAccounts):
             self._book.forget_logins(mailbox_id)
         return erased
 
-    def _other_permits(self, mailbox_id: str, side: str) -> int:
-        scope = f"{side}_account"
+    def _other_permits(self, mailbox_id: str, side: Side) -> int:
+        scope = side.limit(Limited.ACCOUNT)
         m = self._rows.mailboxes.get(mailbox_id)
         lanes = self._permits.get(f"{scope}:{m.scopes[scope]}", {}) if m else {}
         now = self._rows.now()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from shared.model import Wait
 from shared.model.lifecycle import SETTLED, Control
-from shared.store.memory.memory_requests import atomic
+from shared.model.sides import Scope
+from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_writers import MemoryWriters
 
 
@@ -62,7 +63,10 @@ class MemoryWaits(MemoryWriters):
         if rows.shut(import_):
             opens = import_.opens_at if now < round(import_.opens_at * 1000) else 0.0
             found.append(Wait(what="window", until=opens, why=import_.window))
-        hosts = {"source_host": import_.source.host, "destination_host": import_.destination.host}
+        hosts: dict[str, str] = {
+            Scope.SOURCE_HOST: import_.source.host,
+            Scope.DESTINATION_HOST: import_.destination.host,
+        }
         for name, until in sorted(self._holds.items(), key=lambda item: (item[1], item[0])):
             scope, _, key = name.partition(":")
             owner, why = self._whys.get(name, ("", ""))

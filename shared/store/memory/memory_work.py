@@ -20,20 +20,27 @@ from shared.model import (
     UnitKind,
 )
 from shared.model.errors import FolderInUse, LeaseLost, StoreError
+from shared.model.lanes import NOTHING_MEASURED, Measured, Reason
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Control, Disposition, MailboxState, Outcome, UnitState, Wish
+from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.age_bands import BAND
 from shared.rules.standing import LOOK_HOLD
 from shared.store import SCOPES
 from shared.store.memory.memory_identity import Identity
-from shared.store.memory.memory_requests import atomic
-from shared.store.memory.memory_rows import FolderRow, MailboxRow, UnitRow
+from shared.store.memory.memory_lanes import CROWDED_MS
+from shared.store.memory.memory_lines import Shares, import_of
+from shared.store.memory.memory_readings import atomic
+from shared.store.memory.memory_tables import FolderRow, MailboxRow, UnitRow
 
 #: How long another lane waits before it gives way too, ms.
 NEXT_GIVES_WAY_MS = 3_000
 #: How long after its move lanes give way to a mailbox, ms.
 GIVES_WAY_NO_MORE_MS = 10_000
+#: How long an import has fewer lanes than its share before another's gives way, how long until the next does, how much longer
+#: until that was in vain, and how long none does then, ms.
+STARVES_MS, NEXT_STARVED_MS, HELPS_MS, IN_VAIN_MS = 5_000, 2_000, 20_000, 60_000
 #: The least wait for a folder that is in use, ms.
 IN_USE_MS = 1_000
 
@@ -57,7 +64,15 @@ class MemoryWork(Identity):
     """Progress, the ledger, plans, verification."""
 
     @atomic
-    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
+    def attend(
+        self,
+        worker: str,
+        leases: Sequence[Lease],
+        *,
+        extend: bool,
+        beat: int = 0,
+        measured: Mapping[str, Measured] = NOTHING_MEASURED,
+    ) -> list[Wish]:
         rows, now = self._rows, self._rows.now()
         self._workers[worker] = now
         words: list[Wish] = []
@@ -74,8 +89,48 @@ class MemoryWork(Identity):
                 for name in self._scopes(m):
                     self._permits.setdefault(name, {})[lease.holder] = expiry
             words.append(Wish(rows.wish(m, row)))
+        self._add_measured(worker, beat, measured)
+        for n, lease in enumerate(leases):
+            if words[n] is Wish.RUN and lease.unit.kind is UnitKind.COPY:
+                for name in self._scopes(rows.mailboxes[rows.units[lease.unit.unit_id].unit.mailbox_id]):
+                    found = self._let_in(name)[1]
+                    if found is not None and self._too_many(name, lease.holder, found):
+                        words[n] = Wish.PAUSE
         self._give_way(leases, words)
+        self._share_out(leases, words)
         return words
+
+    def _share_out(self, leases: Sequence[Lease], words: list[Wish]) -> None:
+        """Tells one lane of an import that has more than its share to pause where another had less for a while."""
+        rows, now, shares = self._rows, self._rows.now(), self._rows.shares()
+        order: dict[str, int] = {}
+        for line in rows.lines:
+            if shares.under(one := import_of(line)):
+                order[one] = min(order.get(one, rows.wave_of(line).order), rows.wave_of(line).order)
+        rows.starving = {one: told for one, told in rows.starving.items() if one in order}
+        for one in sorted(order):
+            at, before = rows.starving.get(one, (0, 0))
+            if not at:
+                rows.starving[one] = now + STARVES_MS, -1
+            elif at <= now and shares.held[one] <= before:
+                if at + HELPS_MS <= now:
+                    rows.starving[one] = now + IN_VAIN_MS, -1
+            elif at <= now and (chosen := self._longest(leases, words, shares, order[one])) is not None:
+                rows.units[leases[chosen].unit.unit_id].yields = True
+                rows.starving[one] = now + NEXT_STARVED_MS, shares.held[one]
+                words[chosen] = Wish.PAUSE
+                return
+
+    def _longest(self, leases: Sequence[Lease], words: Sequence[Wish], shares: Shares, order: int) -> int | None:
+        """Returns which of these lanes, of an import that has more than its share, has been at its unit longest."""
+        rows, found = self._rows, []
+        for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
+            if word is Wish.RUN:
+                mailbox = rows.mailboxes[lease.unit.mailbox_id].mailbox
+                wave = rows.wave_of(f"{mailbox.import_id}:{mailbox.wave}")
+                if shares.over(mailbox.import_id) and wave.order >= order:
+                    found.append((lease.term, n))
+        return min(found)[1] if found else None
 
     def _give_way(self, leases: Sequence[Lease], words: list[Wish]) -> None:
         """Tells one lane to pause where a mailbox that was moved has waited for a free one."""
@@ -212,6 +267,7 @@ class MemoryWork(Identity):
         hold: str = "",
         hold_seconds: float = 0,
         again_seconds: float = 0,
+        crowded: bool = False,
     ) -> None:
         rows, now = self._rows, self._rows.now()
         row = rows.fence(lease)
@@ -220,6 +276,11 @@ class MemoryWork(Identity):
         row.note_end(now)
         if how != Disposition.AGAIN:
             rows.forgive(row)
+        if crowded and hold:
+            self._free(lease.holder, m)
+            if others := len(self._lanes_at(hold)):
+                self._narrow_lanes(hold, others, Reason.REFUSED)
+                failure, hold, delay_seconds = None, "", min(delay_seconds, CROWDED_MS / 1000)
         if failure:
             m.set(failure=failure)
             m.failures.appendleft(failure)
@@ -248,7 +309,7 @@ class MemoryWork(Identity):
         elif how == Disposition.PARK:
             rows.move(m, "park")
             side, stopped, _ = failure.code.partition("_logins_stopped") if failure else ("", "", "")
-            if stopped and self._book.lets_in(m.mailbox.import_id, m.mailbox.mailbox_id, side):
+            if stopped and self._book.lets_in(m.mailbox.import_id, m.mailbox.mailbox_id, Side(side)):
                 again_seconds = 0.001
             m.set(again_at=(now + int(again_seconds * 1000)) / 1000 if again_seconds else 0.0)
             rows.settle_import(rows.imports[m.mailbox.import_id])
@@ -262,7 +323,10 @@ class MemoryWork(Identity):
         rows.refresh(m)
 
     def _hold(self, name: str, seconds: float, import_id: str, why: str) -> None:
-        until = self._rows.now() + int(seconds * 1000)
+        now = self._rows.now()
+        until = now + int(seconds * 1000)
+        if self._holds.get(name, 0) <= now < until and (lanes := len(self._lanes_at(name))) > 1:
+            self._narrow_lanes(name, lanes // 2, Reason.ASKED)
         if until > self._holds.get(name, 0):
             self._holds[name], self._whys[name] = until, (import_id, why)
 

@@ -8,6 +8,7 @@ from shared.model import (
     AccountState,
     Lease,
 )
+from shared.model.sides import Side
 from shared.model.sign_in import LoginTurn
 
 
@@ -39,7 +40,7 @@ class SignInStore(Protocol):
     """
 
     def login_turn(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+        self, import_id: str, mailbox_id: str, side: Side, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
         """Tells whether this login may be tried now.
 
@@ -52,7 +53,7 @@ class SignInStore(Protocol):
         self,
         import_id: str,
         mailbox_id: str,
-        side: str,
+        side: Side,
         digest: str,
         holder: str,
         *,

@@ -17,6 +17,8 @@ from shared.model.lifecycle import CutoverState
 from shared.store import Resealed, Store
 from shared.store.records.signed import Signer, row_of, signed_row
 from shared.store.redis import keys
+from shared.wording.kept import packed_all, unpacked_all
+from shared.wording.phrases import Sentence
 
 #: The most characters of a switch's words that are kept.
 _MOST_WORDS: Final = 200
@@ -124,15 +126,16 @@ def encode_mailbox(known: MailboxCutover) -> str:
     usual = MailboxCutover()
     fields = {name: value for name, value in asdict(known).items() if value != getattr(usual, name)}
     if "words" in fields:
-        fields["words"] = fields["words"][:_MOST_WORDS]
-    return json.dumps(fields, ensure_ascii=False)
+        words = fields["words"]
+        fields["words"] = words if isinstance(words, Sentence) else words[:_MOST_WORDS]
+    return json.dumps(packed_all(fields), ensure_ascii=False)
 
 
 def decode_mailbox(text: str) -> MailboxCutover:
     """Returns what a note says of a mailbox; nothing for "" or a text that is no note."""
     usual = MailboxCutover()
     try:
-        known = MailboxCutover(**json.loads(text)) if text else usual
+        known = MailboxCutover(**unpacked_all(json.loads(text))) if text else usual
     except (ValueError, TypeError):
         return usual
     return known if same_types(asdict(known), asdict(usual)) else usual
@@ -144,7 +147,9 @@ def same_types(fields: Mapping[str, object], usual: Mapping[str, object]) -> boo
     A note is not signed: whoever may write to Redis could put anything there.
     """
     return all(
-        type(value) is type(usual[name]) or (isinstance(usual[name], float) and type(value) is int)
+        type(value) is type(usual[name])
+        or (isinstance(value, str) and isinstance(usual[name], str))
+        or (isinstance(usual[name], float) and type(value) is int)
         for name, value in fields.items()
     )
 

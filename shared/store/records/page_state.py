@@ -5,6 +5,7 @@ They hold the mailboxes of a form that is being filled in, what was done to an i
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
@@ -69,3 +70,28 @@ class PageState(PlainCommands):
     def drop_draft(self, draft_id: str) -> None:
         """Deletes the draft after its use."""
         self._do("delete", keys.draft(draft_id))
+
+    # -- forms that are being filled in; each is a draft
+
+    def note_form(self, who: str, form_id: str, at: float, most: int, seconds: int) -> list[str]:
+        """Notes that the person keeps a form, for `seconds`. Returns the oldest ones above `most`, which are not noted any more."""
+        key = _forms(who)
+        self._do("zadd", key, {form_id: at})
+        self._do("expire", key, seconds)
+        old = [one.decode() for one in self._do("zrange", key, 0, -most - 1)]
+        if old:
+            self._do("zrem", key, *old)
+        return old
+
+    def forms(self, who: str, since: float) -> list[tuple[str, float]]:
+        """Returns the ids of the person's forms, and when each was kept, the newest first."""
+        rows = self._do("zrevrangebyscore", _forms(who), "+inf", since, withscores=True)
+        return [(form_id.decode(), at) for form_id, at in rows]
+
+    def drop_form(self, who: str, form_id: str) -> None:
+        """Notes that the person has no such form any more."""
+        self._do("zrem", _forms(who), form_id)
+
+
+def _forms(who: str) -> str:
+    return keys.forms(hashlib.sha256(who.encode()).hexdigest()[:24])

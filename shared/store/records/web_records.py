@@ -15,6 +15,7 @@ import redis
 from shared.store.records.page_state import MOST_EVENTS, STORY_SECONDS
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.redis import keys
+from shared.wording.kept import packed_all, unpacked_all
 
 #: Answers to repeated requests are kept for so long, seconds.
 ANSWER_SECONDS: Final = 86_400
@@ -89,7 +90,7 @@ class WebRecords(PlainCommands):
 
     def keep_rehearsal(self, rehearsal_id: str, document: Mapping[str, Any]) -> None:
         """Keeps the state of a rehearsal, or its result."""
-        self._do("set", keys.rehearsal(rehearsal_id), json.dumps(document), ex=REHEARSAL_SECONDS)
+        self._do("set", keys.rehearsal(rehearsal_id), json.dumps(packed_all(document)), ex=REHEARSAL_SECONDS)
 
     def add_rehearsal(self, import_id: str, rehearsal_id: str, kind: str) -> None:
         """Enters a rehearsal among those of its import."""
@@ -107,7 +108,7 @@ class WebRecords(PlainCommands):
     def rehearsal(self, rehearsal_id: str) -> dict[str, Any] | None:
         """Returns the rehearsal as kept last, or None."""
         row = self._do("get", keys.rehearsal(rehearsal_id))
-        return cast(dict[str, Any], json.loads(row)) if row else None
+        return cast(dict[str, Any], unpacked_all(json.loads(row))) if row else None
 
 
 def _entries(rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import json
 import zlib
@@ -36,9 +35,12 @@ from shared.model import (
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model.rates import Due
 from shared.model.sign_in import SignIn, Way
-from shared.model.uids import Record, UidSet
+from shared.model.uids import UidSet
 from shared.rules.age_bands import band_of
 from shared.rules.standing import Standing
+from shared.store.redis.packing import decode_records, decode_uids, encode_uids
+from shared.wording.kept import packed, packed_all, unpacked, unpacked_all
+from shared.wording.phrases import changed
 
 Hash = Mapping[bytes, bytes]
 
@@ -183,11 +185,11 @@ def decode_profile(value: str) -> Profile:
 
 def decode_failure(text: str | bytes) -> Failure:
     """The opposite of `encode_failure`, of a failure."""
-    return Failure(**json.loads(text))
+    return Failure(**unpacked_all(json.loads(text)))
 
 
 def encode_failure(failure: Failure | None) -> str:
-    return json.dumps(dataclasses.asdict(failure)) if failure else ""
+    return json.dumps(packed_all(dataclasses.asdict(failure))) if failure else ""
 
 
 def decode_tally(row: Hash) -> Tally:
@@ -221,7 +223,7 @@ def _printable(value: str) -> str:
 
     A hostile folder name may decode to one, which is neither UTF-8 nor JSON that Redis reads.
     """
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return changed(value, lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def encode_folder(folder: Folder) -> dict[str, str | int]:
@@ -239,8 +241,8 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "destination_uidnext": folder.destination_uidnext,
         "destination_messages": folder.destination_messages,
         "accounted": folder.accounted,
-        "note": _printable(folder.note),
-        "skipped": _printable(folder.skipped),
+        "note": packed(_printable(folder.note)),
+        "skipped": packed(_printable(folder.skipped)),
         "remade": folder.remade,
         "hidden": encode_uids(folder.hidden),
         "taken_away": encode_uids(folder.taken_away),
@@ -280,8 +282,8 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         destination_uidnext=number(row, "destination_uidnext"),
         destination_messages=number(row, "destination_messages"),
         accounted=number(row, "accounted"),
-        note=text(row, "note"),
-        skipped=text(row, "skipped"),
+        note=unpacked(text(row, "note")),
+        skipped=unpacked(text(row, "skipped")),
         remade=number(row, "remade"),
         hidden=decode_uids(text(row, "hidden")),
         taken_away=decode_uids(text(row, "taken_away")),
@@ -296,49 +298,6 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         unchecked=number(row, "unchecked"),
         verified=text(row, "verified"),
     )
-
-
-def _relative(uids: UidSet) -> str:
-    """Writes ranges as distances, "gap" or "gap:length".
-
-    Distances repeat themselves, so packing makes them a fraction of their size.
-    """
-    parts = []
-    at = 0
-    for low, high in uids.ranges:
-        parts.append(f"{low - at}:{high - low}" if high > low else str(low - at))
-        at = high
-    return ",".join(parts)
-
-
-def _absolute(text: str) -> UidSet:
-    ranges = []
-    at = 0
-    for part in text.split(",") if text else ():
-        gap, _, length = part.partition(":")
-        low = at + int(gap)
-        at = low + int(length or 0)
-        ranges.append((low, at))
-    return UidSet(tuple(ranges))
-
-
-def encode_uids(uids: UidSet) -> str:
-    """Encodes a batch's UIDs as text, since they travel as JSON.
-
-    Long ones are packed: the scripts only hand them on.
-    """
-    plain = str(uids)
-    if len(plain) < 200:
-        return plain
-    packed = "z" + base64.b85encode(zlib.compress(_relative(uids).encode(), 6)).decode()
-    return packed if len(packed) < len(plain) else plain
-
-
-def decode_uids(value: str) -> UidSet:
-    """Decodes what `encode_uids` wrote."""
-    if not value.startswith("z"):
-        return UidSet.parse(value)
-    return _absolute(zlib.decompress(base64.b85decode(value[1:])).decode())
 
 
 def decode_wave(name: str, row: Hash) -> Wave:
@@ -409,12 +368,13 @@ def note_field(note: Note) -> str:
 
 
 def encode_note(note: Note) -> str:
-    return json.dumps([note.reason, note.message_id, note.internaldate, note.size_bytes])
+    return json.dumps([packed(note.reason), note.message_id, note.internaldate, note.size_bytes])
 
 
 def decode_note(name: bytes, value: bytes) -> Note:
     uid, _, what = name.decode().partition(":")
-    reason, message_id, internaldate, size = json.loads(value)
+    kept, message_id, internaldate, size = json.loads(value)
+    reason = unpacked(kept)
     if what == "altered" and reason == OLD_DATE:
         what = "normalised"
     note = Note(uid=int(uid), what=what, reason=reason)
@@ -434,22 +394,6 @@ def encode_settled(settled: Settled) -> dict[str, object]:
     }
 
 
-def encode_records(records: Sequence[Record]) -> bytes:
-    """Encodes a batch's records in as little room as possible."""
-    plain = ";".join(map(str, records)).encode()
-    close = ";".join(f"{_relative(record.source)} {_relative(record.destination)}" for record in records)
-    packed = b"z" + zlib.compress(close.encode(), 6)
-    return packed if len(packed) < len(plain) else plain
-
-
-def decode_records(value: bytes) -> tuple[Record, ...]:
-    """Decodes what `encode_records` or a script wrote."""
-    if not value.startswith(b"z"):
-        return tuple(Record.parse(part) for part in value.decode().split(";") if part)
-    pairs = (part.split(" ") for part in zlib.decompress(value[1:]).decode().split(";"))
-    return tuple(Record(_absolute(source), _absolute(destination)) for source, destination in pairs)
-
-
 def decode_ledger(row: Hash) -> list[LedgerEntry]:
     return [
         LedgerEntry(
@@ -461,18 +405,6 @@ def decode_ledger(row: Hash) -> list[LedgerEntry]:
         for name, value in row.items()
         if not name.endswith(b"#")
     ]
-
-
-def encode_sets(sets: Mapping[str, UidSet]) -> bytes:
-    """Packs UIDs by a text (flags, or a reason); the same sets always give the same bytes."""
-    return zlib.compress(json.dumps({name: _relative(sets[name]) for name in sorted(sets)}).encode(), 6)
-
-
-def decode_sets(value: bytes | None) -> dict[str, UidSet]:
-    """Decodes what `encode_sets` wrote."""
-    if not value:
-        return {}
-    return {name: _absolute(uids) for name, uids in json.loads(zlib.decompress(value)).items()}
 
 
 def encode_marks(marks: SwitchMarks) -> bytes:

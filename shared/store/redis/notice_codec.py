@@ -9,16 +9,17 @@ from dataclasses import asdict
 
 from shared.model.forecasts import KeptForecast
 from shared.model.notices import Delivery, Notice
+from shared.wording.kept import packed_all, unpacked_all
 
 
 def encode_notice(notice: Notice) -> str:
     """Returns the notice as JSON."""
-    return json.dumps(asdict(notice), ensure_ascii=False)
+    return json.dumps(packed_all(asdict(notice)), ensure_ascii=False)
 
 
 def decode_notice(text: bytes | str) -> Notice:
     """Returns the notice that `encode_notice` wrote."""
-    row = json.loads(text)
+    row = unpacked_all(json.loads(text))
     return Notice(**{**row, "mailbox_ids": tuple(row["mailbox_ids"])})
 
 
@@ -45,7 +46,7 @@ _MADE, _END = "made:", "end:"
 
 def encode_forecast(kept: KeptForecast) -> tuple[str, str]:
     """Returns the field and the value of a forecast."""
-    return f"{_MADE}{round(kept.made_at * 1000):015}", json.dumps(asdict(kept), ensure_ascii=False)
+    return f"{_MADE}{round(kept.made_at * 1000):015}", json.dumps(packed_all(asdict(kept)), ensure_ascii=False)
 
 
 def encode_end(passes: int, wave: str, at: float) -> tuple[str, str]:
@@ -55,7 +56,7 @@ def encode_end(passes: int, wave: str, at: float) -> tuple[str, str]:
 
 def decode_forecasts(rows: Mapping[str, str]) -> list[KeptForecast]:
     """Returns the forecasts of these fields, oldest first."""
-    found = [json.loads(text) for field, text in sorted(rows.items()) if field.startswith(_MADE)]
+    found = [unpacked_all(json.loads(text)) for field, text in sorted(rows.items()) if field.startswith(_MADE)]
     return [KeptForecast(**{**row, "binds": tuple(row["binds"])}) for row in found]
 
 

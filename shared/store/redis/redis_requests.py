@@ -28,12 +28,14 @@ from shared.model.errors import StoreError
 from shared.model.lifecycle import Control, MailboxState
 from shared.model.rates import is_rate
 from shared.model.search import ORDERS, Search
+from shared.model.sides import Scope
 from shared.model.uids import UidSet, without_sources
 from shared.model.waves import is_set
 from shared.rules.standing import Standing, StandingTally
 from shared.store import SILENT_SECONDS
-from shared.store.redis import codec, keys
+from shared.store.redis import codec, keys, packing
 from shared.store.redis.redis_secrets import Secrets
+from shared.wording.kept import unpacked
 
 
 class RedisRequests(Secrets):
@@ -50,10 +52,10 @@ class RedisRequests(Secrets):
                 "destination_login": m.destination.login,
                 "source": codec.encode_own_source(m, import_),
                 "route": route_id(m.source.endpoint, import_.destination),
-                "source_account": f"{m.source.endpoint.url}/{m.source.login}",
-                "source_host": m.source.endpoint.host,
-                "destination_account": f"{import_.destination.url}/{m.destination.login}",
-                "destination_host": import_.destination.host,
+                Scope.SOURCE_ACCOUNT: f"{m.source.endpoint.url}/{m.source.login}",
+                Scope.SOURCE_HOST: m.source.endpoint.host,
+                Scope.DESTINATION_ACCOUNT: f"{import_.destination.url}/{m.destination.login}",
+                Scope.DESTINATION_HOST: import_.destination.host,
                 "profile": codec.encode_profile(m.profile),
                 "destination_key": account_key(
                     replace(m.destination, endpoint=import_.destination), case_sensitive=exact
@@ -95,7 +97,13 @@ class RedisRequests(Secrets):
     def waits(self, import_id: str) -> list[Wait]:
         flat = self._run("waits", import_id)
         return [
-            Wait(what=what.decode(), key=key.decode(), until=int(until) / 1000, why=why.decode(), mailboxes=many)
+            Wait(
+                what=what.decode(),
+                key=key.decode(),
+                until=int(until) / 1000,
+                why=unpacked(why.decode()),
+                mailboxes=many,
+            )
             for what, key, until, why, many in zip(*(flat[n::5] for n in range(5)), strict=True)
         ]
 
@@ -235,7 +243,7 @@ class RedisRequests(Secrets):
             {
                 "folder": unit.folder_id,
                 "id": unit.unit_id,
-                "uids": codec.encode_uids(unit.uids),
+                "uids": packing.encode_uids(unit.uids),
                 "size": unit.size_bytes,
                 "adopted": 0,
                 "notes": [codec.note_field(note) for note in notes],
@@ -260,7 +268,7 @@ class RedisRequests(Secrets):
         every = UidSet.joined([part for _, uids in lost for part in uids.ranges])
         struck = []
         for name, value in self._read("hgetall", keys.folder(folder_id, "ledger")).items():
-            records = () if name.endswith(b"#") else codec.decode_records(value)
+            records = () if name.endswith(b"#") else packing.decode_records(value)
             here = every & UidSet.joined([part for record in records for part in record.source.ranges])
             if here:
                 rest = ";".join(map(str, without_sources(records, here)))

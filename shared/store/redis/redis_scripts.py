@@ -69,6 +69,8 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
     if said.startswith("WRITTEN"):
         return FolderInUse(int(said.split()[1]) / 1000)
+    if said.startswith("FORGOT"):
+        return LeaseLost("the state store was started again since, and may have lost what it answered to before")
     if said.startswith("BUSY"):
         return other_options(said[5:].split(","))
     return StoreError(f"the state store refused {script}: {said[:200]}")
@@ -83,6 +85,7 @@ class Scripts:
         *,
         lease_seconds: float = 60,
         limits: Mapping[str, int] | None = None,
+        most_lanes: Mapping[str, int] | None = None,
         rates: Mapping[str, int] | None = None,
         worth: Worth = USUAL_WORTH,
         observe: Callable[[str, float], object] | None = None,
@@ -90,14 +93,18 @@ class Scripts:
     ) -> None:
         """Loads the scripts.
 
-        With `held`, each thread keeps a connection of its own (`HeldRedis`): for workers, whose lanes ask all the
-        time. `observe` is told of each round trip: (script, seconds). Of several scripts in one round trip the last gives the
-        name, so that closing a batch and claiming the next is counted as "claim".
+        `limits` are the connections of each scope where nobody set any, and `most_lanes` how many the search may go up
+        to there: without it not above `limits`. With `held`, each thread keeps a connection of its own (`HeldRedis`): for
+        workers, whose lanes ask all the time. `observe` is told of each round trip: (script, seconds). Of several scripts in one
+        round trip the last gives the name, so that closing a batch and claiming the next is counted as "claim".
         """
         self._redis = client
         self._clients = HeldRedis(client) if held else None
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
+        self._most_lanes = [
+            str((most_lanes or {}).get(scope, usual)) for scope, usual in zip(SCOPES, self._limits, strict=True)
+        ]
         # The rates as the scripts read them: the same text with each call.
         self._rates = ";".join(f"{name}={most}" for name, most in (rates or {}).items() if most)
         self._worth = (worth.messages, worth.size_bytes)
@@ -118,12 +125,7 @@ class Scripts:
             try:
                 answers = self._evaluate(part)
                 if isinstance(answers[0], redis.exceptions.NoScriptError):
-                    # A server that has just started knows no script. All are loaded together, so that never only some
-                    # of a part ran.
-                    texts = [("SCRIPT", "LOAD", script.script) for script in self._scripts.values()]
-                    for loaded in in_one_flight(self._client(), texts):
-                        if isinstance(loaded, redis.RedisError):
-                            raise loaded
+                    self._load()
                     answers = self._evaluate(part)
             except redis.RedisError as error:
                 raise _meaning(calls[at][0], error) from error
@@ -132,6 +134,22 @@ class Scripts:
                     raise _meaning(name, answer) from answer
             found += answers
         return found
+
+    def _load(self) -> None:
+        """Loads the scripts into a server that knows none, since it has just started.
+
+        The first one notes that, so that no process is given anything before it is noted. All are loaded together, so that
+        never only some of a part ran.
+        """
+        first, *rest = (self._scripts[name] for name in sorted(self._scripts, key=lambda name: name != "restarted"))
+        flights: list[list[tuple[Any, ...]]] = [
+            [("SCRIPT", "LOAD", first.script), ("EVALSHA", first.sha, 0)],
+            [("SCRIPT", "LOAD", script.script) for script in rest],
+        ]
+        for flight in flights:
+            for answer in in_one_flight(self._client(), flight):
+                if isinstance(answer, redis.RedisError):
+                    raise answer
 
     def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Returns the scripts' answers or errors.

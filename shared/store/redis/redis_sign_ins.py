@@ -6,6 +6,7 @@ It has `shared.store.AccountStore` and `shared.store.SignInStore` on Redis.
 from __future__ import annotations
 
 from shared.model import AccountState, Lease
+from shared.model.sides import Side
 from shared.model.sign_in import LoginTurn
 from shared.store import BRAKE_AFTER, MOST_DOUBTS
 from shared.store.redis.redis_scripts import Scripts
@@ -24,7 +25,7 @@ class RedisSignIns(Scripts):
         self._run("account", *self._fence(lease), state)
 
     def login_turn(
-        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+        self, import_id: str, mailbox_id: str, side: Side, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
         place = (import_id, mailbox_id, side, "1" if shared else "0", digest, holder)
         state, wait, words = self._run("login_turn", *place, int(seconds * 1000), BRAKE_AFTER)
@@ -34,7 +35,7 @@ class RedisSignIns(Scripts):
         self,
         import_id: str,
         mailbox_id: str,
-        side: str,
+        side: Side,
         digest: str,
         holder: str,
         *,

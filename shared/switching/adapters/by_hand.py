@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
-from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
+from shared.switching import SwitchedMailbox, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
+from shared.wording.often_said import GIVE_WHOLE_ADDRESS_IN_LIST
+from shared.wording.phrases import Phrase
+
+BY_HAND: Final = Phrase("by_hand", "by hand")
+BY_HAND_LET_MX_RECORD: Final = Phrase(
+    "by_hand_let_mx_record",
+    "by hand: let the MX record of {domain} name {host} and no other host, let the SPF record allow "
+    "it, and let mail programs use {other_host}",
+)
+IS_NO_MAIL_ADDRESS_SO_NO: Final = Phrase(
+    "is_no_mail_address_so_no", "{address} is no mail address, so no MX record says where its mail goes"
+)
 
 
 class ByHand:
     """The adapter for a switch that is turned by hand."""
 
-    shown = "by hand"
+    shown: str = BY_HAND.says()
     per_domain = True
 
-    def __init__(self, mail_hosts: dict[SwitchSide, str]) -> None:
+    def __init__(self, mail_hosts: dict[Side, str]) -> None:
         self._mail_hosts = mail_hosts
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Says what a person will have to do, as `turn` does."""
         return self._told(mailbox, to)
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Says what a person has to do now. Changes nothing."""
         return self._told(mailbox, to)
 
     def close(self) -> None:
         """Does nothing: there is no connection."""
 
-    def _told(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def _told(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         if not mailbox.domain:
             return TurnRefused(
-                words=f"{mailbox.address} is no mail address, so no MX record says where its mail goes",
-                advice="give the whole address in the list",
+                words=IS_NO_MAIL_ADDRESS_SO_NO.says(address=mailbox.address),
+                advice=GIVE_WHOLE_ADDRESS_IN_LIST.says(),
             )
         mail_host = self._mail_hosts[to] or mailbox.host(to)
         return Turned(
-            words=f"by hand: let the MX record of {mailbox.domain} name {mail_host} and no other host, let the SPF record "
-            f"allow it, and let mail programs use {mailbox.host(to)}"
+            words=BY_HAND_LET_MX_RECORD.says(domain=mailbox.domain, host=mail_host, other_host=mailbox.host(to))
         )
 
 
 def _opened(url: SwitchUrl, secret: Secret) -> ByHand:
-    return ByHand({SwitchSide.DESTINATION: url.options.get("new", ""), SwitchSide.SOURCE: url.options.get("old", "")})
+    return ByHand({Side.DESTINATION: url.options.get("new", ""), Side.SOURCE: url.options.get("old", "")})
 
 
 register(

@@ -10,12 +10,27 @@ import errno
 from pathlib import Path
 from typing import Final
 
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file, why_not_replaced
-from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnOutcome, TurnRefused
+from shared.switching import SwitchedMailbox, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
+from shared.wording.often_said import (
+    CANNOT_BE_READ_OR_WRITTEN,
+    RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE,
+    THERE_IS_NO_FILE,
+)
 from shared.wording.phrases import Phrase
+
+WITH_LOGINS_AND_CANNOT_STAND: Final = Phrase(
+    "with_logins_and_cannot_stand", "{key} with the logins {login} and {other_login} cannot stand in {file}"
+)
+USE_LOGINS_WITHOUT_BLANKS: Final = Phrase("use_logins_without_blanks", 'use logins without ":", blanks and line breaks')
+MAKE_EMPTY_ONE_ON_COORDINATOR: Final = Phrase(
+    "make_empty_one_on_coordinator",
+    "make an empty one on the coordinator's machine, and a passdb of the proxy that reads it",
+)
 
 USER: Final = Phrase("switch_dovecot_user", "dovecot: user must be address, old or new")
 BLANK: Final = Phrase("switch_dovecot_host", "dovecot: a host holds no blank")
@@ -32,7 +47,7 @@ class DovecotPassdb:
 
     per_domain = False
 
-    def __init__(self, path: str, hosts: dict[SwitchSide, str], user: str = "address") -> None:
+    def __init__(self, path: str, hosts: dict[Side, str], user: str = "address") -> None:
         """Knows the file. `hosts` are the values that the options give, "none" for no fields.
 
         The hosts that an import names get into no row: whoever opens an import chooses them.
@@ -40,7 +55,7 @@ class DovecotPassdb:
         self._path, self._hosts, self._user = Path(path), hosts, user
         self.shown = f"dovecot {path}"
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Looks as `Switch.rehearse` says: at the file, its owner, its folder and the row."""
         if refused := self._wrong(mailbox):
             return refused
@@ -52,7 +67,7 @@ class DovecotPassdb:
             return self._unwritable(error)
         return outcome
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Turns as `Switch.turn` says."""
         if refused := self._wrong(mailbox):
             return refused
@@ -71,12 +86,12 @@ class DovecotPassdb:
     def _key(self, mailbox: SwitchedMailbox) -> str:
         return {"address": mailbox.address, "old": mailbox.old_login, "new": mailbox.new_login}[self._user]
 
-    def _change(self, content: bytes, mailbox: SwitchedMailbox, to: SwitchSide) -> tuple[TurnOutcome, bytes]:
+    def _change(self, content: bytes, mailbox: SwitchedMailbox, to: Side) -> tuple[TurnOutcome, bytes]:
         """Returns the outcome, and the content of the file with the row changed."""
         key, lines = self._key(mailbox), content.splitlines(keepends=True)
         at = next((i for i, line in enumerate(lines) if _user_of(line) == key.casefold()), None)
         row = "" if at is None else lines[at].decode("utf-8", "surrogateescape").rstrip("\r\n")
-        wanted, other = (self._value(mailbox, side) for side in (to, *(set(SwitchSide) - {to})))
+        wanted, other = (self._value(mailbox, side) for side in (to, *(set(Side) - {to})))
         outcome = RowChange(
             table=str(self._path), key=key, now=_proxied_to(row), wanted=wanted, other=other, to=to
         ).judged()
@@ -90,7 +105,7 @@ class DovecotPassdb:
             lines.append(line)
         return outcome, b"".join(lines)
 
-    def _value(self, mailbox: SwitchedMailbox, side: SwitchSide) -> str | None:
+    def _value(self, mailbox: SwitchedMailbox, side: Side) -> str | None:
         """Returns the fields that send the user to this side, as they stand in the row; None for none."""
         host = value_of(self._hosts[side])
         if host is None:
@@ -110,20 +125,22 @@ class DovecotPassdb:
             or any(set(x) & set(" \t\r\n\0") for x in logins)
         ):
             return TurnRefused(
-                words=f"{key!r} with the logins {logins[0]!r} and {logins[1]!r} cannot stand in {self._path}",
-                advice='use logins without ":", blanks and line breaks',
+                words=WITH_LOGINS_AND_CANNOT_STAND.says(
+                    key=repr(key), login=repr(logins[0]), other_login=repr(logins[1]), file=str(self._path)
+                ),
+                advice=USE_LOGINS_WITHOUT_BLANKS.says(),
             )
         return None
 
     def _unwritable(self, error: OSError) -> TurnRefused:
         if isinstance(error, FileNotFoundError):
             return TurnRefused(
-                words=f"there is no file {self._path}",
-                advice="make an empty one on the coordinator's machine, and a passdb of the proxy that reads it",
+                words=THERE_IS_NO_FILE.says(file=str(self._path)),
+                advice=MAKE_EMPTY_ONE_ON_COORDINATOR.says(),
             )
         return TurnRefused(
-            words=f"{self._path} cannot be read or written ({error.strerror})",
-            advice="run the coordinator on the machine with this file, as a user who owns it and may write its folder",
+            words=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=str(error.strerror)),
+            advice=RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE.says(),
         )
 
 
@@ -170,7 +187,7 @@ def _opened(url: SwitchUrl, secret: Secret) -> DovecotPassdb:
     user = url.options.get("user", "address")
     if user not in ("address", "old", "new"):
         raise USER.error()
-    hosts = {SwitchSide.DESTINATION: url.options["new"], SwitchSide.SOURCE: url.options["old"]}
+    hosts = {Side.DESTINATION: url.options["new"], Side.SOURCE: url.options["old"]}
     if any(char.isspace() for host in hosts.values() for char in host):
         raise BLANK.error()
     return DovecotPassdb(url.place, hosts, user)

@@ -8,11 +8,28 @@ from typing import Final
 
 from shared.accounts.api import shortened
 from shared.accounts.program import json_object, run
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
-from shared.switching import SwitchedMailbox, SwitchSide, TurnLater, TurnOutcome, TurnRefused
+from shared.switching import SwitchedMailbox, TurnLater, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.told import outcome_of, request_of
+from shared.wording.often_said import (
+    CANNOT_BE_STARTED,
+    ENDED_WITH_NOTHING,
+    KILLED_BY_SIGNAL,
+    THE_HOOK,
+    TOLD_MORE,
+    TOOK_TOO_LONG,
+)
 from shared.wording.phrases import Phrase
+
+IT_MUST_END_WITH_0_TURNED: Final = Phrase(
+    "it_must_end_with_0_turned", "it must end with 0 (turned), 10 (already), 20 (later) or 30 (refused)"
+)
+PUT_IT_ON_COORDINATOR_MACHINE_EXECUTABLE: Final = Phrase(
+    "put_it_on_coordinator_machine_executable",
+    "put it on the coordinator's machine, executable, or correct MAILHAUL_SWITCHES",
+)
 
 PER: Final = Phrase("switch_hook_per", "{switch}: per must be mailbox or domain")
 
@@ -29,35 +46,37 @@ class HookSwitch:
     ) -> None:
         self._argv, self._secret, self._timeout = [path, *arguments], secret, timeout_seconds
         self.per_domain = per_domain
-        self.shown = f"the hook {path}"
+        self.shown: str = THE_HOOK.says(path=path)
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Asks the program to look, as `Switch.rehearse` says."""
         return self._ask("rehearse", mailbox, to)
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Asks the program to turn, as `Switch.turn` says."""
         return self._ask("turn", mailbox, to)
 
     def close(self) -> None:
         """Does nothing: no connection is kept."""
 
-    def _ask(self, action: str, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def _ask(self, action: str, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         try:
             code, out, said = run(self._argv, request_of(action, mailbox, to), self._secret, self._timeout)
         except subprocess.TimeoutExpired:
-            return TurnLater(after_seconds=60, words=f"{self.shown} took more than {self._timeout:.0f} s")
+            return TurnLater(after_seconds=60, words=TOOK_TOO_LONG.says(service=self.shown, num=f"{self._timeout:.0f}"))
         except OSError as error:
             return TurnRefused(
-                words=f"{self.shown} cannot be started ({error.strerror})",
-                advice="put it on the coordinator's machine, executable, or correct MAILHAUL_SWITCHES",
+                words=CANNOT_BE_STARTED.says(service=self.shown, cause=str(error.strerror)),
+                advice=PUT_IT_ON_COORDINATOR_MACHINE_EXECUTABLE.says(),
             )
         if code not in CODES:
-            ended = f"ended with {code}, which means nothing" if code >= 0 else f"was killed by signal {-code}"
+            ended = KILLED_BY_SIGNAL.says(service=self.shown, signal=str(-code))
+            if code >= 0:
+                ended = ENDED_WITH_NOTHING.says(service=self.shown, code=str(code))
             words = shortened(said)
             return TurnRefused(
-                words=f"{self.shown} {ended}{': ' + words if words else ''}",
-                advice="it must end with 0 (turned), 10 (already), 20 (later) or 30 (refused)",
+                words=TOLD_MORE.says(what=ended, said=words) if words else ended,
+                advice=IT_MUST_END_WITH_0_TURNED.says(),
             )
         answer = json_object(out)
         if not answer.get("reason") and said:

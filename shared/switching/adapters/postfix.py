@@ -14,12 +14,40 @@ from pathlib import Path
 from typing import Final
 
 from shared.accounts.api import shortened
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file, why_not_replaced
-from shared.switching import SwitchedMailbox, SwitchSide, Turned, TurnedBefore, TurnOutcome, TurnRefused
+from shared.switching import SwitchedMailbox, Turned, TurnedBefore, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
+from shared.wording.often_said import (
+    CANNOT_BE_READ_OR_WRITTEN,
+    RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE,
+    THERE_IS_NO_FILE,
+    TOOK_TOO_LONG,
+)
 from shared.wording.phrases import Phrase
+
+IT_LOOKS_UP: Final = Phrase("it_looks_up", "it looks up {value}")
+THERE_IS_NO_PROGRAM_HERE_WHICH: Final = Phrase(
+    "there_is_no_program_here_which", "there is no program {program} here, which makes the table from {file}"
+)
+NAME_IT_BY_POSTMAP_WHOLE_PATH: Final = Phrase(
+    "name_it_by_postmap_whole_path", "name it by postmap=/whole/path, or use type=texthash"
+)
+CANNOT_STAND: Final = Phrase("cannot_stand", "{address} cannot stand in {file}")
+GIVE_WHOLE_ADDRESS_WITHOUT: Final = Phrase("give_whole_address_without", "give a whole address without blanks")
+HAS_ROWS: Final = Phrase("has_rows", "{file} has {count} rows for {key}")
+LEAVE_ONE_OF_THEM: Final = Phrase("leave_one_of_them", "leave one of them")
+DID_NOT_MAKE_TABLE: Final = Phrase("did_not_make_table", "{program} did not make the table of {file}: {said}")
+SEE_THAT_WORKS_HERE_TEXT: Final = Phrase(
+    "see_that_works_here_text", "see that `{program} {table}` works here; the text is written"
+)
+MAKE_EMPTY_ONE_ON_COORDINATOR_MACHINE: Final = Phrase(
+    "make_empty_one_on_coordinator_machine",
+    "make an empty one on the coordinator's machine, and name it as transport_maps in main.cf",
+)
+TRY_IT_BY_HAND: Final = Phrase("try_it_by_hand", "try it by hand")
 
 TYPE: Final = Phrase("switch_postfix_type", "postfix: type must be one of {names}")
 PER: Final = Phrase("switch_postfix_per", "postfix: per must be mailbox or domain")
@@ -36,7 +64,7 @@ _POSTMAP_SECONDS: Final = 60
 class PostfixTransport:
     """The adapter for a transport map."""
 
-    def __init__(self, path: str, values: dict[SwitchSide, str], *, per_domain: bool, kind: str, postmap: str) -> None:
+    def __init__(self, path: str, values: dict[Side, str], *, per_domain: bool, kind: str, postmap: str) -> None:
         """Knows the map. `values` are transports with their next hops, "none" for no row.
 
         The hosts that an import names get into no row: whoever opens an import chooses them.
@@ -45,7 +73,7 @@ class PostfixTransport:
         self.per_domain = per_domain
         self.shown = f"postfix {path}"
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Looks as `Switch.rehearse` says: at the file, its owner, its folder, postmap and the row."""
         try:
             outcome = self._change(self._path.read_bytes(), mailbox, to)[0]
@@ -55,12 +83,12 @@ class PostfixTransport:
             return self._unwritable(error)
         if self._kind != "texthash" and shutil.which(self._postmap) is None:
             return TurnRefused(
-                words=f"there is no program {self._postmap} here, which makes the table from {self._path}",
-                advice="name it by postmap=/whole/path, or use type=texthash",
+                words=THERE_IS_NO_PROGRAM_HERE_WHICH.says(program=self._postmap, file=str(self._path)),
+                advice=NAME_IT_BY_POSTMAP_WHOLE_PATH.says(),
             )
         return outcome
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Turns as `Switch.turn` says."""
         try:
             with locked(self._path):
@@ -74,7 +102,9 @@ class PostfixTransport:
         except OSError as error:
             return self._unwritable(error)
         except subprocess.TimeoutExpired:
-            return TurnRefused(words=f"{self._postmap} took more than {_POSTMAP_SECONDS} s", advice="try it by hand")
+            return TurnRefused(
+                words=TOOK_TOO_LONG.says(service=self._postmap, num=str(_POSTMAP_SECONDS)), advice=TRY_IT_BY_HAND.says()
+            )
         return outcome
 
     def close(self) -> None:
@@ -84,20 +114,23 @@ class PostfixTransport:
         # Postfix looks up keys in lower case, and postmap folds them.
         return mailbox.domain if self.per_domain else mailbox.address.lower()
 
-    def _change(self, content: bytes, mailbox: SwitchedMailbox, to: SwitchSide) -> tuple[TurnOutcome, bytes]:
+    def _change(self, content: bytes, mailbox: SwitchedMailbox, to: Side) -> tuple[TurnOutcome, bytes]:
         """Returns the outcome, and the content of the file with the row changed."""
         key = self._key(mailbox)
         if not mailbox.domain or any(char.isspace() or char == "\0" for char in key) or key.startswith(("#", '"')):
             refused = TurnRefused(
-                words=f"{mailbox.address!r} cannot stand in {self._path}", advice="give a whole address without blanks"
+                words=CANNOT_STAND.says(address=repr(mailbox.address), file=str(self._path)),
+                advice=GIVE_WHOLE_ADDRESS_WITHOUT.says(),
             )
             return refused, content
         rows = list(_rows(content))
         mine = [i for i, row in enumerate(rows) if _entry(row)[0] == key]
         now = _entry(rows[mine[0]])[1] if mine else None
-        wanted, other = (value_of(self._values[side]) for side in (to, *(set(SwitchSide) - {to})))
+        wanted, other = (value_of(self._values[side]) for side in (to, *(set(Side) - {to})))
         if len(mine) > 1:
-            refused = TurnRefused(words=f"{self._path} has {len(mine)} rows for {key}", advice="leave one of them")
+            refused = TurnRefused(
+                words=HAS_ROWS.says(file=str(self._path), count=len(mine), key=key), advice=LEAVE_ONE_OF_THEM.says()
+            )
             return refused, content
         line = b"" if wanted is None else f"{key}\t{wanted}\n".encode()
         if mine:
@@ -118,10 +151,10 @@ class PostfixTransport:
         made = self._run(str(self._named()))
         found = self._looked_up(key) if made.returncode == 0 else None
         if made.returncode != 0 or found != wanted:
-            said = shortened(made.stderr.decode("utf-8", "replace")) or f"it looks up {found}"
+            said = shortened(made.stderr.decode("utf-8", "replace")) or IT_LOOKS_UP.says(value=str(found))
             return TurnRefused(
-                words=f"{self._postmap} did not make the table of {self._path}: {said}",
-                advice=f"see that `{self._postmap} {self._named()}` works here; the text is written",
+                words=DID_NOT_MAKE_TABLE.says(program=self._postmap, file=str(self._path), said=said),
+                advice=SEE_THAT_WORKS_HERE_TEXT.says(program=self._postmap, table=self._named()),
             )
         return Turned(words=outcome.words)
 
@@ -140,12 +173,12 @@ class PostfixTransport:
     def _unwritable(self, error: OSError) -> TurnRefused:
         if isinstance(error, FileNotFoundError):
             return TurnRefused(
-                words=f"there is no file {error.filename or self._path}",
-                advice="make an empty one on the coordinator's machine, and name it as transport_maps in main.cf",
+                words=THERE_IS_NO_FILE.says(file=str(error.filename or self._path)),
+                advice=MAKE_EMPTY_ONE_ON_COORDINATOR_MACHINE.says(),
             )
         return TurnRefused(
-            words=f"{self._path} cannot be read or written ({error.strerror})",
-            advice="run the coordinator on the machine with this file, as a user who owns it and may write its folder",
+            words=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=str(error.strerror)),
+            advice=RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE.says(),
         )
 
 
@@ -178,7 +211,7 @@ def _opened(url: SwitchUrl, secret: Secret) -> PostfixTransport:
         raise TYPE.error(names=", ".join(sorted(_TYPES)))
     if per not in ("mailbox", "domain"):
         raise PER.error()
-    values = {SwitchSide.DESTINATION: url.options["new"], SwitchSide.SOURCE: url.options.get("old", "none")}
+    values = {Side.DESTINATION: url.options["new"], Side.SOURCE: url.options.get("old", "none")}
     for value in values.values():
         if value != "none" and (":" not in value or any(char.isspace() for char in value)):
             raise NEXT_HOP.error()

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
-from shared.switching import SwitchedMailbox, SwitchSide, TurnOutcome
+from shared.switching import SwitchedMailbox, TurnOutcome
 from shared.switching.adapters.hook_program import per_domain
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.told import outcome_of, request_of, translated
@@ -26,11 +27,11 @@ class WebhookSwitch:
         self._api, self._secret, self._now = api, secret, now
         self.per_domain, self.shown = per_domain, api.shown
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Asks the webhook to look, as `Switch.rehearse` says."""
         return self._ask("rehearse", mailbox, to)
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         """Asks the webhook to turn, as `Switch.turn` says."""
         return self._ask("turn", mailbox, to)
 
@@ -38,7 +39,7 @@ class WebhookSwitch:
         """Closes the connections."""
         self._api.close()
 
-    def _ask(self, action: str, mailbox: SwitchedMailbox, to: SwitchSide) -> TurnOutcome:
+    def _ask(self, action: str, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         from shared.accounts.api import Halted
         from shared.accounts.webhook import signature
 

@@ -11,8 +11,8 @@ from producer.cutover.planning import plan
 from producer.cutover.turning import switched
 from shared.model import Mailbox
 from shared.model.cutover import CutoverOptions
+from shared.model.sides import Side
 from shared.store.memory.memory_store import MemoryStore
-from shared.switching import SwitchSide
 from tests.contract.store_kit import person, request
 from tests.crash.cutover_stage import CutoverStage
 
@@ -36,7 +36,7 @@ def _mailbox(old: str, new: str) -> Mailbox:
 def test_the_address_at_the_old_server_is_turned(old: str, new: str, address: str) -> None:
     in_process, mailbox = CutoverStage(), _mailbox(old, new)
     in_process.begin()
-    assert switched(in_process.view.cutover, mailbox, SwitchSide.DESTINATION).address == address
+    assert switched(in_process.view.cutover, mailbox, Side.DESTINATION).address == address
     assert domains_of(CutoverOptions(), [mailbox]) == (("corp.example",) if "@" in address else ())
 
 

@@ -14,18 +14,18 @@ import pytest
 from pydantic import ValidationError
 
 from producer.intake.endpoints import parse_endpoint
-from producer.intake.providers import Catalogue, Provider, catalogue, read_catalogue
+from producer.intake.providers import Catalogue, Provider, catalogue, presets_in
 from producer.intake.scan import MOST_AT_ONCE, _refused
 from shared.model import Endpoint, Tls
 from shared.model.errors import AuthenticationRefused, Unreachable, UsageError
 
-TEXT = (files("producer.intake") / "providers.toml").read_text(encoding="utf-8")
+TEXTS = {one.name: one.read_text("utf-8") for one in (files("producer.intake") / "presets").iterdir()}
 PROVIDERS = catalogue().providers
 ELSEWHERE = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
 
 
 def raw() -> dict[str, Any]:
-    return tomllib.loads(TEXT)
+    return {"providers": [tomllib.loads(TEXTS[f"{one.name}.toml"]) for one in PROVIDERS]}
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,49 @@ def test_a_faulty_file_is_refused(what: str, spoil: Any) -> None:
     """Proves the tests above (negative control): the file as it is passes, and spoilt in one place it does not."""
     data = raw()
     Catalogue.model_validate(data)
-    spoil(data["provider"])
+    spoil(data["providers"])
     with pytest.raises(ValidationError, match=what):
         Catalogue.model_validate(data)
 
 
-def test_another_layout_is_not_read() -> None:
+def test_another_layout_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "gmail.toml").write_text(TEXTS["gmail.toml"].replace("layout = 1", "layout = 2"))
     with pytest.raises(ValidationError, match="layout"):
-        read_catalogue(TEXT.replace("layout = 1", "layout = 2"))
+        presets_in(tmp_path)
+
+
+_SLATE = """
+layout = 1
+reviewed = "2027-02"
+shown = 15
+name = "slate"
+title = "Slate Mail"
+first = "Make a password for mail programs."
+sign_in = ["password"]
+limits = { source_account = 3 }
+sources = { first = "its manual", sign_in = "its manual", limits = "start", hosts = "its manual", domains = "its manual" }
+
+[[site]]
+name = "slate"
+imap = "imaps://imap.slate.example:993"
+domains = ["slate.example"]
+"""
+
+
+def test_a_provider_is_one_file(tmp_path: Path) -> None:
+    for name, text in TEXTS.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "slate.toml").write_text(_SLATE)
+    known = presets_in(tmp_path)
+    assert [one.name for one in known.providers][:3] == ["gmail", "slate", "mailru"]
+    assert known.edition == "2027-02"
+    end = parse_endpoint("slate", providers=known.urls("source"))
+    assert (end.host, known.first_at("anna@slate.example", end.host)) == (
+        "imap.slate.example",
+        "Slate Mail: Make a password for mail programs.",
+    )
+    assert known.usual_limits([end], ELSEWHERE, {}) == {f"source_account:{end.url}": 3}
+    assert presets_in(Path(str(files("producer.intake") / "presets"))) == catalogue(), "and nothing else was written"
 
 
 @pytest.mark.parametrize(
@@ -189,12 +224,13 @@ def test_a_login_may_be_the_local_part() -> None:
     assert catalogue().find("gmail")[0].login_of("anna@gmail.com") == "anna@gmail.com"
 
 
-def test_the_wheel_has_the_file(tmp_path: Path) -> None:
+def test_the_wheel_has_the_files(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=Path(__file__).parents[3], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as content:
-        assert content.read("producer/intake/providers.toml").decode() == TEXT
+        for name, text in TEXTS.items():
+            assert content.read(f"producer/intake/presets/{name}").decode() == text
 
 
 def test_a_refused_login_is_told_what_its_provider_wants_first() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from producer.cutover.guards import DomainFacts
 from producer.cutover.planning import CutoverPlan, plan
 from shared.model.cutover import CutoverOptions
+from shared.model.sides import Side
 from shared.store.memory.memory_store import MemoryStore
-from shared.switching import SwitchedMailbox, SwitchSide, Turned
+from shared.switching import SwitchedMailbox, Turned
 from tests.contract.store_kit import start
 
 
@@ -18,11 +19,11 @@ class _Willing:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def rehearse(self, mailbox: SwitchedMailbox, to: SwitchSide) -> Turned:
+    def rehearse(self, mailbox: SwitchedMailbox, to: Side) -> Turned:
         self.asked.append(mailbox.address)
         return Turned(words="yes")
 
-    def turn(self, mailbox: SwitchedMailbox, to: SwitchSide) -> Turned:
+    def turn(self, mailbox: SwitchedMailbox, to: Side) -> Turned:
         raise AssertionError("a rehearsal turns nobody")
 
     def close(self) -> None:

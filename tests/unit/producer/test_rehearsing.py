@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from producer.cli.rehearsing import _grouped
-from producer.intake.scan import OVERFULL, Checked, Side
+from producer.intake.scan import OVERFULL, Checked, CheckedSide
 
 
 def _row(row: int, *, size: int = 1_900_000, quota: int | None = 204_800, used: int = 0, there: int = 0) -> Checked:
-    destination = Side(ok=True, quota_bytes=quota, quota_used_bytes=used, messages=there)
-    source = Side(ok=True, messages=20, size_bytes=size)
+    destination = CheckedSide(ok=True, quota_bytes=quota, quota_used_bytes=used, messages=there)
+    source = CheckedSide(ok=True, messages=20, size_bytes=size)
     return Checked(row=row, login=f"u{row}", destination_login=f"u{row}", source=source, destination=destination)
 
 
@@ -36,11 +36,11 @@ def test_what_may_not_fit_is_said_and_not_bad() -> None:
 
 
 def test_faults_that_are_alike_stand_together_at_the_end() -> None:
-    refused = Side(
+    refused = CheckedSide(
         failure="source: authentication failed", detail="no", advice="correct login and password in the file"
     )
     wrong = [
-        Checked(row=at, login=f"w{at}", destination_login=f"w{at}", source=refused, destination=Side(ok=True))
+        Checked(row=at, login=f"w{at}", destination_login=f"w{at}", source=refused, destination=CheckedSide(ok=True))
         for at in range(10, 50)
     ]
     lines = list(_grouped([_row(1), _row(2), *wrong]))

@@ -36,6 +36,14 @@ def test_a_unit_without_messages_of_its_own_is_parked_at_its_last_attempt(kind: 
     assert judge(ValueError("worn out"), UNIT_ATTEMPTS + 1, kind=kind).how is Disposition.PARK
 
 
+@pytest.mark.parametrize("progressed", [False, True])
+def test_another_writer_that_goes_on_parks_the_mailbox_whatever_it_brought(*, progressed: bool) -> None:
+    other = errors.ForeignWriter("destination", "somebody else writes")
+    found = [judge(other, attempts, progressed=progressed) for attempts in range(1, UNIT_ATTEMPTS + 1)]
+    assert [one.how for one in found] == [Disposition.AGAIN] * (UNIT_ATTEMPTS - 1) + [Disposition.PARK]
+    assert "mailhaul retry" in found[-1].advice
+
+
 def test_a_server_that_stays_away_parks_the_mailbox_but_not_a_look_at_it() -> None:
     last = _before("source_unreachable", UNREACHABLE_TIMES - 1)
     assert judge(_AWAY, 1, last).how is Disposition.PARK
