@@ -15,6 +15,7 @@ from redis.retry import Retry
 from shared.model import UnitKind
 from shared.model.errors import LeaseLost, StoreError
 from shared.model.lifecycle import ImportState, Outcome
+from shared.runtime.redis_client import HeldRedis, in_one_flight
 from shared.store import Store
 from shared.store.memory.memory_store import MemoryStore
 from shared.store.redis.redis_store import RedisStore
@@ -46,6 +47,52 @@ def store(request: pytest.FixtureRequest) -> Store:
     client: redis.Redis = request.getfixturevalue("client")
     client.flushall()
     return RedisStore(client)
+
+
+def test_threads_keep_their_connections_and_get_their_own_answers_when_the_server_closes_them(
+    client: redis.Redis,
+) -> None:
+    client.flushall()
+    store = RedisStore(client, held=True)
+    whole, _ = start(store, 3)
+    kept: list[object] = []
+    faults: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            for _ in range(40):
+                found = store.import_(whole.import_id)
+                assert found is not None
+                assert found.name == whole.name
+                assert store.waits(whole.import_id) == []
+            kept.append(store._client().connection)  # type: ignore[attr-defined]
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        client.client_kill_filter(_type="normal", skipme=True)  # as a server does that restarts or tidies up
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert len({id(one) for one in kept}) == 4
+
+
+def test_an_answer_that_nobody_read_is_not_taken_for_that_of_the_next_command(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = HeldRedis(client).mine()
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mine.connection, "read_response", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            in_one_flight(mine, [("ECHO", "first")])
+    assert in_one_flight(mine, [("ECHO", "second"), ("HGET", "wrong"), ("ECHO", "third")])[::2] == [b"second", b"third"]
 
 
 def test_eight_lanes_serve_everything_exactly_once(store: Store) -> None:
