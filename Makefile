@@ -59,7 +59,7 @@ beside: setup ## an honest import beside a hostile one on the same worker: what 
 
 limits: setup ## honest messages of 200 MB with the memory of the shipped worker, by IMAP and POP3
 	@tests/install-servers
-	$(PYTHON) -m bench.limits $(ARGS)
+	$(PYTHON) -m bench.shipped_limits $(ARGS)
 
 soak: setup ## passes with kills for MINUTES=30: memory, files, threads, series, keys, leases and logs must not grow
 	@tests/install-servers
