@@ -21,13 +21,13 @@ from shared.runtime.credentials import Vault
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.processes import process_name
 from shared.runtime.redis_condition import await_redis
-from shared.store import SCOPES
 from shared.store.redis.redis_store import RedisStore, connect
 from worker.accounts import AccountServices
 from worker.actors import LanesAtWork, call_lane, leave, register
 from worker.copy import CopyRules
 from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
+from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
 from worker.shares import Widening
@@ -81,12 +81,12 @@ def run(settings: Settings) -> int:
     name = process_name()
     # Without a Redis URL this is a usage error: `mailhaul up` and `import` give theirs to their children.
     broker_url, state_url = redis_urls(settings, None)
-    limits: dict[str, int] = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
     metrics = _metrics() if settings.worker_metrics_port else None
     store = RedisStore(
         connect(state_url),
         lease_seconds=settings.lease_seconds,
-        limits=limits,
+        limits=settings.limits,
+        most_lanes=settings.most_lanes,
         rates=settings.rates,
         observe=metrics.observe_script if metrics else None,
         held=True,
@@ -94,12 +94,20 @@ def run(settings: Settings) -> int:
     broker = make_broker(broker_url)
     stop = threading.Event()
     vault = Vault.from_settings(settings)
-    lease_keeper = LeaseKeeper(store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds)
+    meter = LaneMeter()
+    lease_keeper = LeaseKeeper(
+        store,
+        name,
+        lease_seconds=settings.lease_seconds,
+        renew_seconds=settings.renew_seconds,
+        measured=meter.take,
+    )
     place = Workplace(
         store=store,
         dialer=NetworkDialer(store, vault, settings),
         lease_keeper=lease_keeper,
         tell=metrics or _unmeasured,
+        meter=meter,
         ring=lambda kind, import_id, unit_id: call_lane(broker, kind, import_id, unit_id),
         stopping=stop.is_set,
         accounts=AccountServices(store, vault, settings.accounts_per_minute),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import takewhile
 from typing import Final
@@ -43,6 +43,7 @@ from worker.decide import divided, halves, without_copy
 from worker.ends import Ends
 from worker.failures import ATTEMPTS, LOOK_REST_SECONDS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, meant
 from worker.inflight import announce
+from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
 from worker.looking import difference, full_due, looked_at
 from worker.neighbours import Neighbours
@@ -79,6 +80,8 @@ class Workplace:
     ring: Callable[[UnitKind, str, str], None]
     #: True when the process is to end.
     stopping: Callable[[], bool]
+    #: Sums what the lanes do; the lease keeper tells the store.
+    meter: LaneMeter = field(default_factory=LaneMeter)
     #: Creates the accounts at the destination, where an import asks for it.
     accounts: AccountServices | None = None
     #: Group sizes and times.
@@ -98,7 +101,8 @@ class Lane:
 
     def __init__(self, place: Workplace, holder: str) -> None:
         self._place, self._holder = place, holder
-        self._sessions = MailboxSessions(place.dialer, place.tell)
+        self._tell = place.meter.listener(lambda: self._mailbox, place.tell)
+        self._sessions = MailboxSessions(place.dialer, self._tell)
         self._returns = KnownBack(place.store)
         #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
         self._mailbox, self._began = "", 0.0
@@ -192,7 +196,7 @@ class Lane:
             finally:
                 lease_keeper.forget(lease)
                 lasted = time.monotonic() - began
-                self._place.tell(UnitEnded(kind=lease.unit.kind, result=result, seconds=lasted))
+                self._tell(UnitEnded(kind=lease.unit.kind, result=result, seconds=lasted))
                 _log.info("unit_ended", kind=lease.unit.kind, result=result, seconds=round(lasted, 3))
         return following
 
@@ -207,7 +211,7 @@ class Lane:
             claim=not self._place.stopping(),
             found=end.found,
         )
-        announce(end.settled, self._place.tell)
+        announce(end.settled, self._tell)
         return following
 
     def _work(self, lease: Lease) -> UnitEnd:
@@ -254,7 +258,7 @@ class Lane:
                 destination,
                 options,
                 place.plan_rules,
-                place.tell,
+                self._tell,
                 neighbours,
                 ends,
                 settle_seconds=place.copy_rules.settle_seconds,
@@ -281,7 +285,7 @@ class Lane:
                 # What a person asked of one pass is not done again by itself.
                 options=replace(options, verify=Options().verify) if lease.mailbox.after_look else options,
                 wish=wish,
-                tell=place.tell,
+                tell=self._tell,
                 settle_seconds=place.copy_rules.settle_seconds,
                 counted=just_counted,
             ).run(folders)
@@ -300,7 +304,7 @@ class Lane:
             source, destination = sessions.both(lease.mailbox)
             neighbours = Neighbours(lease, place.store, lambda: self._options(lease), self._returns.of)
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
-            rules, tell, sleep = place.copy_rules, place.tell, place.sleep
+            rules, tell, sleep = place.copy_rules, self._tell, place.sleep
             copying = BatchCopy(
                 lease,
                 place.store,
@@ -338,7 +342,7 @@ class Lane:
                 if isinstance(status, Throttled):
                     raise status
             found = difference(listed, dict(zip(names, statuses, strict=True)), folders, mailbox.unplanned)
-        place.tell(LookEnded(found=found))
+        self._tell(LookEnded(found=found))
         _log.info("looked", found=found)
         return Finished(found=bool(found))
 
@@ -363,7 +367,7 @@ class Lane:
             self._place.store.hold(
                 name, verdict.delay_seconds, import_id=lease.mailbox.import_id, why=error.detail or error.what
             )
-            self._place.tell(HeldBack(scope=verdict.hold, seconds=verdict.delay_seconds))
+            self._tell(HeldBack(scope=verdict.hold, seconds=verdict.delay_seconds))
             _log.info("slowed_down", scope=verdict.hold, seconds=verdict.delay_seconds)
 
     def _options(self, lease: Lease) -> Options:
@@ -436,11 +440,13 @@ class Lane:
         folder = lease.folder.display if lease.folder else ""
         failure = describe(error, verdict, place.now(), folder, before, missing_bytes) if verdict.told else None
         hold, hold_seconds = "", verdict.delay_seconds
+        crowded = isinstance(error, Throttled) and error.crowded
         if verdict.hold == LOOK_HOLD:
             hold = f"{LOOK_HOLD}:{place.store.limits_of(lease.mailbox.mailbox_id)['source_host']}"
             hold_seconds = min(hold_seconds, LOOK_REST_SECONDS)
         elif verdict.hold:
-            place.tell(HeldBack(scope=verdict.hold, seconds=verdict.delay_seconds))
+            if not crowded:
+                self._tell(HeldBack(scope=verdict.hold, seconds=verdict.delay_seconds))
             hold = f"{verdict.hold}:{place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
         try:
             if verdict.how is Disposition.GIVE_UP:
@@ -451,7 +457,7 @@ class Lane:
                 )
                 end = self._given_up(lease, lease.remaining, reason)
                 place.store.follow(lease, settled=end.settled, claim=False)
-                announce(end.settled, place.tell)
+                announce(end.settled, self._tell)
             else:
                 place.store.release(
                     lease,
@@ -461,6 +467,7 @@ class Lane:
                     hold=hold,
                     hold_seconds=hold_seconds,
                     again_seconds=verdict.again_seconds,
+                    crowded=crowded,
                 )
         except LeaseLost:
             _log.warning("lease_lost", code=verdict.code)

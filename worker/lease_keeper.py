@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.mail import MailSession
 from shared.model import Lease
 from shared.model.errors import StoreError
+from shared.model.lanes import Measured
 from shared.model.lifecycle import Wish
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
@@ -61,6 +62,8 @@ class LeaseKeeper:
     ask_seconds: float = 1.0
     #: The monotonic clock.
     clock: Callable[[], float] = time.monotonic
+    #: Returns what the lanes did for each mailbox since it was called last.
+    measured: Callable[[], Mapping[str, Measured]] = dict
 
     #: The moments when the last round began and when the store last answered one, by the monotonic clock.
     turned: float = field(init=False, default=float("-inf"))
@@ -70,6 +73,7 @@ class LeaseKeeper:
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _renewed: float = field(init=False, default=0.0)
+    _beats: int = field(init=False, default=0)
     _threads: list[threading.Thread] = field(init=False, default_factory=list)
 
     def start(self) -> None:
@@ -137,8 +141,10 @@ class LeaseKeeper:
         with self._lock:
             attended = [one for one in self._attended.values() if asked < one.deadline]
         extend = asked - self._renewed >= self.renew_seconds
+        leases, measured = [a.lease for a in attended], self.measured()
+        self._beats += 1
         try:
-            words = self.store.attend(self.worker, [a.lease for a in attended], extend=extend)
+            words = self.store.attend(self.worker, leases, extend=extend, beat=self._beats, measured=measured)
             self.answered = self.clock()
         except StoreError as error:
             _log.warning("store_unreachable", error=str(error))

@@ -24,10 +24,10 @@ class Widening:
     #: Messages that a folder must have left before its pace is measured within a batch.
     least_messages: int = 1000
     #: Messages after which it is, and how many of them are a group: the first answer only begins the time.
-    probe_messages: int = 60
-    probe_group: int = 10
+    probe_messages: int = 30
+    probe_group: int = 6
     #: The smallest share of a lane, messages.
-    share_messages: int = 50
+    share_messages: int = 25
 
     def writers(self, pending: int, seconds_each: float) -> int:
         """Returns how many writers so much work is worth; at least one."""

@@ -201,6 +201,11 @@ WORKERS = Dashboard(
         "Mail servers": (
             Panel(title="Connections", queries={"sum by (side) (mailhaul_imap_connections)": "{{side}}"}),
             Panel(
+                title="Connections that a host lets in",
+                queries={"max by (scope, host) (mailhaul_lanes_let_in)": "{{scope}} {{host}}"},
+                text="Found by trying; docs/connections.md.",
+            ),
+            Panel(
                 title="IMAP commands, 95 %",
                 queries={"mailhaul:imap_command_seconds:p95": "{{side}} {{command}}"},
                 unit="s",

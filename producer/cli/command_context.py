@@ -85,12 +85,15 @@ class CommandContext:
     def store(self) -> Store:
         """The state store."""
         if self._store is None:
-            from shared.store import SCOPES
             from shared.store.redis.redis_store import RedisStore, connect
 
-            limits: dict[str, int] = {scope: getattr(self.settings, f"{scope}_connections") for scope in SCOPES}
-            client = connect(self.urls[1])
-            self._store = RedisStore(client, lease_seconds=self.settings.lease_seconds, limits=limits)
+            known = self.settings
+            self._store = RedisStore(
+                connect(self.urls[1]),
+                lease_seconds=known.lease_seconds,
+                limits=known.limits,
+                most_lanes=known.most_lanes,
+            )
         return self._store
 
     @property

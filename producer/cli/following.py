@@ -28,6 +28,7 @@ from producer.operations.finding import (
 from producer.operations.outages import waits_of
 from producer.operations.trouble import ErrorGroup, troubled
 from producer.show import document
+from producer.show.lanes import lane_lines
 from producer.show.lines import (
     error_lines,
     mailbox_line,
@@ -40,7 +41,7 @@ from producer.show.lines import (
     undelivered_line,
     wave_line,
 )
-from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
+from producer.show.naming import is_renamed, left_out_note, naming_lines, renaming
 from producer.show.protocols import protocol_lines
 from producer.show.standing_words import standing_lines
 from producer.show.waiting import waiting_lines
@@ -252,7 +253,7 @@ def run_status(
             for folder, own in store.folders(mailbox.mailbox_id):
                 name = renaming(folder) if is_renamed(folder) else visible(clean(folder.display))
                 print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
-            if note := left_out_of(mailbox).note():
+            if note := left_out_note(mailbox):
                 print(f"      note: {note}")
         for line in error_lines(errors_of(store, import_, login, wave=wave), everyone=True):
             print(line)
@@ -281,7 +282,7 @@ def _print_status(
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
     named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what != "workers"))
-    for line in waiting_lines(named if nobody_works else progress):
+    for line in (*waiting_lines(named if nobody_works else progress), *lane_lines(progress.lanes)):
         print(f"  {line}")
     if nobody_works:
         print(f"  {nobody_works}")

@@ -22,6 +22,7 @@ from producer.operations.credentials import meant_by
 from producer.operations.finding import find_import, find_mailboxes, given_up_by_cancel, progress_of
 from producer.operations.limits import read_limit
 from producer.show import document
+from producer.show.lanes import let_in
 from producer.show.lines import spoken_mailboxes, wave_line
 from producer.show.waiting import waiting_lines
 from producer.waves import read_start, wave_of, waves_of
@@ -352,6 +353,9 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
                 print(f"{clean(name)}  {number}")
             for name, number in sorted(context.store.usual().items()):
                 print(f"{clean(name)}  {number}  (usual there; set it to have more)")
+            for place in context.store.lane_places():
+                if place.search:
+                    print(f"{clean(place.name)}  {let_in(place)}  (found by trying; at most {place.most})")
             return COMPLETE
         Acts(context).set_limit(scope, read_limit(scope, most))
     say(f"{clean(scope)}: {most}")

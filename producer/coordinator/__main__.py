@@ -27,7 +27,6 @@ from shared.runtime.core_dumps import forbid_core_dumps
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.processes import process_name
 from shared.runtime.redis_condition import await_redis, read_condition
-from shared.store import SCOPES
 from shared.store.redis.redis_store import RedisStore, connect
 
 if TYPE_CHECKING:  # loaded where metrics are served
@@ -135,12 +134,17 @@ def run(settings: Settings) -> int:
     """Runs one coordinator process with these settings. Returns the exit code."""
     log = get_logger("mailhaul.coordinator")
     broker_url, state_url = redis_urls(settings, None)
-    limits: dict[str, int] = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
     served = bool(settings.coordinator_port)
     metrics, health, stop = _metrics(served=served), CoordinatorHealth(), threading.Event()
     client = connect(state_url)
     observe = metrics.observe_script if served else None
-    store = RedisStore(client, lease_seconds=settings.lease_seconds, limits=limits, observe=observe)
+    store = RedisStore(
+        client,
+        lease_seconds=settings.lease_seconds,
+        limits=settings.limits,
+        most_lanes=settings.most_lanes,
+        observe=observe,
+    )
     holder = process_name()
     coordinator = Coordinator(
         store=store,

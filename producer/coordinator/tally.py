@@ -9,6 +9,7 @@ from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
 from producer.coordinator.pace import OUTAGES, SETTLING, Window
 from shared.model import Import, Mailbox, Stranded, Tally, Wait
+from shared.model.lanes import LanePlace
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 
 #: States in which the mailbox's messages are not yet counted.
@@ -53,6 +54,8 @@ class Progress:
     stranded: Stranded = Stranded()
     #: Waits that end by themselves.
     waits: tuple[Wait, ...] = ()
+    #: Accounts and hosts of its two servers for which the number of lanes was searched for.
+    lanes: tuple[LanePlace, ...] = ()
 
     @property
     def mailboxes_total(self) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from producer.coordinator.estimate import Caps
+from producer.coordinator.lane_steering import LaneSteering
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.rescue import bells, wanted
 from producer.coordinator.tally import progress
@@ -30,6 +31,8 @@ GRACE_SECONDS = 5.0
 MAINTENANCE_SECONDS = 5.0
 #: Seconds between two readings of all imports for the metrics.
 PUBLISH_SECONDS = 2.0
+#: Seconds between two looks at how many lanes are let in.
+STEER_SECONDS = 1.0
 #: Seconds between two looks at waiting mailboxes, dead letters and the server.
 LOOK_SECONDS = 10.0
 
@@ -79,10 +82,15 @@ class Coordinator:
 
     _maintained: float = field(init=False, default=float("-inf"))
     _published: float = field(init=False, default=float("-inf"))
+    _steered: float = field(init=False, default=float("-inf"))
+    _steering: LaneSteering = field(init=False)
     _looked: float = field(init=False, default=float("-inf"))
     _waiting: Waiting = field(init=False, default_factory=Waiting)
     _windows: dict[str, Window] = field(init=False, default_factory=dict)
     _imports: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._steering = LaneSteering(self.store)
 
     def turn(self) -> bool:
         """Does one turn. Returns whether this process leads."""
@@ -113,6 +121,9 @@ class Coordinator:
             looks_due=overview.looks_due,
             look_lag_seconds=max(0.0, self.now() - overview.looks_due_since) if overview.looks_due else 0.0,
         )
+        if began - self._steered >= STEER_SECONDS:
+            self.metrics.publish_lanes(self._steering.turn())
+            self._steered = began
         if began - self._published >= PUBLISH_SECONDS:
             self._publish(began)
             self._published = began

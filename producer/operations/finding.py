@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from producer.coordinator import tally
@@ -18,6 +19,7 @@ from producer.operations.outages import waits_of
 from producer.operations.trouble import ErrorGroup, trouble
 from producer.waves import total, wave_of
 from shared.model import Import, Mailbox, Tally
+from shared.model.lanes import LanePlace
 from shared.model.lifecycle import ImportState, MailboxState, Outcome
 from shared.model.search import Search
 from shared.store import Store
@@ -48,6 +50,8 @@ MISSING: Final = "missing"
 _WEIGHED: Final = 100
 #: The largest number of mailboxes in a wave.
 _EVERYONE: Final = 10_000_000
+#: Number of places named at which a number of lanes was found.
+_PLACES: Final = 6
 #: Number of candidates named when a text fits several imports.
 _NAMED = 8
 
@@ -108,7 +112,23 @@ def progress_of(store: Store, import_: Import, window: Window | None = None, wav
     stranded, waits = store.stranded(import_.import_id), waits_of(store, import_)
     rows = store.mailboxes(import_.import_id) if weighed(import_, mailboxes) else None
     caps = caps_of(store, import_) if window is not None else NO_CAPS
-    return tally.progress(import_, counts, mailboxes, window, stranded, waits, rows, caps)
+    lanes = () if import_.state is ImportState.FINISHED else lanes_of(store, import_)
+    return replace(
+        tally.progress(import_, counts, mailboxes, window, stranded, waits, rows, caps),
+        lanes=lanes,
+    )
+
+
+def lanes_of(store: Store, import_: Import) -> tuple[LanePlace, ...]:
+    """Returns the places of an import's two servers at which a number of lanes was found.
+
+    Hosts come first, then those with most lanes; a few are enough.
+    """
+    ends = (("source", import_.source), ("destination", import_.destination))
+    hosts = {f"{side}_host:{end.host}" for side, end in ends}
+    accounts = tuple(f"{side}_account:{end.url}/" for side, end in ends)
+    found = [one for one in store.lane_places() if one.search and (one.name in hosts or one.name.startswith(accounts))]
+    return tuple(sorted(found, key=lambda one: (one.name not in hosts, -one.lanes, one.name))[:_PLACES])
 
 
 def weighed(import_: Import, mailboxes: Mapping[MailboxState, int]) -> bool:

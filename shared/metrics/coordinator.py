@@ -11,14 +11,18 @@ from prometheus_client import Counter, Gauge, Histogram
 from shared.metrics.process import ProcessMetrics
 from shared.model import UnitKind, Wave
 from shared.model.cutover import OVER, Cutover
+from shared.model.lanes import LanePlace, Reason
 from shared.model.lifecycle import CutoverState, ImportState, MailboxState
 from shared.runtime.redis_condition import Condition
+from shared.store import SCOPES
 
 _TICK_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
 
 
 #: The most waves with series of their own, and the name under which the others are counted.
 MOST_WAVES, OTHER_WAVES = 20, "(others)"
+#: The most hosts with series of their own.
+MOST_HOSTS = 20
 
 
 def _few(waves: Sequence[Wave]) -> dict[str, collections.Counter[MailboxState]]:
@@ -51,6 +55,16 @@ class CoordinatorMetrics(ProcessMetrics):
         self._workers = gauge("workers", "Worker processes heard of in the last 30 s.")
         self._holds = gauge("holds", "Accounts and hosts that are left alone for a while.")
         self._behind = gauge("mailboxes_behind", "Mailboxes whose destination another mailbox has: they wait for it.")
+        self._let_in = gauge(
+            "lanes_let_in", "Lanes that a host lets in now, as far as that was searched for.", "scope", "host"
+        )
+        self._most_lanes = gauge("lanes_most", "The most that may be tried there.", "scope", "host")
+        self._lane_places = gauge(
+            "lane_places",
+            "Accounts and hosts at which the number of lanes is searched for, by why it is what it is.",
+            "scope",
+            "reason",
+        )
         self._owing = gauge("rates_owing", "Accounts and hosts that moved what a rate allows, and wait.")
         self._depth = gauge("queue_depth", "Doorbells that nobody answered yet.", "queue")
         self._backlog = gauge("backlog_messages", "Messages of imports that run, without an outcome.")
@@ -102,6 +116,7 @@ class CoordinatorMetrics(ProcessMetrics):
             self.publish_imports({}, {}, 0, 0)
             self.publish_queue(units={}, depths={}, workers=0, holds=0, owing=0, behind=0)
             self.publish_waiting(0.0)
+            self.publish_lanes([])
             self.publish_jobs({}, {})
             self.publish_cutovers([], [], 0.0)
             self.publish_notices(0, 0)
@@ -183,6 +198,20 @@ class CoordinatorMetrics(ProcessMetrics):
         self._behind.set(behind)
         self._looks_due.set(looks_due)
         self._look_lag.set(look_lag_seconds)
+
+    def publish_lanes(self, places: Sequence[LanePlace]) -> None:
+        """Publishes how many lanes are let in. The first `MOST_HOSTS` hosts have series; accounts are only counted."""
+        self._let_in.clear()
+        self._most_lanes.clear()
+        searched = [(place, place.search) for place in places if place.search]
+        hosts = [(place.name.partition(":"), place, search) for place, search in searched if "_host:" in place.name]
+        for (scope, _, host), place, search in hosts[:MOST_HOSTS]:
+            self._let_in.labels(scope, host).set(min(search.limit, place.most))
+            self._most_lanes.labels(scope, host).set(place.most)
+        counted = collections.Counter((place.name.partition(":")[0], search.reason) for place, search in searched)
+        for scope in SCOPES:
+            for reason in Reason:
+                self._lane_places.labels(scope, reason).set(counted[scope, reason])
 
     def publish_waiting(self, oldest_seconds: float) -> None:
         """Publishes how long the mailbox that waits longest was given nothing, seconds."""

@@ -146,7 +146,8 @@ class LoginsStopped(AuthenticationRefused):
 class Throttled(MailError):
     """The server asked to wait.
 
-    `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile: "account" or "host".
+    `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile: "account" or "host". `crowded`: it
+    refused a connection, since there are too many.
     """
 
     def __init__(
@@ -156,9 +157,11 @@ class Throttled(MailError):
         detail: str = "",
         wait_seconds: float | None = None,
         scope: Limited = Limited.ACCOUNT,
+        *,
+        crowded: bool = False,
     ) -> None:
         super().__init__(side, what, detail)
-        self.wait_seconds, self.scope = wait_seconds, scope
+        self.wait_seconds, self.scope, self.crowded = wait_seconds, scope, crowded
 
 
 class RateReached(MailError):

@@ -33,6 +33,9 @@ SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key", "web_first
 #: Variables with mailhaul's prefix that are no settings: those of the test suite, and those that describe the image.
 _FOREIGN_PREFIXES = ("MAILHAUL_TEST_", "MAILHAUL_BUILD_")
 
+#: Connections up to which the search for their best number may go where nothing is set, by scope.
+MOST_LANES: Final = {"source_account": 16, "source_host": 128, "destination_account": 16, "destination_host": 128}
+
 _log = logging.getLogger(__name__)
 
 _Count = Annotated[int, Field(ge=1, le=10_000)]
@@ -80,15 +83,25 @@ class Settings(WebSettings):
         default=9470, description="Port of the coordinator's /metrics, /healthz and /readyz; 0 for none."
     )
     listen_host: str = Field(default="127.0.0.1", description="Address that the ports above listen at.")
-    source_account_connections: _Count = Field(default=4, description="Connections to one account at the source.")
+    source_account_connections: _Count = Field(
+        default=4,
+        description="Connections to one account at the source. "
+        "Not set: at first, and up to 16 where more helps (docs/connections.md).",
+    )
     source_host_connections: _Count = Field(
-        default=32, description="Connections to one source host, over all accounts."
+        default=32,
+        description="Connections to one source host, over all accounts. "
+        "Not set: at first, and up to 128 where more helps (docs/connections.md).",
     )
     destination_account_connections: _Count = Field(
-        default=4, description="Connections to one account at the destination."
+        default=4,
+        description="Connections to one account at the destination. "
+        "Not set: at first, and up to 16 where more helps (docs/connections.md).",
     )
     destination_host_connections: _Count = Field(
-        default=32, description="Connections to one destination host, over all accounts."
+        default=32,
+        description="Connections to one destination host, over all accounts. "
+        "Not set: at first, and up to 128 where more helps (docs/connections.md).",
     )
     source_account_bytes_per_second: _Rate = Field(
         default=0, description="Bytes a second from one account at the source, by all workers together; 0 for no cap."
@@ -197,6 +210,15 @@ class Settings(WebSettings):
         """The connections and rates that count where nothing else is set, by scope."""
         scopes = tuple(Scope)
         return {scope: getattr(self, f"{scope}_connections") for scope in scopes} | self.rates
+
+    @property
+    def most_lanes(self) -> dict[str, int]:
+        """The connections up to which the search for their best number may go, by scope: what is set is the most."""
+        found = {scope: f"{scope}_connections" for scope in MOST_LANES}
+        return {
+            scope: getattr(self, name) if name in self.model_fields_set else max(MOST_LANES[scope], getattr(self, name))
+            for scope, name in found.items()
+        }
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -27,6 +27,7 @@ from shared.model.sides import Scope
 from shared.store.ports.account_store import AccountStore, SignInStore
 from shared.store.ports.coordination_store import CoordinationStore
 from shared.store.ports.cutover_store import CutoverStore
+from shared.store.ports.lane_store import LaneStore
 from shared.store.ports.looks import LookStore
 from shared.store.ports.marks import MarkStore
 from shared.store.ports.outbox import ForecastStore, NoticeStore
@@ -46,6 +47,7 @@ __all__ = [
     "CoordinationStore",
     "CutoverStore",
     "ForecastStore",
+    "LaneStore",
     "LookStore",
     "MarkStore",
     "NoticeStore",
@@ -100,6 +102,7 @@ def other_options(names: Sequence[str]) -> FaultsFound:
 class Store(
     RequestStore,
     WorkStore,
+    LaneStore,
     LookStore,
     AccountStore,
     SignInStore,

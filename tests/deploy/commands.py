@@ -14,6 +14,7 @@ from shared.store.redis.scripts import NAMES, sources
 SCRIPTS = {
     "worker": frozenset(
         {
+            "restarted",
             "claim",
             "attend",
             "progress",
@@ -52,7 +53,10 @@ SCRIPTS = {
     ),
     "coordinator": frozenset(
         {
+            "restarted",
             "lead",
+            "lanes",
+            "steer",
             "reap",
             "overview",
             "stranded",
@@ -74,7 +78,9 @@ SCRIPTS = {
     ),
     "producer": frozenset(
         {
+            "restarted",
             "open",
+            "lanes",
             "submit",
             "control",
             "retry",

@@ -68,6 +68,7 @@ from tests.contract.store_kit import (
     serve,
     sums_agree,
 )
+from tests.integration.lanes_lockstep import MOST_LANES, attend
 from tests.integration.lockstep_draws import (
     ENDS,
     HOLD,
@@ -99,8 +100,8 @@ class Lockstep(RuleBasedStateMachine):
         client = self.client = CLIENT[0]
         client.flushdb()
         self.clock = Clock(client)
-        self.real = redis_store(client, lease_seconds=60, limits=LIMITS)
-        self.model = MemoryStore(clock=self.clock, lease_seconds=60, limits=LIMITS)
+        self.real = redis_store(client, lease_seconds=60, limits=LIMITS, most_lanes=MOST_LANES)
+        self.model = MemoryStore(clock=self.clock, lease_seconds=60, limits=LIMITS, most_lanes=MOST_LANES)
         self.imports: list[Import] = []
         self.people: list[Mailbox] = []
         #: The (lease of the real store, lease of the model) of each lane.
@@ -277,11 +278,7 @@ class Lockstep(RuleBasedStateMachine):
             # The lane forgets its lease, but may still send under it much later.
             self.zombies.append(self.leases.pop(data.draw(st.sampled_from(sorted(self.leases)))))
         elif what == "attend":
-            pairs = [*self.leases.values(), *self.zombies[-2:]]
-            extend = data.draw(st.booleans())
-            for _ in range(1 + lost):
-                real = self.real.attend("w", [real for real, _ in pairs], extend=extend)
-                assert real == self.model.attend("w", [model for _, model in pairs], extend=extend)
+            attend(self, data, lost)
         elif what == "time":
             self.clock.forward(data.draw(st.sampled_from([0.5, 10.0, 25.0, 61.0])))
         elif what == "reap":
@@ -480,6 +477,7 @@ class Lockstep(RuleBasedStateMachine):
             "hold": hold,
             "hold_seconds": seconds,
             "again_seconds": again,
+            "crowded": bool(hold) and data.draw(st.booleans()),
         }
         if self.both("release", pair, lost=lost, **arguments) is None:
             self._ended(pair)

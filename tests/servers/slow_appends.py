@@ -1,10 +1,11 @@
 """A relay before an IMAP server that takes long for each APPEND, and no MULTIAPPEND: as large providers do.
 
-    python -m tests.servers.slow_appends HOST PORT SECONDS
+    python -m tests.servers.slow_appends HOST PORT SECONDS [AT_ONCE]
 
 Prints the port on which it listens. Each answer to an APPEND is passed on `SECONDS` after the one before it on the same
 connection was: a client that sends several commands ahead waits as long as one that does not. A line of standard input
-is another number of seconds, from now on; "inf" keeps every answer back.
+is another number of seconds, from now on; "inf" keeps every answer back. With `AT_ONCE` the server is good for so many
+APPENDs at a time: more connections only wait for each other.
 """
 
 from __future__ import annotations
@@ -48,12 +49,18 @@ class _Pace:
                 await asyncio.wait_for(self._changed.wait(), None if left == math.inf else left)
 
 
-async def _to_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pace: _Pace) -> None:
+async def _to_client(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pace: _Pace, at_once: asyncio.Semaphore | None
+) -> None:
     loop, before = asyncio.get_running_loop(), 0.0
     while line := await reader.readline():
         if _TAKEN.match(line):
             # The server began with this one when the last was answered: the client had sent it by then, or is late itself.
-            await pace.keep(before)
+            if at_once is None:
+                await pace.keep(before)
+            else:
+                async with at_once:
+                    await pace.keep(loop.time())
             before = loop.time()
         writer.write(line.replace(b" MULTIAPPEND", b""))
         await writer.drain()
@@ -65,8 +72,9 @@ class SlowAppends:
 
     host = "127.0.0.1"
 
-    def __init__(self, host: str, port: int, seconds: float) -> None:
-        self._command = [sys.executable, "-m", "tests.servers.slow_appends", host, str(port), str(seconds)]
+    def __init__(self, host: str, port: int, seconds: float, at_once: int = 0) -> None:
+        program = [sys.executable, "-m", "tests.servers.slow_appends"]
+        self._command = [*program, host, str(port), str(seconds), str(at_once)]
 
     def __enter__(self) -> Self:
         root = Path(__file__).parents[2]
@@ -89,9 +97,9 @@ class SlowAppends:
         self._process.stdin.flush()
 
 
-async def main(host: str, port: int, seconds: float) -> None:
+async def main(host: str, port: int, seconds: float, at_once: int = 0) -> None:
     """Relays until the process is killed."""
-    pace = _Pace(seconds)
+    pace, slots = _Pace(seconds), asyncio.Semaphore(at_once) if at_once else None
 
     def told() -> None:
         if not (words := os.read(0, 4096).split()):
@@ -102,7 +110,7 @@ async def main(host: str, port: int, seconds: float) -> None:
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(host, port, limit=1 << 26)
         try:
-            await asyncio.gather(_to_server(reader, back), _to_client(there, writer, pace))
+            await asyncio.gather(_to_server(reader, back), _to_client(there, writer, pace, slots))
         except (ConnectionError, OSError):
             writer.close()
             back.close()
@@ -114,4 +122,4 @@ async def main(host: str, port: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int((sys.argv[4:] or ["0"])[0])))

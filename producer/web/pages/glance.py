@@ -17,6 +17,7 @@ from producer.cutover.acts import CutoverView
 from producer.operations.ended import note_end
 from producer.operations.finding import RETRIED, errors_of
 from producer.operations.trouble import ErrorGroup, trouble_at_a_glance
+from producer.show.lanes import lane_sentence
 from producer.waves import waves_of
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
@@ -24,6 +25,7 @@ from shared.model import Import, Wait, Wave
 from shared.model.errors import MailhaulError
 from shared.model.lifecycle import ImportState
 from shared.rules.standing import Standing, StandingTally
+from shared.wording.phrases import Sentence
 
 #: Mailboxes up to which an import's page shows trouble with single messages. A larger import shows trouble with whole
 #: mailboxes; the rest is in the report.
@@ -52,6 +54,8 @@ class ImportView:
     partly: bool
     #: The waits that are shown.
     waits: tuple[Wait, ...]
+    #: How many connections are let in, where that is searched for.
+    lanes: tuple[Sentence, ...]
     #: The waves.
     waves: list[Wave]
     #: The cutovers.
@@ -107,6 +111,7 @@ class Glances:
             groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in RETRIED),
             waits=progress.waits[:5],
+            lanes=tuple(map(lane_sentence, progress.lanes)),
             waves=waves_of(store, import_),
             cutovers=acts.look_at_all(known.operations.cutovers, import_, time.time()),
             standing=store.standings(import_id),

@@ -22,6 +22,8 @@ class Hint:
     scope: Limited = Limited.ACCOUNT
     #: Seconds to wait; None where the server names no time.
     seconds: float | None = None
+    #: Whether the words are about too many connections.
+    crowded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,19 @@ class HintRule:
     seconds: float | None = None
     #: Seconds of one of the units that `words` takes as its first group; 0: it takes none.
     unit: float = 0.0
+    #: Whether they are about too many connections.
+    crowded: bool = False
 
 
 def _row(
-    words: bytes, scope: Limited = Limited.ACCOUNT, seconds: float | None = None, *, unit: float = 0.0
+    words: bytes,
+    scope: Limited = Limited.ACCOUNT,
+    seconds: float | None = None,
+    *,
+    unit: float = 0.0,
+    crowded: bool = False,
 ) -> HintRule:
-    return HintRule(re.compile(words, re.IGNORECASE), scope, seconds, unit)
+    return HintRule(re.compile(words, re.IGNORECASE), scope, seconds, unit, crowded)
 
 
 #: The hints. All rows that fit count: a named time comes before a usual one, the host before the account.
@@ -57,11 +66,16 @@ TABLE: Final = (
     # Gmail, once its bandwidth of the day is used up: for hours (Workspace's bandwidth limits; ha-email-sensor #16)
     _row(rb"command or bandwidth limits", seconds=900),
     # a whole address is one too many: Courier MAXPERIP, hosts' firewalls
-    _row(rb"too many (?:\w+ ){0,3}(?:from|for) (?:this|your|the same|that) (?:ip|host|address|client)", Limited.HOST),
-    _row(rb"(?:connections?|logins?) per (?:ip|host|address)|maxperip", Limited.HOST),
+    _row(
+        rb"too many (?:\w+ ){0,3}(?:from|for) (?:this|your|the same|that) (?:ip|host|address|client)",
+        Limited.HOST,
+        crowded=True,
+    ),
+    _row(rb"(?:connections?|logins?) per (?:ip|host|address)|maxperip", Limited.HOST, crowded=True),
     # Gmail's 15 (wildduck #35), Dovecot's mail_max_userip_connections (node-imap #606), Cyrus and others
-    _row(rb"too many (?:simultaneous |concurrent |open |imap |pop3? )*(?:connections|logins|sessions)"),
-    _row(rb"maximum number of connections|connection limit|too many bad"),
+    _row(rb"too many (?:simultaneous |concurrent |open |imap |pop3? )*(?:connections|logins|sessions)", crowded=True),
+    _row(rb"maximum number of connections|connection limit", crowded=True),
+    _row(rb"too many bad"),
     # Gmail's "OK Success [THROTTLED]" (MailKit #1396, node-imap #593), and words of the kind
     _row(rb"throttl|rate.?limit|slow down"),
     _row(rb"try again later|temporar(?:il)?y|too busy"),
@@ -86,7 +100,11 @@ def hint_in(text: bytes, *, greeting: bool = False) -> Hint | None:
     named = [min(int(said[1]) * row.unit, _LONGEST_SECONDS) for row, said in found if row.unit]
     usual = [row.seconds for row, _ in found if row.seconds]
     whole = greeting or any(row.scope is Limited.HOST for row, _ in found)
-    return Hint(scope=Limited.HOST if whole else Limited.ACCOUNT, seconds=next(iter(named + usual), None))
+    return Hint(
+        scope=Limited.HOST if whole else Limited.ACCOUNT,
+        seconds=next(iter(named + usual), None),
+        crowded=any(row.crowded for row, _ in found),
+    )
 
 
 def hint_of(code: str, text: bytes, *, greeting: bool = False) -> Hint:

@@ -295,7 +295,8 @@ end
 
 -- The lease is over, however it ended.
 local function unlease(u, holder)
-  redis.call('ZREM', P .. 'leases', u)
+  local line = redis.call('ZREM', P .. 'leases', u) == 1 and redis.call('HGET', unit_key(u), 'lane_of')
+  if line and redis.call('HINCRBY', P .. 'lanes_of', line, -1) <= 0 then redis.call('HDEL', P .. 'lanes_of', line) end
   if redis.call('HGET', P .. 'holders', holder) == u then redis.call('HDEL', P .. 'holders', holder) end
 end
 
@@ -744,13 +745,11 @@ local function shares()
     local more = math.max(weight, s.weight[i] or 0) - (s.weight[i] or 0)
     s.weight[i], s.sum = (s.weight[i] or 0) + more, s.sum + more
   end
-  for _, u in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
-    local m = redis.call('HGET', unit_key(u), 'mailbox')
-    local h = m and redis.call('HMGET', mailbox_key(m), 'import', 'wave') or {}
-    if h[1] then
-      s.held[h[1]], s.all = (s.held[h[1]] or 0) + 1, s.all + 1
-      counts(h[1], h[1] .. ':' .. (h[2] or ''))
-    end
+  local lanes = redis.call('HGETALL', P .. 'lanes_of')
+  for n = 1, #lanes, 2 do
+    local i, count = string.match(lanes[n], '^[^:]*'), tonumber(lanes[n + 1])
+    s.held[i], s.all = (s.held[i] or 0) + count, s.all + count
+    counts(i, lanes[n])
   end
   for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do counts(string.match(line, '^[^:]*'), line) end
   return s
@@ -759,14 +758,6 @@ end
 -- Whether an import has more lanes than its share, or would have no more than that with one more.
 local function over_share(s, i) return (s.held[i] or 0) * s.sum > s.all * s.weight[i] end
 local function under_share(s, i) return ((s.held[i] or 0) + 1) * s.sum <= s.all * s.weight[i] end
-
--- A server asked to leave "scope:key" alone; what was said before is never shortened.
-local function set_hold(name, ms, import, why)
-  local till, before = clock() + ms, redis.call('ZSCORE', P .. 'holds', name)
-  if before and tonumber(before) >= till then return end
-  redis.call('ZADD', P .. 'holds', till, name)
-  redis.call('HSET', P .. 'whys', name, import .. ':' .. why)
-end
 
 -- Destination UIDs belong to one source UID only. Ranges are kept merged: "low:high" scored by low.
 local function overlaps(key, low, high)

@@ -1,10 +1,10 @@
--- attend(worker, lease_ms, extend, unit, term, holder, unit, term, holder, …): one call a second for all leases of a
--- process. With extend = '1' leases and permits are renewed by the server's clock. Returns a word for each:
--- run, pause, cancel, or lost.
+-- attend(worker, lease_ms, extend, beat, measured_json, most, most, most, most, unit, term, holder, unit, term, holder, …): one call a second for all
+-- leases of a process. With extend = '1' leases and permits are renewed by the server's clock. `measured`: what its lanes did since
+-- the last beat, added once for each number `beat`; `most`: as for claim. Returns a word for each: run, pause, cancel, or lost.
 local now, lease_ms = clock(), tonumber(ARGV[2])
 redis.call('ZADD', P .. 'workers', now, ARGV[1])
 local words, mailboxes = {}, {}
-for n = 4, #ARGV, 3 do
+for n = 10, #ARGV, 3 do
   local u = ARGV[n]
   if fence(u, ARGV[n + 1], ARGV[n + 2]) then
     local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -18,6 +18,20 @@ for n = 4, #ARGV, 3 do
     words[#words + 1] = 'lost'
   end
 end
+add_measured(ARGV[1], ARGV[4], ARGV[5], now)
+-- Where fewer lanes are let in by now, those that copy and are too many stop: their batches are claimed again, by those that stay.
+if redis.call('EXISTS', P .. 'lanes') == 1 then
+  for n = 1, #words do
+    if words[n] == 'run' and redis.call('HGET', unit_key(ARGV[3 * n + 7]), 'kind') == 'copy' then
+      for scope, key in ipairs(redis.call('HMGET', mailbox_key(mailboxes[n]), unpack(SCOPES))) do
+        local name = SCOPES[scope] .. ':' .. (key or '')
+        local _, most = set_lanes(SCOPES[scope], key or '', 0, ARGV[5 + scope])
+        local found = found_lanes(name, now, most)
+        if found and lanes_at(name, now) > found and one_too_many(name, ARGV[3 * n + 9], found) then words[n] = 'pause' end
+      end
+    end
+  end
+end
 -- A mailbox that a person moved has waited for a free lane: one of this process gives way, of its route if there is one, that
 -- copies rather than verifies or plans, of the lowest priority. Should it not be enough, another does so a while later; not for
 -- ten seconds, and not where a server asked to be left alone.
@@ -25,7 +39,7 @@ local ranks = {copy = 0, verify = 1, plan = 2, look = 3}
 local first = redis.call('ZRANGEBYSCORE', P .. 'urgent', '-inf', now, 'LIMIT', 0, 1)[1]
 local moved = first and redis.call('HMGET', mailbox_key(first), 'stands', 'route', 'moved_at', 'source_account', 'source_host',
   'destination_account', 'destination_host')
-for n, scope in ipairs(moved and {'source_account', 'source_host', 'destination_account', 'destination_host'} or {}) do
+for n, scope in ipairs(moved and SCOPES or {}) do
   local hold = redis.call('ZSCORE', P .. 'holds', scope .. ':' .. (moved[n + 3] or ''))
   if hold and tonumber(hold) > now then moved = nil break end
 end
@@ -34,13 +48,13 @@ if moved and moved[1] and now - tonumber(moved[3] or '0') <= GIVES_WAY_NO_MORE_M
   for n = 1, #words do
     if words[n] == 'run' and mailboxes[n] ~= first then
       local h = redis.call('HMGET', mailbox_key(mailboxes[n]), 'route', 'priority')
-      local rank = (h[1] == route and 0 or 100000) + ranks[redis.call('HGET', unit_key(ARGV[3 * n + 1]), 'kind')] * 1000
+      local rank = (h[1] == route and 0 or 100000) + ranks[redis.call('HGET', unit_key(ARGV[3 * n + 7]), 'kind')] * 1000
         + tonumber(h[2] or '0')
       if not best or rank < best then best, at = rank, n end
     end
   end
   if at then
-    redis.call('HSET', unit_key(ARGV[3 * at + 1]), 'yields', '1')
+    redis.call('HSET', unit_key(ARGV[3 * at + 7]), 'yields', '1')
     redis.call('ZADD', P .. 'urgent', now + NEXT_GIVES_WAY_MS, first)
     words[at] = 'pause'
   end
@@ -73,7 +87,7 @@ for _, i in ipairs(starving) do
   elseif tonumber(at) <= now then
     local oldest, chosen
     for n = 1, #words do
-      local m, term = mailboxes[n], tonumber(ARGV[3 * n + 2])
+      local m, term = mailboxes[n], tonumber(ARGV[3 * n + 8])
       local h = words[n] == 'run' and redis.call('HMGET', mailbox_key(m), 'import', 'wave') or {}
       if h[1] and over_share(s, h[1]) and (not oldest or term < oldest)
         and tonumber(redis.call('HGET', P .. 'orders', h[1] .. ':' .. (h[2] or '')) or '0') >= order[i] then
@@ -81,7 +95,7 @@ for _, i in ipairs(starving) do
       end
     end
     if chosen then
-      redis.call('HSET', unit_key(ARGV[3 * chosen + 1]), 'yields', '1')
+      redis.call('HSET', unit_key(ARGV[3 * chosen + 7]), 'yields', '1')
       redis.call('HSET', P .. 'starving', i, string.format('%.0f:%d', now + NEXT_STARVED_MS, held))
       words[chosen] = 'pause'
       break

@@ -1,12 +1,13 @@
 -- claim(holder, lease_ms, prefer, hint, held, scan, source_account, source_host, destination_account, destination_host,
---       worth_messages, worth_bytes, rates)
+--       worth_messages, worth_bytes, rates, most, most, most, most)
 -- Gives the fairest unit that may run now, or nothing. `prefer`: a mailbox to be served first (its logins are open);
 -- `hint`: the unit that rang; `held`: the mailbox whose permits this holder has. After `scan` stand default limits, and
--- what must be left of a mailbox for each lane at it (shared.rules.batching.Worth), and the rates of the settings.
+-- what must be left of a mailbox for each lane at it (shared.rules.batching.Worth), the rates of the settings, and how far above the
+-- default limits the search for the number of lanes may go (_lanes.lua).
 -- Everything that can say no is looked at here, so that nobody waits with a connection and nobody asks twice:
 -- pause and cancel, retry time, holds, rates, the four connection limits. Attempts are counted here: a crash counts.
 local holder, lease_ms, prefer, hint, held = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
-local scopes = {'source_account', 'source_host', 'destination_account', 'destination_host'}
+local scopes = SCOPES
 local OUTCOMES = {'o:copied', 'o:already_present', 'o:skipped', 'o:refused', 'o:vanished', 'o:failed'}
 local now = clock()
 if redis.call('EXISTS', P .. 'routes') == 1 then adopt_queues() end
@@ -37,14 +38,14 @@ local function open_scope(n, key)
     local hold = redis.call('ZSCORE', P .. 'holds', name)
     local open = not (hold and tonumber(hold) > now)
     local permits = P .. 'permits:' .. name
-    if open and not redis.call('ZSCORE', permits, holder) then
-      redis.call('ZREMRANGEBYSCORE', permits, '-inf', now)
-      -- Set for just this one; else the lower of what is set for all and what is usual at that server; else the default.
-      local server = n % 2 == 1 and key:match('^[%w+]+://[^/]*') or key
-      local set = redis.call('HMGET', P .. 'limits', name, scopes[n], 'usual:' .. scopes[n] .. ':' .. server)
-      local most = tonumber(set[1] or set[2] or set[3] or ARGV[6 + n])
-      if not set[1] and set[3] then most = math.min(most, tonumber(set[3])) end
-      open = redis.call('ZCARD', permits) < most
+    if open then
+      local is_in = redis.call('ZSCORE', permits, holder)
+      local most, found = let_in(scopes[n], key, now, ARGV[6 + n], ARGV[13 + n])
+      if not is_in then
+        open = lanes_at(name, now) < most
+      elseif found and lanes_at(name, now) > most then
+        open = not one_too_many(name, holder, most)
+      end
     end
     verdicts[name] = open
   end
@@ -280,11 +281,14 @@ local fields = redis.call('HMGET', unit, 'kind', 'folder', 'size', 'done')
 
 local expiry = now + lease_ms
 local term = redis.call('INCR', P .. 'terms')
+local own = redis.call('HMGET', key, 'import', 'wave')
+local line_of = own[1] .. ':' .. (own[2] or '')
 redis.call('ZREM', key .. ':ready', u)
-redis.call('HSET', unit, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
+redis.call('HSET', unit, 'lane_of', line_of, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
   'yields', '')
 redis.call('HINCRBY', unit, 'attempts', 1)
 redis.call('ZADD', P .. 'leases', expiry, u)
+redis.call('HINCRBY', P .. 'lanes_of', line_of, 1)
 redis.call('HSET', P .. 'holders', holder, u)
 if held ~= '' and held ~= m then
   for _, permits in ipairs(permits_of(held)) do redis.call('ZREM', permits, holder) end

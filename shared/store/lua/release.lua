@@ -1,4 +1,4 @@
--- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms, again_ms, claimed_ms)
+-- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms, again_ms, claimed_ms, crowded)
 -- Gives a unit back. how: 'again' (the attempt counts), 'wait' (it does not: throttled, paused, shut down),
 -- 'doubt' (the same: what was sent before may still arrive at the destination, which is told as a wait),
 -- 'late' (as 'doubt', and nothing is written until then: another mailbox may have the destination meanwhile),
@@ -6,6 +6,8 @@
 -- still does).
 -- hold: "scope:key" that nobody may claim for hold_ms, or ''; it never shortens one that is there. "looks:key", of a look: no
 -- other look at this source host is begun meanwhile; all other work goes on.
+-- crowded = '1': the server refused the lane's connection, since there are too many. Where others have one, it is no failure and no
+-- hold: fewer lanes are let in from now on, and the unit is claimed again soon.
 -- again_ms: what is parked is tried again by itself after them; 0: not before a person acts.
 -- A look that comes to nothing ends as one that ends well (`looked`): it leaves the next half of the time to other work, and
 -- goes behind the looks that are due by when it may be tried again.
@@ -18,18 +20,27 @@ local now = clock()
 note_end(u)
 unlease(u, holder)
 if how ~= 'again' then forgive(u) end
-if ARGV[6] ~= '' then
-  set_failure(m, ARGV[6])
-  redis.call('LPUSH', key .. ':failures', ARGV[6])
+local failure, hold = ARGV[6], ARGV[7]
+if ARGV[11] == '1' and hold ~= '' then
+  for _, permits in ipairs(permits_of(m)) do redis.call('ZREM', permits, holder) end
+  local others = lanes_at(hold, now)
+  if others > 0 then
+    narrow_lanes(hold, others, 'refused', now)
+    failure, hold, delay = '', '', math.min(delay, CROWDED_MS)
+  end
+end
+if failure ~= '' then
+  set_failure(m, failure)
+  redis.call('LPUSH', key .. ':failures', failure)
   redis.call('LTRIM', key .. ':failures', 0, 49)
 end
-local rests = kind == 'look' and string.match(ARGV[7], '^looks:(.*)$')
+local rests = kind == 'look' and string.match(hold, '^looks:(.*)$')
 if rests then
   local till = now + tonumber(ARGV[8])
   if tonumber(redis.call('ZSCORE', P .. 'look_holds', rests) or '0') < till then redis.call('ZADD', P .. 'look_holds', till, rests) end
-elseif ARGV[7] ~= '' then
-  local f = ARGV[6] ~= '' and cjson.decode(ARGV[6]) or {}
-  set_hold(ARGV[7], tonumber(ARGV[8]), redis.call('HGET', key, 'import'), f.detail ~= '' and f.detail or f.sentence or '')
+elseif hold ~= '' then
+  local f = failure ~= '' and cjson.decode(failure) or {}
+  set_hold(hold, tonumber(ARGV[8]), redis.call('HGET', key, 'import'), f.detail ~= '' and f.detail or f.sentence or '')
 end
 if kind == 'look' then
   put_off_late(now, tonumber(ARGV[10]))
@@ -49,7 +60,7 @@ if how == 'late' then
   leave_destination(m)
 elseif how == 'park' then
   move_mailbox(m, 'park')
-  local side = string.match(ARGV[6], '"code": ?"(%a+)_logins_stopped"')
+  local side = string.match(failure, '"code": ?"(%a+)_logins_stopped"')
   local released = false
   if side then
     local place, server = brake_place(redis.call('HGET', key, 'import'), m, side)

@@ -14,10 +14,10 @@ from shared.model.sides import Scope
 from shared.rules.age_bands import band_of
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.store import SCOPES
+from shared.store.memory.memory_lanes import MemoryLanes
 from shared.store.memory.memory_looks import LATE_MS, NEXT_LATE_MS
-from shared.store.memory.memory_requests import atomic, tally
-from shared.store.memory.memory_rows import MailboxRow, UnitRow
-from shared.store.memory.memory_sign_ins import MemorySignIns
+from shared.store.memory.memory_readings import atomic, tally
+from shared.store.memory.memory_tables import MailboxRow, UnitRow
 
 #: How many mailboxes of a queue, or how many whose look is due, one claim looks at.
 SCAN = 2000
@@ -32,7 +32,7 @@ URGENT_MS = 60_000
 CLAIM_BYTES = 65536
 
 
-class Claims(MemorySignIns):
+class Claims(MemoryLanes):
     """Leases, connection permits, fairness."""
 
     def __init__(
@@ -41,18 +41,18 @@ class Claims(MemorySignIns):
         clock: Callable[[], float] = time.time,
         lease_seconds: float = 60,
         limits: Mapping[str, int] | None = None,
+        most_lanes: Mapping[str, int] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         rates: Mapping[str, int] | None = None,
         worth: Worth = USUAL_WORTH,
     ) -> None:
-        super().__init__(clock)
+        super().__init__(clock, limits or {}, most_lanes or {})
         self._rates = dict(rates or {})
         self._owing: dict[str, float] = {}
         self._meters: dict[tuple[str, str], Meter] = {}
         self._worth = worth
         self._monotonic = monotonic
         self._lease_seconds = lease_seconds
-        self._defaults = {scope: (limits or {}).get(scope, 4 if "account" in scope else 32) for scope in SCOPES}
         self._maildrops: dict[str, Known] = {}
         #: (mailbox, message) → where a copy of a shared message stands; while a unit brings it, that unit and since
         #: when.
@@ -243,10 +243,6 @@ class Claims(MemorySignIns):
                 return m
         return None
 
-    @staticmethod
-    def _scopes(m: MailboxRow) -> list[str]:
-        return [f"{scope}:{m.scopes[scope]}" for scope in SCOPES]
-
     def _admits(self, m: MailboxRow, holder: str, scopes: Sequence[str] = SCOPES) -> bool:
         """Tells whether these scopes let the holder in.
 
@@ -258,12 +254,13 @@ class Claims(MemorySignIns):
                 continue
             if self._holds.get(name, 0) > now:
                 return False
-            lanes = self._permits.get(name, {})
-            if holder not in lanes:
-                for lane in [lane for lane, until in lanes.items() if until <= now]:
-                    del lanes[lane]
-                if len(lanes) >= self._most(scope, name):
-                    return False
+            is_in = holder in self._permits.get(name, {})
+            most, found = self._let_in(name)
+            lanes = self._lanes_at(name) if not is_in or found is not None else self._permits[name]
+            if not is_in and len(lanes) >= most:
+                return False
+            if is_in and found is not None and self._too_many(name, holder, most):
+                return False
             if scopes == SCOPES and m.mailbox.state is MailboxState.COPYING:
                 due = self._owed(m, (scope,))
                 if due and not (due.seconds <= PATIENCE_SECONDS and holder in lanes):
@@ -308,13 +305,6 @@ class Claims(MemorySignIns):
                     used = int(drained(rate, meter, most, now).level + 0.5)
                     longest = Due(name=name, seconds=wait, until=round(now + wait, 3), used=used, most=most)
         return longest
-
-    def _most(self, scope: str, name: str) -> int:
-        if name in self._limits:
-            return self._limits[name]
-        server = "/".join(name.split("/")[:3]) if scope.endswith("account") else name
-        found = [limits[key] for limits, key in ((self._limits, scope), (self._usual, server)) if key in limits]
-        return min(found, default=self._defaults[Scope(scope)])
 
     def _free(self, holder: str, m: MailboxRow) -> None:
         for name in self._scopes(m):

@@ -16,7 +16,7 @@ from shared.store.memory.memory_destinations import Destinations
 
 if TYPE_CHECKING:
     from shared.model import Import
-    from shared.store.memory.memory_rows import ImportRow, MailboxRow, WaveRow
+    from shared.store.memory.memory_tables import ImportRow, MailboxRow, WaveRow
 
 
 def import_of(line: str) -> str:

@@ -12,7 +12,7 @@ from shared.model import Overview, Stranded, Unit
 from shared.model.lifecycle import ImportState
 from shared.store import SILENT_SECONDS, process_of
 from shared.store.memory.memory_reach import MemoryReach
-from shared.store.memory.memory_requests import atomic, tally
+from shared.store.memory.memory_readings import atomic, tally
 from shared.store.memory.memory_standing import MemoryStanding
 
 

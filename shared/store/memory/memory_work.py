@@ -20,6 +20,7 @@ from shared.model import (
     UnitKind,
 )
 from shared.model.errors import FolderInUse, LeaseLost, StoreError
+from shared.model.lanes import NOTHING_MEASURED, Measured, Reason
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Control, Disposition, MailboxState, Outcome, UnitState, Wish
 from shared.model.sides import Side
@@ -28,9 +29,10 @@ from shared.rules.age_bands import BAND
 from shared.rules.standing import LOOK_HOLD
 from shared.store import SCOPES
 from shared.store.memory.memory_identity import Identity
+from shared.store.memory.memory_lanes import CROWDED_MS
 from shared.store.memory.memory_lines import Shares, import_of
-from shared.store.memory.memory_requests import atomic
-from shared.store.memory.memory_rows import FolderRow, MailboxRow, UnitRow
+from shared.store.memory.memory_readings import atomic
+from shared.store.memory.memory_tables import FolderRow, MailboxRow, UnitRow
 
 #: How long another lane waits before it gives way too, ms.
 NEXT_GIVES_WAY_MS = 3_000
@@ -62,7 +64,15 @@ class MemoryWork(Identity):
     """Progress, the ledger, plans, verification."""
 
     @atomic
-    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
+    def attend(
+        self,
+        worker: str,
+        leases: Sequence[Lease],
+        *,
+        extend: bool,
+        beat: int = 0,
+        measured: Mapping[str, Measured] = NOTHING_MEASURED,
+    ) -> list[Wish]:
         rows, now = self._rows, self._rows.now()
         self._workers[worker] = now
         words: list[Wish] = []
@@ -79,6 +89,13 @@ class MemoryWork(Identity):
                 for name in self._scopes(m):
                     self._permits.setdefault(name, {})[lease.holder] = expiry
             words.append(Wish(rows.wish(m, row)))
+        self._add_measured(worker, beat, measured)
+        for n, lease in enumerate(leases):
+            if words[n] is Wish.RUN and lease.unit.kind is UnitKind.COPY:
+                for name in self._scopes(rows.mailboxes[rows.units[lease.unit.unit_id].unit.mailbox_id]):
+                    found = self._let_in(name)[1]
+                    if found is not None and self._too_many(name, lease.holder, found):
+                        words[n] = Wish.PAUSE
         self._give_way(leases, words)
         self._share_out(leases, words)
         return words
@@ -250,6 +267,7 @@ class MemoryWork(Identity):
         hold: str = "",
         hold_seconds: float = 0,
         again_seconds: float = 0,
+        crowded: bool = False,
     ) -> None:
         rows, now = self._rows, self._rows.now()
         row = rows.fence(lease)
@@ -258,6 +276,11 @@ class MemoryWork(Identity):
         row.note_end(now)
         if how != Disposition.AGAIN:
             rows.forgive(row)
+        if crowded and hold:
+            self._free(lease.holder, m)
+            if others := len(self._lanes_at(hold)):
+                self._narrow_lanes(hold, others, Reason.REFUSED)
+                failure, hold, delay_seconds = None, "", min(delay_seconds, CROWDED_MS / 1000)
         if failure:
             m.set(failure=failure)
             m.failures.appendleft(failure)
@@ -300,7 +323,10 @@ class MemoryWork(Identity):
         rows.refresh(m)
 
     def _hold(self, name: str, seconds: float, import_id: str, why: str) -> None:
-        until = self._rows.now() + int(seconds * 1000)
+        now = self._rows.now()
+        until = now + int(seconds * 1000)
+        if self._holds.get(name, 0) <= now < until and (lanes := len(self._lanes_at(name))) > 1:
+            self._narrow_lanes(name, lanes // 2, Reason.ASKED)
         if until > self._holds.get(name, 0):
             self._holds[name], self._whys[name] = until, (import_id, why)
 

@@ -19,6 +19,7 @@ from shared.model import (
     Settled,
     Unit,
 )
+from shared.model.lanes import NOTHING_MEASURED, Measured
 from shared.model.lifecycle import Disposition, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store.ports.folder_writers import WriterStore
@@ -36,10 +37,19 @@ class WorkStore(WriterStore, Protocol):
         its permits are exchanged for those of the mailbox that is claimed.
         """
 
-    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[Wish]:
+    def attend(
+        self,
+        worker: str,
+        leases: Sequence[Lease],
+        *,
+        extend: bool,
+        beat: int = 0,
+        measured: Mapping[str, Measured] = NOTHING_MEASURED,
+    ) -> list[Wish]:
         """Returns what is wanted of each lease.
 
-        With `extend` it renews the leases. The call is the worker's heartbeat.
+        With `extend` it renews the leases. The call is the worker's heartbeat. `measured` (by mailbox) is added to the sums of
+        `lane_places`, once for each number `beat`. Where fewer lanes are let in than are there, some that copy are to pause.
         """
 
     def leave(self, holder: str, mailbox_id: str) -> None:
@@ -97,11 +107,13 @@ class WorkStore(WriterStore, Protocol):
         hold: str = "",
         hold_seconds: float = 0,
         again_seconds: float = 0,
+        crowded: bool = False,
     ) -> None:
         """Gives the unit back.
 
         `how` is one that the scripts know (`Disposition`); `waits` tells of a doubt. With `again_seconds`, `reap` queues
-        the parked mailbox again after that time, unless an operator acted before.
+        the parked mailbox again after that time, unless an operator acted before. `crowded`: at `hold` one connection more
+        was refused. Where other lanes have one, it is no failure and no hold: no more than these are let in from now on.
         """
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:

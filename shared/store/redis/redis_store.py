@@ -9,6 +9,7 @@ from __future__ import annotations
 from shared.store.redis.redis_coordination import Coordination
 from shared.store.redis.redis_cutovers import RedisCutovers
 from shared.store.redis.redis_forecasts import RedisForecasts
+from shared.store.redis.redis_lanes import RedisLanes
 from shared.store.redis.redis_notices import RedisNotices
 from shared.store.redis.redis_reach import RedisReach
 from shared.store.redis.redis_requests import RedisRequests
@@ -20,6 +21,14 @@ __all__ = ["RedisStore", "connect"]
 
 
 class RedisStore(
-    RedisRequests, RedisWork, RedisSignIns, RedisCutovers, Coordination, RedisNotices, RedisForecasts, RedisReach
+    RedisRequests,
+    RedisWork,
+    RedisLanes,
+    RedisSignIns,
+    RedisCutovers,
+    Coordination,
+    RedisNotices,
+    RedisForecasts,
+    RedisReach,
 ):
     """`shared.store.Store` on Redis. Thread-safe; one per process."""

@@ -1,8 +1,8 @@
 """Loads the Lua scripts from `lua/`: one file for each script, which opens with its signature.
 
 Before each script's text come the definitions that it uses, directly or through others: the key prefix, the state tables of
-`shared.model.lifecycle` as Lua literals, and what stands in `_common.lua`, `_rates.lua` and `_notices.lua`. A server runs all
-of a script's text at each call, so definitions that no line uses would cost more than many a script itself.
+`shared.model.lifecycle` as Lua literals, and what stands in `_common.lua`, `_rates.lua`, `_lanes.lua` and `_notices.lua`. A
+server runs all of a script's text at each call, so definitions that no line uses would cost more than many a script itself.
 """
 
 from __future__ import annotations
@@ -81,10 +81,12 @@ NAMES = (
     "in_doubt",
     "widen",
     "writing",
+    "lanes",
+    "steer",
 )
 
 #: The files of definitions that scripts share, in the order in which they stand before a script.
-_SHARED: Final = ("_common", "_rates", "_notices")
+_SHARED: Final = ("_common", "_rates", "_lanes", "_notices")
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 #: The beginning of a definition: of a function, or of one or several values.
 _DEFINED: Final = re.compile(r"local (?:function )?(\w+(?:, \w+)*)")

@@ -58,6 +58,7 @@ SEEN: list[tuple[str, Asked, bytes, float | None, str, str]] = [
         "Gmail: ha-email-sensor #16",
     ),
     ("NO", "login", b"Maximum number of connections per IP exceeded", None, "host", "Courier MAXPERIP"),
+    ("BYE", "command", b"Too many bad commands", None, "account", "Dovecot"),
     ("BYE", "command", b"Account exceeded command or bandwidth limits. s123mb456", 900, "account", "Gmail"),
     ("NO", "login", b"rate limit exceeded, retry after 120 seconds", 120, "account", "front ends"),
     ("NO", "login", b"wait 2 hours", 7200, "account", "front ends"),

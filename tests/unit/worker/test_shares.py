@@ -43,11 +43,11 @@ def test_a_setting_bounds_the_writers() -> None:
 @pytest.mark.parametrize(
     ("remaining", "pending", "fresh", "probe"),
     [
-        (2000, 200_000, True, 60),  # the first batch of a folder
+        (2000, 200_000, True, 30),  # the first batch of a folder
         (2000, 200_000, False, 0),  # a later one: its end is soon enough
-        (2000, 2_000, False, 60),  # but not where it is most of what is left
+        (2000, 2_000, False, 30),  # but not where it is most of what is left
         (900, 900, True, 0),  # too few
-        (60, 5_000, True, 0),
+        (30, 5_000, True, 0),
     ],
 )
 def test_the_pace_is_measured_within_a_batch_where_its_end_is_late(
@@ -60,7 +60,7 @@ def test_a_batch_is_divided_into_half_of_what_is_left_for_each_lane() -> None:
     batch = UidSet.span(1, 2000)
     assert RULES.shares(batch, 200_000, 8) == [batch]
     assert [len(share) for share in RULES.shares(batch, 8_000, 8)] == [500] * 4
-    assert [len(share) for share in RULES.shares(UidSet.span(1, 120), 120, 8)] == [50, 50, 20]
+    assert [len(share) for share in RULES.shares(UidSet.span(1, 120), 120, 8)] == [25, 25, 25, 25, 20]
     assert RULES.shares(batch, 100, 1) == [batch], "one writer"
 
 
@@ -110,7 +110,7 @@ def test_a_slow_destination_gets_more_lanes() -> None:
     bench = Bench(0.02)
     parts = bench.copy()
     assert (bench.widened, bench.rung) == ([7], 6)
-    assert parts[0] == 60
+    assert parts[0] == 30
     assert sum(parts) == 2000
     assert len(parts) > 10
 
