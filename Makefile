@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-cutover test lint translations bench bench-scale chaos chaos-cuts soak prove-cutover compatibility up down test-containers release-check audit client lock
+.PHONY: help setup demo demo-cutover test lint translations bench bench-scale chaos chaos-cuts beside limits soak prove-cutover compatibility up down test-containers release-check audit lock client
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -52,6 +52,14 @@ chaos: setup ## random faults on real processes, judged by the maildirs (RUNS=30
 
 chaos-cuts: setup ## the connection cut at every STEP-th byte of an import, both ways, at both servers (STEP=7)
 	$(PYTHON) -m bench.chaos.cuts --step $(STEP)
+
+beside: setup ## an honest import beside a hostile one on the same worker: what is left of its pace
+	@tests/install-servers
+	$(PYTHON) -m bench.beside $(ARGS)
+
+limits: setup ## honest messages of 200 MB with the memory of the shipped worker, by IMAP and POP3
+	@tests/install-servers
+	$(PYTHON) -m bench.shipped_limits $(ARGS)
 
 soak: setup ## passes with kills for MINUTES=30: memory, files, threads, series, keys, leases and logs must not grow
 	@tests/install-servers
