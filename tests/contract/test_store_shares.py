@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from shared.model import Lease
+from shared.model.lifecycle import Disposition
 from shared.store import Store
 from tests.contract.store_kit import Clock, run_out, start, take
 
@@ -37,6 +38,16 @@ def test_what_becomes_free_goes_to_the_import_that_has_less_than_its_share(store
     assert by_import(held) == {slow.import_id: 7, quick.import_id: 7}
 
 
+@pytest.mark.parametrize("by", ["prefer", "hint"])
+def test_a_lane_does_not_stay_with_an_import_that_has_more_than_its_share(store: Store, by: str) -> None:
+    start(store, 20, name="slow")
+    held = lanes(store, 6)
+    quick, _ = start(store, 20, name="quick")
+    store.release(held[0], how=Disposition.WAIT)
+    told = {"prefer": held[0].mailbox.mailbox_id, "hint": held[0].unit.unit_id}
+    assert take(store, held[0].holder, **{by: told[by]}).mailbox.import_id == quick.import_id
+
+
 def test_an_import_alone_has_all_lanes(store: Store) -> None:
     start(store, 20)
     assert len(lanes(store, 12)) == 12
@@ -50,15 +61,15 @@ def test_lanes_at_units_that_do_not_end_give_way_one_after_the_other(store: Stor
     (first,) = rounds(store, clock, held, 3)
     assert first == held[0], "the one that has been at its unit longest"
     assert rounds(store, clock, held, 10) == [first], "no other one before the first helped"
-    store.release(first, how="wait")  # type: ignore[arg-type]
+    store.release(first, how=Disposition.WAIT)
     held[0] = take(store, first.holder)
     assert held[0].mailbox.import_id == quick.import_id
     (second,) = rounds(store, clock, held, 4)
     assert second == held[1]
-    store.release(second, how="wait")  # type: ignore[arg-type]
+    store.release(second, how=Disposition.WAIT)
     held[1] = take(store, second.holder)
     (third,) = rounds(store, clock, held, 4)
-    store.release(third, how="wait")  # type: ignore[arg-type]
+    store.release(third, how=Disposition.WAIT)
     held[2] = take(store, third.holder)
     assert by_import(held) == {slow.import_id: 3, quick.import_id: 3}
     assert rounds(store, clock, held, 30) == [], "each has its share"

@@ -16,6 +16,7 @@ from producer.web.security.access import Known, Operator, Viewer, note
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
+from shared.wording.often_said import GIVE_AT_LEAST_ONE_PASSWORD
 
 routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports/{import_id}/mailboxes", tags=["mailboxes"])
 
@@ -61,7 +62,7 @@ def give(
     """Replaces passwords, each side for itself. A mailbox that waits for one goes on."""
     found, (mailbox, _) = known.import_(import_id), known.mailbox(import_id, mailbox_id)
     if not body.given:
-        raise Refused(422, "give at least one password")
+        raise Refused(422, GIVE_AT_LEAST_ONE_PASSWORD.says())
     login, sides = mailbox.source.login, sorted(body.given)
     note(known, request, who, "credentials replaced", import_id=import_id, login=login, sides=sides)
     goes_on = known.operations.replace_passwords(found, mailbox, body.given)

@@ -15,9 +15,9 @@ from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, RowError
 from producer.intake.specification import Guard, ImportAsked, ServerAsked, SheetAsked, read_rows
-from producer.intake.wanted import SelectionOptions
 from producer.intake.waving import read_rules
 from producer.web.api.body import Body
 from producer.web.api.signing_in import SignInBody

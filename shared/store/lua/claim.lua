@@ -199,15 +199,27 @@ local function next_band(m)
   return band_of(tonumber(redis.call('ZRANGE', mailbox_key(m) .. ':ready', 0, 0, 'WITHSCORES')[2] or '0'))
 end
 
+-- Whether the import of this mailbox has more lanes than its share while another import waits for one.
+local function crowds(m)
+  local own = redis.call('HGET', mailbox_key(m), 'import')
+  for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do
+    if own and string.match(line, '^[^:]*') ~= own then
+      local s = shares()
+      return s.weight[own] ~= nil and over_share(s, own)
+    end
+  end
+  return false
+end
+
 -- The mailbox that the lane has connections to, or of which it was told, and the unit if it is a certain one.
 local function nearest()
-  if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
+  if prefer ~= '' and not crowds(prefer) and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
   if hint == '' then return end
   local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'kind', 'order')
   -- A look that rings waits for its turn.
   if h[1] == 'ready' and h[3] ~= 'look' and band_of(tonumber(h[4])) <= next_band(h[2]) and served(h[2]) and admissible(h[2])
-    and worth(h[2]) then
+    and worth(h[2]) and not crowds(h[2]) then
     return h[2], hint
   end
 end

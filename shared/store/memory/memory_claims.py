@@ -156,13 +156,14 @@ class Claims(MemoryLanes):
     def _nearest(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
         rows = self._rows
         m = rows.mailboxes.get(prefer)
-        if m and m.ready and rows.servable(m) and self._admits(m, holder):
+        if m and m.ready and not rows.crowds(m) and rows.servable(m) and self._admits(m, holder):
             return m, None, False
         row = rows.units.get(hint)
         if row and row.unit.state is UnitState.READY and row.unit.kind is not UnitKind.LOOK:
             m = rows.mailboxes[row.unit.mailbox_id]
             first = row.unit.band <= band_of(min(m.ready.values()))
-            if first and rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder):
+            may = first and rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder)
+            if may and not rows.crowds(m):
                 return m, row, False
         return None
 

@@ -72,6 +72,11 @@ class Lines(Destinations):
             weights[import_of(line)] = max(weights.get(import_of(line), 0), self.wave_of(line).weight)
         return Shares(held, weights)
 
+    def crowds(self, m: MailboxRow) -> bool:
+        """Tells whether the mailbox's import has more lanes than its share while another import waits for one."""
+        own, shares = m.mailbox.import_id, self.shares()
+        return own in shares.weights and shares.over(own) and any(import_of(line) != own for line in self.lines)
+
     def shut(self, whole: Import | WaveRow) -> bool:
         """Tells whether the hours of the import or wave are over, or have not begun."""
         raise NotImplementedError
