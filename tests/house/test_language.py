@@ -29,7 +29,7 @@ ORDINARY = frozenset(
     """
     2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer app append appended archive arrivals
     asked audit auth authentication authorization autoconfig awaited bearer before beside body book books bound
-    broken browser by canonical caps catalogue cell certificate change changed checked clients choice choosing chunks
+    broken browser by canonical caps catalogue cell certificate change changed checked choice choosing chunks
     column columns comparison condition conflict conversation coordination counted cram created credentials
     criterion crowded csv date dates dating delayed delivered delta detect detection dialer difference discreet
     display dns domain double dovecot dramatiq driver dry duplicates earlier effects embedded end ended endless ends
@@ -43,10 +43,10 @@ ORDINARY = frozenset(
     quota reach reached read reader reading readings reaper recognised recognition redis refused rehearsal
     rehearsals rejected remainder remainders renewed replaced request requested requests resealed resolved response retry role roles
     rollback room row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
-    selected selection sent server servers set settings settled sha sharing sheet shortfall shown side
+    selected selection sent server servers set settings settled sha sharing sheet shortfall shown
     sighting sign signed signer site size span speed spooled spooling stalwart status step steps stopped store
     stored stranded submitted such sufferer supervisor swapped switched table tagged text throttled tls to told
-    thread totals traits transition translator transport tree tried turned uid uids unreachable url usage use vault verdict
+    totals traits transition translator transport tree tried turned uid uids unreachable url usage use vault verdict
     verification view violation visitor waited waiting wanted watch webhook whole wire work workplace world worth
     writer wrong xo yandex zip
     check closed counts doctor errors made noted planned queued renamed report retried route steered value verified
