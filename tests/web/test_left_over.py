@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 
+from producer.web.api.mended import wrong_rows
 from producer.web.pages.sheet import Choice, look
 from shared.model import Account, Endpoint, Failure, Import, Mailbox, Tls, import_id, mailbox_id
 from shared.model.lifecycle import MailboxState
@@ -90,6 +91,14 @@ def test_the_rows_that_are_wrong_are_told_without_a_password() -> None:
         b'login;password\na;b\nc;"TOPSECRET\n', Choice(), lambda text: Endpoint(host=text, port=1, tls=Tls.NONE)
     )
     assert [(one[0], one[3].partition(": ")[0]) for one in broken.wrong] == [("", "row 3")]
+
+
+def test_a_row_that_was_wrong_keeps_its_wave() -> None:
+    data = b"login,password,wave\nanna,,pilot\nbert,,\ncara,x\n"
+    preview = look(data, Choice(), lambda text: Endpoint(host=text, port=1, tls=Tls.NONE))
+    rows = list(csv.DictReader(wrong_rows(preview.wrong, preview.waves).splitlines()))
+    assert [(row["login"], row["wave"]) for row in rows] == [("anna", "pilot"), ("bert", ""), ("", "")]
+    assert "wave" not in wrong_rows(preview.wrong).splitlines()[0]  # the control, and of lists without waves
 
 
 def test_the_rows_that_were_not_taken_are_had_with_their_reasons(

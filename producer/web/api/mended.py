@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from producer.show.report import safe_cell
@@ -27,14 +27,18 @@ def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
     )
 
 
-def wrong_rows(rows: Iterable[tuple[str, str, str, str]]) -> str:
-    """Returns a CSV with a row for each (login, new login, server, reason), and an empty password to fill in."""
+def wrong_rows(rows: Iterable[tuple[str, str, str, str]], waves: Sequence[str] = ()) -> str:
+    """Returns a CSV with a row for each (login, new login, server, reason), and an empty password to fill in.
+
+    `waves`: the wave of each row, so that it stays in it once it is corrected; none where no row names one.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(("login", "password", "new_login", "server", "reason"))
-    writer.writerows(
-        [safe_cell(cell) for cell in (login, "", owner, server, why)] for login, owner, server, why in rows
-    )
+    named = any(waves)
+    writer.writerow(("login", "password", "new_login", "server", *["wave"] * named, "reason"))
+    for at, (login, owner, server, why) in enumerate(rows):
+        wave = [waves[at]] if named else []
+        writer.writerow([safe_cell(cell) for cell in (login, "", owner, server, *wave, why)])
     return text.getvalue()
 
 

@@ -42,7 +42,7 @@ def find(known: WebContext, who: Principal, draft_id: str) -> bytes:
 
 def keep_wrong(known: WebContext, who: Principal, preview: Preview | None) -> str:
     """Keeps the rows of a list that were not taken, with their reasons. Returns the draft's id; "" for no such row."""
-    return keep(known, who, wrong_rows(preview.wrong).encode()) if preview and preview.wrong else ""
+    return keep(known, who, wrong_rows(preview.wrong, preview.waves).encode()) if preview and preview.wrong else ""
 
 
 def drop(known: WebContext, draft_id: str) -> None:

@@ -120,7 +120,9 @@ def wrong_file(preview: Preview | None) -> Response:
     if preview is None:
         raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
-    return Response(wrong_rows(preview.wrong).encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(
+        wrong_rows(preview.wrong, preview.waves).encode(), media_type="text/csv; charset=utf-8", headers=headers
+    )
 
 
 def draw_form(request: Request, who: Principal, form_id: str, form: FormDraft, **more: Any) -> Response:

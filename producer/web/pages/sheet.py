@@ -81,6 +81,8 @@ class Preview:
     manifest: Manifest | None = None
     #: Every row that is wrong: login, owner, server as far as they may be shown, and why.
     wrong: tuple[tuple[str, str, str, str], ...] = ()
+    #: The wave of each of them; "" for none.
+    waves: tuple[str, ...] = ()
 
     @property
     def short(self) -> bool:
@@ -211,6 +213,7 @@ def look(
         warnings=manifest.warnings if manifest else tuple(sheet.warnings),
         manifest=manifest,
         wrong=_wrong(rows, taken.fields, errors),
+        waves=_waves(rows, taken.fields, errors),
     )
 
 
@@ -229,6 +232,14 @@ def _wrong(
         login, owner, server = (shown.get(field, "").replace(DOTS, "") for field in ("login", "new_login", "server"))
         found.append((login, owner, server, f"row {number}: {'; '.join(why)}"))
     return tuple(found)
+
+
+def _waves(rows: Sequence[tuple[int, list[str]]], fields: Sequence[str], errors: Sequence[RowError]) -> tuple[str, ...]:
+    """Returns the wave of each line that has errors, in the order of `_wrong`."""
+    at = fields.index("wave") if "wave" in fields else -1
+    cells = {number: cells for number, cells in rows if len(cells) == len(fields) and at >= 0}
+    lines = dict.fromkeys(error.line for error in errors if error.line)
+    return tuple(cells[line][at] if line in cells else "" for line in lines)
 
 
 def _lines(
