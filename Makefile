@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-cutover test lint translations bench bench-scale chaos chaos-cuts soak prove-cutover compatibility up down test-containers release-check audit lock
+.PHONY: help setup demo demo-cutover test lint translations bench bench-scale chaos chaos-cuts soak prove-cutover compatibility up down test-containers release-check audit client lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -86,6 +86,10 @@ release-check: setup ## build the wheel and the sdist, install both locks and th
 audit: setup ## known faults of packages, dangerous calls, licences, an SBOM (artifacts/audit)
 	@python3 -m venv .tools/audit && .tools/audit/bin/python -m pip install --quiet 'pip-audit>=2.10,<3' 'bandit>=1.9,<2' 'cyclonedx-bom>=7,<8'
 	@.tools/audit/bin/python -m deploy.audit
+
+client: setup ## generate a Python client from the API's document, in an environment of its own, and use it
+	@python3 -m venv .tools/client && .tools/client/bin/python -m pip install --quiet 'openapi-python-client>=0.29,<0.30'
+	@.venv/bin/python -m tests.web.generated_client
 
 # In an environment of its own, so that the tool that resolves is not itself in the lock.
 lock: ## resolve pyproject.toml anew into requirements.lock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 #: New objects until Python looks for cycles among them. Loading modules makes half a million that all stay; the usual 700 made a
@@ -16,6 +17,9 @@ def run() -> None:
     It ends without a traceback when it is interrupted while its modules are still being imported.
     """
     gc.set_threshold(GARBAGE_AFTER)
+    # redis-py loads it to count what nobody asks it for; pydantic looks for plugins in every package that is installed.
+    sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from producer.early_workers import fork_workers
         from shared.runtime.core_dumps import forbid_core_dumps

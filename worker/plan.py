@@ -46,7 +46,7 @@ __all__ = ["MailboxPlan", "PlanRules"]
 BATCHES_AT_ONCE = 50
 
 #: Number of folders whose sizes are asked for before their turn.
-FORESEEN = 4
+FORESEEN = 16
 
 #: Number of attempts after which folders are opened one by one.
 ALONE_ATTEMPTS = 2

@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from dataclasses import asdict
 
-from bench.chaos.faults import BY_NAME, FAULTS
+from bench.chaos.faults import BY_NAME
 from bench.chaos.trial import Result, run, script
 
 
@@ -27,7 +27,7 @@ def main() -> int:
     a = parser.parse_args()
     if unknown := {name for name in a.only.split(",") if name} - set(BY_NAME):
         parser.error(f"unknown faults: {', '.join(sorted(unknown))}")
-    kinds = [BY_NAME[name] for name in a.only.split(",") if name] or FAULTS
+    kinds = [BY_NAME[name] for name in a.only.split(",") if name]
     results = []
     for seed in range(a.seed, a.seed + a.runs):
         results.append(_played(seed, a.messages, a.faults or None, kinds))

@@ -14,7 +14,9 @@ from shared.model import UnitKind
 from shared.store.redis import keys
 from tests.integration.process_cluster import Child
 from tests.mail import Mail, make_message, populate
+from tests.servers.process import await_ready, free_port
 from tests.servers.proxy import Rule
+from tests.servers.redis_server import RedisServer
 from tests.servers.wire import Wire, quote
 
 #: Pause in seconds that is longer than a lease, which lasts three seconds here (`tests.integration.process_cluster.QUICK`).
@@ -65,6 +67,16 @@ def worker_frozen(scene: Scene) -> None:
     child.thaw()
 
 
+def machine_rebooted(scene: Scene) -> None:
+    """Kills every process but the mail servers at once, and starts them again, Redis first."""
+    for child in scene.office.children:
+        child.kill()
+    scene.office.redis.kill()
+    scene.office.redis.start()
+    for child in scene.office.children:
+        child.start()
+
+
 def coordinator_killed(scene: Scene) -> None:
     """Kills the coordinator."""
     _struck(scene.chance.choice(scene.coordinators))
@@ -107,6 +119,25 @@ def redis_restored(scene: Scene) -> None:
     redis.kill()
     shutil.rmtree(redis.data / "appendonlydir")
     shutil.copytree(copy, redis.data / "appendonlydir")
+    redis.start()
+
+
+def redis_failed_over(scene: Scene) -> None:
+    """Puts a replica that lags behind by up to a second in the place of the server, which dies."""
+    redis = scene.office.redis
+    with RedisServer() as replica:
+        port = free_port()
+        with redis.client() as client, replica.client() as other:
+            client.config_set("port", port)
+            other.replicaof("127.0.0.1", port)
+            await_ready(lambda: other.info("replication").get("master_link_status") == "up", 30.0, "the replica")
+            # From now on it gets nothing more: the master had not sent it.
+            other.replicaof("NO", "ONE")
+            scene.pause(0.3, 1.0)
+        redis.kill()
+        replica.stop()
+        shutil.rmtree(redis.data / "appendonlydir")
+        shutil.copytree(replica.data / "appendonlydir", redis.data / "appendonlydir")
     redis.start()
 
 
@@ -229,6 +260,11 @@ def server_frozen(scene: Scene) -> None:
 # -- users
 
 
+def import_of_another_name(scene: Scene) -> None:
+    """Opens another import of the same mailboxes, as in a second terminal."""
+    scene.others.append(scene.office.submit(f"chaos {len(scene.others) + 2}"))
+
+
 def _new_mail(scene: Scene) -> Mail:
     when = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=scene.chance.randrange(10**7))
     return Mail(make_message(scene.chance.getrandbits(48), 1_000), ("\\Seen",), when)
@@ -286,4 +322,16 @@ FAULTS: Final = (
     Fault("source_changes_flags", 1, source_changes_flags, again=True),
     Fault("destination_gets_mail", 1, destination_gets_mail),
 )
-BY_NAME: Final = {fault.name: fault for fault in FAULTS}
+#: Kinds that seeds from `LATER_SEED` on draw, too: those before it had been played, and replay what they did.
+LATER: Final = (
+    Fault("redis_failed_over", 2, redis_failed_over),
+    Fault("machine_rebooted", 2, machine_rebooted),
+    Fault("import_of_another_name", 1, import_of_another_name),
+)
+LATER_SEED: Final = 2_000
+BY_NAME: Final = {fault.name: fault for fault in (*FAULTS, *LATER)}
+
+
+def kinds_of(seed: int) -> tuple[Fault, ...]:
+    """Returns the kinds from which a seed draws."""
+    return FAULTS if seed < LATER_SEED else (*FAULTS, *LATER)

@@ -37,6 +37,8 @@ class Scene:
     office: ProcessCluster
     chance: random.Random
     import_: Import | None = None
+    #: Imports of other names, with the same mailboxes.
+    others: list[Import] = field(default_factory=list)
     #: Messages that users delivered to the destination themselves, by login.
     delivered: defaultdict[str, Snapshot] = field(default_factory=lambda: defaultdict(Counter))
     #: Maildirs of the source after the users' last change there, by login.
@@ -87,9 +89,11 @@ class Scene:
 
     @property
     def finished(self) -> bool:
-        """Tells whether the import has ended; False while Redis is away or knows nothing."""
+        """Tells whether every import has ended; False while Redis is away or knows nothing of the first."""
         try:
-            return self.import_ is not None and self.office.finished(self.import_)
+            if self.import_ is None or not self.office.finished(self.import_):
+                return False
+            return all(self.office.finished(one) for one in self.others if self.office.store.import_(one.import_id))
         except redis.RedisError:
             return False
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.chaos.faults import FAULTS, Fault
+from bench.chaos.faults import Fault, kinds_of
 from bench.chaos.oracle import Verdict
 from bench.chaos.scene import Scene, stage
 from tests.integration.process_cluster import WORKER
@@ -53,10 +53,11 @@ class Result:
     outcomes: dict[str, int] = field(default_factory=dict)
 
 
-def script(seed: int, messages: int, faults: int | None = None, kinds: Sequence[Fault] = FAULTS) -> Script:
+def script(seed: int, messages: int, faults: int | None = None, kinds: Sequence[Fault] = ()) -> Script:
     """Draws the faults of a seed: five to ten, or `faults`."""
     chance = random.Random(f"script/{seed}")
     count = faults or chance.randint(5, 10)
+    kinds = kinds or kinds_of(seed)
     chosen = chance.choices(kinds, [fault.weight for fault in kinds], k=count)
     marks = sorted(chance.uniform(0.0, 0.95) for _ in chosen)
     return Script(seed, messages, tuple(zip(marks, chosen, strict=True)))

@@ -41,7 +41,7 @@ from producer.show.lines import (
     undelivered_line,
     wave_line,
 )
-from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
+from producer.show.naming import is_renamed, left_out_note, naming_lines, renaming
 from producer.show.protocols import protocol_lines
 from producer.show.standing_words import standing_lines
 from producer.show.waiting import waiting_lines
@@ -253,7 +253,7 @@ def run_status(
             for folder, own in store.folders(mailbox.mailbox_id):
                 name = renaming(folder) if is_renamed(folder) else visible(clean(folder.display))
                 print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
-            if note := left_out_of(mailbox).note():
+            if note := left_out_note(mailbox):
                 print(f"      note: {note}")
         for line in error_lines(errors_of(store, import_, login, wave=wave), everyone=True):
             print(line)

@@ -26,7 +26,7 @@ from producer.cli.verb import (
 )
 from producer.cli.wanting import SharedFoldersOption
 from producer.intake.allowed import Allowed
-from producer.intake.wanted import SelectionOptions
+from producer.intake.selection_options import SelectionOptions
 from shared.wording.phrases import Phrase
 
 SEPARATOR: Final = Phrase("separator", "comma, semicolon or tab")

@@ -13,7 +13,7 @@ import typer
 from producer.cli.verb import SeparatorOption
 from producer.cli.wanting import confirmed, selected
 from producer.intake.allowed import Allowed
-from producer.intake.wanted import SelectionOptions
+from producer.intake.selection_options import SelectionOptions
 
 if TYPE_CHECKING:  # the help of the command line imports this module
     from producer.intake.columns import Reading

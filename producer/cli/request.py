@@ -14,6 +14,7 @@ from producer.cli.verb import note
 from producer.intake.account_options import AccountsAsked, read_accounts
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.manifest import Limits, Manifest
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, RequestFaults
 from producer.intake.sign_in import named_sign_in, prompted, secret_text
 from producer.intake.specification import (
@@ -25,7 +26,6 @@ from producer.intake.specification import (
     check,
     read_rows,
 )
-from producer.intake.wanted import SelectionOptions
 from shared.model.sides import Side
 from shared.wording.phrases import Faults, Phrase
 

@@ -21,7 +21,6 @@ from producer.cli.verb import (
     speaking,
     verb,
 )
-from shared.model.sides import Side
 
 
 def declare(app: typer.Typer) -> None:
@@ -139,6 +138,7 @@ def credentials(
 ) -> int:
     """Give new passwords: rows of a file, or what signs in for all. Parked mailboxes go on."""
     from producer.cli import steering
+    from shared.model.sides import Side
 
     files = {Side.SOURCE: source_password_file, Side.DESTINATION: destination_password_file}
     given = {side: path for side, path in files.items() if path}

@@ -14,7 +14,6 @@ from typing import Annotated, Final, Literal, ParamSpec
 
 import typer
 
-from shared.model.errors import MailhaulError, StoreError, UsageError
 from shared.wording.phrases import Phrase
 
 QUIET_AND_VERBOSE: Final = Phrase("quiet_and_verbose", "--quiet and --verbose exclude each other; give one of them")
@@ -132,6 +131,8 @@ def verb(function: Callable[_P, int | None]) -> Callable[_P, None]:
 
 
 def _ended(call: Callable[[], int | None]) -> int:
+    from shared.model.errors import MailhaulError, StoreError, UsageError  # no help needs it
+
     try:
         return call() or COMPLETE
     except UsageError as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from producer.intake.allowed import Allowed
-from producer.intake.wanted import SelectionOptions
+from producer.intake.selection_options import SelectionOptions
 from shared.wording.phrases import Phrase
 
 _MOST_BYTES: Final = 8 << 20

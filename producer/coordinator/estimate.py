@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from producer.coordinator.pace import EARLY_SECONDS, Window
-from producer.forecast.gathering import FASTEST, limits_from, loads_of, of_hosts, one_load, slower, unlimited
-from producer.forecast.simulation import simulated
 from shared.model import Import, Mailbox, Stranded, Tally, Wave
 
 #: Number of parts of the window whose rates are compared.
@@ -81,6 +79,10 @@ class Caps:
         It is simulated (`producer.forecast`), mailbox by mailbox. Without `rows` the whole import counts as one, to which
         no account's limit applies, and it ends no earlier than it was forecast to last.
         """
+        # Loaded here: most imports have no limits, and are only looked at.
+        from producer.forecast.gathering import FASTEST, limits_from, loads_of, of_hosts, one_load, slower, unlimited
+        from producer.forecast.simulation import simulated
+
         loads = loads_of(rows, self.now)
         limits = replace(limits_from(import_, self.waves, self.given, self.usual), lanes=_LANES, paused=False)
         least = 0.0

@@ -18,6 +18,7 @@ from producer.intake.fitting import place_rows
 from producer.intake.manifest import Manifest, Row, Servers, sift_manifest
 from producer.intake.preparing import import_name
 from producer.intake.providers import catalogue
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, RowError
 from producer.intake.sign_in import (
     KEY_NEEDED,
@@ -31,7 +32,7 @@ from producer.intake.sign_in import (
     secret_of,
     without_password,
 )
-from producer.intake.wanted import SelectionOptions, read_wanted
+from producer.intake.wanted import read_wanted
 from producer.intake.waving import WaveRules, of_wave, read_rules
 from shared.model import BY_ROW, Endpoint, Options, Tls
 from shared.model.sides import Side

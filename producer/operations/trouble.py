@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from producer.intake.providers import catalogue
-from shared.mail.answers.refusals import NO_PASSWORD
 from shared.model import Failure, Folder, Import, Mailbox, Tally, gone, short
 from shared.model.ledger import COUNTED, GONE
 from shared.model.lifecycle import MailboxState, Outcome
@@ -206,6 +204,9 @@ def trouble(
                 over_at=mailbox.over_at,
                 next_at=0.0 if mailbox.over_at or mailbox.state is MailboxState.PARKED else trouble.next_at,
             )
+            # Most imports have no trouble, and load nothing for it.
+            from shared.mail.answers.refusals import NO_PASSWORD
+
             reason = trouble.sentence if without_side(trouble.sentence) in NO_PASSWORD else ""
             kind = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, import_), reason)
             # Nothing is left to do about what is over.
@@ -284,6 +285,8 @@ def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
     accounts = {"source_auth_refused": mailbox.source, "destination_auth_refused": mailbox.destination}
     if not (account := accounts.get(trouble.code)):
         return trouble.advice
+    from producer.intake.providers import catalogue
+
     return several((trouble.advice, catalogue().first_at(account.login, account.endpoint.host)))
 
 

@@ -10,11 +10,11 @@ from producer.coordinator.tally import Progress
 from producer.operations.finding import find_mailboxes
 from producer.operations.trouble import ErrorGroup, addressed, troubled, word
 from producer.show.lanes import lane_fields
-from producer.show.naming import is_renamed, left_out_of
+from producer.show.naming import is_renamed, left_out_note
 from producer.show.standing_words import standing_fields
 from producer.show.waiting import wait_fields
 from producer.waves import waves_of
-from shared.folders.mapping import decode_name
+from shared.folders.names import decode_name
 from shared.model import Failure, Folder, Import, Mailbox, Options, Tally, Wave, short
 from shared.model.lifecycle import MailboxState, Outcome
 from shared.store import Store
@@ -168,7 +168,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         **counts(tally),
         "other_folders": mailbox.other_folders,
         "public_folders": mailbox.public_folders,
-        "left_out": left_out_of(mailbox).note(),
+        "left_out": left_out_note(mailbox),
         "renamed_folders": [
             {"source": f["folder"], "destination": f["destination"], "note": f["note"]} for f in folders if f["renamed"]
         ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from shared.folders.mapping import LeftOut
 from shared.folders.names import decode_name, visible
 from shared.model import Folder, Mailbox, Tally
 from shared.runtime.logs import clean
@@ -29,9 +28,17 @@ def _is_removed(folder: Folder) -> bool:
     return bool(folder.taken_away) or folder.left_alone
 
 
-def left_out_of(mailbox: Mailbox) -> LeftOut:
-    """Returns what the mailbox's last plan left out."""
-    return LeftOut(other=mailbox.other_folders, public=mailbox.public_folders)
+def left_out_note(mailbox: Mailbox) -> str:
+    """Says what the mailbox's last plan left out, "" for nothing."""
+    return _left_out_note(mailbox.other_folders, mailbox.public_folders)
+
+
+def _left_out_note(other: int, public: int) -> str:
+    if not (other or public):
+        return ""
+    from shared.folders.mapping import LeftOut  # as good as never needed
+
+    return LeftOut(other=other, public=public).note()
 
 
 def naming_lines(store: Store, rows: Sequence[tuple[Mailbox, Tally]]) -> Iterator[str]:
@@ -66,8 +73,8 @@ def naming_lines(store: Store, rows: Sequence[tuple[Mailbox, Tally]]) -> Iterato
             else "1 folder was removed by its user"
         )
         yield f"note: {subject} at the destination ({_named(taken)}): what was copied there does not come again"
-    apart = LeftOut(other=sum(m.other_folders for m in mailboxes), public=sum(m.public_folders for m in mailboxes))
-    if note := apart.note():
+    other, public = (sum(getattr(m, f"{whose}_folders") for m in mailboxes) for whose in ("other", "public"))
+    if note := _left_out_note(other, public):
         yield f"note: {note}"
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from producer.operations.trouble import folder_trouble, troubled
 from producer.show.lines import mailbox_line
-from producer.show.naming import is_renamed, left_out_of, renaming
+from producer.show.naming import is_renamed, left_out_note, renaming
 from shared.folders.names import visible
 from shared.model import Mailbox, Tally
 from shared.model.lifecycle import SETTLED, MailboxState
@@ -66,7 +66,7 @@ def notes_of(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[str]:
     for folder, _ in store.folders(mailbox.mailbox_id):
         if is_renamed(folder):
             yield f"renamed: {renaming(folder)}"
-    if note := left_out_of(mailbox).note():
+    if note := left_out_note(mailbox):
         yield note
     for code, folder, messages, detail in folder_trouble(store, mailbox, counts):
         number = f", {messages:,} message{'s' if messages != 1 else ''}" if messages else ""

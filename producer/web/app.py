@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 
 from producer.web import pages, problems
 from producer.web.api import (
@@ -62,6 +63,7 @@ def make_app(known: WebContext) -> FastAPI:
         redoc_url=None,
         max_body_size=known.settings.web_upload_bytes,
         lifespan=life,
+        generate_unique_id_function=_operation_id,
     )
     app.state.web_context = known
     app.state.rehearsals = Rehearsals(known)
@@ -109,6 +111,11 @@ def make_app(known: WebContext) -> FastAPI:
     app.add_middleware(Guard, names=names_of(known.settings))
     app.add_middleware(Proxied, networks=networks_of(known.settings.web_proxies or ""))  # added last, so passed first
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Returns the name of an operation, by which generated clients call it: "imports_pause"."""
+    return "_".join((str(route.tags[0]) if route.tags else "page", route.name))
 
 
 def names_of(settings: Settings) -> set[str]:

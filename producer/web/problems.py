@@ -33,6 +33,24 @@ STATE_STORE_DOES_NOT_ANSWER: Final = Phrase(
 REQUEST_IS_NOT_AS_DOCS_API_MD: Final = Phrase("request_is_not_as_docs_api_md", "the request is not as docs/api.md says")
 
 MEDIA = "application/problem+json"
+#: The schema of one entry of `errors`, for the OpenAPI document.
+ERRORS: Final[dict[str, Any]] = {
+    "type": "array",
+    "description": "Faults of a row of the manifest, of a field, or of a place of a body that has the wrong form.",
+    "items": {
+        "title": "ProblemFault",
+        "type": "object",
+        "required": ["what"],
+        "properties": {
+            "row": {"type": "integer"},
+            "column": {"type": "string"},
+            "field": {"type": "string"},
+            "where": {"type": "string"},
+            "code": {"type": "string", "description": "The kind of a fault of a row or a field; it stays."},
+            "what": {"type": "string"},
+        },
+    },
+}
 _SCHEMA: Final = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -41,22 +59,7 @@ _SCHEMA: Final = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "description": "Faults of a row of the manifest, of a field, or of a place of a body that has the wrong form.",
-            "items": {
-                "type": "object",
-                "required": ["what"],
-                "properties": {
-                    "row": {"type": "integer"},
-                    "column": {"type": "string"},
-                    "field": {"type": "string"},
-                    "where": {"type": "string"},
-                    "code": {"type": "string", "description": "The kind of a fault of a row or a field; it stays."},
-                    "what": {"type": "string"},
-                },
-            },
-        },
+        "errors": ERRORS,
     },
 }
 #: Error responses of every operation, for the OpenAPI document.
@@ -195,7 +198,15 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        errors = [
+            {
+                "where": ".".join(map(str, one["loc"])),
+                "field": ".".join(map(str, one["loc"][1:])),
+                "code": one["type"],
+                "what": one["msg"],
+            }
+            for one in error.errors()
+        ]
         if any(one["type"] == "json_invalid" for one in error.errors()):
             return answer(request, 400, "the body is no JSON", errors=errors)
         return answer(request, 422, REQUEST_IS_NOT_AS_DOCS_API_MD.says(), errors=errors)

@@ -16,6 +16,7 @@ from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.accounts.vendor_tokens import Bearer, google_token, json_secret
 from shared.model.accounts import Rejected, Retry
 from shared.runtime.credentials import Secret
+from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 IS_SETTING_MAILBOX_UP: Final = Phrase("is_setting_mailbox_up", "{service} is setting the mailbox up")
@@ -74,8 +75,8 @@ class Google(LooksFirst):
 
     def _refused(self, answer: ServiceAnswer, account: NewAccount) -> Halted:
         said = shortened(str(first(answer.body, "error", "message") or answer.text))
-        reason = f"{self._api.shown} says: {said}".replace(account.password.reveal() or "\0", "***")
-        return Halted(Rejected(reason=reason))
+        said = said.replace(account.password.reveal() or "\0", "***")
+        return Halted(Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=said)))
 
 
 def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Google:

@@ -72,10 +72,10 @@ class Stalwart(LooksFirst):
             "secret" in str(field) or "credentials" in str(field) for field in fields
         )
         named = f" ({', '.join(map(str, fields))})" if isinstance(fields, list) and fields else ""
-        reason = f"{self._api.shown} says: {kind}{named}{': ' + said if said else ''}"
+        told = f"{kind}{named}{': ' + said if said else ''}".replace(account.password.reveal() or "\0", "***")
         raise Halted(
             Rejected(
-                reason=reason.replace(account.password.reveal() or "\0", "***"),
+                reason=SERVICE_SAYS.says(service=self._api.shown, said=told),
                 advice=GIVE_STRONGER_NEW_PASSWORD.says() if weak else "",
             )
         )

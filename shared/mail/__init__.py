@@ -204,10 +204,10 @@ class MailDestination(MailSession, Protocol):
         """Creates the folders in one flight; one that exists already is fine. Returns an error or None for each."""
 
     def subscribe(self, names: Sequence[bytes]) -> None:
-        """Subscribes the folders; refusals are ignored."""
+        """Subscribes the folders, at the latest before the next command is done; refusals are ignored."""
 
     def unsubscribe(self, names: Sequence[bytes]) -> None:
-        """Unsubscribes the folders; refusals are ignored."""
+        """Unsubscribes the folders, at the latest before the next command is done; refusals are ignored."""
 
     def rename(self, name: bytes, new: bytes) -> Exception | None:
         """Renames a folder and all below it (RFC 9051 §6.3.6). Returns the server's refusal, or None.

@@ -24,7 +24,7 @@ class Side(StrEnum):
 
 
 class Limited(StrEnum):
-    """What a limit is of."""
+    """The subject of a limit."""
 
     ACCOUNT = "account"
     HOST = "host"

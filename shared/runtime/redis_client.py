@@ -59,7 +59,7 @@ def open_redis(url: str, **options: Any) -> redis.Redis:
     return client
 
 
-class ThreadClients:
+class HeldRedis:
     """The clients of a process's threads: each keeps one connection to the same server for as long as its thread lives.
 
     Taking a connection from redis-py's pool and putting it back costs as much as a short command. A connection that

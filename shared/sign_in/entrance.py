@@ -23,6 +23,7 @@ from shared.sign_in.admission import Admission, Visitor, digest_of
 from shared.sign_in.allowed_places import AllowedPlaces
 from shared.sign_in.reach import reach_of
 from shared.store import Store
+from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 
 
 class Entrance:
@@ -65,7 +66,7 @@ class Entrance:
     def _visitor(self, side: Side, mailbox: Mailbox) -> Visitor:
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         if sealed is None:
-            raise CredentialsError(f"the {side} credentials are no longer stored")
+            raise CredentialsError(CREDENTIALS_ARE_NO_LONGER_STORED.says(side=side))
         import_ = self._store.import_(mailbox.import_id)
         if import_ is None:
             raise CredentialsError("the import is no longer stored")

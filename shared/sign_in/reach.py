@@ -17,7 +17,7 @@ from typing import Final
 
 from shared.model import Endpoint
 from shared.model.sides import Side
-from shared.wording.phrases import PLAIN, Phrase
+from shared.wording.phrases import PLAIN, Phrase, text_of
 
 IS_NO_HOST_NAME: Final = Phrase("is_no_host_name", "{name} is no host name")
 PORT_IS_NOT_AMONG_THOSE_THAT_ALLOWS: Final = Phrase(
@@ -122,7 +122,7 @@ class Reach:
         try:
             self.addresses(endpoint.host, endpoint.port)
         except OSError as error:
-            raise PLAIN.error(f"{side}.server", what=str(error.strerror or error)) from None
+            raise PLAIN.error(f"{side}.server", what=error.strerror or text_of(error)) from None
 
 
 def _allowed(text: str, networks: Sequence[Network]) -> bool:

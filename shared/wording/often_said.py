@@ -82,6 +82,7 @@ CLOSED_BEFORE_SIGNING_IN: Final = Phrase("closed_before_signing_in", "{place} cl
 DOES_NOT_SPEAK: Final = Phrase("does_not_speak", "{place} does not speak {protocol}")
 AND_THE_LAST: Final = Phrase("and_the_last", "{what}; the last: {cause}")
 INTERNAL_ERROR: Final = Phrase("internal_error", "internal error: {what}")
+AUTHENTICATION_FAILED: Final = Phrase("authentication_failed", "authentication failed")
 
 
 def without_side(text: str) -> str:

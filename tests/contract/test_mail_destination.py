@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.content.fingerprint import MODULUS, mark
 from shared.mail import Appended, FlagChange, MailDestination, Message
 from shared.mail.imap.imap_destination import ImapDestination
 from shared.model.errors import (
@@ -99,19 +98,6 @@ def test_uids_come_with_uidplus_only(here: Place) -> None:
         assert answer.uidvalidity
     elif here.name.startswith("memory"):
         assert answer.uids is None
-
-
-def test_marks_are_those_of_the_sightings(here: Place) -> None:
-    destination, _ = opened(here)
-    send(destination, *(message(mail(n), internaldate=1_000_000_000 + n) for n in range(3)))
-    send(destination, message(b"\r\nno header"), message(mail(8)))
-    every = UidSet.of(seen.uid for seen in destination.sightings(UidSet.parse("1:500")))
-    assert len(every) == 5
-    for uids in (every, UidSet.span(every.low, every.low + 2), UidSet.span(every.high - 1, every.high + 9)):
-        seen = list(destination.sightings(uids))
-        total = sum(mark(s.uid, s.size_bytes, s.internaldate, s.fingerprint) for s in seen)
-        assert destination.marks(uids) == (len(seen), total % MODULUS)
-    assert destination.marks(UidSet.span(every.high + 1, every.high + 9)) == (0, 0)
 
 
 def test_copies_are_what_was_copied_and_where_is_told(here: Place) -> None:

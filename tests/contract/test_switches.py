@@ -310,6 +310,7 @@ def test_a_row_by_a_login_is_bound_by_that_login(which: str, tmp_path: Path) -> 
 _AS_NOBODY = """
 import os, sys
 from shared.runtime.config import Settings
+from shared.model.sides import Side
 from shared.switching import SwitchedMailbox
 from shared.switching.configured import open_switch
 switch = open_switch(Settings(switches="x=" + sys.argv[1]), "x")

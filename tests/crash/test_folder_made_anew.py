@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.store.memory import memory_work
-from shared.store.memory.memory_rows import UnitRow
+from shared.store.memory.memory_tables import UnitRow
 from shared.testing.memory_mail import At, DeliveredLate
 from tests.crash.interruption import MemoryImport
 from tests.crash.test_several_writers import LOGIN, SINGLE, lives, staged, wrong

@@ -14,6 +14,7 @@ from shared.store.redis.scripts import NAMES, sources
 SCRIPTS = {
     "worker": frozenset(
         {
+            "restarted",
             "claim",
             "attend",
             "progress",
@@ -52,6 +53,7 @@ SCRIPTS = {
     ),
     "coordinator": frozenset(
         {
+            "restarted",
             "lead",
             "lanes",
             "steer",
@@ -76,6 +78,7 @@ SCRIPTS = {
     ),
     "producer": frozenset(
         {
+            "restarted",
             "open",
             "lanes",
             "submit",

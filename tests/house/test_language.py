@@ -43,12 +43,13 @@ ORDINARY = frozenset(
     quota reach reached read reader reading readings reaper recognised recognition redis refused rehearsal
     rehearsals rejected remainder remainders renewed replaced request requested requests resealed resolved response retry role roles
     rollback room row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
-    selected selection sent server servers set settings settled sha sharing sheet shortfall shown side
+    selected selection sent server servers set settings settled sha sharing sheet shortfall shown
     sighting sign signed signer site size span speed spooled spooling stalwart status step steps stopped store
     stored stranded submitted such sufferer supervisor swapped switched table tagged text throttled tls to told
     totals traits transition translator transport tree tried turned uid uids unreachable url usage use vault verdict
     verification view violation visitor waited waiting wanted watch webhook whole wire work workplace world worth
     writer wrong xo yandex zip
+    check closed counts doctor errors made noted planned queued renamed report retried route steered value verified
     """.split()  # noqa: SIM905
 )
 #: The most files of one name; a traceback or an editor's tab shows no more than that.

@@ -298,11 +298,11 @@ class TestAFolderThatIsRemovedMeanwhile:
         def removing(session: Any) -> Any:
             asking = session.statuses
 
-            def asked(names: Any) -> Any:
+            def asked(names: Any, **how: Any) -> Any:
                 if in_process.outcomes().get("copied") == 6 and not removed:
                     removed.append(b"Work")
                     wires.new.folders.pop(b"Work")
-                return asking(names)
+                return asking(names, **how)
 
             session.statuses = asked
             return session

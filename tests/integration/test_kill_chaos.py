@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos.faults import BY_NAME, FAULTS
+from bench.chaos.faults import BY_NAME, FAULTS, LATER, LATER_SEED
 from bench.chaos.oracle import compare, read_maildir
 from bench.chaos.trial import run, script
 from tests import mail
@@ -40,6 +40,8 @@ def test_a_seed_always_draws_the_same_faults() -> None:
     assert script(17, 1_200) != script(18, 1_200)
     drawn = Counter(fault.name for seed in range(300) for _, fault in script(seed, 1_200).faults)
     assert set(drawn) == {fault.name for fault in FAULTS}
+    later = Counter(fault.name for seed in range(300) for _, fault in script(LATER_SEED + seed, 1_200).faults)
+    assert set(later) == {fault.name for fault in (*FAULTS, *LATER)}
 
 
 # -- the judge is not blind

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import mail
-from shared.folders import special_use
+from shared.folders import special_names, special_use
 from shared.folders.mapping import MappedFolder, NameRules, decode_name, encode_name, map_folders, split
 from shared.folders.names import escape, natural_order, text_of, visible, written
 from shared.model.errors import ProtocolViolation
@@ -148,7 +148,7 @@ class TestNames:
 
 class TestTable:
     def test_no_name_has_two_uses(self) -> None:
-        names = [special_use._plain(name) for some in special_use.NAMES.values() for name in some]
+        names = [special_use._plain(name) for some in special_names.NAMES.values() for name in some]
         assert len(names) == len(set(names))
 
     def test_a_name_counts_at_the_top_and_below_inbox_only(self) -> None:

@@ -87,6 +87,7 @@ _ELSEWHERE: Final = (
     "shared/runtime/processes.py",
     "shared/runtime/redis_*.py",
     "shared/runtime/replaced_files.py",
+    "shared/folders/special_names.py",
     "shared/folders/special_use.py",
     "shared/runtime/supervise.py",
     "worker/__main__.py",

@@ -167,7 +167,10 @@ def test_the_same_creation_twice_is_done_once(web_server: WebServer, servers: Se
 
 def test_a_rehearsal_whose_process_ended_is_told_as_lost(web_server: WebServer) -> None:
     web_server.serve()
-    web_server.records.keep_rehearsal("gone", {"id": "gone", "state": "running", "beat_at": 0})
+    web_server.records.keep_rehearsal(
+        "gone",
+        {"id": "gone", "import_id": "i", "kind": "check", "state": "running", "done": 0, "total": 1, "beat_at": 0},
+    )
     assert web_server.client().get("/rehearsals/gone").json()["state"] == "lost"
     assert web_server.client().get("/rehearsals/never").status_code == 404
 

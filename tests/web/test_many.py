@@ -27,7 +27,8 @@ _ASKED: tuple[dict[str, Any], ...] = (
 )
 
 
-def _open(web_server: WebServer) -> str:
+def opened(web_server: WebServer, number: int = MAILBOXES, waves: int = 0) -> Import:
+    """Opens an import of so many mailboxes, in so many waves."""
     source, destination = (Endpoint(host=name, port=993, tls=Tls.IMPLICIT) for name in ("old.example", "new.example"))
     whole = Import(
         import_id=import_id("many", source, destination), name="many", source=source, destination=destination
@@ -39,17 +40,18 @@ def _open(web_server: WebServer) -> str:
             row=row,
             source=Account(endpoint=source, login=login),
             destination=Account(endpoint=destination, login=login),
+            wave=f"wave{row % waves}" if waves else "",
         )
-        for row in range(1, MAILBOXES + 1)
-        for login in [f"person{row * 7919 % MAILBOXES}@old.example"]
+        for row in range(1, number + 1)
+        for login in [f"person{row * 7919 % number}@old.example"]
     ]
     web_server.store.open_import(whole, mailboxes, 14)
-    return whole.import_id
+    return whole
 
 
 @pytest.mark.slow
 def test_each_page_comes_in_time(web_server: WebServer) -> None:
-    there = f"/imports/{_open(web_server)}/mailboxes"
+    there = f"/imports/{opened(web_server).import_id}/mailboxes"
     web_server.serve()
     api = web_server.client("viewer")
     began = time.perf_counter()

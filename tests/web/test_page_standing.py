@@ -24,9 +24,11 @@ def there(web_server: WebServer, servers: tuple[Dovecot, Dovecot]) -> str:
 def test_the_api_lets_an_import_stand(web_server: WebServer, there: str) -> None:
     api = web_server.client("operator")
     assert api.get(f"{there}/standing").json()["standing"] == []
-    found = api.put(f"{there}/standing", json={"wave": "pilot", "least_seconds": 30, "switch_at": 2e9}).json()
+    found = api.put(
+        f"{there}/standing", json={"wave": "pilot", "least_seconds": 30, "switch_at": "2033-05-18T03:33:20Z"}
+    ).json()
     assert found["standing"] == [
-        {"wave": "pilot", "off": False, "least_seconds": 30, "most_seconds": 21600, "switch_at": 2e9}
+        {"wave": "pilot", "off": False, "least_seconds": 30, "most_seconds": 21600, "switch_at": "2033-05-18T03:33:20Z"}
     ]
     for wrong in (
         {"least_seconds": 1},

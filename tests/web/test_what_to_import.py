@@ -7,7 +7,8 @@ import inspect
 import pytest
 
 from producer.cli.wanting import selected
-from producer.intake.wanted import SelectionOptions, read_wanted
+from producer.intake.selection_options import SelectionOptions
+from producer.intake.wanted import read_wanted
 from producer.web.api.request_bodies import ImportBody, WantedBody
 from producer.web.pages.form import form_of
 from shared.model import Endpoint, Options, Tls

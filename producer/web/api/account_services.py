@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 
-from producer.intake.account_options import AccountsAsked, read_accounts
+from producer.intake.account_options import AccountsAsked, AccountSeen, read_accounts
 from producer.intake.named_services import BY_SETTINGS, Addresses, reached, read_service, tried
+from producer.web.api import admin_answers, answers
 from producer.web.api.request_bodies import LookBody, ServiceBody
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, Viewer, note
@@ -30,7 +31,7 @@ NO_SUCH_SERVICE: Final = Phrase(
 NOT_NAMED: Final = Phrase("web_accounts_not_named", "{setting}: {text} is not NAME=…, each name once")
 SERVICE_IMPOSSIBLE: Final = Phrase("web_accounts_impossible", "MAILHAUL_WEB_ACCOUNTS, {name}: {what}")
 
-routes = APIRouter(tags=["servers"])
+routes = APIRouter(route_class=answers.AnswerRoute, tags=["servers"])
 NO_SERVICE: Final = Phrase("account_service_unknown", "{name} is no service here ({rows})")
 NONE_SET: Final = Phrase(
     "account_services_unset",
@@ -40,19 +41,19 @@ _HTTPS: Final = 443
 _Name = Annotated[str, Path(max_length=40, description="The name of the service.")]
 
 
-@routes.get("/accounts")
+@routes.get("/accounts", response_model=admin_answers.NamesAnswer)
 def accounts(known: Known, _: Viewer) -> dict[str, Any]:
     """Lists the names of the services that can make accounts at the destination."""
     return {"accounts": names(known)}
 
 
-@routes.get("/account-services")
+@routes.get("/account-services", response_model=admin_answers.ServicesAnswer)
 def services(known: Known, _: Admin) -> dict[str, Any]:
     """Lists the services that can make accounts, without their secrets."""
     return {"services": listed(known)}
 
 
-@routes.put("/account-services/{name}")
+@routes.put("/account-services/{name}", response_model=admin_answers.NamedServiceAnswer)
 def set_service(known: Known, who: Admin, request: Request, name: _Name, body: ServiceBody) -> dict[str, Any]:
     """Sets a service up, in place of one that has its name. Nothing is sent to it."""
     if name in known.makers:
@@ -72,7 +73,7 @@ def remove_service(known: Known, who: Admin, request: Request, name: _Name) -> N
         raise Refused(404, SERVICE_GONE.says())
 
 
-@routes.post("/account-services/{name}/test")
+@routes.post("/account-services/{name}/test", response_model=AccountSeen)
 def try_service(known: Known, who: Admin, request: Request, name: _Name, body: LookBody) -> dict[str, Any]:
     """Asks a service about one account, and makes none.
 

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from producer.show.audit import csv_lines, json_lines
+from producer.web.api import admin_answers, answers
 from producer.web.security.access import Admin, Known
 from producer.web.web_context import WebContext
 
-routes = APIRouter(tags=["audit"])
+routes = APIRouter(route_class=answers.AnswerRoute, tags=["audit"])
 _LINES: Final = 500
 Since = Annotated[datetime | None, Query(description="Not what is older; without a zone it is UTC.")]
 
@@ -31,7 +32,7 @@ class JsonLines(StreamingResponse):
     media_type = "application/x-ndjson"
 
 
-@routes.get("/audit")
+@routes.get("/audit", response_model=admin_answers.AuditAnswer)
 def audit(
     known: Known,
     _: Admin,

@@ -12,6 +12,7 @@ from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest, ManifestInvalid
 from producer.intake.sign_in import at_the_vendor, secret_of
 from producer.operations.credentials import Replaced
+from producer.web.api import answers
 from producer.web.api.request_bodies import SheetBody
 from producer.web.api.signing_in import SecretsBody
 from producer.web.problems import Refused
@@ -24,10 +25,10 @@ from shared.runtime.credentials import Secret
 from shared.store.records.principals import Principal
 from shared.wording.often_said import GIVE_AT_LEAST_ONE_PASSWORD
 
-routes = APIRouter(prefix="/imports/{import_id}", tags=["imports"])
+routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports/{import_id}", tags=["imports"])
 
 
-@routes.post("/credentials")
+@routes.post("/credentials", response_model=answers.CredentialsAnswer)
 def credentials(known: Known, who: Operator, request: Request, import_id: str, body: SheetBody) -> dict[str, Any]:
     """Replaces passwords of rows found by their login at the source. Parked mailboxes among them go on."""
     found = known.import_(import_id)
@@ -44,7 +45,7 @@ def replaced(known: WebContext, who: Principal, request: Request, found: Import,
     return known.operations.replace_credentials(found, manifest.rows, manifest.columns)
 
 
-@routes.put("/secrets")
+@routes.put("/secrets", response_model=answers.QueuedAnswer)
 def secrets(known: Known, who: Operator, request: Request, import_id: str, body: SecretsBody) -> dict[str, Any]:
     """Replaces an administrator's password, token or key, each side for itself. Mailboxes that wait for it go on."""
     found = known.import_(import_id)
@@ -66,7 +67,7 @@ def renew(known: WebContext, who: Principal, request: Request, found: Import, te
     return known.operations.replace_shared(found, secrets)
 
 
-@routes.delete("/credentials")
+@routes.delete("/credentials", response_model=answers.ForgottenAnswer)
 def forget(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
     """Deletes the stored passwords of the import now, and what servers said when they were signed in to.
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
 from producer.show.cutover_lines import cutover_fields
+from producer.web.api import answers, cutover_answers
 from producer.web.api.body import Body
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, noted
@@ -22,7 +23,7 @@ from shared.store.records.principals import Principal, Role
 from shared.switching.configured import by_hand, open_switch, switches
 from shared.wording.often_said import THIS_NEEDS_ROLE_ADMIN_YOURS
 
-routes = APIRouter(prefix="/imports/{import_id}/cutovers", tags=["cutovers"])
+routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports/{import_id}/cutovers", tags=["cutovers"])
 
 _Wave = Annotated[str, Field(max_length=MOST_NAME, description='The wave; "" for the import as a whole.')]
 
@@ -67,7 +68,7 @@ class CutoverRollbackBody(Body):
     wave: _Wave = ""
 
 
-@routes.get("")
+@routes.get("", response_model=cutover_answers.CutoversAnswer)
 def cutovers(
     known: Known,
     _: Viewer,
@@ -83,7 +84,7 @@ def cutovers(
     return {"cutovers": [cutover_fields(view, at) for view in views]}
 
 
-@routes.post("/plan")
+@routes.post("/plan", response_model=cutover_answers.CutoverPlanAnswer)
 def plan(known: Known, _: Operator, import_id: str, body: CutoverBody) -> dict[str, Any]:
     """Asks the switch and the DNS as a cutover would. Changes nothing."""
     found, at, settings = known.import_(import_id), time.time(), known.settings
@@ -102,7 +103,7 @@ def plan(known: Known, _: Operator, import_id: str, body: CutoverBody) -> dict[s
     return cutover_fields(rehearsed.view, at) | more
 
 
-@routes.post("", status_code=201)
+@routes.post("", status_code=201, response_model=cutover_answers.CutoverAnswer)
 def start(known: Known, who: Operator, request: Request, import_id: str, body: CutoverBody) -> dict[str, Any]:
     """Begins a cutover: the coordinator rehearses, and keeps the mailboxes in sync."""
     begun(known, who, request, import_id, body.wave, body.options)
@@ -166,21 +167,21 @@ def sent(
         known.operations.send_to_cutover(found, wave, event, who=who.name, at=at, force=force, reason=reason)
 
 
-@routes.post("/announce")
+@routes.post("/announce", response_model=cutover_answers.CutoverAnswer)
 def announce(known: Known, who: Operator, request: Request, import_id: str, body: CutoverEventBody) -> dict[str, Any]:
     """Says that the people of the wave know of the switch."""
     sent(known, who, request, import_id, body.wave, "announce", tuple(body.force), body.reason)
     return _one(known, import_id, body.wave)
 
 
-@routes.post("/switch")
+@routes.post("/switch", response_model=cutover_answers.CutoverAnswer)
 def switch(known: Known, who: Operator, request: Request, import_id: str, body: CutoverEventBody) -> dict[str, Any]:
     """Turns every mailbox to the new server; again: what the switch refused before."""
     sent(known, who, request, import_id, body.wave, "switch", tuple(body.force), body.reason)
     return _one(known, import_id, body.wave)
 
 
-@routes.post("/rollback")
+@routes.post("/rollback", response_model=cutover_answers.CutoverAnswer)
 def rollback(
     known: Known, who: Operator, request: Request, import_id: str, body: CutoverRollbackBody
 ) -> dict[str, Any]:
@@ -189,7 +190,7 @@ def rollback(
     return _one(known, import_id, body.wave)
 
 
-@routes.post("/close")
+@routes.post("/close", response_model=cutover_answers.CutoverAnswer)
 def close(known: Known, who: Operator, request: Request, import_id: str, body: CutoverEventBody) -> dict[str, Any]:
     """Ends a cutover: nothing is copied any more. Before the switch it is given up."""
     sent(known, who, request, import_id, body.wave, "close", tuple(body.force), body.reason)

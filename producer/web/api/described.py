@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from producer.web.problem_types import PROBLEMS, uri_of
+from producer.web.problems import ERRORS
 
 #: Operation → an example of its body.
 _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -73,7 +74,7 @@ _PROBLEM: Final[dict[str, Any]] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "errors": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+        "errors": ERRORS,
     },
     "example": {
         "type": uri_of("not-found"),

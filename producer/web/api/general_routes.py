@@ -18,6 +18,7 @@ from producer.operations.limits import read_limit
 from producer.operations.searching import search_everywhere
 from producer.show import document
 from producer.show.lanes import lane_fields
+from producer.web.api import admin_answers, answers
 from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
 from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Admin, Known, Operator, Viewer, note
@@ -26,7 +27,7 @@ from shared.model.errors import UsageError
 from shared.store import SCOPES
 from shared.wording.phrases import text_of
 
-routes = APIRouter()
+routes = APIRouter(route_class=answers.AnswerRoute)
 #: Rows of a preview.
 _PREVIEW = 20
 
@@ -37,7 +38,7 @@ class CsvResponse(Response):
     media_type = "text/csv"
 
 
-@routes.post("/manifests", tags=["manifests"])
+@routes.post("/manifests", tags=["manifests"], response_model=answers.ManifestAnswer)
 def look_at(known: Known, _: Operator, body: SheetBody) -> dict[str, Any]:
     """Validates a manifest. Returns the report and the first rows. Nothing is kept, and no password comes back."""
     manifest, errors = body.sift(known.reach)
@@ -61,14 +62,14 @@ def empty_manifest(_: Viewer, separator: Literal["comma", "semicolon", "tab"] = 
     return CsvResponse(template(separator), headers=headers)
 
 
-@routes.get("/providers", tags=["servers"])
+@routes.get("/providers", tags=["servers"], response_model=admin_answers.ProvidersAnswer)
 def providers(_: Viewer) -> dict[str, Any]:
     """Lists the providers that mailhaul knows, with what each asks for."""
     known = catalogue()
     return {"edition": known.edition, "providers": [one.model_dump(mode="json") for one in known.providers]}
 
 
-@routes.get("/providers/{name}", tags=["servers"])
+@routes.get("/providers/{name}", tags=["servers"], response_model=admin_answers.ProviderAnswer)
 def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str, Any]:
     """Returns one provider, by its name, an alias, or the name of one of its sites."""
     try:
@@ -77,7 +78,7 @@ def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str,
         raise Refused(404, text_of(error)) from None
 
 
-@routes.post("/detect", tags=["servers"])
+@routes.post("/detect", tags=["servers"], response_model=admin_answers.DetectionAnswer)
 def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
     """Finds the servers that hold the mail of an address.
 
@@ -103,7 +104,7 @@ def detected(address: str, *, offline: bool = False) -> finding.Detection:
 NETWORK = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
 
 
-@routes.get("/mailboxes", tags=["mailboxes"])
+@routes.get("/mailboxes", tags=["mailboxes"], response_model=answers.FoundMailboxesAnswer)
 def everywhere(
     known: Known,
     _: Viewer,
@@ -116,7 +117,7 @@ def everywhere(
     return {"total": total, "start": start, "mailboxes": [document.found_fields(*one) for one in found]}
 
 
-@routes.get("/limits", tags=["limits"])
+@routes.get("/limits", tags=["limits"], response_model=admin_answers.LimitsAnswer)
 def limits(known: Known, _: Viewer) -> dict[str, Any]:
     """Lists connection limits and rates: the defaults, what was set, what is usual at a server, what was found within these.
 
@@ -131,7 +132,7 @@ def limits(known: Known, _: Viewer) -> dict[str, Any]:
     }
 
 
-@routes.put("/limits/{scope:path}", tags=["limits"])
+@routes.put("/limits/{scope:path}", tags=["limits"], response_model=admin_answers.LimitsSetAnswer)
 def set_limit(known: Known, who: Admin, request: Request, scope: str, body: LimitBody) -> dict[str, Any]:
     """Sets a limit at once, while imports run.
 
@@ -146,13 +147,13 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
     return {"set": known.store.limits()}
 
 
-@routes.get("/doctor", tags=["doctor"])
+@routes.get("/doctor", tags=["doctor"], response_model=admin_answers.DoctorAnswer)
 def doctor(known: Known, _: Admin) -> dict[str, Any]:
     """Returns the findings of `mailhaul doctor` for this machine: settings, state folder, keys, Redis, workers."""
     return looking.told(list(looking.findings(known.settings)))
 
 
-@routes.post("/erase", tags=["imports"])
+@routes.post("/erase", tags=["imports"], response_model=admin_answers.ErasedAnswer)
 def erase(known: Known, who: Admin, request: Request, body: EraseBody) -> dict[str, Any]:
     """Forgets an import, or one person in every import, and reads every key afterwards. Mail is not touched.
 

@@ -29,6 +29,7 @@ from producer.reports.reporting import FILES, one_page, write_one_page
 from producer.show import document, foreseen
 from producer.show.standing_words import standing_fields
 from producer.waves import read_start, wave_of, waves_of
+from producer.web.api import answers
 from producer.web.api.account_services import chosen
 from producer.web.api.mended import failed_rows
 from producer.web.api.once import Key, once
@@ -73,7 +74,7 @@ IMPORT_IS_UNDER_WAY_ASK: Final = Phrase(
     "import_is_under_way_ask", "the import is under way: ask again when it is finished"
 )
 
-routes = APIRouter(prefix="/imports", tags=["imports"])
+routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports", tags=["imports"])
 OneWave = Annotated[str, Query(max_length=MOST_NAME, description="Only the mailboxes of this wave.")]
 ReportFile = Literal[
     "results.csv",
@@ -87,7 +88,7 @@ ReportFile = Literal[
 ]
 
 
-@routes.get("")
+@routes.get("", response_model=answers.ImportsAnswer)
 def all_imports(
     known: Known, _: Viewer, start: Annotated[int, Query(ge=0)] = 0, count: Annotated[int, Query(ge=1, le=500)] = 100
 ) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def all_imports(
     return {"total": len(found), "imports": fields}
 
 
-@routes.post("", status_code=201)
+@routes.post("", status_code=201, response_model=answers.OpenedAnswer)
 def open_import(
     known: Known, who: Operator, request: Request, response: Response, body: ImportBody, key: Key = ""
 ) -> dict[str, Any]:
@@ -191,7 +192,7 @@ def _fields(known: WebContext, import_id: str) -> dict[str, Any]:
     return document.import_fields(known.progress(import_id))
 
 
-@routes.get("/{import_id}")
+@routes.get("/{import_id}", response_model=answers.ImportAnswer)
 def one_import(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> dict[str, Any]:
     """Returns one import, or one wave of it, with its progress."""
     if wave:
@@ -199,7 +200,7 @@ def one_import(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> d
     return _fields(known, import_id)
 
 
-@routes.get("/{import_id}/forecast")
+@routes.get("/{import_id}/forecast", response_model=answers.ForecastsAnswer)
 def forecasts(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
     """Returns the forecasts that are kept, oldest first, and how the first of this pass did."""
     found = known.import_(import_id)
@@ -209,7 +210,7 @@ def forecasts(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
     }
 
 
-@routes.post("/{import_id}/forecast", status_code=201)
+@routes.post("/{import_id}/forecast", status_code=201, response_model=answers.ForecastMadeAnswer)
 def forecast(known: Known, who: Operator, request: Request, import_id: str, wave: OneWave = "") -> dict[str, Any]:
     """Makes a forecast under the limits that are set, and keeps it. `said` has it in words."""
     found, settings = known.import_(import_id), known.settings
@@ -223,14 +224,14 @@ def forecast(known: Known, who: Operator, request: Request, import_id: str, wave
     }
 
 
-@routes.get("/{import_id}/waves")
+@routes.get("/{import_id}/waves", response_model=answers.WavesAnswer)
 def waves(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
     """Lists the waves by their order, each with the number of its mailboxes in each state."""
     found = waves_of(known.store, known.import_(import_id))
     return {"waves": [document.wave_fields(one) for one in found]}
 
 
-@routes.put("/{import_id}/waves")
+@routes.put("/{import_id}/waves", response_model=answers.WavesAnswer)
 def set_wave(known: Known, who: Operator, request: Request, import_id: str, body: WaveBody) -> dict[str, Any]:
     """Sets when a wave starts, its weight and its order, from now on. What is left out stays."""
     found, name = known.import_(import_id), wave_name(body.wave)
@@ -242,24 +243,26 @@ def set_wave(known: Known, who: Operator, request: Request, import_id: str, body
     return waves(known, who, import_id)
 
 
-@routes.get("/{import_id}/standing")
+@routes.get("/{import_id}/standing", response_model=answers.StandingsAnswer)
 def standings(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
     """Tells which parts of the import stand, and how the looks at its mailboxes go."""
     found = known.import_(import_id)
     return standing_fields(standing.standings(known.store, found), standing.tally_of(known.store, found))
 
 
-@routes.put("/{import_id}/standing")
+@routes.put("/{import_id}/standing", response_model=answers.StandingsAnswer)
 def set_standing(known: Known, who: Operator, request: Request, import_id: str, body: StandingBody) -> dict[str, Any]:
     """Lets the import or a wave stand, or no longer, from now on. What is left out stays as it was, or is usual."""
     found, wave = known.import_(import_id), wave_name(body.wave)
     asked = body.model_dump(include={"least_seconds", "most_seconds", "switch_at", "off"}, exclude_none=True)
+    if isinstance(body.switch_at, str):
+        asked["switch_at"] = standing.read_switch(body.switch_at)
     with noted(known, request, who, "standing set", import_id=import_id, wave=wave, **asked):
         known.operations.change_standing(found, wave, **asked)
     return standings(known, who, import_id)
 
 
-@routes.post("/{import_id}/move")
+@routes.post("/{import_id}/move", response_model=answers.MailboxesChangedAnswer)
 def move(known: Known, who: Operator, request: Request, import_id: str, body: MoveBody) -> dict[str, Any]:
     """Moves a mailbox into another wave, or within its own; it is at work within seconds."""
     found = known.import_(import_id)
@@ -272,7 +275,7 @@ def move(known: Known, who: Operator, request: Request, import_id: str, body: Mo
     return {"mailboxes": moved}
 
 
-@routes.post("/{import_id}/mailboxes")
+@routes.post("/{import_id}/mailboxes", response_model=answers.OpenedAnswer)
 def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str, body: MailboxesBody) -> dict[str, Any]:
     """Adds rows that were corrected. If the import is running, they run at once."""
     found = known.import_(import_id)
@@ -309,7 +312,7 @@ def added(known: WebContext, who: Principal, request: Request, import_id: str, r
     )
 
 
-@routes.delete("/{import_id}")
+@routes.delete("/{import_id}", response_model=answers.ClosedAnswer)
 def close(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
     """Forgets an import that is not running: its ledger, report and passwords. Mail is not touched."""
     found = known.import_(import_id)
@@ -319,7 +322,7 @@ def close(known: Known, who: Operator, request: Request, import_id: str) -> dict
     return {"closed": known.operations.close(found)}
 
 
-@routes.post("/{import_id}/start")
+@routes.post("/{import_id}/start", response_model=answers.ImportAnswer)
 def start(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
     """Starts the import. Idempotent."""
     known.import_(import_id)
@@ -338,25 +341,25 @@ def _steer(
     return {"mailboxes": concerned, "import": _fields(known, import_id)}
 
 
-@routes.post("/{import_id}/pause")
+@routes.post("/{import_id}/pause", response_model=answers.SteeredAnswer)
 def pause(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Pauses within two seconds, until resumed."""
     return _steer(known, who, request, import_id, Control.PAUSE, body)
 
 
-@routes.post("/{import_id}/resume")
+@routes.post("/{import_id}/resume", response_model=answers.SteeredAnswer)
 def resume(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Resumes what was paused or cancelled."""
     return _steer(known, who, request, import_id, Control.RUN, body)
 
 
-@routes.post("/{import_id}/cancel")
+@routes.post("/{import_id}/cancel", response_model=answers.SteeredAnswer)
 def cancel(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Cancels what is not finished. What was copied stays."""
     return _steer(known, who, request, import_id, Control.CANCEL, body)
 
 
-@routes.put("/{import_id}/window")
+@routes.put("/{import_id}/window", response_model=answers.ImportAnswer)
 def window(known: Known, who: Operator, request: Request, import_id: str, body: WindowBody) -> dict[str, Any]:
     """Sets the hours in which the import may work, from now on. A pause is independent of them."""
     found, hours = known.import_(import_id), read_hours(body.window)
@@ -367,7 +370,7 @@ def window(known: Known, who: Operator, request: Request, import_id: str, body: 
     return _fields(known, import_id)
 
 
-@routes.post("/{import_id}/retry")
+@routes.post("/{import_id}/retry", response_model=answers.RetriedAnswer)
 def retry(known: Known, who: Operator, request: Request, import_id: str, body: RetryBody) -> dict[str, Any]:
     """Tries again what is parked, refused or failed."""
     found = known.import_(import_id)
@@ -382,7 +385,7 @@ def retry(known: Known, who: Operator, request: Request, import_id: str, body: R
     return {"mailboxes": mailboxes, "messages": messages, "import": _fields(known, import_id)}
 
 
-@routes.post("/{import_id}/verify")
+@routes.post("/{import_id}/verify", response_model=answers.VerifiedAnswer)
 def verify(known: Known, who: Operator, request: Request, import_id: str, body: VerifyBody) -> dict[str, Any]:
     """Queues a further pass over finished mailboxes. It copies what is new and compares both sides."""
     found = known.import_(import_id)
@@ -422,7 +425,7 @@ def _when(**asked: bool) -> dict[str, bool]:
     return {name: value for name, value in asked.items() if value}
 
 
-@routes.get("/{import_id}/errors")
+@routes.get("/{import_id}/errors", response_model=answers.ErrorsAnswer)
 def errors(
     known: Known,
     _: Viewer,

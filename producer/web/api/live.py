@@ -15,6 +15,7 @@ from producer.coordinator.tally import Progress
 from producer.operations.finding import progress_of
 from producer.show import document
 from producer.waves import wave_of
+from producer.web.api import answers
 from producer.web.api.imports import OneWave
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Viewer, viewer
@@ -66,7 +67,8 @@ async def events(
         over = progress.finished or (wave and all(s in SETTLED for s, number in progress.mailboxes.items() if number))
         now = blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=8).hexdigest()
         if now != last or over:
-            yield ServerSentEvent(event="finished" if over else "progress", id=now, data=fields)
+            told = answers.ImportAnswer.model_validate(fields).model_dump(mode="json", exclude_unset=True)
+            yield ServerSentEvent(event="finished" if over else "progress", id=now, data=told)
             last = now
         if over:
             return

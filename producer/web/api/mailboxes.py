@@ -9,20 +9,22 @@ from fastapi import APIRouter, Query, Request
 
 from producer.show import document
 from producer.show.notes import notes_of
+from producer.web.api import answers
 from producer.web.api.request_bodies import PasswordsBody
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, note
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
+from shared.wording.often_said import GIVE_AT_LEAST_ONE_PASSWORD
 
-routes = APIRouter(prefix="/imports/{import_id}/mailboxes", tags=["mailboxes"])
+routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports/{import_id}/mailboxes", tags=["mailboxes"])
 
 #: The keys of `shared.model.search.ORDERS`; a test keeps them equal.
 Order = Literal["row", "login", "destination_login", "state", "messages", "bytes", "done_bytes", "failed", "refused"]
 
 
-@routes.get("")
+@routes.get("", response_model=answers.MailboxesAnswer)
 def page(
     known: Known,
     _: Viewer,
@@ -45,7 +47,7 @@ def page(
     return {"total": total, "start": start, "mailboxes": [document.row_fields(*one) for one in found]}
 
 
-@routes.get("/{mailbox_id}")
+@routes.get("/{mailbox_id}", response_model=answers.WholeMailboxAnswer)
 def one(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
     """Returns one mailbox with its folders and its last failures, in the servers' own words."""
     mailbox, tally = known.mailbox(import_id, mailbox_id)
@@ -53,21 +55,21 @@ def one(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, A
     return {**document.mailbox_fields(known.store, mailbox, tally), "failures": failures}
 
 
-@routes.put("/{mailbox_id}/passwords")
+@routes.put("/{mailbox_id}/passwords", response_model=answers.QueuedOneAnswer)
 def give(
     known: Known, who: Operator, request: Request, import_id: str, mailbox_id: str, body: PasswordsBody
 ) -> dict[str, Any]:
     """Replaces passwords, each side for itself. A mailbox that waits for one goes on."""
     found, (mailbox, _) = known.import_(import_id), known.mailbox(import_id, mailbox_id)
     if not body.given:
-        raise Refused(422, "give at least one password")
+        raise Refused(422, GIVE_AT_LEAST_ONE_PASSWORD.says())
     login, sides = mailbox.source.login, sorted(body.given)
     note(known, request, who, "credentials replaced", import_id=import_id, login=login, sides=sides)
     goes_on = known.operations.replace_passwords(found, mailbox, body.given)
     return {"queued": goes_on}
 
 
-@routes.get("/{mailbox_id}/folders")
+@routes.get("/{mailbox_id}/folders", response_model=answers.FoldersAnswer)
 def folders(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
     """Lists the folders in the order of the plan, with notes on single messages."""
     known.mailbox(import_id, mailbox_id)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 
 from producer.operations.token_expiry import read_expiry
+from producer.web.api import admin_answers, answers
 from producer.web.api.request_bodies import TokenBody, UserBody
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, note
@@ -16,17 +17,17 @@ from shared.model.errors import UsageError
 from shared.store.records.principals import ApiToken, User, checked_name, role_of
 from shared.wording.phrases import FaultsFound, faults_of
 
-routes = APIRouter()
+routes = APIRouter(route_class=answers.AnswerRoute)
 Name = Annotated[str, Path(max_length=80, description="As it is typed to sign in.")]
 
 
-@routes.get("/tokens", tags=["tokens"])
+@routes.get("/tokens", tags=["tokens"], response_model=admin_answers.TokensAnswer)
 def tokens(known: Known, _: Admin) -> dict[str, Any]:
     """Lists the tokens, without their secret text."""
     return {"tokens": [_told(one) for one in known.principals.tokens()]}
 
 
-@routes.post("/tokens", tags=["tokens"], status_code=201)
+@routes.post("/tokens", tags=["tokens"], status_code=201, response_model=admin_answers.NewTokenAnswer)
 def make_token(known: Known, who: Admin, request: Request, body: TokenBody) -> dict[str, Any]:
     """Makes a token. Its secret text is in this answer and nowhere else."""
     try:
@@ -46,13 +47,13 @@ def revoke(known: Known, who: Admin, request: Request, token_id: str) -> None:
         raise Refused(404, "there is no token with this id")
 
 
-@routes.get("/users", tags=["users"])
+@routes.get("/users", tags=["users"], response_model=admin_answers.UsersAnswer)
 def users(known: Known, _: Admin) -> dict[str, Any]:
     """Lists the users who sign in to the page with a password."""
     return {"users": [_shown(one) for one in known.principals.users()]}
 
 
-@routes.put("/users/{name}", tags=["users"])
+@routes.put("/users/{name}", tags=["users"], response_model=admin_answers.UserAnswer)
 def set_user(known: Known, who: Admin, request: Request, name: Name, body: UserBody) -> dict[str, Any]:
     """Adds a user, or gives one a new password and role. Sessions that began with the old password end."""
     name, password, role = checked_name(name), checked(body.password.get_secret_value()), role_of(body.role)
@@ -68,7 +69,7 @@ def remove_user(known: Known, who: Admin, request: Request, name: Name) -> None:
         raise Refused(404, "there is no user of this name")
 
 
-@routes.get("/sessions", tags=["users"])
+@routes.get("/sessions", tags=["users"], response_model=admin_answers.SessionsAnswer)
 def sessions(known: Known, _: Admin) -> dict[str, Any]:
     """Lists browsers that are signed in, newest first."""
     return {

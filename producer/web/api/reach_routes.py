@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 
+from producer.web.api import admin_answers, answers
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, note
 from producer.web.web_context import WebContext
@@ -17,11 +18,11 @@ from shared.wording.phrases import Phrase
 
 THIS_PLACE_WAS_NOT_ALLOWED: Final = Phrase("this_place_was_not_allowed", "this place was not allowed")
 
-routes = APIRouter(prefix="/reach", tags=["servers"])
+routes = APIRouter(route_class=answers.AnswerRoute, prefix="/reach", tags=["servers"])
 Place = Annotated[str, Path(max_length=300, description="A host, an address, a network as in 10.0.0.0/8, or a port.")]
 
 
-@routes.get("")
+@routes.get("", response_model=admin_answers.PlacesAnswer)
 def places(known: Known, _: Admin) -> dict[str, Any]:
     """Lists the hosts, networks and ports that are allowed beside public servers and the usual ports, with who and when."""
     settings = known.settings
@@ -31,7 +32,7 @@ def places(known: Known, _: Admin) -> dict[str, Any]:
     }
 
 
-@routes.put("/{place:path}")
+@routes.put("/{place:path}", response_model=admin_answers.PlaceAnswer)
 def allow(known: Known, who: Admin, request: Request, place: Place) -> dict[str, Any]:
     """Allows a place from now on, in this process and in all workers."""
     return asdict(allowed(known, who, request, place))

@@ -18,6 +18,7 @@ from producer.intake.account_options import AccountsAsked, AccountsSeen
 from producer.intake.scan import Checked, Scan, swapped
 from producer.intake.waving import of_wave
 from producer.waves import wave_of
+from producer.web.api import answers, cutover_answers
 from producer.web.api.request_bodies import RehearsalBody
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, note
@@ -40,7 +41,7 @@ TOO_MANY_REHEARSALS_ARE_RUNNING: Final = Phrase(
     "too_many_rehearsals_are_running", "too many rehearsals are running; try again when one is done"
 )
 
-routes = APIRouter(tags=["rehearsals"])
+routes = APIRouter(route_class=answers.AnswerRoute, tags=["rehearsals"])
 #: Maximum number of rehearsals that run or wait in one process.
 MOST: Final = 8
 #: Seconds between two heartbeats of a running rehearsal.
@@ -152,7 +153,7 @@ def _checked(one: Checked) -> dict[str, Any]:
     return {**asdict(one), "ok": one.ok, "warning": one.warning}
 
 
-@routes.post("/imports/{import_id}/rehearsals", status_code=202)
+@routes.post("/imports/{import_id}/rehearsals", status_code=202, response_model=cutover_answers.RehearsalAnswer)
 def begin(
     known: Known, who: Operator, request: Request, response: Response, import_id: str, body: RehearsalBody
 ) -> dict[str, Any]:
@@ -168,14 +169,14 @@ def begin(
     return document
 
 
-@routes.get("/imports/{import_id}/rehearsals")
+@routes.get("/imports/{import_id}/rehearsals", response_model=cutover_answers.RehearsalsAnswer)
 def every(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
     """Lists the checks and plans of the import that are still kept, newest first."""
     known.import_(import_id)
     return {"rehearsals": known.records.rehearsals_of(import_id)}
 
 
-@routes.get("/rehearsals/{rehearsal_id}")
+@routes.get("/rehearsals/{rehearsal_id}", response_model=cutover_answers.RehearsalAnswer)
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
     found = known.records.rehearsal(rehearsal_id)

@@ -15,9 +15,9 @@ from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, RowError
 from producer.intake.specification import Guard, ImportAsked, ServerAsked, SheetAsked, read_rows
-from producer.intake.wanted import SelectionOptions
 from producer.intake.waving import read_rules
 from producer.web.api.body import Body
 from producer.web.api.signing_in import SignInBody
@@ -350,8 +350,10 @@ class StandingBody(Body):
         default=None, ge=10, le=604800, description="The shortest time between two looks."
     )
     most_seconds: float | None = Field(default=None, ge=10, le=604800, description="The longest.")
-    switch_at: float | None = Field(
-        default=None, ge=0, description="When its people are switched over, seconds since the epoch; 0: nobody knows."
+    switch_at: Annotated[float, Field(ge=0)] | Annotated[str, Field(max_length=40)] | None = Field(
+        default=None,
+        description="When its people are switched over: as in 2026-02-01T20:00+01:00, or seconds since the epoch; 0 or "
+        "none: nobody knows.",
     )
     off: bool = Field(default=False, description="It stands no longer.")
 

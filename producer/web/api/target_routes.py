@@ -10,6 +10,7 @@ from producer.notices import listing
 from producer.notices.sending import reach_of_notices
 from producer.notices.setup import TargetAsked, target_of
 from producer.operations.finding import find_import
+from producer.web.api import admin_answers, answers
 from producer.web.api.request_bodies import LostNoticesBody, TargetBody
 from producer.web.problems import Refused
 from producer.web.security.access import Admin, Known, note
@@ -17,11 +18,11 @@ from shared.wording.phrases import Phrase
 
 THERE_IS_NO_TARGET_WITH_THIS_ID: Final = Phrase("there_is_no_target_with_this_id", "there is no target with this id")
 
-routes = APIRouter()
+routes = APIRouter(route_class=answers.AnswerRoute)
 TargetId = Annotated[str, Path(max_length=40)]
 
 
-@routes.get("/targets", tags=["notices"])
+@routes.get("/targets", tags=["notices"], response_model=admin_answers.TargetsAnswer)
 def targets(known: Known, _: Admin) -> dict[str, Any]:
     """Lists who is told, without secrets; with what is on its way and what could not be delivered."""
     return {
@@ -31,7 +32,7 @@ def targets(known: Known, _: Admin) -> dict[str, Any]:
     }
 
 
-@routes.post("/targets", tags=["notices"], status_code=201)
+@routes.post("/targets", tags=["notices"], status_code=201, response_model=admin_answers.TargetAnswer)
 def add_target(known: Known, who: Admin, request: Request, body: TargetBody) -> dict[str, Any]:
     """Has somebody told. A signing secret that was made (`secret`) is in this answer and nowhere else."""
     given = body.secret.get_secret_value()
@@ -75,7 +76,7 @@ def remove_target(known: Known, who: Admin, request: Request, target_id: TargetI
         raise Refused(404, THERE_IS_NO_TARGET_WITH_THIS_ID.says())
 
 
-@routes.post("/targets/{target_id}/test", tags=["notices"])
+@routes.post("/targets/{target_id}/test", tags=["notices"], response_model=admin_answers.SentAnswer)
 def try_target(known: Known, who: Admin, request: Request, target_id: TargetId) -> dict[str, Any]:
     """Sends a test message now. `why` says why it was not sent; it is empty when it was."""
     note(known, request, who, "target tried", target=target_id)
@@ -87,7 +88,7 @@ def try_target(known: Known, who: Admin, request: Request, target_id: TargetId) 
     return {"sent": not why, "why": why}
 
 
-@routes.post("/targets/retry", tags=["notices"])
+@routes.post("/targets/retry", tags=["notices"], response_model=admin_answers.NoticesAnswer)
 def retry_undelivered(known: Known, who: Admin, request: Request, body: LostNoticesBody) -> dict[str, Any]:
     """Has what could not be delivered tried again for a day, or forgotten (`drop`)."""
     note(known, request, who, "notices dropped" if body.drop else "notices retried")

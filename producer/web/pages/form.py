@@ -10,9 +10,9 @@ from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import Allowed
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sign_in import SECRET_NEEDED
 from producer.intake.specification import SIDES, ImportAsked, ServerAsked, SheetRead
-from producer.intake.wanted import SelectionOptions
 from producer.web.pages.signing import Entry, entry_of
 from shared.model import Endpoint
 from shared.model.protocols import protocols, schemes

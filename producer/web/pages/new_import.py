@@ -118,7 +118,7 @@ def wrong_now(known: Known, who: Actor, form_id: FormId) -> Response:
 def wrong_file(preview: Preview | None) -> Response:
     """Returns the rows of a list that are wrong, as a file. Raises `Refused` where the list is no longer kept."""
     if preview is None:
-        raise Refused(404, "these rows are no longer kept: look the list over again")
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(wrong_rows(preview.wrong).encode(), media_type="text/csv; charset=utf-8", headers=headers)
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import SecretStr
 
 from producer.operations.trouble import addressed
-from producer.show.naming import left_out_of
+from producer.show.naming import left_out_note
 from producer.show.notes import notes_of
 from producer.web.api import mailboxes as counterpart
 from producer.web.api.request_bodies import PasswordsBody
@@ -51,7 +51,7 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
         "failures": known.store.failures(mailbox_id),
         "events": events[:30],
         "actions": _actions(mailbox),
-        "left_out": left_out_of(mailbox).note(),
+        "left_out": left_out_note(mailbox),
         "advice": lambda failure: addressed(failure.advice, import_id),
         "settled": mailbox.state in SETTLED,
         "here": f"/imports/{import_id}/mailboxes/{mailbox_id}",

@@ -21,8 +21,10 @@ from shared.model.errors import (
     Throttled,
 )
 from shared.model.sides import Limited, Side
-from shared.wording.often_said import CLOSED_CONNECTION, DOES_NOT_TAKE_ANOTHER_LOGIN
+from shared.wording.often_said import AUTHENTICATION_FAILED, CLOSED_CONNECTION, DOES_NOT_TAKE_ANOTHER_LOGIN
 from shared.wording.phrases import Phrase
+
+REFUSED: Final = Phrase("refused", "refused")
 
 DOES_NOT_LET_THIS_ACCOUNT_IN_UNTIL: Final = Phrase(
     "does_not_let_this_account_in_until", "does not let this account in until its administrator acts"
@@ -157,7 +159,7 @@ def failure(
         return throttled(ASKED_TO_WAIT.says())
     if asked == "folder":
         return FolderRefused(side, what or REFUSED_FOLDER.says(), detail)
-    return ServerRefused(side, what or "refused", detail)
+    return ServerRefused(side, what or REFUSED.says(), detail)
 
 
 def _login_failure(side: Side, status: str, code: str, text: bytes, what: str, detail: str) -> MailError:
@@ -166,7 +168,7 @@ def _login_failure(side: Side, status: str, code: str, text: bytes, what: str, d
         return ProtocolViolation(side, what or DID_NOT_UNDERSTAND_LOGIN.says(), detail)
     if code == "AUTHORIZATIONFAILED":  # RFC 5530: the login is right, and may not act for the other
         return AuthorizationRefused(side, what or AUTHORIZATION_FAILED_FOR_THIS_ACCOUNT.says(), detail)
-    refused = AuthenticationRefused(side, what or BEYOND.get(code, ("authentication failed", ""))[0], detail)
+    refused = AuthenticationRefused(side, what or BEYOND.get(code, (AUTHENTICATION_FAILED.says(), ""))[0], detail)
     refused.advice = BEYOND.get(code, ("", ""))[1]
     return refused
 
@@ -195,7 +197,7 @@ def _append_failure(side: Side, code: str, what: str, detail: str) -> MailError:
     if code in _NO_FOLDER:
         return FolderRefused(side, what or TAKES_NO_MESSAGE_INTO.says(), detail)
     # [LIMIT] and [TOOBIG] say that the message is too big, [CANNOT] that it or a keyword can never be stored
-    refused = MessagesRefused(side, what or "refused", detail)
+    refused = MessagesRefused(side, what or REFUSED.says(), detail)
     refused.of_itself = code in _ABOUT_THE_MESSAGE or code == "LIMIT"
     refused.of_the_server = code in ("SERVERBUG", "CONTACTADMIN")
     return refused

@@ -184,11 +184,11 @@ class ImapDestination(LookingSession):
         return results
 
     def subscribe(self, names: Sequence[bytes]) -> None:
-        """Sends all SUBSCRIBE in one flight; refusals are ignored."""
+        """Sends all SUBSCRIBE in the flight of what follows; refusals are ignored."""
         self._for_each(b"SUBSCRIBE ", names)
 
     def unsubscribe(self, names: Sequence[bytes]) -> None:
-        """Sends all UNSUBSCRIBE in one flight; refusals are ignored."""
+        """Sends all UNSUBSCRIBE in the flight of what follows; refusals are ignored."""
         self._for_each(b"UNSUBSCRIBE ", names)
 
     def _for_each(self, command: bytes, names: Sequence[bytes]) -> None:
@@ -198,7 +198,7 @@ class ImapDestination(LookingSession):
                 commands.append(command + self._folder(name))
             except FolderRefused:
                 continue
-        self._talk.run(commands)
+        self._talk.send_along(commands)
 
     def rename(self, name: bytes, new: bytes) -> Exception | None:
         """Sends RENAME, while INBOX is open: servers differ in what becomes of an open folder that is renamed."""

@@ -489,6 +489,7 @@ class ImapSession(FlyingSession):
         with contextlib.suppress(Exception):
             self._wire.timeout_seconds = min(1.0, self._wire.timeout_seconds)
             self._wire.begin()
+            self._talk.await_sent_along()
             self._talk.send(b"LOGOUT")
         self._wire.close()
 

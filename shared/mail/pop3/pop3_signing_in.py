@@ -32,6 +32,7 @@ from shared.model.errors import (
 )
 from shared.model.sides import Side
 from shared.wording.often_said import (
+    AUTHENTICATION_FAILED,
     CANNOT_CONNECT,
     CLOSED_BEFORE_SIGNING_IN,
     DOES_NOT_SPEAK,
@@ -43,7 +44,6 @@ from shared.wording.often_said import (
 from shared.wording.phrases import Phrase, text_of
 
 ASKED_FOR_MORE_AND_MORE: Final = Phrase("asked_for_more_and_more", "asked for more and more")
-AUTHENTICATION_FAILED: Final = Phrase("authentication_failed", "authentication failed")
 POP3_KNOWS_NO_PROXYAUTH: Final = Phrase(
     "pop3_knows_no_proxyauth", "POP3 knows no PROXYAUTH: sign in as master user by template or by PLAIN"
 )

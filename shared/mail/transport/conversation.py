@@ -49,6 +49,10 @@ SILENCE_SECONDS: Final = 30.0
 Then = Callable[[Tagged], object]
 
 
+def _ignored(ended: Tagged) -> None:
+    """Does nothing with the end of a command."""
+
+
 class Conversation:
     """Sends commands and reads answers.
 
@@ -116,7 +120,7 @@ class Conversation:
         """The extensions used by the first unanswered command that uses any."""
         for tag in [tag for tag, ended in self._pending.items() if ended is None]:
             if tag in self._unawaited:
-                return [self._unawaited[tag][0]]
+                return list(filter(None, [self._unawaited[tag][0]]))
             if names := used_in(self._texts.get(tag, b"")):
                 return names
         return []
@@ -201,6 +205,23 @@ class Conversation:
         if parts:
             self.wire.send([b"".join(parts)])
         return tags
+
+    def send_along(self, texts: Sequence[bytes]) -> None:
+        """Sends commands of which nothing but the effect is of interest: nobody waits for their answers, or reads them.
+
+        Only a server that was seen to take several commands in one flight gets them so; another one answers each now.
+        """
+        if self.serial or not self.broken.kept(PIPELINING) or len(texts) > FLIGHT // 2 or b"\r\n" in b"".join(texts):
+            self.run(texts)
+            return
+        tags = self.send_all(texts)
+        self.forgive(tags)
+        self._unawaited.update((tag, ("", _ignored)) for tag in tags)
+
+    def await_sent_along(self) -> None:
+        """Reads until the server has answered what was sent along: a connection that is closed before may undo it."""
+        while any(not name for name, _ in self._unawaited.values()):
+            self.next_answer()
 
     def forgive(self, tags: Iterable[bytes]) -> None:
         """Allows a BAD to these commands without shutting the connection: nothing but the command itself was sent."""

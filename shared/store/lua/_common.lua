@@ -7,6 +7,9 @@ local PARTING_MS = 60000
 -- A mailbox that was moved is urgent at most so long; how long it waits for a free lane before one gives way, and how long until
 -- the next does.
 local URGENT_MS, GIVE_WAY_MS, NEXT_GIVES_WAY_MS, GIVES_WAY_NO_MORE_MS = 60000, 500, 3000, 10000
+-- How long an import has fewer lanes than its share before another's gives way, how long until the next does, how much longer until
+-- that was in vain, and how long none does then.
+local STARVES_MS, NEXT_STARVED_MS, HELPS_MS, IN_VAIN_MS = 5000, 2000, 20000, 60000
 -- The order of a verification, behind all batches; the part of an order that is the age band; how many there may be.
 local LAST, BAND, BANDS = 9e15, 1e11, 10
 local SETTLED = {complete = true, parked = true, cancelled = true}
@@ -292,7 +295,8 @@ end
 
 -- The lease is over, however it ended.
 local function unlease(u, holder)
-  redis.call('ZREM', P .. 'leases', u)
+  local line = redis.call('ZREM', P .. 'leases', u) == 1 and redis.call('HGET', unit_key(u), 'lane_of')
+  if line and redis.call('HINCRBY', P .. 'lanes_of', line, -1) <= 0 then redis.call('HDEL', P .. 'lanes_of', line) end
   if redis.call('HGET', P .. 'holders', holder) == u then redis.call('HDEL', P .. 'holders', holder) end
 end
 
@@ -731,6 +735,29 @@ local function wish(m, u)
     or held_back(h[1], h[4]) or u and redis.call('HGET', unit_key(u), 'yields') == '1' then return 'pause' end
   return 'run'
 end
+
+-- The share of the lanes at work that each import has: how many it has, of all, the weight of its waves, and the sum of those.
+-- Only what has a lane or waits for one counts.
+local function shares()
+  local s = {held = {}, all = 0, weight = {}, sum = 0}
+  local function counts(i, line)
+    local weight = tonumber(redis.call('HGET', line_key(line), 'weight') or '1')
+    local more = math.max(weight, s.weight[i] or 0) - (s.weight[i] or 0)
+    s.weight[i], s.sum = (s.weight[i] or 0) + more, s.sum + more
+  end
+  local lanes = redis.call('HGETALL', P .. 'lanes_of')
+  for n = 1, #lanes, 2 do
+    local i, count = string.match(lanes[n], '^[^:]*'), tonumber(lanes[n + 1])
+    s.held[i], s.all = (s.held[i] or 0) + count, s.all + count
+    counts(i, lanes[n])
+  end
+  for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do counts(string.match(line, '^[^:]*'), line) end
+  return s
+end
+
+-- Whether an import has more lanes than its share, or would have no more than that with one more.
+local function over_share(s, i) return (s.held[i] or 0) * s.sum > s.all * s.weight[i] end
+local function under_share(s, i) return ((s.held[i] or 0) + 1) * s.sum <= s.all * s.weight[i] end
 
 -- Destination UIDs belong to one source UID only. Ranges are kept merged: "low:high" scored by low.
 local function overlaps(key, low, high)

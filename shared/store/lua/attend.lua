@@ -59,4 +59,47 @@ if moved and moved[1] and now - tonumber(moved[3] or '0') <= GIVES_WAY_NO_MORE_M
     words[at] = 'pause'
   end
 end
+-- An import has work and fewer lanes than its share, while lanes of another stay at units that do not end. One of this process
+-- gives way, of an import that has more than its share: the one that has been at its unit longest. Another does so when the
+-- first helped; where it did not, the import has its reasons, such as a limit, and nobody is stopped in vain for a minute.
+local waiting, told = redis.call('ZRANGE', P .. 'lines', 0, -1), redis.call('EXISTS', P .. 'starving') == 1
+if #waiting == 0 and not told then return words end
+local s, order, starving = shares(), {}, {}
+for _, line in ipairs(waiting) do
+  local i, own = string.match(line, '^[^:]*'), tonumber(redis.call('HGET', P .. 'orders', line) or '0')
+  if under_share(s, i) then
+    if not order[i] then starving[#starving + 1] = i end
+    order[i] = math.min(order[i] or own, own)
+  end
+end
+for _, i in ipairs(told and redis.call('HKEYS', P .. 'starving') or {}) do
+  if not order[i] then redis.call('HDEL', P .. 'starving', i) end
+end
+table.sort(starving)
+for _, i in ipairs(starving) do
+  local held, at, before = s.held[i] or 0, string.match(redis.call('HGET', P .. 'starving', i) or '', '^(%d+):(%-?%d+)$')
+  if not at then
+    redis.call('HSET', P .. 'starving', i, string.format('%.0f:-1', now + STARVES_MS))
+  elseif tonumber(at) <= now and held <= tonumber(before) then
+    if tonumber(at) + HELPS_MS <= now then
+      redis.call('HSET', P .. 'starving', i, string.format('%.0f:-1', now + IN_VAIN_MS))
+    end
+  elseif tonumber(at) <= now then
+    local oldest, chosen
+    for n = 1, #words do
+      local m, term = mailboxes[n], tonumber(ARGV[3 * n + 8])
+      local h = words[n] == 'run' and redis.call('HMGET', mailbox_key(m), 'import', 'wave') or {}
+      if h[1] and over_share(s, h[1]) and (not oldest or term < oldest)
+        and tonumber(redis.call('HGET', P .. 'orders', h[1] .. ':' .. (h[2] or '')) or '0') >= order[i] then
+        oldest, chosen = term, n
+      end
+    end
+    if chosen then
+      redis.call('HSET', unit_key(ARGV[3 * chosen + 7]), 'yields', '1')
+      redis.call('HSET', P .. 'starving', i, string.format('%.0f:%d', now + NEXT_STARVED_MS, held))
+      words[chosen] = 'pause'
+      break
+    end
+  end
+end
 return words

@@ -88,15 +88,24 @@ local function worth(m)
   return lanes < math.max(1 + tonumber(h[6] or '0'), math.floor(messages / ARGV[11]), math.floor(bytes / ARGV[12]))
 end
 
--- Lines, as they are to be served: by their order, then by how much they were, in the proportion of their weights.
+-- Lines, as they are to be served: by their order, then those of imports that have no more than their share of the lanes, then by
+-- how much they were served, in the proportion of their weights. What is served is counted by bytes when it is given out: a source
+-- that drips takes few, and holds a lane for long.
 local function lines()
   local found, orders = redis.call('ZRANGE', P .. 'lines', 0, -1), redis.call('HGETALL', P .. 'orders')
-  if #orders == 0 then return found end
-  local order, place = {}, {}
+  local order, place, over, first, several = {}, {}, {}, nil, false
+  for n, line in ipairs(found) do
+    local i = string.match(line, '^[^:]*')
+    first, several = first or i, several or first and first ~= i
+    place[line] = n
+  end
+  if #orders == 0 and not several then return found end
   for n = 1, #orders, 2 do order[orders[n]] = tonumber(orders[n + 1]) end
-  for n, line in ipairs(found) do place[line] = n end
+  local s = several and shares()
+  for _, line in ipairs(found) do over[line] = s and over_share(s, string.match(line, '^[^:]*')) or false end
   table.sort(found, function(a, b)
     if (order[a] or 0) ~= (order[b] or 0) then return (order[a] or 0) < (order[b] or 0) end
+    if over[a] ~= over[b] then return over[b] end
     return place[a] < place[b]
   end)
   return found
@@ -187,15 +196,27 @@ local function next_band(m)
   return band_of(tonumber(redis.call('ZRANGE', mailbox_key(m) .. ':ready', 0, 0, 'WITHSCORES')[2] or '0'))
 end
 
+-- Whether the import of this mailbox has more lanes than its share while another import waits for one.
+local function crowds(m)
+  local own = redis.call('HGET', mailbox_key(m), 'import')
+  for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do
+    if own and string.match(line, '^[^:]*') ~= own then
+      local s = shares()
+      return s.weight[own] ~= nil and over_share(s, own)
+    end
+  end
+  return false
+end
+
 -- The mailbox that the lane has connections to, or of which it was told, and the unit if it is a certain one.
 local function nearest()
-  if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
+  if prefer ~= '' and not crowds(prefer) and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
   if hint == '' then return end
   local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'kind', 'order')
   -- A look that rings waits for its turn.
   if h[1] == 'ready' and h[3] ~= 'look' and band_of(tonumber(h[4])) <= next_band(h[2]) and served(h[2]) and admissible(h[2])
-    and worth(h[2]) then
+    and worth(h[2]) and not crowds(h[2]) then
     return h[2], hint
   end
 end
@@ -257,11 +278,14 @@ local fields = redis.call('HMGET', unit, 'kind', 'folder', 'size', 'done')
 
 local expiry = now + lease_ms
 local term = redis.call('INCR', P .. 'terms')
+local own = redis.call('HMGET', key, 'import', 'wave')
+local line_of = own[1] .. ':' .. (own[2] or '')
 redis.call('ZREM', key .. ':ready', u)
-redis.call('HSET', unit, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
+redis.call('HSET', unit, 'lane_of', line_of, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
   'yields', '')
 redis.call('HINCRBY', unit, 'attempts', 1)
 redis.call('ZADD', P .. 'leases', expiry, u)
+redis.call('HINCRBY', P .. 'lanes_of', line_of, 1)
 redis.call('HSET', P .. 'holders', holder, u)
 if held ~= '' and held ~= m then
   for _, permits in ipairs(permits_of(held)) do redis.call('ZREM', permits, holder) end

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from shared.model import AccountState, Lease
 from shared.store.memory.memory_cutovers import MemoryCutovers
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 
 
 class MemoryAccounts(MemoryCutovers):

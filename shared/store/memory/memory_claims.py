@@ -16,8 +16,8 @@ from shared.rules.batching import USUAL_WORTH, Worth
 from shared.store import SCOPES
 from shared.store.memory.memory_lanes import MemoryLanes
 from shared.store.memory.memory_looks import LATE_MS, NEXT_LATE_MS
-from shared.store.memory.memory_requests import atomic, tally
-from shared.store.memory.memory_rows import MailboxRow, UnitRow
+from shared.store.memory.memory_readings import atomic, tally
+from shared.store.memory.memory_tables import MailboxRow, UnitRow
 
 #: How many mailboxes of a queue, or how many whose look is due, one claim looks at.
 SCAN = 2000
@@ -156,13 +156,14 @@ class Claims(MemoryLanes):
     def _nearest(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
         rows = self._rows
         m = rows.mailboxes.get(prefer)
-        if m and m.ready and rows.servable(m) and self._admits(m, holder):
+        if m and m.ready and not rows.crowds(m) and rows.servable(m) and self._admits(m, holder):
             return m, None, False
         row = rows.units.get(hint)
         if row and row.unit.state is UnitState.READY and row.unit.kind is not UnitKind.LOOK:
             m = rows.mailboxes[row.unit.mailbox_id]
             first = row.unit.band <= band_of(min(m.ready.values()))
-            if first and rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder):
+            may = first and rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder)
+            if may and not rows.crowds(m):
                 return m, row, False
         return None
 
@@ -226,8 +227,8 @@ class Claims(MemoryLanes):
         by_time = 1 + sum(self._rows.folders[name].writers - 1 for name in m.folders)
         return len(lanes) < max(by_time, self._worth.lanes(left.pending, left.size_bytes - left.done_bytes))
 
-    def _by_fairness(self) -> Iterator[MailboxRow]:
-        for _, queue in list(self._rows.in_order()):
+    def _by_fairness(self, *, by_shares: bool = True) -> Iterator[MailboxRow]:
+        for _, queue in list(self._rows.in_order(by_shares=by_shares)):
             for mailbox_id in sorted(queue, key=lambda m: (queue[m], m))[:SCAN]:
                 yield self._rows.mailboxes[mailbox_id]
 

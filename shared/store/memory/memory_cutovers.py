@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_secrets import MemorySecrets
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.model.forecasts import KeptForecast
 from shared.store.memory.memory_notices import MemoryNotices
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 from shared.store.redis.notice_codec import decode_ends, decode_forecasts, encode_end, encode_forecast
 
 #: How many forecasts of an import are kept.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from shared.content.maildrop import Known, overwritten
 from shared.store import BRINGING_SECONDS
 from shared.store.memory.memory_claims import Claims
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 
 
 class Identity(Claims):

@@ -9,9 +9,9 @@ from shared.model.lanes import LanePlace, LaneSearch, Measured, Reason
 from shared.model.sides import Scope
 from shared.rules.lane_search import narrowed
 from shared.store import SCOPES
-from shared.store.memory.memory_requests import atomic
-from shared.store.memory.memory_rows import MailboxRow
+from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_sign_ins import MemorySignIns
+from shared.store.memory.memory_tables import MailboxRow
 
 #: How long what was found is believed without a word from a lane there, and how long a place is told of, ms.
 LANES_MS, TOLD_MS = 3_600_000, 60_000

@@ -6,7 +6,8 @@ The module is plain Python; its callers hold the lock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.model.lifecycle import Control
@@ -15,7 +16,28 @@ from shared.store.memory.memory_destinations import Destinations
 
 if TYPE_CHECKING:
     from shared.model import Import
-    from shared.store.memory.memory_rows import ImportRow, MailboxRow, WaveRow
+    from shared.store.memory.memory_tables import ImportRow, MailboxRow, WaveRow
+
+
+def import_of(line: str) -> str:
+    """Returns the import of a line."""
+    return line.partition(":")[0]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The lanes that each import has, and the weights of imports that have one or wait for one."""
+
+    held: Counter[str]
+    weights: Mapping[str, int]
+
+    def over(self, import_id: str) -> bool:
+        """Tells whether an import has more lanes than its share."""
+        return self.held[import_id] * sum(self.weights.values()) > self.held.total() * self.weights[import_id]
+
+    def under(self, import_id: str) -> bool:
+        """Tells whether an import would have no more than its share with one more lane."""
+        return (self.held[import_id] + 1) * sum(self.weights.values()) <= self.held.total() * self.weights[import_id]
 
 
 class Lines(Destinations):
@@ -34,6 +56,26 @@ class Lines(Destinations):
         self.last: Counter[str] = Counter()
         #: Mailbox that was moved and waits for a lane → when one gives way, ms.
         self.urgent: dict[str, int] = {}
+        #: Import with fewer lanes than its share → when another's gives way, ms, and its lanes when one last did, or -1.
+        self.starving: dict[str, tuple[int, int]] = {}
+
+    def at_work(self) -> Iterator[MailboxRow]:
+        """Yields the mailbox of each lease."""
+        raise NotImplementedError
+
+    def shares(self) -> Shares:
+        """Returns what each import has of the lanes at work, of those that have one or wait for one."""
+        held = Counter(m.mailbox.import_id for m in self.at_work())
+        lines = {*self.lines, *(f"{m.mailbox.import_id}:{m.mailbox.wave}" for m in self.at_work())}
+        weights: dict[str, int] = {}
+        for line in lines:
+            weights[import_of(line)] = max(weights.get(import_of(line), 0), self.wave_of(line).weight)
+        return Shares(held, weights)
+
+    def crowds(self, m: MailboxRow) -> bool:
+        """Tells whether the mailbox's import has more lanes than its share while another import waits for one."""
+        own, shares = m.mailbox.import_id, self.shares()
+        return own in shares.weights and shares.over(own) and any(import_of(line) != own for line in self.lines)
 
     def shut(self, whole: Import | WaveRow) -> bool:
         """Tells whether the hours of the import or wave are over, or have not begun."""
@@ -79,9 +121,16 @@ class Lines(Destinations):
                 self.lines[line] = max(self.wave_of(line).served, self.last[""])
             queue[m.mailbox.mailbox_id] = max(m.served, self.last[place])
 
-    def in_order(self) -> Iterator[tuple[str, dict[str, int]]]:
-        """Yields the places and queues as they are to be served."""
-        for line in sorted(self.lines, key=lambda one: (self.wave_of(one).order, self.lines[one], one)):
+    def in_order(self, *, by_shares: bool = True) -> Iterator[tuple[str, dict[str, int]]]:
+        """Yields the places and queues as they are to be served; to ring for them, the shares do not matter."""
+        shares = self.shares()
+        several = by_shares and len({import_of(line) for line in self.lines}) > 1
+
+        def turn(line: str) -> tuple[int, bool, int, str]:
+            over = several and shares.over(import_of(line))
+            return self.wave_of(line).order, over, self.lines[line], line
+
+        for line in sorted(self.lines, key=turn):
             mine = [place for place in self.queues if place.partition("\0")[0] == line]
             for place in sorted(mine, key=self._turn):
                 yield place, self.queues[place]

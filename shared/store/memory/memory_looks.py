@@ -15,7 +15,7 @@ from shared.store.memory.memory_lines import Lines
 
 if TYPE_CHECKING:
     from shared.model import Mailbox
-    from shared.store.memory.memory_rows import FolderRow, MailboxRow, UnitRow
+    from shared.store.memory.memory_tables import FolderRow, MailboxRow, UnitRow
 
 #: How long a look that is due waits behind other work before it may go first, ms.
 LATE_MS = 30_000

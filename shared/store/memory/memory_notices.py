@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.model.errors import LeaseLost
 from shared.model.notices import Delivery, Notice
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_waits import MemoryWaits
 from shared.store.ports.outbox import TOLD_SECONDS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.store.memory.memory_forecasts import MemoryForecasts
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 
 
 class MemoryReach(MemoryForecasts):

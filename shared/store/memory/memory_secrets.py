@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from shared.model.errors import CredentialsError, StoreError
 from shared.model.lifecycle import ImportState
 from shared.store import Resealed
-from shared.store.memory.memory_requests import MemoryRequests, atomic
-from shared.store.memory.memory_rows import ImportRow
+from shared.store.memory.memory_readings import atomic
+from shared.store.memory.memory_requests import MemoryRequests
+from shared.store.memory.memory_tables import ImportRow
 
 
 class MemorySecrets(MemoryRequests):

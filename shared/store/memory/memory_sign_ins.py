@@ -16,7 +16,7 @@ from shared.model.sides import Limited, Side
 from shared.model.sign_in import LoginTurn
 from shared.store import BRAKE_AFTER, MOST_DOUBTS, Resealed
 from shared.store.memory.memory_accounts import MemoryAccounts
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 
 
 @dataclass(frozen=True, slots=True)

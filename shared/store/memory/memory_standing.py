@@ -5,8 +5,8 @@ from __future__ import annotations
 from shared.model import Lease
 from shared.model.lifecycle import ImportState
 from shared.rules.standing import Standing, StandingTally
-from shared.store.memory.memory_requests import atomic
-from shared.store.memory.memory_rows import ImportRow
+from shared.store.memory.memory_readings import atomic
+from shared.store.memory.memory_tables import ImportRow
 from shared.store.memory.memory_waits import MemoryWaits
 
 

@@ -12,7 +12,7 @@ from shared.model import Overview, Stranded, Unit
 from shared.model.lifecycle import ImportState
 from shared.store import SILENT_SECONDS, process_of
 from shared.store.memory.memory_reach import MemoryReach
-from shared.store.memory.memory_requests import atomic, tally
+from shared.store.memory.memory_readings import atomic, tally
 from shared.store.memory.memory_standing import MemoryStanding
 
 
@@ -123,6 +123,6 @@ class MemoryStore(MemoryStanding, MemoryReach):
         rows = self._rows
         found: list[Unit] = []
         looks = (rows.mailboxes[m] for route in rows.due_by_route().values() for m in route)
-        for m in (*self._by_fairness(), *looks):
+        for m in (*self._by_fairness(by_shares=False), *looks):
             found += [rows.units[u].unit for u in sorted(m.ready, key=lambda u: (m.ready[u], u))[:4]]
         return found[:count]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.model import Wait
 from shared.model.lifecycle import SETTLED, Control
 from shared.model.sides import Scope
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_writers import MemoryWriters
 
 

@@ -30,13 +30,17 @@ from shared.rules.standing import LOOK_HOLD
 from shared.store import SCOPES
 from shared.store.memory.memory_identity import Identity
 from shared.store.memory.memory_lanes import CROWDED_MS
-from shared.store.memory.memory_requests import atomic
-from shared.store.memory.memory_rows import FolderRow, MailboxRow, UnitRow
+from shared.store.memory.memory_lines import Shares, import_of
+from shared.store.memory.memory_readings import atomic
+from shared.store.memory.memory_tables import FolderRow, MailboxRow, UnitRow
 
 #: How long another lane waits before it gives way too, ms.
 NEXT_GIVES_WAY_MS = 3_000
 #: How long after its move lanes give way to a mailbox, ms.
 GIVES_WAY_NO_MORE_MS = 10_000
+#: How long an import has fewer lanes than its share before another's gives way, how long until the next does, how much longer
+#: until that was in vain, and how long none does then, ms.
+STARVES_MS, NEXT_STARVED_MS, HELPS_MS, IN_VAIN_MS = 5_000, 2_000, 20_000, 60_000
 #: The least wait for a folder that is in use, ms.
 IN_USE_MS = 1_000
 
@@ -93,7 +97,40 @@ class MemoryWork(Identity):
                     if found is not None and self._too_many(name, lease.holder, found):
                         words[n] = Wish.PAUSE
         self._give_way(leases, words)
+        self._share_out(leases, words)
         return words
+
+    def _share_out(self, leases: Sequence[Lease], words: list[Wish]) -> None:
+        """Tells one lane of an import that has more than its share to pause where another had less for a while."""
+        rows, now, shares = self._rows, self._rows.now(), self._rows.shares()
+        order: dict[str, int] = {}
+        for line in rows.lines:
+            if shares.under(one := import_of(line)):
+                order[one] = min(order.get(one, rows.wave_of(line).order), rows.wave_of(line).order)
+        rows.starving = {one: told for one, told in rows.starving.items() if one in order}
+        for one in sorted(order):
+            at, before = rows.starving.get(one, (0, 0))
+            if not at:
+                rows.starving[one] = now + STARVES_MS, -1
+            elif at <= now and shares.held[one] <= before:
+                if at + HELPS_MS <= now:
+                    rows.starving[one] = now + IN_VAIN_MS, -1
+            elif at <= now and (chosen := self._longest(leases, words, shares, order[one])) is not None:
+                rows.units[leases[chosen].unit.unit_id].yields = True
+                rows.starving[one] = now + NEXT_STARVED_MS, shares.held[one]
+                words[chosen] = Wish.PAUSE
+                return
+
+    def _longest(self, leases: Sequence[Lease], words: Sequence[Wish], shares: Shares, order: int) -> int | None:
+        """Returns which of these lanes, of an import that has more than its share, has been at its unit longest."""
+        rows, found = self._rows, []
+        for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
+            if word is Wish.RUN:
+                mailbox = rows.mailboxes[lease.unit.mailbox_id].mailbox
+                wave = rows.wave_of(f"{mailbox.import_id}:{mailbox.wave}")
+                if shares.over(mailbox.import_id) and wave.order >= order:
+                    found.append((lease.term, n))
+        return min(found)[1] if found else None
 
     def _give_way(self, leases: Sequence[Lease], words: list[Wish]) -> None:
         """Tells one lane to pause where a mailbox that was moved has waited for a free one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.model import Intent, Lease, UnitKind, Writing
 from shared.model.errors import StoreError
-from shared.store.memory.memory_requests import atomic
+from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_work import MemoryWork
 
 

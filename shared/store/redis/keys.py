@@ -67,7 +67,7 @@
 | folder:F:skipped                  | STRING | packed: reason → source UIDs that the request left out, as ranges |
 | unit:U                            | HASH | what it is, messages, done, state, attempts, term, holder, used, others;  |
 |                                   |      | began: what was done when it was claimed; ended: when the last lease ended  |
-|                                   |      | that left an intent (ms) |
+|                                   |      | that left an intent (ms); lane_of: line of `lanes_of` that counts its lease |
 | unit:U:intents                    | HASH | intent id → intent, JSON |
 | ready:L\\0Q                        | ZSET | mailboxes that may be served, by how much they were served. L: line, |
 |                                   |      | "import:wave"; Q: queue, "tier:route"; both are a place |
@@ -82,6 +82,9 @@
 | looks                             | HASH | looker: the lane that was given a look last; late_at: when another may go |
 |                                   |      | before other work (ms); begun: the import whose looks were begun last |
 | urgent                            | ZSET | mailbox that was moved and waits for a lane, scored by when one gives way (ms) |
+| lanes_of                          | HASH | "import:wave" → number of leases |
+| starving                          | HASH | import with fewer lanes than its share → "at:lanes": when another import's lane |
+|                                   |      | gives way (ms), how many it had when one last did, or -1 |
 | ready_units                       | STRING | units that stand ready in those; the field ready of each mailbox is its share |
 | routes:L                          | ZSET | every queue of the line, by how much it was served |
 | served:L                          | HASH | queue → where the mailbox chosen last stood; "" → the same of queues; "#" → mailboxes |

@@ -33,7 +33,7 @@ from shared.model.uids import UidSet, without_sources
 from shared.model.waves import is_set
 from shared.rules.standing import Standing, StandingTally
 from shared.store import SILENT_SECONDS
-from shared.store.redis import codec, keys
+from shared.store.redis import codec, keys, packing
 from shared.store.redis.redis_secrets import Secrets
 from shared.wording.kept import unpacked
 
@@ -243,7 +243,7 @@ class RedisRequests(Secrets):
             {
                 "folder": unit.folder_id,
                 "id": unit.unit_id,
-                "uids": codec.encode_uids(unit.uids),
+                "uids": packing.encode_uids(unit.uids),
                 "size": unit.size_bytes,
                 "adopted": 0,
                 "notes": [codec.note_field(note) for note in notes],
@@ -268,7 +268,7 @@ class RedisRequests(Secrets):
         every = UidSet.joined([part for _, uids in lost for part in uids.ranges])
         struck = []
         for name, value in self._read("hgetall", keys.folder(folder_id, "ledger")).items():
-            records = () if name.endswith(b"#") else codec.decode_records(value)
+            records = () if name.endswith(b"#") else packing.decode_records(value)
             here = every & UidSet.joined([part for record in records for part in record.source.ranges])
             if here:
                 rest = ";".join(map(str, without_sources(records, here)))

@@ -13,7 +13,7 @@ from redis.retry import Retry
 from shared.model import Lease
 from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.rules.batching import USUAL_WORTH, Worth
-from shared.runtime.redis_client import ThreadClients, in_one_flight, open_redis
+from shared.runtime.redis_client import HeldRedis, in_one_flight, open_redis
 from shared.store import SCOPES, other_options
 from shared.store.redis import scripts
 
@@ -94,12 +94,12 @@ class Scripts:
         """Loads the scripts.
 
         `limits` are the connections of each scope where nobody set any, and `most_lanes` how many the search may go up
-        to there: without it not above `limits`. With `held`, each thread keeps a connection of its own (`ThreadClients`): for
+        to there: without it not above `limits`. With `held`, each thread keeps a connection of its own (`HeldRedis`): for
         workers, whose lanes ask all the time. `observe` is told of each round trip: (script, seconds). Of several scripts in one
         round trip the last gives the name, so that closing a batch and claiming the next is counted as "claim".
         """
         self._redis = client
-        self._clients = ThreadClients(client) if held else None
+        self._clients = HeldRedis(client) if held else None
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
         self._most_lanes = [
@@ -141,12 +141,15 @@ class Scripts:
         The first one notes that, so that no process is given anything before it is noted. All are loaded together, so that
         never only some of a part ran.
         """
-        self._redis.script_load(self._scripts["restarted"].script)
-        (noted,) = self._evaluate([("restarted", ())])
-        if isinstance(noted, redis.RedisError):
-            raise noted
-        for script in self._scripts.values():
-            self._redis.script_load(script.script)
+        first, *rest = (self._scripts[name] for name in sorted(self._scripts, key=lambda name: name != "restarted"))
+        flights: list[list[tuple[Any, ...]]] = [
+            [("SCRIPT", "LOAD", first.script), ("EVALSHA", first.sha, 0)],
+            [("SCRIPT", "LOAD", script.script) for script in rest],
+        ]
+        for flight in flights:
+            for answer in in_one_flight(self._client(), flight):
+                if isinstance(answer, redis.RedisError):
+                    raise answer
 
     def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Returns the scripts' answers or errors.

@@ -29,7 +29,7 @@ from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Control, Disposition, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS
-from shared.store.redis import codec, keys
+from shared.store.redis import codec, keys, packing
 from shared.store.redis.redis_lanes import encode_measured
 from shared.store.redis.redis_scripts import Scripts
 from shared.wording.kept import packed
@@ -82,7 +82,7 @@ class RedisWork(Scripts):
             claimed_at=int(now) / 1000,
             mailbox=codec.decode_mailbox(mailbox_id.decode(), codec.pairs(mailbox_row), source, destination),
             folder=codec.decode_folder(unit.folder_id, codec.pairs(folder_row)) if unit.folder_id else None,
-            records=codec.decode_records(ledger),
+            records=packing.decode_records(ledger),
             others=UidSet.parse(codec.text(pairs, "others")),
             digest=int(digest),
             intents=tuple(sorted(map(codec.decode_intent, intents), key=lambda i: (i.at, i.uids.ranges))),
@@ -152,7 +152,7 @@ class RedisWork(Scripts):
         self._run("finish", *self._finish_args(lease, records))
 
     def _finish_args(self, lease: Lease, records: Sequence[LedgerEntry]) -> tuple[Any, ...]:
-        packed = codec.encode_records(records[0].records) if records else b""
+        packed = packing.encode_records(records[0].records) if records else b""
         return (*self._fence(lease), packed, "1" if records and records[0].checked else "0")
 
     def note_unplanned(self, lease: Lease, digests: bytes) -> None:
@@ -219,7 +219,7 @@ class RedisWork(Scripts):
         rows = [
             {
                 "id": unit.unit_id,
-                "uids": codec.encode_uids(unit.uids),
+                "uids": packing.encode_uids(unit.uids),
                 "size": unit.size_bytes,
                 "messages": len(unit.uids),
                 "attempts": unit.attempts,
@@ -253,7 +253,7 @@ class RedisWork(Scripts):
         batches = [
             {
                 "id": b.unit_id,
-                "uids": codec.encode_uids(b.uids),
+                "uids": packing.encode_uids(b.uids),
                 "size": b.size_bytes,
                 "messages": len(b.uids),
                 "band": b.band,
@@ -270,13 +270,13 @@ class RedisWork(Scripts):
             plan.size_bytes,
             json.dumps([codec.encode_settled(s) for s in plan.adopted]),
             "1" if plan.reset else "0",
-            codec.encode_records([record for settled in plan.adopted for record in settled.records]),
-            codec.encode_sets(plan.skipped) if plan.skipped is not None else b"",
+            packing.encode_records([record for settled in plan.adopted for record in settled.records]),
+            packing.encode_sets(plan.skipped) if plan.skipped is not None else b"",
             sum(map(len, (plan.skipped or {}).values())),
             plan.skipped_bytes,
             "" if plan.withheld is None else plan.withheld,
             int(plan.folder.unreadable),
-            codec.encode_sets(plan.flags) if plan.flags is not None else b"",
+            packing.encode_sets(plan.flags) if plan.flags is not None else b"",
             len(plan.folder.taken_away) if plan.let_go else "",
             len(plan.folder.deleted),
             len(plan.folder.followed),
@@ -308,10 +308,10 @@ class RedisWork(Scripts):
         )
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet]) -> None:
-        self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, codec.encode_sets(seen))
+        self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, packing.encode_sets(seen))
 
     def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
-        self._run("deleted_too", *self._fence(lease), folder_id, codec.encode_uids(uids))
+        self._run("deleted_too", *self._fence(lease), folder_id, packing.encode_uids(uids))
 
     def note_mixed(self, lease: Lease, folder_id: str) -> None:
         self._run("mixed", *self._fence(lease), folder_id)
@@ -323,7 +323,7 @@ class RedisWork(Scripts):
         self._run("note_left_out", *self._fence(lease), other_folders, public_folders)
 
     def flags(self, folder_id: str) -> dict[str, UidSet]:
-        return codec.decode_sets(self._read("get", keys.folder(folder_id, "flags")))
+        return packing.decode_sets(self._read("get", keys.folder(folder_id, "flags")))
 
     def maildrop(self, mailbox_id: str) -> Known:
         key = keys.mailbox(mailbox_id, "maildrop")
@@ -364,7 +364,7 @@ class RedisWork(Scripts):
             self._run("stand", mailbox_id, SHARED_SECONDS * 1000, *words)
 
     def skipped(self, folder_id: str) -> dict[str, UidSet]:
-        return codec.decode_sets(self._read("get", keys.folder(folder_id, "skipped")))
+        return packing.decode_sets(self._read("get", keys.folder(folder_id, "skipped")))
 
     def limits_of(self, mailbox_id: str) -> dict[str, str]:
         values = self._read("hmget", keys.mailbox(mailbox_id), *SCOPES)

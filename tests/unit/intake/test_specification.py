@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from producer.intake.account_options import AccountsAsked
+from producer.intake.selection_options import SelectionOptions
 from producer.intake.sign_in import NOTHING_TYPED
 from producer.intake.specification import CheckedImport, ImportAsked, ServerAsked, SheetAsked, SheetRead, check
-from producer.intake.wanted import SelectionOptions
 from shared.model import BY_ROW, Endpoint
 from shared.model.sign_in import SignIn
 from shared.runtime.credentials import Secret

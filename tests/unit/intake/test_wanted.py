@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from producer.intake.wanted import (
-    SelectionOptions,
-    read_folder_map,
-    read_into,
-    read_moment,
-    read_size,
-    read_uses,
-    read_wanted,
-    unmatched,
-)
+from producer.intake.selection_options import SelectionOptions
+from producer.intake.wanted import read_folder_map, read_into, read_moment, read_size, read_uses, read_wanted, unmatched
 from shared.model import Endpoint, Options, Tls
 from shared.model.errors import UsageError
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.model import Account, Endpoint, Import, Moving, Options, Tls, import_id, mailbox_id
 from shared.model.uids import MAX_UID, Record, UidSet, records_of
-from shared.store.redis import codec
+from shared.store.redis import codec, packing
 
 UIDS = st.sets(st.integers(1, MAX_UID), max_size=300).map(UidSet.of)
 
@@ -26,8 +26,8 @@ def test_uids_that_ascend_make_the_same_set(uids: UidSet) -> None:
 
 @given(UIDS)
 def test_uids_of_a_batch_survive_packing(uids: UidSet) -> None:
-    text = codec.encode_uids(uids)
-    assert codec.decode_uids(text) == uids
+    text = packing.encode_uids(uids)
+    assert packing.decode_uids(text) == uids
     assert len(text) <= len(str(uids))
     assert text.isascii()
 
@@ -36,24 +36,24 @@ def test_uids_of_a_batch_survive_packing(uids: UidSet) -> None:
 def test_records_survive_packing(pairs: list[tuple[int, int]]) -> None:
     once = {to: source for source, to in pairs}
     records = tuple(records_of((source, to) for to, source in once.items()))
-    assert codec.decode_records(codec.encode_records(records)) == records
+    assert packing.decode_records(packing.encode_records(records)) == records
 
 
 def test_packing_is_worth_it() -> None:
     uids = UidSet.of(n for n in range(1, 3000) if n % 3)
-    assert len(codec.encode_uids(uids)) < len(str(uids)) / 2
+    assert len(packing.encode_uids(uids)) < len(str(uids)) / 2
     record = Record(uids, UidSet.span(1, len(uids)))
-    assert len(codec.encode_records([record])) < len(str(record)) / 2
+    assert len(packing.encode_records([record])) < len(str(record)) / 2
 
 
 def test_a_million_skipped_messages_take_little_room() -> None:
     chance = random.Random(5)
     scattered = UidSet.ascending(uid for uid in range(1, 1_000_001) if chance.random() < 0.5)
     for uids, most in ((UidSet.span(1, 1_000_000), 100), (scattered, 250_000)):
-        packed = codec.encode_sets({"before 2024-01-01": uids})
+        packed = packing.encode_sets({"before 2024-01-01": uids})
         assert len(packed) < most
-        assert codec.decode_sets(packed) == {"before 2024-01-01": uids}
-    assert codec.decode_sets(None) == codec.decode_sets(codec.encode_sets({})) == {}
+        assert packing.decode_sets(packed) == {"before 2024-01-01": uids}
+    assert packing.decode_sets(None) == packing.decode_sets(packing.encode_sets({})) == {}
 
 
 def test_what_a_request_wants_comes_back_as_it_was() -> None:

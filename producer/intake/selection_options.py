@@ -1,0 +1,45 @@
+"""The options on what to import, as they are given. The command line's help imports this module, and loads nothing else with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SelectionOptions:
+    """The options as given on the command line; "" and False for those not given."""
+
+    #: Special uses, separated by commas.
+    skip_special: str = ""
+    #: "leave" or "copy": see `shared.model.Options`.
+    shared_folders: str = "leave"
+    #: The destination's folder that receives everything.
+    into: str = ""
+    #: The folder map's file name, for messages.
+    folder_map: str = ""
+    #: The folder map's content; None when it could not be read.
+    folder_map_content: bytes | None = None
+    #: A date, or a date and time.
+    since: str = ""
+    #: A date, or a date and time.
+    before: str = ""
+    #: A size, e.g. 10MB.
+    larger: str = ""
+    #: A size, e.g. 1GiB.
+    smaller: str = ""
+    #: See `shared.model.Options`.
+    unseen: bool = False
+    #: See `shared.model.Options`.
+    flagged: bool = False
+    #: See `shared.model.Options`.
+    not_deleted: bool = False
+    #: See `shared.model.Options`.
+    newest_first: bool = False
+    #: See `shared.folders.gmail.LabelMode`.
+    gmail_labels: str = "folders"
+    #: "follow" or "copy": see `shared.model.Options`.
+    moves: str = "follow"
+    #: "tell" or "follow": see `shared.model.Options`.
+    deletions: str = "tell"
+    #: See `shared.model.Options`.
+    deletions_cap: int = 100
