@@ -323,7 +323,7 @@ class BatchCopy:
 
     def _copy(self, uids: UidSet, *, most: int = 0, keywords: bool = True) -> None:
         """Reads `uids` and appends them in groups of at most `most` messages."""
-        most = most or self._writers.group_messages or self._rules.group_messages
+        most = most or min(self._writers.group_messages or self._rules.group_messages, self._rules.group_messages)
         group: list[Message] = []
         size = 0
         refused: list[ServerRefused] = []

@@ -26,6 +26,8 @@ class Widening:
     #: Messages after which it is, and how many of them are a group: the first answer only begins the time.
     probe_messages: int = 30
     probe_group: int = 6
+    #: Messages of a group where several lanes share a folder: so slow is its destination that a usual one takes seconds.
+    slow_group: int = 25
     #: The smallest share of a lane, messages.
     share_messages: int = 25
 

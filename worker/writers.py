@@ -38,8 +38,8 @@ class FolderWriters:
         self._writers = lease.writers
         #: Whether other lanes may write into the folder now. Once they may, they may until this batch ends.
         self.shared = lease.writers > 1 or lease.heads > 1
-        #: The most messages of a group now, so that there are answers to measure by; 0: as ever.
-        self.group_messages = 0
+        #: The most messages of a group now, so that answers come often enough to measure by; 0: as ever.
+        self.group_messages = self._shared_group = rules.slow_group if self.shared else 0
         #: Whether an answer named no UIDs: then only one lane can tell which copies are its own.
         self.untold = False
         #: When the first and the last answer came, and how many messages were taken after the first.
@@ -75,10 +75,10 @@ class FolderWriters:
         )
         pending = lease.folder_pending
         first = rules.probe(len(remaining), pending, fresh=lease.last_taken == (0, 0)) if may else 0
-        self.group_messages = rules.probe_group if first else 0
+        self.group_messages = rules.probe_group if first else self._shared_group
         here, rest = remaining.take(first) if first else (remaining, UidSet())
         yield here
-        self.group_messages = 0
+        self.group_messages = self._shared_group
         pending -= len(here)
         writers = rules.writers(pending, self._pace()) if may else 1
         if writers > 1 and pending > rules.share_messages and not (self.untold or alone()):

@@ -1,9 +1,9 @@
 """Finds how many lanes a place lets in: more while the total grows, fewer when it does not, or the server wants fewer. Pure.
 
-A step is a quarter of the lanes that are there, one at least, so that its effect shows above the noise of a window. A step up
-is kept where the total grows by a third of what it would if lanes did not disturb each other, a step down where it falls by
-less than a third of that. So the search ends at the knee, where more lanes only wait for each other. Then it rests, each time
-twice as long.
+A step is a quarter of the lanes that are there, one at least, so that its effect shows above the noise of a window; it is
+half of them as long as every step up helped. A step up is kept where the total grows by a third of what it would if lanes did
+not disturb each other, a step down where it falls by less than a third of that. So the search ends at the knee, where more
+lanes only wait for each other. Then it rests, each time twice as long.
 
 Where the server refuses a connection, asks for less, or answers later and later, the number falls at once. What was refused is
 not tried again before a rest is over.
@@ -18,7 +18,7 @@ from shared.model.lanes import LaneSearch, Reason
 
 #: How long a window lasts at least, seconds; how many answers of APPEND it needs for each lane; how long it waits for these.
 WINDOW_SECONDS: Final = 5.0
-WINDOW_ANSWERS: Final = 4
+WINDOW_ANSWERS: Final = 5
 LONGEST_SECONDS: Final = 60.0
 #: A window is of `limit` lanes when so much of them was there on average.
 FULL: Final = 0.85
@@ -149,7 +149,9 @@ def _more(search: LaneSearch, most: int, now: float) -> LaneSearch:
             _at(search, min(most, search.kept + 1), Reason.TRYING, now) if search.kept < most else _fewer(search, now)
         )
     top = min(most, search.ceiling - 1) if search.ceiling else most
-    step = min(top, search.kept + max(1, search.kept // 4))
+    # Until something did not help, half as many more.
+    part = 4 if search.patience or search.ceiling else 2
+    step = min(top, search.kept + max(1, search.kept // part))
     if step > search.kept:
         return _at(search, step, Reason.TRYING, now)
     if search.again_at and now >= search.again_at:

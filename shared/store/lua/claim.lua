@@ -38,14 +38,11 @@ local function open_scope(n, key)
     local hold = redis.call('ZSCORE', P .. 'holds', name)
     local open = not (hold and tonumber(hold) > now)
     local permits = P .. 'permits:' .. name
-    if open then
-      local is_in = redis.call('ZSCORE', permits, holder)
+    if open and not redis.call('ZSCORE', permits, holder) then
+      open = lanes_at(name, now) < let_in(scopes[n], key, now, ARGV[6 + n], ARGV[13 + n])
+    elseif open and redis.call('HEXISTS', P .. 'lanes:' .. name, 'limit') == 1 then
       local most, found = let_in(scopes[n], key, now, ARGV[6 + n], ARGV[13 + n])
-      if not is_in then
-        open = lanes_at(name, now) < most
-      elseif found and lanes_at(name, now) > most then
-        open = not one_too_many(name, holder, most)
-      end
+      open = not (found and lanes_at(name, now) > most and one_too_many(name, holder, most))
     end
     verdicts[name] = open
   end
