@@ -10,6 +10,7 @@ import pytest
 
 from producer.translations.translate import Translator
 from tests.servers.dovecot import Dovecot
+from tests.servers.process import await_ready
 from tests.web.conftest import PASSWORD, WebServer, allowed
 from tests.web.test_page import Person, _fill, _opens, browser  # noqa: F401 - a fixture
 
@@ -87,11 +88,9 @@ def test_what_is_long_ago_is_said_so_by_the_page_and_kept_up_to_date_by_its_scri
     person.page.wait_for_selector(".timeline time")
     # A page that was left open: its script says what a fresh one says. A redraw brings the true time back, so it is set
     # until it is seen.
-    person.page.wait_for_function(
-        """form => { const time = document.querySelector(".timeline time");
+    again = """form => { const time = document.querySelector(".timeline time");
         if (time.textContent === form) return true;
-        time.dateTime = new Date(Date.now() - 3 * 3600e3 - 60e3).toISOString(); time.append("") }""",
-        arg=form,
-    )
+        time.dateTime = new Date(Date.now() - 3 * 3600e3 - 60e3).toISOString(); time.append(""); return false }"""
+    await_ready(lambda: bool(person.page.evaluate(again, form)), 60, "the script")
     assert Translator(locale).ago(time() - 3 * 3600 - 60).striptags() == form
     person.page.wait_for_selector(".timeline time[title]:not([title$=UTC])")
