@@ -144,6 +144,17 @@ def test_a_server_that_asks_for_less_has_half_of_its_lanes_afterwards(store: Sto
     assert len(lanes(store, 6)) == 2
 
 
+def test_lanes_at_work_are_told_of_however_many_places_are_quiet(store: Store, world: World) -> None:
+    for n in range(1_000):
+        store.steer(f"destination_host:{n}.example", 0, LaneSearch(limit=1, kept=1, most=8, version=1))
+    world.clock.forward(1)
+    start(store, 3)
+    tell(store, lanes(store, 2), 1, work=5)
+    first, second, *quiet = [place.name for place in store.lane_places()]
+    assert {first, second} == {HOST, "source_host:old.example"}
+    assert len(quiet) == 998, "no call is longer than that"
+
+
 def test_what_was_found_is_forgotten_after_an_hour(store: Store, world: World) -> None:
     start(store, 6)
     leases = lanes(store, 4)
