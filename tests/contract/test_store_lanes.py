@@ -155,6 +155,27 @@ def test_lanes_at_work_are_told_of_however_many_places_are_quiet(store: Store, w
     assert len(quiet) == 998, "no call is longer than that"
 
 
+@pytest.mark.parametrize("tried", [2, 7])
+def test_a_number_that_was_being_tried_when_the_lanes_left_is_not_handed_on(
+    store: Store, world: World, tried: int
+) -> None:
+    start(store, 12)
+    leases = lanes(store, 4)
+    tell(store, leases, 1, work=5)
+    store.steer(HOST, 0, LaneSearch(limit=tried, kept=5, reason=Reason.TRYING, most=8, version=1))
+    for lease in leases:
+        store.release(lease, how="wait")
+        store.leave(lease.holder, lease.mailbox.mailbox_id)
+    world.clock.forward(60)
+    leases = lanes(store, 9)
+    assert len(leases) == tried, "as long as lanes told something in the last minute, it is still being tried"
+    for lease in leases:
+        store.release(lease, how="wait")
+        store.leave(lease.holder, lease.mailbox.mailbox_id)
+    world.clock.forward(1)
+    assert len(lanes(store, 9)) == 5
+
+
 def test_what_was_found_is_forgotten_after_an_hour(store: Store, world: World) -> None:
     start(store, 6)
     leases = lanes(store, 4)

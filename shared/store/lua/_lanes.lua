@@ -1,6 +1,7 @@
 -- Put before the scripts that let lanes in or tell how many: shared/rules/lane_search.py says what it means.
--- How long what was found at a place is believed without a word from a lane there; how long a search rests after a refusal.
-local LANES_MS, REST_MS, LONGEST_REST_MS = 3600000, 60000, 960000
+-- How long what was found at a place is believed without a word from a lane there, and what was only being tried; how long a search
+-- rests after a refusal.
+local LANES_MS, TOLD_MS, REST_MS, LONGEST_REST_MS = 3600000, 60000, 60000, 960000
 -- When a unit is claimed again whose lane was one too many.
 local CROWDED_MS = 2000
 local SCOPES = {'source_account', 'source_host', 'destination_account', 'destination_host'}
@@ -16,11 +17,13 @@ local function set_lanes(scope, key, start, most)
   return given, given
 end
 
--- What was found there, as long as it was found under the same limits; nil: nothing.
+-- What was found there, as long as it was found under the same limits; nil: nothing. Where the lanes left during a trial, that is
+-- the number that was known to be good before.
 local function found_lanes(name, now, most)
-  local h = redis.call('HMGET', P .. 'lanes:' .. name, 'limit', 'most', 'heard')
+  local h = redis.call('HMGET', P .. 'lanes:' .. name, 'limit', 'most', 'heard', 'kept', 'told_at')
   if not h[1] or tonumber(h[3]) <= now - LANES_MS then return nil end
-  if h[2] == '0' or tonumber(h[2]) == most then return tonumber(h[1]) end
+  if h[2] ~= '0' and tonumber(h[2]) ~= most then return nil end
+  return tonumber(tonumber(h[5] or '0') < now - TOLD_MS and h[4] or h[1])
 end
 
 local function let_in(scope, key, now, start, most)

@@ -13,7 +13,8 @@ from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_sign_ins import MemorySignIns
 from shared.store.memory.memory_tables import MailboxRow
 
-#: How long what was found is believed without a word from a lane there, and how long a place is told of, ms.
+#: How long what was found is believed without a word from a lane there, and how long a place is told of, and believed what
+#: was only being tried there, ms.
 LANES_MS, TOLD_MS = 3_600_000, 60_000
 #: How many places are told of at most.
 MOST_PLACES = 1_000
@@ -102,8 +103,9 @@ class MemoryLanes(MemorySignIns):
         """Returns how many lanes a place lets in, and what was found there under the limits that are set now."""
         start, most = self._set_lanes(name)
         row = self._known(name)
-        search = row.search if row else None
-        found = search.limit if search and search.most in (0, most) else None
+        found = None
+        if row and (search := row.search) and search.most in (0, most):
+            found = search.kept if row.told < self._rows.now() - TOLD_MS else search.limit
         return (start if found is None else min(found, most)), found
 
     def _lanes_at(self, name: str) -> dict[str, int]:
