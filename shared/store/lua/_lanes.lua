@@ -80,14 +80,15 @@ local function narrow_lanes(name, to, reason, now)
 end
 
 -- A server asked to leave "scope:key" alone; what was said before is never shortened. Who asks so wants less afterwards too: half of
--- the lanes that were there.
-local function set_hold(name, ms, import, why)
+-- the lanes that were there. Where no more than half of those that are let in were there, as when the first ones come back from a
+-- pause, it says nothing of how many. `start`, `most`: as for let_in.
+local function set_hold(name, ms, import, why, start, most)
   local now = clock()
   local till, before = now + ms, redis.call('ZSCORE', P .. 'holds', name)
   if before and tonumber(before) >= till then return end
   if not before or tonumber(before) <= now then
-    local lanes = lanes_at(name, now)
-    if lanes > 1 then narrow_lanes(name, math.floor(lanes / 2), 'asked', now) end
+    local lanes, scope, key = lanes_at(name, now), string.match(name, '^([^:]*):(.*)$')
+    if lanes > 1 and lanes * 2 > let_in(scope, key, now, start, most) then narrow_lanes(name, math.floor(lanes / 2), 'asked', now) end
   end
   redis.call('ZADD', P .. 'holds', till, name)
   redis.call('HSET', P .. 'whys', name, import .. ':' .. why)
