@@ -38,15 +38,14 @@ local function lanes_at(name, now)
   return redis.call('ZCARD', P .. 'permits:' .. name)
 end
 
--- Whether a lane that is in has to go, since fewer are let in by now: those last in the order of their names, whoever asks.
-local function one_too_many(name, holder, found)
+-- The lanes that are in and have to go, since fewer are let in by now: those last in the order of their names, whoever asks.
+local function too_many(name, now, found)
+  local over = {}
+  if not found or lanes_at(name, now) <= found then return over end
   local holders = redis.call('ZRANGE', P .. 'permits:' .. name, 0, -1)
-  if #holders <= found then return false end
-  local before = 0
-  for _, other in ipairs(holders) do
-    if other < holder then before = before + 1 end
-  end
-  return before >= found
+  table.sort(holders)
+  for n = found + 1, #holders do over[holders[n]] = true end
+  return over
 end
 
 -- Forgets what is too old, before anything is added to it.
