@@ -20,14 +20,18 @@ for n = 10, #ARGV, 3 do
 end
 add_measured(ARGV[1], ARGV[4], ARGV[5], now)
 -- Where fewer lanes are let in by now, those that copy and are too many stop: their batches are claimed again, by those that stay.
+-- Each place is looked up once: all leases may share a host.
 if redis.call('EXISTS', P .. 'lanes') == 1 then
+  local over = {}
   for n = 1, #words do
     if words[n] == 'run' and redis.call('HGET', unit_key(ARGV[3 * n + 7]), 'kind') == 'copy' then
       for scope, key in ipairs(redis.call('HMGET', mailbox_key(mailboxes[n]), unpack(SCOPES))) do
         local name = SCOPES[scope] .. ':' .. (key or '')
-        local _, most = set_lanes(SCOPES[scope], key or '', 0, ARGV[5 + scope])
-        local found = found_lanes(name, now, most)
-        if found and lanes_at(name, now) > found and one_too_many(name, ARGV[3 * n + 9], found) then words[n] = 'pause' end
+        if not over[name] then
+          local _, most = set_lanes(SCOPES[scope], key or '', 0, ARGV[5 + scope])
+          over[name] = too_many(name, now, found_lanes(name, now, most))
+        end
+        if over[name][ARGV[3 * n + 9]] then words[n] = 'pause' end
       end
     end
   end

@@ -42,7 +42,7 @@ local function open_scope(n, key)
       open = lanes_at(name, now) < let_in(scopes[n], key, now, ARGV[6 + n], ARGV[13 + n])
     elseif open and redis.call('HEXISTS', P .. 'lanes:' .. name, 'limit') == 1 then
       local most, found = let_in(scopes[n], key, now, ARGV[6 + n], ARGV[13 + n])
-      open = not (found and lanes_at(name, now) > most and one_too_many(name, holder, most))
+      open = not too_many(name, now, found and most)[holder]
     end
     verdicts[name] = open
   end

@@ -325,7 +325,8 @@ class MemoryWork(Identity):
     def _hold(self, name: str, seconds: float, import_id: str, why: str) -> None:
         now = self._rows.now()
         until = now + int(seconds * 1000)
-        if self._holds.get(name, 0) <= now < until and (lanes := len(self._lanes_at(name))) > 1:
+        lanes = len(self._lanes_at(name))
+        if self._holds.get(name, 0) <= now < until and lanes > 1 and lanes * 2 > self._let_in(name)[0]:
             self._narrow_lanes(name, lanes // 2, Reason.ASKED)
         if until > self._holds.get(name, 0):
             self._holds[name], self._whys[name] = until, (import_id, why)
