@@ -33,7 +33,7 @@ def moment_of(found: object) -> object:
     try:
         return datetime.fromtimestamp(found, UTC)
     except (OverflowError, OSError) as error:
-        raise ValueError(f"{found} seconds since the epoch is no moment: {error}") from None
+        raise ValueError from error
 
 
 def as_said(found: object, name: str = "") -> object:
