@@ -38,23 +38,23 @@ WAITS_S_FOR_ITS_TURN: Final = Phrase("waits_s_for_its_turn", "waits {num} s for 
 MADE_ACCOUNT_IT_MAY_BE_USED: Final = Phrase(
     "made_account_it_may_be_used", "{service} made the account; it may be used in a moment"
 )
-ACCOUNT_SERVICE_CREDENTIALS_ARE_NO: Final = Phrase(
-    "account_service_credentials_are_no", "the account service's credentials are no longer stored"
+ACCOUNT_SERVICE_CREDENTIALS_NOT_STORED: Final = Phrase(
+    "account_service_credentials_not_stored", "the account service's credentials are no longer stored"
 )
-IS_NOT_ACCOUNT_SERVICE_THAT_WAS_ASKED: Final = Phrase(
-    "is_not_account_service_that_was_asked", "{service} is not the account service that was asked for"
+NOT_THE_ACCOUNT_SERVICE_ASKED_FOR: Final = Phrase(
+    "not_the_account_service_asked_for", "{service} is not the account service that was asked for"
 )
-STATE_STORE_HAS_BEEN_TAMPERED: Final = Phrase(
-    "state_store_has_been_tampered", "the state store has been tampered with; run the import command again"
+STATE_STORE_TAMPERED_WITH: Final = Phrase(
+    "state_store_tampered_with", "the state store has been tampered with; run the import command again"
 )
 GIVE_RIGHT_SECRET_ACCOUNTS: Final = Phrase(
     "give_right_secret_accounts", "give the right secret (--accounts-secret-file), and run the import command again"
 )
-DESTINATION_CREDENTIALS_ARE_NO_LONGER: Final = Phrase(
-    "destination_credentials_are_no_longer", "the destination credentials are no longer stored"
+DESTINATION_CREDENTIALS_NOT_STORED: Final = Phrase(
+    "destination_credentials_not_stored", "the destination credentials are no longer stored"
 )
-ACCOUNT_WAS_THERE_BEFORE_AND_ITS_PASSWORD: Final = Phrase(
-    "account_was_there_before_and_its_password",
+PASSWORD_OF_AN_OLD_ACCOUNT_STAYS: Final = Phrase(
+    "password_of_an_old_account_stays",
     "{what}; the account was there before, and its password is never changed",
 )
 CANNOT_BE_USED: Final = Phrase("cannot_be_used", "{service} cannot be used: {cause}")
@@ -141,14 +141,14 @@ class AccountServices:
             if isinstance(error, LoginsStopped):
                 raise
             if state is AccountState.ADOPTED:
-                what = ACCOUNT_WAS_THERE_BEFORE_AND_ITS_PASSWORD.says(what=error.what)
+                what = PASSWORD_OF_AN_OLD_ACCOUNT_STAYS.says(what=error.what)
                 raise AuthenticationRefused(error.side, what, error.detail) from error
             raise
 
     def _service(self, import_id: str, services: Services, domain: str, url: ServiceUrl) -> AccountService:
         sealed = self._store.sealed(import_id, import_id, "accounts")
         if sealed is None:
-            raise CredentialsError(ACCOUNT_SERVICE_CREDENTIALS_ARE_NO.says())
+            raise CredentialsError(ACCOUNT_SERVICE_CREDENTIALS_NOT_STORED.says())
         with self._lock:
             known = self._services.get((import_id, domain))
             if known and known[0] == sealed:
@@ -157,8 +157,8 @@ class AccountServices:
         if given.login != services.text:
             # A hook is a program: only those who can seal may name it.
             raise AccountRejected(
-                IS_NOT_ACCOUNT_SERVICE_THAT_WAS_ASKED.says(service=url.shown),
-                STATE_STORE_HAS_BEEN_TAMPERED.says(),
+                NOT_THE_ACCOUNT_SERVICE_ASKED_FOR.says(service=url.shown),
+                STATE_STORE_TAMPERED_WITH.says(),
             )
         try:
             service = self._opened(url, secret_of(services, domain, given.password))
@@ -173,7 +173,7 @@ class AccountServices:
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, Side.DESTINATION)
         import_ = self._store.import_(mailbox.import_id)
         if sealed is None or import_ is None:
-            raise CredentialsError(DESTINATION_CREDENTIALS_ARE_NO_LONGER.says())
+            raise CredentialsError(DESTINATION_CREDENTIALS_NOT_STORED.says())
         given = self._vault.open(mailbox.mailbox_id, "destination", sealed, bound=bound_to(import_, mailbox))
         endpoint, login, profile = mailbox.destination.endpoint, mailbox.destination.login, mailbox.profile
         return NewAccount(

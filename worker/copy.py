@@ -36,7 +36,7 @@ from shared.model.lifecycle import Outcome, Wish
 from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet, records_of
 from shared.store import WorkStore
-from shared.wording.often_said import WAS_RECREATED_ITS_UIDVALIDITY_CHANGED
+from shared.wording.often_said import FOLDER_RECREATED
 from shared.wording.phrases import Phrase, text_of
 from worker.alike import Alike
 from worker.arrivals import Arrivals, foreign_writer
@@ -53,12 +53,10 @@ from worker.recovery import contested_seconds, just_stored, known_destinations, 
 from worker.shares import Widening
 from worker.writers import FolderWriters
 
-SOURCE_LISTS_MESSAGE_BUT_GIVES: Final = Phrase(
-    "source_lists_message_but_gives", "the source lists the message but gives no body"
-)
+LISTED_WITHOUT_BODY: Final = Phrase("listed_without_body", "the source lists the message but gives no body")
 LEASE_RAN_OUT_BEFORE: Final = Phrase("lease_ran_out_before", "the lease ran out before the append")
-SOURCE_SAYS_THAT_MESSAGE_HAS_BYTES: Final = Phrase(
-    "source_says_that_message_has_bytes", "the source says that the message has {n} bytes, and gives none"
+BYTES_ANNOUNCED_NONE_GIVEN: Final = Phrase(
+    "bytes_announced_none_given", "the source says that the message has {n} bytes, and gives none"
 )
 IS_NUMBERED_ANEW_EACH_TIME: Final = Phrase(
     "is_numbered_anew_each_time", "{folder} is numbered anew each time it is opened (UIDVALIDITY)"
@@ -205,11 +203,11 @@ class BatchCopy:
         if not there.same_uids(folder.uidvalidity):
             if folder.remade >= MOST_REMADE:
                 raise FolderRefused(Side.SOURCE, IS_NUMBERED_ANEW_EACH_TIME.says(folder=folder.display))
-            raise FolderChanged(Side.SOURCE, WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=folder.display))
+            raise FolderChanged(Side.SOURCE, FOLDER_RECREATED.says(folder=folder.display))
         if not here.same_uids(folder.destination_uidvalidity) and (made or not self._still_unused(here, folder)):
             if folder.remade >= MOST_REMADE:
                 raise FolderRefused(Side.DESTINATION, IS_ANOTHER_FOLDER_EACH_TIME.says(folder=folder.display))
-            raise FolderChanged(Side.DESTINATION, WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=folder.display))
+            raise FolderChanged(Side.DESTINATION, FOLDER_RECREATED.says(folder=folder.display))
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
         if self._labels:
@@ -496,10 +494,10 @@ class BatchCopy:
     def _copy_alone(self, uid: Uid, seen: Sighting | None) -> None:
         """Copies a message that is listed but did not come with the others."""
         one = UidSet.of([uid])
-        reason: str = SOURCE_LISTS_MESSAGE_BUT_GIVES.says()
+        reason: str = LISTED_WITHOUT_BODY.says()
         try:
             if uid in self._empty and seen is not None and seen.size_bytes:
-                reason = SOURCE_SAYS_THAT_MESSAGE_HAS_BYTES.says(n=f"{seen.size_bytes:,}")
+                reason = BYTES_ANNOUNCED_NONE_GIVEN.says(n=f"{seen.size_bytes:,}")
             else:
                 self._copy(one, most=1)
                 self._copy_refused()

@@ -20,11 +20,11 @@ from shared.wording.phrases import Phrase, several
 
 CANNOT_HOLD: Final = Phrase("cannot_hold", "the destination folder cannot hold: {names}")
 
-SOURCE_GIVES_NO_USABLE_INTERNALDATE: Final = Phrase(
-    "source_gives_no_usable_internaldate", "the source gives no usable INTERNALDATE; the destination sets its own"
+NO_USABLE_INTERNALDATE: Final = Phrase(
+    "no_usable_internaldate", "the source gives no usable INTERNALDATE; the destination sets its own"
 )
-DESTINATION_DOES_NOT_KEEP_MESSAGE: Final = Phrase(
-    "destination_does_not_keep_message",
+NEAREST_DATE_SET: Final = Phrase(
+    "nearest_date_set",
     "the destination does not keep the message's internal date; the nearest date that it keeps was set",
 )
 TO_BE_READ_BACK_WHOLE: Final = Phrase("to_be_read_back_whole", "to be read back whole: {why}")
@@ -75,10 +75,10 @@ def date_note(uid: Uid, internaldate: int | None, size_bytes: int, copied: int |
     """
     reason: str
     if internaldate is None:
-        what, reason = "date_unusable", SOURCE_GIVES_NO_USABLE_INTERNALDATE.says()
+        what, reason = "date_unusable", NO_USABLE_INTERNALDATE.says()
     elif copied != internaldate and not usual(internaldate):
         what = "date_clamped"
-        reason = DESTINATION_DOES_NOT_KEEP_MESSAGE.says()
+        reason = NEAREST_DATE_SET.says()
     elif doubt:
         what, reason = "date_unusable", doubt
     else:

@@ -24,9 +24,7 @@ from shared.model.messages import Owner
 from shared.model.uids import UidSet
 from shared.wording.phrases import Phrase
 
-ITS_USER_MOVED_IT_AT_DESTINATION: Final = Phrase(
-    "its_user_moved_it_at_destination", "its user moved it at the destination: it is in {folder}"
-)
+MOVED_BY_ITS_USER: Final = Phrase("moved_by_its_user", "its user moved it at the destination: it is in {folder}")
 
 #: The kinds of notes on copies that are gone (`shared.model.ledger.GONE`).
 MISSING, MOVED, REMOVED = "missing", "moved", "removed"
@@ -120,7 +118,7 @@ def with_places(audit: Audit, places: Mapping[tuple[str, int], str]) -> Audit:
 def _moved(note: Note, place: str) -> Note:
     if not place or note.what != REMOVED:
         return note
-    return replace(note, what=MOVED, reason=ITS_USER_MOVED_IT_AT_DESTINATION.says(folder=place))
+    return replace(note, what=MOVED, reason=MOVED_BY_ITS_USER.says(folder=place))
 
 
 def without_marks(ledger: Iterable[LedgerEntry], copies: Mapping[int, Sighting]) -> dict[str, int]:

@@ -22,9 +22,7 @@ from shared.wording.phrases import Phrase, several
 NORMALISED_TO: Final = Phrase("normalised_to", "line ends normalised: {what}")
 
 STORED_AS_BYTES_INSTEAD: Final = Phrase("stored_as_bytes_instead", "stored as {num} bytes instead of {size}")
-INTERNAL_DATE_IS_NOT_THAT_OF_SOURCE: Final = Phrase(
-    "internal_date_is_not_that_of_source", "the internal date is not that of the source"
-)
+INTERNAL_DATE_DIFFERS: Final = Phrase("internal_date_differs", "the internal date is not that of the source")
 NUL_BYTES_STORED_AS_ANOTHER: Final = Phrase("nul_bytes_stored_as_another", "{num} NUL bytes stored as another byte")
 LINE_ENDS_NORMALISED: Final = Phrase("line_ends_normalised", "line ends normalised")
 CONTENT_DIFFERS_SHA_256: Final = Phrase("content_differs_sha_256", "content differs (SHA-256 of canonical bytes)")
@@ -59,7 +57,7 @@ def difference(original: Sighting, copy: Sighting) -> Difference | None:
     The bytes of both were read, unless they are not `unlike`.
     """
     text = _text(original, copy)
-    date = INTERNAL_DATE_IS_NOT_THAT_OF_SOURCE.says() if _other_date(original, copy) else ""
+    date = INTERNAL_DATE_DIFFERS.says() if _other_date(original, copy) else ""
     if text is None:
         return Difference(what=FORM, reason=date) if date else None
     return Difference(what=text.what, reason=several((text.reason, date)))

@@ -28,12 +28,12 @@ from worker.recovery import arrived
 SECOND_COPY_OF_OURS_UID: Final = Phrase(
     "second_copy_of_ours_uid", "a second copy of ours (UID {uids} at the destination, beside UID {uid}) was removed"
 )
-UID_AT_DESTINATION_IS_SECOND_COPY: Final = Phrase(
-    "uid_at_destination_is_second_copy",
+SECOND_COPY_NOT_REMOVABLE: Final = Phrase(
+    "second_copy_not_removable",
     "UID {uids} at the destination is a second copy of UID {uid}; the server cannot remove single messages",
 )
-UID_AT_DESTINATION_IS_SAME_AS_UID: Final = Phrase(
-    "uid_at_destination_is_same_as_uid",
+SAME_MESSAGE_LEFT: Final = Phrase(
+    "same_message_left",
     "UID {uids} at the destination is the same as UID {uid}; it was left, since it may be somebody else's copy",
 )
 
@@ -118,7 +118,7 @@ def notes_of(found: Sequence[Double], *, removed: bool) -> Iterator[Note]:
         if undone:
             reason = SECOND_COPY_OF_OURS_UID.says(uids=str(extras), uid=copy)
         elif group[0].ours:
-            reason = UID_AT_DESTINATION_IS_SECOND_COPY.says(uids=str(extras), uid=copy)
+            reason = SECOND_COPY_NOT_REMOVABLE.says(uids=str(extras), uid=copy)
         else:
-            reason = UID_AT_DESTINATION_IS_SAME_AS_UID.says(uids=str(extras), uid=copy)
+            reason = SAME_MESSAGE_LEFT.says(uids=str(extras), uid=copy)
         yield Note(uid=uid, what="undone" if undone else "doubled", reason=reason)

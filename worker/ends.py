@@ -20,8 +20,8 @@ from shared.model.uids import UidSet
 from shared.wording.phrases import Phrase
 from worker.failures import PERHAPS_SWAPPED, SWAPPED_LOOKS
 
-IS_EMPTY_AND_DESTINATION_IS_NOT_WHETHER: Final = Phrase(
-    "is_empty_and_destination_is_not_whether",
+PERHAPS_SWAPPED_OTHERS_AWAITED: Final = Phrase(
+    "perhaps_swapped_others_awaited",
     "is empty and the destination is not: whether that is so of all mailboxes is awaited",
 )
 
@@ -105,5 +105,5 @@ class Ends:
         waited = self._failure.times if self._failure and self._failure.code == PERHAPS_SWAPPED else 0
         others = sum(states.get(state, 0) for state in _UNCOUNTED) > 1
         if others and waited < SWAPPED_LOOKS:
-            raise MaybeSwapped(Side.SOURCE, IS_EMPTY_AND_DESTINATION_IS_NOT_WHETHER.says())
+            raise MaybeSwapped(Side.SOURCE, PERHAPS_SWAPPED_OTHERS_AWAITED.says())
         raise SameMailbox(Side.SOURCE, SameMailbox.SWAPPED)

@@ -29,14 +29,14 @@ SEE_WHAT_SERVER_SAYS_WHEN: Final = Phrase(
 SEE_THAT_ACCOUNT: Final = Phrase(
     "see_that_account", "see that the account is there and may be signed in to for others, then: mailhaul retry {id}"
 )
-CORRECT_PASSWORD_IN_CSV_AND_RUN: Final = Phrase(
-    "correct_password_in_csv_and_run", "correct the password in a CSV and run: mailhaul credentials {id} FILE.csv"
+CORRECT_THE_PASSWORD: Final = Phrase(
+    "correct_the_password", "correct the password in a CSV and run: mailhaul credentials {id} FILE.csv"
 )
-GIVE_CREDENTIALS_AGAIN_MAILHAUL: Final = Phrase(
-    "give_credentials_again_mailhaul", "give the credentials again: mailhaul credentials {id} FILE.csv"
+GIVE_CREDENTIALS_AGAIN: Final = Phrase(
+    "give_credentials_again", "give the credentials again: mailhaul credentials {id} FILE.csv"
 )
-SEE_WHAT_SERVER_SAYS_ITS_DISK: Final = Phrase(
-    "see_what_server_says_its_disk",
+DISK_MAY_BE_FULL: Final = Phrase(
+    "disk_may_be_full",
     "see what the server says: its disk may be full; while workers run (mailhaul up) it is tried "
     "again by itself; at once by: mailhaul retry {id}",
 )
@@ -53,12 +53,12 @@ STOP_WHATEVER_ELSE_WRITES: Final = Phrase(
 WHAT_CAME_SINCE_SWITCH: Final = Phrase(
     "what_came_since_switch", "what came since the switch is at the new server: bring it back by an import of its own"
 )
-CHECK_HOST_PORT_AND_FIREWALL_MAILHAUL: Final = Phrase(
-    "check_host_port_and_firewall_mailhaul",
+CHECK_NETWORK_MAILHAUL_GOES_ON: Final = Phrase(
+    "check_network_mailhaul_goes_on",
     "check host, port and firewall; mailhaul goes on by itself when the server answers",
 )
-SERVER_DOES_NOT_LET_THIS_FOLDER: Final = Phrase(
-    "server_does_not_let_this_folder",
+FOLDER_MAY_NOT_BE_OPENED: Final = Phrase(
+    "folder_may_not_be_opened",
     "the server does not let this folder be opened; see its words, then: mailhaul retry {id}",
 )
 INTERNAL_ERROR_PLEASE_REPORT: Final = Phrase(
@@ -184,14 +184,14 @@ TABLE: tuple[FailureRule, ...] = (
         code="{side}_auth_refused",
         how=Disposition.PARK,
         scope="mailbox",
-        advice=CORRECT_PASSWORD_IN_CSV_AND_RUN.says(id="IMPORT"),
+        advice=CORRECT_THE_PASSWORD.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.CredentialsError,
         code="credentials_missing",
         how=Disposition.PARK,
         scope="mailbox",
-        advice=GIVE_CREDENTIALS_AGAIN_MAILHAUL.says(id="IMPORT"),
+        advice=GIVE_CREDENTIALS_AGAIN.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.TlsFailed,
@@ -213,7 +213,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.PARK,
         scope="mailbox",
         again=ROOM_SECONDS,
-        advice=SEE_WHAT_SERVER_SAYS_ITS_DISK.says(id="IMPORT"),
+        advice=DISK_MAY_BE_FULL.says(id="IMPORT"),
     ),
     FailureRule(
         error=errors.OverQuota,
@@ -271,7 +271,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.WAIT,
         scope="endpoint",
         delay_seconds=2,
-        advice=CHECK_HOST_PORT_AND_FIREWALL_MAILHAUL.says(),
+        advice=CHECK_NETWORK_MAILHAUL_GOES_ON.says(),
     ),
     FailureRule(
         error=errors.ConnectionLost,
@@ -296,7 +296,7 @@ TABLE: tuple[FailureRule, ...] = (
         how=Disposition.GIVE_UP,
         scope="folder",
         delay_seconds=5,
-        advice=SERVER_DOES_NOT_LET_THIS_FOLDER.says(id="IMPORT"),
+        advice=FOLDER_MAY_NOT_BE_OPENED.says(id="IMPORT"),
     ),
     FailureRule(error=errors.AccountDelayed, code="account_waiting", how=Disposition.WAIT, scope="mailbox"),
     FailureRule(error=errors.AccountRejected, code="account_rejected", how=Disposition.PARK, scope="mailbox"),

@@ -28,12 +28,12 @@ from shared.wording.phrases import Phrase, several, text_of
 from worker.folder_making import mapped_to, pins_of
 from worker.whereabouts import SideView, removed_by_users, sample
 
-RENAMED_AT_SOURCE_AND_KEEPS_ITS_NAME: Final = Phrase(
-    "renamed_at_source_and_keeps_its_name",
+RENAME_MET_ANOTHER_FOLDER: Final = Phrase(
+    "rename_met_another_folder",
     "renamed at the source, and keeps its name at the destination (there is another folder of that name)",
 )
-RENAMED_AT_SOURCE_AND_KEEPS_ITS_NAME_AT_DESTINATION: Final = Phrase(
-    "renamed_at_source_and_keeps_its_name_at_destination",
+RENAME_REFUSED: Final = Phrase(
+    "rename_refused",
     "renamed at the source, and keeps its name at the destination (the server said: {said})",
 )
 
@@ -267,7 +267,7 @@ class FolderSearch:
                 if folder.folder_id in absent:
                     name = target
                 elif target in names:
-                    why = RENAMED_AT_SOURCE_AND_KEEPS_ITS_NAME.says()
+                    why = RENAME_MET_ANOTHER_FOLDER.says()
                 elif (error := self._destination.rename(name, target)) is None:
                     done.append((name, target))
                     names = {_moved_along(one, [(name, target)], separator) for one in names}
@@ -276,7 +276,7 @@ class FolderSearch:
                     raise error
                 else:
                     said = getattr(error, "detail", "") or text_of(error)
-                    why = RENAMED_AT_SOURCE_AND_KEEPS_ITS_NAME_AT_DESTINATION.says(said=said)
+                    why = RENAME_REFUSED.says(said=said)
             if why or name != folder.destination_name:
                 note = several((why, _called(name, tree))) if why else ""
                 note = folder.note if folder.folder_id in absent else note

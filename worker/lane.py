@@ -62,8 +62,8 @@ from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 from worker.writers import FolderWriters
 
-WAS_BEGUN_TIMES_AND_NEVER_CAME: Final = Phrase(
-    "was_begun_times_and_never_came",
+BEGUN_AND_NEVER_ENDED: Final = Phrase(
+    "begun_and_never_ended",
     "{unit} was begun {num} times and never came to an end; it may kill its workers, see their logs",
 )
 IMPORT_NOT_IN_STORE: Final = Phrase("import_not_in_store", "the import is not in the store")
@@ -243,7 +243,7 @@ class Lane:
         if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
             # The last attempt ended without a word: an attempt that meets an error is parked with that error by
             # `judge`.
-            raise WornOut(WAS_BEGUN_TIMES_AND_NEVER_CAME.says(unit=unit.kind, num=unit.attempts - 1))
+            raise WornOut(BEGUN_AND_NEVER_ENDED.says(unit=unit.kind, num=unit.attempts - 1))
         if unit.kind is UnitKind.PLAN:
             began = time.monotonic()
             planned = place.store.folders(unit.mailbox_id)

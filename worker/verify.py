@@ -42,19 +42,19 @@ from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
 from worker.sessions import MailboxSessions
 
-DESTINATION_LOST_ITS_FOLDER_WHERE: Final = Phrase(
-    "destination_lost_its_folder_where",
+DESTINATION_LOST_ITS_FOLDER: Final = Phrase(
+    "destination_lost_its_folder",
     "the destination lost its folder, where it was UID {uid}, and the source no longer has it",
 )
 WAS_REMOVED_OR_RECREATED: Final = Phrase("was_removed_or_recreated", "{folder} was removed or recreated")
 IT_IS_BACK_AT_SOURCE: Final = Phrase(
     "it_is_back_at_source", "it is back at the source, and its copy was removed (UID {uid})"
 )
-ITS_USER_REMOVED_IT_AT_DESTINATION_WHERE: Final = Phrase(
-    "its_user_removed_it_at_destination_where", "its user removed it at the destination, where it was UID {uid}"
+REMOVED_BY_ITS_USER: Final = Phrase(
+    "removed_by_its_user", "its user removed it at the destination, where it was UID {uid}"
 )
-UID_IS_NO_LONGER_IN_DESTINATION: Final = Phrase(
-    "uid_is_no_longer_in_destination", "UID {uid} is no longer in the destination folder"
+NO_LONGER_IN_DESTINATION_FOLDER: Final = Phrase(
+    "no_longer_in_destination_folder", "UID {uid} is no longer in the destination folder"
 )
 
 #: Number of settle times after a message was sent again for which its first copy is still waited for.
@@ -244,7 +244,7 @@ class MailboxVerification:
             _note(
                 uid,
                 MISSING,
-                DESTINATION_LOST_ITS_FOLDER_WHERE.says(uid=to),
+                DESTINATION_LOST_ITS_FOLDER.says(uid=to),
                 None,
             )
             for uid, to in pairs
@@ -327,9 +327,9 @@ class MailboxVerification:
                 elif steady:
                     if original is not None:
                         self._departures.append(Departure(folder_id=folder.folder_id, original=original))
-                    yield _note(uid, REMOVED, ITS_USER_REMOVED_IT_AT_DESTINATION_WHERE.says(uid=to), original)
+                    yield _note(uid, REMOVED, REMOVED_BY_ITS_USER.says(uid=to), original)
                 else:
-                    yield _note(uid, MISSING, UID_IS_NO_LONGER_IN_DESTINATION.says(uid=to), original)
+                    yield _note(uid, MISSING, NO_LONGER_IN_DESTINATION_FOLDER.says(uid=to), original)
             elif original is None:
                 yield from told.of_uid(uid)  # it was compared before, or can no longer be compared
             elif found := difference(original, copy):

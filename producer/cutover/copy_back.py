@@ -35,8 +35,8 @@ from shared.store import Store
 from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 from shared.wording.phrases import Phrase
 
-ITS_SOURCE_SPEAKS_WHICH_TAKES: Final = Phrase(
-    "its_source_speaks_which_takes",
+SOURCE_TAKES_NO_MAIL: Final = Phrase(
+    "source_takes_no_mail",
     "its source speaks {protocol}, which takes no mail: what comes to the destination stays there",
 )
 MAILBOX_IS_NOT_IN_STORE: Final = Phrase("mailbox_is_not_in_store", "mailbox {name} is not in the store")
@@ -143,7 +143,7 @@ def no_way_back(mailbox: Mailbox) -> str:
     """Says why nothing can ever be brought back to the mailbox's source; "" where it can."""
     spoken = protocol_of(mailbox.source.endpoint)
     if not spoken.takes_mail:
-        return ITS_SOURCE_SPEAKS_WHICH_TAKES.says(protocol=spoken.title)
+        return SOURCE_TAKES_NO_MAIL.says(protocol=spoken.title)
     return ""
 
 

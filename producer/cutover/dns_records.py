@@ -25,13 +25,13 @@ from shared.wording.phrases import Phrase
 
 IT_CLOSED_CONNECTION_EARLY: Final = Phrase("it_closed_connection_early", "it closed the connection early")
 THERE_IS_NO_SUCH_DOMAIN: Final = Phrase("there_is_no_such_domain", "there is no such domain")
-RESOLVER_OF_THIS_MACHINE_DOES_NOT_KNOW: Final = Phrase(
-    "resolver_of_this_machine_does_not_know",
+RESOLVER_DOES_NOT_KNOW_THE_ROOT: Final = Phrase(
+    "resolver_does_not_know_the_root",
     "the resolver of this machine does not know the root of the DNS: set MAILHAUL_DNS_RESOLVER",
 )
 IT_NAMES_NO_SERVER: Final = Phrase("it_names_no_server", "it names no server")
-SERVER_IS_INSIDE_OF_NETWORK_SET: Final = Phrase(
-    "server_is_inside_of_network_set",
+NAME_SERVER_INSIDE_OF_NETWORK: Final = Phrase(
+    "name_server_inside_of_network",
     "server {host} ({address}) is inside of the network: set MAILHAUL_DNS_RESOLVER to ask it",
 )
 SERVER_DOES_NOT_ANSWER: Final = Phrase("server_does_not_answer", "server {host} ({address}) does not answer ({cause})")
@@ -79,7 +79,7 @@ class DnsRecords:
         said, faults = [], []
         for server, address in addresses[:_MOST_SERVERS]:
             if not (self._host or ipaddress.ip_address(address).is_global):
-                faults.append(SERVER_IS_INSIDE_OF_NETWORK_SET.says(host=server, address=address))
+                faults.append(NAME_SERVER_INSIDE_OF_NETWORK.says(host=server, address=address))
                 continue
             try:
                 said.append(self._asked(name, address))
@@ -182,7 +182,7 @@ def _words(error: Exception) -> str:
     if isinstance(error, dns.resolver.NXDOMAIN):
         return THERE_IS_NO_SUCH_DOMAIN.says()
     if isinstance(error, dns.resolver.NoRootSOA):
-        return RESOLVER_OF_THIS_MACHINE_DOES_NOT_KNOW.says()
+        return RESOLVER_DOES_NOT_KNOW_THE_ROOT.says()
     return (str(error) or type(error).__name__)[:120]
 
 

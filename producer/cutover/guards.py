@@ -26,43 +26,41 @@ SWITCH_HAS_NOT_SAID_YES: Final = Phrase(
     "switch_has_not_said_yes", "the switch {name} has not said yes for {num} of {most_num} mailboxes"
 )
 SWITCH_SAYS_YES_FOR_ALL: Final = Phrase("switch_says_yes_for_all", "the switch {name} says yes for all {num} mailboxes")
-OF_MAILBOXES_ARE_TURNED_TO_NEW_SERVER: Final = Phrase(
-    "of_mailboxes_are_turned_to_new_server", "{num} of {most_num} mailboxes are turned to the new server"
+MAILBOXES_TURNED_TO_NEW_SERVER: Final = Phrase(
+    "mailboxes_turned_to_new_server", "{num} of {most_num} mailboxes are turned to the new server"
 )
 NOT_ASKED_YET: Final = Phrase("not_asked_yet", "not asked yet")
 NOT_ASKED_WHILE_IT_IS_NOT_COPIED: Final = Phrase("not_asked_while_it_is_not_copied", "not asked while it is not copied")
 LAST_LOOKS_FOUND_NOTHING: Final = Phrase(
     "last_looks_found_nothing", "the last {num} looks found nothing new in {part_num} of {most_num} mailboxes"
 )
-OF_MAILBOXES_ARE_COPIED_CANCELLED_ONES: Final = Phrase(
-    "of_mailboxes_are_copied_cancelled_ones",
+MAILBOXES_COPIED_OR_CANCELLED: Final = Phrase(
+    "mailboxes_copied_or_cancelled",
     "{num} of {most_num} mailboxes are copied; {part_num} cancelled ones count no more",
 )
 OF_MAILBOXES_ARE_COPIED: Final = Phrase("of_mailboxes_are_copied", "{num} of {most_num} mailboxes are copied")
-OF_MAILBOXES_ARE_MORE_THAN_BEHIND_SOURCE: Final = Phrase(
-    "of_mailboxes_are_more_than_behind_source", "{num} of {most_num} mailboxes are more than {span} behind the source"
+MAILBOXES_BEHIND_SOURCE: Final = Phrase(
+    "mailboxes_behind_source", "{num} of {most_num} mailboxes are more than {span} behind the source"
 )
 LOOK_AT_EACH_OF_THEM: Final = Phrase("look_at_each_of_them", "a look at each of them")
 SWITCH_CANNOT_BE_ASKED: Final = Phrase("switch_cannot_be_asked", "the switch {name} cannot be asked: {cause}")
 SETTINGS_OF_COORDINATOR: Final = Phrase("settings_of_coordinator", "the settings of the coordinator")
 SWITCH_THAT_WOULD_DO: Final = Phrase("switch_that_would_do", "a switch that would do it")
 NO_MAIL_DOMAIN_IS_KNOWN: Final = Phrase("no_mail_domain_is_known", "no mail domain is known")
-AT_MOST_S_AT_EVERY_AUTHORITATIVE: Final = Phrase(
-    "at_most_s_at_every_authoritative", "at most {num} s at every authoritative server"
-)
+SHORT_TTL_EVERYWHERE: Final = Phrase("short_ttl_everywhere", "at most {num} s at every authoritative server")
 SWITCH: Final = Phrase("switch", "the switch")
-OF_MAILBOXES_MAY_HAVE_GOT_MAIL: Final = Phrase(
-    "of_mailboxes_may_have_got_mail", "{num} of {most_num} mailboxes may have got mail at the source within {span}"
+MAILBOXES_MAY_HAVE_GOT_MAIL: Final = Phrase(
+    "mailboxes_may_have_got_mail", "{num} of {most_num} mailboxes may have got mail at the source within {span}"
 )
 NO_NEW_MAIL_AT_SOURCE: Final = Phrase("no_new_mail_at_source", "no new mail at the source for {span}")
 WITHOUT_NEW_MAIL_AT_SOURCE: Final = Phrase("without_new_mail_at_source", "{span} without new mail at the source")
 LOOKS_THAT_FIND_NOTHING: Final = Phrase("looks_that_find_nothing", "looks that find nothing")
-MAILBOXES_THAT_ARE_STOPPED_OR_WERE_NEVER: Final = Phrase(
-    "mailboxes_that_are_stopped_or_were_never",
+MEND_MAILBOXES_OR_CANCEL_THEM: Final = Phrase(
+    "mend_mailboxes_or_cancel_them",
     "mailboxes that are stopped or were never copied: mend them (mailhaul errors), or give them up (mailhaul cancel)",
 )
-MAILBOXES_THAT_ARE_STOPPED_OR_WERE_NEVER_COPIED: Final = Phrase(
-    "mailboxes_that_are_stopped_or_were_never_copied",
+MEND_MAILBOXES_OR_MOVE_THEM: Final = Phrase(
+    "mend_mailboxes_or_move_them",
     "mailboxes that are stopped or were never copied: mend them (mailhaul errors), or move them to another wave",
 )
 MAILBOX_IN_WAVE: Final = Phrase("mailbox_in_wave", "a mailbox in the wave")
@@ -72,9 +70,7 @@ LAST_ASKED_AGO: Final = Phrase("last_asked_ago", "last asked {span} ago")
 OF_LOOKS: Final = Phrase("of_looks", "{num} of {most_num} looks")
 NEVER_COPIED: Final = Phrase("never_copied", "never copied")
 BEHIND_SOURCE: Final = Phrase("behind_source", "{span} behind the source")
-OLDER_ANSWERS_MAY_BE_KEPT_FOR_ANOTHER: Final = Phrase(
-    "older_answers_may_be_kept_for_another", "older answers may be kept for another {span}"
-)
+OLDER_ANSWERS_MAY_BE_KEPT: Final = Phrase("older_answers_may_be_kept", "older answers may be kept for another {span}")
 
 #: A rehearsal or an answer of the DNS counts for so long, seconds.
 FRESH_SECONDS: Final = {"switch": 7200.0, "ttl": 300.0}
@@ -222,17 +218,13 @@ def _copied(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="copied",
         met=not behind and facts.somebody,
-        value=OF_MAILBOXES_ARE_COPIED_CANCELLED_ONES.says(
+        value=MAILBOXES_COPIED_OR_CANCELLED.says(
             num=f"{done:,}", most_num=f"{facts.total:,}", part_num=f"{facts.given_up:,}"
         )
         if facts.given_up
         else OF_MAILBOXES_ARE_COPIED.says(num=f"{done:,}", most_num=f"{facts.total:,}"),
         number=len(behind),
-        waits_for=(
-            MAILBOXES_THAT_ARE_STOPPED_OR_WERE_NEVER.says()
-            if facts.switched
-            else MAILBOXES_THAT_ARE_STOPPED_OR_WERE_NEVER_COPIED.says()
-        )
+        waits_for=(MEND_MAILBOXES_OR_CANCEL_THEM.says() if facts.switched else MEND_MAILBOXES_OR_MOVE_THEM.says())
         if behind
         else ""
         if facts.somebody
@@ -249,7 +241,7 @@ def _synced(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="synced",
         met=not behind,
-        value=OF_MAILBOXES_ARE_MORE_THAN_BEHIND_SOURCE.says(
+        value=MAILBOXES_BEHIND_SOURCE.says(
             num=f"{len(behind):,}", most_num=f"{facts.total:,}", span=span(options.synced_seconds)
         )
         if behind
@@ -308,9 +300,7 @@ def _ttl(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         elif one.ttl > most:
             faults.append((one.domain, _records(one)))
         elif one.cached_until > facts.at:
-            faults.append(
-                (one.domain, OLDER_ANSWERS_MAY_BE_KEPT_FOR_ANOTHER.says(span=span(one.cached_until - facts.at)))
-            )
+            faults.append((one.domain, OLDER_ANSWERS_MAY_BE_KEPT.says(span=span(one.cached_until - facts.at))))
     longest = max((one.ttl for one in facts.domains), default=-1)
     told = "; ".join(f"{one.domain}: {_records(one)}" for one in facts.domains)
     return MeasuredGuard(
@@ -318,7 +308,7 @@ def _ttl(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         met=not faults and bool(facts.domains),
         value=told or NO_MAIL_DOMAIN_IS_KNOWN.says(),
         number=longest,
-        waits_for=AT_MOST_S_AT_EVERY_AUTHORITATIVE.says(num=most)
+        waits_for=SHORT_TTL_EVERYWHERE.says(num=most)
         if faults
         else ""
         if facts.domains
@@ -344,9 +334,7 @@ def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="turned",
         met=not left and facts.somebody,
-        value=OF_MAILBOXES_ARE_TURNED_TO_NEW_SERVER.says(
-            num=f"{facts.total - len(left):,}", most_num=f"{facts.total:,}"
-        ),
+        value=MAILBOXES_TURNED_TO_NEW_SERVER.says(num=f"{facts.total - len(left):,}", most_num=f"{facts.total:,}"),
         number=len(left),
         waits_for=SWITCH.says() if left else "",
         who=tuple((one.login, _answer(one)) for one in left),
@@ -373,7 +361,7 @@ def _quiet(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     return MeasuredGuard(
         name="quiet",
         met=not loud and facts.somebody,
-        value=OF_MAILBOXES_MAY_HAVE_GOT_MAIL.says(num=f"{len(loud):,}", most_num=f"{facts.total:,}", span=most)
+        value=MAILBOXES_MAY_HAVE_GOT_MAIL.says(num=f"{len(loud):,}", most_num=f"{facts.total:,}", span=most)
         if loud
         else NO_NEW_MAIL_AT_SOURCE.says(span=span(longest)),
         number=longest,

@@ -12,46 +12,38 @@ from shared.model.cutover import RULES, Cutover, MailboxCutover
 from shared.model.lifecycle import CutoverState
 from shared.wording.phrases import Phrase
 
-BEGUN_COORDINATOR_ASKS_WHETHER: Final = Phrase(
-    "begun_coordinator_asks_whether", "begun; the coordinator asks whether the switch would turn every mailbox"
+BEGUN_SWITCH_IS_ASKED: Final = Phrase(
+    "begun_switch_is_asked", "begun; the coordinator asks whether the switch would turn every mailbox"
 )
 SWITCH_WOULD_TURN_EVERY: Final = Phrase("switch_would_turn_every", "the switch would turn every mailbox")
-MAILBOXES_ARE_KEPT_IN_SYNC_AND_SOME: Final = Phrase(
-    "mailboxes_are_kept_in_sync_and_some", "mailboxes are kept in sync, and some are behind"
-)
+KEPT_IN_SYNC_SOME_BEHIND: Final = Phrase("kept_in_sync_some_behind", "mailboxes are kept in sync, and some are behind")
 EVERY_MAILBOX_IS_IN_SYNC: Final = Phrase("every_mailbox_is_in_sync", "every mailbox is in sync")
 ITS_PEOPLE_KNOW_OF_SWITCH: Final = Phrase("its_people_know_of_switch", "its people know of the switch")
-MAILBOXES_ARE_BEING_TURNED_TO_NEW: Final = Phrase(
-    "mailboxes_are_being_turned_to_new", "the mailboxes are being turned to the new server"
-)
-PEOPLE_ARE_AT_NEW_SERVER_WHAT: Final = Phrase(
-    "people_are_at_new_server_what", "people are at the new server; what still comes to the old one is copied"
+TURNING_TO_NEW_SERVER: Final = Phrase("turning_to_new_server", "the mailboxes are being turned to the new server")
+PEOPLE_ARE_AT_NEW_SERVER: Final = Phrase(
+    "people_are_at_new_server", "people are at the new server; what still comes to the old one is copied"
 )
 OVER_NOTHING_IS_COPIED_ANY: Final = Phrase("over_nothing_is_copied_any", "over; nothing is copied any more")
-PEOPLE_ARE_TURNED_BACK_TO_OLD: Final = Phrase(
-    "people_are_turned_back_to_old", "people are turned back to the old server"
-)
+TURNING_BACK_TO_OLD_SERVER: Final = Phrase("turning_back_to_old_server", "people are turned back to the old server")
 YOU_DECIDE_MAILHAUL_CUTOVER: Final = Phrase("you_decide_mailhaul_cutover", "you decide: mailhaul cutover {word}")
-OF_MAILBOXES_ARE_BROUGHT_BACK_MESSAGES: Final = Phrase(
-    "of_mailboxes_are_brought_back_messages",
+BROUGHT_BACK: Final = Phrase(
+    "brought_back",
     "{num} of {most_num} mailboxes are brought back; messages: {part_num} are back",
 )
-TO_TRY_AGAIN_MAILHAUL_CUTOVER: Final = Phrase("to_try_again_mailhaul_cutover", "to try again: mailhaul cutover start")
-NOTHING_MAILHAUL_CLOSE_FORGETS: Final = Phrase(
-    "nothing_mailhaul_close_forgets", "nothing: mailhaul close forgets the import, when all of its waves are over"
+TO_TRY_AGAIN_START_CUTOVER: Final = Phrase("to_try_again_start_cutover", "to try again: mailhaul cutover start")
+NOTHING_LEFT_CLOSE_FORGETS: Final = Phrase(
+    "nothing_left_close_forgets", "nothing: mailhaul close forgets the import, when all of its waves are over"
 )
-COORDINATOR_TURNS_ONE_MAILBOX: Final = Phrase(
-    "coordinator_turns_one_mailbox", "the coordinator turns one mailbox after the other"
-)
+TURNING_ONE_BY_ONE: Final = Phrase("turning_one_by_one", "the coordinator turns one mailbox after the other")
 COORDINATOR_GOES_ON_WITHIN_SECONDS: Final = Phrase(
     "coordinator_goes_on_within_seconds", "the coordinator goes on within seconds"
 )
-MX_IS_AS_BEFORE_SWITCH_CHANGE: Final = Phrase(
-    "mx_is_as_before_switch_change",
+MX_IS_AS_BEFORE_SWITCH: Final = Phrase(
+    "mx_is_as_before_switch",
     "MX is as before the switch: change it if mail comes by it; then mailhaul cutover close",
 )
-OF_MAILBOXES_ARE_BROUGHT_BACK_MESSAGES_ARE_BACK: Final = Phrase(
-    "of_mailboxes_are_brought_back_messages_are_back",
+BROUGHT_BACK_AND_STILL_TO_COME: Final = Phrase(
+    "brought_back_and_still_to_come",
     "{num} of {most_num} mailboxes are brought back; messages: {part_num} are back, {listed_num} are "
     "still to come, {shown_num} were not taken",
 )
@@ -59,36 +51,34 @@ MAILBOXES_OR_THEIR_MAIL_DID: Final = Phrase(
     "mailboxes_or_their_mail_did",
     "{num} mailboxes or their mail did not come back: mend it, then mailhaul cutover rollback again",
 )
-COORDINATOR_TURNS_BACK_MAILBOXES: Final = Phrase(
-    "coordinator_turns_back_mailboxes",
+TURNING_BACK_AND_BRINGING_BACK: Final = Phrase(
+    "turning_back_and_bringing_back",
     "the coordinator turns back {num} mailboxes and brings back the mail of {most_num} more",
 )
-IMPORT_WITH_BACK_BEHIND_ITS_NAME: Final = Phrase(
-    "import_with_back_behind_its_name",
+THE_WAY_BACK_IS_AN_IMPORT: Final = Phrase(
+    "the_way_back_is_an_import",
     "the import with (back) behind its name brings back the mail; to try again: mailhaul cutover start",
 )
-SWITCH_REFUSES_MAILBOXES_MEND: Final = Phrase(
-    "switch_refuses_mailboxes_mend",
+SWITCH_REFUSES_MAILBOXES: Final = Phrase(
+    "switch_refuses_mailboxes",
     "the switch refuses {num} mailboxes: mend it, then mailhaul cutover switch again, or rollback",
 )
 WAIT_FOR: Final = Phrase("wait_for", "wait for: {names}")
-WAIT_FOR_THEN_MAILHAUL_CUTOVER: Final = Phrase(
-    "wait_for_then_mailhaul_cutover", "wait for: {names}; then mailhaul cutover {word}"
-)
+WAIT_FOR_THEN_CUTOVER: Final = Phrase("wait_for_then_cutover", "wait for: {names}; then mailhaul cutover {word}")
 
 _S = CutoverState
 
 #: What a state means.
 MEANINGS: Final[Mapping[CutoverState, str]] = {
-    _S.DRAFTED: BEGUN_COORDINATOR_ASKS_WHETHER.says(),
+    _S.DRAFTED: BEGUN_SWITCH_IS_ASKED.says(),
     _S.CHECKED: SWITCH_WOULD_TURN_EVERY.says(),
-    _S.STAGING: MAILBOXES_ARE_KEPT_IN_SYNC_AND_SOME.says(),
+    _S.STAGING: KEPT_IN_SYNC_SOME_BEHIND.says(),
     _S.SYNCED: EVERY_MAILBOX_IS_IN_SYNC.says(),
     _S.ANNOUNCED: ITS_PEOPLE_KNOW_OF_SWITCH.says(),
-    _S.SWITCHED: MAILBOXES_ARE_BEING_TURNED_TO_NEW.says(),
-    _S.DRAINING: PEOPLE_ARE_AT_NEW_SERVER_WHAT.says(),
+    _S.SWITCHED: TURNING_TO_NEW_SERVER.says(),
+    _S.DRAINING: PEOPLE_ARE_AT_NEW_SERVER.says(),
     _S.CLOSED: OVER_NOTHING_IS_COPIED_ANY.says(),
-    _S.ROLLED_BACK: PEOPLE_ARE_TURNED_BACK_TO_OLD.says(),
+    _S.ROLLED_BACK: TURNING_BACK_TO_OLD_SERVER.says(),
 }
 
 
@@ -106,47 +96,41 @@ def next_step(
         if refused := len(not_back(known)):
             return MAILBOXES_OR_THEIR_MAIL_DID.says(num=f"{refused:,}")
         if left or back:
-            return COORDINATOR_TURNS_BACK_MAILBOXES.says(num=f"{left:,}", most_num=f"{back:,}")
+            return TURNING_BACK_AND_BRINGING_BACK.says(num=f"{left:,}", most_num=f"{back:,}")
         if any(one.back for _, one in known):
-            return IMPORT_WITH_BACK_BEHIND_ITS_NAME.says()
-        return TO_TRY_AGAIN_MAILHAUL_CUTOVER.says()
+            return THE_WAY_BACK_IS_AN_IMPORT.says()
+        return TO_TRY_AGAIN_START_CUTOVER.says()
     if state is _S.CLOSED:
-        return NOTHING_MAILHAUL_CLOSE_FORGETS.says()
+        return NOTHING_LEFT_CLOSE_FORGETS.says()
     if state is _S.SWITCHED:
         refused = sum(one.answer == "refused" for _, one in known)
         if refused:
-            return SWITCH_REFUSES_MAILBOXES_MEND.says(num=f"{refused:,}")
-        return COORDINATOR_TURNS_ONE_MAILBOX.says()
+            return SWITCH_REFUSES_MAILBOXES.says(num=f"{refused:,}")
+        return TURNING_ONE_BY_ONE.says()
     event, word = _NEXT[state]
     failing = [guards[name] for name in RULES[event].guards if not guards[name].met]
     by_coordinator = RULES[event].by == "coordinator"
     if failing:
         names = ", ".join(one.name for one in failing)
-        return (
-            WAIT_FOR.says(names=names)
-            if by_coordinator
-            else WAIT_FOR_THEN_MAILHAUL_CUTOVER.says(names=names, word=word)
-        )
+        return WAIT_FOR.says(names=names) if by_coordinator else WAIT_FOR_THEN_CUTOVER.says(names=names, word=word)
     if by_coordinator:
         return COORDINATOR_GOES_ON_WITHIN_SECONDS.says()
     if state is _S.DRAINING and any(one.servers and one.mx == one.mx_before for one in domains):
-        return MX_IS_AS_BEFORE_SWITCH_CHANGE.says()
+        return MX_IS_AS_BEFORE_SWITCH.says()
     return YOU_DECIDE_MAILHAUL_CUTOVER.says(word=word)
 
 
 def back_words(back: WaveBack) -> str:
     """Says how far the copies back are."""
     if back.pending or back.failed:
-        return OF_MAILBOXES_ARE_BROUGHT_BACK_MESSAGES_ARE_BACK.says(
+        return BROUGHT_BACK_AND_STILL_TO_COME.says(
             num=f"{back.whole:,}",
             most_num=f"{back.mailboxes:,}",
             part_num=f"{back.messages:,}",
             listed_num=f"{back.pending:,}",
             shown_num=f"{back.failed:,}",
         )
-    return OF_MAILBOXES_ARE_BROUGHT_BACK_MESSAGES.says(
-        num=f"{back.whole:,}", most_num=f"{back.mailboxes:,}", part_num=f"{back.messages:,}"
-    )
+    return BROUGHT_BACK.says(num=f"{back.whole:,}", most_num=f"{back.mailboxes:,}", part_num=f"{back.messages:,}")
 
 
 def not_back(known: Sequence[tuple[Mailbox, MailboxCutover]]) -> list[tuple[str, str]]:

@@ -15,9 +15,7 @@ from shared.wording.phrases import Phrase
 from shared.wording.spoken import spoken_duration, spoken_size
 
 HOURS_IN_WHICH_IT_MAY_WORK: Final = Phrase("hours_in_which_it_may_work", "the hours in which it may work")
-WAVES_STARTS_ORDERS_AND_WEIGHTS: Final = Phrase(
-    "waves_starts_orders_and_weights", "the waves' starts, orders and weights"
-)
+WAVES_BIND: Final = Phrase("waves_bind", "the waves' starts, orders and weights")
 LIMITS_ON_CONNECTIONS: Final = Phrase("limits_on_connections", "the limits on connections")
 NUMBER_OF_WORKERS_AND_THEIR_THREADS: Final = Phrase(
     "number_of_workers_and_their_threads", "the number of workers and their threads"
@@ -31,14 +29,14 @@ INTO_DESTINATION: Final = Phrase("into_destination", "into the destination")
 A_SECOND_INSTEAD: Final = Phrase(
     "a_second_instead", "{size} a second {where_what}: {long_size} instead of {short_size}"
 )
-OF_MAILBOXES_NEED_MORE_THAN_DAYS: Final = Phrase(
-    "of_mailboxes_need_more_than_days",
+MAILBOXES_NEED_DAYS: Final = Phrase(
+    "mailboxes_need_days",
     "{num} of {all} mailboxes need more than {days} days at {size} a day {where_what}: the longest {longest}",
 )
 INSTEAD_OF: Final = Phrase("instead_of", "{what}: {long_size} instead of {short_size}")
 A_DAY_INSTEAD: Final = Phrase("a_day_instead", "{size} a day {where_what}: {long_size} instead of {short_size}")
-OF_MAILBOXES_NEED_MORE_THAN_DAY: Final = Phrase(
-    "of_mailboxes_need_more_than_day",
+MAILBOXES_NEED_A_DAY: Final = Phrase(
+    "mailboxes_need_a_day",
     "{num} of {all} mailboxes need more than a day at {size} a day {where_what}: the longest {longest}",
 )
 
@@ -47,7 +45,7 @@ _WORTH, _WORTH_SECONDS = 0.1, 60.0
 #: What can bind beside rates → how it is called.
 _OTHERS: Final = {
     "hours": HOURS_IN_WHICH_IT_MAY_WORK.says(),
-    "waves": WAVES_STARTS_ORDERS_AND_WEIGHTS.says(),
+    "waves": WAVES_BIND.says(),
     "connections": LIMITS_ON_CONNECTIONS.says(),
     "lanes": NUMBER_OF_WORKERS_AND_THEIR_THREADS.says(),
 }
@@ -121,10 +119,10 @@ def said(one: Binding) -> str:
         )
         size, where = spoken_size(one.most), _SIDES[scope]
         if days == 1:
-            return OF_MAILBOXES_NEED_MORE_THAN_DAY.says(
+            return MAILBOXES_NEED_A_DAY.says(
                 num=f"{one.late:,}", all=f"{one.mailboxes:,}", size=size, where_what=where, longest=f"{longest:,}"
             )
-        return OF_MAILBOXES_NEED_MORE_THAN_DAYS.says(
+        return MAILBOXES_NEED_DAYS.says(
             num=f"{one.late:,}",
             all=f"{one.mailboxes:,}",
             days=f"{days:,}",

@@ -24,9 +24,7 @@ OF_A_PLACE: Final = Phrase("of_a_place", "{place}: {cause}")
 NO_PRESET_CLAIMS: Final = Phrase("no_preset_claims", "no preset claims {host}")
 NO_PRESET_CLAIMS_MAIL: Final = Phrase("no_preset_claims_mail", "no preset claims the mail exchanger of {host} ({name})")
 HAS_NO_SRV_RECORDS_FOR_IMAP: Final = Phrase("has_no_srv_records_for_imap", "{host} has no SRV records for IMAP or POP3")
-GUESSED_TRIED_AND_IT_GREETS_OVER: Final = Phrase(
-    "guessed_tried_and_it_greets_over", "guessed, tried, and it greets over TLS"
-)
+GUESSED_AND_GREETS_OVER_TLS: Final = Phrase("guessed_and_greets_over_tls", "guessed, tried, and it greets over TLS")
 BELONGS_TO: Final = Phrase("belongs_to", "{host} belongs to {name}")
 SRV_RECORDS_OF_SAY: Final = Phrase("srv_records_of_say", "SRV records of {host} say so")
 NO_SERVER_GREETS_AT_IMAP: Final = Phrase(
@@ -181,7 +179,7 @@ class _Search:
             self._tried.append(NO_SERVER_GREETS_AT_IMAP.says(first_host=domain, second_host=domain, third_host=domain))
             return None
         doubts = {one.way.url: one.doubt for one in best.values()}
-        return self._found("guess", [one.way for one in best.values()], GUESSED_TRIED_AND_IT_GREETS_OVER.says(), doubts)
+        return self._found("guess", [one.way for one in best.values()], GUESSED_AND_GREETS_OVER_TLS.says(), doubts)
 
     # -- answers
 

@@ -19,9 +19,7 @@ from producer.web.security.access import asker
 from producer.web.web_context import WebContext
 from shared.wording.phrases import Phrase
 
-MORE_THAN_BYTES_WHICH_IS_MOST: Final = Phrase(
-    "more_than_bytes_which_is_most", "more than {num} bytes, which is the most that this address takes"
-)
+BODY_TOO_LARGE: Final = Phrase("body_too_large", "more than {num} bytes, which is the most that this address takes")
 SIGN_IN_FIRST: Final = Phrase("sign_in_first", "sign in first")
 
 #: Maximum number of octets of a body that is no list of mailboxes. Every form and every other JSON document is far
@@ -59,7 +57,7 @@ class Gate:
         path = request.url.path
         most = self._known.settings.web_upload_bytes if LISTS.fullmatch(path) else SMALL
         if most < _octets(request) < _UNKNOWN:
-            raise Refused(413, MORE_THAN_BYTES_WHICH_IS_MOST.says(num=f"{most:,}"))
+            raise Refused(413, BODY_TOO_LARGE.says(num=f"{most:,}"))
         if path.startswith("/api/"):
             asker(request, self._known)
         elif there(self._known, request, touch=False) is None:

@@ -18,19 +18,17 @@ from producer.web.problem_types import type_of
 from producer.web.security.scrypt import Crowded
 from shared.model.errors import MailhaulError, StoreError, UsageError
 from shared.runtime.logs import get_logger
-from shared.wording.often_said import INTERNAL_ERROR_LOG_OF_MAILHAUL
+from shared.wording.often_said import INTERNAL_ERROR_SEE_LOG
 from shared.wording.phrases import Fault, FaultsFound, Phrase, in_english, text_of, worded
 
-MANIFEST_HAS_ERRORS_NOTHING_WAS_STARTED: Final = Phrase(
-    "manifest_has_errors_nothing_was_started", "the manifest has {num} errors; nothing was started"
-)
+MANIFEST_HAS_ERRORS: Final = Phrase("manifest_has_errors", "the manifest has {num} errors; nothing was started")
 TOO_MANY_PEOPLE_ARE_SIGNING: Final = Phrase(
     "too_many_people_are_signing", "too many people are signing in; try again in a moment"
 )
 STATE_STORE_DOES_NOT_ANSWER: Final = Phrase(
     "state_store_does_not_answer", "the state store does not answer; try again in a moment"
 )
-REQUEST_IS_NOT_AS_DOCS_API_MD: Final = Phrase("request_is_not_as_docs_api_md", "the request is not as docs/api.md says")
+REQUEST_NOT_AS_DOCUMENTED: Final = Phrase("request_not_as_documented", "the request is not as docs/api.md says")
 
 MEDIA = "application/problem+json"
 #: The schema of one entry of `errors`, for the OpenAPI document.
@@ -140,7 +138,7 @@ def answer(
 
 
 def _in_the_manifest(errors: Sequence[RowError]) -> str:
-    return MANIFEST_HAS_ERRORS_NOTHING_WAS_STARTED.says(num=len(errors))
+    return MANIFEST_HAS_ERRORS.says(num=len(errors))
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:
@@ -209,7 +207,7 @@ def install(app: FastAPI) -> None:
         ]
         if any(one["type"] == "json_invalid" for one in error.errors()):
             return answer(request, 400, "the body is no JSON", errors=errors)
-        return answer(request, 422, REQUEST_IS_NOT_AS_DOCS_API_MD.says(), errors=errors)
+        return answer(request, 422, REQUEST_NOT_AS_DOCUMENTED.says(), errors=errors)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
@@ -220,4 +218,4 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _fault(request: Request, error: Exception) -> Response:
         get_logger("mailhaul.web").error("fault", path=request.url.path, exc_info=error)
-        return answer(request, 500, INTERNAL_ERROR_LOG_OF_MAILHAUL.says())
+        return answer(request, 500, INTERNAL_ERROR_SEE_LOG.says())

@@ -32,14 +32,14 @@ from shared.wording.often_said import (
 from shared.wording.phrases import Phrase
 
 CANNOT_BE_REACHED: Final = Phrase("cannot_be_reached", "{service} cannot be reached ({kind})")
-GIVE_SECRET_THAT_MAY_CREATE_ACCOUNTS: Final = Phrase(
-    "give_secret_that_may_create_accounts",
+GIVE_SECRET_THAT_MAY_CREATE: Final = Phrase(
+    "give_secret_that_may_create",
     "give a secret that may create accounts (--accounts-secret-file), and run the import command again",
 )
 SENDS_US_TO_ANOTHER_PLACE: Final = Phrase(
     "sends_us_to_another_place", "{service} sends us to another place, where a secret must not follow"
 )
-GIVE_FINAL_ADDRESS_AS_ACCOUNTS: Final = Phrase("give_final_address_as_accounts", "give the final address as --accounts")
+GIVE_FINAL_ADDRESS_OF_SERVICE: Final = Phrase("give_final_address_of_service", "give the final address as --accounts")
 ANSWER_IS_TOO_LARGE: Final = Phrase("answer_is_too_large", "the answer is too large")
 
 _TIMEOUT: Final = httpx2.Timeout(30, connect=10)
@@ -149,12 +149,12 @@ def common(status: int, retry_after: str, text: str, shown: str) -> Retry | Reje
     if status in (401, 403):
         return Rejected(
             reason=_with(DOES_NOT_LET_US_IN, DOES_NOT_LET_US_IN_AND_SAYS, shown, status, said),
-            advice=GIVE_SECRET_THAT_MAY_CREATE_ACCOUNTS.says(),
+            advice=GIVE_SECRET_THAT_MAY_CREATE.says(),
         )
     if 300 <= status < 400:
         return Rejected(
             reason=SENDS_US_TO_ANOTHER_PLACE.says(service=shown),
-            advice=GIVE_FINAL_ADDRESS_AS_ACCOUNTS.says(),
+            advice=GIVE_FINAL_ADDRESS_OF_SERVICE.says(),
         )
     return None
 

@@ -32,8 +32,8 @@ from shared.wording.phrases import Phrase
 IT_MUST_END_WITH_0_CREATED: Final = Phrase(
     "it_must_end_with_0_created", "it must end with 0 (created), 10 (exists), 20 (retry later) or 30 (rejected)"
 )
-PUT_IT_ON_EVERY_WORKER_MACHINE: Final = Phrase(
-    "put_it_on_every_worker_machine", "put it on every worker's machine, executable, or correct --accounts"
+PUT_PROGRAM_ON_EVERY_WORKER_MACHINE: Final = Phrase(
+    "put_program_on_every_worker_machine", "put it on every worker's machine, executable, or correct --accounts"
 )
 
 #: Exit code → result; for "look" the code of "created" means that the account would be created.
@@ -74,7 +74,7 @@ class Hook:
         except OSError as error:
             return Rejected(
                 reason=CANNOT_BE_STARTED.says(service=self._shown, cause=str(error.strerror)),
-                advice=PUT_IT_ON_EVERY_WORKER_MACHINE.says(),
+                advice=PUT_PROGRAM_ON_EVERY_WORKER_MACHINE.says(),
             )
         password = account.password.reveal()
         answer = json_object(out)

@@ -21,11 +21,11 @@ ADD_DOMAIN_IN_MAILCOW_THEN: Final = Phrase(
 GIVE_SMALLER_QUOTA_IN_FILE: Final = Phrase(
     "give_smaller_quota_in_file", "give a smaller quota in the file, or allow larger mailboxes in mailcow's domain"
 )
-RAISE_QUOTA_OF_MAILCOW_DOMAIN: Final = Phrase(
-    "raise_quota_of_mailcow_domain", "raise the quota of mailcow's domain, then: mailhaul retry {id}"
+RAISE_QUOTA_OF_DOMAIN: Final = Phrase(
+    "raise_quota_of_domain", "raise the quota of mailcow's domain, then: mailhaul retry {id}"
 )
-ALLOW_MORE_MAILBOXES_IN_MAILCOW: Final = Phrase(
-    "allow_more_mailboxes_in_mailcow", "allow more mailboxes in mailcow's domain, then: mailhaul retry {id}"
+ALLOW_MORE_MAILBOXES: Final = Phrase(
+    "allow_more_mailboxes", "allow more mailboxes in mailcow's domain, then: mailhaul retry {id}"
 )
 GIVE_LONGER_NEW_PASSWORD: Final = Phrase(
     "give_longer_new_password", "give a longer new_password in the file, or --generate-passwords"
@@ -33,16 +33,16 @@ GIVE_LONGER_NEW_PASSWORD: Final = Phrase(
 GIVE_KEY_OF_MAILCOW_READ: Final = Phrase(
     "give_key_of_mailcow_read", "give the key of mailcow's read-write API (--accounts-secret-file)"
 )
-ANSWERS_AND_NO_JSON_OF_MAILCOW: Final = Phrase(
-    "answers_and_no_json_of_mailcow", "{service} answers {status} and no JSON of mailcow's: {said}"
+NOT_AN_ANSWER_OF_MAILCOW: Final = Phrase(
+    "not_an_answer_of_mailcow", "{service} answers {status} and no JSON of mailcow's: {said}"
 )
 CHECK_HOST_IN_ACCOUNTS: Final = Phrase("check_host_in_accounts", "check the host in --accounts")
 
 _ADVICE: Final = {
     "domain_not_found": ADD_DOMAIN_IN_MAILCOW_THEN.says(id="IMPORT"),
     "mailbox_quota_exceeded": GIVE_SMALLER_QUOTA_IN_FILE.says(),
-    "mailbox_quota_left_exceeded": RAISE_QUOTA_OF_MAILCOW_DOMAIN.says(id="IMPORT"),
-    "max_mailbox_exceeded": ALLOW_MORE_MAILBOXES_IN_MAILCOW.says(id="IMPORT"),
+    "mailbox_quota_left_exceeded": RAISE_QUOTA_OF_DOMAIN.says(id="IMPORT"),
+    "max_mailbox_exceeded": ALLOW_MORE_MAILBOXES.says(id="IMPORT"),
     "password_complexity": GIVE_LONGER_NEW_PASSWORD.says(),
     "access_denied": GIVE_KEY_OF_MAILCOW_READ.says(),
 }
@@ -107,7 +107,7 @@ class Mailcow(LooksFirst):
         return answer.body
 
     def _odd(self, answer: ServiceAnswer) -> Halted:
-        said = ANSWERS_AND_NO_JSON_OF_MAILCOW.says(service=self._api.shown, status=answer.status, said=answer.text)
+        said = NOT_AN_ANSWER_OF_MAILCOW.says(service=self._api.shown, status=answer.status, said=answer.text)
         return Halted(Rejected(reason=said, advice=CHECK_HOST_IN_ACCOUNTS.says()))
 
 

@@ -19,8 +19,8 @@ from shared.runtime.replaced_files import locked, replace_file
 from shared.wording.often_said import CANNOT_BE_READ_OR_WRITTEN
 from shared.wording.phrases import Phrase
 
-RUN_WORKER_ON_MACHINE_WITH_THIS_FILE: Final = Phrase(
-    "run_worker_on_machine_with_this_file",
+RUN_WORKER_WHERE_THE_FILE_IS: Final = Phrase(
+    "run_worker_where_the_file_is",
     "run the worker on the machine with this file, as a user who may write it and its folder",
 )
 CANNOT_BE_LOGIN: Final = Phrase("cannot_be_login", "{login} cannot be a login in {path}")
@@ -96,7 +96,7 @@ class PasswdFile:
     def _unwritable(self, error: OSError) -> Rejected:
         return Rejected(
             reason=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=str(error.strerror)),
-            advice=RUN_WORKER_ON_MACHINE_WITH_THIS_FILE.says(),
+            advice=RUN_WORKER_WHERE_THE_FILE_IS.says(),
         )
 
 

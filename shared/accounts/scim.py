@@ -25,8 +25,8 @@ from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 DOES_NOT_SPEAK_SCIM_2: Final = Phrase("does_not_speak_scim_2", "{service} does not speak SCIM 2.0 there ({kind})")
-CHECK_PATH_IN_ACCOUNTS_IT_ENDS: Final = Phrase(
-    "check_path_in_accounts_it_ends", "check the path in --accounts: it ends where /Users follows, often in /scim/v2"
+CHECK_PATH_OF_SCIM: Final = Phrase(
+    "check_path_of_scim", "check the path in --accounts: it ends where /Users follows, often in /scim/v2"
 )
 
 
@@ -83,7 +83,7 @@ class Scim(LooksFirst):
         return Halted(
             Rejected(
                 reason=DOES_NOT_SPEAK_SCIM_2.says(service=self._api.shown, kind=type(error).__name__),
-                advice=CHECK_PATH_IN_ACCOUNTS_IT_ENDS.says(),
+                advice=CHECK_PATH_OF_SCIM.says(),
             )
         )
 

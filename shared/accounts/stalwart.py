@@ -19,14 +19,12 @@ from shared.wording.phrases import Phrase
 
 NO_WORD_OF_ACCOUNT: Final = Phrase("no_word_of_account", "no word of the account")
 HAS_NO_DOMAIN: Final = Phrase("has_no_domain", "{service} has no domain {domain}")
-ADD_DOMAIN_THERE_THEN_MAILHAUL: Final = Phrase(
-    "add_domain_there_then_mailhaul", "add the domain there, then: mailhaul retry {id}"
-)
+ADD_DOMAIN_THEN_RETRY: Final = Phrase("add_domain_then_retry", "add the domain there, then: mailhaul retry {id}")
 GIVE_STRONGER_NEW_PASSWORD: Final = Phrase(
     "give_stronger_new_password", "give a stronger new_password in the file, or --generate-passwords"
 )
-CHECK_HOST_IN_ACCOUNTS_STALWART: Final = Phrase(
-    "check_host_in_accounts_stalwart", "check the host in --accounts; Stalwart before 0.16 is reached by a hook"
+CHECK_HOST_OF_STALWART: Final = Phrase(
+    "check_host_of_stalwart", "check the host in --accounts; Stalwart before 0.16 is reached by a hook"
 )
 
 _USING: Final = ["urn:ietf:params:jmap:core", "urn:stalwart:jmap"]
@@ -87,7 +85,7 @@ class Stalwart(LooksFirst):
         raise Halted(
             Rejected(
                 reason=HAS_NO_DOMAIN.says(service=self._api.shown, domain=account.domain),
-                advice=ADD_DOMAIN_THERE_THEN_MAILHAUL.says(id="IMPORT"),
+                advice=ADD_DOMAIN_THEN_RETRY.says(id="IMPORT"),
             )
         )
 
@@ -112,7 +110,7 @@ class Stalwart(LooksFirst):
             raise Halted(
                 Rejected(
                     reason=ANSWERS_AND_NO_JMAP.says(service=self._api.shown, status=answer.status, said=answer.text),
-                    advice=CHECK_HOST_IN_ACCOUNTS_STALWART.says(),
+                    advice=CHECK_HOST_OF_STALWART.says(),
                 )
             )
         for one in said:

@@ -23,8 +23,8 @@ from shared.content.mbox import Unmarked
 from shared.wording.phrases import Phrase
 
 CRS_WITHOUT_LF_ARE_NOT_STORED: Final = Phrase("crs_without_lf_are_not_stored", "CRs without LF are not stored")
-FIRST_LINE_FROM_OR_HEADER_FIELDS: Final = Phrase(
-    "first_line_from_or_header_fields",
+MBOX_LINES_DIFFER: Final = Phrase(
+    "mbox_lines_differ",
     "a first line `From ` or header fields of mbox (Status, X-UID and the like) are not those of the source",
 )
 EIGHT_BIT_BYTES_OF_HEADER: Final = Phrase(
@@ -59,7 +59,7 @@ FORMS: Final = (
     "",
     *[EIGHT_BIT_BYTES_OF_HEADER.says()] * len(REPLACEMENTS),
     CRS_WITHOUT_LF_ARE_NOT_STORED.says(),
-    FIRST_LINE_FROM_OR_HEADER_FIELDS.says(),
+    MBOX_LINES_DIFFER.says(),
 )
 _ENDS_AT_ONCE = 32_768
 

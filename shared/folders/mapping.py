@@ -36,17 +36,15 @@ FOLDER_FOR_ARCHIVE: Final = Phrase("folder_for_archive", "the destination's fold
 
 ANOTHER_PERSON_FOLDER: Final = Phrase("another_person_folder", "another person's folder")
 PUBLIC_OR_SHARED_FOLDER: Final = Phrase("public_or_shared_folder", "a public or shared folder")
-NOTHING_IS_WRITTEN_INTO_FOLDERS: Final = Phrase(
-    "nothing_is_written_into_folders", "nothing is written into folders of other people: {num}"
+NOTHING_WRITTEN_INTO_FOLDERS_OF_OTHERS: Final = Phrase(
+    "nothing_written_into_folders_of_others", "nothing is written into folders of other people: {num}"
 )
-NOTHING_IS_WRITTEN_INTO_PUBLIC: Final = Phrase(
-    "nothing_is_written_into_public", "nothing is written into public folders: {num}"
+NOTHING_WRITTEN_INTO_PUBLIC_FOLDERS: Final = Phrase(
+    "nothing_written_into_public_folders", "nothing is written into public folders: {num}"
 )
 ITS_NAME_HOLDS_LINE_BREAK: Final = Phrase("its_name_holds_line_break", "its name holds a line break or NUL")
 ONE_FOLDER_OF_OTHER_PEOPLE: Final = Phrase("one_folder_of_other_people", "1 folder of other people is left out")
-FOLDERS_OF_OTHER_PEOPLE_ARE_LEFT: Final = Phrase(
-    "folders_of_other_people_are_left", "{num} folders of other people are left out"
-)
+FOLDERS_OF_OTHERS_LEFT_OUT: Final = Phrase("folders_of_others_left_out", "{num} folders of other people are left out")
 ONE_PUBLIC_FOLDER_IS_LEFT: Final = Phrase("one_public_folder_is_left", "1 public folder is left out")
 PUBLIC_FOLDERS_ARE_LEFT_OUT: Final = Phrase("public_folders_are_left_out", "{num} public folders are left out")
 SHARED_FOLDERS_COPY_TAKES: Final = Phrase("shared_folders_copy_takes", "--shared-folders=copy takes them")
@@ -121,9 +119,7 @@ class LeftOut:
         if self.other:
             one = self.other == 1
             said.append(
-                ONE_FOLDER_OF_OTHER_PEOPLE.says()
-                if one
-                else FOLDERS_OF_OTHER_PEOPLE_ARE_LEFT.says(num=f"{self.other:,}")
+                ONE_FOLDER_OF_OTHER_PEOPLE.says() if one else FOLDERS_OF_OTHERS_LEFT_OUT.says(num=f"{self.other:,}")
             )
         if self.public:
             one = self.public == 1
@@ -136,9 +132,9 @@ class LeftOut:
         """Says into what nothing is written; "" for nothing."""
         said = []
         if self.other:
-            said.append(NOTHING_IS_WRITTEN_INTO_FOLDERS.says(num=f"{self.other:,}"))
+            said.append(NOTHING_WRITTEN_INTO_FOLDERS_OF_OTHERS.says(num=f"{self.other:,}"))
         if self.public:
-            said.append(NOTHING_IS_WRITTEN_INTO_PUBLIC.says(num=f"{self.public:,}"))
+            said.append(NOTHING_WRITTEN_INTO_PUBLIC_FOLDERS.says(num=f"{self.public:,}"))
         return several(said)
 
 

@@ -20,12 +20,8 @@ from shared.wording.phrases import Phrase, several
 
 DESTINATION_REFUSED: Final = Phrase("destination_refused", "the destination refused {folder}")
 
-ITS_SEPARATOR_CANNOT_STAND_BETWEEN: Final = Phrase(
-    "its_separator_cannot_stand_between", "its separator {name} cannot stand between folder names"
-)
-ITS_NAME_IS_NOT_VALID_MODIFIED_UTF: Final = Phrase(
-    "its_name_is_not_valid_modified_utf", "its name is not valid modified UTF-7: written anew"
-)
+SEPARATOR_NOT_ALLOWED: Final = Phrase("separator_not_allowed", "its separator {name} cannot stand between folder names")
+NAME_WRITTEN_ANEW: Final = Phrase("name_written_anew", "its name is not valid modified UTF-7: written anew")
 DESTINATION_CANNOT_HOLD_ITS_NAME: Final = Phrase(
     "destination_cannot_hold_its_name", "the destination cannot hold its name as it is"
 )
@@ -185,7 +181,7 @@ class Places:
         """
         levels, text = self._there.levels(folder), self._there.path(folder)[-1]
         odd = self._there.raw(text) != levels[-1]
-        why: list[str] = [ITS_NAME_IS_NOT_VALID_MODIFIED_UTF.says()] if odd else []
+        why: list[str] = [NAME_WRITTEN_ANEW.says()] if odd else []
         self._settle(folder, self._parent(levels), text, why)
 
     def _settle(self, folder: ListedFolder, parent: Path, text: str, why: list[str], *, chosen: bool = False) -> None:
@@ -348,5 +344,5 @@ def _joiner(there: Tree, here: Tree) -> str:
     if here.separator is None:
         return there.separator if there.separator in _SEPARATORS else "." if there.separator else ""
     if here.separator not in _SEPARATORS:
-        raise ProtocolViolation(Side.DESTINATION, ITS_SEPARATOR_CANNOT_STAND_BETWEEN.says(name=repr(here.separator)))
+        raise ProtocolViolation(Side.DESTINATION, SEPARATOR_NOT_ALLOWED.says(name=repr(here.separator)))
     return here.separator

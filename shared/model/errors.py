@@ -20,15 +20,15 @@ SEE_WHETHER_WRONG_COLUMN: Final = Phrase(
     "see_whether_wrong_column",
     "see whether the wrong column was taken, or the server wants another form of the login (name or address)",
 )
-CHECK_SOURCE_DESTINATION_AND_LOGINS: Final = Phrase(
-    "check_source_destination_and_logins",
+CHECK_BOTH_ENDS: Final = Phrase(
+    "check_both_ends",
     "check --source, --destination and the logins; where it is meant, give --same-mailbox",
 )
 NOTHING_IT_GOES_ON_BY_ITSELF: Final = Phrase(
     "nothing_it_goes_on_by_itself", "nothing: it goes on by itself; to have more or less: mailhaul limits {name} MOST"
 )
-WHAT_WAS_THERE_BEFORE_SWITCH_IS_NO: Final = Phrase(
-    "what_was_there_before_switch_is_no",
+STATE_BEFORE_SWITCH_FORGOTTEN: Final = Phrase(
+    "state_before_switch_forgotten",
     "what was there before the switch is no longer known: the import it belonged to is closed",
 )
 ITS_COPY_BACK_STOPPED_BEFORE: Final = Phrase(
@@ -193,14 +193,14 @@ class SameMailbox(MailError):
         "every_source_mailbox_is_empty",
         "every source mailbox is empty and every destination is not: were source and destination swapped?",
     ).says()
-    advice = CHECK_SOURCE_DESTINATION_AND_LOGINS.says()
+    advice = CHECK_BOTH_ENDS.says()
 
 
 class NothingKnown(MailError):
     """The import that a copy back returns, or what was kept just before the switch, is forgotten."""
 
     def __init__(self) -> None:
-        super().__init__(Side.SOURCE, WHAT_WAS_THERE_BEFORE_SWITCH_IS_NO.says())
+        super().__init__(Side.SOURCE, STATE_BEFORE_SWITCH_FORGOTTEN.says())
 
 
 class CopyBackInDoubt(MailError):

@@ -11,8 +11,8 @@ from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.model.sign_in import SignIn
 from shared.wording.phrases import Phrase
 
-DESTINATION_WHAT_ACCOUNT_SERVICE: Final = Phrase(
-    "destination_what_account_service", "destination: what the account service said is forgotten"
+ANSWER_OF_ACCOUNT_SERVICE_FORGOTTEN: Final = Phrase(
+    "answer_of_account_service_forgotten", "destination: what the account service said is forgotten"
 )
 
 
@@ -199,7 +199,7 @@ class Failure:
     def without_words(self) -> Failure:
         """Returns the failure without the words of a server or an account service."""
         by_service = self.code.startswith("account_")
-        sentence = DESTINATION_WHAT_ACCOUNT_SERVICE.says() if by_service else self.sentence
+        sentence = ANSWER_OF_ACCOUNT_SERVICE_FORGOTTEN.says() if by_service else self.sentence
         return replace(self, detail="", sentence=sentence)
 
 

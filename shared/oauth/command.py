@@ -23,12 +23,12 @@ from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase, text_of
 
 TOKEN_COMMAND_ENDED: Final = Phrase("token_command_ended", "the token command ended with {code}")
-TOKEN_COMMAND_IS_NOT_ASKED_FOR_LOGIN: Final = Phrase(
-    "token_command_is_not_asked_for_login", 'the token command is not asked for a login that begins with "-"'
+TOKEN_COMMAND_NOT_ASKED: Final = Phrase(
+    "token_command_not_asked", 'the token command is not asked for a login that begins with "-"'
 )
 TOKEN_COMMAND_ASKS_TO_TRY: Final = Phrase("token_command_asks_to_try", "the token command asks to try again later")
-TOKEN_COMMAND_PRINTED_NEITHER: Final = Phrase(
-    "token_command_printed_neither", "the token command printed neither a token nor JSON with access_token"
+TOKEN_COMMAND_PRINTED_NO_TOKEN: Final = Phrase(
+    "token_command_printed_no_token", "the token command printed neither a token nor JSON with access_token"
 )
 LOGIN_THAT_NO_PROGRAM_CAN: Final = Phrase("login_that_no_program_can", "a login that no program can be given")
 TOKEN_COMMAND_CANNOT_BE_RUN: Final = Phrase("token_command_cannot_be_run", "the token command cannot be run: {cause}")
@@ -67,7 +67,7 @@ class CommandIssuer:
     def issue(self, user: str) -> AccessToken:
         # A program reads what begins with "-" as an option, and the user stands in the manifest.
         if user.startswith("-") and any(word.startswith(_BLANK) for word in self._argv):
-            raise AuthorizationRefused(self._side, TOKEN_COMMAND_IS_NOT_ASKED_FOR_LOGIN.says())
+            raise AuthorizationRefused(self._side, TOKEN_COMMAND_NOT_ASKED.says())
         argv = [self._argv[0], *(word.replace(_BLANK, user) for word in self._argv[1:])]
         # Mailhaul's own settings hold the key to every password.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
@@ -111,5 +111,5 @@ class CommandIssuer:
             except (ValueError, KeyError, TypeError):
                 text = ""
         if not text or not text.isascii() or not text.isprintable() or " " in text:
-            raise AuthenticationRefused(self._side, TOKEN_COMMAND_PRINTED_NEITHER.says())
+            raise AuthenticationRefused(self._side, TOKEN_COMMAND_PRINTED_NO_TOKEN.says())
         return AccessToken(secret=Secret(text), seconds=seconds)

@@ -29,9 +29,7 @@ GOOGLE_TOKEN_ENDPOINT_DOES: Final = Phrase(
 GOOGLE_GIVES_NO_TOKEN_FOR_THIS_USER: Final = Phrase(
     "google_gives_no_token_for_this_user", "Google gives no token for this user"
 )
-GOOGLE_TOKEN_ENDPOINT_IS_NOT_REACHED: Final = Phrase(
-    "google_token_endpoint_is_not_reached", "Google's token endpoint is not reached ({kind})"
-)
+GOOGLE_NOT_REACHED: Final = Phrase("google_not_reached", "Google's token endpoint is not reached ({kind})")
 
 NO_KEY: Final = Phrase(
     "google_key",
@@ -68,9 +66,7 @@ class GoogleIssuer:
         try:
             credentials.refresh(Request())  # type: ignore[no-untyped-call]
         except TransportError as error:
-            raise Unreachable(
-                self._side, GOOGLE_TOKEN_ENDPOINT_IS_NOT_REACHED.says(kind=type(error).__name__)
-            ) from None
+            raise Unreachable(self._side, GOOGLE_NOT_REACHED.says(kind=type(error).__name__)) from None
         except GoogleAuthError as error:
             raise self._refused(error) from None
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

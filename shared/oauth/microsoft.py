@@ -18,17 +18,13 @@ from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
 
 MICROSOFT_GIVES_NO_TOKEN: Final = Phrase("microsoft_gives_no_token", "Microsoft gives no token")
-MICROSOFT_TOKEN_ENDPOINT_DOES: Final = Phrase(
-    "microsoft_token_endpoint_does", "Microsoft's token endpoint does not work just now"
+MICROSOFT_DOES_NOT_WORK_NOW: Final = Phrase(
+    "microsoft_does_not_work_now", "Microsoft's token endpoint does not work just now"
 )
-MICROSOFT_TOKEN_ENDPOINT_ASKS: Final = Phrase(
-    "microsoft_token_endpoint_asks", "Microsoft's token endpoint asks to wait"
-)
-MICROSOFT_TOKEN_ENDPOINT_IS_NOT_REACHED: Final = Phrase(
-    "microsoft_token_endpoint_is_not_reached", "Microsoft's token endpoint is not reached ({kind})"
-)
-WHAT_ANSWERS_IS_NOT_MICROSOFT_TOKEN: Final = Phrase(
-    "what_answers_is_not_microsoft_token", "what answers is not Microsoft's token endpoint"
+MICROSOFT_ASKS_TO_WAIT: Final = Phrase("microsoft_asks_to_wait", "Microsoft's token endpoint asks to wait")
+MICROSOFT_NOT_REACHED: Final = Phrase("microsoft_not_reached", "Microsoft's token endpoint is not reached ({kind})")
+NOT_THE_MICROSOFT_ENDPOINT: Final = Phrase(
+    "not_the_microsoft_endpoint", "what answers is not Microsoft's token endpoint"
 )
 
 NO_TENANT: Final = Phrase("microsoft_tenant", "name the tenant, as in microsoft:contoso.onmicrosoft.com")
@@ -84,11 +80,9 @@ class MicrosoftIssuer:
             )
             found: Mapping[str, Any] = client.acquire_token_for_client([SCOPE])
         except RequestException as error:
-            raise Unreachable(
-                self._side, MICROSOFT_TOKEN_ENDPOINT_IS_NOT_REACHED.says(kind=type(error).__name__)
-            ) from None
+            raise Unreachable(self._side, MICROSOFT_NOT_REACHED.says(kind=type(error).__name__)) from None
         except KeyError:  # the answer is not a token endpoint's
-            raise Unreachable(self._side, WHAT_ANSWERS_IS_NOT_MICROSOFT_TOKEN.says()) from None
+            raise Unreachable(self._side, NOT_THE_MICROSOFT_ENDPOINT.says()) from None
         except ValueError as error:  # an unknown tenant, or an invalid key
             words = clean_text(str(error), secrets=self._secrets())
             raise AuthenticationRefused(self._side, MICROSOFT_GIVES_NO_TOKEN.says(), words) from None
@@ -100,9 +94,9 @@ class MicrosoftIssuer:
         code = str(found.get("error", ""))
         words = clean_text(f"{code}: {found.get('error_description', '')}", secrets=self._secrets())
         if code in ("temporarily_unavailable", "server_error"):
-            return Unreachable(self._side, MICROSOFT_TOKEN_ENDPOINT_DOES.says(), words)
+            return Unreachable(self._side, MICROSOFT_DOES_NOT_WORK_NOW.says(), words)
         if code == "slow_down":
-            return Throttled(self._side, MICROSOFT_TOKEN_ENDPOINT_ASKS.says(), words)
+            return Throttled(self._side, MICROSOFT_ASKS_TO_WAIT.says(), words)
         return AuthenticationRefused(self._side, MICROSOFT_GIVES_NO_TOKEN.says(), words)
 
     def _secrets(self) -> tuple[str, ...]:

@@ -20,8 +20,8 @@ from shared.oauth import Issuer
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.wording.phrases import Phrase
 
-WAITS_FOR_TOKEN_THAT_ANOTHER_WORKER: Final = Phrase(
-    "waits_for_token_that_another_worker", "waits for a token that another worker fetches"
+ANOTHER_WORKER_FETCHES_THE_TOKEN: Final = Phrase(
+    "another_worker_fetches_the_token", "waits for a token that another worker fetches"
 )
 
 #: How long a holder that fetches a token may take before another does, seconds.
@@ -86,7 +86,7 @@ class Tokens:
             if not wait:
                 return self._fetched(issuer, import_id, name, about, user, holder)
             if time.monotonic() > until:
-                raise Throttled(side, WAITS_FOR_TOKEN_THAT_ANOTHER_WORKER.says(), wait_seconds=5.0)
+                raise Throttled(side, ANOTHER_WORKER_FETCHES_THE_TOKEN.says(), wait_seconds=5.0)
             self._pause(min(wait, 0.1))
 
     def _fetched(self, issuer: Issuer, import_id: str, name: str, about: str, user: str, holder: str) -> HeldToken:

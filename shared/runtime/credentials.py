@@ -26,14 +26,14 @@ if TYPE_CHECKING:  # loaded when a vault is made: many commands make none
 
     from shared.runtime.config import Settings
 
-WHAT_IS_STORED_AS_CREDENTIALS_OF_MAILBOX: Final = Phrase(
-    "what_is_stored_as_credentials_of_mailbox",
+SEALED_FOR_ANOTHER_MAILBOX: Final = Phrase(
+    "sealed_for_another_mailbox",
     "what is stored as the {side_word} credentials of mailbox {id} was sealed for another: the state "
     "store has been tampered with or mixed up; run the import again with its manifest to store them "
     "anew",
 )
-CREDENTIALS_OF_MAILBOX_WERE_STORED: Final = Phrase(
-    "credentials_of_mailbox_were_stored",
+CREDENTIALS_OF_AN_OLDER_VERSION: Final = Phrase(
+    "credentials_of_an_older_version",
     "the {side} credentials of mailbox {mailbox} were stored by an older version, which did not bind "
     "them to their servers: run the import again with its manifest to store them anew",
 )
@@ -43,14 +43,14 @@ STATE_STORE_NAMES_ANOTHER: Final = Phrase(
     "{mailbox} than its passwords were given for, so nothing was sent: find out who can write to "
     "Redis, then run the import again with its manifest",
 )
-CREDENTIALS_OF_MAILBOX_DO_NOT_OPEN: Final = Phrase(
-    "credentials_of_mailbox_do_not_open",
+CREDENTIALS_DO_NOT_OPEN: Final = Phrase(
+    "credentials_do_not_open",
     "the {side_word} credentials of mailbox {id} do not open with any key of this process: give "
     "every worker and the command line the same MAILHAUL_SECRET_KEY (the old key after the new one), "
     "or run the import again with its manifest to store the passwords anew",
 )
-SEALED_CREDENTIALS_DO_NOT_OPEN: Final = Phrase(
-    "sealed_credentials_do_not_open",
+SEAL_DOES_NOT_OPEN: Final = Phrase(
+    "seal_does_not_open",
     "sealed credentials do not open with any key of this process: keep the old key in "
     "MAILHAUL_SECRET_KEY, after the new one, until all have been rotated",
 )
@@ -183,11 +183,11 @@ class Vault:
         try:
             sealed_for, sealed_side, login, password, *more = json.loads(self._keys.fernet.decrypt(sealed))
         except InvalidToken:
-            raise CredentialsError(CREDENTIALS_OF_MAILBOX_DO_NOT_OPEN.says(side_word=side, id=mailbox_id)) from None
+            raise CredentialsError(CREDENTIALS_DO_NOT_OPEN.says(side_word=side, id=mailbox_id)) from None
         if (sealed_for, sealed_side) != (mailbox_id, side):
-            raise CredentialsError(WHAT_IS_STORED_AS_CREDENTIALS_OF_MAILBOX.says(side_word=side, id=mailbox_id))
+            raise CredentialsError(SEALED_FOR_ANOTHER_MAILBOX.says(side_word=side, id=mailbox_id))
         if bound and len(more) < 2:
-            raise CredentialsError(CREDENTIALS_OF_MAILBOX_WERE_STORED.says(side=side, mailbox=mailbox_id))
+            raise CredentialsError(CREDENTIALS_OF_AN_OLDER_VERSION.says(side=side, mailbox=mailbox_id))
         if len(more) > 1 and more[1] != bound:
             raise EndsChanged(STATE_STORE_NAMES_ANOTHER.says(mailbox=mailbox_id))
         return Credentials(login=login, password=Secret(password), own=more[0] if more else True)
@@ -207,7 +207,7 @@ class Vault:
         try:
             return self._keys.fernet.rotate(sealed)
         except InvalidToken:
-            raise CredentialsError(SEALED_CREDENTIALS_DO_NOT_OPEN.says()) from None
+            raise CredentialsError(SEAL_DOES_NOT_OPEN.says()) from None
 
 
 def _signature(key: bytes, text: str) -> str:

@@ -48,8 +48,8 @@ MEND_THE_ONE_LOGIN: Final = Phrase(
     "{id} {option}-password-file FILE, or mailhaul retry {id} when it was put right at the server",
 )
 
-REFUSED_LOGIN_THAT_IT_TOOK_BEFORE: Final = Phrase(
-    "refused_login_that_it_took_before",
+LOGIN_TAKEN_BEFORE_REFUSED: Final = Phrase(
+    "login_taken_before_refused",
     "refused a login that it took before, while other connections of the account are open: too many, "
     "perhaps; tried once more in a while",
 )
@@ -296,7 +296,7 @@ class Admission:
     def _meant(self, visitor: Visitor, shared: bool, holder: str, error: AuthenticationRefused) -> Exception:
         verdict = self._tell(visitor, shared, holder, "refused", error.detail)
         if verdict == "doubted":
-            what = REFUSED_LOGIN_THAT_IT_TOOK_BEFORE.says()
+            what = LOGIN_TAKEN_BEFORE_REFUSED.says()
             return Throttled(visitor.side, what, error.detail, wait_seconds=DOUBT_SECONDS)
         if verdict == "refused" and shared:
             said = ADMIN_TRIED_NO_MORE if visitor.sign_in.admin else SECRET_TRIED_NO_MORE

@@ -20,19 +20,17 @@ from shared.model.sides import Side
 from shared.wording.phrases import PLAIN, Phrase, text_of
 
 IS_NO_HOST_NAME: Final = Phrase("is_no_host_name", "{name} is no host name")
-PORT_IS_NOT_AMONG_THOSE_THAT_ALLOWS: Final = Phrase(
-    "port_is_not_among_those_that_allows", "port {port} is not among those that {setting} allows"
-)
-IS_AT_ADDRESS_THAT_IS_NOT_PUBLIC: Final = Phrase(
-    "is_at_address_that_is_not_public",
+PORT_NOT_ALLOWED: Final = Phrase("port_not_allowed", "port {port} is not among those that {setting} allows")
+ADDRESS_NOT_PUBLIC: Final = Phrase(
+    "address_not_public",
     "{host} is at an address that is not public; its administrator allows it by MAILHAUL_WEB_ALLOW",
 )
-PORT_IS_NOT_AMONG_THOSE_THAT_ALLOWS_ADMINISTRATOR: Final = Phrase(
-    "port_is_not_among_those_that_allows_administrator",
+PORT_NOT_ALLOWED_ASK_ADMINISTRATOR: Final = Phrase(
+    "port_not_allowed_ask_administrator",
     "port {port} is not among those that {setting} allows; an administrator allows it: mailhaul reach add {port_number}",
 )
-IS_AT_ADDRESS_THAT_IS_NOT_PUBLIC_ADMINISTRATOR: Final = Phrase(
-    "is_at_address_that_is_not_public_administrator",
+ADDRESS_NOT_PUBLIC_ASK_ADMINISTRATOR: Final = Phrase(
+    "address_not_public_ask_administrator",
     "{host} is at an address that is not public; an administrator allows it: mailhaul reach add {host_name}",
 )
 
@@ -102,19 +100,17 @@ class Reach:
         if port not in self.ports | granted.ports:
             if self.granted:
                 raise OSError(
-                    PORT_IS_NOT_AMONG_THOSE_THAT_ALLOWS_ADMINISTRATOR.says(
-                        port=port, setting=self.setting, port_number=port
-                    )
+                    PORT_NOT_ALLOWED_ASK_ADMINISTRATOR.says(port=port, setting=self.setting, port_number=port)
                 )
-            raise OSError(PORT_IS_NOT_AMONG_THOSE_THAT_ALLOWS.says(port=port, setting=self.setting))
+            raise OSError(PORT_NOT_ALLOWED.says(port=port, setting=self.setting))
         found = list(self.resolve(host, port))
         if host.lower() in self.names | granted.names:
             return found
         networks = (*self.networks, *granted.networks)
         if any(not _allowed(address, networks) for address in found):
             if self.granted:
-                raise OSError(IS_AT_ADDRESS_THAT_IS_NOT_PUBLIC_ADMINISTRATOR.says(host=host, host_name=host))
-            raise OSError(IS_AT_ADDRESS_THAT_IS_NOT_PUBLIC.says(host=host))
+                raise OSError(ADDRESS_NOT_PUBLIC_ASK_ADMINISTRATOR.says(host=host, host_name=host))
+            raise OSError(ADDRESS_NOT_PUBLIC.says(host=host))
         return found
 
     def check(self, side: Side, endpoint: Endpoint) -> None:

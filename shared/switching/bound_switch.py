@@ -13,11 +13,11 @@ from shared.wording.phrases import Phrase
 IS_NO_ADDRESS_OF_ONE_MAIL: Final = Phrase(
     "is_no_address_of_one_mail", "{address} is no address of one mail domain, and {switch} turns domains"
 )
-IS_NOT_OF_AND_TURNS_NOBODY_ELSE: Final = Phrase(
-    "is_not_of_and_turns_nobody_else", "{address} is not of {domains}, and {switch} turns nobody else"
+SWITCH_TURNS_NOBODY_ELSE: Final = Phrase(
+    "switch_turns_nobody_else", "{address} is not of {domains}, and {switch} turns nobody else"
 )
-ADD_ITS_DOMAIN_TO_DOMAINS_OF_SWITCH: Final = Phrase(
-    "add_its_domain_to_domains_of_switch",
+ADD_DOMAIN_TO_SWITCH: Final = Phrase(
+    "add_domain_to_switch",
     "add its domain to domains= of the switch in MAILHAUL_SWITCHES, if its mail is yours to turn",
 )
 
@@ -52,9 +52,9 @@ class BoundSwitch:
         for name in (mailbox.address, *(logins[key] for key in logins if key == self._user)):
             if self._domains and domain_of(name) not in self._domains:
                 return TurnRefused(
-                    words=IS_NOT_OF_AND_TURNS_NOBODY_ELSE.says(
+                    words=SWITCH_TURNS_NOBODY_ELSE.says(
                         address=name, domains=", ".join(self._domains), switch=self.shown
                     ),
-                    advice=ADD_ITS_DOMAIN_TO_DOMAINS_OF_SWITCH.says(),
+                    advice=ADD_DOMAIN_TO_SWITCH.says(),
                 )
         return None

@@ -22,9 +22,7 @@ from shared.switching import (
 from shared.wording.often_said import ASKS_TO_WAIT_S, SAYS_NO, SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
-CHECK_ITS_URL_IN_MAILHAUL_SWITCHES: Final = Phrase(
-    "check_its_url_in_mailhaul_switches", "check its URL in MAILHAUL_SWITCHES, and its secret"
-)
+CHECK_URL_OF_SWITCH: Final = Phrase("check_url_of_switch", "check its URL in MAILHAUL_SWITCHES, and its secret")
 TURNS_IT: Final = Phrase("turns_it", "{switch} turns it")
 SAYS_THAT_IT_STANDS: Final = Phrase("says_that_it_stands", "{switch} says that it stands so")
 
@@ -74,7 +72,7 @@ def translated(outcome: Retry | Rejected) -> TurnLater | TurnRefused:
     """Returns what the statuses of `shared.accounts.api` mean for a switch."""
     if isinstance(outcome, Retry):
         return TurnLater(after_seconds=outcome.after_seconds, words=outcome.why, everyone=outcome.everyone)
-    return TurnRefused(words=outcome.reason, advice=CHECK_ITS_URL_IN_MAILHAUL_SWITCHES.says())
+    return TurnRefused(words=outcome.reason, advice=CHECK_URL_OF_SWITCH.says())
 
 
 def _seconds(value: Any) -> float:

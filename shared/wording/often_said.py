@@ -13,9 +13,7 @@ CREDENTIALS_ARE_NO_LONGER_STORED: Final = Phrase(
     "credentials_are_no_longer_stored", "the {side} credentials are no longer stored"
 )
 HAS_NO_ADDRESS: Final = Phrase("has_no_address", "{host} has no address")
-INTERNAL_ERROR_LOG_OF_MAILHAUL: Final = Phrase(
-    "internal_error_log_of_mailhaul", "internal error; the log of mailhaul says more"
-)
+INTERNAL_ERROR_SEE_LOG: Final = Phrase("internal_error_see_log", "internal error; the log of mailhaul says more")
 GIVE_AT_LEAST_ONE_PASSWORD: Final = Phrase("give_at_least_one_password", "give at least one password")
 THIS_NEEDS_ROLE_ADMIN_YOURS: Final = Phrase(
     "this_needs_role_admin_yours", "this needs the role admin; yours is {role_word}"
@@ -37,22 +35,20 @@ LET_US_IN_BY_WITHOUT_PROVING: Final = Phrase(
 )
 COULD_NOT_GIVE_ALL_MESSAGES: Final = Phrase("could_not_give_all_messages", "could not give all messages")
 WOULD_NOT_SEARCH: Final = Phrase("would_not_search", "would not search")
-ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES: Final = Phrase(
-    "answered_status_of_with_something_that_makes", "answered STATUS of {name} with something that makes no sense"
+STATUS_MAKES_NO_SENSE: Final = Phrase(
+    "status_makes_no_sense", "answered STATUS of {name} with something that makes no sense"
 )
-ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST: Final = Phrase(
-    "announced_bytes_for_message_of_at_most", "announced {size} bytes for a message of at most {most}"
+ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE: Final = Phrase(
+    "announced_too_many_bytes_of_message", "announced {size} bytes for a message of at most {most}"
 )
 CANNOT_OPEN: Final = Phrase("cannot_open", "cannot open {folder}")
 SENT_ANSWERS_WITHOUT_END: Final = Phrase("sent_answers_without_end", "sent answers without end")
-WAS_RECREATED_ITS_UIDVALIDITY_CHANGED: Final = Phrase(
-    "was_recreated_its_uidvalidity_changed", "{folder} was recreated (its UIDVALIDITY changed)"
-)
-SENT_SOMETHING_THAT_IS_NO_ANSWER: Final = Phrase("sent_something_that_is_no_answer", "sent something that is no answer")
+FOLDER_RECREATED: Final = Phrase("folder_recreated", "{folder} was recreated (its UIDVALIDITY changed)")
+SENT_NO_ANSWER: Final = Phrase("sent_no_answer", "sent something that is no answer")
 NO_LONGER_AT_SOURCE: Final = Phrase("no_longer_at_source", "no longer at the source")
 GIVE_WHOLE_ADDRESS_IN_LIST: Final = Phrase("give_whole_address_in_list", "give the whole address in the list")
-RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE: Final = Phrase(
-    "run_coordinator_on_machine_with_this_file",
+RUN_COORDINATOR_WHERE_THE_FILE_IS: Final = Phrase(
+    "run_coordinator_where_the_file_is",
     "run the coordinator on the machine with this file, as a user who owns it and may write its folder",
 )
 THERE_IS_NO_FILE: Final = Phrase("there_is_no_file", "there is no file {file}")

@@ -17,7 +17,7 @@ from shared.wording.kept import KEPT_WORDS_CANNOT_BE_READ, packed, unpacked
 from shared.wording.often_said import AND_CAUSE, OF_SIDE, SERVER_SAID, TOLD_MORE
 from shared.wording.phrases import Parameter, Phrase, Sentence, parts, several
 from tests.web.spoken import NOT_SHOWN, phrases, sentences, shape, strings
-from worker.failures import CORRECT_PASSWORD_IN_CSV_AND_RUN
+from worker.failures import CORRECT_THE_PASSWORD
 
 #: Texts of phrases that these tests take from the sources.
 _TAKEN: list[str] = []
@@ -83,7 +83,7 @@ def test_the_page_names_no_option_and_no_command_in_english(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("sentence", "english_text"),
     [
-        (CORRECT_PASSWORD_IN_CSV_AND_RUN.says(id="IMPORT"), "give the right password under “Give new passwords”"),
+        (CORRECT_THE_PASSWORD.says(id="IMPORT"), "give the right password under “Give new passwords”"),
         (
             several(
                 (

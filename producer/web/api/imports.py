@@ -66,8 +66,8 @@ SOME_MAILBOXES_ARE_IN_IMPORT_ALREADY: Final = Phrase(
 IMPORT_IS_UNDER_WAY_WAIT: Final = Phrase(
     "import_is_under_way_wait", "the import is under way: wait until it is finished, or cancel it first"
 )
-IMPORT_OF_THIS_NAME_BETWEEN_THESE: Final = Phrase(
-    "import_of_this_name_between_these",
+IMPORT_OF_THIS_NAME_EXISTS: Final = Phrase(
+    "import_of_this_name_exists",
     "an import of this name between these servers is there: give another name, or verify that one",
 )
 IMPORT_IS_UNDER_WAY_ASK: Final = Phrase(
@@ -138,7 +138,7 @@ def written(known: WebContext, who: Principal, request: Request, new: ImportSpec
         if known.store.import_(wanted.import_id) is not None:
             raise Refused(
                 409,
-                IMPORT_OF_THIS_NAME_BETWEEN_THESE.says(),
+                IMPORT_OF_THIS_NAME_EXISTS.says(),
                 code="import-exists",
                 import_id=wanted.import_id,
             )

@@ -28,14 +28,14 @@ from shared.model.errors import MailhaulError
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
 from shared.wording.kept import as_json
-from shared.wording.often_said import INTERNAL_ERROR_LOG_OF_MAILHAUL
+from shared.wording.often_said import INTERNAL_ERROR_SEE_LOG
 from shared.wording.phrases import FaultsFound, Phrase, text_of
 
 THERE_IS_NO_REHEARSAL_WITH_THIS_ID: Final = Phrase(
     "there_is_no_rehearsal_with_this_id", "there is no rehearsal with this id; they are kept for a day"
 )
-PROCESS_THAT_RAN_IT_HAS_ENDED_BEGIN: Final = Phrase(
-    "process_that_ran_it_has_ended_begin", "the process that ran it has ended: begin it again"
+BEGIN_THE_REHEARSAL_AGAIN: Final = Phrase(
+    "begin_the_rehearsal_again", "the process that ran it has ended: begin it again"
 )
 TOO_MANY_REHEARSALS_ARE_RUNNING: Final = Phrase(
     "too_many_rehearsals_are_running", "too many rehearsals are running; try again when one is done"
@@ -109,7 +109,7 @@ class _Run:
             end = {"state": "failed", "error": text_of(error)}
         except Exception as error:
             get_logger("mailhaul.web").error("fault", exc_info=error)
-            end = {"state": "failed", "error": INTERNAL_ERROR_LOG_OF_MAILHAUL.says()}
+            end = {"state": "failed", "error": INTERNAL_ERROR_SEE_LOG.says()}
         self._over.set()
         beat.join()
         self.document |= end
@@ -184,5 +184,5 @@ def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
         raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
     beat = found.pop("beat_at")
     if found["state"] == "running" and time.time() - beat > LOST_SECONDS:
-        found |= {"state": "lost", "error": PROCESS_THAT_RAN_IT_HAS_ENDED_BEGIN.says()}
+        found |= {"state": "lost", "error": BEGIN_THE_REHEARSAL_AGAIN.says()}
     return found

@@ -22,9 +22,7 @@ from shared.store.records.principals import Role
 from shared.wording.phrases import Phrase
 
 GIVE_LOGIN_OF_PERSON: Final = Phrase("give_login_of_person", "give the login of the person")
-TWO_LOGINS_ARE_NOT_SAME_NOTHING: Final = Phrase(
-    "two_logins_are_not_same_nothing", "the two logins are not the same: nothing was erased"
-)
+TWO_LOGINS_DIFFER: Final = Phrase("two_logins_differ", "the two logins are not the same: nothing was erased")
 PASSWORD_HAS_10_TO_200_CHARACTERS: Final = Phrase(
     "password_has_10_to_200_characters", "a password has 10 to 200 characters"
 )
@@ -189,7 +187,7 @@ def erase(request: Request, known: Known, who: Chief, login: _Text = "", sure: _
     if not login:
         fault = GIVE_LOGIN_OF_PERSON.says()
     elif sure.strip() != login:
-        fault = TWO_LOGINS_ARE_NOT_SAME_NOTHING.says()
+        fault = TWO_LOGINS_DIFFER.says()
     if fault:
         return draw(request, "admin_erase.html", who, 422, receipt=None, fault=fault, login=login)
     try:

@@ -32,11 +32,11 @@ from shared.store.records.sessions import WAY_SECONDS
 from shared.wording.often_said import MAILHAUL_WEB_ROLES_GIVES, TOO_MANY_WRONG_GUESSES
 from shared.wording.phrases import Phrase
 
-IDENTITY_PROVIDER_SAYS_NOTHING: Final = Phrase(
-    "identity_provider_says_nothing", "the identity provider says nothing as {claim}; see MAILHAUL_WEB_OIDC_NAME_CLAIM"
+CLAIM_NOT_GIVEN: Final = Phrase(
+    "claim_not_given", "the identity provider says nothing as {claim}; see MAILHAUL_WEB_OIDC_NAME_CLAIM"
 )
-IDENTITY_PROVIDER_DOES_NOT_SAY: Final = Phrase(
-    "identity_provider_does_not_say",
+ADDRESS_NOT_VERIFIED: Final = Phrase(
+    "address_not_verified",
     "the identity provider does not say that your address is verified; MAILHAUL_WEB_OIDC_NAME_CLAIM "
     "can name another claim, as preferred_username or sub",
 )
@@ -46,8 +46,8 @@ TOO_MANY_SIGN_INS: Final = Phrase(
 THE_IDENTITY_PROVIDER_DOES_NOT_ANSWER: Final = Phrase(
     "the_identity_provider_does_not_answer", "The identity provider does not answer; the log says more."
 )
-THE_IDENTITY_PROVIDER_DID_NOT_LET: Final = Phrase(
-    "the_identity_provider_did_not_let", "The identity provider did not let you in, or it took too long: try again."
+IDENTITY_PROVIDER_REFUSED: Final = Phrase(
+    "identity_provider_refused", "The identity provider did not let you in, or it took too long: try again."
 )
 
 #: Maximum number of sign-ins begun from one address in a minute. Each is kept for ten minutes, in the Redis that
@@ -116,11 +116,11 @@ def principal_of(claims: Mapping[str, Any], known: WebContext) -> Principal:
     claim = known.settings.web_oidc_name_claim
     name = claims.get(claim)
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 200:
-        raise Refused(403, IDENTITY_PROVIDER_SAYS_NOTHING.says(claim=claim))
+        raise Refused(403, CLAIM_NOT_GIVEN.says(claim=claim))
     if claim == "email" and claims.get("email_verified") not in (True, "true"):
         raise Refused(
             403,
-            IDENTITY_PROVIDER_DOES_NOT_SAY.says(),
+            ADDRESS_NOT_VERIFIED.says(),
         )
     role = known.roles.of(name, groups_of(claims, known))
     if role is None:
@@ -201,7 +201,7 @@ async def _failed(request: Request, known: WebContext, error: Exception) -> Resp
     elif isinstance(error, httpx2.HTTPError):
         wrong, status = say(THE_IDENTITY_PROVIDER_DOES_NOT_ANSWER.says()), 502
     else:
-        wrong, status = say(THE_IDENTITY_PROVIDER_DID_NOT_LET.says()), 401
+        wrong, status = say(IDENTITY_PROVIDER_REFUSED.says()), 401
         try:
             await run_in_threadpool(missed, known, request, "oidc")
         except Refused as refused:

@@ -22,9 +22,7 @@ from shared.store.records.principals import Principal, Role
 from shared.wording.often_said import THIS_NEEDS_ROLE_ADMIN_YOURS, TOO_MANY_WRONG_GUESSES
 from shared.wording.phrases import Phrase
 
-THIS_NEEDS_ROLE_OPERATOR_YOURS: Final = Phrase(
-    "this_needs_role_operator_yours", "this needs the role operator; yours is {own}"
-)
+NEEDS_ROLE_OPERATOR: Final = Phrase("needs_role_operator", "this needs the role operator; yours is {own}")
 NAME_OR_PASSWORD_IS_WRONG: Final = Phrase("name_or_password_is_wrong", "Name or password is wrong.")
 THIS_TOKEN_IS_NOT_KNOWN: Final = Phrase("this_token_is_not_known", "This token is not known.")
 THIS_LINK_WAS_USED_ALREADY: Final = Phrase(
@@ -71,7 +69,7 @@ Who = Annotated[Principal, Depends(_signed_in)]
 
 def _acting(who: Who) -> Principal:
     if who.role < Role.OPERATOR:
-        raise Refused(403, THIS_NEEDS_ROLE_OPERATOR_YOURS.says(own=who.role.word))
+        raise Refused(403, NEEDS_ROLE_OPERATOR.says(own=who.role.word))
     return who
 
 

@@ -17,8 +17,8 @@ from producer.web.problems import Refused
 from shared.wording.phrases import Phrase
 
 TOO_MANY_STREAMS_ARE_OPEN: Final = Phrase("too_many_streams_are_open", "too many streams are open")
-STREAMS_OF_YOURS_ARE_OPEN_WHICH: Final = Phrase(
-    "streams_of_yours_are_open_which", "{number} streams of yours are open, which is the most: close a page"
+TOO_MANY_STREAMS_OF_YOURS: Final = Phrase(
+    "too_many_streams_of_yours", "{number} streams of yours are open, which is the most: close a page"
 )
 
 #: Maximum number of streams of one process.
@@ -59,7 +59,7 @@ async def seat(request: Request) -> AsyncIterator[Streams]:
     if open_.total() >= MOST:
         raise Refused(429, TOO_MANY_STREAMS_ARE_OPEN.says())
     if who and open_[who] >= MOST_OF_ONE:
-        raise Refused(429, STREAMS_OF_YOURS_ARE_OPEN_WHICH.says(number=MOST_OF_ONE))
+        raise Refused(429, TOO_MANY_STREAMS_OF_YOURS.says(number=MOST_OF_ONE))
     open_[who] += 1
     try:
         yield streams

@@ -11,9 +11,7 @@ from producer.web.problems import problem
 from producer.web.security.places import place
 from shared.wording.phrases import Phrase
 
-TOO_MANY_REQUESTS_ARE_AT_WORK: Final = Phrase(
-    "too_many_requests_are_at_work", "too many requests are at work; try again in a moment"
-)
+TOO_MANY_REQUESTS: Final = Phrase("too_many_requests", "too many requests are at work; try again in a moment")
 
 #: Maximum number of requests in progress in one process; 40 threads answer them.
 MOST: Final = 100
@@ -39,7 +37,7 @@ class Turns:
             return await self._app(scope, receive, send)
         where = place(scope["client"][0] if scope["client"] else "")
         if self._working.total() >= self._most or self._working[where] >= self._most_from_one:
-            refusal = problem(503, TOO_MANY_REQUESTS_ARE_AT_WORK.says(), {"Retry-After": "1"})
+            refusal = problem(503, TOO_MANY_REQUESTS.says(), {"Retry-After": "1"})
             return await refusal(scope, receive, send)
         self._working[where] += 1
         counted = True

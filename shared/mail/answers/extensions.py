@@ -25,43 +25,31 @@ WHICH_ARE_LEFT_IS_ASKED: Final = Phrase(
 
 ANNOUNCES_AND_REFUSES: Final = Phrase("announces_and_refuses", "announces {name} and refuses it: {what}")
 ONE_COMMAND_IS_SENT_AT_TIME: Final = Phrase("one_command_is_sent_at_time", "one command is sent at a time")
-CREDENTIALS_ARE_SENT_WHEN_SERVER: Final = Phrase(
-    "credentials_are_sent_when_server", "credentials are sent when the server asks for them"
+CREDENTIALS_SENT_WHEN_ASKED: Final = Phrase(
+    "credentials_sent_when_asked", "credentials are sent when the server asks for them"
 )
-SERVER_IS_NOT_TOLD_WHICH_PROGRAM: Final = Phrase(
-    "server_is_not_told_which_program", "the server is not told which program signs in"
+NO_ID_SENT: Final = Phrase("no_id_sent", "the server is not told which program signs in")
+NAMES_IN_MODIFIED_UTF_7: Final = Phrase("names_in_modified_utf_7", "folder names stay in modified UTF-7")
+EVERY_FOLDER_TAKEN_FOR_OWN: Final = Phrase("every_folder_taken_for_own", "every folder is taken for the account's own")
+SPECIAL_FOLDERS_BY_NAME: Final = Phrase(
+    "special_folders_by_name", "special folders are told by their attributes or names"
 )
-FOLDER_NAMES_STAY_IN_MODIFIED: Final = Phrase("folder_names_stay_in_modified", "folder names stay in modified UTF-7")
-EVERY_FOLDER_IS_TAKEN_FOR_ACCOUNT: Final = Phrase(
-    "every_folder_is_taken_for_account", "every folder is taken for the account's own"
-)
-SPECIAL_FOLDERS_ARE_TOLD_BY_THEIR: Final = Phrase(
-    "special_folders_are_told_by_their", "special folders are told by their attributes or names"
-)
-NOTHING_IS_ASKED_ABOUT_CHILDREN: Final = Phrase(
-    "nothing_is_asked_about_children", "nothing is asked about children of folders"
-)
+CHILDREN_NOT_ASKED_FOR: Final = Phrase("children_not_asked_for", "nothing is asked about children of folders")
 SUBSCRIPTIONS_ARE_LISTED_APART: Final = Phrase("subscriptions_are_listed_apart", "subscriptions are listed apart")
 LATER_PASS_COMPARES_ALL: Final = Phrase("later_pass_compares_all", "a later pass compares all flags")
-FOLDERS_ARE_OPENED_TO_SEE_WHETHER: Final = Phrase(
-    "folders_are_opened_to_see_whether", "folders are opened to see whether flags changed"
-)
+FOLDERS_OPENED_FOR_FLAGS: Final = Phrase("folders_opened_for_flags", "folders are opened to see whether flags changed")
 LATER_PASS_READS_ALL: Final = Phrase("later_pass_reads_all", "a later pass reads all flags")
 SIZES_ARE_ADDED_UP_MESSAGE: Final = Phrase("sizes_are_added_up_message", "sizes are added up message by message")
-MESSAGE_THAT_IS_TOO_LARGE_IS_REFUSED: Final = Phrase(
-    "message_that_is_too_large_is_refused", "a message that is too large is refused only once it is sent"
+TOO_LARGE_IS_REFUSED_LATE: Final = Phrase(
+    "too_large_is_refused_late", "a message that is too large is refused only once it is sent"
 )
 SEARCHES_ARE_ANSWERED_IN_FULL: Final = Phrase("searches_are_answered_in_full", "searches are answered in full")
-MESSAGES_ARE_NOT_LISTED_PAGE_BY_PAGE: Final = Phrase(
-    "messages_are_not_listed_page_by_page", "messages are not listed page by page"
-)
+NO_PAGES_OF_MESSAGES: Final = Phrase("no_pages_of_messages", "messages are not listed page by page")
 SERVER_IS_ASKED_BEFORE_EACH: Final = Phrase(
     "server_is_asked_before_each", "the server is asked before each message is sent"
 )
 MESSAGES_ARE_APPENDED_ONE_BY_ONE: Final = Phrase("messages_are_appended_one_by_one", "messages are appended one by one")
-WHAT_WAS_MOVED_AT_SOURCE_IS_COPIED: Final = Phrase(
-    "what_was_moved_at_source_is_copied", "what was moved at the source is copied again"
-)
+MOVED_MAIL_IS_COPIED_AGAIN: Final = Phrase("moved_mail_is_copied_again", "what was moved at the source is copied again")
 GMAIL_LABELS_ARE_NOT_LOOKED: Final = Phrase("gmail_labels_are_not_looked", "Gmail's labels are not looked at")
 NOTHING_IS_KNOWN_OF_QUOTA: Final = Phrase("nothing_is_known_of_quota", "nothing is known of the quota")
 
@@ -90,25 +78,25 @@ def _row(without: str, verb: bytes = b"", asked: bytes = b"", *words: str) -> Ex
 #: Every extension that mailhaul asks for and can do without. Each use that a server may refuse by itself has a row.
 TABLE: Final[Mapping[str, Extension]] = {
     PIPELINING: _row(ONE_COMMAND_IS_SENT_AT_TIME.says(), b"", b"", "pipelin", "one command"),
-    "SASL-IR": _row(CREDENTIALS_ARE_SENT_WHEN_SERVER.says(), b"", b"", "initial"),
-    "ID": _row(SERVER_IS_NOT_TOLD_WHICH_PROGRAM.says(), b"ID", rb"\A\("),
-    "ENABLE": _row(FOLDER_NAMES_STAY_IN_MODIFIED.says(), b"ENABLE"),
-    "NAMESPACE": _row(EVERY_FOLDER_IS_TAKEN_FOR_ACCOUNT.says(), b"NAMESPACE"),
-    "SPECIAL-USE": _row(SPECIAL_FOLDERS_ARE_TOLD_BY_THEIR.says(), b"LIST", b" RETURN .*SPECIAL-USE", "special"),
-    "CHILDREN": _row(NOTHING_IS_ASKED_ABOUT_CHILDREN.says(), b"LIST", b" RETURN .*CHILDREN"),
+    "SASL-IR": _row(CREDENTIALS_SENT_WHEN_ASKED.says(), b"", b"", "initial"),
+    "ID": _row(NO_ID_SENT.says(), b"ID", rb"\A\("),
+    "ENABLE": _row(NAMES_IN_MODIFIED_UTF_7.says(), b"ENABLE"),
+    "NAMESPACE": _row(EVERY_FOLDER_TAKEN_FOR_OWN.says(), b"NAMESPACE"),
+    "SPECIAL-USE": _row(SPECIAL_FOLDERS_BY_NAME.says(), b"LIST", b" RETURN .*SPECIAL-USE", "special"),
+    "CHILDREN": _row(CHILDREN_NOT_ASKED_FOR.says(), b"LIST", b" RETURN .*CHILDREN"),
     "LIST-EXTENDED": _row(SUBSCRIPTIONS_ARE_LISTED_APART.says(), b"LIST", b" RETURN ", "return", "subscribed"),
     "CONDSTORE": _row(LATER_PASS_COMPARES_ALL.says(), b"EXAMINE", rb"\(CONDSTORE\)\Z"),
     "QRESYNC": _row(WHICH_ARE_LEFT_IS_ASKED.says(), b"EXAMINE", rb"\(QRESYNC "),
-    "HIGHESTMODSEQ": _row(FOLDERS_ARE_OPENED_TO_SEE_WHETHER.says(), b"STATUS", b"HIGHESTMODSEQ", "modseq"),
+    "HIGHESTMODSEQ": _row(FOLDERS_OPENED_FOR_FLAGS.says(), b"STATUS", b"HIGHESTMODSEQ", "modseq"),
     "CHANGEDSINCE": _row(LATER_PASS_READS_ALL.says(), b"UID", rb"\(CHANGEDSINCE ", "modifier"),
     "STATUS=SIZE": _row(SIZES_ARE_ADDED_UP_MESSAGE.says(), b"STATUS", rb" SIZE\)\Z", "size"),
-    "APPENDLIMIT": _row(MESSAGE_THAT_IS_TOO_LARGE_IS_REFUSED.says(), b"STATUS", b"APPENDLIMIT"),
+    "APPENDLIMIT": _row(TOO_LARGE_IS_REFUSED_LATE.says(), b"STATUS", b"APPENDLIMIT"),
     "ESEARCH": _row(SEARCHES_ARE_ANSWERED_IN_FULL.says(), b"UID", rb"\ASEARCH RETURN \((?!PARTIAL)", "return"),
-    "PARTIAL": _row(MESSAGES_ARE_NOT_LISTED_PAGE_BY_PAGE.says(), b"UID", rb"\ASEARCH RETURN \(PARTIAL", "partial"),
+    "PARTIAL": _row(NO_PAGES_OF_MESSAGES.says(), b"UID", rb"\ASEARCH RETURN \(PARTIAL", "partial"),
     "LITERAL+": _row(SERVER_IS_ASKED_BEFORE_EACH.says(), b"", b"", "literal"),
     "LITERAL-": _row(SERVER_IS_ASKED_BEFORE_EACH.says(), b"", b"", "literal"),
     "MULTIAPPEND": _row(MESSAGES_ARE_APPENDED_ONE_BY_ONE.says()),
-    "MOVE": _row(WHAT_WAS_MOVED_AT_SOURCE_IS_COPIED.says(), b"UID", rb"\AMOVE "),
+    "MOVE": _row(MOVED_MAIL_IS_COPIED_AGAIN.says(), b"UID", rb"\AMOVE "),
     "X-GM-EXT-1": _row(GMAIL_LABELS_ARE_NOT_LOOKED.says(), b"UID", b"X-GM-", "x-gm"),
     "QUOTA": _row(NOTHING_IS_KNOWN_OF_QUOTA.says(), b"GETQUOTAROOT"),
 }

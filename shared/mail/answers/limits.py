@@ -7,8 +7,8 @@ from typing import Final
 
 from shared.wording.phrases import Phrase
 
-LARGER_THAN_DESTINATION_TAKES_LIMIT: Final = Phrase(
-    "larger_than_destination_takes_limit", "larger than the destination takes (limit {num} bytes)"
+LARGER_THAN_DESTINATION_TAKES: Final = Phrase(
+    "larger_than_destination_takes", "larger than the destination takes (limit {num} bytes)"
 )
 
 #: The capability; without a number it says that each folder has a limit of its own, told by STATUS.
@@ -32,4 +32,4 @@ def may_be_too_large(capabilities: frozenset[str], size_bytes: int) -> bool:
 
 def too_large(most: int) -> str:
     """Returns the reason, as it stands in the report."""
-    return LARGER_THAN_DESTINATION_TAKES_LIMIT.says(num=most)
+    return LARGER_THAN_DESTINATION_TAKES.says(num=most)

@@ -26,33 +26,29 @@ from shared.wording.phrases import Phrase
 
 REFUSED: Final = Phrase("refused", "refused")
 
-DOES_NOT_LET_THIS_ACCOUNT_IN_UNTIL: Final = Phrase(
-    "does_not_let_this_account_in_until", "does not let this account in until its administrator acts"
+ADMINISTRATOR_MUST_ACT: Final = Phrase(
+    "administrator_must_act", "does not let this account in until its administrator acts"
 )
-ASK_ADMINISTRATOR_OF_THIS_SERVER_ABOUT: Final = Phrase(
-    "ask_administrator_of_this_server_about",
+ASK_ADMINISTRATOR_ABOUT_THE_ACCOUNT: Final = Phrase(
+    "ask_administrator_about_the_account",
     "ask the administrator of this server about the account (it may be locked); the password need not be wrong",
 )
-DOES_NOT_LET_THIS_ACCOUNT_IN_UNTIL_ITS_OWNER: Final = Phrase(
-    "does_not_let_this_account_in_until_its_owner",
+OWNER_MUST_SIGN_IN_ON_THE_WEB: Final = Phrase(
+    "owner_must_sign_in_on_the_web",
     "does not let this account in until its owner has signed in on the web",
 )
 LET_OWNER_SIGN_IN_ONCE: Final = Phrase(
     "let_owner_sign_in_once", "let the owner sign in once on the provider's web page and do what it asks"
 )
-DOES_NOT_TAKE_THIS_LOGIN_WITHOUT: Final = Phrase(
-    "does_not_take_this_login_without", "does not take this login without TLS"
-)
+LOGIN_NEEDS_TLS: Final = Phrase("login_needs_tls", "does not take this login without TLS")
 USE_IMAPS_OR_IMAP_STARTTLS: Final = Phrase(
     "use_imaps_or_imap_starttls", "use imaps:// or imap+starttls:// for this server"
 )
 ASKED_TO_WAIT: Final = Phrase("asked_to_wait", "asked to wait")
 TRAFFIC_ALLOWANCE_IS_USED_UP: Final = Phrase("traffic_allowance_is_used_up", "the traffic allowance is used up")
-CLOSED_CONNECTION_AND_ASKED_TO_WAIT: Final = Phrase(
-    "closed_connection_and_asked_to_wait", "closed the connection and asked to wait"
-)
+CLOSED_AND_ASKED_TO_WAIT: Final = Phrase("closed_and_asked_to_wait", "closed the connection and asked to wait")
 DID_NOT_UNDERSTAND_COMMAND: Final = Phrase("did_not_understand_command", "did not understand a command")
-COULD_NOT_GIVE_THESE_MESSAGES: Final = Phrase("could_not_give_these_messages", "could not give these messages")
+COULD_NOT_GIVE_MESSAGES: Final = Phrase("could_not_give_messages", "could not give these messages")
 REFUSED_FOLDER: Final = Phrase("refused_folder", "refused the folder")
 DID_NOT_UNDERSTAND_LOGIN: Final = Phrase("did_not_understand_login", "did not understand the login")
 AUTHORIZATION_FAILED_FOR_THIS_ACCOUNT: Final = Phrase(
@@ -132,7 +128,7 @@ def failure(
         return throttled(ASKED_TO_WAIT.says())
     if status == "BYE":
         if code in CODES or hint:
-            return throttled(CLOSED_CONNECTION_AND_ASKED_TO_WAIT.says())
+            return throttled(CLOSED_AND_ASKED_TO_WAIT.says())
         return ConnectionLost(side, what or CLOSED_CONNECTION.says(), detail)
     if asked == "login":
         # a named refusal counts as one even if its text asks to try later: trying again may lock the account
@@ -154,7 +150,7 @@ def failure(
             return throttled(ASKED_TO_WAIT.says())
         return _append_failure(side, code, what, detail)
     if asked == "fetch" and code in ("UNAVAILABLE", "SERVERBUG"):
-        return ServerRefused(side, what or COULD_NOT_GIVE_THESE_MESSAGES.says(), detail)  # one faulty message (Yahoo)
+        return ServerRefused(side, what or COULD_NOT_GIVE_MESSAGES.says(), detail)  # one faulty message (Yahoo)
     if code in CODES or (not code and hint):
         return throttled(ASKED_TO_WAIT.says())
     if asked == "folder":
@@ -176,15 +172,15 @@ def _login_failure(side: Side, status: str, code: str, text: bytes, what: str, d
 #: Refusals that another password does not help against (RFC 5530): what the server does, and what to do.
 BEYOND: Final = {
     "CONTACTADMIN": (
-        DOES_NOT_LET_THIS_ACCOUNT_IN_UNTIL.says(),
-        ASK_ADMINISTRATOR_OF_THIS_SERVER_ABOUT.says(),
+        ADMINISTRATOR_MUST_ACT.says(),
+        ASK_ADMINISTRATOR_ABOUT_THE_ACCOUNT.says(),
     ),
     "WEBALERT": (
-        DOES_NOT_LET_THIS_ACCOUNT_IN_UNTIL_ITS_OWNER.says(),
+        OWNER_MUST_SIGN_IN_ON_THE_WEB.says(),
         LET_OWNER_SIGN_IN_ONCE.says(),
     ),
     "PRIVACYREQUIRED": (
-        DOES_NOT_TAKE_THIS_LOGIN_WITHOUT.says(),
+        LOGIN_NEEDS_TLS.says(),
         USE_IMAPS_OR_IMAP_STARTTLS.says(),
     ),
 }

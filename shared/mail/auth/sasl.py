@@ -36,9 +36,7 @@ LOGIN_OR_PASSWORD_DO_NOT_FIT: Final = Phrase(
 DOES_NOT_SPEAK_SCRAM_AS_IT_SHOULD: Final = Phrase(
     "does_not_speak_scram_as_it_should", "does not speak SCRAM as it should: {said}"
 )
-ASKED_FOR_MORE_THAN_ROUNDS_OF_SCRAM: Final = Phrase(
-    "asked_for_more_than_rounds_of_scram", "asked for more than {num} rounds of SCRAM"
-)
+TOO_MANY_ROUNDS_OF_SCRAM: Final = Phrase("too_many_rounds_of_scram", "asked for more than {num} rounds of SCRAM")
 
 #: Most rounds of PBKDF2 that a server may ask for: more would only keep a lane busy. RFC 7677 asks for 4,096 at least.
 MOST_ROUNDS: Final = 1_000_000
@@ -181,7 +179,7 @@ class ScramSha256(_Said):
         try:
             if self._asked == 1:
                 if (rounds := _ROUNDS.search(text)) and int(rounds[1][:12]) > MOST_ROUNDS:
-                    raise SaslFailed(ASKED_FOR_MORE_THAN_ROUNDS_OF_SCRAM.says(num=f"{MOST_ROUNDS:,}"))
+                    raise SaslFailed(TOO_MANY_ROUNDS_OF_SCRAM.says(num=f"{MOST_ROUNDS:,}"))
                 self._client.set_server_first(text)
                 return str(self._client.get_client_final()).encode()
             if text.startswith("e="):  # RFC 5802 §7: the reason of the refusal; a NO follows

@@ -46,11 +46,9 @@ DOES_NOT_KNOW_PROXYAUTH: Final = Phrase("does_not_know_proxyauth", "does not kno
 OFFERS_NO_AUTHENTICATE_PLAIN: Final = Phrase(
     "offers_no_authenticate_plain", "offers no AUTHENTICATE PLAIN, which signing in for another account needs"
 )
-SENT_CHALLENGE_THAT_IS_NOT_BASE64: Final = Phrase(
-    "sent_challenge_that_is_not_base64", "sent a challenge that is not base64"
-)
-LET_ADMINISTRATOR_IN_BUT_NOT_ACT: Final = Phrase(
-    "let_administrator_in_but_not_act", "let the administrator in, but not act for this account"
+CHALLENGE_NOT_BASE64: Final = Phrase("challenge_not_base64", "sent a challenge that is not base64")
+ADMINISTRATOR_MAY_NOT_ACT_FOR_ACCOUNT: Final = Phrase(
+    "administrator_may_not_act_for_account", "let the administrator in, but not act for this account"
 )
 
 #: Most challenges of one exchange; SCRAM has two.
@@ -187,7 +185,7 @@ def _decoded(challenge: bytes) -> bytes:
     try:
         return base64.b64decode(challenge.strip(), validate=True)
     except binascii.Error:
-        raise SaslFailed(SENT_CHALLENGE_THAT_IS_NOT_BASE64.says()) from None
+        raise SaslFailed(CHALLENGE_NOT_BASE64.says()) from None
 
 
 def _refusal(talk: Conversation, ended: Tagged, said: str) -> MailError:
@@ -216,7 +214,7 @@ def _act_for(talk: Conversation, user: str) -> None:
     if ended.status != "OK":
         error = talk.refusal(ended)
         if isinstance(error, AuthenticationRefused):
-            error = AuthorizationRefused(talk.side, LET_ADMINISTRATOR_IN_BUT_NOT_ACT.says(), error.detail)
+            error = AuthorizationRefused(talk.side, ADMINISTRATOR_MAY_NOT_ACT_FOR_ACCOUNT.says(), error.detail)
         raise error
 
 

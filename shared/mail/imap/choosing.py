@@ -26,11 +26,11 @@ from shared.model.uids import UidSet
 from shared.rules.selection import Judged, Selection, judge, merged, spread, union
 from shared.wording.phrases import Phrase
 
-LABELS_HIDDEN_FROM_IMAP_WHOSE: Final = Phrase(
-    "labels_hidden_from_imap_whose", "labels hidden from IMAP, whose messages come from here: {names}"
+LABELS_HIDDEN_FROM_IMAP: Final = Phrase(
+    "labels_hidden_from_imap", "labels hidden from IMAP, whose messages come from here: {names}"
 )
-IMAP_SHOWS_OF_MESSAGES_OTHERS: Final = Phrase(
-    "imap_shows_of_messages_others", "IMAP shows {shown} of {num} messages: the others come from All Mail"
+IMAP_SHOWS_A_PART: Final = Phrase(
+    "imap_shows_a_part", "IMAP shows {shown} of {num} messages: the others come from All Mail"
 )
 
 #: Number of messages that are looked at to see whether searches can be trusted.
@@ -153,7 +153,7 @@ def look_at_labels(
         there = source.open(name)
         partial[label] = frozenset(seen.message for seen in source.labels(UidSet.span(1, there.uidnext - 1)))
         if len(partial[label]) < counted[label]:
-            notes[name] = IMAP_SHOWS_OF_MESSAGES_OTHERS.says(shown=f"{shown[name]:,}", num=f"{counted[label]:,}")
+            notes[name] = IMAP_SHOWS_A_PART.says(shown=f"{shown[name]:,}", num=f"{counted[label]:,}")
     if hidden := view.hidden(counted):
-        notes[everything] = LABELS_HIDDEN_FROM_IMAP_WHOSE.says(names=", ".join(hidden))
+        notes[everything] = LABELS_HIDDEN_FROM_IMAP.says(names=", ".join(hidden))
     return LabelsSeen(view=replace(view, partial=partial), notes=notes)

@@ -41,7 +41,7 @@ from shared.model.errors import (
 )
 from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet
-from shared.wording.often_said import ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES, INTERNAL_ERROR
+from shared.wording.often_said import INTERNAL_ERROR, STATUS_MAKES_NO_SENSE
 from shared.wording.phrases import Phrase
 
 OTHER_LITERAL: Final = Phrase("other_literal", "{num} bytes for a literal of {size}")
@@ -146,7 +146,7 @@ class ImapDestination(LookingSession):
             if (told := status_answer(pieces)) is not None:
                 found.append(told[1].append_limit_bytes)
 
-        taken = partial(self._understood(take, ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES.says(name=shown(name))), 0)
+        taken = partial(self._understood(take, STATUS_MAKES_NO_SENSE.says(name=shown(name))), 0)
         # Where the item is refused, another one tells whether the item or the folder was the cause.
         item = APPENDLIMIT.encode() if self._has(APPENDLIMIT) else b"UIDNEXT"
         self._talk.expect(self._talk.send(b"STATUS " + self._folder(name) + b" (%b)" % item), taken, asked="folder")

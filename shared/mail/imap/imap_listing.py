@@ -31,11 +31,9 @@ from shared.model.uids import MAX_UID, Uid, UidSet
 from shared.wording.often_said import COULD_NOT_GIVE_ALL_MESSAGES, WOULD_NOT_SEARCH
 from shared.wording.phrases import Phrase
 
-ANSWERED_SEARCH_WITH_SOMETHING_THAT_MAKES: Final = Phrase(
-    "answered_search_with_something_that_makes", "answered a search with something that makes no sense"
-)
-ANSWERED_SEARCH_WITH_MORE_THAN_UIDS: Final = Phrase(
-    "answered_search_with_more_than_uids", "answered a search with more than {most} UIDs, or {ranges} ranges of them"
+SEARCH_MAKES_NO_SENSE: Final = Phrase("search_makes_no_sense", "answered a search with something that makes no sense")
+TOO_MANY_UIDS_FOUND: Final = Phrase(
+    "too_many_uids_found", "answered a search with more than {most} UIDs, or {ranges} ranges of them"
 )
 
 #: Number of UIDs asked for by one FETCH of sizes or flags, as one range.
@@ -244,15 +242,13 @@ class ListingSession(ImapSession):
                 uids = searched_uids(pieces)
                 tag = None if uids is None else search_tag(pieces)
             except Unreadable:
-                what = ANSWERED_SEARCH_WITH_SOMETHING_THAT_MAKES.says()
+                what = SEARCH_MAKES_NO_SENSE.says()
                 raise self._talk.violation(what, pieces[0][:1000]) from None
             if uids is not None:
                 left -= len(uids.ranges)
                 messages -= len(uids)
                 if left < 0 or messages < 0:
-                    raise self._talk.violation(
-                        ANSWERED_SEARCH_WITH_MORE_THAN_UIDS.says(most=MOST_MESSAGES, ranges=MOST_RANGES)
-                    )
+                    raise self._talk.violation(TOO_MANY_UIDS_FOUND.says(most=MOST_MESSAGES, ranges=MOST_RANGES))
                 take(tag, uids)
 
         return taken

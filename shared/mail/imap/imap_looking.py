@@ -35,7 +35,7 @@ from shared.mail.imap.imap_listing import WINDOW, ListingSession
 from shared.mail.transport.wire import LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, MailError
 from shared.model.uids import Uid, UidSet
-from shared.wording.often_said import ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST
+from shared.wording.often_said import ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE
 
 _T = TypeVar("_T")
 
@@ -190,7 +190,7 @@ class LookingSession(ListingSession):
                 if (key := answer.key).startswith(b"BODY["):
                     most = most_body(_told_size(answer.items())) if full else _HEADER_LIMIT
                     if size > most:
-                        raise self._talk.violation(ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST.says(size=size, most=most))
+                        raise self._talk.violation(ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE.says(size=size, most=most))
                     read.add(key)
                     length += size
                     kept = []

@@ -35,38 +35,32 @@ from shared.mail.transport.wire import LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, FolderRefused, MailError, Throttled
 from shared.model.uids import UidSet
 from shared.wording.often_said import (
-    ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST,
-    ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES,
+    ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE,
     CANNOT_OPEN,
     SENT_ANSWERS_WITHOUT_END,
+    STATUS_MAKES_NO_SENSE,
 )
 from shared.wording.phrases import Phrase, text_of
 
 REFUSED_FOLDER: Final = Phrase("this_folder_refused", "refused {folder}")
 
-FOLDER_NAME_OF_MORE_THAN_BYTES: Final = Phrase(
-    "folder_name_of_more_than_bytes", "a folder name of more than {num} bytes, the most that is taken: {name}"
+FOLDER_NAME_TOO_LONG: Final = Phrase(
+    "folder_name_too_long", "a folder name of more than {num} bytes, the most that is taken: {name}"
 )
-LISTED_ITS_FOLDERS_IN_WAY_THAT_MAKES: Final = Phrase(
-    "listed_its_folders_in_way_that_makes", "listed its folders in a way that makes no sense"
-)
+LIST_MAKES_NO_SENSE: Final = Phrase("list_makes_no_sense", "listed its folders in a way that makes no sense")
 OPENED_WITHOUT_SAYING_HOW: Final = Phrase(
     "opened_without_saying_how", "opened {name} without saying how many messages it holds (EXISTS)"
 )
-SAYS_THAT_HOLDS_MESSAGES_ARE_MOST: Final = Phrase(
-    "says_that_holds_messages_are_most", "says that {name} holds {count} messages; {most} are the most that is taken"
+TOO_MANY_MESSAGES: Final = Phrase(
+    "too_many_messages", "says that {name} holds {count} messages; {most} are the most that is taken"
 )
-ANSWERED_FETCH_WITH_SOMETHING_THAT_MAKES: Final = Phrase(
-    "answered_fetch_with_something_that_makes", "answered FETCH with something that makes no sense"
-)
-FOLDER_NAME_THAT_CANNOT_BE_WRITTEN: Final = Phrase(
-    "folder_name_that_cannot_be_written", "a folder name that cannot be written: {folder} ({cause})"
+FETCH_MAKES_NO_SENSE: Final = Phrase("fetch_makes_no_sense", "answered FETCH with something that makes no sense")
+FOLDER_NAME_NOT_WRITABLE: Final = Phrase(
+    "folder_name_not_writable", "a folder name that cannot be written: {folder} ({cause})"
 )
 WOULD_NOT_LIST_ITS_FOLDERS: Final = Phrase("would_not_list_its_folders", "would not list its folders")
 SAID_NOTHING: Final = Phrase("said_nothing", "said nothing of {folder}")
-LISTS_MORE_THAN_FOLDERS_OR_MIB: Final = Phrase(
-    "lists_more_than_folders_or_mib", "lists more than {most} folders, or {size} MiB of names"
-)
+TOO_MANY_FOLDERS: Final = Phrase("too_many_folders", "lists more than {most} folders, or {size} MiB of names")
 LISTS_MORE_THAN_FOLDERS: Final = Phrase("lists_more_than_folders", "lists more than {num} folders")
 
 #: Extension → the item that STATUS tells with it. Both cost the server something: they are asked for where they are used.
@@ -111,12 +105,12 @@ class ImapSession(FlyingSession):
 
     def _folder(self, name: bytes) -> bytes:
         if len(name) > NAME_BYTES:
-            raise FolderRefused(self.side, FOLDER_NAME_OF_MORE_THAN_BYTES.says(num=NAME_BYTES, name=shown(name)))
+            raise FolderRefused(self.side, FOLDER_NAME_TOO_LONG.says(num=NAME_BYTES, name=shown(name)))
         try:
             return quoted_folder(name, literal_plus=self._may_send_literals)
         except ValueError as error:
             raise FolderRefused(
-                self.side, FOLDER_NAME_THAT_CANNOT_BE_WRITTEN.says(folder=clean_text(name), cause=text_of(error))
+                self.side, FOLDER_NAME_NOT_WRITABLE.says(folder=clean_text(name), cause=text_of(error))
             ) from None
 
     def slowed(self) -> Throttled | None:
@@ -182,11 +176,9 @@ class ImapSession(FlyingSession):
                 else:
                     listed[folder.name] = _joined(listed.get(folder.name), folder)
                 if room < 0 or max(len(listed), len(subscribed)) > MOST_FOLDERS:
-                    raise self._talk.violation(
-                        LISTS_MORE_THAN_FOLDERS_OR_MIB.says(most=MOST_FOLDERS, size=LISTING_BYTES >> 20)
-                    )
+                    raise self._talk.violation(TOO_MANY_FOLDERS.says(most=MOST_FOLDERS, size=LISTING_BYTES >> 20))
 
-        ends = self._talk.run(commands, self._understood(take, LISTED_ITS_FOLDERS_IN_WAY_THAT_MAKES.says()))
+        ends = self._talk.run(commands, self._understood(take, LIST_MAKES_NO_SENSE.says()))
         if ends[0].status != "OK":
             raise self._talk.refusal(ends[0], asked="folder", what=WOULD_NOT_LIST_ITS_FOLDERS.says())
         self._talk.broken.done_without(["NAMESPACE"])
@@ -292,9 +284,9 @@ class ImapSession(FlyingSession):
             except Unreadable:
                 detail = clean_text(b"".join(pieces), secrets=self._talk.secrets)
                 if at < len(first):
-                    what = LISTED_ITS_FOLDERS_IN_WAY_THAT_MAKES.says()
+                    what = LIST_MAKES_NO_SENSE.says()
                     raise self._talk.violation(what, detail.encode()) from None
-                what = ANSWERED_STATUS_OF_WITH_SOMETHING_THAT_MAKES.says(name=shown(asked_names[turn]))
+                what = STATUS_MAKES_NO_SENSE.says(name=shown(asked_names[turn]))
                 unread[turn] = FolderRefused(self.side, what, detail)
 
         ends = self._talk.run(commands, take)
@@ -350,7 +342,7 @@ class ImapSession(FlyingSession):
         if messages > MOST_MESSAGES:
             raise FolderRefused(
                 self.side,
-                SAYS_THAT_HOLDS_MESSAGES_ARE_MOST.says(name=shown(name), count=messages, most=MOST_MESSAGES),
+                TOO_MANY_MESSAGES.says(name=shown(name), count=messages, most=MOST_MESSAGES),
             )
         if uidvalidity is None:
             self._ahead.settle()
@@ -430,7 +422,7 @@ class ImapSession(FlyingSession):
             raise Unreadable("unfinished")
         except Unreadable:
             self._skip(text)
-            what = ANSWERED_FETCH_WITH_SOMETHING_THAT_MAKES.says()
+            what = FETCH_MAKES_NO_SENSE.says()
             unreadable = AnswerUnreadable(self.side, what, clean_text(answer.beginning, secrets=self._talk.secrets))
             uid = uid_of(answer.items())
             unreadable.uids = UidSet.span(uid, uid) if uid else UidSet()
@@ -451,7 +443,7 @@ class ImapSession(FlyingSession):
 
     def _pass_over(self, size: int) -> None:
         if size > self._most_body:
-            raise self._talk.violation(ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST.says(size=size, most=self._most_body))
+            raise self._talk.violation(ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE.says(size=size, most=self._most_body))
         for _ in self._wire.read_chunks(size):
             pass
 

@@ -30,11 +30,11 @@ from shared.mail.transport.wire import LINE_LIMIT, LONG_LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, FolderChanged, FolderRefused, MailError
 from shared.model.uids import Uid, UidSet
 from shared.wording.often_said import (
-    ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST,
+    ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE,
     CANNOT_OPEN,
     FLAG_NOT_ATOM_DROPPED,
+    FOLDER_RECREATED,
     SENT_ANSWERS_WITHOUT_END,
-    WAS_RECREATED_ITS_UIDVALIDITY_CHANGED,
 )
 from shared.wording.phrases import Phrase
 
@@ -45,8 +45,8 @@ SOURCE_GIVES_NO_USABLE: Final = Phrase(
     "source_gives_no_usable", "the source gives no usable INTERNALDATE; the date of the header was set"
 )
 INTERNALDATE_UNUSABLE: Final = Phrase("internaldate_unusable", "INTERNALDATE unusable: {said}")
-ZONE_OF_SOURCE_INTERNALDATE_MEANS: Final = Phrase(
-    "zone_of_source_internaldate_means",
+ZONE_READ_AS_UTC: Final = Phrase(
+    "zone_read_as_utc",
     "the zone {zone} of the source's INTERNALDATE means nothing; it was read as UTC",
 )
 NO_FOLDER_IS_OPEN: Final = Phrase("no_folder_is_open", "no folder is open")
@@ -167,7 +167,7 @@ class ImapSource(ChoosingSession):
             raise FolderRefused(self.side, NO_FOLDER_IS_OPEN.says())
         name, uidvalidity = self._opened
         if self.open(name).uidvalidity != uidvalidity:
-            raise FolderChanged(self.side, WAS_RECREATED_ITS_UIDVALIDITY_CHANGED.says(folder=shown(name)))
+            raise FolderChanged(self.side, FOLDER_RECREATED.says(folder=shown(name)))
 
     def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
         """Implements `MailSource.fetch`. What is left unread of a streamed body is read and thrown away.
@@ -353,7 +353,7 @@ class ImapSource(ChoosingSession):
 
     def _streamed(self, uid: Uid, size: int, about: _About) -> Iterator[Message]:
         if size > self._most_body:
-            error = self._talk.violation(ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST.says(size=size, most=self._most_body))
+            error = self._talk.violation(ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE.says(size=size, most=self._most_body))
             error.uids = UidSet.of([uid])
             raise error
         chunks = self._wire.read_chunks(size)
@@ -432,7 +432,7 @@ def _dated(message: Message, start: bytes) -> Message:
 
 def _zone_doubt(text: bytes | None) -> str:
     zone = odd_zone(text)
-    return ZONE_OF_SOURCE_INTERNALDATE_MEANS.says(zone=clean_text(zone)) if zone else ""
+    return ZONE_READ_AS_UTC.says(zone=clean_text(zone)) if zone else ""
 
 
 def _no_date(text: bytes | None) -> str:

@@ -18,7 +18,7 @@ from shared.mail.answers.bounds import LISTED_SLACK_BYTES, most_body
 from shared.mail.answers.grammar import clean_text
 from shared.mail.transport.wire import Wire
 from shared.model.errors import MailError, NoRoomHere, ProtocolViolation, ServerRefused
-from shared.wording.often_said import SENT_SOMETHING_THAT_IS_NO_ANSWER
+from shared.wording.often_said import SENT_NO_ANSWER
 from shared.wording.phrases import Phrase
 
 REFUSED_NOOP: Final = Phrase("refused_noop", "refused NOOP")
@@ -33,14 +33,12 @@ GIVE_OF_WORKER_MORE_ROOM: Final = Phrase(
     "give {folder} of the worker more room, or name another folder in TMPDIR; then: mailhaul retry {word}",
 )
 WOULD_NOT_LIST_ITS_MESSAGES: Final = Phrase("would_not_list_its_messages", "would not list its messages")
-LISTED_SOMETHING_THAT_IS_NO_MESSAGE: Final = Phrase(
-    "listed_something_that_is_no_message", "listed something that is no message"
-)
+LISTED_NO_MESSAGE: Final = Phrase("listed_no_message", "listed something that is no message")
 DOES_NOT_COUNT_ITS_MESSAGES: Final = Phrase("does_not_count_its_messages", "does not count its messages")
 HAS_NO_UIDL: Final = Phrase("has_no_uidl", "has no UIDL")
 WOULD_NOT_GIVE_MESSAGE: Final = Phrase("would_not_give_message", "would not give a message")
-SENT_MORE_THAN_BYTES_OF_MESSAGE: Final = Phrase(
-    "sent_more_than_bytes_of_message", "sent more than {num} bytes of a message that LIST gives {listed_num}"
+SENT_MORE_THAN_LISTED: Final = Phrase(
+    "sent_more_than_listed", "sent more than {num} bytes of a message that LIST gives {listed_num}"
 )
 
 #: Number of commands on their way at once, where the server says PIPELINING (RFC 2449 §6.6).
@@ -107,7 +105,7 @@ class Pop3Session:
             number, _, size = line.partition(b" ")
             size = size.split(b" ")[0]
             if not (_NUMBER.fullmatch(number) and _NUMBER.fullmatch(size)):
-                raise self._violation(LISTED_SOMETHING_THAT_IS_NO_MESSAGE.says(), line)
+                raise self._violation(LISTED_NO_MESSAGE.says(), line)
             sizes.append((int(number), int(size)))
         if self._depth == 1:
             self._send(asked[1:])
@@ -199,7 +197,7 @@ class Pop3Session:
                 if size > most:
                     self.wire.abort()
                     raise EndlessMessage(
-                        self.side, SENT_MORE_THAN_BYTES_OF_MESSAGE.says(num=f"{most:,}", listed_num=f"{listed:,}")
+                        self.side, SENT_MORE_THAN_LISTED.says(num=f"{most:,}", listed_num=f"{listed:,}")
                     )
                 if full:
                     continue
@@ -274,7 +272,7 @@ class Pop3Session:
             return line
         if line.startswith(b"-ERR"):
             raise ServerRefused(self.side, what, clean_text(line[4:].strip(), secrets=self._secrets))
-        raise self._violation(SENT_SOMETHING_THAT_IS_NO_ANSWER.says(), line)
+        raise self._violation(SENT_NO_ANSWER.says(), line)
 
     def _violation(self, what: str, line: bytes = b"") -> ProtocolViolation:
         self.wire.abort()

@@ -39,7 +39,7 @@ from shared.wording.often_said import (
     DOES_NOT_TAKE_ANOTHER_LOGIN,
     LET_US_IN_BY_WITHOUT_PROVING,
     LOST_CONNECTION,
-    SENT_SOMETHING_THAT_IS_NO_ANSWER,
+    SENT_NO_ANSWER,
 )
 from shared.wording.phrases import Phrase, text_of
 
@@ -54,9 +54,7 @@ OFFERS_NO_STLS_MAILHAUL: Final = Phrase(
     "offers_no_stls_mailhaul", "{place} offers no STLS; mailhaul does not go on without encryption"
 )
 GIVE_POP3S_URL_USUALLY: Final = Phrase("give_pop3s_url_usually", "give a pop3s:// URL, usually port 995")
-SENT_CHALLENGE_THAT_IS_NO_BASE64: Final = Phrase(
-    "sent_challenge_that_is_no_base64", "sent a challenge that is no base64"
-)
+POP3_CHALLENGE_NOT_BASE64: Final = Phrase("pop3_challenge_not_base64", "sent a challenge that is no base64")
 
 #: An initial response must fit into a command of 255 octets (RFC 5034 §4).
 _INITIAL_BYTES: Final = 170
@@ -269,7 +267,7 @@ def _exchange(lines: _Lines, wire: Wire, mechanism: Mechanism, secrets: list[str
             try:
                 answer = mechanism.answer(base64.b64decode(line[2:]))
             except ValueError:
-                raise SaslFailed(SENT_CHALLENGE_THAT_IS_NO_BASE64.says()) from None
+                raise SaslFailed(POP3_CHALLENGE_NOT_BASE64.says()) from None
         lines._putline(_encoded(answer, secrets))
     raise SaslFailed(ASKED_FOR_MORE_AND_MORE.says())
 
@@ -322,5 +320,5 @@ def _login_failure(
         delay = max((int(seconds) for seconds in told if seconds.isdecimal()), default=0)
         return Throttled(side, what, detail, hint.seconds or max(delay, _BUSY_SECONDS), hint.scope)
     if not said.startswith(b"-ERR"):
-        return ProtocolViolation(side, SENT_SOMETHING_THAT_IS_NO_ANSWER.says(), clean_text(said, secrets=secrets))
+        return ProtocolViolation(side, SENT_NO_ANSWER.says(), clean_text(said, secrets=secrets))
     return AuthenticationRefused(side, AUTHENTICATION_FAILED.says(), detail)

@@ -17,7 +17,7 @@ from shared.mail.answers.tokens import LITERAL, head_of
 from shared.mail.transport.wire import LINE_LIMIT, Wire
 from shared.model.errors import MailError, ProtocolViolation, Throttled
 from shared.model.sides import Side
-from shared.wording.often_said import SENT_ANSWERS_WITHOUT_END, SENT_SOMETHING_THAT_IS_NO_ANSWER
+from shared.wording.often_said import SENT_ANSWERS_WITHOUT_END, SENT_NO_ANSWER
 from shared.wording.phrases import Phrase
 
 ASKED_TO_BE_ASKED_LESS: Final = Phrase("asked_to_be_asked_less", "asked to be asked less")
@@ -390,7 +390,7 @@ class Conversation:
             return
         status = word.upper().decode("latin-1")
         if tag not in self._pending or status not in ("OK", "NO", "BAD"):
-            raise self.violation(SENT_SOMETHING_THAT_IS_NO_ANSWER.says(), line)
+            raise self.violation(SENT_NO_ANSWER.says(), line)
         self.wire.progress()
         flown = tag in self._flown
         if flown:

@@ -58,8 +58,8 @@ GIVE_PORT_OF_IMAP_USUALLY: Final = Phrase("give_port_of_imap_usually", "give the
 SPEAKS_PLAIN_NOT_TLS: Final = Phrase("speaks_plain_not_tls", "{place} speaks plain {protocol}, not TLS")
 IS_NOT_TO_BE_TRUSTED: Final = Phrase("is_not_to_be_trusted", "is not to be trusted: {said}")
 DOES_NOT_GREET_AS_DOES: Final = Phrase("does_not_greet_as_does", "does not greet as {protocol} does")
-SHOWS_ANOTHER_CERTIFICATE_THAN_PINNED: Final = Phrase(
-    "shows_another_certificate_than_pinned", "{place} shows another certificate than the pinned one ({what})"
+NOT_THE_PINNED_CERTIFICATE: Final = Phrase(
+    "not_the_pinned_certificate", "{place} shows another certificate than the pinned one ({what})"
 )
 SERVER_MUST_OFFER_TLS: Final = Phrase(
     "server_must_offer_tls", "the server must offer TLS 1.2 or newer: see its settings and its log"
@@ -155,7 +155,7 @@ class Door:
         if not hmac.compare_digest(wanted, shown):
             raise TlsFailed(
                 self.side,
-                SHOWS_ANOTHER_CERTIFICATE_THAN_PINNED.says(place=self.place, what=described(der)),
+                NOT_THE_PINNED_CERTIFICATE.says(place=self.place, what=described(der)),
                 advice=ASK_AND_PIN.says(option=f"--{self.side}-fingerprint", pin=shown),
                 pin=shown,
             )

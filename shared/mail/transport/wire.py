@@ -32,9 +32,7 @@ from shared.wording.phrases import Phrase, text_of
 
 TOO_SLOW_GAVE_UP: Final = Phrase("too_slow_gave_up", "too slow: gave up waiting")
 SENT_LINE_LONGER_THAN_BYTES: Final = Phrase("sent_line_longer_than_bytes", "sent a line longer than {num} bytes")
-ANNOUNCED_BYTES_WHERE_ARE_MOST: Final = Phrase(
-    "announced_bytes_where_are_most", "announced {num} bytes where {most} are the most"
-)
+ANNOUNCED_TOO_MANY_BYTES: Final = Phrase("announced_too_many_bytes", "announced {num} bytes where {most} are the most")
 SENT_PLAINTEXT_AHEAD_OF_TLS: Final = Phrase("sent_plaintext_ahead_of_tls", "sent plaintext ahead of the TLS handshake")
 CONNECTION_SHUT_BY_MAILHAUL: Final = Phrase("connection_shut_by_mailhaul", "connection shut by mailhaul")
 CONNECTION_LOST: Final = Phrase("connection_lost", "connection lost")
@@ -221,7 +219,7 @@ class Wire:
         if size <= most:
             return self.read(size, most)
         if size > limit:
-            raise self._violation(ANNOUNCED_BYTES_WHERE_ARE_MOST.says(num=size, most=limit))
+            raise self._violation(ANNOUNCED_TOO_MANY_BYTES.says(num=size, most=limit))
         kept, have = list[bytes](), 0
         for chunk in self.read_chunks(size):
             if have < most:
@@ -232,7 +230,7 @@ class Wire:
     def read(self, size: int, limit: int = LITERAL_LIMIT) -> bytes:
         """Reads exactly `size` bytes. A size above `limit` is refused before any memory is taken."""
         if size > limit:
-            raise self._violation(ANNOUNCED_BYTES_WHERE_ARE_MOST.says(num=size, most=limit))
+            raise self._violation(ANNOUNCED_TOO_MANY_BYTES.says(num=size, most=limit))
         start = self._start
         have = self._end - start
         if have >= size:

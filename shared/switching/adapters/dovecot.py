@@ -18,7 +18,7 @@ from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
 from shared.wording.often_said import (
     CANNOT_BE_READ_OR_WRITTEN,
-    RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE,
+    RUN_COORDINATOR_WHERE_THE_FILE_IS,
     THERE_IS_NO_FILE,
 )
 from shared.wording.phrases import Phrase
@@ -27,8 +27,8 @@ WITH_LOGINS_AND_CANNOT_STAND: Final = Phrase(
     "with_logins_and_cannot_stand", "{key} with the logins {login} and {other_login} cannot stand in {file}"
 )
 USE_LOGINS_WITHOUT_BLANKS: Final = Phrase("use_logins_without_blanks", 'use logins without ":", blanks and line breaks')
-MAKE_EMPTY_ONE_ON_COORDINATOR: Final = Phrase(
-    "make_empty_one_on_coordinator",
+MAKE_EMPTY_PASSDB: Final = Phrase(
+    "make_empty_passdb",
     "make an empty one on the coordinator's machine, and a passdb of the proxy that reads it",
 )
 
@@ -136,11 +136,11 @@ class DovecotPassdb:
         if isinstance(error, FileNotFoundError):
             return TurnRefused(
                 words=THERE_IS_NO_FILE.says(file=str(self._path)),
-                advice=MAKE_EMPTY_ONE_ON_COORDINATOR.says(),
+                advice=MAKE_EMPTY_PASSDB.says(),
             )
         return TurnRefused(
             words=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=str(error.strerror)),
-            advice=RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE.says(),
+            advice=RUN_COORDINATOR_WHERE_THE_FILE_IS.says(),
         )
 
 

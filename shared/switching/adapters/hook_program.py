@@ -26,8 +26,8 @@ from shared.wording.phrases import Phrase
 IT_MUST_END_WITH_0_TURNED: Final = Phrase(
     "it_must_end_with_0_turned", "it must end with 0 (turned), 10 (already), 20 (later) or 30 (refused)"
 )
-PUT_IT_ON_COORDINATOR_MACHINE_EXECUTABLE: Final = Phrase(
-    "put_it_on_coordinator_machine_executable",
+PUT_PROGRAM_ON_COORDINATOR_MACHINE: Final = Phrase(
+    "put_program_on_coordinator_machine",
     "put it on the coordinator's machine, executable, or correct MAILHAUL_SWITCHES",
 )
 
@@ -67,7 +67,7 @@ class HookSwitch:
         except OSError as error:
             return TurnRefused(
                 words=CANNOT_BE_STARTED.says(service=self.shown, cause=str(error.strerror)),
-                advice=PUT_IT_ON_COORDINATOR_MACHINE_EXECUTABLE.says(),
+                advice=PUT_PROGRAM_ON_COORDINATOR_MACHINE.says(),
             )
         if code not in CODES:
             ended = KILLED_BY_SIGNAL.says(service=self.shown, signal=str(-code))

@@ -22,18 +22,18 @@ from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of
 from shared.wording.often_said import (
     CANNOT_BE_READ_OR_WRITTEN,
-    RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE,
+    RUN_COORDINATOR_WHERE_THE_FILE_IS,
     THERE_IS_NO_FILE,
     TOOK_TOO_LONG,
 )
 from shared.wording.phrases import Phrase
 
 IT_LOOKS_UP: Final = Phrase("it_looks_up", "it looks up {value}")
-THERE_IS_NO_PROGRAM_HERE_WHICH: Final = Phrase(
-    "there_is_no_program_here_which", "there is no program {program} here, which makes the table from {file}"
+NO_PROGRAM_TO_MAKE_THE_TABLE: Final = Phrase(
+    "no_program_to_make_the_table", "there is no program {program} here, which makes the table from {file}"
 )
-NAME_IT_BY_POSTMAP_WHOLE_PATH: Final = Phrase(
-    "name_it_by_postmap_whole_path", "name it by postmap=/whole/path, or use type=texthash"
+NAME_POSTMAP_BY_WHOLE_PATH: Final = Phrase(
+    "name_postmap_by_whole_path", "name it by postmap=/whole/path, or use type=texthash"
 )
 CANNOT_STAND: Final = Phrase("cannot_stand", "{address} cannot stand in {file}")
 GIVE_WHOLE_ADDRESS_WITHOUT: Final = Phrase("give_whole_address_without", "give a whole address without blanks")
@@ -43,8 +43,8 @@ DID_NOT_MAKE_TABLE: Final = Phrase("did_not_make_table", "{program} did not make
 SEE_THAT_WORKS_HERE_TEXT: Final = Phrase(
     "see_that_works_here_text", "see that `{program} {table}` works here; the text is written"
 )
-MAKE_EMPTY_ONE_ON_COORDINATOR_MACHINE: Final = Phrase(
-    "make_empty_one_on_coordinator_machine",
+MAKE_EMPTY_TRANSPORT_MAP: Final = Phrase(
+    "make_empty_transport_map",
     "make an empty one on the coordinator's machine, and name it as transport_maps in main.cf",
 )
 TRY_IT_BY_HAND: Final = Phrase("try_it_by_hand", "try it by hand")
@@ -83,8 +83,8 @@ class PostfixTransport:
             return self._unwritable(error)
         if self._kind != "texthash" and shutil.which(self._postmap) is None:
             return TurnRefused(
-                words=THERE_IS_NO_PROGRAM_HERE_WHICH.says(program=self._postmap, file=str(self._path)),
-                advice=NAME_IT_BY_POSTMAP_WHOLE_PATH.says(),
+                words=NO_PROGRAM_TO_MAKE_THE_TABLE.says(program=self._postmap, file=str(self._path)),
+                advice=NAME_POSTMAP_BY_WHOLE_PATH.says(),
             )
         return outcome
 
@@ -174,11 +174,11 @@ class PostfixTransport:
         if isinstance(error, FileNotFoundError):
             return TurnRefused(
                 words=THERE_IS_NO_FILE.says(file=str(error.filename or self._path)),
-                advice=MAKE_EMPTY_ONE_ON_COORDINATOR_MACHINE.says(),
+                advice=MAKE_EMPTY_TRANSPORT_MAP.says(),
             )
         return TurnRefused(
             words=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=str(error.strerror)),
-            advice=RUN_COORDINATOR_ON_MACHINE_WITH_THIS_FILE.says(),
+            advice=RUN_COORDINATOR_WHERE_THE_FILE_IS.says(),
         )
 
 

@@ -28,9 +28,7 @@ LIST_OF_HAS_ENTRIES: Final = Phrase("list_of_has_entries", "the list {list} of {
 CANNOT_STAND_IN_LIST: Final = Phrase("cannot_stand_in_list", "{address} cannot stand in the list {list} of {switch}")
 GIVE_WHOLE_ADDRESS: Final = Phrase("give_whole_address", "give a whole address")
 ANSWERS_NO_JMAP: Final = Phrase("answers_no_jmap", "{switch} answers no JMAP: {said}")
-SEE_LOG_OF_STALWART_AND_PERMISSIONS: Final = Phrase(
-    "see_log_of_stalwart_and_permissions", "see the log of Stalwart, and the permissions of the key"
-)
+SEE_STALWART_LOG: Final = Phrase("see_stalwart_log", "see the log of Stalwart, and the permissions of the key")
 
 _USING: Final = ["urn:ietf:params:jmap:core", "urn:stalwart:jmap"]
 _KIND: Final = "x:MemoryLookupKeyValue"
@@ -78,7 +76,7 @@ class StalwartMap:
         except Halted as halted:
             return translated(halted.outcome)
         except _Unsaid as unsaid:
-            return TurnRefused(words=text_of(unsaid), advice=SEE_LOG_OF_STALWART_AND_PERMISSIONS.says())
+            return TurnRefused(words=text_of(unsaid), advice=SEE_STALWART_LOG.says())
         return outcome
 
     def _found(self, key: str) -> dict[str, Any] | None:
