@@ -40,6 +40,7 @@ from shared.model import (
     mailbox_id,
 )
 from shared.model.lifecycle import ImportState
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
 from shared.store.memory.memory_store import MemoryStore
 from tests import mail
@@ -159,7 +160,7 @@ class InProcessImport:
         """Signs in and returns the session."""
         server = self.source if side == "source" else self.destination
         return open_session(
-            side,
+            Side(side),
             host=server.host,
             port=server.port,
             tls="none",
