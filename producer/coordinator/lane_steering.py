@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shared.model.lanes import LanePlace, LaneSearch
-from shared.rules.lane_search import FULL, LONGEST_SECONDS, LaneWindow, begun, steered
+from shared.rules.lane_search import FULL, LONGEST_SECONDS, LaneWindow, begun, steered, unjudged
 from shared.runtime.logs import get_logger
 from shared.store import LaneStore
 
@@ -53,11 +53,15 @@ class LaneSteering:
         if watch.version != version:
             watch = self._watches[place.name] = _Watch(version)
         window = _measured(watch, place, search.limit)
-        if window is None or not window.is_ripe():
-            return
-        found = steered(search, window, place.most, place.at)
+        found = search
+        if window and window.is_ripe():
+            found = steered(search, window, place.most, place.at)
         if found is search:
-            if window.seconds > 2 * LONGEST_SECONDS:  # too few lanes were there, or it is undecided: measured anew
+            found = unjudged(search, place.told_at, place.at)
+        if found is search:
+            if (
+                window and window.seconds > 2 * LONGEST_SECONDS
+            ):  # too few lanes were there, or it is undecided: measured anew
                 self._watches[place.name] = _Watch(version)
             return
         self._store.steer(place.name, version, replace(found, version=version + 1))

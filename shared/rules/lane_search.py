@@ -31,6 +31,9 @@ _SLOW_RATE, _SLOW_LATENCY = 0.7, 1.5
 #: How long a search rests first, and at most, seconds.
 REST_SECONDS: Final = 60.0
 LONGEST_REST_SECONDS: Final = 960.0
+#: How long a number that is being tried counts after the last word of a lane there, and how long it may take to judge it, seconds.
+LEFT_SECONDS: Final = 60.0
+LONGEST_TRIAL_SECONDS: Final = 3 * LONGEST_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +122,20 @@ def steered(search: LaneSearch, window: LaneWindow, most: int, now: float) -> La
     rate, latency = (search.rate + window.rate) / 2, (search.latency + window.latency) / 2
     known = replace(search, rate=rate, latency=latency, most=most)
     return _more(known, most, now) if now >= search.again_at else known
+
+
+def unjudged(search: LaneSearch, told_at: float, now: float) -> LaneSearch:
+    """Returns the search after a trial that nobody will judge; the same object where there is none.
+
+    The lanes left during the trial (the scripts go by `kept` then too: `_lanes.lua`), or they do not become as many.
+    """
+    if search.limit == search.kept:
+        return search
+    if now - told_at > LEFT_SECONDS:
+        return _at(search, search.kept, Reason.BEGUN, now)
+    if now - search.changed_at > LONGEST_TRIAL_SECONDS:
+        return _rested(_at(search, search.kept, Reason.BEGUN, now), now)
+    return search
 
 
 def _more_tried(search: LaneSearch, window: LaneWindow, most: int, now: float) -> LaneSearch:

@@ -30,6 +30,7 @@ from shared.mail.auth.sasl import Proof
 from shared.mail.imap.imap_destination import ImapDestination
 from shared.mail.imap.imap_source import ImapSource
 from shared.mail.imap.session import Session, open_session
+from shared.model.sides import Side
 from shared.runtime.credentials import Secret
 from shared.testing.memory_mail import USUAL, MemoryServer
 from tests.servers.dovecot import Dovecot, available
@@ -87,7 +88,7 @@ def sign_in(
     """Returns a session without TLS on loopback, with short time limits. `proof` holds further fields of the proof."""
     settings: dict[str, Any] = {"tls": "none", "connect_timeout_seconds": 10.0, "command_timeout_seconds": 20.0}
     shown = Proof(login=login, secret=Secret(password), **(proof or {}))
-    return open_session(side, host="127.0.0.1", port=port, proof=shown, **(settings | options))
+    return open_session(Side(side), host="127.0.0.1", port=port, proof=shown, **(settings | options))
 
 
 # -- places: where a contract test runs

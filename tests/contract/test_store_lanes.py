@@ -93,7 +93,7 @@ def test_lanes_that_are_too_many_go_and_only_they(store: Store) -> None:
     store.steer(HOST, 0, LaneSearch(limit=2, kept=2, most=8, version=1))
     words = tell(store, leases, 2)
     assert words == tell(store, leases, 3), "whoever asks, the same ones go"
-    assert words == ["run", "run", "pause", "pause"]
+    assert words == ["run", "run", "yield", "yield"]
     for lease in leases[2:]:
         store.release(lease, how="wait")
         assert store.claim(lease.holder, prefer=lease.mailbox.mailbox_id, held=lease.mailbox.mailbox_id) is None
@@ -142,6 +142,52 @@ def test_a_server_that_asks_for_less_has_half_of_its_lanes_afterwards(store: Sto
         store.leave(lease.holder, lease.mailbox.mailbox_id)
     world.clock.forward(31)
     assert len(lanes(store, 6)) == 2
+
+
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("found", [0, 4])
+def test_half_of_those_let_in_or_fewer_that_are_asked_for_less_say_nothing_of_how_many(
+    store: Store, number: int, found: int
+) -> None:
+    start(store, 6)
+    if found:
+        store.steer(HOST, 0, LaneSearch(limit=found, kept=found, most=8, version=1))
+    store.release(lanes(store, number)[0], how="wait", hold=HOST, hold_seconds=30)
+    assert list(store.overview().holds) == [HOST]
+    limits = [place.search.limit for place in store.lane_places() if place.search]
+    assert limits == ([1] if number == 3 else [found] if found else []), "the others may be on their way"
+
+
+def test_lanes_at_work_are_told_of_however_many_places_are_quiet(store: Store, world: World) -> None:
+    for n in range(1_000):
+        store.steer(f"destination_host:{n}.example", 0, LaneSearch(limit=1, kept=1, most=8, version=1))
+    world.clock.forward(1)
+    start(store, 3)
+    tell(store, lanes(store, 2), 1, work=5)
+    first, second, *quiet = [place.name for place in store.lane_places()]
+    assert {first, second} == {HOST, "source_host:old.example"}
+    assert len(quiet) == 998, "no call is longer than that"
+
+
+@pytest.mark.parametrize("tried", [2, 7])
+def test_a_number_that_was_being_tried_when_the_lanes_left_is_not_handed_on(
+    store: Store, world: World, tried: int
+) -> None:
+    start(store, 12)
+    leases = lanes(store, 4)
+    tell(store, leases, 1, work=5)
+    store.steer(HOST, 0, LaneSearch(limit=tried, kept=5, reason=Reason.TRYING, most=8, version=1))
+    for lease in leases:
+        store.release(lease, how="wait")
+        store.leave(lease.holder, lease.mailbox.mailbox_id)
+    world.clock.forward(60)
+    leases = lanes(store, 9)
+    assert len(leases) == tried, "as long as lanes told something in the last minute, it is still being tried"
+    for lease in leases:
+        store.release(lease, how="wait")
+        store.leave(lease.holder, lease.mailbox.mailbox_id)
+    world.clock.forward(1)
+    assert len(lanes(store, 9)) == 5
 
 
 def test_what_was_found_is_forgotten_after_an_hour(store: Store, world: World) -> None:

@@ -21,6 +21,7 @@ from shared.model import Account, Endpoint, Mailbox, Options, SwitchMarks, Tls
 from shared.model.binding import bound_to
 from shared.model.errors import CredentialsError, UsageError
 from shared.model.lifecycle import Control, ImportState
+from shared.model.sides import Side
 from shared.model.uids import NO_UIDS
 from shared.runtime.credentials import Credentials, Secret, Vault
 from tests.conftest import DovecotPair
@@ -68,7 +69,7 @@ class BothWays(InProcessImport):
         assert sealed
         given = self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
         return open_session(
-            side,
+            Side(side),
             host=account.endpoint.host,
             port=account.endpoint.port,
             tls="none",

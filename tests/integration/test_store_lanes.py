@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from shared.model import UnitKind
 from shared.model.errors import LeaseLost, StoreError
+from shared.model.lanes import LaneSearch
 from shared.model.lifecycle import ImportState, Outcome
 from shared.runtime.redis_client import HeldRedis, in_one_flight
 from shared.store import Store
@@ -47,6 +48,27 @@ def store(request: pytest.FixtureRequest) -> Store:
     client: redis.Redis = request.getfixturevalue("client")
     client.flushall()
     return RedisStore(client)
+
+
+def test_a_beat_looks_up_a_host_once_however_many_lanes_are_there(client: redis.Redis) -> None:
+    client.flushall()
+    store = RedisStore(client)
+    _, rows = start(store, 6)
+    for row in rows:
+        planner = take(store, "planner", prefer=row.mailbox_id)
+        store.plan_folders(planner, [(plan_of(row, "INBOX", (1, 10)), 1)])
+        store.finish(planner)
+        store.leave("planner", row.mailbox_id)
+    leases = [take(store, str(n)) for n in range(6)]
+    store.steer("destination_host:new.example", 0, LaneSearch(limit=2, kept=2, most=32, version=1))
+
+    def looked_up(number: int) -> int:
+        before = client.info("commandstats").get("cmdstat_zcard", {}).get("calls", 0)
+        words = store.attend("w", leases[:number], extend=False)
+        assert [word == "run" for word in words] == [n < 2 for n in range(number)]
+        return int(client.info("commandstats")["cmdstat_zcard"]["calls"] - before)
+
+    assert looked_up(2) == looked_up(6) > 0
 
 
 def test_threads_keep_their_connections_and_get_their_own_answers_when_the_server_closes_them(

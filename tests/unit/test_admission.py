@@ -379,13 +379,12 @@ def test_without_the_brake_it_is_shown_all_of_them(book: SignInBook) -> None:
 
 def test_a_server_that_lets_some_in_is_shown_all_of_them(braking: SignInBook) -> None:
     host, door, own = Host(), admission(braking), SignIn()
-    ended = crowd(lambda n: door.enter(visitor(f"u{n}", own, "right" if n % 2 else "wrong"), host.connect))
-    door.enter(visitor("later", own), host.connect)
-    # In whatever order they come: a login that was stopped is tried as soon as another one is let in.
-    again = crowd(lambda n: door.enter(visitor(f"u{n}", own, "right" if n % 2 else "wrong"), host.connect))
-    assert not any(isinstance(error, LoginsStopped) for error in again)
-    assert {type(error) for n, error in enumerate(again) if n % 2 == 0} == {AuthenticationRefused}
-    assert len(ended) == LANES
+    # Were those that come first all refused, nobody else would be shown it; the threads come in any order.
+    door.enter(visitor("first", own), host.connect)
+    for _ in range(2):
+        ended = crowd(lambda n: door.enter(visitor(f"u{n}", own, "right" if n % 2 else "wrong"), host.connect))
+        assert [type(error) for error in ended] == [AuthenticationRefused, type(None)] * (LANES // 2)
+    assert len(host.refused) == LANES // 2
 
 
 def test_what_an_issuer_refuses_is_no_word_about_the_server(braking: SignInBook) -> None:

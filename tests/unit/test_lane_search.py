@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.model.lanes import LaneSearch, Reason
 from shared.rules import lane_search as rules
-from shared.rules.lane_search import LONGEST_REST_SECONDS, LaneWindow, begun, narrowed, steered
+from shared.rules.lane_search import LONGEST_REST_SECONDS, LaneWindow, begun, narrowed, steered, unjudged
 
 #: Work a second of one lane that nobody disturbs.
 ONE = 1_000_000.0
@@ -152,6 +152,17 @@ def test_connections_that_cannot_be_opened_count_while_others_get_on() -> None:
 def test_too_few_lanes_decide_nothing() -> None:
     known = replace(begun(8, 16, 0.0), rate=8 * ONE)
     assert steered(known, LaneWindow(seconds=5, lanes=3, work=int(ONE)), 16, 5.0) is known
+
+
+def test_a_trial_ends_when_the_lanes_left_and_when_they_do_not_become_as_many() -> None:
+    known = replace(begun(10, 16, 0.0), rate=ONE)
+    trial = replace(known, limit=15, reason=Reason.TRYING, changed_at=100.0)
+    assert unjudged(trial, 280.0, 280.0) is trial
+    assert unjudged(known, 0.0, 1000.0) is known, "it is no trial"
+    left = unjudged(trial, 100.0, 161.0)
+    assert (left.limit, left.kept, left.rate, left.again_at) == (10, 10, ONE, 0), "the next ones try again"
+    never = unjudged(trial, 281.0, 281.0)
+    assert (never.limit, never.again_at) == (10, 281 + 60), "not again at once"
 
 
 def test_a_lower_limit_counts_at_once() -> None:

@@ -1,6 +1,7 @@
 -- Put before the scripts that let lanes in or tell how many: shared/rules/lane_search.py says what it means.
--- How long what was found at a place is believed without a word from a lane there; how long a search rests after a refusal.
-local LANES_MS, REST_MS, LONGEST_REST_MS = 3600000, 60000, 960000
+-- How long what was found at a place is believed without a word from a lane there, and what was only being tried; how long a search
+-- rests after a refusal.
+local LANES_MS, TOLD_MS, REST_MS, LONGEST_REST_MS = 3600000, 60000, 60000, 960000
 -- When a unit is claimed again whose lane was one too many.
 local CROWDED_MS = 2000
 local SCOPES = {'source_account', 'source_host', 'destination_account', 'destination_host'}
@@ -16,11 +17,13 @@ local function set_lanes(scope, key, start, most)
   return given, given
 end
 
--- What was found there, as long as it was found under the same limits; nil: nothing.
+-- What was found there, as long as it was found under the same limits; nil: nothing. Where the lanes left during a trial, that is
+-- the number that was known to be good before.
 local function found_lanes(name, now, most)
-  local h = redis.call('HMGET', P .. 'lanes:' .. name, 'limit', 'most', 'heard')
+  local h = redis.call('HMGET', P .. 'lanes:' .. name, 'limit', 'most', 'heard', 'kept', 'told_at')
   if not h[1] or tonumber(h[3]) <= now - LANES_MS then return nil end
-  if h[2] == '0' or tonumber(h[2]) == most then return tonumber(h[1]) end
+  if h[2] ~= '0' and tonumber(h[2]) ~= most then return nil end
+  return tonumber(tonumber(h[5] or '0') < now - TOLD_MS and h[4] or h[1])
 end
 
 local function let_in(scope, key, now, start, most)
@@ -35,15 +38,14 @@ local function lanes_at(name, now)
   return redis.call('ZCARD', P .. 'permits:' .. name)
 end
 
--- Whether a lane that is in has to go, since fewer are let in by now: those last in the order of their names, whoever asks.
-local function one_too_many(name, holder, found)
+-- The lanes that are in and have to go, since fewer are let in by now: those last in the order of their names, whoever asks.
+local function too_many(name, now, found)
+  local over = {}
+  if not found or lanes_at(name, now) <= found then return over end
   local holders = redis.call('ZRANGE', P .. 'permits:' .. name, 0, -1)
-  if #holders <= found then return false end
-  local before = 0
-  for _, other in ipairs(holders) do
-    if other < holder then before = before + 1 end
-  end
-  return before >= found
+  table.sort(holders)
+  for n = found + 1, #holders do over[holders[n]] = true end
+  return over
 end
 
 -- Forgets what is too old, before anything is added to it.
@@ -77,14 +79,15 @@ local function narrow_lanes(name, to, reason, now)
 end
 
 -- A server asked to leave "scope:key" alone; what was said before is never shortened. Who asks so wants less afterwards too: half of
--- the lanes that were there.
-local function set_hold(name, ms, import, why)
+-- the lanes that were there. Where no more than half of those that are let in were there, as when the first ones come back from a
+-- pause, it says nothing of how many. `start`, `most`: as for let_in.
+local function set_hold(name, ms, import, why, start, most)
   local now = clock()
   local till, before = now + ms, redis.call('ZSCORE', P .. 'holds', name)
   if before and tonumber(before) >= till then return end
   if not before or tonumber(before) <= now then
-    local lanes = lanes_at(name, now)
-    if lanes > 1 then narrow_lanes(name, math.floor(lanes / 2), 'asked', now) end
+    local lanes, scope, key = lanes_at(name, now), string.match(name, '^([^:]*):(.*)$')
+    if lanes > 1 and lanes * 2 > let_in(scope, key, now, start, most) then narrow_lanes(name, math.floor(lanes / 2), 'asked', now) end
   end
   redis.call('ZADD', P .. 'holds', till, name)
   redis.call('HSET', P .. 'whys', name, import .. ':' .. why)

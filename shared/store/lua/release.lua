@@ -1,4 +1,4 @@
--- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms, again_ms, claimed_ms, crowded)
+-- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms, again_ms, claimed_ms, crowded, start, most)
 -- Gives a unit back. how: 'again' (the attempt counts), 'wait' (it does not: throttled, paused, shut down),
 -- 'doubt' (the same: what was sent before may still arrive at the destination, which is told as a wait),
 -- 'late' (as 'doubt', and nothing is written until then: another mailbox may have the destination meanwhile),
@@ -8,6 +8,7 @@
 -- other look at this source host is begun meanwhile; all other work goes on.
 -- crowded = '1': the server refused the lane's connection, since there are too many. Where others have one, it is no failure and no
 -- hold: fewer lanes are let in from now on, and the unit is claimed again soon.
+-- start, most: as for hold, of its scope.
 -- again_ms: what is parked is tried again by itself after them; 0: not before a person acts.
 -- A look that comes to nothing ends as one that ends well (`looked`): it leaves the next half of the time to other work, and
 -- goes behind the looks that are due by when it may be tried again.
@@ -40,7 +41,8 @@ if rests then
   if tonumber(redis.call('ZSCORE', P .. 'look_holds', rests) or '0') < till then redis.call('ZADD', P .. 'look_holds', till, rests) end
 elseif hold ~= '' then
   local f = failure ~= '' and cjson.decode(failure) or {}
-  set_hold(hold, tonumber(ARGV[8]), redis.call('HGET', key, 'import'), f.detail ~= '' and f.detail or f.sentence or '')
+  set_hold(hold, tonumber(ARGV[8]), redis.call('HGET', key, 'import'), f.detail ~= '' and f.detail or f.sentence or '',
+    ARGV[12], ARGV[13])
 end
 if kind == 'look' then
   put_off_late(now, tonumber(ARGV[10]))

@@ -13,8 +13,11 @@ from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_sign_ins import MemorySignIns
 from shared.store.memory.memory_tables import MailboxRow
 
-#: How long what was found is believed without a word from a lane there, and how long a place is told of, ms.
+#: How long what was found is believed without a word from a lane there, and how long a place is told of, and believed what
+#: was only being tried there, ms.
 LANES_MS, TOLD_MS = 3_600_000, 60_000
+#: How many places are told of at most.
+MOST_PLACES = 1_000
 #: When a unit is claimed again whose lane was one too many, ms.
 CROWDED_MS = 2_000
 
@@ -49,8 +52,10 @@ class MemoryLanes(MemorySignIns):
     @atomic
     def lane_places(self) -> list[LanePlace]:
         now, found = self._rows.now(), []
-        for name, row in sorted(self._places.items(), key=lambda item: (item[1].heard, item[0])):
-            if not self._known(name) or not (row.heard >= now - TOLD_MS or row.search):
+        known = ((row.heard, name) for name, row in self._places.items() if self._known(name))
+        for _, name in sorted(known, reverse=True)[:MOST_PLACES]:
+            row = self._places[name]
+            if row.heard < now - TOLD_MS and not row.search:
                 continue
             start, most = self._set_lanes(name)
             lanes = sum(until > now for until in self._permits.get(name, {}).values())
@@ -98,8 +103,9 @@ class MemoryLanes(MemorySignIns):
         """Returns how many lanes a place lets in, and what was found there under the limits that are set now."""
         start, most = self._set_lanes(name)
         row = self._known(name)
-        search = row.search if row else None
-        found = search.limit if search and search.most in (0, most) else None
+        found = None
+        if row and (search := row.search) and search.most in (0, most):
+            found = search.kept if row.told < self._rows.now() - TOLD_MS else search.limit
         return (start if found is None else min(found, most)), found
 
     def _lanes_at(self, name: str) -> dict[str, int]:

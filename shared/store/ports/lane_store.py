@@ -13,7 +13,8 @@ class LaneStore(Protocol):
     def lane_places(self) -> list[LanePlace]:
         """Returns the places of which lanes told something in the last minute, and those at which something was found.
 
-        An account with one lane is no such place. What was found is forgotten an hour after the last word from there.
+        Those heard of last come first, no more than a thousand. An account with one lane is no such place. What was found
+        is forgotten an hour after the last word from there.
         """
 
     def steer(self, name: str, version: int, search: LaneSearch) -> bool:

@@ -26,7 +26,7 @@ from shared.model import (
 )
 from shared.model.lanes import NOTHING_MEASURED, Measured
 from shared.model.ledger import AUDITED
-from shared.model.lifecycle import Control, Disposition, Wish
+from shared.model.lifecycle import Disposition, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS
 from shared.store.redis import codec, keys, packing
@@ -129,7 +129,7 @@ class RedisWork(Scripts):
     ) -> ProgressReply:
         answer = self._run("progress", *self._progress_args(lease, settled, intents, withdrawn, doubts))
         word, due = answer if isinstance(answer, list) else (answer, ())
-        return ProgressReply(word=Control(word.decode()), due=codec.decode_due(due))
+        return ProgressReply(word=Wish(word.decode()), due=codec.decode_due(due))
 
     def _progress_args(
         self,
@@ -210,10 +210,16 @@ class RedisWork(Scripts):
             *(int(n * 1000) for n in seconds),
             round(lease.claimed_at * 1000),
             "1" if crowded else "0",
+            *self._unset_lanes(hold),
         )
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
-        self._run("hold", name, int(seconds * 1000), import_id, packed(why))
+        self._run("hold", name, int(seconds * 1000), import_id, packed(why), *self._unset_lanes(name))
+
+    def _unset_lanes(self, name: str) -> list[str]:
+        """Returns how many lanes "scope:key" lets in where nothing is set or found, and the most that may be tried."""
+        numbers = {str(scope): both for scope, *both in zip(SCOPES, self._limits, self._most_lanes, strict=True)}
+        return numbers.get(name.partition(":")[0], ["", ""])
 
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         rows = [

@@ -100,6 +100,22 @@ def test_while_other_lanes_are_missing_nothing_is_decided() -> None:
     assert len(office.leases) == 2
 
 
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_trial_that_nobody_can_judge_ends(leave: bool) -> None:
+    office = Office(knee(100))
+    while (search := office.seconds(1).search) is None or search.limit == search.kept:
+        pass
+    if leave:
+        office.clock.forward(61)
+        office.steering.turn()
+    else:
+        office.store.set_limit("source_host", search.kept)
+        office.seconds(182)
+    found = next(place.search for place in office.store.lane_places() if place.name == HOST)
+    assert found
+    assert found.limit == found.kept == search.kept
+
+
 def test_a_limit_of_a_person_is_the_most() -> None:
     office = Office(knee(100))
     office.store.set_limit("destination_host", 6)
