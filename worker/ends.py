@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from shared.folders.mapping import MappedFolder
-from shared.mail import KnownStatus, MailDestination, MailSource
+from shared.mail import FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop, same_numbers
 from shared.model import Lease, Tally
 from shared.model.errors import MaybeSwapped, SameMailbox
@@ -68,11 +68,26 @@ class Ends:
         ends = (self._mailbox.source, self._mailbox.destination)
         same = same_maildrop(self._source, there, ours, ends)
         if not same and same_numbers(there, ours):
-            names = [one.source_name for one in mapped]
-            theirs = dict(zip(names, self._source.statuses(names), strict=True))
-            same = same_folders(theirs, dict(zip(names, here, strict=True))) and self._alike(mapped[at], there)
+            same = self._same_changes(mapped, here) and self._alike(mapped[at], there)
         if same and not self._brought(ours.uidvalidity):
             raise SameMailbox(Side.SOURCE, SameMailbox.ONE)
+
+    def _same_changes(self, mapped: Sequence[MappedFolder], here: Statuses) -> bool:
+        """Tells whether all folders agree, also in their mod-sequences, which a copy of the account keeps only until one changes.
+
+        The destination is asked for these before and after the source: in one mailbox, flags may change meanwhile.
+        """
+        before = self._told_here(mapped, here)
+        names = [one.source_name for one in mapped]
+        theirs = dict(zip(names, self._source.statuses(names), strict=True))
+        return same_folders(theirs, before) or same_folders(theirs, self._told_here(mapped, here))
+
+    def _told_here(self, mapped: Sequence[MappedFolder], here: Statuses) -> dict[bytes, FolderStatus | Exception]:
+        told = self._destination.statuses([one.destination_name for one in mapped], changes=True)
+        return {
+            one.source_name: known if isinstance(now, Exception) else now
+            for one, now, known in zip(mapped, told, here, strict=True)
+        }
 
     def _may_be_one(self) -> bool:
         return may_be_one(self._mailbox.source.endpoint, self._mailbox.destination.endpoint)

@@ -382,7 +382,7 @@ class Scan:
             names, apart = readable(mail.listing(), shared=shared)
             # Some servers report numbers for a folder that they refuse to open.
             mail.open(next(filter(is_inbox, names), b"INBOX"))
-            statuses = dict(zip(names, known_statuses(mail, names, sized=side == "source"), strict=True))
+            statuses = dict(zip(names, known_statuses(mail, names, sized=side == "source", changes=True), strict=True))
             known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
             size = sum(_size(mail, name, status) for name, status in known.items()) if side == Side.SOURCE else None
             quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
@@ -432,7 +432,7 @@ class Scan:
     def _seen(mail: Looking) -> _Seen:
         """Reads the folders of an open session, to compare both sides."""
         names, _ = readable(mail.listing(), shared=False)
-        statuses = dict(zip(names, known_statuses(mail, names), strict=True))
+        statuses = dict(zip(names, known_statuses(mail, names, changes=True), strict=True))
         counted = sum(one.messages for one in statuses.values() if not isinstance(one, Exception))
         return _Seen(side=CheckedSide(ok=True, messages=counted), statuses=statuses, mail=mail)
 

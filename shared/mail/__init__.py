@@ -69,11 +69,14 @@ class MailSession(Protocol):
     def listing(self) -> FolderListing:
         """Lists the account's folders, subscriptions included."""
 
-    def statuses(self, names: Sequence[bytes], *, sized: bool = False) -> list[FolderStatus | Exception]:
+    def statuses(
+        self, names: Sequence[bytes], *, sized: bool = False, changes: bool = False
+    ) -> list[FolderStatus | Exception]:
         """Returns the STATUS of each folder, in order, in as few round trips as the server allows.
 
-        With `sized` it asks for the sum of sizes too, which the server may have to add up. A refusal is returned as an
-        error. A number that the server leaves out is None (`shared.mail.answers.numbers`).
+        With `sized` it asks for the sum of sizes too, which the server may have to add up; with `changes` a destination
+        asks for the mod-sequence too, as a source always does. A refusal is returned as an error. A number that the
+        server leaves out is None (`shared.mail.answers.numbers`).
         """
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:

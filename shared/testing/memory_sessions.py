@@ -101,8 +101,8 @@ class _MemorySession:
             self._opened = folder
             return self._trim(folder.status(selected=True))
 
-    def _trim(self, status: KnownStatus) -> KnownStatus:
-        if "CONDSTORE" not in self.capabilities:
+    def _trim(self, status: KnownStatus, *, changes: bool = True) -> KnownStatus:
+        if not changes or "CONDSTORE" not in self.capabilities:
             status = replace(status, highestmodseq=None)
         return status if "STATUS=SIZE" in self.capabilities else replace(status, size_bytes=None)
 
@@ -126,11 +126,13 @@ class _MemorySession:
     def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
         return list(self.listing().folders), self.statuses(names)
 
-    def statuses(self, names: Sequence[bytes], *, sized: bool = False) -> list[FolderStatus | Exception]:
+    def statuses(
+        self, names: Sequence[bytes], *, sized: bool = False, changes: bool = False
+    ) -> list[FolderStatus | Exception]:
         self._step("statuses")
         with self._server.lock:
             return [
-                self._trim(self._folders[name].status())
+                self._trim(self._folders[name].status(), changes=changes or self.side == Side.SOURCE)
                 if name in self._folders
                 else FolderRefused(self.side, f"refused {name.decode('utf-8', 'replace')}", "no such folder")
                 for name in names

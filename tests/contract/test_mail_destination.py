@@ -57,6 +57,16 @@ def stored(here: Place, name: bytes) -> list[Message]:
     return sorted(found, key=lambda each: each.uid)
 
 
+def test_a_mod_sequence_is_told_where_it_is_asked_for(here: Place) -> None:
+    destination, name = opened(here)
+    send(destination, message(mail(1)))
+    told = [destination.statuses([name], changes=changes)[0] for changes in (False, True)]
+    assert not any(isinstance(one, Exception) for one in told)
+    modseqs = [one.highestmodseq for one in told if not isinstance(one, Exception)]
+    assert modseqs[0] is None
+    assert bool(modseqs[1]) is ("CONDSTORE" in destination.capabilities)
+
+
 def send(destination: MailDestination, *messages: Message) -> Appended:
     destination.send(list(messages), [each.flags for each in messages], "token")
     (answer,) = destination.answers()

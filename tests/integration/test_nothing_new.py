@@ -108,7 +108,7 @@ class _Destination:
     def __init__(self) -> None:
         self.commands, self.asked = 7, 0
 
-    def statuses(self, names: list[bytes], *, sized: bool = False) -> list[FolderStatus | Exception]:
+    def statuses(self, names: list[bytes], **_: bool) -> list[FolderStatus | Exception]:
         self.asked += 1
         return [FolderStatus(messages=2, uidnext=3, uidvalidity=1) for _ in names]
 

@@ -29,11 +29,11 @@ def known_status(
 
 
 def known_statuses(
-    session: MailSource | MailDestination, names: Sequence[bytes], *, sized: bool = False
+    session: MailSource | MailDestination, names: Sequence[bytes], *, sized: bool = False, changes: bool = False
 ) -> list[KnownStatus | Exception]:
-    """Returns the STATUS of each folder, in order, with the sum of sizes where `sized`; a refusal is returned as an error.
+    """Returns the STATUS of each folder, in order; a refusal is returned as an error.
 
-    A folder that was open need not be so afterwards.
+    `sized` and `changes` as in `MailSession.statuses`. A folder that was open need not be so afterwards.
     """
-    told = session.statuses(names, sized=sized)
+    told = session.statuses(names, sized=sized, changes=changes)
     return [known_status(session, name, status) for name, status in zip(names, told, strict=True)]

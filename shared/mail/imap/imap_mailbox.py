@@ -218,7 +218,12 @@ class ImapSession(FlyingSession):
         return list(listed.values()), statuses
 
     def statuses(
-        self, names: Sequence[bytes], *, sized: bool = False, listed: dict[bytes, ListedFolder] | None = None
+        self,
+        names: Sequence[bytes],
+        *,
+        sized: bool = False,
+        changes: bool = False,
+        listed: dict[bytes, ListedFolder] | None = None,
     ) -> list[FolderStatus | Exception]:
         """Sends all STATUS commands in one flight (in windows of `conversation.FLIGHT`).
 
@@ -227,7 +232,8 @@ class ImapSession(FlyingSession):
         """
         found: dict[bytes, FolderStatus | Exception] = {}
         left = list(names)
-        wanted = [*(["HIGHESTMODSEQ"] if self._follows_changes else []), *(["STATUS=SIZE"] if sized else [])]
+        changes = changes or self._follows_changes
+        wanted = [*(["HIGHESTMODSEQ"] if changes else []), *(["STATUS=SIZE"] if sized else [])]
 
         def attempt() -> None:
             nonlocal left

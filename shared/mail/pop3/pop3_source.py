@@ -91,7 +91,9 @@ class Pop3Source:
         inbox = ListedFolder(name=INBOX, separator=None, attributes=frozenset())
         return FolderListing(prefix=b"", separator=None, folders=(inbox,))
 
-    def statuses(self, names: Sequence[bytes], *, sized: bool = False) -> list[FolderStatus | Exception]:
+    def statuses(
+        self, names: Sequence[bytes], *, sized: bool = False, changes: bool = False
+    ) -> list[FolderStatus | Exception]:
         """Returns the status of INBOX; other folders are refused."""
         return [self._status() if name == INBOX else self._no_folder(name) for name in names]
 

@@ -36,7 +36,7 @@ class Source:
     def __init__(self, *numbers: tuple[int, int]) -> None:
         self._numbers = list(numbers)
 
-    def statuses(self, names: Any) -> list[KnownStatus]:
+    def statuses(self, names: Any, **_: Any) -> list[KnownStatus]:
         return [KnownStatus(uidnext=9, messages=self._numbers[0][0])]
 
     def open(self, name: bytes) -> KnownStatus:
