@@ -304,7 +304,7 @@ class BatchCopy:
         if looked.found:
             entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
             self._flying.adopt([record for entry in entries for record in entry.records], entries[0].digest)
-        stop_on(Wish(looked.wanted))
+        stop_on(looked.wanted)
         if looked.wait_seconds:
             raise SettleLater(looked.wait_seconds)
         return looked.found

@@ -100,6 +100,9 @@ FOLDER_CHANGED = ("source_folder_changed", "destination_folder_changed")
 #: Code of a unit that ended since the operator wanted so.
 CONTROL = "control"
 
+#: Code of a destination into which somebody else brings the same mail.
+FOREIGN_WRITER = "destination_foreign_writer"
+
 #: Code of a destination that refuses one message after the other.
 TAKES_NOTHING = "destination_takes_nothing"
 
@@ -225,7 +228,7 @@ TABLE: tuple[FailureRule, ...] = (
         # brought is in the ledger when the unit is tried again. One that goes on is met again. The attempts are as many as
         # for a plan, since workers that were killed in the unit took some.
         error=errors.ForeignWriter,
-        code="destination_foreign_writer",
+        code=FOREIGN_WRITER,
         how=Disposition.AGAIN,
         scope="mailbox",
         delay_seconds=2.0,

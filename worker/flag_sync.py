@@ -6,16 +6,23 @@ It goes by CONDSTORE (RFC 7162) where the source has it, otherwise by comparison
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from shared.mail import MailDestination, MailSource
 from shared.model import Folder, FolderPlan, Lease, Settled
-from shared.model.errors import AnswerUnreadable, ServerRefused
+from shared.model.errors import AnswerUnreadable, FolderRefused, ServerRefused
 from shared.model.uids import UidSet
+from shared.runtime.logs import get_logger
 from shared.store import WorkStore
 from worker.decide import kept_flags
 from worker.flag_changes import FlagsSeen, flag_changes, later, made_equal, translated
+
+_log = get_logger("mailhaul.worker")
+
+#: Flags that no copy gets that was there before: \Deleted would have it expunged, and \Recent is the server's own.
+_NEVER_SET: Final = frozenset({"\\deleted", "\\recent"})
 
 
 class FlagSync:
@@ -61,18 +68,35 @@ class FlagSync:
             self._change(folder, kept, now, old)
         self._store.set_flags(self._lease, folder.folder_id, modseq, later(kept, now))
 
-    def complete(self, folder: Folder, recognised: Sequence[Settled], now: Mapping[str, UidSet]) -> None:
+    def complete(
+        self, folder: Folder, recognised: Sequence[Settled], now: Mapping[str, UidSet], followed: UidSet
+    ) -> None:
         """Sets those flags of copies found at the destination that the source shows and they lack; clears none.
 
         Nobody knows what such a copy was given: who read or flagged the message at the source since wants to see that, and
-        what else the copy has may be the work of people at the destination.
+        what else the copy has may be the work of people at the destination. Of the copies `followed` another import of
+        ours knows it: what they lack, people cleared. A destination that refuses all this holds nothing back.
         """
-        to = {int(s): int(d) for one in recognised for record in one.records for s, d in record.pairs()}
+        to = {
+            int(s): int(d)
+            for one in recognised
+            for record in one.records
+            for s, d in record.pairs()
+            if d not in followed
+        }
         want = {to[uid]: text.split() for text, uids in now.items() if text for uid in uids if uid in to}
         if not want:
             return
-        permanent = self._destination.open(folder.destination_name).permanent_flags
-        kept = {uid: kept_flags(flags, permanent)[0] for uid, flags in want.items()}
+        try:
+            self._complete(folder.destination_name, want)
+        except (ServerRefused, FolderRefused) as error:
+            _log.warning("flags_not_completed", messages=len(want), reason=str(error))
+
+    def _complete(self, name: bytes, want: Mapping[int, Sequence[str]]) -> None:
+        permanent = self._destination.open(name).permanent_flags
+        kept = {uid: settable for uid, flags in want.items() if (settable := _settable(flags, permanent))}
+        if not kept:
+            return
         have = {int(uid): flags for uid, flags in self._destination.flags(UidSet.of(kept))}
         lacking = {uid: flags for uid, flags in kept.items() if uid in have}
         self._destination.store_flags(replace(change, remove=()) for change in made_equal(have, lacking) if change.add)
@@ -89,3 +113,9 @@ class FlagSync:
             replace(change, add=kept_flags(change.add, permanent)[0], remove=kept_flags(change.remove, permanent)[0])
             for change in known
         )
+
+
+def _settable(flags: Iterable[str], permanent: frozenset[str]) -> tuple[str, ...]:
+    """Returns the flags that PERMANENTFLAGS lists (RFC 9051 §7.1), and any keyword where it lists ``\\*``."""
+    listed = {flag.lower() for flag in permanent} - _NEVER_SET
+    return tuple(f for f in flags if f.lower() in listed or ("\\*" in listed and not f.startswith("\\")))

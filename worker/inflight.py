@@ -205,7 +205,7 @@ class InFlight:
         self.note(settled)
         self.due = said.due
         if intents:
-            stop_on(Wish(said.word))
+            stop_on(said.word)
 
     def note(self, settled: Sequence[Settled]) -> None:
         """Reports entries that the store now has to the listener."""

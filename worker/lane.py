@@ -41,7 +41,16 @@ from worker.copy import BatchCopy, CopyRules
 from worker.counted import CountedFolders
 from worker.decide import divided, halves, without_copy
 from worker.ends import Ends
-from worker.failures import ATTEMPTS, LOOK_REST_SECONDS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge, meant
+from worker.failures import (
+    ATTEMPTS,
+    FOREIGN_WRITER,
+    LOOK_REST_SECONDS,
+    TAKES_NOTHING,
+    UNIT_ATTEMPTS,
+    describe,
+    judge,
+    meant,
+)
 from worker.inflight import announce
 from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
@@ -289,11 +298,11 @@ class Lane:
                 settle_seconds=place.copy_rules.settle_seconds,
                 counted=just_counted,
             ).run(folders)
-        elif unit.attempts > ATTEMPTS and len(remaining := lease.remaining) > 1:
+        elif unit.attempts > _patience(lease) and len(remaining := lease.remaining) > 1:
             # The batch failed too often: it is halved, so that only the guilty message suffers.
             place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
             return Split()
-        elif unit.attempts > ATTEMPTS + 1 and len(remaining) == 1 and not lease.intents:
+        elif unit.attempts > _patience(lease) + 1 and len(remaining) == 1 and not lease.intents:
             last = lease.mailbox.failure
             why = ALL_ATTEMPTS_FAILED.says()
             return self._given_up(lease, remaining, AND_THE_LAST.says(what=why, cause=last.sentence) if last else why)
@@ -483,6 +492,15 @@ class Lane:
         """
         if self._place.store.recheck(lease.mailbox.mailbox_id, self._place.copy_rules.settle_seconds):
             _log.warning("verified_again", reason=LEASE_WAS_LOST_WHILE_COPYING.says())
+
+
+def _patience(lease: Lease) -> int:
+    """Returns the number of attempts after which a batch is halved.
+
+    Where somebody else was found to write, they are those that park the mailbox: no message is to blame.
+    """
+    last = lease.mailbox.failure
+    return UNIT_ATTEMPTS if last is not None and last.code == FOREIGN_WRITER else ATTEMPTS
 
 
 class WornOut(MailhaulError):

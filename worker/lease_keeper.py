@@ -36,7 +36,7 @@ class RenewedLease:
     lease: Lease
     #: Sessions to shut when the lease is lost.
     sessions: list[MailSession]
-    #: The store's last word: run, pause, cancel or lost.
+    #: The store's last word.
     word: Wish = Wish.RUN
     #: The moment, by the monotonic clock, after which nothing may be begun.
     deadline: float = 0.0

@@ -80,6 +80,7 @@ class MailboxPlan:
         back what goes where.
         """
         self._ends, self._tell, self._settle_seconds = ends, tell, settle_seconds
+        self._neighbours = neighbours
         self._pending: Collection[str] = ()
         #: Folder id → the folder that an earlier pass planned, under its present names; source name → folder id.
         self._followed: dict[str, Folder] = {}
@@ -464,7 +465,8 @@ class MailboxPlan:
             )
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
             if before is None and not self._returning:
-                self._flags.complete(folder, self._cutting.recognised, plan.flags or {})
+                followed = self._neighbours.held(plan.folder) if self._cutting.recognised else NO_UIDS
+                self._flags.complete(folder, self._cutting.recognised, plan.flags or {}, followed)
             if (anew or self._returning) and plan.batches and here is NOT_THERE:
                 plan = self._with_a_place(plan)
         elif before is not None and not reset and not let_go:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease, Writing
-from shared.model.lifecycle import Control
+from shared.model.lifecycle import Wish
 from shared.model.uids import NO_UIDS, Uid, UidSet
 from shared.store import WorkStore
 from shared.wording.phrases import Phrase
@@ -34,7 +34,7 @@ class Looked:
     #: Seconds until what was not seen may be taken as absent; 0 when it may be now.
     wait_seconds: float
     #: The operator's wish.
-    wanted: Control
+    wanted: Wish
 
 
 def known_destinations(store: WorkStore, folder_id: str) -> UidSet:

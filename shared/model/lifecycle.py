@@ -94,6 +94,9 @@ class Wish(StrEnum):
     RUN = "run"
     PAUSE = "pause"
     CANCEL = "cancel"
+    #: Another import has less than its share of the lanes, or fewer lanes are let in: as a pause at the next group, and no
+    #: session is shut for it.
+    YIELD = "yield"
     #: The lease expired, or another worker holds the unit.
     LOST = "lost"
 

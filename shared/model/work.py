@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from shared.model.folders import Folder
 from shared.model.ledger import Settled
-from shared.model.lifecycle import Control, UnitState
+from shared.model.lifecycle import UnitState, Wish
 from shared.model.rates import Due
 from shared.model.requests import Mailbox
 from shared.model.uids import Record, UidSet
@@ -147,8 +147,8 @@ class Writing:
 class ProgressReply:
     """The store's answer to a worker's progress."""
 
-    #: The operator's wish. When it is not `Control.RUN`, no new intent was written and nothing may be appended.
-    word: Control
+    #: What is wanted of the lane. When it is not `Wish.RUN`, no new intent was written and nothing may be appended.
+    word: Wish
     #: What is owed now, the new intents included: the worker waits for it before it moves more.
     due: Due | None = None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
@@ -85,26 +85,41 @@ class HeldRedis:
         return found
 
 
-def in_one_flight(client: redis.Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+#: Sends commands in one round trip, and returns the answer or `redis.ResponseError` of each.
+Send = Callable[[Sequence[Sequence[Any]]], list[Any]]
+
+
+def in_one_flight(
+    client: redis.Redis, commands: Sequence[Sequence[Any]], first: Callable[[Any, Send], object] | None = None
+) -> list[Any]:
     """Runs commands that may be repeated, in one round trip, and returns the answer or `redis.ResponseError` of each.
 
-    Raises `redis.RedisError` when the server is not reached.
+    `first` is given the open connection before the commands are sent over it, each time that they are: it may send its
+    own. Raises `redis.RedisError` when the server is not reached.
     """
     connection = client.connection or client.connection_pool.get_connection()
 
     def shut() -> None:
         connection.disconnect()  # type: ignore[no-untyped-call]
 
-    def run() -> list[Any]:
-        packed = connection.pack_commands(commands)  # type: ignore[no-untyped-call]
-        connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
+    def send(some: Sequence[Sequence[Any]]) -> list[Any]:
+        packed = connection.pack_commands(some)  # type: ignore[no-untyped-call]
+        connection.send_packed_command(packed, check_health=False)  # type: ignore[no-untyped-call]
         answers: list[Any] = []
-        for _ in commands:
+        for _ in some:
             try:
                 answers.append(connection.read_response())
             except redis.ResponseError as error:
                 answers.append(error)
         return answers
+
+    def run() -> list[Any]:
+        # Opened, and tried after a while of rest, before `first` looks at it: `send` opens no other one.
+        connection.connect_check_health(check_health=False)
+        connection.check_health()  # type: ignore[no-untyped-call]
+        if first is not None:
+            first(connection, send)
+        return send(commands)
 
     try:
         return connection.retry.call_with_retry(run, lambda _: shut())

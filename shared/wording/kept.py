@@ -9,14 +9,21 @@ no words of a server hold one, and what an older version kept is a text without 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from shared.wording.phrases import PLAIN, Fault, FieldName, Parameter, Sentence, ServerWords
+from shared.wording.phrases import PLAIN, Fault, FieldName, Parameter, Phrase, Sentence, ServerWords
+
+KEPT_WORDS_CANNOT_BE_READ: Final = Phrase("kept_words_cannot_be_read", "what was noted here can no longer be read")
 
 _MARK: Final = "\x1e"
+#: The text in JSON that need not be whole, and its places.
+_TEXT: Final = re.compile(r'"text":("(?:[^"\\]|\\.)*")')
+_PLACE: Final = re.compile(r"\{\w*\}")
 
 
 def packed(text: str) -> str:
@@ -27,13 +34,25 @@ def packed(text: str) -> str:
 
 
 def unpacked(text: str) -> str:
-    """Returns the text of `packed`: a `Sentence` where it was one."""
+    """Returns the text of `packed`: a `Sentence` where it was one.
+
+    Of one that was cut short, or written by nobody that we know, it returns the words that are left.
+    """
     if not text.startswith(_MARK):
         return text
     try:
         return _sentence(json.loads(text[1:]))
-    except (ValueError, KeyError, TypeError):  # cut short, or written by nobody that we know
-        return text.lstrip(_MARK)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return _rest(text)
+
+
+def _rest(text: str) -> str:
+    for found in _TEXT.finditer(text):
+        with contextlib.suppress(ValueError):
+            words = _PLACE.sub("…", str(json.loads(found[1])))
+            if any(map(str.isalnum, words)):  # the first one that says something by itself
+                return words
+    return KEPT_WORDS_CANNOT_BE_READ.says()
 
 
 def packed_all(value: Any) -> Any:

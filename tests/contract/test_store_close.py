@@ -14,7 +14,7 @@ from tests.contract.store_kit import Clock, planned, run_out, start, take
 
 TEN_YEARS = 10 * 365 * 86_400
 #: Keys that belong to all imports.
-SHARED = {"terms", "served", "routes", "ready_units"}
+SHARED = {"terms", "served", "routes", "ready_units", "restarted"}
 
 
 def _finished(store: Store) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.model import Failure, Lease
-from shared.model.lifecycle import Control
+from shared.model.lifecycle import Control, Wish
 from shared.model.rates import DAY_SECONDS, PATIENCE_SECONDS, RATES, Due
 from shared.model.uids import UidSet
 from shared.rules.batching import Worth
@@ -37,7 +37,7 @@ def copying(store: Store, mailboxes: int = 1, folders: int = 3) -> list[str]:
 def move(store: Store, lease: Lease, number: int, size_bytes: int, messages: int = 1) -> Due | None:
     """Writes an intent. Returns what is owed then."""
     said = store.progress(lease, intents=[intent(f"{lease.term}.{number}", UidSet.span(1, messages), 1, size_bytes)])
-    assert said.word is Control.RUN
+    assert said.word is Wish.RUN
     return said.due
 
 
@@ -106,7 +106,7 @@ def test_a_word_that_stops_charges_nothing(store: Store) -> None:
     store.set_limit("source_account.bytes_per_day", 1000)
     lease = take(store)
     store.control(lease.mailbox.import_id, None, Control.PAUSE)
-    assert store.progress(lease, intents=[intent("1", UidSet.of([1]), 1, 5000)]).word is Control.PAUSE
+    assert store.progress(lease, intents=[intent("1", UidSet.of([1]), 1, 5000)]).word is Wish.PAUSE
     store.control(lease.mailbox.import_id, None, Control.RUN)
     assert store.progress(lease).due is None
 

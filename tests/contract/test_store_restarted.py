@@ -12,6 +12,8 @@ from shared.model.errors import LeaseLost
 from shared.model.lifecycle import MailboxState
 from tests.contract.store_kit import CLOCK, Clock, copy, plan_of, planned, redis_store, run_out, start, take
 
+NOTED = "mailhaul:1:restarted"
+
 
 @pytest.fixture(params=["redis", "valkey"])
 def client(request: Any) -> redis.Redis:
@@ -28,9 +30,15 @@ def kept(client: redis.Redis) -> Callable[[], None]:
         client.delete(*(key for key in client.scan_iter() if key.decode() != CLOCK))
         for key, value in before.items():
             client.restore(key, 0, value)
-        client.script_flush()
+        started_again(client)
 
     return set_back
+
+
+def started_again(client: redis.Redis, field: str = "run_id") -> None:
+    """Lets the server look as one that was started again: it is not the one that was noted, and ended its connections."""
+    client.hset(NOTED, field, "another")
+    client.connection_pool.disconnect()
 
 
 @pytest.mark.parametrize("noted", [True, False], ids=["noted", "control: not noted"])
@@ -45,7 +53,7 @@ def test_a_plan_of_which_the_first_half_is_lost_is_made_again(client: redis.Redi
     set_back()
     store.plan_folders(lease, plans[1:])
     if not noted:
-        client.delete("mailhaul:1:restarted")
+        client.hdel(NOTED, "term", "at")
         store.finish(lease)
         run_out(store)
         assert store.import_tally(whole.import_id)[0].messages == 5, (
@@ -54,6 +62,9 @@ def test_a_plan_of_which_the_first_half_is_lost_is_made_again(client: redis.Redi
         return
     with pytest.raises(LeaseLost, match="started again"):
         store.finish(lease)
+    with pytest.raises(LeaseLost, match="another worker"):
+        store.finish(lease)  # as after an answer that was lost
+    assert client.zcard("mailhaul:1:leases") == 0, "the unit is free, whoever asks"
     again = take(store)
     assert again.unit.unit_id == lease.unit.unit_id
     assert again.unit.attempts == 1, "that attempt was none"
@@ -71,7 +82,7 @@ def test_a_lane_learns_that_records_of_its_mailbox_may_be_lost_until_it_is_plann
     lease = take(store)
     assert not lease.restarted
     copy(store, lease, 1)
-    client.script_flush()
+    started_again(client, "master_replid")
     clock.forward(1)
     after = take(store)
     assert after.restarted
@@ -84,3 +95,52 @@ def test_a_lane_learns_that_records_of_its_mailbox_may_be_lost_until_it_is_plann
     store.plan_folders(again, [(plan_of(mailbox, "INBOX", (1, 40), uidnext=41), 1)])
     store.finish(again)
     assert not take(store).restarted
+
+
+def test_only_another_server_counts_as_started_again(client: redis.Redis) -> None:
+    """A version with other scripts, or somebody who makes the server forget them, loses nothing."""
+    store = redis_store(client, lease_seconds=60, limits={})
+    Clock(client)
+    planned(store, (1, 10), (11, 20))
+    lease = take(store)
+    client.connection_pool.disconnect()
+    noted = client.hgetall(NOTED)
+    client.script_flush()
+    copy(store, lease, 1)
+    client.script_flush()
+    client.connection_pool.disconnect()
+    assert not take(store).restarted
+    assert client.hgetall(NOTED) == noted
+
+
+def test_scripts_that_are_known_and_others_that_are_not_run_once_each(client: redis.Redis) -> None:
+    store = redis_store(client, lease_seconds=60, limits={})
+    Clock(client)
+    start(store)
+    lease = take(store)
+    client.script_flush()
+    client.script_load(store._scripts["lead"].script)
+    fence = (lease.unit.unit_id, lease.term, lease.holder)
+    turns = [
+        ("account_turn", (*fence, "service", 0)),
+        ("lead", ("me", 0, "leader")),
+        ("account_turn", (*fence, "service", 0)),
+    ]
+    assert store._run_all(turns) == [0, 2, 0]
+    assert client.hget("mailhaul:1:leader", "term") == b"2", "given out once"
+
+
+def test_a_connection_asks_once_and_no_call_takes_longer(client: redis.Redis) -> None:
+    store = redis_store(client, lease_seconds=60, limits={})
+    Clock(client)
+    for _ in range(3):
+        store.overview()
+    sha = store._scripts["restarted"].sha
+    client.config_resetstat()
+    client.connection_pool.disconnect()
+    for _ in range(3):
+        store.overview()
+    calls = client.info("commandstats")
+    assert calls["cmdstat_script|exists"]["calls"] == 1
+    assert calls["cmdstat_evalsha"]["calls"] == 4, "three and one"
+    assert client.script_exists(sha) == [True]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from shared.model import Lease
-from shared.model.lifecycle import Disposition
+from shared.model import Endpoint, Import, Lease, Tls
+from shared.model.lifecycle import Control, Disposition
 from shared.store import Store
-from tests.contract.store_kit import Clock, run_out, start, take
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore
+from tests.contract.store_kit import Clock, person, plan_of, request, run_out, start, take
 
 
 def lanes(store: Store, count: int, first: int = 0) -> list[Lease]:
@@ -21,13 +24,24 @@ def by_import(leases: list[Lease]) -> Counter[str]:
 
 
 def rounds(store: Store, clock: Clock, leases: list[Lease], seconds: int) -> list[Lease]:
-    """Attends once a second. Returns the leases that were told to pause, which go on holding their units."""
+    """Attends once a second. Returns the leases that were told to give way, which go on holding their units."""
     paused = []
     for _ in range(seconds):
         clock.forward(1)
         words = store.attend("worker", leases, extend=True)
-        paused += [one for one, word in zip(leases, words, strict=True) if word == "pause" and one not in paused]
+        paused += [one for one, word in zip(leases, words, strict=True) if word == "yield" and one not in paused]
     return paused
+
+
+def copying(store: Store, mailboxes: int, name: str, spans: int = 1) -> Import:
+    """Starts an import whose mailboxes are all planned, each with batches to copy."""
+    whole, rows = start(store, mailboxes, name=name)
+    for row in rows:
+        planner = take(store, "planner", prefer=row.mailbox_id)
+        store.plan_folders(planner, [(plan_of(row, "INBOX", *((n * 10 + 1, n * 10 + 10) for n in range(spans))), 1)])
+        store.finish(planner)
+        store.leave("planner", row.mailbox_id)
+    return whole
 
 
 def test_what_becomes_free_goes_to_the_import_that_has_less_than_its_share(store: Store) -> None:
@@ -54,7 +68,7 @@ def test_an_import_alone_has_all_lanes(store: Store) -> None:
 
 
 def test_lanes_at_units_that_do_not_end_give_way_one_after_the_other(store: Store, clock: Clock) -> None:
-    slow, _ = start(store, 20, name="slow")
+    slow = copying(store, 12, "slow")
     held = lanes(store, 6)
     quick, _ = start(store, 20, name="quick")
     assert rounds(store, clock, held, 4) == [], "a moment is nothing"
@@ -76,7 +90,7 @@ def test_lanes_at_units_that_do_not_end_give_way_one_after_the_other(store: Stor
 
 
 def test_nobody_is_stopped_again_where_it_was_in_vain(store: Store, clock: Clock) -> None:
-    start(store, 20, name="slow")
+    copying(store, 12, "slow")
     held = lanes(store, 6)
     start(store, 20, name="quick")
     assert len(rounds(store, clock, held, 40)) == 1
@@ -84,11 +98,50 @@ def test_nobody_is_stopped_again_where_it_was_in_vain(store: Store, clock: Clock
     assert len(rounds(store, clock, held[1:], 40)) == 1
 
 
+def test_that_it_was_in_vain_is_remembered_though_the_import_wants_nothing_for_a_moment(
+    store: Store, clock: Clock
+) -> None:
+    copying(store, 12, "slow")
+    held = lanes(store, 6)
+    quick, _ = start(store, 20, name="quick")
+    (first,) = rounds(store, clock, held, 30)
+    held.remove(first)
+    for _ in range(3):
+        store.control(quick.import_id, None, Control.PAUSE)
+        rounds(store, clock, held, 1)
+        store.control(quick.import_id, None, Control.RUN)
+        assert rounds(store, clock, held, 10) == []
+
+
+def test_a_plan_that_takes_long_is_not_stopped_for_another_import(store: Store, clock: Clock) -> None:
+    """It would begin anew each time, and never end."""
+    start(store, 20, name="slow")
+    held = lanes(store, 6)
+    start(store, 20, name="quick")
+    assert rounds(store, clock, held, 20) == []
+
+
+@pytest.mark.parametrize("limited", [True, False], ids=["limited", "control: not limited"])
+def test_an_import_that_no_server_lets_in_takes_nobody_the_mailbox_that_is_open(store: Store, limited: bool) -> None:
+    copying(store, 2, "slow", spans=4)
+    held = lanes(store, 2)
+    away = Endpoint(host="third.example", port=143, tls=Tls.NONE)
+    quick = request("quick", destination=away)
+    store.open_import(quick, [person(quick, row) for row in range(1, 4)], 14)
+    store.submit(quick.import_id)
+    if limited:
+        store.hold(f"destination_host:{away.host}", 60, import_id=quick.import_id, why="busy")
+    store.release(held[0], how=Disposition.WAIT)
+    open_one = held[0].mailbox.mailbox_id
+    found = take(store, held[0].holder, prefer=open_one, held=open_one)
+    assert (found.mailbox.mailbox_id == open_one) is limited
+
+
 @pytest.mark.parametrize(("order", "given"), [(1, 0), (0, 1)])
 def test_an_import_that_goes_first_gives_nothing_to_one_behind_it(
     store: Store, clock: Clock, order: int, given: int
 ) -> None:
-    start(store, 20, name="first")
+    copying(store, 12, "first")
     held = lanes(store, 6)
     later, _ = start(store, 20, name="later")
     store.set_wave(later.import_id, "", order=order)
@@ -107,3 +160,28 @@ def test_all_is_served_in_the_end(store: Store) -> None:
     start(store, 5, name="slow")
     start(store, 5, name="quick")
     assert run_out(store) == 20
+
+
+def test_what_another_version_left_of_the_count_of_lanes_is_put_right(store: Store) -> None:
+    """It neither counts the leases that it gives and ends, nor forgets the counts of what it closes."""
+    if not isinstance(store, RedisStore):
+        pytest.skip("the model counts nothing")
+    whole, _ = start(store, 3)
+    line, counts = f"{whole.import_id}:", f"{keys.PREFIX}lanes_of"
+    held = lanes(store, 2)
+    unit = f"{keys.PREFIX}unit:{held[0].unit.unit_id}"
+    assert store._read("hget", counts, line) == b"2"
+    store._read("zrem", f"{keys.PREFIX}leases", held[0].unit.unit_id)
+    store._read("hset", unit, mapping={"state": "ready", "holder": ""})
+    store._read("hdel", keys.HOLDERS, held[0].holder)
+    store._read("zadd", f"{keys.PREFIX}mailbox:{held[0].mailbox.mailbox_id}:ready", {held[0].unit.unit_id: 0})
+    again = take(store, held[0].holder, prefer=held[0].mailbox.mailbox_id)
+    assert again.unit == replace(held[0].unit, attempts=2)
+    assert store._read("hget", counts, line) == b"2", "each lease counts once"
+    store._read("hset", counts, "gone:", 5)
+    assert by_import(lanes(store, 1, first=2)) == {whole.import_id: 1}, "an import that is gone has no share"
+    for lease in (again, held[1]):
+        store.release(lease, how=Disposition.WAIT)
+    run_out(store)
+    store.reap(5)
+    assert store._read("exists", counts) == (1 if store._read("exists", f"{keys.PREFIX}leases") else 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shared.metrics import CoordinatorMetrics, WebMetrics, WorkerMetrics
 from shared.model.cutover import Cutover
+from shared.model.lanes import LanePlace, LaneSearch
 from shared.model.lifecycle import CutoverState
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,8 @@ def families() -> set[str]:
     of_cutovers = CoordinatorMetrics()
     cutover = Cutover(import_id="1", wave="a", state=CutoverState.SWITCHED, since=0.0)
     of_cutovers.publish_cutovers([(cutover, {"copied": (True, 0.0)})], [1], 0.0)  # they have no series before
+    searched = LaneSearch(limit=2, kept=2)
+    of_cutovers.publish_lanes([LanePlace(name="source_host:a", lanes=1, start=1, most=2, search=searched)])
     for metrics in (WorkerMetrics(), of_cutovers, WebMetrics()):
         for family in metrics.registry.collect():
             found |= {sample.name for sample in family.samples}

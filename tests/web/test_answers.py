@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx2
 import pytest
+from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from producer.web.api import admin_answers
+from producer.web.api.answers import Answer, AnswerRoute, Moment
 from producer.web.app import make_app
 from producer.web.web_context import WebContext
 from shared.runtime.config import Settings
@@ -60,6 +64,29 @@ def test_an_undescribed_field_or_time_is_found() -> None:
     """The control."""
     found = admin_answers.FindingAnswer.model_validate({"verdict": "ok", "sentence": "x", "more": 1})
     assert list(_undescribed([found, {"at": 1_800_000_000.5}], "it")) == ["it[].more", "it[].at is a time"]
+
+
+class _Seen(Answer):
+    at: Moment
+
+
+@pytest.mark.parametrize("odd", [float("inf"), float("nan"), 1e300, 1e17, -1e17])
+def test_a_number_that_no_year_has_is_no_fault_of_the_asker(odd: float) -> None:
+    routes = APIRouter(route_class=AnswerRoute)
+    body = {"at": odd, "made_at": 1_800_000_000, "rows": [{"until": 1.5, "share": float("inf"), "run_at": True}]}
+    routes.add_api_route("/odd", lambda: body, response_model=_Seen)
+    routes.add_api_route("/usual", lambda: {"at": 1_800_000_000}, response_model=_Seen)
+    app = FastAPI()
+    app.include_router(routes)
+
+    async def asked(path: str) -> httpx2.Response:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as client:
+            return await client.get(path)
+
+    rows = [{"until": "1970-01-01T00:00:01.500000Z", "share": None, "run_at": True}]
+    found = asyncio.run(asked("/odd"))
+    assert (found.status_code, found.json()) == (200, {"at": None, "made_at": "2027-01-15T08:00:00Z", "rows": rows})
+    assert asyncio.run(asked("/usual")).json() == {"at": "2027-01-15T08:00:00Z"}  # the control
 
 
 @pytest.fixture

@@ -226,6 +226,7 @@ def test_what_cannot_be_written_down_does_not_happen(web_server: WebServer, serv
 
 #: Methods of the store that may be called without an entry in the log.
 READING = (
+    "lane_places",
     "import_",
     "imports",
     "import_tally",

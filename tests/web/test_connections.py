@@ -35,8 +35,8 @@ ours.PERIODS = {name: 0.5 for name in ours.PERIODS}
 #: The same, but with uvicorn's own protocol.
 UNPROTECTED = f"""{LIMITED}
 import uvicorn
-run = uvicorn.run
-uvicorn.run = lambda app, **named: run(app, **{{**named, "http": "h11"}})
+configured = uvicorn.Config
+uvicorn.Config = lambda app, **named: configured(app, **{{**named, "http": "h11"}})
 """
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi import Request
 
-from producer.intake.detect import Detection, FoundServer
+from producer.intake.detect import THERE_IS_NO_DOMAIN, Detection, FoundServer
 from producer.web.pages.drawing import rendered
 from producer.web.pages.form import Form, usual_port
 
@@ -68,7 +68,11 @@ def test_without_a_doubt_there_is_none() -> None:
     ("language", "said"), [("en", "there is no domain old.example"), ("ru", "домена old.example нет")]
 )
 def test_what_was_tried_in_vain_is_told(language: str, said: str) -> None:
-    tried = ("no preset claims old.example", "there is no domain old.example", "https://x.example/<b>: HTTP 404")
+    tried = (
+        "no preset claims old.example",
+        THERE_IS_NO_DOMAIN.says(host="old.example"),
+        "https://x.example/<b>: HTTP 404",
+    )
     text = _drawn(Detection(address=ADDRESS, tried=tried), language)
     assert f"<li>{said}</li>" in text
     assert "https://x.example/&lt;b&gt;: HTTP 404" in text

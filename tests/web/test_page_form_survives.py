@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,6 +104,17 @@ def test_the_form_follows_what_is_chosen_and_loses_nothing(
     page.goto("/new")
     page.click(f".begun a[href='{urlsplit(there).path}']")
     page.wait_for_selector("[name=row_login][value=bert]")
+    # Another refusal is no end of the session: nothing is said of one, and the buttons work.
+    refused = re.compile("/keep$")
+    page.route(refused, lambda route: route.fulfill(status=413))
+    with page.expect_response(lambda answer: answer.status == 413):
+        page.fill("[name=name]", "office?")
+    page.evaluate("new Promise(done => setTimeout(done, 50))")  # the script has heard the answer
+    assert page.locator("#out").count() == 0
+    page.unroute(refused)
+    _kept(page, lambda: page.fill("[name=name]", typed[0]))
+    assert [text for text in person.trouble if "413" not in text] == []
+    person.trouble.clear()
     # The session ends: whoever types on is told, and a button loses nothing. Signed in elsewhere, it goes on.
     web_server.command("session", "end", "a person")
     page.fill("[name=row_password] >> nth=1", PASSWORD)

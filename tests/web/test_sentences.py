@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po
 from producer.translations import LANGUAGES, catalog
 from producer.translations.translate import Translator
 from shared.content.fingerprint import CRS_WITHOUT_LF_ARE_NOT_STORED
-from shared.wording.kept import packed, unpacked
+from shared.wording.kept import KEPT_WORDS_CANNOT_BE_READ, packed, unpacked
 from shared.wording.often_said import AND_CAUSE, OF_SIDE, SERVER_SAID, TOLD_MORE
 from shared.wording.phrases import Parameter, Phrase, Sentence, parts, several
 from tests.web.spoken import NOT_SHOWN, phrases, sentences, shape, strings
@@ -222,6 +222,36 @@ def test_what_an_older_version_kept_is_shown_as_it_is() -> None:
     assert (unpacked(old), packed(old)) == (old, old)
     assert Translator("ru").sentence(unpacked(old)) == old
     assert parts(old) == ["source: connection lost", "called Work there"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ('{"code":"x","text":"call \\"555\\": {num} of {word}","headed":true,"pla', 'call "555": … of …'),
+        ('{"code":"x","text":"call","headed":true,"places":["555"]}', "call"),
+        ('{"code":"x","text":"call {0}","headed":true,"places":{}}', "call …"),
+        (
+            '{"code":"both","text":"{what}; {more_what}","headed":false,"places":{"what":{"code":"x","text":"ca',
+            KEPT_WORDS_CANNOT_BE_READ.says(),
+        ),
+        (
+            '{"code":"both","text":"{what}; {more_what}","headed":false,"places":{"what":{"code":"x","text":"call","',
+            "call",
+        ),
+        (
+            '{"code":"x","text":"call","headed":true,"places":{"a":'
+            + '{"code":"x","text":"y","headed":true,"places":{"a":' * 2_000,
+            "call",
+        ),
+        ("[" * 100_000, KEPT_WORDS_CANNOT_BE_READ.says()),
+        ('{"code":"x","text":"cal', KEPT_WORDS_CANNOT_BE_READ.says()),
+        ("[]", KEPT_WORDS_CANNOT_BE_READ.says()),
+        ("", KEPT_WORDS_CANNOT_BE_READ.says()),
+    ],
+)
+def test_of_a_sentence_that_was_cut_the_words_are_shown_that_are_left(kept: str, shown: str) -> None:
+    assert unpacked("\x1e" + kept) == shown
+    assert "{" not in Translator("ru").sentence(unpacked("\x1e" + kept))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ The routes return what `producer.show.document` and its neighbours say; these mo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Request, Response
 from fastapi.encoders import jsonable_encoder
@@ -23,11 +24,41 @@ from shared.runtime.logs import get_logger
 
 
 def moment_of(found: object) -> object:
-    """Returns the moment of seconds since the epoch; pydantic takes those after the year 2603 for milliseconds."""
-    number = isinstance(found, (int, float)) and not isinstance(found, bool)
-    return datetime.fromtimestamp(found, UTC) if number else found  # type: ignore[arg-type]
+    """Returns the moment of seconds since the epoch; pydantic takes those after the year 2603 for milliseconds.
+
+    Raises `ValueError` for a number that no year has.
+    """
+    if not isinstance(found, (int, float)) or isinstance(found, bool):
+        return found
+    try:
+        return datetime.fromtimestamp(found, UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError from error
 
 
+def as_said(found: object, name: str = "") -> object:
+    """Returns an answer that does not fit its model, with its moments as ISO 8601. Pure.
+
+    JSON has no word for infinity, nor ISO 8601 for a year above 9999: such a number becomes None.
+    """
+    match found:
+        case dict():
+            return {str(key): as_said(value, str(key)) for key, value in found.items()}
+        case list() | tuple():
+            return [as_said(one) for one in found]
+        case float() | int() if name in _MOMENTS or name.endswith("_at"):
+            try:
+                moment = moment_of(found)
+            except ValueError:
+                return None
+            return moment.isoformat().replace("+00:00", "Z") if isinstance(moment, datetime) else moment
+        case float() if not math.isfinite(found):
+            return None
+    return found
+
+
+#: Fields that are moments, beside those that end in "_at".
+_MOMENTS: Final = ("at", "since", "until", "before", "due_since")
 #: A moment: seconds since the epoch within, ISO 8601 in UTC without.
 Moment = Annotated[datetime, BeforeValidator(moment_of)]
 #: The numbers of mailboxes by their state.
@@ -53,7 +84,7 @@ class AnswerRoute(APIRoute):
             except ResponseValidationError as error:
                 faults = [".".join(map(str, one["loc"])) for one in error.errors()]
                 get_logger("mailhaul.web").error("answer_undescribed", path=self.path, fields=faults[:20])
-                return JSONResponse(jsonable_encoder(error.body), self.status_code or 200)
+                return JSONResponse(as_said(jsonable_encoder(error.body)), self.status_code or 200)
 
         return answering
 

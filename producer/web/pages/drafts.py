@@ -30,14 +30,22 @@ def keep(known: WebContext, who: Principal, data: bytes, draft_id: str = "") -> 
 
 def find(known: WebContext, who: Principal, draft_id: str) -> bytes:
     """Returns the list; empty if the id is unknown or expired, or the draft belongs to somebody else."""
+    held = _held(known, draft_id)
+    return base64.b64decode(held.password.reveal()) if held and held.login == who.principal_id else b""
+
+
+def of_another(known: WebContext, who: Principal, draft_id: str) -> bool:
+    """Tells whether the draft belongs to somebody else."""
+    held = _held(known, draft_id)
+    return held is not None and held.login != who.principal_id
+
+
+def _held(known: WebContext, draft_id: str) -> Credentials | None:
     sealed = known.page_state.draft(draft_id) if draft_id.isalnum() and len(draft_id) == 24 else None
-    if sealed is None:
-        return b""
     try:
-        held = known.vault.open(draft_id, "source", sealed)
+        return None if sealed is None else known.vault.open(draft_id, "source", sealed)
     except CredentialsError:
-        return b""
-    return base64.b64decode(held.password.reveal()) if held.login == who.principal_id else b""
+        return None
 
 
 def keep_wrong(known: WebContext, who: Principal, preview: Preview | None) -> str:

@@ -17,8 +17,8 @@ from producer.web.api.request_bodies import guarded
 from producer.web.pages import drafts
 from producer.web.pages.changed import MOST_ROWS, Changed, back
 from producer.web.pages.drawing import back_to, draw
-from producer.web.pages.form_draft import FormDraft, find, fresh, keep, told
-from producer.web.pages.new_import import NO_MAILBOX, WRONG_ROWS, FormId, dropped, wrong_file
+from producer.web.pages.form_draft import FormDraft, find, fresh, keep, note_opened, told
+from producer.web.pages.new_import import NO_MAILBOX, WRONG_ROWS, FormId, wrong_file
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
 from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import BY_KEY
@@ -146,13 +146,15 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
 @routes.get("/imports/{import_id}/add")
 def ask_more(request: Request, known: Known, who: Actor, import_id: str) -> Response:
     """Shows the form for more mailboxes."""
-    return _more(request, known, who, import_id, fresh(), FormDraft())
+    return _more(request, known, who, import_id, fresh(), FormDraft(place=import_id))
 
 
 @routes.get("/imports/{import_id}/add/{form_id}")
 def ask_again(request: Request, known: Known, who: Actor, import_id: str, form_id: FormId) -> Response:
     """Shows the form for more mailboxes as it was filled in, and what came of its last button."""
-    form = find(known, who, form_id)
+    form = find(known, who, form_id, import_id)
+    if form is None:
+        return RedirectResponse(f"/imports/{import_id}/add", 303)
     if form.opened:
         return RedirectResponse(f"/imports/{import_id}", 303)
     return _more(request, known, who, import_id, form_id, form)
@@ -189,15 +191,18 @@ def _preview(known: Known, who: Actor, import_id: str, form: FormDraft) -> Previ
 @routes.get("/imports/{import_id}/add/{form_id}/wrong-rows.csv")
 def wrong_now(known: Known, who: Actor, import_id: str, form_id: FormId) -> Response:
     """The rows of the form's list that are wrong."""
-    return wrong_file(_preview(known, who, import_id, find(known, who, form_id)))
+    form = find(known, who, form_id, import_id)
+    return wrong_file(_preview(known, who, import_id, form) if form else None)
 
 
 @routes.post("/imports/{import_id}/add/{form_id}/keep")
 def keep_more(known: Known, who: Actor, import_id: str, form_id: FormId, given: Asked) -> Response:
     """Keeps what was filled in so far, while a person types."""
-    before = find(known, who, form_id)
+    before = find(known, who, form_id, import_id)
+    if before is None:
+        return Response(status_code=404)
     if not before.opened:
-        keep(known, who, form_id, replace(listed(known, who, given, before), asked=before.asked))
+        keep(known, who, form_id, replace(listed(known, who, given, before, passing=True), asked=before.asked))
     return Response(status_code=204)
 
 
@@ -210,7 +215,9 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
 @routes.post("/imports/{import_id}/add/{form_id}")
 def press(request: Request, known: Known, who: Actor, import_id: str, form_id: FormId, given: Asked) -> Response:
     """Adds the mailboxes, or keeps them and leads back to the form."""
-    before = find(known, who, form_id)
+    before = find(known, who, form_id, import_id)
+    if before is None:  # what was filled in is this person's all the same
+        form_id, before = fresh(), FormDraft(place=import_id)
     if before.opened:
         return RedirectResponse(f"/imports/{import_id}", 303)
     form = listed(known, who, given, before)
@@ -228,9 +235,9 @@ def press(request: Request, known: Known, who: Actor, import_id: str, form_id: F
             form = replace(form, **told(error))
         else:
             left = drafts.keep_wrong(known, who, preview)
-            dropped(known, who, form_id, form)
-            keep(known, who, form_id, FormDraft(opened=import_id))
+            note_opened(known, who, form_id, replace(form, opened=import_id))
             there = f"/imports/{import_id}" + (f"?wrong={left}" if left else "")
             return back(request, there, import_id, Changed(act="add", mailboxes=preview.good))
-    keep(known, who, form_id, form)
+    if keep(known, who, form_id, form):  # by a click beside this one
+        return RedirectResponse(f"/imports/{import_id}", 303)
     return back_to(f"/imports/{import_id}/add/{form_id}", "mailboxes", str(given.fields.get("lang", "")))

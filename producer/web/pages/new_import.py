@@ -30,7 +30,18 @@ from producer.web.api.request_bodies import guarded
 from producer.web.pages import allowing, drafts
 from producer.web.pages.drawing import back_to, draw
 from producer.web.pages.form import Form, end_of, fields_of_end, form_of, usual_port
-from producer.web.pages.form_draft import FormDraft, TriedServer, find, fresh, keep, server_of, told, told_as
+from producer.web.pages.form_draft import (
+    FormDraft,
+    TriedServer,
+    dropped,
+    find,
+    fresh,
+    keep,
+    note_opened,
+    server_of,
+    told,
+    told_as,
+)
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Preview, look
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.pages.signing import BY_KEY, kept
@@ -103,6 +114,8 @@ def new(request: Request, known: Known, who: Actor) -> Response:
 def again(request: Request, known: Known, who: Actor, form_id: FormId) -> Response:
     """Shows the form as it was filled in, and what came of its last button."""
     form = find(known, who, form_id)
+    if form is None:
+        return RedirectResponse("/new", 303)
     if form.opened:
         return RedirectResponse(f"/imports/{form.opened}", 303)
     return draw_form(request, who, form_id, form, preview=_preview(known, who, form))
@@ -112,7 +125,7 @@ def again(request: Request, known: Known, who: Actor, form_id: FormId) -> Respon
 def wrong_now(known: Known, who: Actor, form_id: FormId) -> Response:
     """The rows of the form's list that are wrong."""
     form = find(known, who, form_id)
-    return wrong_file(_preview(known, who, form))
+    return wrong_file(_preview(known, who, form) if form else None)
 
 
 def wrong_file(preview: Preview | None) -> Response:
@@ -161,9 +174,9 @@ def begun(known: WebContext, who: Principal) -> list[tuple[str, float, str]]:
     """Returns the forms that the person has begun and not sent: id, when it was kept, and a name for it."""
     found = []
     for form_id, at in known.page_state.forms(who.principal_id, time.time() - drafts.DRAFT_SECONDS):
-        fields = find(known, who, form_id).fields
-        if fields:
-            found.append((form_id, at, fields.get("name") or fields.get("source_host") or ""))
+        form = find(known, who, form_id)
+        if form and form.fields:
+            found.append((form_id, at, form.fields.get("name") or form.fields.get("source_host") or ""))
     return found
 
 
@@ -171,8 +184,10 @@ def begun(known: WebContext, who: Principal) -> list[tuple[str, float, str]]:
 def keep_form(known: Known, who: Actor, form_id: FormId, given: Asked) -> Response:
     """Keeps what was filled in so far, while a person types."""
     before = find(known, who, form_id)
+    if before is None:
+        return Response(status_code=404)
     if not before.opened:
-        form = listed(known, who, given, before)
+        form = listed(known, who, given, before, passing=True)
         form = replace(form, asked=before.asked, **told_as(before))
         keep(known, who, form_id, with_secrets(known, who, given, form)[0])
     return Response(status_code=204)
@@ -181,7 +196,7 @@ def keep_form(known: Known, who: Actor, form_id: FormId, given: Asked) -> Respon
 @routes.post("/new/{form_id}/drop")
 def drop_form(known: Known, who: Actor, form_id: FormId) -> Response:
     """Throws a form away that was begun."""
-    dropped(known, who, form_id, find(known, who, form_id))
+    dropped(known, who, form_id)
     return RedirectResponse("/new", 303)
 
 
@@ -191,7 +206,8 @@ def fill(request: Request, known: Known, who: Actor, form_id: FormId, side: str,
     if side not in SIDES:
         raise Refused(404, THERE_IS_NO_SUCH_PART.says())
     own = Side(side)
-    form = form_of({**given.fields, f"{side}_kept": find(known, who, form_id).fields.get(f"{side}_kept", "")})
+    before = find(known, who, form_id) or FormDraft()
+    form = form_of({**given.fields, f"{side}_kept": before.fields.get(f"{side}_kept", "")})
     return draw(
         request,
         "end.html",
@@ -215,7 +231,7 @@ def with_secrets(
     """Returns the form with what it keeps of secrets, and by side the secret that signs in for all mailboxes."""
     entries, secrets, fields = form_of(form.fields).sign_ins, {}, dict(form.fields)
     for side in SIDES:
-        entry, secrets[side] = kept(known, who, entries[side], given.secrets.get(side, ""))
+        entry, secrets[side] = kept(known, who, entries[side], given.secrets.get(side, ""), stays=given.stays(side))
         fields[f"{side}_kept"] = entry.kept
     return replace(form, fields=fields), secrets
 
@@ -230,6 +246,8 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
 def press(request: Request, known: Known, who: Actor, form_id: FormId, given: Asked) -> Response:
     """Handles a button of the form, and leads back to the form, or to the import that it opened."""
     before = find(known, who, form_id)
+    if before is None:  # what was filled in is this person's all the same
+        form_id, before = fresh(), FormDraft()
     if before.opened:
         return RedirectResponse(f"/imports/{before.opened}", 303)
     form, secrets = with_secrets(known, who, given, listed(known, who, given, before))
@@ -258,22 +276,14 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
         closed = allowing.closed(known, filled) if given.do in _CONNECTING and who.role >= Role.ADMIN else []
         form = replace(form, closed=tuple(closed), **told(error))
     if form.opened:
-        dropped(known, who, form_id, form)
-        keep(known, who, form_id, FormDraft(opened=form.opened))
+        note_opened(known, who, form_id, form)
         if given.do == "start":
             counterpart.start(known, who, request, form.opened)
         left = f"?wrong={wrong_left}" if wrong_left else ""
         return RedirectResponse(f"/imports/{form.opened}{left}", 303)
-    keep(known, who, form_id, form)
+    if opened := keep(known, who, form_id, form):  # by a click beside this one
+        return RedirectResponse(f"/imports/{opened}", 303)
     return back_to(f"/new/{form_id}", _SECTIONS.get(given.do, ""), str(given.fields.get("lang", "")))
-
-
-def dropped(known: WebContext, who: Principal, form_id: str, form: FormDraft) -> None:
-    """Deletes what was kept of a form, and beside it."""
-    for draft_id in (form_id, form.fields.get("draft", ""), *(form.fields.get(f"{side}_kept", "") for side in SIDES)):
-        if drafts.find(known, who, draft_id):  # only the giver's own
-            drafts.drop(known, draft_id)
-    known.page_state.drop_form(who.principal_id, form_id)
 
 
 def _preview(known: WebContext, who: Principal, form: FormDraft) -> Preview | None:

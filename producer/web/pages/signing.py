@@ -67,13 +67,14 @@ def entry_of(given: Mapping[str, Any], side: Side) -> Entry:
     )
 
 
-def kept(known: WebContext, who: Principal, entry: Entry, fresh: str) -> tuple[Entry, str]:
-    """Returns the fields and their secret. A new secret replaces the stored one.
+def kept(known: WebContext, who: Principal, entry: Entry, fresh: str, *, stays: bool) -> tuple[Entry, str]:
+    """Returns the fields and their secret. A new secret replaces the stored one; an emptied field deletes it.
 
+    `stays`: an empty field means the stored password. A stored key always stays, since no browser sends a file twice.
     A stored key is not taken for a password, nor a password for a key.
     """
     kind = f"{entry.way if entry.way in BY_KEY else ''}\n"
-    if not (fresh or entry.by_rows):
+    if (stays or entry.way in BY_KEY) and not (fresh or entry.by_rows):
         held = drafts.find(known, who, entry.kept).decode("utf-8", "surrogatepass")
         if held.startswith(kind):
             return entry, held.removeprefix(kind)

@@ -27,7 +27,10 @@ ROWS: Final = 5
 _CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password", "row_server")
 _CHOICES: Final = ("encoding", "separator", "first")
 #: Fields that are not kept as they came: buttons, cells, and what is kept elsewhere.
-_PASSING: Final = ("do", "lang", "allow", "sheet", "column", "row_at", *_CELLS, *(f"{side}_secret" for side in SIDES))
+_PASSING: Final = (
+    *("do", "lang", "allow", "sheet", "shown", "column", "row_at", "row_dots", *_CELLS),
+    *(f"{side}_{name}" for side in SIDES for name in ("secret", "dots")),
+)
 #: Fields that the page itself keeps: a browser has no say in them.
 _OURS: Final = ("draft", *(f"{side}_kept" for side in SIDES))
 
@@ -46,6 +49,8 @@ class SubmittedForm:
     cells: tuple[tuple[str, ...], ...] = ()
     #: Of each typed row, which row it was when the page was drawn.
     numbers: tuple[str, ...] = ()
+    #: Of each typed row, the cells that were drawn with dots, by their numbers: "1", "13".
+    dots: tuple[str, ...] = ()
     #: Key files by side, in this request.
     keys: Mapping[Side, bytes] = field(default_factory=dict)
 
@@ -62,6 +67,15 @@ class SubmittedForm:
         return {side: text for side, text in texts.items() if text}
 
     @property
+    def erased(self) -> bool:
+        """Tells whether the page had a place to paste rows, which was empty, and showed no list."""
+        return "sheet" in self.fields and not self.sheet and not self.fields.get("shown")
+
+    def stays(self, side: Side) -> bool:
+        """Tells whether the secret of a side was drawn with dots: then an empty field means that it stays."""
+        return bool(self.fields.get(f"{side}_dots"))
+
+    @property
     def passwords(self) -> bytes:
         """New passwords, as a list: a file, pasted rows, or rows whose logins the page filled in."""
         return self.sheet or typed(self.cells, logins_stand=True)
@@ -74,7 +88,7 @@ class SubmittedForm:
             before,
             fields=fields,
             columns=self.columns,
-            cells=with_kept(self.cells, self.numbers, before.cells),
+            cells=with_kept(self.cells, self.numbers, self.dots, before.cells),
             asked=self.do,
             faults=(),
             detail="",
@@ -97,6 +111,7 @@ def _read(form: FormData) -> SubmittedForm:
     columns = [[str(text) for text in form.getlist(name)] for name in _CELLS if name in form]
     cells = tuple(zip(*columns, strict=False))[:MOST_TYPED]
     numbers = tuple(map(str, form.getlist("row_at"))) or ("",) * len(cells)
+    dots = tuple(map(str, form.getlist("row_dots"))) or ("",) * len(cells)
     file, sheet = form.get("file"), str(form.get("sheet", ""))
     if isinstance(file, UploadFile) and file.filename:
         data = file.file.read()
@@ -110,6 +125,7 @@ def _read(form: FormData) -> SubmittedForm:
         sheet=data,
         cells=cells,
         numbers=numbers,
+        dots=dots,
         keys=keys,
     )
 
@@ -117,14 +133,18 @@ def _read(form: FormData) -> SubmittedForm:
 Asked = Annotated[SubmittedForm, Depends(_given)]
 
 
-def listed(known: WebContext, who: Principal, given: SubmittedForm, before: FormDraft) -> FormDraft:
+def listed(
+    known: WebContext, who: Principal, given: SubmittedForm, before: FormDraft, *, passing: bool = False
+) -> FormDraft:
     """Returns the form with the list of mailboxes of this request: the newest one counts, given in whatever way.
 
-    A file or pasted rows are kept beside the form, sealed.
+    A file or pasted rows are kept beside the form, sealed. Rows that were pasted, kept while a person filled the form in
+    (`passing`) and erased again are no list: they go, unless a page has shown them since.
     """
     form = given.onto(before)
+    form = replace(form, passing=passing and (before.passing or bool(given.sheet)))
     draft = form.fields.get("draft", "")
-    if given.do == "forget" or given.sheet or form.typed:
+    if given.do == "forget" or given.sheet or form.typed or (before.passing and given.erased):
         drafts.drop(known, draft)
         kept = drafts.keep(known, who, given.sheet) if given.sheet else ""
         stays = {name: text for name, text in form.fields.items() if name not in (*_CHOICES, "draft")}

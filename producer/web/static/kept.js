@@ -13,10 +13,14 @@
     return data;
   };
   const told = (answer) => {
-    out = answer.status !== 204;
+    const door = answer.headers.has("HX-Redirect") || (answer.redirected && new URL(answer.url).pathname === "/sign-in");
+    const away = answer.status === 401 || door;
+    // A fault says nothing about who asks; so does a server that is not there.
+    if (!away && answer.status >= 500) return;
+    out = away;
     if (!out) {
       document.getElementById("out")?.remove();
-      if (location.pathname !== base) history.replaceState(history.state, "", base + location.hash);
+      if (answer.ok && location.pathname !== base) history.replaceState(history.state, "", base + location.hash);
     } else if (!document.getElementById("out")) {
       const words = document.getElementById("out-words");
       words.after(words.content.cloneNode(true));

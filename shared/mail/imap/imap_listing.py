@@ -46,7 +46,7 @@ _SIZES_AND_FLAGS: Final = b"(UID FLAGS RFC822.SIZE)"
 _SIZE = re.compile(
     rb"\* \d+ FETCH \((?:UID (\d{1,10}) RFC822\.SIZE (\d{1,20})|RFC822\.SIZE (\d{1,20}) UID (\d{1,10}))\)\r\n"
 )
-_SIZE_AND_FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\) RFC822\.SIZE (\d{1,20})\)\r\n')
+_SIZE_AND_FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}\r\n]*)\) RFC822\.SIZE (\d{1,20})\)\r\n')
 _ALL: Final = UidSet.span(1, MAX_UID)
 #: Number of looks into a folder before the server is believed to count messages that it does not show.
 LOOKS: Final = 3

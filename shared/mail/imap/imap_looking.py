@@ -40,11 +40,11 @@ from shared.wording.often_said import ANNOUNCED_BYTES_FOR_MESSAGE_OF_AT_MOST
 _T = TypeVar("_T")
 
 _HEADER_LIMIT: Final = 16 * 1024 * 1024
-_FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\)(?: MODSEQ \(\d{1,20}\))?\)\r\n')
+_FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}\r\n]*)\)(?: MODSEQ \(\d{1,20}\))?\)\r\n')
 #: The form in which nearly every server answers `sightings` without bodies.
 _SIGHTING = re.compile(
-    rb'\* \d+ FETCH \(UID (\d{1,10}) RFC822\.SIZE (\d{1,20}) INTERNALDATE "([^"\\]*)" '
-    rb"BODY\[HEADER\.FIELDS \([^()]*\)\] \{(\d{1,5})\}\r\n"
+    rb'\* \d+ FETCH \(UID (\d{1,10}) RFC822\.SIZE (\d{1,20}) INTERNALDATE "([^"\\\r\n]*)" '
+    rb"BODY\[HEADER\.FIELDS \([^()\r\n]*\)\] \{(\d{1,5})\}\r\n"
 )
 _SIGHTING_WITH: Final = b"(UID RFC822.SIZE INTERNALDATE %b)"
 _SIGHTING_ITEMS: Final = _SIGHTING_WITH % (b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii"))

@@ -374,16 +374,15 @@ class ImapSession(FlyingSession):
         ending = tag + b" "
         readline = wire.readline
         wire.begin()
-        left = ANSWER_LIMIT
+        most = wire.lines + ANSWER_LIMIT  # with those that the caller reads between two of these
         while not talk.answered(tag):
             line = readline()
             if line.startswith(ending):
                 talk.take_line(line)
+            elif wire.lines > most:
+                raise talk.violation(SENT_ANSWERS_WITHOUT_END.says())
             else:
                 yield line
-                left -= 1
-                if not left:
-                    raise talk.violation(SENT_ANSWERS_WITHOUT_END.says())
 
     def _small_items(self, line: bytes, refused: list[MailError]) -> dict[bytes, Value] | None:
         """Returns the items of one FETCH answer whose literals are all small; None for any other line.

@@ -59,7 +59,7 @@ _ITEMS: Final = b"(UID FLAGS INTERNALDATE%b BODY.PEEK[])"
 
 # The form in which nearly every server answers: everything before the body, nothing after it.
 _USUAL = re.compile(
-    rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\) INTERNALDATE "([^"\\]*)" BODY\[\] \{(\d{1,10})\}\r\n'
+    rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}\r\n]*)\) INTERNALDATE "([^"\\\r\n]*)" BODY\[\] \{(\d{1,10})\}\r\n'
 )
 
 
@@ -204,9 +204,11 @@ class ImapSource(ChoosingSession):
         readline, read = wire.readline, wire.read
         usual = _USUAL.fullmatch
         ending = tag + b" "
-        left = ANSWER_LIMIT
+        most = wire.lines + ANSWER_LIMIT
         wire.begin()
         while not talk.answered(tag):
+            if wire.lines > most:
+                raise talk.violation(SENT_ANSWERS_WITHOUT_END.says())
             if whole := wire.arrived_with(_USUAL, WHOLE_BYTES):
                 if (message := self._usual(*whole, missing)) is not None:
                     yield message
@@ -220,9 +222,6 @@ class ImapSource(ChoosingSession):
                     yield from self._read_odd(line, missing, late, refused)
                 else:
                     talk.take_line(line)
-                left -= 1
-                if not left:
-                    raise talk.violation(SENT_ANSWERS_WITHOUT_END.says())
                 continue
             size = int(found[4])
             if size > WHOLE_BYTES or not size:

@@ -70,6 +70,8 @@ class Wire:
         self._aborted = False
         #: Bytes received and sent so far.
         self.moved = 0
+        #: Lines read so far.
+        self.lines = 0
         self._closing = threading.Lock()  # held for each system call on the socket, so that nobody closes it under one
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
@@ -136,6 +138,7 @@ class Wire:
         Raises ProtocolViolation when it is longer than `limit` bytes, or, for a line that names a folder's keywords,
         than `KEYWORDS_LIMIT`.
         """
+        self.lines += 1
         at = self._buffer.find(b"\n", self._start, self._end) + 1
         if not at:
             return self._long_line(limit)
@@ -176,11 +179,14 @@ class Wire:
     def arrived(self, line: re.Pattern[bytes]) -> re.Match[bytes] | None:
         """Reads what comes next if it matches `line`, a pattern of a whole line, and has arrived already.
 
-        Returns None, with nothing read, where it does not match or more of it is to come: then `readline` tells.
+        Returns None, with nothing read, where it does not match, is too long, or more of it is to come: then `readline`
+        tells.
         """
         found = line.match(self._buffer, self._start, self._end)
-        if found:
-            self._start = found.end()
+        if found is None or found.end() - self._start > LINE_LIMIT:
+            return None
+        self.lines += 1
+        self._start = found.end()
         return found
 
     def arrived_with(
@@ -192,13 +198,14 @@ class Wire:
         for a literal of no or of more than `limit` bytes.
         """
         found = line.match(self._buffer, self._start, self._end)
-        if found is None:
+        if found is None or found.end() - self._start > LINE_LIMIT:
             return None
         begin = found.end()
         end = begin + int(found[found.lastindex or 0])
         after = end + len(tail)
         if not begin < end <= begin + limit or after > self._end or self._buffer[end:after] != tail:
             return None
+        self.lines += 1
         self._start = after
         return found, bytes(self._view[begin:end])
 
@@ -207,6 +214,7 @@ class Wire:
         if self._buffer[self._start - len(line) : self._start] != line:
             raise AssertionError("only the line that was read last can be put back")
         self._start -= len(line)
+        self.lines -= 1
 
     def read_head(self, size: int, most: int, limit: int = LITERAL_LIMIT) -> bytes:
         """Reads `size` bytes and keeps the first `most`. A size above `limit` is refused."""

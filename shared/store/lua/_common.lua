@@ -293,10 +293,18 @@ local function note_end(u)
   if #intents_of(u) > 0 then redis.call('HSET', unit_key(u), 'ended', clock()) end
 end
 
+-- The lease of a unit counts no more, if it did. A version that counts none may have ended it meanwhile, and left that.
+local function uncount_lane(u)
+  local line = redis.call('HGET', unit_key(u), 'lane_of')
+  if not line then return end
+  redis.call('HDEL', unit_key(u), 'lane_of')
+  if redis.call('HINCRBY', P .. 'lanes_of', line, -1) <= 0 then redis.call('HDEL', P .. 'lanes_of', line) end
+end
+
 -- The lease is over, however it ended.
 local function unlease(u, holder)
-  local line = redis.call('ZREM', P .. 'leases', u) == 1 and redis.call('HGET', unit_key(u), 'lane_of')
-  if line and redis.call('HINCRBY', P .. 'lanes_of', line, -1) <= 0 then redis.call('HDEL', P .. 'lanes_of', line) end
+  redis.call('ZREM', P .. 'leases', u)
+  uncount_lane(u)
   if redis.call('HGET', P .. 'holders', holder) == u then redis.call('HDEL', P .. 'holders', holder) end
 end
 
@@ -726,38 +734,55 @@ local function fence(u, term, holder)
   return true
 end
 
--- What a person wants of a lane that is at work at the unit `u` of a mailbox, or of the mailbox alone.
+-- What is wanted of a lane that is at work at the unit `u` of a mailbox, or what a person wants of the mailbox alone.
 local function wish(m, u)
   local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'wave')
   local whole = redis.call('HMGET', import_key(h[1]), 'control', 'opens_at', 'shuts_at')
   if whole[1] == 'cancel' or h[2] == 'cancel' or h[3] == 'cancelled' then return 'cancel' end
   if whole[1] == 'pause' or h[2] == 'pause' or h[3] == 'parked' or shut(whole[2], whole[3])
-    or held_back(h[1], h[4]) or u and redis.call('HGET', unit_key(u), 'yields') == '1' then return 'pause' end
-  return 'run'
+    or held_back(h[1], h[4]) then return 'pause' end
+  local yields = u and redis.call('HGET', unit_key(u), 'yields')
+  return yields == '1' and 'pause' or yields == 'yield' and 'yield' or 'run'
+end
+
+-- Whether more than one import has a lane or waits for one.
+local function several_imports()
+  local first
+  for _, lines in ipairs({redis.call('ZRANGE', P .. 'lines', 0, -1), redis.call('HKEYS', P .. 'lanes_of')}) do
+    for _, line in ipairs(lines) do
+      local i = string.match(line, '^[^:]*')
+      first = first or i
+      if i ~= first then return true end
+    end
+  end
+  return false
 end
 
 -- The share of the lanes at work that each import has: how many it has, of all, the weight of its waves, and the sum of those.
--- Only what has a lane or waits for one counts.
+-- Only what has a lane or waits for one counts. Looked up once a call, when no lease is taken back any more.
+local shares_found
 local function shares()
-  local s = {held = {}, all = 0, weight = {}, sum = 0}
-  local function counts(i, line)
+  if shares_found then return shares_found end
+  local s, there = {held = {}, all = 0, weight = {}, sum = 0}, {}
+  local function counts(line, lanes)
+    local i = string.match(line, '^[^:]*')
+    if there[i] == nil then there[i] = redis.call('EXISTS', import_key(i)) == 1 end
+    if not there[i] then return end
+    s.held[i], s.all = (s.held[i] or 0) + lanes, s.all + lanes
     local weight = tonumber(redis.call('HGET', line_key(line), 'weight') or '1')
     local more = math.max(weight, s.weight[i] or 0) - (s.weight[i] or 0)
     s.weight[i], s.sum = (s.weight[i] or 0) + more, s.sum + more
   end
   local lanes = redis.call('HGETALL', P .. 'lanes_of')
-  for n = 1, #lanes, 2 do
-    local i, count = string.match(lanes[n], '^[^:]*'), tonumber(lanes[n + 1])
-    s.held[i], s.all = (s.held[i] or 0) + count, s.all + count
-    counts(i, lanes[n])
-  end
-  for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do counts(string.match(line, '^[^:]*'), line) end
+  for n = 1, #lanes, 2 do counts(lanes[n], tonumber(lanes[n + 1])) end
+  for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do counts(line, 0) end
+  shares_found = s
   return s
 end
 
 -- Whether an import has more lanes than its share, or would have no more than that with one more.
-local function over_share(s, i) return (s.held[i] or 0) * s.sum > s.all * s.weight[i] end
-local function under_share(s, i) return ((s.held[i] or 0) + 1) * s.sum <= s.all * s.weight[i] end
+local function over_share(s, i) return s.weight[i] ~= nil and s.held[i] * s.sum > s.all * s.weight[i] end
+local function under_share(s, i) return s.weight[i] ~= nil and (s.held[i] + 1) * s.sum <= s.all * s.weight[i] end
 
 -- Destination UIDs belong to one source UID only. Ranges are kept merged: "low:high" scored by low.
 local function overlaps(key, low, high)

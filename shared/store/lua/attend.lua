@@ -1,6 +1,6 @@
 -- attend(worker, lease_ms, extend, beat, measured_json, most, most, most, most, unit, term, holder, unit, term, holder, …): one call a second for all
 -- leases of a process. With extend = '1' leases and permits are renewed by the server's clock. `measured`: what its lanes did since
--- the last beat, added once for each number `beat`; `most`: as for claim. Returns a word for each: run, pause, cancel, or lost.
+-- the last beat, added once for each number `beat`; `most`: as for claim. Returns a word for each: run, pause, yield, cancel, or lost.
 local now, lease_ms = clock(), tonumber(ARGV[2])
 redis.call('ZADD', P .. 'workers', now, ARGV[1])
 local words, mailboxes = {}, {}
@@ -31,7 +31,7 @@ if redis.call('EXISTS', P .. 'lanes') == 1 then
           local _, most = set_lanes(SCOPES[scope], key or '', 0, ARGV[5 + scope])
           over[name] = too_many(name, now, found_lanes(name, now, most))
         end
-        if over[name][ARGV[3 * n + 9]] then words[n] = 'pause' end
+        if over[name][ARGV[3 * n + 9]] then words[n] = 'yield' end
       end
     end
   end
@@ -64,24 +64,29 @@ if moved and moved[1] and now - tonumber(moved[3] or '0') <= GIVES_WAY_NO_MORE_M
   end
 end
 -- An import has work and fewer lanes than its share, while lanes of another stay at units that do not end. One of this process
--- gives way, of an import that has more than its share: the one that has been at its unit longest. Another does so when the
--- first helped; where it did not, the import has its reasons, such as a limit, and nobody is stopped in vain for a minute.
-local waiting, told = redis.call('ZRANGE', P .. 'lines', 0, -1), redis.call('EXISTS', P .. 'starving') == 1
-if #waiting == 0 and not told then return words end
+-- gives way, of an import that has more than its share: the one that has copied its unit longest, since what it did stays done, while
+-- a plan or a verification begins anew. Another does so when the first helped; where it did not, the import has its reasons, such as
+-- a limit, and nobody is stopped in vain for a minute: that is remembered, though the import have its share meanwhile.
+local told = redis.call('EXISTS', P .. 'starving') == 1
+if not told and not several_imports() then return words end
 local s, order, starving = shares(), {}, {}
-for _, line in ipairs(waiting) do
+for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do
   local i, own = string.match(line, '^[^:]*'), tonumber(redis.call('HGET', P .. 'orders', line) or '0')
   if under_share(s, i) then
     if not order[i] then starving[#starving + 1] = i end
     order[i] = math.min(order[i] or own, own)
   end
 end
+local function starved(i) return string.match(redis.call('HGET', P .. 'starving', i) or '', '^(%d+):(%-?%d+)$') end
 for _, i in ipairs(told and redis.call('HKEYS', P .. 'starving') or {}) do
-  if not order[i] then redis.call('HDEL', P .. 'starving', i) end
+  local at, before = starved(i)
+  if not order[i] and tonumber(at) <= now and (tonumber(at) + IN_VAIN_MS <= now or (s.held[i] or 0) > tonumber(before)) then
+    redis.call('HDEL', P .. 'starving', i)
+  end
 end
 table.sort(starving)
 for _, i in ipairs(starving) do
-  local held, at, before = s.held[i] or 0, string.match(redis.call('HGET', P .. 'starving', i) or '', '^(%d+):(%-?%d+)$')
+  local held, at, before = s.held[i], starved(i)
   if not at then
     redis.call('HSET', P .. 'starving', i, string.format('%.0f:-1', now + STARVES_MS))
   elseif tonumber(at) <= now and held <= tonumber(before) then
@@ -94,14 +99,15 @@ for _, i in ipairs(starving) do
       local m, term = mailboxes[n], tonumber(ARGV[3 * n + 8])
       local h = words[n] == 'run' and redis.call('HMGET', mailbox_key(m), 'import', 'wave') or {}
       if h[1] and over_share(s, h[1]) and (not oldest or term < oldest)
+        and redis.call('HGET', unit_key(ARGV[3 * n + 7]), 'kind') == 'copy'
         and tonumber(redis.call('HGET', P .. 'orders', h[1] .. ':' .. (h[2] or '')) or '0') >= order[i] then
         oldest, chosen = term, n
       end
     end
     if chosen then
-      redis.call('HSET', unit_key(ARGV[3 * chosen + 7]), 'yields', '1')
+      redis.call('HSET', unit_key(ARGV[3 * chosen + 7]), 'yields', 'yield')
       redis.call('HSET', P .. 'starving', i, string.format('%.0f:%d', now + NEXT_STARVED_MS, held))
-      words[chosen] = 'pause'
+      words[chosen] = 'yield'
       break
     end
   end

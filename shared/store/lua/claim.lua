@@ -200,23 +200,26 @@ end
 local function crowds(m)
   local own = redis.call('HGET', mailbox_key(m), 'import')
   for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do
-    if own and string.match(line, '^[^:]*') ~= own then
-      local s = shares()
-      return s.weight[own] ~= nil and over_share(s, own)
-    end
+    if own and string.match(line, '^[^:]*') ~= own then return over_share(shares(), own) end
   end
   return false
 end
 
+-- Whether a mailbox is of another import than one that crowds it out, and that import has no more lanes than its share.
+local function crowded_out(m, by)
+  local i = redis.call('HGET', mailbox_key(m), 'import')
+  return i ~= redis.call('HGET', mailbox_key(by), 'import') and not over_share(shares(), i)
+end
+
 -- The mailbox that the lane has connections to, or of which it was told, and the unit if it is a certain one.
 local function nearest()
-  if prefer ~= '' and not crowds(prefer) and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
+  if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
   if hint == '' then return end
   local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox', 'kind', 'order')
   -- A look that rings waits for its turn.
   if h[1] == 'ready' and h[3] ~= 'look' and band_of(tonumber(h[4])) <= next_band(h[2]) and served(h[2]) and admissible(h[2])
-    and worth(h[2]) and not crowds(h[2]) then
+    and worth(h[2]) then
     return h[2], hint
   end
 end
@@ -228,13 +231,16 @@ local function goes_before(m, other)
   return mine == theirs and tonumber(string.match(my_queue, '^[^:]*')) < tonumber(string.match(their_queue, '^[^:]*'))
 end
 
--- The mailbox that was served least among those that go first.
+-- The mailbox that was served least among those that go first. Each line has its part of what is looked at, since no mailbox of one
+-- may be let in.
 local function fairest()
-  local left, full = tonumber(ARGV[6]), {}
-  for _, line in ipairs(lines()) do
+  local left, full, all = tonumber(ARGV[6]), {}, lines()
+  for n, line in ipairs(all) do
+    local part = math.max(1, math.floor(left / (#all - n + 1)))
+    left = left - part
     for _, queue in ipairs(queues(line)) do
       local route, ready, at, gone = string.match(queue, ':(.*)$'), P .. 'ready:' .. line .. '\0' .. queue, 0, 0
-      while not full[route] do
+      while not full[route] and part > 0 do
         local page = redis.call('ZRANGE', ready, at, at + 99)
         for _, m in ipairs(page) do
           if not served(m) or redis.call('EXISTS', mailbox_key(m) .. ':ready') == 0 then
@@ -248,23 +254,25 @@ local function fairest()
             if full[route] then break end
           end
         end
-        at, left, gone = at + #page - gone, left - #page, 0
-        if left <= 0 then return end
+        at, part, gone = at + #page - gone, part - #page, 0
         if #page == 0 then break end
       end
     end
+    left = left + math.max(0, part)
   end
 end
 
 -- The mailbox, the unit if it is a certain one, and whether it was chosen by fairness. The lane that is near to a mailbox's
--- archive leaves it for the recent mail of another.
+-- archive leaves it for the recent mail of another, and that of an import with more than its share for a mailbox of another import.
 local function choose()
   local first = urgent() or late_look()
   if first then return first end
   local near, unit = nearest()
-  if near and next_band(near) == 0 then return near, unit end
+  local recent, full = near and next_band(near) == 0, near and crowds(near)
+  if recent and not full then return near, unit end
   local fair = fairest()
-  if near and not (fair and goes_before(fair, near)) then return near, unit end
+  local leaves = near and fair and (not recent and goes_before(fair, near) or full and crowded_out(fair, near))
+  if near and not leaves then return near, unit end
   if fair then return fair, nil, true end
   return look('+inf')
 end
@@ -281,6 +289,7 @@ local term = redis.call('INCR', P .. 'terms')
 local own = redis.call('HMGET', key, 'import', 'wave')
 local line_of = own[1] .. ':' .. (own[2] or '')
 redis.call('ZREM', key .. ':ready', u)
+uncount_lane(u)
 redis.call('HSET', unit, 'lane_of', line_of, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
   'yields', '')
 redis.call('HINCRBY', unit, 'attempts', 1)

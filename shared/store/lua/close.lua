@@ -21,9 +21,11 @@ for _, wave in ipairs(waves) do
   redis.call('ZREM', P .. 'lines', line)
   redis.call('ZREM', P .. 'starting', line, line .. '\0hours')
   redis.call('HDEL', P .. 'orders', line)
+  redis.call('HDEL', P .. 'lanes_of', line)
   redis.call('DEL', wave_key(i, wave), P .. 'routes:' .. line, P .. 'served:' .. line)
 end
 for _, wave in ipairs(redis.call('HKEYS', key .. ':cutovers')) do redis.call('DEL', key .. ':cutover:' .. wave) end
+redis.call('HDEL', P .. 'starving', i)
 redis.call('ZREM', P .. 'imports', i)
 redis.call('ZREM', P .. 'opening', i)
 redis.call('SREM', P .. 'standing', i)

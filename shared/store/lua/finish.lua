@@ -4,9 +4,11 @@
 -- import does. All in this one script, so that there is no moment in which a crash could lose the next step.
 local u, term, holder = ARGV[1], ARGV[2], ARGV[3]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
--- What its holder entered before the store was started again may be gone: the unit is done once more.
+-- What its holder entered before the store was started again may be gone: the unit is done once more, and that attempt was none.
 if tonumber(term) <= tonumber(redis.call('HGET', P .. 'restarted', 'term') or '0') then
-  forgive(u)
+  local h = redis.call('HMGET', unit_key(u), 'done', 'began')
+  if tonumber(h[1]) <= tonumber(h[2] or h[1]) then forgive(u) end -- else take_back does
+  take_back(u)
   return redis.error_reply('FORGOT ' .. u)
 end
 if redis.call('EXISTS', unit_key(u) .. ':intents') == 1 then return redis.error_reply('OPEN intents of ' .. u) end

@@ -5,6 +5,8 @@ local taken = {}
 for _, u in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now - tonumber(ARGV[1]), 'LIMIT', 0, 200)) do
   if take_back(u) then taken[#taken + 1] = u end
 end
+-- Counts that a version left which does not keep them.
+if redis.call('EXISTS', P .. 'leases') == 0 then redis.call('DEL', P .. 'lanes_of') end
 for _, u in ipairs(redis.call('ZRANGEBYSCORE', P .. 'delayed', '-inf', now, 'LIMIT', 0, 500)) do
   redis.call('ZREM', P .. 'delayed', u)
   if redis.call('HGET', unit_key(u), 'state') == 'delayed' then make_ready(u) end

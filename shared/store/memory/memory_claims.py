@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from shared.content.maildrop import Known
 from shared.model import Lease, UnitKind
-from shared.model.lifecycle import MailboxState, UnitState
+from shared.model.lifecycle import MailboxState, UnitState, Wish
 from shared.model.rates import PATIENCE_SECONDS, RATES, Due, Meter, charged, drained, most_of, seconds_due
 from shared.model.sides import Scope
 from shared.rules.age_bands import band_of
@@ -80,7 +80,7 @@ class Claims(MemoryLanes):
         del m.ready[row.unit.unit_id]
         row.set(state=UnitState.LEASED, attempts=row.unit.attempts + 1)
         row.holder, row.term, row.used, row.began = holder, rows.next_term(), False, row.done
-        row.yields = False
+        row.yields, row.lane_of = Wish.RUN, f"{m.mailbox.import_id}:{m.mailbox.wave}"
         rows.leases[row.unit.unit_id] = expiry
         if held and held != m.mailbox.mailbox_id and held in rows.mailboxes:
             self._free(holder, rows.mailboxes[held])
@@ -142,11 +142,16 @@ class Claims(MemoryLanes):
         if first := self._urgent(holder) or self._late_look(holder):
             return first, None, False
         near = self._nearest(holder, prefer, hint)
-        if near and not band_of(min(near[0].ready.values())):
+        recent = near is not None and not band_of(min(near[0].ready.values()))
+        crowds = near is not None and rows.crowds(near[0])
+        if near and recent and not crowds:
             return near
         fair = self._fairest(holder)
-        # The lane that is near to a mailbox's archive leaves it for the recent mail of another.
-        if near and not (fair and rows.goes_before(fair, near[0])):
+        # The lane that is near to a mailbox's archive leaves it for the recent mail of another, and that of an import with
+        # more than its share for a mailbox of another import.
+        if near and not (
+            fair and ((not recent and rows.goes_before(fair, near[0])) or (crowds and rows.crowded_out(fair, near[0])))
+        ):
             return near
         if fair:
             return fair, None, True
@@ -156,14 +161,13 @@ class Claims(MemoryLanes):
     def _nearest(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
         rows = self._rows
         m = rows.mailboxes.get(prefer)
-        if m and m.ready and not rows.crowds(m) and rows.servable(m) and self._admits(m, holder):
+        if m and m.ready and rows.servable(m) and self._admits(m, holder):
             return m, None, False
         row = rows.units.get(hint)
         if row and row.unit.state is UnitState.READY and row.unit.kind is not UnitKind.LOOK:
             m = rows.mailboxes[row.unit.mailbox_id]
             first = row.unit.band <= band_of(min(m.ready.values()))
-            may = first and rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder)
-            if may and not rows.crowds(m):
+            if first and rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder):
                 return m, row, False
         return None
 

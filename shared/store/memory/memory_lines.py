@@ -33,7 +33,8 @@ class Shares:
 
     def over(self, import_id: str) -> bool:
         """Tells whether an import has more lanes than its share."""
-        return self.held[import_id] * sum(self.weights.values()) > self.held.total() * self.weights[import_id]
+        weight = self.weights.get(import_id)
+        return weight is not None and self.held[import_id] * sum(self.weights.values()) > self.held.total() * weight
 
     def under(self, import_id: str) -> bool:
         """Tells whether an import would have no more than its share with one more lane."""
@@ -59,23 +60,27 @@ class Lines(Destinations):
         #: Import with fewer lanes than its share → when another's gives way, ms, and its lanes when one last did, or -1.
         self.starving: dict[str, tuple[int, int]] = {}
 
-    def at_work(self) -> Iterator[MailboxRow]:
-        """Yields the mailbox of each lease."""
+    def at_work(self) -> Iterator[str]:
+        """Yields the line that each lease was given to."""
         raise NotImplementedError
 
     def shares(self) -> Shares:
         """Returns what each import has of the lanes at work, of those that have one or wait for one."""
-        held = Counter(m.mailbox.import_id for m in self.at_work())
-        lines = {*self.lines, *(f"{m.mailbox.import_id}:{m.mailbox.wave}" for m in self.at_work())}
+        lanes = list(self.at_work())
         weights: dict[str, int] = {}
-        for line in lines:
+        for line in {*self.lines, *lanes}:
             weights[import_of(line)] = max(weights.get(import_of(line), 0), self.wave_of(line).weight)
-        return Shares(held, weights)
+        return Shares(Counter(map(import_of, lanes)), weights)
 
     def crowds(self, m: MailboxRow) -> bool:
         """Tells whether the mailbox's import has more lanes than its share while another import waits for one."""
-        own, shares = m.mailbox.import_id, self.shares()
-        return own in shares.weights and shares.over(own) and any(import_of(line) != own for line in self.lines)
+        own = m.mailbox.import_id
+        return any(import_of(line) != own for line in self.lines) and self.shares().over(own)
+
+    def crowded_out(self, m: MailboxRow, by: MailboxRow) -> bool:
+        """Tells whether the mailbox is of another import than one that crowds it out, which has no more than its share."""
+        own = m.mailbox.import_id
+        return own != by.mailbox.import_id and not self.shares().over(own)
 
     def shut(self, whole: Import | WaveRow) -> bool:
         """Tells whether the hours of the import or wave are over, or have not begun."""
@@ -171,3 +176,4 @@ class Lines(Destinations):
         for kept in (self.lines, self.queues, self.routes, self.last):
             for name in [name for name in kept if name.startswith(f"{import_id}:")]:
                 del kept[name]
+        self.starving.pop(import_id, None)

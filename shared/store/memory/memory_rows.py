@@ -23,7 +23,16 @@ from shared.model import (
 )
 from shared.model.errors import LeaseLost, LedgerConflict
 from shared.model.ledger import COUNTED
-from shared.model.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
+from shared.model.lifecycle import (
+    SETTLED,
+    Control,
+    IllegalTransition,
+    ImportState,
+    MailboxState,
+    UnitState,
+    Wish,
+    advance,
+)
 from shared.model.uids import UidSet
 from shared.rules.age_bands import LAST, band_of
 from shared.store.memory.memory_looks import Looks
@@ -204,8 +213,8 @@ class Rows(Looks):
         row.used = True
         return row
 
-    def at_work(self) -> Iterator[MailboxRow]:
-        return (self.mailboxes[self.units[unit_id].unit.mailbox_id] for unit_id in self.leases)
+    def at_work(self) -> Iterator[str]:
+        return (self.units[unit_id].lane_of for unit_id in self.leases)
 
     # -- mailboxes and imports
 
@@ -230,17 +239,17 @@ class Rows(Looks):
             self.leave_destination(m)
         return True
 
-    def wish(self, m: MailboxRow, row: UnitRow | None = None) -> Control:
-        """Returns what the operator wants of a lane that is at work on the mailbox, or on this unit of it."""
+    def wish(self, m: MailboxRow, row: UnitRow | None = None) -> Wish:
+        """Returns what is wanted of a lane at work at this unit of the mailbox, or what an operator wants of the mailbox."""
         whole = self.imports[m.mailbox.import_id].import_
         words = {m.mailbox.control, whole.control}
         if Control.CANCEL in words or m.mailbox.state is MailboxState.CANCELLED:
-            return Control.CANCEL
+            return Wish.CANCEL
         if Control.PAUSE in words or m.mailbox.state is MailboxState.PARKED or self.shut(whole):
-            return Control.PAUSE
-        if self.held_back(m) or (row and row.yields):
-            return Control.PAUSE
-        return Control.RUN
+            return Wish.PAUSE
+        if self.held_back(m):
+            return Wish.PAUSE
+        return row.yields if row else Wish.RUN
 
     def queue_plan(self, m: MailboxRow) -> None:
         """Gives a queued mailbox a plan unit, and removes its verification."""

@@ -18,7 +18,7 @@ from shared.model import (
     Unit,
 )
 from shared.model.ledger import AUDITED
-from shared.model.lifecycle import Control, UnitState
+from shared.model.lifecycle import Control, UnitState, Wish
 from shared.model.uids import Record, UidSet, without_sources
 from shared.rules.standing import Standing
 
@@ -39,8 +39,10 @@ class UnitRow:
     ended: int = 0
     #: Whether the holder made a call under this term.
     used: bool = False
-    #: Whether the holder is to give way to a mailbox that was moved.
-    yields: bool = False
+    #: What the holder is told, to give way: to a mailbox that was moved, a plan, or an import that has less than its share.
+    yields: Wish = Wish.RUN
+    #: The line that it was given to when it was claimed.
+    lane_of: str = ""
     others: UidSet = UidSet()
     intents: dict[str, Intent] = field(default_factory=dict)
 

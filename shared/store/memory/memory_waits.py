@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.model import Wait
-from shared.model.lifecycle import SETTLED, Control
+from shared.model.lifecycle import SETTLED, Control, Wish
 from shared.model.sides import Scope
 from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_writers import MemoryWriters
@@ -129,7 +129,7 @@ class MemoryWaits(MemoryWriters):
             if not m.mailbox.behind:
                 continue
             holder = rows.occupant(m)
-            paused = holder is not None and rows.wish(holder) is Control.PAUSE
+            paused = holder is not None and rows.wish(holder) is Wish.PAUSE
             what = "destination_paused" if paused else "destination"
             before = found.get((what, m.mailbox.behind))
             many = before.mailboxes + 1 if before else 1

@@ -88,26 +88,28 @@ class MemoryWork(Identity):
                 rows.leases[lease.unit.unit_id] = expiry
                 for name in self._scopes(m):
                     self._permits.setdefault(name, {})[lease.holder] = expiry
-            words.append(Wish(rows.wish(m, row)))
+            words.append(rows.wish(m, row))
         self._add_measured(worker, beat, measured)
         for n, lease in enumerate(leases):
             if words[n] is Wish.RUN and lease.unit.kind is UnitKind.COPY:
                 for name in self._scopes(rows.mailboxes[rows.units[lease.unit.unit_id].unit.mailbox_id]):
                     found = self._let_in(name)[1]
                     if found is not None and self._too_many(name, lease.holder, found):
-                        words[n] = Wish.PAUSE
+                        words[n] = Wish.YIELD
         self._give_way(leases, words)
         self._share_out(leases, words)
         return words
 
     def _share_out(self, leases: Sequence[Lease], words: list[Wish]) -> None:
-        """Tells one lane of an import that has more than its share to pause where another had less for a while."""
+        """Tells one lane of an import that has more than its share to give way where another had less for a while."""
         rows, now, shares = self._rows, self._rows.now(), self._rows.shares()
         order: dict[str, int] = {}
         for line in rows.lines:
             if shares.under(one := import_of(line)):
                 order[one] = min(order.get(one, rows.wave_of(line).order), rows.wave_of(line).order)
-        rows.starving = {one: told for one, told in rows.starving.items() if one in order}
+        for one, (at, before) in list(rows.starving.items()):
+            if one not in order and at <= now and (at + IN_VAIN_MS <= now or shares.held[one] > before):
+                del rows.starving[one]
         for one in sorted(order):
             at, before = rows.starving.get(one, (0, 0))
             if not at:
@@ -116,16 +118,15 @@ class MemoryWork(Identity):
                 if at + HELPS_MS <= now:
                     rows.starving[one] = now + IN_VAIN_MS, -1
             elif at <= now and (chosen := self._longest(leases, words, shares, order[one])) is not None:
-                rows.units[leases[chosen].unit.unit_id].yields = True
+                words[chosen] = rows.units[leases[chosen].unit.unit_id].yields = Wish.YIELD
                 rows.starving[one] = now + NEXT_STARVED_MS, shares.held[one]
-                words[chosen] = Wish.PAUSE
                 return
 
     def _longest(self, leases: Sequence[Lease], words: Sequence[Wish], shares: Shares, order: int) -> int | None:
-        """Returns which of these lanes, of an import that has more than its share, has been at its unit longest."""
+        """Returns which of these lanes, of an import that has more than its share, has copied its unit longest."""
         rows, found = self._rows, []
         for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
-            if word is Wish.RUN:
+            if word is Wish.RUN and lease.unit.kind is UnitKind.COPY:
                 mailbox = rows.mailboxes[lease.unit.mailbox_id].mailbox
                 wave = rows.wave_of(f"{mailbox.import_id}:{mailbox.wave}")
                 if shares.over(mailbox.import_id) and wave.order >= order:
@@ -154,9 +155,8 @@ class MemoryWork(Identity):
                 ranks.append((m.route != first.route, kind, m.mailbox.priority, n))
         if ranks:
             at = min(ranks)[-1]
-            rows.units[leases[at].unit.unit_id].yields = True
             rows.urgent[first.mailbox.mailbox_id] = now + NEXT_GIVES_WAY_MS
-            words[at] = Wish.PAUSE
+            words[at] = rows.units[leases[at].unit.unit_id].yields = Wish.PAUSE
 
     @atomic
     def leave(self, holder: str, mailbox_id: str) -> None:
@@ -194,7 +194,7 @@ class MemoryWork(Identity):
             row.intents.pop(intent_id, None)
         m = rows.mailboxes[row.unit.mailbox_id]
         word = rows.wish(m, row)
-        if word is not Control.RUN:
+        if word is not Wish.RUN:
             return ProgressReply(word=word)
         if intents:  # an empty folder may have got another UIDVALIDITY since it was planned
             uidvalidity = intents[0].destination_uidvalidity
@@ -459,7 +459,8 @@ class MemoryWork(Identity):
         rows, now = self._rows, self._rows.now()
         batches = [rows.units[u] for u in (*folder.heads, *folder.waiting)]
         for batch in batches:
-            batch.yields |= bool(batch.live())
+            if batch.live():
+                batch.yields = Wish.PAUSE
         # What was entered since this plan was claimed may not be in what it listed.
         wait = IN_USE_MS if folder.written >= term else 0
         wait = max(wait, in_use_ms(batches, round(m.mailbox.planned_at * 1000), settle, now))

@@ -114,7 +114,8 @@
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
 | sender                            | HASH | holder and term of the process that sends notices, until (ms) |
 | terms                             | STRING | the last term given out |
-| restarted                         | HASH | term: the last one when the server started; at: when that was noticed (ms) |
+| restarted                         | HASH | term: the last one when the server started; at: when that was noticed (ms); |
+|                                   |      | run_id, master_replid: which server that was (INFO) |
 | told:G                            | STRING | G: digest of what was told; until when it is not told again (ms); expires then |
 | marks:G                           | STRING | G: digest of a mark; how high it was when something was told under it; expires |
 | notices                           | HASH | notice id → notice, JSON, until it is spread to the targets |

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -13,7 +14,7 @@ from redis.retry import Retry
 from shared.model import Lease
 from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.rules.batching import USUAL_WORTH, Worth
-from shared.runtime.redis_client import HeldRedis, in_one_flight, open_redis
+from shared.runtime.redis_client import HeldRedis, Send, in_one_flight, open_redis
 from shared.store import SCOPES, other_options
 from shared.store.redis import scripts
 
@@ -76,6 +77,11 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
     return StoreError(f"the state store refused {script}: {said[:200]}")
 
 
+def _unknown(answers: Sequence[Any]) -> list[int]:
+    """Returns where the server did not know the script."""
+    return [n for n, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
+
+
 class Scripts:
     """The base of the parts of `shared.store.redis.redis_store.RedisStore`. Thread-safe."""
 
@@ -110,6 +116,8 @@ class Scripts:
         self._worth = (worth.messages, worth.size_bytes)
         self._observe = observe
         self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
+        #: The open connections over which the server was asked whether it was started again.
+        self._greeted: WeakSet[Any] = WeakSet()
 
     def _run(self, name: str, *args: Any) -> Any:
         return self._run_all([(name, args)])[0]
@@ -124,9 +132,13 @@ class Scripts:
             part = calls[at : at + 100]
             try:
                 answers = self._evaluate(part)
-                if isinstance(answers[0], redis.exceptions.NoScriptError):
-                    self._load()
-                    answers = self._evaluate(part)
+                unknown = _unknown(answers)
+                if unknown:
+                    # Somebody made the server forget them. What ran meanwhile is not run again.
+                    in_one_flight(self._client(), [], lambda _, send: self._load(send))
+                    again = self._evaluate([part[n] for n in unknown])
+                    for n, answer in zip(unknown, again, strict=True):
+                        answers[n] = answer
             except redis.RedisError as error:
                 raise _meaning(calls[at][0], error) from error
             for (name, _), answer in zip(part, answers, strict=True):
@@ -135,21 +147,42 @@ class Scripts:
             found += answers
         return found
 
-    def _load(self) -> None:
-        """Loads the scripts into a server that knows none, since it has just started.
+    def _greet(self, connection: Any, send: Send) -> None:
+        """Asks a server at a new connection whether it was started again, before it is asked for anything else.
 
-        The first one notes that, so that no process is given anything before it is noted. All are loaded together, so that
-        never only some of a part ran.
+        So each process asks after every start and failover, since either ends its connections. The server knows every
+        script afterwards, so that never only some of a flight run.
         """
-        first, *rest = (self._scripts[name] for name in sorted(self._scripts, key=lambda name: name != "restarted"))
-        flights: list[list[tuple[Any, ...]]] = [
-            [("SCRIPT", "LOAD", first.script), ("EVALSHA", first.sha, 0)],
-            [("SCRIPT", "LOAD", script.script) for script in rest],
-        ]
-        for flight in flights:
-            for answer in in_one_flight(self._client(), flight):
-                if isinstance(answer, redis.RedisError):
-                    raise answer
+        if connection in self._greeted:
+            return
+        connection.register_connect_callback(self._opened)
+        known, noted = send([("SCRIPT", "EXISTS", *(one.sha for one in self._scripts.values())), self._note()])
+        if isinstance(known, redis.RedisError):
+            raise known
+        if not all(known):
+            self._load(send)
+        elif isinstance(noted, redis.RedisError):
+            return  # a server that takes no writes takes no others either; it is asked again
+        self._greeted.add(connection)
+
+    def _opened(self, connection: Any) -> None:
+        """Hears from redis-py that it connected anew."""
+        self._greeted.discard(connection)
+
+    def _load(self, send: Send) -> None:
+        """Loads the scripts.
+
+        The first one notes a start of the server, so that no process is given anything before it is noted.
+        """
+        for answer in send([("SCRIPT", "LOAD", self._scripts["restarted"].script), self._note()]):
+            if isinstance(answer, redis.RedisError):
+                raise answer
+        for answer in send([("SCRIPT", "LOAD", one.script) for one in self._scripts.values()]):
+            if isinstance(answer, redis.RedisError):
+                raise answer
+
+    def _note(self) -> tuple[Any, ...]:
+        return "EVALSHA", self._scripts["restarted"].sha, 0
 
     def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Returns the scripts' answers or errors.
@@ -160,7 +193,7 @@ class Scripts:
         commands = [("EVALSHA", self._scripts[name].sha, 0, *args) for name, args in calls]
         began = time.perf_counter()
         try:
-            return in_one_flight(self._client(), commands)
+            return in_one_flight(self._client(), commands, self._greet)
         finally:
             if self._observe:
                 self._observe(calls[-1][0], time.perf_counter() - began)

@@ -26,7 +26,7 @@ from shared.model import (
 )
 from shared.model.lanes import NOTHING_MEASURED, Measured
 from shared.model.ledger import AUDITED
-from shared.model.lifecycle import Control, Disposition, Wish
+from shared.model.lifecycle import Disposition, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS
 from shared.store.redis import codec, keys, packing
@@ -129,7 +129,7 @@ class RedisWork(Scripts):
     ) -> ProgressReply:
         answer = self._run("progress", *self._progress_args(lease, settled, intents, withdrawn, doubts))
         word, due = answer if isinstance(answer, list) else (answer, ())
-        return ProgressReply(word=Control(word.decode()), due=codec.decode_due(due))
+        return ProgressReply(word=Wish(word.decode()), due=codec.decode_due(due))
 
     def _progress_args(
         self,

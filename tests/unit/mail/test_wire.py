@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.mail.transport.wire import BUFFER_BYTES, KEYWORDS_LIMIT, Wire
+from shared.mail.transport.wire import BUFFER_BYTES, KEYWORDS_LIMIT, LINE_LIMIT, Wire
 from shared.model.errors import ConnectionLost, ProtocolViolation
 
 
@@ -93,6 +93,17 @@ def test_a_literal_over_the_limit_is_not_taken_at_once(ends: tuple[Wire, socket.
     wire.unread(line)
     assert wire.arrived_with(_ANSWER, 4) is None
     assert wire.readline() == line
+
+
+def test_a_line_over_the_limit_is_not_taken_at_once(ends: tuple[Wire, socket.socket]) -> None:
+    wire, there = ends
+    line = b"x" * LINE_LIMIT + b"\r\n"
+    for sent in (b"y" * 10 + b"\r\n", line):
+        there.sendall(sent)
+        wire.unread(wire.readline(len(line)))
+        assert bool(wire.arrived(re.compile(rb"[xy]*\r\n"))) is (sent != line)
+    with pytest.raises(ProtocolViolation, match="a line longer"):
+        wire.readline()
 
 
 def test_chunks_are_all_and_no_more(ends: tuple[Wire, socket.socket]) -> None:

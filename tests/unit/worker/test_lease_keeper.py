@@ -5,8 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import pytest
+
+from shared.model.errors import ControlRequested
+from shared.model.lifecycle import Wish
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import start, take
+from worker.inflight import stop_on
 from worker.lease_keeper import LeaseKeeper
 
 
@@ -40,6 +45,24 @@ def test_a_lease_that_is_over_is_not_renewed_whatever_the_store_says() -> None:
     now = 111.0
     lease_keeper.turn()
     assert lease_keeper.wish(lease) == "lost"
+
+
+@pytest.mark.parametrize(("word", "shut"), [(Wish.YIELD, False), (Wish.PAUSE, True), (Wish.CANCEL, True)])
+def test_who_gives_way_finishes_its_message_first(word: Wish, *, shut: bool) -> None:
+    class Store(MemoryStore):
+        def attend(self, *given: object, **named: object) -> list[Wish]:  # type: ignore[override]
+            return [word]
+
+    store = Store()
+    start(store)
+    lease, session = take(store), Session()
+    lease_keeper = LeaseKeeper(store, "worker", clock=lambda: 0.0)
+    lease_keeper.watch(replace(lease, deadline=60.0), [session])  # type: ignore[list-item]
+    for _ in range(3):
+        lease_keeper.turn()
+    assert (lease_keeper.wish(lease), session.shut) == (word, shut)
+    with pytest.raises(ControlRequested):
+        stop_on(lease_keeper.wish(lease))
 
 
 def test_a_worker_is_heard_of_before_its_first_second_is_over() -> None:
