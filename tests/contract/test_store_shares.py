@@ -114,7 +114,7 @@ def test_that_it_was_in_vain_is_remembered_though_the_import_wants_nothing_for_a
 
 
 def test_a_plan_that_takes_long_is_not_stopped_for_another_import(store: Store, clock: Clock) -> None:
-    """It would begin anew each time, and never end."""
+    """The plan would begin anew each time, and never end."""
     start(store, 20, name="slow")
     held = lanes(store, 6)
     start(store, 20, name="quick")
@@ -163,7 +163,7 @@ def test_all_is_served_in_the_end(store: Store) -> None:
 
 
 def test_what_another_version_left_of_the_count_of_lanes_is_put_right(store: Store) -> None:
-    """It neither counts the leases that it gives and ends, nor forgets the counts of what it closes."""
+    """The other version neither counts the leases that it gives and ends, nor forgets the counts of what it closes."""
     if not isinstance(store, RedisStore):
         pytest.skip("the model counts nothing")
     whole, _ = start(store, 3)
