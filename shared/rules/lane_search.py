@@ -169,7 +169,8 @@ def _more(search: LaneSearch, most: int, now: float) -> LaneSearch:
     # Until something did not help, half as many more.
     part = 4 if search.patience or search.ceiling else 2
     step = min(top, search.kept + max(1, search.kept // part))
-    if step > search.kept:
+    # A step much smaller than that, up to the most, shows nothing above the noise.
+    if step > search.kept and step - search.kept >= search.kept // 8:
         return _at(search, step, Reason.TRYING, now)
     if search.again_at and now >= search.again_at:
         return _fewer(search, now)
