@@ -6,6 +6,7 @@ import pytest
 
 from shared.model import Failure
 from shared.model.lifecycle import Control, ImportState, MailboxState
+from shared.model.sides import Side
 from shared.store import BRAKE_AFTER, Store
 from tests.contract.store_kit import Clock, start, take
 
@@ -21,15 +22,15 @@ class Hall:
         self.request, people = start(store, PEOPLE)
         self.people = list(people)
 
-    def turn(self, at: int, side: str = "source", digest: str = "d", holder: str = "") -> str:
+    def turn(self, at: int, side: Side = Side.SOURCE, digest: str = "d", holder: str = "") -> str:
         place = (self.request.import_id, self.people[at].mailbox_id, side, digest, holder or f"h{at}")
         return self.store.login_turn(*place, shared=False, seconds=30).state
 
-    def told(self, at: int, result: str, side: str = "source", digest: str = "d") -> None:
+    def told(self, at: int, result: str, side: Side = Side.SOURCE, digest: str = "d") -> None:
         place = (self.request.import_id, self.people[at].mailbox_id, side, digest, f"h{at}")
         self.store.login_told(*place, shared=False, result=result, words="no")
 
-    def refuse(self, *which: int, side: str = "source", digest: str = "d") -> None:
+    def refuse(self, *which: int, side: Side = Side.SOURCE, digest: str = "d") -> None:
         for at in which:
             assert self.turn(at, side, digest) == "trial"
             self.told(at, "refused", side, digest)
@@ -49,7 +50,7 @@ def test_after_some_refusals_no_other_login_is_tried(hall: Hall) -> None:
     hall.refuse(*range(BRAKE_AFTER))
     assert [hall.turn(at) for at in range(BRAKE_AFTER, PEOPLE)] == ["stopped"] * 4
     assert hall.turn(0) == "refused"
-    assert hall.turn(0, "destination") == "trial", "the other server is another matter"
+    assert hall.turn(0, Side.DESTINATION) == "trial", "the other server is another matter"
 
 
 def test_no_more_are_tried_at_once_than_may_be_refused(hall: Hall, clock: Clock) -> None:
@@ -114,13 +115,13 @@ def test_what_a_person_does_lifts_it(hall: Hall) -> None:
     hall.told(BRAKE_AFTER, "refused")
     hall.refuse(*range(BRAKE_AFTER - 1), digest="second")
     assert hall.turn(BRAKE_AFTER + 1) == "stopped"
-    store.seal(import_id, {(hall.people[0].mailbox_id, "source"): b"x"})
+    store.seal(import_id, {(hall.people[0].mailbox_id, Side.SOURCE): b"x"})
     assert hall.turn(BRAKE_AFTER + 1) == "trial"
 
 
 def test_an_account_that_is_still_being_made_does_not_count(hall: Hall) -> None:
     for at in range(PEOPLE):
-        hall.refuse(at, side="destination")
+        hall.refuse(at, side=Side.DESTINATION)
         hall.store.forgive_logins(hall.request.import_id, hall.people[at].mailbox_id)
 
 
@@ -133,7 +134,7 @@ def _park_one(hall: Hall) -> int:
 
 def test_one_login_that_is_accepted_lets_what_was_stopped_go_on(hall: Hall) -> None:
     store, import_id = hall.store, hall.request.import_id
-    store.seal(import_id, {(hall.people[0].mailbox_id, "source"): b"x"})
+    store.seal(import_id, {(hall.people[0].mailbox_id, Side.SOURCE): b"x"})
     hall.refuse(*range(BRAKE_AFTER))
     parked = [_park_one(hall) for _ in range(PEOPLE)]
     assert sorted(parked) == list(range(PEOPLE))
@@ -154,7 +155,7 @@ def test_one_login_that_is_accepted_lets_what_was_stopped_go_on(hall: Hall) -> N
 
 def test_another_cause_and_a_pause_are_left_alone(hall: Hall, clock: Clock) -> None:
     store, import_id = hall.store, hall.request.import_id
-    store.seal(import_id, {(hall.people[0].mailbox_id, "source"): b"x"})
+    store.seal(import_id, {(hall.people[0].mailbox_id, Side.SOURCE): b"x"})
     lease = take(store, "lane")
     store.release(lease, how="park", failure=Failure(code="source_auth_refused", sentence="no", at=1.0))
     other = [person.mailbox_id for person in hall.people].index(lease.mailbox.mailbox_id)
@@ -176,7 +177,7 @@ def test_another_cause_and_a_pause_are_left_alone(hall: Hall, clock: Clock) -> N
 
 def test_who_is_stopped_while_the_brake_is_released_goes_on_too(hall: Hall, clock: Clock) -> None:
     store = hall.store
-    store.seal(hall.request.import_id, {(hall.people[0].mailbox_id, "source"): b"x"})
+    store.seal(hall.request.import_id, {(hall.people[0].mailbox_id, Side.SOURCE): b"x"})
     hall.turn(0)
     hall.told(0, "in")
     late = _park_one(hall)

@@ -10,6 +10,7 @@ import pytest
 from shared.model import Failure, Mailbox, Options
 from shared.model.errors import CredentialsError
 from shared.model.lifecycle import MailboxState
+from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 from shared.store import MOST_DOUBTS, Store
 from shared.store.redis.redis_store import RedisStore
@@ -25,7 +26,7 @@ class Desk:
         self.people: list[Mailbox] = list(people)
 
     def _place(self, at: int, digest: str) -> tuple[str, str, str, str]:
-        return self.request.import_id, self.people[at].mailbox_id, "source", digest
+        return self.request.import_id, self.people[at].mailbox_id, Side.SOURCE, digest
 
     def turn(self, holder: str, at: int = 0, digest: str = "d1") -> str:
         found = self.store.login_turn(*self._place(at, digest), holder, shared=self.shared, seconds=30)
@@ -207,7 +208,7 @@ def test_a_token_that_is_of_no_use_when_it_comes_is_not_kept_nor_the_one_before(
 
 def test_tokens_go_with_the_credentials(store: Store) -> None:
     whole, (mailbox,) = start(store, 1)
-    store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
+    store.seal(whole.import_id, {(mailbox.mailbox_id, Side.SOURCE): b"x"})
     store.keep_token(whole.import_id, "n", "a", b"one", 100)
     assert store.forget(whole.import_id)
     assert store.token(whole.import_id, "n", "a", seconds=30) == (b"", 0.0)
@@ -224,8 +225,8 @@ def test_words_of_servers_go_with_the_credentials(store: Store) -> None:
     failure = Failure(
         code="source_auth_refused", sentence="source: refused", detail=WORDS, advice="do", at=5.5, times=2
     )
-    store.login_turn(i, m, "source", "digest", "holder", shared=False, seconds=30)
-    store.login_told(i, m, "source", "digest", "holder", shared=False, result="refused", words=WORDS)
+    store.login_turn(i, m, Side.SOURCE, "digest", "holder", shared=False, seconds=30)
+    store.login_told(i, m, Side.SOURCE, "digest", "holder", shared=False, result="refused", words=WORDS)
     store.release(lease, how="park", failure=failure, hold="source_host:old.example", hold_seconds=60)
     told = store.failures(m)
     assert [one.detail for one in told] == [WORDS]
@@ -238,7 +239,7 @@ def test_words_of_servers_go_with_the_credentials(store: Store) -> None:
     assert found is not None
     assert found.failure == after
     assert found.state is MailboxState.PARKED
-    assert store.login_turn(i, m, "source", "digest", "holder", shared=False, seconds=30).state == "trial"
+    assert store.login_turn(i, m, Side.SOURCE, "digest", "holder", shared=False, seconds=30).state == "trial"
     assert WORDS not in str(store.waits(i))
     assert store.failures(other.mailbox_id) == []
     assert store.failure_codes(i) == {"source_auth_refused": 1}
@@ -256,7 +257,7 @@ def test_what_an_account_service_said_goes_too(store: Store) -> None:
 def test_everything_sealed_is_sealed_anew_where_a_key_opens_it(store: Store) -> None:
     whole, (mailbox,) = start(store, 1)
     i, m = whole.import_id, mailbox.mailbox_id
-    store.seal(i, {(m, "source"): b"one", (m, "destination"): b"strange", (i, "accounts"): b"three"})
+    store.seal(i, {(m, Side.SOURCE): b"one", (m, Side.DESTINATION): b"strange", (i, "accounts"): b"three"})
     store.keep_token(i, "n", "a", b"four", 100)
 
     def renew(sealed: bytes) -> bytes:
@@ -266,7 +267,7 @@ def test_everything_sealed_is_sealed_anew_where_a_key_opens_it(store: Store) -> 
 
     found = store.reseal(i, renew)
     assert (found.renewed, found.lost) == (3, 1)
-    assert [store.sealed(i, *place) for place in ((m, "source"), (m, "destination"), (i, "accounts"))] == [
+    assert [store.sealed(i, *place) for place in ((m, Side.SOURCE), (m, Side.DESTINATION), (i, "accounts"))] == [
         b"new-one",
         b"strange",
         b"new-three",
@@ -280,14 +281,14 @@ def test_what_is_given_while_it_is_sealed_anew_stays(store: Store) -> None:
         return  # in memory nobody comes between
     whole, (mailbox,) = start(store, 1)
     i, m = whole.import_id, mailbox.mailbox_id
-    store.seal(i, {(m, "source"): b"one"})
+    store.seal(i, {(m, Side.SOURCE): b"one"})
 
     def renew(sealed: bytes) -> bytes:
-        store.seal(i, {(m, "source"): b"given meanwhile"})
+        store.seal(i, {(m, Side.SOURCE): b"given meanwhile"})
         return b"new-" + sealed
 
     assert store.reseal(i, renew).renewed == 0
-    assert store.sealed(i, m, "source") == b"given meanwhile"
+    assert store.sealed(i, m, Side.SOURCE) == b"given meanwhile"
 
 
 def test_how_to_sign_in_is_kept_and_may_be_corrected_while_the_import_runs(store: Store) -> None:
