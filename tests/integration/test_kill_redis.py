@@ -17,7 +17,7 @@ from dataclasses import replace
 from shared.store.redis import scripts
 from worker import failures
 kept = scripts.sources
-scripts.sources = lambda: {name: "return 'OK'" if name == "restarted" else text for name, text in kept().items()}
+scripts.sources = lambda: {name: text.replace("'restarted', 'at'", "'restarted', '-'") for name, text in kept().items()}
 failures.TABLE = tuple(replace(row, attempts=1) if row.attempts else row for row in failures.TABLE)
 """
 
