@@ -111,7 +111,8 @@ def test_told_it_works_with_the_environment_and_the_log_that_it_was_given(parent
 
 def test_told_nothing_it_ends_and_writes_nothing(parent: _Parent) -> None:
     parent.tell("dismiss")
-    assert parent.line() == "dismissed -9"
+    # The child may see the end of its pipe, and end by itself, before the signal comes.
+    assert parent.line() in ("dismissed -9", "dismissed 0")
     assert not parent.log.exists()
     parent.process.communicate()
 
