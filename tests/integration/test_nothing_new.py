@@ -32,7 +32,14 @@ class _Both:
         self.login, self.password = pair.account(), pair.password
         self.servers = pair.source, pair.destination
         self.relays = tuple(Relay(server.port, wire_seconds=0.01) for server in self.servers)
-        populate(pair.source.host, pair.source.port, self.login, self.password, make_mailbox(1, COUNTS))
+        place = pair.source.host, pair.source.port, self.login, self.password
+        populate(*place, make_mailbox(1, {name: count + 1 for name, count in COUNTS.items()}))
+        # One more was in each folder: were all numbers those of the destination, it would be asked once more whether it is
+        # another mailbox.
+        with Wire(*place) as wire:
+            for name in COUNTS:
+                for command in (b"SELECT " + name.encode(), b"STORE 1 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE"):
+                    wire.command(command)
         self.in_process = InProcessImport(*self.relays, logins=(self.login,), password=self.password)
         self.again()
         assert self.in_process.outcomes() == {"copied": sum(COUNTS.values())}
