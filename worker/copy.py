@@ -197,7 +197,7 @@ class BatchCopy:
         doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
         unclear = lease.intents or doubtful or self._labels or not self._planned(folder)
         if not unclear and (remaining := self._lease.remaining):
-            self._source.foresee(folder.source_name, remaining)
+            self._source.foresee(folder.source_name, self._writers.first_part(remaining, self._destination))
         here, made = self._opened_there(folder.destination_name)
         there = self._source.open(folder.source_name)
         if not there.same_uids(folder.uidvalidity):

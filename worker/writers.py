@@ -60,23 +60,32 @@ class FolderWriters:
         """Returns what other lanes write; the folder was opened before."""
         return self._store.writing(self._lease)
 
+    def _may_widen(self, destination: MailDestination) -> bool:
+        return (
+            self._rules.most > 1
+            and not self.shared
+            and "UIDPLUS" in destination.capabilities
+            and not protocol_of(self._lease.mailbox.source.endpoint).one_session
+        )
+
+    def first_part(self, remaining: UidSet, destination: MailDestination) -> UidSet:
+        """Returns what is copied before the pace is looked at: the source is asked ahead for this and no more."""
+        if not self._may_widen(destination):
+            return remaining
+        fresh = self._lease.last_taken == (0, 0)
+        first = self._rules.probe(len(remaining), self._lease.folder_pending, fresh=fresh)
+        return remaining.take(first)[0] if first else remaining
+
     def parts(self, remaining: UidSet, destination: MailDestination, alone: Callable[[], bool]) -> Iterator[UidSet]:
         """Yields the parts in which a batch is copied, and widens the folder where its pace asks for that.
 
         `alone` tells whether something other than the pace demands one writer. Raises `Divided` when the rest of the
         batch is to be shared out.
         """
-        lease, rules = self._lease, self._rules
-        may = (
-            rules.most > 1
-            and not self.shared
-            and "UIDPLUS" in destination.capabilities
-            and not protocol_of(lease.mailbox.source.endpoint).one_session
-        )
-        pending = lease.folder_pending
-        first = rules.probe(len(remaining), pending, fresh=lease.last_taken == (0, 0)) if may else 0
-        self.group_messages = rules.probe_group if first else self._shared_group
-        here, rest = remaining.take(first) if first else (remaining, UidSet())
+        rules, may, pending = self._rules, self._may_widen(destination), self._lease.folder_pending
+        here = self.first_part(remaining, destination)
+        rest = remaining - here
+        self.group_messages = rules.probe_group if rest else self._shared_group
         yield here
         self.group_messages = self._shared_group
         pending -= len(here)
