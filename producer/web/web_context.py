@@ -103,7 +103,7 @@ class WebContext:
         found = self.store.mailbox(mailbox_id)
         if found is None or found.import_id != import_.import_id:
             raise Refused(404, IMPORT_HAS_NO_MAILBOX_WITH_THIS_ID.says())
-        return found, _sum([tally for _, tally in self.store.folders(mailbox_id)])
+        return found, Tally.total(tally for _, tally in self.store.folders(mailbox_id))
 
     def notifier(self) -> Notifier:
         """Returns the notifier of this process."""
@@ -134,32 +134,6 @@ class WebContext:
             window = before.with_sample(sample, moving=may_move(import_, waits, before, sample.at))
             self._windows[import_id] = window
         return progress_of(self.store, import_, window)
-
-
-def _sum(tallies: list[Tally]) -> Tally:
-    outcomes: dict[object, int] = {}
-    for tally in tallies:
-        for outcome, number in tally.outcomes.items():
-            outcomes[outcome] = outcomes.get(outcome, 0) + number
-    names = (
-        "messages",
-        "size_bytes",
-        "done_bytes",
-        "withheld",
-        "altered",
-        "normalised",
-        "dates_changed",
-        "watched",
-        "keywords_lost",
-        "missing",
-        "moved",
-        "removed",
-        "deleted_at_source",
-        "moved_at_source",
-        "doubled",
-        "undone",
-    )
-    return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 
 
 def web_context(request: Request) -> WebContext:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
 from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
@@ -78,6 +79,19 @@ class Tally:
 
     def __getitem__(self, outcome: Outcome) -> int:
         return self.outcomes.get(outcome, 0)
+
+    @classmethod
+    def total(cls, tallies: Iterable[Tally]) -> Tally:
+        """Returns the sum of each count."""
+        found: dict[str, Any] = {}
+        parts = list(tallies)
+        for one in fields(cls):
+            values = [getattr(part, one.name) for part in parts]
+            if isinstance(one.default, int):
+                found[one.name] = sum(values)
+            else:
+                found[one.name] = dict(sum(map(Counter, values), Counter()))
+        return cls(**found)
 
 
 #: The beginning of the note on a folder that the source lists and does not let be read.
