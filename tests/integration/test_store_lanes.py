@@ -79,6 +79,8 @@ def test_threads_keep_their_connections_and_get_their_own_answers_when_the_serve
     whole, _ = start(store, 3)
     kept: list[object] = []
     faults: list[BaseException] = []
+    # A thread that ends gives its connection back, and a later thread may take it: none ends before all have asked.
+    all_asked = threading.Barrier(4, timeout=60)
 
     def ask() -> None:
         try:
@@ -87,6 +89,7 @@ def test_threads_keep_their_connections_and_get_their_own_answers_when_the_serve
                 assert found is not None
                 assert found.name == whole.name
                 assert store.waits(whole.import_id) == []
+            all_asked.wait()
             kept.append(store._client().connection)  # type: ignore[attr-defined]
         except BaseException as fault:
             faults.append(fault)

@@ -90,7 +90,13 @@ class Connection:
         self._answer(command)
 
     def _more_came(self) -> bool:
-        if not self._buffer and select.select([self._sock], [], [], 0)[0]:
+        if self._buffer:
+            return True
+        try:
+            ready, _, _ = select.select([self._sock], [], [], 0)
+        except ValueError as fault:  # the server was stopped and closed this socket: its descriptor is -1
+            raise Over from fault
+        if ready:
             self._more()
         return bool(self._buffer)
 
