@@ -22,15 +22,15 @@ from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.processes import process_name
 from shared.runtime.redis_condition import await_redis
 from shared.store.redis.redis_store import RedisStore, connect
-from worker.accounts import AccountServices
 from worker.actors import LanesAtWork, call_lane, leave, register
-from worker.copy import CopyRules
-from worker.dial import NetworkDialer
+from worker.copying.copy import CopyRules
+from worker.decisions.shares import Widening
 from worker.lane import Lane, Workplace
 from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
-from worker.plan import PlanRules
-from worker.shares import Widening
+from worker.planning.plan import PlanRules
+from worker.sessions.account_making import AccountServices
+from worker.sessions.dial import NetworkDialer
 from worker.worker_health import WorkerHealth
 
 if TYPE_CHECKING:  # loaded where metrics are served

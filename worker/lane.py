@@ -34,14 +34,15 @@ from shared.runtime.logs import bind_job, get_logger
 from shared.store import Store
 from shared.wording.often_said import AND_THE_LAST, TOLD_MORE
 from shared.wording.phrases import Phrase, text_of
-from worker.accounts import AccountServices
-from worker.alike import LOOKS
-from worker.closing import Divided, Finished, InDoubt, SettleLater, Split, UnitEnd
-from worker.copy import BatchCopy, CopyRules
-from worker.counted import CountedFolders
-from worker.decide import divided, halves, without_copy
-from worker.ends import Ends
-from worker.failures import (
+from worker.copying.copy import BatchCopy, CopyRules
+from worker.copying.inflight import announce
+from worker.copying.neighbours import Neighbours
+from worker.copying.returning import KnownBack, WayBack, await_return
+from worker.copying.writers import FolderWriters
+from worker.decisions.alike import LOOKS
+from worker.decisions.closing import Divided, Finished, InDoubt, SettleLater, Split, UnitEnd
+from worker.decisions.copies import divided, halves, without_copy
+from worker.decisions.failures import (
     ATTEMPTS,
     FOREIGN_WRITER,
     LOOK_REST_SECONDS,
@@ -51,16 +52,15 @@ from worker.failures import (
     judge,
     meant,
 )
-from worker.inflight import announce
+from worker.decisions.looking import difference, full_due, looked_at
 from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
-from worker.looking import difference, full_due, looked_at
-from worker.neighbours import Neighbours
-from worker.plan import MailboxPlan, PlanRules
-from worker.returning import KnownBack, WayBack, await_return
-from worker.sessions import Dialer, MailboxSessions
-from worker.verify import MailboxVerification
-from worker.writers import FolderWriters
+from worker.planning.counted import CountedFolders
+from worker.planning.plan import MailboxPlan, PlanRules
+from worker.sessions.account_making import AccountServices
+from worker.sessions.ends import Ends
+from worker.sessions.mailbox_sessions import Dialer, MailboxSessions
+from worker.verifying.verify import MailboxVerification
 
 BEGUN_AND_NEVER_ENDED: Final = Phrase(
     "begun_and_never_ended",
@@ -101,7 +101,7 @@ class Workplace:
     slice_seconds: float = 60.0
     #: Wall clock, seconds since the epoch.
     now: Callable[[], float] = time.time
-    #: Waits for so many seconds when something is owed (`worker.rate_wait`).
+    #: Waits for so many seconds when something is owed (`worker.copying.rate_wait`).
     sleep: Callable[[float], object] = time.sleep
 
 
@@ -224,7 +224,7 @@ class Lane:
         return following
 
     def _work(self, lease: Lease) -> UnitEnd:
-        """Works on one unit. Raises what its parts raise, for `worker.failures` to judge."""
+        """Works on one unit. Raises what its parts raise, for `worker.decisions.failures` to judge."""
         try:
             return self._worked(lease)
         except SettleLater as later:

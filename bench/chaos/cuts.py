@@ -20,7 +20,7 @@ from shared.model import Options
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.faulty import FaultyServer
 from tests.servers.proxy import Direction, FaultProxy, Kind, Rule
-from worker.copy import CopyRules
+from worker.copying.copy import CopyRules
 
 Side = Literal["source", "destination"]
 MESSAGES = 7

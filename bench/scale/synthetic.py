@@ -146,7 +146,7 @@ class SyntheticServer(MemoryServer):
 
 
 class SyntheticDialer:
-    """An implementation of `worker.sessions.Dialer` without a network.
+    """An implementation of `worker.sessions.mailbox_sessions.Dialer` without a network.
 
     All accounts of the source have the same folders.
     """

@@ -273,8 +273,8 @@ LABELS: Final[tuple[str, ...]] = (
     "just now",
     "no cap",
 )
-#: Code of a failure (`worker.failures`, `producer.operations.trouble`) → what happened. For a code that is missing here, the
-#: stored sentence is shown, which names the folder or host.
+#: Code of a failure (`worker.decisions.failures`, `producer.operations.trouble`) → what happened. For a code that is
+#: missing here, the stored sentence is shown, which names the folder or host.
 CAUSES: Final[Mapping[str, str]] = {
     "source_auth_refused": "Authentication failed at the source.",
     "destination_auth_refused": "Authentication failed at the destination.",

@@ -48,7 +48,7 @@ _SIDED = (
     "folder_refused",
     "refused",
 )
-#: The results of a unit: the codes of `worker.failures`, and those that are no failure. Any other result counts as
+#: The results of a unit: the codes of `worker.decisions.failures`, and those that are no failure. Any other result counts as
 #: "other".
 UNIT_RESULTS = (
     "finished",
@@ -70,7 +70,7 @@ UNIT_RESULTS = (
     "other",
     *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
 )
-#: What a look found (`worker.looking`).
+#: What a look found (`worker.decisions.looking`).
 LOOK_RESULTS = (
     "nothing",
     "new_mail",
@@ -95,7 +95,7 @@ LOGIN_RESULTS: Mapping[str, str] = {
     "WrongProtocol": "wrong_protocol",
     "other": "other",
 }
-#: IMAP commands that are timed (`worker.timed`).
+#: IMAP commands that are timed (`worker.sessions.timed`).
 IMAP_COMMANDS = (
     "list",
     "status",

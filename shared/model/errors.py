@@ -1,6 +1,6 @@
 """The tree of errors.
 
-The type says whose fault an error was; `worker.failures` decides what is done about it, not the place that raises it.
+The type says whose fault an error was; `worker.decisions.failures` decides what is done about it, not the place that raises it.
 
 `detail` is what the server said, already cleaned of control characters and secrets; it may be shown to a person.
 """
@@ -78,7 +78,7 @@ class MailError(MailhaulError):
 
     #: Source UIDs that a refused FETCH did not bring; empty for other errors.
     uids: UidSet = UidSet()
-    #: What to do about just this error; "" for the advice of `worker.failures` on its kind.
+    #: What to do about just this error; "" for the advice of `worker.decisions.failures` on its kind.
     advice: str = ""
     #: Whether the server may have refused the form of the command, and not what it asks for: a BAD, a NO without a
     #: reason.

@@ -174,7 +174,7 @@ class Import:
 class Failure:
     """The reason why something did not go on, in words for a person."""
 
-    #: Stable code of `worker.failures`, e.g. "source_auth_refused".
+    #: Stable code of `worker.decisions.failures`, e.g. "source_auth_refused".
     code: str
     #: The event and its place, in a sentence.
     sentence: str

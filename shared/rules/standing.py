@@ -1,6 +1,6 @@
 """Decides how often a mailbox of a standing import is looked at again after its pass. Pure: the moment is a parameter.
 
-A look asks the source for its folders' numbers (`worker.looking`) and copies nothing; a pass follows where they differ.
+A look asks the source for its folders' numbers (`worker.decisions.looking`) and copies nothing; a pass follows where they differ.
 """
 
 from __future__ import annotations

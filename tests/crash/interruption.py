@@ -17,10 +17,10 @@ from shared.model import Account, Endpoint, Import, Mailbox, Options, Tally, Tls
 from shared.model.lifecycle import Outcome, Wish
 from shared.store.memory.memory_store import MemoryStore
 from shared.testing.memory_mail import MemoryServer
-from worker.copy import CopyRules
+from worker.copying.copy import CopyRules
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper
-from worker.plan import PlanRules
+from worker.planning.plan import PlanRules
 
 LOGIN = "ivan"
 _SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)

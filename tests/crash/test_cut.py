@@ -11,8 +11,8 @@ import pytest
 
 from bench.chaos.cuts import Cut, cuts, play, undisturbed
 from shared.model.uids import NO_UIDS, UidSet
-from worker import arrivals, copy
-from worker.recovery import Looked
+from worker.copying import arrivals, copy
+from worker.copying.recovery import Looked
 
 
 @pytest.mark.slow

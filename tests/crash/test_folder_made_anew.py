@@ -14,7 +14,7 @@ from shared.testing.memory_mail import At, DeliveredLate
 from tests.crash.interruption import MemoryImport
 from tests.crash.test_several_writers import LOGIN, SINGLE, lives, staged, wrong
 from tests.crash.together import Turns, live_together
-from worker import failures
+from worker.decisions import failures
 
 #: The settle time, and how long a turn lasts: a fault, the plans behind it and the late mail fall into one another.
 SETTLE, TURN = 30.0, 0.01

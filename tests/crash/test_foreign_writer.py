@@ -13,8 +13,8 @@ from shared.testing.memory_mail import USUAL
 from shared.testing.memory_sessions import MemoryDestination
 from tests.crash.interruption import LOGIN, MemoryImport, numbered
 from worker import lane
-from worker.copy import CopyRules
-from worker.failures import ATTEMPTS, FOREIGN_WRITER, UNIT_ATTEMPTS
+from worker.copying.copy import CopyRules
+from worker.decisions.failures import ATTEMPTS, FOREIGN_WRITER, UNIT_ATTEMPTS
 
 ONE_BY_ONE = CopyRules(group_messages=1, outstanding=0, settle_seconds=30.0)
 

@@ -12,7 +12,7 @@ import pytest
 
 from shared.testing.memory_mail import USUAL
 from tests.crash.interruption import Effects, MemoryImport, two_folders
-from worker.copy import CopyRules
+from worker.copying.copy import CopyRules
 
 DESTINATIONS: dict[str, dict[str, Any]] = {
     "multiappend": {},
@@ -88,8 +88,8 @@ def test_losing_the_whole_store_and_importing_again_adopts_what_is_there() -> No
 def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: intents that are assumed to have failed make duplicates."""
     from shared.model.uids import NO_UIDS
-    from worker import arrivals, copy
-    from worker.recovery import Looked
+    from worker.copying import arrivals, copy
+    from worker.copying.recovery import Looked
 
     def blind(
         lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, settle: Any, theirs: Any

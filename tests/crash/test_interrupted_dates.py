@@ -19,8 +19,9 @@ from shared.model.errors import MailError, MessagesRefused
 from shared.testing.memory_folders import Stored
 from shared.testing.memory_mail import USUAL
 from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered
-from worker import adopt, decide
-from worker.copy import CopyRules
+from worker.copying import adopt
+from worker.copying.copy import CopyRules
+from worker.decisions import copies as decide
 
 _WRAP = 2**32
 #: The dates of the messages: usual ones, and ones beyond the clocks of some servers.

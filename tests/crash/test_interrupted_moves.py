@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-import worker.moves
-import worker.plan
+import worker.following.moves
+import worker.planning.plan
 from shared.model import Options
 from shared.model.uids import Uid
 from shared.testing.memory_mail import USUAL
@@ -113,7 +113,7 @@ def test_interrupted_twice_ends_the_same() -> None:
 
 def test_without_the_note_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: a holder that does not know what an earlier one moved tells it as taken away."""
-    monkeypatch.setattr(worker.moves.MoveFollowing, "_end", lambda *_: None)
+    monkeypatch.setattr(worker.following.moves.MoveFollowing, "_end", lambda *_: None)
     effects = Effects()
     _staged().work(effects)
     broken = 0
@@ -159,7 +159,7 @@ def _assert_away(in_process: MemoryImport) -> None:
 
 
 def test_what_was_taken_away_on_both_sides_stays_away_whoever_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker.plan, "BATCHES_AT_ONCE", 0)  # each folder is entered by itself
+    monkeypatch.setattr(worker.planning.plan, "BATCHES_AT_ONCE", 0)  # each folder is entered by itself
     effects = Effects()
     assert _exchanged().work(effects)
     for kill_at in range(effects.steps):
@@ -172,6 +172,6 @@ def test_what_was_taken_away_on_both_sides_stays_away_whoever_goes_on(monkeypatc
 
 def test_without_the_note_of_what_is_left_out_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: the first folder of two is planned, and the next holder does not see what it lost."""
-    monkeypatch.setattr(worker.moves.MoveFollowing, "_end", lambda *_: None)
+    monkeypatch.setattr(worker.following.moves.MoveFollowing, "_end", lambda *_: None)
     with pytest.raises(AssertionError, match="does not come back"):
         test_what_was_taken_away_on_both_sides_stays_away_whoever_goes_on(monkeypatch)

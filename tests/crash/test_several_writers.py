@@ -21,8 +21,8 @@ from shared.testing.memory_mail import USUAL, At, DeliveredLate
 from shared.testing.memory_sessions import MemoryDestination
 from tests.crash.interruption import LOOKS, MemoryImport, _Interruptible, numbered
 from tests.crash.together import Turns, live_together
-from worker import arrivals, copy, recovery
-from worker.writers import FolderWriters
+from worker.copying import arrivals, copy, recovery
+from worker.copying.writers import FolderWriters
 
 LOGIN = "ivan"
 SINGLE: dict[str, Any] = {"capabilities": USUAL - {"MULTIAPPEND"}}

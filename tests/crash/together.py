@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from tests.crash.interruption import LOOKS, Effects, Killed, MemoryImport
-from worker.copy import CopyRules
-from worker.shares import Widening
+from worker.copying.copy import CopyRules
+from worker.decisions.shares import Widening
 
 #: Every folder is slow, and large enough for three writers.
 WIDE = Widening(

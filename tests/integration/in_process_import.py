@@ -46,11 +46,11 @@ from shared.store.memory.memory_store import MemoryStore
 from tests import mail
 from tests.mail import Snapshot
 from tests.servers.faulty import Command, FaultyServer
-from worker.copy import CopyRules
+from worker.copying.copy import CopyRules
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper
-from worker.plan import PlanRules
-from worker.sessions import Dialer
+from worker.planning.plan import PlanRules
+from worker.sessions.mailbox_sessions import Dialer
 
 PASSWORD = "s3cret-canary"
 LOGIN = "user@example.org"

@@ -14,7 +14,7 @@ from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.mail import Mail, make_mailbox, populate, uids_and_flags
 from tests.servers.faulty import FaultyServer
-from worker.flag_sync import FlagSync
+from worker.following.flag_sync import FlagSync
 
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
 

@@ -20,7 +20,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.faults import lost_ok
 from tests.servers.faulty import FaultyServer
 from tests.servers.pymap_server import PymapServer
-from worker import copy
+from worker.copying import copy
 
 #: A complete header of a message. The messages below add a body.
 HEAD = b"From: a@example.org\r\nSubject: s\r\nMessage-ID: <%d@example.org>\r\nDate: Thu, 01 Jan 2015 00:00:00 +0000\r\n"

@@ -8,7 +8,7 @@ from shared.mail.imap.imap_source import ImapSource
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport
 from tests.mail import make_mailbox, populate
-from worker.writers import FolderWriters
+from worker.copying.writers import FolderWriters
 
 #: Enough for the pace of the folder to be measured after its first messages.
 MESSAGES = 1_050

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-import worker.comparison
-import worker.verify
+import worker.verifying.comparison
+import worker.verifying.verify
 from shared.model import Lease, Options
 from shared.model.lifecycle import MailboxState
 from tests.integration.in_process_import import InProcessImport, Wires, plain
@@ -30,7 +30,7 @@ def _told(in_process: InProcessImport, monkeypatch: pytest.MonkeyPatch) -> list[
 def test_the_store_is_told_how_many_messages_were_read_on_both_sides(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    monkeypatch.setattr(worker.comparison, "_TOLD_SECONDS", seconds)
+    monkeypatch.setattr(worker.verifying.comparison, "_TOLD_SECONDS", seconds)
     for number in range(20):
         wires.old.folder(b"INBOX").add(plain(number))
     for number in range(20, 30):
@@ -70,7 +70,7 @@ def test_a_pause_stops_the_comparison_at_the_next_message(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
     """Stops while one side of a single ledger entry is read (3), between the sides (10) and in the other side (17)."""
-    monkeypatch.setattr(worker.comparison, "_TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(worker.verifying.comparison, "_TOLD_SECONDS", 0.0)
     for number in range(20):
         wires.old.folder(b"INBOX").add(plain(number))
     in_process = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
@@ -92,8 +92,8 @@ def test_without_the_question_it_reads_on_to_the_end_of_the_entry(
     wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control of the test above."""
-    monkeypatch.setattr(worker.comparison, "_TOLD_SECONDS", 0.0)
-    monkeypatch.setattr(worker.verify, "while_wanted", lambda wish, read: read)
+    monkeypatch.setattr(worker.verifying.comparison, "_TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(worker.verifying.verify, "while_wanted", lambda wish, read: read)
     for number in range(20):
         wires.old.folder(b"INBOX").add(plain(number))
     in_process = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))

@@ -29,9 +29,9 @@ from tests.integration.in_process_import import InProcessImport, plain
 from tests.mail import Kept, Mail, make_mailbox, populate
 from tests.servers.dovecot import Dovecot
 from tests.servers.wire import Wire
-from worker.neighbours import Neighbours
-from worker.recognise import Recognition
-from worker.returning import WayBack
+from worker.copying.neighbours import Neighbours
+from worker.copying.recognise import Recognition
+from worker.copying.returning import WayBack
 
 COUNTS = {"INBOX": 12, "Work": 6, "Work/deep": 3}
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -18,7 +18,7 @@ from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import Kept, Mail, canon_dovecot, corpus_messages, populate, snapshot
 from tests.servers.faulty import FaultyServer
 from tests.servers.pymap_server import PymapServer
-from worker.copy import CopyRules
+from worker.copying.copy import CopyRules
 
 #: Twenty folders as Dovecot's Maildir++ holds them with the separator "/": nested, with spaces, quotes, and seven
 #: scripts.

@@ -20,7 +20,7 @@ from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import Action, Fault, lost_ok, reply, reply_to_line
 from tests.servers.faulty import Command, FaultyServer, Incoming
-from worker.dating import Dating
+from worker.copying.dating import Dating
 
 EARLY, EPOCH, LATE = b" 1-Jan-1969 00:00:00 +0000", b" 1-Jan-1970 00:00:00 +0000", b" 1-Jan-2099 00:00:00 +0000"
 FAR, USUAL = b"01-Jan-2110 00:00:00 +0000", b"17-Jul-2016 02:44:25 +0200"

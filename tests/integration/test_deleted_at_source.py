@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import worker.batch_planner
-import worker.deletions
+import worker.following.deletions
+import worker.planning.batch_planner
 from producer.show.notes import DELETED_AT_SOURCE, notes_of
 from producer.show.report import write_report
 from shared.model import Options
@@ -181,9 +181,9 @@ def test_without_that_comparison_it_would_be(
     in_process: InProcessImport, wires: Wires, more: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: not compared with the server's count, what is withheld would be called deleted."""
-    monkeypatch.setattr(worker.deletions, "as_counted", lambda *_: True)
-    found = worker.deletions.deleted
-    monkeypatch.setattr(worker.batch_planner, "deleted", lambda *given, whole: found(*given, whole=True))
+    monkeypatch.setattr(worker.following.deletions, "as_counted", lambda *_: True)
+    found = worker.following.deletions.deleted
+    monkeypatch.setattr(worker.planning.batch_planner, "deleted", lambda *given, whole: found(*given, whole=True))
     test = test_what_is_counted_and_not_shown_is_not_deleted
     with pytest.raises(AssertionError):
         test(in_process, wires, more)

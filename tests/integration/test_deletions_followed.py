@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-import worker.deletions_followed
+import worker.following.deletions_followed
 from producer.show.notes import DELETED_AT_SOURCE, notes_of
 from shared.model import Options
 from shared.model.uids import UidSet
@@ -103,7 +103,7 @@ def test_a_copy_that_its_user_touched_stays(both: Both, flag: bytes) -> None:
 
 def test_without_that_comparison_it_would_go(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shows, as the negative control, that the comparison of flags keeps it."""
-    monkeypatch.setattr(worker.deletions_followed, "_set", lambda _: frozenset())
+    monkeypatch.setattr(worker.following.deletions_followed, "_set", lambda _: frozenset())
     both.at(both.destination, b"SELECT INBOX", b"STORE 3 +FLAGS (\\Flagged)")
     both.at(both.source, *DELETE)
     both.again()

@@ -21,7 +21,7 @@ from shared.store.memory.memory_store import MemoryStore
 from tests.resources import GivenResources
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.oauth import TokenServer, dovecot_oauth2
-from worker.dial import NetworkDialer
+from worker.sessions.dial import NetworkDialer
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs Dovecot")
 

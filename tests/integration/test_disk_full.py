@@ -14,7 +14,7 @@ from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.faulty import FaultyServer, Incoming
-from worker import alike
+from worker.decisions import alike
 
 MESSAGES = 60
 

@@ -12,7 +12,7 @@ from shared.model.errors import MessagesRefused
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import lost_ok, reply
 from tests.servers.faulty import Incoming, Quirk
-from worker.copy import BatchCopy
+from worker.copying.copy import BatchCopy
 
 SINGLE = pytest.mark.parametrize("multiappend", [True, False])
 

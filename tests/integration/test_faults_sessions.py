@@ -10,18 +10,18 @@ from collections.abc import Callable
 
 import pytest
 
-import worker.arrivals
-import worker.copy
-import worker.recognise
+import worker.copying.arrivals
+import worker.copying.copy
+import worker.copying.recognise
 from shared.model.lifecycle import MailboxState
 from shared.model.uids import UidSet
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag, stall
 from tests.servers.faulty import Command, Quirk
 from tests.servers.proxy import FaultProxy, Rule
-from worker.copy import CopyRules
-from worker.recovery import Looked
-from worker.verify import MailboxVerification
+from worker.copying.copy import CopyRules
+from worker.copying.recovery import Looked
+from worker.verifying.verify import MailboxVerification
 
 ONE_GROUP = CopyRules(group_messages=100)
 
@@ -159,9 +159,9 @@ def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypa
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word
         return Looked(found=UidSet(), absent=uids, wait_seconds=0, wanted=word)
 
-    monkeypatch.setattr(worker.copy, "look", blind)
+    monkeypatch.setattr(worker.copying.copy, "look", blind)
     # Without the search the copies would be taken for another client's, which would stop the import.
-    monkeypatch.setattr(worker.arrivals.Arrivals, "before", lambda *_: ((), UidSet(), 0))
+    monkeypatch.setattr(worker.copying.arrivals.Arrivals, "before", lambda *_: ((), UidSet(), 0))
     wires.fill(15)
     BREAKS["lost OK"](wires)
     in_process = stage_of(wires)
@@ -178,7 +178,7 @@ def test_what_a_source_tells_another_size_of_is_found_again_by_its_bytes(
     For a message without a header, or with a twin, only the bytes tell.
     """
     if not by_bytes:
-        monkeypatch.setattr(worker.recognise, "matched", lambda theirs, ours: {})
+        monkeypatch.setattr(worker.copying.recognise, "matched", lambda theirs, ours: {})
     for body in (plain(1), b"x\r\n", plain(2), b"y\r\n", plain(3), plain(3)):
         wires.old.folder(b"INBOX").add(body).size = 1
     wires.destination.faults.add(lost_ok(rb"^APPEND"))
@@ -256,7 +256,7 @@ def test_what_is_delivered_after_the_settle_time_is_removed_by_verification(
 ) -> None:
     if not protected:
         monkeypatch.setattr(MailboxVerification, "_remove_second_copies", lambda self, d, f, e, status: status)
-        monkeypatch.setattr(worker.arrivals.Arrivals, "unlike", lambda *_: False)
+        monkeypatch.setattr(worker.copying.arrivals.Arrivals, "unlike", lambda *_: False)
     wires.fill(10)
     for _ in range(2):
         wires.old.folder(b"INBOX").add(plain(500))

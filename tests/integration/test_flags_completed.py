@@ -7,8 +7,8 @@ import pytest
 from shared.model.uids import NO_UIDS, UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import reply
-from worker import flag_sync
-from worker.neighbours import Neighbours
+from worker.copying.neighbours import Neighbours
+from worker.following import flag_sync
 
 ALL = (b"\\Seen", b"\\Flagged", b"\\Deleted", b"work")
 

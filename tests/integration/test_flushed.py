@@ -17,9 +17,9 @@ SLOW_MS = 300.0
 RECKLESS = (
     BLIND
     + """
-import worker.doubles, worker.lane
+import worker.verifying.doubles, worker.lane
 worker.lane.Lane._unsettled_seconds = lambda self, lease: 0.0
-worker.doubles._ours = lambda *_, **__: False
+worker.verifying.doubles._ours = lambda *_, **__: False
 """
 )
 

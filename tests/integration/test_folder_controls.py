@@ -6,16 +6,16 @@ import re
 
 import pytest
 
-import worker.copy
-import worker.folder_making
-import worker.verify
+import worker.copying.copy
+import worker.planning.folder_making
+import worker.verifying.verify
 from shared.folders.places import Places
 from shared.folders.tree import Tree
 from shared.model.messages import Owner
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply
 from tests.servers.faulty import Command
-from worker.copy import BatchCopy
+from worker.copying.copy import BatchCopy
 
 
 def removed_at(wires: Wires, command: bytes, *, times: int) -> None:
@@ -59,7 +59,7 @@ def test_a_place_among_what_others_share(wires: Wires, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("protected", [True, False])
 def test_a_refused_name(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
     if not protected:
-        monkeypatch.setattr(worker.folder_making, "MOST_ROUNDS", 1)
+        monkeypatch.setattr(worker.planning.folder_making, "MOST_ROUNDS", 1)
     wires.fill(3, b"v1.2")
     wires.fill(2, b"R&-D")
     wires.destination.faults.add(reply(rb"^CREATE .*[.]", b"NO [CANNOT] no dots", times=None))
@@ -74,7 +74,7 @@ def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch,
     if not protected:
         monkeypatch.setattr(BatchCopy, "_opened_there", lambda self, name: (self._destination.open(name), False))
         # Verification would make the folder again as well.
-        monkeypatch.setattr(worker.verify, "_is_another", lambda *seen: False)
+        monkeypatch.setattr(worker.verifying.verify, "_is_another", lambda *seen: False)
     wires.fill(4, b"Work")
     removed_at(wires, rb"^APPEND ", times=1)
     in_process = InProcessImport(wires.source, wires.destination)
@@ -99,7 +99,7 @@ def test_a_source_that_numbers_a_folder_anew_at_each_opening_fails_it(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """Each time of so many it is planned anew; with no bound there would be no end."""
-    monkeypatch.setattr(worker.copy, "MOST_REMADE", most)
+    monkeypatch.setattr(worker.copying.copy, "MOST_REMADE", most)
     wires.fill(3)
     wires.fill(4, b"Work")
     numbered_anew(wires)
@@ -113,7 +113,7 @@ def test_a_source_that_numbers_a_folder_anew_at_each_opening_fails_it(
 def test_without_a_bound_a_folder_that_is_always_removed_never_ends(
     wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.copy, "MOST_REMADE", 1_000_000)
+    monkeypatch.setattr(worker.copying.copy, "MOST_REMADE", 1_000_000)
     wires.fill(4, b"Work")
     removed_at(wires, rb"^APPEND ", times=1_000_000)
     with pytest.raises(AssertionError, match="not finished"):

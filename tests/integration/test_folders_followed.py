@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-import worker.folder_search
-import worker.verify
-import worker.whereabouts
+import worker.decisions.whereabouts
+import worker.planning.folder_search
+import worker.verifying.verify
 from producer.show import report
 from producer.show.naming import naming_lines
 from shared.model import LEFT_ALONE, REMOVED
@@ -273,7 +273,7 @@ def test_moves_copy_copies_under_the_new_name(both: Between) -> None:
 def test_control_without_following_a_removed_folder_would_come_again(
     both: Between, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.folder_search, "removed_by_users", lambda *_: [])
+    monkeypatch.setattr(worker.planning.folder_search, "removed_by_users", lambda *_: [])
     both.at(both.destination, b"DELETE Work/deep")
     both.again()
     assert both.names()["Work/deep"] == DEEP

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-import worker.folder_search
-import worker.verify
-import worker.whereabouts
+import worker.decisions.whereabouts
+import worker.planning.folder_search
+import worker.verifying.verify
 from shared.model import Options
 from shared.model.lifecycle import Outcome
 from tests.integration.in_process_import import InProcessImport, Wires, plain
@@ -102,7 +102,7 @@ def test_without_a_witness_a_folder_is_lost(wires: Wires) -> None:
 def test_control_without_witnesses_a_loss_would_count_as_removed(
     in_process: InProcessImport, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.whereabouts, "counts_on", lambda *_: True)
+    monkeypatch.setattr(worker.decisions.whereabouts, "counts_on", lambda *_: True)
     with pytest.raises(AssertionError):
         test_a_restored_backup_is_a_loss_and_its_folder_is_filled_again(in_process, wires)
 
@@ -122,13 +122,13 @@ def test_what_is_lost_and_gone_at_the_source_too_is_missing(in_process: InProces
 def test_removed_between_the_plan_and_the_verification(
     in_process: InProcessImport, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify = worker.verify.MailboxVerification.run
+    verify = worker.verifying.verify.MailboxVerification.run
 
     def removing(*args: Any) -> Any:
         wires.new.folders.pop(b"Work", None)
         return verify(*args)
 
-    monkeypatch.setattr(worker.verify.MailboxVerification, "run", removing)
+    monkeypatch.setattr(worker.verifying.verify.MailboxVerification, "run", removing)
     wires.fill(1, b"Work", first=900)
     in_process.to_the_end()
     assert b"Work" not in wires.new.folders
@@ -182,7 +182,7 @@ def test_one_uidvalidity_for_all_folders_tells_nothing(wires: Wires) -> None:
 def test_control_without_looking_at_messages_a_folder_would_be_taken_for_another(
     wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.folder_search.FolderSearch, "_alike", lambda *_: True)
+    monkeypatch.setattr(worker.planning.folder_search.FolderSearch, "_alike", lambda *_: True)
     with pytest.raises(AssertionError):
         test_one_uidvalidity_for_all_folders_tells_nothing(wires)
 

@@ -17,7 +17,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.faults import close, reply
 from tests.servers.faulty import Command
 from tests.servers.wire import Wire
-from worker.copy import CopyRules
+from worker.copying.copy import CopyRules
 
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
 MAKES = Callable[..., Dovecot]

@@ -12,7 +12,7 @@ from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, p
 from tests.servers.faults import Action, Fault, reply
 from tests.servers.faulty import FaultyServer
 from tests.servers.hollow import AFTER_ALL, CLOSE, DROP, uses
-from worker.copy import CopyRules
+from worker.copying.copy import CopyRules
 
 BAD = b"BAD I do not know what you want"
 NO = b"NO I do not want to"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-import worker.copy
-import worker.gmail_sharing
+import worker.copying.copy
+import worker.copying.gmail_sharing
 from shared.model import Options
 from shared.model.errors import StoreError
 from shared.model.lifecycle import Outcome
@@ -25,7 +25,7 @@ from tests.servers.faults import Fault, close, lost_ok, reset, retag, stall
 from tests.servers.faulty import FaultyServer
 from tests.servers.gmail import ALL_MAIL, Gmail, fetched
 from tests.servers.wire import Wire
-from worker.gmail_sharing import GmailSharing
+from worker.copying.gmail_sharing import GmailSharing
 
 COUNT = 30
 SIZE = 10_000
@@ -179,7 +179,7 @@ def test_without_looking_at_what_was_copied_dates_would_change(
     faulty_server: FaultyServer, gmail: Gmail, scripted: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(worker.gmail_sharing, "_same", lambda ours, theirs: theirs is not None)
+    monkeypatch.setattr(worker.copying.gmail_sharing, "_same", lambda ours, theirs: theirs is not None)
     scripted.behaviour.append.copy_dates = False
     in_process = moved(faulty_server, scripted)
     in_process.to_the_end()
@@ -230,7 +230,7 @@ def test_without_an_intent_a_lost_answer_would_make_second_copies(
     faulty_server: FaultyServer, gmail: Gmail, scripted: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(worker.copy.BatchCopy, "_done", lambda self: UidSet())
+    monkeypatch.setattr(worker.copying.copy.BatchCopy, "_done", lambda self: UidSet())
     scripted.faults.add(lost_ok(b"^UID COPY", skip=1))
     in_process = moved(faulty_server, scripted)
     with contextlib.suppress(AssertionError, StoreError):

@@ -18,7 +18,7 @@ from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox
 from tests.servers.faulty import FaultyServer, Folder
 from tests.servers.faulty_incomplete import DOUBLES, MESSAGES, Double
-from worker import plan as planning
+from worker.planning import plan as planning
 
 SHOWN = re.compile(r"(?:shows|source shows) (\d+) of (\d+) messages")
 

@@ -9,7 +9,7 @@ import pytest
 from shared.model import Note, Options
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.imap_append import Incoming
-from worker import neighbours
+from worker.copying import neighbours
 
 FAR = b"01-Jan-2110 00:00:00 +0000"
 

@@ -13,7 +13,7 @@ from tests.servers.slow_appends import SlowAppends
 #: A worker to which a lane more is worth it for little: the folder may be small then, and the test short.
 EAGER = """
 from shared.rules.batching import USUAL_WORTH
-from worker.shares import Widening
+from worker.decisions.shares import Widening
 object.__setattr__(USUAL_WORTH, "messages", 10)
 Widening.__init__.__kwdefaults__.update(
     least_messages=100, probe_messages=20, probe_group=5, lane_seconds=0.5, share_messages=10

@@ -11,7 +11,7 @@ import worker.lane
 from shared.model import UnitKind
 from tests.integration.in_process_import import InProcessImport, Wires
 from tests.servers.faults import close, reply
-from worker.failures import UNIT_ATTEMPTS
+from worker.decisions.failures import UNIT_ATTEMPTS
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.mail import Mail, populate
 from tests.servers import cyrus
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
-from worker import looking
+from worker.decisions import looking
 
 OFTEN = Standing(least_seconds=60, most_seconds=3600)
 

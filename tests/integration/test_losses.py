@@ -14,7 +14,7 @@ from tests.mail import Mail, corpus_messages, make_message, render_date, uids_an
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.faulty import FaultyServer
-from worker.copy import CopyRules
+from worker.copying.copy import CopyRules
 
 FOLDERS = ["INBOX", "Sent", "Work/2020"]
 KOI8 = "Привет, мир".encode("koi8-r")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-import worker.moves
+import worker.following.moves
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires
 from tests.integration.test_delta import BODY, WITHOUT_CONDSTORE, Both
@@ -229,7 +229,7 @@ def test_without_the_comparison_with_the_count_it_would_be_one(
     in_process: InProcessImport, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: a copy of a message that is only withheld would be moved away."""
-    monkeypatch.setattr(worker.moves, "as_counted", lambda *_: True)
+    monkeypatch.setattr(worker.following.moves, "as_counted", lambda *_: True)
     with pytest.raises(AssertionError):
         test_what_may_be_no_move_is_none(in_process, wires, "withheld")
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-import worker.counted
 import worker.lane
-import worker.verify
+import worker.planning.counted
+import worker.verifying.verify
 from shared.mail import FolderStatus, KnownStatus
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.relay import Relay
 from tests.servers.wire import Wire
-from worker.counted import GOOD_SECONDS, CountedFolders, counted_again
-from worker.plan import MailboxPlan
+from worker.planning.counted import GOOD_SECONDS, CountedFolders, counted_again
+from worker.planning.plan import MailboxPlan
 
 COUNTS = {"INBOX": 5, **{f"Folder{n}": 3 for n in range(1, 8)}}
 #: Signing in, the listings, the numbers; and LOGOUT, whose answer nobody waits for.
@@ -101,10 +101,10 @@ def test_the_numbers_are_as_old_as_the_plan(
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0])
     monkeypatch.setattr(MailboxPlan, "run", slow)
     monkeypatch.setattr(worker.lane, "time", clock)
-    monkeypatch.setattr(worker.verify, "time", clock)
+    monkeypatch.setattr(worker.verifying.verify, "time", clock)
     asked: list[Any] = []
-    count = worker.counted.known_statuses
-    monkeypatch.setattr(worker.counted, "known_statuses", lambda *told: asked.append(told) or count(*told))
+    count = worker.planning.counted.known_statuses
+    monkeypatch.setattr(worker.planning.counted, "known_statuses", lambda *told: asked.append(told) or count(*told))
     both.again()
     assert len(asked) == again
 

@@ -13,7 +13,7 @@ from shared.mail.imap.imap_mailbox import ImapSession
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply, rewrite
 from tests.servers.faulty import Command
-from worker.plan import MailboxPlan
+from worker.planning.plan import MailboxPlan
 
 
 def whole(wires: Wires, *folders: bytes) -> bool:
@@ -295,7 +295,7 @@ def test_two_folders_that_end_the_connection_keep_their_own_words_and_cost_the_o
 
 def test_without_another_attempt_the_folder_behind_is_blamed(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: after the third BYE the other folder is not looked at any more."""
-    monkeypatch.setattr("worker.plan.UNIT_ATTEMPTS", 0)
+    monkeypatch.setattr("worker.planning.plan.UNIT_ATTEMPTS", 0)
     monkeypatch.setattr(MailboxPlan, "_turned", lambda self, mapped, before: mapped)
     wires.fill(4)
     wires.old.folder(b"Work").add(plain(100))

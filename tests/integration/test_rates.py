@@ -20,9 +20,9 @@ from tests.integration.process_cluster import WORKER, Person, ProcessCluster, fo
 #: A worker that ignores rates: the negative control.
 IMPATIENT = """
 import sys
-import worker.copy
+import worker.copying.copy
 from worker.__main__ import main
-worker.copy.wait_out = lambda *given: None
+worker.copying.copy.wait_out = lambda *given: None
 sys.exit(main())
 """
 #: Excess that is allowed: 4 lanes each of 2 workers may be in a group of 20 messages of about 2 kB.

@@ -15,7 +15,7 @@ from tests.conftest import DovecotPair
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires
 from tests.mail import Mail, populate
 from tests.servers.faulty import FaultyServer
-from worker import likeness
+from worker.decisions import likeness
 
 WHEN = datetime(2015, 1, 1, tzinfo=UTC)
 DATE = b" 1-Jan-2015 00:00:00 +0000"

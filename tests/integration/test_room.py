@@ -12,7 +12,7 @@ import pytest
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
-from worker.failures import ROOM_SECONDS
+from worker.decisions.failures import ROOM_SECONDS
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs Dovecot")
 

@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-import worker.batch_planner
-import worker.doubles
-import worker.verify
+import worker.planning.batch_planner
+import worker.verifying.doubles
+import worker.verifying.verify
 from producer.operations.finding import errors_of
 from shared.model import Options
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import late
-from worker.copy import CopyRules
-from worker.neighbours import Neighbours
+from worker.copying.copy import CopyRules
+from worker.copying.neighbours import Neighbours
 
 ONE_GROUP = CopyRules(group_messages=100, outstanding=1)
 DATE = b" 1-Jan-2015 00:00:00 +0000"
@@ -41,7 +41,7 @@ def test_what_a_proxy_delivers_after_it_was_sent_again_is_waited_for_and_removed
     wires: Wires, monkeypatch: pytest.MonkeyPatch, waits: bool
 ) -> None:
     if not waits:
-        monkeypatch.setattr(worker.verify, "LATE_TIMES", 0)
+        monkeypatch.setattr(worker.verifying.verify, "LATE_TIMES", 0)
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
     in_process = stage_of(wires)
@@ -245,7 +245,7 @@ def test_the_store_is_lost_while_its_workers_still_have_mail_on_the_line(
     """Loses the first run's store; what its workers had sent arrives while the same command runs again."""
     if not settled:  # the negative control
         monkeypatch.setattr("worker.lane.Lane._unsettled_seconds", lambda self, lease: 0.0)
-        monkeypatch.setattr(worker.doubles, "_ours", lambda folder, uid, copy, extra, *, lost: False)
+        monkeypatch.setattr(worker.verifying.doubles, "_ours", lambda folder, uid, copy, extra, *, lost: False)
     wires.fill(40)
     first = InProcessImport(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
     on_the_line = wires.destination.faults.add(late(rb"^APPEND", skip=2))

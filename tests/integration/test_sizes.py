@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-import worker.copy
+import worker.copying.copy
 from producer.operations.control import _retried
 from producer.operations.finding import RETRIED
 from shared.mail import FolderStatus, MailSource
 from shared.model.uids import UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faulty import FaultyServer
-from worker.inflight import InFlight
+from worker.copying.inflight import InFlight
 
 LIMIT = 1_000_000
 LARGE = plain(50, text="x" * 3_000_000)
@@ -62,7 +62,7 @@ def test_without_the_look_at_sizes_it_is_fetched(wires: Wires, monkeypatch: pyte
     def all_of_them(source: MailSource, opened: FolderStatus, flight: InFlight, uids: UidSet) -> UidSet:
         return uids
 
-    monkeypatch.setattr(worker.copy, "set_aside", all_of_them)
+    monkeypatch.setattr(worker.copying.copy, "set_aside", all_of_them)
     wires.destination.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT}")
     assert imported(wires).outcomes() == {"copied": 6, "refused": 1}
     assert 4 in fetched(wires.source)

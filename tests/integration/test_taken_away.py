@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-import worker.verify
+import worker.verifying.verify
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires
 from tests.integration.test_delta import BODY, Both
@@ -68,22 +68,22 @@ def test_without_that_look_a_loss_would_pass(
     in_process: InProcessImport, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: not asked for UIDNEXT, a loss would count as a user's act."""
-    monkeypatch.setattr(worker.verify, "counts_on", lambda *_: True)
+    monkeypatch.setattr(worker.verifying.verify, "counts_on", lambda *_: True)
     lose(in_process, wires, [11, 12])
     assert (gone(in_process), exit_code(in_process)) == ((0, 0, 2), 0)
 
 
 def test_what_was_never_seen_at_the_destination_is_a_loss(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.copy.READ_BACK_MESSAGES", 0)
+    monkeypatch.setattr("worker.copying.copy.READ_BACK_MESSAGES", 0)
     wires.fill(12)
     in_process = InProcessImport(wires.source, wires.destination)
-    verify = worker.verify.MailboxVerification.run
+    verify = worker.verifying.verify.MailboxVerification.run
 
     def after_the_loss(*args: object) -> None:
         wires.new.folder(b"INBOX").remove(4)
         verify(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(worker.verify.MailboxVerification, "run", after_the_loss)
+    monkeypatch.setattr(worker.verifying.verify.MailboxVerification, "run", after_the_loss)
     in_process.to_the_end()
     assert (gone(in_process), exit_code(in_process)) == ((1, 0, 0), 3)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-import worker.remainders
+import worker.following.remainders
 from shared.model.uids import NO_UIDS
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.integration.test_missing import exit_code
@@ -153,6 +153,6 @@ def test_without_remainders_they_would_come_back(
     in_process: InProcessImport, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control."""
-    monkeypatch.setattr(worker.remainders.Remainders, "among", lambda *_: NO_UIDS)
+    monkeypatch.setattr(worker.following.remainders.Remainders, "among", lambda *_: NO_UIDS)
     with pytest.raises(AssertionError):
         test_a_row_of_deleted_messages_stays_away(in_process, wires)

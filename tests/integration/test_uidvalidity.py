@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-import worker.copy
+import worker.copying.copy
 from shared.model.lifecycle import Outcome
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault
 from tests.servers.faulty import Command
-from worker.copy import BatchCopy
-from worker.plan import MailboxPlan
+from worker.copying.copy import BatchCopy
+from worker.planning.plan import MailboxPlan
 
 
 def numbered_anew(wires: Wires, command: bytes, due: Callable[[int], bool]) -> None:
@@ -101,4 +101,4 @@ def test_a_folder_that_only_status_shows_unchanged_fails_by_name(
     assert {reason.partition(":")[0] for reason in in_process.noted("failed").values()} == {
         "Work is another folder each time it is opened (UIDVALIDITY)"
     }
-    assert len(wires.destination.matching(rb'SELECT "?Work')) > worker.copy.MOST_REMADE
+    assert len(wires.destination.matching(rb'SELECT "?Work')) > worker.copying.copy.MOST_REMADE

@@ -17,7 +17,7 @@ from shared.wording.kept import KEPT_WORDS_CANNOT_BE_READ, packed, unpacked
 from shared.wording.often_said import AND_CAUSE, OF_SIDE, SERVER_SAID, TOLD_MORE
 from shared.wording.phrases import Parameter, Phrase, Sentence, parts, several
 from tests.web.spoken import NOT_SHOWN, phrases, sentences, shape, strings
-from worker.failures import CORRECT_THE_PASSWORD
+from worker.decisions.failures import CORRECT_THE_PASSWORD
 
 #: Texts of phrases that these tests take from the sources.
 _TAKEN: list[str] = []

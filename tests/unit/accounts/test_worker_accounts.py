@@ -18,9 +18,9 @@ from shared.model.errors import AccountDelayed, AccountRejected, AuthenticationR
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import Clock, person, request, take
-from worker.accounts import AccountServices
-from worker.failures import judge
-from worker.sessions import MailboxSessions
+from worker.decisions.failures import judge
+from worker.sessions.account_making import AccountServices
+from worker.sessions.mailbox_sessions import MailboxSessions
 
 URL = "scim+https://id.example/v2"
 KEY = b"MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="

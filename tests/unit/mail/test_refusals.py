@@ -18,7 +18,7 @@ from shared.model.errors import (
     ServerRefused,
     Throttled,
 )
-from worker.failures import judge
+from worker.decisions.failures import judge
 
 
 @pytest.mark.parametrize(

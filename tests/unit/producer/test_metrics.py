@@ -27,7 +27,7 @@ from shared.model.events import (
 )
 from shared.model.lifecycle import CutoverState, MailboxState
 from shared.runtime.redis_condition import Condition
-from worker.failures import TABLE
+from worker.decisions.failures import TABLE
 
 
 def test_every_code_of_the_failure_table_is_known_to_the_metrics() -> None:

@@ -8,8 +8,8 @@ from shared.model.uids import UidSet
 from shared.store.memory.memory_store import MemoryStore
 from shared.testing.memory_mail import MemoryServer
 from tests.contract.store_kit import Clock, intent, planned, take
-from worker import recovery
-from worker.recovery import CONTESTED_SECONDS, contested_seconds, look
+from worker.copying import recovery
+from worker.copying.recovery import CONTESTED_SECONDS, contested_seconds, look
 
 
 def looks(within: float, settle_seconds: float) -> int:

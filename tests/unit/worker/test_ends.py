@@ -15,7 +15,7 @@ from shared.model.errors import SameMailbox, Throttled
 from shared.testing.memory_folders import MemoryFolder
 from shared.testing.memory_mail import MemoryServer
 from shared.testing.memory_sessions import MemoryDestination, MemorySource
-from worker.ends import Ends
+from worker.sessions.ends import Ends
 
 NAMES = (b"INBOX", b"Work")
 

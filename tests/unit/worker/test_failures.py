@@ -6,7 +6,7 @@ import pytest
 
 from shared.model import Failure, UnitKind, errors
 from shared.model.lifecycle import Disposition, Wish
-from worker.failures import ATTEMPTS, CONTROL, TABLE, UNIT_ATTEMPTS, UNREACHABLE_TIMES, judge, meant
+from worker.decisions.failures import ATTEMPTS, CONTROL, TABLE, UNIT_ATTEMPTS, UNREACHABLE_TIMES, judge, meant
 
 _LOST = errors.ConnectionLost("source", "connection lost")
 _REFUSED = errors.FolderRefused("source", "refused the folder")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.uids import Uid, UidSet
-from worker.flag_changes import FlagsSeen, flag_changes, later, made_equal, translated
+from worker.decisions.flag_changes import FlagsSeen, flag_changes, later, made_equal, translated
 
 _FLAGS = ("\\Seen", "\\Flagged", "$Work")
 _MANY = st.dictionaries(st.integers(1, 9), st.frozensets(st.sampled_from(_FLAGS)), max_size=9)

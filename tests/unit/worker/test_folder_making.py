@@ -15,7 +15,7 @@ from shared.mail import FolderListing, ListedFolder
 from shared.model import Folder, Options
 from shared.model.errors import FolderRefused, Throttled
 from tests.unit.test_folders import listing
-from worker.folder_making import PreparedFolders, make_folders
+from worker.planning.folder_making import PreparedFolders, make_folders
 
 
 class Source:

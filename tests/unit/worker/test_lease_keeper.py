@@ -11,7 +11,7 @@ from shared.model.errors import ControlRequested
 from shared.model.lifecycle import Wish
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import start, take
-from worker.inflight import stop_on
+from worker.copying.inflight import stop_on
 from worker.lease_keeper import LeaseKeeper
 
 

@@ -20,7 +20,7 @@ from shared.content.fingerprint import (
 )
 from shared.model.messages import Sighting
 from shared.model.uids import Uid
-from worker.likeness import Reasons, likely, matched
+from worker.decisions.likeness import Reasons, likely, matched
 
 WHEN = 1_400_000_000
 KOI8 = "Привет".encode("koi8-r")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.mail import KnownStatus
 from shared.model.uids import UidSet
-from worker.listing import Shortfall, shortfall, stated_more
+from worker.planning.listing import Shortfall, shortfall, stated_more
 
 uids = st.sets(st.integers(1, 40)).map(UidSet.of)
 

@@ -11,7 +11,7 @@ from shared.model.errors import FolderRefused
 from shared.model.messages import FolderStatus, ListedFolder
 from shared.model.uids import UidSet
 from shared.rules.standing import digest
-from worker.looking import FULL_SECONDS, FULL_WITHOUT_CONDSTORE_SECONDS, difference, full_due
+from worker.decisions.looking import FULL_SECONDS, FULL_WITHOUT_CONDSTORE_SECONDS, difference, full_due
 
 KNOWN = Folder(
     folder_id="f",

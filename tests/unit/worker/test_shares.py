@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.uids import UidSet
-from worker.closing import Divided
-from worker.shares import Widening
-from worker.writers import FolderWriters
+from worker.copying.writers import FolderWriters
+from worker.decisions.closing import Divided
+from worker.decisions.shares import Widening
 
 RULES = Widening()
 

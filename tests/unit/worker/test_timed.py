@@ -12,7 +12,7 @@ from shared.mail import Appended, MailDestination, MailSource
 from shared.metrics import IMAP_COMMANDS, WorkerMetrics
 from shared.model.events import CommandEnded, Event, GroupSettled, SessionEnded, SignedIn
 from shared.model.uids import UidSet
-from worker.timed import COMMANDS, timed
+from worker.sessions.timed import COMMANDS, timed
 
 
 class Clock:

@@ -1,0 +1,537 @@
+"""Copies a batch: the central loop of the product.
+
+The life of a group: the source streams it in (FETCH commands run ahead of what is read), an intent is written, and the
+group is appended without waiting for the answer to the one before. When an answer comes, the ledger gets its record.
+Bodies are never kept: what is refused is read again in halves, until the one message that the destination does not take
+stands alone and gets its outcome with the server's words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from shared.content.watching import WatchedChunks, seen_in
+from shared.mail import Appended, KnownStatus, MailDestination, MailSource, Message, Sighting
+from shared.mail.answers.limits import may_be_too_large
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note, batch_id
+from shared.model.errors import (
+    AnswerUnreadable,
+    ConnectionLost,
+    FolderChanged,
+    FolderRefused,
+    LeaseLost,
+    LedgerConflict,
+    MailError,
+    MessagesRefused,
+    ProtocolViolation,
+    ServerRefused,
+    StoreError,
+)
+from shared.model.events import DoubtResolved, Listener
+from shared.model.lifecycle import Outcome, Wish
+from shared.model.sides import Side
+from shared.model.uids import Uid, UidSet, records_of
+from shared.store import WorkStore
+from shared.wording.often_said import FOLDER_RECREATED
+from shared.wording.phrases import Phrase, text_of
+from worker.copying.arrivals import Arrivals, foreign_writer
+from worker.copying.dating import Dating
+from worker.copying.gmail_sharing import GmailSharing
+from worker.copying.inflight import InFlight, stop_on
+from worker.copying.neighbours import ALONE, Neighbours
+from worker.copying.outcomes import MessageOutcomes
+from worker.copying.oversize import set_aside
+from worker.copying.rate_wait import wait_out
+from worker.copying.recovery import contested_seconds, just_stored, known_destinations, look
+from worker.copying.writers import FolderWriters
+from worker.decisions.alike import Alike
+from worker.decisions.closing import Finished, SettleLater
+from worker.decisions.copies import Sent, kept_flags, remembered, watched, without_copy
+from worker.decisions.shares import Widening
+
+LISTED_WITHOUT_BODY: Final = Phrase("listed_without_body", "the source lists the message but gives no body")
+LEASE_RAN_OUT_BEFORE: Final = Phrase("lease_ran_out_before", "the lease ran out before the append")
+BYTES_ANNOUNCED_NONE_GIVEN: Final = Phrase(
+    "bytes_announced_none_given", "the source says that the message has {n} bytes, and gives none"
+)
+IS_NUMBERED_ANEW_EACH_TIME: Final = Phrase(
+    "is_numbered_anew_each_time", "{folder} is numbered anew each time it is opened (UIDVALIDITY)"
+)
+IS_ANOTHER_FOLDER_EACH_TIME: Final = Phrase(
+    "is_another_folder_each_time", "{folder} is another folder each time it is opened (UIDVALIDITY)"
+)
+
+#: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
+#: ones are left to `worker.verifying.verify`, so that mail is copied first and compared afterwards.
+READ_BACK_MESSAGES = 200
+
+#: Number of times that a mailbox is planned anew because a destination folder is not the one that was planned. After
+#: that its messages fail: somebody removes the folder each time, or the server gives it a new UIDVALIDITY each time.
+MOST_REMADE = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CopyRules:
+    """Limits on the size of groups and on the number of unanswered ones."""
+
+    #: Largest number of messages in a group.
+    group_messages: int = 100
+    #: Largest number of bytes in a group; a larger message is a group of its own.
+    group_bytes: int = 1 << 20
+    #: Largest number of groups that are sent and not yet answered.
+    outstanding: int = 6
+    #: Seconds for which a group whose connection died stays in doubt.
+    settle_seconds: float = 30.0
+    #: When a folder gets more writers than one.
+    widening: Widening = Widening()
+
+
+class BatchCopy:
+    """Copies one batch under one lease, between two signed-in sessions. Not reused."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        store: WorkStore,
+        source: MailSource,
+        destination: MailDestination,
+        rules: CopyRules,
+        wish: Callable[[], Wish],
+        tell: Listener,
+        neighbours: Neighbours,
+        labels: bool = False,
+        sleep: Callable[[float], object] = time.sleep,
+        believed: Callable[[], bool] = lambda: False,
+        ring: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Takes `wish`, which says without a round trip what the operator wants, or that the lease is lost.
+
+        `wish` is asked before every append. With `labels`, several
+        folders may show one message (`worker.copying.gmail_sharing`). `sleep` waits for the seconds that the rates demand. `ring`
+        calls one lane more.
+        """
+        self._lease, self._store, self._source, self._destination = lease, store, source, destination
+        self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
+        self._alike = Alike(believed)
+        self._dating = Dating(destination)
+        self._neighbours = neighbours
+        self._writers = FolderWriters(lease, store, rules.widening, ring=ring)
+        self._arrivals = Arrivals(lease, store, source, destination, neighbours, self._writers)
+        self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
+        self._seen: set[int] = set()
+        #: Messages of which the source gave a body of no bytes.
+        self._empty: set[int] = set()
+        self._status: KnownStatus | None = None
+        self._flight: InFlight | None = None
+        self._shared: GmailSharing | None = None
+        #: The sum of the sizes that the source gave for all messages of the batch; 0 where it gave none.
+        self._announced = 0
+
+    @property
+    def progressed(self) -> bool:
+        """Tells whether this attempt brought any message to an outcome."""
+        return self._flight is not None and self._flight.progressed
+
+    def run(self) -> Finished:
+        """Copies what the batch has not done yet; only closing it is left then.
+
+        Raises what the ports raise, `ControlRequested` and `SettleLater`; what was answered until then is in the
+        ledger.
+        """
+        folder = self._lease.folder
+        assert folder is not None, "a batch has a folder"
+        wait_out(self._lease.due, lambda: self._store.progress(self._lease).due, self._wish, self._tell, self._sleep)
+        there = self._open(folder)
+        try:
+            done = self._done()
+            remaining = set_aside(self._source, there, self._flying, self._lease.unit.uids - done)
+            self._announced = self._lease.unit.size_bytes if self._planned(folder) else self._sizes(there, remaining)
+            for part in self._parts(folder, remaining):
+                self._bring(part)
+        except BaseException as error:
+            self._salvage(error)
+            raise
+        flight = self._flying
+        pairs = records_of(pair for record in flight.records for pair in record.pairs())
+        try:
+            small = len(pairs) > 0 and sum(len(record.source) for record in pairs) <= READ_BACK_MESSAGES
+            checked = small and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
+        except BaseException as error:
+            self._salvage(error)
+            raise
+        merged = LedgerEntry(name=self._lease.unit.unit_id, records=tuple(pairs), digest=0, checked=checked)
+        return Finished(settled=tuple(flight.take()), records=(merged,) if pairs else ())
+
+    def _parts(self, folder: Folder, remaining: UidSet) -> Iterable[UidSet]:
+        if self._shared:
+            return self._shared.parts(remaining)
+
+        def alone() -> bool:
+            # More lanes would not bring more where a rate is set, and other folders' lanes tell nobody what they write.
+            return self._flying.due is not None or self._neighbours.merges(folder)
+
+        return self._writers.parts(remaining, self._destination, alone)
+
+    def _read_back(self, uids: UidSet) -> bool:
+        """Tells whether the destination shows exactly what was sent: UIDs, sizes, dates and fingerprints.
+
+        Called while the folder is open anyway. Where they differ, `worker.verifying.verify` compares message by message.
+        """
+        return self._destination.marks(uids) == (len(uids), self._flying.digest)
+
+    @property
+    def _flying(self) -> InFlight:
+        assert self._flight is not None, "opened first"
+        return self._flight
+
+    @property
+    def _outcomes(self) -> MessageOutcomes:
+        return MessageOutcomes(self._source, self._flying)
+
+    def _open(self, folder: Folder) -> KnownStatus:
+        lease = self._lease
+        doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
+        unclear = lease.intents or doubtful or self._labels or not self._planned(folder)
+        if not unclear and (remaining := self._lease.remaining):
+            self._source.foresee(folder.source_name, self._writers.first_part(remaining, self._destination))
+        here, made = self._opened_there(folder.destination_name)
+        there = self._source.open(folder.source_name)
+        if not there.same_uids(folder.uidvalidity):
+            if folder.remade >= MOST_REMADE:
+                raise FolderRefused(Side.SOURCE, IS_NUMBERED_ANEW_EACH_TIME.says(folder=folder.display))
+            raise FolderChanged(Side.SOURCE, FOLDER_RECREATED.says(folder=folder.display))
+        if not here.same_uids(folder.destination_uidvalidity) and (made or not self._still_unused(here, folder)):
+            if folder.remade >= MOST_REMADE:
+                raise FolderRefused(Side.DESTINATION, IS_ANOTHER_FOLDER_EACH_TIME.says(folder=folder.display))
+            raise FolderChanged(Side.DESTINATION, FOLDER_RECREATED.says(folder=folder.display))
+        self._status = here
+        self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
+        if self._labels:
+            self._shared = GmailSharing(lease, self._store, self._source, self._destination, self._flight, self._wish)
+        return there
+
+    def _still_unused(self, here: KnownStatus, folder: Folder) -> bool:
+        """Tells whether the destination folder is empty, and nothing of ours was ever sent there.
+
+        Some servers give such a folder another UIDVALIDITY each second (GNU Mailutils). Nothing that was planned is void
+        then: the next intent says which folder it is.
+        """
+        return (
+            not here.messages
+            and here.uidnext >= folder.destination_uidnext
+            and not self._lease.intents
+            and not self._writers.asks
+            and not known_destinations(self._store, folder.folder_id)
+        )
+
+    def _opened_there(self, name: bytes) -> tuple[KnownStatus, bool]:
+        """Opens the destination folder, and creates it once where it is missing. Tells whether it was missing.
+
+        It is missing when somebody removed it, or no name that was tried for it was taken. It is another folder then,
+        so the mailbox is planned anew. Raises the server's refusal to create it.
+        """
+        try:
+            return self._destination.open(name), False
+        except FolderRefused:
+            for error in self._destination.create([name]):
+                if error is not None:
+                    raise error from None
+        return self._destination.open(name), True
+
+    def _planned(self, folder: Folder) -> bool:
+        """Tells whether the batch is as it was planned, so that its size is the sum of the source's sizes.
+
+        The size of a half is an estimate; the size of what is tried again may be unknown.
+        """
+        unit = self._lease.unit
+        return unit.unit_id == batch_id(folder.folder_id, folder.uidvalidity, unit.uids)
+
+    def _sizes(self, there: KnownStatus, uids: UidSet) -> int:
+        sizes: dict[int, int] = {}
+        with contextlib.suppress(ServerRefused):
+            sizes.update((int(uid), size) for uid, size in self._source.sizes(there, uids))
+        return sum(sizes.values()) if all(sizes.get(uid) for uid in uids) else 0
+
+    def _done(self) -> UidSet:
+        """Returns the UIDs that have an outcome.
+
+        Settles the intents of an earlier holder first, and enters what neighbours and other writers brought.
+        """
+        lease = self._lease
+        done = lease.unit.uids - self._lease.remaining
+        beside = self._neighbours.beside(lease.folder) if lease.folder else ALONE
+        if lease.intents:
+            done |= self._looked(beside.taken)
+        assert self._status is not None
+        if beside.ledgers:
+            each = lease.unit.size_bytes // max(1, len(lease.unit.uids))
+            inherited, taken = beside.inherited(dict.fromkeys(lease.unit.uids - done, each))
+            for settled in inherited:
+                self._flying.add(settled)
+            done |= taken
+        if not self._labels:
+            brought, taken, late = self._arrivals.before(self._status, lease.unit.uids - done, beside)
+            for settled in brought:
+                self._flying.add(settled)
+            done |= taken
+            if late:
+                raise foreign_writer(late)
+        return done
+
+    def _looked(self, theirs: UidSet) -> UidSet:
+        """Returns the source UIDs of earlier intents whose copies turned out to be at the destination."""
+        lease = self._lease
+        assert self._status is not None
+        there = lease, self._store, self._source, self._destination, self._status, lease.intents
+        try:
+            if self._writers.asks:
+                looked = look(*there, self._rules.settle_seconds, theirs, self._writers.writing())
+            else:
+                looked = look(*there, self._rules.settle_seconds, theirs)
+        except LedgerConflict:
+            if not self._writers.asks:
+                raise
+            # Another lane looked at the same moment, and chose the same copy of identical messages.
+            age = lease.claimed_at - min(intent.at for intent in lease.intents)
+            raise SettleLater(contested_seconds(age, self._rules.settle_seconds)) from None
+        self._tell(DoubtResolved(found=len(looked.found), absent=len(looked.absent)))
+        if looked.found:
+            entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
+            self._flying.adopt([record for entry in entries for record in entry.records], entries[0].digest)
+        stop_on(looked.wanted)
+        if looked.wait_seconds:
+            raise SettleLater(looked.wait_seconds)
+        return looked.found
+
+    def _bring(self, uids: UidSet) -> None:
+        """Brings each of these messages to an outcome."""
+        if uids:
+            try:
+                self._copy(uids)
+            except ServerRefused as error:
+                # The batch is tried once more later; then one by one, so that only the faulty messages fail.
+                if error.side != Side.SOURCE or self._lease.unit.attempts < 2:
+                    raise
+            self._copy_refused()
+            self._account_for(uids)
+
+    def _copy(self, uids: UidSet, *, most: int = 0, keywords: bool = True) -> None:
+        """Reads `uids` and appends them in groups of at most `most` messages."""
+        most = most or min(self._writers.group_messages or self._rules.group_messages, self._rules.group_messages)
+        group: list[Message] = []
+        size = 0
+        refused: list[ServerRefused] = []
+        for message in self._fetched(uids, refused):
+            if self._flying.due:  # at the first message after a group: no more is read from the source
+                self._read_answers(0)
+                wait_out(self._flying.due, self._flying.ask, self._wish, self._tell, self._sleep)
+            if not message.size_bytes and message.uid not in self._empty:
+                self._empty.add(message.uid)  # it is looked at once more before it is believed (`_copy_alone`)
+                continue
+            self._seen.add(message.uid)
+            full = len(group) >= most or size + message.size_bytes > self._rules.group_bytes
+            tried = self._dating.tries(self._dating.date(message))
+            alone = message.stream is not None or tried
+            if group and (full or alone):
+                self._send(group, keywords)
+                group, size = [], 0
+            group.append(message)
+            size += message.size_bytes
+            if alone:
+                # A stream is read to its end here: the source cannot go on before that.
+                self._send(group, keywords, tried=tried)
+                group, size = [], 0
+        if group:
+            self._send(group, keywords)
+        self._read_answers(0)
+        if refused:
+            raise refused[0]
+
+    def _fetched(self, uids: UidSet, refused: list[ServerRefused]) -> Iterator[Message]:
+        """Yields the messages that the source gives for `uids`.
+
+        A NO at the end goes into `refused`, since all messages that came are copied first.
+        """
+        try:
+            yield from self._source.fetch(uids, size_bytes=self._announced)
+        except ServerRefused as error:
+            refused.append(error)
+        except ProtocolViolation as error:
+            if error.side == Side.SOURCE and error.uids and self._lease.unit.attempts > 1:
+                # The messages that broke the connection a second time fail by name; the next attempt brings the others.
+                notes = [Note(uid=uid, what=Outcome.FAILED, reason=error.what) for uid in error.uids]
+                self._flying.add(without_copy(Outcome.FAILED, error.uids, notes))
+            raise
+
+    def _send(self, group: list[Message], keywords: bool, tried: bool = False) -> None:
+        """Writes the intent for `group` and appends it.
+
+        `tried`: the group is one message, sent alone because it is not known how the destination stores its date.
+        """
+        assert self._status is not None
+        flags, sent = [], []
+        for at, message in enumerate(group):
+            kept, lost = kept_flags(message.flags, self._status.permanent_flags)
+            if not keywords:
+                lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
+                kept = tuple(flag for flag in kept if flag.startswith("\\"))
+            flags.append(kept)
+            seen = seen_in(message.body) if message.body is not None else ""
+            date = self._dating.date(message)
+            sent.append(remembered(message, date, lost, any(not flag.startswith("\\") for flag in kept), seen))
+            if date != message.internaldate:
+                group[at] = replace(message, internaldate=date)
+        self._flying.stop_when_full()
+        # Before the intent: an intent that is never sent would have to wait for its settle time.
+        stop_on(self._wish())
+        token = self._flying.intend(sent)
+        if tried:
+            self._dating.begins(token, sent[0].internaldate or 0)
+        if self._wish() is Wish.LOST:  # the store was slow to answer: somebody else may have the batch by now
+            raise LeaseLost(LEASE_RAN_OUT_BEFORE.says())
+        passing = None
+        if group[0].stream is not None:
+            passing = WatchedChunks(group[0].stream)
+            group = [replace(group[0], stream=iter(passing))]
+        self._destination.send(group, flags, token)
+        if passing and passing.seen:
+            self._flying.note_sent(token, watched(group[0].uid, passing.seen))
+        self._read_answers(0 if tried else self._outstanding)
+
+    def _answers(self, outstanding: int) -> Iterator[Appended]:
+        for answer in self._destination.answers(outstanding=outstanding):
+            stored = self._flying.stored(answer)
+            looked_at = self._dating.looked_at(answer, stored, self._flying.uidnext)
+            if looked_at is not answer:  # the copy was removed again, but its UID was ours all the same
+                self._flying.uidnext = max(self._flying.uidnext, *(uid + 1 for _, uid in stored))
+            yield looked_at
+
+    def _read_answers(self, outstanding: int) -> None:
+        answers = self._answers(outstanding)
+        for answer in answers:
+            self._weigh(answer)
+            self._writers.answered(len(answer.stored))
+            stored = [] if self._labels or self._writers.fill_gaps else self._flying.stored(answer)
+            if stored and self._arrivals.unlike(self._flying.uidnext, stored):
+                rest = [*answers, *self._answers(0)]
+                for other in rest:
+                    self._weigh(other)
+                self._disentangle([answer, *rest])
+                return
+            self._flying.enter(answer)
+            if self._shared:
+                self._shared.tell()
+
+    def _weigh(self, answer: Appended) -> None:
+        """Notes what an answer shows: a message taken after a refused one means that the refused message is to blame."""
+        if answer.stored:
+            self._alike.passed_over(error for _, error in self._flying.refused)
+            self._alike.passed_over(error for at, error in answer.refused.items() if at < max(answer.stored))
+
+    def _disentangle(self, answers: Sequence[Appended]) -> None:
+        """Enters the answers that came while somebody else wrote too.
+
+        Of two copies of one message, the later is removed.
+        """
+        stored = [pair for answer in answers for pair in self._flying.stored(answer)]
+        second = self._arrivals.between(
+            self._flying.uidnext, stored, lambda: self._store.note_mixed(self._lease, self._lease.unit.folder_id)
+        )
+        for answer in answers:
+            uids = None if answer.uids is None else tuple(Uid(second.get(uid, uid)) for uid in answer.uids)
+            self._flying.enter(replace(answer, uids=uids))
+        if stored:
+            self._flying.uidnext = max(self._flying.uidnext, max(uid for _, uid in stored) + 1)
+        # A copy that was once in doubt may have arrived late, and is nobody else's.
+        foreign = sum(uid in second and sent.uid not in self._arrivals.doubts for sent, uid in stored)
+        if foreign and not self._lease.restarted:
+            raise foreign_writer(foreign)
+
+    def _copy_refused(self) -> None:
+        """Halves what was refused until single messages are left.
+
+        It tries those once more without keywords where the refusal may be about them. A message refused alone waits for
+        the next answer. Where all are refused in the same words, the messages are not to blame (`worker.decisions.alike`).
+        """
+        alike, taken = self._alike, self._flying.taken
+        while self._flying.refused:
+            group, error = self._flying.refused.pop()
+            if not isinstance(error, MessagesRefused | ServerRefused):
+                raise error
+            if self._flying.taken > taken:
+                self._outcomes.refuse(alike.taken())
+                taken = self._flying.taken
+            uids = UidSet.of(sent.uid for sent in group)
+            if len(group) > 1:
+                for half in uids.take((len(group) + 1) // 2):
+                    if half:
+                        self._copy(half, most=len(half))
+            elif error.again:
+                self._copy(uids, most=1)
+            elif self._dating.another(group[0]):
+                self._copy(uids, most=1, keywords=group[0].keywords)
+            elif group[0].keywords and not getattr(error, "of_the_server", False):
+                self._dating.anew(group[0])
+                self._copy(uids, most=1, keywords=False)
+            else:
+                alike.note(group[0], error)
+        self._outcomes.refuse(alike.taken() if self._flying.taken > taken else alike.ended())
+
+    def _account_for(self, uids: UidSet) -> None:
+        """Gives every UID an outcome.
+
+        A message that did not come is looked for a second time before it is called vanished.
+        """
+        self._outcomes.tell_unseen()
+        silent = UidSet.of(uid for uid in uids if uid not in self._seen)
+        for uid, seen in self._outcomes.still_listed(silent):
+            self._copy_alone(uid, seen)
+
+    def _copy_alone(self, uid: Uid, seen: Sighting | None) -> None:
+        """Copies a message that is listed but did not come with the others."""
+        one = UidSet.of([uid])
+        reason: str = LISTED_WITHOUT_BODY.says()
+        try:
+            if uid in self._empty and seen is not None and seen.size_bytes:
+                reason = BYTES_ANNOUNCED_NONE_GIVEN.says(n=f"{seen.size_bytes:,}")
+            else:
+                self._copy(one, most=1)
+                self._copy_refused()
+        except ServerRefused as error:
+            if error.side != Side.SOURCE:
+                raise
+            odd = isinstance(error, AnswerUnreadable)
+            reason = text_of(error) if odd else error.detail or error.what
+        if uid not in self._seen:
+            self._outcomes.fail(uid, seen, reason)
+
+    def _find_uids(self, intent: Intent, stored: Sequence[Sent], entered: UidSet) -> dict[int, int]:
+        assert self._lease.folder is not None
+        self._writers.untold = True
+        if self._writers.shared:
+            # Only its place would tell which copy is ours: the bytes are to decide, and one lane alone from here on.
+            self._writers.narrow()
+            raise SettleLater(0, counts=True)
+        low, folder = intent.destination_uidnext, self._lease.folder
+        return just_stored(self._store, self._destination, folder, low, stored, entered)
+
+    def _salvage(self, error: BaseException) -> None:
+        """Enters what the destination still answers, so that as little as possible is left in doubt.
+
+        The error that broke the batch off is what counts; whatever fails here only leaves intents behind, which is
+        safe.
+        """
+        if self._flight is None or isinstance(error, LeaseLost | StoreError):
+            return
+        dead = isinstance(error, ConnectionLost | ProtocolViolation) and error.side == Side.DESTINATION
+        if dead:
+            self._dating.broke()
+        else:
+            with contextlib.suppress(MailError, SettleLater):
+                self._read_answers(0)
+        with contextlib.suppress(LeaseLost, StoreError, LedgerConflict):
+            self._flight.flush()

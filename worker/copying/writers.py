@@ -1,0 +1,124 @@
+"""The lanes that copy into one folder beside each other, as the lane at one of its batches sees them.
+
+How that stays exact: docs/decisions/7-several-writers.md. The pace of the destination decides when a folder gets more
+writers than one (`worker.decisions.shares`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from shared.mail import MailDestination
+from shared.model import Lease, Writing
+from shared.model.protocols import protocol_of
+from shared.model.uids import UidSet
+from shared.runtime.logs import get_logger
+from shared.store.ports.folder_writers import WriterStore
+from worker.decisions.closing import Divided
+from worker.decisions.shares import Widening
+
+_log = get_logger("mailhaul.worker")
+
+
+class FolderWriters:
+    """The writers of the folder of one batch under one lease. Not reused."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        store: WriterStore,
+        rules: Widening,
+        *,
+        ring: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Takes `ring`, which calls one lane more."""
+        self._lease, self._store, self._rules, self._ring, self._clock = lease, store, rules, ring, clock
+        self._writers = lease.writers
+        #: Whether other lanes may write into the folder now. Once they may, they may until this batch ends.
+        self.shared = lease.writers > 1 or lease.heads > 1
+        #: The most messages of a group now, so that answers come often enough to measure by; 0: as ever.
+        self.group_messages = self._shared_group = rules.slow_group if self.shared else 0
+        #: Whether an answer named no UIDs: then only one lane can tell which copies are its own.
+        self.untold = False
+        #: When the first and the last answer came, and how many messages were taken after the first.
+        self._first: float | None = None
+        self._last, self._taken = 0.0, 0
+
+    @property
+    def asks(self) -> bool:
+        """Tells whether the store is asked what other lanes have on the wire, or left there before the folder was narrowed."""
+        return self.shared or self._lease.alone
+
+    @property
+    def fill_gaps(self) -> bool:
+        """Tells whether UIDs between those of this lane's copies are other lanes', and no stranger's."""
+        return self.asks
+
+    def writing(self) -> Writing:
+        """Returns what other lanes write; the folder was opened before."""
+        return self._store.writing(self._lease)
+
+    def _may_widen(self, destination: MailDestination) -> bool:
+        return (
+            self._rules.most > 1
+            and not self.shared
+            and "UIDPLUS" in destination.capabilities
+            and not protocol_of(self._lease.mailbox.source.endpoint).one_session
+        )
+
+    def first_part(self, remaining: UidSet, destination: MailDestination) -> UidSet:
+        """Returns what is copied before the pace is looked at: the source is asked ahead for this and no more."""
+        if not self._may_widen(destination):
+            return remaining
+        fresh = self._lease.last_taken == (0, 0)
+        first = self._rules.probe(len(remaining), self._lease.folder_pending, fresh=fresh)
+        return remaining.take(first)[0] if first else remaining
+
+    def parts(self, remaining: UidSet, destination: MailDestination, alone: Callable[[], bool]) -> Iterator[UidSet]:
+        """Yields the parts in which a batch is copied, and widens the folder where its pace asks for that.
+
+        `alone` tells whether something other than the pace demands one writer. Raises `Divided` when the rest of the
+        batch is to be shared out.
+        """
+        rules, may, pending = self._rules, self._may_widen(destination), self._lease.folder_pending
+        here = self.first_part(remaining, destination)
+        rest = remaining - here
+        self.group_messages = rules.probe_group if rest else self._shared_group
+        yield here
+        self.group_messages = self._shared_group
+        pending -= len(here)
+        writers = rules.writers(pending, self._pace()) if may else 1
+        if writers > 1 and pending > rules.share_messages and not (self.untold or alone()):
+            self._widen(writers)
+            if len(shares := rules.shares(rest, pending, self._writers)) > 1:
+                raise Divided(shares)
+        if rest:
+            yield rest
+
+    def answered(self, messages: int) -> None:
+        """Notes that the destination took so many messages just now."""
+        now = self._clock()
+        if self._first is None:
+            self._first = now
+        else:
+            self._taken += messages
+            self._last = now
+
+    def _pace(self) -> float:
+        """Returns the seconds a message, from the first answer to the last; 0 where there were too few answers to tell."""
+        return (self._last - self._first) / self._taken if self._first is not None and self._taken else 0.0
+
+    def _widen(self, writers: int) -> None:
+        # Before the store is told: the others may begin before its answer comes.
+        self.shared = True
+        self._writers = self._store.widen(self._lease, writers)
+        _log.info("folder_widened", writers=self._writers)
+        for _ in range(self._writers - 1):
+            self._ring()
+
+    def narrow(self) -> None:
+        """Lets the folder have one writer until it is done: the server's answers do not tell the lanes' copies apart."""
+        _log.warning("folder_narrowed")
+        self._writers = self._store.widen(self._lease, 0)

@@ -1,0 +1,1 @@
+"""The decisions of a worker: about copies, folders, errors and lanes. Pure."""

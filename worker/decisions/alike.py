@@ -1,0 +1,89 @@
+"""Decides whether messages refused in a row with the same words are at fault, or the destination is. Pure.
+
+A full disk or a broken part of the server is reported in many words, and often without a code. It shows in this: a
+server that took messages before takes none any more. A message that is refused for itself stands alone or among others
+that are taken, or its code says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from shared.model.errors import MailError, NothingTaken
+from shared.wording.phrases import Phrase
+from worker.decisions.copies import Sent
+
+TAKES_NO_MESSAGE_ANY: Final = Phrase("takes_no_message_any", "takes no message any more")
+
+#: Number of messages refused in a row with the same words that shows that nothing is taken, where the code blames the
+#: server.
+IN_A_ROW = 5
+#: The same number for refusals without a code, while other messages of the batch are still to be tried.
+UNCODED_IN_A_ROW = 50
+#: Number of attempts in a row in which nothing was taken, after which a refusal without a code is believed to be about
+#: the messages.
+LOOKS = 3
+
+
+class Alike:
+    """The messages that were refused alone since the destination last took a message."""
+
+    def __init__(self, believed: Callable[[], bool]) -> None:
+        """Takes `believed`, which tells whether a refusal without a code is about the message.
+
+        Its answer holds even when every message gets that refusal.
+        """
+        self._believed = believed
+        self._held: list[tuple[Sent, MailError]] = []
+        #: The words in which messages were refused while later messages were taken.
+        self._about_messages: set[str] = set()
+
+    def note(self, sent: Sent, error: MailError) -> None:
+        """Notes that one message was refused. Raises `NothingTaken` where the destination is to blame."""
+        self._held.append((sent, error))
+        self._judge(IN_A_ROW if _of_the_server(error) else UNCODED_IN_A_ROW)
+
+    def passed_over(self, errors: Iterable[Exception]) -> None:
+        """Notes that the destination took messages that came after the ones it refused with `errors`."""
+        self._about_messages |= {
+            _words(one) for one in errors if isinstance(one, MailError) and not _of_the_server(one)
+        }
+
+    def taken(self) -> list[tuple[Sent, MailError]]:
+        """Notes that the destination took a message, and returns the messages refused until then.
+
+        These are refused for themselves.
+        """
+        self.passed_over(error for _, error in self._held)
+        return self._clear()
+
+    def ended(self) -> list[tuple[Sent, MailError]]:
+        """Notes that all messages were tried, and returns those that are refused for themselves.
+
+        Raises `NothingTaken`.
+        """
+        self._judge(IN_A_ROW)
+        return self._clear()
+
+    def _judge(self, most: int) -> None:
+        row = [error for _, error in self._held[-most:]]
+        if len(row) < most or any(getattr(error, "of_itself", False) for error in row):
+            return
+        last = row[-1]
+        if len({_words(error) for error in row}) > 1 or _words(last) in self._about_messages:
+            return
+        if _of_the_server(last) or not self._believed():
+            raise NothingTaken(last.side, TAKES_NO_MESSAGE_ANY.says(), last.detail)
+
+    def _clear(self) -> list[tuple[Sent, MailError]]:
+        held, self._held = self._held, []
+        return held
+
+
+def _words(error: MailError) -> str:
+    return error.detail or error.what
+
+
+def _of_the_server(error: MailError) -> bool:
+    return bool(getattr(error, "of_the_server", False))

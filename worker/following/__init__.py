@@ -1,0 +1,1 @@
+"""Follows what changed at both sides since the last pass: moves, deletions, flags."""

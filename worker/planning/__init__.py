@@ -1,0 +1,1 @@
+"""Planning a mailbox: both sides are listed, folders made, and batches cut."""

@@ -1,0 +1,587 @@
+"""Plans one mailbox: lists both sides, maps and creates folders, snapshots each, cuts batches, adopts what is there.
+
+The same code makes the first plan and every delta: a folder whose numbers are those of the last snapshot is left alone,
+otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the source since then are carried over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import takewhile
+
+from shared.folders.gmail import LabelMode
+from shared.folders.mapping import MappedFolder
+from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
+from shared.mail.answers.numbers import known_statuses
+from shared.mail.imap.choosing import look_at_labels
+from shared.model import CANNOT_BE_READ_AT_SOURCE, LEFT_ALONE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
+from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, Throttled
+from shared.model.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
+from shared.model.uids import NO_UIDS, UidSet
+from shared.rules.batching import Change, delta, other_number
+from shared.rules.standing import digest
+from shared.store import Store
+from shared.wording.phrases import parts, several, text_of
+from worker.copying.neighbours import Neighbours
+from worker.copying.recovery import known_destinations
+from worker.copying.returning import WayBack
+from worker.decisions.closing import SettleLater
+from worker.decisions.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
+from worker.decisions.whereabouts import SideView
+from worker.following.deletions import looked_for, vanished
+from worker.following.flag_sync import FlagSync
+from worker.following.moves import FolderChange, Followed, MoveFollowing
+from worker.planning.batch_planner import BatchPlanner, PlanRules, Skipped
+from worker.planning.counted import CountedFolders
+from worker.planning.folder_making import make_folders
+from worker.planning.folder_search import FolderSearch, FoundFolders
+from worker.planning.listing import stated_more
+from worker.sessions.ends import Ends
+from worker.sessions.mailbox_sessions import together
+
+__all__ = ["MailboxPlan", "PlanRules"]
+
+#: Number of planned batches that are entered together.
+BATCHES_AT_ONCE = 50
+
+#: Number of folders whose sizes are asked for before their turn.
+FORESEEN = 8
+
+#: Number of attempts after which folders are opened one by one.
+ALONE_ATTEMPTS = 2
+
+#: The status that stands for a destination folder that could not be created.
+NOT_THERE = KnownStatus(uidnext=1, messages=0)
+
+
+class MailboxPlan:
+    """The planning of one mailbox under one lease, between two signed-in sessions."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        store: Store,
+        source: MailSource,
+        destination: MailDestination,
+        options: Options,
+        rules: PlanRules,
+        tell: Listener,
+        neighbours: Neighbours,
+        ends: Ends | None = None,
+        *,
+        settle_seconds: float,
+        unsettled_seconds: float = 0.0,
+        returning: WayBack | None = None,
+    ) -> None:
+        """Takes `ends`, the check for a mailbox that was never planned; None where the operator said that it is right.
+
+        `settle_seconds` as in `CopyRules`; `unsettled_seconds` as for `BatchPlanner`. `returning` decides for a copy
+        back what goes where.
+        """
+        self._ends, self._tell, self._settle_seconds = ends, tell, settle_seconds
+        self._neighbours = neighbours
+        self._pending: Collection[str] = ()
+        #: Folder id → the folder that an earlier pass planned, under its present names; source name → folder id.
+        self._followed: dict[str, Folder] = {}
+        self._ids: dict[bytes, str] = {}
+        #: Ids of the folders that their user removed at the destination, as this pass found.
+        self._removed: frozenset[str] = frozenset()
+        #: Name → STATUS as far as it was asked for, at the source and at the destination.
+        self._asked: dict[bytes, FolderStatus | Exception] = {}
+        self._seen_here: dict[bytes, KnownStatus | Exception] = {}
+        #: `MailDestination.commands` when all of the latter were told; -1 where they were told at several times.
+        self._told_at = -1
+        self._lease, self._store, self._source, self._destination = lease, store, source, destination
+        self._options, self._rules, self._tell = options, rules, tell
+        self._cutting = BatchPlanner(
+            store, source, destination, options, rules, tell, neighbours, unsettled_seconds, now=lease.claimed_at
+        )
+        self._returning = self._cutting.returning = returning
+        self._flags = FlagSync(lease, store, source, destination)
+        #: The source folder that is open, and its status when it was opened.
+        self._open: tuple[bytes, KnownStatus] | None = None
+        #: The moves at the source that were followed, and the folders that were planned since.
+        self._moves = Followed()
+        self._planned: set[str] = set()
+        #: Source folder → number of messages that STATUS states.
+        self._stated: dict[bytes, int] = {}
+        #: Sums of what was entered: folders with batches, and these batches' messages and bytes.
+        self._busy = self._messages = self._size_bytes = 0
+
+    def run(self, known: Sequence[Folder], pending: Collection[str] = ()) -> int:
+        """Enters every folder.
+
+        `known` are the folders that an earlier pass planned; the folders `pending` have messages without an outcome.
+        Returns how many lanes the remaining work is worth, at most one a folder; 0 for nothing. Raises what the ports
+        raise, and `SettleLater`.
+        """
+        before = {folder.folder_id: folder for folder in known}
+        self._pending = pending
+        listings = together(self._source.listing, self._destination.listing)
+        followed = self._follow(*listings, known)
+        listed_here = {folder.name for folder in followed.ours.folders}
+        absent = {
+            f.source_name
+            for f in followed.folders
+            if (f.left_alone or f.folder_id in followed.removed) and f.destination_name not in listed_here
+        }
+        places = self._places_back(listings[0])
+        if self._returning:
+            # A folder is made only when something goes into it.
+            absent = {folder.name for folder in listings[0].folders}
+        made = make_folders(
+            self._source,
+            self._destination,
+            self._options,
+            followed.folders,
+            (listings[0], followed.ours),
+            absent=absent,
+            places=places,
+        )
+        if self._returning:
+            absent = {m.source_name for m in made.mapped if not m.exists}
+        apart, mailbox = made.left_out, self._lease.mailbox
+        if (apart.other, apart.public) != (mailbox.other_folders, mailbox.public_folders):
+            self._store.note_left_out(self._lease, apart.other, apart.public)
+        mapped = [m for m in self._labelled(made.listing, made.mapped) if not m.skip]
+        planned = {one.source_name for one in mapped}
+        unplanned = b"".join(sorted(digest(f.name, f.attributes) for f in listings[0].folders if f.name not in planned))
+        if unplanned != mailbox.unplanned:
+            self._store.note_unplanned(self._lease, unplanned)
+        # Doubtful folders come last: some servers close the connection when one is opened.
+        mapped.sort(key=lambda m: self._doubtful(m, before))
+        mapped = self._turned(mapped, before)
+        there, here = together(
+            lambda: self._source_statuses(mapped, before),
+            lambda: self._destination_statuses(mapped, absent),
+        )
+        if before:
+            self._follow_moves(mapped, there, here, before)
+        plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
+        plans: list[tuple[FolderPlan, int]] = []
+        filled = False
+        for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
+            folder, untold = self._folder(one), 0
+            try:
+                for coming in takewhile(lambda n: plain[n], range(order - 1, min(order - 1 + FORESEEN, len(mapped)))):
+                    self._source.foresee(mapped[coming].source_name)
+                if source is None:
+                    source, untold = self._opened_fully(folder.source_name)
+            except ConnectionLost as error:
+                plans.append((_unreadable(folder, error, before.get(folder.folder_id)), order))
+                tries_left = order < len(mapped) and self._lease.unit.attempts < UNIT_ATTEMPTS
+                if tries_left or not self._doubtful(one, before):
+                    self._enter(plans)
+                    raise
+                # At the last attempt, of those that it could not be asked for any more the same is said.
+                for later, behind in enumerate(mapped[order:], start=order + 1):
+                    folder = self._folder(behind)
+                    plans.append((_unreadable(folder, error, before.get(folder.folder_id)), later))
+                break
+            if isinstance(source, Exception):
+                plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
+                continue
+            if isinstance(destination, Exception):
+                destination = NOT_THERE
+            if self._ends and source.messages and not filled:
+                filled = True
+                self._ends.look(mapped, source, here, order - 1)
+            plan = self._plan_folder(folder, source, destination, before.get(folder.folder_id), untold)
+            self._planned.add(folder.folder_id)
+            if plan is not None:
+                self._tell_removed(plan.folder, before.get(folder.folder_id, plan.folder), let_go=plan.let_go)
+                plans.append((plan, order))
+            if sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE:
+                self._enter(plans)
+        if self._ends and not filled:
+            self._ends.look_at_all(here)
+        beside = self._beside(mapped, made.listing, before)
+        plans += [(plan, order) for order, plan in enumerate(beside, start=len(mapped) + 1)]
+        self._enter(plans)
+        for name in self._moves.noted:
+            # It was read before the moves were noted: the notes are those that are still to be ended.
+            noted = self._store.folder(name)
+            left = [one for one in noted.moving if one.folder_id not in self._planned] if noted else []
+            self._store.set_moving(self._lease, name, left)
+        return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
+
+    def _follow(self, theirs: FolderListing, ours: FolderListing, known: Sequence[Folder]) -> FoundFolders:
+        """Asks both sides for the numbers of the folders planned before, and finds those that are no longer there."""
+        there, here = (SideView(listing=one, numbers={}) for one in (theirs, ours))
+        alone = self._lease.unit.attempts > ALONE_ATTEMPTS
+        names = [f.source_name for f in known if f.source_name in there.names and not (alone or f.unreadable)]
+        places = list({f.destination_name: 0 for f in known if f.destination_name in here.names})
+        if known:
+            told, seen = together(
+                lambda: self._source.statuses(names), lambda: known_statuses(self._destination, places)
+            )
+            self._asked.update(zip(names, told, strict=True))
+            there = replace(there, numbers=self._asked)
+            here = replace(here, numbers=dict(zip(places, seen, strict=True)))
+        following = FolderSearch(self._source, self._destination, self._store, self._options, known, self._pending)
+        followed = following.run(there, here)
+        self._followed = {folder.folder_id: folder for folder in followed.folders}
+        self._ids = {folder.source_name: folder.folder_id for folder in followed.folders}
+        self._removed, self._seen_here = followed.removed, followed.numbers
+        self._told_at = self._destination.commands
+        return followed
+
+    def counted(self, at: float) -> CountedFolders:
+        """Returns what the destination's folders were seen to hold; `at`: before they were asked for, by the monotonic clock."""
+        return CountedFolders(
+            mailbox_id=self._lease.mailbox.mailbox_id, numbers=self._seen_here, commands=self._told_at, at=at
+        )
+
+    def _places_back(self, theirs: FolderListing) -> dict[bytes, bytes]:
+        """Returns, for a copy back, the places of folders that were made from some folder of the old mailbox."""
+        if self._returning is None:
+            return {}
+        names = self._returning.unsure(theirs)
+        self._asked.update(zip(names, self._source.statuses(names) if names else (), strict=True))
+        known = {name: told for name in names if not isinstance(told := self._asked[name], Exception)}
+        places = self._returning.places(theirs, {name: told.uidvalidity or 0 for name, told in known.items()})
+        self._options = replace(self._options, into="", folder_map=self._returning.folder_map(theirs, places))
+        return places
+
+    def _destination_statuses(
+        self, mapped: Sequence[MappedFolder], absent: Collection[bytes]
+    ) -> list[KnownStatus | Exception]:
+        """Returns the numbers of each destination folder, asked for where they are not known yet."""
+        names = [m.destination_name for m in mapped if m.source_name not in absent]
+        new = [name for name in names if name not in self._seen_here]
+        if new:
+            alone = not self._seen_here
+            self._seen_here.update(zip(new, known_statuses(self._destination, new), strict=True))
+            self._told_at = self._destination.commands if alone else -1
+        return [NOT_THERE if m.source_name in absent else self._seen_here[m.destination_name] for m in mapped]
+
+    def _beside(
+        self, mapped: Sequence[MappedFolder], listing: FolderListing, before: Mapping[str, Folder]
+    ) -> Iterator[FolderPlan]:
+        """Yields what became of the folders that an earlier pass planned, and that this one does not plan."""
+        planned = {one.source_name for one in mapped}
+        listed = {folder.name for folder in listing.folders}
+        for folder_id_, folder in self._followed.items():
+            if folder.source_name in planned:
+                continue
+            gone, let_go = folder.source_name not in listed, folder_id_ in self._removed
+            now = replace(folder, note=REMOVED) if gone else folder
+            if let_go:
+                now = replace(now, destination_uidvalidity=0)
+            if now != before[folder_id_]:
+                self._tell_removed(now, before[folder_id_], let_go=let_go)
+                yield FolderPlan(folder=now, withheld=0 if gone else None, let_go=let_go)
+
+    def _tell_removed(self, folder: Folder, before: Folder, *, let_go: bool) -> None:
+        if let_go and (messages := len(folder.taken_away) - len(before.taken_away)):
+            self._tell(TakenAway(what="removed", messages=messages))
+
+    def _follow_moves(
+        self,
+        mapped: Sequence[MappedFolder],
+        there: Sequence[KnownStatus | Exception | None],
+        here: Sequence[KnownStatus | Exception],
+        before: Mapping[str, Folder],
+    ) -> None:
+        """Moves copies at the destination whose messages were moved at the source, before the folders are planned."""
+        places = []
+        for one, source, destination in zip(mapped, there, here, strict=True):
+            folder = self._folder(one)
+            if not (isinstance(source, Exception) or isinstance(destination, Exception)):
+                known = before.get(folder.folder_id)
+                removed = folder.folder_id in self._removed
+                places.append(
+                    FolderChange(folder=folder, there=source, here=destination, before=known, removed=removed)
+                )
+        following = MoveFollowing(self._lease, self._store, self._source, self._destination)
+        self._moves = following.run(places, self._pending, follow=self._options.moves == "follow")
+        if number := sum(map(len, self._moves.left.values())):
+            self._tell(MovedAtSource(messages=number))
+
+    def _turned(self, mapped: list[MappedFolder], before: Mapping[str, Folder]) -> list[MappedFolder]:
+        """Rotates the folders that could not be opened, so that each attempt begins with another one.
+
+        Where the first closes the connection again, nothing is known of the others.
+        """
+        first = next((at for at, one in enumerate(mapped) if self._doubtful(one, before)), len(mapped))
+        doubtful = mapped[first:]
+        turn = self._lease.unit.attempts % max(1, len(doubtful))
+        return [*mapped[:first], *doubtful[turn:], *doubtful[:turn]]
+
+    def _source_statuses(
+        self, mapped: Sequence[MappedFolder], before: Mapping[str, Folder]
+    ) -> list[KnownStatus | Exception | None]:
+        """Asks STATUS of folders planned before, to see whether they changed.
+
+        Returns None for a folder that has to be opened: one not planned before, one whose STATUS leaves a number out,
+        or one whose UIDNEXT is lower than before. All are asked for, while the destination is asked too: EXAMINE must
+        not tell of fewer messages than STATUS.
+        """
+        # Where a connection was lost twice, one folder may be the cause: each is opened by itself.
+        alone = self._lease.unit.attempts > ALONE_ATTEMPTS
+        names = [m.source_name for m in mapped if not alone and not self._doubtful(m, before)]
+        if new := [name for name in names if name not in self._asked]:
+            self._asked.update(zip(new, self._source.statuses(new), strict=True))
+        asked = {name: self._asked[name] for name in names}
+        for name, told in asked.items():
+            if not isinstance(told, Exception):
+                self._stated[name] = told.messages or 0
+        known = [(asked.get(m.source_name), before.get(self._folder(m).folder_id)) for m in mapped]
+        return [None if folder is None else _sure(told, folder) for told, folder in known]
+
+    def _plain(
+        self,
+        one: MappedFolder,
+        there: KnownStatus | Exception | None,
+        here: KnownStatus | Exception,
+        before: Mapping[str, Folder],
+    ) -> bool:
+        """Tells whether a folder only needs to be opened and listed, so that both can be requested ahead.
+
+        False after a lost connection: then it must be known which folder was to blame.
+        """
+        empty = isinstance(here, Exception) or not here.messages
+        return (
+            there is None
+            and empty
+            and not self._cutting.chooses(one.source_name)
+            and self._folder(one).folder_id not in before
+            and self._lease.unit.attempts == 1
+        )
+
+    def _doubtful(self, one: MappedFolder, before: Mapping[str, Folder]) -> bool:
+        known = before.get(self._folder(one).folder_id)
+        return known is not None and known.unreadable
+
+    def _opened(self, name: bytes) -> KnownStatus | Exception:
+        """Opens the source folder by EXAMINE unless it is open, and returns its status, or the refusal."""
+        if self._open is None or self._open[0] != name:
+            try:
+                self._open = (name, self._source.open(name))
+            except FolderRefused as error:
+                self._open = None
+                return error
+        return self._open[1]
+
+    def _opened_fully(self, name: bytes) -> tuple[KnownStatus | Exception, int]:
+        """Opens the source folder, again where STATUS stated more messages.
+
+        Returns its status and how many more messages STATUS states after all.
+        """
+        opened, stated = self._opened(name), self._stated.pop(name, 0)
+        if isinstance(opened, Exception) or stated <= opened.messages:
+            return opened, 0
+        try:
+            opened, untold = stated_more(self._source, name, opened, stated)
+        except FolderRefused as error:
+            self._open = None
+            return error, 0
+        self._open = (name, opened)
+        return opened, untold
+
+    def _enter(self, plans: list[tuple[FolderPlan, int]]) -> None:
+        """Enters the planned folders in the store; other lanes may begin with them while the rest is listed."""
+        try:
+            self._store.plan_folders(self._lease, plans, settle_seconds=self._settle_seconds)
+        except FolderInUse as used:
+            raise SettleLater(used.seconds) from None
+        batches = [batch for plan, _ in plans for batch in plan.batches]
+        self._busy += sum(bool(plan.batches) for plan, _ in plans)
+        self._messages += sum(len(batch.uids) for batch in batches)
+        self._size_bytes += sum(batch.size_bytes for batch in batches)
+        plans.clear()
+
+    def _labelled(self, listing: FolderListing, mapped: list[MappedFolder]) -> list[MappedFolder]:
+        """Looks at Gmail's labels, and returns the folders with the notes about them."""
+        seen = look_at_labels(self._source, listing, mapped, LabelMode(self._options.gmail_labels))
+        if seen is None:
+            return mapped
+        self._cutting.view = seen.view
+        return [replace(m, note=several((m.note, seen.notes.get(m.source_name, "")))) for m in mapped]
+
+    def _folder(self, one: MappedFolder) -> Folder:
+        mailbox = self._lease.mailbox.mailbox_id
+        found = self._ids.get(one.source_name) or folder_id(mailbox, one.source_name, self._followed)
+        return Folder(
+            folder_id=found,
+            mailbox_id=mailbox,
+            source_name=one.source_name,
+            destination_name=one.destination_name,
+            display=one.display,
+            note=one.note,
+        )
+
+    def _plan_folder(
+        self, folder: Folder, there: KnownStatus, here: KnownStatus, before: Folder | None, untold: int
+    ) -> FolderPlan | None:
+        found = delta(there, before)
+        let_go, anew = folder.folder_id in self._removed, self._is_made_anew(folder, here, before)
+        moved = before is not None and not here.same_uids(before.destination_uidvalidity) and not anew
+        reset = found.change is Change.REPLACED or (moved and found.change is not Change.NEW)
+        fresh = before is None or reset or found.change is Change.NEW
+        let_go = let_go and not reset
+        modseq = there.highestmodseq or 0
+        snapshot = replace(
+            folder,
+            uidvalidity=there.uidvalidity or 0,
+            # A server may only know a lower bound; a UID that is accounted for stays so.
+            uidnext=there.uidnext if fresh or before is None else max(there.uidnext, before.uidnext),
+            highestmodseq=modseq if fresh or before is None else before.highestmodseq,
+            object_id=there.object_id or (before.object_id if before is not None else ""),
+            source_messages=there.messages,
+            skipped="" if fresh or before is None else before.skipped,
+            destination_uidvalidity=here.uidvalidity or 0,
+            remade=_remade(before, another=moved or found.change is Change.REPLACED or self._blamed(folder)),
+            destination_uidnext=here.uidnext if fresh or anew or before is None else before.destination_uidnext,
+            destination_messages=here.messages if fresh or anew or before is None else before.destination_messages,
+            note=_left_alone(folder.note) if let_go or (anew and here is NOT_THERE) else folder.note,
+            taken_away=NO_UIDS if fresh else self._followed[folder.folder_id].taken_away,
+            accounted=here.uidnext or 0,
+            deleted=NO_UIDS if fresh or before is None else before.deleted,
+        )
+        earlier = None if fresh else before
+        left = self._moves.left.get(folder.folder_id, NO_UIDS)
+        if earlier is not None:
+            earlier = replace(earlier, followed=earlier.followed | left)
+            snapshot = replace(snapshot, followed=earlier.followed, moving=earlier.moving)
+        placed = self._moves.placed.get(folder.folder_id, ())
+        taken_away = self._moves.taken_away.get(folder.folder_id, NO_UIDS)
+        if before is not None and not fresh and found.flags and not let_go:
+            self._carry_flags(snapshot, modseq, before, found.changed_since)
+            snapshot = replace(snapshot, highestmodseq=modseq)
+        low = 1 if fresh else found.first_uid or snapshot.uidnext
+        skipped = Skipped() if fresh else self._cutting.skipped(before)
+        hidden = NO_UIDS if fresh or before is None else before.hidden
+        plan = FolderPlan(folder=snapshot, reset=reset, withheld=0, let_go=let_go)
+        if (there.messages or untold) and (fresh or found.change is Change.CHANGED or skipped.again or hidden):
+            opened, more = self._opened_fully(folder.source_name)
+            if isinstance(opened, Exception):
+                raise opened
+            untold = max(untold, more)
+            first = here if fresh else None
+            plan = self._cutting.cut(
+                plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed, taken_away=taken_away
+            )
+            plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
+            if before is None and not self._returning:
+                followed = self._neighbours.held(plan.folder) if self._cutting.recognised else NO_UIDS
+                self._flags.complete(folder, self._cutting.recognised, plan.flags or {}, followed)
+            if (anew or self._returning) and plan.batches and here is NOT_THERE:
+                plan = self._with_a_place(plan)
+        elif before is not None and not reset and not let_go:
+            if earlier is not None and other_number(there, earlier):
+                plan = replace(plan, folder=self._with_deleted(snapshot, earlier, left - before.followed))
+            # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
+            # them are no reason to stop.
+            same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
+            if plan.folder == replace(
+                before,
+                verified="",
+                doubts=NO_UIDS,
+                doubted_at=0.0,
+                unchecked=0,
+                accounted=same,
+                accepted=NO_UIDS,
+                deleted_too=NO_UIDS,
+                mixed=False,
+            ):
+                return None
+        if before is not None and (number := len(plan.folder.deleted - before.deleted)):
+            self._tell(DeletedAtSource(messages=number))
+        if earlier is not None and not let_go:
+            plan = replace(plan, digests=self._moves.digests.get(folder.folder_id, {}))
+        return plan
+
+    def _is_made_anew(self, folder: Folder, here: KnownStatus, before: Folder | None) -> bool:
+        """Tells whether nothing of the ledger is in the destination folder, since its user removed the one before.
+
+        An empty one may get another UIDVALIDITY each second.
+        """
+        if before is None:
+            return False
+        unused = bool(before.taken_away) and not here.messages and not known_destinations(self._store, before.folder_id)
+        return folder.folder_id in self._removed or before.left_alone or unused
+
+    def _with_a_place(self, plan: FolderPlan) -> FolderPlan:
+        """Creates the folder that its user removed, since new mail came for it.
+
+        Where the destination refuses that, the copy says so.
+        """
+        name = plan.folder.destination_name
+        (refused,) = self._destination.create([name])
+        (here,) = [refused] if refused else known_statuses(self._destination, [name])
+        if isinstance(here, Throttled):
+            raise here
+        if isinstance(here, Exception):
+            return plan
+        return replace(
+            plan,
+            folder=replace(
+                plan.folder,
+                note=several(one for one in parts(plan.folder.note) if one != LEFT_ALONE),
+                destination_uidvalidity=here.uidvalidity or 0,
+                destination_uidnext=here.uidnext,
+                destination_messages=here.messages,
+                accounted=here.uidnext,
+            ),
+        )
+
+    def _with_deleted(self, folder: Folder, before: Folder, left: UidSet) -> Folder:
+        """Returns the folder, to which nothing new came, with what was deleted from it at the source."""
+        self._open = None
+        if told := vanished(self._store, self._source, before, left):
+            self._open, found = (folder.source_name, told[0]), told[1]
+        else:
+            opened = self._opened(folder.source_name)
+            if isinstance(opened, Exception):
+                raise opened
+            found = looked_for(self._store, self._source, opened, before)
+        return replace(folder, deleted=found.deleted, source_messages=found.source_messages)
+
+    def _blamed(self, folder: Folder) -> bool:
+        """Tells whether the mailbox is planned anew because this folder was another when it was opened.
+
+        STATUS need not show it. While verifying, a failure names no folder: then each may be the one.
+        """
+        failure = None if self._lease.mailbox.over_at else self._lease.mailbox.failure
+        return failure is not None and failure.code in FOLDER_CHANGED and failure.folder in ("", folder.display)
+
+    def _carry_flags(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
+        if before.uidnext > 1:
+            opened = self._opened(folder.source_name)
+            if isinstance(opened, Exception):
+                raise opened
+            self._flags.carry(folder, modseq, before, changed_since)
+
+
+def _left_alone(note: str) -> str:
+    return note if LEFT_ALONE in note else several((LEFT_ALONE, note))
+
+
+def _remade(before: Folder | None, *, another: bool) -> int:
+    """Returns `Folder.remade`.
+
+    It only ever grows until the folder was verified: a folder that is the same by chance for once ends no loop.
+    """
+    return 0 if before is None else another + (0 if before.verified else before.remade)
+
+
+def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> KnownStatus | Exception | None:
+    """Returns the status, or None for one that does not prove what changed since `before`."""
+    if status is None or isinstance(status, Exception):
+        return status
+    known = status.known()
+    if known is None or before is None or known.uidnext < before.uidnext:
+        return None
+    # A server that told a mod-sequence before and does not now may tell it when the folder is opened.
+    return None if before.highestmodseq and not known.highestmodseq else known
+
+
+def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:
+    """Returns the plan of a folder that LIST shows and STATUS refuses.
+
+    The folder stands in the report and costs no other folder anything.
+    """
+    said = getattr(error, "detail", "") or text_of(error)
+    return FolderPlan(folder=replace(before or folder, note=CANNOT_BE_READ_AT_SOURCE.says(cause=said)))

@@ -1,0 +1,1 @@
+"""Verifying a mailbox: the destination is counted and compared with the ledger."""

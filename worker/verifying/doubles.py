@@ -1,0 +1,124 @@
+"""Finds second copies at the destination, and tells which of them are proved to be ours.
+
+A message that arrived after the folder was planned and that the ledger does not know is a second copy when its bytes
+are those of a copy in the ledger. It is ours, and may be removed, when it also has that copy's internal date, and
+either
+
+- the append of its source message was once in doubt and the copy was not found, so that the message was sent again; or
+- records were lost: another run had brought mail here that no ledger knew, so what arrives behind our own copy before
+  this folder was ever verified is what that run still had on the line. The lower UID stays, so that two runs that both
+  decide this never remove both copies.
+
+Any other second copy is reported and left: a person may have copied it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.mail import KnownStatus, MailDestination, Sighting
+from shared.model import Folder, Note
+from shared.model.uids import NO_UIDS, UidSet
+from shared.wording.phrases import Phrase
+from worker.copying.recovery import arrived
+
+SECOND_COPY_OF_OURS_UID: Final = Phrase(
+    "second_copy_of_ours_uid", "a second copy of ours (UID {uids} at the destination, beside UID {uid}) was removed"
+)
+SECOND_COPY_NOT_REMOVABLE: Final = Phrase(
+    "second_copy_not_removable",
+    "UID {uids} at the destination is a second copy of UID {uid}; the server cannot remove single messages",
+)
+SAME_MESSAGE_LEFT: Final = Phrase(
+    "same_message_left",
+    "UID {uids} at the destination is the same as UID {uid}; it was left, since it may be somebody else's copy",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Double:
+    """A message that stands at the destination once more than it should."""
+
+    #: UID at the source.
+    uid: int
+    #: UID of the copy in the ledger.
+    copy: int
+    #: UID of the second copy.
+    extra: int
+    #: Whether the second copy is proved to be ours.
+    ours: bool
+
+
+def doubles(
+    destination: MailDestination,
+    status: KnownStatus,
+    folder: Folder,
+    pairs: Mapping[int, int],
+    *,
+    lost: bool,
+    theirs: UidSet = NO_UIDS,
+) -> list[Double]:
+    """Returns every second copy in the folder now open.
+
+    `pairs` is its ledger, source UID → destination UID; `lost` says that records of an earlier run were lost; `theirs`
+    are UIDs that neighbours brought.
+    """
+    ledger = UidSet.of(pairs.values())
+    extras = arrived(destination, status, folder.destination_uidnext, ledger | theirs)
+    if not extras:
+        return []
+    sizes = {seen.size_bytes for seen in extras}
+    among = UidSet.of(uid for uid, size in destination.sizes(status, ledger) if size in sizes)
+    heads = {_head(seen) for seen in extras}
+    copies = {seen.uid: _head(seen) for seen in destination.sightings(among) if _head(seen) in heads} if among else {}
+    if not copies:
+        return []
+    shared = set(copies.values())
+    suspects = UidSet.of(seen.uid for seen in extras if _head(seen) in shared)
+    known: dict[bytes | None, list[Sighting]] = defaultdict(list)
+    for seen in destination.sightings(UidSet.of(copies), full=True):
+        known[seen.digest].append(seen)
+    sources = {to: uid for uid, to in pairs.items()}
+    found = []
+    for extra in destination.sightings(suspects, full=True):
+        alike = known.get(extra.digest, [])
+        proved = [
+            copy
+            for copy in alike
+            if copy.internaldate == extra.internaldate
+            and _ours(folder, sources[copy.uid], copy.uid, extra.uid, lost=lost)
+        ]
+        for copy in (proved or alike)[:1]:
+            found.append(Double(uid=sources[copy.uid], copy=copy.uid, extra=extra.uid, ours=bool(proved)))
+    return found
+
+
+def _ours(folder: Folder, uid: int, copy: int, extra: int, *, lost: bool) -> bool:
+    late = lost and not folder.verified and folder.destination_uidnext <= copy < extra
+    return uid in folder.doubts or late
+
+
+def _head(seen: Sighting) -> tuple[bytes, int]:
+    return seen.fingerprint, seen.size_bytes
+
+
+def notes_of(found: Sequence[Double], *, removed: bool) -> Iterator[Note]:
+    """Yields the notes about these second copies, one a message: what was removed, and what may stand twice.
+
+    `removed` says that those proved to be ours were removed.
+    """
+    by_message: dict[tuple[int, bool], list[Double]] = defaultdict(list)
+    for double in found:
+        by_message[double.uid, double.ours and removed].append(double)
+    for (uid, undone), group in by_message.items():
+        extras, copy = UidSet.of(double.extra for double in group), group[0].copy
+        if undone:
+            reason = SECOND_COPY_OF_OURS_UID.says(uids=str(extras), uid=copy)
+        elif group[0].ours:
+            reason = SECOND_COPY_NOT_REMOVABLE.says(uids=str(extras), uid=copy)
+        else:
+            reason = SAME_MESSAGE_LEFT.says(uids=str(extras), uid=copy)
+        yield Note(uid=uid, what="undone" if undone else "doubled", reason=reason)
