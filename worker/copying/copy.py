@@ -50,7 +50,10 @@ from worker.copying.recovery import contested_seconds, just_stored, known_destin
 from worker.copying.writers import FolderWriters
 from worker.decisions.alike import Alike
 from worker.decisions.closing import Finished, SettleLater
-from worker.decisions.copies import Sent, kept_flags, remembered, watched, without_copy
+from worker.decisions.copy_notes import watched
+from worker.decisions.ledger_entries import without_copy
+from worker.decisions.permanent_flags import kept_flags
+from worker.decisions.sent import Sent, remembered
 from worker.decisions.shares import Widening
 
 LISTED_WITHOUT_BODY: Final = Phrase("listed_without_body", "the source lists the message but gives no body")
