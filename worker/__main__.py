@@ -28,7 +28,7 @@ from worker.decisions.shares import Widening
 from worker.lane import Lane
 from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
-from worker.planning.plan import PlanRules
+from worker.planning.batch_planner import PlanRules
 from worker.sessions.account_making import AccountServices
 from worker.sessions.dial import NetworkDialer
 from worker.worker_health import WorkerHealth

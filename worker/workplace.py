@@ -12,7 +12,7 @@ from shared.store import Store
 from worker.copying.copy import CopyRules
 from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
-from worker.planning.plan import PlanRules
+from worker.planning.batch_planner import PlanRules
 from worker.sessions.account_making import AccountServices
 from worker.sessions.mailbox_sessions import Dialer
 

@@ -20,7 +20,7 @@ from shared.testing.memory_mail import MemoryServer
 from worker.copying.copy import CopyRules
 from worker.lane import Lane
 from worker.lease_keeper import LeaseKeeper
-from worker.planning.plan import PlanRules
+from worker.planning.batch_planner import PlanRules
 from worker.workplace import Workplace
 
 LOGIN = "ivan"

@@ -49,7 +49,7 @@ from tests.servers.faulty import Command, FaultyServer
 from worker.copying.copy import CopyRules
 from worker.lane import Lane
 from worker.lease_keeper import LeaseKeeper
-from worker.planning.plan import PlanRules
+from worker.planning.batch_planner import PlanRules
 from worker.sessions.mailbox_sessions import Dialer
 from worker.workplace import Workplace
 

@@ -16,7 +16,7 @@ from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault
 from tests.servers.faulty import Command
 from worker.copying.copy import BatchCopy
-from worker.planning.plan import MailboxPlan
+from worker.planning.folder_plan import FolderPlanner
 
 
 def numbered_anew(wires: Wires, command: bytes, due: Callable[[int], bool]) -> None:
@@ -77,7 +77,7 @@ def test_a_folder_that_only_status_shows_unchanged_fails_by_name(
 ) -> None:
     """STATUS, which the plan goes by, always tells the same number, and SELECT another each time."""
     if not bounded:
-        monkeypatch.setattr(MailboxPlan, "_blamed", lambda *seen: False)
+        monkeypatch.setattr(FolderPlanner, "_blamed", lambda *seen: False)
     numbered_anew(wires, rb"(?:SELECT|EXAMINE)", lambda messages: True)
     wires.destination.faults.add(
         Fault(
