@@ -131,6 +131,11 @@ def test_few_files_have_one_name() -> None:
     assert [name for name, count in names.items() if count > MOST_OF_ONE_NAME] == []
 
 
+def test_the_formatter_lays_out_every_line() -> None:
+    by_hand = re.compile(r"#\s*fmt: *(?:skip|off)")
+    assert [str(path) for path in _trees() if by_hand.search((ROOT / path).read_text("utf-8"))] == []
+
+
 def test_each_layer_of_the_import_contracts_exists() -> None:
     # The linter passes over a layer in parentheses that is not there: a module that was renamed would be free.
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
