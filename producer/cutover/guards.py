@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.model.cutover import BEFORE_SWITCH, FORCIBLE, GUARDS, RULES, Cutover, CutoverOptions, MailboxCutover
+from shared.model.cutover import (
+    BEFORE_SWITCH,
+    FORCIBLE,
+    GUARDS,
+    RULES,
+    Cutover,
+    CutoverOptions,
+    MailboxCutover,
+    TurnAnswer,
+    TurnedTo,
+)
 from shared.model.lifecycle import MailboxState
 from shared.wording.phrases import Phrase
 
@@ -267,9 +277,13 @@ def _switch(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         )
     # What was turned before, or is to be turned now, needs no rehearsal.
     asked = [one for one in facts.mailboxes if not one.known.to]
-    refused = [one for one in asked if one.known.answer == "refused"]
+    refused = [one for one in asked if one.known.answer == TurnAnswer.REFUSED]
     oldest = facts.at - FRESH_SECONDS["switch"]
-    later = [one for one in asked if one.known.answer != "refused" and (not one.known.turned or one.known.at < oldest)]
+    later = [
+        one
+        for one in asked
+        if one.known.answer != TurnAnswer.REFUSED and (not one.known.turned or one.known.at < oldest)
+    ]
     if refused:
         value = SWITCH_REFUSES_OF_MAILBOXES.says(name=name, num=f"{len(refused):,}", most_num=f"{facts.total:,}")
     elif later:
@@ -330,7 +344,7 @@ def _records(one: DomainFacts) -> str:
 
 
 def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
-    left = [one for one in facts.mailboxes if one.known.to != "new" or not one.known.turned]
+    left = [one for one in facts.mailboxes if one.known.to != TurnedTo.NEW or not one.known.turned]
     return MeasuredGuard(
         name="turned",
         met=not left and facts.somebody,
@@ -342,12 +356,14 @@ def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
 
 
 def _answer(one: MailboxFacts) -> str:
-    if one.known.to != "new":
+    if one.known.to != TurnedTo.NEW:
         return NOT_ASKED_YET.says() if copied(one.state, one.synced_at) else NOT_ASKED_WHILE_IT_IS_NOT_COPIED.says()
-    if one.known.answer == "refused":
+    if one.known.answer == TurnAnswer.REFUSED:
         return SWITCH_REFUSED.says(said=one.known.words)
     return (
-        ASKED_AGAIN_LATER.says(said=one.known.words) if one.known.answer == "later" else ASKED_AND_NO_ANSWER_YET.says()
+        ASKED_AGAIN_LATER.says(said=one.known.words)
+        if one.known.answer == TurnAnswer.LATER
+        else ASKED_AND_NO_ANSWER_YET.says()
     )
 
 
@@ -372,14 +388,14 @@ def _quiet(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
 
 def _silence(one: MailboxFacts, facts: CutoverFacts) -> float:
     """Returns for how long the source is known to have got no mail: from the last new mail, or the switch, to the last look."""
-    since = max(one.mail_at, one.known.at if one.known.to == "new" else facts.at)
+    since = max(one.mail_at, one.known.at if one.known.to == TurnedTo.NEW else facts.at)
     return max(0.0, one.synced_at - since)
 
 
 def _last_mail(one: MailboxFacts, facts: CutoverFacts) -> str:
-    if one.known.to == "new" and one.mail_at >= one.known.at:
+    if one.known.to == TurnedTo.NEW and one.mail_at >= one.known.at:
         return LAST_NEW_MAIL_AGO.says(span=span(facts.at - one.mail_at))
-    return NONE_SINCE_SWITCH.says() if one.known.to == "new" else NOT_TURNED_YET.says()
+    return NONE_SINCE_SWITCH.says() if one.known.to == TurnedTo.NEW else NOT_TURNED_YET.says()
 
 
 def _empty(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:

@@ -8,7 +8,7 @@ from typing import Final
 from producer.cutover.copy_back import WaveBack
 from producer.cutover.guards import DomainFacts, MeasuredGuard
 from shared.model import Mailbox
-from shared.model.cutover import RULES, Cutover, MailboxCutover
+from shared.model.cutover import RULES, CopyBackState, Cutover, MailboxCutover, TurnAnswer, TurnedTo
 from shared.model.lifecycle import CutoverState
 from shared.wording.phrases import Phrase
 
@@ -91,8 +91,10 @@ def next_step(
     """Returns what comes next, and who does it."""
     state = cutover.state
     if state is _S.ROLLED_BACK:
-        left = sum(one.to == "new" or (one.to == "old" and not one.turned) for _, one in known)
-        back = sum(one.to == "old" and one.turned and one.marked and one.back != "begun" for _, one in known)
+        left = sum(one.to == TurnedTo.NEW or (one.to == TurnedTo.OLD and not one.turned) for _, one in known)
+        back = sum(
+            one.to == TurnedTo.OLD and one.turned and one.marked and one.back != CopyBackState.BEGUN for _, one in known
+        )
         if refused := len(not_back(known)):
             return MAILBOXES_OR_THEIR_MAIL_DID.says(num=f"{refused:,}")
         if left or back:
@@ -103,7 +105,7 @@ def next_step(
     if state is _S.CLOSED:
         return NOTHING_LEFT_CLOSE_FORGETS.says()
     if state is _S.SWITCHED:
-        refused = sum(one.answer == "refused" for _, one in known)
+        refused = sum(one.answer == TurnAnswer.REFUSED for _, one in known)
         if refused:
             return SWITCH_REFUSES_MAILBOXES.says(num=f"{refused:,}")
         return TURNING_ONE_BY_ONE.says()
@@ -138,7 +140,7 @@ def not_back(known: Sequence[tuple[Mailbox, MailboxCutover]]) -> list[tuple[str,
     return [
         (mailbox.source.login, one.words)
         for mailbox, one in known
-        if one.to == "old" and (one.answer == "refused" or one.back == "refused")
+        if one.to == TurnedTo.OLD and (one.answer == TurnAnswer.REFUSED or one.back == CopyBackState.REFUSED)
     ]
 
 

@@ -94,6 +94,8 @@ class Tally:
         return cls(**found)
 
 
+#: The fields of `Tally` that are one number each.
+COUNTERS: Final = tuple(one.name for one in fields(Tally) if isinstance(one.default, int))
 #: The beginning of the note on a folder that the source lists and does not let be read.
 UNREADABLE: Final = "cannot be read at the source"
 #: That note.

@@ -40,7 +40,7 @@ ORDINARY = frozenset(
     mailhaul map mapped maybe md measured mechanism memory metrics microsoft mismatch mode name names namespace
     network new no not nothing o offer one opened options over overheard overview owned owner paired part passdb
     passwd passwords plain planner plot pop postfix prepared preview process processes profile protocol proxied
-    quota reach reached read reader reading readings reaper recognised recognition redis refused rehearsal
+    meaning refusal quota reach reached read reader reading readings reaper recognised recognition redis refused rehearsal
     rehearsals rejected remainder remainders renewed replaced request requested requests resealed resolved response retry role roles
     rollback room row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
     selected selection sent server servers set settings settled sha sharing sheet shortfall shown
