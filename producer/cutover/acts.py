@@ -46,7 +46,7 @@ QUIET_HOURS: Final = Phrase("quiet_hours", "a number above 0, at most 2160")
 WHOLE_CUT_OVER: Final = Phrase("cutover_of_whole", "import {name} is cut over as a whole ({word}): close that first")
 HAS_CUTOVER: Final = Phrase("cutover_there", "{name} has a cutover ({word}): mailhaul cutover status")
 ON_THEIR_WAY_BACK: Final = Phrase(
-    "cutover_mail_on_its_way_back",
+    "cutover_mail_still_on_its_way_back",
     "{name}: {num} of its mailboxes are still on their way back; begin anew when all is there",
 )
 REASON_MISSING: Final = Phrase("reason_missing", "say why the guard is overruled; the audit log keeps it")

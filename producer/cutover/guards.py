@@ -20,8 +20,8 @@ from shared.model.cutover import (
 from shared.model.lifecycle import MailboxState
 from shared.wording.phrases import Phrase
 
-ALL_MAILBOXES_ARE_AS_SOURCE: Final = Phrase(
-    "all_mailboxes_are_as_source", "all mailboxes are as the source was at most {span} ago"
+ALL_MAILBOXES_ARE_AS_SOURCE_WAS: Final = Phrase(
+    "all_mailboxes_are_as_source_was", "all mailboxes are as the source was at most {span} ago"
 )
 SWITCH_REFUSES_OF_MAILBOXES: Final = Phrase(
     "switch_refuses_of_mailboxes", "the switch {name} refuses {num} of {most_num} mailboxes"
@@ -63,7 +63,9 @@ MAILBOXES_MAY_HAVE_GOT_MAIL: Final = Phrase(
     "mailboxes_may_have_got_mail", "{num} of {most_num} mailboxes may have got mail at the source within {span}"
 )
 NO_NEW_MAIL_AT_SOURCE: Final = Phrase("no_new_mail_at_source", "no new mail at the source for {span}")
-WITHOUT_NEW_MAIL_AT_SOURCE: Final = Phrase("without_new_mail_at_source", "{span} without new mail at the source")
+TIME_WITHOUT_NEW_MAIL_AT_SOURCE: Final = Phrase(
+    "time_without_new_mail_at_source", "{span} without new mail at the source"
+)
 LOOKS_THAT_FIND_NOTHING: Final = Phrase("looks_that_find_nothing", "looks that find nothing")
 MEND_MAILBOXES_OR_CANCEL_THEM: Final = Phrase(
     "mend_mailboxes_or_cancel_them",
@@ -247,7 +249,7 @@ def _synced(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     ages = [(facts.at - one.synced_at if one.synced_at else float("inf"), one) for one in facts.mailboxes]
     behind = sorted((pair for pair in ages if pair[0] > options.synced_seconds), key=lambda pair: -pair[0])
     oldest = max((age for age, _ in ages), default=0.0)
-    told = ALL_MAILBOXES_ARE_AS_SOURCE.says(span=span(oldest))
+    told = ALL_MAILBOXES_ARE_AS_SOURCE_WAS.says(span=span(oldest))
     return MeasuredGuard(
         name="synced",
         met=not behind,
@@ -381,7 +383,7 @@ def _quiet(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         if loud
         else NO_NEW_MAIL_AT_SOURCE.says(span=span(longest)),
         number=longest,
-        waits_for=WITHOUT_NEW_MAIL_AT_SOURCE.says(span=most) if loud else "",
+        waits_for=TIME_WITHOUT_NEW_MAIL_AT_SOURCE.says(span=most) if loud else "",
         who=tuple((one.login, _last_mail(one, facts)) for one in loud),
     )
 

@@ -23,14 +23,16 @@ TURNING_TO_NEW_SERVER: Final = Phrase("turning_to_new_server", "the mailboxes ar
 PEOPLE_ARE_AT_NEW_SERVER: Final = Phrase(
     "people_are_at_new_server", "people are at the new server; what still comes to the old one is copied"
 )
-OVER_NOTHING_IS_COPIED_ANY: Final = Phrase("over_nothing_is_copied_any", "over; nothing is copied any more")
+OVER_NOTHING_MORE_IS_COPIED: Final = Phrase("over_nothing_more_is_copied", "over; nothing is copied any more")
 TURNING_BACK_TO_OLD_SERVER: Final = Phrase("turning_back_to_old_server", "people are turned back to the old server")
-YOU_DECIDE_MAILHAUL_CUTOVER: Final = Phrase("you_decide_mailhaul_cutover", "you decide: mailhaul cutover {word}")
+YOU_DECIDE_BY_CUTOVER_COMMAND: Final = Phrase("you_decide_by_cutover_command", "you decide: mailhaul cutover {word}")
 BROUGHT_BACK: Final = Phrase(
     "brought_back",
     "{num} of {most_num} mailboxes are brought back; messages: {part_num} are back",
 )
-TO_TRY_AGAIN_START_CUTOVER: Final = Phrase("to_try_again_start_cutover", "to try again: mailhaul cutover start")
+TO_TRY_AGAIN_START_CUTOVER_ANEW: Final = Phrase(
+    "to_try_again_start_cutover_anew", "to try again: mailhaul cutover start"
+)
 NOTHING_LEFT_CLOSE_FORGETS: Final = Phrase(
     "nothing_left_close_forgets", "nothing: mailhaul close forgets the import, when all of its waves are over"
 )
@@ -47,8 +49,8 @@ BROUGHT_BACK_AND_STILL_TO_COME: Final = Phrase(
     "{num} of {most_num} mailboxes are brought back; messages: {part_num} are back, {listed_num} are "
     "still to come, {shown_num} were not taken",
 )
-MAILBOXES_OR_THEIR_MAIL_DID: Final = Phrase(
-    "mailboxes_or_their_mail_did",
+MAILBOXES_DID_NOT_COME_BACK: Final = Phrase(
+    "mailboxes_did_not_come_back",
     "{num} mailboxes or their mail did not come back: mend it, then mailhaul cutover rollback again",
 )
 TURNING_BACK_AND_BRINGING_BACK: Final = Phrase(
@@ -77,7 +79,7 @@ MEANINGS: Final[Mapping[CutoverState, str]] = {
     _S.ANNOUNCED: ITS_PEOPLE_KNOW_OF_SWITCH.says(),
     _S.SWITCHED: TURNING_TO_NEW_SERVER.says(),
     _S.DRAINING: PEOPLE_ARE_AT_NEW_SERVER.says(),
-    _S.CLOSED: OVER_NOTHING_IS_COPIED_ANY.says(),
+    _S.CLOSED: OVER_NOTHING_MORE_IS_COPIED.says(),
     _S.ROLLED_BACK: TURNING_BACK_TO_OLD_SERVER.says(),
 }
 
@@ -96,12 +98,12 @@ def next_step(
             one.to == TurnedTo.OLD and one.turned and one.marked and one.back != CopyBackState.BEGUN for _, one in known
         )
         if refused := len(not_back(known)):
-            return MAILBOXES_OR_THEIR_MAIL_DID.says(num=f"{refused:,}")
+            return MAILBOXES_DID_NOT_COME_BACK.says(num=f"{refused:,}")
         if left or back:
             return TURNING_BACK_AND_BRINGING_BACK.says(num=f"{left:,}", most_num=f"{back:,}")
         if any(one.back for _, one in known):
             return THE_WAY_BACK_IS_AN_IMPORT.says()
-        return TO_TRY_AGAIN_START_CUTOVER.says()
+        return TO_TRY_AGAIN_START_CUTOVER_ANEW.says()
     if state is _S.CLOSED:
         return NOTHING_LEFT_CLOSE_FORGETS.says()
     if state is _S.SWITCHED:
@@ -119,7 +121,7 @@ def next_step(
         return COORDINATOR_GOES_ON_WITHIN_SECONDS.says()
     if state is _S.DRAINING and any(one.servers and one.mx == one.mx_before for one in domains):
         return MX_IS_AS_BEFORE_SWITCH.says()
-    return YOU_DECIDE_MAILHAUL_CUTOVER.says(word=word)
+    return YOU_DECIDE_BY_CUTOVER_COMMAND.says(word=word)
 
 
 def back_words(back: WaveBack) -> str:

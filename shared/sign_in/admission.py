@@ -53,7 +53,9 @@ LOGIN_TAKEN_BEFORE_REFUSED: Final = Phrase(
     "refused a login that it took before, while other connections of the account are open: too many, "
     "perhaps; tried once more in a while",
 )
-WAITS_FOR_HOW_ANOTHER_FIRST: Final = Phrase("waits_for_how_another_first", "waits for how another's first sign-in ends")
+WAITS_FOR_ANOTHERS_FIRST_SIGN_IN: Final = Phrase(
+    "waits_for_anothers_first_sign_in", "waits for how another's first sign-in ends"
+)
 
 #: The wait after a refusal that may mean too many connections.
 DOUBT_SECONDS: Final = 60.0
@@ -289,7 +291,7 @@ class Admission:
             if turn.state is not TurnState.WAIT:
                 return turn
             if waited >= self._patience:
-                raise Throttled(visitor.side, WAITS_FOR_HOW_ANOTHER_FIRST.says(), wait_seconds=5.0)
+                raise Throttled(visitor.side, WAITS_FOR_ANOTHERS_FIRST_SIGN_IN.says(), wait_seconds=5.0)
             self._pause(_POLL_SECONDS)
             waited += _POLL_SECONDS
 

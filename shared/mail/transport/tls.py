@@ -64,9 +64,7 @@ NOT_THE_PINNED_CERTIFICATE: Final = Phrase(
 SERVER_MUST_OFFER_TLS: Final = Phrase(
     "server_must_offer_tls", "the server must offer TLS 1.2 or newer: see its settings and its log"
 )
-CHECK_PORT_IMAP_IS_USUALLY: Final = Phrase(
-    "check_port_imap_is_usually", "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
-)
+CHECK_PORT: Final = Phrase("check_port", "check the port: IMAP is usually 993 or 143, POP3 995 or 110")
 HAS_EXPIRED: Final = Phrase("has_expired", "has expired")
 IS_NOT_VALID_YET: Final = Phrase("is_not_valid_yet", "is not valid yet")
 IS_NOT: Final = Phrase("is_not", "is not for {host}")
@@ -217,7 +215,7 @@ class Door:
         ours = self.protocol.upper()
         what, said = SPEAKS_NOT.says(place=self.place, name_word=name, protocol=ours), clean_text(line)
         if not protocol:  # a proxy's error page may be over in a moment
-            raise ProtocolViolation(self.side, what, said, CHECK_PORT_IMAP_IS_USUALLY.says())
+            raise ProtocolViolation(self.side, what, said, CHECK_PORT.says())
         if self.side == Side.SOURCE or protocols()[protocol].takes_mail:
             url = f"{protocol}{_SCHEMES[self.tls]}://{self.place}"
             advice = GIVE_URL_OR_PORT.says(option=f"--{self.side}", url=url, protocol=ours)
