@@ -15,7 +15,7 @@ from shared.wording.phrases import Phrase
 BEGUN_SWITCH_IS_ASKED: Final = Phrase(
     "begun_switch_is_asked", "begun; the coordinator asks whether the switch would turn every mailbox"
 )
-SWITCH_WOULD_TURN_EVERY: Final = Phrase("switch_would_turn_every", "the switch would turn every mailbox")
+SWITCH_WOULD_TURN_EVERYBODY: Final = Phrase("switch_would_turn_everybody", "the switch would turn every mailbox")
 KEPT_IN_SYNC_SOME_BEHIND: Final = Phrase("kept_in_sync_some_behind", "mailboxes are kept in sync, and some are behind")
 EVERY_MAILBOX_IS_IN_SYNC: Final = Phrase("every_mailbox_is_in_sync", "every mailbox is in sync")
 ITS_PEOPLE_KNOW_OF_SWITCH: Final = Phrase("its_people_know_of_switch", "its people know of the switch")
@@ -73,7 +73,7 @@ _S = CutoverState
 #: What a state means.
 MEANINGS: Final[Mapping[CutoverState, str]] = {
     _S.DRAFTED: BEGUN_SWITCH_IS_ASKED.says(),
-    _S.CHECKED: SWITCH_WOULD_TURN_EVERY.says(),
+    _S.CHECKED: SWITCH_WOULD_TURN_EVERYBODY.says(),
     _S.STAGING: KEPT_IN_SYNC_SOME_BEHIND.says(),
     _S.SYNCED: EVERY_MAILBOX_IS_IN_SYNC.says(),
     _S.ANNOUNCED: ITS_PEOPLE_KNOW_OF_SWITCH.says(),

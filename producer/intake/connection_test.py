@@ -33,8 +33,8 @@ from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, LINE_WITHOUT
 from shared.wording.phrases import Phrase, text_of
 
 CHECK_SPELLING_OF_HOST_NAME: Final = Phrase("check_spelling_of_host_name", "check the spelling of the host name")
-CHECK_PROTOCOL_AND_PORT_IMAP: Final = Phrase(
-    "check_protocol_and_port_imap", "check protocol and port: IMAP is usually 993 or 143, POP3 995 or 110"
+CHECK_PROTOCOL_AND_USUAL_PORT: Final = Phrase(
+    "check_protocol_and_usual_port", "check protocol and port: IMAP is usually 993 or 143, POP3 995 or 110"
 )
 CHECK_PROTOCOL_AND_PORT: Final = Phrase("check_protocol_and_port", "check protocol and port")
 NAME_HAS_NO_ADDRESS: Final = Phrase("name_has_no_address", "the name has no address")
@@ -200,7 +200,7 @@ class _timed:
 _ADVICE: Final = {
     "name": CHECK_SPELLING_OF_HOST_NAME.says(),
     "tcp": CHECK_HOST_PORT_AND_FIREWALL.says(),
-    "greeting": CHECK_PROTOCOL_AND_PORT_IMAP.says(),
+    "greeting": CHECK_PROTOCOL_AND_USUAL_PORT.says(),
     "capabilities": CHECK_PROTOCOL_AND_PORT.says(),
 }
 

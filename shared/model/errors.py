@@ -135,7 +135,7 @@ class LoginsStopped(AuthenticationRefused):
     """
 
     WHAT = Phrase(
-        "this_login_is_not_tried_since_every", "this login is not tried, since every login was refused so far"
+        "login_not_tried_since_first_ones_refused", "this login is not tried, since every login was refused so far"
     ).says()
     advice = SEE_WHETHER_WRONG_COLUMN_WAS_TAKEN.says()
 

@@ -23,8 +23,8 @@ THEN_OTHER_CREDENTIALS: Final = Phrase(
 )
 UNEXPECTED: Final = Phrase("unexpected", "unexpected {name}")
 
-SEE_WHAT_SERVER_SAYS_WHEN: Final = Phrase(
-    "see_what_server_says_when", "see what the server says; when it is mended: mailhaul retry {id}"
+SEE_WHAT_SERVER_SAYS_THEN_RETRY: Final = Phrase(
+    "see_what_server_says_then_retry", "see what the server says; when it is mended: mailhaul retry {id}"
 )
 SEE_THAT_ACCOUNT: Final = Phrase(
     "see_that_account", "see that the account is there and may be signed in to for others, then: mailhaul retry {id}"
@@ -75,7 +75,7 @@ ATTEMPTS = 3
 UNIT_ATTEMPTS = 6
 
 #: The advice for a parked mailbox where the table gives none.
-MENDED = SEE_WHAT_SERVER_SAYS_WHEN.says(id="IMPORT")
+MENDED = SEE_WHAT_SERVER_SAYS_THEN_RETRY.says(id="IMPORT")
 
 #: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
 UNREACHABLE_TIMES = 14

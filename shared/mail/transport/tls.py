@@ -57,7 +57,7 @@ SPEAKS_NOT: Final = Phrase("speaks_not", "{place} speaks {name_word}, not {proto
 GIVE_PORT_OF_IMAP_USUALLY: Final = Phrase("give_port_of_imap_usually", "give the port of IMAP, usually 993 or 143")
 SPEAKS_PLAIN_NOT_TLS: Final = Phrase("speaks_plain_not_tls", "{place} speaks plain {protocol}, not TLS")
 IS_NOT_TO_BE_TRUSTED: Final = Phrase("is_not_to_be_trusted", "is not to be trusted: {said}")
-DOES_NOT_GREET_AS_DOES: Final = Phrase("does_not_greet_as_does", "does not greet as {protocol} does")
+DOES_NOT_GREET_AS_EXPECTED: Final = Phrase("does_not_greet_as_expected", "does not greet as {protocol} does")
 NOT_THE_PINNED_CERTIFICATE: Final = Phrase(
     "not_the_pinned_certificate", "{place} shows another certificate than the pinned one ({what})"
 )
@@ -342,7 +342,7 @@ def await_greeting(sock: socket.socket, protocol: str, until: float) -> None:
     Raises OSError, and ValueError when the line is not this protocol's.
     """
     if not _line(sock, until).upper().startswith(protocols()[protocol].greeting):
-        raise ValueError(DOES_NOT_GREET_AS_DOES.says(protocol=protocol.upper()))
+        raise ValueError(DOES_NOT_GREET_AS_EXPECTED.says(protocol=protocol.upper()))
 
 
 def certificate(sock: socket.socket) -> bytes:
