@@ -108,8 +108,9 @@ class Child:
         """Sends SIGKILL and waits."""
         kill(self._process)
 
-    def start(self) -> None:
-        """Starts the process again."""
+    def start(self, program: str = "", **variables: str) -> None:
+        """Starts the process again; with another `program` and more variables, also the next times."""
+        self._program, self._variables = program or self._program, {**self._variables, **variables}
         self._process = self._spawn()
 
     def restart_if_dead(self) -> bool:
