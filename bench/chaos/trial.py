@@ -76,7 +76,7 @@ def run(script: Script, *, program: str = WORKER) -> Result:
         outcomes: dict[str, int] = {}
         unended: list[str] = []
         if scene.import_ is not None:
-            scene.office.assert_books(scene.import_)
+            scene.office.assert_books(scene.import_, changed=bool(scene.changes))
             outcomes = {str(name): n for name, n in scene.office.tally(scene.import_).outcomes.items() if n}
             unended = scene.unended()
         return Result(
