@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.mail.answers.kept_dates import KeptDates
+from shared.mail.answers.kept_flags import KeptFlags
 from shared.wording.phrases import Phrase
 
 WHICH_ARE_LEFT_IS_ASKED: Final = Phrase(
@@ -187,6 +188,8 @@ class Broken:
         self.learned = 0
         #: The dates outside of the usual that the server keeps or changes.
         self.dates = KeptDates()
+        #: The system flags that the server keeps or forgets when a message is appended.
+        self.kept_flags = KeptFlags()
         #: Whether the port has greeted a session in plain text: its silence is mere slowness from then on.
         self.greeted = False
 
