@@ -33,9 +33,9 @@ neighbours.Neighbours.beside = lambda self, folder: neighbours.ALONE
 
 #: Disables the wait for late mail and the check for other writers.
 NO_LOOK = """
-from worker import lane
 from worker.copying import arrivals
-lane.Lane._unsettled_seconds = lambda self, lease: 0.0
+from worker import unit_work
+unit_work.UnitWork._unsettled_seconds = lambda self, lease: 0.0
 arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
 arrivals.Arrivals.unlike = lambda self, *_: False
 """
