@@ -18,7 +18,7 @@ from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox
 from tests.servers.faulty import FaultyServer, Folder
 from tests.servers.faulty_incomplete import DOUBLES, HIDDEN, MESSAGES, Double, fetching, rewrite, searching, uid
-from worker.planning import plan as planning
+from worker.planning import opened_source as planning
 
 SHOWN = re.compile(r"(?:shows|source shows) (\d+) of (\d+) messages")
 
@@ -124,8 +124,8 @@ def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
     # A pass that sees three more of the messages copies them.
     source.faults.clear()
     inbox.add(b"Subject: new\r\n\r\n")
-    for uid in (4, 5):
-        inbox.remove(uid)
+    for gone in (4, 5):
+        inbox.remove(gone)
     in_process.to_the_end()
     assert in_process.tally().withheld == 0
     assert in_process.outcomes() == {"copied": 11}
