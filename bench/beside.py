@@ -150,7 +150,7 @@ def attacked(office: ProcessCluster, server: Hostile, mailboxes: int = MANY) -> 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast an import was."""
+    """The pace of an import."""
 
     #: Seconds from the command to the first message.
     first_seconds: float

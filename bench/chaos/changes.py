@@ -1,4 +1,4 @@
-"""What may differ at the end of a trial because people changed both mailboxes meanwhile.
+"""The differences at the end of a trial that people caused, who changed both mailboxes meanwhile.
 
 docs/later-passes.md says what a later pass does with each change. A message that a person changed may stand elsewhere or,
 if it was deleted at the destination, be away; every other message must be where it belongs, with its flags and its date.
@@ -17,7 +17,7 @@ TOUCHED = "touched"
 
 @dataclass
 class Changes:
-    """What people changed in one mailbox, at either side."""
+    """The changes that people made in one mailbox, at either side."""
 
     #: Digests of the messages that a person moved or deleted: where they stand is not looked at.
     moved: set[str] = field(default_factory=set)

@@ -348,8 +348,17 @@ LATEST: Final = (
 )
 LATEST_SEED: Final = 3_000
 BY_NAME: Final = {fault.name: fault for fault in (*FAULTS, *LATER, *LATEST)}
-#: Kinds after which Redis has forgotten something.
-FORGETTING: Final = frozenset({"redis_wiped", "redis_restored", "redis_power_lost", "redis_failed_over"})
+#: Kinds after which a Redis at work knows nothing of something: it forgot it, or was never told.
+FORGETTING: Final = frozenset(
+    {
+        "redis_wiped",
+        "redis_restored",
+        "redis_power_lost",
+        "redis_failed_over",
+        "other_state_folder",
+        "copied_state_folder",
+    }
+)
 
 
 def kinds_of(seed: int) -> tuple[Fault, ...]:

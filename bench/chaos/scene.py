@@ -48,7 +48,7 @@ class Scene:
     at_source: dict[str, Snapshot] = field(default_factory=dict)
     #: People's changes that the judge has to know, by login.
     changes: defaultdict[str, Changes] = field(default_factory=lambda: defaultdict(Changes))
-    #: Whether a fault of the trial makes Redis forget something.
+    #: Whether a fault of the trial makes Redis forget something, or brings one that was never told.
     forgets: bool = False
     #: The destination's own disk; None where it has none.
     disk: Path | None = None

@@ -13,7 +13,7 @@ from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import lost_ok, reply
 from tests.servers.faulty import Incoming, Quirk
 from worker.copying.copy import BatchCopy
-from worker.copying.flag_keeping import FlagKeeping
+from worker.copying.forgotten_flags import ForgottenFlags
 
 SINGLE = pytest.mark.parametrize("multiappend", [True, False])
 
@@ -367,7 +367,7 @@ def test_a_flag_that_an_append_forgets_is_set_afterwards(wires: Wires, batch_mes
 
 
 def test_without_it_the_flag_would_be_away(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FlagKeeping, "see_to", lambda *_: None)
+    monkeypatch.setattr(ForgottenFlags, "see_to", lambda *_: None)
     wires.old.folder(b"INBOX").add(plain(1), (b"\\Seen", b"\\Flagged"))
     wires.destination.behaviour.append.alter_flags = lambda flags: tuple(f for f in flags if f.lower() != b"\\flagged")
     in_process = stage_of(wires)

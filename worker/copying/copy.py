@@ -37,7 +37,7 @@ from shared.wording.phrases import Phrase, text_of
 from worker.copying.append_answers import AppendAnswers
 from worker.copying.arrivals import Arrivals, foreign_writer
 from worker.copying.dating import Dating
-from worker.copying.flag_keeping import FlagKeeping
+from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.gmail_sharing import GmailSharing
 from worker.copying.inflight import InFlight, stop_on
 from worker.copying.neighbours import ALONE, Neighbours
@@ -109,7 +109,7 @@ class BatchCopy:
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._alike = Alike(believed)
         self._dating = Dating(destination)
-        self._flag_keeping = FlagKeeping(lease, store, destination)
+        self._forgotten_flags = ForgottenFlags(lease, store, destination)
         self._neighbours = neighbours
         self._writers = FolderWriters(lease, store, rules.widening, ring=ring)
         self._arrivals = Arrivals(lease, store, source, destination, neighbours, self._writers)
@@ -155,7 +155,7 @@ class BatchCopy:
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
         try:
             assert self._status is not None
-            self._flag_keeping.see_to(self._status, pairs)
+            self._forgotten_flags.see_to(self._status, pairs)
             small = len(pairs) > 0 and sum(len(record.source) for record in pairs) <= READ_BACK_MESSAGES
             checked = small and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
         except BaseException as error:
@@ -343,7 +343,7 @@ class BatchCopy:
                 lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
                 kept = tuple(flag for flag in kept if flag.startswith("\\"))
             flags.append(kept)
-            self._flag_keeping.sent(kept)
+            self._forgotten_flags.sent(kept)
             seen = seen_in(message.body) if message.body is not None else ""
             date = self._dating.date(message)
             sent.append(remembered(message, date, lost, any(not flag.startswith("\\") for flag in kept), seen))

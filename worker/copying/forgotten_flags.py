@@ -23,7 +23,7 @@ _log = get_logger("mailhaul.worker")
 SAMPLE: Final = 20
 
 
-class FlagKeeping:
+class ForgottenFlags:
     """The system flags of one batch's copies. Not reused."""
 
     def __init__(self, lease: Lease, store: WorkStore, destination: MailDestination) -> None:
