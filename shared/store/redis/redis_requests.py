@@ -73,8 +73,11 @@ class RedisRequests(Secrets):
             queued += self._run("open", import_.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
         return queued
 
-    def submit(self, import_id: str) -> None:
-        self._run("submit", import_id)
+    def life(self) -> str:
+        return str(self._run("restarted").decode())
+
+    def submit(self, import_id: str, *, since: str = "") -> None:
+        self._run("submit", import_id, since)
 
     def imports(self) -> list[Import]:
         ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]

@@ -66,6 +66,7 @@ NAMES = (
     "wave",
     "move",
     "moving",
+    "shown_again",
     "standing",
     "looked",
     "note_unplanned",
