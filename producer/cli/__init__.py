@@ -39,6 +39,7 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
         "verify",
         "credentials",
         "forget",
+        "archive",
         "close",
         "erase",
         "limits",

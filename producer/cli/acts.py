@@ -159,6 +159,11 @@ class Acts:
         self._note("import closed", import_, name=import_.name)
         return self._context.operations.close(import_)
 
+    def archive(self, import_: Import, *, away: bool) -> int:
+        """See `operations.archive`."""
+        with self._noted("import archived" if away else "import taken back", import_, "") as told:
+            return told(self._context.operations.archive(import_, away=away))
+
     def erase_import(self, import_: Import) -> erasing.Erased:
         """See `erasing.erase_import`."""
         self._note("erasure begun", None, erased_import=import_.import_id, name=import_.name)

@@ -19,7 +19,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Move": ("import", "verify", "retry", "credentials"),
     "Look": ("list", "where", "status", "watch", "errors", "forecast", "report", "spool", "audit", "notify"),
     "Steer": ("pause", "resume", "cancel", "limits", "window", "waves", "move", "standing", "cutover"),
-    "Finish": ("forget", "close", "erase", "keys"),
+    "Finish": ("archive", "forget", "close", "erase", "keys"),
     "Run": ("up", "down", "worker", "coordinator", "web"),
     "Page": ("link", "token", "user", "session", "reach", "service"),
 }

@@ -93,6 +93,7 @@ SCRIPTS = {
             "hours",
             "waits",
             "close",
+            "archive",
             "erase",
             "forget",
             "reseal",

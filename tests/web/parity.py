@@ -144,8 +144,8 @@ TABLE: Final[Mapping[str, Verb]] = {
     "template": Verb(at=("GET /template",), options={"--separator": "query.separator"}),
     "providers": Verb(at=("GET /providers/{name}", "GET /providers"), options={"name": "path.name"}),
     "detect": Verb(at=("POST /detect",), options={"address": "body.address", "--offline": "body.offline"}),
-    "list": Verb(at=("GET /imports",)),
-    "where": Verb(at=("GET /mailboxes",), options={"text": "query.text"}),
+    "list": Verb(at=("GET /imports",), options={"--archived": "query.archived"}),
+    "where": Verb(at=("GET /mailboxes",), options={"text": "query.text", "--archived": "query.archived"}),
     "status": Verb(
         at=(f"GET {_IMPORT}", f"GET {_IMPORT}/mailboxes", f"GET {_IMPORT}/mailboxes/{{mailbox_id}}"),
         options={
@@ -196,6 +196,7 @@ TABLE: Final[Mapping[str, Verb]] = {
         },
     ),
     "forget": Verb(at=(f"DELETE {_IMPORT}/credentials",), options=_WHICH),
+    "archive": Verb(at=(f"PUT {_IMPORT}/archived",), options={**_WHICH, "--back": "body.archived"}),
     "close": Verb(at=(f"DELETE {_IMPORT}",), options={**_WHICH, "--yes": Why("whoever calls it is sure")}),
     "erase": Verb(
         at=("POST /erase",),

@@ -318,6 +318,12 @@ class EraseBody(Body):
     login: str = Field(default="", max_length=320, description="One person, by login on either side, in every import.")
 
 
+class ArchiveBody(Body):
+    """The place of an import: in the archive, or in the list."""
+
+    archived: bool = Field(description="Lists and searches leave it out, unless they are asked for it.")
+
+
 class WindowBody(Body):
     """The hours in which an import may work."""
 

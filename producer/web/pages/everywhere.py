@@ -24,10 +24,23 @@ def search(
     who: Who,
     text: Annotated[str, Query(max_length=200)] = "",
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    archived: Annotated[bool, Query()] = False,
 ) -> Response:
     """Shows where a mailbox is: in which imports, and how it does there."""
-    total, found = search_everywhere(known.store, text, start, _COUNT) if text.strip() else (0, [])
-    return draw(request, "search.html", who, text=text.strip(), total=total, found=found, start=start, count=_COUNT)
+    total, found = search_everywhere(known.store, text, start, _COUNT, archived=archived) if text.strip() else (0, [])
+    there = any(one.archived for one in known.store.imports())
+    return draw(
+        request,
+        "search.html",
+        who,
+        text=text.strip(),
+        total=total,
+        found=found,
+        start=start,
+        count=_COUNT,
+        archived=archived,
+        archive=there,
+    )
 
 
 @routes.get("/providers")

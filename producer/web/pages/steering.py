@@ -134,6 +134,8 @@ def act(
         case "move":
             moved = MoveBody(login=mailbox, wave=None if front else wave.strip(), front=front)
             mailboxes = counterpart.move(known, who, request, import_id, moved)["mailboxes"]
+        case "archive" | "unarchive":
+            mailboxes = counterpart.archived(known, who, request, import_id, away=action == "archive")
         case _:
             raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     request.app.state.glances.forget(import_id)

@@ -325,6 +325,16 @@ class MemoryRequests(MemoryReadings):
         return True
 
     @atomic
+    def archive(self, import_id: str, *, away: bool) -> bool:
+        whole = self._rows.imports.get(import_id)
+        if whole is None or away == bool(whole.import_.archived_at):
+            return False
+        if away and whole.import_.state is ImportState.RUNNING:
+            raise StoreError(f"the state store refused archive: import {import_id} is under way")
+        whole.set(archived_at=self._rows.now() / 1000 if away else 0.0)
+        return True
+
+    @atomic
     def erase(self, import_id: str, mailbox_id: str) -> bool:
         rows = self._rows
         whole, m = rows.imports.get(import_id), rows.mailboxes.get(mailbox_id)

@@ -194,6 +194,12 @@ class RequestStore(Protocol):
         import. Raises `StoreError` while the import runs.
         """
 
+    def archive(self, import_id: str, *, away: bool) -> bool:
+        """Puts an import into the archive (`away`), or takes it back. All that the store has of it stays.
+
+        Returns False when it was so already, or there is no such import. Raises `StoreError` when a running import is to go.
+        """
+
     def erase(self, import_id: str, mailbox_id: str) -> bool:
         """Forgets one settled mailbox of an import that stays: its request, ledger, notes, failures and credentials.
 
