@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 #: Heading → commands. A test holds that every command stands in exactly one group.
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Prepare": ("template", "providers", "detect", "doctor", "demo", "check", "plan"),
-    "Move": ("import", "verify", "retry", "credentials"),
+    "Move": ("import", "edit", "verify", "retry", "credentials"),
     "Look": ("list", "where", "status", "watch", "errors", "forecast", "report", "spool", "audit", "notify"),
     "Steer": ("pause", "resume", "cancel", "limits", "window", "waves", "move", "standing", "cutover"),
     "Finish": ("archive", "forget", "close", "erase", "keys"),

@@ -51,6 +51,7 @@ def install(app: FastAPI) -> None:
         person,
         cutting_over,
         putting_away,
+        copying,
         steering,
         telling_page,
         everywhere,
@@ -58,7 +59,6 @@ def install(app: FastAPI) -> None:
         administering,
         allowing,
         api_docs,
-        copying,
     ):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))

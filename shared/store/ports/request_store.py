@@ -165,7 +165,7 @@ class RequestStore(Protocol):
         """
 
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
-        """Stores sealed credentials by (mailbox id, side)."""
+        """Stores sealed credentials by (mailbox id, side); empty ones delete what was stored."""
 
     def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
         """Returns the sealed credentials, or None when they are forgotten."""
@@ -201,10 +201,10 @@ class RequestStore(Protocol):
         """
 
     def erase(self, import_id: str, mailbox_id: str) -> bool:
-        """Forgets one settled mailbox of an import that stays: its request, ledger, notes, failures and credentials.
+        """Forgets one mailbox of an import that stays: its request, ledger, notes, failures and credentials.
 
-        The import's sums no longer count it. Returns False when it is not there. Raises `StoreError` while the mailbox
-        is under way.
+        It is settled, or queued in an import that was never started. The import's sums no longer count it. Returns False
+        when it is not there. Raises `StoreError` while the mailbox is under way.
         """
 
     def set_limit(self, scope: str, most: int | None) -> None:
