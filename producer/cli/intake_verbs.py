@@ -247,8 +247,8 @@ def edit(
     state_dir: StateOption = None,
 ) -> int:
     """Change an import that was saved and not started; what is left out stays. The page and the API save imports."""
-    from producer.cli.unstarted import given_by, run_edit
     from producer.cli.request import taken_down
+    from producer.cli.unstarted import given_by, run_edit
 
     faults, asked = taken_down(
         servers,
