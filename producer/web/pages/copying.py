@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.intake.editing import as_manifest, columns_of
@@ -21,6 +21,7 @@ from producer.web.api.edit_routes import unstarted
 from producer.web.pages import drafts
 from producer.web.pages.form_draft import FormDraft, fresh, keep
 from producer.web.pages.new_import import draw_form
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import BY_KEY, CHOICES
 from producer.web.pages.submitted import edited
@@ -29,7 +30,7 @@ from shared.model import Endpoint, Import
 from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 #: Seconds of a day; the form knows days alone.
 _DAY: Final = 86_400
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from producer.intake.providers import catalogue
 from producer.operations.searching import search_everywhere
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Who
 from producer.web.security.access import Known
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 _COUNT: Final = 50
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.intake.account_options import AccountsAsked
@@ -45,6 +45,7 @@ from producer.web.pages.form_draft import (
     told,
     told_as,
 )
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Preview, look
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.pages.signing import BY_KEY, kept
@@ -62,7 +63,7 @@ THESE_ROWS_ARE_NO_LONGER: Final = Phrase(
 )
 THERE_IS_NO_SUCH_PART: Final = Phrase("there_is_no_such_part", "there is no such part")
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 NO_MAILBOX: Final = Phrase(
     "manifest_missing", "there is no mailbox yet: give a file, or type or paste some rows", headed=False
 )
