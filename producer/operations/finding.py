@@ -57,15 +57,15 @@ _NAMED = 8
 
 
 def find_import(store: Store, text: str = "") -> Import:
-    """Returns the import with this id, beginning of an id, or name; without a text the newest.
+    """Returns the import with this id, beginning of an id, or name.
 
-    Raises `UsageError` that lists the candidates.
+    Without a text it is the newest that is not in the archive. Raises `UsageError` that lists the candidates.
     """
     known = store.imports()
     if not known:
         raise NO_IMPORT.error()
     if not text:
-        return known[0]
+        return next((one for one in known if not one.archived), known[0])
     exact = [one for one in known if text in (one.import_id, one.name)]
     found = exact or [one for one in known if one.import_id.startswith(text.lower()) and len(text) >= 2]
     if len(found) == 1:

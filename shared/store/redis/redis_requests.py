@@ -289,6 +289,9 @@ class RedisRequests(Secrets):
             self._run("close", import_id, m.decode())
         return bool(self._run("close", import_id, ""))
 
+    def archive(self, import_id: str, *, away: bool) -> bool:
+        return bool(self._run("archive", import_id, "1" if away else "0"))
+
     def erase(self, import_id: str, mailbox_id: str) -> bool:
         return bool(self._run("erase", import_id, mailbox_id))
 

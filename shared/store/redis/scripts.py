@@ -60,6 +60,7 @@ NAMES = (
     "hours",
     "waits",
     "close",
+    "archive",
     "erase",
     "forget",
     "reseal",
