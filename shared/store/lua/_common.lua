@@ -40,7 +40,13 @@ local function members_key(i, wave) return import_key(i) .. ':of:' .. wave end
 local function count(folder, mailbox, import, field, n)
   if n == 0 then return end
   if folder ~= '' then redis.call('HINCRBY', folder_key(folder), field, n) end
-  redis.call('HINCRBY', mailbox_key(mailbox), field, n)
+  local now = redis.call('HINCRBY', mailbox_key(mailbox), field, n)
+  local code = TROUBLE_OF[field]
+  if code and now > 0 then
+    redis.call('ZADD', import_key(import) .. ':code:' .. code, redis.call('HGET', mailbox_key(mailbox), 'row') or 0, mailbox)
+  elseif code then
+    redis.call('ZREM', import_key(import) .. ':code:' .. code, mailbox)
+  end
   redis.call('HINCRBY', import_key(import), field, n)
   if n > 0 and (string.sub(field, 1, 2) == 'o:' or field == 'done_bytes') then
     redis.call('HINCRBY', import_key(import), 'ever:' .. field, n)
@@ -509,6 +515,7 @@ local function remove_mailbox(i, m)
   set_behind(m, nil)
   set_again(m, 0)
   end_look(m)
+  for _, code in pairs(TROUBLE_OF) do redis.call('ZREM', import_key(i) .. ':code:' .. code, m) end
   if h[2] then leave_queue(m, h[2]) end
   redis.call('ZREM', P .. 'urgent', m)
   set_wave(m, '')
