@@ -25,13 +25,14 @@ from shared.store.redis.redis_store import RedisStore, connect
 from worker.actors import LanesAtWork, call_lane, leave, register
 from worker.copying.copy import CopyRules
 from worker.decisions.shares import Widening
-from worker.lane import Lane, Workplace
+from worker.lane import Lane
 from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
-from worker.planning.plan import PlanRules
+from worker.planning.batch_planner import PlanRules
 from worker.sessions.account_making import AccountServices
 from worker.sessions.dial import NetworkDialer
 from worker.worker_health import WorkerHealth
+from worker.workplace import Workplace
 
 if TYPE_CHECKING:  # loaded where metrics are served
     from shared.metrics import WorkerMetrics

@@ -33,8 +33,9 @@ from tests.resources import GivenResources
 from tests.servers.process import await_ready, end, spawn
 from tests.servers.redis_server import RedisServer
 from worker.actors import LanesAtWork, register
-from worker.lane import Lane, Workplace
+from worker.lane import Lane
 from worker.lease_keeper import LeaseKeeper
+from worker.workplace import Workplace
 
 ROOT = Path(__file__).resolve().parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")

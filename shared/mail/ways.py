@@ -41,6 +41,8 @@ class Ways:
     readings: Readings = field(default_factory=Readings)
     #: The extensions that each server announces and was seen not to do.
     servers: Servers = field(default_factory=Servers)
+    #: Whether bytes may be compressed on the way, where that was seen to pay.
+    compress: bool = True
 
     def source(self, endpoint: Endpoint, proof: Proof, identities: Identities) -> MailSource:
         """Returns a signed-in session that reads. `identities`: for protocols without lasting numbers."""
@@ -66,6 +68,7 @@ class Ways:
                 ca_file=endpoint.ca_file or None,
                 fingerprint=endpoint.certificate_sha256 or None,
                 broken=self.servers.of(endpoint.host, endpoint.port),
+                compress=self.compress,
             )
 
     def guarding(self, endpoint: Endpoint) -> AbstractContextManager[None]:

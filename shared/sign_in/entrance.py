@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from shared.content.maildrop import Identities
 from shared.mail import MailDestination, MailSource
-from shared.mail.answers.extensions import LeftOut, Servers
+from shared.mail.answers.extensions import LeftOut, Servers, TriedAt
 from shared.mail.pop3.pop3_reading import Readings
 from shared.mail.ways import Ways
 from shared.model import Mailbox
@@ -29,10 +29,18 @@ from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 class Entrance:
     """Signs in at both ends of stored mailboxes. Thread-safe; one per process."""
 
-    def __init__(self, store: Store, vault: Vault, settings: Settings, left_out: LeftOut | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        settings: Settings,
+        left_out: LeftOut | None = None,
+        tried: TriedAt | None = None,
+    ) -> None:
         """Prepares the sign-ins of one process.
 
-        `left_out` is told of each extension that a server announces and refuses, once for each server.
+        `left_out` is told of each extension that a server announces and refuses, once for each server; `tried` of what
+        compressing the connection to a server brought.
         """
         self._store, self._vault = store, vault
         self._admission = Admission(store, vault, settings.connect_timeout_seconds)
@@ -42,7 +50,8 @@ class Entrance:
             allowed=replace(
                 reach_of(settings.web_allow or "", settings.web_ports), granted=AllowedPlaces(store, vault).granted
             ).addresses,
-            servers=Servers(left_out),
+            servers=Servers(left_out, tried),
+            compress=settings.compress == "auto",
             readings=Readings(settings.pop3_read),
         )
 

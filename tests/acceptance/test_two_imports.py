@@ -25,7 +25,7 @@ WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
 #: Disables the lease of destinations. The second line disables what a worker knows of other imports.
 NO_LEASE = """
 from shared.store.redis import scripts
-from worker import neighbours
+from worker.copying import neighbours
 kept = scripts.sources
 scripts.sources = lambda: {name: text.replace("if holder and holder ~= m", "if false") for name, text in kept().items()}
 neighbours.Neighbours.beside = lambda self, folder: neighbours.ALONE
@@ -33,8 +33,9 @@ neighbours.Neighbours.beside = lambda self, folder: neighbours.ALONE
 
 #: Disables the wait for late mail and the check for other writers.
 NO_LOOK = """
-from worker import arrivals, lane
-lane.Lane._unsettled_seconds = lambda self, lease: 0.0
+from worker.copying import arrivals
+from worker import unit_work
+unit_work.UnitWork._unsettled_seconds = lambda self, lease: 0.0
 arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
 arrivals.Arrivals.unlike = lambda self, *_: False
 """

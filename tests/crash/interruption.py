@@ -18,9 +18,10 @@ from shared.model.lifecycle import Outcome, Wish
 from shared.store.memory.memory_store import MemoryStore
 from shared.testing.memory_mail import MemoryServer
 from worker.copying.copy import CopyRules
-from worker.lane import Lane, Workplace
+from worker.lane import Lane
 from worker.lease_keeper import LeaseKeeper
-from worker.planning.plan import PlanRules
+from worker.planning.batch_planner import PlanRules
+from worker.workplace import Workplace
 
 LOGIN = "ivan"
 _SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)

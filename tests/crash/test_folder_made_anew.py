@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.store.memory import memory_work
+from shared.store.memory import memory_plans
 from shared.store.memory.memory_tables import UnitRow
 from shared.testing.memory_mail import At, DeliveredLate
 from tests.crash.interruption import MemoryImport
@@ -19,7 +19,7 @@ from worker.decisions import failures
 #: The settle time, and how long a turn lasts: a fault, the plans behind it and the late mail fall into one another.
 SETTLE, TURN = 30.0, 0.01
 
-_RULE = memory_work.in_use_ms
+_RULE = memory_plans.in_use_ms
 
 
 def of_heads(batches: Sequence[UnitRow], planned_at: int, settle: int, now: int) -> int:
@@ -121,7 +121,7 @@ def test_what_arrives_late_in_a_folder_that_is_planned_anew(
 
     assert broken(range(12)) == 0
     _hasty(monkeypatch)
-    monkeypatch.setattr(memory_work, "in_use_ms", of_heads)
+    monkeypatch.setattr(memory_plans, "in_use_ms", of_heads)
     assert broken([2, 4, 10, 12]) > 0
 
 
@@ -146,5 +146,5 @@ def test_a_folder_that_is_made_anew_under_several_lanes_is_filled_anew(monkeypat
 
     assert broken() == 0
     _hasty(monkeypatch)
-    monkeypatch.setattr(memory_work, "in_use_ms", never)
+    monkeypatch.setattr(memory_plans, "in_use_ms", never)
     assert broken() > 0

@@ -12,7 +12,7 @@ from shared.model.lifecycle import MailboxState, Outcome
 from shared.testing.memory_mail import USUAL
 from shared.testing.memory_sessions import MemoryDestination
 from tests.crash.interruption import LOGIN, MemoryImport, numbered
-from worker import lane
+from worker import unit_work
 from worker.copying.copy import CopyRules
 from worker.decisions.failures import ATTEMPTS, FOREIGN_WRITER, UNIT_ATTEMPTS
 
@@ -52,7 +52,7 @@ def state(in_process: MemoryImport) -> MailboxState:
 @pytest.mark.parametrize("patient", [True, False], ids=["patient", "control: halved as any other"])
 def test_one_that_goes_on_stops_the_mailbox(monkeypatch: pytest.MonkeyPatch, patient: bool) -> None:
     if not patient:
-        monkeypatch.setattr(lane, "_patience", lambda lease: ATTEMPTS)
+        monkeypatch.setattr(unit_work, "_patience", lambda lease: ATTEMPTS)
     stranger, in_process = Stranger(monkeypatch), begun()
     in_process.to_the_end(rules=ONE_BY_ONE)
     codes = [one.code for one in in_process.store.failures(in_process.mailbox_id)]
@@ -76,4 +76,4 @@ def test_a_batch_that_kills_its_worker_is_halved_in_the_end(code: str, attempts:
     lease = in_process.store.claim("worker/1")
     assert lease is not None
     failure = Failure(code=code, sentence="", detail="", advice="", at=0.0, folder="", times=1)
-    assert lane._patience(replace(lease, mailbox=replace(lease.mailbox, failure=failure))) == attempts
+    assert unit_work._patience(replace(lease, mailbox=replace(lease.mailbox, failure=failure))) == attempts

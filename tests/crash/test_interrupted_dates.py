@@ -21,7 +21,7 @@ from shared.testing.memory_mail import USUAL
 from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered
 from worker.copying import adopt
 from worker.copying.copy import CopyRules
-from worker.decisions import copies as decide
+from worker.decisions import sent
 
 _WRAP = 2**32
 #: The dates of the messages: usual ones, and ones beyond the clocks of some servers.
@@ -130,7 +130,7 @@ def test_interrupted_twice_the_same_holds(kind: str) -> None:
 
 def test_without_the_notes_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: copying and looking again say nothing of a date."""
-    for module in (decide, adopt):
+    for module in (sent, adopt):
         monkeypatch.setattr(module, "date_note", lambda *_: None)
     steps = range(0, _length("refuses"), 9)
     assert any("dates changed untold" in said for step in steps for said in _wrong("refuses", step))

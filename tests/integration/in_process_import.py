@@ -47,10 +47,11 @@ from tests import mail
 from tests.mail import Snapshot
 from tests.servers.faulty import Command, FaultyServer
 from worker.copying.copy import CopyRules
-from worker.lane import Lane, Workplace
+from worker.lane import Lane
 from worker.lease_keeper import LeaseKeeper
-from worker.planning.plan import PlanRules
+from worker.planning.batch_planner import PlanRules
 from worker.sessions.mailbox_sessions import Dialer
+from worker.workplace import Workplace
 
 PASSWORD = "s3cret-canary"
 LOGIN = "user@example.org"

@@ -67,7 +67,7 @@ QUICK: Mapping[str, str] = {
 WORKER = "import sys; from worker.__main__ import main; sys.exit(main())"
 #: Makes a worker that does not look for mail that others add: it would notice the faults of these tests.
 BLIND = """
-from worker import arrivals
+from worker.copying import arrivals
 arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
 arrivals.Arrivals.unlike = lambda self, *_: False
 """

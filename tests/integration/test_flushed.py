@@ -17,8 +17,8 @@ SLOW_MS = 300.0
 RECKLESS = (
     BLIND
     + """
-import worker.verifying.doubles, worker.lane
-worker.lane.Lane._unsettled_seconds = lambda self, lease: 0.0
+import worker.verifying.doubles, worker.unit_work
+worker.unit_work.UnitWork._unsettled_seconds = lambda self, lease: 0.0
 worker.verifying.doubles._ours = lambda *_, **__: False
 """
 )

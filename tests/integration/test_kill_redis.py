@@ -15,7 +15,7 @@ SLOW_MS = 100.0
 HASTY = """
 from dataclasses import replace
 from shared.store.redis import scripts
-from worker import failures
+from worker.decisions import failures
 kept = scripts.sources
 scripts.sources = lambda: {name: text.replace("'restarted', 'at'", "'restarted', '-'") for name, text in kept().items()}
 failures.TABLE = tuple(replace(row, attempts=1) if row.attempts else row for row in failures.TABLE)

@@ -26,8 +26,8 @@ from shared.rules.batching import USUAL_WORTH
 object.__setattr__(USUAL_WORTH, "messages", 10)
 """
 BLIND = """
-from worker import lane
-lane.Throttled = type("Throttled", (), {})
+from worker import failed_units
+failed_units.Throttled = type("Throttled", (), {})
 """
 MANY = {f"MAILHAUL_{side}_ACCOUNT_CONNECTIONS": "6" for side in ("SOURCE", "DESTINATION")} | {
     "MAILHAUL_WORKER_THREADS": "6",

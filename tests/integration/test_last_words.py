@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-import worker.lane
+import worker.unit_work
 from shared.model import UnitKind
 from tests.integration.in_process_import import InProcessImport, Wires
 from tests.servers.faults import close, reply
@@ -59,7 +59,7 @@ def test_a_plan_that_nobody_lives_to_report_is_a_fault_of_ours(wires: Wires, mon
     in_process = InProcessImport(wires.source, wires.destination)
     in_process.submit()
     with monkeypatch.context() as patch:
-        patch.setattr(worker.lane.MailboxPlan, "run", dies)
+        patch.setattr(worker.unit_work.MailboxPlan, "run", dies)
         for _ in range(UNIT_ATTEMPTS):
             with pytest.raises(Killed):
                 in_process.work()

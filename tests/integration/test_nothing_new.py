@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import worker.lane
 import worker.planning.counted
+import worker.unit_work
 import worker.verifying.verify
 from shared.mail import FolderStatus, KnownStatus
 from tests.conftest import DovecotPair
@@ -100,7 +100,7 @@ def test_the_numbers_are_as_old_as_the_plan(
 
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0])
     monkeypatch.setattr(MailboxPlan, "run", slow)
-    monkeypatch.setattr(worker.lane, "time", clock)
+    monkeypatch.setattr(worker.unit_work, "time", clock)
     monkeypatch.setattr(worker.verifying.verify, "time", clock)
     asked: list[Any] = []
     count = worker.planning.counted.known_statuses

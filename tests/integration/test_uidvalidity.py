@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-import worker.copying.copy
+import worker.copying.opening
 from shared.model.lifecycle import Outcome
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault
 from tests.servers.faulty import Command
-from worker.copying.copy import BatchCopy
-from worker.planning.plan import MailboxPlan
+from worker.copying.opening import BatchFolders
+from worker.planning.folder_plan import FolderPlanner
 
 
 def numbered_anew(wires: Wires, command: bytes, due: Callable[[int], bool]) -> None:
@@ -63,7 +63,7 @@ def test_an_empty_folder_at_both_sides_is_no_trouble(wires: Wires) -> None:
 def test_control_taken_for_another_folder_the_empty_one_is_never_filled(
     wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BatchCopy, "_still_unused", lambda *seen: False)
+    monkeypatch.setattr(BatchFolders, "_still_unused", lambda *seen: False)
     numbered_anew(wires, rb"(?:STATUS|SELECT|EXAMINE)", lambda messages: not messages)
     wires.fill(4, b"Work")
     in_process = InProcessImport(wires.source, wires.destination)
@@ -77,7 +77,7 @@ def test_a_folder_that_only_status_shows_unchanged_fails_by_name(
 ) -> None:
     """STATUS, which the plan goes by, always tells the same number, and SELECT another each time."""
     if not bounded:
-        monkeypatch.setattr(MailboxPlan, "_blamed", lambda *seen: False)
+        monkeypatch.setattr(FolderPlanner, "_blamed", lambda *seen: False)
     numbered_anew(wires, rb"(?:SELECT|EXAMINE)", lambda messages: True)
     wires.destination.faults.add(
         Fault(
@@ -101,4 +101,4 @@ def test_a_folder_that_only_status_shows_unchanged_fails_by_name(
     assert {reason.partition(":")[0] for reason in in_process.noted("failed").values()} == {
         "Work is another folder each time it is opened (UIDVALIDITY)"
     }
-    assert len(wires.destination.matching(rb'SELECT "?Work')) > worker.copying.copy.MOST_REMADE
+    assert len(wires.destination.matching(rb'SELECT "?Work')) > worker.copying.opening.MOST_REMADE

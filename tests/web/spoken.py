@@ -42,7 +42,7 @@ SOURCES: Final = (
     "shared/wording/*.py",
     "shared/switching/*.py",
     "shared/switching/adapters/*.py",
-    "worker/*.py",
+    "worker/**/*.py",
 )
 #: Files whose sentences are not shown: the model of a mail server, those of the terminal alone, those of the API alone,
 #: those that only logs or operators of processes read.

@@ -17,7 +17,7 @@ from shared.model.uids import NO_UIDS, UidSet, records_of
 from shared.wording.phrases import Phrase
 from worker.copying.recognise import Recognised, Recognition
 from worker.copying.recovery import arrived
-from worker.decisions.copies import date_note, stands_for, watched
+from worker.decisions.copy_notes import date_note, stands_for, watched
 
 #: Number of messages adopted in one entry of the ledger.
 ADOPTED_AT_ONCE = 2000

@@ -35,7 +35,7 @@ from worker.copying.adopt import Adoption
 from worker.copying.neighbours import Beside, Neighbours
 from worker.copying.recovery import arrived, known_destinations
 from worker.copying.writers import FolderWriters
-from worker.decisions.copies import Sent
+from worker.decisions.sent import Sent
 
 SOMEBODY_ELSE_WRITES_INTO: Final = Phrase(
     "somebody_else_writes_into",

@@ -15,14 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.content.watching import WatchedChunks, seen_in
-from shared.mail import Appended, KnownStatus, MailDestination, MailSource, Message, Sighting
-from shared.mail.answers.limits import may_be_too_large
-from shared.model import Folder, Intent, Lease, LedgerEntry, Note, batch_id
+from shared.mail import KnownStatus, MailDestination, MailSource, Message, Sighting
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.model.errors import (
     AnswerUnreadable,
     ConnectionLost,
-    FolderChanged,
-    FolderRefused,
     LeaseLost,
     LedgerConflict,
     MailError,
@@ -36,21 +33,25 @@ from shared.model.lifecycle import Outcome, Wish
 from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet, records_of
 from shared.store import WorkStore
-from shared.wording.often_said import FOLDER_RECREATED
 from shared.wording.phrases import Phrase, text_of
+from worker.copying.append_answers import AppendAnswers
 from worker.copying.arrivals import Arrivals, foreign_writer
 from worker.copying.dating import Dating
 from worker.copying.gmail_sharing import GmailSharing
 from worker.copying.inflight import InFlight, stop_on
 from worker.copying.neighbours import ALONE, Neighbours
+from worker.copying.opening import BatchFolders
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
 from worker.copying.rate_wait import wait_out
-from worker.copying.recovery import contested_seconds, just_stored, known_destinations, look
+from worker.copying.recovery import contested_seconds, just_stored, look
 from worker.copying.writers import FolderWriters
 from worker.decisions.alike import Alike
 from worker.decisions.closing import Finished, SettleLater
-from worker.decisions.copies import Sent, kept_flags, remembered, watched, without_copy
+from worker.decisions.copy_notes import watched
+from worker.decisions.ledger_entries import without_copy
+from worker.decisions.permanent_flags import kept_flags
+from worker.decisions.sent import Sent, remembered
 from worker.decisions.shares import Widening
 
 LISTED_WITHOUT_BODY: Final = Phrase("listed_without_body", "the source lists the message but gives no body")
@@ -58,20 +59,9 @@ LEASE_RAN_OUT_BEFORE: Final = Phrase("lease_ran_out_before", "the lease ran out 
 BYTES_ANNOUNCED_NONE_GIVEN: Final = Phrase(
     "bytes_announced_none_given", "the source says that the message has {n} bytes, and gives none"
 )
-IS_NUMBERED_ANEW_EACH_TIME: Final = Phrase(
-    "is_numbered_anew_each_time", "{folder} is numbered anew each time it is opened (UIDVALIDITY)"
-)
-IS_ANOTHER_FOLDER_EACH_TIME: Final = Phrase(
-    "is_another_folder_each_time", "{folder} is another folder each time it is opened (UIDVALIDITY)"
-)
-
 #: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
 #: ones are left to `worker.verifying.verify`, so that mail is copied first and compared afterwards.
 READ_BACK_MESSAGES = 200
-
-#: Number of times that a mailbox is planned anew because a destination folder is not the one that was planned. After
-#: that its messages fail: somebody removes the folder each time, or the server gives it a new UIDVALIDITY each time.
-MOST_REMADE = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +115,7 @@ class BatchCopy:
         self._seen: set[int] = set()
         #: Messages of which the source gave a body of no bytes.
         self._empty: set[int] = set()
+        self._folders = BatchFolders(lease, store, source, destination, self._writers, labels=labels)
         self._status: KnownStatus | None = None
         self._flight: InFlight | None = None
         self._shared: GmailSharing | None = None
@@ -145,11 +136,14 @@ class BatchCopy:
         folder = self._lease.folder
         assert folder is not None, "a batch has a folder"
         wait_out(self._lease.due, lambda: self._store.progress(self._lease).due, self._wish, self._tell, self._sleep)
-        there = self._open(folder)
+        there, here = self._folders.open()
+        self._begin(here)
         try:
             done = self._done()
             remaining = set_aside(self._source, there, self._flying, self._lease.unit.uids - done)
-            self._announced = self._lease.unit.size_bytes if self._planned(folder) else self._sizes(there, remaining)
+            self._announced = (
+                self._lease.unit.size_bytes if self._folders.as_planned() else self._sizes(there, remaining)
+            )
             for part in self._parts(folder, remaining):
                 self._bring(part)
         except BaseException as error:
@@ -192,63 +186,28 @@ class BatchCopy:
     def _outcomes(self) -> MessageOutcomes:
         return MessageOutcomes(self._source, self._flying)
 
-    def _open(self, folder: Folder) -> KnownStatus:
-        lease = self._lease
-        doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
-        unclear = lease.intents or doubtful or self._labels or not self._planned(folder)
-        if not unclear and (remaining := self._lease.remaining):
-            self._source.foresee(folder.source_name, self._writers.first_part(remaining, self._destination))
-        here, made = self._opened_there(folder.destination_name)
-        there = self._source.open(folder.source_name)
-        if not there.same_uids(folder.uidvalidity):
-            if folder.remade >= MOST_REMADE:
-                raise FolderRefused(Side.SOURCE, IS_NUMBERED_ANEW_EACH_TIME.says(folder=folder.display))
-            raise FolderChanged(Side.SOURCE, FOLDER_RECREATED.says(folder=folder.display))
-        if not here.same_uids(folder.destination_uidvalidity) and (made or not self._still_unused(here, folder)):
-            if folder.remade >= MOST_REMADE:
-                raise FolderRefused(Side.DESTINATION, IS_ANOTHER_FOLDER_EACH_TIME.says(folder=folder.display))
-            raise FolderChanged(Side.DESTINATION, FOLDER_RECREATED.says(folder=folder.display))
+    def _begin(self, here: KnownStatus) -> None:
+        """Makes what the groups of the batch need, now that its folders are open."""
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
         if self._labels:
-            self._shared = GmailSharing(lease, self._store, self._source, self._destination, self._flight, self._wish)
-        return there
+            self._shared = GmailSharing(
+                self._lease, self._store, self._source, self._destination, self._flight, self._wish
+            )
 
-    def _still_unused(self, here: KnownStatus, folder: Folder) -> bool:
-        """Tells whether the destination folder is empty, and nothing of ours was ever sent there.
-
-        Some servers give such a folder another UIDVALIDITY each second (GNU Mailutils). Nothing that was planned is void
-        then: the next intent says which folder it is.
-        """
-        return (
-            not here.messages
-            and here.uidnext >= folder.destination_uidnext
-            and not self._lease.intents
-            and not self._writers.asks
-            and not known_destinations(self._store, folder.folder_id)
+    @property
+    def _answers(self) -> AppendAnswers:
+        return AppendAnswers(
+            lease=self._lease,
+            store=self._store,
+            destination=self._destination,
+            flight=self._flying,
+            dating=self._dating,
+            writers=self._writers,
+            arrivals=self._arrivals,
+            alike=self._alike,
+            shared=self._shared,
         )
-
-    def _opened_there(self, name: bytes) -> tuple[KnownStatus, bool]:
-        """Opens the destination folder, and creates it once where it is missing. Tells whether it was missing.
-
-        It is missing when somebody removed it, or no name that was tried for it was taken. It is another folder then,
-        so the mailbox is planned anew. Raises the server's refusal to create it.
-        """
-        try:
-            return self._destination.open(name), False
-        except FolderRefused:
-            for error in self._destination.create([name]):
-                if error is not None:
-                    raise error from None
-        return self._destination.open(name), True
-
-    def _planned(self, folder: Folder) -> bool:
-        """Tells whether the batch is as it was planned, so that its size is the sum of the source's sizes.
-
-        The size of a half is an estimate; the size of what is tried again may be unknown.
-        """
-        unit = self._lease.unit
-        return unit.unit_id == batch_id(folder.folder_id, folder.uidvalidity, unit.uids)
 
     def _sizes(self, there: KnownStatus, uids: UidSet) -> int:
         sizes: dict[int, int] = {}
@@ -327,7 +286,7 @@ class BatchCopy:
         refused: list[ServerRefused] = []
         for message in self._fetched(uids, refused):
             if self._flying.due:  # at the first message after a group: no more is read from the source
-                self._read_answers(0)
+                self._answers.read(0)
                 wait_out(self._flying.due, self._flying.ask, self._wish, self._tell, self._sleep)
             if not message.size_bytes and message.uid not in self._empty:
                 self._empty.add(message.uid)  # it is looked at once more before it is believed (`_copy_alone`)
@@ -347,7 +306,7 @@ class BatchCopy:
                 group, size = [], 0
         if group:
             self._send(group, keywords)
-        self._read_answers(0)
+        self._answers.read(0)
         if refused:
             raise refused[0]
 
@@ -400,56 +359,7 @@ class BatchCopy:
         self._destination.send(group, flags, token)
         if passing and passing.seen:
             self._flying.note_sent(token, watched(group[0].uid, passing.seen))
-        self._read_answers(0 if tried else self._outstanding)
-
-    def _answers(self, outstanding: int) -> Iterator[Appended]:
-        for answer in self._destination.answers(outstanding=outstanding):
-            stored = self._flying.stored(answer)
-            looked_at = self._dating.looked_at(answer, stored, self._flying.uidnext)
-            if looked_at is not answer:  # the copy was removed again, but its UID was ours all the same
-                self._flying.uidnext = max(self._flying.uidnext, *(uid + 1 for _, uid in stored))
-            yield looked_at
-
-    def _read_answers(self, outstanding: int) -> None:
-        answers = self._answers(outstanding)
-        for answer in answers:
-            self._weigh(answer)
-            self._writers.answered(len(answer.stored))
-            stored = [] if self._labels or self._writers.fill_gaps else self._flying.stored(answer)
-            if stored and self._arrivals.unlike(self._flying.uidnext, stored):
-                rest = [*answers, *self._answers(0)]
-                for other in rest:
-                    self._weigh(other)
-                self._disentangle([answer, *rest])
-                return
-            self._flying.enter(answer)
-            if self._shared:
-                self._shared.tell()
-
-    def _weigh(self, answer: Appended) -> None:
-        """Notes what an answer shows: a message taken after a refused one means that the refused message is to blame."""
-        if answer.stored:
-            self._alike.passed_over(error for _, error in self._flying.refused)
-            self._alike.passed_over(error for at, error in answer.refused.items() if at < max(answer.stored))
-
-    def _disentangle(self, answers: Sequence[Appended]) -> None:
-        """Enters the answers that came while somebody else wrote too.
-
-        Of two copies of one message, the later is removed.
-        """
-        stored = [pair for answer in answers for pair in self._flying.stored(answer)]
-        second = self._arrivals.between(
-            self._flying.uidnext, stored, lambda: self._store.note_mixed(self._lease, self._lease.unit.folder_id)
-        )
-        for answer in answers:
-            uids = None if answer.uids is None else tuple(Uid(second.get(uid, uid)) for uid in answer.uids)
-            self._flying.enter(replace(answer, uids=uids))
-        if stored:
-            self._flying.uidnext = max(self._flying.uidnext, max(uid for _, uid in stored) + 1)
-        # A copy that was once in doubt may have arrived late, and is nobody else's.
-        foreign = sum(uid in second and sent.uid not in self._arrivals.doubts for sent, uid in stored)
-        if foreign and not self._lease.restarted:
-            raise foreign_writer(foreign)
+        self._answers.read(0 if tried else self._outstanding)
 
     def _copy_refused(self) -> None:
         """Halves what was refused until single messages are left.
@@ -532,6 +442,6 @@ class BatchCopy:
             self._dating.broke()
         else:
             with contextlib.suppress(MailError, SettleLater):
-                self._read_answers(0)
+                self._answers.read(0)
         with contextlib.suppress(LeaseLost, StoreError, LedgerConflict):
             self._flight.flush()

@@ -20,7 +20,7 @@ from shared.model.errors import DateNotKept, ServerRefused
 from shared.model.sides import Side
 from shared.model.uids import UidSet
 from shared.wording.phrases import Phrase
-from worker.decisions.copies import Sent
+from worker.decisions.sent import Sent
 
 STORES_ANOTHER_INTERNAL_DATE: Final = Phrase(
     "stores_another_internal_date", "stores another internal date than was sent"

@@ -23,8 +23,10 @@ from shared.store import WorkStore
 from shared.wording.phrases import Phrase
 from worker.copying.inflight import InFlight, stop_on
 from worker.copying.recovery import just_stored
-from worker.decisions.copies import kept_flags, sent_as, stands_for
+from worker.decisions.copy_notes import stands_for
 from worker.decisions.flag_changes import made_equal
+from worker.decisions.permanent_flags import kept_flags
+from worker.decisions.sent import sent_as
 
 LEASE_RAN_OUT_BEFORE_COPY: Final = Phrase("lease_ran_out_before_copy", "the lease ran out before the copy")
 

@@ -21,7 +21,8 @@ from shared.model.sides import Side
 from shared.model.uids import Record, UidSet
 from shared.store import WorkStore
 from shared.wording.phrases import Phrase
-from worker.decisions.copies import Sent, settled_group
+from worker.decisions.ledger_entries import settled_group
+from worker.decisions.sent import Sent
 
 LEASE_RAN_OUT_OR_ANOTHER: Final = Phrase(
     "lease_ran_out_or_another", "the lease ran out, or another worker holds this unit"

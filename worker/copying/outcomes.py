@@ -15,7 +15,8 @@ from shared.model.uids import Uid, UidSet
 from shared.wording.often_said import NO_LONGER_AT_SOURCE
 from shared.wording.phrases import Phrase
 from worker.copying.inflight import InFlight
-from worker.decisions.copies import Sent, without_copy
+from worker.decisions.ledger_entries import without_copy
+from worker.decisions.sent import Sent
 
 DESTINATION_SAID_OK_BUT_DOES: Final = Phrase(
     "destination_said_ok_but_does", "the destination said OK but does not show the message"

@@ -8,7 +8,7 @@ from shared.model import Note
 from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
 from worker.copying.inflight import InFlight
-from worker.decisions.copies import without_copy
+from worker.decisions.ledger_entries import without_copy
 
 
 def set_aside(source: MailSource, opened: KnownStatus, flight: InFlight, uids: UidSet) -> UidSet:

@@ -19,8 +19,11 @@ from shared.model.uids import NO_UIDS, Uid, UidSet
 from shared.store import WorkStore
 from shared.wording.phrases import Phrase
 from worker.copying.recognise import Recognised, Recognition
-from worker.decisions.copies import Sent, pair, sent_as, settled_group, watched
+from worker.decisions.copy_notes import watched
+from worker.decisions.ledger_entries import settled_group
 from worker.decisions.likeness import Reasons
+from worker.decisions.pairing import pair
+from worker.decisions.sent import Sent, sent_as
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

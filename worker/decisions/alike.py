@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.model.errors import MailError, NothingTaken
 from shared.wording.phrases import Phrase
-from worker.decisions.copies import Sent
+from worker.decisions.sent import Sent
 
 TAKES_NO_MESSAGE_ANY: Final = Phrase("takes_no_message_any", "takes no message any more")
 

@@ -20,7 +20,7 @@ from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
-from worker.decisions.copies import kept_flags
+from worker.decisions.permanent_flags import kept_flags
 from worker.following.departures import without_marks
 
 _log = get_logger("mailhaul.worker")

@@ -16,8 +16,8 @@ from shared.model.errors import AnswerUnreadable, FolderRefused, ServerRefused
 from shared.model.uids import UidSet
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
-from worker.decisions.copies import kept_flags
 from worker.decisions.flag_changes import FlagsSeen, flag_changes, later, made_equal, translated
+from worker.decisions.permanent_flags import kept_flags
 
 _log = get_logger("mailhaul.worker")
 

@@ -24,8 +24,10 @@ from shared.runtime.logs import get_logger
 from shared.store import Store
 from worker.copying.recognise import Recognition
 from worker.copying.recovery import arrived, known_destinations
-from worker.decisions.copies import kept_flags, sent_as, settled_group
 from worker.decisions.flag_changes import FlagsSeen, flag_changes, translated
+from worker.decisions.ledger_entries import settled_group
+from worker.decisions.permanent_flags import kept_flags
+from worker.decisions.sent import sent_as
 from worker.following.deletions import as_counted, known_sources
 from worker.following.departures import counts_on, without_marks
 from worker.following.remainders import Remainders

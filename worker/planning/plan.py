@@ -15,32 +15,27 @@ from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.choosing import look_at_labels
-from shared.model import CANNOT_BE_READ_AT_SOURCE, LEFT_ALONE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
-from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, Throttled
-from shared.model.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
-from shared.model.uids import NO_UIDS, UidSet
-from shared.rules.batching import Change, delta, other_number
+from shared.model import CANNOT_BE_READ_AT_SOURCE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
+from shared.model.errors import ConnectionLost, FolderInUse
+from shared.model.events import Listener, MovedAtSource, TakenAway
 from shared.rules.standing import digest
 from shared.store import Store
-from shared.wording.phrases import parts, several, text_of
+from shared.wording.phrases import several, text_of
 from worker.copying.neighbours import Neighbours
-from worker.copying.recovery import known_destinations
 from worker.copying.returning import WayBack
 from worker.decisions.closing import SettleLater
-from worker.decisions.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
+from worker.decisions.failures import UNIT_ATTEMPTS
 from worker.decisions.whereabouts import SideView
-from worker.following.deletions import looked_for, vanished
 from worker.following.flag_sync import FlagSync
 from worker.following.moves import FolderChange, Followed, MoveFollowing
-from worker.planning.batch_planner import BatchPlanner, PlanRules, Skipped
+from worker.planning.batch_planner import BatchPlanner, PlanRules
 from worker.planning.counted import CountedFolders
 from worker.planning.folder_making import make_folders
+from worker.planning.folder_plan import NOT_THERE, FolderPlanner
 from worker.planning.folder_search import FolderSearch, FoundFolders
-from worker.planning.listing import stated_more
+from worker.planning.opened_source import OpenedSource
 from worker.sessions.ends import Ends
 from worker.sessions.mailbox_sessions import together
-
-__all__ = ["MailboxPlan", "PlanRules"]
 
 #: Number of planned batches that are entered together.
 BATCHES_AT_ONCE = 50
@@ -50,9 +45,6 @@ FORESEEN = 8
 
 #: Number of attempts after which folders are opened one by one.
 ALONE_ATTEMPTS = 2
-
-#: The status that stands for a destination folder that could not be created.
-NOT_THERE = KnownStatus(uidnext=1, messages=0)
 
 
 class MailboxPlan:
@@ -99,13 +91,10 @@ class MailboxPlan:
         )
         self._returning = self._cutting.returning = returning
         self._flags = FlagSync(lease, store, source, destination)
-        #: The source folder that is open, and its status when it was opened.
-        self._open: tuple[bytes, KnownStatus] | None = None
+        self._opened = OpenedSource(source)
         #: The moves at the source that were followed, and the folders that were planned since.
         self._moves = Followed()
         self._planned: set[str] = set()
-        #: Source folder → number of messages that STATUS states.
-        self._stated: dict[bytes, int] = {}
         #: Sums of what was entered: folders with batches, and these batches' messages and bytes.
         self._busy = self._messages = self._size_bytes = 0
 
@@ -158,6 +147,22 @@ class MailboxPlan:
         )
         if before:
             self._follow_moves(mapped, there, here, before)
+        planner = FolderPlanner(
+            lease=self._lease,
+            store=self._store,
+            source=self._source,
+            destination=self._destination,
+            opened=self._opened,
+            cutting=self._cutting,
+            flags=self._flags,
+            neighbours=self._neighbours,
+            tell=self._tell,
+            returning=self._returning,
+            followed=self._followed,
+            removed=self._removed,
+            moves=self._moves,
+            pending=self._pending,
+        )
         plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
         plans: list[tuple[FolderPlan, int]] = []
         filled = False
@@ -167,7 +172,7 @@ class MailboxPlan:
                 for coming in takewhile(lambda n: plain[n], range(order - 1, min(order - 1 + FORESEEN, len(mapped)))):
                     self._source.foresee(mapped[coming].source_name)
                 if source is None:
-                    source, untold = self._opened_fully(folder.source_name)
+                    source, untold = self._opened.fully(folder.source_name)
             except ConnectionLost as error:
                 plans.append((_unreadable(folder, error, before.get(folder.folder_id)), order))
                 tries_left = order < len(mapped) and self._lease.unit.attempts < UNIT_ATTEMPTS
@@ -187,7 +192,7 @@ class MailboxPlan:
             if self._ends and source.messages and not filled:
                 filled = True
                 self._ends.look(mapped, source, here, order - 1)
-            plan = self._plan_folder(folder, source, destination, before.get(folder.folder_id), untold)
+            plan = planner.plan(folder, source, destination, before.get(folder.folder_id), untold)
             self._planned.add(folder.folder_id)
             if plan is not None:
                 self._tell_removed(plan.folder, before.get(folder.folder_id, plan.folder), let_go=plan.let_go)
@@ -326,7 +331,7 @@ class MailboxPlan:
         asked = {name: self._asked[name] for name in names}
         for name, told in asked.items():
             if not isinstance(told, Exception):
-                self._stated[name] = told.messages or 0
+                self._opened.stated[name] = told.messages or 0
         known = [(asked.get(m.source_name), before.get(self._folder(m).folder_id)) for m in mapped]
         return [None if folder is None else _sure(told, folder) for told, folder in known]
 
@@ -353,32 +358,6 @@ class MailboxPlan:
     def _doubtful(self, one: MappedFolder, before: Mapping[str, Folder]) -> bool:
         known = before.get(self._folder(one).folder_id)
         return known is not None and known.unreadable
-
-    def _opened(self, name: bytes) -> KnownStatus | Exception:
-        """Opens the source folder by EXAMINE unless it is open, and returns its status, or the refusal."""
-        if self._open is None or self._open[0] != name:
-            try:
-                self._open = (name, self._source.open(name))
-            except FolderRefused as error:
-                self._open = None
-                return error
-        return self._open[1]
-
-    def _opened_fully(self, name: bytes) -> tuple[KnownStatus | Exception, int]:
-        """Opens the source folder, again where STATUS stated more messages.
-
-        Returns its status and how many more messages STATUS states after all.
-        """
-        opened, stated = self._opened(name), self._stated.pop(name, 0)
-        if isinstance(opened, Exception) or stated <= opened.messages:
-            return opened, 0
-        try:
-            opened, untold = stated_more(self._source, name, opened, stated)
-        except FolderRefused as error:
-            self._open = None
-            return error, 0
-        self._open = (name, opened)
-        return opened, untold
 
     def _enter(self, plans: list[tuple[FolderPlan, int]]) -> None:
         """Enters the planned folders in the store; other lanes may begin with them while the rest is listed."""
@@ -411,160 +390,6 @@ class MailboxPlan:
             display=one.display,
             note=one.note,
         )
-
-    def _plan_folder(
-        self, folder: Folder, there: KnownStatus, here: KnownStatus, before: Folder | None, untold: int
-    ) -> FolderPlan | None:
-        found = delta(there, before)
-        let_go, anew = folder.folder_id in self._removed, self._is_made_anew(folder, here, before)
-        moved = before is not None and not here.same_uids(before.destination_uidvalidity) and not anew
-        reset = found.change is Change.REPLACED or (moved and found.change is not Change.NEW)
-        fresh = before is None or reset or found.change is Change.NEW
-        let_go = let_go and not reset
-        modseq = there.highestmodseq or 0
-        snapshot = replace(
-            folder,
-            uidvalidity=there.uidvalidity or 0,
-            # A server may only know a lower bound; a UID that is accounted for stays so.
-            uidnext=there.uidnext if fresh or before is None else max(there.uidnext, before.uidnext),
-            highestmodseq=modseq if fresh or before is None else before.highestmodseq,
-            object_id=there.object_id or (before.object_id if before is not None else ""),
-            source_messages=there.messages,
-            skipped="" if fresh or before is None else before.skipped,
-            destination_uidvalidity=here.uidvalidity or 0,
-            remade=_remade(before, another=moved or found.change is Change.REPLACED or self._blamed(folder)),
-            destination_uidnext=here.uidnext if fresh or anew or before is None else before.destination_uidnext,
-            destination_messages=here.messages if fresh or anew or before is None else before.destination_messages,
-            note=_left_alone(folder.note) if let_go or (anew and here is NOT_THERE) else folder.note,
-            taken_away=NO_UIDS if fresh else self._followed[folder.folder_id].taken_away,
-            accounted=here.uidnext or 0,
-            deleted=NO_UIDS if fresh or before is None else before.deleted,
-        )
-        earlier = None if fresh else before
-        left = self._moves.left.get(folder.folder_id, NO_UIDS)
-        if earlier is not None:
-            earlier = replace(earlier, followed=earlier.followed | left)
-            snapshot = replace(snapshot, followed=earlier.followed, moving=earlier.moving)
-        placed = self._moves.placed.get(folder.folder_id, ())
-        taken_away = self._moves.taken_away.get(folder.folder_id, NO_UIDS)
-        if before is not None and not fresh and found.flags and not let_go:
-            self._carry_flags(snapshot, modseq, before, found.changed_since)
-            snapshot = replace(snapshot, highestmodseq=modseq)
-        low = 1 if fresh else found.first_uid or snapshot.uidnext
-        skipped = Skipped() if fresh else self._cutting.skipped(before)
-        hidden = NO_UIDS if fresh or before is None else before.hidden
-        plan = FolderPlan(folder=snapshot, reset=reset, withheld=0, let_go=let_go)
-        if (there.messages or untold) and (fresh or found.change is Change.CHANGED or skipped.again or hidden):
-            opened, more = self._opened_fully(folder.source_name)
-            if isinstance(opened, Exception):
-                raise opened
-            untold = max(untold, more)
-            first = here if fresh else None
-            plan = self._cutting.cut(
-                plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed, taken_away=taken_away
-            )
-            plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
-            if before is None and not self._returning:
-                followed = self._neighbours.held(plan.folder) if self._cutting.recognised else NO_UIDS
-                self._flags.complete(folder, self._cutting.recognised, plan.flags or {}, followed)
-            if (anew or self._returning) and plan.batches and here is NOT_THERE:
-                plan = self._with_a_place(plan)
-        elif before is not None and not reset and not let_go:
-            if earlier is not None and other_number(there, earlier):
-                plan = replace(plan, folder=self._with_deleted(snapshot, earlier, left - before.followed))
-            # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
-            # them are no reason to stop.
-            same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
-            if plan.folder == replace(
-                before,
-                verified="",
-                doubts=NO_UIDS,
-                doubted_at=0.0,
-                unchecked=0,
-                accounted=same,
-                accepted=NO_UIDS,
-                deleted_too=NO_UIDS,
-                mixed=False,
-            ):
-                return None
-        if before is not None and (number := len(plan.folder.deleted - before.deleted)):
-            self._tell(DeletedAtSource(messages=number))
-        if earlier is not None and not let_go:
-            plan = replace(plan, digests=self._moves.digests.get(folder.folder_id, {}))
-        return plan
-
-    def _is_made_anew(self, folder: Folder, here: KnownStatus, before: Folder | None) -> bool:
-        """Tells whether nothing of the ledger is in the destination folder, since its user removed the one before.
-
-        An empty one may get another UIDVALIDITY each second.
-        """
-        if before is None:
-            return False
-        unused = bool(before.taken_away) and not here.messages and not known_destinations(self._store, before.folder_id)
-        return folder.folder_id in self._removed or before.left_alone or unused
-
-    def _with_a_place(self, plan: FolderPlan) -> FolderPlan:
-        """Creates the folder that its user removed, since new mail came for it.
-
-        Where the destination refuses that, the copy says so.
-        """
-        name = plan.folder.destination_name
-        (refused,) = self._destination.create([name])
-        (here,) = [refused] if refused else known_statuses(self._destination, [name])
-        if isinstance(here, Throttled):
-            raise here
-        if isinstance(here, Exception):
-            return plan
-        return replace(
-            plan,
-            folder=replace(
-                plan.folder,
-                note=several(one for one in parts(plan.folder.note) if one != LEFT_ALONE),
-                destination_uidvalidity=here.uidvalidity or 0,
-                destination_uidnext=here.uidnext,
-                destination_messages=here.messages,
-                accounted=here.uidnext,
-            ),
-        )
-
-    def _with_deleted(self, folder: Folder, before: Folder, left: UidSet) -> Folder:
-        """Returns the folder, to which nothing new came, with what was deleted from it at the source."""
-        self._open = None
-        if told := vanished(self._store, self._source, before, left):
-            self._open, found = (folder.source_name, told[0]), told[1]
-        else:
-            opened = self._opened(folder.source_name)
-            if isinstance(opened, Exception):
-                raise opened
-            found = looked_for(self._store, self._source, opened, before)
-        return replace(folder, deleted=found.deleted, source_messages=found.source_messages)
-
-    def _blamed(self, folder: Folder) -> bool:
-        """Tells whether the mailbox is planned anew because this folder was another when it was opened.
-
-        STATUS need not show it. While verifying, a failure names no folder: then each may be the one.
-        """
-        failure = None if self._lease.mailbox.over_at else self._lease.mailbox.failure
-        return failure is not None and failure.code in FOLDER_CHANGED and failure.folder in ("", folder.display)
-
-    def _carry_flags(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
-        if before.uidnext > 1:
-            opened = self._opened(folder.source_name)
-            if isinstance(opened, Exception):
-                raise opened
-            self._flags.carry(folder, modseq, before, changed_since)
-
-
-def _left_alone(note: str) -> str:
-    return note if LEFT_ALONE in note else several((LEFT_ALONE, note))
-
-
-def _remade(before: Folder | None, *, another: bool) -> int:
-    """Returns `Folder.remade`.
-
-    It only ever grows until the folder was verified: a folder that is the same by chance for once ends no loop.
-    """
-    return 0 if before is None else another + (0 if before.verified else before.remade)
 
 
 def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> KnownStatus | Exception | None:

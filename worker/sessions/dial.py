@@ -25,7 +25,7 @@ class NetworkDialer:
 
     def __init__(self, store: Store, vault: Vault, settings: Settings) -> None:
         self._store = store
-        self._entrance = Entrance(store, vault, settings, _left_out)
+        self._entrance = Entrance(store, vault, settings, _left_out, _tried)
 
     def source(self, mailbox: Mailbox) -> MailSource:
         """Signs in at the source and returns the session."""
@@ -53,6 +53,16 @@ class NetworkDialer:
 def _left_out(host: str, port: int, extension: str, said: str) -> None:
     without = TABLE[extension].without
     _log.info("extension_left_out", server=f"{host}:{port}", extension=extension, without=without, said=said)
+
+
+def _tried(host: str, port: int, pays: bool, plain: float, compressed: float) -> None:
+    _log.info(
+        "compression_tried",
+        server=f"{host}:{port}",
+        pays=pays,
+        plain_bytes_per_second=round(plain),
+        compressed_bytes_per_second=round(compressed),
+    )
 
 
 class _Maildrop:

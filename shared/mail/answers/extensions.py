@@ -14,8 +14,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+from shared.mail.answers.compression import COMPRESS, ServerCompression, Tried
 from shared.mail.answers.kept_dates import KeptDates
 from shared.wording.phrases import Phrase
 
@@ -51,6 +53,7 @@ SERVER_IS_ASKED_BEFORE_EACH: Final = Phrase(
 MESSAGES_ARE_APPENDED_ONE_BY_ONE: Final = Phrase("messages_are_appended_one_by_one", "messages are appended one by one")
 MOVED_MAIL_IS_COPIED_AGAIN: Final = Phrase("moved_mail_is_copied_again", "what was moved at the source is copied again")
 GMAIL_LABELS_ARE_NOT_LOOKED: Final = Phrase("gmail_labels_are_not_looked", "Gmail's labels are not looked at")
+BYTES_ARE_NOT_COMPRESSED: Final = Phrase("bytes_are_not_compressed", "nothing is compressed on the way")
 NOTHING_IS_KNOWN_OF_QUOTA: Final = Phrase("nothing_is_known_of_quota", "nothing is known of the quota")
 
 #: Several commands in one flight (RFC 9051 §5.5). Every server has to take them, so none announces it.
@@ -98,6 +101,7 @@ TABLE: Final[Mapping[str, Extension]] = {
     "MULTIAPPEND": _row(MESSAGES_ARE_APPENDED_ONE_BY_ONE.says()),
     "MOVE": _row(MOVED_MAIL_IS_COPIED_AGAIN.says(), b"UID", rb"\AMOVE "),
     "X-GM-EXT-1": _row(GMAIL_LABELS_ARE_NOT_LOOKED.says(), b"UID", b"X-GM-", "x-gm"),
+    COMPRESS: _row(BYTES_ARE_NOT_COMPRESSED.says(), b"COMPRESS", b"", "compress", "deflate"),
     "QUOTA": _row(NOTHING_IS_KNOWN_OF_QUOTA.says(), b"GETQUOTAROOT"),
 }
 
@@ -155,6 +159,8 @@ _LOSSES: Final[Mapping[str, int]] = {PIPELINING: 2, "MULTIAPPEND": 2, "LITERAL+"
 Told = Callable[[str, str], object]
 #: The same with the server's host and port in front.
 LeftOut = Callable[[str, int, str, str], object]
+#: Called with a server's host and port, whether compressing pays, and the bytes a second without and with it.
+TriedAt = Callable[[str, int, bool, float, float], object]
 
 
 def offered(announced: Iterable[str]) -> frozenset[str]:
@@ -171,7 +177,8 @@ def offered(announced: Iterable[str]) -> frozenset[str]:
 class Broken:
     """The promises that one server broke. Thread-safe: all sessions with the server share it."""
 
-    def __init__(self, told: Told | None = None) -> None:
+    def __init__(self, told: Told | None = None, tried: Tried | None = None) -> None:
+        """`told` hears of each extension that is left out, `tried` of what compressing brought."""
         self._told = told
         self._lock = threading.Lock()
         #: Extension → the server's words when it refused it.
@@ -187,6 +194,8 @@ class Broken:
         self.learned = 0
         #: The dates outside of the usual that the server keeps or changes.
         self.dates = KeptDates()
+        #: Whether compressing pays.
+        self.compression = ServerCompression(tried)
         #: Whether the port has greeted a session in plain text: its silence is mere slowness from then on.
         self.greeted = False
 
@@ -276,8 +285,8 @@ class Broken:
 class Servers:
     """The `Broken` of each server by host and port, for one process. Thread-safe."""
 
-    def __init__(self, told: LeftOut | None = None) -> None:
-        self._told = told
+    def __init__(self, told: LeftOut | None = None, tried: TriedAt | None = None) -> None:
+        self._told, self._tried = told, tried
         self._lock = threading.Lock()
         self._servers: dict[tuple[str, int], Broken] = {}
 
@@ -285,8 +294,7 @@ class Servers:
         """Returns what is known of this server."""
         with self._lock:
             if (host, port) not in self._servers:
-                told = self._told
-                self._servers[host, port] = Broken(
-                    (lambda name, words: told(host, port, name, words)) if told else None
-                )
+                told = partial(self._told, host, port) if self._told else None
+                tried = partial(self._tried, host, port) if self._tried else None
+                self._servers[host, port] = Broken(told, tried)
             return self._servers[host, port]

@@ -102,7 +102,7 @@ class ImapSource(ChoosingSession):
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """Sends EXAMINE and the first FETCH commands, so that they are on their way while something else is done."""
-        if self._talk.serial:
+        if self._talk.serial or self._talk.compress_due:
             return
         try:
             examine = b"EXAMINE " + self._folder(name) + self._condstore

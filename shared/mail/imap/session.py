@@ -27,11 +27,13 @@ from typing import Final
 import imapclient
 
 from shared.mail.answers.bounds import OPENING_BYTES
+from shared.mail.answers.compression import COMPRESS
 from shared.mail.answers.extensions import Broken
 from shared.mail.answers.grammar import clean_text
 from shared.mail.answers.refusals import failure
 from shared.mail.auth.sasl import Proof
 from shared.mail.auth.signing_in import sign_in
+from shared.mail.transport.compressing import ConnectionCompression
 from shared.mail.transport.conversation import Conversation, Tagged
 from shared.mail.transport.dialing import cause_of, connect
 from shared.mail.transport.forms import Offer
@@ -217,11 +219,12 @@ def open_session(
     ca_file: str | None = None,
     fingerprint: str | None = None,
     broken: Broken | None = None,
+    compress: bool = True,
 ) -> Session:
     """Connects and signs in.
 
     `fingerprint` (SHA-256 of the certificate, hex) replaces every other check of it. `broken` holds what the server was
-    seen not to do, for all sessions with it.
+    seen not to do, for all sessions with it. `compress`: whether bytes may be compressed on the way.
 
     Raises Unreachable, TlsFailed, AuthenticationRefused, Throttled, ProtocolViolation.
     """
@@ -267,6 +270,8 @@ def open_session(
     wire.begin()
     client.signed_in(capabilities)
     offer = Offer(talk, capabilities)
+    if compress and offer.has(COMPRESS):
+        talk.compressing = ConnectionCompression(talk)
     _introduce(talk, offer)
     return Session(side=side, wire=wire, talk=talk, offer=offer, client=client)
 

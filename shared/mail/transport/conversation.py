@@ -14,6 +14,7 @@ from shared.mail.answers.hints import hint_of, slows_down
 from shared.mail.answers.refusals import Asked, about_the_form, failure
 from shared.mail.answers.responses import vanished_uids
 from shared.mail.answers.tokens import LITERAL, head_of
+from shared.mail.transport.compressing import ConnectionCompression
 from shared.mail.transport.wire import LINE_LIMIT, Wire
 from shared.model.errors import MailError, ProtocolViolation, Throttled
 from shared.model.sides import Side
@@ -98,6 +99,8 @@ class Conversation:
         self._leading: list[tuple[str, bytes, Then]] = []
         #: The same commands once they are sent: nobody waits for their answers.
         self._unawaited: dict[bytes, tuple[str, Then]] = {}
+        #: What is done about compression; None where that is out of the question.
+        self.compressing: ConnectionCompression | None = None
         #: The ends of such commands, which count once it is known that the server takes several commands.
         self._unsure: list[tuple[Then, Tagged]] = []
 
@@ -180,6 +183,16 @@ class Conversation:
             self._literals.add(tag)
         return b"%b %b\r\n" % (tag, text)
 
+    @property
+    def compress_due(self) -> bool:
+        """Tells whether the connection shall be compressed, for which every command has to be answered first."""
+        return self.compressing is not None and self.compressing.due
+
+    def consider_compressing(self) -> None:
+        """Compresses the connection where that is due and every command is answered."""
+        if self.compressing is not None and all(ended is not None for ended in self._pending.values()):
+            self.compressing.consider()
+
     def send(self, text: bytes) -> bytes:
         """Sends one command without waiting, and returns its tag."""
         return self.send_all([text])[0]
@@ -192,6 +205,7 @@ class Conversation:
         """
         if not texts:
             return []
+        self.consider_compressing()
         self.wire.begin()
         lead = self._lead()
         tags: list[bytes] = []

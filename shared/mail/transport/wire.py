@@ -19,12 +19,14 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import Final
 
 from shared.mail.answers.bounds import MESSAGE_SECONDS, message_seconds
+from shared.mail.answers.compression import Pace
 from shared.mail.answers.grammar import clean_text
+from shared.mail.transport.deflate import CompressedStream
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation
 from shared.model.sides import Side
 from shared.wording.often_said import CLOSED_CONNECTION, NO_ANSWER_IN_TIME, WITH_CAUSE
@@ -68,6 +70,8 @@ class Wire:
         self._aborted = False
         #: Bytes received and sent so far.
         self.moved = 0
+        #: Seconds spent waiting for the other end so far.
+        self._waited = 0.0
         #: Lines read so far.
         self.lines = 0
         self._closing = threading.Lock()  # held for each system call on the socket, so that nobody closes it under one
@@ -85,7 +89,9 @@ class Wire:
 
     def _adopt(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        self.sock = sock
+        self.sock: socket.socket = sock
+        #: What bytes go through: the socket, or its compressed side.
+        self._stream: socket.socket | CompressedStream = sock
         self.encrypted = isinstance(sock, ssl.SSLSocket)
         self._readable, self._any = select.poll(), select.poll()
         self._readable.register(sock, select.POLLIN)
@@ -119,6 +125,7 @@ class Wire:
         started = monotonic()
         found = poll.poll(max(1, int(allowed * 1000)))
         spent = monotonic() - started
+        self._waited += spent
         self._idle -= spent
         self._whole -= spent
         self._body -= spent
@@ -335,7 +342,7 @@ class Wire:
         while True:
             try:
                 with self._closing:
-                    count = 0 if self._aborted else self.sock.recv_into(view)
+                    count = 0 if self._aborted else self._stream.recv_into(view)
             except (BlockingIOError, ssl.SSLWantReadError):
                 self._wait(self._readable)
             except ssl.SSLWantWriteError:
@@ -352,7 +359,7 @@ class Wire:
 
     def send(self, parts: Sequence[bytes]) -> None:
         """Sends all of `parts`, in order, in as few system calls and TLS records as it takes."""
-        if self.encrypted:
+        if self.encrypted or self.compressed:
             held: list[bytes] = []
             size = 0
             for part in parts:
@@ -395,7 +402,7 @@ class Wire:
             while done < len(view):
                 try:
                     with self._closing:
-                        sent = -1 if self._aborted else self.sock.send(view[done:])
+                        sent = -1 if self._aborted else self._stream.send(view[done:])
                 except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                     self._wait_to_write()
                 except (OSError, ValueError) as error:
@@ -413,7 +420,7 @@ class Wire:
         self._make_room()
         try:
             with self._closing:
-                count = self.sock.recv_into(self._view[self._end :])
+                count = self._stream.recv_into(self._view[self._end :])
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except (OSError, ValueError) as error:
@@ -422,7 +429,7 @@ class Wire:
             raise self._lost(CLOSED_CONNECTION.says())
         self._end += count
 
-    # -- TLS, the end
+    # -- TLS, DEFLATE, the end
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Runs the handshake.
@@ -435,6 +442,26 @@ class Wire:
         self.sock.settimeout(self.timeout_seconds)
         self._adopt(context.wrap_socket(self.sock, server_hostname=host))
         self.begin()
+
+    @property
+    def compressed(self) -> bool:
+        """Tells whether bytes are compressed."""
+        return isinstance(self._stream, CompressedStream)
+
+    @property
+    def pace(self) -> Pace:
+        """Returns what was moved so far, and how long the connection waited for the other end or compressed."""
+        own = self._stream.seconds if isinstance(self._stream, CompressedStream) else 0.0
+        return Pace(self.moved, self._waited + own)
+
+    def compress(self, broken: Callable[[str], object]) -> None:
+        """Compresses both directions from now on; what has arrived and is unread is compressed already (RFC 4978 §3).
+
+        `broken` is told of bytes that cannot be expanded.
+        """
+        come = bytes(self._view[self._start : self._end])
+        self._start = self._end = 0
+        self._stream = CompressedStream(self.sock, come, broken)
 
     def abort(self, *, reset: bool = False) -> None:
         """Shuts the socket at once, from any thread.
@@ -469,7 +496,7 @@ class Wire:
             # only there: at a source, arriving bytes may be a message that says "* BYE"
             with contextlib.suppress(OSError, ValueError):
                 self._make_room()
-                self._end += self.sock.recv_into(self._view[self._end :])
+                self._end += self._stream.recv_into(self._view[self._end :])
             last = _BYE.search(self._buffer, self._start, self._end)
         self.abort()
         told = WITH_CAUSE.says(what=what, cause=clean_text(text_of(cause))) if cause else what

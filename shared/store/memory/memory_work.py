@@ -19,45 +19,20 @@ from shared.model import (
     Unit,
     UnitKind,
 )
-from shared.model.errors import FolderInUse, LeaseLost, StoreError
+from shared.model.errors import LeaseLost, StoreError
 from shared.model.lanes import NOTHING_MEASURED, Measured, Reason
 from shared.model.ledger import AUDITED
-from shared.model.lifecycle import Control, Disposition, MailboxState, Outcome, UnitState, Wish
+from shared.model.lifecycle import Control, Disposition, MailboxState, UnitState, Wish
 from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, UidSet
-from shared.rules.age_bands import BAND
 from shared.rules.standing import LOOK_HOLD
 from shared.store import SCOPES
 from shared.store.memory.memory_identity import Identity
 from shared.store.memory.memory_lanes import CROWDED_MS
-from shared.store.memory.memory_lines import Shares, import_of
+from shared.store.memory.memory_plans import plan_folder
 from shared.store.memory.memory_readings import atomic
-from shared.store.memory.memory_tables import FolderRow, MailboxRow, UnitRow
-
-#: How long another lane waits before it gives way too, ms.
-NEXT_GIVES_WAY_MS = 3_000
-#: How long after its move lanes give way to a mailbox, ms.
-GIVES_WAY_NO_MORE_MS = 10_000
-#: How long an import has fewer lanes than its share before another's gives way, how long until the next does, how much longer
-#: until that was in vain, and how long none does then, ms.
-STARVES_MS, NEXT_STARVED_MS, HELPS_MS, IN_VAIN_MS = 5_000, 2_000, 20_000, 60_000
-#: The least wait for a folder that is in use, ms.
-IN_USE_MS = 1_000
-
-
-def in_use_ms(batches: Sequence[UnitRow], planned_at: int, settle: int, now: int) -> int:
-    """Returns how long a plan waits that voids the folder of these batches and was claimed at `planned_at`; all in ms.
-
-    It waits while a lane has something on the wire, and until what other lanes left cannot arrive any more (`settle` after
-    they ended) since before the plan was claimed: it would forget their intents, and may have listed the folder too early.
-    """
-    wait = IN_USE_MS if any(batch.live() for batch in batches) else 0
-    for batch in batches:
-        for intent in batch.left():
-            till = max(batch.ended, round(intent.at * 1000)) + settle
-            if till > planned_at:
-                wait = max(wait, IN_USE_MS, till - now)
-    return wait
+from shared.store.memory.memory_tables import FolderRow
+from shared.store.memory.memory_yields import give_way, share_out
 
 
 class MemoryWork(Identity):
@@ -96,67 +71,9 @@ class MemoryWork(Identity):
                     found = self._let_in(name)[1]
                     if found is not None and self._too_many(name, lease.holder, found):
                         words[n] = Wish.YIELD
-        self._give_way(leases, words)
-        self._share_out(leases, words)
+        give_way(rows, lambda m: any(self._holds.get(name, 0) > now for name in self._scopes(m)), leases, words)
+        share_out(rows, leases, words)
         return words
-
-    def _share_out(self, leases: Sequence[Lease], words: list[Wish]) -> None:
-        """Tells one lane of an import that has more than its share to give way where another had less for a while."""
-        rows, now, shares = self._rows, self._rows.now(), self._rows.shares()
-        order: dict[str, int] = {}
-        for line in rows.lines:
-            if shares.under(one := import_of(line)):
-                order[one] = min(order.get(one, rows.wave_of(line).order), rows.wave_of(line).order)
-        for one, (at, before) in list(rows.starving.items()):
-            if one not in order and at <= now and (at + IN_VAIN_MS <= now or shares.held[one] > before):
-                del rows.starving[one]
-        for one in sorted(order):
-            at, before = rows.starving.get(one, (0, 0))
-            if not at:
-                rows.starving[one] = now + STARVES_MS, -1
-            elif at <= now and shares.held[one] <= before:
-                if at + HELPS_MS <= now:
-                    rows.starving[one] = now + IN_VAIN_MS, -1
-            elif at <= now and (chosen := self._longest(leases, words, shares, order[one])) is not None:
-                words[chosen] = rows.units[leases[chosen].unit.unit_id].yields = Wish.YIELD
-                rows.starving[one] = now + NEXT_STARVED_MS, shares.held[one]
-                return
-
-    def _longest(self, leases: Sequence[Lease], words: Sequence[Wish], shares: Shares, order: int) -> int | None:
-        """Returns which of these lanes, of an import that has more than its share, has copied its unit longest."""
-        rows, found = self._rows, []
-        for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
-            if word is Wish.RUN and lease.unit.kind is UnitKind.COPY:
-                mailbox = rows.mailboxes[lease.unit.mailbox_id].mailbox
-                wave = rows.wave_of(f"{mailbox.import_id}:{mailbox.wave}")
-                if shares.over(mailbox.import_id) and wave.order >= order:
-                    found.append((lease.term, n))
-        return min(found)[1] if found else None
-
-    def _give_way(self, leases: Sequence[Lease], words: list[Wish]) -> None:
-        """Tells one lane to pause where a mailbox that was moved has waited for a free one."""
-        rows, now = self._rows, self._rows.now()
-        due = sorted((at, mailbox_id) for mailbox_id, at in rows.urgent.items() if at <= now)
-        first = rows.mailboxes[due[0][1]] if due else None
-        if (
-            first is None
-            or not (first.stands or first.looking)
-            or not rows.servable(first)
-            or now - first.moved > GIVES_WAY_NO_MORE_MS
-        ):
-            return
-        if any(self._holds.get(name, 0) > now for name in self._scopes(first)):
-            return
-        ranks = []
-        for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
-            m = rows.mailboxes[lease.unit.mailbox_id] if word is Wish.RUN else first
-            if m is not first:
-                kind = (UnitKind.COPY, UnitKind.VERIFY, UnitKind.PLAN, UnitKind.LOOK).index(lease.unit.kind)
-                ranks.append((m.route != first.route, kind, m.mailbox.priority, n))
-        if ranks:
-            at = min(ranks)[-1]
-            rows.urgent[first.mailbox.mailbox_id] = now + NEXT_GIVES_WAY_MS
-            words[at] = rows.units[leases[at].unit.unit_id].yields = Wish.PAUSE
 
     @atomic
     def leave(self, holder: str, mailbox_id: str) -> None:
@@ -376,100 +293,7 @@ class MemoryWork(Identity):
     ) -> None:
         self._rows.fence(lease)
         for plan, order in plans:
-            self._plan_folder(lease, plan, order, int(settle_seconds * 1000))
-
-    def _plan_folder(self, lease: Lease, plan: FolderPlan, order: int, settle: int) -> None:
-        rows = self._rows
-        row = rows.fence(lease)
-        m = rows.mailboxes[row.unit.mailbox_id]
-        name = plan.folder.folder_id
-        known = name in m.folders
-        folder = rows.folders.get(name) or FolderRow(plan.folder)
-        call = (lease.term, plan)
-        if folder.planned == call:
-            return
-        chosen = plan.skipped is None or plan.skipped == folder.skipped
-        same = folder.folder.uidnext == plan.folder.uidnext and folder.folder.hidden == plan.folder.hidden
-        again = known and not plan.reset and chosen and same
-        new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
-        doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
-        accepted, deleted_too, mixed = folder.folder.accepted, folder.folder.deleted_too, folder.folder.mixed
-        if plan.reset or plan.let_go:
-            self._wait_for_lanes(m, folder, lease.term, settle)
-        if plan.reset:
-            for unit_id in [*folder.heads, *folder.waiting]:
-                rows.drop_unit(unit_id)
-            folder = FolderRow(plan.folder)
-            doubts, doubted_at, verified, accepted, deleted_too, mixed = NO_UIDS, 0.0, "", NO_UIDS, NO_UIDS, False
-        if plan.let_go:
-            folder.let_go(len(plan.folder.taken_away))
-            doubts, doubted_at = UidSet(), 0.0
-        folder.folder = replace(
-            plan.folder,
-            doubts=doubts,
-            doubted_at=doubted_at,
-            verified=verified,
-            mailbox_id=m.mailbox.mailbox_id,
-            accepted=accepted,
-            deleted_too=deleted_too,
-            mixed=mixed,
-        )
-        folder.digests.update(plan.digests)
-        folder.order, folder.planned = order, call
-        if plan.flags is not None:
-            folder.flags = dict(plan.flags)
-        rows.folders[name] = folder
-        if not known:
-            m.folders.append(name)
-        if plan.withheld is not None:
-            more = plan.withheld - folder.counts["withheld"]
-            folder.counts.update(withheld=more, messages=more)
-        folder.counts["unreadable"] = int(plan.folder.unreadable)
-        folder.counts["deleted_at_source"] = len(plan.folder.deleted)
-        folder.counts["moved_at_source"] = len(plan.folder.followed)
-        if again:
-            return
-        folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)
-        if plan.skipped is not None:
-            before, now = (sum(map(len, sets.values())) for sets in (folder.skipped or {}, plan.skipped))
-            folder.counts.update({Outcome.SKIPPED: now - before, "done_bytes": plan.skipped_bytes})
-            whole = rows.imports[rows.mailboxes[folder.folder.mailbox_id].mailbox.import_id]
-            whole.reach(Outcome.SKIPPED, now - before)
-            whole.reach("done_bytes", plan.skipped_bytes)
-            folder.skipped = dict(plan.skipped)
-        for settled in new:
-            rows.settle(row, folder, settled)
-        row.others = UidSet()
-        if row.unit.unit_id in folder.ledger:
-            # The plan unit is gone after planning: the adopted messages stand under a name of their own.
-            ours = new and all(settled.outcome is Outcome.COPIED for settled in new)
-            adopted = f"{'followed' if ours else 'adopted'}.{plan.folder.uidnext}"
-            while adopted in folder.ledger:  # a later plan adopted what the request now wants
-                adopted += "+"
-            folder.ledger[adopted] = folder.ledger.pop(row.unit.unit_id)
-            folder.digests[adopted] = folder.digests.pop(row.unit.unit_id)
-        for n, unit in enumerate(plan.batches, start=1):
-            if unit.unit_id not in rows.units:
-                unit = replace(unit, kind=UnitKind.COPY, mailbox_id=m.mailbox.mailbox_id, folder_id=name, attempts=0)
-                rows.queue_batch(folder, rows.add_unit(unit, unit.band * BAND + order * 100_000 + n))
-        rows.refresh(m)
-
-    def _wait_for_lanes(self, m: MailboxRow, folder: FolderRow, term: int, settle: int) -> None:
-        """Raises `FolderInUse` while a plan may not void the folder; its batches wait with the plan."""
-        rows, now = self._rows, self._rows.now()
-        batches = [rows.units[u] for u in (*folder.heads, *folder.waiting)]
-        for batch in batches:
-            if batch.live():
-                batch.yields = Wish.PAUSE
-        # What was entered since this plan was claimed may not be in what it listed.
-        wait = IN_USE_MS if folder.written >= term else 0
-        wait = max(wait, in_use_ms(batches, round(m.mailbox.planned_at * 1000), settle, now))
-        if wait:
-            folder.rests = now + wait
-            for name in folder.heads:
-                if rows.units[name].unit.state is UnitState.READY:
-                    rows.make_ready(rows.units[name])
-            raise FolderInUse(wait / 1000)
+            plan_folder(self._rows, lease, plan, order, int(settle_seconds * 1000))
 
     @atomic
     def folder(self, folder_id: str) -> Folder | None:

@@ -146,7 +146,7 @@
 | desk:tries:H                      | STRING | wrong guesses from an address, or at a name, lately; expires |
 
 An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
-"digest:state:refusals:until:holder:words", as in `_common.lua`.
+"digest:state:refusals:until:holder:words", as in `_logins.lua`.
 
 Counters: messages, size_bytes, done_bytes, o:<outcome>, withheld, unreadable, altered, normalised, dates_changed, watched,
 keywords_lost, missing, moved, removed, deleted_at_source, moved_at_source,

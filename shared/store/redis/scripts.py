@@ -1,8 +1,8 @@
 """Loads the Lua scripts from `lua/`: one file for each script, which opens with its signature.
 
 Before each script's text come the definitions that it uses, directly or through others: the key prefix, the state tables of
-`shared.model.lifecycle` as Lua literals, and what stands in `_common.lua`, `_rates.lua`, `_lanes.lua` and `_notices.lua`. A
-server runs all of a script's text at each call, so definitions that no line uses would cost more than many a script itself.
+`shared.model.lifecycle` as Lua literals, and the definitions of the files that begin with an underscore (`SHARED`). A server
+runs all of a script's text at each call, so definitions that no line uses would cost more than many a script itself.
 """
 
 from __future__ import annotations
@@ -87,7 +87,20 @@ NAMES = (
 )
 
 #: The files of definitions that scripts share, in the order in which they stand before a script.
-_SHARED: Final = ("_common", "_rates", "_lanes", "_notices")
+SHARED: Final = (
+    "_common",
+    "_queues",
+    "_units",
+    "_looks",
+    "_mailboxes",
+    "_folders",
+    "_leases",
+    "_ledger",
+    "_logins",
+    "_rates",
+    "_lanes",
+    "_notices",
+)
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 #: The beginning of a definition: of a function, or of one or several values.
 _DEFINED: Final = re.compile(r"local (?:function )?(\w+(?:, \w+)*)")
@@ -122,7 +135,7 @@ def _definitions(text: str) -> Iterator[_Definition]:
                 assert found is not None, "only definitions stand there"
                 yield _Definition(frozenset(found[1].split(", ")), whole, frozenset(_WORD.findall(whole)))
             lines = []
-        if not line.startswith("--"):
+        if not line.startswith("--") and (line or lines):
             lines.append(line)
 
 
@@ -145,7 +158,7 @@ def sources() -> Mapping[str, str]:
     folder = resources.files("shared.store") / "lua"
     head = f'local P = "{PREFIX}"\nlocal MACHINES = {_literal(lifecycle.MACHINES)}\n'
     head += f"local TROUBLE_OF = {_literal(TROUBLE_OF)}\n"
-    files = [head, *((folder / f"{name}.lua").read_text() for name in _SHARED)]
+    files = [head, *((folder / f"{name}.lua").read_text() for name in SHARED)]
     shared = [one for text in files for one in _definitions(text)]
     own = {name: (folder / f"{name}.lua").read_text() for name in NAMES}
     return {name: _needed(shared, text) + text for name, text in own.items()}

@@ -31,7 +31,8 @@ def test_every_key_of_a_script_is_in_the_legend(name: str) -> None:
 def test_every_script_is_loaded() -> None:
     folder = resources.files("shared.store") / "lua"
     files = {entry.name.removesuffix(".lua") for entry in folder.iterdir() if entry.name.endswith(".lua")}
-    assert files - {"_common", "_rates", "_lanes", "_notices"} == set(scripts.NAMES)
+    assert files - set(scripts.SHARED) == set(scripts.NAMES)
+    assert all(name.startswith("_") for name in scripts.SHARED)
 
 
 @pytest.mark.parametrize("name", ["tell", "take_delivery"])
@@ -56,7 +57,7 @@ def test_a_script_carries_the_definitions_that_it_uses_and_no_others() -> None:
 
 
 def test_no_line_of_the_shared_definitions_is_lost() -> None:
-    for name in ("_common", "_rates", "_lanes", "_notices"):
+    for name in scripts.SHARED:
         text = (resources.files("shared.store") / "lua" / f"{name}.lua").read_text()
         kept = "".join(one.text for one in scripts._definitions(text))
         assert kept.split() == [

@@ -8,7 +8,7 @@ from shared.mail.answers.refusals import failure
 from shared.model.errors import MailError, NothingTaken
 from shared.model.uids import Uid
 from worker.decisions.alike import IN_A_ROW, UNCODED_IN_A_ROW, Alike
-from worker.decisions.copies import Sent
+from worker.decisions.sent import Sent
 
 BUG = b"[SERVERBUG] Internal error occurred"
 

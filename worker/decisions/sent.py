@@ -1,0 +1,86 @@
+"""Decides what is remembered of a message between its APPEND and the answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.model import Note
+from shared.model.messages import DROPPED, Message, Sighting
+from shared.model.uids import Uid
+from shared.wording.phrases import Phrase, several
+from worker.decisions.copy_notes import date_note, stands_for, watched
+
+CANNOT_HOLD: Final = Phrase("cannot_hold", "the destination folder cannot hold: {names}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """The part of a message that is remembered between its APPEND and the answer."""
+
+    #: UID at the source.
+    uid: Uid
+    #: Bytes sent.
+    size_bytes: int
+    #: INTERNALDATE as sent, seconds since the epoch; None when the source's was unusable.
+    internaldate: int | None
+    #: Header fingerprint.
+    fingerprint: bytes
+    #: Whether the message went with keywords: if it is refused, it is tried once more without them.
+    keywords: bool = False
+    #: Notes for the operator.
+    notes: tuple[Note, ...] = ()
+
+
+def remembered(
+    message: Message, date: int | None, lost_keywords: Sequence[str], keywords: bool, seen: str = ""
+) -> Sent:
+    """Returns the part of `message` that is needed until its answer comes.
+
+    `date` is the date it is sent with (`worker.copying.dating`); `seen` as `shared.content.watching` says.
+    """
+    notes: list[Note] = []
+    dated = date_note(message.uid, message.internaldate, message.size_bytes, date, message.date_doubt)
+    if dated is not None:
+        notes.append(dated)
+
+    def note(what: str, reason: str) -> None:
+        notes.append(
+            Note(
+                uid=message.uid,
+                what=what,
+                reason=reason,
+                internaldate=message.internaldate,
+                size_bytes=message.size_bytes,
+            )
+        )
+
+    lost: list[str] = [CANNOT_HOLD.says(names=" ".join(lost_keywords))] if lost_keywords else []
+    if lost := [*lost, *(oddity for oddity in message.oddities if DROPPED in oddity)]:
+        note("keywords_lost", several(lost))
+    if seen:
+        notes.append(watched(message.uid, seen))
+    if message.oddities:
+        note("odd", several(message.oddities))
+    return Sent(
+        uid=message.uid,
+        size_bytes=message.size_bytes,
+        internaldate=date,
+        fingerprint=message.fingerprint,
+        keywords=keywords,
+        notes=tuple(notes),
+    )
+
+
+def sent_as(original: Sighting, date: int | None, *notes: Note) -> Sent:
+    """Returns the same part for a message whose copy already stands at the destination, with this date."""
+    own = original.internaldate
+    dated = date_note(original.uid, own, original.size_bytes, date)
+    return Sent(
+        uid=original.uid,
+        size_bytes=original.size_bytes,
+        internaldate=date if stands_for(date, own) else own,
+        fingerprint=original.fingerprint,
+        notes=(*notes, dated) if dated is not None else notes,
+    )

@@ -1,0 +1,239 @@
+"""The work on one unit: plans, copies, verifies or looks, and says how the unit ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import takewhile
+from typing import Final
+
+from shared.folders.gmail import EXTENSION, LabelMode
+from shared.model import Lease, Options, UnitKind
+from shared.model.errors import MailhaulError, StoreError, Throttled
+from shared.model.events import Listener, LookEnded
+from shared.model.lifecycle import Outcome, Wish
+from shared.model.protocols import protocol_of
+from shared.model.uids import UidSet
+from shared.runtime.logs import get_logger
+from shared.wording.often_said import AND_THE_LAST
+from shared.wording.phrases import Phrase
+from worker.copying.copy import BatchCopy
+from worker.copying.neighbours import Neighbours
+from worker.copying.returning import KnownBack, WayBack, await_return
+from worker.decisions.alike import LOOKS
+from worker.decisions.closing import Divided, Finished, InDoubt, SettleLater, Split, UnitEnd
+from worker.decisions.failures import ATTEMPTS, FOREIGN_WRITER, TAKES_NOTHING, UNIT_ATTEMPTS
+from worker.decisions.ledger_entries import given_up
+from worker.decisions.looking import difference, full_due, looked_at
+from worker.decisions.unit_parts import divided, halves
+from worker.planning.counted import CountedFolders
+from worker.planning.plan import MailboxPlan
+from worker.sessions.ends import Ends
+from worker.sessions.mailbox_sessions import MailboxSessions
+from worker.verifying.verify import MailboxVerification
+from worker.workplace import Workplace
+
+BEGUN_AND_NEVER_ENDED: Final = Phrase(
+    "begun_and_never_ended",
+    "{unit} was begun {num} times and never came to an end; it may kill its workers, see their logs",
+)
+IMPORT_NOT_IN_STORE: Final = Phrase("import_not_in_store", "the import is not in the store")
+ALL_ATTEMPTS_FAILED: Final = Phrase("all_attempts_failed", "all attempts failed")
+
+_log = get_logger("mailhaul.worker")
+
+
+class WornOut(MailhaulError):
+    """Raised for a plan or verification that never comes to an end."""
+
+
+class UnitWork:
+    """The work of one lane on its units, whatever their kind. Kept as long as the lane is."""
+
+    def __init__(self, place: Workplace, sessions: MailboxSessions, tell: Listener, slow_down: Callable[[Lease], None]):
+        """Takes `slow_down`, which heeds a server that asked to be asked less."""
+        self._place, self._sessions, self._tell, self._slow_down = place, sessions, tell, slow_down
+        self._returns = KnownBack(place.store)
+        #: What the unit before counted at the destination, where it was a plan that found nothing to do.
+        self._counted: CountedFolders | None = None
+        #: Whether the current unit brought any message to an outcome.
+        self.progressed = False
+
+    def forget(self) -> None:
+        """Forgets what the unit before counted: the lane leaves its mailbox."""
+        self._counted = None
+
+    def run(self, lease: Lease) -> UnitEnd:
+        """Works on one unit. Raises what its parts raise, for `worker.decisions.failures` to judge."""
+        try:
+            return self._worked(lease)
+        except SettleLater as later:
+            return InDoubt(seconds=later.seconds, counts=later.counts)
+
+    def _worked(self, lease: Lease) -> UnitEnd:
+        place, sessions = self._place, self._sessions
+        unit = lease.unit
+        self.progressed = False
+        just_counted, self._counted = self._counted, None
+
+        def wish() -> Wish:
+            self._slow_down(lease)
+            return Wish.PAUSE if place.stopping() else place.lease_keeper.wish(lease)
+
+        if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
+            # The last attempt ended without a word: an attempt that meets an error is parked with that error by
+            # `judge`.
+            raise WornOut(BEGUN_AND_NEVER_ENDED.says(unit=unit.kind, num=unit.attempts - 1))
+        if unit.kind is UnitKind.PLAN:
+            began = time.monotonic()
+            planned = place.store.folders(unit.mailbox_id)
+            known = [folder for folder, _ in planned]
+            options = self._options(lease)
+            if options.accounts and place.accounts:
+                place.accounts.prepare(lease, options.accounts, sessions)
+            if under_way := await_return(lease.mailbox, place.store):
+                return under_way
+            source, destination = sessions.both(lease.mailbox)
+            neighbours = Neighbours(lease, place.store, lambda: options)
+            ends = None
+            returning = WayBack(lease, place.store, options) if options.returns else None
+            if not (options.same_mailbox or known):
+                counted = partial(place.store.import_tally, lease.mailbox.import_id)
+                ends = Ends(lease, source, destination, counted, neighbours.brought)
+            planning = MailboxPlan(
+                lease,
+                place.store,
+                source,
+                destination,
+                options,
+                place.plan_rules,
+                self._tell,
+                neighbours,
+                ends,
+                settle_seconds=place.copy_rules.settle_seconds,
+                unsettled_seconds=self._unsettled_seconds(lease),
+                returning=returning,
+            )
+            pending = {folder.folder_id for folder, tally in planned if tally.pending}
+            lanes = planning.run(known, pending)
+            if not lanes and not pending:  # nobody can copy before the verification
+                self._counted = planning.counted(began)
+            for _ in range(min(lanes - 1, 7)):
+                place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
+        elif unit.kind is UnitKind.LOOK:
+            return self._look(lease)
+        elif unit.kind is UnitKind.VERIFY:
+            options = self._options(lease)
+            folders = place.store.folders(unit.mailbox_id)
+            neighbours = Neighbours(lease, place.store, lambda: options)
+            return MailboxVerification(
+                lease,
+                place.store,
+                sessions,
+                neighbours,
+                # What a person asked of one pass is not done again by itself.
+                options=replace(options, verify=Options().verify) if lease.mailbox.after_look else options,
+                wish=wish,
+                tell=self._tell,
+                settle_seconds=place.copy_rules.settle_seconds,
+                counted=just_counted,
+            ).run(folders)
+        elif unit.attempts > _patience(lease) and len(remaining := lease.remaining) > 1:
+            # The batch failed too often: it is halved, so that only the guilty message suffers.
+            place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
+            return Split()
+        elif unit.attempts > _patience(lease) + 1 and len(remaining) == 1 and not lease.intents:
+            last = lease.mailbox.failure
+            why = ALL_ATTEMPTS_FAILED.says()
+            reason = AND_THE_LAST.says(what=why, cause=last.sentence) if last else why
+            return Finished(settled=(given_up(lease, remaining, reason),))
+        elif len(parts := self._shares(lease)) > 1:
+            place.store.split(lease, divided(unit, parts, (), unit.attempts - 1))
+            return Split()
+        else:
+            source, destination = sessions.both(lease.mailbox)
+            neighbours = Neighbours(lease, place.store, lambda: self._options(lease), self._returns.of)
+            labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
+            rules, tell, sleep = place.copy_rules, self._tell, place.sleep
+            copying = BatchCopy(
+                lease,
+                place.store,
+                source,
+                destination,
+                rules,
+                wish,
+                tell,
+                neighbours,
+                labels,
+                sleep,
+                lambda: self._believed(lease),
+                lambda: place.ring(UnitKind.COPY, lease.mailbox.import_id, ""),
+            )
+            try:
+                return copying.run()
+            except Divided as batch:
+                place.store.split(lease, divided(unit, batch.parts, (), unit.attempts - 1))
+                return Split()
+            finally:
+                self.progressed = copying.progressed
+        return Finished()
+
+    def _look(self, lease: Lease) -> Finished:
+        """Compares the source's folders and their numbers with what the last pass left in the ledger."""
+        place, mailbox = self._place, lease.mailbox
+        folders = [folder for folder, _ in place.store.folders(mailbox.mailbox_id)]
+        found = ""
+        if full_due(mailbox, folders, lease.claimed_at, has_flags=protocol_of(mailbox.source.endpoint).has_flags):
+            found = "full_pass"
+        else:
+            names = [folder.source_name for folder in looked_at(folders)]
+            listed, statuses = self._sessions.source(mailbox).look(names)
+            for status in statuses:
+                if isinstance(status, Throttled):
+                    raise status
+            found = difference(listed, dict(zip(names, statuses, strict=True)), folders, mailbox.unplanned)
+        self._tell(LookEnded(found=found))
+        _log.info("looked", found=found)
+        return Finished(found=bool(found))
+
+    def _unsettled_seconds(self, lease: Lease) -> float:
+        """Returns how long mail that a run before this import had on the line may still arrive.
+
+        The workers of a store that was lost go on until they notice, and leave no record.
+        """
+        import_ = self._place.store.import_(lease.mailbox.import_id)
+        opened_at = import_.created_at if import_ is not None else 0.0
+        return max(0.0, opened_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
+
+    def _options(self, lease: Lease) -> Options:
+        import_ = self._place.store.import_(lease.mailbox.import_id)
+        if import_ is None:
+            raise StoreError(IMPORT_NOT_IN_STORE.says())
+        return import_.options
+
+    def _shares(self, lease: Lease) -> list[UidSet]:
+        """Returns the shares into which a batch is divided before it is copied, in a folder with several writers."""
+        if lease.writers < 2 or lease.intents or lease.unit.attempts > 1:
+            return []
+        return self._place.copy_rules.widening.shares(lease.remaining, lease.folder_pending, lease.writers)
+
+    def _believed(self, lease: Lease) -> bool:
+        """Tells whether a destination that refuses every message is believed to mean the messages.
+
+        It is when it never took any of this mailbox, or several further attempts changed nothing.
+        """
+        store, mailbox_id = self._place.store, lease.mailbox.mailbox_id
+        took = any(tally[Outcome.COPIED] for _, tally in store.folders(mailbox_id))
+        looks = sum(1 for _ in takewhile(lambda one: one.code == TAKES_NOTHING, store.failures(mailbox_id)))
+        return not took or looks >= LOOKS
+
+
+def _patience(lease: Lease) -> int:
+    """Returns the number of attempts after which a batch is halved.
+
+    Where somebody else was found to write, they are those that park the mailbox: no message is to blame.
+    """
+    last = lease.mailbox.failure
+    return UNIT_ATTEMPTS if last is not None and last.code == FOREIGN_WRITER else ATTEMPTS
