@@ -77,8 +77,8 @@ class Headline:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Beside:
-    """What else is known of an import when its sentence is chosen."""
+class ImportFacts:
+    """The other facts of an import by which its sentence is chosen."""
 
     #: The states of its cutovers.
     cutovers: Collection[CutoverState] = ()
@@ -88,9 +88,9 @@ class Beside:
     stands: bool = False
 
 
-def headline(progress: Progress, groups: Sequence[ErrorGroup], beside: Beside | None = None) -> Headline:
+def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFacts | None = None) -> Headline:
     """Chooses the sentence: what a person must do comes before what goes on by itself."""
-    beside = beside or Beside()
+    facts = facts or ImportFacts()
     import_, boxes = progress.import_, progress.mailboxes
     parked = boxes.get(MailboxState.PARKED, 0)
     total = progress.mailboxes_total
@@ -98,8 +98,8 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], beside: Beside | 
     stopping = import_.control is Control.CANCEL and not progress.finished
     causes = {wait.what for wait in progress.waits} if not progress.finished else set[str]()
     if import_.state is ImportState.OPENING:
-        if beside.found:
-            return Headline(what="found", num=beside.found, tone="bad", step="found")
+        if facts.found:
+            return Headline(what="found", num=facts.found, tone="bad", step="found")
         return Headline(what="ready", num=total, tone="wait", step="start")
     if stopping or progress.word == "cancelled":
         return Headline(what="cancelled", num=boxes.get(MailboxState.CANCELLED, 0), tone="wait", step="resume")
@@ -111,11 +111,11 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], beside: Beside | 
         return Headline(what="workers", num=left, tone="bad", step="doctor")
     if parked:
         return _of_parked(parked, groups, finished=progress.finished)
-    if due := sum(state in _DUE for state in beside.cutovers):
+    if due := sum(state in _DUE for state in facts.cutovers):
         return Headline(what="cutover", num=due, tone="wait", step="cutover")
     if not progress.finished:
         return _of_waiting(left, progress.waits)
-    return _of_ended(progress, total, beside)
+    return _of_ended(progress, total, facts)
 
 
 def _of_parked(parked: int, groups: Sequence[ErrorGroup], *, finished: bool) -> Headline:
@@ -135,11 +135,11 @@ def _of_waiting(left: int, waits: Sequence[Wait]) -> Headline:
     return Headline(what="left", num=left)
 
 
-def _of_ended(progress: Progress, total: int, beside: Beside) -> Headline:
+def _of_ended(progress: Progress, total: int, facts: ImportFacts) -> Headline:
     """Returns the sentence of an import that has ended and waits for nobody."""
     counts = progress.tally
     if progress.word == "complete":
-        return Headline(what="stands" if beside.stands else "complete", num=total, tone="good", step="verify")
+        return Headline(what="stands" if facts.stands else "complete", num=total, tone="good", step="verify")
     if messages := counts[Outcome.REFUSED] + counts[Outcome.FAILED]:
         return Headline(what="messages", num=messages, tone="bad", step="retry")
     for what, number in (

@@ -13,7 +13,7 @@ import producer.web
 from producer.coordinator.tally import Progress
 from producer.operations.trouble import ErrorGroup, Sufferer
 from producer.web.pages import administering, mending, rehearsing
-from producer.web.pages.headline import Beside, Headline, acts, headline
+from producer.web.pages.headline import Headline, ImportFacts, acts, headline
 from shared.model import Endpoint, Import, Tally, Wait
 from shared.model.lifecycle import Control, CutoverState, ImportState, MailboxState, Outcome
 from shared.model.requests import Tls
@@ -53,88 +53,96 @@ def _stopped(code: str, state: ImportState = _RUNNING) -> tuple[Progress, list[E
     return _progress(state, {_QUEUED: 3, _PARKED: 2}), [_group(code, 2)]
 
 
-_CASES: tuple[tuple[Progress, list[ErrorGroup], Beside, Headline], ...] = tuple(
-    (progress, groups, beside, Headline(what=what, num=num, tone=tone, step=step))
-    for progress, groups, beside, what, num, tone, step in (
-        (_progress(ImportState.OPENING, {_QUEUED: 3}), [], Beside(), "ready", 3, "wait", "start"),
-        (_progress(ImportState.OPENING, {_QUEUED: 3}), [], Beside(found=2), "found", 2, "bad", "found"),
-        (_progress(_RUNNING, {_QUEUED: 3, _COMPLETE: 2}), [], Beside(), "left", 3, "work", ""),
-        (_progress(_RUNNING, {_QUEUED: 3, _PARKED: 1}, Control.PAUSE), [], Beside(), "paused", 3, "wait", "resume"),
+_CASES: tuple[tuple[Progress, list[ErrorGroup], ImportFacts, Headline], ...] = tuple(
+    (progress, groups, facts, Headline(what=what, num=num, tone=tone, step=step))
+    for progress, groups, facts, what, num, tone, step in (
+        (_progress(ImportState.OPENING, {_QUEUED: 3}), [], ImportFacts(), "ready", 3, "wait", "start"),
+        (_progress(ImportState.OPENING, {_QUEUED: 3}), [], ImportFacts(found=2), "found", 2, "bad", "found"),
+        (_progress(_RUNNING, {_QUEUED: 3, _COMPLETE: 2}), [], ImportFacts(), "left", 3, "work", ""),
+        (
+            _progress(_RUNNING, {_QUEUED: 3, _PARKED: 1}, Control.PAUSE),
+            [],
+            ImportFacts(),
+            "paused",
+            3,
+            "wait",
+            "resume",
+        ),
         (
             _progress(_FINISHED, {_COMPLETE: 1, _CANCELLED: 2}, Control.CANCEL),
             [],
-            Beside(),
+            ImportFacts(),
             "cancelled",
             2,
             "wait",
             "resume",
         ),
         # What nothing moves by.
-        (_at_work("workers"), [], Beside(), "workers", 1, "bad", "doctor"),
-        (_at_work("store", "workers"), [], Beside(), "store", 0, "bad", "doctor"),
+        (_at_work("workers"), [], ImportFacts(), "workers", 1, "bad", "doctor"),
+        (_at_work("store", "workers"), [], ImportFacts(), "store", 0, "bad", "doctor"),
         # What waits for a person.
         (
             _progress(_RUNNING, {_QUEUED: 3, _PARKED: 4}),
             [_group("source_auth_refused", 3), _group("account_rejected", 1)],
-            Beside(cutovers=[CutoverState.SYNCED]),
+            ImportFacts(cutovers=[CutoverState.SYNCED]),
             *("password", 3, "bad", "credentials"),
         ),
-        (*_stopped("source_tls"), Beside(), "certificate", 2, "bad", "wrong"),
-        (*_stopped("destination_over_quota"), Beside(), "full", 2, "bad", "wrong"),
-        (*_stopped("destination_takes_nothing"), Beside(), "full", 2, "bad", "wrong"),
-        (*_stopped("destination_foreign_writer"), Beside(), "writer", 2, "bad", "wrong"),
-        (*_stopped("account_rejected"), Beside(), "account", 2, "bad", "wrong"),
-        (*_stopped("same_mailbox"), Beside(), "needs", 2, "bad", "wrong"),
-        (*_stopped("same_mailbox", _FINISHED), Beside(), "needs", 2, "bad", "retry"),
+        (*_stopped("source_tls"), ImportFacts(), "certificate", 2, "bad", "wrong"),
+        (*_stopped("destination_over_quota"), ImportFacts(), "full", 2, "bad", "wrong"),
+        (*_stopped("destination_takes_nothing"), ImportFacts(), "full", 2, "bad", "wrong"),
+        (*_stopped("destination_foreign_writer"), ImportFacts(), "writer", 2, "bad", "wrong"),
+        (*_stopped("account_rejected"), ImportFacts(), "account", 2, "bad", "wrong"),
+        (*_stopped("same_mailbox"), ImportFacts(), "needs", 2, "bad", "wrong"),
+        (*_stopped("same_mailbox", _FINISHED), ImportFacts(), "needs", 2, "bad", "retry"),
         (
             _progress(_RUNNING, {_PARKED: 2}),
             [_group("source_tls", 1), _group("destination_over_quota", 1)],
-            Beside(),
+            ImportFacts(),
             *("needs", 2, "bad", "wrong"),
         ),
         (
             _at_work(),
             [],
-            Beside(cutovers=[CutoverState.ANNOUNCED, CutoverState.CLOSED]),
+            ImportFacts(cutovers=[CutoverState.ANNOUNCED, CutoverState.CLOSED]),
             "cutover",
             1,
             "wait",
             "cutover",
         ),
-        (_at_work(), [], Beside(cutovers=[CutoverState.STAGING]), "left", 1, "work", ""),
+        (_at_work(), [], ImportFacts(cutovers=[CutoverState.STAGING]), "left", 1, "work", ""),
         # What goes on by itself.
-        (_at_work("source_server"), [], Beside(), "away", 1, "wait", "wrong"),
-        (_at_work("destination_server", "window"), [], Beside(), "away", 1, "wait", "wrong"),
-        (_at_work("window"), [], Beside(), "hours", 1, "wait", ""),
-        (_at_work("wave_hours"), [], Beside(), "hours", 1, "wait", ""),
-        (_at_work("wave_paused"), [], Beside(), "wave_paused", 1, "wait", "waves"),
-        (_at_work("wave_start"), [], Beside(), "wave_start", 1, "wait", ""),
-        (_at_work("rate"), [], Beside(), "rate", 1, "wait", "limits"),
-        (_at_work("destination_paused"), [], Beside(), "behind_paused", 1, "wait", "waits"),
-        (_at_work("destination"), [], Beside(), "behind", 1, "wait", ""),
-        (_at_work("settle"), [], Beside(), "settle", 1, "wait", ""),
-        (_at_work("destination_host"), [], Beside(), "asked", 1, "wait", ""),
-        (_at_work("source_account"), [], Beside(), "asked", 1, "wait", ""),
+        (_at_work("source_server"), [], ImportFacts(), "away", 1, "wait", "wrong"),
+        (_at_work("destination_server", "window"), [], ImportFacts(), "away", 1, "wait", "wrong"),
+        (_at_work("window"), [], ImportFacts(), "hours", 1, "wait", ""),
+        (_at_work("wave_hours"), [], ImportFacts(), "hours", 1, "wait", ""),
+        (_at_work("wave_paused"), [], ImportFacts(), "wave_paused", 1, "wait", "waves"),
+        (_at_work("wave_start"), [], ImportFacts(), "wave_start", 1, "wait", ""),
+        (_at_work("rate"), [], ImportFacts(), "rate", 1, "wait", "limits"),
+        (_at_work("destination_paused"), [], ImportFacts(), "behind_paused", 1, "wait", "waits"),
+        (_at_work("destination"), [], ImportFacts(), "behind", 1, "wait", ""),
+        (_at_work("settle"), [], ImportFacts(), "settle", 1, "wait", ""),
+        (_at_work("destination_host"), [], ImportFacts(), "asked", 1, "wait", ""),
+        (_at_work("source_account"), [], ImportFacts(), "asked", 1, "wait", ""),
         # One of two that are left waits: the other goes on, and so does the import.
-        (_progress(_RUNNING, {_QUEUED: 2}, Control.RUN, "rate"), [], Beside(), "left", 2, "work", ""),
+        (_progress(_RUNNING, {_QUEUED: 2}, Control.RUN, "rate"), [], ImportFacts(), "left", 2, "work", ""),
         # The end.
-        (_ended(), [], Beside(), "complete", 3, "good", "verify"),
-        (_ended(), [], Beside(stands=True), "stands", 3, "good", "verify"),
-        (_progress(_FINISHED, {_COMPLETE: 3}, refused=2), [], Beside(), "messages", 2, "bad", "retry"),
-        (_ended(missing=1), [], Beside(), "missing", 1, "bad", "wrong"),
-        (_ended(altered=4), [], Beside(), "altered", 4, "bad", "wrong"),
-        (_ended(withheld=5), [], Beside(), "withheld", 5, "bad", "wrong"),
-        (_ended(unreadable=6), [], Beside(), "unreadable", 6, "bad", "wrong"),
+        (_ended(), [], ImportFacts(), "complete", 3, "good", "verify"),
+        (_ended(), [], ImportFacts(stands=True), "stands", 3, "good", "verify"),
+        (_progress(_FINISHED, {_COMPLETE: 3}, refused=2), [], ImportFacts(), "messages", 2, "bad", "retry"),
+        (_ended(missing=1), [], ImportFacts(), "missing", 1, "bad", "wrong"),
+        (_ended(altered=4), [], ImportFacts(), "altered", 4, "bad", "wrong"),
+        (_ended(withheld=5), [], ImportFacts(), "withheld", 5, "bad", "wrong"),
+        (_ended(unreadable=6), [], ImportFacts(), "unreadable", 6, "bad", "wrong"),
     )
 )
 _TEMPLATES = Path(producer.web.__file__).parent / "templates"
 
 
-@pytest.mark.parametrize(("progress", "groups", "beside", "wanted"), _CASES, ids=lambda one: getattr(one, "what", ""))
+@pytest.mark.parametrize(("progress", "groups", "facts", "wanted"), _CASES, ids=lambda one: getattr(one, "what", ""))
 def test_each_state_has_its_sentence_and_its_next_step(
-    progress: Progress, groups: list[ErrorGroup], beside: Beside, wanted: Headline
+    progress: Progress, groups: list[ErrorGroup], facts: ImportFacts, wanted: Headline
 ) -> None:
-    assert headline(progress, groups, beside) == wanted
+    assert headline(progress, groups, facts) == wanted
 
 
 def test_every_sentence_is_drawn_and_every_step_has_a_button_that_leads_somewhere() -> None:
