@@ -108,7 +108,7 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFact
     if "store" in causes:
         return Headline(what="store", tone="bad", step="doctor")
     if "workers" in causes:
-        return Headline(what="workers", num=left, tone="bad", step="doctor")
+        return Headline(what="workers", num=left, tone="bad", step="waits")
     if parked:
         return _of_parked(parked, groups, finished=progress.finished)
     if due := sum(state in _DUE for state in facts.cutovers):

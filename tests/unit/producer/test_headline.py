@@ -78,7 +78,7 @@ _CASES: tuple[tuple[Progress, list[ErrorGroup], ImportFacts, Headline], ...] = t
             "resume",
         ),
         # What nothing moves by.
-        (_at_work("workers"), [], ImportFacts(), "workers", 1, "bad", "doctor"),
+        (_at_work("workers"), [], ImportFacts(), "workers", 1, "bad", "waits"),
         (_at_work("store", "workers"), [], ImportFacts(), "store", 0, "bad", "doctor"),
         # What waits for a person.
         (
