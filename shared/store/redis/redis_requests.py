@@ -27,7 +27,7 @@ from shared.model import (
 from shared.model.errors import StoreError
 from shared.model.lifecycle import Control, MailboxState
 from shared.model.rates import is_rate
-from shared.model.search import ORDERS, Search
+from shared.model.search import ORDERS, Search, small
 from shared.model.sides import Scope
 from shared.model.uids import UidSet, without_sources
 from shared.model.waves import is_set
@@ -149,7 +149,7 @@ class RedisRequests(Secrets):
             import_id,
             wanted.state or "",
             wanted.code,
-            wanted.text.lower(),
+            small(wanted.text),
             ORDERS[wanted.order],
             "1" if wanted.descending else "",
             wanted.start,
