@@ -87,11 +87,14 @@ class _Patient(dramatiq.Consumer):
         Jobs that are done and not acknowledged would fill the queue in time.
         """
         while True:
+            asked = time.monotonic()
             try:
-                return self._consumer.ack(message)
+                self._consumer.ack(message)
             except _AWAY as error:
                 self._outage.away(error)
                 time.sleep(AWAY_SECONDS)
+            else:
+                return self._outage.answered(asked)
 
     def nack(self, message: Any) -> None:
         """Rejects the job. Jobs do not fail: what became of a unit stands in the store."""
