@@ -86,11 +86,11 @@ class CheckedSide:
 
     #: Whether the scan could sign in and read the mailbox.
     ok: bool = False
-    #: What went wrong; "" when nothing did.
+    #: The fault; "" when there is none.
     failure: str = ""
     #: The server's own words about the failure.
     detail: str = ""
-    #: What the operator can do about it.
+    #: The operator's remedy.
     advice: str = ""
     #: Folders that can be opened; those of other people and public ones count only if they were asked for.
     folders: int = 0
@@ -128,9 +128,9 @@ class Checked:
     destination_login: str
     #: URL of the row's own server; "" where the row uses the import's source.
     server: str = ""
-    #: What the source showed.
+    #: The source's account as it was seen.
     source: CheckedSide
-    #: What the destination showed.
+    #: The destination's account as it was seen.
     destination: CheckedSide
 
     @property
@@ -178,7 +178,7 @@ class Checked:
 class _Seen:
     """An account, and the data by which both sides are compared."""
 
-    #: What the account showed.
+    #: The account as it was seen.
     side: CheckedSide
     #: Status of its folders, by name.
     statuses: Mapping[bytes, KnownStatus | Exception] = field(default_factory=dict)

@@ -54,7 +54,7 @@ GIVE_AGAIN: Final = Phrase(
     "the passwords of import {name} are no longer stored: give them again",
 )
 
-#: How long it is waited for that the store writes its file anew, seconds.
+#: The longest wait until the store has rewritten its file, seconds.
 _PURGE_SECONDS: Final = 60.0
 
 

@@ -45,7 +45,7 @@ WHOLE_PATH: Final = Phrase(
     "{kind}: name the file by its whole path, as in {kind}:/etc/mailhaul/accounts",
 )
 
-#: What may stand behind a kind's "+".
+#: The words that may stand behind a kind's "+".
 _CARRIERS: Final = ("", "http", "https")
 FORMS: Final = Phrase("account_service_forms", "write none, or one of: {names}")
 

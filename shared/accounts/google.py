@@ -25,7 +25,7 @@ NO_KEY: Final = Phrase("accounts_google_key", "must be the JSON key of a service
 
 API: Final = "https://admin.googleapis.com"
 _USERS: Final = "admin/directory/v1/users"
-#: How long to wait before asking again for a mailbox that is being set up, seconds.
+#: The wait before the next question about a mailbox that is being set up, seconds.
 _SETUP_WAIT: Final = 30.0
 
 

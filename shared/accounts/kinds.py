@@ -47,7 +47,7 @@ class AccountKind:
     open: Callable[[ServiceUrl, Secret, float], AccountService]
     #: The name that people know; "" for that of the kind.
     title: str = ""
-    #: What the secret is, for people.
+    #: The description of the secret, for people.
     secret_is: Phrase = Phrase("account_secret", "what the service demands")
     #: The names of its options, beside "settle", and "ca" of those that speak HTTP.
     options: frozenset[str] = frozenset()
@@ -55,7 +55,7 @@ class AccountKind:
     secretive: bool = True
     #: Whether its secret may have several lines.
     several_lines: bool = False
-    #: How long a new account may refuse its password, seconds, unless "settle" says otherwise.
+    #: The time for which a new account may refuse its password, seconds, unless "settle" says otherwise.
     settling_seconds: float = 0.0
     #: Whether a login may stand before the name.
     has_login: bool = False
