@@ -1,7 +1,8 @@
 """Measures an honest import beside a hostile one on the same worker (`make beside`): what is left of its pace.
 
-Each hostile source keeps its bounds as long as it can, with more mailboxes than the worker has lanes. Prints a table; the
-exit code is 1 if the honest import kept less than `SHARE` of the pace that it has alone.
+Each hostile source keeps its bounds as long as it can, with more mailboxes than the worker has lanes, and holds every lane when
+the honest import is opened. Prints a table; the exit code is 1 if the honest import waited longer than `FIRST_SECONDS` for its
+first message, or kept less than `SHARE` of the pace that it has alone from then on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from producer.intake.manifest import Row
@@ -24,6 +26,8 @@ from tests.servers.process import await_ready
 
 #: The part of its pace alone that an honest import has to keep beside one hostile one.
 SHARE: Final = 0.4
+#: Most seconds that it may wait for a lane: a plan of a hostile source is never stopped, and ends by its own bounds.
+FIRST_SECONDS: Final = 45.0
 #: Mailboxes of the hostile import: more than the worker has lanes.
 MANY: Final = 24
 
@@ -61,18 +65,30 @@ def attacked(office: ProcessCluster, server: Hostile, mailboxes: int = MANY) -> 
     return import_
 
 
-def pace(office: ProcessCluster, seed: int, mailboxes: int, messages: int) -> float:
-    """Moves some honest mailboxes. Returns messages a second from the command to the end."""
+@dataclass(frozen=True)
+class Pace:
+    """The pace of an import."""
+
+    #: Seconds from the command to the first message.
+    first_seconds: float
+    #: Messages a second from then on.
+    messages: float
+
+
+def pace(office: ProcessCluster, seed: int, mailboxes: int, messages: int) -> Pace:
+    """Moves some honest mailboxes."""
     office.people.clear()
     for n in range(mailboxes):
         office.person(folders_of(seed + n, {"INBOX": messages}))
     began = time.monotonic()
     whole = office.submit(f"honest {seed}")
+    office.until_done(whole, 1)
+    first = time.monotonic()
     office.await_finished(whole, 600)
-    taken = time.monotonic() - began
+    taken = time.monotonic() - first
     tally = office.tally(whole)
     assert sum(tally.outcomes.values()) == mailboxes * messages, tally
-    return mailboxes * messages / taken
+    return Pace(first - began, mailboxes * messages / taken)
 
 
 def main() -> int:
@@ -80,20 +96,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--mailboxes", type=int, default=8)
-    parser.add_argument("--messages", type=int, default=500)
+    parser.add_argument("--messages", type=int, default=1_000)
     parser.add_argument("--only", default="", help="with commas: " + ", ".join(HOSTILE))
     a = parser.parse_args()
-    worst = 1.0
-    print("| hostile source | honest alone, messages a second | beside it | kept |\n|---|--:|--:|--:|")
+    well = True
+    print(
+        "| hostile source | honest alone, messages a second | beside it | kept | first message after |\n|---|--:|--:|--:|--:|"
+    )
     for number, how in enumerate([one for one in a.only.split(",") if one] or HOSTILE, start=1):
         with site(a.threads) as office:
             alone = pace(office, 1000 * number, a.mailboxes, a.messages)
             with Hostile(how) as server:
                 attacked(office, server)
                 beside = pace(office, 1000 * number + 500, a.mailboxes, a.messages)
-        worst = min(worst, beside / alone)
-        print(f"| {how} | {alone:,.0f} | {beside:,.0f} | {beside / alone:.0%} |", flush=True)
-    return 0 if worst >= SHARE else 1
+        kept = beside.messages / alone.messages
+        well = well and kept >= SHARE and beside.first_seconds <= FIRST_SECONDS
+        figures = f"{alone.messages:,.0f} | {beside.messages:,.0f} | {kept:.0%} | {beside.first_seconds:.0f} s"
+        print(f"| {how} | {figures} |", flush=True)
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

@@ -50,6 +50,10 @@ class StoreError(MailhaulError):
     """The state store is unreachable, or refuses to write."""
 
 
+class StoreRestarted(StoreError):
+    """The state store was started again meanwhile, and may have lost what was written just before."""
+
+
 class LeaseLost(MailhaulError):
     """Another worker may hold this unit now. The worker must stop at once whatever it was doing."""
 

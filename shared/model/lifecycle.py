@@ -94,8 +94,8 @@ class Wish(StrEnum):
     RUN = "run"
     PAUSE = "pause"
     CANCEL = "cancel"
-    #: Another import has less than its share of the lanes, or fewer lanes are let in: as a pause at the next group, and no
-    #: session is shut for it.
+    #: Another import has less than its share of the lanes, or fewer lanes are let in: as a pause at the next group. A session is
+    #: shut for it only where one message takes long.
     YIELD = "yield"
     #: The lease expired, or another worker holds the unit.
     LOST = "lost"

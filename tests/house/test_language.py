@@ -64,7 +64,8 @@ ORDINARY = frozenset(
     network new no not nothing o offer one opened options over overheard overview owned owner paired part passdb
     passwd passwords plain planner plot pop postfix prepared preview process processes profile protocol proxied
     meaning refusal quota reach reached read reader reading readings reaper recognised recognition redis refused rehearsal
-    rehearsals rejected remainder remainders renewed replaced request requested requests resealed resolved response result retry
+    rehearsals rejected remainder remainders renewed replaced request requested requests resealed resolved response restarted result
+    retry
     role roles
     rollback room row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
     selected selection sent server servers set settings settled sha sharing sheet shortfall shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr, ValidationError
 
@@ -12,6 +12,7 @@ from producer.operations import limits
 from producer.web.api import auditing, general_routes, principals
 from producer.web.api.request_bodies import EraseBody, LimitBody, TokenBody, UserBody
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Chief
 from producer.web.problems import Refused
 from producer.web.security.access import Known
@@ -28,7 +29,7 @@ PASSWORD_HAS_10_TO_200_CHARACTERS: Final = Phrase(
 )
 NAME_RULE: Final = Phrase("name_rule", "a name is 1 to 80 printable characters, without a space at either end")
 
-routes = APIRouter(prefix="/admin", include_in_schema=False)
+routes = page_routes("/admin")
 _ENTRIES: Final = 50
 _FEW: Final = ("login", "name", "role", "act", "why", "scope", "most", "how", "mailboxes", "place")
 _Text = Annotated[str, Form(max_length=400)]

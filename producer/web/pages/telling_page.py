@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr, ValidationError
 
@@ -12,6 +12,7 @@ from producer.notices.setup import CHOSEN
 from producer.web.api import target_routes as counterpart
 from producer.web.api.request_bodies import LostNoticesBody, TargetBody
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Chief
 from producer.web.problems import Refused
 from producer.web.security.access import Known
@@ -23,7 +24,7 @@ from shared.wording.phrases import Phrase
 
 LOOK_AT_FIELDS_AGAIN: Final = Phrase("look_at_fields_again", "look at the fields again: one of them cannot be so")
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 _NOTHING: Final = SecretStr("")
 _Text = Annotated[str, Form(max_length=2000)]
 

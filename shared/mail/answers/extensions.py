@@ -19,6 +19,7 @@ from typing import Final
 
 from shared.mail.answers.compression import COMPRESS, ServerCompression, Tried
 from shared.mail.answers.kept_dates import KeptDates
+from shared.mail.answers.kept_flags import KeptFlags
 from shared.wording.phrases import Phrase
 
 WHICH_ARE_LEFT_IS_ASKED: Final = Phrase(
@@ -194,6 +195,8 @@ class Broken:
         self.learned = 0
         #: The dates outside of the usual that the server keeps or changes.
         self.dates = KeptDates()
+        #: The system flags that the server keeps or forgets when a message is appended.
+        self.kept_flags = KeptFlags()
         #: Whether compressing pays.
         self.compression = ServerCompression(tried)
         #: Whether the port has greeted a session in plain text: its silence is mere slowness from then on.

@@ -109,6 +109,7 @@ def decode_import(import_id: str, row: Hash) -> Import:
         window=text(row, "window"),
         opens_at=number(row, "opens_at") / 1000,
         shuts_at=number(row, "shuts_at") / 1000,
+        archived_at=number(row, "archived_at") / 1000,
     )
 
 
