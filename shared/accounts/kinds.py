@@ -17,7 +17,6 @@ from shared.wording.phrases import Phrase
 
 if TYPE_CHECKING:
     from shared.accounts import AccountService
-    from shared.accounts.address import ServiceUrl
     from shared.runtime.credentials import Secret
 
 
@@ -30,6 +29,31 @@ class ServicePlace(StrEnum):
     HTTP = "http"
     #: A name: an organisation, a tenant.
     NAME = "name"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceUrl:
+    """A service that makes accounts, as its URL names it."""
+
+    #: A registered kind.
+    kind: str
+    #: The URL as given.
+    text: str
+    #: The place: an http(s) URL without query, an absolute path, or a name (an organisation, a tenant).
+    place: str
+    #: Option → its last value.
+    options: Mapping[str, str]
+    #: Every `arg`, in order.
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The service's name for people and logs."""
+        return f"{self.kind} {self.place}"
+
+    def number(self, name: str, default: float) -> float:
+        """Returns an option that is a number of seconds, or `default`."""
+        return float(self.options.get(name, default))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
