@@ -26,7 +26,7 @@ from shared.runtime.redis_client import address_of, open_redis
 
 #: For Dramatiq's maintenance, a process without a heartbeat for this long is dead (ms).
 HEARTBEAT_MS = 60_000
-#: How long a consumer waits in Redis for a job; it says that it lives (`HEARTBEAT_MS`) at least as often.
+#: The time for which a consumer waits in Redis for a job; it says that it lives (`HEARTBEAT_MS`) at least as often.
 WAIT_SECONDS = 1.0
 #: The pause between two tries to reach a queue.
 AWAY_SECONDS = 1.0
