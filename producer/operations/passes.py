@@ -36,6 +36,15 @@ STANDS: Final = Phrase(
     "import {name} stands: its mailboxes are looked at again by themselves; end that first (mailhaul standing --off)",
 )
 
+ARCHIVED_RUNNING: Final = Phrase(
+    "archived_import_under_way",
+    "import {name} is under way: it can be put away when it is finished or cancelled",
+)
+ARCHIVED_STANDS: Final = Phrase(
+    "archived_import_stands",
+    "import {name} stands: its mailboxes are looked at again by themselves; end that first",
+)
+
 
 class PassOperations(HeldResources):
     """The operations on an import as a whole."""
@@ -78,6 +87,20 @@ class PassOperations(HeldResources):
             raise STANDS.error(name=import_.name)
         need_no_passwords(self.store, import_)
         return self.store.close(import_.import_id)
+
+    def archive(self, import_: Import, *, away: bool) -> int:
+        """Puts the import into the archive, or takes it back. Returns how many were changed: 1 or 0.
+
+        All of it stays; lists and searches leave it out unless they are asked for it. Raises `UsageError` when work is left.
+        """
+        found = self.store.import_(import_.import_id)
+        if away:
+            if found is not None and found.state is ImportState.RUNNING:
+                raise ARCHIVED_RUNNING.error(name=import_.name)
+            if any(one for one in self.store.standings(import_.import_id).values()):
+                raise ARCHIVED_STANDS.error(name=import_.name)
+            need_no_passwords(self.store, import_)
+        return int(self.store.archive(import_.import_id, away=away))
 
     def start_cutover(self, import_: Import, wave: str, options: CutoverOptions, *, who: str, at: float) -> Cutover:
         """Begins the cutover of a wave, or "" of the import as a whole.

@@ -122,6 +122,17 @@ class Disposition(StrEnum):
     DROP = "drop"
 
 
+class UnitResult(StrEnum):
+    """The results of work on a unit that met no error; of an error it is the error's code."""
+
+    #: Its messages are done.
+    FINISHED = "finished"
+    #: Something that was sent may still arrive, so it is claimed again.
+    IN_DOUBT = "in_doubt"
+    #: Smaller units took its place.
+    SPLIT = "split"
+
+
 class CutoverState(StrEnum):
     """The states of a cutover, which moves the people of a wave to the new server."""
 

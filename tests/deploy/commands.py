@@ -94,6 +94,7 @@ SCRIPTS = {
             "hours",
             "waits",
             "close",
+            "archive",
             "erase",
             "forget",
             "reseal",

@@ -36,12 +36,12 @@ from shared.store import WorkStore
 from shared.wording.phrases import Phrase, text_of
 from worker.copying.append_answers import AppendAnswers
 from worker.copying.arrivals import Arrivals, foreign_writer
+from worker.copying.batch_folders import BatchFolders
 from worker.copying.dating import Dating
 from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.gmail_sharing import GmailSharing
 from worker.copying.inflight import InFlight, stop_on
 from worker.copying.neighbours import ALONE, Neighbours
-from worker.copying.opening import BatchFolders
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
 from worker.copying.rate_wait import wait_out

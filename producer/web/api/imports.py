@@ -34,6 +34,7 @@ from producer.web.api.account_services import chosen
 from producer.web.api.mended import failed_rows
 from producer.web.api.once import Key, once
 from producer.web.api.request_bodies import (
+    ArchiveBody,
     ImportBody,
     MailboxesBody,
     MoveBody,
@@ -90,10 +91,14 @@ ReportFile = Literal[
 
 @routes.get("", response_model=answers.ImportsAnswer)
 def all_imports(
-    known: Known, _: Viewer, start: Annotated[int, Query(ge=0)] = 0, count: Annotated[int, Query(ge=1, le=500)] = 100
+    known: Known,
+    _: Viewer,
+    start: Annotated[int, Query(ge=0)] = 0,
+    count: Annotated[int, Query(ge=1, le=500)] = 100,
+    archived: Annotated[bool, Query(description="Also those in the archive.")] = False,
 ) -> dict[str, Any]:
     """Lists the imports, newest first."""
-    found = known.store.imports()
+    found = [one for one in known.store.imports() if archived or not one.archived]
     page = found[start : start + count]
     fields = [document.import_fields(progress_of(known.store, one)) for one in page]
     return {"total": len(found), "imports": fields}
@@ -322,6 +327,20 @@ def close(known: Known, who: Operator, request: Request, import_id: str) -> dict
     return {"closed": known.operations.close(found)}
 
 
+@routes.put("/{import_id}/archived", response_model=answers.ImportAnswer)
+def archive(known: Known, who: Operator, request: Request, import_id: str, body: ArchiveBody) -> dict[str, Any]:
+    """Puts an import that does not run into the archive, or takes it back. Lists and searches leave it out there."""
+    archived(known, who, request, import_id, away=body.archived)
+    return _fields(known, import_id)
+
+
+def archived(known: WebContext, who: Principal, request: Request, import_id: str, *, away: bool) -> int:
+    """Puts an import into the archive, or takes it back. Returns how many were changed: 1 or 0."""
+    found = known.import_(import_id)
+    with noted(known, request, who, "import archived" if away else "import taken back", import_id=import_id) as told:
+        return told(known.operations.archive(found, away=away))
+
+
 @routes.post("/{import_id}/start", response_model=answers.ImportAnswer)
 def start(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
     """Starts the import. Idempotent."""
@@ -432,9 +451,18 @@ def errors(
     import_id: str,
     login: Annotated[str, Query(max_length=1000, description="Only of this mailbox.")] = "",
     wave: OneWave = "",
+    named: Annotated[
+        int,
+        Query(
+            ge=1,
+            le=500,
+            description="Of more than 1,000 mailboxes, so many are named for each kind; `more` counts the others.",
+        ),
+    ] = 20,
 ) -> dict[str, Any]:
-    """Lists what went wrong, by kind, each with what to do."""
-    return {"errors": document.error_fields(errors_of(known.store, known.import_(import_id), login, wave=wave))}
+    """Lists what went wrong, by kind, each with what to do. GET …/mailboxes?code= lists all that have it, by page."""
+    found = known.import_(import_id)
+    return {"errors": document.error_fields(errors_of(known.store, found, login, wave=wave, named=named))}
 
 
 @routes.get("/{import_id}/report/{file}", response_class=FileResponse)

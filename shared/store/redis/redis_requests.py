@@ -27,7 +27,7 @@ from shared.model import (
 from shared.model.errors import StoreError
 from shared.model.lifecycle import Control, MailboxState
 from shared.model.rates import is_rate
-from shared.model.search import ORDERS, Search
+from shared.model.search import ORDERS, Search, small
 from shared.model.sides import Scope
 from shared.model.uids import UidSet, without_sources
 from shared.model.waves import is_set
@@ -149,7 +149,7 @@ class RedisRequests(Secrets):
             import_id,
             wanted.state or "",
             wanted.code,
-            wanted.text.lower(),
+            small(wanted.text),
             ORDERS[wanted.order],
             "1" if wanted.descending else "",
             wanted.start,
@@ -288,6 +288,9 @@ class RedisRequests(Secrets):
         for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1):
             self._run("close", import_id, m.decode())
         return bool(self._run("close", import_id, ""))
+
+    def archive(self, import_id: str, *, away: bool) -> bool:
+        return bool(self._run("archive", import_id, "1" if away else "0"))
 
     def erase(self, import_id: str, mailbox_id: str) -> bool:
         return bool(self._run("erase", import_id, mailbox_id))

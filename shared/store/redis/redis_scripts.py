@@ -62,7 +62,8 @@ def refusal(said: str) -> str:
 def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
     """Returns the error that a failed script call stands for."""
     said = str(error)
-    if not isinstance(error, redis.ResponseError):
+    # The server's own word while a script takes long begins as the scripts' does.
+    if not isinstance(error, redis.ResponseError) or said.startswith("BUSY Redis"):
         return unreachable(error)
     if said.startswith("FENCED"):
         return LeaseLost("another worker holds this now")
