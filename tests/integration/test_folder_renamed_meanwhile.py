@@ -10,7 +10,7 @@ from tests.integration.in_process_import import PASSWORD, InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.wire import Wire
-from worker.copying.opening import BatchFolders
+from worker.copying.batch_folders import BatchFolders
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs Dovecot")
 
