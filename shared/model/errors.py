@@ -50,6 +50,10 @@ class StoreError(MailhaulError):
     """The state store is unreachable, or refuses to write."""
 
 
+class UnderWay(StoreError):
+    """The state store refuses to forget, or to put away, what is under way."""
+
+
 class LeaseLost(MailhaulError):
     """Another worker may hold this unit now. The worker must stop at once whatever it was doing."""
 
