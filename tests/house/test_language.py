@@ -28,6 +28,7 @@ STILL_HEADLESS: dict[str, int] = {}
 ORDINARY = frozenset(
     """
     2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer app append appended archive arrivals
+    public result under
     asked audit auth authentication authorization autoconfig awaited bearer before beside body book books bound
     broken browser by canonical caps catalogue cell certificate change changed checked choice choosing chunks
     column columns comparison condition conflict conversation coordination counted cram created credentials

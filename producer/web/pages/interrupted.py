@@ -63,7 +63,7 @@ def keep(known: WebContext, request: Request, body: bytes) -> str:
     held = Credentials(login=owner, password=Secret(json.dumps(asdict(form))))
     try:
         known.page_state.keep_draft(form_id, known.vault.seal(form_id, "source", held), _SECONDS)
-        for old in known.page_state.note_form(f"sent by {owner}", form_id, time.time(), _MOST, _SECONDS):
+        for old in known.page_state.note_form("sent:" + owner, form_id, time.time(), _MOST, _SECONDS):
             known.page_state.drop_draft(old)
     except StoreError:
         return ""
