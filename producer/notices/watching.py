@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,8 @@ _READ, _NAMED = 200, 20
 #: Seconds between two forecasts of one import.
 FORECAST_SECONDS: Final = 120.0
 _AT_WORK: Final = (MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING)
+#: A forecast rests so many times as long as it took, however often it is due.
+_RESTS: Final = 50
 
 
 @dataclass
@@ -140,10 +143,14 @@ class NoticeWatch:
             return
         kept = self.store.forecasts(import_.import_id)
         first = next((one for one in kept if one.passes == import_.passes), None)
+        began = time.perf_counter()
         found = forecasting.look_ahead(self.store, import_, self.default, self.threads, now)
+        rest = _RESTS * (time.perf_counter() - began)
         if found is None or (first is None and found.assumed * 2 > found.kept.mailboxes):
+            # It reads every mailbox: where there are many, the next one waits.
+            self._foreseen[import_.import_id] = now - FORECAST_SECONDS + min(FORECAST_SECONDS, rest)
             return
-        self._foreseen[import_.import_id] = now
+        self._foreseen[import_.import_id] = now + max(0.0, rest - FORECAST_SECONDS)
         if first is None:
             self.store.keep_forecast(import_.import_id, found.kept)
         elif fifths := fifths_later(first, found.kept.ends_at):

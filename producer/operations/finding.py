@@ -16,8 +16,8 @@ from producer.coordinator.estimate import NO_CAPS, Caps
 from producer.coordinator.pace import Window
 from producer.coordinator.tally import Progress
 from producer.operations.outages import waits_of
-from producer.operations.trouble import ErrorGroup, trouble
-from producer.waves import total, wave_of
+from producer.operations.trouble import ErrorGroup, trouble, trouble_at_a_glance
+from producer.waves import wave_of
 from shared.model import Import, Mailbox, Tally
 from shared.model.lanes import LanePlace
 from shared.model.lifecycle import ImportState, MailboxState, Outcome
@@ -48,6 +48,8 @@ RETRIED: Final = (Outcome.REFUSED, Outcome.FAILED)
 MISSING: Final = "missing"
 #: Largest import, in mailboxes, whose progress counts the part done of each mailbox at work.
 _WEIGHED: Final = 100
+#: Mailboxes up to which every row is read for the trouble of an import: in a larger one some of each kind are named.
+MANY: Final = 1000
 #: The largest number of mailboxes in a wave.
 _EVERYONE: Final = 10_000_000
 #: Number of places named at which a number of lanes was found.
@@ -84,15 +86,18 @@ def find_mailboxes(store: Store, import_: Import, login: str, wave: str = "") ->
     """
     if wave:
         wave_of(store, import_, wave)
-        everyone = store.find_mailboxes(import_.import_id, Search(wave=wave, count=_EVERYONE))[1]
-    else:
-        everyone = store.mailboxes(import_.import_id)
     if not login:
-        return everyone
+        if wave:
+            return list(store.find_mailboxes(import_.import_id, Search(wave=wave, count=_EVERYONE))[1])
+        return store.mailboxes(import_.import_id)
+    # The store looks through the logins: to read every row would take seconds where there are many.
+    known = store.mailbox(login)
+    text = known.source.login if known and known.import_id == import_.import_id else login
+    alike = store.find_mailboxes(import_.import_id, Search(text=text, wave=wave, count=_EVERYONE))[1]
     found = (
-        [pair for pair in everyone if pair[0].mailbox_id == login]
-        or [pair for pair in everyone if pair[0].source.login == login]
-        or [pair for pair in everyone if pair[0].destination.login == login]
+        [pair for pair in alike if pair[0].mailbox_id == login]
+        or [pair for pair in alike if pair[0].source.login == login]
+        or [pair for pair in alike if pair[0].destination.login == login]
     )
     if not found:
         if wave:
@@ -107,7 +112,7 @@ def progress_of(store: Store, import_: Import, window: Window | None = None, wav
         of_wave = find_mailboxes(store, import_, "", wave)
         states = Counter(mailbox.state for mailbox, _ in of_wave)
         waits = [wait for wait in waits_of(store, import_) if wait.key == wave or not wait.what.startswith("wave_")]
-        return tally.progress(import_, total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
+        return tally.progress(import_, Tally.total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
     counts, mailboxes = store.import_tally(import_.import_id)
     stranded, waits = store.stranded(import_.import_id), waits_of(store, import_)
     rows = store.mailboxes(import_.import_id) if weighed(import_, mailboxes) else None
@@ -165,7 +170,15 @@ def errors_of(
     login: str = "",
     everyone: Sequence[tuple[Mailbox, Tally]] | None = None,
     wave: str = "",
+    named: int = 0,
 ) -> list[ErrorGroup]:
-    """Returns the errors by kind. With `everyone` (rows that were just read) folders are not read."""
+    """Returns the errors by kind. With `everyone` (rows that were just read) folders are not read.
+
+    With `named` so many mailboxes of each kind are named in an import of many, and the others are counted.
+    """
+    if named and not login and sum(store.import_tally(import_.import_id)[1].values()) > MANY:
+        if wave:
+            wave_of(store, import_, wave)
+        return trouble_at_a_glance(store, import_, named, wave)
     rows = find_mailboxes(store, import_, login, wave) if everyone is None else everyone
     return trouble(store, import_, rows, folders=everyone is None)

@@ -20,6 +20,7 @@ from shared.model.search import Search
 from shared.model.uids import UidSet
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers
+from shared.store.submitting import submit_whole
 from shared.wording.phrases import Phrase
 
 BUSY: Final = Phrase(
@@ -70,8 +71,10 @@ class PassOperations(HeldResources):
         need_passwords(self.store, import_, chosen)
         accepted = sum(_accepted(self.store, import_, mailbox) for mailbox in chosen) if accept_missing else 0
         options = replace(import_.options, verify="full" if full else "anew")
-        queued = self.store.open_import(replace(import_, options=options), chosen, self.settings.retention_days)
-        self.store.submit(import_.import_id)
+        again = replace(import_, options=options)
+        queued = submit_whole(
+            self.store, import_.import_id, lambda: self.store.open_import(again, chosen, self.settings.retention_days)
+        )
         self.ring_some(import_.import_id)
         return queued, accepted
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.model import Failure, Folder, Import, Mailbox, Tally, gone, short
 from shared.model.ledger import COUNTED, GONE
 from shared.model.lifecycle import MailboxState, Outcome
-from shared.model.search import Search
+from shared.model.search import Search, troubles_of
 from shared.model.uids import UidSet
 from shared.store import Store
 from shared.wording.often_said import without_side
@@ -71,13 +71,12 @@ class ErrorGroup:
 _Kind = tuple[bool, str, str, str]
 #: Ending of codes that mean waiting, not failing: `Progress.waits` reports what a server asked for.
 _WAITING: Final = "_throttled"
-#: States of a mailbox that is not done.
-_GOING_ON: Final = (
+#: The kind under which a mailbox is named for what stops it as a whole.
+_GOES_ON: Final = "whole"
+#: States in which a mailbox's last failure counts: all but complete, those that wait for a person first.
+_FAILING: Final = (
     MailboxState.PARKED,
-    MailboxState.QUEUED,
-    MailboxState.PLANNING,
-    MailboxState.COPYING,
-    MailboxState.VERIFYING,
+    *(state for state in MailboxState if state not in (MailboxState.PARKED, MailboxState.COMPLETE)),
 )
 
 #: Kinds of trouble with folders that the source causes.
@@ -183,15 +182,21 @@ def word(mailbox: Mailbox, tally: Tally) -> str:
 
 
 def trouble(
-    store: Store, import_: Import, rows: Sequence[tuple[Mailbox, Tally]], *, folders: bool = True
+    store: Store,
+    import_: Import,
+    rows: Sequence[tuple[Mailbox, Tally]],
+    *,
+    folders: bool = True,
+    only: Mapping[str, Set[str]] | None = None,
 ) -> list[ErrorGroup]:
     """Returns the trouble of these mailboxes: parked ones first, harmless kinds last.
 
-    Without `folders` no more is read from the store, so that a live display costs nothing.
+    Without `folders` no more is read from the store, so that a live display costs nothing. `only` says of which kinds
+    of trouble with messages a mailbox is named (mailbox id → codes); without it, of all.
     """
     groups: dict[_Kind, list[tuple[str, str, Sufferer]]] = defaultdict(list)
     for mailbox, counts in rows:
-        if trouble := troubled(mailbox):
+        if (trouble := troubled(mailbox)) and (only is None or _GOES_ON in only.get(mailbox.mailbox_id, ())):
             who = Sufferer(
                 row=mailbox.row,
                 login=mailbox.source.login,
@@ -212,7 +217,8 @@ def trouble(
             # Nothing is left to do about what is over.
             advice = "" if mailbox.over_at else _told_more(trouble, mailbox)
             groups[kind].append((trouble.sentence, advice, who))
-        for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if folders else ():
+        wanted = None if only is None else only.get(mailbox.mailbox_id, frozenset())
+        for code, folder, messages, detail in folder_trouble(store, mailbox, counts, wanted) if folders else ():
             sentence, advice = _MESSAGE_TROUBLE[code]
             who = Sufferer(
                 row=mailbox.row,
@@ -249,21 +255,32 @@ def _gravity(group: tuple[_Kind, list[tuple[str, str, Sufferer]]]) -> tuple[obje
     return not parked, rank, code, server, reason
 
 
-def trouble_at_a_glance(store: Store, import_: Import, named: int) -> list[ErrorGroup]:
-    """Returns the trouble of an import that is too large to read whole.
+def trouble_at_a_glance(store: Store, import_: Import, named: int, wave: str = "") -> list[ErrorGroup]:
+    """Returns the trouble of an import, or of a wave, that is too large to read whole.
 
-    Each kind of trouble of whole mailboxes has the count of all that have it, and `named` of them. Trouble of single
-    messages is in the report.
+    Each kind of trouble has the count of all mailboxes that have it, and `named` of them.
     """
-    rows: list[tuple[Mailbox, Tally]] = []
+    rows: dict[str, tuple[Mailbox, Tally]] = {}
+    only: dict[str, set[str]] = defaultdict(set)
     unnamed: dict[tuple[bool, str], int] = defaultdict(int)
+
+    def look(kind: str, state: MailboxState | None, code: str) -> int:
+        wanted = Search(state=state, code=code, wave=wave, count=named)
+        total, found = store.find_mailboxes(import_.import_id, wanted)
+        for mailbox, counts in found:
+            rows[mailbox.mailbox_id] = mailbox, counts
+            only[mailbox.mailbox_id].add(kind)
+        unnamed[state is MailboxState.PARKED, code] += total - len(found)
+        return total
+
     for code, number in store.failure_codes(import_.import_id).items():
-        for state in _GOING_ON if not code.endswith(_WAITING) else ():
+        for state in _FAILING if not code.endswith(_WAITING) else ():
             if number:
-                total, found = store.find_mailboxes(import_.import_id, Search(state=state, code=code, count=named))
-                rows, number = rows + found, number - total
-                unnamed[state is MailboxState.PARKED, code] += total - len(found)
-    groups = trouble(store, import_, rows, folders=False)
+                number -= look(_GOES_ON, state, code)
+    sums = store.import_tally(import_.import_id)[0]
+    for code in sorted(troubles_of(sums)):
+        look(code, None, code)
+    groups = trouble(store, import_, list(rows.values()), only=only)
     # Servers that rows name themselves have a group each; mailboxes that are not named are counted with the largest
     # group.
     for key, number in unnamed.items():
@@ -295,9 +312,15 @@ def addressed(advice: str, import_id: str) -> str:
     return changed(advice, lambda text: text.replace("IMPORT", import_id[:8]))
 
 
-def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:
-    """Yields (code, folder, messages, what was said) for one mailbox's folders."""
+def folder_trouble(
+    store: Store, mailbox: Mailbox, counts: Tally, wanted: Set[str] | None = None
+) -> Iterator[tuple[str, Folder, int, str]]:
+    """Yields (code, folder, messages, what was said) for one mailbox's folders: of all codes, or of those in `wanted`."""
     if mailbox.state is MailboxState.QUEUED and not counts.messages:
+        return
+    if wanted is not None:
+        all_of = folder_trouble(store, mailbox, counts) if wanted & troubles_of(counts) else ()
+        yield from (found for found in all_of if found[0] in wanted)
         return
     for folder, own in store.folders(mailbox.mailbox_id):
         if folder.unreadable:

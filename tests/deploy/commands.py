@@ -29,6 +29,7 @@ SCRIPTS = {
             "compared",
             "set_flags",
             "moving",
+            "shown_again",
             "mixed",
             "note_left_out",
             "recheck",

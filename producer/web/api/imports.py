@@ -451,9 +451,18 @@ def errors(
     import_id: str,
     login: Annotated[str, Query(max_length=1000, description="Only of this mailbox.")] = "",
     wave: OneWave = "",
+    named: Annotated[
+        int,
+        Query(
+            ge=1,
+            le=500,
+            description="Of more than 1,000 mailboxes, so many are named for each kind; `more` counts the others.",
+        ),
+    ] = 20,
 ) -> dict[str, Any]:
-    """Lists what went wrong, by kind, each with what to do."""
-    return {"errors": document.error_fields(errors_of(known.store, known.import_(import_id), login, wave=wave))}
+    """Lists what went wrong, by kind, each with what to do. GET …/mailboxes?code= lists all that have it, by page."""
+    found = known.import_(import_id)
+    return {"errors": document.error_fields(errors_of(known.store, found, login, wave=wave, named=named))}
 
 
 @routes.get("/{import_id}/report/{file}", response_class=FileResponse)

@@ -114,6 +114,11 @@ class _Run:
         beat.join()
         self.document |= end
         self.keep()
+        if end["state"] == "done":
+            broken = (
+                end["result"]["broken"] if self.document["kind"] == "check" else end["result"]["totals"]["problems"]
+            )
+            self._known.records.note_found(import_.import_id, self.document["id"], broken)
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_SECONDS):

@@ -27,9 +27,7 @@ TWO_LOGINS_DIFFER: Final = Phrase("two_logins_differ", "the two logins are not t
 PASSWORD_HAS_10_TO_200_CHARACTERS: Final = Phrase(
     "password_has_10_to_200_characters", "a password has 10 to 200 characters"
 )
-NAME_IS_1_TO_80_PRINTABLE: Final = Phrase(
-    "name_is_1_to_80_printable", "a name is 1 to 80 printable characters, without a space at either end"
-)
+NAME_RULE: Final = Phrase("name_rule", "a name is 1 to 80 printable characters, without a space at either end")
 
 routes = page_routes("/admin")
 _ENTRIES: Final = 50
@@ -94,7 +92,7 @@ def make_token(
         body = TokenBody.model_validate({"name": name.strip(), "role": role, "expires": expires or "never"})
         made = principals.make_token(known, who, request, body)
     except ValidationError:
-        return _people(request, known, who, 422, fault=NAME_IS_1_TO_80_PRINTABLE.says())
+        return _people(request, known, who, 422, fault=NAME_RULE.says())
     except UsageError as error:
         return _people(request, known, who, 422, fault=error)
     return _people(request, known, who, made=made["name"], secret=made["token"])

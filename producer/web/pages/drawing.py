@@ -43,7 +43,7 @@ from shared.model.rates import is_rate
 from shared.store.records.principals import Principal, Role
 from shared.wording.kept import from_json
 from shared.wording.often_said import without_side
-from shared.wording.phrases import parts, several
+from shared.wording.phrases import FaultsFound, parts, several
 
 LANGUAGE_COOKIE: Final = "language"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
@@ -181,6 +181,16 @@ def once() -> Markup:
     return Markup('<input type="hidden" name="once" value="') + secrets.token_hex(8) + Markup('">')
 
 
+#: The first part of a fault's field → the id of the field on the page.
+_PLACES: Final = {"name": "at-name", "source": "at-source", "destination": "at-destination", "manifest": "mailboxes"}
+
+
+def places_of(detail: str | Exception) -> list[str]:
+    """Returns of each fault the id of the field that it is about; "" where it is about none."""
+    faults = detail.faults if isinstance(detail, FaultsFound) else ()
+    return [_PLACES.get(fault.fields[0].partition(".")[0], "") if fault.fields else "" for fault in faults]
+
+
 def _environment(language: str) -> Environment:
     env = Environment(
         loader=PackageLoader("producer.web"),
@@ -209,6 +219,7 @@ def _environment(language: str) -> Environment:
         some=say.some,
         sentence=say.sentence,
         told=say.told,
+        places_of=places_of,
         heard=say.heard,
         quoted=say.quoted,
         Role=Role,

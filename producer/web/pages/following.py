@@ -22,7 +22,7 @@ from producer.web.pages.changed import changed_by, told
 from producer.web.pages.cutting_over import acts_for, known_switches
 from producer.web.pages.drawing import draw, language, rendered
 from producer.web.pages.glance import Glances, ImportView
-from producer.web.pages.headline import PASSWORD_CODES, acts, headline
+from producer.web.pages.headline import PASSWORD_CODES, ImportFacts, acts, headline
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Who, there
 from producer.web.problems import Refused
@@ -121,7 +121,7 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
         "total": total,
         "count": _COUNT,
         "states": _STATES,
-        "head": headline(progress, glance.groups),
+        "head": headline(progress, glance.groups, _facts(glance)),
         "actions": acts(progress),
         "took": import_.finished_at - began if progress.finished and 0 < began < import_.finished_at else 0,
         "shown_guards": shown_guards,
@@ -135,6 +135,15 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
         "here": table.link(),
         "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
     }
+
+
+def _facts(glance: ImportView) -> ImportFacts:
+    stands = any(glance.standing.values())
+    return ImportFacts(
+        cutovers=[one.cutover.state for one in glance.cutovers],
+        found=int(glance.checked.get("broken", 0)) if glance.checked else 0,
+        stands=stands,
+    )
 
 
 @routes.get("/imports/{import_id}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from producer.coordinator.tally import Progress
 from producer.cutover import acts
 from producer.cutover.acts import CutoverView
 from producer.operations.ended import note_end
-from producer.operations.finding import RETRIED, errors_of
+from producer.operations.finding import MANY, errors_of
 from producer.operations.trouble import ErrorGroup, trouble_at_a_glance
 from producer.show.lanes import lane_sentence
 from producer.waves import waves_of
@@ -27,9 +28,7 @@ from shared.model.lifecycle import ImportState
 from shared.rules.standing import Standing, StandingTally
 from shared.wording.phrases import Sentence
 
-#: Mailboxes up to which an import's page shows trouble with single messages. A larger import shows trouble with whole
-#: mailboxes; the rest is in the report.
-_FEW: Final = 1000
+#: Mailboxes of each kind of trouble that are named, in an import of many.
 _NAMED: Final = 5
 #: Seconds for which a view is cached.
 _FRESH_SECONDS: Final = 0.9
@@ -50,8 +49,6 @@ class ImportView:
     progress: Progress
     #: What went wrong.
     groups: list[ErrorGroup]
-    #: True if there is more trouble than `groups` shows.
-    partly: bool
     #: The waits that are shown.
     waits: tuple[Wait, ...]
     #: How many connections are let in, where that is searched for.
@@ -66,6 +63,9 @@ class ImportView:
     looks: StandingTally
     #: Events of the audit log, newest first.
     events: list[dict[str, Any]]
+    #: The newest of its checks and rehearsals: id, kind, when it began and, once it is done, in how many mailboxes it found
+    #: trouble; None if there is none.
+    checked: Mapping[str, Any] | None
     #: The picture of its throughput; None if there is none yet.
     plot: Plot | None
 
@@ -100,7 +100,7 @@ class Glances:
     def _look(self, import_id: str) -> ImportView:
         known, store = self._known, self._known.store
         import_, progress = known.import_(import_id), known.progress(import_id)
-        few = progress.mailboxes_total <= _FEW
+        few = progress.mailboxes_total <= MANY
         if few:
             groups = errors_of(store, import_, everyone=None if progress.finished else store.mailboxes(import_id))
         else:
@@ -109,7 +109,6 @@ class Glances:
             import_=import_,
             progress=progress,
             groups=groups,
-            partly=not few and any(progress.tally[outcome] for outcome in RETRIED),
             waits=progress.waits[:5],
             lanes=tuple(map(lane_sentence, progress.lanes)),
             waves=waves_of(store, import_),
@@ -117,6 +116,7 @@ class Glances:
             standing=store.standings(import_id),
             looks=store.standing_tally(import_id),
             events=list(reversed(known.page_state.events(import_id)))[:50],
+            checked=next(iter(known.records.rehearsals_of(import_id)), None),
             plot=plot(known.page_state.samples(import_id)),
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from producer.coordinator.tally import Progress
 from producer.operations.trouble import ErrorGroup
-from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
+from shared.model import Wait
+from shared.model.lifecycle import Control, CutoverState, ImportState, MailboxState, Outcome
 
 #: Codes of failures that a new password repairs.
 PASSWORD_CODES: Final = (
@@ -29,46 +30,126 @@ _LABELS: Final = {
 }
 
 
+#: Codes of what stops whole mailboxes, and their sentence, where all that wait for a person have one of them.
+_STOPPED: Final = {
+    "certificate": ("source_tls", "destination_tls"),
+    "full": ("destination_over_quota", "destination_takes_nothing"),
+    "writer": ("destination_foreign_writer",),
+    "account": ("account_rejected",),
+}
+#: Kinds of wait → their sentence, where all that is left waits for it. The gravest comes first.
+_WAITING: Final = {
+    "source_server": "away",
+    "destination_server": "away",
+    "window": "hours",
+    "wave_paused": "wave_paused",
+    "wave_start": "wave_start",
+    "wave_hours": "hours",
+    "rate": "rate",
+    "destination_paused": "behind_paused",
+    "destination": "behind",
+    "settle": "settle",
+    "source_host": "asked",
+    "destination_host": "asked",
+    "source_account": "asked",
+    "destination_account": "asked",
+}
+#: Kinds of wait that concern every mailbox of the import.
+_OF_ALL: Final = ("source_server", "destination_server", "window", "source_host", "destination_host")
+#: States of a cutover in which a person has the next step.
+_DUE: Final = (CutoverState.SYNCED, CutoverState.ANNOUNCED)
+#: Sentence → its next step, where it has one that is always the same.
+_STEPS: Final = {"away": "wrong", "wave_paused": "waves", "rate": "limits", "behind_paused": "waits"}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Headline:
     """The sentence that says where an import stands, and its next step."""
 
-    #: Which sentence: "ready", "password", "needs", "left", "complete", …
+    #: Which sentence of headline.html: "ready", "password", "needs", "left", "complete", …
     what: str
     #: The number in the sentence.
     num: int = 0
     #: How it looks: "good", "bad", "wait" or "work".
     tone: str = "work"
-    #: The next step: an act, "credentials", "wrong", or "" where nothing is to be done.
+    #: The next step: an act, a place of summary.html, or "" where nothing is to be done.
     step: str = ""
 
 
-def headline(progress: Progress, groups: Sequence[ErrorGroup]) -> Headline:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportFacts:
+    """The other facts of an import by which its sentence is chosen."""
+
+    #: The states of its cutovers.
+    cutovers: Collection[CutoverState] = ()
+    #: Mailboxes in which the last check or rehearsal found trouble.
+    found: int = 0
+    #: Whether complete mailboxes are looked at again by themselves.
+    stands: bool = False
+
+
+def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFacts | None = None) -> Headline:
     """Chooses the sentence: what a person must do comes before what goes on by itself."""
+    facts = facts or ImportFacts()
     import_, boxes = progress.import_, progress.mailboxes
     parked = boxes.get(MailboxState.PARKED, 0)
     total = progress.mailboxes_total
     left = total - progress.mailboxes_complete - parked - boxes.get(MailboxState.CANCELLED, 0)
     stopping = import_.control is Control.CANCEL and not progress.finished
+    causes = {wait.what for wait in progress.waits} if not progress.finished else set[str]()
     if import_.state is ImportState.OPENING:
+        if facts.found:
+            return Headline(what="found", num=facts.found, tone="bad", step="found")
         return Headline(what="ready", num=total, tone="wait", step="start")
     if stopping or progress.word == "cancelled":
         return Headline(what="cancelled", num=boxes.get(MailboxState.CANCELLED, 0), tone="wait", step="resume")
     if import_.control is Control.PAUSE and not progress.finished:
         return Headline(what="paused", num=left, tone="wait", step="resume")
-    if any(wait.what == "workers" for wait in progress.waits) and not progress.finished:
-        return Headline(what="workers", num=left, tone="bad")
-    if passwords := sum(_mailboxes(one) for one in groups if one.parked and one.code in PASSWORD_CODES):
-        return Headline(what="password", num=min(passwords, parked) or passwords, tone="bad", step="credentials")
+    if "store" in causes:
+        return Headline(what="store", tone="bad", step="doctor")
+    if "workers" in causes:
+        return Headline(what="workers", num=left, tone="bad", step="waits")
     if parked:
-        return Headline(what="needs", num=parked, tone="bad", step="retry" if progress.finished else "wrong")
+        return _of_parked(parked, groups, finished=progress.finished)
+    if due := sum(state in _DUE for state in facts.cutovers):
+        return Headline(what="cutover", num=due, tone="wait", step="cutover")
     if not progress.finished:
-        held = any(wait.what == "window" for wait in progress.waits)
-        return Headline(what="hours" if held else "left", num=left, tone="wait" if held else "work")
+        return _of_waiting(left, progress.waits)
+    return _of_ended(progress, total, facts)
+
+
+def _of_parked(parked: int, groups: Sequence[ErrorGroup], *, finished: bool) -> Headline:
+    """Returns the sentence of mailboxes that wait for a person."""
+    if passwords := _mailboxes(groups, PASSWORD_CODES):
+        return Headline(what="password", num=min(passwords, parked), tone="bad", step="credentials")
+    what = next((name for name, codes in _STOPPED.items() if _mailboxes(groups, codes) >= parked), "needs")
+    return Headline(what=what, num=parked, tone="bad", step="retry" if finished and what == "needs" else "wrong")
+
+
+def _of_waiting(left: int, waits: Sequence[Wait]) -> Headline:
+    """Returns the sentence of an import at work: what all that is left waits for, or how many are left."""
+    for cause, what in _WAITING.items():
+        number = sum(wait.mailboxes for wait in waits if wait.what == cause)
+        if any(wait.what == cause for wait in waits) and (cause in _OF_ALL or number >= left):
+            return Headline(what=what, num=left, tone="wait", step=_STEPS.get(what, ""))
+    return Headline(what="left", num=left)
+
+
+def _of_ended(progress: Progress, total: int, facts: ImportFacts) -> Headline:
+    """Returns the sentence of an import that has ended and waits for nobody."""
+    counts = progress.tally
     if progress.word == "complete":
-        return Headline(what="complete", num=total, tone="good", step="verify")
-    if messages := progress.tally[Outcome.REFUSED] + progress.tally[Outcome.FAILED]:
+        return Headline(what="stands" if facts.stands else "complete", num=total, tone="good", step="verify")
+    if messages := counts[Outcome.REFUSED] + counts[Outcome.FAILED]:
         return Headline(what="messages", num=messages, tone="bad", step="retry")
+    for what, number in (
+        ("missing", counts.missing),
+        ("altered", counts.altered),
+        ("withheld", counts.withheld),
+        ("unreadable", counts.unreadable),
+    ):
+        if number:
+            return Headline(what=what, num=number, tone="bad", step="wrong")
     return Headline(what="odd", tone="bad", step="wrong")
 
 
@@ -87,5 +168,6 @@ def acts(progress: Progress) -> list[tuple[str, str]]:
     return [(name, "Go on" if name == "resume" and gone_on else _LABELS[name]) for name in names]
 
 
-def _mailboxes(group: ErrorGroup) -> int:
-    return len(group.sufferers) + group.more
+def _mailboxes(groups: Sequence[ErrorGroup], codes: Collection[str]) -> int:
+    """Returns how many mailboxes wait for a person because of one of these codes."""
+    return sum(len(one.sufferers) + one.more for one in groups if one.parked and one.code in codes)

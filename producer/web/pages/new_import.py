@@ -58,8 +58,8 @@ from shared.model.sides import Side
 from shared.store.records.principals import Principal, Role
 from shared.wording.phrases import Faults, FaultsFound, Phrase
 
-THESE_ROWS_ARE_NO_LONGER: Final = Phrase(
-    "these_rows_are_no_longer", "these rows are no longer kept: look the list over again"
+THESE_ROWS_ARE_NO_LONGER_KEPT: Final = Phrase(
+    "these_rows_are_no_longer_kept", "these rows are no longer kept: look the list over again"
 )
 THERE_IS_NO_SUCH_PART: Final = Phrase("there_is_no_such_part", "there is no such part")
 
@@ -103,7 +103,7 @@ def sheet(_: Who, separator: str = "comma") -> Response:
 def wrong(known: Known, who: Who, draft: str) -> Response:
     """The rows of a list that were wrong, for whoever gave it."""
     if not (data := drafts.find(known, who, draft)):
-        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER_KEPT.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -135,7 +135,7 @@ def wrong_now(known: Known, who: Actor, form_id: FormId) -> Response:
 def wrong_file(preview: Preview | None) -> Response:
     """Returns the rows of a list that are wrong, as a file. Raises `Refused` where the list is no longer kept."""
     if preview is None:
-        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER_KEPT.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(
         wrong_rows(preview.wrong, preview.waves).encode(), media_type="text/csv; charset=utf-8", headers=headers

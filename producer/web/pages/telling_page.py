@@ -22,9 +22,7 @@ from shared.store.records.targets import WAYS
 from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
 from shared.wording.phrases import Phrase
 
-LOOK_AT_FIELDS_AGAIN_ONE: Final = Phrase(
-    "look_at_fields_again_one", "look at the fields again: one of them cannot be so"
-)
+LOOK_AT_FIELDS_AGAIN: Final = Phrase("look_at_fields_again", "look at the fields again: one of them cannot be so")
 
 routes = page_routes()
 _NOTHING: Final = SecretStr("")
@@ -73,7 +71,7 @@ def add(
         )
         made = counterpart.add_target(known, who, request, body)
     except ValidationError:
-        return _drawn(request, known, who, 422, fault=LOOK_AT_FIELDS_AGAIN_ONE.says())
+        return _drawn(request, known, who, 422, fault=LOOK_AT_FIELDS_AGAIN.says())
     except UsageError as error:
         return _drawn(request, known, who, 422, fault=error)
     if "secret" in made:

@@ -23,6 +23,12 @@ local function clock()
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
+-- The name of the server's life since it was last started, or took another's place.
+local function life()
+  local h = redis.call('HMGET', P .. 'restarted', 'run_id', 'master_replid', 'at')
+  return (h[1] or '') .. '/' .. (h[2] or '') .. '/' .. (h[3] or '')
+end
+
 local function advance(machine, state, event)
   local edges = MACHINES[machine][event]
   return edges and edges[state]
@@ -40,7 +46,13 @@ local function members_key(i, wave) return import_key(i) .. ':of:' .. wave end
 local function count(folder, mailbox, import, field, n)
   if n == 0 then return end
   if folder ~= '' then redis.call('HINCRBY', folder_key(folder), field, n) end
-  redis.call('HINCRBY', mailbox_key(mailbox), field, n)
+  local now = redis.call('HINCRBY', mailbox_key(mailbox), field, n)
+  local code = TROUBLE_OF[field]
+  if code and now > 0 then
+    redis.call('ZADD', import_key(import) .. ':code:' .. code, redis.call('HGET', mailbox_key(mailbox), 'row') or 0, mailbox)
+  elseif code then
+    redis.call('ZREM', import_key(import) .. ':code:' .. code, mailbox)
+  end
   redis.call('HINCRBY', import_key(import), field, n)
   if n > 0 and (string.sub(field, 1, 2) == 'o:' or field == 'done_bytes') then
     redis.call('HINCRBY', import_key(import), 'ever:' .. field, n)

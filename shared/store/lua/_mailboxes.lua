@@ -90,6 +90,7 @@ local function remove_mailbox(i, m)
   set_behind(m, nil)
   set_again(m, 0)
   end_look(m)
+  for _, code in pairs(TROUBLE_OF) do redis.call('ZREM', import_key(i) .. ':code:' .. code, m) end
   if h[2] then leave_queue(m, h[2]) end
   redis.call('ZREM', P .. 'urgent', m)
   set_wave(m, '')

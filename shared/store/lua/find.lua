@@ -1,65 +1,144 @@
 -- find(import_id, state or '', code or '', text or '', order, descending '1' or '', start, count, wave or ''): a page of an import's
--- mailboxes: [how many fit, id, id, ...]. `text` (lower case) is looked for in both logins, `code` is that of the failure. Ordered
--- by "row", by logins, or by a field of the mailbox (equal ones stand by row). Everybody waits for this, so it asks for
--- little: states and codes are kept as they change, logins in order from the first time that somebody looks for one, and
--- numbers are sorted as numbers.
+-- mailboxes: [how many fit, id, id, ...]. `text` (lower case) is looked for in both logins, `code` is that of the failure, or of a kind of
+-- trouble with messages. Ordered by "row", by logins, or by a field of the mailbox (equal ones stand by row). Everybody waits for this, so it asks for
+-- little: states and codes are kept as they change, ranks and texts of logins from the first time that somebody looks for one,
+-- sets meet in Redis and not here, and numbers are sorted as numbers.
 local import = import_key(ARGV[1])
 local key = import .. ':mailboxes'
 local state, code, text, order, down = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1'
 local start, count = tonumber(ARGV[7]), tonumber(ARGV[8])
 local all = redis.call('ZCARD', key)
 local login = string.match(order, '^(%l+)_login$')
+local length = #(redis.call('ZRANGE', key, 0, 0)[1] or '')
+-- From so many on, what is sorted is kept for a while.
+local MANY = 5000
 
--- The smallest kept set that holds all that fit, and the others that they must be in too.
+-- The kept sets that a mailbox must be in.
 local sets = {}
 if state ~= '' then sets[#sets + 1] = import .. ':in:' .. state end
 if code ~= '' then sets[#sets + 1] = import .. ':code:' .. code end
 if ARGV[9] ~= '' then sets[#sets + 1] = import .. ':of:' .. ARGV[9] end
-table.sort(sets, function(a, b) return redis.call('ZCARD', a) < redis.call('ZCARD', b) end)
-local pool = table.remove(sets, 1) or key
 
-local function in_others(m)
-  for _, other in ipairs(sets) do
-    if not redis.call('ZSCORE', other, m) then return false end
+-- An import that an older version opened has its mailboxes by their trouble with messages from the first such search on.
+local trouble, fields, codes = false, {}, {}
+for field, one in pairs(TROUBLE_OF) do
+  trouble = trouble or one == code
+  fields[#fields + 1], codes[#codes + 1] = field, one
+end
+if trouble and all > 0 and not redis.call('HGET', import, 'by_trouble') then
+  for _, m in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+    for n, value in ipairs(redis.call('HMGET', mailbox_key(m), unpack(fields))) do
+      if value and tonumber(value) > 0 then
+        redis.call('ZADD', import .. ':code:' .. codes[n], redis.call('ZSCORE', key, m), m)
+      end
+    end
   end
-  return true
+  redis.call('HSET', import, 'by_trouble', 1)
 end
 
--- "login\0other login\0id", in order.
-local names = import .. ':by_' .. (login or 'source')
-if (login or text ~= '') and redis.call('ZCARD', names) < all then
+local function in_pieces(name, to, list)
+  for n = 1, #list, 1000 do redis.call(name, to, unpack(list, n, math.min(n + 999, #list))) end
+end
+
+-- The mailboxes by their rank among the logins of a side. With those of the source stand their texts, "login\0other login\0id\n",
+-- in one string: to look through it takes a hundredth of what as many strings take.
+local function ranked(side)
+  local ranks, sorting = import .. ':ranked_' .. side, import .. ':sorted:names'
+  if redis.call('ZCARD', ranks) == all then return ranks end
   local first, second = 'source_login', 'destination_login'
-  if login == 'destination' then first, second = second, first end
+  if side == 'destination' then first, second = second, first end
+  local names = {}
   for _, m in ipairs(redis.call('ZRANGE', key, 0, -1)) do
     local h = redis.call('HMGET', mailbox_key(m), first, second)
-    redis.call('ZADD', names, 0, string.lower(h[1] or '') .. '\0' .. string.lower(h[2] or '') .. '\0' .. m)
+    names[#names + 1] = 0
+    names[#names + 1] = string.gsub(string.lower(h[1] or '') .. '\0' .. string.lower(h[2] or ''), '\n', ' ') .. '\0' .. m
   end
+  redis.call('DEL', ranks, sorting)
+  in_pieces('ZADD', sorting, names)
+  names = redis.call('ZRANGE', sorting, 0, -1)
+  redis.call('DEL', sorting)
+  local places = {}
+  for n, name in ipairs(names) do places[2 * n - 1], places[2 * n] = n, string.sub(name, -length) end
+  in_pieces('ZADD', ranks, places)
+  if side == 'source' then redis.call('SET', import .. ':names', table.concat(names, '\n') .. '\n') end
+  return ranks
 end
-local length = #(redis.call('ZRANGE', key, 0, 0)[1] or '')
 
--- A page of what is kept in this order already.
-local kept = text == '' and #sets == 0 and (order == 'row' and pool or login and pool == key and names)
-if kept then
+-- A page of what is kept in the order that is asked for.
+local function page_of(kept)
   local page = {redis.call('ZCARD', kept)}
-  for n, member in ipairs(redis.call(down and 'ZREVRANGE' or 'ZRANGE', kept, start, start + count - 1)) do
-    page[n + 1] = string.sub(member, -length)
-  end
+  for n, m in ipairs(redis.call(down and 'ZREVRANGE' or 'ZRANGE', kept, start, start + count - 1)) do page[n + 1] = m end
   return page
 end
 
--- Ids whose names hold the text, in order of the names; without a text all.
-local function named()
-  local found = {}
-  for _, member in ipairs(redis.call('ZRANGE', names, 0, -1)) do
-    local at = text == '' or string.find(member, text, 1, true)
-    if at == true or at and at <= #member - length then found[#found + 1] = string.sub(member, -length) end
-  end
-  return found
+if text == '' and (order == 'row' or login) then
+  if login or #sets == 0 then table.insert(sets, 1, login and ranked(login) or key) end
+  if #sets == 1 then return page_of(sets[1]) end
+  -- Where several sets meet, the first says in which order.
+  local met, asked = import .. ':sorted:met', {unpack(sets)}
+  asked[#asked + 1] = 'WEIGHTS'
+  for n = 1, #sets do asked[#asked + 1] = n == 1 and 1 or 0 end
+  redis.call('ZINTERSTORE', met, #sets, unpack(asked))
+  local page = page_of(met)
+  redis.call('DEL', met)
+  return page
 end
 
 local function set(list)
   local found = {}
   for _, m in ipairs(list) do found[m] = true end
+  return found
+end
+
+-- Those of a list in the order of a kept set.
+local function in_order_of(kept, list)
+  if #list * 8 < all then
+    local scores = {}
+    for _, m in ipairs(list) do scores[m] = tonumber(redis.call('ZSCORE', kept, m) or 0) end
+    table.sort(list, function(a, b)
+      if scores[a] ~= scores[b] then return scores[a] < scores[b] end
+      return a < b
+    end)
+    return list
+  end
+  local there, found = set(list), {}
+  for _, m in ipairs(redis.call('ZRANGE', kept, 0, -1)) do
+    if there[m] then found[#found + 1] = m end
+  end
+  return found
+end
+
+-- Ids whose logins hold the text, in order of the logins of the source.
+local function named()
+  ranked('source')
+  local names, found, at = redis.call('GET', import .. ':names') or '', {}, 1
+  if string.find(text, '%z') then return found end
+  while true do
+    at = string.find(names, text, at, true)
+    if not at then return found end
+    local over = string.find(names, '\n', at, true)
+    if not over then return found end
+    -- What begins later is a part of the id.
+    if at + #text < over - length then found[#found + 1] = string.sub(names, over - length, over - 1) end
+    at = over + 1
+  end
+end
+
+-- All that fit, by row.
+local function fitting()
+  if text == '' then
+    if #sets == 0 then return redis.call('ZRANGE', key, 0, -1) end
+    table.sort(sets, function(a, b) return redis.call('ZCARD', a) < redis.call('ZCARD', b) end)
+  end
+  local found = {}
+  for _, m in ipairs(text == '' and redis.call('ZRANGE', table.remove(sets, 1), 0, -1) or named()) do
+    local fits = true
+    for _, one in ipairs(sets) do fits = fits and redis.call('ZSCORE', one, m) end
+    if fits then found[#found + 1] = m end
+  end
+  if text ~= '' and login ~= 'source' then
+    return in_order_of(login and ranked(login) or key, found)
+  end
   return found
 end
 
@@ -87,42 +166,62 @@ local function by_number(list)
   return keys
 end
 
--- The same of many mailboxes once in five seconds, however often somebody looks.
+-- The key of all mailboxes by that number, sorted once in five seconds, however often somebody looks.
 local function all_by_number()
   local sorted = import .. ':sorted:' .. order .. (down and ':down' or '')
-  local known = redis.call('LRANGE', sorted, 0, -1)
-  if #known > 0 then return known end
-  known = by_number(redis.call('ZRANGE', key, 0, -1))
-  for n = 1, #known, 1000 do redis.call('RPUSH', sorted, unpack(known, n, math.min(n + 999, #known))) end
-  redis.call('EXPIRE', sorted, 5)
-  return known
+  if redis.call('EXISTS', sorted) == 0 then
+    in_pieces('RPUSH', sorted, by_number(redis.call('ZRANGE', key, 0, -1)))
+    redis.call('EXPIRE', sorted, 5)
+  end
+  return sorted
 end
 
--- By the names of the states.
-local function by_state(list)
-  local there, known, states, sorted = set(list), {}, {}, {}
+-- The sets of the states, by the names of the states.
+local function by_state()
+  local known, states = {}, {}
   for _, edges in pairs(MACHINES.mailbox) do
     for before, after in pairs(edges) do known[before], known[after] = true, true end
   end
   for name in pairs(known) do states[#states + 1] = name end
   table.sort(states)
-  for n = 1, #states do
-    for _, m in ipairs(redis.call('ZRANGE', import .. ':in:' .. states[down and #states + 1 - n or n], 0, -1)) do
-      if there[m] then sorted[#sorted + 1] = m end
-    end
-  end
-  return sorted
+  local kept = {}
+  for n = 1, #states do kept[n] = import .. ':in:' .. states[down and #states + 1 - n or n] end
+  return kept
 end
 
--- All that fit, in the order in which they are kept: by login, by a number, or by row.
+-- Where all of them fit, no more is read than the page.
 local number = not login and order ~= 'row' and order ~= 'state'
-local known = number and pool == key and all > 5000
-local fits = (text ~= '' and not login) and set(named()) or (login and pool ~= key) and set(redis.call('ZRANGE', pool, 0, -1)) or nil
-local found = {}
-for _, m in ipairs(login and named() or known and all_by_number() or redis.call('ZRANGE', pool, 0, -1)) do
-  if (not fits or fits[m]) and in_others(m) then found[#found + 1] = m end
+if text == '' and #sets == 0 and (order == 'state' or number and all > MANY) then
+  local page, before, kept = {all}, 0, number and {all_by_number()} or by_state()
+  for _, one in ipairs(kept) do
+    local read, size = number and 'LRANGE' or 'ZRANGE', number and all or redis.call('ZCARD', one)
+    local first = math.max(0, start - before)
+    if first < size and #page <= count then
+      for _, m in ipairs(redis.call(read, one, first, first + count - #page)) do page[#page + 1] = m end
+    end
+    before = before + size
+  end
+  return page
 end
-if number and not known then found = by_number(found) elseif order == 'state' then found = by_state(found) end
+
+local found = fitting()
+if number and #found > MANY then
+  local fits = set(found)
+  found = {}
+  for _, m in ipairs(redis.call('LRANGE', all_by_number(), 0, -1)) do
+    if fits[m] then found[#found + 1] = m end
+  end
+elseif number then
+  found = by_number(found)
+elseif order == 'state' then
+  local fits = set(found)
+  found = {}
+  for _, one in ipairs(by_state()) do
+    for _, m in ipairs(redis.call('ZRANGE', one, 0, -1)) do
+      if fits[m] then found[#found + 1] = m end
+    end
+  end
+end
 
 -- What was sorted here stands as asked for; what is kept stands upwards.
 local turned = down and (login or order == 'row')

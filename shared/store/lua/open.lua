@@ -9,7 +9,7 @@ local key = import_key(i)
 local queued = 0
 if redis.call('EXISTS', key) == 0 then
   redis.call('HSET', key, 'state', 'opening', 'control', 'run', 'created_at', clock(), 'passes', 0, 'mailboxes', 0)
-  redis.call('HSET', key, 'fresh', 1)
+  redis.call('HSET', key, 'fresh', 1, 'by_trouble', 1)
   redis.call('ZADD', P .. 'imports', clock(), i)
 else
   local h = redis.call('HMGET', key, 'state', 'options', 's:planning', 's:copying', 's:verifying', 's:queued')
@@ -49,6 +49,9 @@ for _, r in ipairs(rows) do
   local h = redis.call('HMGET', m, 'state', 'failure', 'wave')
   if h[3] then redis.call('ZADD', members_key(i, h[3]), r.row, r.id) end
   redis.call('ZADD', key .. ':in:' .. h[1], r.row, r.id)
+  if not new then
+    for _, trouble in pairs(TROUBLE_OF) do redis.call('ZADD', key .. ':code:' .. trouble, 'XX', r.row, r.id) end
+  end
   local code = string.match(h[2] or '', CODE)
   if code then redis.call('ZADD', key .. ':code:' .. code, r.row, r.id) end
   -- The same for a mailbox that an older version wrote: its login cannot have changed, only whether capitals count.

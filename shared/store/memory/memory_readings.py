@@ -18,8 +18,9 @@ from shared.model import (
     SwitchMarks,
     Tally,
 )
+from shared.model.folders import COUNTERS
 from shared.model.lifecycle import MailboxState, Outcome
-from shared.model.search import Search
+from shared.model.search import Search, small, troubles_of
 from shared.store.memory.memory_rows import Rows
 from shared.store.memory.memory_tables import ImportRow
 
@@ -47,26 +48,7 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
     total: Counter[str] = Counter()
     for one in counts:
         total.update(one)
-    names = (
-        "messages",
-        "size_bytes",
-        "done_bytes",
-        "withheld",
-        "unreadable",
-        "altered",
-        "normalised",
-        "dates_changed",
-        "watched",
-        "keywords_lost",
-        "missing",
-        "moved",
-        "removed",
-        "deleted_at_source",
-        "moved_at_source",
-        "doubled",
-        "undone",
-    )
-    named: dict[str, Any] = {name: total[name] for name in names}
+    named: dict[str, Any] = {name: total[name] for name in COUNTERS}
     return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
 
 
@@ -124,19 +106,19 @@ class MemoryReadings:
 
     @atomic
     def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
-        text = wanted.text.lower()
+        text = small(wanted.text)
         found = [
             (mailbox, counts)
             for mailbox, counts in self.mailboxes(import_id)
             if wanted.state in (None, mailbox.state)
             and wanted.wave in ("", mailbox.wave)
-            and (not wanted.code or (mailbox.failure is not None and mailbox.failure.code == wanted.code))
-            and any(text in login.lower() for login in (mailbox.source.login, mailbox.destination.login))
+            and (wanted.code in ("", mailbox.failure and mailbox.failure.code) or wanted.code in troubles_of(counts))
+            and (not text or any(text in small(login) for login in (mailbox.source.login, mailbox.destination.login)))
         ]
         values: Mapping[str, Callable[[Mailbox, Tally], Any]] = {
             "row": lambda mailbox, _: mailbox.row,
-            "login": lambda mailbox, _: (mailbox.source.login.lower(), mailbox.destination.login.lower()),
-            "destination_login": lambda mailbox, _: (mailbox.destination.login.lower(), mailbox.source.login.lower()),
+            "login": lambda mailbox, _: (small(mailbox.source.login), small(mailbox.destination.login)),
+            "destination_login": lambda mailbox, _: (small(mailbox.destination.login), small(mailbox.source.login)),
             "state": lambda mailbox, _: mailbox.state.value,
             "messages": lambda _, counts: counts.messages,
             "bytes": lambda _, counts: counts.size_bytes,

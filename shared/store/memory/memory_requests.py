@@ -17,7 +17,7 @@ from shared.model import (
     account_key,
     route_id,
 )
-from shared.model.errors import StoreError, UnderWay
+from shared.model.errors import StoreError, StoreRestarted, UnderWay
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, UnitState, advance
 from shared.model.sides import Scope, Side
 from shared.model.uids import UidSet
@@ -198,9 +198,17 @@ class MemoryRequests(MemoryReadings):
             Scope.DESTINATION_HOST: import_.destination.host,
         }
 
+    #: The name of the present life: another one after a test let the store be started again.
+    present_life: str = "1"
+
+    def life(self) -> str:
+        return self.present_life
+
     @atomic
-    def submit(self, import_id: str) -> None:
+    def submit(self, import_id: str, *, since: str = "") -> None:
         rows = self._rows
+        if since and since != self.life():
+            raise StoreRestarted(f"the state store was started again while {import_id} was written")
         whole = rows.imports.get(import_id)
         if whole is None:
             raise StoreError(f"the state store refused submit: there is no import {import_id}")

@@ -47,10 +47,14 @@ class RequestStore(Protocol):
         parts of the list. Before `submit` no queued mailbox is served, and the import does not finish.
         """
 
-    def submit(self, import_id: str) -> None:
+    def life(self) -> str:
+        """Returns a name of the server's life: another one after each start and each failover, which may lose a second."""
+
+    def submit(self, import_id: str, *, since: str = "") -> None:
         """Marks the request as complete: the import runs from here on, until every mailbox is settled.
 
-        Begins a new pass, unless one was under way.
+        Begins a new pass, unless one was under way. Raises `StoreRestarted` where the server's life is not `since` any
+        more: what was written then may be lost. Callers write and submit by `shared.store.submitting`.
         """
 
     def imports(self) -> list[Import]:

@@ -24,7 +24,7 @@ _ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 #: Keys that only mention somebody, after the prefix.
 _MENTIONS: Final = re.compile(
     rb"(?:desk:(?:once|rehearsals?|events|samples):.*|desk:targets|notices|delivery:.*|holds|whys|owing|limits|rates|(?:meter|permits):.*"
-    rb"|import:[^:]*:(?:brake|by_source|by_destination|sorted:.*))\Z",
+    rb"|import:[^:]*:(?:brake|names|by_source|by_destination|sorted:.*))\Z",
     re.DOTALL,
 )
 

@@ -98,8 +98,17 @@ class WebRecords(PlainCommands):
         self._do("hset", keys.rehearsals(import_id), rehearsal_id, row)
         self._do("expire", keys.rehearsals(import_id), REHEARSAL_SECONDS)
 
+    def note_found(self, import_id: str, rehearsal_id: str, broken: int) -> None:
+        """Notes in how many mailboxes a rehearsal of the import found trouble."""
+        if row := cast("bytes | None", self._do("hget", keys.rehearsals(import_id), rehearsal_id)):
+            noted = json.dumps({**json.loads(row), "broken": broken})
+            self._do("hset", keys.rehearsals(import_id), rehearsal_id, noted)
+
     def rehearsals_of(self, import_id: str) -> list[dict[str, Any]]:
-        """Returns the rehearsals of an import that are still kept, newest first: id, kind, and when each began."""
+        """Returns the rehearsals of an import that are still kept, newest first.
+
+        Each has its id, its kind, when it began, and `broken` once it is done: in how many mailboxes it found trouble.
+        """
         rows = cast("Mapping[bytes, bytes]", self._do("hgetall", keys.rehearsals(import_id)))
         since = time.time() - REHEARSAL_SECONDS
         found = sorted(map(json.loads, rows.values()), key=lambda row: -row["at"])

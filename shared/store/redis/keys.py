@@ -5,13 +5,15 @@
 | imports                           | ZSET | import id, scored by when it was opened (ms) |
 | import:I                          | HASH | request, state, control, times, passes, retention; counters; |
 |                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
-|                                   |      | fresh: the next `submit` begins a pass; looks, looks_found: those that ended |
+|                                   |      | fresh: the next `submit` begins a pass; looks, looks_found: those that ended; |
+|                                   |      | by_trouble: its mailboxes are kept by their trouble with messages |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
 | import:I:in:S                     | ZSET | mailboxes in the state S, scored by row |
-| import:I:code:C                   | ZSET | mailboxes with the failure code C, scored by row |
+| import:I:code:C                   | ZSET | mailboxes with the failure code C, or with trouble C with messages, scored by row |
 | import:I:codes                    | HASH | failure code → mailboxes |
 | import:I:sorted:F, :sorted:F:down  | LIST | mailboxes by the field F, for five seconds after a query; large imports only |
-| import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; made at the first query by login |
+| import:I:ranked_source, :ranked_destination | ZSET | mailboxes by rank among that side's logins; made at the first such query |
+| import:I:names                    | STRING | "login\\0other login\\0mailbox id\\n" of each, in lower case; made with the ranks |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:waves                    | ZSET | names of its waves, in the order of their appearance |
 | import:I:wave:W                   | HASH | control, starts_at (ms), weight, order; pass: how much it was served; |

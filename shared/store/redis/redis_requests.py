@@ -27,7 +27,7 @@ from shared.model import (
 from shared.model.errors import StoreError
 from shared.model.lifecycle import Control, MailboxState
 from shared.model.rates import is_rate
-from shared.model.search import ORDERS, Search
+from shared.model.search import ORDERS, Search, small
 from shared.model.sides import Scope
 from shared.model.uids import UidSet, without_sources
 from shared.model.waves import is_set
@@ -73,8 +73,11 @@ class RedisRequests(Secrets):
             queued += self._run("open", import_.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
         return queued
 
-    def submit(self, import_id: str) -> None:
-        self._run("submit", import_id)
+    def life(self) -> str:
+        return str(self._run("restarted").decode())
+
+    def submit(self, import_id: str, *, since: str = "") -> None:
+        self._run("submit", import_id, since)
 
     def imports(self) -> list[Import]:
         ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]
@@ -146,7 +149,7 @@ class RedisRequests(Secrets):
             import_id,
             wanted.state or "",
             wanted.code,
-            wanted.text.lower(),
+            small(wanted.text),
             ORDERS[wanted.order],
             "1" if wanted.descending else "",
             wanted.start,

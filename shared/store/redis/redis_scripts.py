@@ -12,7 +12,15 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from shared.model import Lease
-from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, MailhaulError, StoreError, UnderWay
+from shared.model.errors import (
+    FolderInUse,
+    LeaseLost,
+    LedgerConflict,
+    MailhaulError,
+    StoreError,
+    StoreRestarted,
+    UnderWay,
+)
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.runtime.redis_client import HeldRedis, Send, in_one_flight, open_redis
 from shared.store import SCOPES, other_options
@@ -62,7 +70,8 @@ def refusal(said: str) -> str:
 def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
     """Returns the error that a failed script call stands for."""
     said = str(error)
-    if not isinstance(error, redis.ResponseError):
+    # The server's own word while a script takes long begins as the scripts' does.
+    if not isinstance(error, redis.ResponseError) or said.startswith("BUSY Redis"):
         return unreachable(error)
     if said.startswith("FENCED"):
         return LeaseLost("another worker holds this now")
@@ -70,6 +79,10 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
     if said.startswith("WRITTEN"):
         return FolderInUse(int(said.split()[1]) / 1000)
+    if said.startswith("REBORN"):
+        return StoreRestarted(
+            "the state store was started again while the request was written: give the same command again"
+        )
     if said.startswith("FORGOT"):
         return LeaseLost("the state store was started again since, and may have lost what it answered to before")
     if said.startswith("BUSY"):

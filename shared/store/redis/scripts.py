@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Final
 
 from shared.model import lifecycle
+from shared.model.search import TROUBLE_OF
 from shared.store.redis.keys import PREFIX
 
 NAMES = (
@@ -67,6 +68,7 @@ NAMES = (
     "wave",
     "move",
     "moving",
+    "shown_again",
     "standing",
     "looked",
     "note_unplanned",
@@ -157,6 +159,7 @@ def sources() -> Mapping[str, str]:
     """Returns each script's name → its whole text."""
     folder = resources.files("shared.store") / "lua"
     head = f'local P = "{PREFIX}"\nlocal MACHINES = {_literal(lifecycle.MACHINES)}\n'
+    head += f"local TROUBLE_OF = {_literal(TROUBLE_OF)}\n"
     files = [head, *((folder / f"{name}.lua").read_text() for name in SHARED)]
     shared = [one for text in files for one in _definitions(text)]
     own = {name: (folder / f"{name}.lua").read_text() for name in NAMES}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import producer.web
 from producer.coordinator.tally import Progress
 from producer.operations.trouble import ErrorGroup, Sufferer
-from producer.web.pages.headline import Headline, acts, headline
+from producer.web.pages import administering, mending, rehearsing
+from producer.web.pages.headline import Headline, ImportFacts, acts, headline
 from shared.model import Endpoint, Import, Tally, Wait
-from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
+from shared.model.lifecycle import Control, CutoverState, ImportState, MailboxState, Outcome
 from shared.model.requests import Tls
 
 _SERVER = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
@@ -35,52 +40,130 @@ def _group(code: str, mailboxes: int) -> ErrorGroup:
     )
 
 
-@pytest.mark.parametrize(
-    ("progress", "groups", "wanted"),
-    [
-        (_progress(ImportState.OPENING, {_QUEUED: 3}), [], Headline(what="ready", num=3, tone="wait", step="start")),
-        (_progress(_RUNNING, {_QUEUED: 3, _COMPLETE: 2}), [], Headline(what="left", num=3)),
-        (_progress(_RUNNING, {_QUEUED: 3}, Control.RUN, "window"), [], Headline(what="hours", num=3, tone="wait")),
-        (_progress(_RUNNING, {_QUEUED: 3}, Control.RUN, "workers"), [], Headline(what="workers", num=3, tone="bad")),
+def _at_work(*waits: str) -> Progress:
+    return _progress(_RUNNING, {_QUEUED: 1}, Control.RUN, *waits)
+
+
+def _ended(**counts: int) -> Progress:
+    progress = _progress(_FINISHED, {_COMPLETE: 3})
+    return replace(progress, tally=replace(progress.tally, **counts))
+
+
+def _stopped(code: str, state: ImportState = _RUNNING) -> tuple[Progress, list[ErrorGroup]]:
+    return _progress(state, {_QUEUED: 3, _PARKED: 2}), [_group(code, 2)]
+
+
+_CASES: tuple[tuple[Progress, list[ErrorGroup], ImportFacts, Headline], ...] = tuple(
+    (progress, groups, facts, Headline(what=what, num=num, tone=tone, step=step))
+    for progress, groups, facts, what, num, tone, step in (
+        (_progress(ImportState.OPENING, {_QUEUED: 3}), [], ImportFacts(), "ready", 3, "wait", "start"),
+        (_progress(ImportState.OPENING, {_QUEUED: 3}), [], ImportFacts(found=2), "found", 2, "bad", "found"),
+        (_progress(_RUNNING, {_QUEUED: 3, _COMPLETE: 2}), [], ImportFacts(), "left", 3, "work", ""),
         (
             _progress(_RUNNING, {_QUEUED: 3, _PARKED: 1}, Control.PAUSE),
             [],
-            Headline(what="paused", num=3, tone="wait", step="resume"),
-        ),
-        (
-            _progress(_RUNNING, {_QUEUED: 3, _PARKED: 4}),
-            [_group("source_auth_refused", 3), _group("account_rejected", 1)],
-            Headline(what="password", num=3, tone="bad", step="credentials"),
-        ),
-        (
-            _progress(_RUNNING, {_QUEUED: 3, _PARKED: 1}),
-            [_group("account_rejected", 1)],
-            Headline(what="needs", num=1, tone="bad", step="wrong"),
-        ),
-        (
-            _progress(_FINISHED, {_COMPLETE: 3, _PARKED: 1}),
-            [_group("account_rejected", 1)],
-            Headline(what="needs", num=1, tone="bad", step="retry"),
-        ),
-        (_progress(_FINISHED, {_COMPLETE: 3}), [], Headline(what="complete", num=3, tone="good", step="verify")),
-        (
-            _progress(_FINISHED, {_COMPLETE: 3}, refused=2),
-            [],
-            Headline(what="messages", num=2, tone="bad", step="retry"),
+            ImportFacts(),
+            "paused",
+            3,
+            "wait",
+            "resume",
         ),
         (
             _progress(_FINISHED, {_COMPLETE: 1, _CANCELLED: 2}, Control.CANCEL),
             [],
-            Headline(what="cancelled", num=2, tone="wait", step="resume"),
+            ImportFacts(),
+            "cancelled",
+            2,
+            "wait",
+            "resume",
         ),
-    ],
+        # What nothing moves by.
+        (_at_work("workers"), [], ImportFacts(), "workers", 1, "bad", "waits"),
+        (_at_work("store", "workers"), [], ImportFacts(), "store", 0, "bad", "doctor"),
+        # What waits for a person.
+        (
+            _progress(_RUNNING, {_QUEUED: 3, _PARKED: 4}),
+            [_group("source_auth_refused", 3), _group("account_rejected", 1)],
+            ImportFacts(cutovers=[CutoverState.SYNCED]),
+            *("password", 3, "bad", "credentials"),
+        ),
+        (*_stopped("source_tls"), ImportFacts(), "certificate", 2, "bad", "wrong"),
+        (*_stopped("destination_over_quota"), ImportFacts(), "full", 2, "bad", "wrong"),
+        (*_stopped("destination_takes_nothing"), ImportFacts(), "full", 2, "bad", "wrong"),
+        (*_stopped("destination_foreign_writer"), ImportFacts(), "writer", 2, "bad", "wrong"),
+        (*_stopped("account_rejected"), ImportFacts(), "account", 2, "bad", "wrong"),
+        (*_stopped("same_mailbox"), ImportFacts(), "needs", 2, "bad", "wrong"),
+        (*_stopped("same_mailbox", _FINISHED), ImportFacts(), "needs", 2, "bad", "retry"),
+        (
+            _progress(_RUNNING, {_PARKED: 2}),
+            [_group("source_tls", 1), _group("destination_over_quota", 1)],
+            ImportFacts(),
+            *("needs", 2, "bad", "wrong"),
+        ),
+        (
+            _at_work(),
+            [],
+            ImportFacts(cutovers=[CutoverState.ANNOUNCED, CutoverState.CLOSED]),
+            "cutover",
+            1,
+            "wait",
+            "cutover",
+        ),
+        (_at_work(), [], ImportFacts(cutovers=[CutoverState.STAGING]), "left", 1, "work", ""),
+        # What goes on by itself.
+        (_at_work("source_server"), [], ImportFacts(), "away", 1, "wait", "wrong"),
+        (_at_work("destination_server", "window"), [], ImportFacts(), "away", 1, "wait", "wrong"),
+        (_at_work("window"), [], ImportFacts(), "hours", 1, "wait", ""),
+        (_at_work("wave_hours"), [], ImportFacts(), "hours", 1, "wait", ""),
+        (_at_work("wave_paused"), [], ImportFacts(), "wave_paused", 1, "wait", "waves"),
+        (_at_work("wave_start"), [], ImportFacts(), "wave_start", 1, "wait", ""),
+        (_at_work("rate"), [], ImportFacts(), "rate", 1, "wait", "limits"),
+        (_at_work("destination_paused"), [], ImportFacts(), "behind_paused", 1, "wait", "waits"),
+        (_at_work("destination"), [], ImportFacts(), "behind", 1, "wait", ""),
+        (_at_work("settle"), [], ImportFacts(), "settle", 1, "wait", ""),
+        (_at_work("destination_host"), [], ImportFacts(), "asked", 1, "wait", ""),
+        (_at_work("source_account"), [], ImportFacts(), "asked", 1, "wait", ""),
+        # One of two that are left waits: the other goes on, and so does the import.
+        (_progress(_RUNNING, {_QUEUED: 2}, Control.RUN, "rate"), [], ImportFacts(), "left", 2, "work", ""),
+        # The end.
+        (_ended(), [], ImportFacts(), "complete", 3, "good", "verify"),
+        (_ended(), [], ImportFacts(stands=True), "stands", 3, "good", "verify"),
+        (_progress(_FINISHED, {_COMPLETE: 3}, refused=2), [], ImportFacts(), "messages", 2, "bad", "retry"),
+        (_ended(missing=1), [], ImportFacts(), "missing", 1, "bad", "wrong"),
+        (_ended(altered=4), [], ImportFacts(), "altered", 4, "bad", "wrong"),
+        (_ended(withheld=5), [], ImportFacts(), "withheld", 5, "bad", "wrong"),
+        (_ended(unreadable=6), [], ImportFacts(), "unreadable", 6, "bad", "wrong"),
+    )
 )
+_TEMPLATES = Path(producer.web.__file__).parent / "templates"
+
+
+@pytest.mark.parametrize(("progress", "groups", "facts", "wanted"), _CASES, ids=lambda one: getattr(one, "what", ""))
 def test_each_state_has_its_sentence_and_its_next_step(
-    progress: Progress, groups: list[ErrorGroup], wanted: Headline
+    progress: Progress, groups: list[ErrorGroup], facts: ImportFacts, wanted: Headline
 ) -> None:
-    assert headline(progress, groups) == wanted
-    # A step that is an act has its button.
-    assert wanted.step in {"", "credentials", "wrong"} or wanted.step in dict(acts(progress))
+    assert headline(progress, groups, facts) == wanted
+
+
+def test_every_sentence_is_drawn_and_every_step_has_a_button_that_leads_somewhere() -> None:
+    said = set(re.findall(r'head\.what == "(\w+)"', (_TEMPLATES / "headline.html").read_text()))
+    assert said == {wanted.what for *_, wanted in _CASES}, "each sentence has a case here, and each case a sentence"
+    summary = (_TEMPLATES / "summary.html").read_text()
+    leads = dict(re.findall(r'head\.step == "(\w+)"[^\n]*?<a class="button main"[^>]* href="([^"]+)"', summary))
+    steps = {wanted.step: progress for progress, _, _, wanted in _CASES if wanted.step}
+    assert {step for step, progress in steps.items() if step not in dict(acts(progress))} == set(leads)
+    # A link leads to a place of the page, or to a page.
+    drawn = "".join(path.read_text() for path in _TEMPLATES.glob("*.html"))
+    paths = {
+        re.sub(r"{\w+}", "{}", route.path)
+        for page in (administering, mending, rehearsing)
+        for route in page.routes.routes
+    }
+    for step, link in leads.items():
+        if link.startswith("#"):
+            assert f'id="{link[1:]}"' in drawn, step
+        else:
+            assert re.sub("{{ [^}]* }}", "{}", link) in paths, step
 
 
 def test_acts_fit_the_state() -> None:
