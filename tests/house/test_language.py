@@ -63,16 +63,16 @@ ORDINARY = frozenset(
     mailboxes mailcow mailhaul map mapped maybe md meaning measured mechanism memory metrics microsoft mismatch mode
     name names namespace network new no not noted nothing o offer one opened options over overheard overview owned
     owner paired part passdb passwd passwords plain planned planner plot pop postfix prepared preview process
-    processes profile protocol proxied queued quota reach reached read reader reading readings reaper recognised
-    recognition redis refusal refused rehearsal rehearsals rejected remainder remainders renamed renewed replaced
-    report request requested requests resealed resolved response restarted result retried retry role roles rollback
-    room route row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen selected
-    selection sent server servers set settings settled sha sharing sheet shortfall shown sighting sign signed signer
-    site size span speed spooled spooling stalwart status steered step steps stopped store stored stranded submitted
-    such sufferer supervisor swapped switched table tagged text throttled tls to told totals traits transition
-    translator transport tree tried turned uid uids unreachable url usage use value vault verdict verification
-    verified view violation visitor waited waiting wanted watch webhook whole wire work workplace world worth writer
-    wrong xo yandex zip
+    processes profile protocol proxied public queued quota reach reached read reader reading readings reaper
+    recognised recognition redis refusal refused rehearsal rehearsals rejected remainder remainders renamed renewed
+    replaced report request requested requests resealed resolved response restarted result retried retry role roles
+    rollback room route row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
+    selected selection sent server servers set settings settled sha sharing sheet shortfall shown sighting sign
+    signed signer site size span speed spooled spooling stalwart status steered step steps stopped store stored
+    stranded submitted such sufferer supervisor swapped switched table tagged text throttled tls to told totals
+    traits transition translator transport tree tried turned uid uids under unreachable url usage use value vault
+    verdict verification verified view violation visitor waited waiting wanted watch webhook whole wire work
+    workplace world worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905
 )
 #: The most files of one name; a traceback or an editor's tab shows no more than that.
