@@ -24,9 +24,10 @@ test: setup ## all tests (PYTEST_ARGS='-n 4 -m "not slow"' for fewer)
 	@tests/install-servers
 	PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest $(PYTEST_ARGS)
 
-lint: setup ## ruff, mypy --strict, the floors
+lint: setup ## ruff, codespell, mypy --strict, the floors
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/codespell
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 

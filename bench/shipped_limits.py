@@ -1,7 +1,7 @@
-"""Moves honest messages of 200 MB with a worker as it is shipped (`make limits`), by IMAP and by POP3.
+"""Moves honest messages of 200 MB with a worker as it is shipped (`make limits`), by IMAP and by POP3, and attacks it.
 
-Prints the most memory that the worker had, beside what the Kubernetes manifest, the least of the shipped limits, gives it.
-The exit code is 1 if it had more, or if a message did not arrive byte for byte.
+Prints the most memory that the worker and the coordinator had, beside the least that compose, Kubernetes and systemd give
+them. The exit code is 1 if one had more, or if a message did not arrive byte for byte.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from bench.beside import HOSTILE, Hostile, attacked, pace, site
 from bench.chaos.oracle import read_maildir
 from producer.intake.manifest import Row
 from producer.intake.preparing import prepare_import
@@ -27,16 +28,26 @@ from tests.integration.process_cluster import ROOT, ProcessCluster
 from tests.mail import Mail
 from tests.servers.dovecot import Dovecot
 
-MANIFEST: Final = ROOT / "deploy" / "kubernetes" / "base" / "worker.yaml"
+DEPLOY: Final = ROOT / "deploy"
+#: Role → the files that limit its memory, beside docker-compose.yml, which has one limit for all.
+LIMITS: Final = {
+    "worker": (DEPLOY / "kubernetes/base/worker.yaml", DEPLOY / "systemd/mailhaul-worker@.service"),
+    "coordinator": (DEPLOY / "kubernetes/base/coordinator.yaml", DEPLOY / "systemd/mailhaul-coordinator.service"),
+    "web": (DEPLOY / "kubernetes/base/web.yaml", DEPLOY / "systemd/mailhaul-web.service"),
+}
+_LIMIT: Final = re.compile(r"limits: \{memory: (\d+)Mi\}|^MemoryMax=(\d+)M$|^  mem_limit: (\d+)m$", re.MULTILINE)
 GROUPS: Final = Path("/sys/fs/cgroup/memory")
 WHEN: Final = datetime(2024, 5, 6, tzinfo=UTC)
 
 
-def shipped_mib() -> int:
-    """Returns the memory of the shipped worker, in MiB."""
-    found = re.search(r"limits: \{memory: (\d+)Mi\}", MANIFEST.read_text("utf-8"))
-    assert found is not None, f"no limit in {MANIFEST}"
-    return int(found[1])
+def shipped_mib(role: str) -> int:
+    """Returns the least memory that a role is given, in MiB. Each of the three ways to run it must give a limit."""
+    given = []
+    for path in (*LIMITS[role], ROOT / "docker-compose.yml"):
+        found = _LIMIT.search(path.read_text("utf-8"))
+        assert found is not None, f"no limit in {path}"
+        given.append(int(next(filter(None, found.groups()))))
+    return min(given)
 
 
 def large(number: int, size: int) -> bytes:
@@ -121,19 +132,41 @@ def moved(protocol: str, mailboxes: int, size: int, limit: int) -> tuple[float, 
         return peak, is_limited
 
 
+def besieged(how: str, limit: int) -> tuple[float, float, bool]:
+    """Moves small honest mailboxes beside a hostile import that holds every lane (`bench.beside`).
+
+    Returns the peaks of the worker and of the coordinator in MiB, and whether the worker was limited.
+    """
+    with site(16) as office:
+        worker, coordinator = office.children
+        with Hostile(how) as server, limited(worker.pid, limit) as is_limited:
+            attacked(office, server)
+            pace(office, 1, 8, 200)
+            assert worker.running, "it was killed"
+            return peak_mib(worker.pid), peak_mib(coordinator.pid), is_limited
+
+
 def main() -> int:
     """Runs the command. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mailboxes", type=int, default=4, help="whose large messages pass at the same time")
     parser.add_argument("--size", type=int, default=200_000_000, help="of the large messages, in bytes")
     a = parser.parse_args()
-    limit, worst = shipped_mib(), 0.0
+    limit, worst = shipped_mib("worker"), 0.0
     print("| source | messages | most memory of the worker, MiB | shipped, MiB | |\n|---|--:|--:|--:|---|")
     for protocol in ("imap", "pop3"):
         peak, is_limited = moved(protocol, a.mailboxes, a.size, limit)
         worst = max(worst, peak)
         how = "held to it" if is_limited else "not held to it: that needs root and a memory cgroup"
         print(f"| {protocol} | {a.mailboxes} of {a.size / 1e6:.0f} MB | {peak:.0f} | {limit} | {how} |", flush=True)
+    small = shipped_mib("coordinator")
+    print("\n| attack | worker, MiB | shipped | coordinator, MiB | shipped |\n|---|--:|--:|--:|--:|")
+    for how in HOSTILE:
+        peak, other, _ = besieged(how, limit)
+        worst, well = max(worst, peak), other <= small
+        print(f"| {how} | {peak:.0f} | {limit} | {other:.0f} | {small} |", flush=True)
+        if not well:
+            return 1
     return 1 if worst > limit else 0
 
 

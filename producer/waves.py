@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from shared.model import Import, Tally, Wave
+from shared.model import Import, Wave
 from shared.model.lifecycle import MailboxState
 from shared.model.waves import FRONT, MOST_ORDER, MOST_WEIGHT
 from shared.store import Store
@@ -82,13 +81,3 @@ def priority_of(priority: int | None, *, front: bool) -> int | None:
     if priority is not None and abs(priority) >= FRONT:
         raise PRIORITY.error("priority", num=1 - FRONT, most_num=FRONT - 1, front=FieldName("front"))
     return FRONT if front else priority
-
-
-def total(tallies: Iterable[Tally]) -> Tally:
-    """Returns the sum of mailboxes' tallies."""
-    outcomes: Counter[str] = Counter()
-    numbers: Counter[str] = Counter()
-    for tally in tallies:
-        outcomes.update(tally.outcomes)
-        numbers.update({one.name: getattr(tally, one.name) for one in fields(Tally) if one.type == "int"})
-    return replace(Tally(outcomes=outcomes), **numbers)  # type: ignore[arg-type]

@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import time
 
-from shared.model import Lease, UnitKind
+from shared.model import Lease
 from shared.model.errors import (
     LeaseLost,
     StoreError,
 )
 from shared.model.events import UnitEnded
-from shared.model.lifecycle import Disposition
+from shared.model.lifecycle import Disposition, UnitResult
 from shared.runtime.logs import bind_job, get_logger
 from worker.copying.inflight import announce
-from worker.decisions.closing import Finished, InDoubt, Split
+from worker.decisions.closing import Finished, InDoubt
 from worker.failed_units import FailedUnits
 from worker.sessions.mailbox_sessions import MailboxSessions
 from worker.unit_work import UnitWork
@@ -91,7 +91,7 @@ class Lane:
         began = time.monotonic()
         lease_keeper = self._place.lease_keeper
         lease_keeper.watch(lease, self._sessions.live)
-        result = "finished"
+        result: str = UnitResult.FINISHED
         following = None
         with bind_job(
             import_id=lease.mailbox.import_id,
@@ -102,20 +102,15 @@ class Lane:
             worker=self._holder,
         ):
             try:
-                match self._work.run(lease):
-                    case Finished() as end:
+                end = self._work.run(lease)
+                result = end.result
+                match end:
+                    case Finished():
                         following = self._followed(lease, end)
-                    case InDoubt(seconds=seconds, counts=counts):
-                        result = "in_doubt"
+                    case InDoubt():
                         self._sessions.close()
-                        # A lane that only waits to verify writes nothing: other lanes need not wait for it.
-                        late = lease.unit.kind is UnitKind.VERIFY
-                        how = Disposition.LATE if late else Disposition.DOUBT
-                        if counts and not self._work.progressed:
-                            how = Disposition.AGAIN
-                        self._place.store.release(lease, how=how, delay_seconds=seconds)
-                    case Split():
-                        result = "split"
+                        how = end.disposition(lease.unit.kind, progressed=self._work.progressed)
+                        self._place.store.release(lease, how=how, delay_seconds=end.seconds)
             except Exception as error:
                 missing = self._failures.missing(lease, error)
                 # The sessions' state is unknown; whatever was answered is in the ledger.

@@ -9,6 +9,7 @@ since the one that asks may wait for the store for minutes.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,12 @@ from shared.runtime.logs import get_logger
 from shared.store import WorkStore
 
 _log = get_logger("mailhaul.worker")
+
+#: Seconds for which a lane may go on with the message that it is at when it is to give way, the first time that this happens to its
+#: unit; twice as many each time that it happens again, so that a large message of an honest source gets through in the end.
+GIVES_WAY_SECONDS = 4.0
+#: Units of which it is remembered how often their sessions were shut for that.
+_REMEMBERED = 10_000
 
 #: Seconds that an ending process waits for a thread that is waiting for the store.
 JOIN_SECONDS = 2.0
@@ -44,6 +51,8 @@ class RenewedLease:
     suspected: bool = False
     #: Whether the lane was told to pause or cancel one round ago; usually it stops at its next group by itself.
     told: bool = False
+    #: The moment, by the monotonic clock, when the lane was told to give way; infinity before.
+    gives_way: float = math.inf
 
 
 @dataclass
@@ -74,6 +83,8 @@ class LeaseKeeper:
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _renewed: float = field(init=False, default=0.0)
     _beats: int = field(init=False, default=0)
+    #: Unit → how often its sessions were shut so that another import got the lane.
+    _cut_off: dict[str, int] = field(init=False, default_factory=dict)
     _threads: list[threading.Thread] = field(init=False, default_factory=list)
 
     def start(self) -> None:
@@ -162,8 +173,24 @@ class LeaseKeeper:
             elif word in (Wish.PAUSE, Wish.CANCEL) and one.told:
                 # The lane is in the middle of a slow message; what becomes in doubt by this is looked for later.
                 self._shut(one, word)
+            elif word is Wish.YIELD and self._gives_no_way(one):
+                self._shut(one, word)
             one.suspected = word is Wish.LOST
             one.told = word in (Wish.PAUSE, Wish.CANCEL)
+
+    def _gives_no_way(self, one: RenewedLease) -> bool:
+        """Tells whether a lane that is to give way has been at one message for too long, and notes that its sessions are shut."""
+        unit, now = one.lease.unit.unit_id, self.clock()
+        one.gives_way = min(one.gives_way, now)
+        times = self._cut_off.get(unit, 0)
+        if now - one.gives_way < GIVES_WAY_SECONDS * 2**times:
+            return False
+        self._cut_off.pop(unit, None)  # the ones that were cut off last are remembered
+        self._cut_off[unit] = times + 1
+        if len(self._cut_off) > _REMEMBERED:
+            del self._cut_off[next(iter(self._cut_off))]
+        one.gives_way = math.inf
+        return True
 
     def _shut(self, one: RenewedLease, word: Wish) -> None:
         with self._lock:

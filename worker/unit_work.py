@@ -117,7 +117,8 @@ class UnitWork:
                 returning=returning,
             )
             pending = {folder.folder_id for folder, tally in planned if tally.pending}
-            lanes = planning.run(known, pending)
+            gone = {folder.folder_id for folder, tally in planned if tally[Outcome.VANISHED]}
+            lanes = planning.run(known, pending, gone)
             if not lanes and not pending:  # nobody can copy before the verification
                 self._counted = planning.counted(began)
             for _ in range(min(lanes - 1, 7)):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from bench.chaos import people, surroundings
 from bench.chaos.oracle import delivered
 from bench.chaos.scene import Scene
 from shared.model import UnitKind
@@ -329,9 +330,39 @@ LATER: Final = (
     Fault("import_of_another_name", 1, import_of_another_name),
 )
 LATER_SEED: Final = 2_000
-BY_NAME: Final = {fault.name: fault for fault in (*FAULTS, *LATER)}
+#: Kinds that seeds from `LATEST_SEED` on draw, too: people in both mailboxes, and the surroundings.
+LATEST: Final = (
+    Fault("source_moves", 2, people.source_moves, again=True),
+    Fault("source_deletes", 2, people.source_deletes, again=True),
+    Fault("source_renames", 2, people.source_renames, again=True),
+    Fault("destination_moves", 2, people.destination_moves),
+    Fault("destination_deletes", 2, people.destination_deletes),
+    Fault("destination_flags", 2, people.destination_flags),
+    Fault("destination_renames", 2, people.destination_renames),
+    Fault("clock_jumps", 3, surroundings.clock_jumps),
+    Fault("coordinators_clock_jumps", 1, surroundings.coordinators_clock_jumps),
+    Fault("clock_wrong_from_the_start", 1, surroundings.clock_wrong_from_the_start),
+    Fault("disk_full", 3, surroundings.disk_full, again=True),
+    Fault("other_state_folder", 2, surroundings.other_state_folder, again=True),
+    Fault("copied_state_folder", 2, surroundings.copied_state_folder, again=True),
+)
+LATEST_SEED: Final = 3_000
+BY_NAME: Final = {fault.name: fault for fault in (*FAULTS, *LATER, *LATEST)}
+#: Kinds after which a Redis at work knows nothing of something: it forgot it, or was never told.
+FORGETTING: Final = frozenset(
+    {
+        "redis_wiped",
+        "redis_restored",
+        "redis_power_lost",
+        "redis_failed_over",
+        "other_state_folder",
+        "copied_state_folder",
+    }
+)
 
 
 def kinds_of(seed: int) -> tuple[Fault, ...]:
     """Returns the kinds from which a seed draws."""
-    return FAULTS if seed < LATER_SEED else (*FAULTS, *LATER)
+    if seed < LATER_SEED:
+        return FAULTS
+    return (*FAULTS, *LATER) if seed < LATEST_SEED else (*FAULTS, *LATER, *LATEST)

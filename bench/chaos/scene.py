@@ -6,14 +6,17 @@ import random
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import redis
 
+from bench.chaos.changes import Changes
+from bench.chaos.disks import disk_of
 from bench.chaos.oracle import Snapshot, Verdict, compare, read_maildir
 from shared.model import Import
-from shared.model.lifecycle import MailboxState
+from shared.model.lifecycle import ImportState, MailboxState
 from tests.integration.process_cluster import WORKER, Child, Person, ProcessCluster, folders_of
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
@@ -43,6 +46,16 @@ class Scene:
     delivered: defaultdict[str, Snapshot] = field(default_factory=lambda: defaultdict(Counter))
     #: Maildirs of the source after the users' last change there, by login.
     at_source: dict[str, Snapshot] = field(default_factory=dict)
+    #: People's changes that the judge has to know, by login.
+    changes: defaultdict[str, Changes] = field(default_factory=lambda: defaultdict(Changes))
+    #: Whether a fault of the trial makes Redis forget something, or brings one that was never told.
+    forgets: bool = False
+    #: The destination's own disk; None where it has none.
+    disk: Path | None = None
+    #: Offices with state folders of their own, which move the same mailboxes.
+    offices: list[ProcessCluster] = field(default_factory=list)
+    #: What is closed when the trial is over.
+    stack: ExitStack = field(default_factory=ExitStack)
     #: Actions that are due while the trial goes on.
     timers: list[threading.Timer] = field(default_factory=list)
     _pause: threading.Event = field(default_factory=threading.Event)
@@ -84,8 +97,9 @@ class Scene:
 
         A worker that begins while Redis takes no writes says so and exits.
         """
-        for child in self.office.children:
-            child.restart_if_dead()
+        for office in (self.office, *self.offices):
+            for child in office.children:
+                child.restart_if_dead()
 
     @property
     def finished(self) -> bool:
@@ -96,6 +110,28 @@ class Scene:
             return all(self.office.finished(one) for one in self.others if self.office.store.import_(one.import_id))
         except redis.RedisError:
             return False
+
+    def another_office(self) -> ProcessCluster:
+        """Returns an office with a Redis of its own, the same key and the same people."""
+        key = {"MAILHAUL_SECRET_KEY": self.office.variables["MAILHAUL_SECRET_KEY"]}
+        office = self.stack.enter_context(ProcessCluster(self.source, self.destination, **key))
+        office.source_port, office.destination_port = self.office.source_port, self.office.destination_port
+        office.people = self.office.people
+        return office
+
+    def one_office(self) -> None:
+        """Waits until the imports of all other offices have ended, and stops these, as an operator does in the end."""
+
+        def ended() -> bool:
+            self.supervise()
+            return all(
+                whole.state is ImportState.FINISHED for office in self.offices for whole in office.store.imports()
+            )
+
+        await_ready(ended, DEADLINE_SECONDS, "the end of the other state folders' imports")
+        while self.offices:
+            for child in self.offices.pop().children:
+                child.end()
 
     def await_finished(self) -> None:
         """Waits for the end of the import without helping it."""
@@ -152,15 +188,19 @@ class Scene:
 
         Raises AssertionError if the source holds anything but what users put there.
         """
-        wanted: Snapshot = Counter()
-        found: Snapshot = Counter()
+        lost: Snapshot = Counter()
+        surplus: Snapshot = Counter()
         for person in self.office.people:
             there = read_maildir(self.source.mail_folder(person.login))
             if there != self.at_source[person.login]:
                 raise AssertionError(f"the source was changed: {compare(self.at_source[person.login], there)}")
-            wanted.update(_of(person.login, there + self.delivered[person.login]))
-            found.update(_of(person.login, read_maildir(self.destination.mail_folder(person.login))))
-        return compare(wanted, found)
+            here = read_maildir(self.destination.mail_folder(person.login))
+            verdict = self.changes[person.login].verdict(
+                there + self.delivered[person.login], here, forgot=self.forgets
+            )
+            lost.update(_of(person.login, verdict.lost))
+            surplus.update(_of(person.login, verdict.surplus))
+        return Verdict(lost, surplus)
 
 
 def _of(login: str, snapshot: Snapshot) -> Snapshot:
@@ -168,12 +208,18 @@ def _of(login: str, snapshot: Snapshot) -> Snapshot:
 
 
 @contextmanager
-def stage(seed: int, messages: int, *, program: str = WORKER, mailboxes: int = 3, folders: int = 4) -> Iterator[Scene]:
-    """Sets a scene up: mail at the source, workers that run `program`, a coordinator, and no import yet."""
+def stage(
+    seed: int, messages: int, *, program: str = WORKER, mailboxes: int = 3, folders: int = 4, disk: bool = False
+) -> Iterator[Scene]:
+    """Sets a scene up: mail at the source, workers that run `program`, a coordinator, and no import yet.
+
+    With `disk`, the destination's mail has a file system of its own, where the machine allows it.
+    """
     chance = random.Random(seed)
     with (
         Dovecot() as source,
         Dovecot() as destination,
+        disk_of(destination, "1g") if disk else nullcontext() as place,
         FaultProxy(source.host, source.port, delay_ms=DELAY_MS) as source_wire,
         FaultProxy(destination.host, destination.port, delay_ms=DELAY_MS) as destination_wire,
         ProcessCluster(source, destination) as office,
@@ -183,12 +229,13 @@ def stage(seed: int, messages: int, *, program: str = WORKER, mailboxes: int = 3
         share = messages // (mailboxes * folders)
         for person in range(mailboxes):
             office.person(folders_of(seed * 1000 + person, dict.fromkeys(names, share), twins=share // 10))
-        scene = Scene(source, destination, source_wire, destination_wire, office, chance)
+        scene = Scene(source, destination, source_wire, destination_wire, office, chance, disk=place)
         scene.note_source()
         for _ in range(WORKERS):
             office.start_worker(program)
         office.start_coordinator()
         try:
-            yield scene
+            with scene.stack:
+                yield scene
         finally:
             scene.quiet()

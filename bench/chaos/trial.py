@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.chaos.faults import Fault, kinds_of
+from bench.chaos.faults import FORGETTING, Fault, kinds_of
 from bench.chaos.oracle import Verdict
 from bench.chaos.scene import Scene, stage
 from tests.integration.process_cluster import WORKER
@@ -66,7 +66,9 @@ def script(seed: int, messages: int, faults: int | None = None, kinds: Sequence[
 def run(script: Script, *, program: str = WORKER) -> Result:
     """Plays a script. `program` is the workers' code: one without a protection, for a negative control."""
     began = time.monotonic()
-    with stage(script.seed, script.messages, program=program) as scene:
+    names = {fault.name for _, fault in script.faults}
+    with stage(script.seed, script.messages, program=program, disk="disk_full" in names) as scene:
+        scene.forgets = bool(names & FORGETTING)
         scene.submit()
         struck = _strike(scene, script)
         scene.quiet()
@@ -74,7 +76,7 @@ def run(script: Script, *, program: str = WORKER) -> Result:
         outcomes: dict[str, int] = {}
         unended: list[str] = []
         if scene.import_ is not None:
-            scene.office.assert_books(scene.import_)
+            scene.office.assert_books(scene.import_, changed=bool(scene.changes))
             outcomes = {str(name): n for name, n in scene.office.tally(scene.import_).outcomes.items() if n}
             unended = scene.unended()
         return Result(
@@ -114,6 +116,9 @@ def _end(scene: Scene, script: Script) -> tuple[Verdict, int]:
     number of commands.
     """
     commands = 0
+    if scene.offices:
+        scene.await_finished()
+        scene.one_office()
     if script.again:
         scene.submit()
         commands += 1

@@ -28,7 +28,7 @@ _SAVED = "mailhaul.toml"
 
 #: The modules that declare verbs, in the order of `--help`, and the verbs and groups of verbs of each.
 PARTS: Final[Mapping[str, Sequence[str]]] = {
-    "intake_verbs": ("check", "plan", "import", "template"),
+    "intake_verbs": ("check", "plan", "import", "edit", "template"),
     "finding_verbs": ("providers", "detect"),
     "following_verbs": ("list", "status", "watch", "errors", "forecast", "report", "spool", "audit", "where"),
     "steering_verbs": (
@@ -39,6 +39,7 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
         "verify",
         "credentials",
         "forget",
+        "archive",
         "close",
         "erase",
         "limits",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from time import time as now
 
 import redis
@@ -158,6 +158,22 @@ class Acts:
         """See `operations.close`."""
         self._note("import closed", import_, name=import_.name)
         return self._context.operations.close(import_)
+
+    def archive(self, import_: Import, *, away: bool) -> int:
+        """See `operations.archive`."""
+        with self._noted("import archived" if away else "import taken back", import_, "") as told:
+            return told(self._context.operations.archive(import_, away=away))
+
+    def rewrite(self, import_: Import, new: ImportSpecification) -> Import:
+        """See `operations.rewritten`."""
+        wanted = replace(import_, name=new.name, source=new.source, destination=new.destination, options=new.options)
+        detail = {"name": new.name, "mailboxes": len(new.manifest.rows), **audited(wanted)}
+        self._note("import edited", import_, **detail)
+        with self._refused("import edited", import_, ""):
+            now = self._context.operations.rewritten(import_, new)
+        if now.import_id != import_.import_id:
+            self._note("import edited", now, before=import_.import_id, **detail)
+        return now
 
     def erase_import(self, import_: Import) -> erasing.Erased:
         """See `erasing.erase_import`."""

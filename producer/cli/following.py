@@ -215,20 +215,23 @@ def progress_at(context: CommandContext, import_: Import, wave: str = "") -> Pro
     return replace(progress, interrupted=interrupted, waits=waits)
 
 
-def run_list(context: CommandContext, *, as_json: bool) -> int:
-    """Lists all imports."""
-    found = [progress_at(context, import_) for import_ in context.store.imports()]
+def run_list(context: CommandContext, *, archived: bool = False, as_json: bool) -> int:
+    """Lists all imports, with `archived` also those in the archive."""
+    every = context.store.imports()
+    found = [progress_at(context, import_) for import_ in every if archived or not import_.archived]
     if as_json:
         _print([document.import_fields(progress) for progress in found])
-    elif not found:
+    elif not every:
         print("there is no import yet")
+    elif not found:
+        print("every import is in the archive: --archived shows them")
     for progress in [] if as_json else found:
         import_ = progress.import_
         print(
             f"{import_.import_id[:8]}  {clean(import_.name)}  {progress.word}  {percent(progress.share)}  "
             f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
             f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
-            f"{import_.source.url} → {import_.destination.url}"
+            f"{import_.source.url} → {import_.destination.url}" + ("  archived" if import_.archived else "")
         )
     return COMPLETE
 

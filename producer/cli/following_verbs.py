@@ -22,6 +22,8 @@ from producer.cli.verb import (
 if TYPE_CHECKING:
     from producer.cli.command_context import CommandContext
 
+ArchivedOption = Annotated[bool, typer.Option("--archived", help="Also imports that are in the archive.")]
+
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
@@ -43,23 +45,24 @@ def _looking(state_dir: Path | None) -> CommandContext:
     return open_context(state_dir, make=False)
 
 
-def list_(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
+def list_(archived: ArchivedOption = False, as_json: JsonOption = False, state_dir: StateOption = None) -> int:
     """All imports, newest first."""
     with _looking(state_dir) as context:
         from producer.cli import following
 
-        return following.run_list(context, as_json=as_json)
+        return following.run_list(context, archived=archived, as_json=as_json)
 
 
 def where(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="A part of a login, of either side.")],
+    archived: ArchivedOption = False,
     as_json: JsonOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Find mailboxes by login in all imports. Exit 3 when there is none."""
     from producer.cli import searching
 
-    return searching.run_where(text, as_json=as_json, state_dir=state_dir)
+    return searching.run_where(text, archived=archived, as_json=as_json, state_dir=state_dir)
 
 
 def status(

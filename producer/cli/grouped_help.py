@@ -16,10 +16,10 @@ from typer.core import TyperCommand, TyperGroup
 #: Heading → commands. A test holds that every command stands in exactly one group.
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Prepare": ("template", "providers", "detect", "doctor", "demo", "check", "plan"),
-    "Move": ("import", "verify", "retry", "credentials"),
+    "Move": ("import", "edit", "verify", "retry", "credentials"),
     "Look": ("list", "where", "status", "watch", "errors", "forecast", "report", "spool", "audit", "notify"),
     "Steer": ("pause", "resume", "cancel", "limits", "window", "waves", "move", "standing", "cutover"),
-    "Finish": ("forget", "close", "erase", "keys"),
+    "Finish": ("archive", "forget", "close", "erase", "keys"),
     "Run": ("up", "down", "worker", "coordinator", "web"),
     "Page": ("link", "token", "user", "session", "reach", "service"),
 }

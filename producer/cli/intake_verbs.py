@@ -8,9 +8,17 @@ from typing import Annotated, Final
 
 import typer
 
-from producer.cli.option_groups import AccountsOptions, ServerOptions, SheetOptions, SignInOptions, grouped
+from producer.cli.option_groups import (
+    AccountsOptions,
+    ServerOptions,
+    SheetOptions,
+    SignInOptions,
+    all_optional,
+    grouped,
+)
 from producer.cli.verb import (
     ExcludeOption,
+    ImportArgument,
     IncludeOption,
     JsonOption,
     ManifestArgument,
@@ -37,6 +45,7 @@ def declare(app: typer.Typer) -> None:
     app.command("check")(verb(check))
     app.command("plan")(verb(plan))
     app.command("import")(verb(import_))
+    app.command("edit")(verb(edit))
     app.command("template")(verb(template))
 
 
@@ -203,6 +212,61 @@ def import_(
             return run_import(
                 request, context, interrupted, workers=workers, as_json=as_json, spool=spool_refused, early=early
             )
+
+
+@all_optional
+@grouped
+def edit(
+    *,
+    context: typer.Context,
+    which: ImportArgument = "",
+    rows: Annotated[
+        Path | None,
+        typer.Option("--rows", metavar="FILE", help="Rows that are added, or replace those with the same login."),
+    ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="LOGIN", help="Take this row out; may be repeated.")
+    ] = None,
+    servers: ServerOptions,
+    name: Annotated[str, typer.Option("--name", help="What to call it.")] = "",
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    verify: Annotated[
+        str, typer.Option("--verify", metavar="default|full", help="full reads every message back and compares it.")
+    ] = "default",
+    window: Annotated[
+        str, typer.Option("--window", metavar="HOURS", help="Work only in these hours; none: at any time.")
+    ] = "",
+    wave: Annotated[str, typer.Option("--wave", metavar="NAME", help="The wave of rows that name none.")] = "",
+    wave_rule: WaveRuleOption = None,
+    sheet: SheetOptions,
+    accounts: AccountsOptions,
+    sign_ins: SignInOptions,
+    selection: SelectionOptions,
+    allowed: Allowed,
+    state_dir: StateOption = None,
+) -> int:
+    """Change an import that was saved and not started; what is left out stays. The page and the API save imports."""
+    from producer.cli.request import taken_down
+    from producer.cli.unstarted import given_by, run_edit
+
+    faults, asked = taken_down(
+        servers,
+        sign_ins=sign_ins,
+        accounts=accounts,
+        selection=selection,
+        allowed=allowed,
+        name=name,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        verify=verify,
+        window=window,
+        wave=wave,
+        wave_rule=tuple(wave_rule or ()),
+    )
+    return run_edit(
+        which, asked, faults, given_by(context), rows=rows, sheet=sheet, remove=tuple(remove or ()), state_dir=state_dir
+    )
 
 
 def template(separator: SeparatorOption = ",") -> None:

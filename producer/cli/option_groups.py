@@ -185,5 +185,18 @@ def grouped(function: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
+def all_optional(function: Callable[..., int]) -> Callable[..., int]:
+    """Returns the verb with no option that must be given: what is left out stays as it is."""
+    whole = inspect.signature(function)
+    parameters = [
+        one.replace(default="")
+        if one.default is inspect.Parameter.empty and one.annotation is not typer.Context
+        else one
+        for one in whole.parameters.values()
+    ]
+    function.__signature__ = whole.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return function
+
+
 def _is_group(annotation: Any) -> bool:
     return not get_args(annotation) and annotation in GROUPS

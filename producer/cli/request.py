@@ -6,6 +6,7 @@ Files are read here; everything else is checked by `producer.intake.specificatio
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from producer.intake.specification import (
     ImportSpecification,
     ServerAsked,
     SheetAsked,
+    SheetRead,
     check,
     read_rows,
 )
@@ -48,33 +50,40 @@ def read_request(
 
     `others`: fields of `ImportAsked` that are as they were typed.
     """
-    faults = Faults()
-    asked = {side: _server(side, servers, sign_ins, faults) for side in SIDES}
-    makers, read = AccountsAsked(), None
-    with faults.at():
-        makers = read_accounts(
-            accounts.accounts or (), accounts.accounts_secret_file or (), generate=accounts.generate_passwords
-        )
+    faults, asked = taken_down(
+        servers, sign_ins=sign_ins, accounts=accounts, selection=selection, allowed=allowed, **others
+    )
+    read = None
     with faults.at():
         read = _sheet(manifest, sheet)
-    checked = check(
-        ImportAsked(
-            sheet=read,
-            servers=asked,
-            file="import" if str(manifest) == "-" else manifest.name,
-            selection=selection,
-            allowed=allowed,
-            accounts=makers,
-            **others,
-        ),
-        faults,
-        prompt=prompted,
-    )
+    asked = replace(asked, sheet=read, file="import" if str(manifest) == "-" else manifest.name)
+    checked = check(asked, faults, prompt=prompted)
     if checked.specification is None:
         raise RequestFaults(checked.faults, checked.row_errors, _called(manifest))
     for warning in checked.specification.manifest.warnings:
         note(f"note: {warning}")
     return checked.specification
+
+
+def taken_down(
+    servers: ServerOptions,
+    *,
+    sign_ins: SignInOptions,
+    accounts: AccountsOptions,
+    selection: SelectionOptions,
+    allowed: Allowed,
+    **others: Any,
+) -> tuple[Faults, ImportAsked]:
+    """Returns the import as it was asked for, without its rows, and what is wrong with the files that options name."""
+    faults, makers = Faults(), AccountsAsked()
+    asked = {side: _server(side, servers, sign_ins, faults) for side in SIDES}
+    with faults.at():
+        makers = read_accounts(
+            accounts.accounts or (), accounts.accounts_secret_file or (), generate=accounts.generate_passwords
+        )
+    return faults, ImportAsked(
+        sheet=None, servers=asked, selection=selection, allowed=allowed, accounts=makers, **others
+    )
 
 
 def _server(side: Side, servers: ServerOptions, sign_ins: SignInOptions, faults: Faults) -> ServerAsked:
@@ -117,6 +126,14 @@ def _sheet(path: Path, sheet: SheetOptions) -> SheetAsked:
     except OSError as error:
         raise NO_MANIFEST.error("manifest", path=str(path), cause=str(error.strerror)) from None
     return SheetAsked(content=content, encoding=sheet.encoding, separator=sheet.separator, reading=sheet.reading)
+
+
+def read_sheet_of(path: Path, sheet: SheetOptions, source: ServerAsked, allowed: Allowed) -> SheetRead:
+    """Returns the rows of a file, whose passwords may be missing. Raises `UsageError` with every row's fault."""
+    read = read_rows(_sheet(path, sheet), source, passwords=False, allowed=allowed)
+    if read.errors or read.manifest is None:
+        raise ManifestInvalid(read.errors, _called(path))
+    return read
 
 
 def read_manifest(path: Path, sheet: SheetOptions, allowed: Allowed) -> Manifest:

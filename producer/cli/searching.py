@@ -18,10 +18,10 @@ from shared.runtime.logs import clean
 _MOST: Final = 1000
 
 
-def run_where(text: str, *, as_json: bool, state_dir: Path | None) -> int:
+def run_where(text: str, *, archived: bool = False, as_json: bool, state_dir: Path | None) -> int:
     """Prints the mailboxes, one a line, with their import and state. Returns 3 if none matches."""
     with open_context(state_dir, make=False) as context:
-        total, found = search_everywhere(context.store, text, count=_MOST)
+        total, found = search_everywhere(context.store, text, count=_MOST, archived=archived)
     if as_json:
         rows = [document.found_fields(*one) for one in found]
         print(json.dumps({"total": total, "mailboxes": rows}, ensure_ascii=False, indent=2))

@@ -244,6 +244,17 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
     return COMPLETE
 
 
+def run_archive(which: str, *, away: bool, state_dir: Path | None) -> int:
+    """Puts an import into the archive, or takes it back."""
+    with open_context(state_dir, make=False) as context:
+        import_ = find_import(context.store, which)
+        changed = Acts(context).archive(import_, away=away)
+    said = {True: "in the archive; `mailhaul list --archived` shows it", False: "in the list again"}
+    already = {True: "was in the archive before", False: "was not in the archive"}
+    say(f"import {clean(import_.name)}: {said[away] if changed else already[away]}")
+    return COMPLETE
+
+
 def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
     """Forgets an import, its ledger and its report."""
     with open_context(state_dir, make=False) as context:

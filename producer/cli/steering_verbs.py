@@ -33,6 +33,7 @@ def declare(app: typer.Typer) -> None:
         verify,
         credentials,
         forget,
+        archive,
         close,
         erase,
         limits,
@@ -150,6 +151,17 @@ def forget(which: ImportArgument = "", yes: YesOption = False, state_dir: StateO
     from producer.cli import steering
 
     return steering.run_forget(which, sure=yes, state_dir=state_dir)
+
+
+def archive(
+    which: Annotated[str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id.")],
+    back: Annotated[bool, typer.Option("--back", help="Take it back into the list.")] = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Leave an import that does not run out of lists and searches, or take it back. All of it stays."""
+    from producer.cli import steering
+
+    return steering.run_archive(which, away=not back, state_dir=state_dir)
 
 
 def close(

@@ -20,11 +20,14 @@ from shared.model.cutover import (
     RULES,
     STANDING,
     STOOD,
+    CopyBackState,
     Cutover,
     CutoverOptions,
     CutoverStep,
     MailboxCutover,
     Overruled,
+    TurnAnswer,
+    TurnedTo,
 )
 from shared.model.lifecycle import CUTOVER, NOT_BEGUN, CutoverState, IllegalTransition, advance
 from shared.store import Store
@@ -43,7 +46,7 @@ QUIET_HOURS: Final = Phrase("quiet_hours", "a number above 0, at most 2160")
 WHOLE_CUT_OVER: Final = Phrase("cutover_of_whole", "import {name} is cut over as a whole ({word}): close that first")
 HAS_CUTOVER: Final = Phrase("cutover_there", "{name} has a cutover ({word}): mailhaul cutover status")
 ON_THEIR_WAY_BACK: Final = Phrase(
-    "cutover_mail_on_its_way_back",
+    "cutover_mail_still_on_its_way_back",
     "{name}: {num} of its mailboxes are still on their way back; begin anew when all is there",
 )
 REASON_MISSING: Final = Phrase("reason_missing", "say why the guard is overruled; the audit log keeps it")
@@ -162,11 +165,11 @@ def _on_their_way_back(store: Store, cutover: Cutover, notes: Mapping[str, str])
         mailbox = None if name.startswith("#") else store.mailbox(name)
         if mailbox is not None:
             known = decode_mailbox(text)
-            turning = bool(known.to) and (known.to != "old" or not known.turned)
+            turning = bool(known.to) and (known.to != TurnedTo.OLD or not known.turned)
             number += (
                 turning
                 or to_bring_back(cutover, known)
-                or (known.back == "begun" and not back_progress(store, mailbox).whole)
+                or (known.back == CopyBackState.BEGUN and not back_progress(store, mailbox).whole)
             )
     return number
 
@@ -254,7 +257,7 @@ def _looked(cutovers: Cutovers, kept: KeptCutover, at: float) -> CutoverView:
     assert kept.cutover is not None
     cutover, store = kept.cutover, cutovers.store
     view = viewed(store, cutover, cutovers.notes(cutover.import_id, cutover.wave), at)
-    begun = [mailbox for mailbox, known in view.mailboxes if known.back == "begun"]
+    begun = [mailbox for mailbox, known in view.mailboxes if known.back == CopyBackState.BEGUN]
     origin = store.import_(cutover.import_id)
     if cutover.state is not CutoverState.ROLLED_BACK or not begun or origin is None:
         return view
@@ -275,7 +278,8 @@ def viewed(store: Store, cutover: Cutover, notes: Mapping[str, str], at: float) 
 
 def refused(view: CutoverView) -> int:
     """Counts the mailboxes that were not turned, or whose mail was not brought back, until a person acts."""
-    return sum(bool(one.to) and "refused" in (one.answer, one.back) for _, one in view.mailboxes)
+    turned = [one for _, one in view.mailboxes if one.to]
+    return sum(one.answer == TurnAnswer.REFUSED or one.back == CopyBackState.REFUSED for one in turned)
 
 
 def there(kept: KeptCutover, import_: Import, wave: str) -> Cutover:

@@ -32,6 +32,7 @@ from shared.model.protocols import protocol_of
 from shared.rules.standing import Standing
 from shared.runtime.credentials import Credentials, Vault
 from shared.store import Store
+from shared.store.submitting import submit_whole
 from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 from shared.wording.phrases import Phrase
 
@@ -234,9 +235,13 @@ class CopyBack:
         import_ = _turned_round(origin, mailbox)
         there = _mailbox(import_, mailbox)
         sealed = self._sealed(origin, mailbox, import_, there)
-        self._store.open_import(import_, [there], self._retention_days)
-        self._store.seal(import_.import_id, sealed)
-        self._store.submit(import_.import_id)
+
+        def write() -> int:
+            queued = self._store.open_import(import_, [there], self._retention_days)
+            self._store.seal(import_.import_id, sealed)
+            return queued
+
+        submit_whole(self._store, import_.import_id, write)
         # It was begun before, and its mailbox may have been moved into another wave since.
         stored = self._store.mailbox(there.mailbox_id)
         if stored is not None and stored.wave != there.wave:

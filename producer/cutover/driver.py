@@ -40,9 +40,12 @@ from shared.model.cutover import (
     STANDING,
     STOOD,
     TOLD,
+    CopyBackState,
     Cutover,
     CutoverStep,
     MailboxCutover,
+    TurnAnswer,
+    TurnedTo,
 )
 from shared.model.errors import (
     ConnectionLost,
@@ -387,11 +390,11 @@ class _Step:
         asked = replace(
             known,
             to=side,
-            answer="asked",
+            answer=TurnAnswer.ASKED,
             words="",
             at=at,
-            marked=known.marked or side == "new",
-            back="",
+            marked=known.marked or side is TurnedTo.NEW,
+            back=CopyBackState.NONE,
             empty=0,
             mail_at=mailbox.mail_at,
         )
@@ -423,7 +426,7 @@ class _Step:
             return TurnRefused(words=DESTINATION_COULD_NOT_BE_MARKED.says(cause=text_of(error)))
         return None
 
-    def _doubt(self, mailbox: Mailbox, side: str) -> None:
+    def _doubt(self, mailbox: Mailbox, side: TurnedTo) -> None:
         """Has a mailbox turned once more that another process turned elsewhere while this one waited for the switch.
 
         Which of the two turns came last, nobody knows. Where the other one is still to come, it comes after this one.
@@ -433,15 +436,15 @@ class _Step:
             kept = cutovers.one(import_id, wave)
             note = cutovers.notes(import_id, wave).get(mailbox.mailbox_id, "")
             known = decode_mailbox(note)
-            if kept.cutover is None or (known.to or "old") == side:
+            if kept.cutover is None or (known.to or TurnedTo.OLD) == side:
                 return
             doubtful = replace(
                 known,
-                to=known.to or "old",
-                answer="asked",
+                to=known.to or TurnedTo.OLD,
+                answer=TurnAnswer.ASKED,
                 words="",
                 at=self._driver.now(),
-                back="",
+                back=CopyBackState.NONE,
                 again=known.again + 1,
             )
             if cutovers.put_notes(kept, {mailbox.mailbox_id: (note, encode_mailbox(doubtful))}):
@@ -456,9 +459,9 @@ class _Step:
                     return
                 why = self._why_not(self._effects.bring_back, mailbox)
                 said = (
-                    replace(known, back="refused", words=why, at=self._driver.now())
+                    replace(known, back=CopyBackState.REFUSED, words=why, at=self._driver.now())
                     if why
-                    else replace(known, back="begun")
+                    else replace(known, back=CopyBackState.BEGUN)
                 )
                 if not self._note_one(mailbox, said):
                     return

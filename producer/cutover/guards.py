@@ -6,12 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.model.cutover import BEFORE_SWITCH, FORCIBLE, GUARDS, RULES, Cutover, CutoverOptions, MailboxCutover
+from shared.model.cutover import (
+    BEFORE_SWITCH,
+    FORCIBLE,
+    GUARDS,
+    RULES,
+    Cutover,
+    CutoverOptions,
+    MailboxCutover,
+    TurnAnswer,
+    TurnedTo,
+)
 from shared.model.lifecycle import MailboxState
 from shared.wording.phrases import Phrase
 
-ALL_MAILBOXES_ARE_AS_SOURCE: Final = Phrase(
-    "all_mailboxes_are_as_source", "all mailboxes are as the source was at most {span} ago"
+ALL_MAILBOXES_ARE_AS_SOURCE_WAS: Final = Phrase(
+    "all_mailboxes_are_as_source_was", "all mailboxes are as the source was at most {span} ago"
 )
 SWITCH_REFUSES_OF_MAILBOXES: Final = Phrase(
     "switch_refuses_of_mailboxes", "the switch {name} refuses {num} of {most_num} mailboxes"
@@ -53,7 +63,9 @@ MAILBOXES_MAY_HAVE_GOT_MAIL: Final = Phrase(
     "mailboxes_may_have_got_mail", "{num} of {most_num} mailboxes may have got mail at the source within {span}"
 )
 NO_NEW_MAIL_AT_SOURCE: Final = Phrase("no_new_mail_at_source", "no new mail at the source for {span}")
-WITHOUT_NEW_MAIL_AT_SOURCE: Final = Phrase("without_new_mail_at_source", "{span} without new mail at the source")
+TIME_WITHOUT_NEW_MAIL_AT_SOURCE: Final = Phrase(
+    "time_without_new_mail_at_source", "{span} without new mail at the source"
+)
 LOOKS_THAT_FIND_NOTHING: Final = Phrase("looks_that_find_nothing", "looks that find nothing")
 MEND_MAILBOXES_OR_CANCEL_THEM: Final = Phrase(
     "mend_mailboxes_or_cancel_them",
@@ -237,7 +249,7 @@ def _synced(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
     ages = [(facts.at - one.synced_at if one.synced_at else float("inf"), one) for one in facts.mailboxes]
     behind = sorted((pair for pair in ages if pair[0] > options.synced_seconds), key=lambda pair: -pair[0])
     oldest = max((age for age, _ in ages), default=0.0)
-    told = ALL_MAILBOXES_ARE_AS_SOURCE.says(span=span(oldest))
+    told = ALL_MAILBOXES_ARE_AS_SOURCE_WAS.says(span=span(oldest))
     return MeasuredGuard(
         name="synced",
         met=not behind,
@@ -267,9 +279,13 @@ def _switch(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         )
     # What was turned before, or is to be turned now, needs no rehearsal.
     asked = [one for one in facts.mailboxes if not one.known.to]
-    refused = [one for one in asked if one.known.answer == "refused"]
+    refused = [one for one in asked if one.known.answer == TurnAnswer.REFUSED]
     oldest = facts.at - FRESH_SECONDS["switch"]
-    later = [one for one in asked if one.known.answer != "refused" and (not one.known.turned or one.known.at < oldest)]
+    later = [
+        one
+        for one in asked
+        if one.known.answer != TurnAnswer.REFUSED and (not one.known.turned or one.known.at < oldest)
+    ]
     if refused:
         value = SWITCH_REFUSES_OF_MAILBOXES.says(name=name, num=f"{len(refused):,}", most_num=f"{facts.total:,}")
     elif later:
@@ -330,7 +346,7 @@ def _records(one: DomainFacts) -> str:
 
 
 def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
-    left = [one for one in facts.mailboxes if one.known.to != "new" or not one.known.turned]
+    left = [one for one in facts.mailboxes if one.known.to != TurnedTo.NEW or not one.known.turned]
     return MeasuredGuard(
         name="turned",
         met=not left and facts.somebody,
@@ -342,12 +358,14 @@ def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
 
 
 def _answer(one: MailboxFacts) -> str:
-    if one.known.to != "new":
+    if one.known.to != TurnedTo.NEW:
         return NOT_ASKED_YET.says() if copied(one.state, one.synced_at) else NOT_ASKED_WHILE_IT_IS_NOT_COPIED.says()
-    if one.known.answer == "refused":
+    if one.known.answer == TurnAnswer.REFUSED:
         return SWITCH_REFUSED.says(said=one.known.words)
     return (
-        ASKED_AGAIN_LATER.says(said=one.known.words) if one.known.answer == "later" else ASKED_AND_NO_ANSWER_YET.says()
+        ASKED_AGAIN_LATER.says(said=one.known.words)
+        if one.known.answer == TurnAnswer.LATER
+        else ASKED_AND_NO_ANSWER_YET.says()
     )
 
 
@@ -365,21 +383,21 @@ def _quiet(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         if loud
         else NO_NEW_MAIL_AT_SOURCE.says(span=span(longest)),
         number=longest,
-        waits_for=WITHOUT_NEW_MAIL_AT_SOURCE.says(span=most) if loud else "",
+        waits_for=TIME_WITHOUT_NEW_MAIL_AT_SOURCE.says(span=most) if loud else "",
         who=tuple((one.login, _last_mail(one, facts)) for one in loud),
     )
 
 
 def _silence(one: MailboxFacts, facts: CutoverFacts) -> float:
     """Returns for how long the source is known to have got no mail: from the last new mail, or the switch, to the last look."""
-    since = max(one.mail_at, one.known.at if one.known.to == "new" else facts.at)
+    since = max(one.mail_at, one.known.at if one.known.to == TurnedTo.NEW else facts.at)
     return max(0.0, one.synced_at - since)
 
 
 def _last_mail(one: MailboxFacts, facts: CutoverFacts) -> str:
-    if one.known.to == "new" and one.mail_at >= one.known.at:
+    if one.known.to == TurnedTo.NEW and one.mail_at >= one.known.at:
         return LAST_NEW_MAIL_AGO.says(span=span(facts.at - one.mail_at))
-    return NONE_SINCE_SWITCH.says() if one.known.to == "new" else NOT_TURNED_YET.says()
+    return NONE_SINCE_SWITCH.says() if one.known.to == TurnedTo.NEW else NOT_TURNED_YET.says()
 
 
 def _empty(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:

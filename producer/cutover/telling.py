@@ -8,14 +8,14 @@ from typing import Final
 from producer.cutover.copy_back import WaveBack
 from producer.cutover.guards import DomainFacts, MeasuredGuard
 from shared.model import Mailbox
-from shared.model.cutover import RULES, Cutover, MailboxCutover
+from shared.model.cutover import RULES, CopyBackState, Cutover, MailboxCutover, TurnAnswer, TurnedTo
 from shared.model.lifecycle import CutoverState
 from shared.wording.phrases import Phrase
 
 BEGUN_SWITCH_IS_ASKED: Final = Phrase(
     "begun_switch_is_asked", "begun; the coordinator asks whether the switch would turn every mailbox"
 )
-SWITCH_WOULD_TURN_EVERY: Final = Phrase("switch_would_turn_every", "the switch would turn every mailbox")
+SWITCH_WOULD_TURN_EVERYBODY: Final = Phrase("switch_would_turn_everybody", "the switch would turn every mailbox")
 KEPT_IN_SYNC_SOME_BEHIND: Final = Phrase("kept_in_sync_some_behind", "mailboxes are kept in sync, and some are behind")
 EVERY_MAILBOX_IS_IN_SYNC: Final = Phrase("every_mailbox_is_in_sync", "every mailbox is in sync")
 ITS_PEOPLE_KNOW_OF_SWITCH: Final = Phrase("its_people_know_of_switch", "its people know of the switch")
@@ -23,14 +23,16 @@ TURNING_TO_NEW_SERVER: Final = Phrase("turning_to_new_server", "the mailboxes ar
 PEOPLE_ARE_AT_NEW_SERVER: Final = Phrase(
     "people_are_at_new_server", "people are at the new server; what still comes to the old one is copied"
 )
-OVER_NOTHING_IS_COPIED_ANY: Final = Phrase("over_nothing_is_copied_any", "over; nothing is copied any more")
+OVER_NOTHING_MORE_IS_COPIED: Final = Phrase("over_nothing_more_is_copied", "over; nothing is copied any more")
 TURNING_BACK_TO_OLD_SERVER: Final = Phrase("turning_back_to_old_server", "people are turned back to the old server")
-YOU_DECIDE_MAILHAUL_CUTOVER: Final = Phrase("you_decide_mailhaul_cutover", "you decide: mailhaul cutover {word}")
+YOU_DECIDE_BY_CUTOVER_COMMAND: Final = Phrase("you_decide_by_cutover_command", "you decide: mailhaul cutover {word}")
 BROUGHT_BACK: Final = Phrase(
     "brought_back",
     "{num} of {most_num} mailboxes are brought back; messages: {part_num} are back",
 )
-TO_TRY_AGAIN_START_CUTOVER: Final = Phrase("to_try_again_start_cutover", "to try again: mailhaul cutover start")
+TO_TRY_AGAIN_START_CUTOVER_ANEW: Final = Phrase(
+    "to_try_again_start_cutover_anew", "to try again: mailhaul cutover start"
+)
 NOTHING_LEFT_CLOSE_FORGETS: Final = Phrase(
     "nothing_left_close_forgets", "nothing: mailhaul close forgets the import, when all of its waves are over"
 )
@@ -47,8 +49,8 @@ BROUGHT_BACK_AND_STILL_TO_COME: Final = Phrase(
     "{num} of {most_num} mailboxes are brought back; messages: {part_num} are back, {listed_num} are "
     "still to come, {shown_num} were not taken",
 )
-MAILBOXES_OR_THEIR_MAIL_DID: Final = Phrase(
-    "mailboxes_or_their_mail_did",
+MAILBOXES_DID_NOT_COME_BACK: Final = Phrase(
+    "mailboxes_did_not_come_back",
     "{num} mailboxes or their mail did not come back: mend it, then mailhaul cutover rollback again",
 )
 TURNING_BACK_AND_BRINGING_BACK: Final = Phrase(
@@ -71,13 +73,13 @@ _S = CutoverState
 #: What a state means.
 MEANINGS: Final[Mapping[CutoverState, str]] = {
     _S.DRAFTED: BEGUN_SWITCH_IS_ASKED.says(),
-    _S.CHECKED: SWITCH_WOULD_TURN_EVERY.says(),
+    _S.CHECKED: SWITCH_WOULD_TURN_EVERYBODY.says(),
     _S.STAGING: KEPT_IN_SYNC_SOME_BEHIND.says(),
     _S.SYNCED: EVERY_MAILBOX_IS_IN_SYNC.says(),
     _S.ANNOUNCED: ITS_PEOPLE_KNOW_OF_SWITCH.says(),
     _S.SWITCHED: TURNING_TO_NEW_SERVER.says(),
     _S.DRAINING: PEOPLE_ARE_AT_NEW_SERVER.says(),
-    _S.CLOSED: OVER_NOTHING_IS_COPIED_ANY.says(),
+    _S.CLOSED: OVER_NOTHING_MORE_IS_COPIED.says(),
     _S.ROLLED_BACK: TURNING_BACK_TO_OLD_SERVER.says(),
 }
 
@@ -91,19 +93,21 @@ def next_step(
     """Returns what comes next, and who does it."""
     state = cutover.state
     if state is _S.ROLLED_BACK:
-        left = sum(one.to == "new" or (one.to == "old" and not one.turned) for _, one in known)
-        back = sum(one.to == "old" and one.turned and one.marked and one.back != "begun" for _, one in known)
+        left = sum(one.to == TurnedTo.NEW or (one.to == TurnedTo.OLD and not one.turned) for _, one in known)
+        back = sum(
+            one.to == TurnedTo.OLD and one.turned and one.marked and one.back != CopyBackState.BEGUN for _, one in known
+        )
         if refused := len(not_back(known)):
-            return MAILBOXES_OR_THEIR_MAIL_DID.says(num=f"{refused:,}")
+            return MAILBOXES_DID_NOT_COME_BACK.says(num=f"{refused:,}")
         if left or back:
             return TURNING_BACK_AND_BRINGING_BACK.says(num=f"{left:,}", most_num=f"{back:,}")
         if any(one.back for _, one in known):
             return THE_WAY_BACK_IS_AN_IMPORT.says()
-        return TO_TRY_AGAIN_START_CUTOVER.says()
+        return TO_TRY_AGAIN_START_CUTOVER_ANEW.says()
     if state is _S.CLOSED:
         return NOTHING_LEFT_CLOSE_FORGETS.says()
     if state is _S.SWITCHED:
-        refused = sum(one.answer == "refused" for _, one in known)
+        refused = sum(one.answer == TurnAnswer.REFUSED for _, one in known)
         if refused:
             return SWITCH_REFUSES_MAILBOXES.says(num=f"{refused:,}")
         return TURNING_ONE_BY_ONE.says()
@@ -117,7 +121,7 @@ def next_step(
         return COORDINATOR_GOES_ON_WITHIN_SECONDS.says()
     if state is _S.DRAINING and any(one.servers and one.mx == one.mx_before for one in domains):
         return MX_IS_AS_BEFORE_SWITCH.says()
-    return YOU_DECIDE_MAILHAUL_CUTOVER.says(word=word)
+    return YOU_DECIDE_BY_CUTOVER_COMMAND.says(word=word)
 
 
 def back_words(back: WaveBack) -> str:
@@ -138,7 +142,7 @@ def not_back(known: Sequence[tuple[Mailbox, MailboxCutover]]) -> list[tuple[str,
     return [
         (mailbox.source.login, one.words)
         for mailbox, one in known
-        if one.to == "old" and (one.answer == "refused" or one.back == "refused")
+        if one.to == TurnedTo.OLD and (one.answer == TurnAnswer.REFUSED or one.back == CopyBackState.REFUSED)
     ]
 
 

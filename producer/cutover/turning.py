@@ -9,7 +9,7 @@ from typing import Final
 from producer.cutover.facts import address_of
 from producer.cutover.guards import FRESH_SECONDS, copied
 from shared.model import Mailbox
-from shared.model.cutover import OVER, STANDING, Cutover, MailboxCutover
+from shared.model.cutover import OVER, STANDING, CopyBackState, Cutover, MailboxCutover, TurnAnswer, TurnedTo
 from shared.model.lifecycle import CutoverState
 from shared.model.sides import Side
 from shared.store.records.cutovers import decode_mailbox
@@ -19,7 +19,7 @@ from shared.wording.phrases import several
 #: Seconds until a switch that did not say yes is asked again whether it would.
 AGAIN_SECONDS: Final = 30.0
 #: Side of a switch → what a note says of it.
-SIDES: Final[Mapping[Side, str]] = {Side.DESTINATION: "new", Side.SOURCE: "old"}
+SIDES: Final[Mapping[Side, TurnedTo]] = {Side.DESTINATION: TurnedTo.NEW, Side.SOURCE: TurnedTo.OLD}
 
 
 def switched(cutover: Cutover, mailbox: Mailbox, to: Side, again: int = 0) -> SwitchedMailbox:
@@ -41,13 +41,13 @@ def switched(cutover: Cutover, mailbox: Mailbox, to: Side, again: int = 0) -> Sw
 def answered(known: MailboxCutover, outcome: TurnOutcome, at: float) -> MailboxCutover:
     """Returns what is known of a mailbox after this answer; of "later" `at` is when to ask again."""
     if isinstance(outcome, Turned):
-        return replace(known, answer="done", words=outcome.words, at=at)
+        return replace(known, answer=TurnAnswer.DONE, words=outcome.words, at=at)
     if isinstance(outcome, TurnedBefore):
-        return replace(known, answer="already", words=outcome.words, at=at)
+        return replace(known, answer=TurnAnswer.ALREADY, words=outcome.words, at=at)
     if isinstance(outcome, TurnLater):
-        return replace(known, answer="later", words=outcome.words, at=at + outcome.after_seconds)
+        return replace(known, answer=TurnAnswer.LATER, words=outcome.words, at=at + outcome.after_seconds)
     words = several((outcome.words, outcome.advice))
-    return replace(known, answer="refused", words=words, at=at)
+    return replace(known, answer=TurnAnswer.REFUSED, words=words, at=at)
 
 
 def to_rehearse(known: MailboxCutover, at: float) -> bool:
@@ -68,23 +68,23 @@ def to_turn(cutover: Cutover, mailbox: Mailbox, known: MailboxCutover, to: Side,
             # Whoever came to the wave after the switch was begun has to be copied first, as everybody was.
             return cutover.state is CutoverState.SWITCHED and copied(mailbox.state, mailbox.synced_at)
         return cutover.state is CutoverState.ROLLED_BACK and bool(known.to)  # not whom this cutover never turned
-    if known.answer == "asked":
+    if known.answer == TurnAnswer.ASKED:
         return True
-    if known.answer == "later":
+    if known.answer == TurnAnswer.LATER:
         return known.at <= at
-    return known.answer == "refused" and known.at < cutover.since
+    return known.answer == TurnAnswer.REFUSED and known.at < cutover.since
 
 
 def to_bring_back(cutover: Cutover, known: MailboxCutover) -> bool:
     """Tells whether the mail that came to the destination is to be brought back now."""
-    if known.to != "old" or not known.turned or not known.marked:
+    if known.to != TurnedTo.OLD or not known.turned or not known.marked:
         return False
-    return not known.back or (known.back == "refused" and known.at < cutover.since)
+    return not known.back or (known.back == CopyBackState.REFUSED and known.at < cutover.since)
 
 
 def counted(mailbox: Mailbox, known: MailboxCutover) -> MailboxCutover:
     """Returns what is known of a turned mailbox after its last look; the same when no look ended since."""
-    if known.to != "new" or not known.turned:
+    if known.to != TurnedTo.NEW or not known.turned:
         return known
     if mailbox.mail_at != known.mail_at:
         return replace(known, mail_at=mailbox.mail_at, synced_at=mailbox.synced_at, empty=0)
@@ -99,5 +99,7 @@ def nothing_left(cutover: Cutover, notes: Mapping[str, str]) -> bool:
         return False
     known = [decode_mailbox(text) for name, text in notes.items() if name[:1] != "#"]
     if cutover.state is CutoverState.CLOSED:
-        return all(one.to != "old" or one.turned for one in known)
-    return all(not one.to or (one.to == "old" and one.turned and not to_bring_back(cutover, one)) for one in known)
+        return all(one.to != TurnedTo.OLD or one.turned for one in known)
+    return all(
+        not one.to or (one.to == TurnedTo.OLD and one.turned and not to_bring_back(cutover, one)) for one in known
+    )

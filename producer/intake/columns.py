@@ -12,8 +12,8 @@ from producer.intake.headings import COLUMN_OF, NO_COLUMN, plain
 from producer.intake.sheet import Cell, ManifestInvalid, RowError
 from shared.wording.phrases import Phrase
 
-ROW_IS_READ_AS_MAILBOX_IF: Final = Phrase(
-    "row_is_read_as_mailbox_if", "row {row} is read as a mailbox; if it is a header, name at least login and password"
+FIRST_ROW_MAY_BE_HEADER: Final = Phrase(
+    "first_row_may_be_header", "row {row} is read as a mailbox; if it is a header, name at least login and password"
 )
 THESE_COLUMNS_ARE_LEFT_OUT: Final = Phrase("these_columns_are_left_out", "these columns are left out: {names}")
 
@@ -104,7 +104,7 @@ def columns_of(
     others = [cells[0].text for _, cells in rows[1:] if cells]
     if "@" not in names[0] and others and all("@" in login for login in others):
         raise ManifestInvalid([RowError(line=line, sentence=NO_ADDRESS.says())])
-    warnings = (ROW_IS_READ_AS_MAILBOX_IF.says(row=line),) * ("login" in fields)
+    warnings = (FIRST_ROW_MAY_BE_HEADER.says(row=line),) * ("login" in fields)
     return Columns(fields=_by_number(rows, passwords=passwords), header=False, warnings=warnings)
 
 

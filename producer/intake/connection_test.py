@@ -33,13 +33,15 @@ from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, LINE_WITHOUT
 from shared.wording.phrases import Phrase, text_of
 
 CHECK_SPELLING_OF_HOST_NAME: Final = Phrase("check_spelling_of_host_name", "check the spelling of the host name")
-CHECK_PROTOCOL_AND_PORT_IMAP: Final = Phrase(
-    "check_protocol_and_port_imap", "check protocol and port: IMAP is usually 993 or 143, POP3 995 or 110"
+CHECK_PROTOCOL_AND_USUAL_PORT: Final = Phrase(
+    "check_protocol_and_usual_port", "check protocol and port: IMAP is usually 993 or 143, POP3 995 or 110"
 )
 CHECK_PROTOCOL_AND_PORT: Final = Phrase("check_protocol_and_port", "check protocol and port")
 NAME_HAS_NO_ADDRESS: Final = Phrase("name_has_no_address", "the name has no address")
 CONNECTION_WAS_CLOSED: Final = Phrase("connection_was_closed", "the connection was closed")
-IT_DOES_NOT_GREET_AS_DOES: Final = Phrase("it_does_not_greet_as_does", "it does not greet as {protocol} does: {said}")
+DOES_NOT_GREET_AS_ITS_PROTOCOL: Final = Phrase(
+    "does_not_greet_as_its_protocol", "it does not greet as {protocol} does: {said}"
+)
 IT_SAYS_NOTHING: Final = Phrase("it_says_nothing", "it says nothing")
 SEE_THAT_IT_IS_RIGHT: Final = Phrase("see_that_it_is_right", "see that it is right and may sign in for others")
 STARTTLS_REFUSED: Final = Phrase("starttls_refused", "STARTTLS refused: {said}")
@@ -198,7 +200,7 @@ class _timed:
 _ADVICE: Final = {
     "name": CHECK_SPELLING_OF_HOST_NAME.says(),
     "tcp": CHECK_HOST_PORT_AND_FIREWALL.says(),
-    "greeting": CHECK_PROTOCOL_AND_PORT_IMAP.says(),
+    "greeting": CHECK_PROTOCOL_AND_USUAL_PORT.says(),
     "capabilities": CHECK_PROTOCOL_AND_PORT.says(),
 }
 
@@ -264,7 +266,9 @@ def _greeting(sock: socket.socket, door: Door, until: float) -> str:
     if not line.upper().startswith(protocols()[protocol].greeting):
         said = clean_text(line.strip(), limit=200)
         raise ValueError(
-            IT_DOES_NOT_GREET_AS_DOES.says(protocol=protocol.upper(), said=said) if said else IT_SAYS_NOTHING.says()
+            DOES_NOT_GREET_AS_ITS_PROTOCOL.says(protocol=protocol.upper(), said=said)
+            if said
+            else IT_SAYS_NOTHING.says()
         )
     return clean_text(line.strip(), limit=500)
 

@@ -23,12 +23,12 @@ OF_A_PLACE: Final = Phrase("of_a_place", "{place}: {cause}")
 
 NO_PRESET_CLAIMS: Final = Phrase("no_preset_claims", "no preset claims {host}")
 NO_PRESET_CLAIMS_MAIL: Final = Phrase("no_preset_claims_mail", "no preset claims the mail exchanger of {host} ({name})")
-HAS_NO_SRV_RECORDS_FOR_IMAP: Final = Phrase("has_no_srv_records_for_imap", "{host} has no SRV records for IMAP or POP3")
+HOST_HAS_NO_SRV_RECORDS: Final = Phrase("host_has_no_srv_records", "{host} has no SRV records for IMAP or POP3")
 GUESSED_AND_GREETS_OVER_TLS: Final = Phrase("guessed_and_greets_over_tls", "guessed, tried, and it greets over TLS")
 BELONGS_TO: Final = Phrase("belongs_to", "{host} belongs to {name}")
 SRV_RECORDS_OF_SAY: Final = Phrase("srv_records_of_say", "SRV records of {host} say so")
-NO_SERVER_GREETS_AT_IMAP: Final = Phrase(
-    "no_server_greets_at_imap",
+NO_SERVER_GREETS_AT_USUAL_NAMES: Final = Phrase(
+    "no_server_greets_at_usual_names",
     "no server greets at imap.{first_host}, mail.{second_host}, pop.{third_host} or its mail exchangers",
 )
 THERE_IS_NO_DOMAIN: Final = Phrase("there_is_no_domain", "there is no domain {host}")
@@ -166,7 +166,7 @@ class _Search:
             return None
         if found:
             return self._found("srv", found, SRV_RECORDS_OF_SAY.says(host=self._domain))
-        self._tried.append(HAS_NO_SRV_RECORDS_FOR_IMAP.says(host=self._domain))
+        self._tried.append(HOST_HAS_NO_SRV_RECORDS.says(host=self._domain))
         return None
 
     def _guesses(self) -> Detection | None:
@@ -176,7 +176,9 @@ class _Search:
             best.setdefault(one.way.protocol, one)
         if not best:
             domain = self._domain
-            self._tried.append(NO_SERVER_GREETS_AT_IMAP.says(first_host=domain, second_host=domain, third_host=domain))
+            self._tried.append(
+                NO_SERVER_GREETS_AT_USUAL_NAMES.says(first_host=domain, second_host=domain, third_host=domain)
+            )
             return None
         doubts = {one.way.url: one.doubt for one in best.values()}
         return self._found("guess", [one.way for one in best.values()], GUESSED_AND_GREETS_OVER_TLS.says(), doubts)

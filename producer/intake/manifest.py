@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -292,6 +292,14 @@ def template(separator: str = ",") -> str:
     return "".join(f"{separator.join(line)}\n" for line in lines)
 
 
+def compared(rows: Iterable[Row], allowed: Allowed) -> list[RowError]:
+    """Returns the errors of rows that cannot be in one import, wherever each of them came from."""
+    made = _Reading((), Limits(), (), parse_endpoint, allowed)
+    for row in rows:
+        made.compare(row)
+    return made.errors
+
+
 class _Reading:
     """Makes rows of cells, and keeps errors, oddities and the logins seen so far."""
 
@@ -330,7 +338,7 @@ class _Reading:
             self._check(line, column, cell)
         row = self._made(line, values)
         if row.login:
-            self._compare(row)
+            self.compare(row)
         return row if len(self.errors) == before else None
 
     def _check(self, line: int, column: str, cell: Cell) -> None:
@@ -413,7 +421,7 @@ class _Reading:
             return None
         return int(float(found[1].replace(",", ".")) * 1024 ** _POWER[found[2].lower()])
 
-    def _compare(self, row: Row) -> None:
+    def compare(self, row: Row) -> None:
         """Compares the row with those above.
 
         Each source mailbox may occur once, and no two rows may share a destination. Logins that differ only in capital

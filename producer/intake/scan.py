@@ -59,8 +59,8 @@ CORRECT_LOGIN_AND_PASSWORD_IN_FILE: Final = Phrase(
     "correct_login_and_password_in_file", "correct login and password in the file"
 )
 SEE_WHAT_SERVER_SAYS: Final = Phrase("see_what_server_says", "see what the server says")
-SOURCE_MAIL_MAY_NOT_FIT_INTO: Final = Phrase(
-    "source_mail_may_not_fit_into", "the source's mail may not fit into the destination's quota"
+SOURCE_MAIL_MAY_NOT_FIT: Final = Phrase(
+    "source_mail_may_not_fit", "the source's mail may not fit into the destination's quota"
 )
 FOLDER_MAP_NO_MAILBOX: Final = Phrase("folder_map_no_mailbox", "--folder-map: no mailbox has a folder {folder}")
 
@@ -170,7 +170,7 @@ class Checked:
             and self.source.size_bytes is not None
             and used + self.source.size_bytes > quota
         ):
-            return SOURCE_MAIL_MAY_NOT_FIT_INTO.says()
+            return SOURCE_MAIL_MAY_NOT_FIT.says()
         return ""
 
 

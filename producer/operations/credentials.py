@@ -12,8 +12,11 @@ from typing import Final
 
 import redis
 
+from producer.intake.account_options import AccountsAsked
+from producer.intake.editing import asked_again, rows_from_text
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked, renewed
+from producer.intake.specification import ImportAsked
 from producer.operations.resources import HeldResources
 from shared.model import AccountState, Import, Mailbox
 from shared.model.binding import bound_to
@@ -54,6 +57,8 @@ GIVE_AGAIN: Final = Phrase(
     "the passwords of import {name} are no longer stored: give them again",
 )
 
+#: The name under which an edit keeps the rows of an import while it writes them.
+KEPT: Final = "edit"
 #: How long it is waited for that the store writes its file anew, seconds.
 _PURGE_SECONDS: Final = 60.0
 
@@ -206,6 +211,8 @@ class CredentialsOperations(HeldResources):
 
     def rows_of(self, import_: Import) -> tuple[Row, ...]:
         """Rebuilds the manifest's rows from the store. Raises `UsageError` when its passwords are deleted."""
+        if (kept := self.kept_rows(import_)) is not None:
+            return kept
         rows = []
         for mailbox, _ in self.store.mailboxes(import_.import_id):
             found = []
@@ -214,7 +221,9 @@ class CredentialsOperations(HeldResources):
                 if sealed is None:
                     raise GIVE_AGAIN.error(name=import_.name)
                 given = self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
-                found.append(given.password if given.own else Secret(""))
+                # An account that is to be made gets this password, also where somebody else signs in to it.
+                made = side is Side.DESTINATION and bool(import_.options.accounts)
+                found.append(given.password if given.own or made else Secret(""))
             rows.append(
                 Row(
                     line=mailbox.row,
@@ -256,6 +265,16 @@ class CredentialsOperations(HeldResources):
         """Returns the secret of the import's account services; empty where they need none. Raises `CredentialsError`."""
         sealed = self.store.sealed(import_.import_id, import_.import_id, "accounts")
         return self.vault.open(import_.import_id, "accounts", sealed).password if sealed else Secret("")
+
+    def kept_rows(self, import_: Import) -> tuple[Row, ...] | None:
+        """Returns the rows that an edit was about to write when it broke off; None where none did."""
+        sealed = self.store.sealed(import_.import_id, import_.import_id, KEPT)
+        return rows_from_text(self.vault.open(import_.import_id, KEPT, sealed).password) if sealed else None
+
+    def asked_again(self, import_: Import) -> ImportAsked:
+        """Returns what opens such an import, with its rows and secrets. Raises `UsageError` where these are deleted."""
+        accounts = AccountsAsked(text=import_.options.accounts, secret=self.accounts_secret_of(import_))
+        return asked_again(import_, self.rows_of(import_), self.sign_ins_of(import_), accounts)
 
     def forget(self, import_: Import) -> Forgotten:
         """Deletes the import's passwords and tokens now, and what servers said when they were signed in to.

@@ -17,7 +17,7 @@ from producer.coordinator.pace import Window
 from producer.coordinator.tally import Progress
 from producer.operations.outages import waits_of
 from producer.operations.trouble import ErrorGroup, trouble, trouble_at_a_glance
-from producer.waves import total, wave_of
+from producer.waves import wave_of
 from shared.model import Import, Mailbox, Tally
 from shared.model.lanes import LanePlace
 from shared.model.lifecycle import ImportState, MailboxState, Outcome
@@ -59,15 +59,15 @@ _NAMED = 8
 
 
 def find_import(store: Store, text: str = "") -> Import:
-    """Returns the import with this id, beginning of an id, or name; without a text the newest.
+    """Returns the import with this id, beginning of an id, or name.
 
-    Raises `UsageError` that lists the candidates.
+    Without a text it is the newest that is not in the archive. Raises `UsageError` that lists the candidates.
     """
     known = store.imports()
     if not known:
         raise NO_IMPORT.error()
     if not text:
-        return known[0]
+        return next((one for one in known if not one.archived), known[0])
     exact = [one for one in known if text in (one.import_id, one.name)]
     found = exact or [one for one in known if one.import_id.startswith(text.lower()) and len(text) >= 2]
     if len(found) == 1:
@@ -112,7 +112,7 @@ def progress_of(store: Store, import_: Import, window: Window | None = None, wav
         of_wave = find_mailboxes(store, import_, "", wave)
         states = Counter(mailbox.state for mailbox, _ in of_wave)
         waits = [wait for wait in waits_of(store, import_) if wait.key == wave or not wait.what.startswith("wave_")]
-        return tally.progress(import_, total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
+        return tally.progress(import_, Tally.total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
     counts, mailboxes = store.import_tally(import_.import_id)
     stranded, waits = store.stranded(import_.import_id), waits_of(store, import_)
     rows = store.mailboxes(import_.import_id) if weighed(import_, mailboxes) else None

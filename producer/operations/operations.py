@@ -7,11 +7,10 @@ operation prints, waits or starts a process. Requests to servers are in `produce
 from __future__ import annotations
 
 from producer.operations.control import ControlOperations
-from producer.operations.credentials import CredentialsOperations
+from producer.operations.editing import EditOperations
 from producer.operations.passes import PassOperations
 from producer.operations.standing import StandingOperations
-from producer.operations.submission import RequestOperations
 
 
-class Operations(RequestOperations, ControlOperations, PassOperations, CredentialsOperations, StandingOperations):
+class Operations(EditOperations, ControlOperations, PassOperations, StandingOperations):
     """Every operation that changes an import, and those that open its passwords."""

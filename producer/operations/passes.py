@@ -20,6 +20,7 @@ from shared.model.search import Search
 from shared.model.uids import UidSet
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers
+from shared.store.submitting import submit_whole
 from shared.wording.phrases import Phrase
 
 BUSY: Final = Phrase(
@@ -33,6 +34,15 @@ NOT_FINISHED: Final = Phrase(
 STANDS: Final = Phrase(
     "closed_import_stands",
     "import {name} stands: its mailboxes are looked at again by themselves; end that first (mailhaul standing --off)",
+)
+
+ARCHIVED_RUNNING: Final = Phrase(
+    "archived_import_under_way",
+    "import {name} is under way: it can be put away when it is finished or cancelled",
+)
+ARCHIVED_STANDS: Final = Phrase(
+    "archived_import_stands",
+    "import {name} stands: its mailboxes are looked at again by themselves; end that first",
 )
 
 
@@ -61,8 +71,10 @@ class PassOperations(HeldResources):
         need_passwords(self.store, import_, chosen)
         accepted = sum(_accepted(self.store, import_, mailbox) for mailbox in chosen) if accept_missing else 0
         options = replace(import_.options, verify="full" if full else "anew")
-        queued = self.store.open_import(replace(import_, options=options), chosen, self.settings.retention_days)
-        self.store.submit(import_.import_id)
+        again = replace(import_, options=options)
+        queued = submit_whole(
+            self.store, import_.import_id, lambda: self.store.open_import(again, chosen, self.settings.retention_days)
+        )
         self.ring_some(import_.import_id)
         return queued, accepted
 
@@ -75,6 +87,20 @@ class PassOperations(HeldResources):
             raise STANDS.error(name=import_.name)
         need_no_passwords(self.store, import_)
         return self.store.close(import_.import_id)
+
+    def archive(self, import_: Import, *, away: bool) -> int:
+        """Puts the import into the archive, or takes it back. Returns how many were changed: 1 or 0.
+
+        All of it stays; lists and searches leave it out unless they are asked for it. Raises `UsageError` when work is left.
+        """
+        found = self.store.import_(import_.import_id)
+        if away:
+            if found is not None and found.state is ImportState.RUNNING:
+                raise ARCHIVED_RUNNING.error(name=import_.name)
+            if any(one for one in self.store.standings(import_.import_id).values()):
+                raise ARCHIVED_STANDS.error(name=import_.name)
+            need_no_passwords(self.store, import_)
+        return int(self.store.archive(import_.import_id, away=away))
 
     def start_cutover(self, import_: Import, wave: str, options: CutoverOptions, *, who: str, at: float) -> Cutover:
         """Begins the cutover of a wave, or "" of the import as a whole.

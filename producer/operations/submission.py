@@ -8,7 +8,8 @@
 
 4. Send the jobs. If they are lost, the coordinator sends them again.
 
-A crash in between leaves the import in state "opening", and the same command completes it.
+A crash in between leaves the import in state "opening", and the same command completes it. Where the store was started
+again in between, all of it is written once more (`shared.store.submitting`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from shared.model.sides import Side
 from shared.rules.hours import ALWAYS, Hours
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store import Store
+from shared.store.submitting import submit_whole
 
 #: Number of mailboxes whose credentials are sealed in one call.
 _PART: Final = 500
@@ -57,6 +59,24 @@ class RequestOperations(HeldResources):
         """
         sources = {import_.source, *(mailbox.source.endpoint for mailbox in mailboxes)} - {BY_ROW}
         self.store.set_usual(catalogue().usual_limits(sources, import_.destination, self.own_limits))
+
+        def write() -> int:
+            return self._written(import_, mailboxes, rows, accounts_secret, sign_ins or {}, hours)
+
+        queued = submit_whole(self.store, import_.import_id, write, hold=hold)
+        if not hold:
+            self.ring_some(import_.import_id)
+        return queued
+
+    def _written(
+        self,
+        import_: Import,
+        mailboxes: Sequence[Mailbox],
+        rows: Sequence[Row],
+        accounts_secret: Secret | None,
+        sign_ins: Mapping[Side, SignInAsked],
+        hours: Hours | None,
+    ) -> int:
         queued = self.store.open_import(_going_on(self.store, import_), mailboxes, self.settings.retention_days)
         if hours:
             set_hours(self.store, import_.import_id, hours, now())
@@ -65,7 +85,7 @@ class RequestOperations(HeldResources):
             what = Credentials(login=import_.options.accounts, password=accounts_secret or Secret(""))
             sealed = self.vault.seal(import_.import_id, "accounts", what)
             self.store.seal(import_.import_id, {(import_.import_id, "accounts"): sealed})
-        sides = {side: (sign_ins or {}).get(side, SignInAsked()) for side in Side}
+        sides = {side: sign_ins.get(side, SignInAsked()) for side in Side}
         for side, asked in sides.items():
             if not asked.by_rows:
                 what = Credentials(login=asked.sign_in.text, password=asked.secret)
@@ -81,8 +101,6 @@ class RequestOperations(HeldResources):
                     for side, sealed in _sealed(self.vault, import_, mailbox, row, sides).items()
                 },
             )
-        if not hold:
-            self.set_going(import_.import_id)
         return queued
 
     def set_going(self, import_id_: str) -> None:

@@ -104,6 +104,7 @@ def header(import_: Import) -> dict[str, Any]:
         "first_claim_at": import_.first_claim_at or None,
         "last_record_at": import_.last_record_at or None,
         "finished_at": import_.finished_at or None,
+        "archived_at": import_.archived_at or None,
     }
 
 

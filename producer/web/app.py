@@ -14,6 +14,7 @@ from producer.web.api import (
     auditing,
     credential_routes,
     cutover_routes,
+    edit_routes,
     general_routes,
     imports,
     live,
@@ -71,6 +72,7 @@ def make_app(known: WebContext) -> FastAPI:
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,
+        edit_routes,
         cutover_routes,
         credential_routes,
         mailboxes,

@@ -22,8 +22,8 @@ from shared.wording.often_said import INTERNAL_ERROR_SEE_LOG
 from shared.wording.phrases import Fault, FaultsFound, Phrase, in_english, text_of, worded
 
 MANIFEST_HAS_ERRORS: Final = Phrase("manifest_has_errors", "the manifest has {num} errors; nothing was started")
-TOO_MANY_PEOPLE_ARE_SIGNING: Final = Phrase(
-    "too_many_people_are_signing", "too many people are signing in; try again in a moment"
+TOO_MANY_PEOPLE_ARE_SIGNING_IN: Final = Phrase(
+    "too_many_people_are_signing_in", "too many people are signing in; try again in a moment"
 )
 STATE_STORE_DOES_NOT_ANSWER: Final = Phrase(
     "state_store_does_not_answer", "the state store does not answer; try again in a moment"
@@ -160,7 +160,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Crowded)
     def _crowded(request: Request, error: Crowded) -> Response:
-        return answer(request, 429, TOO_MANY_PEOPLE_ARE_SIGNING.says(), {"Retry-After": "2"})
+        return answer(request, 429, TOO_MANY_PEOPLE_ARE_SIGNING_IN.says(), {"Retry-After": "2"})
 
     @app.exception_handler(ManifestInvalid)
     def _manifest(request: Request, error: ManifestInvalid) -> Response:

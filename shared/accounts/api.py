@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 from shared.wording.often_said import (
     ASKS_TO_WAIT_S,
     DOES_NOT_LET_US_IN,
-    DOES_NOT_LET_US_IN_AND_SAYS,
     HAS_INTERNAL_ERROR,
-    HAS_INTERNAL_ERROR_AND_SAYS,
+    SERVICE_DOES_NOT_LET_US_IN,
+    SERVICE_HAS_INTERNAL_ERROR,
 )
 from shared.wording.phrases import Phrase
 
@@ -36,10 +36,10 @@ GIVE_SECRET_THAT_MAY_CREATE: Final = Phrase(
     "give_secret_that_may_create",
     "give a secret that may create accounts (--accounts-secret-file), and run the import command again",
 )
-SENDS_US_TO_ANOTHER_PLACE: Final = Phrase(
-    "sends_us_to_another_place", "{service} sends us to another place, where a secret must not follow"
+SERVICE_REDIRECTS_ELSEWHERE: Final = Phrase(
+    "service_redirects_elsewhere", "{service} sends us to another place, where a secret must not follow"
 )
-GIVE_FINAL_ADDRESS_OF_SERVICE: Final = Phrase("give_final_address_of_service", "give the final address as --accounts")
+GIVE_FINAL_ADDRESS: Final = Phrase("give_final_address", "give the final address as --accounts")
 ANSWER_IS_TOO_LARGE: Final = Phrase("answer_is_too_large", "the answer is too large")
 
 _TIMEOUT: Final = httpx2.Timeout(30, connect=10)
@@ -143,18 +143,18 @@ def common(status: int, retry_after: str, text: str, shown: str) -> Retry | Reje
     if status >= 500:
         return Retry(
             after_seconds=15,
-            why=_with(HAS_INTERNAL_ERROR, HAS_INTERNAL_ERROR_AND_SAYS, shown, status, said),
+            why=_with(HAS_INTERNAL_ERROR, SERVICE_HAS_INTERNAL_ERROR, shown, status, said),
             reached=False,
         )
     if status in (401, 403):
         return Rejected(
-            reason=_with(DOES_NOT_LET_US_IN, DOES_NOT_LET_US_IN_AND_SAYS, shown, status, said),
+            reason=_with(DOES_NOT_LET_US_IN, SERVICE_DOES_NOT_LET_US_IN, shown, status, said),
             advice=GIVE_SECRET_THAT_MAY_CREATE.says(),
         )
     if 300 <= status < 400:
         return Rejected(
-            reason=SENDS_US_TO_ANOTHER_PLACE.says(service=shown),
-            advice=GIVE_FINAL_ADDRESS_OF_SERVICE.says(),
+            reason=SERVICE_REDIRECTS_ELSEWHERE.says(service=shown),
+            advice=GIVE_FINAL_ADDRESS.says(),
         )
     return None
 

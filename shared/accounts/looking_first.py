@@ -9,16 +9,16 @@ from shared.accounts.api import Api, Halted
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected, Retry
 from shared.wording.phrases import Phrase
 
-NAME_IS_TAKEN_BY_SOMETHING: Final = Phrase(
-    "name_is_taken_by_something", "the name {name} is taken by something that is no account (an alias, a group)"
+NAME_IS_TAKEN_BY_NO_ACCOUNT: Final = Phrase(
+    "name_is_taken_by_no_account", "the name {name} is taken by something that is no account (an alias, a group)"
 )
 CHOOSE_ANOTHER_NEW_LOGIN: Final = Phrase(
     "choose_another_new_login",
     "choose another new_login, or remove what has the name, and run the import command again",
 )
 IS_NO_MAIL_ADDRESS: Final = Phrase("is_no_mail_address", "{name} is no mail address")
-WRITE_WHOLE_ADDRESS_AS_NEW: Final = Phrase(
-    "write_whole_address_as_new", "write the whole address as new_login, and run the import command again"
+WRITE_WHOLE_ADDRESS_AS_NEW_LOGIN: Final = Phrase(
+    "write_whole_address_as_new_login", "write the whole address as new_login, and run the import command again"
 )
 
 
@@ -73,7 +73,7 @@ class LooksFirst:
 def taken(account: NewAccount) -> Rejected:
     """Returns the outcome for an account that the service says exists, but does not show."""
     return Rejected(
-        reason=NAME_IS_TAKEN_BY_SOMETHING.says(name=account.login),
+        reason=NAME_IS_TAKEN_BY_NO_ACCOUNT.says(name=account.login),
         advice=CHOOSE_ANOTHER_NEW_LOGIN.says(),
     )
 
@@ -84,7 +84,7 @@ def needs_address(account: NewAccount) -> None:
         raise Halted(
             Rejected(
                 reason=IS_NO_MAIL_ADDRESS.says(name=account.login),
-                advice=WRITE_WHOLE_ADDRESS_AS_NEW.says(),
+                advice=WRITE_WHOLE_ADDRESS_AS_NEW_LOGIN.says(),
             )
         )
 

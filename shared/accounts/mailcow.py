@@ -15,9 +15,7 @@ from shared.runtime.credentials import Secret
 from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
-ADD_DOMAIN_IN_MAILCOW_THEN: Final = Phrase(
-    "add_domain_in_mailcow_then", "add the domain in mailcow, then: mailhaul retry {id}"
-)
+ADD_DOMAIN_IN_MAILCOW: Final = Phrase("add_domain_in_mailcow", "add the domain in mailcow, then: mailhaul retry {id}")
 GIVE_SMALLER_QUOTA_IN_FILE: Final = Phrase(
     "give_smaller_quota_in_file", "give a smaller quota in the file, or allow larger mailboxes in mailcow's domain"
 )
@@ -30,8 +28,8 @@ ALLOW_MORE_MAILBOXES: Final = Phrase(
 GIVE_LONGER_NEW_PASSWORD: Final = Phrase(
     "give_longer_new_password", "give a longer new_password in the file, or --generate-passwords"
 )
-GIVE_KEY_OF_MAILCOW_READ: Final = Phrase(
-    "give_key_of_mailcow_read", "give the key of mailcow's read-write API (--accounts-secret-file)"
+GIVE_KEY_OF_MAILCOW_API: Final = Phrase(
+    "give_key_of_mailcow_api", "give the key of mailcow's read-write API (--accounts-secret-file)"
 )
 NOT_AN_ANSWER_OF_MAILCOW: Final = Phrase(
     "not_an_answer_of_mailcow", "{service} answers {status} and no JSON of mailcow's: {said}"
@@ -39,12 +37,12 @@ NOT_AN_ANSWER_OF_MAILCOW: Final = Phrase(
 CHECK_HOST_IN_ACCOUNTS: Final = Phrase("check_host_in_accounts", "check the host in --accounts")
 
 _ADVICE: Final = {
-    "domain_not_found": ADD_DOMAIN_IN_MAILCOW_THEN.says(id="IMPORT"),
+    "domain_not_found": ADD_DOMAIN_IN_MAILCOW.says(id="IMPORT"),
     "mailbox_quota_exceeded": GIVE_SMALLER_QUOTA_IN_FILE.says(),
     "mailbox_quota_left_exceeded": RAISE_QUOTA_OF_DOMAIN.says(id="IMPORT"),
     "max_mailbox_exceeded": ALLOW_MORE_MAILBOXES.says(id="IMPORT"),
     "password_complexity": GIVE_LONGER_NEW_PASSWORD.says(),
-    "access_denied": GIVE_KEY_OF_MAILCOW_READ.says(),
+    "access_denied": GIVE_KEY_OF_MAILCOW_API.says(),
 }
 _TAKEN: Final = ("object_exists", "is_alias_or_mailbox", "mailbox_exists")
 

@@ -24,8 +24,8 @@ RUN_WORKER_WHERE_THE_FILE_IS: Final = Phrase(
     "run the worker on the machine with this file, as a user who may write it and its folder",
 )
 CANNOT_BE_LOGIN: Final = Phrase("cannot_be_login", "{login} cannot be a login in {path}")
-CHOOSE_NEW_LOGIN_WITHOUT: Final = Phrase(
-    "choose_new_login_without", 'choose a new_login without ":", "/", ".." and line breaks'
+CHOOSE_NEW_LOGIN_WITHOUT_SEPARATORS: Final = Phrase(
+    "choose_new_login_without_separators", 'choose a new_login without ":", "/", ".." and line breaks'
 )
 
 #: Dovecot looks at the file once in a second of its clock, so it may not know a new line before that.
@@ -81,7 +81,7 @@ class PasswdFile:
         if hostile or not login.strip():
             return Rejected(
                 reason=CANNOT_BE_LOGIN.says(login=repr(login), path=str(self._path)),
-                advice=CHOOSE_NEW_LOGIN_WITHOUT.says(),
+                advice=CHOOSE_NEW_LOGIN_WITHOUT_SEPARATORS.says(),
             )
         return None
 

@@ -14,8 +14,8 @@ from shared.content.fingerprint import header_of
 from shared.wording.phrases import Phrase
 
 NUL_BYTES_AND_8_BIT: Final = Phrase("nul_bytes_and_8_bit", "NUL bytes and 8-bit bytes in the header")
-NUL_BYTES_AND_LINES_THAT_END: Final = Phrase(
-    "nul_bytes_and_lines_that_end", "NUL bytes and lines that end with CR alone"
+NUL_BYTES_AND_LINES_ENDING_IN_CR: Final = Phrase(
+    "nul_bytes_and_lines_ending_in_cr", "NUL bytes and lines that end with CR alone"
 )
 EIGHT_BIT_BYTES_IN_HEADER: Final = Phrase(
     "eight_bit_bytes_in_header", "8-bit bytes in the header and lines that end with CR alone"
@@ -34,7 +34,7 @@ _SENTENCES: Final = {
     (False, True, False): HEADER_8BIT,
     (False, False, True): CR_ONLY,
     (True, True, False): NUL_BYTES_AND_8_BIT.says(),
-    (True, False, True): NUL_BYTES_AND_LINES_THAT_END.says(),
+    (True, False, True): NUL_BYTES_AND_LINES_ENDING_IN_CR.says(),
     (False, True, True): EIGHT_BIT_BYTES_IN_HEADER.says(),
     (True, True, True): NUL_BYTES_AND_8_BIT_BYTES.says(),
 }

@@ -45,13 +45,13 @@ NOTHING_WRITTEN_INTO_PUBLIC_FOLDERS: Final = Phrase(
 ITS_NAME_HOLDS_LINE_BREAK: Final = Phrase("its_name_holds_line_break", "its name holds a line break or NUL")
 ONE_FOLDER_OF_OTHER_PEOPLE: Final = Phrase("one_folder_of_other_people", "1 folder of other people is left out")
 FOLDERS_OF_OTHERS_LEFT_OUT: Final = Phrase("folders_of_others_left_out", "{num} folders of other people are left out")
-ONE_PUBLIC_FOLDER_IS_LEFT: Final = Phrase("one_public_folder_is_left", "1 public folder is left out")
+ONE_PUBLIC_FOLDER_IS_LEFT_OUT: Final = Phrase("one_public_folder_is_left_out", "1 public folder is left out")
 PUBLIC_FOLDERS_ARE_LEFT_OUT: Final = Phrase("public_folders_are_left_out", "{num} public folders are left out")
 SHARED_FOLDERS_COPY_TAKES: Final = Phrase("shared_folders_copy_takes", "--shared-folders=copy takes them")
 EXCLUDED_BY: Final = Phrase("excluded_by", "excluded by '{pattern}'")
 BY_FOLDER_MAP: Final = Phrase("by_folder_map", "by the folder map")
 NOT_INCLUDED: Final = Phrase("not_included", "not included")
-LEFT_OUT_ITS_SPECIAL_USE: Final = Phrase("left_out_its_special_use", "left out: its special use is {use}")
+LEFT_OUT_FOR_ITS_SPECIAL_USE: Final = Phrase("left_out_for_its_special_use", "left out: its special use is {use}")
 LEFT_OUT_IT_LIES_BELOW: Final = Phrase(
     "left_out_it_lies_below", "left out: it lies below the folder whose special use is {use}"
 )
@@ -124,7 +124,9 @@ class LeftOut:
         if self.public:
             one = self.public == 1
             said.append(
-                ONE_PUBLIC_FOLDER_IS_LEFT.says() if one else PUBLIC_FOLDERS_ARE_LEFT_OUT.says(num=f"{self.public:,}")
+                ONE_PUBLIC_FOLDER_IS_LEFT_OUT.says()
+                if one
+                else PUBLIC_FOLDERS_ARE_LEFT_OUT.says(num=f"{self.public:,}")
             )
         return several([*said, SHARED_FOLDERS_COPY_TAKES.says()]) if said else ""
 
@@ -305,7 +307,7 @@ def _skips(
         elif owner in FOREIGN and asked is not None and not _names(asked, shown):
             skip = FOREIGN[owner]
         elif levels in special:
-            skip = LEFT_OUT_ITS_SPECIAL_USE.says(use=use)
+            skip = LEFT_OUT_FOR_ITS_SPECIAL_USE.says(use=use)
         elif use:
             skip = LEFT_OUT_IT_LIES_BELOW.says(use=use)
         skips[folder.name] = skip

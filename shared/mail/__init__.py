@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from shared.mail.answers.kept_dates import KeptDates
+from shared.mail.answers.kept_flags import KeptFlags
 from shared.model.errors import Throttled
 from shared.model.messages import (
     Appended,
@@ -40,6 +41,7 @@ __all__ = [
     "FolderListing",
     "FolderStatus",
     "KeptDates",
+    "KeptFlags",
     "KnownStatus",
     "Labels",
     "ListedFolder",
@@ -195,6 +197,10 @@ class MailDestination(MailSession, Protocol):
     @property
     def dates(self) -> KeptDates:
         """The dates outside of the usual that this server is known to keep or to change."""
+
+    @property
+    def kept_flags(self) -> KeptFlags:
+        """The system flags that this server is known to keep or to forget when a message is appended."""
 
     @property
     def commands(self) -> int:

@@ -27,7 +27,7 @@ from shared.model.events import (
     UnitEnded,
     VerifyMismatch,
 )
-from shared.model.lifecycle import Outcome
+from shared.model.lifecycle import Outcome, UnitResult
 from shared.model.rates import RATES
 from shared.model.sides import Side
 from shared.store import SCOPES
@@ -51,8 +51,7 @@ _SIDED = (
 #: The results of a unit: the codes of `worker.decisions.failures`, and those that are no failure. Any other result counts as
 #: "other".
 UNIT_RESULTS = (
-    "finished",
-    "in_doubt",
+    *UnitResult,
     "control",
     "lease_lost",
     "store_unreachable",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from shared.model.lifecycle import CUTOVER, CutoverState
@@ -135,22 +136,57 @@ class Cutover:
         return max((step.at for step in self.steps if step.state is state), default=0.0)
 
 
+class TurnedTo(StrEnum):
+    """The servers that a mailbox may be turned to."""
+
+    #: None yet: the switch is still to come.
+    NOWHERE = ""
+    OLD = "old"
+    NEW = "new"
+
+
+class TurnAnswer(StrEnum):
+    """The answers of a switch about one mailbox."""
+
+    #: It was not asked.
+    NONE = ""
+    #: It was asked, and has not answered.
+    ASKED = "asked"
+    #: It turned the mailbox.
+    DONE = "done"
+    #: The mailbox stood so before.
+    ALREADY = "already"
+    #: It turns the mailbox only after a person acts.
+    REFUSED = "refused"
+    #: It is to be asked again.
+    LATER = "later"
+
+
+class CopyBackState(StrEnum):
+    """The states of the copy that brings a mailbox's new mail back to the old server."""
+
+    #: Nothing is to be brought back, or not yet.
+    NONE = ""
+    BEGUN = "begun"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MailboxCutover:
     """The part of a cutover that is of one mailbox."""
 
-    #: The side that it was last to be turned to: "new", "old", or "" before the switch.
-    to: str = ""
-    #: What the switch answered: "asked" (not yet), "done", "already", "refused" or "later".
-    answer: str = ""
+    #: The server that it was last to be turned to.
+    to: TurnedTo = TurnedTo.NOWHERE
+    #: What the switch answered.
+    answer: TurnAnswer = TurnAnswer.NONE
     #: The words of the answer.
     words: str = ""
     #: When that was, seconds since the epoch.
     at: float = 0.0
     #: Whether it is marked at the destination what was there before the switch.
     marked: bool = False
-    #: What became of the copy back: "", "begun" or "refused".
-    back: str = ""
+    #: What became of the copy back.
+    back: CopyBackState = CopyBackState.NONE
     #: Its `Mailbox.synced_at` and `Mailbox.mail_at` when looks were last counted.
     synced_at: float = 0.0
     mail_at: float = 0.0
@@ -162,4 +198,4 @@ class MailboxCutover:
     @property
     def turned(self) -> bool:
         """Tells whether the switch turned the mailbox to where it was to go."""
-        return self.answer in ("done", "already")
+        return self.answer in (TurnAnswer.DONE, TurnAnswer.ALREADY)

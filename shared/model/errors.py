@@ -16,8 +16,8 @@ from shared.wording.phrases import Phrase
 from shared.wording.roots import MailhaulError as MailhaulError
 from shared.wording.roots import UsageError as UsageError
 
-SEE_WHETHER_WRONG_COLUMN: Final = Phrase(
-    "see_whether_wrong_column",
+SEE_WHETHER_WRONG_COLUMN_WAS_TAKEN: Final = Phrase(
+    "see_whether_wrong_column_was_taken",
     "see whether the wrong column was taken, or the server wants another form of the login (name or address)",
 )
 CHECK_BOTH_ENDS: Final = Phrase(
@@ -31,11 +31,11 @@ STATE_BEFORE_SWITCH_FORGOTTEN: Final = Phrase(
     "state_before_switch_forgotten",
     "what was there before the switch is no longer known: the import it belonged to is closed",
 )
-ITS_COPY_BACK_STOPPED_BEFORE: Final = Phrase(
-    "its_copy_back_stopped_before", "its copy back stopped before it knew which of its messages stand there"
+COPY_BACK_STOPPED_BEFORE_IT_BEGAN: Final = Phrase(
+    "copy_back_stopped_before_it_began", "its copy back stopped before it knew which of its messages stand there"
 )
-SEE_WHAT_ACCOUNT_SERVICE: Final = Phrase(
-    "see_what_account_service", "see what the account service says, put it right, then: mailhaul retry {id}"
+SEE_WHAT_ACCOUNT_SERVICE_SAYS: Final = Phrase(
+    "see_what_account_service_says", "see what the account service says, put it right, then: mailhaul retry {id}"
 )
 LET_IT_END_MAILHAUL_RETRY: Final = Phrase(
     "let_it_end_mailhaul_retry", "let it end: mailhaul retry '{name}'; this mailbox goes on by itself then"
@@ -48,6 +48,10 @@ class CredentialsError(MailhaulError):
 
 class StoreError(MailhaulError):
     """The state store is unreachable, or refuses to write."""
+
+
+class StoreRestarted(StoreError):
+    """The state store was started again meanwhile, and may have lost what was written just before."""
 
 
 class LeaseLost(MailhaulError):
@@ -135,9 +139,9 @@ class LoginsStopped(AuthenticationRefused):
     """
 
     WHAT = Phrase(
-        "this_login_is_not_tried_since_every", "this login is not tried, since every login was refused so far"
+        "login_not_tried_since_first_ones_refused", "this login is not tried, since every login was refused so far"
     ).says()
-    advice = SEE_WHETHER_WRONG_COLUMN.says()
+    advice = SEE_WHETHER_WRONG_COLUMN_WAS_TAKEN.says()
 
     def __init__(self, side: Side) -> None:
         super().__init__(side, self.WHAT)
@@ -209,7 +213,7 @@ class CopyBackInDoubt(MailError):
     def __init__(self, name: str) -> None:
         super().__init__(
             Side.SOURCE,
-            ITS_COPY_BACK_STOPPED_BEFORE.says(),
+            COPY_BACK_STOPPED_BEFORE_IT_BEGAN.says(),
             advice=LET_IT_END_MAILHAUL_RETRY.says(name=name),
         )
 
@@ -231,7 +235,7 @@ class AccountRejected(MailError):
 
     def __init__(self, what: str, advice: str = "") -> None:
         super().__init__(Side.DESTINATION, what)
-        self.advice = advice or SEE_WHAT_ACCOUNT_SERVICE.says(id="IMPORT")
+        self.advice = advice or SEE_WHAT_ACCOUNT_SERVICE_SAYS.says(id="IMPORT")
 
 
 class FolderRefused(MailError):

@@ -12,11 +12,11 @@ from shared.model.uids import UidSet
 from shared.wording.phrases import Phrase
 
 SHOWS_OF_MESSAGES: Final = Phrase("shows_of_messages", "shows {shown_num} of {num} messages")
-UIDS_OF_SOURCE_ARE_NO_LONGER: Final = Phrase(
-    "uids_of_source_are_no_longer", "UIDs {uids} of the source are no longer in the destination folder"
+UIDS_NO_LONGER_AT_DESTINATION: Final = Phrase(
+    "uids_no_longer_at_destination", "UIDs {uids} of the source are no longer in the destination folder"
 )
-UID_OF_SOURCE_IS_NO_LONGER: Final = Phrase(
-    "uid_of_source_is_no_longer", "UID {uid} of the source is no longer in the destination folder"
+UID_NO_LONGER_AT_DESTINATION: Final = Phrase(
+    "uid_no_longer_at_destination", "UID {uid} of the source is no longer in the destination folder"
 )
 
 
@@ -94,13 +94,15 @@ class Tally:
         return cls(**found)
 
 
+#: The fields of `Tally` that are one number each.
+COUNTERS: Final = tuple(one.name for one in fields(Tally) if isinstance(one.default, int))
 #: The beginning of the note on a folder that the source lists and does not let be read.
 UNREADABLE: Final = "cannot be read at the source"
 #: That note.
 CANNOT_BE_READ_AT_SOURCE: Final = Phrase("cannot_be_read_at_source", "cannot be read at the source: {cause}")
 #: The note of a folder that an earlier pass copied and that the source lists no more.
 REMOVED = Phrase(
-    "no_longer_at_source_under", "no longer at the source under this name; what was copied of it stays"
+    "folder_no_longer_at_source", "no longer at the source under this name; what was copied of it stays"
 ).says()
 
 #: The note on a message that is no longer in its source folder.
@@ -269,7 +271,7 @@ def gone(uids: UidSet) -> str:
     """Says which messages are missing. A line names at most `_NAMED_RANGES` ranges; the report names all."""
     if len(uids) == 1:
         uid = uids.low
-        return UID_OF_SOURCE_IS_NO_LONGER.says(uid=uid)
+        return UID_NO_LONGER_AT_DESTINATION.says(uid=uid)
     named = [str(UidSet((part,))) for part in uids.ranges[:_NAMED_RANGES]]
     shown = ", ".join([*named, "…"] if len(uids.ranges) > _NAMED_RANGES else named)
-    return UIDS_OF_SOURCE_ARE_NO_LONGER.says(uids=shown)
+    return UIDS_NO_LONGER_AT_DESTINATION.says(uids=shown)

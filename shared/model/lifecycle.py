@@ -94,8 +94,8 @@ class Wish(StrEnum):
     RUN = "run"
     PAUSE = "pause"
     CANCEL = "cancel"
-    #: Another import has less than its share of the lanes, or fewer lanes are let in: as a pause at the next group, and no
-    #: session is shut for it.
+    #: Another import has less than its share of the lanes, or fewer lanes are let in: as a pause at the next group. A session is
+    #: shut for it only where one message takes long.
     YIELD = "yield"
     #: The lease expired, or another worker holds the unit.
     LOST = "lost"
@@ -120,6 +120,17 @@ class Disposition(StrEnum):
     GIVE_UP = "give_up"
     #: Nothing may be written any more: the lease or the store is gone.
     DROP = "drop"
+
+
+class UnitResult(StrEnum):
+    """The results of work on a unit that met no error; of an error it is the error's code."""
+
+    #: Its messages are done.
+    FINISHED = "finished"
+    #: Something that was sent may still arrive, so it is claimed again.
+    IN_DOUBT = "in_doubt"
+    #: Smaller units took its place.
+    SPLIT = "split"
 
 
 class CutoverState(StrEnum):

@@ -8,24 +8,24 @@ from typing import Final
 
 from shared.wording.phrases import Phrase
 
-IMPORT_OR_WAVE_BEGAN_OR_CAME: Final = Phrase(
-    "import_or_wave_began_or_came", "an import or a wave began, or came to its end"
+IMPORT_OR_WAVE_BEGAN_OR_ENDED: Final = Phrase(
+    "import_or_wave_began_or_ended", "an import or a wave began, or came to its end"
 )
 CUTOVER_REACHED_STATE: Final = Phrase("cutover_reached_state", "the cutover of a wave reached a state")
 MAILBOXES_WAIT_FOR_PERSON: Final = Phrase("mailboxes_wait_for_person", "mailboxes wait for a person")
 NOTHING_MOVED_FOR_WHILE: Final = Phrase("nothing_moved_for_while", "nothing moved for a while")
 END_IS_FORECAST_LATER: Final = Phrase("end_is_forecast_later", "the end is forecast later than it was")
-WHERE_EVERYTHING_STANDS_ONCE: Final = Phrase("where_everything_stands_once", "where everything stands, once a day")
+DAILY_SUMMARY: Final = Phrase("daily_summary", "where everything stands, once a day")
 TEST_MESSAGE: Final = Phrase("test_message", "a test message")
 
 #: Every kind of a notice, with what it tells.
 KINDS: Final[Mapping[str, str]] = {
-    "state": IMPORT_OR_WAVE_BEGAN_OR_CAME.says(),
+    "state": IMPORT_OR_WAVE_BEGAN_OR_ENDED.says(),
     "cutover": CUTOVER_REACHED_STATE.says(),
     "person": MAILBOXES_WAIT_FOR_PERSON.says(),
     "still": NOTHING_MOVED_FOR_WHILE.says(),
     "slipped": END_IS_FORECAST_LATER.says(),
-    "digest": WHERE_EVERYTHING_STANDS_ONCE.says(),
+    "digest": DAILY_SUMMARY.says(),
     "test": TEST_MESSAGE.says(),
 }
 #: Kinds that a target gets unless others were chosen.

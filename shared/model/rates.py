@@ -30,8 +30,8 @@ from shared.wording.phrases import Phrase
 WAITING_UNTIL_NO_MORE: Final = Phrase(
     "waiting_until_no_more", "waiting until {day}: no more than {size} a second may be moved"
 )
-WAITING_UNTIL_OF_OF_24_HOURS: Final = Phrase(
-    "waiting_until_of_of_24_hours", "waiting until {day}: {size} of the {most_size} of 24 hours are used"
+WAITING_UNTIL_DAY_LIMIT_ALLOWS: Final = Phrase(
+    "waiting_until_day_limit_allows", "waiting until {day}: {size} of the {most_size} of 24 hours are used"
 )
 
 #: The rates that can be capped, at each of the four scopes of `shared.store.SCOPES`.
@@ -128,7 +128,7 @@ def spoken_due(due: Due) -> str:
     """Words a debt for a person: "waiting until 2026-11-24 14:20 UTC: 2.5 GB of the 2.5 GB of 24 hours are used"."""
     until = datetime.fromtimestamp(math.ceil(due.until / 60) * 60, UTC).strftime("%Y-%m-%d %H:%M UTC")
     if due.name.endswith("bytes_per_day"):
-        return WAITING_UNTIL_OF_OF_24_HOURS.says(day=until, size=_spoken(due.used), most_size=_spoken(due.most))
+        return WAITING_UNTIL_DAY_LIMIT_ALLOWS.says(day=until, size=_spoken(due.used), most_size=_spoken(due.most))
     what = "messages" if ".messages" in due.name else "bytes"
     most = f"{due.most:,} messages" if what == "messages" else _spoken(due.most)
     return WAITING_UNTIL_NO_MORE.says(day=until, size=most)

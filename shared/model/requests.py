@@ -168,6 +168,13 @@ class Import:
     opens_at: float = 0.0
     #: The end of that time window.
     shuts_at: float = 0.0
+    #: When a person put it into the archive, seconds since the epoch; 0 where it is not there.
+    archived_at: float = 0.0
+
+    @property
+    def archived(self) -> bool:
+        """Tells whether lists leave it out. What runs again stands in them, until it is finished."""
+        return self.archived_at > 0 and self.state is not ImportState.RUNNING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -89,15 +89,54 @@ class SignIn:
         return self.admin if self.way in BY_ADMIN else user
 
 
+class TurnState(StrEnum):
+    """The answers to whether a login may be tried now. The store's scripts give the same words."""
+
+    #: It let in before, so every lane may.
+    PROVED = "proved"
+    #: Only this holder may.
+    TRIAL = "trial"
+    #: Another holder tries it just now.
+    WAIT = "wait"
+    #: It was refused, and is not tried before a person acts.
+    REFUSED = "refused"
+    #: The first logins of its server were all refused, so this one is not tried either.
+    STOPPED = "stopped"
+
+
+class LoginResult(StrEnum):
+    """The ways in which a try to sign in ends."""
+
+    #: The server let in. Mailboxes that were stopped at that server go on.
+    IN = "in"
+    #: The server refused the login.
+    REFUSED = "refused"
+    #: The server refused it for a reason that says nothing of others' logins.
+    ALONE = "alone"
+    #: It is not known.
+    UNKNOWN = "unknown"
+
+
+class RefusalMeaning(StrEnum):
+    """The meanings of a login's refusal."""
+
+    #: The try was no refusal.
+    NONE = ""
+    #: This login is not tried again.
+    REFUSED = "refused"
+    #: A shared login that let others in was refused for one mailbox; after `MOST_DOUBTS` in a row it is refused too.
+    ONE = "one"
+    #: It let in before, and other connections of the account are open: one more try decides.
+    DOUBTED = "doubted"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoginTurn:
     """The answer to whether a login may be tried now."""
 
-    #: "proved": it let in before, so every lane may; "trial": only this holder may; "wait": another holder tries it
-    #: just now; "refused": it was refused, and is not tried before a person acts; "stopped": the first logins of its
-    #: server were all refused, so this one is not tried either.
-    state: str
-    #: For "wait": how long the other holder has time at most, seconds from now.
+    #: The answer.
+    state: TurnState
+    #: For `WAIT`: how long the other holder has time at most, seconds from now.
     wait_seconds: float = 0.0
-    #: For "refused": the server's words.
+    #: For `REFUSED`: the server's words.
     words: str = ""

@@ -26,11 +26,13 @@ TOKEN_COMMAND_ENDED: Final = Phrase("token_command_ended", "the token command en
 TOKEN_COMMAND_NOT_ASKED: Final = Phrase(
     "token_command_not_asked", 'the token command is not asked for a login that begins with "-"'
 )
-TOKEN_COMMAND_ASKS_TO_TRY: Final = Phrase("token_command_asks_to_try", "the token command asks to try again later")
+TOKEN_COMMAND_ASKS_TO_TRY_LATER: Final = Phrase(
+    "token_command_asks_to_try_later", "the token command asks to try again later"
+)
 TOKEN_COMMAND_PRINTED_NO_TOKEN: Final = Phrase(
     "token_command_printed_no_token", "the token command printed neither a token nor JSON with access_token"
 )
-LOGIN_THAT_NO_PROGRAM_CAN: Final = Phrase("login_that_no_program_can", "a login that no program can be given")
+LOGIN_NO_PROGRAM_CAN_BE_GIVEN: Final = Phrase("login_no_program_can_be_given", "a login that no program can be given")
 TOKEN_COMMAND_CANNOT_BE_RUN: Final = Phrase("token_command_cannot_be_run", "the token command cannot be run: {cause}")
 TOKEN_COMMAND_GAVE_NOTHING: Final = Phrase("token_command_gave_nothing", "the token command gave nothing in {num} s")
 
@@ -82,7 +84,7 @@ class CommandIssuer:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            why = str(error.strerror) if isinstance(error, OSError) else LOGIN_THAT_NO_PROGRAM_CAN.says()
+            why = str(error.strerror) if isinstance(error, OSError) else LOGIN_NO_PROGRAM_CAN_BE_GIVEN.says()
             raise AuthenticationRefused(self._side, TOKEN_COMMAND_CANNOT_BE_RUN.says(cause=why)) from None
         with process:
             try:
@@ -97,7 +99,7 @@ class CommandIssuer:
     def _refused(self, code: int, stderr: bytes) -> MailError:
         said = clean_text((stderr.strip().splitlines() or [b""])[-1])
         if code == _TEMPORARILY:
-            return Unreachable(self._side, TOKEN_COMMAND_ASKS_TO_TRY.says(), said)
+            return Unreachable(self._side, TOKEN_COMMAND_ASKS_TO_TRY_LATER.says(), said)
         kind = AuthorizationRefused if self.per_user else AuthenticationRefused
         return kind(self._side, TOKEN_COMMAND_ENDED.says(code=code), said)
 

@@ -23,8 +23,8 @@ UNDELEGATED: Final = Phrase(
     "Google gives no token: let the super admin delegate {scope} to the client id {client}",
 )
 GOOGLE_GIVES_NO_TOKEN: Final = Phrase("google_gives_no_token", "Google gives no token")
-GOOGLE_TOKEN_ENDPOINT_DOES: Final = Phrase(
-    "google_token_endpoint_does", "Google's token endpoint does not work just now"
+GOOGLE_TOKEN_ENDPOINT_DOES_NOT_WORK: Final = Phrase(
+    "google_token_endpoint_does_not_work", "Google's token endpoint does not work just now"
 )
 GOOGLE_GIVES_NO_TOKEN_FOR_THIS_USER: Final = Phrase(
     "google_gives_no_token_for_this_user", "Google gives no token for this user"
@@ -77,7 +77,7 @@ class GoogleIssuer:
         said = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Mapping) else {}
         code, words = str(said.get("error", "")), str(said.get("error_description") or error)
         if error.retryable or not isinstance(error, RefreshError):
-            return Unreachable(self._side, GOOGLE_TOKEN_ENDPOINT_DOES.says(), clean_text(words))
+            return Unreachable(self._side, GOOGLE_TOKEN_ENDPOINT_DOES_NOT_WORK.says(), clean_text(words))
         detail = clean_text(f"{code}: {words}" if code else words)
         # Google says invalid_grant of the user ("Invalid email or User ID") and of the key ("Invalid JWT Signature").
         if code == "invalid_grant" and ("user" in words.lower() or "account" in words.lower()):

@@ -37,8 +37,8 @@ CREDENTIALS_OF_AN_OLDER_VERSION: Final = Phrase(
     "the {side} credentials of mailbox {mailbox} were stored by an older version, which did not bind "
     "them to their servers: run the import again with its manifest to store them anew",
 )
-STATE_STORE_NAMES_ANOTHER: Final = Phrase(
-    "state_store_names_another",
+STATE_STORE_NAMES_ANOTHER_SERVER: Final = Phrase(
+    "state_store_names_another_server",
     "the state store names another server, TLS mode, certificate, login or destination for mailbox "
     "{mailbox} than its passwords were given for, so nothing was sent: find out who can write to "
     "Redis, then run the import again with its manifest",
@@ -189,7 +189,7 @@ class Vault:
         if bound and len(more) < 2:
             raise CredentialsError(CREDENTIALS_OF_AN_OLDER_VERSION.says(side=side, mailbox=mailbox_id))
         if len(more) > 1 and more[1] != bound:
-            raise EndsChanged(STATE_STORE_NAMES_ANOTHER.says(mailbox=mailbox_id))
+            raise EndsChanged(STATE_STORE_NAMES_ANOTHER_SERVER.says(mailbox=mailbox_id))
         return Credentials(login=login, password=Secret(password), own=more[0] if more else True)
 
     def sign(self, text: str) -> str:

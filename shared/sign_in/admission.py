@@ -20,7 +20,7 @@ from shared.mail.auth.sasl import Proof
 from shared.model import Endpoint
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, LoginsStopped, Throttled, UsageError
 from shared.model.sides import Side
-from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginTurn, SignIn, Way
+from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginResult, LoginTurn, RefusalMeaning, SignIn, TurnState, Way
 from shared.oauth import Issuer
 from shared.oauth.opening import open_issuer
 from shared.oauth.shared_tokens import Tokens, TokenStore
@@ -53,7 +53,9 @@ LOGIN_TAKEN_BEFORE_REFUSED: Final = Phrase(
     "refused a login that it took before, while other connections of the account are open: too many, "
     "perhaps; tried once more in a while",
 )
-WAITS_FOR_HOW_ANOTHER_FIRST: Final = Phrase("waits_for_how_another_first", "waits for how another's first sign-in ends")
+WAITS_FOR_ANOTHERS_FIRST_SIGN_IN: Final = Phrase(
+    "waits_for_anothers_first_sign_in", "waits for how another's first sign-in ends"
+)
 
 #: The wait after a refusal that may mean too many connections.
 DOUBT_SECONDS: Final = 60.0
@@ -81,9 +83,9 @@ class Book(TokenStore, Protocol):
         holder: str,
         *,
         shared: bool,
-        result: str,
+        result: LoginResult,
         words: str = "",
-    ) -> str:
+    ) -> RefusalMeaning:
         """Answers as `SignInStore.login_told`."""
 
 
@@ -244,11 +246,11 @@ class Admission:
         try:
             found = attempt(holder)
         except AuthorizationRefused:
-            self._tell(visitor, shared, holder, "in" if shared else "alone", "")
+            self._tell(visitor, shared, holder, LoginResult.IN if shared else LoginResult.ALONE, "")
             raise
         except _Unasked as unasked:
             # The brake counts logins that the mail server refused.
-            self._tell(visitor, shared, holder, "unknown", "")
+            self._tell(visitor, shared, holder, LoginResult.UNKNOWN, "")
             raise unasked.refusal from None
         except AuthenticationRefused as error:
             meant = self._meant(visitor, shared, holder, error)
@@ -256,11 +258,11 @@ class Admission:
                 raise
             raise meant from error
         except BaseException:
-            self._tell(visitor, shared, holder, "unknown", "")
+            self._tell(visitor, shared, holder, LoginResult.UNKNOWN, "")
             raise
-        if turn.state != "proved":
+        if turn.state is not TurnState.PROVED:
             try:
-                self._tell(visitor, shared, holder, "in", "")
+                self._tell(visitor, shared, holder, LoginResult.IN, "")
             except BaseException:
                 found.abort()
                 raise
@@ -278,33 +280,33 @@ class Admission:
                 shared=shared,
                 seconds=self._trial_seconds,
             )
-            if turn.state == "refused":
+            if turn.state is TurnState.REFUSED:
                 what = LOGIN_FAILED_BEFORE.says()
                 if shared:
                     said = ADMIN_FAILED_BEFORE if visitor.sign_in.admin else SECRET_FAILED_BEFORE
                     what = said.says(login=_holder(visitor))
                 raise _advised(visitor, shared, AuthenticationRefused(visitor.side, what, turn.words))
-            if turn.state == "stopped":
+            if turn.state is TurnState.STOPPED:
                 raise LoginsStopped(visitor.side)
-            if turn.state != "wait":
+            if turn.state is not TurnState.WAIT:
                 return turn
             if waited >= self._patience:
-                raise Throttled(visitor.side, WAITS_FOR_HOW_ANOTHER_FIRST.says(), wait_seconds=5.0)
+                raise Throttled(visitor.side, WAITS_FOR_ANOTHERS_FIRST_SIGN_IN.says(), wait_seconds=5.0)
             self._pause(_POLL_SECONDS)
             waited += _POLL_SECONDS
 
     def _meant(self, visitor: Visitor, shared: bool, holder: str, error: AuthenticationRefused) -> Exception:
-        verdict = self._tell(visitor, shared, holder, "refused", error.detail)
-        if verdict == "doubted":
+        meaning = self._tell(visitor, shared, holder, LoginResult.REFUSED, error.detail)
+        if meaning is RefusalMeaning.DOUBTED:
             what = LOGIN_TAKEN_BEFORE_REFUSED.says()
             return Throttled(visitor.side, what, error.detail, wait_seconds=DOUBT_SECONDS)
-        if verdict == "refused" and shared:
+        if meaning is RefusalMeaning.REFUSED and shared:
             said = ADMIN_TRIED_NO_MORE if visitor.sign_in.admin else SECRET_TRIED_NO_MORE
             what = said.says(what=error.what, login=_holder(visitor))
             return _advised(visitor, shared, AuthenticationRefused(visitor.side, what, error.detail))
         return error
 
-    def _tell(self, visitor: Visitor, shared: bool, holder: str, result: str, words: str) -> str:
+    def _tell(self, visitor: Visitor, shared: bool, holder: str, result: LoginResult, words: str) -> RefusalMeaning:
         return self._book.login_told(
             visitor.import_id,
             visitor.mailbox_id,

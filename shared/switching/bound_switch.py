@@ -10,8 +10,8 @@ from shared.switching.kinds import SwitchUrl
 from shared.wording.often_said import GIVE_WHOLE_ADDRESS_IN_LIST
 from shared.wording.phrases import Phrase
 
-IS_NO_ADDRESS_OF_ONE_MAIL: Final = Phrase(
-    "is_no_address_of_one_mail", "{address} is no address of one mail domain, and {switch} turns domains"
+NO_ADDRESS_OF_ONE_MAIL_DOMAIN: Final = Phrase(
+    "no_address_of_one_mail_domain", "{address} is no address of one mail domain, and {switch} turns domains"
 )
 SWITCH_TURNS_NOBODY_ELSE: Final = Phrase(
     "switch_turns_nobody_else", "{address} is not of {domains}, and {switch} turns nobody else"
@@ -44,7 +44,7 @@ class BoundSwitch:
     def _refused(self, mailbox: SwitchedMailbox) -> TurnRefused | None:
         if self.per_domain and not mailbox.domain:
             return TurnRefused(
-                words=IS_NO_ADDRESS_OF_ONE_MAIL.says(address=repr(mailbox.address), switch=self.shown),
+                words=NO_ADDRESS_OF_ONE_MAIL_DOMAIN.says(address=repr(mailbox.address), switch=self.shown),
                 advice=GIVE_WHOLE_ADDRESS_IN_LIST.says(),
             )
         # Where the key of a row is a login, that login must be of the domain too.

@@ -14,11 +14,12 @@ from shared.wording.phrases import Phrase
 
 SAYS_FOR_INSTEAD: Final = Phrase("says_for_instead", "{table} says for {key}: {value}, instead of {other}")
 SAYS_FOR: Final = Phrase("says_for", "{table} says for {key}: {value}")
-SAYS_FOR_WHICH_IS_NEITHER: Final = Phrase(
-    "says_for_which_is_neither", "{table} says for {key}: {value}, which is neither {values}"
+SAYS_FOR_KEY_NEITHER_VALUE: Final = Phrase(
+    "says_for_key_neither_value", "{table} says for {key}: {value}, which is neither {values}"
 )
-CORRECT_ROW_OR_NAME_WHAT: Final = Phrase(
-    "correct_row_or_name_what", "correct the row, or name what stands there by the options new and old of the switch"
+CORRECT_ROW_OR_NAME_ITS_VALUE: Final = Phrase(
+    "correct_row_or_name_its_value",
+    "correct the row, or name what stands there by the options new and old of the switch",
 )
 
 
@@ -47,8 +48,8 @@ class RowChange:
         if self.now is not None and self.now != self.other:
             known = " nor ".join(_said(value) for value in (self.wanted, self.other))
             return TurnRefused(
-                words=SAYS_FOR_WHICH_IS_NEITHER.says(table=self.table, key=self.key, value=self.now, values=known),
-                advice=CORRECT_ROW_OR_NAME_WHAT.says(),
+                words=SAYS_FOR_KEY_NEITHER_VALUE.says(table=self.table, key=self.key, value=self.now, values=known),
+                advice=CORRECT_ROW_OR_NAME_ITS_VALUE.says(),
             )
         return Turned(
             words=SAYS_FOR_INSTEAD.says(table=self.table, key=self.key, value=_said(self.wanted), other=_said(self.now))

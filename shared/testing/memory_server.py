@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from shared.mail import KeptDates, Quota
+from shared.mail import KeptDates, KeptFlags, Quota
 from shared.model.errors import (
     MailError,
 )
@@ -60,6 +60,8 @@ class MemoryMail:
         self.quota = quota
         #: The dates outside of the usual that the server is known to keep or to change.
         self.dates = KeptDates()
+        #: The system flags that it is known to keep or to forget when a message is appended.
+        self.kept_flags = KeptFlags()
         #: Number of times each operation was asked for.
         self.calls: dict[str, int] = {}
         self.lock = threading.RLock()

@@ -28,6 +28,7 @@ from shared.mail import (
     FolderListing,
     FolderStatus,
     KeptDates,
+    KeptFlags,
     KnownStatus,
     Labels,
     ListedFolder,
@@ -268,6 +269,10 @@ class MemoryDestination(_MemorySession):
     @property
     def dates(self) -> KeptDates:
         return self._server.dates
+
+    @property
+    def kept_flags(self) -> KeptFlags:
+        return self._server.kept_flags
 
     def __init__(self, server: MemoryMail, side: Side, login: str) -> None:
         super().__init__(server, side, login)

@@ -19,8 +19,8 @@ THIS_NEEDS_ROLE_ADMIN_YOURS: Final = Phrase(
     "this_needs_role_admin_yours", "this needs the role admin; yours is {role_word}"
 )
 THERE_IS_NO_SUCH_THING_TO_DO: Final = Phrase("there_is_no_such_thing_to_do", "there is no such thing to do")
-MAILHAUL_WEB_ROLES_GIVES: Final = Phrase(
-    "mailhaul_web_roles_gives", "MAILHAUL_WEB_ROLES gives you no role here; ask the administrator of mailhaul"
+MAILHAUL_WEB_ROLES_GIVES_NO_ROLE: Final = Phrase(
+    "mailhaul_web_roles_gives_no_role", "MAILHAUL_WEB_ROLES gives you no role here; ask the administrator of mailhaul"
 )
 TOO_MANY_WRONG_GUESSES: Final = Phrase("too_many_wrong_guesses", "Too many wrong guesses; try again in a minute.")
 ASKS_TO_WAIT_S: Final = Phrase("asks_to_wait_s", "{service} asks to wait {num} s")
@@ -30,10 +30,10 @@ CALLED_THERE: Final = Phrase("called_there", "called {folder} there")
 FLAG_NOT_ATOM_DROPPED: Final = Phrase("flag_not_atom_dropped", "flag not an atom, dropped: {said}")
 CLOSED_CONNECTION: Final = Phrase("closed_connection", "closed the connection")
 DOES_NOT_TAKE_ANOTHER_LOGIN: Final = Phrase("does_not_take_another_login", "does not take another login now")
-LET_US_IN_BY_WITHOUT_PROVING: Final = Phrase(
-    "let_us_in_by_without_proving", "let us in by {name} without proving that it knows the password"
+LET_US_IN_WITHOUT_PROVING: Final = Phrase(
+    "let_us_in_without_proving", "let us in by {name} without proving that it knows the password"
 )
-COULD_NOT_GIVE_ALL_MESSAGES: Final = Phrase("could_not_give_all_messages", "could not give all messages")
+NOT_ALL_MESSAGES_GIVEN: Final = Phrase("not_all_messages_given", "could not give all messages")
 WOULD_NOT_SEARCH: Final = Phrase("would_not_search", "would not search")
 STATUS_MAKES_NO_SENSE: Final = Phrase(
     "status_makes_no_sense", "answered STATUS of {name} with something that makes no sense"
@@ -65,12 +65,12 @@ CANNOT_BE_STARTED: Final = Phrase("cannot_be_started", "{service} cannot be star
 ENDED_WITH_NOTHING: Final = Phrase("ended_with_nothing", "{service} ended with {code}, which means nothing")
 KILLED_BY_SIGNAL: Final = Phrase("killed_by_signal", "{service} was killed by signal {signal}")
 HAS_INTERNAL_ERROR: Final = Phrase("has_internal_error", "{service} has an internal error ({status})")
-HAS_INTERNAL_ERROR_AND_SAYS: Final = Phrase(
-    "has_internal_error_and_says", "{service} has an internal error ({status}: {said})"
+SERVICE_HAS_INTERNAL_ERROR: Final = Phrase(
+    "service_has_internal_error", "{service} has an internal error ({status}: {said})"
 )
 DOES_NOT_LET_US_IN: Final = Phrase("does_not_let_us_in", "{service} does not let us in ({status})")
-DOES_NOT_LET_US_IN_AND_SAYS: Final = Phrase(
-    "does_not_let_us_in_and_says", "{service} does not let us in ({status}: {said})"
+SERVICE_DOES_NOT_LET_US_IN: Final = Phrase(
+    "service_does_not_let_us_in", "{service} does not let us in ({status}: {said})"
 )
 CANNOT_CONNECT: Final = Phrase("cannot_connect", "cannot connect to {place}: {cause}")
 LOST_CONNECTION: Final = Phrase("lost_connection", "lost the connection to {place}")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +16,7 @@ import pytest
 
 from tests.acceptance.conftest import AdminEnvironment, Box
 from tests.contract.test_mail_pop3_reading import endless
+from tests.servers.hostile_server import Hostile
 from tests.servers.pop3_server import Pop3Server
 
 #: Bytes of the worker's temporary folder, and of a message that does not fit in.
@@ -98,49 +96,16 @@ def test_a_message_without_end_is_told_and_the_others_arrive(admin_env: AdminEnv
     assert not list(room.iterdir())
 
 
-class Chatterer:
-    """An IMAP server that signs anybody in, and never ends its answer to a list of folders."""
-
-    def __init__(self) -> None:
-        self.listing, self.over = threading.Event(), threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-
-    def __enter__(self) -> Chatterer:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        with contextlib.suppress(OSError), sock, sock.makefile("rb") as lines:
-            sock.sendall(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
-            for line in lines:
-                tag, command, *_ = line.split(None, 2)
-                while command == b"LIST" and not self.over.wait(0.01):
-                    sock.sendall(b"* OK one moment\r\n" * 100)
-                    self.listing.set()
-                sock.sendall(tag + b" OK done\r\n")
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_lane_stops_while_a_source_talks_without_end(admin_env: AdminEnvironment, number: int) -> None:
     login = f"chatty-{int(number)}"
     admin_env.destination.add_user(login, "pw")
     manifest = admin_env.manifest({login: "pw"})
-    with Chatterer() as server:
+    with Hostile("endless", pause_seconds=0.01) as server:
         source = f"imap://127.0.0.1:{server.port}"
         destination = f"imap://127.0.0.1:{admin_env.destination.port}"
         running = admin_env.start("import", manifest, "--source", source, "--destination", destination)
-        assert server.listing.wait(60)
+        assert server.busy.wait(60)
         running.send_signal(number)
         ended = admin_env.ended(running, code=4)
         assert not server.over.is_set(), "it still talked"

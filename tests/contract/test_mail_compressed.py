@@ -16,7 +16,7 @@ from shared.mail.answers import compression
 from shared.mail.answers.extensions import Broken
 from shared.mail.imap.imap_destination import ImapDestination
 from shared.mail.imap.imap_source import ImapSource
-from shared.mail.transport import compressing
+from shared.mail.transport import compressing, deflate
 from shared.mail.transport.wire import BUFFER_BYTES, Wire
 from shared.model.errors import ConnectionLost, ProtocolViolation
 from shared.model.sides import Side
@@ -211,3 +211,21 @@ def test_what_came_in_the_flight_of_the_answer_is_expanded() -> None:
     assert wire.readline() == b"m1 OK\r\n"
     wire.compress(lambda _: None)
     assert wire.readline() == b"* 1 EXISTS\r\n"
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_stream_that_expands_to_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch, *, protected: bool) -> None:
+    """Sends empty blocks, five bytes each: nothing is said in them, and no wait is charged for."""
+    if not protected:
+        monkeypatch.setattr(deflate, "_MOST_EMPTY", 2**60)
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        stream, told = deflate.CompressedStream(near, b"", lambda _: None), 0
+        with contextlib.suppress(OSError):
+            for _ in range(40):
+                far.sendall(b"\0\0\0\xff\xff" * 2_000)
+                told += 10_000
+                with contextlib.suppress(BlockingIOError):
+                    stream.recv_into(memoryview(bytearray(100)))
+    assert (told < 100_000) is protected

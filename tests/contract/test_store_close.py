@@ -85,3 +85,31 @@ def test_whoever_waited_for_its_destination_goes_on(store: Store, clock: Clock) 
     again, _ = start(store)
     lease = take(store)
     assert (lease.mailbox.import_id, lease.neighbours) == (again.import_id, ())
+
+
+def test_the_archive_takes_what_does_not_run_and_gives_it_back(store: Store, clock: Clock) -> None:
+    whole, _, _ = planned(store, (1, 10), (11, 20))
+    import_id = whole.import_id
+    assert not store.archive("nobody", away=True)
+    assert not store.archive(import_id, away=False)
+    with pytest.raises(StoreError, match="under way"):
+        store.archive(import_id, away=True)
+    run_out(store)
+    at = clock()
+    for changed in (True, False):  # the second time the moment stays
+        assert store.archive(import_id, away=True) is changed
+        clock.forward(5)
+    found = store.import_(import_id)
+    assert found is not None
+    assert (found.archived, found.archived_at) == (True, at)
+    ((mailbox, _),) = store.mailboxes(import_id)
+    store.open_import(whole, [mailbox], 14)
+    store.submit(import_id)
+    running = store.import_(import_id)
+    assert running is not None
+    assert not running.archived, "what runs again is seen"
+    run_out(store)
+    for changed in (True, False):
+        assert store.archive(import_id, away=False) is changed
+    (found,) = store.imports()
+    assert (found.archived, found.archived_at) == (False, 0)

@@ -8,7 +8,7 @@ from shared.model import Audit, Moving
 from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
 from shared.store import Store
-from tests.contract.store_kit import copied, plan_of, planned, start, sums_agree, take
+from tests.contract.store_kit import copied, other, plan_of, planned, start, sums_agree, take
 
 
 def test_they_are_counted_as_they_are_now(store: Store) -> None:
@@ -135,3 +135,18 @@ def test_a_plan_puts_the_digests_of_entries_right(store: Store) -> None:
             store.plan_folders(lease, [(replace(less, folder=replace(less.folder, source_messages=digest)), 1)])
             (entry,) = store.ledger(folder.folder_id)
             assert (entry.digest, entry.checked) == (digest, True)
+
+
+def test_what_is_shown_again_is_withheld_until_a_plan_takes_it_up(store: Store) -> None:
+    whole, _, folder = planned(store, (1, 5))
+    lease = take(store)
+    store.progress(lease, settled=[copied(UidSet.of((1, 5)), 11), other(Outcome.VANISHED, UidSet.span(2, 4))])
+    for _ in range(2):
+        store.note_shown_again(lease, folder.folder_id, UidSet.span(3, 4), UidSet.span(3, 4))
+        tally, _ = store.import_tally(whole.import_id)
+        assert (tally[Outcome.VANISHED], tally.withheld, tally.messages) == (1, 2, 5)
+        assert [note.uid for note in store.notes(folder.folder_id)] == [2]
+        sums_agree(store, whole.import_id)
+    found = store.folder(folder.folder_id)
+    assert found is not None
+    assert found.hidden == UidSet.span(3, 4)

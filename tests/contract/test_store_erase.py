@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.model import Failure
@@ -10,7 +12,7 @@ from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.store import Store
 from shared.store.redis import keys
 from shared.store.redis.redis_store import RedisStore
-from tests.contract.store_kit import plan_of, run_out, start, sums_agree, take
+from tests.contract.store_kit import person, plan_of, request, run_out, start, sums_agree, take
 
 STATES = ("complete", "parked", "cancelled")
 
@@ -96,3 +98,22 @@ def test_who_comes_back_begins_anew(store: Store) -> None:
     store.submit(import_id)
     assert len(store.mailboxes(import_id)) == 2
     assert take(store, prefer=first).unit.unit_id == f"{first}.plan"
+
+
+def test_a_row_of_an_import_that_was_never_started_is_erased(store: Store) -> None:
+    whole = request()
+    first, second = person(whole, 1), person(whole, 2)
+    store.open_import(whole, [first, second], 14)
+    store.seal(whole.import_id, {(one.mailbox_id, "source"): b"sealed" for one in (first, second)})
+    assert store.erase(whole.import_id, first.mailbox_id)
+    assert not store.erase(whole.import_id, first.mailbox_id), "again changes nothing"
+    sums_agree(store, whole.import_id)
+    assert store.sealed(whole.import_id, first.mailbox_id, "source") is None
+    store.seal(whole.import_id, {(second.mailbox_id, "source"): b""})
+    assert store.sealed(whole.import_id, second.mailbox_id, "source") is None, "an empty seal deletes"
+    store.open_import(whole, [first, replace(second, group="board")], 14)
+    assert [mailbox.group for mailbox, _ in store.mailboxes(whole.import_id)] == ["", "board"]
+    store.submit(whole.import_id)
+    with pytest.raises(StoreError, match="under way"):
+        store.erase(whole.import_id, second.mailbox_id)
+    assert {take(store).mailbox.mailbox_id for _ in range(2)} == {first.mailbox_id, second.mailbox_id}

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
 import redis
 
-from shared.model.errors import LeaseLost
+from shared.model.errors import LeaseLost, StoreRestarted
 from shared.model.lifecycle import MailboxState
-from tests.contract.store_kit import CLOCK, Clock, copy, plan_of, planned, redis_store, run_out, start, take
+from shared.store.memory.memory_store import MemoryStore
+from shared.store.submitting import submit_whole
+from tests.contract.store_kit import (
+    CLOCK,
+    Clock,
+    copy,
+    person,
+    plan_of,
+    planned,
+    redis_store,
+    request,
+    run_out,
+    start,
+    take,
+)
 
 NOTED = "mailhaul:1:restarted"
 
@@ -144,3 +159,49 @@ def test_a_connection_asks_once_and_no_call_takes_longer(client: redis.Redis) ->
     assert calls["cmdstat_script|exists"]["calls"] == 1
     assert calls["cmdstat_evalsha"]["calls"] == 4, "three and one"
     assert client.script_exists(sha) == [True]
+
+
+@pytest.mark.parametrize("protected", [True, False], ids=["protected", "control: not protected"])
+def test_rows_that_were_lost_before_the_submission_are_written_again(client: redis.Redis, protected: bool) -> None:
+    """Loses the first rows in a power cut while the others are written."""
+    store = redis_store(client, lease_seconds=60, limits={})
+    clock = Clock(client)
+    start(store, name="other")
+    take(store)
+    whole, writes = request(), 0
+    first, second = ([person(whole, row) for row in rows] for rows in ((1, 2), (3,)))
+
+    def write() -> int:
+        nonlocal writes
+        writes += 1
+        set_back = kept(client)
+        store.open_import(whole, first, 14)
+        if writes == 1:
+            clock.forward(1)
+            set_back()
+        return store.open_import(whole, second, 14)
+
+    if protected:
+        submit_whole(store, whole.import_id, write)
+    else:
+        write()
+        store.submit(whole.import_id)
+    found = [mailbox.mailbox_id for mailbox, _ in store.mailboxes(whole.import_id)]
+    assert len(found) == (3 if protected else 1)
+    assert writes == (2 if protected else 1)
+
+
+def test_a_store_that_is_started_again_each_time_is_told() -> None:
+    store, whole, lives = MemoryStore(), request(), count(2)
+
+    def write() -> int:
+        store.open_import(whole, [person(whole, 1)], 14)
+        store.present_life = str(next(lives))
+        return 1
+
+    for hold in (True, False):
+        with pytest.raises(StoreRestarted):
+            submit_whole(store, whole.import_id, write, hold=hold)
+    found = store.import_(whole.import_id)
+    assert found is not None
+    assert found.state == "opening"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.shipped_limits import LIMITS, shipped_mib
 from deploy.make_secrets import make_secrets
 from shared.runtime.config import unknown_variables
 from tests.servers.redis_server import RedisServer
@@ -163,3 +164,9 @@ def test_secrets_that_are_there_are_left_alone(tmp_path: Path) -> None:
     again = make_secrets(tmp_path, "redis://redis:6379")
     assert {path.name for path in again} == {"redis-url", "users.acl"}
     assert (tmp_path / "worker" / "secret-key").read_text() == texts[tmp_path / "worker" / "secret-key"]
+
+
+@pytest.mark.parametrize("role", sorted(LIMITS))
+def test_each_way_to_run_a_role_limits_its_memory(role: str) -> None:
+    """`make limits` measures what they need: far less than the least of these."""
+    assert shipped_mib(role) >= 256

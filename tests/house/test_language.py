@@ -27,7 +27,7 @@ STILL_HEADLESS: dict[str, int] = {}
 #: Words of public class names that GLOSSARY.md does not define: ordinary ones, and names from outside.
 ORDINARY = frozenset(
     """
-    2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer app append appended archive arrivals
+    2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer answers app append appended archive arrivals
     asked audit auth authentication authorization autoconfig awaited bearer before beside body book books bound
     broken browser by canonical caps catalogue cell certificate change changed checked choice choosing chunks
     column columns comparison condition conflict conversation coordination counted cram created credentials
@@ -40,8 +40,9 @@ ORDINARY = frozenset(
     mailhaul map mapped maybe md measured mechanism memory metrics microsoft mismatch mode name names namespace
     network new no not nothing o offer one opened options over overheard overview owned owner paired part passdb
     passwd passwords plain planner plot pop postfix prepared preview process processes profile protocol proxied
-    quota reach reached read reader reading readings reaper recognised recognition redis refused rehearsal
-    rehearsals rejected remainder remainders renewed replaced request requested requests resealed resolved response retry role roles
+    meaning refusal quota reach reached read reader reading readings reaper recognised recognition redis refused rehearsal
+    rehearsals rejected remainder remainders renewed replaced request requested requests resealed resolved response result retry
+    role roles
     rollback room row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
     selected selection sent server servers set settings settled sha sharing sheet shortfall shown
     sighting sign signed signer site size span speed spooled spooling stalwart status step steps stopped store
@@ -129,6 +130,11 @@ def test_a_class_name_is_split_at_its_capitals() -> None:
 def test_few_files_have_one_name() -> None:
     names = Counter(path.name for path in _trees() if path.name not in GIVEN_NAMES)
     assert [name for name, count in names.items() if count > MOST_OF_ONE_NAME] == []
+
+
+def test_the_formatter_lays_out_every_line() -> None:
+    by_hand = re.compile(r"#\s*fmt: *(?:skip|off)")
+    assert [str(path) for path in _trees() if by_hand.search((ROOT / path).read_text("utf-8"))] == []
 
 
 def test_each_layer_of_the_import_contracts_exists() -> None:

@@ -13,6 +13,7 @@ from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import lost_ok, reply
 from tests.servers.faulty import Incoming, Quirk
 from worker.copying.copy import BatchCopy
+from worker.copying.forgotten_flags import ForgottenFlags
 
 SINGLE = pytest.mark.parametrize("multiappend", [True, False])
 
@@ -350,3 +351,26 @@ def test_a_message_gone_from_the_source_is_called_vanished(wires: Wires) -> None
     in_process.to_the_end(submit=False)
     assert in_process.outcomes() == {"copied": 11, "vanished": 1}
     assert "no longer" in in_process.noted("vanished")[5]
+
+
+@pytest.mark.parametrize("batch_messages", [4, 50])
+def test_a_flag_that_an_append_forgets_is_set_afterwards(wires: Wires, batch_messages: int) -> None:
+    """Exchange forgets \\Flagged of an APPEND; what it keeps is not set once more."""
+    inbox = wires.old.folder(b"INBOX")
+    for n in range(1, 9):
+        inbox.add(plain(n), (b"\\Seen", b"\\Flagged") if n % 2 else (b"\\Seen",))
+    wires.destination.behaviour.append.alter_flags = lambda flags: tuple(f for f in flags if f.lower() != b"\\flagged")
+    in_process = stage_of(wires, batch_messages=batch_messages)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8}
+    assert in_process.held("destination") == in_process.held("source")
+
+
+def test_without_it_the_flag_would_be_away(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForgottenFlags, "see_to", lambda *_: None)
+    wires.old.folder(b"INBOX").add(plain(1), (b"\\Seen", b"\\Flagged"))
+    wires.destination.behaviour.append.alter_flags = lambda flags: tuple(f for f in flags if f.lower() != b"\\flagged")
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 1}
+    assert in_process.held("destination") != in_process.held("source")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-import worker.copying.opening
+import worker.copying.batch_folders
 import worker.planning.folder_making
 import worker.verifying.verify
 from shared.folders.places import Places
@@ -15,7 +15,7 @@ from shared.model.messages import Owner
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply
 from tests.servers.faulty import Command
-from worker.copying.opening import BatchFolders
+from worker.copying.batch_folders import BatchFolders
 
 
 def removed_at(wires: Wires, command: bytes, *, times: int) -> None:
@@ -99,7 +99,7 @@ def test_a_source_that_numbers_a_folder_anew_at_each_opening_fails_it(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """Each time of so many it is planned anew; with no bound there would be no end."""
-    monkeypatch.setattr(worker.copying.opening, "MOST_REMADE", most)
+    monkeypatch.setattr(worker.copying.batch_folders, "MOST_REMADE", most)
     wires.fill(3)
     wires.fill(4, b"Work")
     numbered_anew(wires)
@@ -113,7 +113,7 @@ def test_a_source_that_numbers_a_folder_anew_at_each_opening_fails_it(
 def test_without_a_bound_a_folder_that_is_always_removed_never_ends(
     wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.copying.opening, "MOST_REMADE", 1_000_000)
+    monkeypatch.setattr(worker.copying.batch_folders, "MOST_REMADE", 1_000_000)
     wires.fill(4, b"Work")
     removed_at(wires, rb"^APPEND ", times=1_000_000)
     with pytest.raises(AssertionError, match="not finished"):

@@ -17,8 +17,8 @@ from shared.mail.imap.imap_source import ImapSource
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox
 from tests.servers.faulty import FaultyServer, Folder
-from tests.servers.faulty_incomplete import DOUBLES, MESSAGES, Double
-from worker.planning import plan as planning
+from tests.servers.faulty_incomplete import DOUBLES, HIDDEN, MESSAGES, Double, fetching, rewrite, searching, uid
+from worker.planning import opened_source as planning
 
 SHOWN = re.compile(r"(?:shows|source shows) (\d+) of (\d+) messages")
 
@@ -124,8 +124,8 @@ def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
     # A pass that sees three more of the messages copies them.
     source.faults.clear()
     inbox.add(b"Subject: new\r\n\r\n")
-    for uid in (4, 5):
-        inbox.remove(uid)
+    for gone in (4, 5):
+        inbox.remove(gone)
     in_process.to_the_end()
     assert in_process.tally().withheld == 0
     assert in_process.outcomes() == {"copied": 11}
@@ -167,3 +167,35 @@ def test_a_destination_with_a_limit_is_read_back_whole(
     assert in_process.outcomes() == {"already_present": 30, "copied": 30}
     assert arrived(destination) == sorted(message.body for message in inbox.messages)
     assert exit_code(in_process) == 0
+
+
+def test_two_replicas_that_disagree_bring_each_message_once(source: FaultyServer, destination: FaultyServer) -> None:
+    """Plans on a replica that has all, and copies from one that lags: what it lacks is named, and the next pass brings it."""
+    inbox = make_inbox(source)
+    lags = False
+
+    def all_shown(answer: bytes) -> bytes:
+        return answer if not lags else re.sub(rb"\* \d+ EXISTS", b"* %d EXISTS" % (MESSAGES - len(HIDDEN)), answer)
+
+    def shown(ones: list[bytes], tagged: bytes) -> bytes:
+        return b"".join(one for one in ones if not lags or uid(one) not in HIDDEN) + tagged
+
+    def bodies(ones: list[bytes], tagged: bytes) -> bytes:
+        nonlocal lags
+        lags = True
+        return shown(ones, tagged)
+
+    fetching(source, bodies, rb"^UID FETCH [\d:,]+ .*BODY\.PEEK\[\]")
+    fetching(source, shown)
+    searching(source, lambda uids: [one for one in uids if not lags or one not in HIDDEN])
+    rewrite(source, rb"^(EXAMINE|SELECT|NOOP)", all_shown)
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.outcomes().get("copied") == MESSAGES - len(HIDDEN)
+    named = {*in_process.noted("vanished"), *in_process.noted("failed")}
+    assert named == HIDDEN
+    lags = False
+    source.faults.clear()
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": MESSAGES}
+    assert arrived(destination) == sorted(message.body for message in inbox.messages)

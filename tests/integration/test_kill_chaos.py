@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos.faults import BY_NAME, FAULTS, LATER, LATER_SEED
-from bench.chaos.oracle import compare, read_maildir
+from bench.chaos.changes import TOUCHED, Changes
+from bench.chaos.faults import BY_NAME, FAULTS, LATER, LATER_SEED, LATEST, LATEST_SEED
+from bench.chaos.oracle import Kept, compare, read_maildir
 from bench.chaos.trial import run, script
 from tests import mail
 from tests.servers.dovecot import Dovecot
@@ -29,7 +30,7 @@ def test_random_kills_lose_nothing_and_double_nothing(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [3, 3001])
 def test_random_faults_of_all_kinds_end_with_each_message_once(seed: int) -> None:
     result = run(script(seed, 1_200))
     assert not result.wrong
@@ -42,6 +43,36 @@ def test_a_seed_always_draws_the_same_faults() -> None:
     assert set(drawn) == {fault.name for fault in FAULTS}
     later = Counter(fault.name for seed in range(300) for _, fault in script(LATER_SEED + seed, 1_200).faults)
     assert set(later) == {fault.name for fault in (*FAULTS, *LATER)}
+    latest = Counter(fault.name for seed in range(300) for _, fault in script(LATEST_SEED + seed, 1_200).faults)
+    assert set(latest) == {fault.name for fault in (*FAULTS, *LATER, *LATEST)}
+
+
+# -- people's changes explain what they changed, and nothing else
+
+
+def _kept(name: str, folder: str = "INBOX", *flags: str) -> Kept:
+    return Kept(folder, name, frozenset(flags), 1)
+
+
+def test_the_changes_of_people_explain_only_what_they_changed() -> None:
+    changes = Changes(names={"New": "Old"}, moved={"moved", "gone", "away"}, flagged={"flagged"})
+    changes.spare["gone"] += 1
+    changes.away["away"] += 1
+    changes.spare_if_forgotten["moved"] += 1
+    wanted = Counter([_kept(name) for name in ("moved", "away", "flagged", "plain")] + [_kept("old", "Old")])
+    found = Counter(
+        [_kept("moved", "Work"), _kept("gone"), _kept("flagged", "INBOX", TOUCHED), _kept("plain"), _kept("old", "New")]
+    )
+    assert changes.verdict(wanted, found, forgot=False).clean
+    for more in (_kept("plain"), _kept("gone"), _kept("moved"), _kept("other")):
+        verdict = changes.verdict(wanted, found + Counter([more]), forgot=False)
+        assert (verdict.lost_messages, verdict.doubled) == (0, 1), more
+    assert changes.verdict(wanted, found + Counter([_kept("moved")]), forgot=True).clean
+    for less in (_kept("plain"), _kept("moved", "Work"), _kept("old", "New")):
+        assert changes.verdict(wanted, found - Counter([less]), forgot=False).lost_messages == 1, less
+    assert changes.verdict(
+        wanted + Counter([_kept("x")]), found + Counter([_kept("x", "INBOX", TOUCHED)]), forgot=False
+    ).changed
 
 
 # -- the judge is not blind

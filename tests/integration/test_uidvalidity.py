@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
-import worker.copying.opening
+import worker.copying.batch_folders
 from shared.model.lifecycle import Outcome
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault
 from tests.servers.faulty import Command
-from worker.copying.opening import BatchFolders
+from worker.copying.batch_folders import BatchFolders
 from worker.planning.folder_plan import FolderPlanner
 
 
@@ -101,4 +101,4 @@ def test_a_folder_that_only_status_shows_unchanged_fails_by_name(
     assert {reason.partition(":")[0] for reason in in_process.noted("failed").values()} == {
         "Work is another folder each time it is opened (UIDVALIDITY)"
     }
-    assert len(wires.destination.matching(rb'SELECT "?Work')) > worker.copying.opening.MOST_REMADE
+    assert len(wires.destination.matching(rb'SELECT "?Work')) > worker.copying.batch_folders.MOST_REMADE

@@ -141,11 +141,26 @@ TABLE: Final[Mapping[str, Verb]] = {
             "--dry-run": Why(f"POST {_IMPORT}/rehearsals says the same"),
         },
     ),
+    "edit": Verb(
+        at=(f"PATCH {_IMPORT}",),
+        options={
+            **_WHICH,
+            **{option: place for option, place in _ENDS.items() if option != "manifest"},
+            **_WANTED,
+            "--rows": "body.manifest",
+            "--remove": "body.remove",
+            "--name": "body.name",
+            "--verify": "body.verify",
+            "--window": "body.window",
+            "--wave": "body.wave",
+            **_RULES,
+        },
+    ),
     "template": Verb(at=("GET /template",), options={"--separator": "query.separator"}),
     "providers": Verb(at=("GET /providers/{name}", "GET /providers"), options={"name": "path.name"}),
     "detect": Verb(at=("POST /detect",), options={"address": "body.address", "--offline": "body.offline"}),
-    "list": Verb(at=("GET /imports",)),
-    "where": Verb(at=("GET /mailboxes",), options={"text": "query.text"}),
+    "list": Verb(at=("GET /imports",), options={"--archived": "query.archived"}),
+    "where": Verb(at=("GET /mailboxes",), options={"text": "query.text", "--archived": "query.archived"}),
     "status": Verb(
         at=(f"GET {_IMPORT}", f"GET {_IMPORT}/mailboxes", f"GET {_IMPORT}/mailboxes/{{mailbox_id}}"),
         options={
@@ -196,6 +211,7 @@ TABLE: Final[Mapping[str, Verb]] = {
         },
     ),
     "forget": Verb(at=(f"DELETE {_IMPORT}/credentials",), options=_WHICH),
+    "archive": Verb(at=(f"PUT {_IMPORT}/archived",), options={**_WHICH, "--back": "body.archived"}),
     "close": Verb(at=(f"DELETE {_IMPORT}",), options={**_WHICH, "--yes": Why("whoever calls it is sure")}),
     "erase": Verb(
         at=("POST /erase",),

@@ -34,7 +34,7 @@ SOURCES: Final = (
     "shared/folders/*.py",
     "shared/mail/*.py",
     "shared/mail/*/*.py",
-    "shared/model/*.py",
+    "shared/model/**/*.py",
     "shared/oauth/*.py",
     "shared/rules/*.py",
     "shared/runtime/*.py",
@@ -93,6 +93,24 @@ _ELSEWHERE: Final = (
     "worker/__main__.py",
     "worker/actors.py",
     "worker/worker_health.py",
+)
+#: Rooms of which no file is read: what only the terminal shows, files for people, and texts that only logs and tests have.
+SILENT_ROOMS: Final = (
+    "producer/cli",
+    "producer/coordinator",
+    "producer/demo",
+    "producer/reports",
+    "producer/show",
+    "producer/spool",
+    "producer/translations",
+    "shared",
+    "shared/metrics",
+    "shared/store",
+    "shared/store/memory",
+    "shared/store/ports",
+    "shared/store/records",
+    "shared/store/redis",
+    "shared/testing",
 )
 _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
 

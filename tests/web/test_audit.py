@@ -39,6 +39,7 @@ CHANGING = (
     "rotate",
     "set_window",
     "set_limit",
+    "archive",
 )
 ME = f"command line ({os.getuid()} {pwd.getpwuid(os.getuid()).pw_name})"
 

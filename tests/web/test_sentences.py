@@ -16,7 +16,7 @@ from shared.content.fingerprint import CRS_WITHOUT_LF_ARE_NOT_STORED
 from shared.wording.kept import KEPT_WORDS_CANNOT_BE_READ, packed, unpacked
 from shared.wording.often_said import AND_CAUSE, OF_SIDE, SERVER_SAID, TOLD_MORE
 from shared.wording.phrases import Parameter, Phrase, Sentence, parts, several
-from tests.web.spoken import NOT_SHOWN, phrases, sentences, shape, strings
+from tests.web.spoken import NOT_SHOWN, ROOT, SILENT_ROOMS, SOURCES, phrases, sentences, shape, strings
 from worker.decisions.failures import CORRECT_THE_PASSWORD
 
 #: Texts of phrases that these tests take from the sources.
@@ -37,6 +37,13 @@ def test_no_sentence_is_without_a_code() -> None:
     found = {shape: place for shape, place in sentences().items() if shape not in NOT_SHOWN}
     assert found == {}, "give it a Phrase (CONTRIBUTING.md)"
     assert set(NOT_SHOWN) - set(sentences()) == set()
+
+
+def test_each_room_is_read_or_named_as_one_without_sentences() -> None:
+    """A room that is made anew is in no pattern: its sentences would go unread, and nothing would say so."""
+    read = {path.parent for pattern in SOURCES for path in ROOT.glob(pattern)}
+    rooms = {path.parent for room in ("producer", "worker", "shared") for path in (ROOT / room).rglob("*.py")}
+    assert {str(room.relative_to(ROOT)) for room in rooms - read} == set(SILENT_ROOMS)
 
 
 def test_a_new_sentence_without_a_code_would_be_found() -> None:

@@ -33,8 +33,14 @@ class Browser:
             base_url=self.base, headers={"Accept-Language": "en", "Origin": self.base, **headers}, timeout=30
         )
         self.cookies = self._client.cookies
-        self.get, self.post = self._client.get, self._client.post
+        self.get = self._client.get
         self.request, self.stream = self._client.request, self._client.stream
+
+    def post(self, path: str, **how: Any) -> httpx2.Response:
+        """Sends a form. Returns the page that it leads to where that is its result, else the way to another page."""
+        answer = self._client.post(path, **how)
+        back = answer.headers.get("location", "")
+        return self.get(back) if back.startswith(("/results/", "/sign-in?why=")) else answer
 
     def presses(self, data: dict[str, str], path: str = "/new") -> httpx2.Response:
         """Presses a button of the form. Returns the form that the page leads back to, or the way to the import."""

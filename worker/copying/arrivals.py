@@ -37,8 +37,8 @@ from worker.copying.recovery import arrived, known_destinations
 from worker.copying.writers import FolderWriters
 from worker.decisions.sent import Sent
 
-SOMEBODY_ELSE_WRITES_INTO: Final = Phrase(
-    "somebody_else_writes_into",
+SOMEBODY_ELSE_WRITES_THERE: Final = Phrase(
+    "somebody_else_writes_there",
     "somebody else writes into this mailbox: {num} of the messages that arrived are not ours and equal what is still to be copied",
 )
 
@@ -50,7 +50,7 @@ def foreign_writer(messages: int) -> ForeignWriter:
     """Returns the error that tells the operator about the other writer."""
     return ForeignWriter(
         Side.DESTINATION,
-        SOMEBODY_ELSE_WRITES_INTO.says(num=f"{messages:,}"),
+        SOMEBODY_ELSE_WRITES_THERE.says(num=f"{messages:,}"),
     )
 
 

@@ -36,11 +36,12 @@ from shared.store import WorkStore
 from shared.wording.phrases import Phrase, text_of
 from worker.copying.append_answers import AppendAnswers
 from worker.copying.arrivals import Arrivals, foreign_writer
+from worker.copying.batch_folders import BatchFolders
 from worker.copying.dating import Dating
+from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.gmail_sharing import GmailSharing
 from worker.copying.inflight import InFlight, stop_on
 from worker.copying.neighbours import ALONE, Neighbours
-from worker.copying.opening import BatchFolders
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
 from worker.copying.rate_wait import wait_out
@@ -108,6 +109,7 @@ class BatchCopy:
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._alike = Alike(believed)
         self._dating = Dating(destination)
+        self._forgotten_flags = ForgottenFlags(lease, store, destination)
         self._neighbours = neighbours
         self._writers = FolderWriters(lease, store, rules.widening, ring=ring)
         self._arrivals = Arrivals(lease, store, source, destination, neighbours, self._writers)
@@ -152,6 +154,8 @@ class BatchCopy:
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
         try:
+            assert self._status is not None
+            self._forgotten_flags.see_to(self._status, pairs)
             small = len(pairs) > 0 and sum(len(record.source) for record in pairs) <= READ_BACK_MESSAGES
             checked = small and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
         except BaseException as error:
@@ -339,6 +343,7 @@ class BatchCopy:
                 lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
                 kept = tuple(flag for flag in kept if flag.startswith("\\"))
             flags.append(kept)
+            self._forgotten_flags.sent(kept)
             seen = seen_in(message.body) if message.body is not None else ""
             date = self._dating.date(message)
             sent.append(remembered(message, date, lost, any(not flag.startswith("\\") for flag in kept), seen))

@@ -24,8 +24,8 @@ from shared.wording.phrases import Phrase
 from worker.decisions.ledger_entries import settled_group
 from worker.decisions.sent import Sent
 
-LEASE_RAN_OUT_OR_ANOTHER: Final = Phrase(
-    "lease_ran_out_or_another", "the lease ran out, or another worker holds this unit"
+LEASE_RAN_OUT_OR_UNIT_TAKEN_OVER: Final = Phrase(
+    "lease_ran_out_or_unit_taken_over", "the lease ran out, or another worker holds this unit"
 )
 APPENDUID_NAMES_ANOTHER_UIDVALIDITY: Final = Phrase(
     "appenduid_names_another_uidvalidity", "APPENDUID names another UIDVALIDITY: the folder was made anew meanwhile"
@@ -41,7 +41,7 @@ _One = TypeVar("_One")
 def stop_on(wish: Wish) -> None:
     """Raises the error that a wish other than to go on stands for: a lost lease, or what the operator wants."""
     if wish is Wish.LOST:
-        raise LeaseLost(LEASE_RAN_OUT_OR_ANOTHER.says())
+        raise LeaseLost(LEASE_RAN_OUT_OR_UNIT_TAKEN_OVER.says())
     if wish is not Wish.RUN:
         raise ControlRequested(wish)
 

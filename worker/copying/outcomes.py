@@ -18,11 +18,11 @@ from worker.copying.inflight import InFlight
 from worker.decisions.ledger_entries import without_copy
 from worker.decisions.sent import Sent
 
-DESTINATION_SAID_OK_BUT_DOES: Final = Phrase(
-    "destination_said_ok_but_does", "the destination said OK but does not show the message"
+DESTINATION_SAID_OK_BUT_SHOWS_NOTHING: Final = Phrase(
+    "destination_said_ok_but_shows_nothing", "the destination said OK but does not show the message"
 )
-SOURCE_SHOWS_OF_MESSAGES: Final = Phrase(
-    "source_shows_of_messages", "the source shows {shown_num} of {num} messages, and not this one"
+SOURCE_DOES_NOT_SHOW_MESSAGE: Final = Phrase(
+    "source_does_not_show_message", "the source shows {shown_num} of {num} messages, and not this one"
 )
 
 
@@ -44,7 +44,7 @@ class MessageOutcomes:
         """Enters the messages that the destination took and does not show."""
         if self.flight.unseen:
             unseen, self.flight.unseen = self.flight.unseen, []
-            self._give(Outcome.FAILED, unseen, DESTINATION_SAID_OK_BUT_DOES.says())
+            self._give(Outcome.FAILED, unseen, DESTINATION_SAID_OK_BUT_SHOWS_NOTHING.says())
 
     def _give(self, outcome: Outcome, group: Sequence[Sent], reason: str) -> None:
         uids = UidSet.of(sent.uid for sent in group)
@@ -92,7 +92,7 @@ class MessageOutcomes:
         count = len(every) + withheld
         return (
             silent - every,
-            SOURCE_SHOWS_OF_MESSAGES.says(shown_num=f"{len(every):,}", num=f"{count:,}") if withheld else "",
+            SOURCE_DOES_NOT_SHOW_MESSAGE.says(shown_num=f"{len(every):,}", num=f"{count:,}") if withheld else "",
         )
 
     def fail(self, uid: Uid, seen: Sighting | None, reason: str) -> None:

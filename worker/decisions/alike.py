@@ -14,7 +14,7 @@ from shared.model.errors import MailError, NothingTaken
 from shared.wording.phrases import Phrase
 from worker.decisions.sent import Sent
 
-TAKES_NO_MESSAGE_ANY: Final = Phrase("takes_no_message_any", "takes no message any more")
+TAKES_NO_MESSAGE_ANY_MORE: Final = Phrase("takes_no_message_any_more", "takes no message any more")
 
 #: Number of messages refused in a row with the same words that shows that nothing is taken, where the code blames the
 #: server.
@@ -74,7 +74,7 @@ class Alike:
         if len({_words(error) for error in row}) > 1 or _words(last) in self._about_messages:
             return
         if _of_the_server(last) or not self._believed():
-            raise NothingTaken(last.side, TAKES_NO_MESSAGE_ANY.says(), last.detail)
+            raise NothingTaken(last.side, TAKES_NO_MESSAGE_ANY_MORE.says(), last.detail)
 
     def _clear(self) -> list[tuple[Sent, MailError]]:
         held, self._held = self._held, []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
-from shared.model import LedgerEntry, Settled
+from shared.model import LedgerEntry, Settled, UnitKind
+from shared.model.lifecycle import Disposition, UnitResult
 from shared.model.uids import UidSet
 from shared.wording.phrases import Phrase
 
@@ -39,6 +40,7 @@ class Finished:
     records: tuple[LedgerEntry, ...] = ()
     #: Of a look, whether a pass is to follow; None for other units.
     found: bool | None = None
+    result: ClassVar[UnitResult] = UnitResult.FINISHED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,11 +51,21 @@ class InDoubt:
     seconds: float
     #: Whether the attempt counts: it sent what may be sent again.
     counts: bool = False
+    result: ClassVar[UnitResult] = UnitResult.IN_DOUBT
+
+    def disposition(self, kind: UnitKind, *, progressed: bool) -> Disposition:
+        """Decides what happens to the unit. `progressed`: the attempt brought messages to an outcome."""
+        if self.counts and not progressed:
+            return Disposition.AGAIN
+        # A lane that only waits to verify writes nothing: other lanes need not wait for it.
+        return Disposition.LATE if kind is UnitKind.VERIFY else Disposition.DOUBT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
     """The unit was replaced by smaller ones."""
+
+    result: ClassVar[UnitResult] = UnitResult.SPLIT
 
 
 UnitEnd = Finished | InDoubt | Split

@@ -23,7 +23,9 @@ NORMALISED_TO: Final = Phrase("normalised_to", "line ends normalised: {what}")
 
 STORED_AS_BYTES_INSTEAD: Final = Phrase("stored_as_bytes_instead", "stored as {num} bytes instead of {size}")
 INTERNAL_DATE_DIFFERS: Final = Phrase("internal_date_differs", "the internal date is not that of the source")
-NUL_BYTES_STORED_AS_ANOTHER: Final = Phrase("nul_bytes_stored_as_another", "{num} NUL bytes stored as another byte")
+NUL_BYTES_STORED_AS_ANOTHER_BYTE: Final = Phrase(
+    "nul_bytes_stored_as_another_byte", "{num} NUL bytes stored as another byte"
+)
 LINE_ENDS_NORMALISED: Final = Phrase("line_ends_normalised", "line ends normalised")
 CONTENT_DIFFERS_SHA_256: Final = Phrase("content_differs_sha_256", "content differs (SHA-256 of canonical bytes)")
 
@@ -76,7 +78,7 @@ def _text(original: Sighting, copy: Sighting) -> Difference | None:
         return Difference(what=CONTENT, reason=words or CONTENT_DIFFERS_SHA_256.says())
     if original.nuls != copy.nuls:
         number = abs(original.nuls - copy.nuls)
-        return Difference(what=CONTENT, reason=NUL_BYTES_STORED_AS_ANOTHER.says(num=f"{number:,}"))
+        return Difference(what=CONTENT, reason=NUL_BYTES_STORED_AS_ANOTHER_BYTE.says(num=f"{number:,}"))
     if resized:
         return Difference(what=FORM, reason=NORMALISED_TO.says(what=sizes))
     return Difference(what=FORM, reason=LINE_ENDS_NORMALISED.says()) if original.checksum != copy.checksum else None

@@ -23,8 +23,8 @@ THEN_OTHER_CREDENTIALS: Final = Phrase(
 )
 UNEXPECTED: Final = Phrase("unexpected", "unexpected {name}")
 
-SEE_WHAT_SERVER_SAYS_WHEN: Final = Phrase(
-    "see_what_server_says_when", "see what the server says; when it is mended: mailhaul retry {id}"
+SEE_WHAT_SERVER_SAYS_THEN_RETRY: Final = Phrase(
+    "see_what_server_says_then_retry", "see what the server says; when it is mended: mailhaul retry {id}"
 )
 SEE_THAT_ACCOUNT: Final = Phrase(
     "see_that_account", "see that the account is there and may be signed in to for others, then: mailhaul retry {id}"
@@ -45,8 +45,8 @@ MAKE_ROOM_OR_RAISE_QUOTA: Final = Phrase(
     "make room or raise the quota at the destination: while workers run (mailhaul up) it is tried "
     "again by itself; at once by: mailhaul retry {id}",
 )
-STOP_WHATEVER_ELSE_WRITES: Final = Phrase(
-    "stop_whatever_else_writes",
+STOP_OTHER_WRITER: Final = Phrase(
+    "stop_other_writer",
     "stop whatever else writes there (another mailhaul with a state folder of its own, another "
     "program), or let it end; then: mailhaul retry {name}. What it brought is not copied again",
 )
@@ -64,8 +64,8 @@ FOLDER_MAY_NOT_BE_OPENED: Final = Phrase(
 INTERNAL_ERROR_PLEASE_REPORT: Final = Phrase(
     "internal_error_please_report", "internal error; please report it with the worker's log"
 )
-LEASE_RAN_OUT_AND_SESSIONS: Final = Phrase(
-    "lease_ran_out_and_sessions", "the lease ran out, and the sessions were shut"
+LEASE_RAN_OUT_SESSIONS_SHUT: Final = Phrase(
+    "lease_ran_out_sessions_shut", "the lease ran out, and the sessions were shut"
 )
 
 #: Number of claims of a unit that end without progress before it is halved, or given up when it cannot be halved.
@@ -75,7 +75,7 @@ ATTEMPTS = 3
 UNIT_ATTEMPTS = 6
 
 #: The advice for a parked mailbox where the table gives none.
-MENDED = SEE_WHAT_SERVER_SAYS_WHEN.says(id="IMPORT")
+MENDED = SEE_WHAT_SERVER_SAYS_THEN_RETRY.says(id="IMPORT")
 
 #: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
 UNREACHABLE_TIMES = 14
@@ -234,7 +234,7 @@ TABLE: tuple[FailureRule, ...] = (
         delay_seconds=2.0,
         most_seconds=10.0,
         attempts=UNIT_ATTEMPTS,
-        advice=STOP_WHATEVER_ELSE_WRITES.says(name="IMPORT"),
+        advice=STOP_OTHER_WRITER.says(name="IMPORT"),
     ),
     FailureRule(error=errors.SameMailbox, code="same_mailbox", how=Disposition.PARK, scope="mailbox"),
     FailureRule(
@@ -321,8 +321,8 @@ def meant(error: BaseException, wish: Wish) -> BaseException:
         return error
     match wish:
         case Wish.LOST:
-            return errors.LeaseLost(LEASE_RAN_OUT_AND_SESSIONS.says())
-        case Wish.PAUSE | Wish.CANCEL:
+            return errors.LeaseLost(LEASE_RAN_OUT_SESSIONS_SHUT.says())
+        case Wish.PAUSE | Wish.CANCEL | Wish.YIELD:
             return errors.ControlRequested(wish)
     return error
 

@@ -1,4 +1,4 @@
-"""Decides whether a look at a mailbox that stands found anything new. Pure; `worker.lane` asks the source.
+"""Decides whether a look at a mailbox that stands found anything new. Pure; `worker.unit_work` asks the source.
 
 A look asks for the folders that there are and for their numbers (`MailSource.look`). Where they are those that the last
 pass left in the ledger, a pass would find nothing to copy. What numbers do not show, a full pass finds every so often.

@@ -10,6 +10,7 @@ from shared.mail.answers.numbers import known_statuses
 from shared.model import LEFT_ALONE, Folder, FolderPlan, Lease
 from shared.model.errors import Throttled
 from shared.model.events import DeletedAtSource, Listener
+from shared.model.lifecycle import Outcome
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.batching import Change, delta, other_number
 from shared.store import Store
@@ -60,6 +61,8 @@ class FolderPlanner:
     moves: Followed
     #: Ids of the folders that have messages without an outcome.
     pending: Collection[str]
+    #: Ids of the folders of which the source did not show some message any more that was planned.
+    vanished: Collection[str]
 
     def plan(
         self, folder: Folder, there: KnownStatus, here: KnownStatus, before: Folder | None, untold: int
@@ -106,7 +109,9 @@ class FolderPlanner:
             snapshot = replace(snapshot, highestmodseq=modseq)
         low = 1 if fresh else found.first_uid or snapshot.uidnext
         skipped = Skipped() if fresh else self.cutting.skipped(before)
-        hidden = NO_UIDS if fresh or before is None else before.hidden
+        if earlier is not None and folder.folder_id in self.vanished:
+            earlier = self._with_shown_again(folder, earlier)
+        hidden = NO_UIDS if earlier is None else earlier.hidden
         plan = FolderPlan(folder=snapshot, reset=reset, withheld=0, let_go=let_go)
         if (there.messages or untold) and (fresh or found.change is Change.CHANGED or skipped.again or hidden):
             opened, more = self.opened.fully(folder.source_name)
@@ -146,6 +151,22 @@ class FolderPlanner:
         if earlier is not None and not let_go:
             plan = replace(plan, digests=self.moves.digests.get(folder.folder_id, {}))
         return plan
+
+    def _with_shown_again(self, folder: Folder, before: Folder) -> Folder:
+        """Returns the folder with those messages among the hidden ones that were called vanished, and that the source shows.
+
+        A replica that lagged did not have them (Domino); a server that was busy did not find them.
+        """
+        gone = UidSet.of(note.uid for note in self.store.notes(folder.folder_id) if note.what == Outcome.VANISHED)
+        opened, _ = self.opened.fully(folder.source_name)
+        if not gone or isinstance(opened, Exception):
+            return before
+        back = UidSet.of(uid for uid, _ in self.source.sizes(opened, gone)) & gone
+        if not back:
+            return before
+        hidden = before.hidden | back
+        self.store.note_shown_again(self.lease, folder.folder_id, back, hidden)
+        return replace(before, hidden=hidden)
 
     def _is_made_anew(self, folder: Folder, here: KnownStatus, before: Folder | None) -> bool:
         """Tells whether nothing of the ledger is in the destination folder, since its user removed the one before.

@@ -74,6 +74,7 @@ class MailboxPlan:
         self._ends, self._tell, self._settle_seconds = ends, tell, settle_seconds
         self._neighbours = neighbours
         self._pending: Collection[str] = ()
+        self._vanished: Collection[str] = ()
         #: Folder id → the folder that an earlier pass planned, under its present names; source name → folder id.
         self._followed: dict[str, Folder] = {}
         self._ids: dict[bytes, str] = {}
@@ -98,15 +99,16 @@ class MailboxPlan:
         #: Sums of what was entered: folders with batches, and these batches' messages and bytes.
         self._busy = self._messages = self._size_bytes = 0
 
-    def run(self, known: Sequence[Folder], pending: Collection[str] = ()) -> int:
+    def run(self, known: Sequence[Folder], pending: Collection[str] = (), vanished: Collection[str] = ()) -> int:
         """Enters every folder.
 
-        `known` are the folders that an earlier pass planned; the folders `pending` have messages without an outcome.
+        `known` are the folders that an earlier pass planned; the folders `pending` have messages without an outcome, the
+        folders `vanished` some that the source did not show any more.
         Returns how many lanes the remaining work is worth, at most one a folder; 0 for nothing. Raises what the ports
         raise, and `SettleLater`.
         """
         before = {folder.folder_id: folder for folder in known}
-        self._pending = pending
+        self._pending, self._vanished = pending, vanished
         listings = together(self._source.listing, self._destination.listing)
         followed = self._follow(*listings, known)
         listed_here = {folder.name for folder in followed.ours.folders}
@@ -162,6 +164,7 @@ class MailboxPlan:
             removed=self._removed,
             moves=self._moves,
             pending=self._pending,
+            vanished=self._vanished,
         )
         plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
         plans: list[tuple[FolderPlan, int]] = []

@@ -47,8 +47,8 @@ NOT_THE_ACCOUNT_SERVICE_ASKED_FOR: Final = Phrase(
 STATE_STORE_TAMPERED_WITH: Final = Phrase(
     "state_store_tampered_with", "the state store has been tampered with; run the import command again"
 )
-GIVE_RIGHT_SECRET_ACCOUNTS: Final = Phrase(
-    "give_right_secret_accounts", "give the right secret (--accounts-secret-file), and run the import command again"
+GIVE_RIGHT_ACCOUNTS_SECRET: Final = Phrase(
+    "give_right_accounts_secret", "give the right secret (--accounts-secret-file), and run the import command again"
 )
 DESTINATION_CREDENTIALS_NOT_STORED: Final = Phrase(
     "destination_credentials_not_stored", "the destination credentials are no longer stored"
@@ -58,7 +58,9 @@ PASSWORD_OF_AN_OLD_ACCOUNT_STAYS: Final = Phrase(
     "{what}; the account was there before, and its password is never changed",
 )
 CANNOT_BE_USED: Final = Phrase("cannot_be_used", "{service} cannot be used: {cause}")
-NEW_ACCOUNT_DOES_NOT_LET: Final = Phrase("new_account_does_not_let", "the new account does not let us in yet")
+NEW_ACCOUNT_DOES_NOT_LET_US_IN: Final = Phrase(
+    "new_account_does_not_let_us_in", "the new account does not let us in yet"
+)
 
 _log = get_logger("mailhaul.worker")
 
@@ -137,7 +139,7 @@ class AccountServices:
             if state is AccountState.CREATED and age < settling:
                 wait = min(max(_FIRST_WAIT, age), _LONGEST_WAIT)
                 self._store.forgive_logins(mailbox.import_id, mailbox.mailbox_id)
-                raise AccountDelayed(NEW_ACCOUNT_DOES_NOT_LET.says(), wait) from error
+                raise AccountDelayed(NEW_ACCOUNT_DOES_NOT_LET_US_IN.says(), wait) from error
             if isinstance(error, LoginsStopped):
                 raise
             if state is AccountState.ADOPTED:
@@ -163,7 +165,7 @@ class AccountServices:
         try:
             service = self._opened(url, secret_of(services, domain, given.password))
         except (UsageError, OSError) as error:
-            advice = GIVE_RIGHT_SECRET_ACCOUNTS.says()
+            advice = GIVE_RIGHT_ACCOUNTS_SECRET.says()
             raise AccountRejected(CANNOT_BE_USED.says(service=url.shown, cause=text_of(error)), advice) from error
         with self._lock:
             self._services[import_id, domain] = (sealed, service)

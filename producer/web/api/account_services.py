@@ -116,6 +116,13 @@ def makers_of(settings: Settings) -> dict[str, AccountsAsked]:
     return found
 
 
+def known_name(known: WebContext, text: str) -> str | None:
+    """Returns the name of the service that is asked so, "" for none; None where no service has this text."""
+    by_text = {"": ""} | {one.text: name for name, one in known.services.all().items()}
+    by_text |= {maker.text: name for name, maker in known.makers.items()}
+    return by_text.get(text)
+
+
 def chosen(known: WebContext, name: str) -> AccountsAsked:
     """Returns the service of this name; none without a name. Raises `FaultsFound`."""
     if not name:

@@ -194,6 +194,7 @@ class ImportAnswer(CountsAnswer):
     first_claim_at: Moment | None
     last_record_at: Moment | None
     finished_at: Moment | None
+    archived_at: Moment | None
     mailboxes: ByState
     mailboxes_total: int
     messages_per_second: float

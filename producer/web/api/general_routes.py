@@ -111,9 +111,10 @@ def everywhere(
     text: Annotated[str, Query(min_length=1, max_length=200, description="A part of a login, of either side.")],
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     count: Annotated[int, Query(ge=1, le=500)] = 100,
+    archived: Annotated[bool, Query(description="Also in imports that are in the archive.")] = False,
 ) -> dict[str, Any]:
     """Finds mailboxes by login in all imports, those of the newest import first. `total` is the number of all matches."""
-    total, found = search_everywhere(known.store, text, start, count)
+    total, found = search_everywhere(known.store, text, start, count, archived=archived)
     return {"total": total, "start": start, "mailboxes": [document.found_fields(*one) for one in found]}
 
 

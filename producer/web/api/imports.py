@@ -34,6 +34,7 @@ from producer.web.api.account_services import chosen
 from producer.web.api.mended import failed_rows
 from producer.web.api.once import Key, once
 from producer.web.api.request_bodies import (
+    ArchiveBody,
     ImportBody,
     MailboxesBody,
     MoveBody,
@@ -90,10 +91,14 @@ ReportFile = Literal[
 
 @routes.get("", response_model=answers.ImportsAnswer)
 def all_imports(
-    known: Known, _: Viewer, start: Annotated[int, Query(ge=0)] = 0, count: Annotated[int, Query(ge=1, le=500)] = 100
+    known: Known,
+    _: Viewer,
+    start: Annotated[int, Query(ge=0)] = 0,
+    count: Annotated[int, Query(ge=1, le=500)] = 100,
+    archived: Annotated[bool, Query(description="Also those in the archive.")] = False,
 ) -> dict[str, Any]:
     """Lists the imports, newest first."""
-    found = known.store.imports()
+    found = [one for one in known.store.imports() if archived or not one.archived]
     page = found[start : start + count]
     fields = [document.import_fields(progress_of(known.store, one)) for one in page]
     return {"total": len(found), "imports": fields}
@@ -320,6 +325,20 @@ def close(known: Known, who: Operator, request: Request, import_id: str) -> dict
         raise Refused(409, IMPORT_IS_UNDER_WAY_WAIT.says(), code="under-way")
     note(known, request, who, "import closed", import_id=import_id, name=found.name)
     return {"closed": known.operations.close(found)}
+
+
+@routes.put("/{import_id}/archived", response_model=answers.ImportAnswer)
+def archive(known: Known, who: Operator, request: Request, import_id: str, body: ArchiveBody) -> dict[str, Any]:
+    """Puts an import that does not run into the archive, or takes it back. Lists and searches leave it out there."""
+    archived(known, who, request, import_id, away=body.archived)
+    return _fields(known, import_id)
+
+
+def archived(known: WebContext, who: Principal, request: Request, import_id: str, *, away: bool) -> int:
+    """Puts an import into the archive, or takes it back. Returns how many were changed: 1 or 0."""
+    found = known.import_(import_id)
+    with noted(known, request, who, "import archived" if away else "import taken back", import_id=import_id) as told:
+        return told(known.operations.archive(found, away=away))
 
 
 @routes.post("/{import_id}/start", response_model=answers.ImportAnswer)

@@ -248,6 +248,39 @@ class ImportBody(WaveSheetBody, WantedBody, AllowedBody):
         )
 
 
+class EditBody(ImportBody):
+    """The changes of an import that was opened and not started. Whatever is left out stays as it is."""
+
+    name: str = Field(default="", max_length=120)
+    source: SourceBody = Field(
+        default=SourceBody(), description="Only what changes; the fingerprint goes with its server."
+    )
+    destination: SourceBody = Field(default=SourceBody(), description="Only what changes.")
+    manifest: str = Field(
+        default="",
+        description="Rows that are added, or take the place of those with the same login, as a CSV.",
+        repr=False,
+    )
+    remove: list[_Login] = Field(default=[], max_length=100_000, description="Logins at the source whose rows go.")
+
+    @model_validator(mode="after")
+    def _one(self) -> EditBody:
+        if self.manifest and self.manifest_base64:
+            raise ValueError("give either manifest or manifest_base64")
+        return self
+
+    @property
+    def given(self) -> set[str]:
+        """The names of the fields that were given, as in "source.sign_in.way"."""
+        found = set(self.model_fields_set) - {"source", "destination"}
+        for side in Side:
+            end: ServerBody = getattr(self, side)
+            found |= {f"{side}.{name}" for name in end.model_fields_set}
+            if "sign_in" in end.model_fields_set:
+                found |= {f"{side}.sign_in.{name}" for name in ("way", *end.sign_in.model_fields_set)}
+        return found
+
+
 class MailboxesBody(WaveSheetBody):
     """More rows for an import: those that were corrected."""
 
@@ -316,6 +349,12 @@ class EraseBody(Body):
 
     import_id: str = Field(default="", max_length=64, description="An import with all its mailboxes.")
     login: str = Field(default="", max_length=320, description="One person, by login on either side, in every import.")
+
+
+class ArchiveBody(Body):
+    """The place of an import: in the archive, or in the list."""
+
+    archived: bool = Field(description="Lists and searches leave it out, unless they are asked for it.")
 
 
 class WindowBody(Body):

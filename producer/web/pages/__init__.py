@@ -7,6 +7,7 @@ together.
 from __future__ import annotations
 
 from importlib import resources
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -24,6 +25,7 @@ from producer.web.pages import (
     mending,
     new_import,
     oidc,
+    outcome,
     overview,
     person,
     putting_away,
@@ -34,7 +36,7 @@ from producer.web.pages import (
 )
 from producer.web.pages.drawing import draw
 from producer.web.pages.glance import Glances
-from producer.web.pages.sign_in_page import NotSignedIn, to_the_door
+from producer.web.pages.sign_in_page import NotSignedIn, there, to_the_door
 
 
 def install(app: FastAPI) -> None:
@@ -43,6 +45,7 @@ def install(app: FastAPI) -> None:
     for room in (
         sign_in_page,
         oidc,
+        outcome,
         overview,
         new_import,
         rehearsing,
@@ -51,6 +54,7 @@ def install(app: FastAPI) -> None:
         person,
         cutting_over,
         putting_away,
+        copying,
         steering,
         telling_page,
         everywhere,
@@ -58,11 +62,16 @@ def install(app: FastAPI) -> None:
         administering,
         allowing,
         api_docs,
-        copying,
     ):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))
-    app.state.refusal = lambda request, status, detail: draw(request, "refused.html", None, status, detail=detail)
+
+    def refusal(request: Request, status: int, detail: Any) -> Response:
+        # After a POST the page is kept for whoever is signed in; else it has nobody's buttons.
+        who = there(app.state.web_context, request, touch=False) if request.method == "POST" else None
+        return draw(request, "refused.html", who, status, detail=detail)
+
+    app.state.refusal = refusal
 
     @app.exception_handler(NotSignedIn)
     def _stranger(request: Request, error: NotSignedIn) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr, ValidationError
 
@@ -15,6 +15,7 @@ from producer.translations.said import SERVICE_OPTIONS
 from producer.web.api import account_services as counterpart
 from producer.web.api.request_bodies import LookBody, ServiceBody
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Chief
 from producer.web.security.access import Known
 from producer.web.web_context import WebContext
@@ -23,7 +24,7 @@ from shared.model.errors import UsageError
 from shared.store.records.principals import Principal
 from shared.wording.phrases import Phrase
 
-routes = APIRouter(prefix="/admin/accounts", include_in_schema=False)
+routes = page_routes("/admin/accounts")
 _Name = Annotated[str, Form(max_length=80)]
 NO_KIND: Final = Phrase("service_no_kind", "choose the kind of the service")
 NO_PLACE: Final = Phrase("service_no_place", "say where the service is")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr, ValidationError
 
@@ -12,6 +12,7 @@ from producer.operations import limits
 from producer.web.api import auditing, general_routes, principals
 from producer.web.api.request_bodies import EraseBody, LimitBody, TokenBody, UserBody
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Chief
 from producer.web.problems import Refused
 from producer.web.security.access import Known
@@ -26,11 +27,9 @@ TWO_LOGINS_DIFFER: Final = Phrase("two_logins_differ", "the two logins are not t
 PASSWORD_HAS_10_TO_200_CHARACTERS: Final = Phrase(
     "password_has_10_to_200_characters", "a password has 10 to 200 characters"
 )
-NAME_IS_1_TO_80_PRINTABLE: Final = Phrase(
-    "name_is_1_to_80_printable", "a name is 1 to 80 printable characters, without a space at either end"
-)
+NAME_RULE: Final = Phrase("name_rule", "a name is 1 to 80 printable characters, without a space at either end")
 
-routes = APIRouter(prefix="/admin", include_in_schema=False)
+routes = page_routes("/admin")
 _ENTRIES: Final = 50
 _FEW: Final = ("login", "name", "role", "act", "why", "scope", "most", "how", "mailboxes", "place")
 _Text = Annotated[str, Form(max_length=400)]
@@ -93,7 +92,7 @@ def make_token(
         body = TokenBody.model_validate({"name": name.strip(), "role": role, "expires": expires or "never"})
         made = principals.make_token(known, who, request, body)
     except ValidationError:
-        return _people(request, known, who, 422, fault=NAME_IS_1_TO_80_PRINTABLE.says())
+        return _people(request, known, who, 422, fault=NAME_RULE.says())
     except UsageError as error:
         return _people(request, known, who, 422, fault=error)
     return _people(request, known, who, made=made["name"], secret=made["token"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.intake.endpoints import parse_endpoint
@@ -13,6 +13,7 @@ from producer.intake.specification import SIDES
 from producer.web.api import reach_routes as counterpart
 from producer.web.pages.drawing import draw
 from producer.web.pages.form import Form as FilledForm
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Chief
 from producer.web.problems import Refused
 from producer.web.security.access import Known
@@ -22,7 +23,7 @@ from shared.model.errors import UsageError
 from shared.runtime.config import is_local
 from shared.store.records.principals import Principal, Role
 
-routes = APIRouter(prefix="/admin/reach", include_in_schema=False)
+routes = page_routes("/admin/reach")
 _Text = Annotated[str, Form(max_length=300)]
 #: How the principals begin who came by a link of `mailhaul up` or `mailhaul link`.
 _BY_LINK: Final = "link:"

@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from producer.web.api.described import operations
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Who
 from producer.web.problem_types import PROBLEMS, uri_of
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 
 
 @routes.get("/api/v1/docs")

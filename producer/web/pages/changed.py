@@ -32,6 +32,9 @@ ACTS: Final = (
     "cutover",
     "standing",
     "forget",
+    "archive",
+    "unarchive",
+    "edit",
     "none",
 )
 #: Maximum number of rows that are named.

@@ -1,27 +1,36 @@
-"""The form of a new import, filled in as another import was: servers, choices and hours; no passwords and no mailboxes.
+"""The form of a new import, filled in as another import was: to open one more like it, or to change it before its start.
 
-What the form has no field for is named beside it, by its option: nothing is left out in silence.
+One more like it has servers, choices and hours; no passwords and no mailboxes. What the form has no field for is named
+beside it, by its option: nothing is left out in silence. An import that is changed has all of it, and keeps what the form
+has no field for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi import Request
+from fastapi.responses import RedirectResponse, Response
 
-from producer.web.pages.form_draft import FormDraft, fresh
+from producer.intake.editing import as_manifest, columns_of
+from producer.intake.specification import SheetRead
+from producer.web.api.edit_routes import unstarted
+from producer.web.pages import drafts
+from producer.web.pages.form_draft import FormDraft, fresh, keep
 from producer.web.pages.new_import import draw_form
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor
-from producer.web.pages.signing import CHOICES
+from producer.web.pages.signing import BY_KEY, CHOICES
+from producer.web.pages.submitted import edited
 from producer.web.security.access import Known
 from shared.model import Endpoint, Import
 from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 #: Seconds of a day; the form knows days alone.
 _DAY: Final = 86_400
 
@@ -38,6 +47,31 @@ def copy(request: Request, known: Known, who: Actor, import_id: str) -> Response
         if sign_in.way is Way.PASSWORD and known.store.sealed(import_id, import_id, side) is not None:
             fields[f"{side}_way"] = Way.PASSWORD.value
     return draw_form(request, who, fresh(), FormDraft(fields=fields), left_out=left_out(found, services))
+
+
+@routes.post("/imports/{import_id}/edit")
+def edit(known: Known, who: Actor, import_id: str) -> Response:
+    """Begins a form with everything that the import holds, and leads to it. Passwords stay here, sealed."""
+    found = unstarted(known, import_id)
+    asked = known.operations.asked_again(found)
+    rows = asked.sheet.manifest.rows if isinstance(asked.sheet, SheetRead) and asked.sheet.manifest else ()
+    services = {one.text: name for name, one in known.services.all().items()}
+    services |= {maker.text: name for name, maker in known.makers.items()}
+    fields = fields_of(found, services) | {"name": found.name}
+    for side, server in asked.servers.items():
+        if server.secret:
+            way = Way(server.way.partition(":")[0])
+            kind = way.value if way in BY_KEY else ""
+            held = f"{kind}\n{server.secret}".encode("utf-8", "surrogatepass")
+            fields |= {f"{side}_way": way.value, f"{side}_kept": drafts.keep(known, who, held)}
+    data = as_manifest(rows)
+    listed = FormDraft(
+        fields=fields | {"draft": drafts.keep(known, who, data)}, columns=columns_of(data), edits=import_id
+    )
+    form = edited(known, who, listed)
+    form_id = fresh()
+    keep(known, who, form_id, form if form.cells else replace(form, columns=()))
+    return RedirectResponse(f"/new/{form_id}", 303)
 
 
 def left_out(import_: Import, services: Mapping[str, str]) -> list[str]:

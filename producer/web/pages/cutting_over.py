@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
 from producer.cutover import acts, planning
@@ -16,6 +16,7 @@ from producer.show.cutover_lines import shown_guards
 from producer.web.api import cutover_routes as counterpart
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor
 from producer.web.problems import Refused
 from producer.web.security.access import Known
@@ -28,7 +29,7 @@ from shared.store.records.principals import Principal
 from shared.switching.configured import open_switch, switches
 from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 _Wave = Annotated[str, Form(max_length=MOST_NAME)]
 #: Event of a person → the label of its button.
 _LABELS: Final[Mapping[str, str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -32,6 +33,7 @@ from producer.translations.said import (
     STEPS,
 )
 from producer.translations.translate import Translator
+from producer.web.pages.results import Result, led_to
 from shared.mail.answers.refusals import NO_PASSWORD
 from shared.model.errors import SameMailbox
 from shared.model.lifecycle import CutoverState, MailboxState
@@ -174,6 +176,11 @@ class Saying(Translator):
         return escape(self.word(known)) if known else self.sentence(text)
 
 
+def once() -> Markup:
+    """Returns the hidden field by which a second click is known for one (`page_routes`)."""
+    return Markup('<input type="hidden" name="once" value="{}">').format(secrets.token_hex(8))
+
+
 #: The first part of a fault's field → the id of the field on the page.
 _PLACES: Final = {"name": "at-name", "source": "at-source", "destination": "at-destination", "manifest": "mailboxes"}
 
@@ -218,6 +225,7 @@ def _environment(language: str) -> Environment:
         Role=Role,
         word=word,
         SWAPPED=SameMailbox.SWAPPED,
+        once=once,
     )
     return env
 
@@ -245,12 +253,21 @@ def rendered(request: Request, name: str, /, **values: Any) -> str:
     return _ENVIRONMENTS[language(request)].get_template(name).render(**values)
 
 
-def draw(request: Request, name: str, who: Principal | None, status: int = 200, /, **values: Any) -> HTMLResponse:
-    """Renders a page. A language that was clicked is stored in a cookie."""
+def draw(request: Request, name: str, who: Principal | None, status: int = 200, /, **values: Any) -> Response:
+    """Renders a page. A language that was clicked is stored in a cookie.
+
+    A page that answers a POST is kept in every language, and the browser is led to it.
+    """
     asked = {key: text for key, text in request.query_params.items() if key != "lang"}
     in_languages = {one: f"?{urlencode({**asked, 'lang': one})}" for one in LANGUAGES}
-    page = rendered(request, name, who=who, path=request.url.path, in_languages=in_languages, **values)
-    answer = HTMLResponse(page, status)
+    values |= {"who": who, "path": request.url.path, "in_languages": in_languages}
+    if request.method == "POST" and who is not None and request.headers.get("hx-request") != "true":
+        # A page that shows a secret shows it once.
+        pages = {one: env.get_template(name).render(**values) for one, env in _ENVIRONMENTS.items()}
+        return led_to(
+            request, who, Result(status=status, pages=pages, once=bool(values.get("secret"))), language(request)
+        )
+    answer = HTMLResponse(rendered(request, name, **values), status)
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)
     return answer

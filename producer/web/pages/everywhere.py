@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from producer.intake.providers import catalogue
 from producer.operations.searching import search_everywhere
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Who
 from producer.web.security.access import Known
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 _COUNT: Final = 50
 
 
@@ -24,10 +25,23 @@ def search(
     who: Who,
     text: Annotated[str, Query(max_length=200)] = "",
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    archived: Annotated[bool, Query()] = False,
 ) -> Response:
     """Shows where a mailbox is: in which imports, and how it does there."""
-    total, found = search_everywhere(known.store, text, start, _COUNT) if text.strip() else (0, [])
-    return draw(request, "search.html", who, text=text.strip(), total=total, found=found, start=start, count=_COUNT)
+    total, found = search_everywhere(known.store, text, start, _COUNT, archived=archived) if text.strip() else (0, [])
+    there = any(one.archived for one in known.store.imports())
+    return draw(
+        request,
+        "search.html",
+        who,
+        text=text.strip(),
+        total=total,
+        found=found,
+        start=start,
+        count=_COUNT,
+        archived=archived,
+        archive=there,
+    )
 
 
 @routes.get("/providers")

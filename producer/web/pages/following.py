@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -23,6 +23,7 @@ from producer.web.pages.cutting_over import acts_for, known_switches
 from producer.web.pages.drawing import draw, language, rendered
 from producer.web.pages.glance import Glances, ImportView
 from producer.web.pages.headline import PASSWORD_CODES, ImportFacts, acts, headline
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Who, there
 from producer.web.problems import Refused
 from producer.web.security.access import Known
@@ -34,7 +35,7 @@ from shared.model.search import Search
 from shared.model.waves import MOST_NAME
 from shared.store.records.principals import Principal
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 _COUNT: Final = 50
 _FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "failed-rows.csv", "summary.json")
 #: States in the order of the legend: those that stay after the end come first.

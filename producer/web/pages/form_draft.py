@@ -75,6 +75,8 @@ class FormDraft:
     opened: str = ""
     #: The import whose form for more mailboxes it is; "" for the form of a new import.
     place: str = ""
+    #: The import that the form changes before its start; "" for the form of a new one.
+    edits: str = ""
     #: Whether the list came while a person pasted it, and no button was pressed since.
     passing: bool = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.intake.allowed import LOOKED_AT, Allowed
@@ -19,6 +19,7 @@ from producer.web.pages.changed import MOST_ROWS, Changed, back
 from producer.web.pages.drawing import back_to, draw
 from producer.web.pages.form_draft import FormDraft, find, fresh, keep, note_opened, told
 from producer.web.pages.new_import import NO_MAILBOX, WRONG_ROWS, FormId, wrong_file
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
 from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import BY_KEY
@@ -38,7 +39,7 @@ IMPORT_HAS_NO_MAILBOX_WITH_THIS_LOGIN: Final = Phrase(
     "import_has_no_mailbox_with_this_login", "the import has no mailbox with this login at the source"
 )
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 _MOST: Final = 50
 
 

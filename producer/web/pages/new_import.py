@@ -10,24 +10,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.intake.account_options import AccountsAsked
 from producer.intake.columns import UNKNOWN
 from producer.intake.connection_test import ConnectionStep, try_connection
+from producer.intake.editing import with_unshown
 from producer.intake.manifest import template
 from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
 from producer.intake.specification import SIDES, SheetRead, check, completed, endpoint_of, sign_in_of
 from producer.intake.visiting import visitor_of
+from producer.web.api import edit_routes
 from producer.web.api import imports as counterpart
-from producer.web.api.account_services import chosen
+from producer.web.api.account_services import chosen, known_name
 from producer.web.api.account_services import names as service_names
 from producer.web.api.general_routes import detected
 from producer.web.api.mended import wrong_rows
 from producer.web.api.request_bodies import guarded
 from producer.web.pages import allowing, drafts
+from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import back_to, draw
 from producer.web.pages.form import Form, end_of, fields_of_end, form_of, usual_port
 from producer.web.pages.form_draft import (
@@ -42,6 +45,7 @@ from producer.web.pages.form_draft import (
     told,
     told_as,
 )
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Preview, look
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.pages.signing import BY_KEY, kept
@@ -54,12 +58,12 @@ from shared.model.sides import Side
 from shared.store.records.principals import Principal, Role
 from shared.wording.phrases import Faults, FaultsFound, Phrase
 
-THESE_ROWS_ARE_NO_LONGER: Final = Phrase(
-    "these_rows_are_no_longer", "these rows are no longer kept: look the list over again"
+THESE_ROWS_ARE_NO_LONGER_KEPT: Final = Phrase(
+    "these_rows_are_no_longer_kept", "these rows are no longer kept: look the list over again"
 )
 THERE_IS_NO_SUCH_PART: Final = Phrase("there_is_no_such_part", "there is no such part")
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 NO_MAILBOX: Final = Phrase(
     "manifest_missing", "there is no mailbox yet: give a file, or type or paste some rows", headed=False
 )
@@ -99,7 +103,7 @@ def sheet(_: Who, separator: str = "comma") -> Response:
 def wrong(known: Known, who: Who, draft: str) -> Response:
     """The rows of a list that were wrong, for whoever gave it."""
     if not (data := drafts.find(known, who, draft)):
-        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER_KEPT.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -131,7 +135,7 @@ def wrong_now(known: Known, who: Actor, form_id: FormId) -> Response:
 def wrong_file(preview: Preview | None) -> Response:
     """Returns the rows of a list that are wrong, as a file. Raises `Refused` where the list is no longer kept."""
     if preview is None:
-        raise Refused(404, THESE_ROWS_ARE_NO_LONGER.says())
+        raise Refused(404, THESE_ROWS_ARE_NO_LONGER_KEPT.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(
         wrong_rows(preview.wrong, preview.waves).encode(), media_type="text/csv; charset=utf-8", headers=headers
@@ -155,6 +159,7 @@ def draw_form(request: Request, who: Principal, form_id: str, form: FormDraft, *
         "good": bool(form.fields.get("good")),
         "form": replace(filled, ends={side: end.completed(side) for side, end in filled.ends.items()}),
         "form_id": form_id,
+        "edits": form.edits,
         "base": f"/new/{form_id}",
         "providers": [one for one in catalogue().providers if one.sites],
         "sides": SIDES,
@@ -270,7 +275,8 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
                 form = replace(form, tested={**form.tested, side: tested})
             case "open" | "start":
                 preview, good = _preview(known, who, form), bool(given.fields.get("good"))
-                form = replace(form, opened=_opened(known, request, who, filled, secrets, preview, good=good))
+                written = _opened(known, request, who, filled, secrets, preview, good=good, edits=form.edits)
+                form = replace(form, opened=written)
                 wrong_left = drafts.keep_wrong(known, who, preview)
     except (UsageError, Refused) as error:
         closed = allowing.closed(known, filled) if given.do in _CONNECTING and who.role >= Role.ADMIN else []
@@ -280,7 +286,11 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
         if given.do == "start":
             counterpart.start(known, who, request, form.opened)
         left = f"?wrong={wrong_left}" if wrong_left else ""
-        return RedirectResponse(f"/imports/{form.opened}{left}", 303)
+        there = f"/imports/{form.opened}{left}"
+        if form.edits and given.do == "open":
+            number = sum(known.store.import_tally(form.opened)[1].values())
+            return back(request, there, form.opened, Changed(act="edit", mailboxes=number))
+        return RedirectResponse(there, 303)
     if opened := keep(known, who, form_id, form):  # by a click beside this one
         return RedirectResponse(f"/imports/{opened}", 303)
     return back_to(f"/new/{form_id}", _SECTIONS.get(given.do, ""), str(given.fields.get("lang", "")))
@@ -330,8 +340,13 @@ def _opened(
     preview: Preview | None,
     *,
     good: bool,
+    edits: str = "",
 ) -> str:
-    """Opens the import, and returns its id. Raises `FaultsFound` with every fault, and `Refused`."""
+    """Opens the import, or changes the one that the form `edits`, and returns its id.
+
+    Raises `FaultsFound` with every fault, and `Refused`.
+    """
+    found = edit_routes.unstarted(known, edits) if edits else None
     faults, maker = Faults(), AccountsAsked()
     sheet = SheetRead(manifest=preview.manifest, errors=preview.errors) if preview else SheetRead(manifest=None)
     with faults.at("accounts"):
@@ -345,7 +360,15 @@ def _opened(
         faults.append(NO_ROW.at("manifest"))
     elif preview.errors and not good:
         faults.append(WRONG_ROWS.at("manifest"))
+    if found:
+        asked = replace(asked, window=asked.window or "none")
+        if not form.accounts and known_name(known, found.options.accounts) is None:
+            asked = replace(asked, accounts=known.operations.asked_again(found).accounts)
     checked = check(asked, faults, guard=guarded(known.reach))
     if checked.specification is None:
         raise FaultsFound(checked.faults)
+    if found:
+        new = checked.specification
+        new = replace(new, options=with_unshown(new.options, found.options))
+        return edit_routes.rewritten(known, who, request, found, new).import_id
     return counterpart.written(known, who, request, checked.specification).import_id

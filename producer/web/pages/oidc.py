@@ -29,7 +29,7 @@ from shared.runtime.config import Settings
 from shared.runtime.logs import get_logger
 from shared.store.records.principals import Principal
 from shared.store.records.sessions import WAY_SECONDS
-from shared.wording.often_said import MAILHAUL_WEB_ROLES_GIVES, TOO_MANY_WRONG_GUESSES
+from shared.wording.often_said import MAILHAUL_WEB_ROLES_GIVES_NO_ROLE, TOO_MANY_WRONG_GUESSES
 from shared.wording.phrases import Phrase
 
 CLAIM_NOT_GIVEN: Final = Phrase(
@@ -124,7 +124,7 @@ def principal_of(claims: Mapping[str, Any], known: WebContext) -> Principal:
         )
     role = known.roles.of(name, groups_of(claims, known))
     if role is None:
-        raise Refused(403, MAILHAUL_WEB_ROLES_GIVES.says())
+        raise Refused(403, MAILHAUL_WEB_ROLES_GIVES_NO_ROLE.says())
     return Principal(principal_id=f"oidc:{claims['sub']}", name=name, role=role)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import Response
 from pydantic import SecretStr
 
@@ -16,12 +16,13 @@ from producer.web.api import mailboxes as counterpart
 from producer.web.api.request_bodies import PasswordsBody
 from producer.web.pages.changed import Changed, back, changed_by, told
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.security.access import Known
 from shared.model import Mailbox
 from shared.model.lifecycle import SETTLED, Control, MailboxState
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 #: Maximum number of notes on single messages that are shown.
 _NOTES = 200
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.web.api import credential_routes, general_routes, spooling
@@ -12,6 +12,7 @@ from producer.web.api import imports as counterpart
 from producer.web.api.request_bodies import EraseBody, OneMailboxBody, RetryBody, VerifyBody
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor, Chief
 from producer.web.problems import Refused
 from producer.web.security.access import Known
@@ -19,7 +20,7 @@ from shared.model.errors import UsageError
 from shared.model.lifecycle import ImportState
 from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 #: Acts on chosen mailboxes.
 _CHOSEN: Final = ("pause", "resume", "retry", "verify", "cancel")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.waves import wave_of
@@ -12,15 +13,17 @@ from producer.web.api import rehearsals
 from producer.web.api.mended import checked_rows
 from producer.web.api.rehearsals import Rehearsals
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.problems import Refused
 from producer.web.security.access import Known, note
+from producer.web.web_context import WebContext
 from shared.model.waves import MOST_NAME
 from shared.wording.phrases import Phrase
 
 THERE_IS_NO_TABLE: Final = Phrase("there_is_no_table", "there is no table of this: only a check that is done has one")
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 
 
 @routes.post("/imports/{import_id}/rehearsals")
@@ -32,13 +35,35 @@ def begin(
     kind: Annotated[Literal["check", "plan"], Form()],
     wave: Annotated[str, Form(max_length=MOST_NAME)] = "",
 ) -> Response:
-    """Starts a rehearsal. Nothing is written to any server."""
+    """Starts a rehearsal, or leads to the same one that runs already. Nothing is written to any server."""
     found = known.import_(import_id)
     if wave:
         wave_of(known.store, found, wave)
-    note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
-    begun: Rehearsals = request.app.state.rehearsals
-    return RedirectResponse(f"/rehearsals/{begun.begin(found, kind, wave)['id']}", 303)
+    press = f"rehearse:{import_id}:{kind}:{wave}"
+    if there := _running(known, press):
+        return RedirectResponse(f"/rehearsals/{there}", 303)
+    try:
+        note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
+        begun: Rehearsals = request.app.state.rehearsals
+        rehearsal_id = begun.begin(found, kind, wave)["id"]
+    except BaseException:
+        known.records.drop(press)
+        raise
+    known.records.answer(press, "", rehearsal_id)
+    return RedirectResponse(f"/rehearsals/{rehearsal_id}", 303)
+
+
+def _running(known: WebContext, press: str) -> str:
+    """Returns the id of the same rehearsal, if it runs or a click beside this one begins it just now; "" for none."""
+    for _ in range(20):
+        before = known.records.begin(press, "")
+        if before is None:
+            return ""
+        if there := str(before.get("answer") or ""):
+            document = known.records.rehearsal(there)
+            return there if document and document["state"] == "running" else ""
+        time.sleep(0.1)
+    return ""
 
 
 @routes.get("/rehearsals/{rehearsal_id}.csv")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from producer.web.pages import interrupted
 from producer.web.pages.drawing import draw, saying
 from producer.web.problems import Refused
 from producer.web.security.access import Known, guess, missed, note, right, wrong
@@ -33,6 +34,13 @@ THIS_PAGE_CAME_WITHOUT_TLS: Final = Phrase(
 )
 
 routes = APIRouter(include_in_schema=False)
+#: What was wrong with an attempt to sign in: the word for it in the address, the status, and the sentence.
+_WRONG: Final = {
+    "password": (401, NAME_OR_PASSWORD_IS_WRONG),
+    "token": (401, THIS_TOKEN_IS_NOT_KNOWN),
+    "many": (429, TOO_MANY_WRONG_GUESSES),
+    "tls": (400, THIS_PAGE_CAME_WITHOUT_TLS),
+}
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -121,6 +129,14 @@ def welcome(
         samesite="lax",
         secure=is_secure(request),
     )
+    answer.set_cookie(
+        interrupted.COOKIE,
+        interrupted.named(known, who),
+        max_age=interrupted.COOKIE_SECONDS,
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request),
+    )
     return answer
 
 
@@ -145,9 +161,20 @@ def icon() -> Response:
 
 
 @routes.get("/sign-in")
-def ask(request: Request, known: Known, to: To = "") -> Response:
-    """Shows the page on which one signs in."""
-    return door(request, known, to=to)
+def ask(request: Request, known: Known, to: To = "", why: Annotated[str, Query(max_length=20)] = "") -> Response:
+    """Shows the page on which one signs in, with what was wrong with the attempt before."""
+    if why not in _WRONG:
+        return door(request, known, to=to)
+    status, phrase = _WRONG[why]
+    answer = door(request, known, saying(request).word(phrase.says()), to, status)
+    if status == 429:
+        answer.headers["Retry-After"] = "60"
+    return answer
+
+
+def _told(why: str, to: str) -> Response:
+    """Leads back to the page on which one signs in, and tells there what was wrong."""
+    return RedirectResponse(f"/sign-in?{urlencode({'why': why, 'to': to})}", 303)
 
 
 @routes.post("/sign-in")
@@ -160,15 +187,15 @@ def sign_in(
     to: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Begins a session for a token, or for a name and its password."""
-    say, name = saying(request).word, name.strip()
+    name = name.strip()
     if not _reached_safely(request):
-        return door(request, known, say(THIS_PAGE_CAME_WITHOUT_TLS.says()), to, 400)
+        return _told("tls", to)
     if not name and (who := known.principals.by_token(token.strip())):
         return welcome(known, request, who, "token", to)
     try:
         return _by_password(request, known, name, password, to) if name else _by_unknown_token(request, known, to)
     except Refused as refused:
-        answer = door(request, known, say(TOO_MANY_WRONG_GUESSES.says()), to, refused.status)
+        answer = _told("many", to)
         answer.headers.update(refused.headers)
         return answer
 
@@ -186,15 +213,13 @@ def _by_password(request: Request, known: WebContext, name: str, password: str, 
         right(known, counted)
         return welcome(known, request, user.principal, "password", to, stamp=user.set_at)
     wrong(known, request, "password", name, known_name=user is not None)
-    say = saying(request).word
-    return door(request, known, say(NAME_OR_PASSWORD_IS_WRONG.says()), to, 401)
+    return _told("password", to)
 
 
 def _by_unknown_token(request: Request, known: WebContext, to: str) -> Response:
     """Counts the unknown token as a guess, and shows the page on which one signs in. Raises `Refused`."""
     missed(known, request, "token")
-    say = saying(request).word
-    return door(request, known, say(THIS_TOKEN_IS_NOT_KNOWN.says()), to, 401)
+    return _told("token", to)
 
 
 @routes.get("/enter/{link}")
@@ -219,7 +244,8 @@ def sign_out(request: Request, known: Known) -> Response:
     """Ends the session in the store, not only in the browser."""
     known.sessions.end(session_of(request))
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(_cookie(request), secure=is_secure(request), httponly=True, samesite="lax")
+    for cookie in (_cookie(request), interrupted.COOKIE):
+        answer.delete_cookie(cookie, secure=is_secure(request), httponly=True, samesite="lax")
     return answer
 
 

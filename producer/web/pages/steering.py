@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.operations.finding import given_up_by_cancel
@@ -22,6 +22,7 @@ from producer.web.api.request_bodies import (
 )
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor
 from producer.web.problems import Refused
 from producer.web.security.access import Known
@@ -34,7 +35,7 @@ WEIGHT_AND_ORDER_ARE_WHOLE_NUMBERS: Final = Phrase(
     "weight_and_order_are_whole_numbers", "weight and order are whole numbers"
 )
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 
 
 @routes.get("/imports/{import_id}/cancel")
@@ -134,6 +135,8 @@ def act(
         case "move":
             moved = MoveBody(login=mailbox, wave=None if front else wave.strip(), front=front)
             mailboxes = counterpart.move(known, who, request, import_id, moved)["mailboxes"]
+        case "archive" | "unarchive":
+            mailboxes = counterpart.archived(known, who, request, import_id, away=action == "archive")
         case _:
             raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     request.app.state.glances.forget(import_id)

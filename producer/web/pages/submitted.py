@@ -178,7 +178,7 @@ def edited(known: WebContext, who: Principal, form: FormDraft) -> FormDraft:
 
 def rows_shown(form: FormDraft) -> list[tuple[str, ...]]:
     """Returns the rows of the table to type into: those that were typed, and empty ones."""
-    typed_ = list(form.cells) if form.typed else []
+    typed_ = [(*row, *[""] * (4 - len(row))) for row in form.cells] if form.typed else []
     more = ROWS if form.asked == "rows" or not typed_ else 0
     empty = ("",) * 4
     return (typed_ + [empty] * max(more, ROWS - len(typed_)))[:MOST_TYPED]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr, ValidationError
 
@@ -12,6 +12,7 @@ from producer.notices.setup import CHOSEN
 from producer.web.api import target_routes as counterpart
 from producer.web.api.request_bodies import LostNoticesBody, TargetBody
 from producer.web.pages.drawing import draw
+from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Chief
 from producer.web.problems import Refused
 from producer.web.security.access import Known
@@ -21,11 +22,9 @@ from shared.store.records.targets import WAYS
 from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
 from shared.wording.phrases import Phrase
 
-LOOK_AT_FIELDS_AGAIN_ONE: Final = Phrase(
-    "look_at_fields_again_one", "look at the fields again: one of them cannot be so"
-)
+LOOK_AT_FIELDS_AGAIN: Final = Phrase("look_at_fields_again", "look at the fields again: one of them cannot be so")
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 _NOTHING: Final = SecretStr("")
 _Text = Annotated[str, Form(max_length=2000)]
 
@@ -72,7 +71,7 @@ def add(
         )
         made = counterpart.add_target(known, who, request, body)
     except ValidationError:
-        return _drawn(request, known, who, 422, fault=LOOK_AT_FIELDS_AGAIN_ONE.says())
+        return _drawn(request, known, who, 422, fault=LOOK_AT_FIELDS_AGAIN.says())
     except UsageError as error:
         return _drawn(request, known, who, 422, fault=error)
     if "secret" in made:

@@ -16,7 +16,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from producer.web.problems import Refused
 from producer.web.web_context import WebContext
 from shared.store.records.principals import Principal
-from shared.wording.often_said import MAILHAUL_WEB_ROLES_GIVES
+from shared.wording.often_said import MAILHAUL_WEB_ROLES_GIVES_NO_ROLE
 from shared.wording.phrases import Phrase
 
 HEADER_WAS_GIVEN_TWICE_PROXY: Final = Phrase(
@@ -84,5 +84,5 @@ def vouched(request: Request, known: WebContext) -> Principal | None:
             groups += [group.strip() for group in line.split(",")]
     role = known.roles.of(name, groups)
     if role is None:
-        raise Refused(403, MAILHAUL_WEB_ROLES_GIVES.says())
+        raise Refused(403, MAILHAUL_WEB_ROLES_GIVES_NO_ROLE.says())
     return Principal(principal_id=f"proxy:{name}", name=name, role=role)

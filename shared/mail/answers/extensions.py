@@ -19,6 +19,7 @@ from typing import Final
 
 from shared.mail.answers.compression import COMPRESS, ServerCompression, Tried
 from shared.mail.answers.kept_dates import KeptDates
+from shared.mail.answers.kept_flags import KeptFlags
 from shared.wording.phrases import Phrase
 
 WHICH_ARE_LEFT_IS_ASKED: Final = Phrase(
@@ -26,7 +27,7 @@ WHICH_ARE_LEFT_IS_ASKED: Final = Phrase(
 )
 
 ANNOUNCES_AND_REFUSES: Final = Phrase("announces_and_refuses", "announces {name} and refuses it: {what}")
-ONE_COMMAND_IS_SENT_AT_TIME: Final = Phrase("one_command_is_sent_at_time", "one command is sent at a time")
+COMMANDS_ARE_SENT_ONE_BY_ONE: Final = Phrase("commands_are_sent_one_by_one", "one command is sent at a time")
 CREDENTIALS_SENT_WHEN_ASKED: Final = Phrase(
     "credentials_sent_when_asked", "credentials are sent when the server asks for them"
 )
@@ -41,18 +42,18 @@ SUBSCRIPTIONS_ARE_LISTED_APART: Final = Phrase("subscriptions_are_listed_apart",
 LATER_PASS_COMPARES_ALL: Final = Phrase("later_pass_compares_all", "a later pass compares all flags")
 FOLDERS_OPENED_FOR_FLAGS: Final = Phrase("folders_opened_for_flags", "folders are opened to see whether flags changed")
 LATER_PASS_READS_ALL: Final = Phrase("later_pass_reads_all", "a later pass reads all flags")
-SIZES_ARE_ADDED_UP_MESSAGE: Final = Phrase("sizes_are_added_up_message", "sizes are added up message by message")
+SIZES_ARE_ADDED_UP_BY_MESSAGE: Final = Phrase("sizes_are_added_up_by_message", "sizes are added up message by message")
 TOO_LARGE_IS_REFUSED_LATE: Final = Phrase(
     "too_large_is_refused_late", "a message that is too large is refused only once it is sent"
 )
 SEARCHES_ARE_ANSWERED_IN_FULL: Final = Phrase("searches_are_answered_in_full", "searches are answered in full")
 NO_PAGES_OF_MESSAGES: Final = Phrase("no_pages_of_messages", "messages are not listed page by page")
-SERVER_IS_ASKED_BEFORE_EACH: Final = Phrase(
-    "server_is_asked_before_each", "the server is asked before each message is sent"
+SERVER_IS_ASKED_BEFORE_EACH_MESSAGE: Final = Phrase(
+    "server_is_asked_before_each_message", "the server is asked before each message is sent"
 )
 MESSAGES_ARE_APPENDED_ONE_BY_ONE: Final = Phrase("messages_are_appended_one_by_one", "messages are appended one by one")
 MOVED_MAIL_IS_COPIED_AGAIN: Final = Phrase("moved_mail_is_copied_again", "what was moved at the source is copied again")
-GMAIL_LABELS_ARE_NOT_LOOKED: Final = Phrase("gmail_labels_are_not_looked", "Gmail's labels are not looked at")
+GMAIL_LABELS_ARE_NOT_LOOKED_AT: Final = Phrase("gmail_labels_are_not_looked_at", "Gmail's labels are not looked at")
 BYTES_ARE_NOT_COMPRESSED: Final = Phrase("bytes_are_not_compressed", "nothing is compressed on the way")
 NOTHING_IS_KNOWN_OF_QUOTA: Final = Phrase("nothing_is_known_of_quota", "nothing is known of the quota")
 
@@ -80,7 +81,7 @@ def _row(without: str, verb: bytes = b"", asked: bytes = b"", *words: str) -> Ex
 
 #: Every extension that mailhaul asks for and can do without. Each use that a server may refuse by itself has a row.
 TABLE: Final[Mapping[str, Extension]] = {
-    PIPELINING: _row(ONE_COMMAND_IS_SENT_AT_TIME.says(), b"", b"", "pipelin", "one command"),
+    PIPELINING: _row(COMMANDS_ARE_SENT_ONE_BY_ONE.says(), b"", b"", "pipelin", "one command"),
     "SASL-IR": _row(CREDENTIALS_SENT_WHEN_ASKED.says(), b"", b"", "initial"),
     "ID": _row(NO_ID_SENT.says(), b"ID", rb"\A\("),
     "ENABLE": _row(NAMES_IN_MODIFIED_UTF_7.says(), b"ENABLE"),
@@ -92,15 +93,15 @@ TABLE: Final[Mapping[str, Extension]] = {
     "QRESYNC": _row(WHICH_ARE_LEFT_IS_ASKED.says(), b"EXAMINE", rb"\(QRESYNC "),
     "HIGHESTMODSEQ": _row(FOLDERS_OPENED_FOR_FLAGS.says(), b"STATUS", b"HIGHESTMODSEQ", "modseq"),
     "CHANGEDSINCE": _row(LATER_PASS_READS_ALL.says(), b"UID", rb"\(CHANGEDSINCE ", "modifier"),
-    "STATUS=SIZE": _row(SIZES_ARE_ADDED_UP_MESSAGE.says(), b"STATUS", rb" SIZE\)\Z", "size"),
+    "STATUS=SIZE": _row(SIZES_ARE_ADDED_UP_BY_MESSAGE.says(), b"STATUS", rb" SIZE\)\Z", "size"),
     "APPENDLIMIT": _row(TOO_LARGE_IS_REFUSED_LATE.says(), b"STATUS", b"APPENDLIMIT"),
     "ESEARCH": _row(SEARCHES_ARE_ANSWERED_IN_FULL.says(), b"UID", rb"\ASEARCH RETURN \((?!PARTIAL)", "return"),
     "PARTIAL": _row(NO_PAGES_OF_MESSAGES.says(), b"UID", rb"\ASEARCH RETURN \(PARTIAL", "partial"),
-    "LITERAL+": _row(SERVER_IS_ASKED_BEFORE_EACH.says(), b"", b"", "literal"),
-    "LITERAL-": _row(SERVER_IS_ASKED_BEFORE_EACH.says(), b"", b"", "literal"),
+    "LITERAL+": _row(SERVER_IS_ASKED_BEFORE_EACH_MESSAGE.says(), b"", b"", "literal"),
+    "LITERAL-": _row(SERVER_IS_ASKED_BEFORE_EACH_MESSAGE.says(), b"", b"", "literal"),
     "MULTIAPPEND": _row(MESSAGES_ARE_APPENDED_ONE_BY_ONE.says()),
     "MOVE": _row(MOVED_MAIL_IS_COPIED_AGAIN.says(), b"UID", rb"\AMOVE "),
-    "X-GM-EXT-1": _row(GMAIL_LABELS_ARE_NOT_LOOKED.says(), b"UID", b"X-GM-", "x-gm"),
+    "X-GM-EXT-1": _row(GMAIL_LABELS_ARE_NOT_LOOKED_AT.says(), b"UID", b"X-GM-", "x-gm"),
     COMPRESS: _row(BYTES_ARE_NOT_COMPRESSED.says(), b"COMPRESS", b"", "compress", "deflate"),
     "QUOTA": _row(NOTHING_IS_KNOWN_OF_QUOTA.says(), b"GETQUOTAROOT"),
 }
@@ -194,6 +195,8 @@ class Broken:
         self.learned = 0
         #: The dates outside of the usual that the server keeps or changes.
         self.dates = KeptDates()
+        #: The system flags that the server keeps or forgets when a message is appended.
+        self.kept_flags = KeptFlags()
         #: Whether compressing pays.
         self.compression = ServerCompression(tried)
         #: Whether the port has greeted a session in plain text: its silence is mere slowness from then on.

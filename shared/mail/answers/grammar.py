@@ -18,7 +18,7 @@ from shared.wording.masking import masked
 from shared.wording.often_said import FLAG_NOT_ATOM_DROPPED
 from shared.wording.phrases import Phrase, Sentence
 
-CR_LF_OR_NUL_CANNOT: Final = Phrase("cr_lf_or_nul_cannot", "CR, LF or NUL cannot be part of a command")
+CR_LF_OR_NUL_CANNOT_BE_SENT: Final = Phrase("cr_lf_or_nul_cannot_be_sent", "CR, LF or NUL cannot be part of a command")
 FOLDER_NAME_CANNOT_BE_EMPTY: Final = Phrase("folder_name_cannot_be_empty", "a folder name cannot be empty")
 NOT_FLAG: Final = Phrase("not_flag", "not a flag: {said}")
 UNKNOWN_SYSTEM_FLAG_DROPPED: Final = Phrase("unknown_system_flag_dropped", "unknown system flag, dropped: {said}")
@@ -49,7 +49,7 @@ def quoted_string(value: bytes, *, literal_plus: bool = False) -> bytes:
     write them. Raises ValueError for CR, LF or NUL, which neither form could carry without risk.
     """
     if _UNWRITABLE.search(value):
-        raise ValueError(CR_LF_OR_NUL_CANNOT.says())
+        raise ValueError(CR_LF_OR_NUL_CANNOT_BE_SENT.says())
     if literal_plus and not _QUOTED_ONLY.fullmatch(value):
         return b"{%d+}\r\n%b" % (len(value), value)
     return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

@@ -21,15 +21,13 @@ from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase, text_of
 
 LOGIN_OR_PASSWORD_IS_EMPTY: Final = Phrase("login_or_password_is_empty", "login or password is empty")
-LOGIN_OR_PASSWORD_HOLDS_CR: Final = Phrase(
-    "login_or_password_holds_cr",
+LOGIN_OR_PASSWORD_HOLDS_CONTROL_CHARACTER: Final = Phrase(
+    "login_or_password_holds_control_character",
     "login or password holds CR, LF, NUL or another control character, which no server takes",
 )
-ASKED_FOR_MORE_THAN_PLAIN: Final = Phrase("asked_for_more_than_plain", "asked for more than PLAIN has")
-ASKED_FOR_MORE_THAN_LOGIN: Final = Phrase("asked_for_more_than_login", "asked for more than LOGIN has")
-SENT_NO_CHALLENGE_THAT_CRAM: Final = Phrase(
-    "sent_no_challenge_that_cram", "sent no challenge that CRAM-MD5 could answer"
-)
+ASKED_FOR_MORE_THAN_PLAIN_HAS: Final = Phrase("asked_for_more_than_plain_has", "asked for more than PLAIN has")
+ASKED_FOR_MORE_THAN_LOGIN_HAS: Final = Phrase("asked_for_more_than_login_has", "asked for more than LOGIN has")
+SENT_NO_CRAM_MD5_CHALLENGE: Final = Phrase("sent_no_cram_md5_challenge", "sent no challenge that CRAM-MD5 could answer")
 LOGIN_OR_PASSWORD_DO_NOT_FIT: Final = Phrase(
     "login_or_password_do_not_fit", "login or password do not fit SCRAM: {said}"
 )
@@ -80,7 +78,7 @@ class Proof:
         if not self.login or not self.secret:
             return LOGIN_OR_PASSWORD_IS_EMPTY.says()
         if _UNWRITABLE.search(text) or (self.bearer and _UNWRITABLE_BEARER.search(text)):
-            return LOGIN_OR_PASSWORD_HOLDS_CR.says()
+            return LOGIN_OR_PASSWORD_HOLDS_CONTROL_CHARACTER.says()
         return ""
 
 
@@ -120,7 +118,7 @@ class Plain(_Said):
         self.initial = f"{proof.authzid}\0{proof.login}\0{proof.secret.reveal()}".encode()
 
     def answer(self, challenge: bytes) -> bytes:
-        raise SaslFailed(ASKED_FOR_MORE_THAN_PLAIN.says())
+        raise SaslFailed(ASKED_FOR_MORE_THAN_PLAIN_HAS.says())
 
 
 class Login(_Said):
@@ -133,7 +131,7 @@ class Login(_Said):
 
     def answer(self, challenge: bytes) -> bytes:
         if not self._left:
-            raise SaslFailed(ASKED_FOR_MORE_THAN_LOGIN.says())
+            raise SaslFailed(ASKED_FOR_MORE_THAN_LOGIN_HAS.says())
         return self._left.pop()
 
 
@@ -147,7 +145,7 @@ class CramMd5(_Said):
 
     def answer(self, challenge: bytes) -> bytes:
         if self._proof is None or not challenge:
-            raise SaslFailed(SENT_NO_CHALLENGE_THAT_CRAM.says())
+            raise SaslFailed(SENT_NO_CRAM_MD5_CHALLENGE.says())
         proof, self._proof = self._proof, None
         digest = hmac.new(proof.secret.reveal().encode(), challenge, "md5").hexdigest()
         return f"{proof.login} {digest}".encode()

@@ -26,7 +26,7 @@ from shared.model.errors import (
     Throttled,
 )
 from shared.model.sides import Side
-from shared.wording.often_said import LET_US_IN_BY_WITHOUT_PROVING
+from shared.wording.often_said import LET_US_IN_WITHOUT_PROVING
 from shared.wording.phrases import Phrase, text_of
 
 NO_TOKEN: Final = Phrase("no_token", "takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER")
@@ -101,7 +101,7 @@ def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Tak
         ended, mechanism, shown = _in_either_form(talk, name, proof, take, "SASL-IR" in offered)
         if ended.status == "OK":
             if not mechanism.proved:
-                raise talk.violation(LET_US_IN_BY_WITHOUT_PROVING.says(name=name))
+                raise talk.violation(LET_US_IN_WITHOUT_PROVING.says(name=name))
             return ended.text
         last = _refusal(talk, ended, mechanism.said)
         if not _unavailable(ended, last, shown):

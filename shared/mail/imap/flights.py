@@ -19,7 +19,7 @@ from shared.mail.imap.session import Session
 from shared.mail.transport.conversation import Conversation, Tagged
 from shared.model.errors import MailError, Throttled
 from shared.model.uids import UidSet
-from shared.wording.often_said import COULD_NOT_GIVE_ALL_MESSAGES, INTERNAL_ERROR
+from shared.wording.often_said import INTERNAL_ERROR, NOT_ALL_MESSAGES_GIVEN
 from shared.wording.phrases import Phrase
 
 FOLDER_OPEN_NO_LONGER: Final = Phrase("folder_open_no_longer", "a command for a folder that is open no longer")
@@ -129,7 +129,7 @@ class FlyingSession:
                 if self._stopped(ended, piece, unseen):
                     cut.append(_Left(unseen, came))
                 elif ended.status != "OK":
-                    error = self._talk.refusal(ended, asked="fetch", what=COULD_NOT_GIVE_ALL_MESSAGES.says())
+                    error = self._talk.refusal(ended, asked="fetch", what=NOT_ALL_MESSAGES_GIVEN.says())
                     if isinstance(error, Throttled) or ended.status == "BAD":  # asking on would only make it worse
                         unseen = UidSet.of(uid for rest in (unseen, *(piece for _, piece in ahead)) for uid in rest)
                     error.uids = unseen

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Final
 
 from shared.folders.tree import selectable
-from shared.mail import Appended, FlagChange, KeptDates, KnownStatus, Message, Quota
+from shared.mail import Appended, FlagChange, KeptDates, KeptFlags, KnownStatus, Message, Quota
 from shared.mail.answers.grammar import flag_list, system_flag
 from shared.mail.answers.internaldate import render_internaldate
 from shared.mail.answers.limits import APPENDLIMIT, append_limit, too_large
@@ -101,6 +101,11 @@ class ImapDestination(LookingSession):
     def dates(self) -> KeptDates:
         """Implements `MailDestination.dates`."""
         return self._talk.broken.dates
+
+    @property
+    def kept_flags(self) -> KeptFlags:
+        """Implements `MailDestination.kept_flags`."""
+        return self._talk.broken.kept_flags
 
     @property
     def commands(self) -> int:

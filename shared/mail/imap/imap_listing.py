@@ -28,7 +28,7 @@ from shared.mail.transport.conversation import Tagged
 from shared.mail.transport.wire import LONG_LINE_LIMIT
 from shared.model.errors import MailError, ServerRefused, Throttled
 from shared.model.uids import MAX_UID, Uid, UidSet
-from shared.wording.often_said import COULD_NOT_GIVE_ALL_MESSAGES, WOULD_NOT_SEARCH
+from shared.wording.often_said import NOT_ALL_MESSAGES_GIVEN, WOULD_NOT_SEARCH
 from shared.wording.phrases import Phrase
 
 SEARCH_MAKES_NO_SENSE: Final = Phrase("search_makes_no_sense", "answered a search with something that makes no sense")
@@ -318,7 +318,7 @@ class ListingSession(ImapSession):
             if new:
                 todo += list((part - UidSet.of(new)).pieces(MAX_UID))[::-1]
             elif ended.status != "OK":
-                error = self._talk.refusal(ended, asked="fetch", what=COULD_NOT_GIVE_ALL_MESSAGES.says())
+                error = self._talk.refusal(ended, asked="fetch", what=NOT_ALL_MESSAGES_GIVEN.says())
                 if isinstance(error, Throttled):
                     raise error
                 todo += [half for half in part.take(len(part) // 2)[::-1] if half and len(part) > 1]

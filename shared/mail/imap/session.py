@@ -51,8 +51,8 @@ URL_OR_STARTTLS: Final = Phrase(
     "url_or_starttls", "give {option} {url} if it has that port, or have STARTTLS switched on"
 )
 
-SENT_MORE_THAN_BYTES_WHERE: Final = Phrase(
-    "sent_more_than_bytes_where", "sent more than {most} bytes where a few hundred are usual"
+SENT_FAR_MORE_BYTES_THAN_USUAL: Final = Phrase(
+    "sent_far_more_bytes_than_usual", "sent more than {most} bytes where a few hundred are usual"
 )
 GREETED_AS_IF_SIGNED_IN_ALREADY: Final = Phrase(
     "greeted_as_if_signed_in_already", "greeted as if signed in already (PREAUTH), which mailhaul never accepts"
@@ -100,7 +100,7 @@ class _Lines(imaplib.IMAP4):
         self._room -= size
         if self._room < 0:
             self._wire.abort()
-            raise ProtocolViolation(self._wire.side, SENT_MORE_THAN_BYTES_WHERE.says(most=OPENING_BYTES))
+            raise ProtocolViolation(self._wire.side, SENT_FAR_MORE_BYTES_THAN_USUAL.says(most=OPENING_BYTES))
 
     def readline(self) -> bytes:
         line = _UNTAGGED.sub(_usual_head, self._wire.readline(LINE_LIMIT))

@@ -28,13 +28,13 @@ LISTED_MESSAGES_WITHOUT_END: Final = Phrase("listed_messages_without_end", "list
 NO_ROOM_IN_TMPDIR_OF_WORKER: Final = Phrase(
     "no_room_in_tmpdir_of_worker", "no room in TMPDIR ({folder}) of the worker for a message of {size} bytes: {cause}"
 )
-GIVE_OF_WORKER_MORE_ROOM: Final = Phrase(
-    "give_of_worker_more_room",
+GIVE_TMPDIR_MORE_ROOM: Final = Phrase(
+    "give_tmpdir_more_room",
     "give {folder} of the worker more room, or name another folder in TMPDIR; then: mailhaul retry {word}",
 )
 WOULD_NOT_LIST_ITS_MESSAGES: Final = Phrase("would_not_list_its_messages", "would not list its messages")
 LISTED_NO_MESSAGE: Final = Phrase("listed_no_message", "listed something that is no message")
-DOES_NOT_COUNT_ITS_MESSAGES: Final = Phrase("does_not_count_its_messages", "does not count its messages")
+MESSAGES_ARE_NOT_COUNTED: Final = Phrase("messages_are_not_counted", "does not count its messages")
 HAS_NO_UIDL: Final = Phrase("has_no_uidl", "has no UIDL")
 WOULD_NOT_GIVE_MESSAGE: Final = Phrase("would_not_give_message", "would not give a message")
 SENT_MORE_THAN_LISTED: Final = Phrase(
@@ -80,7 +80,7 @@ class Pop3Session:
         """Messages of STAT (RFC 1939 §5); None where the server does not tell. Some list fewer than they count."""
         self._send([b"STAT"])
         try:
-            words = self._status(DOES_NOT_COUNT_ITS_MESSAGES.says()).split()
+            words = self._status(MESSAGES_ARE_NOT_COUNTED.says()).split()
         except ServerRefused:
             return None
         return int(words[1]) if len(words) > 1 and _NUMBER.fullmatch(words[1]) else None
@@ -237,7 +237,7 @@ class Pop3Session:
         return NoRoomHere(
             self.side,
             NO_ROOM_IN_TMPDIR_OF_WORKER.says(folder=folder, size=f"{size:,}", cause=str(error.strerror)),
-            advice=GIVE_OF_WORKER_MORE_ROOM.says(folder=folder, word="IMPORT"),
+            advice=GIVE_TMPDIR_MORE_ROOM.says(folder=folder, word="IMPORT"),
         )
 
     # -- the end

@@ -20,8 +20,8 @@ from shared.model.errors import ConnectionLost, MailError, ProtocolViolation, Se
 from shared.model.sides import Side
 from shared.wording.phrases import Phrase
 
-TOP_IS_NOT_SEEN_TO_SHOW_ALL: Final = Phrase(
-    "top_is_not_seen_to_show_all", "TOP is not seen to show all of the message, and RETR is not to be used"
+TOP_MAY_NOT_SHOW_ALL: Final = Phrase(
+    "top_may_not_show_all", "TOP is not seen to show all of the message, and RETR is not to be used"
 )
 
 #: The command that reads whole messages: the one that suits the server, or only this one.
@@ -247,7 +247,7 @@ class _Shown:
 
 
 def _cut(side: Side) -> MailError:
-    return ServerRefused(side, TOP_IS_NOT_SEEN_TO_SHOW_ALL.says())
+    return ServerRefused(side, TOP_MAY_NOT_SHOW_ALL.says())
 
 
 def chunks(body: bytes | IO[bytes]) -> Iterator[bytes]:

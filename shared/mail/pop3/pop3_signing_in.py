@@ -37,7 +37,7 @@ from shared.wording.often_said import (
     CLOSED_BEFORE_SIGNING_IN,
     DOES_NOT_SPEAK,
     DOES_NOT_TAKE_ANOTHER_LOGIN,
-    LET_US_IN_BY_WITHOUT_PROVING,
+    LET_US_IN_WITHOUT_PROVING,
     LOST_CONNECTION,
     SENT_NO_ANSWER,
 )
@@ -235,7 +235,7 @@ def _sign_in(lines: _Lines, wire: Wire, proof: Proof, capable: frozenset[str], s
                 raise _login_failure(wire.side, said, mechanism.said, offered=capable, secrets=secrets)
             if not mechanism.proved:
                 wire.abort()
-                raise ProtocolViolation(wire.side, LET_US_IN_BY_WITHOUT_PROVING.says(name=name))
+                raise ProtocolViolation(wire.side, LET_US_IN_WITHOUT_PROVING.says(name=name))
             return
         if not plain_user:
             raise AuthenticationRefused(wire.side, OFFERS_NO_WAY_TO_SIGN.says(), clean_text(" ".join(offered)))

@@ -21,6 +21,8 @@ _WINDOW: Final = -15  # raw: no header and no checksum
 #: Of zlib's levels the one from which on mail hardly gets smaller, and each byte takes longer.
 _LEVEL: Final = 4
 _PIECE: Final = 64 * 1024
+#: Most compressed bytes that may expand to nothing: a header of a block has some hundred, an empty block five.
+_MOST_EMPTY: Final = 64 * 1024
 
 
 class CompressedStream:
@@ -38,20 +40,32 @@ class CompressedStream:
         self._come, self._more = come, bool(come)
         #: Compressed bytes that are still to be sent, and the number of bytes that they stand for.
         self._going, self._stand_for = memoryview(b""), 0
+        #: Compressed bytes that came since any of them expanded to something.
+        self._empty = 0
         #: Seconds spent on compressing and expanding.
         self.seconds = 0.0
 
     def recv_into(self, view: memoryview) -> int:
-        """Fills `view` with expanded bytes, and returns their number; 0 where the other end has closed."""
-        while True:
-            if self._more and (count := self._expanded(view)):
-                return count
-            if self._expander.eof:
-                raise OSError(ENDED_COMPRESSED_STREAM.says())
-            self._come = self._sock.recv(_PIECE)
-            if not self._come:
-                return 0
-            self._more = True
+        """Fills `view` with expanded bytes, and returns their number; 0 where the other end has closed.
+
+        Receives once. Raises `BlockingIOError` where what came expands to nothing yet, as a socket that has nothing: the
+        caller holds a lock meanwhile, and an endless stream of empty blocks would keep it.
+        """
+        if self._more and (count := self._expanded(view)):
+            return count
+        if self._expander.eof:
+            raise OSError(ENDED_COMPRESSED_STREAM.says())
+        self._come = self._sock.recv(_PIECE)
+        if not self._come:
+            return 0
+        self._empty += len(self._come)
+        if count := self._expanded(view):
+            self._empty = 0
+            return count
+        if self._empty > _MOST_EMPTY:
+            self._broken(SENT_BYTES_NOT_COMPRESSED.says())
+            raise OSError(SENT_BYTES_NOT_COMPRESSED.says())
+        raise BlockingIOError
 
     def _expanded(self, view: memoryview) -> int:
         started = perf_counter()

@@ -57,16 +57,14 @@ SPEAKS_NOT: Final = Phrase("speaks_not", "{place} speaks {name_word}, not {proto
 GIVE_PORT_OF_IMAP_USUALLY: Final = Phrase("give_port_of_imap_usually", "give the port of IMAP, usually 993 or 143")
 SPEAKS_PLAIN_NOT_TLS: Final = Phrase("speaks_plain_not_tls", "{place} speaks plain {protocol}, not TLS")
 IS_NOT_TO_BE_TRUSTED: Final = Phrase("is_not_to_be_trusted", "is not to be trusted: {said}")
-DOES_NOT_GREET_AS_DOES: Final = Phrase("does_not_greet_as_does", "does not greet as {protocol} does")
+DOES_NOT_GREET_AS_EXPECTED: Final = Phrase("does_not_greet_as_expected", "does not greet as {protocol} does")
 NOT_THE_PINNED_CERTIFICATE: Final = Phrase(
     "not_the_pinned_certificate", "{place} shows another certificate than the pinned one ({what})"
 )
 SERVER_MUST_OFFER_TLS: Final = Phrase(
     "server_must_offer_tls", "the server must offer TLS 1.2 or newer: see its settings and its log"
 )
-CHECK_PORT_IMAP_IS_USUALLY: Final = Phrase(
-    "check_port_imap_is_usually", "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
-)
+CHECK_PORT: Final = Phrase("check_port", "check the port: IMAP is usually 993 or 143, POP3 995 or 110")
 HAS_EXPIRED: Final = Phrase("has_expired", "has expired")
 IS_NOT_VALID_YET: Final = Phrase("is_not_valid_yet", "is not valid yet")
 IS_NOT: Final = Phrase("is_not", "is not for {host}")
@@ -217,7 +215,7 @@ class Door:
         ours = self.protocol.upper()
         what, said = SPEAKS_NOT.says(place=self.place, name_word=name, protocol=ours), clean_text(line)
         if not protocol:  # a proxy's error page may be over in a moment
-            raise ProtocolViolation(self.side, what, said, CHECK_PORT_IMAP_IS_USUALLY.says())
+            raise ProtocolViolation(self.side, what, said, CHECK_PORT.says())
         if self.side == Side.SOURCE or protocols()[protocol].takes_mail:
             url = f"{protocol}{_SCHEMES[self.tls]}://{self.place}"
             advice = GIVE_URL_OR_PORT.says(option=f"--{self.side}", url=url, protocol=ours)
@@ -344,7 +342,7 @@ def await_greeting(sock: socket.socket, protocol: str, until: float) -> None:
     Raises OSError, and ValueError when the line is not this protocol's.
     """
     if not _line(sock, until).upper().startswith(protocols()[protocol].greeting):
-        raise ValueError(DOES_NOT_GREET_AS_DOES.says(protocol=protocol.upper()))
+        raise ValueError(DOES_NOT_GREET_AS_EXPECTED.says(protocol=protocol.upper()))
 
 
 def certificate(sock: socket.socket) -> bytes:

@@ -23,6 +23,12 @@ local function clock()
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
+-- The name of the server's life since it was last started, or took another's place.
+local function life()
+  local h = redis.call('HMGET', P .. 'restarted', 'run_id', 'master_replid', 'at')
+  return (h[1] or '') .. '/' .. (h[2] or '') .. '/' .. (h[3] or '')
+end
+
 local function advance(machine, state, event)
   local edges = MACHINES[machine][event]
   return edges and edges[state]

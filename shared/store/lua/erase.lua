@@ -1,5 +1,5 @@
--- erase(import_id, mailbox_id): forgets one settled mailbox of an import that stays, and takes it off the import's sums. Repeated, it
--- changes nothing. Returns 1 when there was something.
+-- erase(import_id, mailbox_id): forgets one mailbox of an import that stays, and takes it off the import's sums: one that is settled, or
+-- queued in an import that was never started. Repeated, it changes nothing. Returns 1 when there was something.
 local SUMS = {
   'messages', 'size_bytes', 'done_bytes', 'o:copied', 'o:already_present', 'o:skipped', 'o:refused', 'o:vanished', 'o:failed',
   'withheld', 'unreadable', 'altered', 'normalised', 'dates_changed', 'watched', 'keywords_lost', 'missing', 'moved', 'removed',
@@ -9,7 +9,10 @@ local i, m = ARGV[1], ARGV[2]
 local key, whole = mailbox_key(m), import_key(i)
 local h = redis.call('HMGET', key, 'import', 'state')
 if h[1] ~= i then return 0 end
-if not SETTLED[h[2]] then return redis.error_reply('ILLEGAL mailbox ' .. m .. ' is under way') end
+local begun = redis.call('HMGET', whole, 'state', 'passes')
+-- What is queued in an import that is only being opened was given to nobody yet.
+local unstarted = h[2] == 'queued' and begun[1] == 'opening' and tonumber(begun[2]) == 0
+if not SETTLED[h[2]] and not unstarted then return redis.error_reply('ILLEGAL mailbox ' .. m .. ' is under way') end
 for _, u in ipairs(redis.call('SMEMBERS', key .. ':open')) do
   if redis.call('HGET', unit_key(u), 'state') == 'leased' then
     return redis.error_reply('ILLEGAL mailbox ' .. m .. ' is under way')
@@ -22,8 +25,7 @@ redis.call('HINCRBY', whole, 'mailboxes', -1)
 redis.call('HINCRBY', whole, 's:' .. h[2], -1)
 redis.call('ZREM', whole .. ':in:' .. h[2], m)
 redis.call('HDEL', whole .. ':credentials', m .. ':source', m .. ':destination')
--- They are made again by the next search.
-redis.call('DEL', whole .. ':ranked_source', whole .. ':ranked_destination', whole .. ':names', whole .. ':by_source', whole .. ':by_destination')
+redis.call('DEL', whole .. ':by_source', whole .. ':by_destination')
 remove_mailbox(i, m)
 settle_import(i)
 return 1

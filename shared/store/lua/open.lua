@@ -68,12 +68,12 @@ for _, r in ipairs(rows) do
       'destination_account', r.destination_account, 'destination_host', r.destination_host)
     if r.source ~= '' then redis.call('HSET', m, 'source', r.source) else redis.call('HDEL', m, 'source') end
     if r.profile ~= '' then redis.call('HSET', m, 'profile', r.profile) else redis.call('HDEL', m, 'profile') end
+    if r.group ~= '' then redis.call('HSET', m, 'group', r.group) end
   end
   if opened then
     queued = queued + 1
     if r.wave ~= '' and (new or not r.wave_by_rule) then set_wave(r.id, r.wave) end
     if r.priority ~= 0 then set_priority(r.id, r.priority) end
-    if r.group ~= '' then redis.call('HSET', m, 'group', r.group) end
     plan_unit(r.id)
   end
 end

@@ -1,8 +1,11 @@
--- seal(import_id, name, sealed, name, sealed, …): stores credentials. What comes after the end goes with the others.
+-- seal(import_id, name, sealed, name, sealed, …): stores credentials; an empty text deletes those of this name. What comes after the end goes with the others.
 -- Refusals of logins count no more.
 local key = import_key(ARGV[1])
 if redis.call('EXISTS', key) == 0 then return redis.error_reply('ILLEGAL no import ' .. ARGV[1]) end
-for n = 2, #ARGV, 2 do redis.call('HSET', key .. ':credentials', ARGV[n], ARGV[n + 1]) end
+for n = 2, #ARGV, 2 do
+  if ARGV[n + 1] == '' then redis.call('HDEL', key .. ':credentials', ARGV[n])
+  else redis.call('HSET', key .. ':credentials', ARGV[n], ARGV[n + 1]) end
+end
 lift_brake(ARGV[1])
 local h = redis.call('HMGET', key, 'state', 'retention')
 if h[1] == 'finished' and redis.call('EXISTS', key .. ':standing') == 0 then

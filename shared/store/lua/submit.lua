@@ -1,5 +1,7 @@
--- submit(import_id): the whole request is written; from here on it runs. Order matters: rows first, then this.
+-- submit(import_id, since): the whole request is written; from here on it runs. Order matters: rows first, then this.
+-- `since`: the life in which the first row was written. In another one some rows may be lost, and nothing runs; '' for any life.
 -- Repeated, it changes nothing, even when a person paused the import or it came to its end in between.
+if ARGV[2] ~= '' and ARGV[2] ~= life() then return redis.error_reply('REBORN ' .. ARGV[1]) end
 local key = import_key(ARGV[1])
 local state = redis.call('HGET', key, 'state')
 local after = advance('import', state, 'submitted')

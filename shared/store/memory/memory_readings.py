@@ -18,6 +18,7 @@ from shared.model import (
     SwitchMarks,
     Tally,
 )
+from shared.model.folders import COUNTERS
 from shared.model.lifecycle import MailboxState, Outcome
 from shared.model.search import Search, small, troubles_of
 from shared.store.memory.memory_rows import Rows
@@ -47,26 +48,7 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
     total: Counter[str] = Counter()
     for one in counts:
         total.update(one)
-    names = (
-        "messages",
-        "size_bytes",
-        "done_bytes",
-        "withheld",
-        "unreadable",
-        "altered",
-        "normalised",
-        "dates_changed",
-        "watched",
-        "keywords_lost",
-        "missing",
-        "moved",
-        "removed",
-        "deleted_at_source",
-        "moved_at_source",
-        "doubled",
-        "undone",
-    )
-    named: dict[str, Any] = {name: total[name] for name in names}
+    named: dict[str, Any] = {name: total[name] for name in COUNTERS}
     return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
 
 

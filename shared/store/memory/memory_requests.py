@@ -17,7 +17,7 @@ from shared.model import (
     account_key,
     route_id,
 )
-from shared.model.errors import StoreError
+from shared.model.errors import StoreError, StoreRestarted
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, UnitState, advance
 from shared.model.sides import Scope, Side
 from shared.model.uids import UidSet
@@ -95,13 +95,11 @@ class MemoryRequests(MemoryReadings):
         return opened
 
     def _place(self, whole: ImportRow, m: MailboxRow, mailbox: Mailbox, *, new: bool) -> None:
-        """Sets the wave, the priority and the group that the row gives; what it leaves open, or to a rule, stays."""
+        """Sets the wave and the priority that the row gives; what it leaves open, or to a rule, stays."""
         if mailbox.wave and (new or not mailbox.wave_by_rule):
             self._set_wave(whole, m, mailbox.wave)
         if mailbox.priority:
             self._set_priority(m, mailbox.priority)
-        if mailbox.group:
-            m.set(group=mailbox.group)
 
     @staticmethod
     def _set_wave(whole: ImportRow, m: MailboxRow, wave: str) -> None:
@@ -190,6 +188,8 @@ class MemoryRequests(MemoryReadings):
     def _address(m: MailboxRow, mailbox: Mailbox, import_: Import) -> None:
         """Sets the mailbox's accounts, profile, route and scopes."""
         m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile)
+        if mailbox.group:
+            m.set(group=mailbox.group)
         m.route = route_id(mailbox.source.endpoint, import_.destination)
         m.scopes = {
             Scope.SOURCE_ACCOUNT: f"{mailbox.source.endpoint.url}/{mailbox.source.login}",
@@ -198,9 +198,17 @@ class MemoryRequests(MemoryReadings):
             Scope.DESTINATION_HOST: import_.destination.host,
         }
 
+    #: The name of the present life: another one after a test let the store be started again.
+    present_life: str = "1"
+
+    def life(self) -> str:
+        return self.present_life
+
     @atomic
-    def submit(self, import_id: str) -> None:
+    def submit(self, import_id: str, *, since: str = "") -> None:
         rows = self._rows
+        if since and since != self.life():
+            raise StoreRestarted(f"the state store was started again while {import_id} was written")
         whole = rows.imports.get(import_id)
         if whole is None:
             raise StoreError(f"the state store refused submit: there is no import {import_id}")
@@ -325,13 +333,25 @@ class MemoryRequests(MemoryReadings):
         return True
 
     @atomic
+    def archive(self, import_id: str, *, away: bool) -> bool:
+        whole = self._rows.imports.get(import_id)
+        if whole is None or away == bool(whole.import_.archived_at):
+            return False
+        if away and whole.import_.state is ImportState.RUNNING:
+            raise StoreError(f"the state store refused archive: import {import_id} is under way")
+        whole.set(archived_at=self._rows.now() / 1000 if away else 0.0)
+        return True
+
+    @atomic
     def erase(self, import_id: str, mailbox_id: str) -> bool:
         rows = self._rows
         whole, m = rows.imports.get(import_id), rows.mailboxes.get(mailbox_id)
         if whole is None or m is None or mailbox_id not in whole.rows:
             return False
         held = any(rows.units[u].unit.state is UnitState.LEASED for u in m.open)
-        if held or m.mailbox.state not in SETTLED:
+        unstarted = whole.import_.state is ImportState.OPENING and not whole.import_.passes
+        idle = {*SETTLED, *([MailboxState.QUEUED] if unstarted else [])}
+        if held or m.mailbox.state not in idle:
             raise StoreError(f"the state store refused erase: ILLEGAL mailbox {mailbox_id} is under way")
         del whole.rows[mailbox_id]
         for notes in whole.cutover_notes.values():

@@ -22,7 +22,11 @@ class MemorySecrets(MemoryRequests):
         if whole is None:
             raise StoreError(f"the state store refused seal: there is no import {import_id}")
         self._expire(whole)
-        whole.credentials.update(sealed)
+        for name, value in sealed.items():
+            if value:
+                whole.credentials[name] = value
+            else:
+                whole.credentials.pop(name, None)
         if sealed and whole.import_.state is ImportState.FINISHED and not whole.standing:
             whole.expires = self._rows.now() + whole.retention_ms
 

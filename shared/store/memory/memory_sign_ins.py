@@ -8,23 +8,45 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from shared.model import Note, Unit
 from shared.model.errors import CredentialsError
 from shared.model.lifecycle import MailboxState
 from shared.model.sides import Limited, Side
-from shared.model.sign_in import LoginTurn
+from shared.model.sign_in import LoginResult, LoginTurn, RefusalMeaning, TurnState
 from shared.store import BRAKE_AFTER, MOST_DOUBTS, Resealed
 from shared.store.memory.memory_accounts import MemoryAccounts
 from shared.store.memory.memory_readings import atomic
 
 
+class _LoginState(Enum):
+    """The known state of one login; `_logins.lua` has the same by one letter each."""
+
+    UNKNOWN = auto()
+    #: A holder tries it.
+    TRIED = auto()
+    #: It let in.
+    PROVED = auto()
+    #: It let in, and was refused since.
+    DOUBTED = auto()
+    REFUSED = auto()
+
+
+class _BrakeState(Enum):
+    """The known state of a server."""
+
+    UNKNOWN = auto()
+    #: It let an account in.
+    LETS_IN = auto()
+    #: It had another trouble than a refusal.
+    LOOSE = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class _Login:
     digest: str
-    #: "u": nothing is known; "t": a holder tries it; "p": it let in; "d": it let in and was refused since; "r":
-    #: refused.
-    state: str = "u"
+    state: _LoginState = _LoginState.UNKNOWN
     #: Refusals since the login last let in.
     count: int = 0
     #: Until when the trial of `holder` counts, ms.
@@ -37,8 +59,7 @@ class _Login:
 class _Brake:
     """The known state of the logins of one import at one server."""
 
-    #: "": nothing is known; "in": the server let an account in; "loose": it had another trouble than a refusal.
-    state: str = ""
+    state: _BrakeState = _BrakeState.UNKNOWN
     #: Accounts that were refused.
     refused: set[str] = field(default_factory=set)
     #: Account → until when its trial counts, ms.
@@ -80,20 +101,20 @@ class SignInBook:
         with self._lock:
             place, login = self._login(import_id, mailbox_id, side, digest, shared)
             now = self._now()
-            if login.state == "r":
-                return LoginTurn(state="refused", words=login.words)
-            if login.state == "p":
-                return LoginTurn(state="proved")
-            if login.state == "t" and login.holder != holder and login.till > now:
-                return LoginTurn(state="wait", wait_seconds=(login.till - now) / 1000)
+            if login.state is _LoginState.REFUSED:
+                return LoginTurn(state=TurnState.REFUSED, words=login.words)
+            if login.state is _LoginState.PROVED:
+                return LoginTurn(state=TurnState.PROVED)
+            if login.state is _LoginState.TRIED and login.holder != holder and login.till > now:
+                return LoginTurn(state=TurnState.WAIT, wait_seconds=(login.till - now) / 1000)
             if not (shared or login.count):
                 turn = self._brake_turn(import_id, mailbox_id, side, now + int(seconds * 1000))
                 if turn == "stopped":
-                    return LoginTurn(state="stopped")
+                    return LoginTurn(state=TurnState.STOPPED)
                 if turn != "go":
-                    return LoginTurn(state="wait", wait_seconds=float(turn) / 1000)
-            self._logins[place] = replace(login, state="t", till=now + int(seconds * 1000), holder=holder)
-            return LoginTurn(state="trial")
+                    return LoginTurn(state=TurnState.WAIT, wait_seconds=float(turn) / 1000)
+            self._logins[place] = replace(login, state=_LoginState.TRIED, till=now + int(seconds * 1000), holder=holder)
+            return LoginTurn(state=TurnState.TRIAL)
 
     def login_told(
         self,
@@ -104,37 +125,39 @@ class SignInBook:
         holder: str,
         *,
         shared: bool,
-        result: str,
+        result: LoginResult,
         words: str = "",
-    ) -> str:
+    ) -> RefusalMeaning:
         """Answers as `SignInStore.login_told`."""
         with self._lock:
             place, login = self._login(import_id, mailbox_id, side, digest, shared)
-            ours = login.state == "t" and login.holder == holder
+            ours = login.state is _LoginState.TRIED and login.holder == holder
             login = replace(login, till=0)
-            if not shared and not (result == "refused" and login.state == "u"):
+            if not shared and not (result == LoginResult.REFUSED and login.state is _LoginState.UNKNOWN):
                 self._brake_told(import_id, mailbox_id, side, result)
-            if result == "in":
-                if login.state != "r":
-                    self._logins[place] = replace(login, state="p", count=0, holder="")
-                return ""
-            if result == "unknown":
+            if result == LoginResult.IN:
+                if login.state is not _LoginState.REFUSED:
+                    self._logins[place] = replace(login, state=_LoginState.PROVED, count=0, holder="")
+                return RefusalMeaning.NONE
+            if result == LoginResult.UNKNOWN:
                 if ours:
-                    self._logins[place] = replace(login, state="d" if login.count else "u", holder="")
-                return ""
-            if login.state in "ru":
-                return "refused"
-            verdict = "refused"
+                    self._logins[place] = replace(
+                        login, state=_LoginState.DOUBTED if login.count else _LoginState.UNKNOWN, holder=""
+                    )
+                return RefusalMeaning.NONE
+            if login.state in (_LoginState.REFUSED, _LoginState.UNKNOWN):
+                return RefusalMeaning.REFUSED
+            meaning = RefusalMeaning.REFUSED
             if not ours and self._others(mailbox_id, side) > 0:
-                verdict = "doubted"
+                meaning = RefusalMeaning.DOUBTED
             elif shared and (not ours or login.count) and login.count + 1 < MOST_DOUBTS:
-                verdict = "one"
-            if ours or login.state != "t":
-                if verdict == "refused":
-                    self._logins[place] = replace(login, state="r", holder="", words=words)
+                meaning = RefusalMeaning.ONE
+            if ours or login.state is not _LoginState.TRIED:
+                if meaning is RefusalMeaning.REFUSED:
+                    self._logins[place] = replace(login, state=_LoginState.REFUSED, holder="", words=words)
                 else:
-                    self._logins[place] = replace(login, state="d", holder="", count=login.count + 1)
-            return verdict
+                    self._logins[place] = replace(login, state=_LoginState.DOUBTED, holder="", count=login.count + 1)
+            return meaning
 
     def _login(
         self, import_id: str, mailbox_id: str, side: Side, digest: str, shared: bool
@@ -160,13 +183,13 @@ class SignInBook:
             return "go"
         server, account = ends
         brake = self._brakes.setdefault((import_id, side, server), _Brake())
-        if brake.state == "in":
+        if brake.state is _BrakeState.LETS_IN:
             return "go"
         trying = [until for one, until in brake.trying.items() if one != account and until > self._now()]
         refused = len(brake.refused - {account})
         if refused >= BRAKE_AFTER:
             return "stopped"
-        if brake.state != "loose" and refused + len(trying) >= BRAKE_AFTER:
+        if brake.state is not _BrakeState.LOOSE and refused + len(trying) >= BRAKE_AFTER:
             return str(max(trying) - self._now())
         brake.refused.discard(account)
         brake.trying[account] = till
@@ -177,26 +200,26 @@ class SignInBook:
             return
         server, account = ends
         brake = self._brakes.setdefault((import_id, side, server), _Brake())
-        if brake.state == "in":
+        if brake.state is _BrakeState.LETS_IN:
             return
         brake.drop(account)
-        if result == "refused":
+        if result == LoginResult.REFUSED:
             brake.refused.add(account)
-        elif result == "in":
-            self._brakes[import_id, side, server] = _Brake(state="in")
+        elif result == LoginResult.IN:
+            self._brakes[import_id, side, server] = _Brake(state=_BrakeState.LETS_IN)
         else:
-            brake.state = "loose"
+            brake.state = _BrakeState.LOOSE
 
     def lets_in(self, import_id: str, mailbox_id: str, side: Side) -> bool:
         """Tells whether the server is known to have let an account in."""
         ends = self._ends(mailbox_id, side)
-        return ends is None or self._brakes.get((import_id, side, ends[0]), _Brake()).state == "in"
+        return ends is None or self._brakes.get((import_id, side, ends[0]), _Brake()).state is _BrakeState.LETS_IN
 
     def lift_brake(self, import_id: str) -> None:
         """Forgets the refusals of this import's logins so far, since an operator acted."""
         with self._lock:
             for place, brake in list(self._brakes.items()):
-                if place[0] == import_id and brake.state != "in":
+                if place[0] == import_id and brake.state is not _BrakeState.LETS_IN:
                     del self._brakes[place]
 
     def release_login(self, import_id: str, mailbox_id: str) -> None:
@@ -287,14 +310,14 @@ class MemorySignIns(MemoryAccounts):
         holder: str,
         *,
         shared: bool,
-        result: str,
+        result: LoginResult,
         words: str = "",
-    ) -> str:
+    ) -> RefusalMeaning:
         released = shared or self._book.lets_in(import_id, mailbox_id, side)
         verdict = self._book.login_told(
             import_id, mailbox_id, side, digest, holder, shared=shared, result=result, words=words
         )
-        if not released and result == "in":
+        if not released and result == LoginResult.IN:
             self._unbrake(import_id, side)
         return verdict
 

@@ -9,7 +9,7 @@ from shared.model import (
     Lease,
 )
 from shared.model.sides import Side
-from shared.model.sign_in import LoginTurn
+from shared.model.sign_in import LoginResult, LoginTurn, RefusalMeaning
 
 
 class AccountStore(Protocol):
@@ -58,17 +58,10 @@ class SignInStore(Protocol):
         holder: str,
         *,
         shared: bool,
-        result: str,
+        result: LoginResult,
         words: str = "",
-    ) -> str:
-        """Notes how a try ended.
-
-        `result` is "in" (mailboxes that were stopped at that server go on), "refused" (`words` are the server's),
-        "alone" (refused for a reason that says nothing of others' logins), or "unknown". Returns what a refusal means:
-        "refused" (this login is not tried again), "one" (a shared login that let others in; after `MOST_DOUBTS` in a
-        row it is refused too), or "doubted" (it let in before, and other connections of the account are open: one more
-        try decides); "" for no refusal.
-        """
+    ) -> RefusalMeaning:
+        """Notes how a try ended, and returns what a refusal means. `words` are what the server said to a refusal."""
 
     def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
         """Lets the import's shared logins be tried again, since an operator acted.

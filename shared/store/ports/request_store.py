@@ -47,10 +47,14 @@ class RequestStore(Protocol):
         parts of the list. Before `submit` no queued mailbox is served, and the import does not finish.
         """
 
-    def submit(self, import_id: str) -> None:
+    def life(self) -> str:
+        """Returns a name of the server's life: another one after each start and each failover, which may lose a second."""
+
+    def submit(self, import_id: str, *, since: str = "") -> None:
         """Marks the request as complete: the import runs from here on, until every mailbox is settled.
 
-        Begins a new pass, unless one was under way.
+        Begins a new pass, unless one was under way. Raises `StoreRestarted` where the server's life is not `since` any
+        more: what was written then may be lost. Callers write and submit by `shared.store.submitting`.
         """
 
     def imports(self) -> list[Import]:
@@ -165,7 +169,7 @@ class RequestStore(Protocol):
         """
 
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
-        """Stores sealed credentials by (mailbox id, side)."""
+        """Stores sealed credentials by (mailbox id, side); empty ones delete what was stored."""
 
     def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
         """Returns the sealed credentials, or None when they are forgotten."""
@@ -194,11 +198,17 @@ class RequestStore(Protocol):
         import. Raises `StoreError` while the import runs.
         """
 
-    def erase(self, import_id: str, mailbox_id: str) -> bool:
-        """Forgets one settled mailbox of an import that stays: its request, ledger, notes, failures and credentials.
+    def archive(self, import_id: str, *, away: bool) -> bool:
+        """Puts an import into the archive (`away`), or takes it back. All that the store has of it stays.
 
-        The import's sums no longer count it. Returns False when it is not there. Raises `StoreError` while the mailbox
-        is under way.
+        Returns False when it was so already, or there is no such import. Raises `StoreError` when a running import is to go.
+        """
+
+    def erase(self, import_id: str, mailbox_id: str) -> bool:
+        """Forgets one mailbox of an import that stays: its request, ledger, notes, failures and credentials.
+
+        It is settled, or queued in an import that was never started. The import's sums no longer count it. Returns False
+        when it is not there. Raises `StoreError` while the mailbox is under way.
         """
 
     def set_limit(self, scope: str, most: int | None) -> None:

@@ -9,10 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from shared.model.cutover import IN_SYNC, Cutover, CutoverOptions, CutoverStep, MailboxCutover, Overruled
+from shared.model.cutover import (
+    IN_SYNC,
+    CopyBackState,
+    Cutover,
+    CutoverOptions,
+    CutoverStep,
+    MailboxCutover,
+    Overruled,
+    TurnAnswer,
+    TurnedTo,
+)
 from shared.model.lifecycle import CutoverState
 from shared.store import Resealed, Store
 from shared.store.records.signed import Signer, row_of, signed_row
@@ -118,7 +128,7 @@ def _on_the_way(known: MailboxCutover) -> bool:
     """Tells whether a mailbox of a cutover that was rolled back is still to be turned, or its mail to be brought back."""
     if not known.to:
         return False
-    return known.to != "old" or not known.turned or (known.marked and not known.back)
+    return known.to != TurnedTo.OLD or not known.turned or (known.marked and not known.back)
 
 
 def encode_mailbox(known: MailboxCutover) -> str:
@@ -136,9 +146,11 @@ def decode_mailbox(text: str) -> MailboxCutover:
     usual = MailboxCutover()
     try:
         known = MailboxCutover(**unpacked_all(json.loads(text))) if text else usual
+        if not same_types(asdict(known), asdict(usual)):
+            return usual
+        return replace(known, to=TurnedTo(known.to), answer=TurnAnswer(known.answer), back=CopyBackState(known.back))
     except (ValueError, TypeError):
         return usual
-    return known if same_types(asdict(known), asdict(usual)) else usual
 
 
 def same_types(fields: Mapping[str, object], usual: Mapping[str, object]) -> bool:

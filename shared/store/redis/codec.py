@@ -32,6 +32,7 @@ from shared.model import (
     UnitKind,
     Wave,
 )
+from shared.model.folders import COUNTERS
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model.rates import Due
 from shared.model.sign_in import SignIn, Way
@@ -108,6 +109,7 @@ def decode_import(import_id: str, row: Hash) -> Import:
         window=text(row, "window"),
         opens_at=number(row, "opens_at") / 1000,
         shuts_at=number(row, "shuts_at") / 1000,
+        archived_at=number(row, "archived_at") / 1000,
     )
 
 
@@ -193,28 +195,11 @@ def encode_failure(failure: Failure | None) -> str:
 
 
 def decode_tally(row: Hash) -> Tally:
+    counts: dict[str, Any] = {name: number(row, name) for name in COUNTERS}
     return Tally(
-        messages=number(row, "messages"),
-        size_bytes=number(row, "size_bytes"),
+        **counts | {"ever_bytes": number(row, "ever:done_bytes")},
         outcomes={o: n for o in Outcome if (n := number(row, f"o:{o}"))},
-        withheld=number(row, "withheld"),
-        unreadable=number(row, "unreadable"),
-        done_bytes=number(row, "done_bytes"),
-        altered=number(row, "altered"),
-        normalised=number(row, "normalised"),
-        dates_changed=number(row, "dates_changed"),
-        watched=number(row, "watched"),
-        keywords_lost=number(row, "keywords_lost"),
-        missing=number(row, "missing"),
-        moved=number(row, "moved"),
-        removed=number(row, "removed"),
-        deleted_at_source=number(row, "deleted_at_source"),
-        moved_at_source=number(row, "moved_at_source"),
-        doubled=number(row, "doubled"),
-        undone=number(row, "undone"),
-        compared=number(row, "compared"),
         ever={o: n for o in Outcome if (n := number(row, f"ever:o:{o}"))},
-        ever_bytes=number(row, "ever:done_bytes"),
     )
 
 

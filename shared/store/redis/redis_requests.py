@@ -73,8 +73,11 @@ class RedisRequests(Secrets):
             queued += self._run("open", import_.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
         return queued
 
-    def submit(self, import_id: str) -> None:
-        self._run("submit", import_id)
+    def life(self) -> str:
+        return str(self._run("restarted").decode())
+
+    def submit(self, import_id: str, *, since: str = "") -> None:
+        self._run("submit", import_id, since)
 
     def imports(self) -> list[Import]:
         ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]
@@ -285,6 +288,9 @@ class RedisRequests(Secrets):
         for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1):
             self._run("close", import_id, m.decode())
         return bool(self._run("close", import_id, ""))
+
+    def archive(self, import_id: str, *, away: bool) -> bool:
+        return bool(self._run("archive", import_id, "1" if away else "0"))
 
     def erase(self, import_id: str, mailbox_id: str) -> bool:
         return bool(self._run("erase", import_id, mailbox_id))

@@ -12,7 +12,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from shared.model import Lease
-from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, MailhaulError, StoreError
+from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, MailhaulError, StoreError, StoreRestarted
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.runtime.redis_client import HeldRedis, Send, in_one_flight, open_redis
 from shared.store import SCOPES, other_options
@@ -71,6 +71,10 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
     if said.startswith("WRITTEN"):
         return FolderInUse(int(said.split()[1]) / 1000)
+    if said.startswith("REBORN"):
+        return StoreRestarted(
+            "the state store was started again while the request was written: give the same command again"
+        )
     if said.startswith("FORGOT"):
         return LeaseLost("the state store was started again since, and may have lost what it answered to before")
     if said.startswith("BUSY"):

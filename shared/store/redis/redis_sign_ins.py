@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from shared.model import AccountState, Lease
 from shared.model.sides import Side
-from shared.model.sign_in import LoginTurn
+from shared.model.sign_in import LoginResult, LoginTurn, RefusalMeaning, TurnState
 from shared.store import BRAKE_AFTER, MOST_DOUBTS
 from shared.store.redis.redis_scripts import Scripts
 
@@ -29,7 +29,9 @@ class RedisSignIns(Scripts):
     ) -> LoginTurn:
         place = (import_id, mailbox_id, side, "1" if shared else "0", digest, holder)
         state, wait, words = self._run("login_turn", *place, int(seconds * 1000), BRAKE_AFTER)
-        return LoginTurn(state=state.decode(), wait_seconds=wait / 1000, words=words.decode("utf-8", "replace"))
+        return LoginTurn(
+            state=TurnState(state.decode()), wait_seconds=wait / 1000, words=words.decode("utf-8", "replace")
+        )
 
     def login_told(
         self,
@@ -40,11 +42,11 @@ class RedisSignIns(Scripts):
         holder: str,
         *,
         shared: bool,
-        result: str,
+        result: LoginResult,
         words: str = "",
-    ) -> str:
+    ) -> RefusalMeaning:
         place = (import_id, mailbox_id, side, "1" if shared else "0", digest, holder)
-        return str(self._run("login_told", *place, result, words, MOST_DOUBTS).decode())
+        return RefusalMeaning(self._run("login_told", *place, result, words, MOST_DOUBTS).decode())
 
     def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
         self._run("forgive", import_id, mailbox_id)

@@ -26,7 +26,7 @@ from shared.model import (
 )
 from shared.model.lanes import NOTHING_MEASURED, Measured
 from shared.model.ledger import AUDITED
-from shared.model.lifecycle import Disposition, Wish
+from shared.model.lifecycle import Disposition, Outcome, Wish
 from shared.model.uids import NO_UIDS, UidSet
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS
 from shared.store.redis import codec, keys, packing
@@ -324,6 +324,10 @@ class RedisWork(Scripts):
 
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         self._run("moving", *self._fence(lease), folder_id, codec.encode_moving(moving))
+
+    def note_shown_again(self, lease: Lease, folder_id: str, uids: UidSet, hidden: UidSet) -> None:
+        fields = [f"{uid}:{Outcome.VANISHED}" for uid in uids]
+        self._run("shown_again", *self._fence(lease), folder_id, packing.encode_uids(hidden), *fields)
 
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         self._run("note_left_out", *self._fence(lease), other_folders, public_folders)

@@ -12,13 +12,13 @@ from shared.wording.often_said import GIVE_WHOLE_ADDRESS_IN_LIST
 from shared.wording.phrases import Phrase
 
 BY_HAND: Final = Phrase("by_hand", "by hand")
-BY_HAND_LET_MX_RECORD: Final = Phrase(
-    "by_hand_let_mx_record",
+BY_HAND_POINT_MX_RECORD: Final = Phrase(
+    "by_hand_point_mx_record",
     "by hand: let the MX record of {domain} name {host} and no other host, let the SPF record allow "
     "it, and let mail programs use {other_host}",
 )
-IS_NO_MAIL_ADDRESS_SO_NO: Final = Phrase(
-    "is_no_mail_address_so_no", "{address} is no mail address, so no MX record says where its mail goes"
+NO_MAIL_ADDRESS_FOR_MX: Final = Phrase(
+    "no_mail_address_for_mx", "{address} is no mail address, so no MX record says where its mail goes"
 )
 
 
@@ -45,12 +45,12 @@ class ByHand:
     def _told(self, mailbox: SwitchedMailbox, to: Side) -> TurnOutcome:
         if not mailbox.domain:
             return TurnRefused(
-                words=IS_NO_MAIL_ADDRESS_SO_NO.says(address=mailbox.address),
+                words=NO_MAIL_ADDRESS_FOR_MX.says(address=mailbox.address),
                 advice=GIVE_WHOLE_ADDRESS_IN_LIST.says(),
             )
         mail_host = self._mail_hosts[to] or mailbox.host(to)
         return Turned(
-            words=BY_HAND_LET_MX_RECORD.says(domain=mailbox.domain, host=mail_host, other_host=mailbox.host(to))
+            words=BY_HAND_POINT_MX_RECORD.says(domain=mailbox.domain, host=mail_host, other_host=mailbox.host(to))
         )
 
 

@@ -23,8 +23,8 @@ from shared.wording.often_said import (
 )
 from shared.wording.phrases import Phrase
 
-WITH_LOGINS_AND_CANNOT_STAND: Final = Phrase(
-    "with_logins_and_cannot_stand", "{key} with the logins {login} and {other_login} cannot stand in {file}"
+KEY_WITH_LOGINS_CANNOT_STAND_IN_FILE: Final = Phrase(
+    "key_with_logins_cannot_stand_in_file", "{key} with the logins {login} and {other_login} cannot stand in {file}"
 )
 USE_LOGINS_WITHOUT_BLANKS: Final = Phrase("use_logins_without_blanks", 'use logins without ":", blanks and line breaks')
 MAKE_EMPTY_PASSDB: Final = Phrase(
@@ -125,7 +125,7 @@ class DovecotPassdb:
             or any(set(x) & set(" \t\r\n\0") for x in logins)
         ):
             return TurnRefused(
-                words=WITH_LOGINS_AND_CANNOT_STAND.says(
+                words=KEY_WITH_LOGINS_CANNOT_STAND_IN_FILE.says(
                     key=repr(key), login=repr(logins[0]), other_login=repr(logins[1]), file=str(self._path)
                 ),
                 advice=USE_LOGINS_WITHOUT_BLANKS.says(),

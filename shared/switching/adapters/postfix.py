@@ -29,19 +29,21 @@ from shared.wording.often_said import (
 from shared.wording.phrases import Phrase
 
 IT_LOOKS_UP: Final = Phrase("it_looks_up", "it looks up {value}")
-NO_PROGRAM_TO_MAKE_THE_TABLE: Final = Phrase(
-    "no_program_to_make_the_table", "there is no program {program} here, which makes the table from {file}"
+PROGRAM_FOR_TABLE_MISSING: Final = Phrase(
+    "program_for_table_missing", "there is no program {program} here, which makes the table from {file}"
 )
 NAME_POSTMAP_BY_WHOLE_PATH: Final = Phrase(
     "name_postmap_by_whole_path", "name it by postmap=/whole/path, or use type=texthash"
 )
 CANNOT_STAND: Final = Phrase("cannot_stand", "{address} cannot stand in {file}")
-GIVE_WHOLE_ADDRESS_WITHOUT: Final = Phrase("give_whole_address_without", "give a whole address without blanks")
+GIVE_WHOLE_ADDRESS_WITHOUT_BLANKS: Final = Phrase(
+    "give_whole_address_without_blanks", "give a whole address without blanks"
+)
 HAS_ROWS: Final = Phrase("has_rows", "{file} has {count} rows for {key}")
 LEAVE_ONE_OF_THEM: Final = Phrase("leave_one_of_them", "leave one of them")
 DID_NOT_MAKE_TABLE: Final = Phrase("did_not_make_table", "{program} did not make the table of {file}: {said}")
-SEE_THAT_WORKS_HERE_TEXT: Final = Phrase(
-    "see_that_works_here_text", "see that `{program} {table}` works here; the text is written"
+SEE_THAT_PROGRAM_WORKS_HERE: Final = Phrase(
+    "see_that_program_works_here", "see that `{program} {table}` works here; the text is written"
 )
 MAKE_EMPTY_TRANSPORT_MAP: Final = Phrase(
     "make_empty_transport_map",
@@ -83,7 +85,7 @@ class PostfixTransport:
             return self._unwritable(error)
         if self._kind != "texthash" and shutil.which(self._postmap) is None:
             return TurnRefused(
-                words=NO_PROGRAM_TO_MAKE_THE_TABLE.says(program=self._postmap, file=str(self._path)),
+                words=PROGRAM_FOR_TABLE_MISSING.says(program=self._postmap, file=str(self._path)),
                 advice=NAME_POSTMAP_BY_WHOLE_PATH.says(),
             )
         return outcome
@@ -120,7 +122,7 @@ class PostfixTransport:
         if not mailbox.domain or any(char.isspace() or char == "\0" for char in key) or key.startswith(("#", '"')):
             refused = TurnRefused(
                 words=CANNOT_STAND.says(address=repr(mailbox.address), file=str(self._path)),
-                advice=GIVE_WHOLE_ADDRESS_WITHOUT.says(),
+                advice=GIVE_WHOLE_ADDRESS_WITHOUT_BLANKS.says(),
             )
             return refused, content
         rows = list(_rows(content))
@@ -154,7 +156,7 @@ class PostfixTransport:
             said = shortened(made.stderr.decode("utf-8", "replace")) or IT_LOOKS_UP.says(value=str(found))
             return TurnRefused(
                 words=DID_NOT_MAKE_TABLE.says(program=self._postmap, file=str(self._path), said=said),
-                advice=SEE_THAT_WORKS_HERE_TEXT.says(program=self._postmap, table=self._named()),
+                advice=SEE_THAT_PROGRAM_WORKS_HERE.says(program=self._postmap, table=self._named()),
             )
         return Turned(words=outcome.words)
 

@@ -45,10 +45,14 @@ def names() -> Iterator[list[str]]:
 
     register(
         AccountKind(
-            name="ledger", place=ServicePlace.NAME, example="ledger://NAME", open=opened, options=frozenset({"colour"}),
+            name="ledger",
+            place=ServicePlace.NAME,
+            example="ledger://NAME",
+            open=opened,
+            options=frozenset({"colour"}),
             settling_seconds=7,
         )
-    )  # fmt: skip
+    )
     yield found
     del registry._KINDS["ledger"]
 

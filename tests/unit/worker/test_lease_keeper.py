@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from shared.model.errors import ControlRequested
+from shared.model.errors import ConnectionLost, ControlRequested
 from shared.model.lifecycle import Wish
+from shared.model.sides import Side
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import start, take
 from worker.copying.inflight import stop_on
+from worker.decisions.failures import meant
 from worker.lease_keeper import LeaseKeeper
 
 
@@ -63,6 +65,36 @@ def test_who_gives_way_finishes_its_message_first(word: Wish, *, shut: bool) -> 
     assert (lease_keeper.wish(lease), session.shut) == (word, shut)
     with pytest.raises(ControlRequested):
         stop_on(lease_keeper.wish(lease))
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_message_that_does_not_end_keeps_no_lane_that_is_to_give_way(
+    monkeypatch: pytest.MonkeyPatch, *, protected: bool
+) -> None:
+    """Gives each unit twice as long the next time, so that a large message of an honest source gets through."""
+    now = 0.0
+    shut_at: list[float] = []
+    if not protected:
+        monkeypatch.setattr(LeaseKeeper, "_gives_no_way", lambda *_: False)
+
+    class Store(MemoryStore):
+        def attend(self, *given: object, **named: object) -> list[Wish]:  # type: ignore[override]
+            return [Wish.YIELD]
+
+    store = Store()
+    start(store)
+    lease = replace(take(store), deadline=600.0)
+    lease_keeper = LeaseKeeper(store, "worker", clock=lambda: now)
+    for _ in range(3):
+        session = Session()
+        lease_keeper.watch(lease, [session])  # type: ignore[list-item]
+        began = now
+        while not session.shut and now - began < 60:
+            lease_keeper.turn()
+            now += 1
+        shut_at.append(now - 1 - began)
+        assert isinstance(meant(ConnectionLost(Side.SOURCE, "shut"), lease_keeper.wish(lease)), ControlRequested)
+    assert shut_at == ([4, 8, 16] if protected else [59, 59, 59])
 
 
 def test_a_worker_is_heard_of_before_its_first_second_is_over() -> None:

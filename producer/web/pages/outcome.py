@@ -1,0 +1,58 @@
+"""The page of a result (`results`), and of a form that was sent after the session had ended (`interrupted`)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from fastapi import Path, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from producer.translations import LANGUAGES
+from producer.web.pages import interrupted, results
+from producer.web.pages.drawing import LANGUAGE_COOKIE, draw, language
+from producer.web.pages.form_draft import fresh
+from producer.web.pages.page_routes import page_routes
+from producer.web.pages.sign_in_page import Who
+from producer.web.security.access import Known
+
+routes = page_routes()
+_Id = Annotated[str, Path(pattern=r"^[0-9a-f]{24}$")]
+#: Forms that are kept while they are filled in: a person is led back into them.
+_KEPT: Final = re.compile(r"(/new|/imports/[^/]+/add)(/[0-9a-f]{24})?")
+
+
+@routes.get("/results/{result_id}")
+def result(request: Request, known: Known, who: Who, result_id: _Id) -> Response:
+    """Shows what came of a POST."""
+    found = results.find(known, who, result_id)
+    if found is None:
+        return RedirectResponse("/", 303)
+    answer = HTMLResponse(found.pages[language(request)], found.status)
+    if request.query_params.get("lang") in LANGUAGES:
+        answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)
+    return answer
+
+
+@routes.get("/sent/{form_id}")
+async def sent(request: Request, known: Known, who: Who, form_id: _Id) -> Response:
+    """Leads back into the form that was sent signed out, or asks whether to send it now."""
+    form = await run_in_threadpool(interrupted.find, known, who, form_id)
+    if form is None:
+        return RedirectResponse("/", 303)
+    if kept := _KEPT.fullmatch(form.path):
+        there = form.path if kept[2] else f"{kept[1]}/{fresh()}"
+        await interrupted.sent_again(request, form, f"{there}/keep")
+        return RedirectResponse(there, 303)
+    return draw(request, "sent.html", who, form_id=form_id)
+
+
+@routes.post("/sent/{form_id}")
+async def send(request: Request, known: Known, who: Who, form_id: _Id) -> Response:
+    """Sends the form now, as whoever is signed in."""
+    form = await run_in_threadpool(interrupted.find, known, who, form_id)
+    if form is None:
+        return RedirectResponse("/", 303)
+    known.page_state.drop_draft(form_id)
+    return await interrupted.sent_again(request, form)

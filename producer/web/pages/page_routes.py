@@ -1,0 +1,78 @@
+"""Routes of the page: a form that is sent twice by a double click is done once, and one that comes signed out is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from producer.web.pages import interrupted
+from producer.web.pages.sign_in_page import NotSignedIn
+from producer.web.web_context import WebContext
+
+#: The field of a form whose act would be done twice by two clicks: a text that each drawing makes anew.
+ONCE: Final = "once"
+_TEXT: Final = re.compile(r"[0-9a-f]{16}")
+#: Seconds for which a second click waits for the first.
+_WAITS: Final = 30
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class PageRoute(APIRoute):
+    """A route of the page."""
+
+    def get_route_handler(self) -> _Handler:
+        """Returns the handler."""
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            if request.method != "POST" or request.headers.get("hx-request") == "true":
+                return await handle(request)
+            length = request.headers.get("content-length", "")
+            body = await request.body() if length.isdecimal() and int(length) <= interrupted.MOST_OCTETS else b""
+            try:
+                return await _once(request, body, handle)
+            except NotSignedIn as error:
+                known: WebContext = request.app.state.web_context
+                kept = await run_in_threadpool(interrupted.keep, known, request, body)
+                raise NotSignedIn(f"/sent/{kept}" if kept else error.to) from None
+
+        return handler
+
+
+def page_routes(prefix: str = "") -> APIRouter:
+    """Returns a router for routes of the page."""
+    return APIRouter(prefix=prefix, include_in_schema=False, route_class=PageRoute)
+
+
+async def _once(request: Request, body: bytes, handle: _Handler) -> Response:
+    """Handles a request; of two with the same text in `ONCE`, the second gets the way to the first one's result."""
+    urlencoded = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    text = str((await request.form()).get(ONCE, "")) if urlencoded and body else ""
+    if not _TEXT.fullmatch(text):
+        return await handle(request)
+    records = request.app.state.web_context.records
+    who = request.headers.get("cookie", "").encode() + str(request.client and request.client.host).encode()
+    key = "press:" + hashlib.sha256(b"\0".join((who, request.url.path.encode(), text.encode()))).hexdigest()
+    for _ in range(_WAITS * 10):
+        before = await run_in_threadpool(records.begin, key, text)
+        if before is None:
+            break
+        if there := before.get("answer"):
+            return RedirectResponse(there, 303)
+        await asyncio.sleep(0.1)
+    try:
+        answer = await handle(request)
+    except BaseException:
+        await run_in_threadpool(records.drop, key)
+        raise
+    to = answer.headers.get("location", "")
+    await run_in_threadpool(records.answer, key, text, to) if to else await run_in_threadpool(records.drop, key)
+    return answer

@@ -1,0 +1,69 @@
+"""Pages that answer a POST: kept for an hour, sealed, so that the browser is led to an address of its own.
+
+So Back and a reload ask nobody whether to send a form once more (post, redirect, get). A result is its receiver's alone.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from producer.web.web_context import WebContext
+from shared.model.errors import CredentialsError, StoreError
+from shared.runtime.credentials import Credentials, Secret
+from shared.store.records.principals import Principal
+
+#: Seconds for which a result is kept, and how many of one person are.
+_SECONDS: Final = 3600
+_MOST: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """A page that answers a POST."""
+
+    #: The HTTP status.
+    status: int
+    #: The page in each language.
+    pages: Mapping[str, str]
+    #: Whether it is shown once, since it holds a secret.
+    once: bool = False
+
+
+def led_to(request: Request, who: Principal, result: Result, language: str) -> Response:
+    """Keeps the page and redirects to it; shows it at once where it cannot be kept."""
+    known: WebContext = request.app.state.web_context
+    result_id = secrets.token_hex(12)
+    held = Credentials(login=who.principal_id, password=Secret(json.dumps(asdict(result))))
+    try:
+        known.page_state.keep_draft(result_id, known.vault.seal(result_id, "source", held), _SECONDS)
+        for old in known.page_state.note_form(_whose(who), result_id, time.time(), _MOST, _SECONDS):
+            known.page_state.drop_draft(old)
+    except StoreError:
+        return HTMLResponse(result.pages[language], result.status)
+    return RedirectResponse(f"/results/{result_id}", 303)
+
+
+def find(known: WebContext, who: Principal, result_id: str) -> Result | None:
+    """Returns a result of this person; None where it is over. One that is shown once is over then."""
+    sealed = known.page_state.draft(result_id)
+    try:
+        held = None if sealed is None else known.vault.open(result_id, "source", sealed)
+        result = None if held is None or held.login != who.principal_id else json.loads(held.password.reveal())
+        found = Result(**result) if result else None
+    except (CredentialsError, ValueError, TypeError):  # another draft, or none of this version
+        return None
+    if found and found.once:
+        known.page_state.drop_draft(result_id)
+    return found
+
+
+def _whose(who: Principal) -> str:
+    return f"results of {who.principal_id}"
