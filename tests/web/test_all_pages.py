@@ -38,6 +38,8 @@ NO_PAGE: Final = {
     "/admin/audit.csv": "a file",
     "/favicon.ico": "a picture",
     "/enter/{link}": "leads elsewhere",
+    "/results/{result_id}": "what a form was answered with, on the form's own page; see test_page_posts.py",
+    "/sent/{form_id}": "asks whether a form is to be sent again; see test_page_posts.py",
     "/oidc/begin": "leads elsewhere",
     "/oidc/back": "leads elsewhere",
     "/imports/{import_id}/cutovers/{event}": "needs a switch; see test_page_cutovers.py",
