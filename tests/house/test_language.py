@@ -27,7 +27,7 @@ STILL_HEADLESS: dict[str, int] = {}
 #: Words of public class names that GLOSSARY.md does not define: ordinary ones, and names from outside.
 ORDINARY = frozenset(
     """
-    2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer answers app append appended 
+    2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer answers app append appended
     arrivals asked audit auth authentication authorization autoconfig awaited bearer before beside body book books
     bound broken browser by canonical caps catalogue cell certificate change changed checked choice choosing chunks
     column columns comparison condition conflict conversation coordination counted cram created credentials
