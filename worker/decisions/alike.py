@@ -7,6 +7,7 @@ that are taken, or its code says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -16,6 +17,8 @@ from worker.decisions.sent import Sent
 
 TAKES_NO_MESSAGE_ANY_MORE: Final = Phrase("takes_no_message_any_more", "takes no message any more")
 
+#: A time of day, with its date and brackets.
+_TIME: Final = re.compile(r"\[?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d\]?")
 #: Number of messages refused in a row with the same words that shows that nothing is taken, where the code blames the
 #: server.
 IN_A_ROW = 5
@@ -82,7 +85,8 @@ class Alike:
 
 
 def _words(error: MailError) -> str:
-    return error.detail or error.what
+    """Returns the server's words without the time at which it said them (Dovecot: `[2026-11-30 15:32:44]`)."""
+    return _TIME.sub("", error.detail or error.what)
 
 
 def _of_the_server(error: MailError) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from shared.mail.answers.refusals import failure
 from shared.model.errors import MailError, NothingTaken
 from shared.model.uids import Uid
+from worker.decisions import alike
 from worker.decisions.alike import IN_A_ROW, UNCODED_IN_A_ROW, Alike
 from worker.decisions.sent import Sent
 
@@ -36,6 +39,18 @@ def test_so_it_is_when_nothing_else_is_left_to_be_tried(text: bytes) -> None:
     assert len(noted([text] * (IN_A_ROW - 1)).ended()) == IN_A_ROW - 1
     with pytest.raises(NothingTaken):
         noted([text] * IN_A_ROW).ended()
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_the_time_in_the_servers_words_makes_them_no_others(
+    monkeypatch: pytest.MonkeyPatch, *, protected: bool
+) -> None:
+    """Gives Dovecot's words, which say when."""
+    if not protected:
+        monkeypatch.setattr(alike, "_words", lambda error: error.detail or error.what)
+    texts = [BUG + b". Refer to server log for more information. [2026-11-30 15:32:%02d]" % n for n in range(IN_A_ROW)]
+    with pytest.raises(NothingTaken) if protected else nullcontext():
+        noted(texts)
 
 
 @pytest.mark.parametrize("text", [b"[TOOBIG] no", b"[LIMIT] Message is too big", b"[CANNOT] bad header"])
