@@ -190,6 +190,7 @@ class KeptRehearsalAnswer(Answer):
     id: str
     kind: Literal["check", "plan"]
     at: Moment
+    broken: int | None = None
 
 
 class RehearsalsAnswer(Answer):

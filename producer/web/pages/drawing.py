@@ -176,9 +176,9 @@ class Saying(Translator):
         return escape(self.word(known)) if known else self.sentence(text)
 
 
-def once() -> Markup:
-    """Returns the hidden field by which a second click is known for one (`page_routes`)."""
-    return Markup('<input type="hidden" name="once" value="') + secrets.token_hex(8) + Markup('">')
+def once() -> str:
+    """Returns the text of the hidden field by which a second click is known for one (`page_routes`)."""
+    return secrets.token_hex(8)
 
 
 #: The first part of a fault's field → the id of the field on the page.
