@@ -1,7 +1,7 @@
 """Tells something: one function for each kind of notice. A notice that is told twice arrives once.
 
 Nothing is sent here. The notice goes into the store's outbox, from where a notifier takes it. Whoever tells needs
-neither the key nor a network, and waits for nobody.
+neither the key nor a network, and waits for no answer.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from tests.integration.process_cluster import QUICK, ProcessCluster, folders_of
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_zone import MailZone
 
-#: The longest that half of the copies and all of them may take, seconds.
+#: The longest times in which half of the copies, and all of them, must be at the destination, seconds.
 MEDIAN_SECONDS: Final = 120.0
 LONGEST_SECONDS: Final = 600.0
 _DOMAIN: Final = "example.org"
@@ -50,16 +50,16 @@ class Plan:
     seed: int = 1
     workers: int = 2
     threads: int = 8
-    #: How long the work of a dead worker waits, seconds; as an operator has it unless settings say otherwise.
+    #: Seconds until the work of a dead worker is taken over; the default of the settings.
     lease_seconds: int = 60
-    #: How often a coordinator and a worker are killed in each state.
+    #: The number of times that a coordinator and a worker are killed in each state.
     kills: int = 2
     #: The options of each cutover: minutes, hours.
     synced_minutes: float = 5.0
     quiet_hours: float = 0.04
-    #: For how long mail may come to the side where a person no longer is, seconds.
+    #: The time for which mail may still come to the side that a person has left, seconds.
     late_seconds: float = 60.0
-    #: How many messages come to the new server before the rollback.
+    #: The number of messages that come to the new server before the rollback.
     arrivals: int = 40
 
 
@@ -208,7 +208,7 @@ def _imported(office: Office, home: Path, waves: Mapping[str, Sequence[str]]) ->
 
 
 def _play(stories: Sequence[WaveStory]) -> None:
-    """Begins a wave once the one before is at the new server, and waits for all. Raises what went wrong with one."""
+    """Begins each wave once the one before is at the new server, and waits for all. Raises the error of one that fails."""
     for story in stories:
         story.begin()
         story.draining.wait()
@@ -228,7 +228,7 @@ def _gathered(proof: Proof, post: Post, before: Mapping[str, Snapshot], stories:
     proof.late = sum(one.late for one in came)
     returned = [story for story in stories if story.back]
     rolled_back = [login for story in returned for login in story.people]
-    # What comes to the old server while a wave is rolled back is where it belongs, and is copied when it begins anew.
+    # Mail that comes to the old server during a rollback belongs there; it is copied when the wave begins anew.
     away = [(login, *story.away) for story in returned for login in story.people]
     proof.destination = at_destination(post.servers["new"], before, came)
     proof.source = at_source(post.servers["old"], before, came, rolled_back)

@@ -285,7 +285,7 @@ TROUBLES = Dashboard(
                 title="Units that ended badly",
                 queries={
                     (
-                        'sum by (kind, result) (increase(mailhaul_units_total{result!~"finished|control|other"}[15m])) > 0'
+                        'sum by (kind, result) (increase(mailhaul_units_total{result!~"finished|control|split|other"}[15m])) > 0'
                     ): "{{kind}} {{result}}",
                 },
                 text="mailhaul errors IMPORT says which mailboxes, what the server said, and what to do.",

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 class CommandContext:
     """The opened store and what belongs to it; a context manager.
 
-    Redis ends with this object if it was started here; it starts beside what is done until the store is asked for. If
-    another process started it, it goes on. A verb that only reads (`make` off) finds an empty store where none exists
-    yet, and leaves no state folder behind.
+    Redis starts in the background, and ends with this object. If another process started it, it goes on. A verb that
+    only reads (`make` off) finds an empty store where none exists yet, and leaves no state folder behind.
     """
 
     def __init__(self, settings: Settings, *, make: bool = True) -> None:

@@ -19,9 +19,10 @@ from typing import Any, Self
 from producer.cli.command_context import CommandContext
 from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say
 from producer.intake.account_options import AccountsSeen
+from producer.intake.checked import Checked, CheckedSide, swapped
 from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
-from producer.intake.scan import Checked, CheckedSide, Scan, swapped
+from producer.intake.scan import Scan
 from producer.intake.specification import ImportSpecification
 from producer.show.lines import spoken_mailboxes
 from shared.model import Account, import_id

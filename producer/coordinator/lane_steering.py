@@ -11,7 +11,7 @@ from shared.store import LaneStore
 
 _log = get_logger("mailhaul.coordinator")
 
-#: How long lanes that have just come are not measured yet, seconds: workers tell once a second what they did.
+#: The time for which new lanes are not measured yet, seconds: workers tell once a second what they did.
 SETTLE_SECONDS = 1.5
 
 

@@ -48,7 +48,7 @@ class Progress:
     eta_range: tuple[float, float] | None = None
     #: True if no process works on the import any more, since the command that ran it was interrupted.
     interrupted: bool = False
-    #: Mailboxes done, those at work counted by their part; None where only complete ones are counted.
+    #: The number of mailboxes done, with those at work counted by the part that is done; None where only complete ones count.
     worth: float | None = None
     #: Work that waits for a silent worker's lease to expire.
     stranded: Stranded = Stranded()

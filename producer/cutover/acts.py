@@ -83,7 +83,7 @@ class CutoverView:
     cutover: Cutover
     #: Every guard by its name, measured.
     guards: Mapping[str, MeasuredGuard]
-    #: What is to be done next, and by whom, in a sentence.
+    #: The next step, and who takes it, in a sentence.
     next: str
     #: Its mailboxes, each with what is known of it.
     mailboxes: Sequence[tuple[Mailbox, MailboxCutover]] = field(default=())

@@ -47,10 +47,10 @@ IMPORT_HAS_NO_WAVE: Final = Phrase("import_has_no_wave", "import {name} has no w
 NOT_BROUGHT_BACK: Final = Phrase("not_brought_back", "{login}: {what}")
 NEVER_SWITCHED: Final = Phrase("never_switched", "{login}: it was never switched, so nothing is to be brought back")
 
-#: What is put behind the name of the import that is returned.
+#: The words behind the name of the import whose mail is brought back.
 SUFFIX: Final = " (back)"
 _LONGEST_NAME: Final = 120
-#: How often a mailbox that was brought back is looked at for what still comes to the new server.
+#: The interval at which a mailbox that was brought back is looked at for mail that still comes to the new server.
 LATE: Final = Standing(least_seconds=60.0, most_seconds=900.0)
 #: Side → the side of the import that goes the other way.
 _OTHER: Final = {"source": "destination", "destination": "source"}
@@ -99,7 +99,7 @@ class BackProgress:
 class WaveBack:
     """The progress of the copies back of one wave."""
 
-    #: How many mailboxes are brought back, and of how many everything is there.
+    #: The number of mailboxes that are brought back, and of those that are complete.
     mailboxes: int = 0
     whole: int = 0
     #: Messages that were brought back, or stood at the source already.

@@ -1,4 +1,4 @@
-"""Asks all authoritative servers of a domain where its mail goes, and how long a resolver may keep that."""
+"""Asks all authoritative servers of a domain where its mail goes, and how long a resolver may cache the answer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _FIND_SECONDS: Final = 6.0
 #: The most servers of a domain that are asked; a domain has a handful.
 _MOST_SERVERS: Final = 16
 _DNS_PORT: Final = 53
-#: What a server, or a zone that somebody else writes, can make dnspython raise; EOFError: a connection that is closed early.
+#: The errors that a server, or a stranger's zone, can make dnspython raise; EOFError: a connection that is closed early.
 _FAULTS: Final = (dns.exception.DNSException, OSError, EOFError, ValueError)
 
 
@@ -166,7 +166,7 @@ def _ttl(answer: dns.message.Message, kind: dns.rdatatype.RdataType) -> int:
 
 
 def _negative(answer: dns.message.Message) -> int:
-    """Returns how long a resolver may keep that there is no record: the zone's SOA says it (RFC 2308)."""
+    """Returns the seconds for which a resolver may cache that a record does not exist; the zone's SOA says it (RFC 2308)."""
     for rrset in answer.authority:
         for record in rrset:
             if isinstance(record, SOA):

@@ -1,4 +1,4 @@
-"""Moves cutovers on by itself where nobody has to decide: a turn may be repeated, and be done by two processes at once.
+"""Moves each cutover on as far as no person has to decide. A turn may be repeated, also by two processes at once.
 
 Each effect comes before the note of it, and each may be repeated: a switch that is asked again says "already". A note is written
 only while the cutover is as it was read, so a process that was late changes nothing after a rollback.
@@ -73,18 +73,18 @@ DESTINATION_COULD_NOT_BE_MARKED: Final = Phrase(
 _log = get_logger("mailhaul.cutover")
 #: Seconds between two questions to the DNS.
 DNS_SECONDS: Final = 60.0
-#: After so long a turn leaves a cutover to the next turn, so that no other one waits for a slow switch, seconds.
+#: Seconds after which a turn leaves a cutover to the next turn, so that a slow switch does not hold up the other cutovers.
 TURN_SECONDS: Final = 20.0
 #: Faults of a mail server that pass by themselves, and seconds until the mark is tried again.
 _PASSING: Final = (ConnectionLost, Unreachable, Throttled, RateReached)
 _MARK_SECONDS: Final = 30.0
-#: So many domains are asked for at once.
+#: The number of domains that are asked for at once.
 _DOMAINS: Final = 8
-#: How often a note is written anew that another process was faster with.
+#: The number of times that a note is written again after another process changed it first.
 _TRIES: Final = 20
-#: The most notes that are written in one go.
+#: The most notes that are written at once.
 _SOME: Final = 200
-#: States of which nobody is told: they pass by themselves within seconds, or are a step back.
+#: States that no notice tells of: they pass by themselves within seconds, or are a step back.
 _NOT_TOLD: Final = frozenset({CutoverState.DRAFTED, CutoverState.CHECKED, CutoverState.STAGING})
 #: State → the event that the coordinator sends once its guards are met.
 _BY_ITSELF: Final[Mapping[CutoverState, str]] = {
@@ -105,7 +105,7 @@ class CutoverEffects(Protocol):
         """Asks the DNS where the mail of a domain goes."""
 
     def keep_in_sync(self, import_: Import, cutover: Cutover, standing: Standing | None, *, on: bool) -> None:
-        """Has the wave stand so. With `on` the cutover keeps it in sync: nothing is brought back any more. Raises `UsageError`."""
+        """Keeps the wave in sync, or ends that. With `on` no mail is brought back any more. Raises `UsageError`."""
 
     def prove(self, import_: Import, mailbox: Mailbox) -> None:
         """Raises `MailhaulError` unless logins and servers of the mailbox are those that a person gave."""
@@ -136,7 +136,7 @@ class CutoverDriver:
     hurried: bool = field(init=False, default=False)
 
     _switches: dict[str, Switch] = field(init=False, default_factory=dict)
-    #: Name of a switch → until when it wants to be asked for nobody, seconds since the epoch.
+    #: Name of a switch → the moment until which it is left alone, for all mailboxes, seconds since the epoch.
     _waits: dict[str, float] = field(init=False, default_factory=dict)
 
     def turn(self) -> list[CutoverView]:
@@ -180,12 +180,12 @@ class CutoverDriver:
         return self._switches[name]
 
     def heed(self, name: str, outcome: TurnOutcome, at: float) -> None:
-        """Heeds a switch that asks to wait with everybody, from the moment `at` on."""
+        """Notes that a switch asked at the moment `at` to be left alone for a while, for all mailboxes."""
         if isinstance(outcome, TurnLater) and outcome.everyone:
             self._waits[name] = max(self._waits.get(name, 0.0), at + outcome.after_seconds)
 
     def waits(self, name: str, at: float) -> bool:
-        """Tells whether the switch is to be asked for nobody at the moment `at`."""
+        """Tells whether the switch is to be left alone, for all mailboxes, at the moment `at`."""
         return self._waits.get(name, 0.0) > at
 
 
@@ -215,11 +215,11 @@ class _Step:
         elif state is CutoverState.CLOSED:
             self._turn_all(Side.SOURCE)
         elif state is CutoverState.ROLLED_BACK and self._notes.get(STANDING) == "off":
-            # Not before it is no longer kept in sync: else what is brought back would be copied once more.
+            # Only once the wave is no longer kept in sync: a look would copy once more what is brought back.
             self._turn_all(Side.SOURCE)
             self._bring_back()
         if state not in OVER:
-            self._ask_dns()  # last: the DNS of many domains takes its time, and nobody's turn waits for it
+            self._ask_dns()  # last: the DNS of many domains may be slow, and no mailbox waits for it
         self._view = self._viewed()
         self._advance()
         return self._view
@@ -245,7 +245,7 @@ class _Step:
         state = CutoverState(advance("cutover", before.state, event))
         steps = before.steps
         if event in ("sync", "lag"):
-            # A cutover may go to and fro between these two for days: only the last of each is kept.
+            # A cutover may change between these two states for days: only the last step to each is kept.
             steps = tuple(step for step in steps if step.state is not state)
         after = replace(
             before, state=state, since=at, serial=before.serial + 1, steps=(*steps, CutoverStep(state=state, at=at))
@@ -259,7 +259,7 @@ class _Step:
     # -- effects
 
     def _tell(self) -> None:
-        """Has people told of the state, once in a cutover: between staging and synced it may go to and fro for days."""
+        """Notes that people are to be told of the state, once in a cutover: it may change between staging and synced for days."""
         state, told = self._cutover.state, self._notes.get(TOLD, "").split()
         if state in _NOT_TOLD or state in told:
             return
@@ -268,7 +268,7 @@ class _Step:
         self._note({TOLD: " ".join([*told, state])})
 
     def _stand(self) -> None:
-        """Has the wave kept in sync, or no longer, as the state wants it."""
+        """Keeps the wave in sync, or ends that, as the state demands."""
         state = self._cutover.state
         wanted = "on" if state in IN_SYNC else "off" if state in OVER else ""
         # A person may have ended it meanwhile, by a cancel or for the whole import: without looks nothing ever gets quiet.
@@ -276,7 +276,7 @@ class _Step:
         if not wanted or (self._notes.get(STANDING, "") == wanted and not lost):
             return
         if wanted == "on" and (lost or STOOD not in self._notes):
-            # Before the effect: what stood before is gone after it. Who ended it meanwhile wants nothing back either.
+            # Before the effect, which replaces the earlier setting. A person who ended it meanwhile wants no earlier setting back.
             before = noted(self._standing()) if STOOD not in self._notes else noted(None)
             if not self._note({STOOD: before}):
                 return
@@ -316,7 +316,7 @@ class _Step:
         )
 
     def _ask_dns(self) -> None:
-        """Asks the DNS once a minute: some domains at once, those first that were not asked for longest."""
+        """Asks the DNS once a minute: some domains at once, beginning with those that were not asked for the longest time."""
         at, options = self._driver.now(), self._cutover.options
         domains = domains_of(options, (mailbox for mailbox, _ in self._view.mailboxes))
         before = decode_domains(self._notes.get(DNS, ""))
@@ -427,9 +427,9 @@ class _Step:
         return None
 
     def _doubt(self, mailbox: Mailbox, side: TurnedTo) -> None:
-        """Has a mailbox turned once more that another process turned elsewhere while this one waited for the switch.
+        """Marks a mailbox to be turned once more, since another process turned it elsewhere while this one waited for the switch.
 
-        Which of the two turns came last, nobody knows. Where the other one is still to come, it comes after this one.
+        It is not known which of the two turns came last.
         """
         cutovers, import_id, wave = self._driver.cutovers, self._cutover.import_id, self._cutover.wave
         for _ in range(_TRIES):
@@ -467,7 +467,7 @@ class _Step:
                     return
 
     def _why_not(self, effect: Callable[[Import, Mailbox], None], mailbox: Mailbox) -> str:
-        """Does the effect. Returns why it was refused; "" when it is done. Raises `StoreError`."""
+        """Does the effect, and returns the reason of a refusal, "" for none. Raises `StoreError`."""
         try:
             effect(self._request, mailbox)
         except StoreError:

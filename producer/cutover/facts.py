@@ -1,4 +1,4 @@
-"""Reads what the guards of a cutover are measured by from the store."""
+"""Reads from the store the facts that the guards of a cutover check."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def domains_of(options: CutoverOptions, mailboxes: Iterable[Mailbox]) -> tuple[s
 
 
 def address_of(mailbox: Mailbox) -> str:
-    """Returns the address that the mailbox gets mail at: the login that is one, before all that at the old server.
+    """Returns the address of the mailbox: its login at the old server where that is an address, else the one at the new.
 
     People have their mail there until the switch. The login at the new server may be a name that only it knows.
     """

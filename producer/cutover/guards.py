@@ -86,7 +86,7 @@ OLDER_ANSWERS_MAY_BE_KEPT: Final = Phrase("older_answers_may_be_kept", "older an
 
 #: A rehearsal or an answer of the DNS counts for so long, seconds.
 FRESH_SECONDS: Final = {"switch": 7200.0, "ttl": 300.0}
-#: How many looks in a row must find nothing new.
+#: The number of looks in a row that must find nothing new.
 EMPTY_LOOKS: Final = 2
 
 
@@ -98,11 +98,11 @@ class MailboxFacts:
     login: str
     #: Its state.
     state: MailboxState
-    #: What the source held then is at the destination, seconds since the epoch; 0 before the first pass ended.
+    #: The moment, seconds since the epoch, up to which the source's mail is at the destination; 0 before the first pass ended.
     synced_at: float
     #: When a pass last brought new mail, seconds since the epoch; 0 before the first.
     mail_at: float
-    #: What the cutover knows of it.
+    #: The cutover's notes on it.
     known: MailboxCutover
 
 
@@ -114,7 +114,7 @@ class DomainFacts:
     domain: str
     #: When they were asked, seconds since the epoch.
     at: float
-    #: How many answered.
+    #: The number of servers that answered.
     servers: int = 0
     #: Why there is no answer, for each server that gave none, or for the domain.
     faults: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ class CutoverFacts:
     no_switch: str = ""
     #: Whether the switch was begun. From then on, cancelled mailboxes count no more: a person gave each of them up.
     switched: bool = False
-    #: How many those are.
+    #: Their number.
     given_up: int = 0
 
     @property
@@ -177,7 +177,7 @@ class MeasuredGuard:
     value: str
     #: The same as a number: mailboxes that are not so, seconds.
     number: float = 0.0
-    #: What it waits for; "" when it is met.
+    #: The reason why it is not met, "" when it is met.
     waits_for: str = ""
     #: Those whom it waits for: (login or domain, its own value).
     who: tuple[tuple[str, str], ...] = ()

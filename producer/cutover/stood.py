@@ -13,7 +13,7 @@ from shared.rules.standing import LOWEST_SECONDS, Standing
 _LOOKS: Final = 3
 #: The shortest time between two looks at a busy mailbox, seconds, unless the whole time is shorter.
 _BUSY_SECONDS: Final = 60.0
-#: What is noted of a wave that did not stand.
+#: The note on a wave that did not stand.
 _NONE: Final = "none"
 
 

@@ -70,7 +70,7 @@ WAIT_FOR_THEN_CUTOVER: Final = Phrase("wait_for_then_cutover", "wait for: {names
 
 _S = CutoverState
 
-#: What a state means.
+#: The meaning of each state.
 MEANINGS: Final[Mapping[CutoverState, str]] = {
     _S.DRAFTED: BEGUN_SWITCH_IS_ASKED.says(),
     _S.CHECKED: SWITCH_WOULD_TURN_EVERYBODY.says(),

@@ -42,7 +42,7 @@ MAILBOXES_NEED_A_DAY: Final = Phrase(
 
 #: A limit binds when the end comes earlier without it by this part of the whole, and by a minute.
 _WORTH, _WORTH_SECONDS = 0.1, 60.0
-#: What can bind beside rates → how it is called.
+#: Limit that can bind beside the rates → its name.
 _OTHERS: Final = {
     "hours": HOURS_IN_WHICH_IT_MAY_WORK.says(),
     "waves": WAVES_BIND.says(),

@@ -92,7 +92,7 @@ class ForecastLimits:
     paused: bool = False
     #: Waves by name; one that is missing has no limits.
     lines: Mapping[str, ForecastLine] = field(default_factory=dict)
-    #: What one lane does.
+    #: The pace of one lane.
     speed: Speed = Speed()
 
     def connections(self, scope: str, key: str) -> int:

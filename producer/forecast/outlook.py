@@ -30,7 +30,7 @@ _LANES: Final = 16
 class Outlook:
     """A forecast of an import at one moment."""
 
-    #: What is kept of it.
+    #: The part of it that is kept.
     kept: KeptForecast
     #: Mailboxes that wait for a person, and are not in it.
     waiting: int
@@ -42,7 +42,7 @@ class Outlook:
 class Score:
     """A forecast against what happened."""
 
-    #: What was forecast of, "" for the import.
+    #: The wave that it is about, "" for the import.
     wave: str
     #: When it was made, and the end that it named; seconds since the epoch.
     made_at: float

@@ -23,7 +23,7 @@ from typing import Final, TypeVar
 from producer.forecast.loads import SCOPES, ForecastLimits, ForecastLine, Load
 from shared.model.rates import DAY_SECONDS, RATES
 
-#: What would take longer has no end, seconds.
+#: Seconds after which a forecast names no end.
 FOREVER: Final = 10 * 365 * DAY_SECONDS
 #: Steps grow with the time that is over, by this part of it: what is long ahead need not be exact to the second.
 _GRAIN: Final = 0.004
@@ -65,7 +65,7 @@ class _Member:
     daily: float
     #: The logarithm of the most lanes that it can use; like caps are one group. None where it can use none.
     like: int | None = None
-    #: How much its group was served when it joined.
+    #: The service that its group had got when it joined.
     joined: float = 0.0
 
 
@@ -79,7 +79,7 @@ class _Group:
     #: The most lanes that one of them can use.
     cap: float
     served: float = 0.0
-    #: How much was served → when it was more for the first time, seconds.
+    #: Amount served → the moment when more than that was served for the first time, seconds.
     passed: dict[float, float] = field(default_factory=dict)
     #: (how much was served when something happens, number, member).
     heap: list[tuple[float, int, _Member]] = field(default_factory=list)

@@ -54,7 +54,7 @@ class AccountSeen:
     state: str
     #: Why the state is unknown, or why the account would not be created.
     failure: str = ""
-    #: What the operator can do about the failure.
+    #: The operator's remedy for the failure.
     advice: str = ""
 
 

@@ -74,11 +74,11 @@ class ConnectionStep:
     what: str
     #: Whether the step succeeded.
     ok: bool
-    #: How long the step took, in milliseconds.
+    #: The step's duration, milliseconds.
     ms: float
-    #: What the server showed, or what went wrong.
+    #: The server's answer, or the fault.
     said: str = ""
-    #: What to do, if the step failed.
+    #: The remedy, if the step failed.
     advice: str = ""
     #: The server's certificate, in the step "tls".
     certificate: ShownCertificate | None = None

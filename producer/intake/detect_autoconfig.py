@@ -30,7 +30,7 @@ OWN: Final = (
 #: The public database. It receives the domain only.
 ISPDB: Final = "https://autoconfig.thunderbird.net/v1.1/{domain}"
 
-#: What the element socketType says.
+#: The values of the element socketType.
 _SOCKETS: Final = {Tls.IMPLICIT: "SSL", Tls.STARTTLS: "STARTTLS"}
 _SCHEMES: Final = {
     (protocol.name, _SOCKETS[tls]): scheme for scheme, (protocol, tls, _) in schemes().items() if tls in _SOCKETS

@@ -51,7 +51,7 @@ class NoSuchDomain(Exception):
 class Tried:
     """A guessed server that answered."""
 
-    #: How the server is reached.
+    #: The URL scheme, host and port of the server.
     way: AutoconfigServer
     #: Why its certificate is not trusted; "" when it is.
     doubt: str = ""

@@ -43,7 +43,7 @@ class FolderLine:
     destination: str
     #: "sent", "trash", …; "" for an ordinary folder.
     special_use: str = ""
-    #: Whose folder it is: "personal", "other" (another person's) or "public".
+    #: The folder's owner: "personal", "other" (another person) or "public".
     owner: Owner = Owner.PERSONAL
     #: Messages that would be copied; for a folder that is left out, the messages that it holds, if known.
     messages: int = 0
@@ -136,7 +136,7 @@ class DryRun:
     connections: int = 1
     #: Whether every source mailbox is empty and every destination is not.
     swapped: bool = False
-    #: What is to be moved of each mailbox, and the limits under which it is.
+    #: The size of each mailbox, and the limits that count for it.
     loads: tuple[Load, ...] = ()
     limits: ForecastLimits = ForecastLimits()
 

@@ -13,7 +13,7 @@ from shared.model.protocols import schemes
 from shared.model.sides import Side
 from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase, Sentence
 
-#: What may be wrong with a server.
+#: The faults that a server's URL may have.
 EMPTY: Final = Phrase("server_empty", "it is empty; {what}")
 NO_SERVER: Final = Phrase("server_is_login", "this is no server; {what}")
 NO_PROVIDER: Final = Phrase("provider_misspelt", "{written} is no provider; did you mean {name}?")
@@ -159,7 +159,7 @@ def _name(text: str, server: str) -> str:
     return host
 
 
-#: How alike a name has to be to a provider's to be taken for a slip: "a" is not meant for "ya".
+#: The likeness from which on a name is taken for a misspelt provider: "a" is not meant for "ya".
 _ALIKE: Final = 0.7
 
 

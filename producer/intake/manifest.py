@@ -59,7 +59,7 @@ _QUOTA = re.compile(r"(\d{1,12}(?:[.,]\d{1,3})?)\s*([kmgtкмгт]?)(?:i?b|б)?"
 _POWER = {"": 2, "k": 1, "m": 2, "g": 3, "t": 4, "к": 1, "м": 2, "г": 3, "т": 4}
 #: Turns the value of the column ``server`` into an endpoint. Raises `UsageError`.
 Servers = Callable[[str], Endpoint]
-#: What a spreadsheet shows in the place of a value that it cannot work out, in English and Russian.
+#: The texts that a spreadsheet shows in the place of a value that it cannot compute, in English and Russian.
 _SHEET_ERRORS: Final = frozenset(
     {
         "#REF!",

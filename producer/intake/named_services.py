@@ -9,8 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from producer.intake.account_options import CA_FILE, MOST_CHARACTERS, AccountsAsked, AccountSeen, AccountsSeen
-from shared.accounts.address import ServiceUrl
-from shared.accounts.kinds import ServicePlace, kind_of
+from shared.accounts.kinds import ServicePlace, ServiceUrl, kind_of
 from shared.accounts.several import Services, parse_services, sealed_together
 from shared.runtime.credentials import Secret
 from shared.store.records.named_services import NAME

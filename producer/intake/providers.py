@@ -103,7 +103,7 @@ class Provider(_Fact):
     aliases: tuple[_Name, ...] = ()
     #: Its usual name, for people.
     title: _Said
-    #: What the administrator must do first.
+    #: The steps that the administrator must take first.
     first: _Sentence
     #: Ways to sign in that it accepts, the best first.
     sign_in: Annotated[

@@ -17,6 +17,7 @@ from producer.forecast.gathering import load_of
 from producer.forecast.loads import ForecastLimits, Load
 from producer.intake.account_options import AccountsSeen
 from producer.intake.brake import Brake
+from producer.intake.checked import Checked, CheckedSide
 from producer.intake.dry_run import DryRun, MailboxLine, totals
 from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
@@ -59,9 +60,6 @@ CORRECT_LOGIN_AND_PASSWORD_IN_FILE: Final = Phrase(
     "correct_login_and_password_in_file", "correct login and password in the file"
 )
 SEE_WHAT_SERVER_SAYS: Final = Phrase("see_what_server_says", "see what the server says")
-SOURCE_MAIL_MAY_NOT_FIT: Final = Phrase(
-    "source_mail_may_not_fit", "the source's mail may not fit into the destination's quota"
-)
 FOLDER_MAP_NO_MAILBOX: Final = Phrase("folder_map_no_mailbox", "--folder-map: no mailbox has a folder {folder}")
 
 #: Listing of an account that does not exist yet.
@@ -81,104 +79,10 @@ Looking = MailSource | MailDestination
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CheckedSide:
-    """The result of one account at one side."""
-
-    #: Whether the scan could sign in and read the mailbox.
-    ok: bool = False
-    #: What went wrong; "" when nothing did.
-    failure: str = ""
-    #: The server's own words about the failure.
-    detail: str = ""
-    #: What the operator can do about it.
-    advice: str = ""
-    #: Folders that can be opened; those of other people and public ones count only if they were asked for.
-    folders: int = 0
-    #: Folders of other people that are left out.
-    other_folders: int = 0
-    #: Public folders that are left out.
-    public_folders: int = 0
-    #: The folders that are left out, in words; "" for none.
-    left_out: str = ""
-    #: Messages of the folders that can be opened.
-    messages: int = 0
-    #: Bytes of these messages; None when that was not asked for.
-    size_bytes: int | None = None
-    #: Storage quota in bytes; None when the server has none or does not report it.
-    quota_bytes: int | None = None
-    #: Used part of the quota, in bytes.
-    quota_used_bytes: int | None = None
-    #: Extensions that the server announces and refuses, and what is done instead; "" for none.
-    refuses: str = ""
-    #: Whether the account does not exist and would be created.
-    would_create: bool = False
-    #: A warning to read before any message is read; "" for none.
-    caution: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Checked:
-    """A row of the manifest and what the scan found."""
-
-    #: Line in the manifest.
-    row: int
-    #: Login at the source.
-    login: str
-    #: Login at the destination.
-    destination_login: str
-    #: URL of the row's own server; "" where the row uses the import's source.
-    server: str = ""
-    #: What the source showed.
-    source: CheckedSide
-    #: What the destination showed.
-    destination: CheckedSide
-
-    @property
-    def ok(self) -> bool:
-        """Tells whether both sides work and the destination can hold the mail."""
-        return self.works and not self.overfull
-
-    @property
-    def works(self) -> bool:
-        """Tells whether both sides work."""
-        return self.source.ok and self.destination.ok
-
-    @property
-    def overfull(self) -> str:
-        """The reason why the destination cannot hold the source's mail; "" where it can.
-
-        It is also "" where the destination's own mail may be a part of the source's.
-        """
-        quota, used = self.destination.quota_bytes, self.destination.quota_used_bytes or 0
-        size = self.source.size_bytes
-        if not self.works or quota is None or size is None or used + size <= quota:
-            return ""
-        return OVERFULL if size > quota or not self.destination.messages else ""
-
-    @property
-    def warning(self) -> str:
-        """The warning about a row whose sides both work; "" for none."""
-        return several((self._room, self.source.caution if self.works else ""))
-
-    @property
-    def _room(self) -> str:
-        quota, used = self.destination.quota_bytes, self.destination.quota_used_bytes or 0
-        if (
-            self.works
-            and not self.overfull
-            and quota is not None
-            and self.source.size_bytes is not None
-            and used + self.source.size_bytes > quota
-        ):
-            return SOURCE_MAIL_MAY_NOT_FIT.says()
-        return ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _Seen:
     """An account, and the data by which both sides are compared."""
 
-    #: What the account showed.
+    #: The account as it was seen.
     side: CheckedSide
     #: Status of its folders, by name.
     statuses: Mapping[bytes, KnownStatus | Exception] = field(default_factory=dict)
@@ -186,13 +90,6 @@ class _Seen:
     mail: Looking | None = None
 
 
-def swapped(found: Sequence[Checked]) -> bool:
-    """Tells whether every source mailbox is empty and every destination mailbox is not."""
-    return bool(found) and all(one.works and not one.source.messages and one.destination.messages for one in found)
-
-
-#: Failure for mail that cannot fit.
-OVERFULL: Final = Phrase("destination_quota_cannot_hold", "destination: the quota cannot hold the source's mail").says()
 #: Callback: tells whether an earlier import copied from the first account into the folder of this UIDVALIDITY of the
 #: second. Then it is no proof of one mailbox that both show the same mail. Asked only where they do, from any thread.
 Brought = Callable[[Account, Account, int | None], bool]

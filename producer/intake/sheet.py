@@ -66,7 +66,7 @@ class RowError:
     line: int
     #: Column name, or "" when the fault concerns the whole row.
     column: str = ""
-    #: What is wrong, and what to do.
+    #: The fault, and its remedy.
     sentence: Sentence
 
     @property

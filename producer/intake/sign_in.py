@@ -38,14 +38,14 @@ _JSON_WAYS: Final = frozenset({Way.GOOGLE, Way.MICROSOFT})
 #: The URL at which Google issues tokens.
 _GOOGLE: Final = "https://oauth2.googleapis.com/token"
 
-#: What may be wrong with the way to sign in.
+#: The faults that a way to sign in may have.
 NONE_OF: Final = Phrase("sign_in_none_of", "{name} is none of {names}")
 NEEDS_ADMIN: Final = Phrase("sign_in_without_admin", "{field} {word} needs {admin} LOGIN")
 ADMIN_UNUSED: Final = Phrase("sign_in_admin_unused", "{field} goes with {way} {names}, not with {word}")
 TEMPLATE: Final = Phrase("sign_in_template", "the login of a master user needs the names of both, as in {place}")
 NO_DETAIL: Final = Phrase("sign_in_detail", "{field} {word} takes nothing behind a colon")
 UNPRINTABLE: Final = Phrase("sign_in_unprintable", "holds a control character")
-#: What may be wrong with its secret.
+#: The faults that its secret may have.
 COMMAND_SECRET: Final = Phrase("secret_of_command", "a token command needs none; it may read its own secret")
 UNREADABLE: Final = Phrase("file_unreadable", "{path} cannot be read ({cause})")
 NOT_TEXT: Final = Phrase("file_no_text", "{path} cannot be read (it is not text)")
@@ -73,7 +73,7 @@ NO_TOKENS: Final = Phrase("no_tokens", "{field} {word}: {what}")
 class SignInAsked:
     """The way to sign in to one side, and its secret."""
 
-    #: How to sign in; holds no secret.
+    #: The way to sign in; it holds no secret.
     sign_in: SignIn = SignIn()
     #: The administrator's password, the token or the key; empty when there is none.
     secret: Secret = Secret("")

@@ -88,7 +88,7 @@ class SheetAsked:
     encoding: str = ""
     #: The separator; "" to find it out.
     separator: str = ""
-    #: What the operator says about its columns.
+    #: The operator's words about its columns.
     reading: Reading = Reading()
 
 
@@ -114,13 +114,13 @@ class ImportAsked:
     name: str = ""
     #: The file's name, after which an import without a name is called.
     file: str = ""
-    #: What to import.
+    #: The selection of what is imported.
     selection: SelectionOptions = SelectionOptions()
     #: Folders that are taken.
     include: tuple[str, ...] = ()
     #: Folders that are left out.
     exclude: tuple[str, ...] = ()
-    #: How copies are verified.
+    #: The way in which copies are verified.
     verify: str = "default"
     #: The hours in which it may work; "" for any.
     window: str = ""
@@ -156,7 +156,7 @@ class ImportSpecification:
     name: str
     #: The account service for the destination.
     accounts: AccountsAsked = AccountsAsked()
-    #: By side, the way to sign in for rows without a password of their own.
+    #: Side → the way to sign in for rows without a password of their own.
     sign_ins: Mapping[Side, SignInAsked] = field(default_factory=dict)
     #: The hours in which it may work; None leaves them as they are.
     hours: Hours | None = None
@@ -216,7 +216,7 @@ def check(
             if ends[Side.SOURCE] == BY_ROW:
                 place_rows(rows, BY_ROW)
         with faults.at():
-            if faults.concern("wave_rule") or faults.concern("wave"):  # nobody knows who else is in it
+            if faults.concern("wave_rule") or faults.concern("wave"):  # the other members of the wave are unknown
                 rows = tuple(row for row in rows if asked.only_wave in ("", row.wave))
             else:
                 rows = of_wave(waving.placed(rows), asked.only_wave)
@@ -230,7 +230,7 @@ def check(
             if (end := ends[side]) and sign_in and opened and lacking(side, sign_in, rows):
                 with faults.at(f"{side}.sign_in.secret"):
                     opens(side, end, sign_in)
-    for side in SIDES if manifest and not faults and not row_errors else ():  # nobody is asked in vain
+    for side in SIDES if manifest and not faults and not row_errors else ():  # no question that is of no use
         end, sign_in = ends[side], sign_ins[side]
         if end and sign_in and not sign_in.by_rows and not sign_in.secret:
             with faults.at():

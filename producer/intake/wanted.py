@@ -38,7 +38,7 @@ _HEADERS: Final = (("old", "new"), ("source", "destination"), ("from", "to"), ("
 #: First and last year in which INTERNALDATE is kept (`shared.content.dates`).
 _YEARS: Final = (1970, 2037)
 
-#: What may be wrong.
+#: The faults that a selection may have.
 NOTHING_BETWEEN: Final = Phrase("no_time_between", "nothing lies between them")
 NO_SIZE_IS_BOTH: Final = Phrase("no_size_between", "no size is both")
 ONE_OF: Final = Phrase("one_of", "one of {names}")

@@ -22,7 +22,7 @@ FIRST_OF_PART: Final = Phrase(
     "{rule} counts the rows of a new import; for rows that are added name who is in the wave by login or group",
 )
 
-#: How a rule says that it means the column `group`, or a number of rows.
+#: The words by which a rule names the column `group`, or a number of rows.
 _GROUP, _FIRST = "group:", "first:"
 
 
@@ -32,11 +32,11 @@ class WaveRule:
 
     #: The wave of the rows that it is about.
     wave: str
-    #: What the login at the source has to be like, in any case; "" for any.
+    #: The pattern of the login at the source, in upper or lower case; "" for any login.
     login: str = ""
-    #: What the group has to be like; "" for any.
+    #: The pattern of the group; "" for any.
     group: str = ""
-    #: How many rows it takes, in the order of the file; None for all.
+    #: The number of rows that it takes, in the order of the file; None for all.
     most: int | None = None
 
     def takes(self, row: Row) -> bool:

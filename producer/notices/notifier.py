@@ -22,7 +22,7 @@ from shared.sign_in.reach import Reach
 from shared.store import Store
 from shared.store.records.targets import Target, Targets
 
-#: How long a process is the sender after it last asked; longer than one delivery takes.
+#: The time for which a process stays the sender after it last asked, seconds; longer than one delivery takes.
 POST_SECONDS: Final = 120.0
 #: Pause between two turns, and between two looks at all imports, seconds.
 TURN_SECONDS, LOOK_SECONDS = 2.0, 10.0
@@ -42,13 +42,13 @@ class Notifier:
 
     #: The store.
     store: Store
-    #: Who is told.
+    #: The targets.
     targets: Targets
     #: The name of this process.
     holder: str
     #: Guards targets that came by page or API; None where no setting allows any address.
     reach: Reach | None
-    #: After so many seconds in which nothing moved it is told.
+    #: Seconds without progress after which people are told.
     still_seconds: float
     #: The settings' limits, by scope, and the threads of a worker; for forecasts.
     default: Mapping[str, int] = field(default_factory=dict)

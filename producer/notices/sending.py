@@ -18,7 +18,7 @@ WHOLE_SECONDS = 60.0
 
 
 class NotSent(Exception):
-    """The notice was not sent, or nobody knows whether it was.
+    """The notice was not sent, or it is unknown whether it was.
 
     With `forever` another attempt would bring the same; `after_seconds` is how long the receiver asks to wait.
     """

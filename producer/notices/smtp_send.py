@@ -21,7 +21,7 @@ from shared.sign_in.reach import Reach
 
 #: Scheme → usual port: submission with TLS at once (RFC 8314), submission with STARTTLS.
 PORTS: Final[Mapping[str, int]] = {"smtps": 465, "smtp": 587}
-#: Hosts to which a connection without TLS leaves this machine's memory for nobody.
+#: Names of this machine: nobody else sees what goes to them without TLS.
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 

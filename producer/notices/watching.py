@@ -35,7 +35,7 @@ from shared.store.records.targets import Target
 from shared.wording.phrases import LINES, changed, several
 
 _log = get_logger("mailhaul.notices")
-#: How long after its end an import is looked at, seconds.
+#: The time after its end for which an import is looked at, seconds.
 ENDED_SECONDS: Final = 86_400.0
 #: The most mailboxes of one cause whose failures are read, and that are named to who asked for logins.
 _READ, _NAMED = 200, 20
@@ -52,7 +52,7 @@ class NoticeWatch:
 
     #: The store.
     store: Store
-    #: After so many seconds in which nothing moved it is told.
+    #: Seconds without progress after which people are told.
     still_seconds: float
     #: The settings' limits, by scope, and the threads of a worker; for forecasts.
     default: Mapping[str, int] = field(default_factory=dict)

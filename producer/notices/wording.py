@@ -29,7 +29,7 @@ from producer.translations.translate import Translator
 from shared.model.notices import Notice
 from shared.wording.phrases import LINES, parts
 
-#: What names a person: anything with an "@" in it.
+#: A name of a person: anything with an "@" in it.
 _LOGIN: Final = re.compile(r"[^\s\"'(),:;<>]*@[^\s\"'(),:;<>]*")
 #: Categories of Unicode that a line does not hold: controls, and ends of lines and paragraphs.
 _NO_LINE: Final = ("Cc", "Zl", "Zp")

@@ -59,7 +59,7 @@ GIVE_AGAIN: Final = Phrase(
 
 #: The name under which an edit keeps the rows of an import while it writes them.
 KEPT: Final = "edit"
-#: How long it is waited for that the store writes its file anew, seconds.
+#: The longest wait until the store has rewritten its file, seconds.
 _PURGE_SECONDS: Final = 60.0
 
 

@@ -19,7 +19,7 @@ from shared.store.records.web_records import WebRecords
 
 #: The events of the audit log for the beginning and the end of a verification.
 VERIFICATION: Final = ("verification queued", "verification done")
-#: Who ended a verification, where nobody waited for it.
+#: The name under which a verification ended that nobody waited for.
 NOBODY: Final = "mailhaul"
 #: Seconds in which the end of one verification is noted by one process only.
 _ONE_SECONDS: Final = 3600.0

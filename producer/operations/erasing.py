@@ -38,7 +38,7 @@ WORKER_BUSY: Final = Phrase(
     "a worker is still at the mailbox in import {name}: try again in a minute",
 )
 
-#: How long it is waited for that the store writes its file anew, seconds.
+#: The longest wait until the store has rewritten its file, seconds.
 _PURGE_SECONDS: Final = 60.0
 
 

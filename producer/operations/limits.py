@@ -18,7 +18,7 @@ NO_CONNECTIONS: Final = Phrase("limit_of_connections", "give a number of connect
 NO_BYTES: Final = Phrase("rate_of_bytes", "give a number of bytes, e.g. 2GB; 0 (no cap), or: default")
 NO_MESSAGES: Final = Phrase("rate_of_messages", "give a number of messages, or: default")
 
-#: What a limit and a rate may be; of a rate 0 is no cap, of a limit it stops everybody.
+#: The values that a limit and a rate may have; a rate of 0 is no cap, a limit of 0 stops everybody.
 LIMIT: Final = Phrase("limit_out_of_bounds", "a limit is a number from 0 (nobody connects) to 10000, or: default")
 RATE: Final = Phrase(
     "rate_out_of_bounds",

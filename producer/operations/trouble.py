@@ -52,9 +52,9 @@ class ErrorGroup:
 
     #: Stable code.
     code: str
-    #: What happened.
+    #: The event, in a sentence.
     sentence: str
-    #: What to do next.
+    #: The next step for the operator.
     advice: str
     #: URL of the source, if rows name it themselves; "" for the import's own servers.
     server: str = ""

@@ -58,7 +58,7 @@ class WaitingGroup:
 
     #: The failure.
     failure: Failure
-    #: How many they are.
+    #: Their number.
     mailboxes: int
 
     @property
@@ -83,7 +83,7 @@ class WaveLine:
     score: Score | None
     #: The latest forecast, seconds since the epoch; 0 without one.
     now_at: float
-    #: What blocks it.
+    #: The obstacle.
     blocked: tuple[WaitingGroup, ...] = ()
 
     @property
@@ -122,7 +122,7 @@ class OnePage:
     whole: WaveLine
     #: Its waves, and what has none; empty where there are no waves.
     waves: tuple[WaveLine, ...] = ()
-    #: What binds, in words.
+    #: The limit that binds, in words.
     binds: tuple[str, ...] = field(default=())
 
 

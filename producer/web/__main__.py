@@ -48,7 +48,7 @@ OPEN_TO_ALL: Final = Phrase(
 NO_REDIS: Final = Phrase("web_redis_missing", "set MAILHAUL_REDIS_URL, or run `mailhaul up`")
 #: Seconds that a process which stops leaves to requests at work. Streams of events end at once.
 _GRACE_SECONDS: Final = 5
-#: How long a thread computes before another has its turn; Python's own 5 ms add up.
+#: The time for which a thread computes before another has its turn; Python's own 5 ms add up.
 _TURN_SECONDS: Final = 0.0005
 
 

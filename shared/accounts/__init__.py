@@ -56,7 +56,7 @@ class NewAccount:
 class AccountService(Protocol):
     """A service that makes accounts."""
 
-    #: How long a new account may refuse its password before that counts, seconds; 0 where it works at once.
+    #: The time for which a new account may refuse its password before that counts, seconds; 0 where it works at once.
     settling_seconds: float
 
     def ensure(self, account: NewAccount, intend: Intend) -> Ensured:

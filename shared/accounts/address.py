@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
-from shared.accounts.kinds import AccountKind, ServicePlace, kind_of, kinds
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, kind_of, kinds
 from shared.wording.phrases import FieldName, Phrase
 
 NO_LOGIN: Final = Phrase(
@@ -45,34 +43,9 @@ WHOLE_PATH: Final = Phrase(
     "{kind}: name the file by its whole path, as in {kind}:/etc/mailhaul/accounts",
 )
 
-#: What may stand behind a kind's "+".
+#: The words that may stand behind a kind's "+".
 _CARRIERS: Final = ("", "http", "https")
 FORMS: Final = Phrase("account_service_forms", "write none, or one of: {names}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServiceUrl:
-    """A service that makes accounts, as its URL names it."""
-
-    #: A registered kind (`shared.accounts.kinds`).
-    kind: str
-    #: The URL as given.
-    text: str
-    #: The place: an http(s) URL without query, an absolute path, or a name (an organisation, a tenant).
-    place: str
-    #: Option → its last value.
-    options: Mapping[str, str]
-    #: Every `arg`, in order.
-    arguments: tuple[str, ...] = ()
-
-    @property
-    def shown(self) -> str:
-        """The service's name for people and logs."""
-        return f"{self.kind} {self.place}"
-
-    def number(self, name: str, default: float) -> float:
-        """Returns an option that is a number of seconds, or `default`."""
-        return float(self.options.get(name, default))
 
 
 def parse_service(text: str) -> ServiceUrl | None:

@@ -20,7 +20,8 @@ import httpx2
 from shared.model.accounts import Rejected, Retry
 
 if TYPE_CHECKING:
-    from shared.accounts.address import BAD_URL, ServiceUrl
+    from shared.accounts.address import BAD_URL
+    from shared.accounts.kinds import ServiceUrl
     from shared.runtime.credentials import Secret
 from shared.wording.often_said import (
     ASKS_TO_WAIT_S,

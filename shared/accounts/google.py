@@ -9,9 +9,8 @@ from typing import Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.address import ServiceUrl
 from shared.accounts.api import Api, Halted, ServiceAnswer, api_of, shortened
-from shared.accounts.kinds import AccountKind, ServicePlace, register
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.accounts.vendor_tokens import Bearer, google_token, json_secret
 from shared.model.accounts import Rejected, Retry
@@ -25,7 +24,7 @@ NO_KEY: Final = Phrase("accounts_google_key", "must be the JSON key of a service
 
 API: Final = "https://admin.googleapis.com"
 _USERS: Final = "admin/directory/v1/users"
-#: How long to wait before asking again for a mailbox that is being set up, seconds.
+#: The wait before the next question about a mailbox that is being set up, seconds.
 _SETUP_WAIT: Final = 30.0
 
 

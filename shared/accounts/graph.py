@@ -11,9 +11,8 @@ from typing import Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.address import ServiceUrl
 from shared.accounts.api import Api, Halted, ServiceAnswer, api_of, shortened
-from shared.accounts.kinds import AccountKind, ServicePlace, register
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.accounts.vendor_tokens import Bearer, graph_token, json_secret
 from shared.model.accounts import Rejected, Retry

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shared.accounts import Intend, NewAccount
-from shared.accounts.address import ServiceUrl
 from shared.accounts.api import shortened
-from shared.accounts.kinds import AccountKind, ServicePlace, register
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.program import json_object, run
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Created, Ensured, Looked, Missing, Rejected, Retry

@@ -17,7 +17,6 @@ from shared.wording.phrases import Phrase
 
 if TYPE_CHECKING:
     from shared.accounts import AccountService
-    from shared.accounts.address import ServiceUrl
     from shared.runtime.credentials import Secret
 
 
@@ -30,6 +29,31 @@ class ServicePlace(StrEnum):
     HTTP = "http"
     #: A name: an organisation, a tenant.
     NAME = "name"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceUrl:
+    """A service that makes accounts, as its URL names it."""
+
+    #: A registered kind.
+    kind: str
+    #: The URL as given.
+    text: str
+    #: The place: an http(s) URL without query, an absolute path, or a name (an organisation, a tenant).
+    place: str
+    #: Option → its last value.
+    options: Mapping[str, str]
+    #: Every `arg`, in order.
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The service's name for people and logs."""
+        return f"{self.kind} {self.place}"
+
+    def number(self, name: str, default: float) -> float:
+        """Returns an option that is a number of seconds, or `default`."""
+        return float(self.options.get(name, default))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +71,7 @@ class AccountKind:
     open: Callable[[ServiceUrl, Secret, float], AccountService]
     #: The name that people know; "" for that of the kind.
     title: str = ""
-    #: What the secret is, for people.
+    #: The description of the secret, for people.
     secret_is: Phrase = Phrase("account_secret", "what the service demands")
     #: The names of its options, beside "settle", and "ca" of those that speak HTTP.
     options: frozenset[str] = frozenset()
@@ -55,7 +79,7 @@ class AccountKind:
     secretive: bool = True
     #: Whether its secret may have several lines.
     several_lines: bool = False
-    #: How long a new account may refuse its password, seconds, unless "settle" says otherwise.
+    #: The time for which a new account may refuse its password, seconds, unless "settle" says otherwise.
     settling_seconds: float = 0.0
     #: Whether a login may stand before the name.
     has_login: bool = False

@@ -6,9 +6,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.address import ServiceUrl
 from shared.accounts.api import Halted, ServiceAnswer, api_of, shortened
-from shared.accounts.kinds import AccountKind, ServicePlace, register
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret

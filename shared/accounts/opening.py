@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from shared.accounts import AccountService
-from shared.accounts.address import ServiceUrl
 from shared.accounts.discreet import Discreet
-from shared.accounts.kinds import kind_of
+from shared.accounts.kinds import ServiceUrl, kind_of
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.accounts import Intend, NewAccount
-from shared.accounts.address import ServiceUrl
-from shared.accounts.kinds import AccountKind, ServicePlace, register
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
 from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file

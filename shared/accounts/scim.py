@@ -15,9 +15,8 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_models import Email, Error, ListResponse, Name, SCIMException, ScimProvider, SearchRequest, User
 
 from shared.accounts import NewAccount
-from shared.accounts.address import ServiceUrl
 from shared.accounts.api import Api, Halted, api_of, login_header, shortened, unreachable
-from shared.accounts.kinds import AccountKind, ServicePlace, register
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.accounts.address import ServiceUrl, parse_service
+from shared.accounts.address import parse_service
+from shared.accounts.kinds import ServiceUrl
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
 

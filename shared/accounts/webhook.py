@@ -14,9 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shared.accounts import Intend, NewAccount
-from shared.accounts.address import ServiceUrl
 from shared.accounts.api import Api, Halted, api_of
-from shared.accounts.kinds import AccountKind, ServicePlace, register
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
 from shared.runtime.credentials import Secret

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from shared.accounts import NewAccount
-from shared.accounts.address import ServiceUrl
 from shared.accounts.api import Api, Halted, api_of, shortened
-from shared.accounts.kinds import AccountKind, ServicePlace, register
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret

@@ -34,7 +34,7 @@ EIGHT_BIT_BYTES_OF_HEADER: Final = Phrase(
 #: The header fields that the fingerprint is made of, as FETCH names them.
 FIELDS = ("MESSAGE-ID", "DATE", "FROM", "SUBJECT")
 
-#: How many bytes of a header are looked at; longer ones are compared by digest instead.
+#: The number of bytes of a header that are looked at; longer ones are compared by digest instead.
 HEADER_BYTES = 65_536
 
 #: The same where whole headers come and servers at the other end give the fields alone, wherever they stand: POP3.
@@ -54,7 +54,7 @@ _BLANKS = bytes.maketrans(b"\x00\x80", b"  ")
 #: a question mark.
 REPLACEMENTS = b"X?"
 _REPLACED = {byte: bytes(range(128)) + bytes([byte]) * 128 for byte in REPLACEMENTS}
-#: What happened to a message whose copy has the digest at this place of `Canonical.alike`; nothing at the first.
+#: The change of a message whose copy has the digest at this place of `Canonical.alike`; none at the first.
 FORMS: Final = (
     "",
     *[EIGHT_BIT_BYTES_OF_HEADER.says()] * len(REPLACEMENTS),

@@ -35,7 +35,7 @@ _SEPARATORS = frozenset(string.punctuation) - frozenset('&+,-%*"')
 #: Characters that are replaced, one set after the other, in a name that the destination refused: Dovecot's Maildir++
 #: allows no dots, Cyrus no wildcards.
 _SUSPECTS = (".", '.%*"\\&~')
-#: How many fillers are tried in front of a name that leads into a namespace of others.
+#: The number of fillers that are tried in front of a name that leads into a namespace of others.
 _OUTSIDE = 4
 #: A shortened level has room for at least this many octets.
 _ROOM = 48

@@ -76,7 +76,7 @@ class CoordinatorMetrics(ProcessMetrics):
         )
         self._looks_due = gauge("looks_due", "Mailboxes that stand, whose look is due and may be done.")
         self._look_lag = gauge("look_lag_seconds", "How long the first of them is due.")
-        self._eta = gauge("eta_seconds", "What is probably left of the imports that run; NaN when nobody knows.")
+        self._eta = gauge("eta_seconds", "What is probably left of the imports that run; NaN when it is not known.")
         self._memory = gauge("redis_memory_used_bytes", "Memory that the state store uses.")
         self._memory_limit = gauge("redis_memory_limit_bytes", "Its maxmemory; 0 for no limit.")
         self._aof = gauge("redis_aof_ok", "1 while its append-only file is kept and its last write went well.")

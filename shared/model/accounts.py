@@ -35,7 +35,7 @@ class AccountState(StrEnum):
 class Created:
     """The account did not exist, and was made."""
 
-    #: How long to wait before the first sign-in, seconds.
+    #: The wait before the first sign-in, seconds.
     ready_seconds: float = 0.0
 
 
@@ -69,7 +69,7 @@ class Rejected:
 
     #: The reason, in the service's own words where it has some.
     reason: str
-    #: What to do; "" when the reason says so.
+    #: The remedy; "" when the reason says so.
     advice: str = ""
 
 

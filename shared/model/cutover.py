@@ -44,7 +44,7 @@ TOLD: Final = "#told"
 class CutoverRule:
     """The rule for an event of a cutover."""
 
-    #: Who sends it: "person" or "coordinator".
+    #: The sender: "person" or "coordinator".
     by: str
     #: The guards that must be met, or overruled where that is allowed.
     guards: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class CutoverOptions:
     synced_seconds: float = 1800.0
     #: The longest time that a resolver may keep the MX and SPF records, seconds.
     ttl_seconds: int = 300
-    #: How long the source must have got no new mail, seconds.
+    #: The time for which the source must have got no new mail, seconds.
     quiet_seconds: float = 86_400.0
     #: The mail domains; empty: those of the logins.
     domains: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class Overruled:
     event: str
     #: The person's reason.
     reason: str
-    #: Who did it.
+    #: The person who did it.
     who: str
     #: When, seconds since the epoch.
     at: float
@@ -106,7 +106,7 @@ class CutoverStep:
     state: CutoverState
     #: When, seconds since the epoch.
     at: float
-    #: Who sent the event; "" for the coordinator.
+    #: The sender of the event; "" for the coordinator.
     who: str = ""
 
 
@@ -177,7 +177,7 @@ class MailboxCutover:
 
     #: The server that it was last to be turned to.
     to: TurnedTo = TurnedTo.NOWHERE
-    #: What the switch answered.
+    #: The answer of the switch.
     answer: TurnAnswer = TurnAnswer.NONE
     #: The words of the answer.
     words: str = ""
@@ -185,14 +185,14 @@ class MailboxCutover:
     at: float = 0.0
     #: Whether it is marked at the destination what was there before the switch.
     marked: bool = False
-    #: What became of the copy back.
+    #: The state of the copy back.
     back: CopyBackState = CopyBackState.NONE
     #: Its `Mailbox.synced_at` and `Mailbox.mail_at` when looks were last counted.
     synced_at: float = 0.0
     mail_at: float = 0.0
-    #: How many looks in a row, begun after it was turned, found nothing new.
+    #: The number of looks in a row, begun after it was turned, that found nothing new.
     empty: int = 0
-    #: How often a turn that came late put in doubt where it is, so that it was turned once more.
+    #: The number of late turns that put in doubt where the mailbox is; after each it was turned once more.
     again: int = 0
 
     @property

@@ -82,7 +82,7 @@ class MailError(MailhaulError):
 
     #: Source UIDs that a refused FETCH did not bring; empty for other errors.
     uids: UidSet = UidSet()
-    #: What to do about just this error; "" for the advice of `worker.decisions.failures` on its kind.
+    #: The remedy for just this error; "" for the advice of `worker.decisions.failures` on its kind.
     advice: str = ""
     #: Whether the server may have refused the form of the command, and not what it asks for: a BAD, a NO without a
     #: reason.

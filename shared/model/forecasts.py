@@ -24,5 +24,5 @@ class KeptForecast:
     size_bytes: float
     #: Wave → when it is done, seconds since the epoch; 0 where that is open. "" stands for what has none.
     waves: Mapping[str, float] = field(default_factory=dict)
-    #: What binds, in words.
+    #: The limit that binds, in words.
     binds: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-#: What a message costs beside its bytes, bytes: so that windows of small and of large messages can be compared.
+#: The cost of a message beside its bytes, bytes: so that windows of small and of large messages can be compared.
 MESSAGE_BYTES: Final = 32 * 1024
 
 
@@ -45,7 +45,7 @@ class Measured:
     work: int = 0
     #: Groups whose APPEND was answered.
     answers: int = 0
-    #: How long these answers took together, milliseconds.
+    #: The time that these answers took together, milliseconds.
     append_ms: int = 0
     #: Connections that could not be opened, at the source and at the destination.
     source_refused: int = 0
@@ -60,7 +60,7 @@ NOTHING_MEASURED: Final[Mapping[str, Measured]] = MappingProxyType({})
 class LaneSearch:
     """The search for the number of lanes at one place."""
 
-    #: How many lanes are let in now.
+    #: The number of lanes that are let in now.
     limit: int
     #: The number that is known to be good; another one than `limit` while that is tried.
     kept: int
@@ -77,7 +77,7 @@ class LaneSearch:
     #: When `limit` changed last, and when something else may be tried, seconds since the epoch by the store's clock.
     changed_at: float = 0.0
     again_at: float = 0.0
-    #: How long it rests the next time that nothing helps, seconds.
+    #: The time for which it rests the next time that nothing helps, seconds.
     patience: float = 0.0
     #: Changes with everything that is written here.
     version: int = 0
@@ -91,7 +91,7 @@ class LanePlace:
     name: str
     #: Lanes there now.
     lanes: int
-    #: How many lanes it lets in where nothing was found, and the most that may be tried.
+    #: The number of lanes that it lets in where nothing was found, and the most that may be tried.
     start: int
     most: int
     #: Sums of `Measured`.
@@ -99,7 +99,7 @@ class LanePlace:
     answers: int = 0
     append_ms: int = 0
     refused: int = 0
-    #: What was found; None where nothing was.
+    #: The search for the number of lanes; None where there was none.
     search: LaneSearch | None = None
     #: When lanes told last what they did, by which these sums grew: seconds since the epoch by the store's clock; 0: never.
     told_at: float = 0.0

@@ -64,7 +64,7 @@ class Delivery:
     notice: Notice
     #: The target.
     target_id: str
-    #: How often it was tried.
+    #: The number of times that it was tried.
     attempts: int = 0
     #: When it was put into the outbox, seconds since the epoch.
     first_at: float = 0.0

@@ -18,7 +18,7 @@ class AccessToken:
 
     #: The token.
     secret: Secret
-    #: How long the token may be used, seconds from when it was issued.
+    #: The time for which the token may be used, seconds from when it was issued.
     seconds: float
 
 

@@ -42,7 +42,7 @@ UNREADABLE: Final = Phrase("token_command_unreadable", "the token command cannot
 
 _BLANK: Final = "{user}"
 _TEMPORARILY: Final = 75
-#: How long a token may be used that does not say so, seconds.
+#: The time for which a token may be used that does not say so, seconds.
 _USUAL_SECONDS: Final = 300.0
 _MOST_BYTES: Final = 64 * 1024
 

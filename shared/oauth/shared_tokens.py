@@ -24,7 +24,7 @@ ANOTHER_WORKER_FETCHES_THE_TOKEN: Final = Phrase(
     "another_worker_fetches_the_token", "waits for a token that another worker fetches"
 )
 
-#: How long a holder that fetches a token may take before another does, seconds.
+#: The time that a holder that fetches a token may take before another does, seconds.
 FETCH_SECONDS: Final = 90.0
 #: A token is not used in the last part of its life, since the session has yet to be opened.
 _MARGIN_SECONDS: Final = 60.0

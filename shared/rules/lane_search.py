@@ -28,7 +28,7 @@ _GAIN: Final = 1 / 3
 _DECREASE: Final = 0.75
 #: The part of the known rate below which, and that of the known latency above which, the server is called slower.
 _SLOW_RATE, _SLOW_LATENCY = 0.7, 1.5
-#: How long a search rests first, and at most, seconds.
+#: The time for which a search rests first, and at most, seconds.
 REST_SECONDS: Final = 60.0
 LONGEST_REST_SECONDS: Final = 960.0
 #: How long a number that is being tried counts after the last word of a lane there, and how long it may take to judge it, seconds.
@@ -42,7 +42,7 @@ class LaneWindow:
 
     #: Its length.
     seconds: float
-    #: How many lanes there were, on average.
+    #: The number of lanes that there were, on average.
     lanes: float
     #: As in `shared.model.lanes.Measured`, over all workers.
     work: int

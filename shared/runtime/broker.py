@@ -26,7 +26,7 @@ from shared.runtime.redis_client import address_of, open_redis
 
 #: For Dramatiq's maintenance, a process without a heartbeat for this long is dead (ms).
 HEARTBEAT_MS = 60_000
-#: How long a consumer waits in Redis for a job; it says that it lives (`HEARTBEAT_MS`) at least as often.
+#: The time for which a consumer waits in Redis for a job; it says that it lives (`HEARTBEAT_MS`) at least as often.
 WAIT_SECONDS = 1.0
 #: The pause between two tries to reach a queue.
 AWAY_SECONDS = 1.0
@@ -87,11 +87,14 @@ class _Patient(dramatiq.Consumer):
         Jobs that are done and not acknowledged would fill the queue in time.
         """
         while True:
+            asked = time.monotonic()
             try:
-                return self._consumer.ack(message)
+                self._consumer.ack(message)
             except _AWAY as error:
                 self._outage.away(error)
                 time.sleep(AWAY_SECONDS)
+            else:
+                return self._outage.answered(asked)
 
     def nack(self, message: Any) -> None:
         """Rejects the job. Jobs do not fail: what became of a unit stands in the store."""

@@ -42,9 +42,9 @@ UNUSABLE: Final = Phrase(
 MINIMUM_VERSION = (7, 0)
 #: `sun_path` holds 108 bytes on Linux and 104 on macOS, one of them the closing zero.
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
-#: How long a start may take, seconds; reading back a large append-only file counts.
+#: The time that a start may take, seconds; reading back a large append-only file counts.
 START_SECONDS = 120.0
-#: How long the server may take to answer a PING, or to end after SHUTDOWN, seconds.
+#: The time that the server may take to answer a PING, or to end after SHUTDOWN, seconds.
 _ANSWER_SECONDS = 2.0
 #: Between two looks whether a server that was just started answers, seconds.
 _SOON_SECONDS = 0.003

@@ -166,9 +166,9 @@ class _Child:
     started_at: float = 0.0
     #: When it is to be started again.
     due_at: float = 0.0
-    #: How often in a row the child ended early.
+    #: The number of times in a row that the child ended early.
     early_ends: int = 0
-    #: How often the child ended at all.
+    #: The number of times that the child ended at all.
     ends: int = 0
     #: Set when `process` has ended and was reaped.
     ended: threading.Event = field(default_factory=threading.Event)

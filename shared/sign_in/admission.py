@@ -59,7 +59,7 @@ WAITS_FOR_ANOTHERS_FIRST_SIGN_IN: Final = Phrase(
 
 #: The wait after a refusal that may mean too many connections.
 DOUBT_SECONDS: Final = 60.0
-#: How long a trial may take, beside the time for connecting.
+#: The time that a trial may take, beside the time for connecting.
 _TRIAL_SECONDS: Final = 90.0
 #: A lane waits so long for another's trial to end, seconds; then it gives its unit back.
 PATIENCE_SECONDS: Final = 10.0

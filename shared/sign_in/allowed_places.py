@@ -36,7 +36,7 @@ class AllowedPlace:
 
     #: A host name, a network as in "10.0.0.0/8", or a port.
     place: str
-    #: Who allowed it.
+    #: The person who allowed it.
     by: str
     #: When, seconds since the epoch.
     at: float

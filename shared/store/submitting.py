@@ -12,7 +12,7 @@ from typing import Final
 from shared.model.errors import StoreRestarted
 from shared.store.ports.request_store import RequestStore
 
-#: How often a request is written before its author is told to give the command again.
+#: The number of times that a request is written before its author is told to give the command again.
 ATTEMPTS: Final = 3
 
 

@@ -89,7 +89,7 @@ class TurnRefused:
 
     #: The reason, in the words of what refused where it has some.
     words: str
-    #: What to do; "" when the reason says so.
+    #: The remedy; "" when the reason says so.
     advice: str = ""
 
 

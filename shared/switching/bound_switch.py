@@ -23,7 +23,7 @@ ADD_DOMAIN_TO_SWITCH: Final = Phrase(
 
 
 class BoundSwitch:
-    """The `Switch` around another one, which asks it for nobody outside of its domains."""
+    """The `Switch` around another one, which asks it for no mailbox outside of its domains."""
 
     def __init__(self, switch: Switch, url: SwitchUrl) -> None:
         self._switch, self._domains, self._user = switch, url.domains, url.options.get("user", "")

@@ -21,17 +21,17 @@ MASK: Final = "***"
 _SHORTEST: Final = 4
 #: A longer secret is searched for in pieces of so many characters.
 _PIECE: Final = 32
-#: So many characters of base64 are no coincidence.
+#: The number of characters of base64 that are no coincidence.
 _SURE: Final = 4
 #: The pattern for what may stand between two characters where a text is split over lines.
 _GAP: Final = r"(?:=?\s{1,9})?"
 #: The characters that begin a notation which is not the letter itself, or end a line within quoted-printable text.
 _NOTATIONS: Final = re.compile(r"[\\%=&]")
-#: What may stand between the octets of hexadecimal text, and between the lines of base64.
+#: The characters that may stand between the octets of hexadecimal text, and between the lines of base64.
 _BETWEEN_OCTETS: Final = re.compile(r"[\s:-]")
 _BREAKS: Final = re.compile(r"[\s=]")
 _BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_=")
-#: So many characters are enough of a secret whose end was cut off with the text.
+#: The number of characters that are enough of a secret whose end was cut off with the text.
 _CUT: Final = 6
 
 

@@ -102,7 +102,7 @@ Parameter = str | int
 class Fault:
     """A thing that is wrong with a request."""
 
-    #: What is wrong.
+    #: The fault, in a sentence.
     sentence: Sentence
     #: The paths of the fields that it concerns; none for the whole request.
     fields: tuple[str, ...] = ()

@@ -25,7 +25,10 @@ KILLS = [BY_NAME[name] for name in ("worker_killed", "coordinator_killed", "redi
 def test_random_kills_lose_nothing_and_double_nothing(seed: int) -> None:
     result = run(script(seed, 1_200, 12, KILLS))
     assert not result.wrong
-    assert result.outcomes == {"copied": 1_200}
+    # Redis writes its file later than it answers while the disk is busy (appendfsync everysec): of a message whose record
+    # went with the process, nothing but its bytes tells that it is there already.
+    assert sum(result.outcomes.values()) == 1_200
+    assert set(result.outcomes) <= {"copied", "already_present"}
     assert result.commands == 0, "nobody had to give the command again"
 
 

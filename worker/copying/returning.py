@@ -44,7 +44,7 @@ _log = get_logger("mailhaul.worker")
 #: Up to so many messages of the old mailbox are kept in memory as seen; of more, the headers are read anew for each folder
 #: that something came to.
 KEPT: Final = 50_000
-#: How long a mailbox waits that is just being brought back, seconds.
+#: The time for which a mailbox waits that is just being brought back, seconds.
 BACK_SECONDS: Final = 5.0
 #: States of a copy back in which it may write.
 UNDER_WAY: Final = frozenset({MailboxState.QUEUED, MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING})

@@ -79,7 +79,7 @@ MENDED = SEE_WHAT_SERVER_SAYS_THEN_RETRY.says(id="IMPORT")
 
 #: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
 UNREACHABLE_TIMES = 14
-#: How long a look that failed waits first, and at most, seconds.
+#: The time for which a look that failed waits first, and at most, seconds.
 LOOK_SECONDS, LOOK_MOST_SECONDS = 15.0, 600.0
 #: For so long at most no other look is begun at a source that could not be reached, seconds: of thousands that are due one asks.
 LOOK_REST_SECONDS = 60.0
@@ -113,7 +113,7 @@ class Verdict:
 
     #: Stable code, for the operator, metrics and scripts.
     code: str
-    #: What happens to the unit.
+    #: The fate of the unit.
     how: Disposition
     #: The subject of the error: message, folder, mailbox, endpoint, import or worker.
     scope: str
@@ -157,7 +157,7 @@ class FailureRule:
     again: tuple[float, ...] = ()
     #: Advice for the operator, where the error itself advises nothing.
     advice: str = ""
-    #: What follows the error's own advice; "" for nothing.
+    #: The text behind the error's own advice; "" for nothing.
     then: str = ""
 
 

@@ -73,7 +73,7 @@ class FlagSync:
     ) -> None:
         """Sets those flags of copies found at the destination that the source shows and they lack; clears none.
 
-        Nobody knows what such a copy was given: who read or flagged the message at the source since wants to see that, and
+        It is unknown which flags such a copy was given: who read or flagged the message at the source since wants to see that, and
         what else the copy has may be the work of people at the destination. Of the copies `followed` another import of
         ours knows it: what they lack, people cleared. A destination that refuses all this holds nothing back.
         """

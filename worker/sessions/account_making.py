@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from shared.accounts import AccountService, NewAccount
-from shared.accounts.address import ServiceUrl
+from shared.accounts.kinds import ServiceUrl
 from shared.accounts.several import Services, parse_services, secret_of
 from shared.model import AccountState, Lease, Mailbox
 from shared.model.accounts import Created, Ensured, Rejected, Retry

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from producer.intake.checked import CheckedSide
 from producer.intake.dry_run import FolderLine, Totals
-from producer.intake.scan import CheckedSide
 from producer.web.api.answers import Answer, Moment
 
 

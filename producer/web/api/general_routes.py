@@ -18,7 +18,7 @@ from producer.operations.limits import read_limit
 from producer.operations.searching import search_everywhere
 from producer.show import document
 from producer.show.lanes import lane_fields
-from producer.web.api import admin_answers, answers
+from producer.web.api import admin_answers, answers, mailbox_answers
 from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
 from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Admin, Known, Operator, Viewer, note
@@ -104,7 +104,7 @@ def detected(address: str, *, offline: bool = False) -> finding.Detection:
 NETWORK = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
 
 
-@routes.get("/mailboxes", tags=["mailboxes"], response_model=answers.FoundMailboxesAnswer)
+@routes.get("/mailboxes", tags=["mailboxes"], response_model=mailbox_answers.FoundMailboxesAnswer)
 def everywhere(
     known: Known,
     _: Viewer,

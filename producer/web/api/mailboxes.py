@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from producer.show import document
 from producer.show.notes import notes_of
-from producer.web.api import answers
+from producer.web.api import answers, mailbox_answers
 from producer.web.api.request_bodies import PasswordsBody
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, note
@@ -24,7 +24,7 @@ routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports/{import_id}
 Order = Literal["row", "login", "destination_login", "state", "messages", "bytes", "done_bytes", "failed", "refused"]
 
 
-@routes.get("", response_model=answers.MailboxesAnswer)
+@routes.get("", response_model=mailbox_answers.MailboxesAnswer)
 def page(
     known: Known,
     _: Viewer,
@@ -47,7 +47,7 @@ def page(
     return {"total": total, "start": start, "mailboxes": [document.row_fields(*one) for one in found]}
 
 
-@routes.get("/{mailbox_id}", response_model=answers.WholeMailboxAnswer)
+@routes.get("/{mailbox_id}", response_model=mailbox_answers.WholeMailboxAnswer)
 def one(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
     """Returns one mailbox with its folders and its last failures, in the servers' own words."""
     mailbox, tally = known.mailbox(import_id, mailbox_id)
@@ -69,7 +69,7 @@ def give(
     return {"queued": goes_on}
 
 
-@routes.get("/{mailbox_id}/folders", response_model=answers.FoldersAnswer)
+@routes.get("/{mailbox_id}/folders", response_model=mailbox_answers.FoldersAnswer)
 def folders(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
     """Lists the folders in the order of the plan, with notes on single messages."""
     known.mailbox(import_id, mailbox_id)

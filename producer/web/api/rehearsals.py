@@ -15,7 +15,8 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from producer.intake.account_options import AccountsAsked, AccountsSeen
-from producer.intake.scan import Checked, Scan, swapped
+from producer.intake.checked import Checked, swapped
+from producer.intake.scan import Scan
 from producer.intake.waving import of_wave
 from producer.waves import wave_of
 from producer.web.api import answers, cutover_answers

@@ -392,7 +392,7 @@ class StandingBody(Body):
     switch_at: Annotated[float, Field(ge=0)] | Annotated[str, Field(max_length=40)] | None = Field(
         default=None,
         description="When its people are switched over: as in 2026-02-01T20:00+01:00, or seconds since the epoch; 0 or "
-        "none: nobody knows.",
+        "none: it is not known.",
     )
     off: bool = Field(default=False, description="It stands no longer.")
 

@@ -136,7 +136,7 @@ def _of_waiting(left: int, waits: Sequence[Wait]) -> Headline:
 
 
 def _of_ended(progress: Progress, total: int, facts: ImportFacts) -> Headline:
-    """Returns the sentence of an import that has ended and waits for nobody."""
+    """Returns the sentence of an import that has ended and needs no person."""
     counts = progress.tally
     if progress.word == "complete":
         return Headline(what="stands" if facts.stands else "complete", num=total, tone="good", step="verify")

@@ -34,7 +34,7 @@ THIS_PAGE_CAME_WITHOUT_TLS: Final = Phrase(
 )
 
 routes = APIRouter(include_in_schema=False)
-#: What was wrong with an attempt to sign in: the word for it in the address, the status, and the sentence.
+#: The faults of an attempt to sign in: the word for it in the address, the status, and the sentence.
 _WRONG: Final = {
     "password": (401, NAME_OR_PASSWORD_IS_WRONG),
     "token": (401, THIS_TOKEN_IS_NOT_KNOWN),

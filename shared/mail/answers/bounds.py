@@ -24,7 +24,7 @@ OPENING_BYTES: Final = 4 * 1024 * 1024
 ANSWERS_BYTES: Final = 128 * 1024 * 1024
 #: FETCH answers to one request that make no sense: with more of them, nothing of the connection can be believed.
 UNREADABLE_ANSWERS: Final = 1_000
-#: How much a message may be larger than announced. Exchange is wrong by a third, one provider by a factor of three, and
+#: The part by which a message may be larger than announced. Exchange is wrong by a third, one provider by a factor of three, and
 #: for a small message by its whole header.
 SIZE_FACTOR: Final = 4
 SIZE_SLACK_BYTES: Final = 1024 * 1024

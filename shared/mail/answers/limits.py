@@ -24,7 +24,7 @@ def append_limit(capabilities: Iterable[str]) -> int | None:
 def may_be_too_large(capabilities: frozenset[str], size_bytes: int) -> bool:
     """Tells whether among messages of together `size_bytes` (0: unknown) one may be larger than the destination takes.
 
-    Where each folder has its limit, nobody knows before it is open.
+    Where each folder has a limit of its own, the limit is unknown until the folder is open.
     """
     most = append_limit(capabilities)
     return APPENDLIMIT in capabilities or (most is not None and not 0 < size_bytes <= most)

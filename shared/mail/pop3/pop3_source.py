@@ -50,7 +50,7 @@ POP3_HAS_NO_LABELS: Final = Phrase("pop3_has_no_labels", "POP3 has no labels")
 
 #: The only folder.
 INBOX: Final = b"INBOX"
-#: Number of messages, and below of bytes, after which the facts read are kept in one go: about as much as the ledger
+#: Number of messages, and below of bytes, after which the facts read are stored together: about as much as the ledger
 #: lags behind.
 _SAID_AT_ONCE: Final = 50
 _SAID_BYTES: Final = 512 * 1024

@@ -42,7 +42,7 @@ class Tagged(NamedTuple):
     text: bytes
 
 
-#: How long a server may be silent that was not yet seen to take several commands in one flight, seconds: some throw the
+#: The time for which a server may be silent before it was seen to take several commands in one flight, seconds: some throw the
 #: others away.
 SILENCE_SECONDS: Final = 30.0
 
@@ -83,7 +83,7 @@ class Conversation:
         self._literals: set[bytes] = set()
         #: Whether the connection was shut because such a command got a BAD.
         self.cut_at_literal = False
-        #: What the server said that it has enabled (RFC 5161), upper case.
+        #: The extensions that the server has enabled (RFC 5161), upper case.
         self.enabled: set[str] = set()
         #: Whether the caller shut the connection.
         self.abandoned = False
@@ -99,7 +99,7 @@ class Conversation:
         self._leading: list[tuple[str, bytes, Then]] = []
         #: The same commands once they are sent: nobody waits for their answers.
         self._unawaited: dict[bytes, tuple[str, Then]] = {}
-        #: What is done about compression; None where that is out of the question.
+        #: The trial of compression; None where the session is not compressed.
         self.compressing: ConnectionCompression | None = None
         #: The ends of such commands, which count once it is known that the server takes several commands.
         self._unsure: list[tuple[Then, Tagged]] = []

@@ -18,7 +18,7 @@ SENT_BYTES_NOT_COMPRESSED: Final = Phrase("sent_bytes_not_compressed", "sent byt
 ENDED_COMPRESSED_STREAM: Final = Phrase("ended_compressed_stream", "ended the compressed stream")
 
 _WINDOW: Final = -15  # raw: no header and no checksum
-#: Of zlib's levels the one from which on mail hardly gets smaller, and each byte takes longer.
+#: The level of zlib above which mail hardly gets smaller, and each byte takes longer.
 _LEVEL: Final = 4
 _PIECE: Final = 64 * 1024
 #: Most compressed bytes that may expand to nothing: a header of a block has some hundred, an empty block five.

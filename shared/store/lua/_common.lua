@@ -41,7 +41,7 @@ local function unit_key(u) return P .. 'unit:' .. u end
 local function wave_key(i, wave) return import_key(i) .. ':wave:' .. wave end
 local function members_key(i, wave) return import_key(i) .. ':of:' .. wave end
 
--- Adds to a counter of the folder, its mailbox and its import in one go, so that sums agree at every moment. What comes to an
+-- Adds to a counter of the folder, its mailbox and its import together, so that sums agree at every moment. What comes to an
 -- outcome is counted once more where nothing is ever taken off, so that a run can be told by what it did.
 local function count(folder, mailbox, import, field, n)
   if n == 0 then return end

@@ -26,7 +26,7 @@ local function wanted(m)
 end
 
 -- Who has a mailbox's destination, if another has it. It belongs to one mailbox at a time, from the claim of its plan until it is
--- settled, or only waits to verify; of a mailbox that an older version wrote nobody knows which it is.
+-- settled, or only waits to verify; of a mailbox that an older version wrote it is unknown which it is.
 local function occupant(m, destination)
   local holder = destination and redis.call('HGET', P .. 'destinations', destination)
   if holder and holder ~= m and redis.call('EXISTS', mailbox_key(holder)) == 1 then return holder end

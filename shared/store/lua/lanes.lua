@@ -1,6 +1,6 @@
--- lanes(start, start, start, start, most, most, most, most): the places of which lanes told something in the last minute, and those at
--- which something was found, no more than a thousand, those heard of last first: [now, [name, lanes, start, most, [field, value,
--- ...]], ...]. start, most: of each scope, where nothing is set.
+-- lanes(start, start, start, start, most, most, most, most): returns at most a thousand places, the one heard of last first: those
+-- whose lanes reported in the last minute, and those for which a number of lanes was found. The answer is [now, [name, lanes, start,
+-- most, [field, value, ...]], ...]. start, most: the limits of each scope where the operator set none.
 local now = clock()
 redis.call('ZREMRANGEBYSCORE', P .. 'lanes', '-inf', now - LANES_MS)
 local number, found = {}, {string.format('%.0f', now)}

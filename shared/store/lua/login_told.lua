@@ -1,12 +1,10 @@
--- login_told(import_id, mailbox_id, side, shared, digest, holder, result, words, most_doubts): how a try ended. result: 'in',
--- 'refused', 'alone' (refused, and that says nothing of other logins there), or 'unknown' (nothing was said of the login). Answers for 'refused' what it means: 'refused' (this login is
--- not tried again), 'one' (a shared login, which let others in: only this mailbox is to blame), or 'doubted' (it let in
--- before, and other connections of the account are open: too many of them, perhaps; one more try decides).
+-- login_told(import_id, mailbox_id, side, shared, digest, holder, result, words, most_doubts): notes how a try to sign in ended. The
+-- words of `result` are those of shared.model.sign_in.LoginResult, the words of the answer those of RefusalMeaning.
 local key, field = login_place(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 local login, shared, result = login_record(key, field, ARGV[5]), ARGV[4] == '1', ARGV[7]
 local ours = login.state == 't' and login.holder == ARGV[6]
 login.till = 0
--- What is not on record was changed meanwhile: its refusal does not count.
+-- A login that is not on record was changed meanwhile: its refusal does not count.
 if not shared and not (result == 'refused' and login.state == 'u') then brake_told(ARGV[1], ARGV[2], ARGV[3], result) end
 if result == 'in' then
   if login.state ~= 'r' then
@@ -22,7 +20,7 @@ if result == 'unknown' then
   end
   return ''
 end
--- Refused. What is not on record was changed meanwhile: the refusal is not about what is tried next.
+-- The server refused. A login that is not on record was changed meanwhile: the refusal is not about the new one.
 if login.state == 'r' or login.state == 'u' then return 'refused' end
 local verdict = 'refused'
 if not ours and other_permits(ARGV[2], ARGV[3]) > 0 then

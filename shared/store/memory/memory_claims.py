@@ -25,7 +25,7 @@ SCAN = 2000
 #: The scopes that all mailboxes of a route share.
 HOSTS = (Scope.SOURCE_HOST, Scope.DESTINATION_HOST)
 
-#: How long a mailbox that was moved is urgent at most, ms.
+#: The time for which a mailbox that was moved is urgent at most, ms.
 URGENT_MS = 60_000
 
 #: The cost of a claim beside the bytes that it moves.

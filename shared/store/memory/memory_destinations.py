@@ -14,7 +14,7 @@ from shared.model.lifecycle import UnitState
 if TYPE_CHECKING:
     from shared.store.memory.memory_tables import MailboxRow, UnitRow
 
-#: How long a destination is kept while messages of a settled mailbox may still be on the way to it, ms: above the
+#: The time for which a destination is kept while messages of a settled mailbox may still be on the way to it, ms: above the
 #: settle time.
 PARTING_MS = 60_000
 

@@ -7,7 +7,7 @@ from shared.store.memory.memory_notices import MemoryNotices
 from shared.store.memory.memory_readings import atomic
 from shared.store.redis.notice_codec import decode_ends, decode_forecasts, encode_end, encode_forecast
 
-#: How many forecasts of an import are kept.
+#: The number of forecasts of an import that are kept.
 MOST_FORECASTS = 20
 
 

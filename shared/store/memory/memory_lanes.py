@@ -16,7 +16,7 @@ from shared.store.memory.memory_tables import MailboxRow
 #: How long what was found is believed without a word from a lane there, and how long a place is told of, and believed what
 #: was only being tried there, ms.
 LANES_MS, TOLD_MS = 3_600_000, 60_000
-#: How many places are told of at most.
+#: The number of places that are told of at most.
 MOST_PLACES = 1_000
 #: When a unit is claimed again whose lane was one too many, ms.
 CROWDED_MS = 2_000
@@ -31,7 +31,7 @@ class PlaceRow:
     answers: int = 0
     append_ms: int = 0
     refused: int = 0
-    #: What was found; None: nothing.
+    #: The search for the number of lanes; None where there was none.
     search: LaneSearch | None = None
     #: When anything was written of it last, and when its sums grew, ms.
     heard: int = 0

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from shared.model import Mailbox
     from shared.store.memory.memory_tables import FolderRow, MailboxRow, UnitRow
 
-#: How long a look that is due waits behind other work before it may go first, ms.
+#: The time for which a look that is due waits behind other work before it may go first, ms.
 LATE_MS = 30_000
 #: The shortest time between the end of a look and the next that may go first, ms.
 NEXT_LATE_MS = 500
-#: How many looks one call of `reap` begins.
+#: The number of looks that one call of `reap` begins.
 BEGUN_AT_ONCE = 200
-#: How long it takes until a mailbox that may not be looked at is asked about again, ms.
+#: The time until a mailbox that may not be looked at is asked about again, ms.
 POSTPONED_MS = 60_000
 
 

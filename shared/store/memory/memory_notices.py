@@ -14,7 +14,7 @@ from shared.store.ports.outbox import TOLD_SECONDS
 
 #: How long a delivery is tried, the longest time between two attempts, and how long a mark is known, ms.
 DELIVERY_MS, LONGEST_RETRY_MS, MARK_MS = 86_400_000, 3_600_000, 5_184_000_000
-#: How many deliveries that were given up are kept.
+#: The number of given-up deliveries that are kept.
 MOST_UNDELIVERED = 200
 
 

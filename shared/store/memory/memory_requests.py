@@ -27,7 +27,7 @@ from shared.store import other_options
 from shared.store.memory.memory_readings import MemoryReadings, atomic
 from shared.store.memory.memory_tables import ImportRow, MailboxRow, WaveRow
 
-#: How long a mailbox that was moved waits for a free lane before one gives way, ms.
+#: The time for which a mailbox that was moved waits for a free lane before one gives way, ms.
 GIVE_WAY_MS = 500
 
 

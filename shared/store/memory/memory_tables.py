@@ -190,7 +190,7 @@ class ImportRow:
     import_: Import
     retention_ms: int
     rows: dict[str, int] = field(default_factory=dict)
-    #: How many messages ever came to each outcome, and their bytes.
+    #: The number of messages that ever came to each outcome, and their bytes.
     ever: Counter[str] = field(default_factory=Counter)
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Its waves; "" for what is without one.

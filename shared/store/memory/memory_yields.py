@@ -10,9 +10,9 @@ from shared.store.memory.memory_lines import Shares, import_of
 from shared.store.memory.memory_rows import Rows
 from shared.store.memory.memory_tables import MailboxRow
 
-#: How long another lane waits before it gives way too, ms.
+#: The time for which another lane waits before it gives way too, ms.
 NEXT_GIVES_WAY_MS = 3_000
-#: How long after its move lanes give way to a mailbox, ms.
+#: The time after its move for which lanes give way to a mailbox, ms.
 GIVES_WAY_NO_MORE_MS = 10_000
 #: How long an import has fewer lanes than its share before another's gives way, how long until the next does, how much longer
 #: until that was in vain, and how long none does then, ms.

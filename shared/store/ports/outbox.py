@@ -8,7 +8,7 @@ from typing import Protocol
 from shared.model.forecasts import KeptForecast
 from shared.model.notices import Delivery, Notice
 
-#: How long the store knows that something was told, seconds.
+#: The time for which the store knows that something was told, seconds.
 TOLD_SECONDS = 60 * 86_400.0
 
 

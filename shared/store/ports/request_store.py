@@ -27,9 +27,9 @@ from shared.model.uids import UidSet
 class Resealed:
     """The result of sealing anew."""
 
-    #: How many entries are sealed by the first key now.
+    #: The number of entries that are sealed by the first key now.
     renewed: int = 0
-    #: How many no key opens.
+    #: The number that no key opens.
     lost: int = 0
 
     def __add__(self, other: Resealed) -> Resealed:

@@ -34,7 +34,7 @@ class NamedService:
     secret: Secret = Secret("")
     #: Whether it came by page or API, so that it may lead only where these may connect to.
     guarded: bool = False
-    #: Who set it up.
+    #: The person who set it up.
     by: str = ""
     #: When, seconds since the epoch.
     at: float = 0.0

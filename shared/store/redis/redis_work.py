@@ -36,7 +36,7 @@ from shared.wording.kept import packed
 
 #: The most arguments of one call: Lua takes some thousands.
 _RUNS_AT_ONCE = 1000
-#: How many mailboxes one claim looks at.
+#: The number of mailboxes that one claim looks at.
 SCAN = 2000
 #: The most messages of one `share` or `stand`.
 _SHARED_AT_ONCE = 500

@@ -9,8 +9,8 @@ import pytest
 
 from shared.accounts import AccountService, NewAccount
 from shared.accounts import kinds as registry
-from shared.accounts.address import ServiceUrl, parse_service
-from shared.accounts.kinds import AccountKind, ServicePlace, kind_of, kinds, register
+from shared.accounts.address import parse_service
+from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, kind_of, kinds, register
 from shared.accounts.opening import open_service
 from shared.model.accounts import Created, Ensured, Looked, Missing
 from shared.model.errors import UsageError

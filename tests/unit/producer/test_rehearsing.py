@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from producer.cli.rehearsing import _grouped
-from producer.intake.scan import OVERFULL, Checked, CheckedSide
+from producer.intake.checked import OVERFULL, Checked, CheckedSide
 
 
 def _row(row: int, *, size: int = 1_900_000, quota: int | None = 204_800, used: int = 0, there: int = 0) -> Checked:
