@@ -20,7 +20,7 @@ from producer.intake.specification import ImportSpecification
 from producer.operations.credentials import KEPT, CredentialsOperations
 from producer.operations.submission import RequestOperations
 from shared.model import Import, Mailbox
-from shared.model.errors import StoreError
+from shared.model.errors import UnderWay
 from shared.model.lifecycle import Control, ImportState
 from shared.model.sides import Side
 from shared.runtime.credentials import Credentials
@@ -74,7 +74,7 @@ class EditOperations(CredentialsOperations, RequestOperations):
             _carry(self.store, import_, wanted, hours=new.hours is None)
             try:
                 self.store.close(import_.import_id)
-            except StoreError:  # some of its mailboxes may be gone: nothing but a person says which of the two goes
+            except UnderWay:  # some of its mailboxes may be gone: nothing but a person says which of the two goes
                 raise STARTED_MEANWHILE.error(name=import_.name) from None
         now = self.store.import_(wanted.import_id)
         if now is not None and now.passes:  # a person started it meanwhile: it is not held

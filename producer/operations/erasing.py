@@ -14,7 +14,7 @@ from typing import Final
 import redis
 
 from shared.model import Import, Mailbox
-from shared.model.errors import StoreError
+from shared.model.errors import UnderWay
 from shared.model.lifecycle import SETTLED, ImportState
 from shared.store import Store
 from shared.store.records import traces
@@ -92,9 +92,7 @@ def erase_login(store: Store, client: redis.Redis, login: str) -> Erased:
     for import_, mailbox in found:
         try:
             store.erase(import_.import_id, mailbox.mailbox_id)
-        except StoreError as error:
-            if "under way" not in str(error):
-                raise
+        except UnderWay as error:
             raise WORKER_BUSY.error(name=import_.name) from error
     receipt = _swept(store, client, ids, logins, imports=0, mailboxes=len(found))
     if not (found or receipt.mentions or receipt.left or receipt.audit):

@@ -54,6 +54,10 @@ class StoreRestarted(StoreError):
     """The state store was started again meanwhile, and may have lost what was written just before."""
 
 
+class UnderWay(StoreError):
+    """The state store refuses to forget, or to put away, what is under way."""
+
+
 class LeaseLost(MailhaulError):
     """Another worker may hold this unit now. The worker must stop at once whatever it was doing."""
 

@@ -61,6 +61,10 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(place[4][0]) for place in found))
 
 
+class NotPublic(OSError):
+    """The host is at an address that is not public, and nobody allowed it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Granted:
     """The places that administrators allowed while mailhaul runs, beside those of the settings."""
@@ -94,7 +98,7 @@ class Reach:
         """Returns the addresses of the host.
 
         Refuses the whole host when one of them is not allowed, since an honest name does not stand for both kinds.
-        Raises OSError.
+        Raises OSError, which is `NotPublic` where the port is allowed and the address is not.
         """
         granted = self.granted() if self.granted else Granted()
         if port not in self.ports | granted.ports:
@@ -109,8 +113,8 @@ class Reach:
         networks = (*self.networks, *granted.networks)
         if any(not _allowed(address, networks) for address in found):
             if self.granted:
-                raise OSError(ADDRESS_NOT_PUBLIC_ASK_ADMINISTRATOR.says(host=host, host_name=host))
-            raise OSError(ADDRESS_NOT_PUBLIC.says(host=host))
+                raise NotPublic(ADDRESS_NOT_PUBLIC_ASK_ADMINISTRATOR.says(host=host, host_name=host))
+            raise NotPublic(ADDRESS_NOT_PUBLIC.says(host=host))
         return found
 
     def check(self, side: Side, endpoint: Endpoint) -> None:

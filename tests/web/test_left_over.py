@@ -8,6 +8,7 @@ import re
 from producer.web.api.mended import wrong_rows
 from producer.web.pages.sheet import Choice, look
 from shared.model import Account, Endpoint, Failure, Import, Mailbox, Tls, import_id, mailbox_id
+from shared.model.binding import bound_to
 from shared.model.lifecycle import MailboxState
 from shared.store.records.principals import Role
 from tests.contract.store_kit import take
@@ -146,3 +147,55 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
     page = person.get(added.headers["location"]).text
     assert "1 mailbox added." in page
     assert "Some rows were not taken." in page
+
+
+def test_new_passwords_are_given_for_what_a_check_found_before_the_start(web_server: WebServer) -> None:
+    web_server.serve(**{"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_WEB_PORTS": "1430,1431"})
+    rows = "".join(f"box{row},{PASSWORD}\n" for row in range(60))
+    body = {
+        "name": "office",
+        "manifest": f"login,password\n{rows}",
+        "source": {"server": "imap://127.0.0.1:1430"},
+        "destination": {"server": "imap://127.0.0.1:1431"},
+    }
+    opened = web_server.client().post("/imports", json=body).json()["import"]["id"]
+    other = web_server.client().post("/imports", json={**body, "name": "yard"}).json()["import"]["id"]
+    side = {"ok": True, "failure": "", "detail": "", "advice": "", "folders": 1, "messages": 1, "size_bytes": 1}
+    side |= {"left_out": "", "would_create": False}
+    bad = {**side, "ok": False, "failure": "source: authentication failed"}
+    boxes = [
+        {"login": f"box{row}", "destination_login": f"box{row}", "ok": row < 5, "warning": "", "destination": side}
+        | {"source": side if row < 5 else bad}
+        for row in range(60)
+    ]
+    result = {"ok": 5, "broken": 55, "messages": 5, "bytes": 5, "swapped": False, "mailboxes": boxes}
+    found = {"id": "5" * 16, "import_id": opened, "kind": "check", "state": "done", "beat_at": 0, "result": result}
+    web_server.records.keep_rehearsal(found["id"], found)
+    person = _person(web_server)
+    link = re.search(r'href="([^"]+)">Give new passwords', person.get(f"/rehearsals/{found['id']}").text)
+    assert link is not None
+    assert link[1] == f"/imports/{opened}/credentials?check={found['id']}"
+    page = person.get(link[1]).text
+    assert "55 mailboxes with trouble." in page
+    assert re.findall(r'name="row_login" value="([^"]+)"', page) == [f"box{row}" for row in range(5, 55)]
+    assert page.count("authentication failed") == 50
+    assert "51 – 55 / 55" in person.get(f"{link[1]}&start=50").text
+    # Nothing given leads back to the same mailboxes.
+    nothing = {
+        "check": found["id"],
+        "row_login": "box7",
+        "row_password": "",
+        "row_new_login": "",
+        "row_new_password": "",
+    }
+    assert "55 mailboxes with trouble." in person.post(f"/imports/{opened}/credentials", data=nothing).text
+    given = person.post(f"/imports/{opened}/credentials", data={**nothing, "row_password": "another"})
+    assert given.headers["location"] == f"/imports/{opened}"
+    box = next(one for one, _ in web_server.store.mailboxes(opened) if one.source.login == "box7")
+    sealed = web_server.store.sealed(opened, box.mailbox_id, "source")
+    whole = web_server.store.import_(opened)
+    assert sealed is not None
+    assert whole is not None
+    kept = web_server.vault.open(box.mailbox_id, "source", sealed, bound=bound_to(whole, box))
+    assert kept.password.reveal() == "another"
+    assert person.get(f"/imports/{other}/credentials?check={found['id']}").status_code == 404, "it is another import's"

@@ -148,6 +148,9 @@ def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: I
         client.follow_redirects = True
         told.append(client.post(f"{base}/new", data={"paste": sheet, "do": "look"}))
         told.append(client.post(f"{base}/new", data={"sheet": f"{sheet}more,{WRONG},{NEW},{ROW}\n", "do": "preview"}))
+        short = {"name": "anna", "password": ROW[:5], "role": "viewer"}
+        told.append(client.post(f"{base}/admin/users", data=short))
+        result = told.pop().url.path.rpartition("/")[2]
         client.follow_redirects = False
         form = re.search(r'href="/new/(\w+)/wrong-rows\.csv"', told[-1].text)
         assert form
@@ -185,6 +188,7 @@ def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: I
             "name": ("gmail",),
             "draft": ("nothing",),
             "form_id": (form[1],),
+            "result_id": (result,),
         }
         assert [name for answer in told for name in leaks(known, answer.content)] == []
         yield Visitor(base, client, blanks, known)
@@ -197,6 +201,7 @@ def test_no_address_tells_a_secret(web_server: WebServer, visitor: Visitor, serv
     # plan, which has no table.
     assert {re.sub("[0-9a-f]{16,24}", "I", path): status for path, status in wrong.items()} == {
         "/oidc/back": 401,
+        "/results/I": 422,  # the password was too short
         "/imports/I/cutovers/status": 404,
         "/api/v1/mailboxes": 422,
         "/rehearsals/I.csv": 404,

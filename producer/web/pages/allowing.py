@@ -21,6 +21,7 @@ from producer.web.web_context import WebContext
 from shared.model import Endpoint
 from shared.model.errors import UsageError
 from shared.runtime.config import is_local
+from shared.sign_in.reach import NotPublic
 from shared.store.records.principals import Principal, Role
 
 routes = page_routes("/admin/reach")
@@ -82,9 +83,10 @@ def _closed(known: WebContext, end: Endpoint) -> list[str]:
     found = [] if end.port in known.reach.ports | known.places.granted().ports else [str(end.port)]
     try:
         known.reach.addresses(end.host, next(iter(known.reach.ports)))
-    except OSError as error:
-        if "is not public" in str(error):
-            found.append(end.host)
+    except NotPublic:
+        found.append(end.host)
+    except OSError:  # it has no address: there is nothing to allow
+        pass
     return found
 
 

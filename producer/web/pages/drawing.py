@@ -178,7 +178,7 @@ class Saying(Translator):
 
 def once() -> Markup:
     """Returns the hidden field by which a second click is known for one (`page_routes`)."""
-    return Markup('<input type="hidden" name="once" value="{}">').format(secrets.token_hex(8))
+    return Markup('<input type="hidden" name="once" value="') + secrets.token_hex(8) + Markup('">')
 
 
 #: The first part of a fault's field → the id of the field on the page.

@@ -51,10 +51,10 @@ def named(known: WebContext, who: Principal) -> str:
     return base64.urlsafe_b64encode(known.vault.seal(_PLACE, "source", held)).decode()
 
 
-def keep(known: WebContext, request: Request, body: bytes) -> str:
-    """Keeps what was sent for the person whom the cookie names. Returns its id; "" where nobody is named, or it is large."""
+def keep(known: WebContext, request: Request, body: bytes | None) -> str:
+    """Keeps what was sent for the person whom the cookie names. Returns its id; "" where nobody is named, or it is large (None)."""
     owner = _owner(known, request.cookies.get(COOKIE, ""))
-    if not owner or not body or len(body) > MOST_OCTETS:
+    if not owner or body is None or len(body) > MOST_OCTETS:
         return ""
     form = SentForm(
         path=request.url.path, kind=request.headers.get("content-type", ""), body=base64.b64encode(body).decode()
@@ -63,7 +63,7 @@ def keep(known: WebContext, request: Request, body: bytes) -> str:
     held = Credentials(login=owner, password=Secret(json.dumps(asdict(form))))
     try:
         known.page_state.keep_draft(form_id, known.vault.seal(form_id, "source", held), _SECONDS)
-        for old in known.page_state.note_form(f"sent by {owner}", form_id, time.time(), _MOST, _SECONDS):
+        for old in known.page_state.note_form("sent:" + owner, form_id, time.time(), _MOST, _SECONDS):
             known.page_state.drop_draft(old)
     except StoreError:
         return ""

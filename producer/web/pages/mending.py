@@ -12,7 +12,7 @@ from producer.intake.allowed import LOOKED_AT, Allowed
 from producer.intake.columns import UNKNOWN
 from producer.intake.sheet import SEPARATORS
 from producer.intake.specification import ServerAsked, row_servers
-from producer.web.api import credential_routes, imports
+from producer.web.api import credential_routes, imports, rehearsals
 from producer.web.api.request_bodies import guarded
 from producer.web.pages import drafts
 from producer.web.pages.changed import MOST_ROWS, Changed, back
@@ -52,13 +52,20 @@ def _mend(
     status: int = 200,
     detail: str | Exception = "",
     start: int = 0,
+    check: str = "",
     **more: Any,
 ) -> Response:
     found = known.import_(import_id)
-    wanted = Search(state=MailboxState.PARKED, code=code, start=start, count=_MOST)
-    total, rows = known.store.find_mailboxes(import_id, wanted)
+    causes: dict[str, list[str]] = {}
+    if check:
+        causes = _found_wrong(known, who, import_id, check)
+        total, rows = len(causes), [known.mailbox(import_id, one) for one in list(causes)[start : start + _MOST]]
+    else:
+        wanted = Search(state=MailboxState.PARKED, code=code, start=start, count=_MOST)
+        total, rows = known.store.find_mailboxes(import_id, wanted)
     if not rows and start:  # those before it got their passwords meanwhile
-        return _mend(request, known, who, import_id, code, status, detail, max(0, total - 1) // _MOST * _MOST, **more)
+        last = max(0, total - 1) // _MOST * _MOST
+        return _mend(request, known, who, import_id, code, status, detail, last, check, **more)
     return draw(
         request,
         "mend.html",
@@ -69,12 +76,29 @@ def _mend(
         total=total,
         rows=[one for one, _ in rows],
         start=start,
+        check=check,
+        causes=causes,
         count=_MOST,
         detail=detail,
         shared=_shared(known, found, code),
         by_key=BY_KEY,
         **({"errors": ()} | more),
     )
+
+
+def _found_wrong(known: Known, who: Actor, import_id: str, check: str) -> dict[str, list[str]]:
+    """Returns the mailboxes in which a check or a plan found trouble: id → what, in the order of the list."""
+    document = rehearsals.one(known, who, check)
+    if document["import_id"] != import_id or document["state"] != "done":
+        raise Refused(404, rehearsals.THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
+    wrong: dict[tuple[str, str], list[str]] = {}
+    for one in document["result"]["mailboxes"]:
+        said = [one[side]["failure"] for side in Side] if document["kind"] == "check" else [one["problem"]]
+        if any(said):
+            wrong[one["login"], one["destination_login"]] = list(filter(None, said))
+    boxes = known.store.mailboxes(import_id)
+    places = {box.mailbox_id: (box.source.login, box.destination.login) for box, _ in boxes}
+    return {mailbox_id: wrong[place] for mailbox_id, place in places.items() if place in wrong}
 
 
 def _shared(known: Known, found: Import, code: str) -> dict[str, SignIn]:
@@ -100,30 +124,31 @@ def ask(
     import_id: str,
     code: Annotated[str, Query(max_length=100)] = "",
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    check: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """Shows the mailboxes that wait for a password, each with a field, page by page."""
-    return _mend(request, known, who, import_id, code, start=start)
+    """Shows the mailboxes that wait for a password, or in which a check found trouble, each with a field, page by page."""
+    return _mend(request, known, who, import_id, code, start=start, check=check)
 
 
 @routes.post("/imports/{import_id}/credentials")
 def give(request: Request, known: Known, who: Actor, import_id: str, given: Asked) -> Response:
     """Replaces passwords, given as a file, pasted, or typed beside their logins. Their mailboxes go on."""
     found = known.import_(import_id)
-    code = str(given.fields.get("code", ""))[:100]
+    code, check = str(given.fields.get("code", ""))[:100], str(given.fields.get("check", ""))[:40]
     sheet = given.passwords
     if not (sheet or given.secrets):
-        return _mend(request, known, who, import_id, code, 422, GIVE_AT_LEAST_ONE_PASSWORD.says())
+        return _mend(request, known, who, import_id, code, 422, GIVE_AT_LEAST_ONE_PASSWORD.says(), check=check)
 
     readers = row_servers(ServerAsked(allow_plaintext=True), guarded(known.reach))
     preview = look(sheet, Choice(), readers, allowed=LOOKED_AT) if sheet else None
     if preview and (preview.manifest is None or preview.errors):
-        return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200])
+        return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200], check=check)
     queued = 0
     try:
         if given.secrets:
             queued = credential_routes.renew(known, who, request, found, given.secrets)
     except UsageError as error:
-        return _mend(request, known, who, import_id, code, 422, error)
+        return _mend(request, known, who, import_id, code, 422, error, check=check)
     done = (
         credential_routes.replaced(known, who, request, found, preview.manifest)
         if preview and preview.manifest
@@ -131,7 +156,9 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     )
     request.app.state.glances.forget(import_id)
     if done and done.unknown_rows and not done.mailboxes and not given.secrets:
-        return _mend(request, known, who, import_id, code, 404, IMPORT_HAS_NO_MAILBOX_WITH_THIS_LOGIN.says())
+        return _mend(
+            request, known, who, import_id, code, 404, IMPORT_HAS_NO_MAILBOX_WITH_THIS_LOGIN.says(), check=check
+        )
     changed = Changed(act="passwords", queued=queued, shared=len(given.secrets))
     if done:
         changed = replace(

@@ -14,7 +14,7 @@ from producer.web.pages import interrupted, results
 from producer.web.pages.drawing import LANGUAGE_COOKIE, draw, language
 from producer.web.pages.form_draft import fresh
 from producer.web.pages.page_routes import page_routes
-from producer.web.pages.sign_in_page import Who
+from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.security.access import Known
 
 routes = page_routes()
@@ -49,7 +49,7 @@ async def sent(request: Request, known: Known, who: Who, form_id: _Id) -> Respon
 
 
 @routes.post("/sent/{form_id}")
-async def send(request: Request, known: Known, who: Who, form_id: _Id) -> Response:
+async def send(request: Request, known: Known, who: Actor, form_id: _Id) -> Response:
     """Sends the form now, as whoever is signed in."""
     form = await run_in_threadpool(interrupted.find, known, who, form_id)
     if form is None:

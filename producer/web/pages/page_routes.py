@@ -35,8 +35,10 @@ class PageRoute(APIRoute):
         async def handler(request: Request) -> Response:
             if request.method != "POST" or request.headers.get("hx-request") == "true":
                 return await handle(request)
-            length = request.headers.get("content-length", "")
-            body = await request.body() if length.isdecimal() and int(length) <= interrupted.MOST_OCTETS else b""
+            length = request.headers.get("content-length", "0")
+            small = length.isdecimal() and int(length) <= interrupted.MOST_OCTETS
+            small = small and "transfer-encoding" not in request.headers
+            body = await request.body() if small else None
             try:
                 return await _once(request, body, handle)
             except NotSignedIn as error:
@@ -52,7 +54,7 @@ def page_routes(prefix: str = "") -> APIRouter:
     return APIRouter(prefix=prefix, include_in_schema=False, route_class=PageRoute)
 
 
-async def _once(request: Request, body: bytes, handle: _Handler) -> Response:
+async def _once(request: Request, body: bytes | None, handle: _Handler) -> Response:
     """Handles a request; of two with the same text in `ONCE`, the second gets the way to the first one's result."""
     urlencoded = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     text = str((await request.form()).get(ONCE, "")) if urlencoded and body else ""

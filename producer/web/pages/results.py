@@ -66,4 +66,4 @@ def find(known: WebContext, who: Principal, result_id: str) -> Result | None:
 
 
 def _whose(who: Principal) -> str:
-    return f"results of {who.principal_id}"
+    return "results:" + who.principal_id

@@ -5,6 +5,6 @@ local h = redis.call('HMGET', key, 'state', 'archived_at')
 if not h[1] then return 0 end
 if away == (h[2] and true or false) then return 0 end
 if not away then return redis.call('HDEL', key, 'archived_at') end
-if h[1] == 'running' then return redis.error_reply('ILLEGAL import ' .. ARGV[1] .. ' is under way') end
+if h[1] == 'running' then return redis.error_reply('UNDERWAY import ' .. ARGV[1] .. ' is under way') end
 redis.call('HSET', key, 'archived_at', clock())
 return 1

@@ -4,7 +4,7 @@ local i, m = ARGV[1], ARGV[2]
 local key = import_key(i)
 local state = redis.call('HGET', key, 'state')
 if not state then return 0 end
-if state == 'running' then return redis.error_reply('ILLEGAL import ' .. i .. ' is under way') end
+if state == 'running' then return redis.error_reply('UNDERWAY import ' .. i .. ' is under way') end
 if m ~= '' then
   if redis.call('HGET', mailbox_key(m), 'import') ~= i then return 0 end
   remove_mailbox(i, m)

@@ -12,10 +12,10 @@ if h[1] ~= i then return 0 end
 local begun = redis.call('HMGET', whole, 'state', 'passes')
 -- What is queued in an import that is only being opened was given to nobody yet.
 local unstarted = h[2] == 'queued' and begun[1] == 'opening' and tonumber(begun[2]) == 0
-if not SETTLED[h[2]] and not unstarted then return redis.error_reply('ILLEGAL mailbox ' .. m .. ' is under way') end
+if not SETTLED[h[2]] and not unstarted then return redis.error_reply('UNDERWAY mailbox ' .. m .. ' is under way') end
 for _, u in ipairs(redis.call('SMEMBERS', key .. ':open')) do
   if redis.call('HGET', unit_key(u), 'state') == 'leased' then
-    return redis.error_reply('ILLEGAL mailbox ' .. m .. ' is under way')
+    return redis.error_reply('UNDERWAY mailbox ' .. m .. ' is under way')
   end
 end
 for n, sum in ipairs(redis.call('HMGET', key, unpack(SUMS))) do

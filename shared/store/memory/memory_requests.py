@@ -17,7 +17,7 @@ from shared.model import (
     account_key,
     route_id,
 )
-from shared.model.errors import StoreError, StoreRestarted
+from shared.model.errors import StoreError, StoreRestarted, UnderWay
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, UnitState, advance
 from shared.model.sides import Scope, Side
 from shared.model.uids import UidSet
@@ -325,7 +325,7 @@ class MemoryRequests(MemoryReadings):
         if whole is None:
             return False
         if whole.import_.state is ImportState.RUNNING:
-            raise StoreError(f"the state store refused close: import {import_id} is under way")
+            raise UnderWay(f"the state store refused close: import {import_id} is under way")
         for mailbox_id in whole.rows:
             self._remove(mailbox_id)
         rows.forget_lines(import_id)
@@ -338,7 +338,7 @@ class MemoryRequests(MemoryReadings):
         if whole is None or away == bool(whole.import_.archived_at):
             return False
         if away and whole.import_.state is ImportState.RUNNING:
-            raise StoreError(f"the state store refused archive: import {import_id} is under way")
+            raise UnderWay(f"the state store refused archive: import {import_id} is under way")
         whole.set(archived_at=self._rows.now() / 1000 if away else 0.0)
         return True
 
@@ -352,7 +352,7 @@ class MemoryRequests(MemoryReadings):
         unstarted = whole.import_.state is ImportState.OPENING and not whole.import_.passes
         idle = {*SETTLED, *([MailboxState.QUEUED] if unstarted else [])}
         if held or m.mailbox.state not in idle:
-            raise StoreError(f"the state store refused erase: ILLEGAL mailbox {mailbox_id} is under way")
+            raise UnderWay(f"the state store refused erase: mailbox {mailbox_id} is under way")
         del whole.rows[mailbox_id]
         for notes in whole.cutover_notes.values():
             notes.pop(mailbox_id, None)

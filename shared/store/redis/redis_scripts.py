@@ -12,7 +12,15 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from shared.model import Lease
-from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, MailhaulError, StoreError, StoreRestarted
+from shared.model.errors import (
+    FolderInUse,
+    LeaseLost,
+    LedgerConflict,
+    MailhaulError,
+    StoreError,
+    StoreRestarted,
+    UnderWay,
+)
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.runtime.redis_client import HeldRedis, Send, in_one_flight, open_redis
 from shared.store import SCOPES, other_options
@@ -79,6 +87,8 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return LeaseLost("the state store was started again since, and may have lost what it answered to before")
     if said.startswith("BUSY"):
         return other_options(said[5:].split(","))
+    if said.startswith("UNDERWAY"):
+        return UnderWay(f"the state store refused {script}: {said[9:200]}")
     return StoreError(f"the state store refused {script}: {said[:200]}")
 
 
