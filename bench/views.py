@@ -111,6 +111,7 @@ def main() -> None:
     """Prints a table of all views."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mailboxes", type=int, default=50_000)
+    parser.add_argument("--times", type=int, default=_TIMES, help="how often each view is asked for")
     parser.add_argument("--only", default="", help="views with this in their names")
     parser.add_argument("--files", action="store_true", help="the files of the report too, which read every mailbox")
     asked = parser.parse_args()
@@ -132,7 +133,7 @@ def main() -> None:
                 if asked.only not in name:
                     continue
                 began = _cpu(pid)
-                took = _asked(page, path, 2 if name in _WHOLE else _TIMES)
+                took = _asked(page, path, 2 if name in _WHOLE else asked.times)
                 cpu = (_cpu(pid) - began) / (len(took) + 1) * 1000
                 p95 = statistics.quantiles(took, n=20)[18]
                 load = os.getloadavg()[0]

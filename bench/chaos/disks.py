@@ -27,6 +27,7 @@ def disk_of(server: Dovecot, size: str) -> Iterator[Path | None]:
         subprocess.run(["umount", "-l", str(where)], check=False)
 
 
-def resize(disk: Path, size: int) -> None:
-    """Changes the size of such a disk, in bytes. What is on it must fit."""
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+def resize(disk: Path, size: int) -> bool:
+    """Changes the size of such a disk, in bytes. Returns False where what is on it does not fit."""
+    command = ["mount", "-o", f"remount,size={size}", str(disk)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -67,9 +67,10 @@ def disk_full(scene: Scene) -> None:
     """Leaves the destination's disk nearly no room, and gives it room again later."""
     if scene.disk is None:
         return
-    used = shutil.disk_usage(scene.disk).used
     disk = scene.disk
-    resize(disk, used + _LITTLE)
+    # Mail may come between the look and the change.
+    while not resize(disk, shutil.disk_usage(disk).used + _LITTLE):
+        scene.pause(0.05, 0.05)
     scene.later(2.0, 6.0, lambda: resize(disk, 1 << 30))
 
 

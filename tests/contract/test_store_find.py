@@ -7,11 +7,14 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+import redis
 
 from shared.model import Failure, Mailbox, Tally
 from shared.model.lifecycle import Control, MailboxState, Outcome
 from shared.model.search import ORDERS, Search, troubles_of
 from shared.store import Store
+from shared.store.redis import keys
+from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import intent, other, person, plan_of, start, take
 
 
@@ -149,3 +152,22 @@ def test_many_are_sorted_by_a_number_as_few_are(store: Store) -> None:
         assert (
             _logins(store, whole.import_id, order="messages", descending=True, state=MailboxState.PLANNING)[1] == logins
         )
+
+
+def test_an_import_of_an_older_version_is_kept_by_its_trouble_from_the_first_search_on(
+    redis_client: redis.Redis,
+) -> None:
+    redis_client.flushdb()
+    store = RedisStore(redis_client)
+    whole, (mailbox, _) = start(store, 2)
+    lease = take(store, prefer=mailbox.mailbox_id)
+    store.plan_folders(lease, [(plan_of(lease.mailbox, "INBOX", (1, 5)), 1)])
+    store.finish(lease)
+    batch = take(store, prefer=lease.mailbox.mailbox_id)
+    store.progress(batch, intents=[intent("i", batch.unit.uids)])
+    store.progress(batch, settled=[other(Outcome.REFUSED, batch.unit.uids, "i")])
+    assert _logins(store, whole.import_id, code="refused") == (1, [lease.mailbox.source.login])
+    redis_client.delete(keys.import_(whole.import_id, "code:refused"))
+    assert _logins(store, whole.import_id, code="refused") == (0, []), "the control: it is the set that is looked at"
+    redis_client.hdel(keys.import_(whole.import_id), "by_trouble")
+    assert _logins(store, whole.import_id, code="refused") == (1, [lease.mailbox.source.login])

@@ -51,31 +51,30 @@ STILL_HEADLESS: dict[str, int] = {}
 ORDINARY = frozenset(
     """
     2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer answers app append appended arrivals
+
     public under
     asked audit auth authentication authorization autoconfig awaited bearer before beside body book books bound
-    broken browser by canonical caps catalogue cell certificate change changed checked choice choosing chunks
-    column columns comparison condition conflict conversation coordination counted cram created credentials
-    criterion crowded csv date dates dating delayed delivered delta detect detection dialer difference discreet
-    display dns domain double dovecot dramatiq driver dry duplicates earlier effects embedded end ended endless ends
-    entrance entry error event extension facts failed failure fetch file finding first flight flying folding
-    foreign forgotten found gate glances globs gmail google granted graph grouped guard halted hand handler head
-    headline held help here hook hours identities illegal imap invalid json judged kept kind known label labels late
-    later limit limits listed listing live local login logins looked looking loop lost mail mailboxes mailcow
-    mailhaul map mapped maybe md measured mechanism memory metrics microsoft mismatch mode name names namespace
-    network new no not nothing o offer one opened options over overheard overview owned owner paired part passdb
-    passwd passwords plain planner plot pop postfix prepared preview process processes profile protocol proxied
-    meaning refusal quota reach reached read reader reading readings reaper recognised recognition redis refused rehearsal
-    rehearsals rejected remainder remainders renewed replaced request requested requests resealed resolved response restarted result
-    retry
-    role roles
-    rollback room row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
-    selected selection sent server servers set settings settled sha sharing sheet shortfall shown
-    sighting sign signed signer site size span speed spooled spooling stalwart status step steps stopped store
-    stored stranded submitted such sufferer supervisor swapped switched table tagged text throttled tls to told
-    totals traits transition translator transport tree tried turned uid uids unreachable url usage use vault verdict
-    verification view violation visitor waited waiting wanted watch webhook whole wire work workplace world worth
-    writer wrong xo yandex zip
-    check closed counts doctor errors made noted planned queued renamed report retried route steered value verified
+    broken browser by canonical caps catalogue cell certificate change changed check checked choice choosing chunks
+    closed column columns comparison condition conflict conversation coordination counted counts cram created
+    credentials criterion crowded csv date dates dating delayed delivered delta detect detection dialer difference
+    discreet display dns doctor domain double dovecot dramatiq driver dry duplicates earlier effects embedded end
+    ended endless ends entrance entry error errors event extension facts failed failure fetch file finding first
+    flight flying folding foreign forgotten found gate glances globs gmail google granted graph grouped guard halted
+    hand handler head headline held help here hook hours identities illegal imap invalid json judged kept kind known
+    label labels late later limit limits listed listing live local login logins looked looking loop lost made mail
+    mailboxes mailcow mailhaul map mapped maybe md meaning measured mechanism memory metrics microsoft mismatch mode
+    name names namespace network new no not noted nothing o offer one opened options over overheard overview owned
+    owner paired part passdb passwd passwords plain planned planner plot pop postfix prepared preview process
+    processes profile protocol proxied public queued quota reach reached read reader reading readings reaper
+    recognised recognition redis refusal refused rehearsal rehearsals rejected remainder remainders renamed renewed
+    replaced report request requested requests resealed resolved response restarted result retried retry role roles
+    rollback room route row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
+    selected selection sent server servers set settings settled sha sharing sheet shortfall shown sighting sign
+    signed signer site size span speed spooled spooling stalwart status steered step steps stopped store stored
+    stranded submitted such sufferer supervisor swapped switched table tagged text throttled tls to told totals
+    traits transition translator transport tree tried turned uid uids under unreachable url usage use value vault
+    verdict verification verified view violation visitor waited waiting wanted watch webhook whole wire work
+    workplace world worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905
 )
 #: The most files of one name; a traceback or an editor's tab shows no more than that.

@@ -38,6 +38,8 @@ NO_PAGE: Final = {
     "/admin/audit.csv": "a file",
     "/favicon.ico": "a picture",
     "/enter/{link}": "leads elsewhere",
+    "/results/{result_id}": "what a form was answered with, on the form's own page; see test_page_posts.py",
+    "/sent/{form_id}": "asks whether a form is to be sent again; see test_page_posts.py",
     "/oidc/begin": "leads elsewhere",
     "/oidc/back": "leads elsewhere",
     "/imports/{import_id}/cutovers/{event}": "needs a switch; see test_page_cutovers.py",
@@ -113,7 +115,7 @@ def _staged(server: WebServer) -> Scenes:
     scenes = Scenes(server)
     store, paths = server.store, scenes.paths
     # Each import is brought to its state before the next begins, so that claims are of it.
-    busy, boxes = scenes.import_("Office in Berlin", [f"person{n}@old.example" for n in range(70)] + [_LONG], waves=3)
+    busy, boxes = scenes.import_("Office in Berlin", [f"person{n}@old.example" for n in range(14)] + [_LONG], waves=3)
     store.submit(busy.import_id)
     scenes.park("source_auth_refused", "authentication failed")
     parked = scenes.park("destination_over_quota", "the mailbox is full")
@@ -125,6 +127,7 @@ def _staged(server: WebServer) -> Scenes:
     paused, _ = scenes.import_("Paused", ["anna@old.example"])
     store.submit(paused.import_id)
     store.control(paused.import_id, None, Control.PAUSE)
+    many, _ = scenes.import_("Two pages", [f"person{n}@old.example" for n in range(52)])
     gone, _ = scenes.import_("Given up", ["anna@old.example", "bert@old.example"])
     store.submit(gone.import_id)
     store.control(gone.import_id, None, Control.CANCEL)
@@ -132,12 +135,12 @@ def _staged(server: WebServer) -> Scenes:
     store.control(busy.import_id, None, Control.RUN)
     there = f"/imports/{busy.import_id}"
     paths |= {
-        "/": ["/", "/?state=running", "/?text=nobody"],
+        "/": ["/"],
         "/imports/{import_id}": [
             *(f"/imports/{one.import_id}" for one in (busy, paused, gone, ready)),
             f"{there}?state=parked",
             f"{there}?text=nobody-at-all",
-            f"{there}?order=messages&descending=true&start=50",
+            f"/imports/{many.import_id}?order=messages&descending=true",
         ],
         "/imports/{import_id}/mailboxes/{mailbox_id}": [
             f"{there}/mailboxes/{full.mailbox_id}",

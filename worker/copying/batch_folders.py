@@ -14,12 +14,16 @@ from shared.wording.often_said import FOLDER_RECREATED
 from shared.wording.phrases import Phrase
 from worker.copying.recovery import known_destinations
 from worker.copying.writers import FolderWriters
+from worker.decisions.failures import FOLDER_CHANGED
 
 IS_NUMBERED_ANEW_EACH_TIME: Final = Phrase(
     "is_numbered_anew_each_time", "{folder} is numbered anew each time it is opened (UIDVALIDITY)"
 )
 IS_ANOTHER_FOLDER_EACH_TIME: Final = Phrase(
     "is_another_folder_each_time", "{folder} is another folder each time it is opened (UIDVALIDITY)"
+)
+IS_NO_LONGER_LISTED: Final = Phrase(
+    "is_no_longer_listed", "{folder} is no longer in the list of folders: somebody renamed or removed it"
 )
 
 #: Number of times that a mailbox is planned anew because a destination folder is not the one that was planned. After
@@ -57,7 +61,7 @@ class BatchFolders:
         if not unclear and (remaining := lease.remaining):
             self._source.foresee(folder.source_name, self._writers.first_part(remaining, self._destination))
         here, made = self._opened_there(folder.destination_name)
-        there = self._source.open(folder.source_name)
+        there = self._opened_at_source()
         if not there.same_uids(folder.uidvalidity):
             if folder.remade >= MOST_REMADE:
                 raise FolderRefused(Side.SOURCE, IS_NUMBERED_ANEW_EACH_TIME.says(folder=folder.display))
@@ -82,6 +86,17 @@ class BatchFolders:
             and not self._writers.asks
             and not known_destinations(self._store, folder.folder_id)
         )
+
+    def _opened_at_source(self) -> KnownStatus:
+        """Opens the source folder. Raises `FolderChanged` where its user renamed or removed it, so that planning follows it."""
+        folder, failure = self._folder, self._lease.mailbox.failure
+        try:
+            return self._source.open(folder.source_name)
+        except FolderRefused:
+            tried = failure.times if failure and failure.code in FOLDER_CHANGED else 0
+            if tried >= MOST_REMADE or any(one.name == folder.source_name for one in self._source.listing().folders):
+                raise
+        raise FolderChanged(Side.SOURCE, IS_NO_LONGER_LISTED.says(folder=folder.display))
 
     def _opened_there(self, name: bytes) -> tuple[KnownStatus, bool]:
         """Opens the destination folder, and creates it once where it is missing. Tells whether it was missing.

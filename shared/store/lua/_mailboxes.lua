@@ -90,6 +90,8 @@ local function remove_mailbox(i, m)
   set_behind(m, nil)
   set_again(m, 0)
   end_look(m)
+  -- The next search makes them again.
+  redis.call('DEL', import_key(i) .. ':ranked_source', import_key(i) .. ':ranked_destination', import_key(i) .. ':names')
   for _, code in pairs(TROUBLE_OF) do redis.call('ZREM', import_key(i) .. ':code:' .. code, m) end
   if h[2] then leave_queue(m, h[2]) end
   redis.call('ZREM', P .. 'urgent', m)

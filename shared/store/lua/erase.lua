@@ -25,8 +25,7 @@ redis.call('HINCRBY', whole, 'mailboxes', -1)
 redis.call('HINCRBY', whole, 's:' .. h[2], -1)
 redis.call('ZREM', whole .. ':in:' .. h[2], m)
 redis.call('HDEL', whole .. ':credentials', m .. ':source', m .. ':destination')
--- They are made again by the next search.
-redis.call('DEL', whole .. ':ranked_source', whole .. ':ranked_destination', whole .. ':names', whole .. ':by_source', whole .. ':by_destination')
+redis.call('DEL', whole .. ':by_source', whole .. ':by_destination')
 remove_mailbox(i, m)
 settle_import(i)
 return 1

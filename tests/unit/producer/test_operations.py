@@ -16,11 +16,12 @@ from shared.mail.answers.refusals import BEYOND
 from shared.model import Endpoint, Failure, Import, Mailbox, Options, Tally, Tls, Unit
 from shared.model.binding import bound_to
 from shared.model.errors import UsageError
-from shared.model.lifecycle import Control, CutoverState, MailboxState
+from shared.model.lifecycle import Control, CutoverState, MailboxState, Outcome
 from shared.model.search import Search
 from shared.model.sign_in import SignIn, Way
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store.memory.memory_store import MemoryStore
+from tests.contract.store_kit import intent, other, plan_of, take
 from tests.crash.cutover_stage import CutoverStage
 from tests.resources import GivenResources
 
@@ -434,6 +435,23 @@ def test_who_goes_on_while_errors_are_counted_is_in_no_group() -> None:
             desk.park(request, login)
         groups = trouble_at_a_glance(store, request, 1)
         assert [(len(group.sufferers), group.more) for group in groups] == [(1, 2)] * named
+
+
+def test_trouble_with_messages_of_many_mailboxes_is_counted_and_some_are_named() -> None:
+    desk = Desk()
+    request = desk.submit("anna", "bert", "cora")
+    for number in range(3):
+        lease = take(desk.store, f"lane{number}")
+        desk.store.plan_folders(lease, [(plan_of(lease.mailbox, "INBOX", (1, 4)), 1)])
+        desk.store.finish(lease)
+        batch = take(desk.store, f"lane{number}", prefer=lease.mailbox.mailbox_id)
+        desk.store.progress(batch, intents=[intent(f"i{number}", batch.unit.uids)])
+        desk.store.progress(batch, settled=[other(Outcome.REFUSED, batch.unit.uids, f"i{number}")])
+    for named, more in ((1, 2), (2, 1), (9, 0)):
+        (group,) = trouble_at_a_glance(desk.store, request, named)
+        assert (group.code, len(group.sufferers), group.more) == ("refused", min(named, 3), more)
+        assert (group.sufferers[0].messages, group.sufferers[0].detail) == (4, "because")
+    assert errors_of(desk.store, request) == trouble_at_a_glance(desk.store, request, 9), "as a look at all of them"
 
 
 def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> None:

@@ -1,0 +1,65 @@
+"""Tests a source folder that its user renames or removes after it was planned and before it was copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.in_process_import import PASSWORD, InProcessImport
+from tests.mail import make_mailbox, populate
+from tests.servers.dovecot import Dovecot, available
+from tests.servers.wire import Wire
+from worker.copying.batch_folders import BatchFolders
+
+pytestmark = pytest.mark.skipif(not available(), reason="needs Dovecot")
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Dovecot, Dovecot]]:
+    with Dovecot() as source, Dovecot() as destination:
+        yield source, destination
+
+
+def _struck(
+    pair: tuple[Dovecot, Dovecot], login: str, command: bytes, monkeypatch: pytest.MonkeyPatch
+) -> InProcessImport:
+    """Imports a mailbox whose user gives a command just before the first batch of Work is opened."""
+    for server in pair:
+        server.add_user(login, PASSWORD)
+    source, destination = pair
+    populate(source.host, source.port, login, PASSWORD, make_mailbox(7, {"INBOX": 5, "Work": 20}, size=300))
+    in_process = InProcessImport(source, destination, logins=(login,), password=PASSWORD)
+    opened, given = BatchFolders.open, []
+
+    def meanwhile(self: BatchFolders) -> object:
+        if not given and self._folder.source_name == b"Work":
+            given.append(command)
+            # Its session is not in the folder: Dovecot would let it read on.
+            with Wire(source.host, source.port, login, PASSWORD) as wire:
+                wire.command(command)
+        return opened(self)
+
+    monkeypatch.setattr(BatchFolders, "open", meanwhile)
+    in_process.to_the_end()
+    assert given
+    return in_process
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_is_renamed_is_copied_under_its_new_name(
+    pair: tuple[Dovecot, Dovecot], monkeypatch: pytest.MonkeyPatch, *, protected: bool
+) -> None:
+    if not protected:
+        monkeypatch.setattr(BatchFolders, "_opened_at_source", lambda self: self._source.open(self._folder.source_name))
+    in_process = _struck(pair, f"renamed-{protected}@example.org", b"RENAME Work Job", monkeypatch)
+    assert in_process.outcomes() == ({"copied": 25} if protected else {"copied": 5, "failed": 20})
+    if protected:
+        assert in_process.mailbox().state == "complete"
+        assert in_process.held("destination") == in_process.held("source")
+
+
+def test_what_is_removed_ends(pair: tuple[Dovecot, Dovecot], monkeypatch: pytest.MonkeyPatch) -> None:
+    in_process = _struck(pair, "removed@example.org", b"DELETE Work", monkeypatch)
+    assert in_process.outcomes()["copied"] == 5
+    assert in_process.finished
