@@ -223,9 +223,6 @@ NOT_SHOWN: Final = (
     "{}: no edge for {} in state {}",
     "text/xml, application/xml",
     "signed out",
-    "sent by {}",  # keys of what is kept of a person
-    "results of {}",
-    '<input type="hidden" name="once" value="()">',
     "by row",
     "the provider gave no id_token: is `openid` in MAILHAUL_WEB_OIDC_SCOPE?",
     "not a UID set: {}",
