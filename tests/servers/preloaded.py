@@ -138,6 +138,8 @@ class _Preloaded(subprocess.Popen[Any]):
         finally:
             os.close(tell)
         self._told = open(told, "rb", buffering=0)  # noqa: SIM115 - closed with the child
+        self._word = select.poll()  # select() takes no descriptor above 1,023
+        self._word.register(self._told, select.POLLIN)
         self.pid = _number(self._told)
         if not self.pid:
             raise RuntimeError(f"the process that loads {self._module} died")
@@ -147,7 +149,7 @@ class _Preloaded(subprocess.Popen[Any]):
     def _try_wait(self, flags: int) -> tuple[int, int]:
         if self._told.closed:
             return self.pid, 0
-        if flags & os.WNOHANG and not select.select([self._told], [], [], 0)[0]:
+        if flags & os.WNOHANG and not self._word.poll(0):
             return 0, 0
         with self._told:
             told = self._told.read(4)
