@@ -11,7 +11,7 @@ from shared.model.ledger import Settled
 from shared.model.lifecycle import UnitState, Wish
 from shared.model.rates import Due
 from shared.model.requests import Mailbox
-from shared.model.uids import Record, UidSet
+from shared.model.uids import NO_UIDS, Record, UidSet
 
 
 class UnitKind(StrEnum):
@@ -241,6 +241,8 @@ class FolderPlan:
     skipped_bytes: int = 0
     #: Messages that the source counts and does not show now; None: no change since the last pass.
     withheld: int | None = None
+    #: Source UIDs of the messages that were called vanished, and that the snapshot adds once more: their notes go.
+    shown_again: UidSet = NO_UIDS
     #: Flags → UIDs of all messages as the source showed them last; None: no change since the last pass.
     flags: Mapping[str, UidSet] | None = None
     #: Whether the ledger so far is void (UIDVALIDITY changed on a side): it is forgotten, with its counts.

@@ -137,16 +137,16 @@ def test_a_plan_puts_the_digests_of_entries_right(store: Store) -> None:
             assert (entry.digest, entry.checked) == (digest, True)
 
 
-def test_what_is_shown_again_is_withheld_until_a_plan_takes_it_up(store: Store) -> None:
-    whole, _, folder = planned(store, (1, 5))
+def test_what_is_shown_again_is_taken_up_with_the_plan_that_saw_it(store: Store) -> None:
+    """Its UIDNEXT need not grow; a repeat changes nothing, and neither does the same said by a later plan."""
+    whole, mailbox, folder = planned(store, (1, 5))
     lease = take(store)
     store.progress(lease, settled=[copied(UidSet.of((1, 5)), 11), other(Outcome.VANISHED, UidSet.span(2, 4))])
-    for _ in range(2):
-        store.note_shown_again(lease, folder.folder_id, UidSet.span(3, 4), UidSet.span(3, 4))
+    plan = replace(plan_of(mailbox, "INBOX", (3, 4)), folder=folder, messages=2, shown_again=UidSet.span(3, 4))
+    size = store.import_tally(whole.import_id)[0].size_bytes
+    for again in (plan, plan, replace(plan, folder=replace(folder, source_messages=9))):
+        store.plan_folders(lease, [(replace(again, size_bytes=0), 1)])
         tally, _ = store.import_tally(whole.import_id)
-        assert (tally[Outcome.VANISHED], tally.withheld, tally.messages) == (1, 2, 5)
+        assert (tally[Outcome.VANISHED], tally.messages, tally.size_bytes) == (1, 5, size)
         assert [note.uid for note in store.notes(folder.folder_id)] == [2]
         sums_agree(store, whole.import_id)
-    found = store.folder(folder.folder_id)
-    assert found is not None
-    assert found.hidden == UidSet.span(3, 4)

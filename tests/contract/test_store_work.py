@@ -42,7 +42,6 @@ WRITES: dict[str, Write] = {
     "audit": lambda s, le: s.audit(le, [Audit(folder_id=le.unit.folder_id, verified="x", altered=3)]),
     "note_left_out": lambda s, le: s.note_left_out(le, 1, 2),
     "set_moving": lambda s, le: s.set_moving(le, le.unit.folder_id, MOVING),
-    "note_shown_again": lambda s, le: s.note_shown_again(le, le.unit.folder_id, UidSet.span(1, 2), UidSet.span(1, 2)),
     "note_mixed": lambda s, le: s.note_mixed(le, le.unit.folder_id),
     "set_deleted_too": lambda s, le: s.set_deleted_too(le, le.unit.folder_id, UidSet.span(1, 3)),
     "set_flags": lambda s, le: s.set_flags(le, le.unit.folder_id, 77, {"\\Seen": UidSet.span(1, 2)}),

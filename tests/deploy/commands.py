@@ -29,7 +29,6 @@ SCRIPTS = {
             "compared",
             "set_flags",
             "moving",
-            "shown_again",
             "mixed",
             "note_left_out",
             "recheck",

@@ -16,6 +16,7 @@ from producer.show import document
 from shared.mail.imap.imap_source import ImapSource
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox
+from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer, Folder
 from tests.servers.faulty_incomplete import DOUBLES, HIDDEN, MESSAGES, Double, fetching, rewrite, searching, uid
 from worker.planning import opened_source as planning
@@ -169,33 +170,70 @@ def test_a_destination_with_a_limit_is_read_back_whole(
     assert exit_code(in_process) == 0
 
 
+class Replicas:
+    """A source whose replicas disagree: planned on one that has all, copied from one that lags."""
+
+    def __init__(self, source: FaultyServer, destination: FaultyServer) -> None:
+        self.inbox, self.lags, self.lacks, self.source = make_inbox(source), False, set(HIDDEN), source
+        fetching(source, self._bodies, rb"^UID FETCH [\d:,]+ .*BODY\.PEEK\[\]")
+        fetching(source, self._shown)
+        searching(source, lambda uids: [one for one in uids if not self.lags or one not in self.lacks])
+        rewrite(source, rb"^(EXAMINE|SELECT|NOOP)", self._counted)
+        self.in_process = InProcessImport(source, destination)
+        self.in_process.to_the_end()
+
+    def _counted(self, answer: bytes) -> bytes:
+        number = len(self.inbox.messages) - len(self.lacks)
+        return re.sub(rb"\* \d+ EXISTS", b"* %d EXISTS" % number, answer) if self.lags else answer
+
+    def _shown(self, ones: list[bytes], tagged: bytes) -> bytes:
+        return b"".join(one for one in ones if not self.lags or uid(one) not in self.lacks) + tagged
+
+    def _bodies(self, ones: list[bytes], tagged: bytes) -> bytes:
+        self.lags = True
+        return self._shown(ones, tagged)
+
+    def agree(self) -> None:
+        """Shows everything from now on."""
+        self.lags = False
+        self.source.faults.clear()
+
+
 def test_two_replicas_that_disagree_bring_each_message_once(source: FaultyServer, destination: FaultyServer) -> None:
-    """Plans on a replica that has all, and copies from one that lags: what it lacks is named, and the next pass brings it."""
-    inbox = make_inbox(source)
-    lags = False
-
-    def all_shown(answer: bytes) -> bytes:
-        return answer if not lags else re.sub(rb"\* \d+ EXISTS", b"* %d EXISTS" % (MESSAGES - len(HIDDEN)), answer)
-
-    def shown(ones: list[bytes], tagged: bytes) -> bytes:
-        return b"".join(one for one in ones if not lags or uid(one) not in HIDDEN) + tagged
-
-    def bodies(ones: list[bytes], tagged: bytes) -> bytes:
-        nonlocal lags
-        lags = True
-        return shown(ones, tagged)
-
-    fetching(source, bodies, rb"^UID FETCH [\d:,]+ .*BODY\.PEEK\[\]")
-    fetching(source, shown)
-    searching(source, lambda uids: [one for one in uids if not lags or one not in HIDDEN])
-    rewrite(source, rb"^(EXAMINE|SELECT|NOOP)", all_shown)
-    in_process = InProcessImport(source, destination)
-    in_process.to_the_end()
+    """Names what the one that lags lacks; the next pass brings it."""
+    replicas = Replicas(source, destination)
+    in_process = replicas.in_process
     assert in_process.outcomes().get("copied") == MESSAGES - len(HIDDEN)
     named = {*in_process.noted("vanished"), *in_process.noted("failed")}
     assert named == HIDDEN
-    lags = False
-    source.faults.clear()
+    size = in_process.tally().size_bytes
+    replicas.agree()
     in_process.to_the_end()
     assert in_process.outcomes() == {"copied": MESSAGES}
-    assert arrived(destination) == sorted(message.body for message in inbox.messages)
+    assert in_process.tally().size_bytes == size
+    assert arrived(destination) == sorted(message.body for message in replicas.inbox.messages)
+
+
+def test_what_a_lagging_replica_does_not_show_is_not_deleted(source: FaultyServer, destination: FaultyServer) -> None:
+    """STATUS states all; the look for what vanished must not use that up."""
+    replicas = Replicas(source, destination)
+    replicas.lacks |= {2, 3}
+    replicas.inbox.add(b"Subject: new\r\n\r\nnew\r\n")
+    replicas.in_process.to_the_end()
+    ((folder, _),) = replicas.in_process.store.folders(replicas.in_process.mailbox().mailbox_id)
+    assert not folder.deleted
+
+
+def test_a_source_that_refuses_what_vanished_is_planned_all_the_same(
+    source: FaultyServer, destination: FaultyServer
+) -> None:
+    replicas = Replicas(source, destination)
+    vanished = replicas.in_process.outcomes()["vanished"]
+    replicas.agree()
+    source.faults.add(
+        reply(rb"^UID FETCH [\d:,]+ (?!.*BODY).*RFC822\.SIZE", b"NO some of the messages are gone", times=None)
+    )
+    replicas.inbox.add(b"Subject: new\r\n\r\nnew\r\n")
+    replicas.in_process.to_the_end()
+    outcomes = replicas.in_process.outcomes()
+    assert (outcomes["copied"], outcomes["vanished"]) == (MESSAGES - len(HIDDEN) + 1, vanished)

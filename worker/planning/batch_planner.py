@@ -9,9 +9,10 @@ message).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from types import MappingProxyType
 
 from shared.folders.gmail import LabelView
 from shared.mail import KnownStatus, MailDestination, MailSource
@@ -141,6 +142,7 @@ class BatchPlanner:
         untold: int = 0,
         placed: Sequence[Settled] = (),
         taken_away: UidSet = NO_UIDS,
+        back: Mapping[int, int] = MappingProxyType({}),
     ) -> FolderPlan:
         """Returns the plan with the batches of the folder.
 
@@ -148,14 +150,15 @@ class BatchPlanner:
         folder that was never planned before: what it holds already is adopted first. `before` is a folder whose ledger
         stays valid, as it was planned last. `untold` is how many more messages STATUS states than the folder was opened
         with. `placed` are the entries of messages whose copies were moved into the folder, and of `taken_away`
-        the user took the copies away before (`worker.following.moves`).
+        the user took the copies away before (`worker.following.moves`). `back` are the sizes of messages that were called
+        vanished, by UID: those that are listed are taken up.
         """
         folder, again = plan.folder, skipped.again
         hidden = before.hidden if before is not None else NO_UIDS
         listing = Listing(
             self._source,
             replace(opened, uidnext=folder.uidnext, messages=opened.messages + untold),
-            lambda uid: uid >= low or uid in again or uid in hidden,
+            lambda uid: uid >= low or uid in again or uid in hidden or uid in back,
         )
         moved = UidSet.joined([part for one in placed for r in one.records for part in r.source.ranges])
 
@@ -219,6 +222,7 @@ class BatchPlanner:
             short = shortfall(withheld, listing.shown, low, uidnext, hidden, fresh=here is not None)
         if short.withheld:
             self._tell(MessagesWithheld(messages=short.withheld))
+        shown_again = listing.shown & UidSet.of(Uid(uid) for uid in back)
         seen = listing.flags.by_flags()
         new_bytes, revived_bytes = kept.size_of(new), kept.size_of(revived)
         planned = sum(len(b.uids) for b in batches) + sum(len(r.source) for s in adopted for r in s.records)
@@ -236,7 +240,8 @@ class BatchPlanner:
             batches=batches,
             adopted=adopted,
             messages=planned + len(new) - len(revived),
-            size_bytes=planned_bytes + new_bytes - revived_bytes,
+            size_bytes=planned_bytes + new_bytes - revived_bytes - sum(back[uid] for uid in shown_again),
+            shown_again=shown_again,
             skipped=record if record != skipped.known else None,
             skipped_bytes=new_bytes - revived_bytes,
             withheld=short.withheld,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.mail.answers.numbers import known_statuses
 from shared.model import LEFT_ALONE, Folder, FolderPlan, Lease
-from shared.model.errors import Throttled
+from shared.model.errors import ServerRefused, Throttled
 from shared.model.events import DeletedAtSource, Listener
 from shared.model.lifecycle import Outcome
 from shared.model.uids import NO_UIDS, UidSet
@@ -109,18 +110,30 @@ class FolderPlanner:
             snapshot = replace(snapshot, highestmodseq=modseq)
         low = 1 if fresh else found.first_uid or snapshot.uidnext
         skipped = Skipped() if fresh else self.cutting.skipped(before)
+        back: dict[int, int] = {}
         if earlier is not None and folder.folder_id in self.vanished:
-            earlier = self._with_shown_again(folder, earlier)
+            back, more = self._shown_again(folder)
+            untold = max(untold, more)
         hidden = NO_UIDS if earlier is None else earlier.hidden
         plan = FolderPlan(folder=snapshot, reset=reset, withheld=0, let_go=let_go)
-        if (there.messages or untold) and (fresh or found.change is Change.CHANGED or skipped.again or hidden):
+        shown = there.messages or untold
+        if back or (shown and (fresh or found.change is Change.CHANGED or skipped.again or hidden)):
             opened, more = self.opened.fully(folder.source_name)
             if isinstance(opened, Exception):
                 raise opened
             untold = max(untold, more)
             first = here if fresh else None
             plan = self.cutting.cut(
-                plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed, taken_away=taken_away
+                plan,
+                opened,
+                low,
+                first,
+                skipped,
+                before=earlier,
+                untold=untold,
+                placed=placed,
+                taken_away=taken_away,
+                back=back,
             )
             plan = replace(plan, flags=self.flags.known(plan, low, fresh=fresh))
             if before is None and not self.returning:
@@ -152,21 +165,21 @@ class FolderPlanner:
             plan = replace(plan, digests=self.moves.digests.get(folder.folder_id, {}))
         return plan
 
-    def _with_shown_again(self, folder: Folder, before: Folder) -> Folder:
-        """Returns the folder with those messages among the hidden ones that were called vanished, and that the source shows.
+    def _shown_again(self, folder: Folder) -> tuple[dict[int, int], int]:
+        """Returns source UID → size of the messages that were called vanished, and that the source shows after all.
 
-        A replica that lagged did not have them (Domino); a server that was busy did not find them.
+        Returns too how many messages more STATUS states than the folder shows. A replica that lagged did not have them
+        (Domino); a server that was busy did not find them.
         """
         gone = UidSet.of(note.uid for note in self.store.notes(folder.folder_id) if note.what == Outcome.VANISHED)
-        opened, _ = self.opened.fully(folder.source_name)
-        if not gone or isinstance(opened, Exception):
-            return before
-        back = UidSet.of(uid for uid, _ in self.source.sizes(opened, gone)) & gone
-        if not back:
-            return before
-        hidden = before.hidden | back
-        self.store.note_shown_again(self.lease, folder.folder_id, back, hidden)
-        return replace(before, hidden=hidden)
+        back: dict[int, int] = {}
+        if not gone:
+            return back, 0
+        opened, untold = self.opened.fully(folder.source_name)
+        if not isinstance(opened, Exception):
+            with contextlib.suppress(ServerRefused):  # some servers answer NO to a FETCH of what was expunged
+                back.update((int(uid), size) for uid, size in self.source.sizes(opened, gone) if uid in gone)
+        return back, untold
 
     def _is_made_anew(self, folder: Folder, here: KnownStatus, before: Folder | None) -> bool:
         """Tells whether nothing of the ledger is in the destination folder, since its user removed the one before.

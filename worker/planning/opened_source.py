@@ -40,8 +40,8 @@ class OpenedSource:
 
         Returns its status and how many more messages STATUS states after all.
         """
-        opened, stated = self.opened(name), self.stated.pop(name, 0)
-        if isinstance(opened, Exception) or stated <= opened.messages:
+        opened = self.opened(name)
+        if isinstance(opened, Exception) or (stated := self.stated.pop(name, 0)) <= opened.messages:
             return opened, 0
         try:
             opened, untold = stated_more(self._source, name, opened, stated)

@@ -1,5 +1,5 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
---   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed, digests_json, settle_ms)
+--   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed, digests_json, shown_json, settle_ms)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it until a lane widens the folder. What voids the ledger waits until
 -- no live lane has anything on the wire, and until what other lanes left cannot arrive any more (`settle_ms` after they ended)
@@ -17,6 +17,7 @@
 -- deleted: how many messages with a copy are no longer at the source, now.
 -- followed: how many were moved at the source, and their copies with them, now.
 -- digests: those of entries from which copies were moved away.
+-- shown: fields of the notes of messages that were called vanished and that are shown again; `messages` counts them once more.
 -- The least wait for a folder that is in use.
 local IN_USE_MS = 1000
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -30,11 +31,15 @@ local fields, adopted = cjson.decode(ARGV[5]), cjson.decode(ARGV[10])
 
 -- The answer to an earlier call was lost: a second reset would forget what was copied since.
 local call = term .. ':' .. redis.sha1hex(table.concat({ARGV[5], ARGV[6], ARGV[10], ARGV[11], ARGV[13], ARGV[16],
-  ARGV[18], ARGV[19]}, '\n'))
+  ARGV[18], ARGV[19], ARGV[23]}, '\n'))
 if redis.call('HGET', key, 'planned') == call then return 0 end
 -- Planned up to this UIDNEXT and with this choice by an earlier holder: there is nothing new but the numbers.
 local chosen = ARGV[13] == '' or redis.call('GET', key .. ':skipped') == ARGV[13]
-local again = not reset and chosen and redis.call('HGET', key, 'uidnext') == tostring(fields.uidnext)
+local back = {}
+for _, note in ipairs(cjson.decode(ARGV[23])) do
+  if redis.call('HEXISTS', key .. ':notes', note) == 1 then back[#back + 1] = note end
+end
+local again = not reset and chosen and #back == 0 and redis.call('HGET', key, 'uidnext') == tostring(fields.uidnext)
   and (redis.call('HGET', key, 'hidden') or '') == fields.hidden
 local conflict
 if not again then
@@ -54,7 +59,7 @@ if reset or ARGV[19] ~= '' then
     end
     local ended = tonumber(redis.call('HGET', unit_key(other), 'ended') or '0')
     for _, text in ipairs(left) do
-      local till = math.max(ended, math.floor(cjson.decode(text).at + 0.5)) + tonumber(ARGV[23])
+      local till = math.max(ended, math.floor(cjson.decode(text).at + 0.5)) + tonumber(ARGV[24])
       if till > planned_at then wait = math.max(wait, IN_USE_MS, till - now) end
     end
   end
@@ -115,7 +120,9 @@ for n, what in ipairs({'deleted_at_source', 'moved_at_source'}) do
   count(f, m, import, what, tonumber(ARGV[19 + n]) - tonumber(redis.call('HGET', key, what) or '0'))
 end
 if again then return 0 end
-count(f, m, import, 'messages', tonumber(ARGV[8]))
+for _, note in ipairs(back) do redis.call('HDEL', key .. ':notes', note) end
+count(f, m, import, 'o:vanished', -#back)
+count(f, m, import, 'messages', tonumber(ARGV[8]) - #back)
 count(f, m, import, 'size_bytes', tonumber(ARGV[9]))
 if ARGV[13] ~= '' then
   redis.call('SET', key .. ':skipped', ARGV[13])

@@ -44,7 +44,8 @@ def plan_folder(rows: Rows, lease: Lease, plan: FolderPlan, order: int, settle: 
         return
     chosen = plan.skipped is None or plan.skipped == folder.skipped
     same = folder.folder.uidnext == plan.folder.uidnext and folder.folder.hidden == plan.folder.hidden
-    again = known and not plan.reset and chosen and same
+    back = [uid for uid in plan.shown_again if (uid, Outcome.VANISHED.value) in folder.notes]
+    again = known and not plan.reset and chosen and same and not back
     new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
     doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
     accepted, deleted_too, mixed = folder.folder.accepted, folder.folder.deleted_too, folder.folder.mixed
@@ -83,7 +84,10 @@ def plan_folder(rows: Rows, lease: Lease, plan: FolderPlan, order: int, settle: 
     folder.counts["moved_at_source"] = len(plan.folder.followed)
     if again:
         return
-    folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)
+    for uid in back:
+        folder.notes.pop((uid, Outcome.VANISHED.value), None)
+    folder.counts.update({Outcome.VANISHED: -len(back)})
+    folder.counts.update(messages=plan.messages - len(back), size_bytes=plan.size_bytes)
     if plan.skipped is not None:
         before, now = (sum(map(len, sets.values())) for sets in (folder.skipped or {}, plan.skipped))
         folder.counts.update({Outcome.SKIPPED: now - before, "done_bytes": plan.skipped_bytes})

@@ -22,7 +22,7 @@ from shared.model import (
 from shared.model.errors import LeaseLost, StoreError
 from shared.model.lanes import NOTHING_MEASURED, Measured, Reason
 from shared.model.ledger import AUDITED
-from shared.model.lifecycle import Control, Disposition, MailboxState, Outcome, UnitState, Wish
+from shared.model.lifecycle import Control, Disposition, MailboxState, UnitState, Wish
 from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, UidSet
 from shared.rules.standing import LOOK_HOLD
@@ -350,15 +350,6 @@ class MemoryWork(Identity):
         self._rows.fence(lease)
         row = self._rows.folders[folder_id]
         row.folder = replace(row.folder, deleted_too=uids, verified="")
-
-    @atomic
-    def note_shown_again(self, lease: Lease, folder_id: str, uids: UidSet, hidden: UidSet) -> None:
-        self._rows.fence(lease)
-        row = self._rows.folders[folder_id]
-        back = [uid for uid in uids if row.notes.pop((uid, Outcome.VANISHED.value), None)]
-        if back:
-            row.folder = replace(row.folder, hidden=hidden)
-            row.counts.update({Outcome.VANISHED: -len(back), "withheld": len(back)})
 
     @atomic
     def note_mixed(self, lease: Lease, folder_id: str) -> None:

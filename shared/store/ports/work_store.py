@@ -169,12 +169,6 @@ class WorkStore(WriterStore, Protocol):
     def set_deleted_too(self, lease: Lease, folder_id: str, uids: UidSet) -> None:
         """Replaces `Folder.deleted_too`, the source UIDs whose copies are about to be removed or were; voids `verified`."""
 
-    def note_shown_again(self, lease: Lease, folder_id: str, uids: UidSet, hidden: UidSet) -> None:
-        """Makes these vanished messages withheld ones, whose notes go: the source shows them again, and a plan takes them up.
-
-        `hidden` replaces `Folder.hidden`.
-        """
-
     def note_mixed(self, lease: Lease, folder_id: str) -> None:
         """Sets `Folder.mixed`."""
 

@@ -287,6 +287,7 @@ class RedisWork(Scripts):
             len(plan.folder.deleted),
             len(plan.folder.followed),
             codec.encode_digests(plan.digests),
+            json.dumps([f"{uid}:{Outcome.VANISHED}" for uid in plan.shown_again]),
         )
 
     def folder(self, folder_id: str) -> Folder | None:
@@ -324,10 +325,6 @@ class RedisWork(Scripts):
 
     def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
         self._run("moving", *self._fence(lease), folder_id, codec.encode_moving(moving))
-
-    def note_shown_again(self, lease: Lease, folder_id: str, uids: UidSet, hidden: UidSet) -> None:
-        fields = [f"{uid}:{Outcome.VANISHED}" for uid in uids]
-        self._run("shown_again", *self._fence(lease), folder_id, packing.encode_uids(hidden), *fields)
 
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         self._run("note_left_out", *self._fence(lease), other_folders, public_folders)

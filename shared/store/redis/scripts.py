@@ -68,7 +68,6 @@ NAMES = (
     "wave",
     "move",
     "moving",
-    "shown_again",
     "standing",
     "looked",
     "note_unplanned",
