@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from shared.model import Options
-from shared.model.errors import MessagesRefused
+from shared.model.errors import LeaseLost, MessagesRefused
+from shared.model.uids import UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
-from tests.servers.faults import lost_ok, reply
+from tests.servers.faults import Action, Fault, lost_ok, reply
 from tests.servers.faulty import Incoming, Quirk
-from worker.copying.copy import BatchCopy
+from worker.copying.copy import BatchCopy, CopyRules
 from worker.copying.forgotten_flags import ForgottenFlags
+from worker.copying.writers import FolderWriters
+from worker.decisions.closing import Divided
 
 SINGLE = pytest.mark.parametrize("multiappend", [True, False])
 
@@ -374,3 +379,60 @@ def test_without_it_the_flag_would_be_away(wires: Wires, monkeypatch: pytest.Mon
     in_process.to_the_end()
     assert in_process.outcomes() == {"copied": 1}
     assert in_process.held("destination") != in_process.held("source")
+
+
+def forgetful(wires: Wires, messages: int = 8) -> InProcessImport:
+    """Prepares the import of flagged messages to a destination that forgets \\Flagged of an APPEND."""
+    for n in range(1, messages + 1):
+        wires.old.folder(b"INBOX").add(plain(n), (b"\\Seen", b"\\Flagged"))
+    wires.destination.behaviour.append.alter_flags = lambda flags: tuple(f for f in flags if f.lower() != b"\\flagged")
+    return stage_of(wires, copy_rules=CopyRules(group_messages=2, outstanding=1))
+
+
+def test_a_flag_is_set_though_the_worker_died_before_it_saw_to_it(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that comes next knows nothing of the server."""
+    in_process, see_to, died = forgetful(wires), ForgottenFlags.see_to, []
+
+    def dies(self: ForgottenFlags, *given: Any) -> None:
+        if not died:
+            died.append(self)
+            self._memory.kept = self._memory.forgotten = frozenset()
+            raise LeaseLost("the process was killed")
+        see_to(self, *given)
+
+    monkeypatch.setattr(ForgottenFlags, "see_to", dies)
+    in_process.to_the_end()
+    assert died
+    assert in_process.outcomes() == {"copied": 8}
+    assert in_process.held("destination") == in_process.held("source")
+
+
+def test_a_flag_is_set_before_the_rest_of_a_batch_is_shared_out(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_process, parts, shared = forgetful(wires), FolderWriters.parts, []
+
+    def shares(self: FolderWriters, remaining: UidSet, *given: Any) -> Iterator[UidSet]:
+        if shared:
+            yield from parts(self, remaining, *given)
+            return
+        here, rest = remaining.take(4)
+        yield here
+        shared.extend(rest.take(2))
+        raise Divided(shared)
+
+    monkeypatch.setattr(FolderWriters, "parts", shares)
+    in_process.to_the_end()
+    assert len(shared) == 2
+    assert in_process.outcomes() == {"copied": 8}
+    assert in_process.held("destination") == in_process.held("source")
+
+
+def test_a_destination_that_breaks_off_when_it_is_asked_for_flags_keeps_no_batch_open(wires: Wires) -> None:
+    in_process = forgetful(wires)
+    wires.destination.faults.add(
+        Fault(lambda c: c.text.startswith(b"UID FETCH") and b"FLAGS" in c.text, Action.CLOSE, times=None)
+    )
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8}
+    assert wires.bodies() == wires.sent()

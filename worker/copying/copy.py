@@ -48,8 +48,9 @@ from worker.copying.rate_wait import wait_out
 from worker.copying.recovery import contested_seconds, just_stored, look
 from worker.copying.writers import FolderWriters
 from worker.decisions.alike import Alike
-from worker.decisions.closing import Finished, SettleLater
+from worker.decisions.closing import Divided, Finished, SettleLater
 from worker.decisions.copy_notes import watched
+from worker.decisions.failures import ATTEMPTS
 from worker.decisions.ledger_entries import without_copy
 from worker.decisions.permanent_flags import kept_flags
 from worker.decisions.sent import Sent, remembered
@@ -154,8 +155,9 @@ class BatchCopy:
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
         try:
-            assert self._status is not None
-            self._forgotten_flags.see_to(self._status, pairs)
+            # A server that breaks the connection over this must not keep a batch open of which all is brought.
+            if self._lease.remaining or self._lease.unit.attempts <= ATTEMPTS:
+                self._see_to_flags()
             small = len(pairs) > 0 and sum(len(record.source) for record in pairs) <= READ_BACK_MESSAGES
             checked = small and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
         except BaseException as error:
@@ -173,6 +175,10 @@ class BatchCopy:
             return self._flying.due is not None or self._neighbours.merges(folder)
 
         return self._writers.parts(remaining, self._destination, alone)
+
+    def _see_to_flags(self) -> None:
+        assert self._status is not None
+        self._forgotten_flags.see_to(self._status, self._flying.records)
 
     def _read_back(self, uids: UidSet) -> bool:
         """Tells whether the destination shows exactly what was sent: UIDs, sizes, dates and fingerprints.
@@ -235,11 +241,13 @@ class BatchCopy:
             inherited, taken = beside.inherited(dict.fromkeys(lease.unit.uids - done, each))
             for settled in inherited:
                 self._flying.add(settled)
+                self._forgotten_flags.found(settled)
             done |= taken
         if not self._labels:
             brought, taken, late = self._arrivals.before(self._status, lease.unit.uids - done, beside)
             for settled in brought:
                 self._flying.add(settled)
+                self._forgotten_flags.found(settled)
             done |= taken
             if late:
                 raise foreign_writer(late)
@@ -343,7 +351,7 @@ class BatchCopy:
                 lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
                 kept = tuple(flag for flag in kept if flag.startswith("\\"))
             flags.append(kept)
-            self._forgotten_flags.sent(kept)
+            self._forgotten_flags.sent(message.uid, kept)
             seen = seen_in(message.body) if message.body is not None else ""
             date = self._dating.date(message)
             sent.append(remembered(message, date, lost, any(not flag.startswith("\\") for flag in kept), seen))
@@ -450,3 +458,7 @@ class BatchCopy:
                 self._answers.read(0)
         with contextlib.suppress(LeaseLost, StoreError, LedgerConflict):
             self._flight.flush()
+            # What was brought may be another batch's from here on: the rest is shared out, halved or given up.
+            if isinstance(error, Divided) or (isinstance(error, MailError) and error.side == Side.SOURCE):
+                with contextlib.suppress(MailError):
+                    self._see_to_flags()

@@ -1,17 +1,20 @@
 """Sets the flags that the destination forgot when messages were appended with them (Exchange forgets \\Flagged).
 
 A server that kept a flag once is believed from then on: that costs one FETCH for each flag and worker process. Where it
-forgets a flag, each batch sets it by STORE before it is closed; a batch whose worker died before that is claimed again.
+forgets a flag, each batch sets it by STORE before it is closed or divided; one whose worker died before that is claimed again.
+Copies that others brought are left as they are: people may have cleared their flags. Not seen to is what went before the
+destination refused, broke off or was left to a pause, should the rest of the batch be halved or given up later.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from shared.mail import FlagChange, KnownStatus, MailDestination
-from shared.model import Lease
+from shared.mail.answers.kept_flags import LOOKED_AT
+from shared.model import Lease, Settled
 from shared.model.errors import FolderRefused, ServerRefused
 from shared.model.uids import Record, UidSet
 from shared.runtime.logs import get_logger
@@ -31,49 +34,61 @@ class ForgottenFlags:
         self._memory = destination.kept_flags
         #: Flags of this batch's messages that the server is not known to keep, in small letters.
         self._open: frozenset[str] = frozenset()
+        #: Source UIDs of what this attempt sent: nobody can have cleared a flag of these yet.
+        self._sent: set[int] = set()
+        #: Source UIDs of copies that somebody else made.
+        self._others: set[int] = set()
 
-    def sent(self, flags: Iterable[str]) -> None:
+    def sent(self, uid: int, flags: Iterable[str]) -> None:
         """Notes that a message goes with these flags."""
         self._open |= self._memory.open(flags)
+        self._sent.add(uid)
+
+    def found(self, settled: Settled) -> None:
+        """Notes copies that somebody else made."""
+        self._others.update(uid for record in settled.records for uid in record.source)
 
     def see_to(self, status: KnownStatus, records: Iterable[Record]) -> None:
         """Looks whether the batch's copies have their flags, and sets what the server forgot. The folder is open.
 
         A server that refuses this holds nothing back.
         """
-        # An earlier holder of the batch may have sent what this one did not, and died before it saw to the flags.
-        if self._lease.records and self._memory.forgotten:
-            self._open |= self._memory.forgotten
+        to = {int(s): int(d) for record in records for s, d in record.pairs() if s not in self._others}
+        # An earlier holder of the batch may have died before it saw to the flags of what it sent.
+        if to.keys() - self._sent:
+            self._open |= LOOKED_AT - self._memory.kept
         if not self._open - self._memory.kept:
             return
-        copies = self._copies(records)
+        copies = self._copies(to)
         settable = {flag.lower() for flag in status.permanent_flags}
         try:
             forgotten = {flag for flag in sorted(copies) if self._forgets(flag, copies[flag])}
             self._destination.store_flags(
-                FlagChange(uids=copies[flag], add=(flag,))
+                FlagChange(uids=UidSet.of(sorted(copies[flag].values())), add=(flag,))
                 for flag in sorted(forgotten)
                 if not settable or flag in settable
             )
         except (ServerRefused, FolderRefused) as error:
             _log.warning("flags_not_completed", messages=sum(map(len, copies.values())), reason=str(error))
 
-    def _copies(self, records: Iterable[Record]) -> dict[str, UidSet]:
-        """Returns flag → destination UIDs of the copies that were sent with it."""
-        to = {int(s): int(d) for record in records for s, d in record.pairs()}
-        found: defaultdict[str, set[int]] = defaultdict(set)
+    def _copies(self, to: Mapping[int, int]) -> dict[str, dict[int, int]]:
+        """Returns flag → source UID → destination UID of our copies that were sent with it."""
+        found: defaultdict[str, dict[int, int]] = defaultdict(dict)
         for text, uids in self._store.flags(self._lease.unit.folder_id).items():
             for flag in {one.lower() for one in text.split()} & self._open:
-                found[flag] |= {to[uid] for uid in uids if uid in to}
-        return {flag: UidSet.of(uids) for flag, uids in found.items() if uids}
+                found[flag] |= {int(uid): to[uid] for uid in uids if uid in to}
+        return {flag: uids for flag, uids in found.items() if uids}
 
-    def _forgets(self, flag: str, copies: UidSet) -> bool:
+    def _forgets(self, flag: str, copies: Mapping[int, int]) -> bool:
         if flag in self._memory.forgotten:
             return True
-        some = UidSet.of(list(copies)[-SAMPLE:])
+        ours = [there for uid, there in copies.items() if uid in self._sent]
+        some = UidSet.of(sorted(ours or copies.values())[-SAMPLE:])
         shown = [{one.lower() for one in flags} for _, flags in self._destination.flags(some)]
         if any(flag in flags for flags in shown):
             self._memory.keeps(flag)
-        elif shown:
+            return False
+        # Of what an earlier attempt sent, a reader may have cleared the flag: that teaches nothing about the server.
+        if shown and ours:
             self._memory.forgets(flag)
-        return flag in self._memory.forgotten
+        return bool(shown)
