@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.model import REMOVED
 from tests.integration.in_process_import import PASSWORD, InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.wire import Wire
 from worker.copying.batch_folders import BatchFolders
+from worker.decisions.failures import ATTEMPTS
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs Dovecot")
 
@@ -60,6 +62,14 @@ def test_what_is_renamed_is_copied_under_its_new_name(
 
 
 def test_what_is_removed_ends(pair: tuple[Dovecot, Dovecot], monkeypatch: pytest.MonkeyPatch) -> None:
+    tried, opened = [], BatchFolders._opened_at_source
+
+    def noted(self: BatchFolders) -> object:
+        tried.append(self._folder.note)
+        return opened(self)
+
+    monkeypatch.setattr(BatchFolders, "_opened_at_source", noted)
     in_process = _struck(pair, "removed@example.org", b"DELETE Work", monkeypatch)
+    assert tried.count(REMOVED) == ATTEMPTS, "what a plan did not find either is not planned anew"
     assert in_process.outcomes()["copied"] == 5
     assert in_process.finished

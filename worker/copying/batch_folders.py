@@ -90,11 +90,13 @@ class BatchFolders:
     def _opened_at_source(self) -> KnownStatus:
         """Opens the source folder. Raises `FolderChanged` where its user renamed or removed it, so that planning follows it."""
         folder, failure = self._folder, self._lease.mailbox.failure
+        # Where a plan did not find it either, one plan more for each batch would find the same.
+        tried = failure.times if failure and failure.code in FOLDER_CHANGED else 0
+        known = folder.gone_at_source or tried >= MOST_REMADE
         try:
             return self._source.open(folder.source_name)
         except FolderRefused:
-            tried = failure.times if failure and failure.code in FOLDER_CHANGED else 0
-            if tried >= MOST_REMADE or any(one.name == folder.source_name for one in self._source.listing().folders):
+            if known or any(one.name == folder.source_name for one in self._source.listing().folders):
                 raise
         raise FolderChanged(Side.SOURCE, IS_NO_LONGER_LISTED.says(folder=folder.display))
 
