@@ -175,6 +175,8 @@ class LeaseKeeper:
                 self._shut(one, word)
             elif word is Wish.YIELD and self._gives_no_way(one):
                 self._shut(one, word)
+            if word is not Wish.YIELD:  # what was asked of it a while ago is no reason to cut off its next message
+                one.gives_way = math.inf
             one.suspected = word is Wish.LOST
             one.told = word in (Wish.PAUSE, Wish.CANCEL)
 

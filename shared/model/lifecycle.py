@@ -94,9 +94,11 @@ class Wish(StrEnum):
     RUN = "run"
     PAUSE = "pause"
     CANCEL = "cancel"
-    #: Another import has less than its share of the lanes, or fewer lanes are let in: as a pause at the next group. A session is
-    #: shut for it only where one message takes long.
+    #: Another import has less than its share of the lanes: as a pause at the next group. A session is shut for it only where one
+    #: message takes long.
     YIELD = "yield"
+    #: Fewer lanes are let in by now: as a pause at the next group, and no session is shut for it.
+    LEAVE = "leave"
     #: The lease expired, or another worker holds the unit.
     LOST = "lost"
 

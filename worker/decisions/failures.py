@@ -322,7 +322,7 @@ def meant(error: BaseException, wish: Wish) -> BaseException:
     match wish:
         case Wish.LOST:
             return errors.LeaseLost(LEASE_RAN_OUT_SESSIONS_SHUT.says())
-        case Wish.PAUSE | Wish.CANCEL | Wish.YIELD:
+        case Wish.PAUSE | Wish.CANCEL | Wish.YIELD | Wish.LEAVE:
             return errors.ControlRequested(wish)
     return error
 

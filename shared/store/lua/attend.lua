@@ -1,6 +1,6 @@
 -- attend(worker, lease_ms, extend, beat, measured_json, most, most, most, most, unit, term, holder, unit, term, holder, …): one call a second for all
 -- leases of a process. With extend = '1' leases and permits are renewed by the server's clock. `measured`: what its lanes did since
--- the last beat, added once for each number `beat`; `most`: as for claim. Returns a word for each: run, pause, yield, cancel, or lost.
+-- the last beat, added once for each number `beat`; `most`: as for claim. Returns a word for each: run, pause, yield, leave, cancel, or lost.
 local now, lease_ms = clock(), tonumber(ARGV[2])
 redis.call('ZADD', P .. 'workers', now, ARGV[1])
 local words, mailboxes = {}, {}
@@ -31,7 +31,7 @@ if redis.call('EXISTS', P .. 'lanes') == 1 then
           local _, most = set_lanes(SCOPES[scope], key or '', 0, ARGV[5 + scope])
           over[name] = too_many(name, now, found_lanes(name, now, most))
         end
-        if over[name][ARGV[3 * n + 9]] then words[n] = 'yield' end
+        if over[name][ARGV[3 * n + 9]] then words[n] = 'leave' end
       end
     end
   end

@@ -70,7 +70,7 @@ class MemoryWork(Identity):
                 for name in self._scopes(rows.mailboxes[rows.units[lease.unit.unit_id].unit.mailbox_id]):
                     found = self._let_in(name)[1]
                     if found is not None and self._too_many(name, lease.holder, found):
-                        words[n] = Wish.YIELD
+                        words[n] = Wish.LEAVE
         give_way(rows, lambda m: any(self._holds.get(name, 0) > now for name in self._scopes(m)), leases, words)
         share_out(rows, leases, words)
         return words

@@ -49,7 +49,9 @@ def test_a_lease_that_is_over_is_not_renewed_whatever_the_store_says() -> None:
     assert lease_keeper.wish(lease) == "lost"
 
 
-@pytest.mark.parametrize(("word", "shut"), [(Wish.YIELD, False), (Wish.PAUSE, True), (Wish.CANCEL, True)])
+@pytest.mark.parametrize(
+    ("word", "shut"), [(Wish.YIELD, False), (Wish.LEAVE, False), (Wish.PAUSE, True), (Wish.CANCEL, True)]
+)
 def test_who_gives_way_finishes_its_message_first(word: Wish, *, shut: bool) -> None:
     class Store(MemoryStore):
         def attend(self, *given: object, **named: object) -> list[Wish]:  # type: ignore[override]
@@ -95,6 +97,26 @@ def test_a_message_that_does_not_end_keeps_no_lane_that_is_to_give_way(
         shut_at.append(now - 1 - began)
         assert isinstance(meant(ConnectionLost(Side.SOURCE, "shut"), lease_keeper.wish(lease)), ControlRequested)
     assert shut_at == ([4, 8, 16] if protected else [59, 59, 59])
+
+
+@pytest.mark.parametrize("between", [Wish.RUN, Wish.YIELD, Wish.LEAVE])
+def test_a_lane_that_is_to_give_way_no_more_has_its_time_anew(between: Wish) -> None:
+    """A lane that is merely one too many is not cut off at all."""
+    rounds = [(0.0, Wish.YIELD), (3.0, between), (40.0, between), (41.0, Wish.YIELD)]
+
+    class Store(MemoryStore):
+        def attend(self, *given: object, **named: object) -> list[Wish]:  # type: ignore[override]
+            return [rounds[0][1]]
+
+    store, session = Store(), Session()
+    start(store)
+    lease_keeper = LeaseKeeper(store, "worker", clock=lambda: rounds[0][0])
+    lease_keeper.watch(replace(take(store), deadline=600.0), [session])  # type: ignore[list-item]
+    while len(rounds) > 1:
+        lease_keeper.turn()
+        rounds.pop(0)
+    lease_keeper.turn()
+    assert session.shut is (between is Wish.YIELD)
 
 
 def test_a_worker_is_heard_of_before_its_first_second_is_over() -> None:
