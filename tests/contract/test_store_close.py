@@ -6,7 +6,8 @@ import pytest
 
 from shared.model import Failure
 from shared.model.errors import StoreError
-from shared.model.lifecycle import Control
+from shared.model.lifecycle import Control, MailboxState
+from shared.model.search import Search
 from shared.store import Store
 from shared.store.redis import keys
 from shared.store.redis.redis_store import RedisStore
@@ -85,6 +86,17 @@ def test_whoever_waited_for_its_destination_goes_on(store: Store, clock: Clock) 
     again, _ = start(store)
     lease = take(store)
     assert (lease.mailbox.import_id, lease.neighbours) == (again.import_id, ())
+
+
+def test_one_that_is_closed_in_part_is_listed_by_state(store: Store) -> None:
+    whole, mailboxes = start(store, 2)
+    store.control(whole.import_id, None, Control.CANCEL)
+    if not isinstance(store, RedisStore):
+        return  # memory closes in one step
+    store._run("close", whole.import_id, mailboxes[0].mailbox_id)
+    for wanted in (Search(state=MailboxState.CANCELLED), Search(order="state"), Search(order="messages")):
+        total, found = store.find_mailboxes(whole.import_id, wanted)
+        assert (total, [mailbox.mailbox_id for mailbox, _ in found]) == (1, [mailboxes[1].mailbox_id])
 
 
 def test_the_archive_takes_what_does_not_run_and_gives_it_back(store: Store, clock: Clock) -> None:

@@ -76,7 +76,7 @@ end
 
 -- Forgets a mailbox: its ledger, its notes, its place in every queue. The sums of its import stay as they are.
 local function remove_mailbox(i, m)
-  local h = redis.call('HMGET', mailbox_key(m), 'import', 'stands', 'ready', 'destination_key')
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'stands', 'ready', 'destination_key', 'state')
   for _, u in ipairs(redis.call('SMEMBERS', mailbox_key(m) .. ':open')) do drop_unit(m, u) end
   for _, f in ipairs(redis.call('ZRANGE', mailbox_key(m) .. ':folders', 0, -1)) do
     local folder = folder_key(f)
@@ -109,6 +109,7 @@ local function remove_mailbox(i, m)
   end
   redis.call('ZREM', import_key(i) .. ':mailboxes', m)
   redis.call('ZREM', import_key(i) .. ':settling', m)
+  if h[5] then redis.call('ZREM', import_key(i) .. ':in:' .. h[5], m) end
 end
 
 -- An import is settled when every mailbox is: called after each change that may have been the last.
