@@ -8,6 +8,7 @@ from shared.model import Failure
 from shared.model.errors import StoreError
 from shared.model.lifecycle import Control, MailboxState
 from shared.model.search import Search
+from shared.rules.standing import Standing
 from shared.store import Store
 from shared.store.redis import keys
 from shared.store.redis.redis_store import RedisStore
@@ -121,7 +122,25 @@ def test_the_archive_takes_what_does_not_run_and_gives_it_back(store: Store, clo
     assert running is not None
     assert not running.archived, "what runs again is seen"
     run_out(store)
+    assert not store.archive(import_id, away=False), "and stays seen when it has ended"
+    store.archive(import_id, away=True)
+    store.set_standing(import_id, "", Standing(least_seconds=60, most_seconds=60))
+    assert not store.archive(import_id, away=False), "what stands is seen"
+    store.archive(import_id, away=True)
+    store.control(import_id, mailbox.mailbox_id, Control.CANCEL)
+    assert store.retry(import_id, mailbox.mailbox_id, [])
+    store.control(import_id, None, Control.CANCEL)
+    assert not store.archive(import_id, away=False), "what is tried again is seen"
+    store.archive(import_id, away=True)
     for changed in (True, False):
         assert store.archive(import_id, away=False) is changed
     (found,) = store.imports()
     assert (found.archived, found.archived_at) == (False, 0)
+
+
+def test_an_import_that_is_opened_again_while_a_lane_is_at_it_is_not_archived(store: Store) -> None:
+    whole, (mailbox,) = start(store)
+    take(store)
+    store.open_import(whole, [mailbox], 14)
+    with pytest.raises(StoreError, match="under way"):
+        store.archive(whole.import_id, away=True)

@@ -125,21 +125,25 @@ local function settle_import(i)
   end
 end
 
--- There is something to do again: an import that was finished runs.
+-- There is something to do again: an import that was finished runs, and is taken out of the archive.
 local function reopen_import(i)
   local key = import_key(i)
   local state = redis.call('HGET', key, 'state')
   local after = advance('import', state, 'reopened')
-  if after and after ~= state then redis.call('HSET', key, 'state', after, 'finished_at', 0) end
+  if after and after ~= state then
+    redis.call('HSET', key, 'state', after, 'finished_at', 0)
+    redis.call('HDEL', key, 'archived_at')
+  end
 end
 
 -- An import ('') or a wave stands from now on ("least:most:switch", ms), or no longer ('off'). As long as anything of an import
--- stands its passwords are kept.
+-- stands its passwords are kept. What stands is in no archive.
 local function set_standing(i, wave, text)
   local key = import_key(i)
   local standing = key .. ':standing'
   if text ~= 'off' then
     redis.call('HSET', standing, wave, text)
+    redis.call('HDEL', key, 'archived_at')
   elseif wave == '' then
     redis.call('DEL', standing)
   elseif redis.call('HEXISTS', standing, '') == 1 then

@@ -214,7 +214,7 @@ class MemoryRequests(MemoryReadings):
             raise StoreError(f"the state store refused submit: there is no import {import_id}")
         if whole.import_.state is not ImportState.OPENING:
             return
-        whole.set(state=ImportState.RUNNING, control=Control.RUN, finished_at=0.0)
+        whole.set(state=ImportState.RUNNING, control=Control.RUN, finished_at=0.0, archived_at=0.0)
         if whole.fresh:
             whole.set(passes=whole.import_.passes + 1, first_claim_at=0.0, last_record_at=0.0)
             whole.fresh = False
@@ -337,7 +337,9 @@ class MemoryRequests(MemoryReadings):
         whole = self._rows.imports.get(import_id)
         if whole is None or away == bool(whole.import_.archived_at):
             return False
-        if away and whole.import_.state is ImportState.RUNNING:
+        states = {self._rows.mailboxes[m].mailbox.state for m in whole.rows}
+        busy = not states.isdisjoint((MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING))
+        if away and (busy or whole.import_.state is ImportState.RUNNING):
             raise UnderWay(f"the state store refused archive: import {import_id} is under way")
         whole.set(archived_at=self._rows.now() / 1000 if away else 0.0)
         return True
