@@ -79,7 +79,11 @@ class MemoryRequests(MemoryReadings):
             m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(fresh, "", {})
             opened = True
         else:
-            opened = rows.move(m, "again")
+            alone = m.mailbox.state is MailboxState.CANCELLED and m.mailbox.control is Control.CANCEL
+            # What a person cancelled by itself before the start of its import stays so, whatever else is changed.
+            opened = not (alone and whole.import_.state is ImportState.OPENING and not request.passes) and rows.move(
+                m, "again"
+            )
         m.set(row=mailbox.row)
         exact = request.options.case_sensitive_logins
         there = replace(mailbox.destination, endpoint=request.destination)
@@ -187,9 +191,7 @@ class MemoryRequests(MemoryReadings):
     @staticmethod
     def _address(m: MailboxRow, mailbox: Mailbox, import_: Import) -> None:
         """Sets the mailbox's accounts, profile, route and scopes."""
-        m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile)
-        if mailbox.group:
-            m.set(group=mailbox.group)
+        m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile, group=mailbox.group)
         m.route = route_id(mailbox.source.endpoint, import_.destination)
         m.scopes = {
             Scope.SOURCE_ACCOUNT: f"{mailbox.source.endpoint.url}/{mailbox.source.login}",
