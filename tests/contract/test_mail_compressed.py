@@ -148,6 +148,19 @@ def test_nothing_is_compressed_where_the_operator_says_never() -> None:
         source.abort()
 
 
+@pytest.mark.usefixtures("at_once")
+def test_neither_a_group_nor_the_end_of_a_session_waits_for_compress() -> None:
+    """The intent of a group is written before it is sent, and a session that ends has no time for an answer."""
+    with Scripted(capabilities="IMAP4rev1 SASL-IR LITERAL+ COMPRESS=DEFLATE") as server:
+        into = server.destination()
+        into.open(b"INBOX")
+        assert into.session.talk.compress_due
+        into.send([message(mail(1))], [()], 1)
+        list(into.answers())
+        into.close()
+        assert not any(b"COMPRESS" in line for line in server.commands)
+
+
 def _compressed_pair() -> tuple[Wire, socket.socket, list[str]]:
     ours, theirs = _tcp_pair()
     wire, told = Wire(ours, Side.SOURCE, timeout_seconds=5.0), list[str]()

@@ -6,7 +6,9 @@ import pytest
 
 from shared.model import Failure
 from shared.model.errors import StoreError
-from shared.model.lifecycle import Control
+from shared.model.lifecycle import Control, MailboxState
+from shared.model.search import Search
+from shared.rules.standing import Standing
 from shared.store import Store
 from shared.store.redis import keys
 from shared.store.redis.redis_store import RedisStore
@@ -87,6 +89,17 @@ def test_whoever_waited_for_its_destination_goes_on(store: Store, clock: Clock) 
     assert (lease.mailbox.import_id, lease.neighbours) == (again.import_id, ())
 
 
+def test_one_that_is_closed_in_part_is_listed_by_state(store: Store) -> None:
+    whole, mailboxes = start(store, 2)
+    store.control(whole.import_id, None, Control.CANCEL)
+    if not isinstance(store, RedisStore):
+        return  # memory closes in one step
+    store._run("close", whole.import_id, mailboxes[0].mailbox_id)
+    for wanted in (Search(state=MailboxState.CANCELLED), Search(order="state"), Search(order="messages")):
+        total, found = store.find_mailboxes(whole.import_id, wanted)
+        assert (total, [mailbox.mailbox_id for mailbox, _ in found]) == (1, [mailboxes[1].mailbox_id])
+
+
 def test_the_archive_takes_what_does_not_run_and_gives_it_back(store: Store, clock: Clock) -> None:
     whole, _, _ = planned(store, (1, 10), (11, 20))
     import_id = whole.import_id
@@ -109,7 +122,25 @@ def test_the_archive_takes_what_does_not_run_and_gives_it_back(store: Store, clo
     assert running is not None
     assert not running.archived, "what runs again is seen"
     run_out(store)
+    assert not store.archive(import_id, away=False), "and stays seen when it has ended"
+    store.archive(import_id, away=True)
+    store.set_standing(import_id, "", Standing(least_seconds=60, most_seconds=60))
+    assert not store.archive(import_id, away=False), "what stands is seen"
+    store.archive(import_id, away=True)
+    store.control(import_id, mailbox.mailbox_id, Control.CANCEL)
+    assert store.retry(import_id, mailbox.mailbox_id, [])
+    store.control(import_id, None, Control.CANCEL)
+    assert not store.archive(import_id, away=False), "what is tried again is seen"
+    store.archive(import_id, away=True)
     for changed in (True, False):
         assert store.archive(import_id, away=False) is changed
     (found,) = store.imports()
     assert (found.archived, found.archived_at) == (False, 0)
+
+
+def test_an_import_that_is_opened_again_while_a_lane_is_at_it_is_not_archived(store: Store) -> None:
+    whole, (mailbox,) = start(store)
+    take(store)
+    store.open_import(whole, [mailbox], 14)
+    with pytest.raises(StoreError, match="under way"):
+        store.archive(whole.import_id, away=True)

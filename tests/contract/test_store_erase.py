@@ -111,8 +111,15 @@ def test_a_row_of_an_import_that_was_never_started_is_erased(store: Store) -> No
     assert store.sealed(whole.import_id, first.mailbox_id, "source") is None
     store.seal(whole.import_id, {(second.mailbox_id, "source"): b""})
     assert store.sealed(whole.import_id, second.mailbox_id, "source") is None, "an empty seal deletes"
-    store.open_import(whole, [first, replace(second, group="board")], 14)
-    assert [mailbox.group for mailbox, _ in store.mailboxes(whole.import_id)] == ["", "board"]
+    store.seal(whole.import_id, {(first.mailbox_id, "source"): b"sealed", (whole.import_id, "source"): b"all"})
+    assert store.sealed(whole.import_id, first.mailbox_id, "source") is None, "its row is gone, and so is its password"
+    assert store.sealed(whole.import_id, whole.import_id, "source") == b"all"
+    for group in ("board", "", "board"):
+        store.open_import(whole, [first, replace(second, group=group)], 14)
+        assert [mailbox.group for mailbox, _ in store.mailboxes(whole.import_id)] == ["", group]
+    store.control(whole.import_id, second.mailbox_id, Control.CANCEL)
+    assert store.open_import(whole, [first, second], 14) == 0, "what was cancelled by itself stays so"
+    assert store.retry(whole.import_id, second.mailbox_id, [])
     store.submit(whole.import_id)
     with pytest.raises(StoreError, match="under way"):
         store.erase(whole.import_id, second.mailbox_id)

@@ -152,6 +152,48 @@ def test_many_are_sorted_by_a_number_as_few_are(store: Store) -> None:
         assert (
             _logins(store, whole.import_id, order="messages", descending=True, state=MailboxState.PLANNING)[1] == logins
         )
+    if isinstance(store, RedisStore):
+        _forgets_what_is_kept(store._redis)
+        try:
+            assert _logins(store, whole.import_id, order="messages", descending=True, count=3)[1] == logins
+        finally:
+            store._redis.config_set("min-replicas-to-write", 0)
+    erased = mailboxes[-1]
+    assert erased.source.login in _logins(store, whole.import_id, order="messages", start=4990, count=20)[1]
+    store.control(whole.import_id, erased.mailbox_id, Control.CANCEL)
+    assert store.erase(whole.import_id, erased.mailbox_id)
+    total, found = _logins(store, whole.import_id, order="messages", start=4990, count=20)
+    assert (total, len(found)) == (5000, 10), "what was sorted before is no longer of use"
+
+
+def _forgets_what_is_kept(client: redis.Redis) -> None:
+    """Deletes what searches made, and lets the store take no writes from now on."""
+    for pattern in ("ranked_*", "names", "sorted:*"):
+        if names := client.keys(f"{keys.PREFIX}import:*:{pattern}"):
+            client.delete(*names)
+    client.config_set("min-replicas-to-write", 1)
+
+
+def test_a_store_that_takes_no_writes_is_searched_as_well(store: Store) -> None:
+    whole, mailboxes = start(store, 5)
+    for number in range(3):
+        store.release(take(store, f"lane{number}"), how="park", failure=Failure(code="full", sentence="s"))
+    wanted = [
+        Search(state=state, code=code, text=text, order=order, descending=descending, start=1, count=2)
+        for state, code, text, order, descending in product(
+            (None, MailboxState.PARKED), ("", "full"), ("", mailboxes[0].source.login[:4]), ORDERS, (False, True)
+        )
+    ]
+    found = [store.find_mailboxes(whole.import_id, one) for one in wanted]
+    if not isinstance(store, RedisStore):
+        return
+    _forgets_what_is_kept(store._redis)
+    try:
+        assert store.refusing(), "the control"
+        for one, before in zip(wanted, found, strict=True):
+            assert store.find_mailboxes(whole.import_id, one) == before, one
+    finally:
+        store._redis.config_set("min-replicas-to-write", 0)
 
 
 def test_an_import_of_an_older_version_is_kept_by_its_trouble_from_the_first_search_on(

@@ -8,7 +8,7 @@ from typing import Final
 
 from producer.coordinator.tally import Progress
 from producer.operations.trouble import ErrorGroup
-from shared.model import Wait
+from shared.model import Import, Wait
 from shared.model.lifecycle import Control, CutoverState, ImportState, MailboxState, Outcome
 
 #: Codes of failures that a new password repairs.
@@ -54,8 +54,8 @@ _WAITING: Final = {
     "source_account": "asked",
     "destination_account": "asked",
 }
-#: Kinds of wait that concern every mailbox of the import.
-_OF_ALL: Final = ("source_server", "destination_server", "window", "source_host", "destination_host")
+#: Kinds of wait that concern every mailbox of the import where their server is the import's own: a row may have another.
+_OF_SERVERS: Final = ("source_server", "destination_server", "source_host", "destination_host")
 #: States of a cutover in which a person has the next step.
 _DUE: Final = (CutoverState.SYNCED, CutoverState.ANNOUNCED)
 #: Sentence → its next step, where it has one that is always the same.
@@ -97,12 +97,12 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFact
     left = total - progress.mailboxes_complete - parked - boxes.get(MailboxState.CANCELLED, 0)
     stopping = import_.control is Control.CANCEL and not progress.finished
     causes = {wait.what for wait in progress.waits} if not progress.finished else set[str]()
+    if stopping or progress.word == "cancelled":
+        return Headline(what="cancelled", num=boxes.get(MailboxState.CANCELLED, 0), tone="wait", step="resume")
     if import_.state is ImportState.OPENING:
         if facts.found:
             return Headline(what="found", num=facts.found, tone="bad", step="found")
         return Headline(what="ready", num=total, tone="wait", step="start")
-    if stopping or progress.word == "cancelled":
-        return Headline(what="cancelled", num=boxes.get(MailboxState.CANCELLED, 0), tone="wait", step="resume")
     if import_.control is Control.PAUSE and not progress.finished:
         return Headline(what="paused", num=left, tone="wait", step="resume")
     if "store" in causes:
@@ -114,7 +114,7 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFact
     if due := sum(state in _DUE for state in facts.cutovers):
         return Headline(what="cutover", num=due, tone="wait", step="cutover")
     if not progress.finished:
-        return _of_waiting(left, progress.waits)
+        return _of_waiting(left, progress.waits, import_)
     return _of_ended(progress, total, facts)
 
 
@@ -126,13 +126,21 @@ def _of_parked(parked: int, groups: Sequence[ErrorGroup], *, finished: bool) -> 
     return Headline(what=what, num=parked, tone="bad", step="retry" if finished and what == "needs" else "wrong")
 
 
-def _of_waiting(left: int, waits: Sequence[Wait]) -> Headline:
+def _of_waiting(left: int, waits: Sequence[Wait], import_: Import) -> Headline:
     """Returns the sentence of an import at work: what all that is left waits for, or how many are left."""
     for cause, what in _WAITING.items():
-        number = sum(wait.mailboxes for wait in waits if wait.what == cause)
-        if any(wait.what == cause for wait in waits) and (cause in _OF_ALL or number >= left):
+        found = [wait for wait in waits if wait.what == cause]
+        if found and (any(_of_all(one, import_) for one in found) or sum(one.mailboxes for one in found) >= left):
             return Headline(what=what, num=left, tone="wait", step=_STEPS.get(what, ""))
     return Headline(what="left", num=left)
+
+
+def _of_all(wait: Wait, import_: Import) -> bool:
+    """Tells whether the wait concerns every mailbox of the import."""
+    if wait.what not in _OF_SERVERS:
+        return wait.what == "window"
+    server = import_.source if wait.what.startswith("source") else import_.destination
+    return wait.key in (server.host, f"{server.host}:{server.port}")
 
 
 def _of_ended(progress: Progress, total: int, facts: ImportFacts) -> Headline:
@@ -156,10 +164,10 @@ def _of_ended(progress: Progress, total: int, facts: ImportFacts) -> Headline:
 def acts(progress: Progress) -> list[tuple[str, str]]:
     """Returns the (act, label) pairs of what may be done to the import as a whole."""
     state, control, word = progress.import_.state, progress.import_.control, progress.word
-    if state is ImportState.OPENING:
-        names = ["start", "cancel"]
-    elif control is Control.CANCEL and state is not ImportState.FINISHED:
+    if control is Control.CANCEL and state is not ImportState.FINISHED:
         names = ["resume"]
+    elif state is ImportState.OPENING:
+        names = ["start", "cancel"]
     elif state is ImportState.FINISHED:
         names = {"cancelled": ["resume", "verify"], "incomplete": ["retry", "verify"]}.get(word, ["verify"])
     else:

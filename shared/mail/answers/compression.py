@@ -28,6 +28,8 @@ GAIN: Final = 1.3
 AGAIN_SECONDS: Final = 3600.0
 #: Seconds after which a trial that came to no end is given up.
 TRIAL_SECONDS: Final = 300.0
+#: Trials without a verdict after which it counts as not paying: some servers say OK, and then hang or drop the connection.
+MOST_TRIALS: Final = 2
 
 
 @dataclass(slots=True)
@@ -66,6 +68,8 @@ class ServerCompression:
         #: The connection that tries, and its bytes a second before.
         self._trial: weakref.ref[object] | None = None
         self._plain_rate = 0.0
+        #: Trials that came to no verdict, one after another.
+        self._lost = 0
 
     @property
     def pays(self) -> bool | None:
@@ -85,10 +89,20 @@ class ServerCompression:
             trying = self._trial() if self._trial else None
             if trying is connection:
                 return True
+            if self._trial is not None and (trying is None or now >= self._until) and self._lose(now):
+                return False
             if now < self._until and (trying is not None or self._pays is False):
                 return False
             self._trial, self._until, self._plain_rate = weakref.ref(connection), now + TRIAL_SECONDS, pace.rate
             return True
+
+    def _lose(self, now: float) -> bool:
+        """Counts a trial that came to no verdict. Tells whether it was one too many."""
+        self._trial, self._lost = None, self._lost + 1
+        if self._lost < MOST_TRIALS:
+            return False
+        self._pays, self._until, self._lost = False, now + AGAIN_SECONDS, 0
+        return True
 
     def tell(self, connection: object, pace: Pace, now: float) -> None:
         """Judges the trial by the pace of its connection since it is compressed."""
@@ -98,7 +112,7 @@ class ServerCompression:
             if self._trial is None or self._trial() is not connection:
                 return
             self._pays = pace.rate >= GAIN * self._plain_rate
-            self._trial, self._until = None, now + AGAIN_SECONDS
+            self._trial, self._until, self._lost = None, now + AGAIN_SECONDS, 0
         if self._told:
             self._told(self._pays, self._plain_rate, pace.rate)
 

@@ -227,7 +227,6 @@ class ImapDestination(LookingSession):
         """
         if not self._into:
             raise FolderRefused(self.side, NO_FOLDER_IS_OPEN_TO_APPEND.says())
-        self._talk.consider_compressing()
         state = _Group(token=token, count=len(group))
         self._unanswered.append(state)
         self._wire.begin()

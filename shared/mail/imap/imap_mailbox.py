@@ -483,6 +483,7 @@ class ImapSession(FlyingSession):
 
     def close(self) -> None:
         """Sends LOGOUT without reading the answer, which is of no use. Never raises."""
+        self._talk.compressing = None  # not worth it any more, and a slow answer would count against the server
         with contextlib.suppress(Exception):
             self._wire.timeout_seconds = min(1.0, self._wire.timeout_seconds)
             self._wire.begin()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from shared.mail.answers.compression import COMPRESS, WORTH_BYTES, Pace
+from shared.mail.transport.conversation import Conversation
 from shared.model.errors import MailError
-
-if TYPE_CHECKING:
-    from shared.mail.transport.conversation import Conversation
 
 
 class ConnectionCompression:

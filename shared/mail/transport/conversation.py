@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from shared.mail.answers.bounds import ANSWERS_BYTES, NAME_BYTES
 from shared.mail.answers.extensions import PIPELINING, Broken, used_in
@@ -14,7 +14,6 @@ from shared.mail.answers.hints import hint_of, slows_down
 from shared.mail.answers.refusals import Asked, about_the_form, failure
 from shared.mail.answers.responses import vanished_uids
 from shared.mail.answers.tokens import LITERAL, head_of
-from shared.mail.transport.compressing import ConnectionCompression
 from shared.mail.transport.wire import LINE_LIMIT, Wire
 from shared.model.errors import MailError, ProtocolViolation, Throttled
 from shared.model.sides import Side
@@ -40,6 +39,17 @@ class Tagged(NamedTuple):
     status: str
     #: The text after the status, response code included.
     text: bytes
+
+
+class Compression(Protocol):
+    """The compression of one connection, as its conversation sees it."""
+
+    @property
+    def due(self) -> bool:
+        """Tells whether the connection shall be compressed as soon as nothing is in flight."""
+
+    def consider(self) -> None:
+        """Compresses the connection where that is due. Nothing is in flight."""
 
 
 #: The time for which a server may be silent before it was seen to take several commands in one flight, seconds: some throw the
@@ -100,7 +110,7 @@ class Conversation:
         #: The same commands once they are sent: nobody waits for their answers.
         self._unawaited: dict[bytes, tuple[str, Then]] = {}
         #: The trial of compression; None where the session is not compressed.
-        self.compressing: ConnectionCompression | None = None
+        self.compressing: Compression | None = None
         #: The ends of such commands, which count once it is known that the server takes several commands.
         self._unsure: list[tuple[Then, Tagged]] = []
 

@@ -76,7 +76,7 @@ end
 
 -- Forgets a mailbox: its ledger, its notes, its place in every queue. The sums of its import stay as they are.
 local function remove_mailbox(i, m)
-  local h = redis.call('HMGET', mailbox_key(m), 'import', 'stands', 'ready', 'destination_key')
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'stands', 'ready', 'destination_key', 'state')
   for _, u in ipairs(redis.call('SMEMBERS', mailbox_key(m) .. ':open')) do drop_unit(m, u) end
   for _, f in ipairs(redis.call('ZRANGE', mailbox_key(m) .. ':folders', 0, -1)) do
     local folder = folder_key(f)
@@ -109,6 +109,7 @@ local function remove_mailbox(i, m)
   end
   redis.call('ZREM', import_key(i) .. ':mailboxes', m)
   redis.call('ZREM', import_key(i) .. ':settling', m)
+  if h[5] then redis.call('ZREM', import_key(i) .. ':in:' .. h[5], m) end
 end
 
 -- An import is settled when every mailbox is: called after each change that may have been the last.
@@ -124,21 +125,25 @@ local function settle_import(i)
   end
 end
 
--- There is something to do again: an import that was finished runs.
+-- There is something to do again: an import that was finished runs, and is taken out of the archive.
 local function reopen_import(i)
   local key = import_key(i)
   local state = redis.call('HGET', key, 'state')
   local after = advance('import', state, 'reopened')
-  if after and after ~= state then redis.call('HSET', key, 'state', after, 'finished_at', 0) end
+  if after and after ~= state then
+    redis.call('HSET', key, 'state', after, 'finished_at', 0)
+    redis.call('HDEL', key, 'archived_at')
+  end
 end
 
 -- An import ('') or a wave stands from now on ("least:most:switch", ms), or no longer ('off'). As long as anything of an import
--- stands its passwords are kept.
+-- stands its passwords are kept. What stands is in no archive.
 local function set_standing(i, wave, text)
   local key = import_key(i)
   local standing = key .. ':standing'
   if text ~= 'off' then
     redis.call('HSET', standing, wave, text)
+    redis.call('HDEL', key, 'archived_at')
   elseif wave == '' then
     redis.call('DEL', standing)
   elseif redis.call('HEXISTS', standing, '') == 1 then

@@ -23,7 +23,6 @@ for n, sum in ipairs(redis.call('HMGET', key, unpack(SUMS))) do
 end
 redis.call('HINCRBY', whole, 'mailboxes', -1)
 redis.call('HINCRBY', whole, 's:' .. h[2], -1)
-redis.call('ZREM', whole .. ':in:' .. h[2], m)
 redis.call('HDEL', whole .. ':credentials', m .. ':source', m .. ':destination')
 redis.call('DEL', whole .. ':by_source', whole .. ':by_destination')
 remove_mailbox(i, m)

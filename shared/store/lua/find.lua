@@ -2,7 +2,8 @@
 -- mailboxes: [how many fit, id, id, ...]. `text` (lower case) is looked for in both logins, `code` is that of the failure, or of a kind of
 -- trouble with messages. Ordered by "row", by logins, or by a field of the mailbox (equal ones stand by row). Everybody waits for this, so it asks for
 -- little: states and codes are kept as they change, ranks and texts of logins from the first time that somebody looks for one,
--- sets meet in Redis and not here, and numbers are sorted as numbers.
+-- sets meet in Redis and not here, and numbers are sorted as numbers. It is a read: where the store takes no writes nothing is kept, and
+-- the page is the same.
 local import = import_key(ARGV[1])
 local key = import .. ':mailboxes'
 local state, code, text, order, down = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1'
@@ -26,14 +27,16 @@ for field, one in pairs(TROUBLE_OF) do
   fields[#fields + 1], codes[#codes + 1] = field, one
 end
 if trouble and all > 0 and not redis.call('HGET', import, 'by_trouble') then
-  for _, m in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-    for n, value in ipairs(redis.call('HMGET', mailbox_key(m), unpack(fields))) do
-      if value and tonumber(value) > 0 then
-        redis.call('ZADD', import .. ':code:' .. codes[n], redis.call('ZSCORE', key, m), m)
+  pcall(function()
+    for _, m in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      for n, value in ipairs(redis.call('HMGET', mailbox_key(m), unpack(fields))) do
+        if value and tonumber(value) > 0 then
+          redis.call('ZADD', import .. ':code:' .. codes[n], redis.call('ZSCORE', key, m), m)
+        end
       end
     end
-  end
-  redis.call('HSET', import, 'by_trouble', 1)
+    redis.call('HSET', import, 'by_trouble', 1)
+  end)
 end
 
 local function in_pieces(name, to, list)
@@ -41,7 +44,8 @@ local function in_pieces(name, to, list)
 end
 
 -- The mailboxes by their rank among the logins of a side. With those of the source stand their texts, "login\0other login\0id\n",
--- in one string: to look through it takes a hundredth of what as many strings take.
+-- in one string: to look through it takes a hundredth of what as many strings take. Where nothing can be kept it is the ids in this
+-- order and the string that are returned, and not a key.
 local function ranked(side)
   local ranks, sorting = import .. ':ranked_' .. side, import .. ':sorted:names'
   if redis.call('ZCARD', ranks) == all then return ranks end
@@ -53,15 +57,21 @@ local function ranked(side)
     names[#names + 1] = 0
     names[#names + 1] = string.gsub(string.lower(h[1] or '') .. '\0' .. string.lower(h[2] or ''), '\n', ' ') .. '\0' .. m
   end
-  redis.call('DEL', ranks, sorting)
-  in_pieces('ZADD', sorting, names)
-  names = redis.call('ZRANGE', sorting, 0, -1)
-  redis.call('DEL', sorting)
-  local places = {}
-  for n, name in ipairs(names) do places[2 * n - 1], places[2 * n] = n, string.sub(name, -length) end
-  in_pieces('ZADD', ranks, places)
-  if side == 'source' then redis.call('SET', import .. ':names', table.concat(names, '\n') .. '\n') end
-  return ranks
+  local kept = pcall(function()
+    redis.call('DEL', ranks, sorting)
+    in_pieces('ZADD', sorting, names)
+    local sorted, places = redis.call('ZRANGE', sorting, 0, -1), {}
+    redis.call('DEL', sorting)
+    for n, name in ipairs(sorted) do places[2 * n - 1], places[2 * n] = n, string.sub(name, -length) end
+    in_pieces('ZADD', ranks, places)
+    if side == 'source' then redis.call('SET', import .. ':names', table.concat(sorted, '\n') .. '\n') end
+  end)
+  if kept then return ranks end
+  local sorted, ids = {}, {}
+  for n = 2, #names, 2 do sorted[n / 2] = names[n] end
+  table.sort(sorted)
+  for n, name in ipairs(sorted) do ids[n] = string.sub(name, -length) end
+  return ids, table.concat(sorted, '\n') .. '\n'
 end
 
 -- A page of what is kept in the order that is asked for.
@@ -73,14 +83,24 @@ end
 
 if text == '' and (order == 'row' or login) then
   if login or #sets == 0 then table.insert(sets, 1, login and ranked(login) or key) end
-  if #sets == 1 then return page_of(sets[1]) end
-  -- Where several sets meet, the first says in which order.
-  local met, asked = import .. ':sorted:met', {unpack(sets)}
-  asked[#asked + 1] = 'WEIGHTS'
-  for n = 1, #sets do asked[#asked + 1] = n == 1 and 1 or 0 end
-  redis.call('ZINTERSTORE', met, #sets, unpack(asked))
-  local page = page_of(met)
-  redis.call('DEL', met)
+  local met = {}
+  if type(sets[1]) == 'table' then
+    for _, m in ipairs(table.remove(sets, 1)) do
+      local fits = true
+      for _, one in ipairs(sets) do fits = fits and redis.call('ZSCORE', one, m) end
+      if fits then met[#met + 1] = m end
+    end
+  elseif #sets == 1 then
+    return page_of(sets[1])
+  else
+    -- Where several sets meet, the first says in which order.
+    local asked = {unpack(sets)}
+    asked[#asked + 1] = 'WEIGHTS'
+    for n = 1, #sets do asked[#asked + 1] = n == 1 and 1 or 0 end
+    met = redis.call('ZINTER', #sets, unpack(asked))
+  end
+  local page = {#met}
+  for n = start + 1, math.min(start + count, #met) do page[#page + 1] = met[down and #met + 1 - n or n] end
   return page
 end
 
@@ -90,9 +110,10 @@ local function set(list)
   return found
 end
 
--- Those of a list in the order of a kept set.
+-- Those of a list in the order of a kept set, or of a list of all.
 local function in_order_of(kept, list)
-  if #list * 8 < all then
+  local unkept = type(kept) == 'table'
+  if not unkept and #list * 8 < all then
     local scores = {}
     for _, m in ipairs(list) do scores[m] = tonumber(redis.call('ZSCORE', kept, m) or 0) end
     table.sort(list, function(a, b)
@@ -102,7 +123,7 @@ local function in_order_of(kept, list)
     return list
   end
   local there, found = set(list), {}
-  for _, m in ipairs(redis.call('ZRANGE', kept, 0, -1)) do
+  for _, m in ipairs(unkept and kept or redis.call('ZRANGE', kept, 0, -1)) do
     if there[m] then found[#found + 1] = m end
   end
   return found
@@ -110,8 +131,9 @@ end
 
 -- Ids whose logins hold the text, in order of the logins of the source.
 local function named()
-  ranked('source')
-  local names, found, at = redis.call('GET', import .. ':names') or '', {}, 1
+  local _, names = ranked('source')
+  local found, at = {}, 1
+  names = names or redis.call('GET', import .. ':names') or ''
   if string.find(text, '%z') then return found end
   while true do
     at = string.find(names, text, at, true)
@@ -166,14 +188,22 @@ local function by_number(list)
   return keys
 end
 
--- The key of all mailboxes by that number, sorted once in five seconds, however often somebody looks.
-local function all_by_number()
+-- A part of all mailboxes by that number, sorted once in five seconds, however often somebody looks, and anew where one is gone.
+local function all_by_number(first, last)
   local sorted = import .. ':sorted:' .. order .. (down and ':down' or '')
-  if redis.call('EXISTS', sorted) == 0 then
-    in_pieces('RPUSH', sorted, by_number(redis.call('ZRANGE', key, 0, -1)))
-    redis.call('EXPIRE', sorted, 5)
+  if redis.call('LLEN', sorted) ~= all then
+    local list, part = by_number(redis.call('ZRANGE', key, 0, -1)), {}
+    local kept = pcall(function()
+      redis.call('DEL', sorted)
+      in_pieces('RPUSH', sorted, list)
+      redis.call('EXPIRE', sorted, 5)
+    end)
+    if not kept then
+      for n = first + 1, math.min(last + 1, all) do part[#part + 1] = list[n] end
+      return part
+    end
   end
-  return sorted
+  return redis.call('LRANGE', sorted, first, last)
 end
 
 -- The sets of the states, by the names of the states.
@@ -192,12 +222,12 @@ end
 -- Where all of them fit, no more is read than the page.
 local number = not login and order ~= 'row' and order ~= 'state'
 if text == '' and #sets == 0 and (order == 'state' or number and all > MANY) then
-  local page, before, kept = {all}, 0, number and {all_by_number()} or by_state()
-  for _, one in ipairs(kept) do
-    local read, size = number and 'LRANGE' or 'ZRANGE', number and all or redis.call('ZCARD', one)
-    local first = math.max(0, start - before)
+  local page, before = {all}, 0
+  for _, one in ipairs(number and {key} or by_state()) do
+    local size, first = redis.call('ZCARD', one), math.max(0, start - before)
     if first < size and #page <= count then
-      for _, m in ipairs(redis.call(read, one, first, first + count - #page)) do page[#page + 1] = m end
+      local last = first + count - #page
+      for _, m in ipairs(number and all_by_number(first, last) or redis.call('ZRANGE', one, first, last)) do page[#page + 1] = m end
     end
     before = before + size
   end
@@ -208,7 +238,7 @@ local found = fitting()
 if number and #found > MANY then
   local fits = set(found)
   found = {}
-  for _, m in ipairs(redis.call('LRANGE', all_by_number(), 0, -1)) do
+  for _, m in ipairs(all_by_number(0, all - 1)) do
     if fits[m] then found[#found + 1] = m end
   end
 elseif number then

@@ -4,15 +4,23 @@
 -- rows: [{id, row, source, source_login, destination_login, route, source_account, source_host, destination_account, destination_host, profile,
 --   destination_key, source_key, wave, wave_by_rule, priority, group}]; a mailbox that is opened again keeps its wave and its priority where
 -- the row gives none, and its wave too where a rule gave it.
+
+-- A mailbox that a person cancelled by itself: before the start of its import it stays so, whatever else is changed.
+local function cancelled_alone(m)
+  local h = redis.call('HMGET', mailbox_key(m), 'state', 'control')
+  return h[1] == 'cancelled' and h[2] == 'cancel'
+end
+
 local i, fields, rows = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 local key = import_key(i)
-local queued = 0
+local queued, unstarted = 0, false
 if redis.call('EXISTS', key) == 0 then
   redis.call('HSET', key, 'state', 'opening', 'control', 'run', 'created_at', clock(), 'passes', 0, 'mailboxes', 0)
   redis.call('HSET', key, 'fresh', 1, 'by_trouble', 1)
   redis.call('ZADD', P .. 'imports', clock(), i)
 else
-  local h = redis.call('HMGET', key, 'state', 'options', 's:planning', 's:copying', 's:verifying', 's:queued')
+  local h = redis.call('HMGET', key, 'state', 'options', 's:planning', 's:copying', 's:verifying', 's:queued', 'passes')
+  unstarted = h[1] == 'opening' and tonumber(h[7]) == 0
   -- What is queued in an import that is only being opened was given to nobody yet.
   local busy = h[1] ~= 'opening' and tonumber(h[6] or '0') or 0
   for n = 3, 5 do busy = busy + tonumber(h[n] or '0') end
@@ -39,7 +47,7 @@ for _, r in ipairs(rows) do
     redis.call('HINCRBY', key, 'mailboxes', 1)
     redis.call('HINCRBY', key, 's:queued', 1)
     opened = true
-  elseif move_mailbox(r.id, 'again') then
+  elseif not (unstarted and cancelled_alone(r.id)) and move_mailbox(r.id, 'again') then
     redis.call('HSET', m, 'control', 'run')
     redis.call('HDEL', m, 'after_look')
     set_failure(r.id, '')
@@ -68,7 +76,7 @@ for _, r in ipairs(rows) do
       'destination_account', r.destination_account, 'destination_host', r.destination_host)
     if r.source ~= '' then redis.call('HSET', m, 'source', r.source) else redis.call('HDEL', m, 'source') end
     if r.profile ~= '' then redis.call('HSET', m, 'profile', r.profile) else redis.call('HDEL', m, 'profile') end
-    if r.group ~= '' then redis.call('HSET', m, 'group', r.group) end
+    if r.group ~= '' then redis.call('HSET', m, 'group', r.group) else redis.call('HDEL', m, 'group') end
   end
   if opened then
     queued = queued + 1

@@ -1,10 +1,13 @@
 -- seal(import_id, name, sealed, name, sealed, …): stores credentials; an empty text deletes those of this name. What comes after the end goes with the others.
--- Refusals of logins count no more.
+-- What is for a mailbox that is not there is left out: it was erased while its import was written. Refusals of logins count no more.
 local key = import_key(ARGV[1])
 if redis.call('EXISTS', key) == 0 then return redis.error_reply('ILLEGAL no import ' .. ARGV[1]) end
 for n = 2, #ARGV, 2 do
+  local owner = string.match(ARGV[n], '^(.*):')
   if ARGV[n + 1] == '' then redis.call('HDEL', key .. ':credentials', ARGV[n])
-  else redis.call('HSET', key .. ':credentials', ARGV[n], ARGV[n + 1]) end
+  elseif owner == ARGV[1] or redis.call('EXISTS', mailbox_key(owner)) == 1 then
+    redis.call('HSET', key .. ':credentials', ARGV[n], ARGV[n + 1])
+  end
 end
 lift_brake(ARGV[1])
 local h = redis.call('HMGET', key, 'state', 'retention')

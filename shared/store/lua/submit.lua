@@ -13,6 +13,7 @@ if redis.call('HDEL', key, 'fresh') == 1 then
   redis.call('HDEL', key, 'first_claim_at', 'last_record_at')
 end
 redis.call('HSET', key, 'state', after, 'finished_at', 0, 'control', 'run')
+redis.call('HDEL', key, 'archived_at')
 for _, m in ipairs(redis.call('ZRANGE', key .. ':mailboxes', 0, -1)) do refresh(m) end
 settle_import(ARGV[1])
 return after

@@ -79,7 +79,11 @@ class MemoryRequests(MemoryReadings):
             m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(fresh, "", {})
             opened = True
         else:
-            opened = rows.move(m, "again")
+            alone = m.mailbox.state is MailboxState.CANCELLED and m.mailbox.control is Control.CANCEL
+            # What a person cancelled by itself before the start of its import stays so, whatever else is changed.
+            opened = not (alone and whole.import_.state is ImportState.OPENING and not request.passes) and rows.move(
+                m, "again"
+            )
         m.set(row=mailbox.row)
         exact = request.options.case_sensitive_logins
         there = replace(mailbox.destination, endpoint=request.destination)
@@ -187,9 +191,7 @@ class MemoryRequests(MemoryReadings):
     @staticmethod
     def _address(m: MailboxRow, mailbox: Mailbox, import_: Import) -> None:
         """Sets the mailbox's accounts, profile, route and scopes."""
-        m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile)
-        if mailbox.group:
-            m.set(group=mailbox.group)
+        m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile, group=mailbox.group)
         m.route = route_id(mailbox.source.endpoint, import_.destination)
         m.scopes = {
             Scope.SOURCE_ACCOUNT: f"{mailbox.source.endpoint.url}/{mailbox.source.login}",
@@ -214,7 +216,7 @@ class MemoryRequests(MemoryReadings):
             raise StoreError(f"the state store refused submit: there is no import {import_id}")
         if whole.import_.state is not ImportState.OPENING:
             return
-        whole.set(state=ImportState.RUNNING, control=Control.RUN, finished_at=0.0)
+        whole.set(state=ImportState.RUNNING, control=Control.RUN, finished_at=0.0, archived_at=0.0)
         if whole.fresh:
             whole.set(passes=whole.import_.passes + 1, first_claim_at=0.0, last_record_at=0.0)
             whole.fresh = False
@@ -337,7 +339,9 @@ class MemoryRequests(MemoryReadings):
         whole = self._rows.imports.get(import_id)
         if whole is None or away == bool(whole.import_.archived_at):
             return False
-        if away and whole.import_.state is ImportState.RUNNING:
+        states = {self._rows.mailboxes[m].mailbox.state for m in whole.rows}
+        busy = not states.isdisjoint((MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING))
+        if away and (busy or whole.import_.state is ImportState.RUNNING):
             raise UnderWay(f"the state store refused archive: import {import_id} is under way")
         whole.set(archived_at=self._rows.now() / 1000 if away else 0.0)
         return True

@@ -307,7 +307,8 @@ class Rows(Looks):
     def reopen(self, whole: ImportRow) -> None:
         """Lets a finished import run again, since there is something to do."""
         if whole.import_.state is ImportState.FINISHED:
-            whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
+            again = ImportState(advance("import", ImportState.FINISHED, "reopened"))
+            whole.set(state=again, finished_at=0.0, archived_at=0.0)
 
     # -- the ledger
 

@@ -23,10 +23,10 @@ class MemorySecrets(MemoryRequests):
             raise StoreError(f"the state store refused seal: there is no import {import_id}")
         self._expire(whole)
         for name, value in sealed.items():
-            if value:
-                whole.credentials[name] = value
-            else:
+            if not value:
                 whole.credentials.pop(name, None)
+            elif name[0] == import_id or name[0] in self._rows.mailboxes:
+                whole.credentials[name] = value
         if sealed and whole.import_.state is ImportState.FINISHED and not whole.standing:
             whole.expires = self._rows.now() + whole.retention_ms
 

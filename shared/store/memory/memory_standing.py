@@ -25,6 +25,7 @@ class MemoryStanding(MemoryWaits):
         rows, stood = self._rows, bool(whole.standing)
         if standing is not None:
             whole.standing[wave] = standing
+            whole.set(archived_at=0.0)
         elif not wave:
             whole.standing.clear()
         elif "" in whole.standing:

@@ -169,7 +169,10 @@ class RequestStore(Protocol):
         """
 
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
-        """Stores sealed credentials by (mailbox id, side); empty ones delete what was stored."""
+        """Stores sealed credentials by (mailbox id, side); empty ones delete what was stored.
+
+        Those for a mailbox that is not there are left out: it was erased while its import was written.
+        """
 
     def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
         """Returns the sealed credentials, or None when they are forgotten."""

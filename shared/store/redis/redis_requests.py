@@ -141,6 +141,7 @@ class RedisRequests(Secrets):
         return [
             (codec.decode_mailbox(m, row, source, destination), codec.decode_tally(row))  # type: ignore[arg-type]
             for m, row in zip(ids, rows, strict=True)
+            if row  # erased since it was found
         ]
 
     def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:

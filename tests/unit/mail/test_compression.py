@@ -71,6 +71,19 @@ def test_a_trial_without_an_end_is_given_up() -> None:
     assert server.due(second, PLAIN, TRIAL_SECONDS)
 
 
+def test_a_server_on_which_two_trials_came_to_no_verdict_is_left_alone_for_an_hour() -> None:
+    server, first, second = ServerCompression(), Connection(), Connection()
+    assert server.due(first, PLAIN, 0.0)
+    del first
+    assert server.due(second, PLAIN, 1.0)
+    lost = 1.0 + TRIAL_SECONDS
+    third = Connection()
+    assert not server.due(third, PLAIN, lost)
+    assert not server.due(third, PLAIN, lost + AGAIN_SECONDS - 1)
+    assert server.pays is False
+    assert server.due(third, PLAIN, lost + AGAIN_SECONDS)
+
+
 def test_a_refusal_ends_the_trial() -> None:
     server, first = ServerCompression(), Connection()
     assert server.due(first, PLAIN, 0.0)

@@ -44,6 +44,11 @@ def _at_work(*waits: str) -> Progress:
     return _progress(_RUNNING, {_QUEUED: 1}, Control.RUN, *waits)
 
 
+def _away(server: str) -> Progress:
+    waits = (Wait(what="source_server", key=server, mailboxes=1),)
+    return replace(_progress(_RUNNING, {_QUEUED: 3}), waits=waits)
+
+
 def _ended(**counts: int) -> Progress:
     progress = _progress(_FINISHED, {_COMPLETE: 3})
     return replace(progress, tally=replace(progress.tally, **counts))
@@ -74,6 +79,16 @@ _CASES: tuple[tuple[Progress, list[ErrorGroup], ImportFacts, Headline], ...] = t
             ImportFacts(),
             "cancelled",
             2,
+            "wait",
+            "resume",
+        ),
+        # Cancelled before its start: it is not ready.
+        (
+            _progress(ImportState.OPENING, {_CANCELLED: 3}, Control.CANCEL),
+            [],
+            ImportFacts(),
+            "cancelled",
+            3,
             "wait",
             "resume",
         ),
@@ -125,6 +140,9 @@ _CASES: tuple[tuple[Progress, list[ErrorGroup], ImportFacts, Headline], ...] = t
         (_at_work("source_account"), [], ImportFacts(), "asked", 1, "wait", ""),
         # One of two that are left waits: the other goes on, and so does the import.
         (_progress(_RUNNING, {_QUEUED: 2}, Control.RUN, "rate"), [], ImportFacts(), "left", 2, "work", ""),
+        # A server of one row does not answer: nobody else waits for it; the import's own server is everybody's.
+        (_away("row.example:993"), [], ImportFacts(), "left", 3, "work", ""),
+        (_away("old.example:993"), [], ImportFacts(), "away", 3, "wait", "wrong"),
         # The end.
         (_ended(), [], ImportFacts(), "complete", 3, "good", "verify"),
         (_ended(), [], ImportFacts(stands=True), "stands", 3, "good", "verify"),
