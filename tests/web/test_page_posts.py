@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import httpx2
 import pytest
+from fastapi import Request, Response
 
+from producer.web.pages import page_routes
+from producer.web.problems import Refused
 from shared.store.records.principals import Role, role_of
 from tests.web.conftest import PASSWORD, WebServer
 from tests.web.doors import doors
@@ -130,6 +136,47 @@ def test_clicks_on_one_button_do_it_once(web_server: WebServer, clicks: int) -> 
         for _ in range(2):
             client.post("/admin/tokens", data={**data, "once": ""})
         assert len(web_server.principals.tokens()) == before + 3
+
+
+def test_a_second_click_that_waited_in_vain_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_routes, "_LOOKS", 2)
+    dropped: list[str] = []
+    records = SimpleNamespace(begin=lambda *_: {"digest": ""}, drop=dropped.append)
+    state = SimpleNamespace(web_context=SimpleNamespace(records=records))
+    body = b"once=" + b"a" * 16
+    headers = [(b"content-type", b"application/x-www-form-urlencoded")]
+    scope = {"type": "http", "method": "POST", "path": "/x", "query_string": b"", "headers": headers}
+    scope |= {"client": ("127.0.0.1", 1), "app": SimpleNamespace(state=state)}
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def handle(_: Request) -> Response:
+        raise AssertionError("it was done again")
+
+    with pytest.raises(Refused, match="being worked on") as refused:
+        asyncio.run(page_routes._once(Request(scope, receive), body, handle))
+    assert refused.value.status == 409
+    assert not dropped, "the first one's claim stands"
+
+
+def test_a_check_that_its_process_left_is_begun_again_once(web_server: WebServer) -> None:
+    web_server.serve(**ALLOWED)
+    import_id = web_server.client().post("/imports", json=BODY).json()["import"]["id"]
+    lost = {"id": "lost", "import_id": import_id, "kind": "check", "state": "running", "done": 0, "total": 1}
+    web_server.records.keep_rehearsal("lost", {**lost, "beat_at": 0})
+    web_server.records.answer(f"rehearse:{import_id}:check:", "", "lost")
+    with _raw(web_server) as client, ThreadPoolExecutor(4) as hands:
+        sent = [(f"/imports/{import_id}/rehearsals", {"kind": "check"})] * 4
+        answers = list(hands.map(lambda one: client.post(one[0], data=one[1]), sent))
+    assert {answer.status_code for answer in answers} == {303}
+    (begun,) = web_server.records.rehearsals_of(import_id)
+    assert {answer.headers["location"] for answer in answers} == {f"/rehearsals/{begun['id']}"}
+    # The control: one that still runs is led to.
+    web_server.records.keep_rehearsal("lost", {**lost, "beat_at": time.time()})
+    web_server.records.answer(f"rehearse:{import_id}:check:", "", "lost")
+    with _raw(web_server) as client:
+        assert client.post(sent[0][0], data=sent[0][1]).headers["location"] == "/rehearsals/lost"
 
 
 def test_a_form_that_is_sent_after_the_session_ended_is_kept_for_its_sender(web_server: WebServer) -> None:

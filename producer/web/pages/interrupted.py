@@ -23,7 +23,8 @@ from shared.model.errors import CredentialsError, StoreError
 from shared.runtime.credentials import Credentials, Secret
 from shared.store.records.principals import Principal
 
-#: The cookie that says who was signed in at this browser last, and for how many seconds it is kept.
+#: The cookie that says who was signed in at this browser last, before its prefix (`sign_in_page.was`), and for how many
+#: seconds it is kept.
 COOKIE: Final = "was"
 COOKIE_SECONDS: Final = 7 * 86_400
 _SECONDS: Final = 3600
@@ -51,9 +52,12 @@ def named(known: WebContext, who: Principal) -> str:
     return base64.urlsafe_b64encode(known.vault.seal(_PLACE, "source", held)).decode()
 
 
-def keep(known: WebContext, request: Request, body: bytes | None) -> str:
-    """Keeps what was sent for the person whom the cookie names. Returns its id; "" where nobody is named, or it is large (None)."""
-    owner = _owner(known, request.cookies.get(COOKIE, ""))
+def keep(known: WebContext, request: Request, body: bytes | None, was: str) -> str:
+    """Keeps what was sent for the person whom `was`, the cookie's text, names.
+
+    Returns its id; "" where nobody is named, or it is large (None).
+    """
+    owner = _owner(known, was)
     if not owner or body is None or len(body) > MOST_OCTETS:
         return ""
     form = SentForm(
