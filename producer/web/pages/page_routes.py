@@ -26,7 +26,7 @@ SAME_FORM_IS_BEING_WORKED_ON: Final = Phrase(
 #: The field of a form whose act would be done twice by two clicks: a text that each drawing makes anew.
 ONCE: Final = "once"
 _TEXT: Final = re.compile(r"[0-9a-f]{16}")
-#: How often a second click looks for the first one's result, a tenth of a second apart.
+#: The most looks of a second click for the first one's result, a tenth of a second apart.
 _LOOKS: Final = 300
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -48,6 +48,8 @@ class PageRoute(APIRoute):
             try:
                 return await _once(request, body, handle)
             except NotSignedIn as error:
+                if there := interrupted.empty(request.url.path):
+                    raise NotSignedIn(there) from None
                 known: WebContext = request.app.state.web_context
                 kept = await run_in_threadpool(interrupted.keep, known, request, body, was(request))
                 raise NotSignedIn(f"/sent/{kept}" if kept else error.to) from None
