@@ -91,6 +91,32 @@ SYSTEM: Final[tuple[str, ...]] = (
     "Not Found",
     "Method Not Allowed",
 )
+#: Word of a route or a button of an import → the event of the audit log that it makes.
+ACTS: Final[Mapping[str, str]] = {
+    "archive": "import archived",
+    "unarchive": "import taken back",
+    "pause": "import pause",
+    "resume": "import run",
+    "cancel": "import cancel",
+    "start": "import started",
+    "retry": "import retried",
+    "verify": "verification queued",
+    "check": "import check",
+    "plan": "import plan",
+    "credentials": "credentials replaced",
+    "passwords": "credentials replaced",
+    "forget": "credentials deleted",
+    "edit": "import edited",
+    "close": "import closed",
+    "erase": "erasure done",
+    "forecast": "forecast made",
+    "window": "hours set",
+    "cutovers": "cutover begun",
+    "announce": "cutover announce",
+    "switch": "cutover switch",
+    "rollback": "cutover rollback",
+    "spool": "refused messages kept",
+}
 #: Event of the audit log about an import → its label.
 EVENTS: Final[Mapping[str, str]] = {
     "import opened": "opened",

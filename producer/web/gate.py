@@ -27,7 +27,7 @@ SIGN_IN_FIRST: Final = Phrase("sign_in_first", "sign in first")
 SMALL: Final = 65_536
 #: Routes of API and page that take lists of mailboxes.
 LISTS: Final = re.compile(
-    r"/api/v1/(?:imports|manifests|imports/[^/]+/(?:mailboxes|credentials))|/new(?:/[^/]+){0,2}"
+    r"/api/v1/(?:imports|manifests|imports/[^/]+(?:/(?:mailboxes|credentials))?)|/new(?:/[^/]+){0,2}"
     r"|/imports/[^/]+/(?:credentials|add(?:/[^/]+){0,2})"
 )
 _BODILESS: Final = ("GET", "HEAD", "OPTIONS")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import httpx2
 import pytest
+from fastapi import Request, Response
 
+from producer.web.pages import page_routes
+from producer.web.problems import Refused
 from shared.store.records.principals import Role, role_of
+from shared.store.redis import keys
+from shared.store.redis.redis_store import connect
 from tests.web.conftest import PASSWORD, WebServer
 from tests.web.doors import doors
 from tests.web.test_signing_in import GOOD, Browser, _user
@@ -111,7 +119,15 @@ def test_a_result_is_its_receivers_in_both_languages_and_a_secret_is_shown_once(
         assert other.get(there).headers["location"] == "/", "it is nobody else's"
         made = one.post("/admin/tokens", data={"name": "cron", "role": "viewer", "expires": "1d"}).headers["location"]
         assert "The token is shown this once" in one.get(f"{made}?lang=en").text
-        assert one.get(made).headers["location"] == "/"
+        assert other.get(made).headers["location"] == "/"
+        # A second click and another language still find it, for a minute; then it says so.
+        assert one.get(f"{made}?lang=ru").status_code == 200
+        kept = connect(web_server.state_url)
+        assert 0 < kept.ttl(keys.draft(made.rpartition("/")[2])) <= 60
+        kept.delete(keys.draft(made.rpartition("/")[2]))
+        over = one.get(f"{made}?lang=en")
+        assert (over.status_code, "this was shown once" in over.text) == (410, True)
+        assert other.get(made).headers["location"] == "/"
 
 
 @pytest.mark.parametrize("clicks", [1, 4])
@@ -130,6 +146,47 @@ def test_clicks_on_one_button_do_it_once(web_server: WebServer, clicks: int) -> 
         for _ in range(2):
             client.post("/admin/tokens", data={**data, "once": ""})
         assert len(web_server.principals.tokens()) == before + 3
+
+
+def test_a_second_click_that_waited_in_vain_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_routes, "_LOOKS", 2)
+    dropped: list[str] = []
+    records = SimpleNamespace(begin=lambda *_: {"digest": ""}, drop=dropped.append)
+    state = SimpleNamespace(web_context=SimpleNamespace(records=records))
+    body = b"once=" + b"a" * 16
+    headers = [(b"content-type", b"application/x-www-form-urlencoded")]
+    scope = {"type": "http", "method": "POST", "path": "/x", "query_string": b"", "headers": headers}
+    scope |= {"client": ("127.0.0.1", 1), "app": SimpleNamespace(state=state)}
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def handle(_: Request) -> Response:
+        raise AssertionError("it was done again")
+
+    with pytest.raises(Refused, match="being worked on") as refused:
+        asyncio.run(page_routes._once(Request(scope, receive), body, handle))
+    assert refused.value.status == 409
+    assert not dropped, "the first one's claim stands"
+
+
+def test_a_check_that_its_process_left_is_begun_again_once(web_server: WebServer) -> None:
+    web_server.serve(**ALLOWED)
+    import_id = web_server.client().post("/imports", json=BODY).json()["import"]["id"]
+    lost = {"id": "lost", "import_id": import_id, "kind": "check", "state": "running", "done": 0, "total": 1}
+    web_server.records.keep_rehearsal("lost", {**lost, "beat_at": 0})
+    web_server.records.answer(f"rehearse:{import_id}:check:", "", "lost")
+    with _raw(web_server) as client, ThreadPoolExecutor(4) as hands:
+        sent = [(f"/imports/{import_id}/rehearsals", {"kind": "check"})] * 4
+        answers = list(hands.map(lambda one: client.post(one[0], data=one[1]), sent))
+    assert {answer.status_code for answer in answers} == {303}
+    (begun,) = web_server.records.rehearsals_of(import_id)
+    assert {answer.headers["location"] for answer in answers} == {f"/rehearsals/{begun['id']}"}
+    # The control: one that still runs is led to.
+    web_server.records.keep_rehearsal("lost", {**lost, "beat_at": time.time()})
+    web_server.records.answer(f"rehearse:{import_id}:check:", "", "lost")
+    with _raw(web_server) as client:
+        assert client.post(sent[0][0], data=sent[0][1]).headers["location"] == "/rehearsals/lost"
 
 
 def test_a_form_that_is_sent_after_the_session_ended_is_kept_for_its_sender(web_server: WebServer) -> None:
@@ -156,6 +213,7 @@ def test_a_form_that_is_sent_after_the_session_ended_is_kept_for_its_sender(web_
     assert person.signs_in("anna", GOOD, to=kept).headers["location"] == kept
     there = person.get(kept).headers["location"]
     assert there == f"/new/{'b' * 24}"
+    assert person.get(kept).headers["location"] == "/", "it was taken over"
     page = person.get(there).text
     assert 'value="yard"' in page
     assert 'value="carl"' in page
@@ -164,10 +222,34 @@ def test_a_form_that_is_sent_after_the_session_ended_is_kept_for_its_sender(web_
     # Another act is asked about.
     kept = sends(f"/imports/{import_id}/archive")
     person.signs_in("anna", GOOD, to=kept)
-    assert "Send it now?" in person.get(kept).text
+    page = person.get(kept).text
+    assert "Send it now?" in page
+    for said in ("put into the archive", "office"):
+        assert f"<dd>{said}</dd>" in page
     assert not web_server.store.imports()[0].archived
-    assert person.post(kept).headers["location"] == f"/imports/{import_id}"
+    # Two clicks send it once, and lead to the same page.
+    text = re.search(r'name="once" value="(\w+)"', page)
+    assert text is not None
+    for _ in range(2):
+        assert person.post(kept, data={"once": text[1]}).headers["location"] == f"/imports/{import_id}"
+    assert person.post(kept).headers["location"] == "/", "it is over"
     assert web_server.store.imports()[0].archived
+    # A secret is not shown, and what is left is over.
+    kept = sends(f"/imports/{import_id}/retry", code="source_tls", password="canary-7")
+    person.signs_in("anna", GOOD, to=kept)
+    page = person.get(kept).text
+    assert ("<dd>source_tls</dd>" in page, "canary-7" in page) == (True, False)
+    assert person.post(f"{kept}/leave").headers["location"] == "/"
+    assert person.get(kept).headers["location"] == "/"
+    # A form of the administration is not kept: it may be another's.
+    web_server.command("session", "end", "anna")
+    for path, empty in (
+        ("/admin/users/remove", "/admin"),
+        ("/admin/limits", "/admin/limits"),
+        ("/targets/x/drop", "/targets"),
+    ):
+        assert person.post(path, data={}).headers["location"].replace("%2F", "/") == f"/sign-in?to={empty}"
+    person.signs_in("anna", GOOD)
     # Who was never signed in here has nothing kept, nor who signed out.
     person.post("/sign-out")
     for one in (person, Browser(web_server)):

@@ -171,6 +171,7 @@ def test_a_large_list_of_somebody_known_is_read(web_server: WebServer) -> None:
     api = web_server.client()
     rows = "".join(f"user{n}@old.example,pw\n" for n in range(5000))
     assert api.post("/manifests", json={"manifest": "login,password\n" + rows}).status_code == 200
+    assert api.patch("/imports/none", json={"manifest": "login,password\n" + rows}).status_code == 404
     assert api.post("/detect", json={"address": "a" * 100_000}).status_code == 413
     assert api.post("/detect", json={"address": "a" * 60_000}).status_code == 422
 

@@ -189,6 +189,7 @@ class KeptRehearsalAnswer(Answer):
 
     id: str
     kind: Literal["check", "plan"]
+    wave: str = ""
     at: Moment
     broken: int | None = None
 

@@ -77,7 +77,7 @@ class Rehearsals:
         found |= {"wave": wave} if wave else {}
         run = _Run(self._known, {**found, "done": 0, "total": 0})
         run.keep()
-        self._known.records.add_rehearsal(import_.import_id, run.document["id"], kind)
+        self._known.records.add_rehearsal(import_.import_id, run.document["id"], kind, wave)
         self._pool.submit(self._go, run, import_)
         return run.document
 

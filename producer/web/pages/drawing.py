@@ -262,7 +262,7 @@ def draw(request: Request, name: str, who: Principal | None, status: int = 200, 
     in_languages = {one: f"?{urlencode({**asked, 'lang': one})}" for one in LANGUAGES}
     values |= {"who": who, "path": request.url.path, "in_languages": in_languages}
     if request.method == "POST" and who is not None and request.headers.get("hx-request") != "true":
-        # A page that shows a secret shows it once.
+        # A page that shows a secret is shown for a minute.
         pages = {one: env.get_template(name).render(**values) for one, env in _ENVIRONMENTS.items()}
         return led_to(
             request, who, Result(status=status, pages=pages, once=bool(values.get("secret"))), language(request)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from producer.operations.ended import note_end
 from producer.operations.finding import MANY, errors_of
 from producer.operations.trouble import ErrorGroup, trouble_at_a_glance
 from producer.show.lanes import lane_sentence
+from producer.translations.said import ACTS
 from producer.waves import waves_of
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
@@ -35,6 +36,8 @@ _FRESH_SECONDS: Final = 0.9
 #: Seconds between two samples.
 _SAMPLE_SECONDS: Final = 2.0
 _KEPT: Final = 200
+#: Events after which another check may find something else.
+_CHANGES: Final = tuple(ACTS[act] for act in ("credentials", "edit"))
 #: Seconds after the end of an import in which its last sample is taken.
 _ENDED_SECONDS: Final = 60.0
 
@@ -63,11 +66,24 @@ class ImportView:
     looks: StandingTally
     #: Events of the audit log, newest first.
     events: list[dict[str, Any]]
-    #: The newest of its checks and rehearsals: id, kind, when it began and, once it is done, in how many mailboxes it found
-    #: trouble; None if there is none.
+    #: The check or rehearsal whose result is still true: id, kind, when it began, and in how many mailboxes it found trouble;
+    #: None if there is none.
     checked: Mapping[str, Any] | None
     #: The picture of its throughput; None if there is none yet.
     plot: Plot | None
+
+
+def still_true(
+    rehearsals: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """Returns the newest check of all mailboxes that is done, else the newest other one; None if what they saw has changed. Pure.
+
+    `rehearsals`: newest first.
+    """
+    changed = max((event["at"] for event in events if event["what"] in _CHANGES), default=0.0)
+    done = [row for row in rehearsals if "broken" in row and row["at"] > changed]
+    whole = [row for row in done if row["kind"] == "check" and not row.get("wave")]
+    return next(iter(whole or done), None)
 
 
 class Glances:
@@ -105,6 +121,7 @@ class Glances:
             groups = errors_of(store, import_, everyone=None if progress.finished else store.mailboxes(import_id))
         else:
             groups = trouble_at_a_glance(store, import_, _NAMED)
+        events = list(reversed(known.page_state.events(import_id)))
         return ImportView(
             import_=import_,
             progress=progress,
@@ -115,8 +132,8 @@ class Glances:
             cutovers=acts.look_at_all(known.operations.cutovers, import_, time.time()),
             standing=store.standings(import_id),
             looks=store.standing_tally(import_id),
-            events=list(reversed(known.page_state.events(import_id)))[:50],
-            checked=next(iter(known.records.rehearsals_of(import_id)), None),
+            events=events[:50],
+            checked=still_true(known.records.rehearsals_of(import_id), events),
             plot=plot(known.page_state.samples(import_id)),
         )
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import secrets
 import time
 from dataclasses import asdict, dataclass
 from typing import Final
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -23,7 +25,8 @@ from shared.model.errors import CredentialsError, StoreError
 from shared.runtime.credentials import Credentials, Secret
 from shared.store.records.principals import Principal
 
-#: The cookie that says who was signed in at this browser last, and for how many seconds it is kept.
+#: The cookie that says who was signed in at this browser last, before its prefix (`sign_in_page.was`), and for how many
+#: seconds it is kept.
 COOKIE: Final = "was"
 COOKIE_SECONDS: Final = 7 * 86_400
 _SECONDS: Final = 3600
@@ -31,6 +34,28 @@ _SECONDS: Final = 3600
 MOST_OCTETS: Final = 65_536
 _MOST: Final = 5
 _PLACE: Final = "browser"
+#: Forms of the administration, which are not kept: somebody else may have sent them at this browser. The group is the page
+#: that has the form.
+_FOR_ALL: Final = re.compile(r"(/admin(?:/(?:accounts|erase|limits|reach)(?![^/]))?|/targets)(?:/.*)?")
+_FORM: Final = "application/x-www-form-urlencoded"
+#: The fields that are shown before a form is sent. No other is, for it may hold a secret.
+_SHOWN: Final = (
+    *(
+        "accept_missing",
+        "act",
+        "code",
+        "copy_missing",
+        "front",
+        "kind",
+        "least",
+        "login",
+        "most",
+        "name",
+        "off",
+        "order",
+    ),
+    *("starts_at", "switch_at", "wave", "weight", "window"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +68,26 @@ class SentForm:
     kind: str
     #: The body, as base64.
     body: str
+    #: The time at which it was sent, in seconds since the epoch.
+    at: float = 0.0
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Returns the (name, text) pairs that are filled in and hold no secret."""
+        return [(name, value[:200]) for name, value in self._pairs() if name in _SHOWN]
+
+    def field(self, name: str) -> str:
+        """Returns the text of a field; "" for none."""
+        return dict(self._pairs()).get(name, "")
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        text = base64.b64decode(self.body).decode("utf-8", "replace") if self.kind.startswith(_FORM) else ""
+        return parse_qsl(text)
+
+
+def empty(path: str) -> str:
+    """Returns the page with the empty form, of a form that is not kept; "" for one that is."""
+    found = _FOR_ALL.fullmatch(path)
+    return found[1] if found else ""
 
 
 def named(known: WebContext, who: Principal) -> str:
@@ -51,13 +96,19 @@ def named(known: WebContext, who: Principal) -> str:
     return base64.urlsafe_b64encode(known.vault.seal(_PLACE, "source", held)).decode()
 
 
-def keep(known: WebContext, request: Request, body: bytes | None) -> str:
-    """Keeps what was sent for the person whom the cookie names. Returns its id; "" where nobody is named, or it is large (None)."""
-    owner = _owner(known, request.cookies.get(COOKIE, ""))
+def keep(known: WebContext, request: Request, body: bytes | None, was: str) -> str:
+    """Keeps what was sent for the person whom `was`, the cookie's text, names.
+
+    Returns its id; "" where nobody is named, or it is large (None).
+    """
+    owner = _owner(known, was)
     if not owner or body is None or len(body) > MOST_OCTETS:
         return ""
     form = SentForm(
-        path=request.url.path, kind=request.headers.get("content-type", ""), body=base64.b64encode(body).decode()
+        path=request.url.path,
+        kind=request.headers.get("content-type", ""),
+        body=base64.b64encode(body).decode(),
+        at=time.time(),
     )
     form_id = secrets.token_hex(12)
     held = Credentials(login=owner, password=Secret(json.dumps(asdict(form))))
@@ -78,6 +129,12 @@ def find(known: WebContext, who: Principal, form_id: str) -> SentForm | None:
         return SentForm(**json.loads(held.password.reveal())) if held and held.login == who.principal_id else None
     except (CredentialsError, ValueError, TypeError):
         return None
+
+
+def take(known: WebContext, who: Principal, form_id: str) -> SentForm | None:
+    """Returns a form that this person sent, and forgets it: of two clicks, one gets it."""
+    form = find(known, who, form_id)
+    return form if form and known.page_state.take_draft(form_id) is not None else None
 
 
 async def sent_again(request: Request, form: SentForm, path: str = "") -> Response:

@@ -14,14 +14,20 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from producer.web.pages import interrupted
-from producer.web.pages.sign_in_page import NotSignedIn
+from producer.web.pages.sign_in_page import NotSignedIn, was
+from producer.web.problems import Refused
 from producer.web.web_context import WebContext
+from shared.wording.phrases import Phrase
+
+SAME_FORM_IS_BEING_WORKED_ON: Final = Phrase(
+    "same_form_is_being_worked_on", "the same form was sent before and is being worked on: look again in a while"
+)
 
 #: The field of a form whose act would be done twice by two clicks: a text that each drawing makes anew.
 ONCE: Final = "once"
 _TEXT: Final = re.compile(r"[0-9a-f]{16}")
-#: Seconds for which a second click waits for the first.
-_WAITS: Final = 30
+#: The most looks of a second click for the first one's result, a tenth of a second apart.
+_LOOKS: Final = 300
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -42,8 +48,10 @@ class PageRoute(APIRoute):
             try:
                 return await _once(request, body, handle)
             except NotSignedIn as error:
+                if there := interrupted.empty(request.url.path):
+                    raise NotSignedIn(there) from None
                 known: WebContext = request.app.state.web_context
-                kept = await run_in_threadpool(interrupted.keep, known, request, body)
+                kept = await run_in_threadpool(interrupted.keep, known, request, body, was(request))
                 raise NotSignedIn(f"/sent/{kept}" if kept else error.to) from None
 
         return handler
@@ -55,7 +63,10 @@ def page_routes(prefix: str = "") -> APIRouter:
 
 
 async def _once(request: Request, body: bytes | None, handle: _Handler) -> Response:
-    """Handles a request; of two with the same text in `ONCE`, the second gets the way to the first one's result."""
+    """Handles a request; of two with the same text in `ONCE`, the second gets the way to the first one's result.
+
+    Raises `Refused` (409) where the first takes longer than a person waits: nothing is done twice.
+    """
     urlencoded = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     text = str((await request.form()).get(ONCE, "")) if urlencoded and body else ""
     if not _TEXT.fullmatch(text):
@@ -63,13 +74,15 @@ async def _once(request: Request, body: bytes | None, handle: _Handler) -> Respo
     records = request.app.state.web_context.records
     who = request.headers.get("cookie", "").encode() + str(request.client and request.client.host).encode()
     key = "press:" + hashlib.sha256(b"\0".join((who, request.url.path.encode(), text.encode()))).hexdigest()
-    for _ in range(_WAITS * 10):
+    for _ in range(_LOOKS):
         before = await run_in_threadpool(records.begin, key, text)
         if before is None:
             break
         if there := before.get("answer"):
             return RedirectResponse(there, 303)
         await asyncio.sleep(0.1)
+    else:
+        raise Refused(409, SAME_FORM_IS_BEING_WORKED_ON.says())
     try:
         answer = await handle(request)
     except BaseException:

@@ -19,6 +19,7 @@ from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from producer.web.web_context import WebContext
 from shared.model.waves import MOST_NAME
+from shared.store.records.principals import Principal
 from shared.wording.phrases import Phrase
 
 THERE_IS_NO_TABLE: Final = Phrase("there_is_no_table", "there is no table of this: only a check that is done has one")
@@ -39,31 +40,48 @@ def begin(
     found = known.import_(import_id)
     if wave:
         wave_of(known.store, found, wave)
-    press = f"rehearse:{import_id}:{kind}:{wave}"
-    if there := _running(known, press):
+    there, claim = _running(known, who, f"rehearse:{import_id}:{kind}:{wave}")
+    if there:
         return RedirectResponse(f"/rehearsals/{there}", 303)
     try:
         note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
         begun: Rehearsals = request.app.state.rehearsals
         rehearsal_id = begun.begin(found, kind, wave)["id"]
     except BaseException:
-        known.records.drop(press)
+        known.records.drop(claim)
         raise
-    known.records.answer(press, "", rehearsal_id)
+    known.records.answer(f"rehearse:{import_id}:{kind}:{wave}", "", rehearsal_id)
     return RedirectResponse(f"/rehearsals/{rehearsal_id}", 303)
 
 
-def _running(known: WebContext, press: str) -> str:
-    """Returns the id of the same rehearsal, if it runs or a click beside this one begins it just now; "" for none."""
+def _running(known: WebContext, who: Principal, press: str) -> tuple[str, str]:
+    """Returns the id of the same rehearsal, if it runs or a click beside this one begins it just now; "" for none.
+
+    With "" comes the claim under which the caller is to begin it. What follows a rehearsal that is over is claimed by
+    that one's id: of two clicks, one begins it.
+    """
+    claim, over = press, ""
     for _ in range(20):
         before = known.records.begin(press, "")
         if before is None:
-            return ""
-        if there := str(before.get("answer") or ""):
-            document = known.records.rehearsal(there)
-            return there if document and document["state"] == "running" else ""
+            return "", press
+        there = str(before.get("answer") or "")
+        if there and there != over:
+            if over or _runs(known, who, there):
+                return there, ""
+            over, claim = there, f"{press}:{there}"
+            if known.records.begin(claim, "") is None:
+                return "", claim
         time.sleep(0.1)
-    return ""
+    return "", claim
+
+
+def _runs(known: WebContext, who: Principal, rehearsal_id: str) -> bool:
+    """Tells whether a rehearsal is under way; one that its process left is not."""
+    try:
+        return bool(rehearsals.one(known, who, rehearsal_id)["state"] == "running")
+    except Refused:  # it is not kept any more
+        return False
 
 
 @routes.get("/rehearsals/{rehearsal_id}.csv")

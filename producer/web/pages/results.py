@@ -5,11 +5,12 @@ So Back and a reload ask nobody whether to send a form once more (post, redirect
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from fastapi import Request
@@ -23,6 +24,8 @@ from shared.store.records.principals import Principal
 #: Seconds for which a result is kept, and how many of one person are.
 _SECONDS: Final = 3600
 _MOST: Final = 20
+#: Seconds for which a page with a secret is shown again: after a second click, in another language, at a reload.
+SHOWN_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,17 +36,20 @@ class Result:
     status: int
     #: The page in each language.
     pages: Mapping[str, str]
-    #: Whether it is shown once, since it holds a secret.
+    #: Whether it is kept for `SHOWN_SECONDS` only after it was shown, since it holds a secret.
     once: bool = False
+
+
+#: The answer in the place of a page whose minute is over.
+_SHOWN: Final = Result(status=410, pages={})
 
 
 def led_to(request: Request, who: Principal, result: Result, language: str) -> Response:
     """Keeps the page and redirects to it; shows it at once where it cannot be kept."""
     known: WebContext = request.app.state.web_context
     result_id = secrets.token_hex(12)
-    held = Credentials(login=who.principal_id, password=Secret(json.dumps(asdict(result))))
     try:
-        known.page_state.keep_draft(result_id, known.vault.seal(result_id, "source", held), _SECONDS)
+        _keep(known, who, result_id, result, _SECONDS)
         for old in known.page_state.note_form(_whose(who), result_id, time.time(), _MOST, _SECONDS):
             known.page_state.drop_draft(old)
     except StoreError:
@@ -52,17 +58,32 @@ def led_to(request: Request, who: Principal, result: Result, language: str) -> R
 
 
 def find(known: WebContext, who: Principal, result_id: str) -> Result | None:
-    """Returns a result of this person; None where it is over. One that is shown once is over then."""
+    """Returns a result of this person; None where it is over. One with a secret, whose minute is over, has no pages."""
+    found = _found(known, who, result_id) or _found(known, who, _mark(result_id))
+    if found and found.once:
+        _keep(known, who, _mark(result_id), _SHOWN, _SECONDS)
+        _keep(known, who, result_id, replace(found, once=False), SHOWN_SECONDS)
+    return found
+
+
+def _found(known: WebContext, who: Principal, result_id: str) -> Result | None:
     sealed = known.page_state.draft(result_id)
     try:
         held = None if sealed is None else known.vault.open(result_id, "source", sealed)
         result = None if held is None or held.login != who.principal_id else json.loads(held.password.reveal())
-        found = Result(**result) if result else None
+        return Result(**result) if result else None
     except (CredentialsError, ValueError, TypeError):  # another draft, or none of this version
         return None
-    if found and found.once:
-        known.page_state.drop_draft(result_id)
-    return found
+
+
+def _keep(known: WebContext, who: Principal, result_id: str, result: Result, seconds: int) -> None:
+    held = Credentials(login=who.principal_id, password=Secret(json.dumps(asdict(result))))
+    known.page_state.keep_draft(result_id, known.vault.seal(result_id, "source", held), seconds)
+
+
+def _mark(result_id: str) -> str:
+    """Returns the id under which it is kept that a result was shown."""
+    return hashlib.sha256(f"shown {result_id}".encode()).hexdigest()[:24]
 
 
 def _whose(who: Principal) -> str:

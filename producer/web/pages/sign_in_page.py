@@ -57,6 +57,11 @@ def session_of(request: Request) -> str:
     return request.cookies.get(_cookie(request), "")
 
 
+def was(request: Request) -> str:
+    """Returns the text of the cookie that says who was signed in at this browser last; "" without one."""
+    return request.cookies.get(_cookie(request, interrupted.COOKIE), "")
+
+
 def there(known: WebContext, request: Request, *, touch: bool = True) -> Principal | None:
     """Returns the principal that is signed in at this browser; None if nobody is."""
     return vouched(request, known) or known.sessions.find(session_of(request), touch=touch)
@@ -130,7 +135,7 @@ def welcome(
         secure=is_secure(request),
     )
     answer.set_cookie(
-        interrupted.COOKIE,
+        _cookie(request, interrupted.COOKIE),
         interrupted.named(known, who),
         max_age=interrupted.COOKIE_SECONDS,
         httponly=True,
@@ -244,7 +249,7 @@ def sign_out(request: Request, known: Known) -> Response:
     """Ends the session in the store, not only in the browser."""
     known.sessions.end(session_of(request))
     answer = RedirectResponse("/sign-in", 303)
-    for cookie in (_cookie(request), interrupted.COOKIE):
+    for cookie in (_cookie(request), _cookie(request, interrupted.COOKIE)):
         answer.delete_cookie(cookie, secure=is_secure(request), httponly=True, samesite="lax")
     return answer
 
@@ -271,12 +276,12 @@ def is_secure(request: Request) -> bool:
     return request.url.scheme == "https" or request.url.hostname not in _LOCAL
 
 
-def _cookie(request: Request) -> str:
-    """Returns the cookie's name. With TLS its prefix `__Host-` keeps neighbours under the same domain from setting it.
+def _cookie(request: Request, name: str = "mailhaul") -> str:
+    """Returns a cookie's name. With TLS its prefix `__Host-` keeps neighbours under the same domain from setting it.
 
     See RFC 6265bis.
     """
-    return "__Host-mailhaul" if is_secure(request) else "mailhaul"
+    return f"__Host-{name}" if is_secure(request) else name
 
 
 def _reached_safely(request: Request) -> bool:

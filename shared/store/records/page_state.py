@@ -67,6 +67,10 @@ class PageState(PlainCommands):
         """Returns the sealed mailboxes, or None when they expired or were dropped."""
         return cast("bytes | None", self._do("get", keys.draft(draft_id)))
 
+    def take_draft(self, draft_id: str) -> bytes | None:
+        """Returns the draft and deletes it: of two callers, one gets it."""
+        return cast("bytes | None", self._do("getdel", keys.draft(draft_id)))
+
     def drop_draft(self, draft_id: str) -> None:
         """Deletes the draft after its use."""
         self._do("delete", keys.draft(draft_id))

@@ -92,9 +92,10 @@ class WebRecords(PlainCommands):
         """Keeps the state of a rehearsal, or its result."""
         self._do("set", keys.rehearsal(rehearsal_id), json.dumps(packed_all(document)), ex=REHEARSAL_SECONDS)
 
-    def add_rehearsal(self, import_id: str, rehearsal_id: str, kind: str) -> None:
-        """Enters a rehearsal among those of its import."""
-        row = json.dumps({"id": rehearsal_id, "kind": kind, "at": time.time()})
+    def add_rehearsal(self, import_id: str, rehearsal_id: str, kind: str, wave: str = "") -> None:
+        """Enters a rehearsal among those of its import, of a wave if one is given."""
+        of_wave = {"wave": wave} if wave else {}
+        row = json.dumps({"id": rehearsal_id, "kind": kind, "at": time.time(), **of_wave})
         self._do("hset", keys.rehearsals(import_id), rehearsal_id, row)
         self._do("expire", keys.rehearsals(import_id), REHEARSAL_SECONDS)
 

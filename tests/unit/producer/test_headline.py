@@ -13,6 +13,7 @@ import producer.web
 from producer.coordinator.tally import Progress
 from producer.operations.trouble import ErrorGroup, Sufferer
 from producer.web.pages import administering, mending, rehearsing
+from producer.web.pages.glance import still_true
 from producer.web.pages.headline import Headline, ImportFacts, acts, headline
 from shared.model import Endpoint, Import, Tally, Wait
 from shared.model.lifecycle import Control, CutoverState, ImportState, MailboxState, Outcome
@@ -189,3 +190,19 @@ def test_acts_fit_the_state() -> None:
     assert [name for name, _ in acts(_progress(_RUNNING, {_QUEUED: 1}))] == ["pause", "cancel"]
     assert acts(_progress(_RUNNING, {_QUEUED: 1}, Control.CANCEL)) == [("resume", "Go on")]
     assert acts(_progress(_RUNNING, {_QUEUED: 1}, Control.PAUSE))[0] == ("resume", "Resume")
+
+
+def test_what_a_check_found_is_said_while_it_is_true() -> None:
+    whole = {"id": "whole", "kind": "check", "at": 10.0, "broken": 5}
+    wave = {"id": "wave", "kind": "check", "at": 20.0, "broken": 0, "wave": "pilot"}
+    plan = {"id": "plan", "kind": "plan", "at": 30.0, "broken": 0}
+    runs = {"id": "runs", "kind": "check", "at": 40.0}
+    assert still_true([runs, plan, wave, whole], []) is whole
+    assert still_true([runs, plan, wave], []) is plan
+    assert still_true([runs], []) is None
+    looked = [{"what": "hours set", "at": 50.0}]
+    assert still_true([whole], looked) is whole
+    for what in ("credentials replaced", "import edited"):
+        assert still_true([whole], [*looked, {"what": what, "at": 15.0}]) is None
+    again = {**whole, "id": "again", "at": 16.0, "broken": 0}
+    assert still_true([again, whole], [{"what": "credentials replaced", "at": 15.0}]) is again
