@@ -18,7 +18,7 @@ from producer.cli.noting import end_noted, note, person
 from producer.intake.manifest import Manifest, Row
 from producer.intake.specification import ImportSpecification
 from producer.operations import erasing
-from producer.operations.audited_options import audited
+from producer.operations.audited_options import audited, edited
 from producer.operations.credentials import Forgotten, Replaced
 from producer.operations.finding import find_mailboxes
 from shared.model import Import, Mailbox
@@ -164,13 +164,13 @@ class Acts:
         with self._noted("import archived" if away else "import taken back", import_, "") as told:
             return told(self._context.operations.archive(import_, away=away))
 
-    def rewrite(self, import_: Import, new: ImportSpecification) -> Import:
+    def rewrite(self, import_: Import, new: ImportSpecification, version: str) -> Import:
         """See `operations.rewritten`."""
         wanted = replace(import_, name=new.name, source=new.source, destination=new.destination, options=new.options)
-        detail = {"name": new.name, "mailboxes": len(new.manifest.rows), **audited(wanted)}
+        detail = {"name": new.name, "mailboxes": len(new.manifest.rows), **edited(import_, wanted)}
         self._note("import edited", import_, **detail)
         with self._refused("import edited", import_, ""):
-            now = self._context.operations.rewritten(import_, new)
+            now = self._context.operations.rewritten(import_, new, version)
         if now.import_id != import_.import_id:
             self._note("import edited", now, before=import_.import_id, **detail)
         return now

@@ -62,6 +62,7 @@ def run_edit(
     with open_context(state_dir, make=False) as context:
         found = find_import(context.store, which)
         need_unstarted(found)
+        version = context.operations.version_of(found)
         asked = changed(context.operations.asked_again(found), given, by)
         read = SheetRead(manifest=None)
         if rows:
@@ -70,7 +71,7 @@ def run_edit(
         checked = check(with_rows(asked, read, remove), faults)
         if checked.specification is None:
             raise RequestFaults(checked.faults, checked.row_errors)
-        now = Acts(context).rewrite(found, checked.specification)
+        now = Acts(context).rewrite(found, checked.specification, version)
         number = sum(context.store.import_tally(now.import_id)[1].values())
     say(f"import {clean(now.name)} ({now.import_id[:8]}): saved, with {spoken_mailboxes(number)}; nothing was started")
     return COMPLETE

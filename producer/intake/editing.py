@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import Allowed
+from producer.intake.endpoints import parse_endpoint
 from producer.intake.manifest import Manifest, ManifestInvalid, Row, compared
+from producer.intake.providers import catalogue
 from producer.intake.selection_options import SelectionOptions
 from producer.intake.sign_in import SignInAsked
 from producer.intake.specification import ImportAsked, ImportSpecification, ServerAsked, SheetRead
 from shared.model import BY_ROW, Endpoint, Import, Options, Tls
+from shared.model.errors import UsageError
 from shared.model.lifecycle import ImportState
 from shared.model.sides import Side
+from shared.model.sign_in import Way
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
 
@@ -83,15 +86,55 @@ def changed(asked: ImportAsked, given: Collection[str], by: ImportAsked) -> Impo
         remote=by.remote,
         **{name: getattr(by, name) for name in own},
     )
+    found = _without_stored(found, asked)
     return replace(found, window=found.window or "none") if "window" in given else found
+
+
+def moved(import_: Import, new: Mapping[Side, Endpoint]) -> tuple[Side, ...]:
+    """Returns the sides whose host is another one now: what is stored was given for the old one, and is not shown to it."""
+    old = {Side.SOURCE: import_.source, Side.DESTINATION: import_.destination}
+    return tuple(side for side, end in new.items() if old[side].host and old[side].host.lower() != end.host.lower())
+
+
+def _without_stored(found: ImportAsked, before: ImportAsked) -> ImportAsked:
+    """Returns the import without the rows' stored passwords for a side whose host is another one: they are to be given again."""
+    if not isinstance(found.sheet, SheetRead) or found.sheet.manifest is None:
+        return found
+    rows = found.sheet.manifest.rows
+    for side in Side:
+        if _moved(side, before.servers[side].server, found.servers[side].server):
+            by_rows = found.servers[side].way.partition(":")[0] in ("", Way.PASSWORD, Way.TOKEN)
+            rows = tuple(_without_password(side, row, by_rows=by_rows) for row in rows)
+    return replace(found, sheet=replace(found.sheet, manifest=replace(found.sheet.manifest, rows=rows)))
+
+
+def _without_password(side: Side, row: Row, *, by_rows: bool) -> Row:
+    if side is Side.SOURCE:
+        return row if row.server else replace(row, password=Secret(""))
+    # Where rows do not sign in by themselves, it is the password of an account that is to be made there.
+    return replace(row, new_password=Secret("") if by_rows else row.new_password, own_new_password=False)
+
+
+def _parsed(side: Side, server: str) -> Endpoint | str:
+    """Returns the server that is meant, however it is written; the text itself where it cannot be read."""
+    try:
+        return parse_endpoint(server, side=side, allow_plaintext=True, providers=catalogue().urls(side))
+    except UsageError:
+        return server
+
+
+def _moved(side: Side, old: str, new: str) -> bool:
+    hosts = [one if isinstance(one, str) else one.host.lower() for one in (_parsed(side, old), _parsed(side, new))]
+    return bool(old) and hosts[0] != hosts[1]
 
 
 def _changed(side: Side, asked: ServerAsked, given: Collection[str], by: ServerAsked) -> ServerAsked:
     def said(name: str) -> bool:
         return f"{side}.{name}" in given
 
-    server = by.server if said("server") else asked.server
-    stays = server == asked.server
+    same = not said("server") or _parsed(side, by.server) == _parsed(side, asked.server)
+    server = asked.server if same else by.server
+    stays, at_home = same, same or not _moved(side, asked.server, server)
     way, admin = (by.way if said("sign_in.way") else asked.way), (by.admin if said("sign_in.admin") else asked.admin)
     alike = (way or "password", admin) == (asked.way, asked.admin)
     return ServerAsked(
@@ -101,8 +144,9 @@ def _changed(side: Side, asked: ServerAsked, given: Collection[str], by: ServerA
         fingerprint=by.fingerprint if said("fingerprint") else asked.fingerprint if stays else "",
         way=way,
         admin=admin,
-        secret=by.secret if said("sign_in.secret") or not alike else asked.secret,
+        secret=by.secret if said("sign_in.secret") or not alike or not at_home else asked.secret,
         secret_file=by.secret_file,
+        kept=at_home and not any(said(f"sign_in.{name}") for name in ("way", "admin", "secret")),
     )
 
 
@@ -169,35 +213,6 @@ def columns_of(data: bytes) -> tuple[str, ...]:
     return tuple(next(csv.reader([data.partition(b"\n")[0].decode()])))
 
 
-def rows_as_text(rows: Sequence[Row]) -> Secret:
-    """Returns the rows with everything in them, as JSON. `rows_from_text` is the inverse."""
-    plain = [
-        {
-            **{one.name: getattr(row, one.name) for one in fields(Row)},
-            "password": row.password.reveal(),
-            "new_password": row.new_password.reveal(),
-            "server": asdict(row.server) if row.server else None,
-        }
-        for row in rows
-    ]
-    return Secret(json.dumps(plain))
-
-
-def rows_from_text(text: Secret) -> tuple[Row, ...]:
-    """Reads what `rows_as_text` wrote."""
-    return tuple(
-        Row(
-            **{
-                **one,
-                "password": Secret(one["password"]),
-                "new_password": Secret(one["new_password"]),
-                "server": one["server"] and Endpoint(**{**one["server"], "tls": Tls(one["server"]["tls"])}),
-            }
-        )
-        for one in json.loads(text.reveal())
-    )
-
-
 def with_ends_of(new: ImportSpecification, import_: Import) -> ImportSpecification:
     """Returns the specification with the import's own servers where it names the same ones: with their CA files and guards."""
     return replace(
@@ -205,6 +220,24 @@ def with_ends_of(new: ImportSpecification, import_: Import) -> ImportSpecificati
         source=_same(new.source, import_.source),
         destination=_same(new.destination, import_.destination),
     )
+
+
+def with_unshown_sign_in(side: Side, by: ServerAsked, was: ServerAsked) -> ServerAsked:
+    """Returns the side with what the page's form cannot show of how it signs in: a token command, a mechanism, a user.
+
+    It stays where the way was left as the form showed it.
+    """
+    way, _, detail = was.way.partition(":")
+    shown = "" if way == Way.COMMAND else way
+    if (
+        way in (Way.MASTER, Way.MICROSOFT)
+        or not detail
+        or (by.way.partition(":")[0] or Way.PASSWORD) != (shown or Way.PASSWORD)
+    ):
+        return by
+    secret = by.secret if shown else was.secret
+    kept = secret == was.secret and not _moved(side, was.server, by.server)
+    return replace(by, way=was.way, admin=by.admin if shown else was.admin, secret=secret, kept=kept)
 
 
 def with_unshown(new: Options, old: Options) -> Options:

@@ -76,6 +76,8 @@ class ServerAsked:
     secret: str = field(default="", repr=False)
     #: The file that the secret comes from, for messages.
     secret_file: str = ""
+    #: Whether this is how an import signs in already, as it was stored: then it may name a program, whoever asks.
+    kept: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -303,6 +305,7 @@ def sign_in_of(side: Side, asked: ServerAsked, *, remote: bool, demanded: bool) 
     """
     sign_in = named_sign_in(side, asked.way, asked.admin)
     secret = f"{side}.sign_in.secret"
+    remote = remote and not asked.kept
     if remote and sign_in.way is Way.COMMAND:
         raise PROGRAM.error(f"{side}.sign_in.way")
     keyed = sign_in.way in (Way.GOOGLE, Way.MICROSOFT)

@@ -22,6 +22,13 @@ def audited(import_: Import) -> dict[str, Any]:
     return found | {"options": {"verify": import_.options.verify, **chosen}}
 
 
+def edited(before: Import, now: Import) -> dict[str, Any]:
+    """Returns what `audited` does of an import that was changed, and its servers before, where they were others."""
+    there = {"source": (before.source, now.source), "destination": (before.destination, now.destination)}
+    found = {f"{side}_before": _server(old) for side, (old, new) in there.items() if old != new}
+    return audited(now) | found
+
+
 def _server(endpoint: Endpoint) -> dict[str, Any]:
     vouched = {
         "plaintext": endpoint.tls is Tls.NONE,

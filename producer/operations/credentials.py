@@ -5,6 +5,7 @@ They are sealed before they are stored, and are kept nowhere else.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Final
 import redis
 
 from producer.intake.account_options import AccountsAsked
-from producer.intake.editing import asked_again, rows_from_text
+from producer.intake.editing import asked_again
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked, renewed
 from producer.intake.specification import ImportAsked
@@ -27,6 +28,7 @@ from shared.model.sign_in import Way
 from shared.runtime.credentials import Credentials, EndsChanged, Secret, Vault
 from shared.sign_in.allowed_places import AllowedPlaces
 from shared.store import Resealed, Store
+from shared.store.ports.request_store import RequestStore
 from shared.store.records.cutovers import Cutovers, needing
 from shared.store.records.named_services import NamedServices
 from shared.store.records.principals import Principals
@@ -57,8 +59,6 @@ GIVE_AGAIN: Final = Phrase(
     "the passwords of import {name} are no longer stored: give them again",
 )
 
-#: The name under which an edit keeps the rows of an import while it writes them.
-KEPT: Final = "edit"
 #: The longest wait until the store has rewritten its file, seconds.
 _PURGE_SECONDS: Final = 60.0
 
@@ -211,8 +211,6 @@ class CredentialsOperations(HeldResources):
 
     def rows_of(self, import_: Import) -> tuple[Row, ...]:
         """Rebuilds the manifest's rows from the store. Raises `UsageError` when its passwords are deleted."""
-        if (kept := self.kept_rows(import_)) is not None:
-            return kept
         rows = []
         for mailbox, _ in self.store.mailboxes(import_.import_id):
             found = []
@@ -266,10 +264,17 @@ class CredentialsOperations(HeldResources):
         sealed = self.store.sealed(import_.import_id, import_.import_id, "accounts")
         return self.vault.open(import_.import_id, "accounts", sealed).password if sealed else Secret("")
 
-    def kept_rows(self, import_: Import) -> tuple[Row, ...] | None:
-        """Returns the rows that an edit was about to write when it broke off; None where none did."""
-        sealed = self.store.sealed(import_.import_id, import_.import_id, KEPT)
-        return rows_from_text(self.vault.open(import_.import_id, KEPT, sealed).password) if sealed else None
+    def version_of(self, import_: Import, store: RequestStore | None = None) -> str:
+        """Returns a digest of all that an edit replaces: the import, its mailboxes, and whatever is sealed of them."""
+        store, held = store or self.store, hashlib.sha256()
+        held.update(repr(store.import_(import_.import_id)).encode("utf-8", "surrogatepass"))
+        shared = [(import_.import_id, name) for name in (*Side, "accounts")]
+        for mailbox, _ in store.mailboxes(import_.import_id):
+            held.update(repr(mailbox).encode("utf-8", "surrogatepass"))
+            shared += [(mailbox.mailbox_id, side) for side in Side]
+        for name, side in shared:
+            held.update(store.sealed(import_.import_id, name, side) or b"-")
+        return held.hexdigest()
 
     def asked_again(self, import_: Import) -> ImportAsked:
         """Returns what opens such an import, with its rows and secrets. Raises `UsageError` where these are deleted."""

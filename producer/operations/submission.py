@@ -25,11 +25,12 @@ from producer.intake.sign_in import SignInAsked
 from producer.operations.resources import HeldResources
 from shared.model import BY_ROW, Import, Mailbox, Options
 from shared.model.binding import bound_to
+from shared.model.errors import CredentialsError
 from shared.model.lifecycle import ImportState
 from shared.model.sides import Side
 from shared.rules.hours import ALWAYS, Hours
 from shared.runtime.credentials import Credentials, Secret, Vault
-from shared.store import Store
+from shared.store.ports.request_store import RequestStore
 from shared.store.submitting import submit_whole
 
 #: Number of mailboxes whose credentials are sealed in one call.
@@ -52,24 +53,28 @@ class RequestOperations(HeldResources):
     ) -> int:
         """Opens the import, or opens it again. Returns how many mailboxes were queued.
 
-        - `accounts_secret`: the secret of `request.options.accounts`.
+        - `accounts_secret`: the secret of `request.options.accounts`; without one, that which is stored for it stays.
         - `sign_ins`: by side, how rows without a password of their own sign in.
         - `hold`: only stores the import, in state "opening"; no worker serves it before `set_going`.
         - `hours`: when it may work; None keeps the hours that were set before.
         """
-        sources = {import_.source, *(mailbox.source.endpoint for mailbox in mailboxes)} - {BY_ROW}
-        self.store.set_usual(catalogue().usual_limits(sources, import_.destination, self.own_limits))
+        self._set_usual(import_, mailboxes)
 
         def write() -> int:
-            return self._written(import_, mailboxes, rows, accounts_secret, sign_ins or {}, hours)
+            return self._written(self.store, import_, mailboxes, rows, accounts_secret, sign_ins or {}, hours)
 
         queued = submit_whole(self.store, import_.import_id, write, hold=hold)
         if not hold:
             self.ring_some(import_.import_id)
         return queued
 
+    def _set_usual(self, import_: Import, mailboxes: Sequence[Mailbox]) -> None:
+        sources = {import_.source, *(mailbox.source.endpoint for mailbox in mailboxes)} - {BY_ROW}
+        self.store.set_usual(catalogue().usual_limits(sources, import_.destination, self.own_limits))
+
     def _written(
         self,
+        store: RequestStore,
         import_: Import,
         mailboxes: Sequence[Mailbox],
         rows: Sequence[Row],
@@ -77,23 +82,23 @@ class RequestOperations(HeldResources):
         sign_ins: Mapping[Side, SignInAsked],
         hours: Hours | None,
     ) -> int:
-        queued = self.store.open_import(_going_on(self.store, import_), mailboxes, self.settings.retention_days)
+        queued = store.open_import(_going_on(store, import_), mailboxes, self.settings.retention_days)
         if hours:
-            set_hours(self.store, import_.import_id, hours, now())
-        if import_.options.accounts:
+            set_hours(store, import_.import_id, hours, now())
+        if import_.options.accounts and (accounts_secret or not self._keeps_accounts(store, import_)):
             # The secret is bound to its service: whoever can write to the store cannot name a program for workers to run.
             what = Credentials(login=import_.options.accounts, password=accounts_secret or Secret(""))
             sealed = self.vault.seal(import_.import_id, "accounts", what)
-            self.store.seal(import_.import_id, {(import_.import_id, "accounts"): sealed})
+            store.seal(import_.import_id, {(import_.import_id, "accounts"): sealed})
         sides = {side: sign_ins.get(side, SignInAsked()) for side in Side}
         for side, asked in sides.items():
             if not asked.by_rows:
                 what = Credentials(login=asked.sign_in.text, password=asked.secret)
                 sealed = self.vault.seal(import_.import_id, side, what)
-                self.store.seal(import_.import_id, {(import_.import_id, side): sealed})
+                store.seal(import_.import_id, {(import_.import_id, side): sealed})
         for at in range(0, len(mailboxes), _PART):
             part = zip(mailboxes[at : at + _PART], rows[at : at + _PART], strict=True)
-            self.store.seal(
+            store.seal(
                 import_.import_id,
                 {
                     (mailbox.mailbox_id, side): sealed
@@ -103,13 +108,23 @@ class RequestOperations(HeldResources):
             )
         return queued
 
+    def _keeps_accounts(self, store: RequestStore, import_: Import) -> bool:
+        """Tells whether a secret for the same account service is there, which a request without one leaves as it is."""
+        sealed = store.sealed(import_.import_id, import_.import_id, "accounts")
+        try:
+            return sealed is not None and (
+                self.vault.open(import_.import_id, "accounts", sealed).login == import_.options.accounts
+            )
+        except CredentialsError:
+            return False
+
     def set_going(self, import_id_: str) -> None:
         """Starts an import that was stored."""
         self.store.submit(import_id_)
         self.ring_some(import_id_)
 
 
-def _going_on(store: Store, import_: Import) -> Import:
+def _going_on(store: RequestStore, import_: Import) -> Import:
     """Keeps the way of verification of a pass that is under way, unless the request names another one.
 
     A pass that `verify` began is continued by the command `import`, which must not change it.
@@ -120,7 +135,7 @@ def _going_on(store: Store, import_: Import) -> Import:
     return replace(import_, options=replace(import_.options, verify=known.options.verify))
 
 
-def set_hours(store: Store, import_id_: str, hours: Hours, at: float, wave: str = "") -> None:
+def set_hours(store: RequestStore, import_id_: str, hours: Hours, at: float, wave: str = "") -> None:
     """Sets the hours in which the import, or a wave of it, may work, from `at` on (seconds since the epoch).
 
     The coordinator moves the time window on from there.

@@ -54,6 +54,10 @@ class StoreRestarted(StoreError):
     """The state store was started again meanwhile, and may have lost what was written just before."""
 
 
+class ChangedMeanwhile(StoreError):
+    """Somebody else changed an import between the reads and the writes of a change that happens at once. Nothing was done."""
+
+
 class UnderWay(StoreError):
     """The state store refuses to forget, or to put away, what is under way."""
 

@@ -25,6 +25,7 @@ from typing import Final, Protocol
 
 from shared.model.sides import Scope
 from shared.store.ports.account_store import AccountStore, SignInStore
+from shared.store.ports.at_once import AtOnceStore, ChangedStore
 from shared.store.ports.coordination_store import CoordinationStore
 from shared.store.ports.cutover_store import CutoverStore
 from shared.store.ports.lane_store import LaneStore
@@ -44,6 +45,8 @@ __all__ = [
     "SHARED_SECONDS",
     "SILENT_SECONDS",
     "AccountStore",
+    "AtOnceStore",
+    "ChangedStore",
     "CoordinationStore",
     "CutoverStore",
     "ForecastStore",
@@ -112,6 +115,7 @@ class Store(
     NoticeStore,
     ForecastStore,
     ReachStore,
+    AtOnceStore,
     Protocol,
 ):
     """The whole port. `shared.store.redis` is the adapter for production, `shared.store.memory` the model."""

@@ -12,11 +12,10 @@ from producer.intake.editing import STARTED, changed, need_unstarted, with_rows
 from producer.intake.manifest import ManifestInvalid
 from producer.intake.sheet import RequestFaults
 from producer.intake.specification import ImportSpecification, SheetRead, check, read_rows
-from producer.operations.audited_options import audited
+from producer.operations.audited_options import edited
 from producer.show import document
 from producer.web.api import answers
 from producer.web.api.account_services import chosen
-from producer.web.api.imports import THIS_IMPORT_IS_BEING_OPENED
 from producer.web.api.request_bodies import EditBody, guarded
 from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Known, Operator, note, noted
@@ -35,6 +34,7 @@ def edit(
 ) -> dict[str, Any]:
     """Changes an import that was opened and not started. With another name or server its id is another one: see `Location`."""
     found = unstarted(known, import_id)
+    version = known.operations.version_of(found)
     before, faults, maker, given = (
         known.operations.asked_again(found),
         Faults(),
@@ -55,7 +55,7 @@ def edit(
     checked = check(asked, faults, guard=guarded(known.reach))
     if checked.specification is None:
         raise RequestFaults(checked.faults, checked.row_errors)
-    now = rewritten(known, who, request, found, checked.specification)
+    now = rewritten(known, who, request, found, checked.specification, version)
     response.headers["Location"] = f"/api/v1/imports/{now.import_id}"
     return {
         "import": document.import_fields(known.progress(now.import_id)),
@@ -73,18 +73,14 @@ def unstarted(known: WebContext, import_id: str) -> Import:
     return found
 
 
-def rewritten(known: WebContext, who: Principal, request: Request, found: Import, new: ImportSpecification) -> Import:
-    """Writes the import as it is specified now. Returns it. Raises `UsageError`, and `Refused` while another does the same."""
-    held = f"open:{found.import_id}"
-    if known.records.begin(held, "") is not None:
-        raise Refused(409, THIS_IMPORT_IS_BEING_OPENED.says())
-    try:
-        wanted = replace(found, name=new.name, source=new.source, destination=new.destination, options=new.options)
-        detail = {"name": new.name, "mailboxes": len(new.manifest.rows), **audited(wanted)}
-        with noted(known, request, who, "import edited", import_id=found.import_id, **detail):
-            now = known.operations.rewritten(found, new)
-        if now.import_id != found.import_id:
-            note(known, request, who, "import edited", import_id=now.import_id, before=found.import_id, **detail)
-        return now
-    finally:
-        known.records.drop(held)
+def rewritten(
+    known: WebContext, who: Principal, request: Request, found: Import, new: ImportSpecification, version: str
+) -> Import:
+    """Writes the import as it is specified now. Returns it. Raises `UsageError`, also where it is not of this `version`."""
+    wanted = replace(found, name=new.name, source=new.source, destination=new.destination, options=new.options)
+    detail = {"name": new.name, "mailboxes": len(new.manifest.rows), **edited(found, wanted)}
+    with noted(known, request, who, "import edited", import_id=found.import_id, **detail):
+        now = known.operations.rewritten(found, new, version)
+    if now.import_id != found.import_id:
+        note(known, request, who, "import edited", import_id=now.import_id, before=found.import_id, **detail)
+    return now

@@ -53,6 +53,7 @@ def copy(request: Request, known: Known, who: Actor, import_id: str) -> Response
 def edit(known: Known, who: Actor, import_id: str) -> Response:
     """Begins a form with everything that the import holds, and leads to it. Passwords stay here, sealed."""
     found = unstarted(known, import_id)
+    version = known.operations.version_of(found)
     asked = known.operations.asked_again(found)
     rows = asked.sheet.manifest.rows if isinstance(asked.sheet, SheetRead) and asked.sheet.manifest else ()
     services = {one.text: name for name, one in known.services.all().items()}
@@ -66,7 +67,10 @@ def edit(known: Known, who: Actor, import_id: str) -> Response:
             fields |= {f"{side}_way": way.value, f"{side}_kept": drafts.keep(known, who, held)}
     data = as_manifest(rows)
     listed = FormDraft(
-        fields=fields | {"draft": drafts.keep(known, who, data)}, columns=columns_of(data), edits=import_id
+        fields=fields | {"draft": drafts.keep(known, who, data)},
+        columns=columns_of(data),
+        edits=import_id,
+        version=version,
     )
     form = edited(known, who, listed)
     form_id = fresh()

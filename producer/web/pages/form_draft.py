@@ -77,6 +77,8 @@ class FormDraft:
     place: str = ""
     #: The import that the form changes before its start; "" for the form of a new one.
     edits: str = ""
+    #: The version of that import when the form was begun (`version_of`).
+    version: str = ""
     #: Whether the list came while a person pasted it, and no button was pressed since.
     passing: bool = False
 

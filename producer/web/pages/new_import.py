@@ -16,7 +16,7 @@ from fastapi.responses import RedirectResponse, Response
 from producer.intake.account_options import AccountsAsked
 from producer.intake.columns import UNKNOWN
 from producer.intake.connection_test import ConnectionStep, try_connection
-from producer.intake.editing import with_unshown
+from producer.intake.editing import moved, with_unshown, with_unshown_sign_in
 from producer.intake.manifest import template
 from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
@@ -53,6 +53,7 @@ from producer.web.pages.submitted import Asked, SubmittedForm, edited, list_of, 
 from producer.web.problems import Refused
 from producer.web.security.access import Known, note
 from producer.web.web_context import WebContext
+from shared.model import Endpoint, Import
 from shared.model.errors import UsageError
 from shared.model.sides import Side
 from shared.store.records.principals import Principal, Role
@@ -60,6 +61,11 @@ from shared.wording.phrases import Faults, FaultsFound, Phrase
 
 THESE_ROWS_ARE_NO_LONGER_KEPT: Final = Phrase(
     "these_rows_are_no_longer_kept", "these rows are no longer kept: look the list over again"
+)
+PASSWORDS_OF_ANOTHER: Final = Phrase(
+    "edited_passwords_of_another_server",
+    "the passwords that are stored for the {side_word} were given for another server: an administrator may save this, or open "
+    "one more like this and give them again",
 )
 THERE_IS_NO_SUCH_PART: Final = Phrase("there_is_no_such_part", "there is no such part")
 
@@ -269,13 +275,17 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
                 form = edited(known, who, form)
             case "test_source" | "test_destination":
                 side = Side(given.do.removeprefix("test_"))
-                steps = _tested(known, request, who, side, filled, secrets[side], _preview(known, who, form))
+                steps = _tested(
+                    known, request, who, side, filled, secrets[side], _preview(known, who, form), edits=form.edits
+                )
                 form = replace(form, fields={**form.fields, **fields_of_end(side, filled.ends[side])})
                 tested = TriedServer(server=server_of(form.fields, side), steps=tuple(steps))
                 form = replace(form, tested={**form.tested, side: tested})
             case "open" | "start":
                 preview, good = _preview(known, who, form), bool(given.fields.get("good"))
-                written = _opened(known, request, who, filled, secrets, preview, good=good, edits=form.edits)
+                written = _opened(
+                    known, request, who, filled, secrets, preview, good=good, edits=form.edits, version=form.version
+                )
                 form = replace(form, opened=written)
                 wrong_left = drafts.keep_wrong(known, who, preview)
     except (UsageError, Refused) as error:
@@ -314,12 +324,22 @@ def _found(form: FormDraft, filled: Form) -> FormDraft:
 
 
 def _tested(
-    known: WebContext, request: Request, who: Principal, side: Side, form: Form, secret: str, preview: Preview | None
+    known: WebContext,
+    request: Request,
+    who: Principal,
+    side: Side,
+    form: Form,
+    secret: str,
+    preview: Preview | None,
+    *,
+    edits: str,
 ) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
     form.demand(side, secret)
     server = form.server(side, form.ends[side].url(side), secret)
     endpoint = endpoint_of(side, server, guarded(known.reach))
+    if edits:
+        _need_leave(who, known.import_(edits), {side: endpoint})
     rows = preview.manifest.rows if preview and preview.manifest else ()
     # At the source, a row that names its own server is left out: its password is for that server alone.
     row = next((one for one in rows if side == Side.DESTINATION or one.server is None), None)
@@ -329,6 +349,12 @@ def _tested(
         visitor = visitor_of(side, endpoint, row, asked)
     note(known, request, who, "connection tested", side=side, server=endpoint.url)
     return try_connection(side, endpoint, addresses=known.reach.addresses, visitor=visitor)
+
+
+def _need_leave(who: Principal, found: Import, ends: Mapping[Side, Endpoint]) -> None:
+    """Raises `FaultsFound` where stored passwords would be shown to another host, unless an administrator wants that."""
+    if who.role < Role.ADMIN and (sides := moved(found, ends)):
+        raise FaultsFound([PASSWORDS_OF_ANOTHER.at(f"{side}.server", side_word=side) for side in sides])
 
 
 def _opened(
@@ -341,6 +367,7 @@ def _opened(
     *,
     good: bool,
     edits: str = "",
+    version: str = "",
 ) -> str:
     """Opens the import, or changes the one that the form `edits`, and returns its id.
 
@@ -362,13 +389,20 @@ def _opened(
         faults.append(WRONG_ROWS.at("manifest"))
     if found:
         asked = replace(asked, window=asked.window or "none")
+        before = known.operations.asked_again(found)
         if not form.accounts and known_name(known, found.options.accounts) is None:
-            asked = replace(asked, accounts=known.operations.asked_again(found).accounts)
+            asked = replace(asked, accounts=before.accounts)
+        asked = replace(
+            asked,
+            servers={one: with_unshown_sign_in(one, asked.servers[one], before.servers[one]) for one in Side},
+        )
     checked = check(asked, faults, guard=guarded(known.reach))
     if checked.specification is None:
         raise FaultsFound(checked.faults)
     if found:
         new = checked.specification
+        ends = {Side.SOURCE: new.source, Side.DESTINATION: new.destination}
+        _need_leave(who, found, ends)
         new = replace(new, options=with_unshown(new.options, found.options))
-        return edit_routes.rewritten(known, who, request, found, new).import_id
+        return edit_routes.rewritten(known, who, request, found, new, version).import_id
     return counterpart.written(known, who, request, checked.specification).import_id

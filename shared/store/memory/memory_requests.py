@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import cast
 
 from shared.model import (
     Import,
@@ -26,6 +27,7 @@ from shared.rules.standing import Standing
 from shared.store import other_options
 from shared.store.memory.memory_readings import MemoryReadings, atomic
 from shared.store.memory.memory_tables import ImportRow, MailboxRow, WaveRow
+from shared.store.ports.at_once import ChangedStore
 
 #: The time for which a mailbox that was moved waits for a free lane before one gives way, ms.
 GIVE_WAY_MS = 500
@@ -380,6 +382,10 @@ class MemoryRequests(MemoryReadings):
         del rows.mailboxes[mailbox_id]
         if rows.destinations.get(m.destination_key) == mailbox_id:
             rows.free_destination(m.destination_key)
+
+    @atomic
+    def at_once(self, import_ids: Sequence[str], write: Callable[[ChangedStore], None]) -> None:
+        write(cast("ChangedStore", self))
 
     @atomic
     def set_limit(self, scope: str, most: int | None) -> None:

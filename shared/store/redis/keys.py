@@ -2,6 +2,7 @@
 
 | key (after the prefix)            | type | holds |
 |-----------------------------------|------|-------|
+| at_once                           | STRING | which change of several scripts is being made; nothing between two of them |
 | imports                           | ZSET | import id, scored by when it was opened (ms) |
 | import:I                          | HASH | request, state, control, times, passes, retention; counters; |
 |                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
@@ -162,6 +163,7 @@ LAYOUT_VERSION: Final = 1
 PREFIX: Final = f"mailhaul:{LAYOUT_VERSION}:"
 
 IMPORTS: Final = f"{PREFIX}imports"
+AT_ONCE: Final = f"{PREFIX}at_once"
 DELAYED: Final = f"{PREFIX}delayed"
 LEASES: Final = f"{PREFIX}leases"
 PROBE: Final = f"{PREFIX}probe"

@@ -67,7 +67,7 @@ def refusal(said: str) -> str:
     return meaning.get(word, "")
 
 
-def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
+def meaning(script: str, error: redis.RedisError) -> MailhaulError:
     """Returns the error that a failed script call stands for."""
     said = str(error)
     # The server's own word while a script takes long begins as the scripts' does.
@@ -130,6 +130,8 @@ class Scripts:
         self._rates = ";".join(f"{name}={most}" for name, most in (rates or {}).items() if most)
         self._worth = (worth.messages, worth.size_bytes)
         self._observe = observe
+        #: The calls that are gathered to happen at once, instead of being made; None where each is made.
+        self._gathered: list[tuple[str, tuple[Any, ...]]] | None = None
         self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
         #: The open connections over which the server was asked whether it was started again.
         self._greeted: WeakSet[Any] = WeakSet()
@@ -142,6 +144,9 @@ class Scripts:
 
         Raises the error of the first that failed.
         """
+        if self._gathered is not None:
+            self._gathered += calls
+            return [0] * len(calls)
         found: list[Any] = []
         for at in range(0, len(calls), 100):
             part = calls[at : at + 100]
@@ -155,10 +160,10 @@ class Scripts:
                     for n, answer in zip(unknown, again, strict=True):
                         answers[n] = answer
             except redis.RedisError as error:
-                raise _meaning(calls[at][0], error) from error
+                raise meaning(calls[at][0], error) from error
             for (name, _), answer in zip(part, answers, strict=True):
                 if isinstance(answer, redis.RedisError):
-                    raise _meaning(name, answer) from answer
+                    raise meaning(name, answer) from answer
             found += answers
         return found
 

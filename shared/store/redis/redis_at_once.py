@@ -1,0 +1,71 @@
+"""Changes of the store that happen in one step, of several scripts: a transaction over what was read."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
+
+import redis
+
+from shared.model.errors import ChangedMeanwhile
+from shared.store.ports.at_once import ChangedStore
+from shared.store.redis import keys
+from shared.store.redis.redis_scripts import Scripts, meaning, unreachable
+
+#: The parts of an import that are read before it is changed.
+_READ: Final = ("", "mailboxes", "credentials", "waves", "standing")
+#: A server does not take back what a transaction did before one of its scripts failed. So each runs only where all before it did.
+_GUARDED: Final = """
+if KEYS[3] ~= '1' and redis.call('GET', KEYS[1]) ~= KEYS[2] then return redis.error_reply('ABORTED') end
+local answer = (function()
+%s
+end)()
+if type(answer) == 'table' and answer.err then
+  redis.call('DEL', KEYS[1])
+  return answer
+end
+redis.call('SET', KEYS[1], KEYS[2], 'EX', 60)
+return answer
+"""
+
+
+class AtOnce(Scripts):
+    """Several changes of imports in one step."""
+
+    def at_once(self, import_ids: Sequence[str], write: Callable[[ChangedStore], None]) -> None:
+        gathering = copy.copy(self)
+        calls: list[tuple[str, tuple[Any, ...]]] = []
+        gathering._gathered = calls
+        mark, known = secrets.token_hex(8), set[str]()
+        with self._redis.pipeline() as pipe:
+            try:
+                watch: Any = pipe.watch
+                watch(*(keys.import_(one, part) for one in import_ids for part in _READ))
+                for one in import_ids:
+                    names = cast("list[bytes]", pipe.zrange(keys.import_(one, "waves"), 0, -1))
+                    watch(*(keys.import_(one, f"wave:{name}") for name in ("", *(name.decode() for name in names))))
+                write(cast("ChangedStore", gathering))
+                pipe.multi()
+                for n, (name, arguments) in enumerate((("restarted", ()), *calls), 1):
+                    text = _GUARDED % self._scripts[name].script
+                    given = (3, keys.AT_ONCE, mark, n, *arguments)
+                    # The text itself at first: nobody can make the server forget it before the others.
+                    if name in known:
+                        pipe.evalsha(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), *given)
+                    else:
+                        pipe.eval(text, *given)
+                    known.add(name)
+                pipe.delete(keys.AT_ONCE)
+                answers = pipe.execute(raise_on_error=False)
+            except redis.WatchError:
+                raise ChangedMeanwhile(
+                    "somebody changed the import meanwhile: nothing was done; look at it again"
+                ) from None
+            except redis.RedisError as error:
+                raise unreachable(error) from error
+        for (name, _), answer in zip((("restarted", ()), *calls), answers, strict=False):
+            if isinstance(answer, redis.RedisError):
+                raise meaning(name, answer) from answer
