@@ -125,6 +125,15 @@ def test_the_oldest_form_goes_with_its_list_and_sent_ones_do_not_count(
     assert _kept(known) == 3 + 2
 
 
+def test_what_was_kept_as_a_secret_is_not_downloaded_as_wrong_rows(known: WebContext) -> None:
+    secret, rows = drafts.keep(known, ANNA, b"secret"), drafts.keep(known, ANNA, b"a,b", purpose="wrong rows:")
+    assert new_import.wrong(known, ANNA, rows).body == b"a,b"
+    assert drafts.find(known, ANNA, secret) == b"secret"
+    for draft in (secret, fresh()):
+        with pytest.raises(Refused):
+            new_import.wrong(known, ANNA, draft)
+
+
 def test_an_id_is_one_persons_at_one_place_and_what_was_erased_is_not_used(web_server: WebServer) -> None:
     web_server.serve()
     page, other, form_id = web_server.signed_in(), web_server.signed_in(), fresh()

@@ -19,19 +19,30 @@ from shared.store.records.principals import Principal
 #: Seconds for which a draft is kept after the last step.
 DRAFT_SECONDS: Final = 86_400
 
+#: The purpose of rows that were wrong, which may be downloaded.
+_WRONG: Final = "wrong rows:"
 
-def keep(known: WebContext, who: Principal, data: bytes, draft_id: str = "") -> str:
-    """Seals and stores the list, under a new id if none is given. Returns the id under which it is found."""
+
+def keep(known: WebContext, who: Principal, data: bytes, draft_id: str = "", purpose: str = "") -> str:
+    """Seals and stores the list, under a new id if none is given. Returns the id under which it is found.
+
+    It is found for the same `purpose` only: what may be downloaded is kept for that, and a stored password is not.
+    """
     draft_id = draft_id or secrets.token_hex(12)
     held = Credentials(login=who.principal_id, password=Secret(base64.b64encode(data).decode()))
-    known.page_state.keep_draft(draft_id, known.vault.seal(draft_id, "source", held), DRAFT_SECONDS)
+    known.page_state.keep_draft(draft_id, known.vault.seal(purpose + draft_id, "source", held), DRAFT_SECONDS)
     return draft_id
 
 
-def find(known: WebContext, who: Principal, draft_id: str) -> bytes:
-    """Returns the list; empty if the id is unknown or expired, or the draft belongs to somebody else."""
-    held = _held(known, draft_id)
+def find(known: WebContext, who: Principal, draft_id: str, purpose: str = "") -> bytes:
+    """Returns the list; empty if the id is unknown or expired, or the draft is somebody else's or of another purpose."""
+    held = _held(known, draft_id, purpose)
     return base64.b64decode(held.password.reveal()) if held and held.login == who.principal_id else b""
+
+
+def find_wrong(known: WebContext, who: Principal, draft_id: str) -> bytes:
+    """Returns the rows that `keep_wrong` kept, as a list; empty for any other draft."""
+    return find(known, who, draft_id, _WRONG)
 
 
 def of_another(known: WebContext, who: Principal, draft_id: str) -> bool:
@@ -40,17 +51,19 @@ def of_another(known: WebContext, who: Principal, draft_id: str) -> bool:
     return held is not None and held.login != who.principal_id
 
 
-def _held(known: WebContext, draft_id: str) -> Credentials | None:
+def _held(known: WebContext, draft_id: str, purpose: str = "") -> Credentials | None:
     sealed = known.page_state.draft(draft_id) if draft_id.isalnum() and len(draft_id) == 24 else None
     try:
-        return None if sealed is None else known.vault.open(draft_id, "source", sealed)
+        return None if sealed is None else known.vault.open(purpose + draft_id, "source", sealed)
     except CredentialsError:
         return None
 
 
 def keep_wrong(known: WebContext, who: Principal, preview: Preview | None) -> str:
     """Keeps the rows of a list that were not taken, with their reasons. Returns the draft's id; "" for no such row."""
-    return keep(known, who, wrong_rows(preview.wrong, preview.waves).encode()) if preview and preview.wrong else ""
+    if preview is None or not preview.wrong:
+        return ""
+    return keep(known, who, wrong_rows(preview.wrong, preview.waves).encode(), purpose=_WRONG)
 
 
 def drop(known: WebContext, draft_id: str) -> None:

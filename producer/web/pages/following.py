@@ -157,7 +157,7 @@ def one_import(
     stream = table.link().replace(f"/imports/{table.import_id}", f"/imports/{table.import_id}/stream", 1)
     values.pop("who")
     changed = changed_by(request)
-    left = drafts.find(known, who, wrong) and wrong
+    left = drafts.find_wrong(known, who, wrong) and wrong
     offered, may_begin = known_switches(known, who)
     page = draw(
         request,

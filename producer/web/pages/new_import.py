@@ -108,7 +108,7 @@ def sheet(_: Who, separator: str = "comma") -> Response:
 @routes.get("/wrong-rows/{draft}.csv")
 def wrong(known: Known, who: Who, draft: str) -> Response:
     """The rows of a list that were wrong, for whoever gave it."""
-    if not (data := drafts.find(known, who, draft)):
+    if not (data := drafts.find_wrong(known, who, draft)):
         raise Refused(404, THESE_ROWS_ARE_NO_LONGER_KEPT.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
     return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
