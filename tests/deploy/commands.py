@@ -122,6 +122,11 @@ DIRECT = {
     "worker": {"blmove", "get", "hget", "hgetall", "hmget", "zrange"},
     "coordinator": {"get", "hgetall", "hget", "hmget", "llen", "zrange", "zrevrange"},
     "producer": {
+        # `RedisStore.at_once`
+        "exec",
+        "multi",
+        "unwatch",
+        "watch",
         "del",
         "incrby",  # redis-py sends this for incr
         "set",

@@ -12,10 +12,11 @@ from redis.exceptions import NoPermissionError
 
 from deploy.make_secrets import make_secrets, users
 from shared.model.errors import StoreError
+from shared.store import ChangedStore
 from shared.store.redis.redis_store import RedisStore, connect
 from tests import mail
 from tests.conftest import DovecotPair
-from tests.contract.store_kit import start
+from tests.contract.store_kit import person, request, start
 from tests.deploy.commands import SCRIPTS, needed, scripts_of_nobody
 from tests.deploy.deployed_processes import ROOT, DeployedProcesses
 from tests.deploy.test_kubernetes import KEDA_SCRIPT
@@ -169,6 +170,22 @@ def test_a_whole_life_as_shipped_is_refused_nothing(deployed: DeployedProcesses,
         # So is a new append-only file, after `forget`: who is told no tells the person to have an administrator do it.
         refused = {entry[7] for entry in admin.execute_command("ACL", "LOG")}
         assert refused <= {b"config|get", b"bgrewriteaof"}
+
+
+def test_the_producer_changes_an_import_in_one_step_and_nobody_else_may(shipped: DeployedProcesses) -> None:
+    whole = request(name="saved")
+    producer = RedisStore(connect(f"{shipped.url('producer')}/1"))
+    producer.open_import(whole, [person(whole, 1)], 14)
+
+    def seal(changed: ChangedStore) -> None:
+        assert changed.import_(whole.import_id) is not None
+        changed.seal(whole.import_id, {(whole.import_id, "source"): b"sealed"})
+
+    producer.at_once([whole.import_id], seal)
+    assert producer.sealed(whole.import_id, whole.import_id, "source") == b"sealed"
+    for role in ("worker", "coordinator"):
+        with pytest.raises(StoreError):
+            RedisStore(connect(f"{shipped.url(role)}/1")).at_once([whole.import_id], seal)
 
 
 def test_who_keeps_refused_messages_may_sign_in(shipped: DeployedProcesses) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
@@ -17,17 +16,15 @@ from shared.store.redis.redis_scripts import Scripts, meaning, unreachable
 
 #: The parts of an import that are read before it is changed.
 _READ: Final = ("", "mailboxes", "credentials", "waves", "standing")
-#: A server does not take back what a transaction did before one of its scripts failed. So each runs only where all before it did.
+#: A server does not take back what a transaction did before one of its scripts failed. So each script runs only where
+#: the one before it did: it finds the step of that one, and leaves its own.
 _GUARDED: Final = """
-if KEYS[3] ~= '1' and redis.call('GET', KEYS[1]) ~= KEYS[2] then return redis.error_reply('ABORTED') end
+if redis.call('GET', KEYS[1]) ~= KEYS[2] then return redis.error_reply('ABORTED') end
 local answer = (function()
 %s
 end)()
-if type(answer) == 'table' and answer.err then
-  redis.call('DEL', KEYS[1])
-  return answer
-end
-redis.call('SET', KEYS[1], KEYS[2], 'EX', 60)
+if type(answer) == 'table' and answer.err then return answer end
+redis.call('SET', KEYS[1], KEYS[3], 'EX', 60)
 return answer
 """
 
@@ -39,7 +36,7 @@ class AtOnce(Scripts):
         gathering = copy.copy(self)
         calls: list[tuple[str, tuple[Any, ...]]] = []
         gathering._gathered = calls
-        mark, known = secrets.token_hex(8), set[str]()
+        steps = f"{keys.AT_ONCE}:{secrets.token_hex(8)}:%d"
         with self._redis.pipeline() as pipe:
             try:
                 watch: Any = pipe.watch
@@ -48,24 +45,21 @@ class AtOnce(Scripts):
                     names = cast("list[bytes]", pipe.zrange(keys.import_(one, "waves"), 0, -1))
                     watch(*(keys.import_(one, f"wave:{name}") for name in ("", *(name.decode() for name in names))))
                 write(cast("ChangedStore", gathering))
+                # The rights of the producer have no EVAL. Where the server forgets a script before it runs, none after it runs.
+                wanted = (("restarted", ()), *calls)
+                loaded = {name: pipe.script_load(_GUARDED % self._scripts[name].script) for name in dict(wanted)}
                 pipe.multi()
-                for n, (name, arguments) in enumerate((("restarted", ()), *calls), 1):
-                    text = _GUARDED % self._scripts[name].script
-                    given = (3, keys.AT_ONCE, mark, n, *arguments)
-                    # The text itself at first: nobody can make the server forget it before the others.
-                    if name in known:
-                        pipe.evalsha(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), *given)
-                    else:
-                        pipe.eval(text, *given)
-                    known.add(name)
+                pipe.set(keys.AT_ONCE, steps % 0, ex=60)
+                for n, (name, arguments) in enumerate(wanted, 1):
+                    pipe.evalsha(loaded[name], 3, keys.AT_ONCE, steps % (n - 1), steps % n, *arguments)
                 pipe.delete(keys.AT_ONCE)
-                answers = pipe.execute(raise_on_error=False)
+                _, *answers = pipe.execute(raise_on_error=False)
             except redis.WatchError:
                 raise ChangedMeanwhile(
                     "somebody changed the import meanwhile: nothing was done; look at it again"
                 ) from None
             except redis.RedisError as error:
                 raise unreachable(error) from error
-        for (name, _), answer in zip((("restarted", ()), *calls), answers, strict=False):
+        for (name, _), answer in zip(wanted, answers, strict=False):
             if isinstance(answer, redis.RedisError):
                 raise meaning(name, answer) from answer
