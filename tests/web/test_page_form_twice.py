@@ -126,7 +126,7 @@ def test_the_oldest_form_goes_with_its_list_and_sent_ones_do_not_count(
 
 
 def test_what_was_kept_as_a_secret_is_not_downloaded_as_wrong_rows(known: WebContext) -> None:
-    secret, rows = drafts.keep(known, ANNA, b"secret"), drafts.keep(known, ANNA, b"a,b", purpose="wrong rows:")
+    secret, rows = drafts.keep(known, ANNA, b"secret"), drafts.keep(known, ANNA, b"a,b", purpose="wrong-rows:")
     assert new_import.wrong(known, ANNA, rows).body == b"a,b"
     assert drafts.find(known, ANNA, secret) == b"secret"
     for draft in (secret, fresh()):

@@ -20,7 +20,7 @@ from shared.store.records.principals import Principal
 DRAFT_SECONDS: Final = 86_400
 
 #: The purpose of rows that were wrong, which may be downloaded.
-_WRONG: Final = "wrong rows:"
+_WRONG: Final = "wrong-rows:"
 
 
 def keep(known: WebContext, who: Principal, data: bytes, draft_id: str = "", purpose: str = "") -> str:
