@@ -60,10 +60,13 @@ def both(dovecot_pair: DovecotPair) -> _Both:
 
 
 def test_eight_quiet_folders_cost_three_round_trips_a_side(both: _Both) -> None:
-    both.again()
-    assert [relay.connections for relay in both.relays] == [1, 1]
-    # The last of them may not have passed the relay yet.
-    assert all(ROUND_TRIPS <= flights <= ROUND_TRIPS + GOODBYE for flights in both.flights())
+    seen = list[list[int]]()
+    for _ in range(5):
+        both.again()
+        assert [relay.connections for relay in both.relays] == [1, 1]
+        seen.append(both.flights())
+    # A busy machine may write one flight in two pieces, and never two in one. LOGOUT may not have passed the relay yet.
+    assert all(ROUND_TRIPS <= min(flights) <= ROUND_TRIPS + GOODBYE for flights in zip(*seen, strict=True)), seen
     assert both.in_process.outcomes() == {"copied": sum(COUNTS.values())}
 
 
