@@ -102,7 +102,8 @@ class Watch:
             return self._looked()
         except StoreError as error:
             if self._last is None:
-                raise
+                self._context.ensure()  # another command may have ended the embedded server just now, which was its own
+                return self._looked()
             self._shown.say(f"{error}; waiting for it")
             self.pause_seconds = 2.0
             return self._last

@@ -288,6 +288,7 @@ def _wait(
 
 
 def _finish(context: CommandContext, progress: Progress, before: Tally, seconds: float, *, as_json: bool) -> int:
+    context.ensure()  # another command may have ended the embedded server meanwhile, which was its own
     progress, code, groups = ended(context.store, progress)
     copied_now = document.since(progress.tally, before)["copied"]
     say_end(context.store, progress, copied_now, seconds, groups)
