@@ -180,6 +180,8 @@ class Folder:
     accounted: int = 0
     #: Why the folder was renamed or left out; "" when it was neither.
     note: str = ""
+    #: Ids of folders of other imports that are this source folder in this destination folder, under names of an earlier time.
+    same_as: frozenset[str] = frozenset()
     #: Why messages of the folder were skipped, and how many, for people; "" when none were.
     skipped: str = ""
     #: Source UIDs below `uidnext` that the source did not show although it counts more messages: each pass looks for

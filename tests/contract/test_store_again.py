@@ -143,3 +143,11 @@ def test_a_paused_import_goes_on_when_it_is_asked_for_again(store: Store) -> Non
     store.submit(whole.import_id)
     assert _found(store, whole).control is Control.RUN
     assert take(store)
+
+
+def test_a_folder_keeps_which_folders_of_other_imports_it_is(store: Store) -> None:
+    _, (mailbox,) = start(store)
+    lease = take(store, "planner")
+    same_as = frozenset({"aa", "bb"})
+    store.plan_folders(lease, [(plan_of(mailbox, "INBOX", (1, 2)), 1), (plan_of(mailbox, "Job", same_as=same_as), 2)])
+    assert [folder.same_as for folder, _ in store.folders(mailbox.mailbox_id)] == [frozenset(), same_as]

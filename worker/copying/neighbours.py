@@ -120,7 +120,12 @@ class Neighbours:
         for neighbour in self._lease.neighbours:
             mailbox, folders = self._of(neighbour)
             for other in folders:
-                usable = neighbour.same_source and mailbox is not None and self._same_numbers(mailbox, other, folder)
+                usable = (
+                    neighbour.same_source
+                    and mailbox is not None
+                    and self._same_numbers(mailbox)
+                    and _same_source(other, folder)
+                )
                 if not _same_place(other, folder) or not (usable or self._is_others(mailbox)):
                     continue
                 entries = [entry for entry in self._store.ledger(other.folder_id) if entry.records]
@@ -131,6 +136,13 @@ class Neighbours:
             taken |= UidSet.of(uid for e in back for r in e.records for uid in r.destination)
             ledgers.append(EarlierLedger(entries=back, notes={}))
         return Beside(ledgers=tuple(ledgers), taken=taken) if taken else ALONE
+
+    def planned(self) -> Iterator[tuple[Mailbox, Folder]]:
+        """Yields the folders that other mailboxes planned of the same source account, where these have our numbers."""
+        for neighbour in self._lease.neighbours:
+            mailbox, folders = self._of(neighbour)
+            if neighbour.same_source and mailbox is not None and self._same_numbers(mailbox):
+                yield from ((mailbox, folder) for folder in folders)
 
     def _back(self, folder: Folder) -> Iterator[Sequence[LedgerEntry]]:
         """Yields the ledgers of copies back, turned round: what they brought to the source stands at the destination."""
@@ -191,15 +203,13 @@ class Neighbours:
             self._known[neighbour.mailbox_id] = self._store.mailbox(neighbour.mailbox_id), folders
         return self._known[neighbour.mailbox_id]
 
-    def _same_numbers(self, mailbox: Mailbox, other: Folder, folder: Folder) -> bool:
-        """Tells whether the source folder has the same UIDs for both.
+    def _same_numbers(self, mailbox: Mailbox) -> bool:
+        """Tells whether a source folder has the same UIDs for both.
 
         POP3 messages are numbered by each mailbox for itself.
         """
         ends = (mailbox.source.endpoint, self._lease.mailbox.source.endpoint)
-        same = (other.source_name, other.uidvalidity) == (folder.source_name, folder.uidvalidity)
-        alike = ends[0].protocol == ends[1].protocol
-        return same and alike and protocol_of(ends[0]).common_numbers
+        return ends[0].protocol == ends[1].protocol and protocol_of(ends[0]).common_numbers
 
     def _is_others(self, mailbox: Mailbox | None) -> bool:
         """Tells whether the neighbour's mail is another person's, as far as is known.
@@ -216,10 +226,14 @@ class Neighbours:
         return len(logins) > 1
 
 
+def _same_source(other: Folder, folder: Folder) -> bool:
+    named = other.source_name == folder.source_name or other.folder_id in folder.same_as
+    return named and other.uidvalidity == folder.uidvalidity
+
+
 def _same_place(other: Folder, folder: Folder) -> bool:
-    return other.destination_name == folder.destination_name and (
-        0 < other.destination_uidvalidity == folder.destination_uidvalidity
-    )
+    named = other.destination_name == folder.destination_name or other.folder_id in folder.same_as
+    return named and 0 < other.destination_uidvalidity == folder.destination_uidvalidity
 
 
 def _turned_round(entry: LedgerEntry) -> LedgerEntry:

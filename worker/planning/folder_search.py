@@ -54,6 +54,8 @@ class FoundFolders:
     folders: Sequence[Folder]
     #: Ids of the folders of which this pass finds that their user removed them at the destination.
     removed: frozenset[str]
+    #: Ids of the folders that are gone from one side.
+    gone: frozenset[str]
     #: The destination's folders now.
     ours: FolderListing
     #: The numbers of the destination's folders that are known by now.
@@ -71,10 +73,14 @@ class FolderSearch:
         options: Options,
         known: Sequence[Folder],
         pending: Collection[str],
+        explained: Sequence[Folder] = (),
     ) -> None:
-        """Takes `known`, the folders of the last pass, and the ids of those with messages without an outcome."""
+        """Takes `known`, the folders of the last pass, and the ids of those with messages without an outcome.
+
+        Where `known` are folders of other imports, `explained` are this import's own under their present names.
+        """
         self._source, self._destination, self._store, self._options = source, destination, store, options
-        self._known, self._pending = known, pending
+        self._known, self._pending, self._explained = known, pending, explained
         #: Source folder → its numbers and its MAILBOXID, as EXAMINE tells them; None where it cannot be opened.
         self._opened: dict[bytes, KnownStatus | None] = {}
 
@@ -82,16 +88,17 @@ class FolderSearch:
         """Finds every folder, and renames those at the destination that were renamed at the source."""
         displaced_there = {f.folder_id for f in self._known if there.displaced(f.source_name, f.uidvalidity)}
         displaced = {f.folder_id for f in self._known if here.displaced(f.destination_name, f.destination_uidvalidity)}
-        explained = {f.source_name for f in self._known if f.folder_id not in displaced_there}
-        if self._options.moves != "follow" or explained.issuperset(there.own()):
+        every = [*self._explained, *self._known]
+        standing = {f.source_name for f in every if f.folder_id not in displaced_there}
+        if self._options.moves != "follow" or standing.issuperset(there.own()):
             displaced_there = set()
         if not displaced and not displaced_there:
-            return self._followed(self._known, frozenset(), here)
+            return self._followed(every, frozenset(), frozenset(), here)
         there, here = self._all_numbers(self._source, there), self._all_numbers(self._destination, here)
         tree = Tree(here.listing)
-        taken_there = {f.source_name for f in self._known if f.folder_id not in displaced_there}
-        taken_here = {f.destination_name for f in self._known if f.folder_id not in displaced}
-        folders, gone, renamed = list[Folder](), list[Folder](), list[Folder]()
+        taken_there = {f.source_name for f in every if f.folder_id not in displaced_there}
+        taken_here = {f.destination_name for f in every if f.folder_id not in displaced}
+        folders, gone, renamed, lost = list(self._explained), list[Folder](), list[Folder](), set[str]()
         for folder in self._known:
             moved, away = folder.folder_id in displaced_there, folder.folder_id in displaced
             if not moved and not away:
@@ -108,6 +115,8 @@ class FolderSearch:
             source, place = self._found(folder, sources, places, there, here, moved=moved, away=away, named=named)
             taken_there.add(source)
             taken_here.add(place)
+            if not source or not place:
+                lost.add(folder.folder_id)
             now = replace(folder, source_name=source or folder.source_name)
             if away and place:
                 now = replace(now, destination_name=place, note=several((RENAMED_THERE, _called(place, tree))))
@@ -122,12 +131,14 @@ class FolderSearch:
         if renamed:
             absent = {one.folder_id for one in folders if one.left_alone} | {one.folder_id for one in gone}
             folders, here = self._rename(folders, {one.folder_id for one in renamed}, absent, there, here)
-        return self._followed(folders, frozenset(removed), here)
+        return self._followed(folders, frozenset(removed), frozenset(lost), here)
 
     @staticmethod
-    def _followed(folders: Sequence[Folder], removed: frozenset[str], here: SideView) -> FoundFolders:
+    def _followed(
+        folders: Sequence[Folder], removed: frozenset[str], gone: frozenset[str], here: SideView
+    ) -> FoundFolders:
         numbers = {name: told for name, told in here.numbers.items() if isinstance(told, KnownStatus | Exception)}
-        return FoundFolders(folders=folders, removed=removed, ours=here.listing, numbers=numbers)
+        return FoundFolders(folders=folders, removed=removed, gone=gone, ours=here.listing, numbers=numbers)
 
     @staticmethod
     def _all_numbers(session: MailSource | MailDestination, view: SideView) -> SideView:
@@ -143,7 +154,7 @@ class FolderSearch:
         a folder whose UIDNEXT went back under the same UIDVALIDITY. Only what EXAMINE says counts: the STATUS of Cyrus
         3.6 may answer MAILBOXID with random bytes.
         """
-        others = [one for one in self._known if one.folder_id != folder.folder_id]
+        others = [one for one in (*self._explained, *self._known) if one.folder_id != folder.folder_id]
         if not folder.object_id or any(one.object_id == folder.object_id for one in others):
             return b""
         told = {one.source_name for one in others if one.object_id and one.source_name in taken}
@@ -254,7 +265,7 @@ class FolderSearch:
         mapped = mapped_to(there.listing, here.listing, self._source, self._options, pins, {})
         targets = {one.source_name: one.destination_name for one in mapped if not one.skip}
         names = {one.name for one in here.listing.folders}
-        before = {f.folder_id: f for f in self._known}
+        before = {f.folder_id: f for f in (*self._explained, *self._known)}
         tree = Tree(here.listing)
         done: list[tuple[bytes, bytes]] = []
         now = {f.folder_id: f for f in folders}

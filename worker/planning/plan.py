@@ -33,6 +33,7 @@ from worker.planning.counted import CountedFolders
 from worker.planning.folder_making import make_folders
 from worker.planning.folder_plan import NOT_THERE, FolderPlanner
 from worker.planning.folder_search import FolderSearch, FoundFolders
+from worker.planning.neighbour_folders import NeighbourFolders
 from worker.planning.opened_source import OpenedSource
 from worker.sessions.ends import Ends
 from worker.sessions.mailbox_sessions import together
@@ -78,6 +79,9 @@ class MailboxPlan:
         #: Folder id → the folder that an earlier pass planned, under its present names; source name → folder id.
         self._followed: dict[str, Folder] = {}
         self._ids: dict[bytes, str] = {}
+        #: Source name → the place that another import gave the folder, and its `Folder.same_as`.
+        self._places: Mapping[bytes, bytes] = {}
+        self._same_as: Mapping[bytes, frozenset[str]] = {}
         #: Ids of the folders that their user removed at the destination, as this pass found.
         self._removed: frozenset[str] = frozenset()
         #: Name → STATUS as far as it was asked for, at the source and at the destination.
@@ -117,7 +121,7 @@ class MailboxPlan:
             for f in followed.folders
             if (f.left_alone or f.folder_id in followed.removed) and f.destination_name not in listed_here
         }
-        places = self._places_back(listings[0])
+        places = self._places_back(listings[0]) if self._returning else self._places
         if self._returning:
             # A folder is made only when something goes into it.
             absent = {folder.name for folder in listings[0].folders}
@@ -229,10 +233,18 @@ class MailboxPlan:
             here = replace(here, numbers=dict(zip(places, seen, strict=True)))
         following = FolderSearch(self._source, self._destination, self._store, self._options, known, self._pending)
         followed = following.run(there, here)
+        self._told_at = self._destination.commands
+        if self._returning is None and self._lease.neighbours:
+            beside = NeighbourFolders(self._source, self._destination, self._store, self._options).find(
+                self._neighbours.planned(), followed, replace(there, numbers=self._asked), alone=alone
+            )
+            if beside.own is not followed and known:
+                self._told_at = -1
+            followed, self._places, self._same_as = beside.own, beside.places, beside.same_as
+            self._asked.update(beside.told)
         self._followed = {folder.folder_id: folder for folder in followed.folders}
         self._ids = {folder.source_name: folder.folder_id for folder in followed.folders}
         self._removed, self._seen_here = followed.removed, followed.numbers
-        self._told_at = self._destination.commands
         return followed
 
     def counted(self, at: float) -> CountedFolders:
@@ -385,6 +397,7 @@ class MailboxPlan:
     def _folder(self, one: MappedFolder) -> Folder:
         mailbox = self._lease.mailbox.mailbox_id
         found = self._ids.get(one.source_name) or folder_id(mailbox, one.source_name, self._followed)
+        before = self._followed.get(found)
         return Folder(
             folder_id=found,
             mailbox_id=mailbox,
@@ -392,6 +405,7 @@ class MailboxPlan:
             destination_name=one.destination_name,
             display=one.display,
             note=one.note,
+            same_as=(before.same_as if before else frozenset()) | self._same_as.get(one.source_name, frozenset()),
         )
 
 

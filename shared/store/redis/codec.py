@@ -234,6 +234,7 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "deleted": encode_uids(folder.deleted),
         "followed": encode_uids(folder.followed),
         **({"object_id": folder.object_id} if folder.object_id else {}),
+        **({"same_as": ",".join(sorted(folder.same_as))} if folder.same_as else {}),
     }
 
 
@@ -262,6 +263,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         uidnext=number(row, "uidnext"),
         highestmodseq=number(row, "highestmodseq"),
         object_id=text(row, "object_id"),
+        same_as=frozenset(filter(None, text(row, "same_as").split(","))),
         source_messages=number(row, "source_messages"),
         destination_uidvalidity=number(row, "destination_uidvalidity"),
         destination_uidnext=number(row, "destination_uidnext"),
