@@ -6,13 +6,22 @@ import contextlib
 from typing import Final
 
 from shared.model import Lease, UnitKind
-from shared.model.errors import LeaseLost, LedgerConflict, MailError, OverQuota, StoreError, Throttled
+from shared.model.errors import (
+    FolderVanished,
+    LeaseLost,
+    LedgerConflict,
+    MailError,
+    OverQuota,
+    StoreError,
+    Throttled,
+)
 from shared.model.events import HeldBack, Listener
-from shared.model.lifecycle import Disposition
+from shared.model.lifecycle import Disposition, Outcome
 from shared.rules.standing import LOOK_HOLD
 from shared.runtime.logs import get_logger
 from shared.wording.often_said import TOLD_MORE
 from shared.wording.phrases import Phrase, text_of
+from worker.copying.forgotten_flags import see_to_brought
 from worker.copying.inflight import announce
 from worker.copying.writers import FolderWriters
 from worker.decisions.failures import LOOK_REST_SECONDS, describe, judge, meant
@@ -74,7 +83,8 @@ class FailedUnits:
             kind=lease.unit.kind,
             patient=lease.mailbox.after_look,
             progressed=progressed,
-            in_doubt=bool(lease.intents),
+            # Of a folder that is gone nothing can be sent again: its intents were withdrawn.
+            in_doubt=bool(lease.intents) and not isinstance(error, FolderVanished),
         )
         log = _log.error if verdict.code == "fault" else _log.warning
         log("unit_failed", code=verdict.code, how=verdict.how, exc_info=verdict.code == "fault")
@@ -102,7 +112,10 @@ class FailedUnits:
                     if isinstance(error, MailError)
                     else text_of(error)
                 )
-                settled = (given_up(lease, lease.remaining, reason),)
+                with contextlib.suppress(MailError):
+                    see_to_brought(lease, place.store, lambda: self._sessions.destination(lease.mailbox))
+                outcome = Outcome.VANISHED if isinstance(error, FolderVanished) else Outcome.FAILED
+                settled = (given_up(lease, lease.remaining, reason, outcome),)
                 place.store.follow(lease, settled=settled, claim=False)
                 announce(settled, self._tell)
             else:

@@ -20,6 +20,7 @@ from shared.runtime.logs import get_logger
 from shared.wording.often_said import AND_THE_LAST
 from shared.wording.phrases import Phrase
 from worker.copying.copy import BatchCopy
+from worker.copying.forgotten_flags import see_to_brought
 from worker.copying.neighbours import Neighbours
 from worker.copying.returning import KnownBack, WayBack, await_return
 from worker.decisions.alike import LOOKS
@@ -143,13 +144,12 @@ class UnitWork:
             ).run(folders)
         elif unit.attempts > _patience(lease) and len(remaining := lease.remaining) > 1:
             # The batch failed too often: it is halved, so that only the guilty message suffers.
+            see_to_brought(lease, place.store, lambda: sessions.destination(lease.mailbox))
             place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
             return Split()
-        elif unit.attempts > _patience(lease) + 1 and len(remaining) == 1 and not lease.intents:
-            last = lease.mailbox.failure
-            why = ALL_ATTEMPTS_FAILED.says()
-            reason = AND_THE_LAST.says(what=why, cause=last.sentence) if last else why
-            return Finished(settled=(given_up(lease, remaining, reason),))
+        elif (reason := self._given_up(lease)) and not lease.intents:
+            see_to_brought(lease, place.store, lambda: sessions.destination(lease.mailbox))
+            return Finished(settled=(given_up(lease, lease.remaining, reason),))
         elif len(parts := self._shares(lease)) > 1:
             place.store.split(lease, divided(unit, parts, (), unit.attempts - 1))
             return Split()
@@ -169,8 +169,9 @@ class UnitWork:
                 neighbours,
                 labels,
                 sleep,
-                lambda: self._believed(lease),
+                lambda coded: self._believed(lease, coded=coded),
                 lambda: place.ring(UnitKind.COPY, lease.mailbox.import_id, ""),
+                reason,
             )
             try:
                 return copying.run()
@@ -180,6 +181,14 @@ class UnitWork:
             finally:
                 self.progressed = copying.progressed
         return Finished()
+
+    def _given_up(self, lease: Lease) -> str:
+        """Returns why the one message that is left of a batch is not sent any more; "" where it is."""
+        if lease.unit.attempts <= _patience(lease) + 1 or len(lease.remaining) != 1:
+            return ""
+        last = lease.mailbox.failure
+        why = ALL_ATTEMPTS_FAILED.says()
+        return AND_THE_LAST.says(what=why, cause=last.sentence) if last else why
 
     def _look(self, lease: Lease) -> Finished:
         """Compares the source's folders and their numbers with what the last pass left in the ledger."""
@@ -220,15 +229,16 @@ class UnitWork:
             return []
         return self._place.copy_rules.widening.shares(lease.remaining, lease.folder_pending, lease.writers)
 
-    def _believed(self, lease: Lease) -> bool:
-        """Tells whether a destination that refuses every message is believed to mean the messages.
+    def _believed(self, lease: Lease, *, coded: bool) -> bool:
+        """Tells whether a destination that refuses messages in the same words is believed to mean the messages.
 
-        It is when it never took any of this mailbox, or several further attempts changed nothing.
+        It is when several further attempts changed nothing; or it never took any of this mailbox, and no code blames the
+        server (`coded`).
         """
         store, mailbox_id = self._place.store, lease.mailbox.mailbox_id
         took = any(tally[Outcome.COPIED] for _, tally in store.folders(mailbox_id))
         looks = sum(1 for _ in takewhile(lambda one: one.code == TAKES_NOTHING, store.failures(mailbox_id)))
-        return not took or looks >= LOOKS
+        return looks >= LOOKS or not (took or coded)
 
 
 def _patience(lease: Lease) -> int:

@@ -45,6 +45,7 @@ _SIDED = (
     "protocol",
     "wrong_protocol",
     "folder_changed",
+    "folder_vanished",
     "folder_refused",
     "refused",
 )

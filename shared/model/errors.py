@@ -250,6 +250,10 @@ class FolderRefused(MailError):
     """This folder cannot be selected, listed or created; others can."""
 
 
+class FolderVanished(FolderRefused):
+    """The source lists this folder no more, neither when it was planned nor now: its messages are gone with it."""
+
+
 class FolderChanged(MailError):
     """UIDVALIDITY is not the one that the plan was made under: the folder has to be planned anew."""
 

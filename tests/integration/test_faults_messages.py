@@ -11,10 +11,12 @@ import pytest
 
 from shared.model import Options
 from shared.model.errors import LeaseLost, MessagesRefused
+from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, lost_ok, reply
 from tests.servers.faulty import Incoming, Quirk
+from worker import failed_units, unit_work
 from worker.copying.copy import BatchCopy, CopyRules
 from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.writers import FolderWriters
@@ -426,6 +428,65 @@ def test_a_flag_is_set_before_the_rest_of_a_batch_is_shared_out(wires: Wires, mo
     assert len(shared) == 2
     assert in_process.outcomes() == {"copied": 8}
     assert in_process.held("destination") == in_process.held("source")
+
+
+@pytest.mark.parametrize("protected", [True, False], ids=["seen to", "control: left"])
+def test_a_keyword_is_set_on_a_copy_that_a_killed_server_kept_without_it(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, protected: bool
+) -> None:
+    """Dovecot stores a message, is killed, and has not written what its keywords are called."""
+    if not protected:
+        monkeypatch.setattr(ForgottenFlags, "complete", lambda *_: None)
+    for n in range(1, 4):
+        wires.old.folder(b"INBOX").add(plain(n), (b"\\Seen", b"$Forwarded"))
+    wires.destination.behaviour.append.alter_flags = lambda flags: tuple(f for f in flags if f != b"$Forwarded")
+    lost = wires.destination.faults.add(lost_ok(b"^APPEND"))
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert lost.struck
+    assert in_process.outcomes() == {"copied": 3}
+    assert (in_process.held("destination") == in_process.held("source")) is protected
+    again = wires.destination.matching(b"UID STORE")
+    in_process.to_the_end()
+    assert wires.destination.matching(b"UID STORE") == again, "a later pass leaves what people clear"
+
+
+@pytest.mark.parametrize("protected", [True, False], ids=["seen to", "control: left"])
+@pytest.mark.parametrize("number", [6, 8], ids=["halved", "given up alone"])
+def test_a_flag_is_set_though_the_destination_breaks_off_over_a_later_message(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, number: int, *, protected: bool
+) -> None:
+    """The message that it breaks off over fails by name; the batch was halved until that stood alone."""
+    if not protected:
+        monkeypatch.setattr(unit_work, "see_to_brought", lambda *_: None)
+    in_process = forgetful(wires)
+    subject = b"Subject: %d\r\n" % number
+    wires.destination.faults.add(
+        Fault(lambda c: any(subject in one for one in c.literals), Action.CLOSE, times=None),
+    )
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 7, "failed": 1}
+    flags = [{flag.lower() for flag in message.flags} for message in wires.new.folder(b"INBOX").messages]
+    assert all(b"\\flagged" in one for one in flags) is protected
+
+
+@pytest.mark.parametrize("protected", [True, False], ids=["seen to", "control: left"])
+def test_a_flag_is_set_though_the_source_folder_cannot_be_opened_any_more(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, protected: bool
+) -> None:
+    if not protected:
+        monkeypatch.setattr(failed_units, "see_to_brought", lambda *_: None)
+    in_process = forgetful(wires)
+    in_process.stopping = lambda: in_process.tally()[Outcome.COPIED] > 0
+    in_process.submit()
+    in_process.work()
+    in_process.stopping = lambda: False
+    wires.source.faults.add(reply(b"^EXAMINE", b"NO broken", times=None))
+    in_process.to_the_end()
+    assert in_process.outcomes()["failed"] > 0
+    flags = [{flag.lower() for flag in message.flags} for message in wires.new.folder(b"INBOX").messages]
+    assert flags
+    assert all(b"\\flagged" in one for one in flags) is protected
 
 
 def test_a_destination_that_breaks_off_when_it_is_asked_for_flags_keeps_no_batch_open(wires: Wires) -> None:

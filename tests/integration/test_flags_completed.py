@@ -7,6 +7,7 @@ import pytest
 from shared.model.uids import NO_UIDS, UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import reply
+from worker.copying import flag_completion
 from worker.copying.neighbours import Neighbours
 from worker.following import flag_sync
 
@@ -34,7 +35,7 @@ def flags(wires: Wires) -> set[bytes]:
 @pytest.mark.parametrize("never", [True, False], ids=["never", "control: as any other"])
 def test_no_copy_is_marked_as_deleted(wires: Wires, monkeypatch: pytest.MonkeyPatch, never: bool) -> None:
     if not never:
-        monkeypatch.setattr(flag_sync, "_NEVER_SET", frozenset())
+        monkeypatch.setattr(flag_completion, "_NEVER_SET", frozenset())
     assert recognised(wires).outcomes() == {"already_present": 1}
     assert flags(wires) == set(ALL) - ({b"\\Deleted"} if never else set())
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from shared.mail.imap.imap_destination import ImapDestination
 from shared.model import REMOVED
+from shared.model.errors import ConnectionLost
+from shared.model.sides import Side
 from tests.integration.in_process_import import PASSWORD, InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
@@ -71,5 +75,41 @@ def test_what_is_removed_ends(pair: tuple[Dovecot, Dovecot], monkeypatch: pytest
     monkeypatch.setattr(BatchFolders, "_opened_at_source", noted)
     in_process = _struck(pair, "removed@example.org", b"DELETE Work", monkeypatch)
     assert tried.count(REMOVED) == ATTEMPTS, "what a plan did not find either is not planned anew"
-    assert in_process.outcomes()["copied"] == 5
-    assert in_process.finished
+    assert in_process.outcomes() == {"copied": 5, "vanished": 20}
+    assert in_process.mailbox().state == "complete"
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_is_removed_while_copies_are_in_doubt_ends_too(pair: tuple[Dovecot, Dovecot], *, arrives: bool) -> None:
+    login = f"doubtful-{arrives}@example.org"
+    for server in pair:
+        server.add_user(login, PASSWORD)
+    source, destination = pair
+    populate(source.host, source.port, login, PASSWORD, make_mailbox(7, {"Work": 20}, size=300))
+    in_process = InProcessImport(source, destination, logins=(login,), password=PASSWORD)
+    lost: list[bool] = []
+
+    def breaking(session: ImapDestination) -> ImapDestination:
+        send = session.send
+
+        def broken(group: Any, flags: Any, token: Any) -> None:
+            if lost:
+                return send(group, flags, token)
+            lost.append(True)
+            if arrives:
+                send(group, flags, token)
+                list(session.answers(outstanding=0))
+            with Wire(source.host, source.port, login, PASSWORD) as wire:
+                wire.command(b"DELETE Work")
+            session.close()
+            raise ConnectionLost(Side.DESTINATION, "gone")
+
+        session.send = broken  # type: ignore[method-assign]
+        return session
+
+    in_process.spoil = breaking
+    in_process.to_the_end()
+    assert lost
+    assert in_process.outcomes() == {"vanished": 20}
+    assert in_process.mailbox().state == "complete"
+    assert in_process.held("destination").total() == (10 if arrives else 0)

@@ -7,7 +7,7 @@ from typing import Final
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.mail.answers.limits import may_be_too_large
 from shared.model import Lease, batch_id
-from shared.model.errors import FolderChanged, FolderRefused
+from shared.model.errors import FolderChanged, FolderRefused, FolderVanished
 from shared.model.sides import Side
 from shared.store import WorkStore
 from shared.wording.often_said import FOLDER_RECREATED
@@ -88,17 +88,25 @@ class BatchFolders:
         )
 
     def _opened_at_source(self) -> KnownStatus:
-        """Opens the source folder. Raises `FolderChanged` where its user renamed or removed it, so that planning follows it."""
+        """Opens the source folder.
+
+        Raises `FolderChanged` where its user renamed or removed it, so that planning follows it; `FolderVanished` where a plan
+        did not find it either.
+        """
         folder, failure = self._folder, self._lease.mailbox.failure
-        # Where a plan did not find it either, one plan more for each batch would find the same.
         tried = failure.times if failure and failure.code in FOLDER_CHANGED else 0
-        known = folder.gone_at_source or tried >= MOST_REMADE
         try:
             return self._source.open(folder.source_name)
-        except FolderRefused:
-            if known or any(one.name == folder.source_name for one in self._source.listing().folders):
+        except FolderRefused as refused:
+            if any(one.name == folder.source_name for one in self._source.listing().folders):
                 raise
-        raise FolderChanged(Side.SOURCE, IS_NO_LONGER_LISTED.says(folder=folder.display))
+            said = IS_NO_LONGER_LISTED.says(folder=folder.display)
+            if folder.gone_at_source:
+                raise FolderVanished(Side.SOURCE, said, refused.detail) from None
+            # One plan more for each batch would find the same.
+            if tried >= MOST_REMADE:
+                raise
+        raise FolderChanged(Side.SOURCE, said)
 
     def _opened_there(self, name: bytes) -> tuple[KnownStatus, bool]:
         """Opens the destination folder, and creates it once where it is missing. Tells whether it was missing.

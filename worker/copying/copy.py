@@ -20,6 +20,7 @@ from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.model.errors import (
     AnswerUnreadable,
     ConnectionLost,
+    FolderVanished,
     LeaseLost,
     LedgerConflict,
     MailError,
@@ -31,7 +32,7 @@ from shared.model.errors import (
 from shared.model.events import DoubtResolved, Listener
 from shared.model.lifecycle import Outcome, Wish
 from shared.model.sides import Side
-from shared.model.uids import Uid, UidSet, records_of
+from shared.model.uids import NO_UIDS, Uid, UidSet, records_of
 from shared.store import WorkStore
 from shared.wording.phrases import Phrase, text_of
 from worker.copying.append_answers import AppendAnswers
@@ -51,7 +52,7 @@ from worker.decisions.alike import Alike
 from worker.decisions.closing import Divided, Finished, SettleLater
 from worker.decisions.copy_notes import watched
 from worker.decisions.failures import ATTEMPTS
-from worker.decisions.ledger_entries import without_copy
+from worker.decisions.ledger_entries import given_up, without_copy
 from worker.decisions.permanent_flags import kept_flags
 from worker.decisions.sent import Sent, remembered
 from worker.decisions.shares import Widening
@@ -97,15 +98,17 @@ class BatchCopy:
         neighbours: Neighbours,
         labels: bool = False,
         sleep: Callable[[float], object] = time.sleep,
-        believed: Callable[[], bool] = lambda: False,
+        believed: Callable[[bool], bool] = lambda coded: False,
         ring: Callable[[], object] = lambda: None,
+        give_up: str = "",
     ) -> None:
         """Takes `wish`, which says without a round trip what the operator wants, or that the lease is lost.
 
         `wish` is asked before every append. With `labels`, several
         folders may show one message (`worker.copying.gmail_sharing`). `sleep` waits for the seconds that the rates demand. `ring`
-        calls one lane more.
+        calls one lane more. `give_up` is the reason for which nothing is sent any more: what is not there already fails.
         """
+        self._give_up = give_up
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._alike = Alike(believed)
@@ -139,11 +142,18 @@ class BatchCopy:
         folder = self._lease.folder
         assert folder is not None, "a batch has a folder"
         wait_out(self._lease.due, lambda: self._store.progress(self._lease).due, self._wish, self._tell, self._sleep)
-        there, here = self._folders.open()
+        try:
+            there, here = self._folders.open()
+        except FolderVanished:
+            self._withdraw()
+            raise
         self._begin(here)
         try:
             done = self._done()
             remaining = set_aside(self._source, there, self._flying, self._lease.unit.uids - done)
+            if self._give_up and remaining:
+                self._flying.add(given_up(self._lease, remaining, self._give_up))
+                remaining = NO_UIDS
             self._announced = (
                 self._lease.unit.size_bytes if self._folders.as_planned() else self._sizes(there, remaining)
             )
@@ -253,6 +263,21 @@ class BatchCopy:
                 raise foreign_writer(late)
         return done
 
+    def _withdraw(self) -> None:
+        """Withdraws the intents of an earlier holder, since the source has nothing any more by which to know their copies.
+
+        Should the source show the messages again, what arrived of them all the same is a second copy, which verification
+        looks for.
+        """
+        intents = self._lease.intents
+        if not intents:
+            return
+        age = self._lease.claimed_at - max(intent.at for intent in intents)
+        if age < self._rules.settle_seconds:
+            raise SettleLater(self._rules.settle_seconds - age)
+        doubts = UidSet.joined([part for intent in intents for part in intent.uids.ranges])
+        self._store.progress(self._lease, withdrawn=[intent.intent_id for intent in intents], doubts=doubts)
+
     def _looked(self, theirs: UidSet) -> UidSet:
         """Returns the source UIDs of earlier intents whose copies turned out to be at the destination."""
         lease = self._lease
@@ -273,6 +298,7 @@ class BatchCopy:
         if looked.found:
             entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
             self._flying.adopt([record for entry in entries for record in entry.records], entries[0].digest)
+            self._forgotten_flags.complete(self._status, looked.found, self._flying.records)
         stop_on(looked.wanted)
         if looked.wait_seconds:
             raise SettleLater(looked.wait_seconds)
@@ -402,7 +428,9 @@ class BatchCopy:
                 self._copy(uids, most=1, keywords=False)
             else:
                 alike.note(group[0], error)
-        self._outcomes.refuse(alike.taken() if self._flying.taken > taken else alike.ended())
+        if self._flying.taken > taken:
+            self._outcomes.refuse(alike.taken())
+        self._outcomes.refuse(alike.ended())
 
     def _account_for(self, uids: UidSet) -> None:
         """Gives every UID an outcome.

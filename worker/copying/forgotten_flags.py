@@ -1,29 +1,46 @@
 """Sets the flags that the destination forgot when messages were appended with them (Exchange forgets \\Flagged).
 
 A server that kept a flag once is believed from then on: that costs one FETCH for each flag and worker process. Where it
-forgets a flag, each batch sets it by STORE before it is closed or divided; one whose worker died before that is claimed again.
-Copies that others brought are left as they are: people may have cleared their flags. Not seen to is what went before the
-destination refused, broke off or was left to a pause, should the rest of the batch be halved or given up later.
+forgets a flag, each batch sets it by STORE before it is closed, divided, halved or given up; one whose worker died before that
+is claimed again. Copies that others brought are left as they are: people may have cleared their flags.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from shared.mail import FlagChange, KnownStatus, MailDestination
 from shared.mail.answers.kept_flags import LOOKED_AT
 from shared.model import Lease, Settled
-from shared.model.errors import FolderRefused, ServerRefused
+from shared.model.errors import ConnectionLost, FolderRefused, ProtocolViolation, ServerRefused
 from shared.model.uids import Record, UidSet
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
+from worker.copying.flag_completion import complete_flags, wanted
 
 _log = get_logger("mailhaul.worker")
 
 #: Most copies that are looked at for a flag of which it is unknown whether the server keeps it.
 SAMPLE: Final = 20
+
+
+def see_to_brought(lease: Lease, store: WorkStore, connect: Callable[[], MailDestination]) -> None:
+    """Sees to the flags of what earlier attempts at a batch brought, before the rest of it is halved or given up.
+
+    `connect` signs in at the destination; raises what it raises. A destination that breaks off afterwards holds nothing back.
+    """
+    folder, records = lease.folder, lease.records
+    if folder is None or not records:
+        return
+    destination = connect()
+    try:
+        status = destination.open(folder.destination_name)
+        if status.same_uids(folder.destination_uidvalidity):
+            ForgottenFlags(lease, store, destination).see_to(status, records)
+    except (ConnectionLost, ProtocolViolation, FolderRefused) as error:
+        _log.warning("flags_not_completed", messages=sum(len(one.source) for one in records), reason=str(error))
 
 
 class ForgottenFlags:
@@ -47,6 +64,22 @@ class ForgottenFlags:
     def found(self, settled: Settled) -> None:
         """Notes copies that somebody else made."""
         self._others.update(uid for record in settled.records for uid in record.source)
+
+    def complete(self, status: KnownStatus, uids: UidSet, records: Iterable[Record]) -> None:
+        """Sets the flags that copies lack whose answer was lost; `uids` are those of the source. The folder is open.
+
+        A server that was killed may have stored a message and no name of its keywords (Dovecot).
+        """
+        to = {int(s): int(d) for record in records for s, d in record.pairs() if s in uids}
+        want = wanted(self._store.flags(self._lease.unit.folder_id), to)
+        if not want:
+            return
+        try:
+            complete_flags(self._destination, status.permanent_flags, want, ours=True)
+            # They show no more whether the server keeps what it is sent.
+            self._others.update(to)
+        except (ServerRefused, FolderRefused) as error:
+            _log.warning("flags_not_completed", messages=len(want), reason=str(error))
 
     def see_to(self, status: KnownStatus, records: Iterable[Record]) -> None:
         """Looks whether the batch's copies have their flags, and sets what the server forgot. The folder is open.

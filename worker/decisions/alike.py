@@ -3,6 +3,9 @@
 A full disk or a broken part of the server is reported in many words, and often without a code. It shows in this: a
 server that took messages before takes none any more. A message that is refused for itself stands alone or among others
 that are taken, or its code says so.
+
+A disk that is nearly full takes small messages and no large ones, and large ones too when another lane has just given room back.
+So where the code blames the server, no message that is taken shows anything: only that several looks bring nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +20,10 @@ from worker.decisions.sent import Sent
 
 TAKES_NO_MESSAGE_ANY_MORE: Final = Phrase("takes_no_message_any_more", "takes no message any more")
 
+FAULT_OF_ITS_OWN: Final = Phrase(
+    "fault_of_its_own", "has a fault of its own with messages (by now {num}), and takes others"
+)
+
 #: A time of day, with its date and brackets.
 _TIME: Final = re.compile(r"\[?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d\]?")
 #: Number of messages refused in a row with the same words that shows that nothing is taken, where the code blames the
@@ -24,21 +31,24 @@ _TIME: Final = re.compile(r"\[?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d\]?")
 IN_A_ROW = 5
 #: The same number for refusals without a code, while other messages of the batch are still to be tried.
 UNCODED_IN_A_ROW = 50
-#: Number of attempts in a row in which nothing was taken, after which a refusal without a code is believed to be about
-#: the messages.
+#: Number of attempts in a row that brought nothing else, after which a refusal is believed to be about the messages. Where the
+#: code blames the server for every message, it never is.
 LOOKS = 3
 
 
 class Alike:
     """The messages that were refused alone since the destination last took a message."""
 
-    def __init__(self, believed: Callable[[], bool]) -> None:
-        """Takes `believed`, which tells whether a refusal without a code is about the message.
+    def __init__(self, believed: Callable[[bool], bool]) -> None:
+        """Takes `believed`, which tells whether a refusal is about the message, though nothing here shows it.
 
-        Its answer holds even when every message gets that refusal.
+        It is asked for refusals whose code blames the server (True), and for those without a code, even when every message
+        gets such a refusal.
         """
         self._believed = believed
         self._held: list[tuple[Sent, MailError]] = []
+        #: The messages that were refused by the server's fault before others were taken: perhaps for want of room.
+        self._faults: list[tuple[Sent, MailError]] = []
         #: The words in which messages were refused while later messages were taken.
         self._about_messages: set[str] = set()
 
@@ -54,12 +64,11 @@ class Alike:
         }
 
     def taken(self) -> list[tuple[Sent, MailError]]:
-        """Notes that the destination took a message, and returns the messages refused until then.
-
-        These are refused for themselves.
-        """
+        """Notes that the destination took a message, and returns those refused until then that are refused for themselves."""
         self.passed_over(error for _, error in self._held)
-        return self._clear()
+        self._faults += [one for one in self._held if _of_the_server(one[1])]
+        held, self._held = self._held, []
+        return [one for one in held if not _of_the_server(one[1])]
 
     def ended(self) -> list[tuple[Sent, MailError]]:
         """Notes that all messages were tried, and returns those that are refused for themselves.
@@ -67,7 +76,12 @@ class Alike:
         Raises `NothingTaken`.
         """
         self._judge(IN_A_ROW)
-        return self._clear()
+        refused = [*self._faults, *self._held]
+        self._faults, self._held = [], []
+        faults = [error for _, error in refused if _of_the_server(error)]
+        if faults and not self._believed(True):
+            raise NothingTaken(faults[-1].side, FAULT_OF_ITS_OWN.says(num=f"{len(faults):,}"), faults[-1].detail)
+        return refused
 
     def _judge(self, most: int) -> None:
         row = [error for _, error in self._held[-most:]]
@@ -76,12 +90,8 @@ class Alike:
         last = row[-1]
         if len({_words(error) for error in row}) > 1 or _words(last) in self._about_messages:
             return
-        if _of_the_server(last) or not self._believed():
+        if _of_the_server(last) or not self._believed(False):
             raise NothingTaken(last.side, TAKES_NO_MESSAGE_ANY_MORE.says(), last.detail)
-
-    def _clear(self) -> list[tuple[Sent, MailError]]:
-        held, self._held = self._held, []
-        return held
 
 
 def _words(error: MailError) -> str:

@@ -103,6 +103,9 @@ CONTROL = "control"
 #: Code of a destination into which somebody else brings the same mail.
 FOREIGN_WRITER = "destination_foreign_writer"
 
+#: Code of a destination without room.
+OVER_QUOTA = "destination_over_quota"
+
 #: Code of a destination that refuses one message after the other.
 TAKES_NOTHING = "destination_takes_nothing"
 
@@ -287,6 +290,13 @@ TABLE: tuple[FailureRule, ...] = (
         error=errors.FolderChanged,
         code="{side}_folder_changed",
         how=Disposition.REPLAN,
+        scope="folder",
+        delay_seconds=5,
+    ),
+    FailureRule(
+        error=errors.FolderVanished,
+        code="{side}_folder_vanished",
+        how=Disposition.GIVE_UP,
         scope="folder",
         delay_seconds=5,
     ),

@@ -32,7 +32,7 @@ def without_copy(
     return Settled(intent_id=intent_id, others={outcome: uids}, notes=tuple(notes), size_bytes=size_bytes)
 
 
-def given_up(lease: Lease, uids: UidSet, reason: str) -> Settled:
-    """Returns the ledger entry for messages of a batch that failed for good, each with the reason."""
-    notes = [Note(uid=uid, what=Outcome.FAILED, reason=reason) for uid in uids]
-    return without_copy(Outcome.FAILED, uids, notes, lease.unit.size_bytes * len(uids) // max(1, len(lease.unit.uids)))
+def given_up(lease: Lease, uids: UidSet, reason: str, outcome: Outcome = Outcome.FAILED) -> Settled:
+    """Returns the ledger entry for messages of a batch that failed for good, or that vanished, each with the reason."""
+    notes = [Note(uid=uid, what=outcome, reason=reason) for uid in uids]
+    return without_copy(outcome, uids, notes, lease.unit.size_bytes * len(uids) // max(1, len(lease.unit.uids)))

@@ -6,9 +6,8 @@ It goes by CONDSTORE (RFC 7162) where the source has it, otherwise by comparison
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from shared.mail import MailDestination, MailSource
 from shared.model import Folder, FolderPlan, Lease, Settled
@@ -16,13 +15,11 @@ from shared.model.errors import AnswerUnreadable, FolderRefused, ServerRefused
 from shared.model.uids import UidSet
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
-from worker.decisions.flag_changes import FlagsSeen, flag_changes, later, made_equal, translated
+from worker.copying.flag_completion import complete_flags, wanted
+from worker.decisions.flag_changes import FlagsSeen, flag_changes, later, translated
 from worker.decisions.permanent_flags import kept_flags
 
 _log = get_logger("mailhaul.worker")
-
-#: Flags that no copy gets that was there before: \Deleted would have it expunged, and \Recent is the server's own.
-_NEVER_SET: Final = frozenset({"\\deleted", "\\recent"})
 
 
 class FlagSync:
@@ -84,22 +81,14 @@ class FlagSync:
             for s, d in record.pairs()
             if d not in followed
         }
-        want = {to[uid]: text.split() for text, uids in now.items() if text for uid in uids if uid in to}
+        want = {uid: flags for uid, flags in wanted(now, to).items() if flags}
         if not want:
             return
         try:
-            self._complete(folder.destination_name, want)
+            permanent = self._destination.open(folder.destination_name).permanent_flags
+            complete_flags(self._destination, permanent, want)
         except (ServerRefused, FolderRefused) as error:
             _log.warning("flags_not_completed", messages=len(want), reason=str(error))
-
-    def _complete(self, name: bytes, want: Mapping[int, Sequence[str]]) -> None:
-        permanent = self._destination.open(name).permanent_flags
-        kept = {uid: settable for uid, flags in want.items() if (settable := _settable(flags, permanent))}
-        if not kept:
-            return
-        have = {int(uid): flags for uid, flags in self._destination.flags(UidSet.of(kept))}
-        lacking = {uid: flags for uid, flags in kept.items() if uid in have}
-        self._destination.store_flags(replace(change, remove=()) for change in made_equal(have, lacking) if change.add)
 
     def _change(self, folder: Folder, kept: dict[str, UidSet], now: dict[str, UidSet], old: UidSet) -> None:
         changes = list(flag_changes(kept, now, old))
@@ -113,9 +102,3 @@ class FlagSync:
             replace(change, add=kept_flags(change.add, permanent)[0], remove=kept_flags(change.remove, permanent)[0])
             for change in known
         )
-
-
-def _settable(flags: Iterable[str], permanent: frozenset[str]) -> tuple[str, ...]:
-    """Returns the flags that PERMANENTFLAGS lists (RFC 9051 §7.1), and any keyword where it lists ``\\*``."""
-    listed = {flag.lower() for flag in permanent} - _NEVER_SET
-    return tuple(f for f in flags if f.lower() in listed or ("\\*" in listed and not f.startswith("\\")))

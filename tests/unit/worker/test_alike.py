@@ -20,10 +20,14 @@ def refusal(text: bytes) -> MailError:
     return failure("destination", "NO", text, asked="append")
 
 
+def sent(uid: int) -> Sent:
+    return Sent(uid=Uid(uid), size_bytes=1, internaldate=None, fingerprint=b"")
+
+
 def noted(texts: list[bytes], *, believed: bool = False) -> Alike:
-    alike = Alike(lambda: believed)
+    alike = Alike(lambda coded: believed)
     for uid, text in enumerate(texts, start=1):
-        alike.note(Sent(uid=Uid(uid), size_bytes=1, internaldate=None, fingerprint=b""), refusal(text))
+        alike.note(sent(uid), refusal(text))
     return alike
 
 
@@ -36,7 +40,7 @@ def test_one_after_the_other_in_the_same_words_is_the_destination(text: bytes, m
 
 @pytest.mark.parametrize("text", [BUG, b"Unable to write"])
 def test_so_it_is_when_nothing_else_is_left_to_be_tried(text: bytes) -> None:
-    assert len(noted([text] * (IN_A_ROW - 1)).ended()) == IN_A_ROW - 1
+    assert len(noted([text] * (IN_A_ROW - 1), believed=True).ended()) == IN_A_ROW - 1
     with pytest.raises(NothingTaken):
         noted([text] * IN_A_ROW).ended()
 
@@ -68,7 +72,7 @@ def test_words_that_others_did_not_get_are_about_messages() -> None:
     alike = noted([b"content rejected"])
     assert len(alike.taken()) == 1
     for uid in range(2, 99):
-        alike.note(Sent(uid=Uid(uid), size_bytes=1, internaldate=None, fingerprint=b""), refusal(b"content rejected"))
+        alike.note(sent(uid), refusal(b"content rejected"))
     assert len(alike.ended()) == 97
 
 
@@ -76,3 +80,28 @@ def test_what_is_believed_without_a_code_is_not_with_one() -> None:
     assert len(noted([b"content rejected"] * 99, believed=True).ended()) == 99
     with pytest.raises(NothingTaken):
         noted([BUG] * IN_A_ROW, believed=True)
+
+
+def refused_beside(text: bytes = BUG, *, believed: bool = False) -> Alike:
+    """Notes that a message was refused, and another one taken afterwards."""
+    alike = Alike(lambda coded: believed)
+    alike.note(sent(1), refusal(text))
+    return alike
+
+
+def test_by_the_servers_fault_nothing_that_is_taken_shows_that_there_is_room() -> None:
+    alike = refused_beside()
+    assert alike.taken() == []
+    with pytest.raises(NothingTaken, match="fault of its own"):
+        alike.ended()
+
+
+def test_after_several_looks_it_is_the_message() -> None:
+    alike = refused_beside(believed=True)
+    assert alike.taken() == []
+    assert len(alike.ended()) == 1
+    assert alike.ended() == []
+
+
+def test_without_a_code_another_message_tells_enough() -> None:
+    assert len(refused_beside(b"content rejected").taken()) == 1
