@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+from producer.operations.acknowledged import on_disk
 from producer.operations.credentials import need_passwords
 from producer.operations.finding import MISSING, RETRIED, find_mailboxes, given_up_by_cancel
 from producer.operations.limits import check_limit
@@ -32,6 +33,7 @@ _RETRY_BATCH: Final = 500
 class ControlOperations(HeldResources):
     """The operations on the work of an import."""
 
+    @on_disk
     def control(self, import_: Import, word: Control, login: str = "", wave: str = "") -> int:
         """Pauses, resumes or cancels the import, a wave or one mailbox. Returns how many mailboxes it changes.
 
@@ -83,6 +85,7 @@ class ControlOperations(HeldResources):
         cancelled = {mailbox.mailbox_id for mailbox, _ in found if mailbox.state is MailboxState.CANCELLED}
         return self.retry(import_, login, wave=wave, only=cancelled)[0] if cancelled else 0
 
+    @on_disk
     def retry(
         self,
         import_: Import,
@@ -134,6 +137,7 @@ class ControlOperations(HeldResources):
             self.ring_some(import_.import_id)
         return mailboxes, messages
 
+    @on_disk
     def set_window(self, import_: Import, hours: Hours, at: float, wave: str = "") -> None:
         """Sets the hours in which the import, or a wave of it, may work from now (`at`) on.
 
@@ -144,6 +148,7 @@ class ControlOperations(HeldResources):
         set_hours(self.store, import_.import_id, hours, at, wave)
         self.ring_some(import_.import_id)
 
+    @on_disk
     def set_wave(
         self,
         import_: Import,
@@ -160,6 +165,7 @@ class ControlOperations(HeldResources):
         self.store.set_wave(import_.import_id, name, starts_at=starts_at, weight=weight, order=order)
         self.ring_some(import_.import_id)
 
+    @on_disk
     def move(
         self,
         import_: Import,

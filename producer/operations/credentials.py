@@ -18,6 +18,7 @@ from producer.intake.editing import asked_again
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked, renewed
 from producer.intake.specification import ImportAsked
+from producer.operations.acknowledged import on_disk
 from producer.operations.resources import HeldResources
 from shared.model import AccountState, Import, Mailbox
 from shared.model.binding import bound_to
@@ -88,6 +89,7 @@ class Forgotten:
 class CredentialsOperations(HeldResources):
     """The operations on the passwords, tokens and keys of an import."""
 
+    @on_disk
     def replace_credentials(self, import_: Import, rows: Sequence[Row], columns: Sequence[str] = ()) -> Replaced:
         """Seals new passwords, found by the login at the source, and queues parked mailboxes again.
 
@@ -128,6 +130,7 @@ class CredentialsOperations(HeldResources):
             self.ring_some(import_.import_id)
         return Replaced(mailboxes=done, queued=queued, unknown_rows=tuple(unknown))
 
+    @on_disk
     def replace_passwords(self, import_: Import, mailbox: Mailbox, given: Mapping[Side, Secret]) -> bool:
         """Seals new passwords of one mailbox, by side; the other side's stays as it is.
 
@@ -161,6 +164,7 @@ class CredentialsOperations(HeldResources):
         ends = {Side.SOURCE: import_.source, Side.DESTINATION: import_.destination}
         return {side: renewed(side, ends[side], sign_ins[side], read) for side, read in readers.items()}
 
+    @on_disk
     def replace_shared(self, import_: Import, given: Mapping[Side, Secret]) -> int:
         """Seals new shared secrets of the import, by side, as `shared_anew` read them.
 

@@ -12,6 +12,7 @@ from typing import Final
 from producer.intake.editing import need_unstarted, with_ends_of
 from producer.intake.preparing import prepare_import
 from producer.intake.specification import ImportSpecification
+from producer.operations.acknowledged import on_disk
 from producer.operations.credentials import CredentialsOperations
 from producer.operations.submission import RequestOperations
 from shared.model import Import
@@ -35,6 +36,7 @@ CHANGED_MEANWHILE: Final = Phrase(
 class EditOperations(CredentialsOperations, RequestOperations):
     """The operations that change an import before its start."""
 
+    @on_disk
     def rewritten(self, import_: Import, new: ImportSpecification, version: str) -> Import:
         """Writes the import as it is specified now, in state "opening". Returns it; its id may be another one.
 

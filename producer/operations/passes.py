@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from producer.cutover import acts
+from producer.operations.acknowledged import on_disk
 from producer.operations.credentials import need_no_passwords, need_passwords
 from producer.operations.finding import MISSING, find_mailboxes
 from producer.operations.resources import HeldResources
@@ -49,6 +50,7 @@ ARCHIVED_STANDS: Final = Phrase(
 class PassOperations(HeldResources):
     """The operations on an import as a whole."""
 
+    @on_disk
     def verify(
         self,
         import_: Import,
@@ -78,6 +80,7 @@ class PassOperations(HeldResources):
         self.ring_some(import_.import_id)
         return queued, accepted
 
+    @on_disk
     def close(self, import_: Import) -> bool:
         """Deletes the import and its ledger from the store. Raises `UsageError` while it is under way."""
         found = self.store.import_(import_.import_id)
@@ -88,6 +91,7 @@ class PassOperations(HeldResources):
         need_no_passwords(self.store, import_)
         return self.store.close(import_.import_id)
 
+    @on_disk
     def archive(self, import_: Import, *, away: bool) -> int:
         """Puts the import into the archive, or takes it back. Returns how many were changed: 1 or 0.
 
@@ -102,6 +106,7 @@ class PassOperations(HeldResources):
             need_no_passwords(self.store, import_)
         return int(self.store.archive(import_.import_id, away=away))
 
+    @on_disk
     def start_cutover(self, import_: Import, wave: str, options: CutoverOptions, *, who: str, at: float) -> Cutover:
         """Begins the cutover of a wave, or "" of the import as a whole.
 
@@ -112,6 +117,7 @@ class PassOperations(HeldResources):
         need_passwords(self.store, import_, [mailbox for mailbox, _ in some])
         return acts.start(self.cutovers, import_, wave, options, who=who, at=at)
 
+    @on_disk
     def send_to_cutover(
         self,
         import_: Import,

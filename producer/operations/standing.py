@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from producer.operations.acknowledged import on_disk
 from producer.operations.credentials import need_passwords
 from producer.operations.resources import HeldResources
 from producer.waves import read_start, wave_of
@@ -56,6 +57,7 @@ def checked(standing: Standing) -> Standing:
 class StandingOperations(HeldResources):
     """The operations on standing imports."""
 
+    @on_disk
     def change_standing(
         self,
         import_: Import,

@@ -22,6 +22,7 @@ from typing import Final
 from producer.intake.manifest import Row
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
+from producer.operations.acknowledged import on_disk
 from producer.operations.resources import HeldResources
 from shared.model import BY_ROW, Import, Mailbox, Options
 from shared.model.binding import bound_to
@@ -40,6 +41,7 @@ _PART: Final = 500
 class RequestOperations(HeldResources):
     """The operations that store a request and start it."""
 
+    @on_disk
     def submit(
         self,
         import_: Import,
@@ -118,6 +120,7 @@ class RequestOperations(HeldResources):
         except CredentialsError:
             return False
 
+    @on_disk
     def set_going(self, import_id_: str) -> None:
         """Starts an import that was stored."""
         self.store.submit(import_id_)

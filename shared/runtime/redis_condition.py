@@ -30,6 +30,8 @@ NOT_FIT: Final = Phrase("redis_not_fit", "Redis {address} is not fit: {causes}. 
 
 #: Redis 6.2 brought what the scripts use; Valkey began at 7.2.
 MINIMUM_VERSION = (6, 2)
+#: Redis tells when its append-only file is on the disk (WAITAOF); Valkey always did.
+TELLS_SINCE = (7, 2)
 #: Dramatiq compares clients' clocks and calls a process dead after 60 s (`shared.runtime.broker.HEARTBEAT_MS`).
 _SKEW_BAD_SECONDS, _SKEW_NOTE_SECONDS = 30.0, 5.0
 _LATENCY_NOTE_SECONDS = 0.02
@@ -67,6 +69,8 @@ class Condition:
     aof_well: bool | None = None
     #: appendfsync.
     fsync: str = ""
+    #: Whether it is at a Unix socket, so that its file is on this machine.
+    here: bool = False
     #: Bytes in use.
     memory_used: int = 0
     #: maxmemory, bytes; 0 for no limit.
@@ -91,10 +95,18 @@ def read_condition(client: redis.Redis, clock: Callable[[], float] = time.time) 
         said: Mapping[str, Any] = client.info("all")
     except redis.ResponseError:
         said = {}
-    return read_info(said, fsync=_setting(client, "appendfsync"), skew=skew, latency=sorted(delays)[_PINGS // 2])
+    return read_info(
+        said,
+        fsync=_setting(client, "appendfsync"),
+        here=bool(client.connection_pool.connection_kwargs.get("path")),
+        skew=skew,
+        latency=sorted(delays)[_PINGS // 2],
+    )
 
 
-def read_info(said: Mapping[str, Any], *, fsync: str = "", skew: float = 0.0, latency: float = 0.0) -> Condition:
+def read_info(
+    said: Mapping[str, Any], *, fsync: str = "", here: bool = False, skew: float = 0.0, latency: float = 0.0
+) -> Condition:
     """Reads the answer to INFO, as redis-py parses it."""
     valkey = "valkey_version" in said
     version = str(said.get("valkey_version" if valkey else "redis_version", ""))
@@ -110,6 +122,7 @@ def read_info(said: Mapping[str, Any], *, fsync: str = "", skew: float = 0.0, la
         aof=None if aof is None else bool(int(aof)),
         aof_well=None if states[0] is None else all(state in ("ok", None) for state in states),
         fsync=fsync,
+        here=here,
         memory_used=int(said.get("used_memory", 0)),
         memory_limit=int(said.get("maxmemory", 0)),
         skew_seconds=skew,
@@ -175,6 +188,13 @@ def _durability(found: Condition) -> Iterator[Finding]:
         yield Finding("note", "appendfsync is no: a power cut loses up to half a minute; set it to everysec or always")
     elif found.aof:
         yield Finding("ok", "append-only file" + (f", appendfsync {found.fsync}" if found.fsync else ""))
+        old = found.kind == "redis" and MINIMUM_VERSION <= found.version < TELLS_SINCE
+        if old and not found.here and found.fsync != "always":
+            yield Finding(
+                "note",
+                "this version cannot tell when its disk has what was accepted (Redis 7.2 and Valkey can): a power cut may "
+                "take an import or a change that was accepted up to two seconds before",
+            )
 
 
 def _memory(found: Condition) -> Iterator[Finding]:

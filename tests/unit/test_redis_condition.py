@@ -39,6 +39,7 @@ def test_a_fit_server_gives_nothing_to_say() -> None:
         ({"skew_seconds": -45.0}, "BAD", "45.0 s behind"),
         ({"aof": False}, "note", "appendonly is off"),
         ({"fsync": "no"}, "note", "everysec"),
+        ({"version": (7, 0)}, "note", "cannot tell"),
         ({"memory_used": 80, "memory_limit": 100}, "note", "in use"),
         ({"skew_seconds": 6.0}, "note", "6.0 s ahead"),
         ({"latency_seconds": 0.05}, "note", "near the workers"),
@@ -49,6 +50,11 @@ def test_each_fault_has_its_verdict(change: dict[str, object], verdict: str, wor
     assert len(said[verdict]) == 1
     assert word in said[verdict][0]
     assert said["note" if verdict == "BAD" else "BAD"] == []
+
+
+@pytest.mark.parametrize("change", [{"here": True}, {"fsync": "always"}, {"kind": "valkey"}])
+def test_an_old_server_is_nothing_to_say_where_it_need_not_tell(change: dict[str, object]) -> None:
+    assert verdicts(replace(FIT, version=(7, 0), **change))["note"] == []  # type: ignore[arg-type]
 
 
 def test_what_a_managed_service_hides_is_not_held_against_it() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from producer.operations.acknowledged import together
 from producer.web.api import credential_routes, general_routes, spooling
 from producer.web.api import imports as counterpart
 from producer.web.api.request_bodies import EraseBody, OneMailboxBody, RetryBody, VerifyBody
@@ -108,20 +109,21 @@ def chosen(
     if act == "cancel" and logins and not sure:
         return draw(request, "cancel_chosen.html", who, import_=found, boxes=list(zip(mailbox, logins, strict=True)))
     done = messages = 0
-    for login in mailbox:  # by id: one login at two servers is two mailboxes
-        one = OneMailboxBody(login=login)
-        match act:
-            case "pause":
-                done += counterpart.pause(known, who, request, import_id, one)["mailboxes"]
-            case "resume":
-                done += counterpart.resume(known, who, request, import_id, one)["mailboxes"]
-            case "cancel":
-                done += counterpart.cancel(known, who, request, import_id, one)["mailboxes"]
-            case "retry":
-                answer = counterpart.retry(known, who, request, import_id, RetryBody(login=login))
-                done, messages = done + answer["mailboxes"], messages + answer["messages"]
-            case "verify":
-                done += _verified(known, who, request, import_id, login)
+    with together(known.operations):
+        for login in mailbox:  # by id: one login at two servers is two mailboxes
+            one = OneMailboxBody(login=login)
+            match act:
+                case "pause":
+                    done += counterpart.pause(known, who, request, import_id, one)["mailboxes"]
+                case "resume":
+                    done += counterpart.resume(known, who, request, import_id, one)["mailboxes"]
+                case "cancel":
+                    done += counterpart.cancel(known, who, request, import_id, one)["mailboxes"]
+                case "retry":
+                    answer = counterpart.retry(known, who, request, import_id, RetryBody(login=login))
+                    done, messages = done + answer["mailboxes"], messages + answer["messages"]
+                case "verify":
+                    done += _verified(known, who, request, import_id, login)
     request.app.state.glances.forget(import_id)
     changed = Changed(act=act if logins else "none", mailboxes=done, messages=messages)
     return back(request, f"/imports/{import_id}", import_id, changed)

@@ -72,3 +72,6 @@ class MemorySecrets(MemoryRequests):
 
     def purge(self, seconds: float) -> bool:
         return True
+
+    def wait_for_disk(self) -> bool:
+        return True

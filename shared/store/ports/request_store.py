@@ -193,6 +193,12 @@ class RequestStore(Protocol):
         this user of Redis may not, or it takes longer.
         """
 
+    def wait_for_disk(self) -> bool:
+        """Waits until the disk has all that was acknowledged before, so that a power cut takes none of it.
+
+        Returns False where the server does not tell, or keeps nothing on a disk.
+        """
+
     def close(self, import_id: str) -> bool:
         """Forgets an import that is not under way, with all that the store has of it.
 

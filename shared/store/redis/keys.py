@@ -3,6 +3,7 @@
 | key (after the prefix)            | type | holds |
 |-----------------------------------|------|-------|
 | at_once                           | STRING | which change of several scripts is being made; nothing between two of them |
+| on_disk                           | STRING | written and waited for: what was acknowledged before is on the disk then |
 | imports                           | ZSET | import id, scored by when it was opened (ms) |
 | import:I                          | HASH | request, state, control, times, passes, retention; counters; |
 |                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
@@ -164,6 +165,7 @@ PREFIX: Final = f"mailhaul:{LAYOUT_VERSION}:"
 
 IMPORTS: Final = f"{PREFIX}imports"
 AT_ONCE: Final = f"{PREFIX}at_once"
+ON_DISK: Final = f"{PREFIX}on_disk"
 DELAYED: Final = f"{PREFIX}delayed"
 LEASES: Final = f"{PREFIX}leases"
 PROBE: Final = f"{PREFIX}probe"

@@ -11,6 +11,7 @@ import redis
 from shared.model.errors import CredentialsError
 from shared.store import Resealed
 from shared.store.redis import codec, keys
+from shared.store.redis.on_disk import wait_for_disk
 from shared.store.redis.redis_scripts import Scripts, unreachable
 
 #: Mailboxes, or sealed values, in one round trip.
@@ -62,6 +63,12 @@ class Secrets(Scripts):
                 renewed += int(self._run("reseal", key, *pairs)) if pairs else 0
             total += Resealed(renewed=renewed, lost=lost)
         return total
+
+    def wait_for_disk(self) -> bool:
+        try:
+            return wait_for_disk(self._client())
+        except redis.RedisError as error:
+            raise unreachable(error) from error
 
     def purge(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
