@@ -78,7 +78,10 @@ def run(script: Script, *, program: str = WORKER) -> Result:
         if scene.import_ is not None:
             scene.office.assert_books(scene.import_, changed=bool(scene.changes))
             outcomes = {str(name): n for name, n in scene.office.tally(scene.import_).outcomes.items() if n}
-            unended = scene.unended()
+            # No fault here is a message's own: a person would have to give `mailhaul retry`.
+            unended = scene.unended() + [
+                f"{outcomes[name]} {name}" for name in ("refused", "failed") if name in outcomes
+            ]
         return Result(
             script.seed,
             tuple(fault.name for _, fault in script.faults),
