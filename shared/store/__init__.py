@@ -3,8 +3,9 @@
 Rules that every adapter keeps, and that `tests/contract/test_store.py` checks over Redis and memory alike:
 
 - A method happens wholly or not at all, and may be repeated: after a lost answer the same call changes nothing more. So
-  a caller may retry after `StoreError`. The methods that close a unit (`finish`, `release`, `split`) raise `LeaseLost`
-  when they are repeated.
+  a caller may retry after `StoreError`. Where all mailboxes of an import follow a change of it, they do in pieces
+  (`RequestStore.sweep`): the change itself happens at once, and of a caller that dies meanwhile another does the rest.
+  The methods that close a unit (`finish`, `release`, `split`) raise `LeaseLost` when they are repeated.
 - Every method that takes a `Lease` is fenced by the lease's term: after another claim, reap or reset it raises
   `LeaseLost` and writes nothing. A lane has one lease at a time: a lease that it still holds when it claims again goes
   back first.
@@ -41,6 +42,7 @@ __all__ = [
     "BRAKE_AFTER",
     "BRINGING_SECONDS",
     "MOST_DOUBTS",
+    "PIECE",
     "SCOPES",
     "SHARED_SECONDS",
     "SILENT_SECONDS",
@@ -86,6 +88,10 @@ OTHER_OPTIONS: Final = Phrase(
 LISTED: Final = Phrase("listed", "{first}, {rest}")
 #: A worker that was silent for longer, in seconds, is probably lost: each worker sends a heartbeat every second.
 SILENT_SECONDS = 10.0
+
+#: The number of mailboxes that follow a change of their import or wave in one step of the store: with 50,000 in one step
+#: nobody else would be answered for seconds.
+PIECE: Final = 1000
 
 
 def process_of(holder: str) -> str:

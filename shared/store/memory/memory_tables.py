@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from shared.model import (
@@ -183,6 +184,30 @@ class WaveRow:
     served: int = 0
 
 
+class SweepKind(StrEnum):
+    """The ways in which the mailboxes of an import or a wave follow a change of it."""
+
+    #: They enter their queues, or leave them.
+    REFRESH = "refresh"
+    #: They run, whatever an operator said of single ones.
+    RUN = "run"
+    CANCEL = "cancel"
+    #: Their looks are planned, or end.
+    LOOK = "look"
+
+
+@dataclass(slots=True)
+class Sweep:
+    """A change of an import (`wave` "") or a wave that its mailboxes follow in pieces."""
+
+    kind: SweepKind
+    wave: str
+    #: When it began, ms.
+    began: int
+    #: The number of mailboxes that have followed.
+    done: int = 0
+
+
 @dataclass(slots=True)
 class ImportRow:
     """An import."""
@@ -206,6 +231,8 @@ class ImportRow:
     fresh: bool = False
     #: Whether the import waits for its hours to begin.
     opening: bool = False
+    #: The change that its mailboxes have yet to follow.
+    sweep: Sweep | None = None
     #: When the credentials are forgotten, ms; None while no time is set.
     expires: int | None = None
     #: Wave → the row of its cutover, and the notes beside it.

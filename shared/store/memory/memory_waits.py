@@ -6,6 +6,7 @@ from shared.model import Wait
 from shared.model.lifecycle import SETTLED, Control, Wish
 from shared.model.sides import Scope
 from shared.store.memory.memory_readings import atomic
+from shared.store.memory.memory_tables import SweepKind
 from shared.store.memory.memory_writers import MemoryWriters
 
 
@@ -34,6 +35,7 @@ class MemoryWaits(MemoryWriters):
         renew: bool = False,
         wave: str = "",
     ) -> bool:
+        self._end_sweep(import_id)
         rows = self._rows
         whole = rows.imports.get(import_id)
         if wave:
@@ -42,15 +44,14 @@ class MemoryWaits(MemoryWriters):
                 return False
             row.window, (row.opens_at, row.shuts_at) = window, (opens_at, shuts_at) if window else (0.0, 0.0)
             row.opening = round(row.opens_at * 1000) > rows.now()
-            self._refresh_wave(whole, wave)
+            self._change(whole, SweepKind.REFRESH, wave)
             return True
         if whole is None or (renew and whole.import_.window != window):
             return False
         span = (opens_at, shuts_at) if window else (0.0, 0.0)
         whole.set(window=window, opens_at=span[0], shuts_at=span[1])
         whole.opening = round(span[0] * 1000) > rows.now()
-        for mailbox_id in self._in_order(whole):
-            rows.refresh(rows.mailboxes[mailbox_id])
+        self._change(whole, SweepKind.REFRESH)
         return True
 
     @atomic
@@ -104,22 +105,6 @@ class MemoryWaits(MemoryWriters):
                 found.append(Wait(what="wave_hours", key=name, until=opens, why=row.window, mailboxes=many))
         return found
 
-    def _begin_waves(self) -> None:
-        """Enters the mailboxes of waves that have begun, or whose hours have, in their queues."""
-        rows = self._rows
-        waves = [(whole, name, row) for whole in rows.imports.values() for name, row in whole.waves.items()]
-        due = []
-        for whole, name, row in waves:
-            line = f"{whole.import_.import_id}:{name}"
-            if row.starting and row.starts <= rows.now():
-                row.starting = False
-                due.append((row.starts, line, whole, name))
-            if row.opening and round(row.opens_at * 1000) <= rows.now():
-                row.opening = False
-                due.append((round(row.opens_at * 1000), f"{line}\0hours", whole, name))
-        for _, _, whole, name in sorted(due, key=lambda one: one[:2]):
-            self._refresh_wave(whole, name)
-
     def _behind(self, import_id: str) -> list[Wait]:
         """Returns the mailboxes whose destination another mailbox has, as one entry for each such mailbox."""
         rows = self._rows
@@ -136,15 +121,6 @@ class MemoryWaits(MemoryWriters):
             key = m.mailbox.destination.login if many == 1 else ""
             found[what, m.mailbox.behind] = Wait(what=what, key=key, why=m.mailbox.behind, mailboxes=many)
         return list(found.values())
-
-    def _open_hours(self) -> None:
-        """Enters the mailboxes of imports whose hours have begun in their queues."""
-        rows = self._rows
-        due = [w for w in rows.imports.values() if w.opening and round(w.import_.opens_at * 1000) <= rows.now()]
-        for whole in sorted(due, key=lambda whole: (whole.import_.opens_at, whole.import_.import_id)):
-            whole.opening = False
-            for mailbox_id in self._in_order(whole):
-                rows.refresh(rows.mailboxes[mailbox_id])
 
     def _make_room(self) -> None:
         """Queues the parked mailboxes again whose time has come."""
