@@ -164,7 +164,7 @@ class _Staff:
         self._reaper = DeadWorkerReaper(context)
         self._since = time.monotonic()
         self._said = False
-        #: What was done at the look before, and since when (monotonic).
+        #: The sums at the look before, and the moment of the last change of them (monotonic).
         self._done: tuple[object, ...] = ()
         self._moved_at = self._since
         self._overheard: Overheard | None = None

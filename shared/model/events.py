@@ -163,7 +163,7 @@ class MessagesWithheld:
 class LookEnded:
     """A look at a mailbox that stands ended."""
 
-    #: What differs from the last pass ("new_mail", "flags", "full_pass" …); "" for nothing.
+    #: The difference from the last pass ("new_mail", "flags", "full_pass" …); "" for nothing.
     found: str
 
 

@@ -105,10 +105,10 @@ class Options:
     newest_first: bool = False
     #: Where Gmail's messages go that several labels show: see `shared.folders.gmail.LabelMode`.
     gmail_labels: str = "folders"
-    #: What a later pass does with what was moved or renamed at the source: "follow" (moves it at the destination too) or
+    #: The treatment in a later pass of what was moved or renamed at the source: "follow" (moves it at the destination too) or
     #: "copy" (copies it to its new place).
     moves: str = "follow"
-    #: What a later pass does with what was deleted at the source: "tell" (the copies stay) or "follow" (removes the copies
+    #: The treatment in a later pass of what was deleted at the source: "tell" (the copies stay) or "follow" (removes the copies
     #: that nobody changed).
     deletions: str = "tell"
     #: The most copies of a mailbox that one pass removes; with more it removes none.
@@ -127,9 +127,9 @@ class Options:
     #: The import whose copies this one brings back after a rollback: only what came to its source since the switch is
     #: copied, into the folders that its folders were made from. "" for every other import.
     returns: str = ""
-    #: How the source is signed in to, where a row gives no password of its own.
+    #: The way to sign in to the source, where a row gives no password of its own.
     source_sign_in: SignIn = SignIn()
-    #: How the destination is signed in to, where a row gives no password of its own.
+    #: The way to sign in to the destination, where a row gives no password of its own.
     destination_sign_in: SignIn = SignIn()
 
 
@@ -268,8 +268,8 @@ class Mailbox:
     after_look: bool = False
     #: When its last pass or look ended, by the store's clock, seconds since the epoch; 0 before the first.
     looked_at: float = 0.0
-    #: What the source held then is at the destination: when the last pass that ended was planned, or a look that found
-    #: nothing new began, seconds since the epoch; 0 before the first pass ended.
+    #: The latest moment of which all mail of the source is at the destination: the plan of the last pass that ended, or the
+    #: beginning of a look that found nothing new; seconds since the epoch, 0 before the first pass ended.
     synced_at: float = 0.0
     #: When a pass last brought new mail, seconds since the epoch; 0 before the first.
     mail_at: float = 0.0

@@ -101,13 +101,13 @@ class Lease:
     digest: int = 0
     #: Intents that an earlier holder left open: the worker looks for their copies before it appends again.
     intents: tuple[Intent, ...] = ()
-    #: What a batch's accounts or hosts owe: the worker waits for it before it moves anything.
+    #: The debt of a batch's accounts or hosts: the worker waits for it before it moves anything.
     due: Due | None = None
     #: The highest range of destination UIDs in the folder's ledger; (0, 0) for none.
     last_taken: tuple[int, int] = (0, 0)
     #: The other mailboxes that were planned into the destination mailbox, as far as the store knows.
     neighbours: tuple[Neighbour, ...] = ()
-    #: How many batches of the folder may be at work at once, and how many are or may be claimed now.
+    #: The number of batches of the folder that may be at work at once, and of those that are or may be claimed now.
     writers: int = 1
     heads: int = 1
     #: Whether the folder had several writers, and has one until it is drained: others may have left intents.
@@ -147,9 +147,9 @@ class Writing:
 class ProgressReply:
     """The store's answer to a worker's progress."""
 
-    #: What is wanted of the lane. When it is not `Wish.RUN`, no new intent was written and nothing may be appended.
+    #: The wish for the lane. When it is not `Wish.RUN`, no new intent was written and nothing may be appended.
     word: Wish
-    #: What is owed now, the new intents included: the worker waits for it before it moves more.
+    #: The debt now, the new intents included: the worker waits for it before it moves more.
     due: Due | None = None
 
 

@@ -76,8 +76,8 @@ MOST_DOUBTS = 3
 #: others wait for an operator.
 BRAKE_AFTER = 5
 
-#: How long the store keeps where shared messages stand, and how long a lane waits for the batch that brings one,
-#: seconds.
+#: The time for which the store keeps where shared messages stand, and for which a lane waits for the batch that brings
+#: one, seconds.
 SHARED_SECONDS, BRINGING_SECONDS = 14 * 86_400, 600
 
 OTHER_OPTIONS: Final = Phrase(

@@ -50,19 +50,19 @@ class ImportView:
     import_: Import
     #: Its progress.
     progress: Progress
-    #: What went wrong.
+    #: The errors, in groups.
     groups: list[ErrorGroup]
     #: The waits that are shown.
     waits: tuple[Wait, ...]
-    #: How many connections are let in, where that is searched for.
+    #: Sentences on the number of connections that are let in, where that is searched for.
     lanes: tuple[Sentence, ...]
     #: The waves.
     waves: list[Wave]
     #: The cutovers.
     cutovers: list[CutoverView]
-    #: What stands, by wave.
+    #: The bounds of looks, by wave.
     standing: dict[str, Standing | None]
-    #: How the looks go.
+    #: The sums of the looks.
     looks: StandingTally
     #: Events of the audit log, newest first.
     events: list[dict[str, Any]]

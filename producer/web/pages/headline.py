@@ -70,7 +70,7 @@ class Headline:
     what: str
     #: The number in the sentence.
     num: int = 0
-    #: How it looks: "good", "bad", "wait" or "work".
+    #: The look of it: "good", "bad", "wait" or "work".
     tone: str = "work"
     #: The next step: an act, a place of summary.html, or "" where nothing is to be done.
     step: str = ""

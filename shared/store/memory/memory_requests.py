@@ -32,7 +32,7 @@ from shared.store.ports.at_once import ChangedStore
 
 #: The time for which a mailbox that was moved waits for a free lane before one gives way, ms.
 GIVE_WAY_MS = 500
-#: How mailboxes follow an operator's word about their import or wave.
+#: The way in which mailboxes follow an operator's word about their import or wave.
 _KINDS = {Control.RUN: SweepKind.RUN, Control.PAUSE: SweepKind.REFRESH, Control.CANCEL: SweepKind.CANCEL}
 
 

@@ -40,7 +40,7 @@ class UnitRow:
     ended: int = 0
     #: Whether the holder made a call under this term.
     used: bool = False
-    #: What the holder is told, to give way: to a mailbox that was moved, a plan, or an import that has less than its share.
+    #: The wish that makes the holder give way: to a mailbox that was moved, a plan, or an import that has less than its share.
     yields: Wish = Wish.RUN
     #: The line that it was given to when it was claimed.
     lane_of: str = ""
@@ -141,7 +141,7 @@ class MailboxRow:
     #: Units that may be claimed, by order.
     ready: dict[str, int] = field(default_factory=dict)
     failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=50))
-    #: How much the mailbox was served.
+    #: The service that the mailbox had.
     served: int = 0
     #: The place in which it is queued; "" for none.
     stands: str = ""
@@ -149,7 +149,7 @@ class MailboxRow:
     moved: int = 0
     #: Until when the mailbox waits for mail that may still arrive, ms.
     settling: int = 0
-    #: What its destination held just before it was switched.
+    #: The numbers of its destination folders just before it was switched.
     marks: SwitchMarks | None = None
     #: Since when its look is due, ms; 0 for none. Its messages when a pass last ended.
     looking: int = 0
@@ -220,7 +220,7 @@ class ImportRow:
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Its waves; "" for what is without one.
     waves: dict[str, WaveRow] = field(default_factory=dict)
-    #: What of it stands, by wave: "" for the whole import, None for a wave that stays out.
+    #: The bounds of its looks by wave, where anything stands: "" for the whole import, None for a wave that stays out.
     standing: dict[str, Standing | None] = field(default_factory=dict)
     #: The looks that ended, and those of them that found something.
     looks: int = 0
