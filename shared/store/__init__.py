@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from shared.model.sides import Scope
-from shared.store.ports.account_store import AccountStore, SignInStore
+from shared.store.ports.account_store import AccountStore, LoginStore, SignInStore, TokenStore
 from shared.store.ports.at_once import AtOnceStore, ChangedStore
 from shared.store.ports.coordination_store import CoordinationStore
 from shared.store.ports.cutover_store import CutoverStore
@@ -53,6 +53,7 @@ __all__ = [
     "CutoverStore",
     "ForecastStore",
     "LaneStore",
+    "LoginStore",
     "LookStore",
     "MarkStore",
     "NoticeStore",
@@ -61,6 +62,7 @@ __all__ = [
     "Resealed",
     "SignInStore",
     "Store",
+    "TokenStore",
     "WorkStore",
     "other_options",
     "process_of",
