@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
 from producer.coordinator.pace import OUTAGES, SETTLING, Window
-from shared.model import Import, Mailbox, Stranded, Tally, Wait
+from shared.model import Import, Mailbox, Stranded, Tally, Wait, WaitKind
 from shared.model.lanes import LanePlace
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 
@@ -132,7 +132,7 @@ class Progress:
             return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.import_.control]
         if self.interrupted:
             return "interrupted"
-        return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.import_.state)
+        return "waiting" if any(wait.what is WaitKind.WINDOW for wait in self.waits) else str(self.import_.state)
 
     @property
     def to_compare(self) -> int:
@@ -161,12 +161,12 @@ class Progress:
 
         Workers that are silent then wait for the same, and are not lost.
         """
-        return any(wait.what in (*OUTAGES, "store", "workers") for wait in self.waits)
+        return any(wait.what in (*OUTAGES, WaitKind.STORE, WaitKind.WORKERS) for wait in self.waits)
 
     @property
     def held(self) -> bool:
         """Tells whether a wait explains why nothing moves: an outage, or mail that may still arrive."""
-        return self.outage or any(wait.what == SETTLING for wait in self.waits)
+        return self.outage or any(wait.what is SETTLING for wait in self.waits)
 
 
 def progress(

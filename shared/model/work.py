@@ -165,17 +165,55 @@ class Stranded:
     seconds: float = 0.0
 
 
+class WaitKind(StrEnum):
+    """The kinds of what an import waits for."""
+
+    #: Its hours.
+    WINDOW = "window"
+    #: Mail that was sent before and may still arrive.
+    SETTLE = "settle"
+    #: Room in full mailboxes.
+    ROOM = "room"
+    #: The destination mailbox, which another mailbox has.
+    DESTINATION = "destination"
+    #: The same, and the other mailbox is paused.
+    DESTINATION_PAUSED = "destination_paused"
+    #: The state store, which takes no writes.
+    STORE = "store"
+    #: A worker: none is running.
+    WORKERS = "workers"
+    #: A server that does not answer.
+    SOURCE_SERVER = "source_server"
+    DESTINATION_SERVER = "destination_server"
+    #: A rate that is set and used up.
+    RATE = "rate"
+    #: A wave that has not begun, is paused, or is outside of its hours.
+    WAVE_START = "wave_start"
+    WAVE_PAUSED = "wave_paused"
+    WAVE_HOURS = "wave_hours"
+    #: A scope (`Scope`) that a server asked to leave alone.
+    SOURCE_ACCOUNT = "source_account"
+    SOURCE_HOST = "source_host"
+    DESTINATION_ACCOUNT = "destination_account"
+    DESTINATION_HOST = "destination_host"
+
+    @property
+    def is_of_account(self) -> bool:
+        """Tells whether it is about one account of several."""
+        return self in (WaitKind.SOURCE_ACCOUNT, WaitKind.DESTINATION_ACCOUNT)
+
+    @property
+    def is_of_wave(self) -> bool:
+        """Tells whether it is about a wave."""
+        return self in (WaitKind.WAVE_START, WaitKind.WAVE_PAUSED, WaitKind.WAVE_HOURS)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait:
     """A wait of an import that ends by itself and is no failure."""
 
-    #: "window" (its hours), "settle" (what was sent before may still arrive), "room" (full mailboxes), "destination"
-    #: (another mailbox has the destination mailbox; "destination_paused" where that one is paused), "store" (the state
-    #: store takes no writes), "workers" (none is running), "source_server" or "destination_server" (the server does not
-    #: answer), "rate" (a rate that is set is used up), "wave_start" (a
-    #: wave has not begun), "wave_paused", "wave_hours", or the scope that a server asked to leave alone:
-    #: "source_account" …
-    what: str
+    #: The kind of what it waits for.
+    what: WaitKind
     #: The host ("mail.example.org:993" of a server that does not answer), the account ("imaps://host:993/login"), or
     #: the destination login, or the wave; "" for other
     #: waits.

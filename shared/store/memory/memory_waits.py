@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.model import Wait
+from shared.model import Wait, WaitKind
 from shared.model.lifecycle import SETTLED, Control, Wish
 from shared.model.sides import Scope
 from shared.store.memory.memory_readings import atomic
@@ -63,7 +63,7 @@ class MemoryWaits(MemoryWriters):
         found = []
         if rows.shut(import_):
             opens = import_.opens_at if now < round(import_.opens_at * 1000) else 0.0
-            found.append(Wait(what="window", until=opens, why=import_.window))
+            found.append(Wait(what=WaitKind.WINDOW, until=opens, why=import_.window))
         hosts: dict[str, str] = {
             Scope.SOURCE_HOST: import_.source.host,
             Scope.DESTINATION_HOST: import_.destination.host,
@@ -73,19 +73,19 @@ class MemoryWaits(MemoryWriters):
             owner, why = self._whys.get(name, ("", ""))
             if until > now and (owner == import_id or hosts.get(scope) == key):
                 many = int(scope.endswith("_account"))
-                found.append(Wait(what=scope, key=key, until=until / 1000, why=why, mailboxes=many))
+                found.append(Wait(what=WaitKind(scope), key=key, until=until / 1000, why=why, mailboxes=many))
         settling = [
             m.settling for m in rows.mailboxes.values() if m.settling > now and m.mailbox.import_id == import_id
         ]
         if settling:
-            found.append(Wait(what="settle", until=max(settling) / 1000, mailboxes=len(settling)))
+            found.append(Wait(what=WaitKind.SETTLE, until=max(settling) / 1000, mailboxes=len(settling)))
         full = [
             m.mailbox.again_at
             for m in rows.mailboxes.values()
             if m.mailbox.again_at and m.mailbox.import_id == import_id
         ]
         if full:
-            found.append(Wait(what="room", until=min(full), mailboxes=len(full)))
+            found.append(Wait(what=WaitKind.ROOM, until=min(full), mailboxes=len(full)))
         return found + self._held_back(import_id) + self._behind(import_id)
 
     def _held_back(self, import_id: str) -> list[Wait]:
@@ -97,25 +97,25 @@ class MemoryWaits(MemoryWriters):
                 for m in self._rows.mailboxes.values()
             )
             if name and many and row.control is Control.PAUSE:
-                found.append(Wait(what="wave_paused", key=name, mailboxes=many))
+                found.append(Wait(what=WaitKind.WAVE_PAUSED, key=name, mailboxes=many))
             elif name and many and row.starts > self._rows.now():
-                found.append(Wait(what="wave_start", key=name, until=row.starts / 1000, mailboxes=many))
+                found.append(Wait(what=WaitKind.WAVE_START, key=name, until=row.starts / 1000, mailboxes=many))
             elif name and many and self._rows.shut(row):
                 opens = row.opens_at if self._rows.now() < round(row.opens_at * 1000) else 0.0
-                found.append(Wait(what="wave_hours", key=name, until=opens, why=row.window, mailboxes=many))
+                found.append(Wait(what=WaitKind.WAVE_HOURS, key=name, until=opens, why=row.window, mailboxes=many))
         return found
 
     def _behind(self, import_id: str) -> list[Wait]:
         """Returns the mailboxes whose destination another mailbox has, as one entry for each such mailbox."""
         rows = self._rows
-        found: dict[tuple[str, str], Wait] = {}
+        found: dict[tuple[WaitKind, str], Wait] = {}
         for mailbox_id in self._in_order(rows.imports[import_id]):
             m = rows.mailboxes[mailbox_id]
             if not m.mailbox.behind:
                 continue
             holder = rows.occupant(m)
             paused = holder is not None and rows.wish(holder) is Wish.PAUSE
-            what = "destination_paused" if paused else "destination"
+            what = WaitKind.DESTINATION_PAUSED if paused else WaitKind.DESTINATION
             before = found.get((what, m.mailbox.behind))
             many = before.mailboxes + 1 if before else 1
             key = m.mailbox.destination.login if many == 1 else ""

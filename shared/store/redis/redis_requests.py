@@ -20,6 +20,7 @@ from shared.model import (
     Tally,
     Unit,
     Wait,
+    WaitKind,
     Wave,
     account_key,
     route_id,
@@ -101,7 +102,7 @@ class RedisRequests(Secrets):
         flat = self._run("waits", import_id)
         return [
             Wait(
-                what=what.decode(),
+                what=WaitKind(what.decode()),
                 key=key.decode(),
                 until=int(until) / 1000,
                 why=unpacked(why.decode()),
