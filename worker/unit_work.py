@@ -9,8 +9,9 @@ from functools import partial
 from itertools import takewhile
 from typing import Final
 
-from shared.folders.gmail import EXTENSION, LabelMode
+from shared.folders.gmail import EXTENSION
 from shared.model import Lease, Options, UnitKind
+from shared.model.choices import LabelMode
 from shared.model.errors import MailhaulError, StoreError, Throttled
 from shared.model.events import Listener, LookEnded
 from shared.model.lifecycle import Outcome, Wish

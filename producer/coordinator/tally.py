@@ -9,6 +9,7 @@ from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
 from producer.coordinator.pace import OUTAGES, SETTLING, Window
 from shared.model import Import, Mailbox, Stranded, Tally, Wait, WaitKind
+from shared.model.choices import Verification
 from shared.model.lanes import LanePlace
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 
@@ -141,7 +142,7 @@ class Progress:
         These are the messages at the destination. The number is 0 if the comparison was not asked for, or is
         over.
         """
-        if self.finished or self.import_.options.verify != "full":
+        if self.finished or self.import_.options.verify != Verification.FULL:
             return 0
         return self.tally[Outcome.COPIED] + self.tally[Outcome.ALREADY_PRESENT]
 
@@ -184,7 +185,7 @@ def progress(
     `window` holds the samples seen so far, for rates and the estimate. With `rows` (all of the import's) the share
     counts what is done of mailboxes at work, and the estimate respects the `caps` of single accounts.
     """
-    full = import_.options.verify == "full"
+    full = import_.options.verify == Verification.FULL
     worth = None if rows is None else worth_of(rows, import_.passes, full=full)
     known = Progress(
         import_=import_, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits), worth=worth

@@ -35,11 +35,11 @@ class SelectionOptions:
     not_deleted: bool = False
     #: See `shared.model.Options`.
     newest_first: bool = False
-    #: See `shared.folders.gmail.LabelMode`.
+    #: A `LabelMode`.
     gmail_labels: str = "folders"
-    #: "follow" or "copy": see `shared.model.Options`.
+    #: A `MoveChoice`.
     moves: str = "follow"
-    #: "tell" or "follow": see `shared.model.Options`.
+    #: A `DeletionChoice`.
     deletions: str = "tell"
     #: See `shared.model.Options`.
     deletions_cap: int = 100

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.model.accounts import AccountState, Profile
+from shared.model.choices import DeletionChoice, LabelMode, MoveChoice, SharedFolders, Verification
 from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.model.sign_in import SignIn
 from shared.wording.phrases import Phrase
@@ -82,7 +83,7 @@ class Options:
     #: Special uses whose folders are left out, with all below them: "junk", "trash", "drafts" …
     skip_special: tuple[str, ...] = ()
     #: "copy": folders of other people and public folders are taken too; "leave": they are left out (RFC 2342).
-    shared_folders: str = "leave"
+    shared_folders: SharedFolders = SharedFolders.LEAVE
     #: The destination's folder below which everything is put ("/" between levels); "" for none.
     into: str = ""
     #: Source folder → destination folder, both as displayed; goes before every other rule.
@@ -103,19 +104,16 @@ class Options:
     not_deleted: bool = False
     #: Within a folder the newest messages are copied first.
     newest_first: bool = False
-    #: Where Gmail's messages go that several labels show: see `shared.folders.gmail.LabelMode`.
-    gmail_labels: str = "folders"
-    #: The treatment in a later pass of what was moved or renamed at the source: "follow" (moves it at the destination too) or
-    #: "copy" (copies it to its new place).
-    moves: str = "follow"
-    #: The treatment in a later pass of what was deleted at the source: "tell" (the copies stay) or "follow" (removes the copies
-    #: that nobody changed).
-    deletions: str = "tell"
+    #: The treatment of Gmail's messages that several labels show.
+    gmail_labels: LabelMode = LabelMode.FOLDERS
+    #: The treatment of messages that were moved or renamed at the source.
+    moves: MoveChoice = MoveChoice.FOLLOW
+    #: The treatment of messages that were deleted at the source.
+    deletions: DeletionChoice = DeletionChoice.TELL
     #: The most copies of a mailbox that one pass removes; with more it removes none.
     deletions_cap: int = 100
-    #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
-    #: (SHA-256 of every message on both sides).
-    verify: str = "default"
+    #: The depth of the verification.
+    verify: Verification = Verification.DEFAULT
     #: The service that makes the accounts at the destination, as given to `--accounts`; "" when they exist.
     accounts: str = ""
     #: Whether several sources may go into one destination mailbox, one after the other.

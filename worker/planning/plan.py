@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from shared.folders.gmail import LabelMode
 from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.choosing import look_at_labels
 from shared.model import CANNOT_BE_READ_AT_SOURCE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
+from shared.model.choices import MoveChoice
 from shared.model.errors import ConnectionLost, FolderInUse
 from shared.model.events import Listener, MovedAtSource, TakenAway
 from shared.rules.standing import digest
@@ -303,7 +303,7 @@ class MailboxPlan:
                     FolderChange(folder=folder, there=source, here=destination, before=known, removed=removed)
                 )
         following = MoveFollowing(self._lease, self._store, self._source, self._destination)
-        self._moves = following.run(places, self._pending, follow=self._options.moves == "follow")
+        self._moves = following.run(places, self._pending, follow=self._options.moves == MoveChoice.FOLLOW)
         if number := sum(map(len, self._moves.left.values())):
             self._tell(MovedAtSource(messages=number))
 
@@ -376,7 +376,7 @@ class MailboxPlan:
 
     def _labelled(self, listing: FolderListing, mapped: list[MappedFolder]) -> list[MappedFolder]:
         """Looks at Gmail's labels, and returns the folders with the notes about them."""
-        seen = look_at_labels(self._source, listing, mapped, LabelMode(self._options.gmail_labels))
+        seen = look_at_labels(self._source, listing, mapped, self._options.gmail_labels)
         if seen is None:
             return mapped
         self._cutting.view = seen.view
