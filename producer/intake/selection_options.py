@@ -11,7 +11,7 @@ class SelectionOptions:
 
     #: Special uses, separated by commas.
     skip_special: str = ""
-    #: "leave" or "copy": see `shared.model.Options`.
+    #: A `SharedFolders`.
     shared_folders: str = "leave"
     #: The destination's folder that receives everything.
     into: str = ""

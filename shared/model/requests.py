@@ -82,7 +82,7 @@ class Options:
     exclude: tuple[str, ...] = ()
     #: Special uses whose folders are left out, with all below them: "junk", "trash", "drafts" …
     skip_special: tuple[str, ...] = ()
-    #: "copy": folders of other people and public folders are taken too; "leave": they are left out (RFC 2342).
+    #: The treatment of folders of other people and of public folders (RFC 2342).
     shared_folders: SharedFolders = SharedFolders.LEAVE
     #: The destination's folder below which everything is put ("/" between levels); "" for none.
     into: str = ""
