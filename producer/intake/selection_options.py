@@ -39,7 +39,7 @@ class SelectionOptions:
     gmail_labels: str = "folders"
     #: A `MoveChoice`.
     moves: str = "follow"
-    #: A `DeletionChoice`.
+    #: A `DeletionsChoice`.
     deletions: str = "tell"
     #: See `shared.model.Options`.
     deletions_cap: int = 100

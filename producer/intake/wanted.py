@@ -18,7 +18,7 @@ from shared.folders import special_use
 from shared.folders.mapping import spelled
 from shared.folders.names import encode_name
 from shared.model import Endpoint
-from shared.model.choices import DeletionChoice, LabelMode, MoveChoice, SharedFolders
+from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders
 from shared.wording.phrases import PLAIN, Fault, Faults, FaultsFound, Phrase, Sentence
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -88,7 +88,7 @@ def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[s
         "newest_first": wanted.newest_first,
         "gmail_labels": taken("gmail_labels", read_choice, LabelMode, wanted.gmail_labels),
         "moves": taken("moves", read_choice, MoveChoice, wanted.moves),
-        "deletions": taken("deletions", read_choice, DeletionChoice, wanted.deletions),
+        "deletions": taken("deletions", read_choice, DeletionsChoice, wanted.deletions),
         "deletions_cap": wanted.deletions_cap,
     }
     if wanted.folder_map and wanted.folder_map_content is not None:

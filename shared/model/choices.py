@@ -32,7 +32,7 @@ class MoveChoice(StrEnum):
     COPY = "copy"
 
 
-class DeletionChoice(StrEnum):
+class DeletionsChoice(StrEnum):
     """The treatment in a later pass of messages that were deleted at the source."""
 
     #: They are told, and their copies stay.

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.model.accounts import AccountState, Profile
-from shared.model.choices import DeletionChoice, LabelMode, MoveChoice, SharedFolders, Verification
+from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders, Verification
 from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.model.sign_in import SignIn
 from shared.wording.phrases import Phrase
@@ -109,7 +109,7 @@ class Options:
     #: The treatment of messages that were moved or renamed at the source.
     moves: MoveChoice = MoveChoice.FOLLOW
     #: The treatment of messages that were deleted at the source.
-    deletions: DeletionChoice = DeletionChoice.TELL
+    deletions: DeletionsChoice = DeletionsChoice.TELL
     #: The most copies of a mailbox that one pass removes; with more it removes none.
     deletions_cap: int = 100
     #: The depth of the verification.

@@ -111,7 +111,7 @@ class RehearsalKind(StrEnum):
 
     #: Logins, folders and sizes.
     CHECK = "check"
-    #: What would be copied.
+    #: The folders and messages that would be copied.
     PLAN = "plan"
 
 

@@ -24,13 +24,7 @@ from shared.mail.answers.responses import appended_uids
 from shared.mail.imap.append_forms import AppendForms
 from shared.mail.imap.imap_looking import LookingSession
 from shared.mail.imap.session import Session
-from shared.model.errors import (
-    DateNotKept,
-    FolderRefused,
-    MailError,
-    MessagesRefused,
-    ProtocolViolation,
-)
+from shared.model.errors import DateNotKept, FolderRefused, MailError, MessagesRefused, ProtocolViolation
 from shared.model.sides import Side
 from shared.model.uids import Uid
 from shared.wording.often_said import INTERNAL_ERROR
@@ -60,7 +54,7 @@ class _Group:
     refused: dict[int, Exception] = field(default_factory=dict)
 
 
-class AppendingSession(LookingSession):
+class AppendSession(LookingSession):
     """A session that stores messages in the folder that is open. See `shared.mail.MailDestination`."""
 
     def __init__(self, session: Session) -> None:

@@ -14,16 +14,12 @@ from shared.mail.answers.limits import APPENDLIMIT, append_limit
 from shared.mail.answers.message_limit import cut_short
 from shared.mail.answers.responses import copied_uids, status_answer
 from shared.mail.imap.flights import PIECE
-from shared.mail.imap.imap_appending import AppendingSession
+from shared.mail.imap.imap_appending import AppendSession
 from shared.mail.imap.imap_mailbox import shown
 from shared.mail.imap.quota import storage_of
 from shared.mail.imap.session import Session
 from shared.mail.transport.conversation import Tagged
-from shared.model.errors import (
-    ConnectionLost,
-    FolderRefused,
-    MailError,
-)
+from shared.model.errors import ConnectionLost, FolderRefused, MailError
 from shared.model.uids import UidSet
 from shared.wording.often_said import STATUS_MAKES_NO_SENSE
 from shared.wording.phrases import Phrase
@@ -40,7 +36,7 @@ WOULD_NOT_COPY_MESSAGES: Final = Phrase("would_not_copy_messages", "would not co
 _Change = tuple[bytes, UidSet, bytes]
 
 
-class ImapDestination(AppendingSession):
+class ImapDestination(AppendSession):
     """The side that is written to. See `shared.mail.MailDestination`."""
 
     _follows_changes = False

@@ -12,12 +12,7 @@ from typing import Final
 
 from shared.folders.tree import is_inbox
 from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
-from shared.mail.answers.bounds import (
-    LISTING_BYTES,
-    MOST_FOLDERS,
-    MOST_MESSAGES,
-    NAME_BYTES,
-)
+from shared.mail.answers.bounds import LISTING_BYTES, MOST_FOLDERS, MOST_MESSAGES, NAME_BYTES
 from shared.mail.answers.fetch_answer import uid_of
 from shared.mail.answers.grammar import clean_text, quoted_folder
 from shared.mail.answers.responses import Selected, listed_folder, status_answer
@@ -27,10 +22,7 @@ from shared.mail.imap.namespaces import namespaces
 from shared.mail.imap.session import Session
 from shared.mail.transport.conversation import Tagged
 from shared.model.errors import FolderRefused, MailError
-from shared.wording.often_said import (
-    CANNOT_OPEN,
-    STATUS_MAKES_NO_SENSE,
-)
+from shared.wording.often_said import CANNOT_OPEN, STATUS_MAKES_NO_SENSE
 from shared.wording.phrases import Phrase, text_of
 
 REFUSED_FOLDER: Final = Phrase("this_folder_refused", "refused {folder}")

@@ -32,7 +32,7 @@ from shared.model import (
     UnitKind,
     Wave,
 )
-from shared.model.choices import DeletionChoice, LabelMode, MoveChoice, SharedFolders, Verification
+from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders, Verification
 from shared.model.folders import COUNTERS
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model.rates import Due
@@ -87,7 +87,7 @@ _CHOICES: Final = {
     "shared_folders": SharedFolders,
     "gmail_labels": LabelMode,
     "moves": MoveChoice,
-    "deletions": DeletionChoice,
+    "deletions": DeletionsChoice,
     "verify": Verification,
 }
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model import Account, Endpoint, Import, Moving, Options, Tls, import_id, mailbox_id
-from shared.model.choices import DeletionChoice, LabelMode, MoveChoice, SharedFolders, Verification
+from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders, Verification
 from shared.model.uids import MAX_UID, Record, UidSet, records_of
 from shared.store.redis import codec, packing
 
@@ -73,7 +73,7 @@ def test_what_a_request_wants_comes_back_as_it_was() -> None:
         shared_folders=SharedFolders.COPY,
         gmail_labels=LabelMode.PRIMARY,
         moves=MoveChoice.COPY,
-        deletions=DeletionChoice.FOLLOW,
+        deletions=DeletionsChoice.FOLLOW,
         verify=Verification.ANEW,
     )
     wanted = Import(import_id="i", name="n", source=ends[0], destination=ends[1], options=options)
