@@ -1,6 +1,6 @@
 """The port to the state store: requests, plans, the ledger, leases, progress. All shared state is kept there.
 
-Rules that every adapter keeps, and that `tests/contract/test_store.py` checks over Redis and memory alike:
+Rules that every adapter keeps, and that `tests/contract/test_store*.py` check over Redis and memory alike:
 
 - A method happens wholly or not at all, and may be repeated: after a lost answer the same call changes nothing more. So
   a caller may retry after `StoreError`. Where all mailboxes of an import follow a change of it, they do in pieces
