@@ -71,7 +71,7 @@ def check(
     from producer.cli.request import read_request
 
     selection = SelectionOptions(shared_folders=shared_folders)
-    import_ = read_request(
+    specification = read_request(
         manifest,
         servers,
         sheet=sheet,
@@ -83,7 +83,7 @@ def check(
         wave_rule=tuple(wave_rule or ()),
     )
     with speaking(verbose=verbose):
-        return run_check(import_, as_json=as_json, state_dir=state_dir)
+        return run_check(specification, as_json=as_json, state_dir=state_dir)
 
 
 @grouped
@@ -107,7 +107,7 @@ def plan(
     from producer.cli.rehearsing import run_plan
     from producer.cli.request import read_request
 
-    import_ = read_request(
+    specification = read_request(
         manifest,
         servers,
         sheet=sheet,
@@ -120,7 +120,7 @@ def plan(
         only_wave=wave,
         wave_rule=tuple(wave_rule or ()),
     )
-    return run_plan(import_, as_json=as_json, state_dir=state_dir)
+    return run_plan(specification, as_json=as_json, state_dir=state_dir)
 
 
 @grouped
@@ -166,7 +166,7 @@ def import_(
         early = take_workers()
         for child in early:
             stack.callback(child.dismiss)
-        request = read_request(
+        specification = read_request(
             manifest,
             servers,
             sheet=sheet,
@@ -179,7 +179,7 @@ def import_(
         if dry_run:
             from producer.cli.rehearsing import run_plan
 
-            return run_plan(request, as_json=as_json, state_dir=state_dir)
+            return run_plan(specification, as_json=as_json, state_dir=state_dir)
         from producer.cli.command_context import open_context
         from producer.cli.signals import interruptible
 
@@ -188,7 +188,7 @@ def import_(
             from producer.cli.importing import run_import
 
             return run_import(
-                request, context, interrupted, workers=workers, as_json=as_json, spool=spool_refused, early=early
+                specification, context, interrupted, workers=workers, as_json=as_json, spool=spool_refused, early=early
             )
 
 

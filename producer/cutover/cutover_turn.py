@@ -101,7 +101,7 @@ class CutoverTurn(MailboxTurns):
         if state in _NOT_TOLD or state in told:
             return
         wave, since = self._cutover.wave, self._cutover.since
-        cutover_reached(self._driver.store, self._request, wave, str(state), since, {"said_next": self._view.next})
+        cutover_reached(self._driver.store, self._import, wave, str(state), since, {"said_next": self._view.next})
         self._note({TOLD: " ".join([*told, state])})
 
     def _stand(self) -> None:
@@ -132,14 +132,14 @@ class CutoverTurn(MailboxTurns):
         if not on and wanted == now:
             return ""
         try:
-            self._effects.keep_in_sync(self._request, cutover, wanted, on=on)
+            self._effects.keep_in_sync(self._import, cutover, wanted, on=on)
         except UsageError as error:
             return text_of(error)
         return ""
 
     def _standing(self) -> Standing | None:
         """Returns how the wave stands now: its own word goes before that of its import."""
-        stands = self._driver.store.standings(self._request.import_id)
+        stands = self._driver.store.standings(self._import.import_id)
         return stands.get(self._cutover.wave, stands.get(""))
 
     def _count_looks(self) -> None:

@@ -52,7 +52,7 @@ class MailboxTurns:
     def __init__(
         self, driver: CutoverResources, import_: Import, kept: KeptCutover, cutover: Cutover, notes: dict[str, str]
     ) -> None:
-        self._driver, self._effects, self._request = driver, driver.effects, import_
+        self._driver, self._effects, self._import = driver, driver.effects, import_
         self._kept, self._cutover, self._notes = kept, cutover, notes
         self._until = driver.now() + TURN_SECONDS
         self._view = self._viewed()
@@ -142,7 +142,7 @@ class MailboxTurns:
         if to is Side.SOURCE or known.marked:
             return None
         try:
-            self._effects.mark(self._request, mailbox)
+            self._effects.mark(self._import, mailbox)
         except StoreError:
             raise
         except _PASSING as error:
@@ -195,7 +195,7 @@ class MailboxTurns:
     def _why_not(self, effect: Callable[[Import, Mailbox], None], mailbox: Mailbox) -> str:
         """Does the effect, and returns the reason of a refusal, "" for none. Raises `StoreError`."""
         try:
-            effect(self._request, mailbox)
+            effect(self._import, mailbox)
         except StoreError:
             raise
         except MailhaulError as error:

@@ -159,6 +159,15 @@ def test_a_class_name_is_split_at_its_capitals() -> None:
     assert _words("MD5At") == ["md", "5", "at"]
 
 
+def test_a_request_is_one_of_http() -> None:
+    named = re.compile(r"\b_?request: (?:Import|ImportSpecification)\b")
+    found = [
+        str(path) for path in _trees() if path.parts[0] in PRODUCT and named.search((ROOT / path).read_text("utf-8"))
+    ]
+    assert found == []
+    assert named.search("def act(request: Import) -> None: ..."), "the control"
+
+
 def test_few_files_have_one_name() -> None:
     names = Counter(path.name for path in _trees() if path.name not in GIVEN_NAMES)
     assert [name for name, count in names.items() if count > MOST_OF_ONE_NAME] == []

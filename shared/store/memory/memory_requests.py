@@ -77,28 +77,28 @@ class MemoryRequests(MemorySweeps):
         return any(self._rows.mailboxes[m].mailbox.state not in idle for m in whole.rows)
 
     def _open_mailbox(self, whole: ImportRow, mailbox: Mailbox) -> bool:
-        rows, request = self._rows, whole.import_
+        rows, import_ = self._rows, whole.import_
         m = rows.mailboxes.get(mailbox.mailbox_id)
         whole.rows[mailbox.mailbox_id] = mailbox.row
         if new := m is None:
-            fresh = replace(mailbox, import_id=request.import_id, wave="", wave_by_rule=False, priority=0, group="")
+            fresh = replace(mailbox, import_id=import_.import_id, wave="", wave_by_rule=False, priority=0, group="")
             m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(fresh, "", {})
             opened = True
         else:
             alone = m.mailbox.state is MailboxState.CANCELLED and m.mailbox.control is Control.CANCEL
             # What a person cancelled by itself before the start of its import stays so, whatever else is changed.
-            opened = not (alone and whole.import_.state is ImportState.OPENING and not request.passes) and rows.move(
+            opened = not (alone and whole.import_.state is ImportState.OPENING and not import_.passes) and rows.move(
                 m, "again"
             )
         m.set(row=mailbox.row)
-        exact = request.options.case_sensitive_logins
-        there = replace(mailbox.destination, endpoint=request.destination)
+        exact = import_.options.case_sensitive_logins
+        there = replace(mailbox.destination, endpoint=import_.destination)
         m.destination_key = account_key(there, case_sensitive=exact)
         m.source_key = account_key(mailbox.source, case_sensitive=exact)
         if opened:
             m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None, after_look=False)
         if m.mailbox.state is MailboxState.QUEUED:
-            self._address(m, mailbox, request)
+            self._address(m, mailbox, import_)
         if opened:
             self._place(whole, m, mailbox, new=new)
             rows.queue_plan(m)
