@@ -23,6 +23,7 @@ from producer.web.api import (
     reach_routes,
     rehearsals,
     spooling,
+    steering_routes,
     target_routes,
 )
 from producer.web.api.described import describe
@@ -72,6 +73,7 @@ def make_app(known: WebContext) -> FastAPI:
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,
+        steering_routes,
         edit_routes,
         cutover_routes,
         credential_routes,
