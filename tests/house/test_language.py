@@ -159,6 +159,22 @@ def test_a_class_name_is_split_at_its_capitals() -> None:
     assert _words("MD5At") == ["md", "5", "at"]
 
 
+#: Metaphors for what the field has a word for.
+METAPHORS = re.compile(r"^_*(?:Attendant|Crew|Desk|Farm|Ground|House|Office|Pulse|Shelf|Town|Undertaker)$")
+
+
+def test_no_class_is_named_by_a_metaphor() -> None:
+    names = [
+        node.name
+        for path, tree in _trees().items()
+        if path.parts[0] not in ("bench", "deploy")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [name for name in names if METAPHORS.match(name)] == []
+    assert METAPHORS.match("_Office"), "the control"
+
+
 def test_a_request_is_one_of_http() -> None:
     named = re.compile(r"\b_?request: (?:Import|ImportSpecification)\b")
     found = [
