@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from producer.coordinator.tally import Progress
-from producer.operations.trouble import HARMLESS, ErrorGroup, Sufferer
+from producer.operations.trouble import HARMLESS, ErrorGroup, FailedMailbox
 from producer.operations.trouble import word as word_of
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
 from shared.model import Mailbox, Tally, WaitKind, Wave
@@ -249,7 +249,7 @@ def withheld(tally: Tally) -> str:
     )
 
 
-def times_of(who: Sufferer) -> str:
+def times_of(who: FailedMailbox) -> str:
     """Words since when the trouble lasts and when the next try is, or since when it is over; "" if neither is known."""
     if who.over_at:
         return f"over since {moment(who.over_at)}"

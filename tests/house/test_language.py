@@ -50,10 +50,10 @@ ORDINARY = frozenset(
     rollback room route row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
     selected selection sent server servers set settings settled sha sharing sheet shortfall shown sighting sign
     signed signer site size span speed spooled spooling stalwart status steered step steps stopped store stored
-    stranded submitted such sufferer supervisor swapped switched table tagged text throttled tls to told totals
+    stranded submitted such supervisor swapped switched table tagged text throttled tls to told totals
     traits transition translator transport tree tried turned uid uids under unreachable url usage use value vault
     verdict verification verified view violation visitor waited waiting wanted watch webhook whole wire work
-    workplace world worth writer wrong xo yandex zip
+    workplace worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905
 )
 #: The most files of one name; a traceback or an editor's tab shows no more than that.
