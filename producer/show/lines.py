@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from producer.coordinator.tally import Progress
+from producer.coordinator.tally import Progress, ProgressState
 from producer.operations.trouble import HARMLESS, ErrorGroup, FailedMailbox
 from producer.operations.trouble import word as word_of
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
@@ -64,7 +64,7 @@ def progress_line(progress: Progress) -> str:
     if (
         not progress.finished
         and progress.import_.control is Control.RUN
-        and progress.word not in ("waiting", "interrupted")
+        and progress.word not in (ProgressState.WAITING, ProgressState.INTERRUPTED)
     ):
         if progress.messages_per_second:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
