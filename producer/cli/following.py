@@ -47,7 +47,7 @@ from producer.show.standing_words import standing_lines
 from producer.show.waiting import waiting_lines
 from producer.waves import wave_of, waves_of
 from shared.folders.names import visible
-from shared.model import Import, Stranded, Wait, Wave
+from shared.model import Import, Stranded, Wait, WaitKind, Wave
 from shared.model.errors import StoreError
 from shared.model.lifecycle import SETTLED, ImportState, MailboxState
 from shared.runtime.logs import clean
@@ -134,7 +134,7 @@ class Watch:
         start yet.
         """
         starting = self._context.owner or time.monotonic() - self._began < ALONE_SECONDS
-        return [wait for wait in waits if not (starting and wait.what == "workers")]
+        return [wait for wait in waits if not (starting and wait.what is WaitKind.WORKERS)]
 
     def _looked(self) -> Progress:
         store = self._context.store
@@ -212,7 +212,7 @@ def progress_at(context: CommandContext, import_: Import, wave: str = "") -> Pro
     """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
     progress = progress_of(context.store, import_, wave=wave)
     interrupted = bool(context.owner and import_.state is ImportState.RUNNING)
-    waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
+    waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what is WaitKind.WORKERS))
     return replace(progress, interrupted=interrupted, waits=waits)
 
 
@@ -285,7 +285,7 @@ def _print_status(
         print(f"  {line}")
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
-    named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what != "workers"))
+    named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what is not WaitKind.WORKERS))
     for line in (*waiting_lines(named if nobody_works else progress), *lane_lines(progress.lanes)):
         print(f"  {line}")
     if nobody_works:

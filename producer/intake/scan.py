@@ -39,6 +39,7 @@ from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop
 from shared.mail.pop3.pop3_reading import Readings
 from shared.mail.ways import Ways
 from shared.model import Account, Endpoint, Options
+from shared.model.choices import SharedFolders
 from shared.model.errors import (
     AuthenticationRefused,
     AuthorizationRefused,
@@ -208,7 +209,9 @@ class Scan:
     # -- a row
 
     def _check(self, row: Row, options: Options) -> Checked:
-        there = self._look(Side.SOURCE, row.server or self._source, row, shared=options.shared_folders == "copy")
+        there = self._look(
+            Side.SOURCE, row.server or self._source, row, shared=options.shared_folders == SharedFolders.COPY
+        )
         here = _Seen(side=new) if (new := self._new_account(row)) else None
         here = here or self._look(Side.DESTINATION, self._destination, row, shared=False)
         if not options.same_mailbox and self._one_mailbox(row, there, here):

@@ -25,7 +25,7 @@ from producer.operations.finding import progress_of
 from producer.operations.outages import waits_of
 from producer.operations.trouble import trouble
 from producer.show.waiting import DESTINATION_WAITS, said
-from shared.model import Import, Mailbox, Wait, Wave
+from shared.model import Import, Mailbox, Wait, WaitKind, Wave
 from shared.model.errors import MailhaulError
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model.search import Search
@@ -176,7 +176,7 @@ class NoticeWatch:
         )
         before, since = self._moved.get(import_.import_id, (None, now))
         waits: Sequence[Wait] = waits_of(self.store, import_)
-        stopped = import_.control is not Control.RUN or any(wait.what == "window" for wait in waits)
+        stopped = import_.control is not Control.RUN or any(wait.what is WaitKind.WINDOW for wait in waits)
         if seen != before or stopped:
             self._moved[import_.import_id] = (seen, now)
         elif now - since >= self.still_seconds:
@@ -216,7 +216,7 @@ def _struck(text: str, mailbox: Mailbox) -> str:
 
 def _unnamed(wait: Wait) -> Wait:
     """Returns the wait without a login."""
-    return replace(wait, key="") if wait.what.endswith("_account") or wait.what in DESTINATION_WAITS else wait
+    return replace(wait, key="") if wait.what.is_of_account or wait.what in DESTINATION_WAITS else wait
 
 
 def _row(store: Store, import_: Import) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def progress_of(store: Store, import_: Import, window: Window | None = None, wav
     if wave:
         of_wave = find_mailboxes(store, import_, "", wave)
         states = Counter(mailbox.state for mailbox, _ in of_wave)
-        waits = [wait for wait in waits_of(store, import_) if wait.key == wave or not wait.what.startswith("wave_")]
+        waits = [wait for wait in waits_of(store, import_) if wait.key == wave or not wait.what.is_of_wave]
         return tally.progress(import_, Tally.total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
     counts, mailboxes = store.import_tally(import_.import_id)
     stranded, waits = store.stranded(import_.import_id), waits_of(store, import_)

@@ -53,7 +53,7 @@ class RequestOperations(HeldResources):
     ) -> int:
         """Opens the import, or opens it again. Returns how many mailboxes were queued.
 
-        - `accounts_secret`: the secret of `request.options.accounts`; without one, that which is stored for it stays.
+        - `accounts_secret`: the secret of `import_.options.accounts`; without one, that which is stored for it stays.
         - `sign_ins`: by side, how rows without a password of their own sign in.
         - `hold`: only stores the import, in state "opening"; no worker serves it before `set_going`.
         - `hours`: when it may work; None keeps the hours that were set before.

@@ -64,7 +64,7 @@ class WebContext:
     principals: Principals
     #: Sessions of browsers that are signed in.
     sessions: BrowserSessions
-    #: Who is told without looking.
+    #: The targets that are told without looking.
     targets: Targets
     #: Account services that administrators set up.
     services: NamedServices

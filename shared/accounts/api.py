@@ -29,6 +29,7 @@ from shared.wording.often_said import (
     HAS_INTERNAL_ERROR,
     SERVICE_DOES_NOT_LET_US_IN,
     SERVICE_HAS_INTERNAL_ERROR,
+    SERVICE_SAYS,
 )
 from shared.wording.phrases import Phrase
 
@@ -123,6 +124,10 @@ class Api:
         except ValueError:
             body = None
         return ServiceAnswer(status=response.status_code, body=body, text=shortened(response.text))
+
+    def refusal(self, said: str, advice: str = "") -> Halted:
+        """Returns the end of a call that the service refused in these words. `Discreet` takes secrets out of them."""
+        return Halted(Rejected(reason=SERVICE_SAYS.says(service=self.shown, said=shortened(said)), advice=advice))
 
     def close(self) -> None:
         """Closes the connections."""

@@ -24,6 +24,7 @@ from shared.folders.names import decode_name, encode_name, split
 from shared.folders.places import NameRules, Places, display
 from shared.folders.tree import INBOX, Globs, Path, Tree, is_inbox, selectable
 from shared.model import Options
+from shared.model.choices import SharedFolders
 from shared.model.messages import FolderListing, ListedFolder, Owner
 from shared.wording.often_said import CALLED_THERE
 from shared.wording.phrases import Phrase, several
@@ -242,7 +243,7 @@ def map_wanted(
         include=options.include,
         exclude=options.exclude,
         without=options.skip_special,
-        shared=options.shared_folders == "copy",
+        shared=options.shared_folders == SharedFolders.COPY,
         into=options.into,
         renamed=dict(options.folder_map),
         rules=rules,

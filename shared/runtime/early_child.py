@@ -61,7 +61,7 @@ class EarlyChild:
         if self.pid == 0:
             _live(module, title, told, parent)
         os.close(told)
-        #: How it ended, as `subprocess` says it; None while nobody has waited for its end.
+        #: Its exit status, as `subprocess` says it; None while nobody has waited for its end.
         self.returncode: int | None = None
         self._reaping = threading.Lock()  # between the end of the child and its number going to another process
 

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -73,7 +74,12 @@ class Rehearsals:
             if self._running >= MOST:
                 raise Refused(429, TOO_MANY_REHEARSALS_ARE_RUNNING.says())
             self._running += 1
-        found = {"id": secrets.token_hex(8), "import_id": import_.import_id, "kind": kind, "state": "running"}
+        found = {
+            "id": secrets.token_hex(8),
+            "import_id": import_.import_id,
+            "kind": kind,
+            "state": RehearsalState.RUNNING,
+        }
         found |= {"wave": wave} if wave else {}
         run = _Run(self._known, {**found, "done": 0, "total": 0})
         run.keep()
@@ -89,6 +95,26 @@ class Rehearsals:
                 self._running -= 1
 
 
+class RehearsalState(StrEnum):
+    """The states of a rehearsal, as page and API name them."""
+
+    RUNNING = "running"
+    DONE = "done"
+    #: It ended with an error.
+    FAILED = "failed"
+    #: Its process sent no heartbeat for `LOST_SECONDS`.
+    LOST = "lost"
+
+
+class RehearsalKind(StrEnum):
+    """The kinds of rehearsals."""
+
+    #: Logins, folders and sizes.
+    CHECK = "check"
+    #: The folders and messages that would be copied.
+    PLAN = "plan"
+
+
 class _Run:
     def __init__(self, known: WebContext, document: dict[str, Any]) -> None:
         self._known, self.document = known, document
@@ -102,22 +128,24 @@ class _Run:
         beat.start()
         try:
             found = self._result(import_)
-            end: dict[str, Any] = {"state": "done", "result": found}
+            end: dict[str, Any] = {"state": RehearsalState.DONE, "result": found}
         except FaultsFound as error:
             faults = [as_json(fault) for fault in error.faults]
-            end = {"state": "failed", "error": text_of(error), "faults": faults}
+            end = {"state": RehearsalState.FAILED, "error": text_of(error), "faults": faults}
         except MailhaulError as error:
-            end = {"state": "failed", "error": text_of(error)}
+            end = {"state": RehearsalState.FAILED, "error": text_of(error)}
         except Exception as error:
             get_logger("mailhaul.web").error("fault", exc_info=error)
-            end = {"state": "failed", "error": INTERNAL_ERROR_SEE_LOG.says()}
+            end = {"state": RehearsalState.FAILED, "error": INTERNAL_ERROR_SEE_LOG.says()}
         self._over.set()
         beat.join()
         self.document |= end
         self.keep()
-        if end["state"] == "done":
+        if end["state"] == RehearsalState.DONE:
             broken = (
-                end["result"]["broken"] if self.document["kind"] == "check" else end["result"]["totals"]["problems"]
+                end["result"]["broken"]
+                if self.document["kind"] == RehearsalKind.CHECK
+                else end["result"]["totals"]["problems"]
             )
             self._known.records.note_found(import_.import_id, self.document["id"], broken)
 
@@ -142,7 +170,7 @@ class _Run:
         secret = known.operations.accounts_secret_of(import_)
         seen = AccountsSeen(AccountsAsked(text=import_.options.accounts, secret=secret))
         scan = Scan(import_.source, import_.destination, known.settings, self._told, seen, sign_ins, self._brought)
-        if self.document["kind"] == "plan":
+        if self.document["kind"] == RehearsalKind.PLAN:
             return dict(scan.plan(rows, import_.options, (), known.store.limits()).as_json())
         found = scan.check(rows, import_.options)
         return {
@@ -189,6 +217,6 @@ def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     if found is None:
         raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
     beat = found.pop("beat_at")
-    if found["state"] == "running" and time.time() - beat > LOST_SECONDS:
-        found |= {"state": "lost", "error": BEGIN_THE_REHEARSAL_AGAIN.says()}
+    if found["state"] == RehearsalState.RUNNING and time.time() - beat > LOST_SECONDS:
+        found |= {"state": RehearsalState.LOST, "error": BEGIN_THE_REHEARSAL_AGAIN.says()}
     return found

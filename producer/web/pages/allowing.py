@@ -26,7 +26,7 @@ from shared.store.records.principals import Principal, Role
 
 routes = page_routes("/admin/reach")
 _Text = Annotated[str, Form(max_length=300)]
-#: How the principals begin who came by a link of `mailhaul up` or `mailhaul link`.
+#: The beginning of the names of principals who came by a link of `mailhaul up` or `mailhaul link`.
 _BY_LINK: Final = "link:"
 #: Headers, beside those that begin with X-Forwarded, by which a proxy tells that it passed a request on.
 _PASSED_ON: Final = frozenset({"forwarded", "via", "x-real-ip"})

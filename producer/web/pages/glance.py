@@ -21,6 +21,7 @@ from producer.operations.trouble import ErrorGroup, trouble_at_a_glance
 from producer.show.lanes import lane_sentence
 from producer.translations.said import ACTS
 from producer.waves import waves_of
+from producer.web.api.rehearsals import RehearsalKind
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
 from shared.model import Import, Wait, Wave
@@ -50,19 +51,19 @@ class ImportView:
     import_: Import
     #: Its progress.
     progress: Progress
-    #: What went wrong.
+    #: The errors, in groups.
     groups: list[ErrorGroup]
     #: The waits that are shown.
     waits: tuple[Wait, ...]
-    #: How many connections are let in, where that is searched for.
+    #: Sentences on the number of connections that are let in, where that is searched for.
     lanes: tuple[Sentence, ...]
     #: The waves.
     waves: list[Wave]
     #: The cutovers.
     cutovers: list[CutoverView]
-    #: What stands, by wave.
+    #: The bounds of looks, by wave.
     standing: dict[str, Standing | None]
-    #: How the looks go.
+    #: The sums of the looks.
     looks: StandingTally
     #: Events of the audit log, newest first.
     events: list[dict[str, Any]]
@@ -82,7 +83,7 @@ def still_true(
     """
     changed = max((event["at"] for event in events if event["what"] in _CHANGES), default=0.0)
     done = [row for row in rehearsals if "broken" in row and row["at"] > changed]
-    whole = [row for row in done if row["kind"] == "check" and not row.get("wave")]
+    whole = [row for row in done if row["kind"] == RehearsalKind.CHECK and not row.get("wave")]
     return next(iter(whole or done), None)
 
 

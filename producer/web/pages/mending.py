@@ -89,11 +89,12 @@ def _mend(
 def _found_wrong(known: Known, who: Actor, import_id: str, check: str) -> dict[str, list[str]]:
     """Returns the mailboxes in which a check or a plan found trouble: id → what, in the order of the list."""
     document = rehearsals.one(known, who, check)
-    if document["import_id"] != import_id or document["state"] != "done":
+    if document["import_id"] != import_id or document["state"] != rehearsals.RehearsalState.DONE:
         raise Refused(404, rehearsals.THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
     wrong: dict[tuple[str, str], list[str]] = {}
     for one in document["result"]["mailboxes"]:
-        said = [one[side]["failure"] for side in Side] if document["kind"] == "check" else [one["problem"]]
+        sides = document["kind"] == rehearsals.RehearsalKind.CHECK
+        said = [one[side]["failure"] for side in Side] if sides else [one["problem"]]
         if any(said):
             wrong[one["login"], one["destination_login"]] = list(filter(None, said))
     boxes = known.store.mailboxes(import_id)

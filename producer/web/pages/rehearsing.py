@@ -79,7 +79,7 @@ def _running(known: WebContext, who: Principal, press: str) -> tuple[str, str]:
 def _runs(known: WebContext, who: Principal, rehearsal_id: str) -> bool:
     """Tells whether a rehearsal is under way; one that its process left is not."""
     try:
-        return bool(rehearsals.one(known, who, rehearsal_id)["state"] == "running")
+        return bool(rehearsals.one(known, who, rehearsal_id)["state"] == rehearsals.RehearsalState.RUNNING)
     except Refused:  # it is not kept any more
         return False
 
@@ -88,7 +88,7 @@ def _runs(known: WebContext, who: Principal, rehearsal_id: str) -> bool:
 def table(known: Known, who: Who, rehearsal_id: str) -> Response:
     """Returns what a check found, a row for each mailbox."""
     found = rehearsals.one(known, who, rehearsal_id)
-    if found["kind"] != "check" or found["state"] != "done":
+    if found["kind"] != rehearsals.RehearsalKind.CHECK or found["state"] != rehearsals.RehearsalState.DONE:
         raise Refused(404, THERE_IS_NO_TABLE.says())
     headers = {"Content-Disposition": 'attachment; filename="check.csv"'}
     return Response(checked_rows(found["result"]["mailboxes"]), media_type="text/csv; charset=utf-8", headers=headers)

@@ -47,9 +47,9 @@ class SubmittedForm:
     sheet: bytes
     #: Typed rows, empty ones too.
     cells: tuple[tuple[str, ...], ...] = ()
-    #: Of each typed row, which row it was when the page was drawn.
+    #: The number that each typed row had when the page was drawn.
     numbers: tuple[str, ...] = ()
-    #: Of each typed row, the cells that were drawn with dots, by their numbers: "1", "13".
+    #: The cells of each typed row that were drawn with dots, by their numbers: "1", "13".
     dots: tuple[str, ...] = ()
     #: Key files by side, in this request.
     keys: Mapping[Side, bytes] = field(default_factory=dict)

@@ -90,7 +90,7 @@ class Wire:
     def _adopt(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.sock: socket.socket = sock
-        #: What bytes go through: the socket, or its compressed side.
+        #: The stream of bytes: the socket, or its compressed side.
         self._stream: socket.socket | CompressedStream = sock
         self.encrypted = isinstance(sock, ssl.SSLSocket)
         self._readable, self._any = select.poll(), select.poll()

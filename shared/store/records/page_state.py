@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.redis import keys
 
-#: What happened to an import, and how fast it went, is kept for so long after the last entry, seconds.
+#: The time after the last entry for which the events and the speed of an import are kept, seconds.
 STORY_SECONDS: Final = 30 * 86_400
 #: The most events that are kept of one import.
 MOST_EVENTS: Final = 500

@@ -32,6 +32,7 @@ from shared.model import (
     UnitKind,
     Wave,
 )
+from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders, Verification
 from shared.model.folders import COUNTERS
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model.rates import Due
@@ -81,11 +82,24 @@ def encode_import(import_: Import) -> dict[str, str]:
     }
 
 
+#: Options that are a choice among a few.
+_CHOICES: Final = {
+    "shared_folders": SharedFolders,
+    "gmail_labels": LabelMode,
+    "moves": MoveChoice,
+    "deletions": DeletionsChoice,
+    "verify": Verification,
+}
+
+
 @lru_cache(64)
 def _decode_options(value: str) -> Options:
     """Decodes the options of an import, which every connection of it asks for."""
     said: dict[str, Any] = json.loads(value or "{}")
     options: dict[str, Any] = {key: _frozen(value) for key, value in said.items()}
+    for name, choice in _CHOICES.items():
+        if name in said:
+            options[name] = choice(said[name])
     for side in ("source_sign_in", "destination_sign_in"):
         if side in said:
             options[side] = SignIn(**{**said[side], "way": Way(said[side]["way"])})

@@ -7,7 +7,8 @@
 | import:I                          | HASH | request, state, control, times, passes, retention; counters; |
 |                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
 |                                   |      | fresh: the next `submit` begins a pass; looks, looks_found: those that ended; |
-|                                   |      | by_trouble: its mailboxes are kept by their trouble with messages |
+|                                   |      | by_trouble: its mailboxes are kept by their trouble with messages; |
+|                                   |      | sweep: what its mailboxes have yet to follow, "word:how many did:wave" |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
 | import:I:in:S                     | ZSET | mailboxes in the state S, scored by row |
 | import:I:code:C                   | ZSET | mailboxes with the failure code C, or with trouble C with messages, scored by row |
@@ -107,6 +108,7 @@
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
 | look_holds                        | ZSET | host of a source whose looks a server asked to leave alone, until (ms) |
 | whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
+| sweeping                          | ZSET | import whose mailboxes have yet to follow, scored by since when (ms) |
 | opening                           | ZSET | import that waits for its hours, scored by when they begin (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
 | rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |

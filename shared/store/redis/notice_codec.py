@@ -40,7 +40,7 @@ def digest_of(once: str) -> str:
     return hashlib.sha256(once.encode("utf-8", "surrogatepass")).hexdigest()[:32] if once else ""
 
 
-#: How the fields of the two kinds begin.
+#: The beginning of the fields of either kind.
 _MADE, _END = "made:", "end:"
 
 
