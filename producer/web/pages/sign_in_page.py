@@ -123,7 +123,7 @@ def welcome(
         stamp=stamp,
         groups=groups,
     )
-    answer = RedirectResponse(_ours(to), 303)
+    answer = RedirectResponse(ours(to), 303)
     # "lax", so that a link in a mail or a return from the identity provider finds the session. `Guard` refuses other
     # requests that come from other sites.
     answer.set_cookie(
@@ -153,7 +153,7 @@ def door(request: Request, known: WebContext, told: str = "", to: str = "", stat
         None,
         status,
         wrong=told,
-        to=_ours(to),
+        to=ours(to),
         passwords=bool(known.principals.users()),
         oidc=urlsplit(known.settings.web_oidc_issuer or "").hostname or "",
     )
@@ -265,7 +265,7 @@ def _by_script(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 
 
-def _ours(to: str) -> str:
+def ours(to: str) -> str:
     """Returns `to` if it is a path of this page, else "/". Never returns another site or a script."""
     safe = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() and "\\" not in to
     return to if safe and not to.startswith(("/sign-in", "/enter/", "/static/", "/api/", "/oidc/")) else "/"
