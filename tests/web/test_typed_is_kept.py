@@ -96,7 +96,7 @@ def test_without_scripts_the_language_is_a_button_of_the_pages_form(scenes: Scen
 def test_a_password_that_is_dots_is_sent_with_its_form_and_then_forgotten(
     web_server: WebServer,
     browser: Any,
-    scripts: bool,  # noqa: FBT001
+    scripts: bool,
 ) -> None:
     web_server.serve()
     person = Person(browser, web_server, locale="en", java_script_enabled=scripts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Final
@@ -185,9 +186,24 @@ def every(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.get("/rehearsals/{rehearsal_id}", response_model=cutover_answers.RehearsalAnswer)
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
-    found = known.records.rehearsal(rehearsal_id)
+    found = _found(known, rehearsal_id)
     if found is None:
         raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
+    return found
+
+
+def running(known: WebContext, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Returns the newest rehearsal that is under way; None if there is none. `rows`: those of an import, newest first."""
+    begun = [row["id"] for row in rows if "broken" not in row][:MOST]
+    found = (_found(known, rehearsal_id) for rehearsal_id in begun)
+    return next((one for one in found if one and one["state"] == "running"), None)
+
+
+def _found(known: WebContext, rehearsal_id: str) -> dict[str, Any] | None:
+    """Returns a rehearsal, "lost" where its process has ended; None if it is not kept."""
+    found = known.records.rehearsal(rehearsal_id)
+    if found is None:
+        return None
     beat = found.pop("beat_at")
     if found["state"] == "running" and time.time() - beat > LOST_SECONDS:
         found |= {"state": "lost", "error": BEGIN_THE_REHEARSAL_AGAIN.says()}

@@ -143,6 +143,8 @@ def _facts(glance: ImportView) -> ImportFacts:
         cutovers=[one.cutover.state for one in glance.cutovers],
         found=int(glance.checked.get("broken", 0)) if glance.checked else 0,
         stands=stands,
+        running=glance.running["kind"] if glance.running else "",
+        looked_at=int(glance.running["done"]) if glance.running else 0,
     )
 
 

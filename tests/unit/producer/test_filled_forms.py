@@ -5,7 +5,8 @@ from __future__ import annotations
 from producer.web.pages.filled_forms import FilledField, filled, undotted
 
 PAGE = """<form id="one" method="post" action="/one"><input type="hidden" name="once" value="q">
-<details class="z"><summary>More</summary><input name="name" value="1" required><input type="password" name="word" required></details>
+<details class="z"><summary>More</summary><input name="name" value="1" required>
+<input type="password" name="word" required></details>
 <select name="kind"><option>one</option><option value="2" selected>two</option></select>
 <textarea name="text">
 old</textarea><input type="checkbox" name="tick" value="1"><input type="checkbox" name="tick" value="2" checked></form>
