@@ -22,6 +22,7 @@ from producer.web.api import (
     principals,
     reach_routes,
     rehearsals,
+    report_routes,
     spooling,
     target_routes,
 )
@@ -77,6 +78,7 @@ def make_app(known: WebContext) -> FastAPI:
         credential_routes,
         mailboxes,
         rehearsals,
+        report_routes,
         live,
         general_routes,
         account_services,

@@ -146,6 +146,7 @@ DIRECT = {
         "hset",
         "lrange",
         "lrem",
+        "rpush",
         "scan",
         "srem",
         "sscan",

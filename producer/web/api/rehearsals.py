@@ -27,6 +27,7 @@ from producer.web.security.access import Known, Operator, Viewer, note
 from producer.web.web_context import WebContext
 from shared.model import Account, Import
 from shared.model.errors import MailhaulError
+from shared.model.sides import Side
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
 from shared.wording.kept import as_json
@@ -114,13 +115,16 @@ class _Run:
             end = {"state": "failed", "error": INTERNAL_ERROR_SEE_LOG.says()}
         self._over.set()
         beat.join()
+        if end["state"] == "done":
+            boxes = end["result"].pop("mailboxes")
+            # A page shows those with trouble first, and reads no more than it shows.
+            self._known.records.keep_rehearsed(
+                self.document["id"], sorted(boxes, key=lambda box: not trouble_of(self.document["kind"], box))
+            )
         self.document |= end
         self.keep()
         if end["state"] == "done":
-            broken = (
-                end["result"]["broken"] if self.document["kind"] == "check" else end["result"]["totals"]["problems"]
-            )
-            self._known.records.note_found(import_.import_id, self.document["id"], broken)
+            self._known.records.note_found(import_.import_id, self.document["id"], broken_of(self.document))
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_SECONDS):
@@ -156,8 +160,22 @@ class _Run:
         }
 
 
+def trouble_of(kind: str, box: Mapping[str, Any]) -> list[str]:
+    """Returns what a rehearsal found wrong with a mailbox; nothing where all is well."""
+    if kind == "plan":
+        return [box["problem"]] if box["problem"] else []
+    said = [box[side]["failure"] for side in Side if box[side]["failure"]]
+    return said or [box["warning"]] * (not box["ok"])
+
+
+def broken_of(document: Mapping[str, Any]) -> int:
+    """Returns in how many mailboxes a rehearsal that is done found trouble. They come first among those that are kept."""
+    result = document["result"]
+    return int(result["broken"] if document["kind"] == "check" else result["totals"]["problems"])
+
+
 def _checked(one: Checked) -> dict[str, Any]:
-    return {**asdict(one), "ok": one.ok, "warning": one.warning}
+    return {**asdict(one), "ok": one.ok, "warning": one.overfull or one.warning}
 
 
 @routes.post("/imports/{import_id}/rehearsals", status_code=202, response_model=cutover_answers.RehearsalAnswer)
@@ -186,6 +204,15 @@ def every(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.get("/rehearsals/{rehearsal_id}", response_model=cutover_answers.RehearsalAnswer)
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
+    found = without_mailboxes(known, rehearsal_id)
+    if found["state"] == "done":
+        boxes = sorted(known.records.all_rehearsed(rehearsal_id), key=lambda box: int(box["row"]))
+        found["result"]["mailboxes"] = boxes
+    return found
+
+
+def without_mailboxes(known: WebContext, rehearsal_id: str) -> dict[str, Any]:
+    """Returns a rehearsal without its mailboxes, of which there may be many (`WebRecords.rehearsed`). Raises `Refused` (404)."""
     found = _found(known, rehearsal_id)
     if found is None:
         raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())

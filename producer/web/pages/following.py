@@ -15,7 +15,7 @@ from producer.cutover.telling import back_words, not_back
 from producer.operations import forecasting
 from producer.operations.trouble import HARMLESS
 from producer.show.cutover_lines import overruled_words, shown_guards
-from producer.web.api import imports as counterpart
+from producer.web.api import report_routes as counterpart
 from producer.web.api.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
