@@ -61,8 +61,11 @@ class _Counting(MemoryStore):
         return total, rows
 
 
+Many = tuple[_Counting, Import]
+
+
 @pytest.fixture
-def many() -> tuple[_Counting, Import]:
+def many() -> Many:
     """Returns a store with an import of 1,201 mailboxes."""
     server = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
     whole = Import(import_id=import_id("many", server, server), name="many", source=server, destination=server)
@@ -81,7 +84,7 @@ def many() -> tuple[_Counting, Import]:
     return store, whole
 
 
-def test_a_file_is_written_while_the_mailboxes_are_read(many: tuple[_Counting, Import]) -> None:
+def test_a_file_is_written_while_the_mailboxes_are_read(many: Many) -> None:
     store, whole = many
     rows = partial(every_mailbox, store, whole)
     head = {"import": {}, "mailboxes": None, "errors": []}
@@ -99,7 +102,7 @@ def test_a_file_is_written_while_the_mailboxes_are_read(many: tuple[_Counting, I
         assert len(rest) == {"results.csv": 1200, "summary.json": 1201}.get(file, 0)
 
 
-def test_the_summary_in_pieces_is_the_document(many: tuple[_Counting, Import]) -> None:
+def test_the_summary_in_pieces_is_the_document(many: Many) -> None:
     store, whole = many
     for boxes in (list(every_mailbox(store, whole)), []):
         fields = [document.mailbox_fields(store, *pair) for pair in boxes]
