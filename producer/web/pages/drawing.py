@@ -34,7 +34,7 @@ from producer.translations.said import (
 )
 from producer.translations.translate import Translator
 from producer.web.pages import filled_store, results
-from producer.web.pages.filled_forms import FILLED, FilledField, filled
+from producer.web.pages.filled_forms import FILLED, KeptField, filled
 from shared.mail.answers.refusals import NO_PASSWORD
 from shared.model.errors import SameMailbox
 from shared.model.lifecycle import CutoverState, MailboxState
@@ -290,7 +290,7 @@ def _filled_again(request: Request, who: Principal, pages: dict[str, str]) -> di
     """Returns the pages that say what is wrong with a form, with what was sent in it."""
     request.state.fault = True
     sent = [
-        FilledField(form=request.url.path, name=name, text=text)
+        KeptField(form=request.url.path, name=name, text=text)
         for name, text in getattr(request.state, "sent", ())
         if name != FILLED
     ]

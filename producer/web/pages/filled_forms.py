@@ -26,18 +26,18 @@ Attributes = Sequence[tuple[str, str | None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FilledField:
+class KeptField:
     """A field as the browser sent it."""
 
     #: The form: its id, or the path that it is sent to.
     form: str
     #: The field's name.
     name: str
-    #: What was typed or chosen.
+    #: The text that was typed or chosen.
     text: str
 
 
-def filled(page: str, kept: Sequence[FilledField], kept_id: str) -> str:
+def filled(page: str, kept: Sequence[KeptField], kept_id: str) -> str:
     """Returns the page with its forms filled in. What the page has no field for is left out.
 
     A field is known by its form, its name and the hidden fields before it. So a row of a table gets what was typed into
@@ -58,7 +58,7 @@ def filled(page: str, kept: Sequence[FilledField], kept_id: str) -> str:
     return _Reader(page, texts, kept_id, set(keys.values())).read()
 
 
-def _key(forms: Mapping[str, _Form], form: str, kept: Sequence[FilledField]) -> str:
+def _key(forms: Mapping[str, _Form], form: str, kept: Sequence[KeptField]) -> str:
     """Returns the id of a form, which may be known by the path that it was sent to and by its hidden fields; "" for none."""
     if form in forms:
         return form
@@ -66,7 +66,7 @@ def _key(forms: Mapping[str, _Form], form: str, kept: Sequence[FilledField]) -> 
     return next((key for key, one in forms.items() if one.path == form and one.first <= sent), "")
 
 
-def undotted(pairs: Iterable[tuple[str, str]], kept: Callable[[str], Sequence[FilledField]]) -> list[tuple[str, str]]:
+def undotted(pairs: Iterable[tuple[str, str]], kept: Callable[[str], Sequence[KeptField]]) -> list[tuple[str, str]]:
     """Returns the fields of a form, with what was kept of those that were drawn with dots and are empty.
 
     `kept`: returns what was kept under an id.
@@ -83,7 +83,7 @@ def undotted(pairs: Iterable[tuple[str, str]], kept: Callable[[str], Sequence[Fi
     return found
 
 
-def _kept_at(dots: str, name: str, kept: Callable[[str], Sequence[FilledField]]) -> str:
+def _kept_at(dots: str, name: str, kept: Callable[[str], Sequence[KeptField]]) -> str:
     kept_id, _, number = dots.partition(".")
     fields = kept(kept_id) if number.isascii() and number.isdecimal() and len(number) < 6 else ()
     at = int(number) if fields else 0

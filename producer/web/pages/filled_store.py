@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from producer.web.pages import drafts
-from producer.web.pages.filled_forms import DOTTED, FILLED, FilledField, undotted
+from producer.web.pages.filled_forms import DOTTED, FILLED, KeptField, undotted
 from producer.web.web_context import WebContext
 from shared.store.records.principals import Principal
 
@@ -19,7 +19,7 @@ _PURPOSE: Final = "filled:"
 _ID: Final = re.compile(r"[0-9a-f]{24}")
 
 
-def keep(known: WebContext, who: Principal, kept_id: str, fields: Sequence[FilledField]) -> bool:
+def keep(known: WebContext, who: Principal, kept_id: str, fields: Sequence[KeptField]) -> bool:
     """Keeps fields under an id. Returns False where the id is somebody else's."""
     if not _ID.fullmatch(kept_id) or (known.page_state.draft(kept_id) is not None and not _found(known, who, kept_id)):
         return False
@@ -30,10 +30,10 @@ def keep(known: WebContext, who: Principal, kept_id: str, fields: Sequence[Fille
     return True
 
 
-def find(known: WebContext, who: Principal | None, kept_id: str) -> list[FilledField]:
+def find(known: WebContext, who: Principal | None, kept_id: str) -> list[KeptField]:
     """Returns what the person has kept under the id; nothing if that is over, or somebody else's."""
     data = _found(known, who, kept_id) if who and _ID.fullmatch(kept_id) else b""
-    return [FilledField(form=form, name=name, text=text) for form, name, text in json.loads(data or b"[]")]
+    return [KeptField(form=form, name=name, text=text) for form, name, text in json.loads(data or b"[]")]
 
 
 def drop(known: WebContext, who: Principal, kept_id: str) -> None:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from producer.web.pages import filled_store
 from producer.web.pages.drawing import back_to
-from producer.web.pages.filled_forms import FILLED, FilledField
+from producer.web.pages.filled_forms import FILLED, KeptField
 from producer.web.pages.form_draft import fresh
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import NotSignedIn, Who, ours, there
@@ -60,5 +60,5 @@ def _kept(known: WebContext, who: Principal, kept_id: str, triples: list[tuple[s
     fields = []
     for form in dict.fromkeys(form for form, _, _ in triples):
         pairs = filled_store.whole(known, who, [(name, text) for key, name, text in triples if key == form])
-        fields += [FilledField(form=form, name=name, text=text) for name, text in pairs if name != FILLED]
+        fields += [KeptField(form=form, name=name, text=text) for name, text in pairs if name != FILLED]
     return filled_store.keep(known, who, kept_id, fields)

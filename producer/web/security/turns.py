@@ -24,7 +24,7 @@ _ALWAYS: Final = "/healthz"
 REST_SECONDS: Final = 0.01
 
 
-class Quiet:
+class RequestsAtWork:
     """The number of requests at work. Who computes for long lets those go first who wait for a page. Thread-safe."""
 
     def __init__(self) -> None:
@@ -50,10 +50,10 @@ class Turns:
     """
 
     def __init__(
-        self, app: ASGIApp, most: int = MOST, most_from_one: int = MOST_FROM_ONE, quiet: Quiet | None = None
+        self, app: ASGIApp, most: int = MOST, most_from_one: int = MOST_FROM_ONE, at_work: RequestsAtWork | None = None
     ) -> None:
         self._app, self._most, self._most_from_one = app, most, most_from_one
-        self._quiet = quiet or Quiet()
+        self._requests = at_work or RequestsAtWork()
         self._working: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +65,7 @@ class Turns:
             refusal = problem(503, TOO_MANY_REQUESTS.says(), {"Retry-After": "1"})
             return await refusal(scope, receive, send)
         self._working[where] += 1
-        self._quiet.told(self._working.total())
+        self._requests.told(self._working.total())
         counted = True
 
         def done() -> None:
@@ -74,7 +74,7 @@ class Turns:
                 counted = False
                 self._working[where] -= 1
                 self._working += Counter()  # drops addresses whose count is 0
-                self._quiet.told(self._working.total())
+                self._requests.told(self._working.total())
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_stream(message):

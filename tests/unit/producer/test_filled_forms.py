@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from producer.web.pages.filled_forms import FilledField, filled, undotted
+from producer.web.pages.filled_forms import KeptField, filled, undotted
 
 PAGE = """<form id="one" method="post" action="/one"><input type="hidden" name="once" value="q">
 <details class="z"><summary>More</summary><input name="name" value="1" required>
@@ -21,8 +21,8 @@ ROWS = (
 )
 
 
-def _kept(form: str, *pairs: tuple[str, str]) -> list[FilledField]:
-    return [FilledField(form=form, name=name, text=text) for name, text in pairs]
+def _kept(form: str, *pairs: tuple[str, str]) -> list[KeptField]:
+    return [KeptField(form=form, name=name, text=text) for name, text in pairs]
 
 
 def test_nothing_kept_changes_nothing() -> None:
@@ -70,7 +70,7 @@ def test_of_several_forms_with_one_path_the_one_with_its_hidden_fields_is_meant(
 def test_dots_stand_for_what_was_kept_and_for_nothing_else() -> None:
     kept = {"id": _kept("one", ("name", "x"), ("word", "secret"))}
 
-    def find(kept_id: str) -> list[FilledField]:
+    def find(kept_id: str) -> list[KeptField]:
         return kept.get(kept_id, [])
 
     assert undotted([("filled_dots", "id.1"), ("word", "")], find) == [("word", "secret")]

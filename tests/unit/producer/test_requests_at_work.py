@@ -10,7 +10,7 @@ from producer.forecast.loads import ForecastLimits, Load
 from producer.forecast.simulation import simulated
 from producer.operations import forecasting
 from producer.web.security import turns
-from producer.web.security.turns import Quiet
+from producer.web.security.turns import RequestsAtWork
 from tests.unit.producer.test_report import Many, many
 
 __all__ = ["many"]
@@ -18,7 +18,7 @@ __all__ = ["many"]
 
 def test_whoever_rests_waits_for_the_requests_at_work_and_not_for_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "REST_SECONDS", 30.0)
-    quiet, order = Quiet(), list[str]()
+    quiet, order = RequestsAtWork(), list[str]()
     quiet.rest()
     quiet.told(1)
     quiet.rest(own=1)
