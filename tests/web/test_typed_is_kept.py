@@ -155,3 +155,25 @@ def test_what_was_typed_is_nobody_elses(web_server: WebServer) -> None:
     # Nor is another site led to.
     away = one.post("/filled?form=x&at=//elsewhere.example", data={"lang": "en"}, follow_redirects=False)
     assert away.headers["location"].startswith("/?filled=")
+
+
+def test_a_refusal_leads_back_to_the_page_with_what_was_typed(web_server: WebServer) -> None:
+    web_server.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8", MAILHAUL_WEB_PORTS="1430,1431")
+    servers = {"source": {"server": "imap://127.0.0.1:1430"}, "destination": {"server": "imap://127.0.0.1:1431"}}
+    body = {"name": "office", "manifest": f"login,password\nanna,{PASSWORD}\n", **servers}
+    there = f"/imports/{web_server.client().post('/imports', json=body).json()['import']['id']}"
+    page = web_server.signed_in()
+    sent = {"wave": "pilot", "weight": "ü", "order": "3"}
+    refused = page.post(f"{there}/wave", data=sent, headers={"Referer": f"{page.base_url}{there[1:]}?state=queued"})
+    assert refused.status_code == 422
+    link = re.search(r'<a class="button main" href="([^"]+)">Back', refused.text)
+    assert link
+    again = page.get(html.unescape(link[1]))
+    assert "state=queued" in str(again.url)
+    form = re.search(r'<details open><summary>[^\n]*\n<form class="row" id="set-wave".*?</form>', again.text, re.DOTALL)
+    assert form, "and its fold is open"
+    assert 'value="pilot"' in form[0]
+    assert 'value="3"' in form[0]
+    # From elsewhere nobody is led.
+    strange = page.post(f"{there}/wave", data=sent, headers={"Referer": "http://elsewhere.example/x"})
+    assert ">Back<" not in strange.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from babel.numbers import format_decimal, format_percent
 from fastapi import Request
@@ -36,7 +36,7 @@ from producer.translations.translate import Translator
 from producer.web.pages import filled_store, results
 from producer.web.pages.filled_forms import FILLED, KeptField, filled
 from shared.mail.answers.refusals import NO_PASSWORD
-from shared.model.errors import SameMailbox
+from shared.model.errors import SameMailbox, StoreError
 from shared.model.lifecycle import CutoverState, MailboxState
 from shared.model.notices import KINDS
 from shared.model.protocols import protocols
@@ -286,19 +286,39 @@ def as_kept(request: Request, who: Principal | None, page: str) -> str:
     return filled(page, kept, kept_id) if kept else page
 
 
+def came_from(request: Request, who: Principal | None) -> str:
+    """Returns the page that sent the form, with what was typed into it; "" where the browser does not say."""
+    there = urlsplit(request.headers.get("referer", ""))
+    ours = there.netloc == request.url.netloc and not there.path.startswith("//")
+    if request.method != "POST" or who is None or not ours:
+        return ""
+    asked = [pair for pair in parse_qsl(there.query) if pair[0] not in (FILLED, "lang")]
+    sent, kept_id = _sent(request), results.fresh()
+    if sent and _is_kept(request, who, kept_id, sent):
+        asked.append((FILLED, kept_id))
+    return there.path + (f"?{urlencode(asked)}" if asked else "")
+
+
+def _sent(request: Request) -> list[KeptField]:
+    """Returns what the form sent, but for what the page itself had kept of it."""
+    pairs = getattr(request.state, "sent", ())
+    return [KeptField(form=request.url.path, name=name, text=text) for name, text in pairs if name != FILLED]
+
+
 def _filled_again(request: Request, who: Principal, pages: dict[str, str]) -> dict[str, str]:
     """Returns the pages that say what is wrong with a form, with what was sent in it."""
     request.state.fault = True
-    sent = [
-        KeptField(form=request.url.path, name=name, text=text)
-        for name, text in getattr(request.state, "sent", ())
-        if name != FILLED
-    ]
-    kept_id = results.fresh()
+    sent, kept_id = _sent(request), results.fresh()
     found = {one: filled(page, sent, kept_id) for one, page in pages.items()} if sent else pages
-    if found != pages:
-        filled_store.keep(request.app.state.web_context, who, kept_id, sent)
-    return found
+    return found if found != pages and _is_kept(request, who, kept_id, sent) else pages
+
+
+def _is_kept(request: Request, who: Principal, kept_id: str, sent: list[KeptField]) -> bool:
+    """Keeps what was sent. Returns False while the store does not answer."""
+    try:
+        return filled_store.keep(request.app.state.web_context, who, kept_id, sent)
+    except StoreError:
+        return False
 
 
 def back_to(to: str, section: str = "", language: str = "") -> Response:

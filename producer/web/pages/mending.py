@@ -269,4 +269,5 @@ def press(request: Request, known: Known, who: Actor, import_id: str, form_id: F
             return back(request, there, import_id, Changed(act="add", mailboxes=preview.good))
     if keep(known, who, form_id, form):  # by a click beside this one
         return RedirectResponse(f"/imports/{import_id}", 303)
-    return back_to(f"/imports/{import_id}/add/{form_id}", "mailboxes", str(given.fields.get("lang", "")))
+    section = "fault" if form.wrong else "mailboxes"
+    return back_to(f"/imports/{import_id}/add/{form_id}", section, str(given.fields.get("lang", "")))

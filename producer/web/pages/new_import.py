@@ -304,7 +304,8 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
         return RedirectResponse(there, 303)
     if opened := keep(known, who, form_id, form):  # by a click beside this one
         return RedirectResponse(f"/imports/{opened}", 303)
-    return back_to(f"/new/{form_id}", _SECTIONS.get(given.do, ""), str(given.fields.get("lang", "")))
+    section = "fault" if form.wrong else _SECTIONS.get(given.do, "")
+    return back_to(f"/new/{form_id}", section, str(given.fields.get("lang", "")))
 
 
 def _preview(known: WebContext, who: Principal, form: FormDraft) -> Preview | None:

@@ -39,7 +39,7 @@ def result(request: Request, known: Known, who: Who, result_id: _Id) -> Response
     if found is None:
         return RedirectResponse("/", 303)
     if not found.pages:
-        return draw(request, "refused.html", who, found.status, detail=THIS_WAS_SHOWN_ONCE.says())
+        return draw(request, "refused.html", who, found.status, detail=THIS_WAS_SHOWN_ONCE.says(), back="")
     answer = HTMLResponse(as_kept(request, who, found.pages[language(request)]), found.status)
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)
