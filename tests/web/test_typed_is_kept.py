@@ -9,6 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from producer.web.security.scrypt import hashed
+from shared.store.records.principals import Role
 from shared.store.redis import keys
 from tests.servers.process import await_ready
 from tests.web.conftest import PASSWORD, WebServer
@@ -177,3 +179,18 @@ def test_a_refusal_leads_back_to_the_page_with_what_was_typed(web_server: WebSer
     # From elsewhere nobody is led.
     strange = page.post(f"{there}/wave", data=sent, headers={"Referer": "http://elsewhere.example/x"})
     assert ">Back<" not in strange.text
+
+
+def test_the_name_at_the_door_survives_another_language_and_the_password_is_not_kept(web_server: WebServer) -> None:
+    web_server.principals.set_user("vera", Role.VIEWER, hashed(PASSWORD))
+    web_server.serve()
+    base = f"http://127.0.0.1:{web_server.port}"
+    with httpx2.Client(base_url=base, headers={"Accept-Language": "en", "Origin": base}, follow_redirects=True) as page:
+        assert '<button form="by-name" name="lang" value="ru"' in page.get("/sign-in?to=/new").text
+        sent = {"name": "vera", "password": PASSWORD, "to": "/new", "lang": "ru"}
+        russian = page.post("/sign-in", data=sent)
+        assert 'lang="ru"' in russian.text
+        assert 'value="vera"' in russian.text
+        assert 'name="to" value="/new"' in russian.text
+        assert PASSWORD not in russian.text + str(russian.url)
+    assert [entry["what"] for entry in web_server.records.audit()] == []
