@@ -50,7 +50,7 @@
     waiting = 0;
     id ||= random();
     const forms = own ? texts(own, "") : [...touched].flatMap((form) => texts(form, `${form.id}:`));
-    let body = new FormData();
+    const body = new FormData();
     for (const [name, value] of forms) body.append(name, value);
     // As a script's request it is answered, and not led to the door.
     const asked = { method: "POST", body, keepalive: leaving, headers: { "HX-Request": "true" } };
