@@ -265,14 +265,14 @@ def draw(request: Request, name: str, who: Principal | None, status: int = 200, 
     values |= {"who": who, "path": request.url.path, "in_languages": in_languages}
     if request.method == "POST" and who is not None and request.headers.get("hx-request") != "true":
         result_id = results.fresh()
-        values["at"] = f"/results/{result_id}"
+        values["address"] = f"/results/{result_id}"
         pages = {one: env.get_template(name).render(**values) for one, env in _ENVIRONMENTS.items()}
         if status >= 400:
             pages = _filled_again(request, who, pages)
         # A page that shows a secret is shown for a minute.
         result = results.Result(status=status, pages=pages, once=bool(values.get("secret")))
         return results.led_to(request, who, result_id, result, language(request))
-    values["at"] = request.url.path + (f"?{urlencode(asked)}" if asked else "")
+    values["address"] = request.url.path + (f"?{urlencode(asked)}" if asked else "")
     answer = HTMLResponse(as_kept(request, who, rendered(request, name, **values)), status)
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)

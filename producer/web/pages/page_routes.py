@@ -56,11 +56,13 @@ class PageRoute(APIRoute):
             try:
                 answer = await _once(request, body, handle)
             except NotSignedIn as error:
+                if error.to:  # the route knows where to go
+                    raise
                 if page := interrupted.empty(request.url.path):
                     raise NotSignedIn(page) from None
                 known: WebContext = request.app.state.web_context
                 kept = await run_in_threadpool(interrupted.keep, known, request, body, was(request))
-                raise NotSignedIn(f"/sent/{kept}" if kept else error.to) from None
+                raise NotSignedIn(f"/sent/{kept}" if kept else "") from None
             if not getattr(request.state, "fault", False):
                 await run_in_threadpool(_done, request)
             return answer
