@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from enum import StrEnum
@@ -27,6 +28,7 @@ from producer.web.security.access import Known, Operator, Viewer, note
 from producer.web.web_context import WebContext
 from shared.model import Account, Import
 from shared.model.errors import MailhaulError
+from shared.model.sides import Side
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
 from shared.wording.kept import as_json
@@ -139,15 +141,16 @@ class _Run:
             end = {"state": RehearsalState.FAILED, "error": INTERNAL_ERROR_SEE_LOG.says()}
         self._over.set()
         beat.join()
+        if end["state"] == RehearsalState.DONE:
+            boxes = end["result"].pop("mailboxes")
+            # A page shows those with trouble first, and reads no more than it shows.
+            self._known.records.keep_rehearsed(
+                self.document["id"], sorted(boxes, key=lambda box: not trouble_of(self.document["kind"], box))
+            )
         self.document |= end
         self.keep()
         if end["state"] == RehearsalState.DONE:
-            broken = (
-                end["result"]["broken"]
-                if self.document["kind"] == RehearsalKind.CHECK
-                else end["result"]["totals"]["problems"]
-            )
-            self._known.records.note_found(import_.import_id, self.document["id"], broken)
+            self._known.records.note_found(import_.import_id, self.document["id"], broken_of(self.document))
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_SECONDS):
@@ -183,8 +186,22 @@ class _Run:
         }
 
 
+def trouble_of(kind: str, box: Mapping[str, Any]) -> list[str]:
+    """Returns what a rehearsal found wrong with a mailbox; nothing where all is well."""
+    if kind == RehearsalKind.PLAN:
+        return [box["problem"]] if box["problem"] else []
+    said = [box[side]["failure"] for side in Side if box[side]["failure"]]
+    return said or [box["warning"]] * (not box["ok"])
+
+
+def broken_of(document: Mapping[str, Any]) -> int:
+    """Returns in how many mailboxes a rehearsal that is done found trouble. They come first among those that are kept."""
+    result = document["result"]
+    return int(result["broken"] if document["kind"] == RehearsalKind.CHECK else result["totals"]["problems"])
+
+
 def _checked(one: Checked) -> dict[str, Any]:
-    return {**asdict(one), "ok": one.ok, "warning": one.warning}
+    return {**asdict(one), "ok": one.ok, "warning": one.overfull or one.warning}
 
 
 @routes.post("/imports/{import_id}/rehearsals", status_code=202, response_model=cutover_answers.RehearsalAnswer)
@@ -213,9 +230,33 @@ def every(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.get("/rehearsals/{rehearsal_id}", response_model=cutover_answers.RehearsalAnswer)
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
-    found = known.records.rehearsal(rehearsal_id)
+    found = without_mailboxes(known, rehearsal_id)
+    if found["state"] == RehearsalState.DONE:
+        boxes = sorted(known.records.all_rehearsed(rehearsal_id), key=lambda box: int(box["row"]))
+        found["result"]["mailboxes"] = boxes
+    return found
+
+
+def without_mailboxes(known: WebContext, rehearsal_id: str) -> dict[str, Any]:
+    """Returns a rehearsal without its mailboxes, of which there may be many (`WebRecords.rehearsed`). Raises `Refused` (404)."""
+    found = _found(known, rehearsal_id)
     if found is None:
         raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
+    return found
+
+
+def running(known: WebContext, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Returns the newest rehearsal that is under way; None if there is none. `rows`: those of an import, newest first."""
+    begun = [row["id"] for row in rows if "broken" not in row][:MOST]
+    found = (_found(known, rehearsal_id) for rehearsal_id in begun)
+    return next((one for one in found if one and one["state"] == RehearsalState.RUNNING), None)
+
+
+def _found(known: WebContext, rehearsal_id: str) -> dict[str, Any] | None:
+    """Returns a rehearsal, "lost" where its process has ended; None if it is not kept."""
+    found = known.records.rehearsal(rehearsal_id)
+    if found is None:
+        return None
     beat = found.pop("beat_at")
     if found["state"] == RehearsalState.RUNNING and time.time() - beat > LOST_SECONDS:
         found |= {"state": RehearsalState.LOST, "error": BEGIN_THE_REHEARSAL_AGAIN.says()}

@@ -44,10 +44,14 @@ class Result:
 _SHOWN: Final = Result(status=410, pages={})
 
 
-def led_to(request: Request, who: Principal, result: Result, language: str) -> Response:
+def fresh() -> str:
+    """Returns an id for a new result."""
+    return secrets.token_hex(12)
+
+
+def led_to(request: Request, who: Principal, result_id: str, result: Result, language: str) -> Response:
     """Keeps the page and redirects to it; shows it at once where it cannot be kept."""
     known: WebContext = request.app.state.web_context
-    result_id = secrets.token_hex(12)
     try:
         _keep(known, who, result_id, result, _SECONDS)
         for old in known.page_state.note_form(_whose(who), result_id, time.time(), _MOST, _SECONDS):

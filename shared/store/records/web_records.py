@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, islice
 from typing import Any, Final, cast
 
 import redis
@@ -23,6 +24,8 @@ ANSWER_SECONDS: Final = 86_400
 REHEARSAL_SECONDS: Final = 86_400
 #: A request that was begun and never answered blocks its key for so long, seconds.
 _BEGUN_SECONDS: Final = 900
+#: Mailboxes of a rehearsal that are written or read at once.
+_PIECE: Final = 500
 
 
 class WebRecords(PlainCommands):
@@ -91,6 +94,26 @@ class WebRecords(PlainCommands):
     def keep_rehearsal(self, rehearsal_id: str, document: Mapping[str, Any]) -> None:
         """Keeps the state of a rehearsal, or its result."""
         self._do("set", keys.rehearsal(rehearsal_id), json.dumps(packed_all(document)), ex=REHEARSAL_SECONDS)
+
+    def keep_rehearsed(self, rehearsal_id: str, mailboxes: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps what a rehearsal found, mailbox by mailbox, in this order."""
+        key, rows = keys.rehearsed(rehearsal_id), iter(mailboxes)
+        while piece := [json.dumps(packed_all(row)) for row in islice(rows, _PIECE)]:
+            self._do("rpush", key, *piece)
+            self._do("expire", key, REHEARSAL_SECONDS)
+
+    def rehearsed(self, rehearsal_id: str, start: int, count: int) -> list[dict[str, Any]]:
+        """Returns some of the mailboxes of a rehearsal, in the order in which they were kept."""
+        rows = cast("Sequence[bytes]", self._do("lrange", keys.rehearsed(rehearsal_id), start, start + count - 1))
+        return [unpacked_all(json.loads(row)) for row in rows]
+
+    def all_rehearsed(self, rehearsal_id: str) -> Iterator[dict[str, Any]]:
+        """Yields all the mailboxes of a rehearsal, while they are read."""
+        for start in count(0, _PIECE):
+            rows = self.rehearsed(rehearsal_id, start, _PIECE)
+            yield from rows
+            if len(rows) < _PIECE:
+                return
 
     def add_rehearsal(self, import_id: str, rehearsal_id: str, kind: str, wave: str = "") -> None:
         """Enters a rehearsal among those of its import, of a wave if one is given."""
