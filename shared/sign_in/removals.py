@@ -6,6 +6,7 @@ remove people's mail.
 
 from __future__ import annotations
 
+import json
 from typing import Final, Protocol
 
 from shared.model import Options
@@ -40,4 +41,4 @@ def may_remove(store: SealedStore, vault: Vault, import_id: str, options: Option
 
 
 def _words(options: Options) -> str:
-    return f"{options.deletions}, at most {options.deletions_cap}"
+    return json.dumps([options.deletions, options.deletions_cap])

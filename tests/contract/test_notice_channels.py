@@ -156,7 +156,7 @@ def test_a_wrong_password_is_told_and_may_be_mended(tmp_path: Path) -> None:
 
 
 def test_a_server_that_answers_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would take memory as fast as it sends, for a minute."""
+    """Leaves a server that would take memory as fast as it sends, for a minute."""
     with Endless(b"220-one moment\r\n" * 1_000) as server:
         target = target_of(TargetAsked(way="email", to="a@x.example", server=f"smtp://127.0.0.1:{server.port}"))
         found = _why(target)
