@@ -128,6 +128,9 @@ class UnitWork:
             return self._look(lease)
         elif unit.kind is UnitKind.VERIFY:
             options = self._options(lease)
+            if options.deletions == "follow" and not place.may_remove(lease.mailbox.import_id, options):
+                _log.warning("deletions_not_followed", reason="not_sealed")
+                options = replace(options, deletions="tell")
             folders = place.store.folders(unit.mailbox_id)
             neighbours = Neighbours(lease, place.store, lambda: options)
             return MailboxVerification(

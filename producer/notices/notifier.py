@@ -147,10 +147,12 @@ def word_and_send(
     """Sends a delivery in its target's words. Raises `NotSent`, whatever is wrong with it, and `StoreError`."""
     try:
         by(target, told_to(store, target, delivery), now, reach)
-    except (NotSent, MailhaulError):
+    except MailhaulError:
         raise
+    except NotSent as error:
+        raise error.without(target.hidden) from None
     except Exception as error:  # one target's password or address holds up no other
-        raise NotSent(f"{type(error).__name__}: {spoken(error)}") from error
+        raise NotSent(f"{type(error).__name__}: {spoken(error)}").without(target.hidden) from None
 
 
 def told_to(store: Store, target: Target, delivery: Delivery) -> NoticeTold:

@@ -17,6 +17,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from producer.web.web_context import WebContext
+from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError, StoreError
 from shared.runtime.credentials import Credentials, Secret
 from shared.store.records.principals import Principal
@@ -74,7 +75,7 @@ def _found(known: WebContext, who: Principal, result_id: str) -> Result | None:
     sealed = known.page_state.draft(result_id)
     try:
         held = None if sealed is None else known.vault.open(result_id, "source", sealed)
-        result = None if held is None or held.login != who.principal_id else json.loads(held.password.reveal())
+        result = None if held is None or held.login != who.principal_id else read_json(held.password.reveal())
         return Result(**result) if result else None
     except (CredentialsError, ValueError, TypeError):  # another draft, or none of this version
         return None

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 import redis
 
+from shared.content.json_text import read_json
 from shared.store.records.page_state import MOST_EVENTS, STORY_SECONDS
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.redis import keys
@@ -79,7 +80,7 @@ class WebRecords(PlainCommands):
         if self._do("set", keys.once(key), row, nx=True, ex=_BEGUN_SECONDS):
             return None
         known = self._do("get", keys.once(key))
-        return cast(dict[str, Any], json.loads(known)) if known else self.begin(key, digest)
+        return cast(dict[str, Any], read_json(known)) if known else self.begin(key, digest)
 
     def answer(self, key: str, digest: str, answer: object) -> None:
         """Keeps the answer that a repetition of the request gets from now on."""
@@ -125,7 +126,7 @@ class WebRecords(PlainCommands):
     def note_found(self, import_id: str, rehearsal_id: str, broken: int) -> None:
         """Notes in how many mailboxes a rehearsal of the import found trouble."""
         if row := cast("bytes | None", self._do("hget", keys.rehearsals(import_id), rehearsal_id)):
-            noted = json.dumps({**json.loads(row), "broken": broken})
+            noted = json.dumps({**read_json(row), "broken": broken})
             self._do("hset", keys.rehearsals(import_id), rehearsal_id, noted)
 
     def rehearsals_of(self, import_id: str) -> list[dict[str, Any]]:
@@ -135,13 +136,13 @@ class WebRecords(PlainCommands):
         """
         rows = cast("Mapping[bytes, bytes]", self._do("hgetall", keys.rehearsals(import_id)))
         since = time.time() - REHEARSAL_SECONDS
-        found = sorted(map(json.loads, rows.values()), key=lambda row: -row["at"])
+        found = sorted(map(read_json, rows.values()), key=lambda row: -row["at"])
         return [row for row in found if row["at"] > since]
 
     def rehearsal(self, rehearsal_id: str) -> dict[str, Any] | None:
         """Returns the rehearsal as kept last, or None."""
         row = self._do("get", keys.rehearsal(rehearsal_id))
-        return cast(dict[str, Any], unpacked_all(json.loads(row))) if row else None
+        return cast(dict[str, Any], unpacked_all(read_json(row))) if row else None
 
 
 def _entries(rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[str, Any]]:
@@ -151,7 +152,7 @@ def _entries(rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[s
             "at": int(entry.split(b"-")[0]) / 1000,
             "who": row[b"who"].decode(),
             "what": row[b"what"].decode(),
-            "detail": json.loads(row[b"detail"]),
+            "detail": read_json(row[b"detail"]),
         }
         for entry, row in rows
     ]
