@@ -10,6 +10,7 @@ import json
 from typing import Final, Protocol
 
 from shared.model import Options
+from shared.model.choices import DeletionsChoice
 from shared.model.errors import CredentialsError
 from shared.runtime.credentials import Credentials, Secret, Vault
 
@@ -26,7 +27,7 @@ class SealedStore(Protocol):
 
 def sealed_permission(vault: Vault, import_id: str, options: Options) -> bytes:
     """Returns the permission that these options ask for; b"" where they remove nothing."""
-    if options.deletions != "follow":
+    if options.deletions is not DeletionsChoice.FOLLOW:
         return b""
     return vault.seal(import_id, REMOVALS, Credentials(login=_words(options), password=Secret("")))
 

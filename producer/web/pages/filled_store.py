@@ -11,6 +11,7 @@ from typing import Final
 from producer.web.pages import drafts
 from producer.web.pages.filled_forms import DOTTED, FILLED, KeptField, undotted
 from producer.web.web_context import WebContext
+from shared.content.json_text import read_json
 from shared.store.records.principals import Principal
 
 #: The most pages that one person has filled in and not sent. The oldest is given up for a new one.
@@ -33,7 +34,7 @@ def keep(known: WebContext, who: Principal, kept_id: str, fields: Sequence[KeptF
 def find(known: WebContext, who: Principal | None, kept_id: str) -> list[KeptField]:
     """Returns what the person has kept under the id; nothing if that is over, or somebody else's."""
     data = _found(known, who, kept_id) if who and _ID.fullmatch(kept_id) else b""
-    return [KeptField(form=form, name=name, text=text) for form, name, text in json.loads(data or b"[]")]
+    return [KeptField(form=form, name=name, text=text) for form, name, text in read_json(data or b"[]")]
 
 
 def drop(known: WebContext, who: Principal, kept_id: str) -> None:

@@ -106,7 +106,7 @@ class WebRecords(PlainCommands):
     def rehearsed(self, rehearsal_id: str, start: int, count: int) -> list[dict[str, Any]]:
         """Returns some of the mailboxes of a rehearsal, in the order in which they were kept."""
         rows = cast("Sequence[bytes]", self._do("lrange", keys.rehearsed(rehearsal_id), start, start + count - 1))
-        return [unpacked_all(json.loads(row)) for row in rows]
+        return [unpacked_all(read_json(row)) for row in rows]
 
     def all_rehearsed(self, rehearsal_id: str) -> Iterator[dict[str, Any]]:
         """Yields all the mailboxes of a rehearsal, while they are read."""
