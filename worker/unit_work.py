@@ -128,7 +128,7 @@ class UnitWork:
             return self._look(lease)
         elif unit.kind is UnitKind.VERIFY:
             options = self._options(lease)
-            if options.deletions is DeletionsChoice.FOLLOW and not place.may_remove(lease.mailbox.import_id, options):
+            if options.deletions == DeletionsChoice.FOLLOW and not place.may_remove(lease.mailbox.import_id, options):
                 _log.warning("deletions_not_followed", reason="not_sealed")
                 options = replace(options, deletions=DeletionsChoice.TELL)
             folders = place.store.folders(unit.mailbox_id)

@@ -27,7 +27,7 @@ class SealedStore(Protocol):
 
 def sealed_permission(vault: Vault, import_id: str, options: Options) -> bytes:
     """Returns the permission that these options ask for; b"" where they remove nothing."""
-    if options.deletions is not DeletionsChoice.FOLLOW:
+    if options.deletions != DeletionsChoice.FOLLOW:
         return b""
     return vault.seal(import_id, REMOVALS, Credentials(login=_words(options), password=Secret("")))
 
