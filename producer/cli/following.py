@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ from producer.coordinator.tally import Progress
 from producer.operations.finding import (
     caps_of,
     errors_of,
+    every_mailbox,
     find_import,
     find_mailboxes,
     progress_of,
@@ -47,7 +49,7 @@ from producer.show.standing_words import standing_lines
 from producer.show.waiting import waiting_lines
 from producer.waves import wave_of, waves_of
 from shared.folders.names import visible
-from shared.model import Import, Stranded, Wait, Wave
+from shared.model import Import, Stranded, Wait, WaitKind, Wave
 from shared.model.errors import StoreError
 from shared.model.lifecycle import SETTLED, ImportState, MailboxState
 from shared.runtime.logs import clean
@@ -134,7 +136,7 @@ class Watch:
         start yet.
         """
         starting = self._context.owner or time.monotonic() - self._began < ALONE_SECONDS
-        return [wait for wait in waits if not (starting and wait.what == "workers")]
+        return [wait for wait in waits if not (starting and wait.what is WaitKind.WORKERS)]
 
     def _looked(self) -> Progress:
         store = self._context.store
@@ -212,7 +214,7 @@ def progress_at(context: CommandContext, import_: Import, wave: str = "") -> Pro
     """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
     progress = progress_of(context.store, import_, wave=wave)
     interrupted = bool(context.owner and import_.state is ImportState.RUNNING)
-    waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
+    waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what is WaitKind.WORKERS))
     return replace(progress, interrupted=interrupted, waits=waits)
 
 
@@ -285,7 +287,7 @@ def _print_status(
         print(f"  {line}")
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
-    named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what != "workers"))
+    named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what is not WaitKind.WORKERS))
     for line in (*waiting_lines(named if nobody_works else progress), *lane_lines(progress.lanes)):
         print(f"  {line}")
     if nobody_works:
@@ -372,9 +374,11 @@ def report_files(
 
     progress = progress_of(store, import_, wave=wave)
     progress, code, groups = ended(store, progress, wave)
-    whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
-    mailboxes = [one for one, _ in find_mailboxes(store, import_, "", wave)]
-    return write_report(store, whole, mailboxes, out) + one_page_files(store, import_, out, wave, language, zone)
+    whole = document.without_mailboxes(
+        store, progress, groups, exit_code=code if progress.finished else None, wave=wave
+    )
+    rows = partial(every_mailbox, store, import_, wave)
+    return write_report(store, whole, rows, out) + one_page_files(store, import_, out, wave, language, zone)
 
 
 def one_page_files(store: Store, import_: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
 from producer.coordinator.pace import OUTAGES, SETTLING, Window
-from shared.model import Import, Mailbox, Stranded, Tally, Wait
+from shared.model import Import, Mailbox, Stranded, Tally, Wait, WaitKind
+from shared.model.choices import Verification
 from shared.model.lanes import LanePlace
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 
@@ -132,7 +133,7 @@ class Progress:
             return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.import_.control]
         if self.interrupted:
             return "interrupted"
-        return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.import_.state)
+        return "waiting" if any(wait.what is WaitKind.WINDOW for wait in self.waits) else str(self.import_.state)
 
     @property
     def to_compare(self) -> int:
@@ -141,7 +142,7 @@ class Progress:
         These are the messages at the destination. The number is 0 if the comparison was not asked for, or is
         over.
         """
-        if self.finished or self.import_.options.verify != "full":
+        if self.finished or self.import_.options.verify != Verification.FULL:
             return 0
         return self.tally[Outcome.COPIED] + self.tally[Outcome.ALREADY_PRESENT]
 
@@ -161,12 +162,12 @@ class Progress:
 
         Workers that are silent then wait for the same, and are not lost.
         """
-        return any(wait.what in (*OUTAGES, "store", "workers") for wait in self.waits)
+        return any(wait.what in (*OUTAGES, WaitKind.STORE, WaitKind.WORKERS) for wait in self.waits)
 
     @property
     def held(self) -> bool:
         """Tells whether a wait explains why nothing moves: an outage, or mail that may still arrive."""
-        return self.outage or any(wait.what == SETTLING for wait in self.waits)
+        return self.outage or any(wait.what is SETTLING for wait in self.waits)
 
 
 def progress(
@@ -184,7 +185,7 @@ def progress(
     `window` holds the samples seen so far, for rates and the estimate. With `rows` (all of the import's) the share
     counts what is done of mailboxes at work, and the estimate respects the `caps` of single accounts.
     """
-    full = import_.options.verify == "full"
+    full = import_.options.verify == Verification.FULL
     worth = None if rows is None else worth_of(rows, import_.passes, full=full)
     known = Progress(
         import_=import_, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits), worth=worth

@@ -97,9 +97,9 @@ def run_demo(*, as_json: bool) -> int:
     return code
 
 
-def _imported(request: ImportSpecification, state_dir: Path, *, as_json: bool) -> int:
+def _imported(specification: ImportSpecification, state_dir: Path, *, as_json: bool) -> int:
     with interruptible() as interrupted, open_context(state_dir) as context:
-        return run_import(request, context, interrupted, workers=1, as_json=as_json)
+        return run_import(specification, context, interrupted, workers=1, as_json=as_json)
 
 
 def _show(home: Path) -> None:

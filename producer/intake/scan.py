@@ -39,6 +39,7 @@ from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop
 from shared.mail.pop3.pop3_reading import Readings
 from shared.mail.ways import Ways
 from shared.model import Account, Endpoint, Options
+from shared.model.choices import SharedFolders
 from shared.model.errors import (
     AuthenticationRefused,
     AuthorizationRefused,
@@ -208,7 +209,9 @@ class Scan:
     # -- a row
 
     def _check(self, row: Row, options: Options) -> Checked:
-        there = self._look(Side.SOURCE, row.server or self._source, row, shared=options.shared_folders == "copy")
+        there = self._look(
+            Side.SOURCE, row.server or self._source, row, shared=options.shared_folders == SharedFolders.COPY
+        )
         here = _Seen(side=new) if (new := self._new_account(row)) else None
         here = here or self._look(Side.DESTINATION, self._destination, row, shared=False)
         if not options.same_mailbox and self._one_mailbox(row, there, here):
@@ -299,7 +302,8 @@ class Scan:
             return _Seen(side=found, statuses=statuses, mail=mail)
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
-        line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
+        server = row.server.url if row.server else ""
+        line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login, server=server)
         if (new := self._new_account(row)) and not new.ok:
             return replace(line, problem=several((new.failure, new.advice)))
         line = replace(line, would_create=new is not None)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from producer.forecast.simulation import Rest, no_rest
 from producer.notices.channels import NoticeTold, send
 from producer.notices.sending import NotSent, spoken
 from producer.notices.watching import NoticeWatch
@@ -53,6 +54,8 @@ class Notifier:
     #: The settings' limits, by scope, and the threads of a worker; for forecasts.
     default: Mapping[str, int] = field(default_factory=dict)
     threads: int = 16
+    #: Called after each piece of a forecast.
+    rest: Rest = no_rest
     #: Seconds until a delivery that failed is tried again.
     retry_seconds: float = RETRY_SECONDS
     #: Seconds between two looks at all imports.
@@ -68,7 +71,7 @@ class Notifier:
     _thread: threading.Thread | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._watcher = NoticeWatch(self.store, self.still_seconds, self.default, self.threads)
+        self._watcher = NoticeWatch(self.store, self.still_seconds, self.default, self.threads, self.rest)
 
     def start(self) -> None:
         """Starts the thread, which runs until `stop`."""
@@ -144,10 +147,12 @@ def word_and_send(
     """Sends a delivery in its target's words. Raises `NotSent`, whatever is wrong with it, and `StoreError`."""
     try:
         by(target, told_to(store, target, delivery), now, reach)
-    except (NotSent, MailhaulError):
+    except MailhaulError:
         raise
+    except NotSent as error:
+        raise error.without(target.hidden) from None
     except Exception as error:  # one target's password or address holds up no other
-        raise NotSent(f"{type(error).__name__}: {spoken(error)}") from error
+        raise NotSent(f"{type(error).__name__}: {spoken(error)}").without(target.hidden) from None
 
 
 def told_to(store: Store, target: Target, delivery: Delivery) -> NoticeTold:

@@ -9,7 +9,7 @@ from producer.coordinator.tally import Progress
 from producer.operations.trouble import HARMLESS, ErrorGroup, Sufferer
 from producer.operations.trouble import word as word_of
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
-from shared.model import Mailbox, Tally, Wave
+from shared.model import Mailbox, Tally, WaitKind, Wave
 from shared.model.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.runtime.logs import clean
 from shared.wording.spoken import spoken_duration, spoken_size
@@ -126,7 +126,7 @@ def mailbox_words(progress: Progress) -> list[str]:
 
     Full ones, which go on by themselves, are counted apart from those that wait for the operator.
     """
-    full_ones = sum(wait.mailboxes for wait in progress.waits if wait.what == "room")
+    full_ones = sum(wait.mailboxes for wait in progress.waits if wait.what is WaitKind.ROOM)
     counts = {
         "full": full_ones,
         "parked": progress.mailboxes.get(MailboxState.PARKED, 0) - full_ones,

@@ -22,6 +22,7 @@ from producer.operations.outages import waits_of
 from producer.operations.resources import Ring
 from producer.web.problems import Refused
 from producer.web.security.roles import Roles
+from producer.web.security.turns import RequestsAtWork
 from shared.model import Import, Mailbox, Tally
 from shared.model.lifecycle import MailboxState
 from shared.runtime.config import Settings
@@ -64,7 +65,7 @@ class WebContext:
     principals: Principals
     #: Sessions of browsers that are signed in.
     sessions: BrowserSessions
-    #: Who is told without looking.
+    #: The targets that are told without looking.
     targets: Targets
     #: Account services that administrators set up.
     services: NamedServices
@@ -82,6 +83,8 @@ class WebContext:
     own_limits: dict[str, int] = field(default_factory=dict)
     #: A monotonic clock.
     clock: Callable[[], float] = monotonic
+    #: The requests that are at work in this process.
+    at_work: RequestsAtWork = field(default_factory=RequestsAtWork)
     _windows: dict[str, Window] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -116,6 +119,7 @@ class WebContext:
             still_seconds=settings.notify_still_minutes * 60,
             default=settings.limits,
             threads=settings.worker_threads,
+            rest=self.at_work.rest,
         )
 
     def progress(self, import_id: str) -> Progress:

@@ -75,20 +75,19 @@ class Hook:
                 reason=CANNOT_BE_STARTED.says(service=self._shown, cause=str(error.strerror)),
                 advice=PUT_PROGRAM_ON_EVERY_WORKER_MACHINE.says(),
             )
-        password = account.password.reveal()
         answer = json_object(out)
         if code not in CODES:
             ended = KILLED_BY_SIGNAL.says(service=self._shown, signal=str(-code))
             if code >= 0:
                 ended = ENDED_WITH_NOTHING.says(service=self._shown, code=str(code))
-            words = shortened(said).replace(password, "***") if password else ""
+            words = shortened(said)
             return Rejected(
                 reason=TOLD_MORE.says(what=ended, said=words) if words else ended,
                 advice=IT_MUST_END_WITH_0_CREATED.says(),
             )
         if not answer.get("reason") and said:
             answer = {**answer, "reason": said}
-        return outcome_of(CODES[code], answer, self._shown, password)
+        return outcome_of(CODES[code], answer, self._shown)
 
 
 #: Seconds that the program may take, unless its URL says otherwise.

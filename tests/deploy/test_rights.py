@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -26,6 +27,7 @@ from shared.model.lifecycle import CutoverState
 from shared.runtime.config import load_settings
 from shared.runtime.credentials import EndsChanged, Secret, Vault
 from shared.sign_in.entrance import Entrance
+from shared.sign_in.removals import may_remove
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
 from shared.store.records.principals import Principals, Role
 from shared.store.records.sessions import BrowserSessions
@@ -156,6 +158,34 @@ def test_what_nobody_changed_opens(shipped: DeployedProcesses, listener: Listene
     mailbox, entrance = _opened(shipped, listener, tmp_path)
     _enters(entrance, shipped, mailbox, "source")
     assert base64.b64encode(b"\0anna\0CANARY-77") in listener.heard
+
+
+@pytest.mark.parametrize("role", ["worker", "coordinator", "producer"])
+def test_no_role_without_the_key_has_mail_removed(shipped: DeployedProcesses, role: str) -> None:
+    """The options of an import are not signed; the permission to remove copies at the destination is sealed."""
+    place = Endpoint(host="127.0.0.1", port=143, tls=Tls.NONE)
+    row = Row(line=1, login="anna", password=Secret("a"), new_login="anna", new_password=Secret("b"))
+    store = RedisStore(connect(f"{shipped.url('producer')}/1"))
+    worker = RedisStore(connect(f"{shipped.url('worker')}/1"))
+    ours = Vault([_KEY])
+
+    def allowed(**options: Any) -> bool:
+        """Opens an import, has the role write that it removes 900 copies, and asks as a worker does."""
+        given = Options(**options)
+        import_, mailboxes = prepare_import([row], place, place, given, f"removing for {role}")
+        GivenResources(store=store, vault=ours).operations.submit(import_, mailboxes, [row], hold=True)
+        with shipped.client(role) as client:
+            key = keys.import_(import_.import_id)
+            kept = json.loads(client.hget(key, "options") or b"{}")
+            client.hset(key, "options", json.dumps({**kept, "deletions": "follow", "deletions_cap": 900}))
+        now = worker.import_(import_.import_id)
+        assert now is not None
+        assert (now.options.deletions, now.options.deletions_cap) == ("follow", 900)
+        return may_remove(worker, ours, import_.import_id, now.options)
+
+    assert allowed(deletions="follow", deletions_cap=900), "the control: whoever chose it with the key has it"
+    assert not allowed(deletions="follow", deletions_cap=100), "no more than was chosen"
+    assert not allowed(), "the permission is gone with the choice"
 
 
 @pytest.mark.parametrize("role", ["worker", "coordinator"])

@@ -107,9 +107,9 @@ class BatchPlanner:
         self._selection = Selection.of(options)
         #: The reading of Gmail's labels; None elsewhere.
         self.view: LabelView | None = None
-        #: What decides for a copy back which messages go back; None elsewhere.
+        #: The choice of messages that a copy back takes; None elsewhere.
         self.returning: WayBack | None = None
-        #: What the last folder that was cut held already, recognised by its bytes.
+        #: The messages that the last folder that was cut held already, recognised by their bytes.
         self.recognised: tuple[Settled, ...] = ()
 
     def chooses(self, name: bytes) -> bool:

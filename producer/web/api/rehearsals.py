@@ -8,8 +8,10 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -26,6 +28,7 @@ from producer.web.security.access import Known, Operator, Viewer, note
 from producer.web.web_context import WebContext
 from shared.model import Account, Import
 from shared.model.errors import MailhaulError
+from shared.model.sides import Side
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
 from shared.wording.kept import as_json
@@ -73,7 +76,12 @@ class Rehearsals:
             if self._running >= MOST:
                 raise Refused(429, TOO_MANY_REHEARSALS_ARE_RUNNING.says())
             self._running += 1
-        found = {"id": secrets.token_hex(8), "import_id": import_.import_id, "kind": kind, "state": "running"}
+        found = {
+            "id": secrets.token_hex(8),
+            "import_id": import_.import_id,
+            "kind": kind,
+            "state": RehearsalState.RUNNING,
+        }
         found |= {"wave": wave} if wave else {}
         run = _Run(self._known, {**found, "done": 0, "total": 0})
         run.keep()
@@ -89,6 +97,26 @@ class Rehearsals:
                 self._running -= 1
 
 
+class RehearsalState(StrEnum):
+    """The states of a rehearsal, as page and API name them."""
+
+    RUNNING = "running"
+    DONE = "done"
+    #: It ended with an error.
+    FAILED = "failed"
+    #: Its process sent no heartbeat for `LOST_SECONDS`.
+    LOST = "lost"
+
+
+class RehearsalKind(StrEnum):
+    """The kinds of rehearsals."""
+
+    #: Logins, folders and sizes.
+    CHECK = "check"
+    #: The folders and messages that would be copied.
+    PLAN = "plan"
+
+
 class _Run:
     def __init__(self, known: WebContext, document: dict[str, Any]) -> None:
         self._known, self.document = known, document
@@ -102,24 +130,27 @@ class _Run:
         beat.start()
         try:
             found = self._result(import_)
-            end: dict[str, Any] = {"state": "done", "result": found}
+            end: dict[str, Any] = {"state": RehearsalState.DONE, "result": found}
         except FaultsFound as error:
             faults = [as_json(fault) for fault in error.faults]
-            end = {"state": "failed", "error": text_of(error), "faults": faults}
+            end = {"state": RehearsalState.FAILED, "error": text_of(error), "faults": faults}
         except MailhaulError as error:
-            end = {"state": "failed", "error": text_of(error)}
+            end = {"state": RehearsalState.FAILED, "error": text_of(error)}
         except Exception as error:
             get_logger("mailhaul.web").error("fault", exc_info=error)
-            end = {"state": "failed", "error": INTERNAL_ERROR_SEE_LOG.says()}
+            end = {"state": RehearsalState.FAILED, "error": INTERNAL_ERROR_SEE_LOG.says()}
         self._over.set()
         beat.join()
+        if end["state"] == RehearsalState.DONE:
+            boxes = end["result"].pop("mailboxes")
+            # A page shows those with trouble first, and reads no more than it shows.
+            self._known.records.keep_rehearsed(
+                self.document["id"], sorted(boxes, key=lambda box: not trouble_of(self.document["kind"], box))
+            )
         self.document |= end
         self.keep()
-        if end["state"] == "done":
-            broken = (
-                end["result"]["broken"] if self.document["kind"] == "check" else end["result"]["totals"]["problems"]
-            )
-            self._known.records.note_found(import_.import_id, self.document["id"], broken)
+        if end["state"] == RehearsalState.DONE:
+            self._known.records.note_found(import_.import_id, self.document["id"], broken_of(self.document))
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_SECONDS):
@@ -142,7 +173,7 @@ class _Run:
         secret = known.operations.accounts_secret_of(import_)
         seen = AccountsSeen(AccountsAsked(text=import_.options.accounts, secret=secret))
         scan = Scan(import_.source, import_.destination, known.settings, self._told, seen, sign_ins, self._brought)
-        if self.document["kind"] == "plan":
+        if self.document["kind"] == RehearsalKind.PLAN:
             return dict(scan.plan(rows, import_.options, (), known.store.limits()).as_json())
         found = scan.check(rows, import_.options)
         return {
@@ -155,8 +186,22 @@ class _Run:
         }
 
 
+def trouble_of(kind: str, box: Mapping[str, Any]) -> list[str]:
+    """Returns what a rehearsal found wrong with a mailbox; nothing where all is well."""
+    if kind == RehearsalKind.PLAN:
+        return [box["problem"]] if box["problem"] else []
+    said = [box[side]["failure"] for side in Side if box[side]["failure"]]
+    return said or [box["warning"]] * (not box["ok"])
+
+
+def broken_of(document: Mapping[str, Any]) -> int:
+    """Returns in how many mailboxes a rehearsal that is done found trouble. They come first among those that are kept."""
+    result = document["result"]
+    return int(result["broken"] if document["kind"] == RehearsalKind.CHECK else result["totals"]["problems"])
+
+
 def _checked(one: Checked) -> dict[str, Any]:
-    return {**asdict(one), "ok": one.ok, "warning": one.warning}
+    return {**asdict(one), "ok": one.ok, "warning": one.overfull or one.warning}
 
 
 @routes.post("/imports/{import_id}/rehearsals", status_code=202, response_model=cutover_answers.RehearsalAnswer)
@@ -185,10 +230,34 @@ def every(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.get("/rehearsals/{rehearsal_id}", response_model=cutover_answers.RehearsalAnswer)
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
-    found = known.records.rehearsal(rehearsal_id)
+    found = without_mailboxes(known, rehearsal_id)
+    if found["state"] == RehearsalState.DONE:
+        boxes = sorted(known.records.all_rehearsed(rehearsal_id), key=lambda box: int(box["row"]))
+        found["result"]["mailboxes"] = boxes
+    return found
+
+
+def without_mailboxes(known: WebContext, rehearsal_id: str) -> dict[str, Any]:
+    """Returns a rehearsal without its mailboxes, of which there may be many (`WebRecords.rehearsed`). Raises `Refused` (404)."""
+    found = _found(known, rehearsal_id)
     if found is None:
         raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
+    return found
+
+
+def running(known: WebContext, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Returns the newest rehearsal that is under way; None if there is none. `rows`: those of an import, newest first."""
+    begun = [row["id"] for row in rows if "broken" not in row][:MOST]
+    found = (_found(known, rehearsal_id) for rehearsal_id in begun)
+    return next((one for one in found if one and one["state"] == RehearsalState.RUNNING), None)
+
+
+def _found(known: WebContext, rehearsal_id: str) -> dict[str, Any] | None:
+    """Returns a rehearsal, "lost" where its process has ended; None if it is not kept."""
+    found = known.records.rehearsal(rehearsal_id)
+    if found is None:
+        return None
     beat = found.pop("beat_at")
-    if found["state"] == "running" and time.time() - beat > LOST_SECONDS:
-        found |= {"state": "lost", "error": BEGIN_THE_REHEARSAL_AGAIN.says()}
+    if found["state"] == RehearsalState.RUNNING and time.time() - beat > LOST_SECONDS:
+        found |= {"state": RehearsalState.LOST, "error": BEGIN_THE_REHEARSAL_AGAIN.says()}
     return found

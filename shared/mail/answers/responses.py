@@ -242,7 +242,7 @@ class Selected:
         self.numbers: dict[bytes, int] = {}
         self.flags: tuple[bytes, ...] = ()
         self.permanent: tuple[bytes, ...] | None = None
-        #: As in `FolderStatus`.
+        #: The field of `FolderStatus`.
         self.object_id = ""
         #: Ranges of UIDs that went before the selection (VANISHED with EARLIER). One without EARLIER is about what goes in
         #: this session, in whatever folder.

@@ -4,6 +4,7 @@
 local i, m = ARGV[1], ARGV[2]
 local key = mailbox_key(m)
 if redis.call('HGET', key, 'import') ~= i then return 0 end
+if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 if ARGV[3] == '1' then set_wave(m, ARGV[4]) end
 if ARGV[5] ~= '' then set_priority(m, tonumber(ARGV[5])) end
 plan_look(m)

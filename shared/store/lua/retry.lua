@@ -5,6 +5,7 @@
 local i, m = ARGV[1], ARGV[2]
 local key = import_key(i)
 if redis.call('HGET', mailbox_key(m), 'import') ~= i then return 0 end
+if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 local batches = cjson.decode(ARGV[3])
 local settled = SETTLED[redis.call('HGET', mailbox_key(m), 'state')]
 local struck = settled and cjson.decode(ARGV[4]) or {}

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from producer.cli.following import Watch
-from shared.model import Stranded, Wait
+from shared.model import Stranded, Wait, WaitKind
 from shared.model.lifecycle import Control
 from tests.unit.producer.test_operations import Desk
 
@@ -37,7 +37,7 @@ def test_who_leaves_early_is_told_what_the_import_waits_for() -> None:
     watch = Watch(cast(Any, context), request.import_id, cast(Any, shown))
     watch.look()
     desk.store.refusing = lambda: "it is out of memory"  # type: ignore[method-assign]
-    desk.store.waits = lambda import_id: [Wait(what="rate", why="10 MB a day are used up", mailboxes=1)]  # type: ignore[method-assign]
+    desk.store.waits = lambda import_id: [Wait(what=WaitKind.RATE, why="10 MB a day are used up", mailboxes=1)]  # type: ignore[method-assign]
     watch.leave()
     assert said == [
         "the state store takes no writes: it is out of memory; work goes on when it does",
