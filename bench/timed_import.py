@@ -31,6 +31,7 @@ def timed_import(command: str, manifest: Path, source: str, destination: str, st
         [command, "import", str(manifest), *ends, "--state-dir", str(state)],
         env=os.environ | environment,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         check=True,
     )
     seconds = time.monotonic() - began
