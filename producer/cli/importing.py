@@ -241,19 +241,10 @@ def _staffed(context: CommandContext, count: int, *, asked: bool, early: Sequenc
 
 def _notifier(context: CommandContext) -> Notifier:
     """Returns the notifier of this command: where no page runs, nobody else sends."""
-    from producer.notices.notifier import Notifier
-    from producer.notices.sending import reach_of_notices
+    from producer.notices.notifier import notifier_of
 
-    settings = context.settings
-    return Notifier(
-        store=context.store,
-        targets=Targets(connect(context.urls[1]), context.vault),
-        holder=process_name(),
-        reach=reach_of_notices(settings),
-        still_seconds=settings.notify_still_minutes * 60,
-        default=settings.limits,
-        threads=settings.worker_threads,
-    )
+    targets = Targets(connect(context.urls[1]), context.vault)
+    return notifier_of(context.settings, context.store, targets, process_name())
 
 
 def _before(context: CommandContext, import_: Import) -> Tally:

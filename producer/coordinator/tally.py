@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
@@ -27,6 +28,22 @@ NOTHING_STRANDED = Stranded()
 EXIT_COMPLETE = 0
 #: Exit code: finished, but something is parked, cancelled, refused, failed or missing.
 EXIT_INCOMPLETE = 3
+
+
+class ProgressState(StrEnum):
+    """The states of an import as people are told them."""
+
+    OPENING = "opening"
+    RUNNING = "running"
+    #: It waits for its hours.
+    WAITING = "waiting"
+    PAUSED = "paused"
+    #: No process works on it any more.
+    INTERRUPTED = "interrupted"
+    CANCELLING = "cancelling"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +104,7 @@ class Progress:
         """
         if not self.mailboxes_total:
             return None
-        if self.finished and self.word == "complete":
+        if self.finished and self.word is ProgressState.COMPLETE:
             return 1.0
         worth = max(float(self.mailboxes_complete), self.worth or 0.0)
         return min(_ALMOST, worth / self.mailboxes_total)
@@ -119,21 +136,19 @@ class Progress:
         return self.import_.state is ImportState.FINISHED
 
     @property
-    def word(self) -> str:
-        """The word for the import's state.
-
-        It is "running", "waiting" (for its hours), "paused", "interrupted" (no process works on it any more),
-        "cancelling", "complete", "incomplete", "cancelled", …
-        """
+    def word(self) -> ProgressState:
+        """The word for the import's state."""
         if self.finished:
             if self.import_.control is Control.CANCEL and self.mailboxes.get(MailboxState.CANCELLED):
-                return "cancelled"
-            return "complete" if exit_code(self) == EXIT_COMPLETE else "incomplete"
+                return ProgressState.CANCELLED
+            return ProgressState.COMPLETE if exit_code(self) == EXIT_COMPLETE else ProgressState.INCOMPLETE
         if self.import_.control is not Control.RUN:
-            return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.import_.control]
+            return ProgressState.PAUSED if self.import_.control is Control.PAUSE else ProgressState.CANCELLING
         if self.interrupted:
-            return "interrupted"
-        return "waiting" if any(wait.what is WaitKind.WINDOW for wait in self.waits) else str(self.import_.state)
+            return ProgressState.INTERRUPTED
+        if any(wait.what is WaitKind.WINDOW for wait in self.waits):
+            return ProgressState.WAITING
+        return ProgressState(self.import_.state)
 
     @property
     def to_compare(self) -> int:

@@ -22,7 +22,7 @@ from shared.switching.configured import open_switch
 from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 
 
-class CutoverWorld:
+class LiveCutoverEffects:
     """The real `producer.cutover.cutover_resources.CutoverEffects`."""
 
     def __init__(self, settings: Settings, store: Store, vault: Vault, now: Callable[[], float]) -> None:

@@ -282,7 +282,9 @@ class Scan:
             names, apart = readable(mail.listing(), shared=shared)
             # Some servers report numbers for a folder that they refuse to open.
             mail.open(next(filter(is_inbox, names), b"INBOX"))
-            statuses = dict(zip(names, known_statuses(mail, names, sized=side == "source", changes=True), strict=True))
+            statuses = dict(
+                zip(names, known_statuses(mail, names, sized=side is Side.SOURCE, changes=True), strict=True)
+            )
             known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
             size = sum(_size(mail, name, status) for name, status in known.items()) if side == Side.SOURCE else None
             quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None

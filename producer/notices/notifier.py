@@ -14,10 +14,11 @@ from typing import Final
 
 from producer.forecast.simulation import Rest, no_rest
 from producer.notices.channels import NoticeTold, send
-from producer.notices.sending import NotSent, spoken
+from producer.notices.sending import NotSent, reach_of_notices, spoken
 from producer.notices.watching import NoticeWatch
 from shared.model.errors import LeaseLost, MailhaulError
 from shared.model.notices import Delivery, Notice
+from shared.runtime.config import Settings
 from shared.runtime.logs import get_logger
 from shared.sign_in.reach import Reach
 from shared.store import Store
@@ -167,6 +168,20 @@ def told_to(store: Store, target: Target, delivery: Delivery) -> NoticeTold:
 def _logins(store: Store, notice: Notice) -> list[str]:
     found = (store.mailbox(mailbox_id) for mailbox_id in notice.mailbox_ids[:_NAMED])
     return [mailbox.source.login for mailbox in found if mailbox]
+
+
+def notifier_of(settings: Settings, store: Store, targets: Targets, holder: str, *, rest: Rest = no_rest) -> Notifier:
+    """Returns the notifier that these settings ask for, which calls `rest` after each piece of a forecast."""
+    return Notifier(
+        store=store,
+        targets=targets,
+        holder=holder,
+        reach=reach_of_notices(settings),
+        still_seconds=settings.notify_still_minutes * 60,
+        default=settings.limits,
+        threads=settings.worker_threads,
+        rest=rest,
+    )
 
 
 def _wanted_by(notice: Notice, known: Mapping[str, Target]) -> list[str]:

@@ -150,14 +150,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
     """Returns the fields of a mailbox with its folders."""
     folders = [folder_fields(folder, own) for folder, own in store.folders(mailbox.mailbox_id)]
     return {
-        "id": mailbox.mailbox_id,
-        "row": mailbox.row,
-        "login": mailbox.source.login,
-        "server": mailbox.source.endpoint.url,
-        "destination_login": mailbox.destination.login,
-        "state": word(mailbox, tally),
-        "control": mailbox.control.value,
-        **place_fields(mailbox),
+        **_identity(mailbox, tally),
         "account": mailbox.account.value,
         "again_at": mailbox.again_at or None,
         "waits_for": mailbox.behind,
@@ -180,6 +173,15 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
 def row_fields(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
     """Returns the fields of a mailbox in a list, without its folders."""
     return {
+        **_identity(mailbox, tally),
+        "failure": failure_fields(troubled(mailbox), mailbox.import_id),
+        **counts(tally),
+    }
+
+
+def _identity(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
+    """Returns the fields with which every document of a mailbox begins."""
+    return {
         "id": mailbox.mailbox_id,
         "row": mailbox.row,
         "login": mailbox.source.login,
@@ -188,8 +190,6 @@ def row_fields(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
         "state": word(mailbox, tally),
         "control": mailbox.control.value,
         **place_fields(mailbox),
-        "failure": failure_fields(troubled(mailbox), mailbox.import_id),
-        **counts(tally),
     }
 
 

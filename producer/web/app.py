@@ -24,6 +24,7 @@ from producer.web.api import (
     rehearsals,
     report_routes,
     spooling,
+    steering_routes,
     target_routes,
 )
 from producer.web.api.described import describe
@@ -73,6 +74,7 @@ def make_app(known: WebContext) -> FastAPI:
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,
+        steering_routes,
         edit_routes,
         cutover_routes,
         credential_routes,

@@ -14,8 +14,7 @@ from fastapi import Request
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.intake.account_options import AccountsAsked
-from producer.notices.notifier import Notifier
-from producer.notices.sending import reach_of_notices
+from producer.notices.notifier import Notifier, notifier_of
 from producer.operations.finding import progress_of
 from producer.operations.operations import Operations
 from producer.operations.outages import waits_of
@@ -110,17 +109,7 @@ class WebContext:
 
     def notifier(self) -> Notifier:
         """Returns the notifier of this process."""
-        settings = self.settings
-        return Notifier(
-            store=self.store,
-            targets=self.targets,
-            holder=process_name(),
-            reach=reach_of_notices(settings),
-            still_seconds=settings.notify_still_minutes * 60,
-            default=settings.limits,
-            threads=settings.worker_threads,
-            rest=self.at_work.rest,
-        )
+        return notifier_of(self.settings, self.store, self.targets, process_name(), rest=self.at_work.rest)
 
     def progress(self, import_id: str) -> Progress:
         """Returns the progress, with a rate and an estimate from the last minute of samples, whoever asked for them."""

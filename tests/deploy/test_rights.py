@@ -17,7 +17,7 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from producer.cutover.driver import CutoverDriver
-from producer.cutover.effects import CutoverWorld
+from producer.cutover.effects import LiveCutoverEffects
 from producer.intake.manifest import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Mailbox, Options, Tls
@@ -279,7 +279,7 @@ def _cut_over(
         state_dir=tmp_path, switches=f"office=dovecot:{switch}?new=192.0.2.9&old=192.0.2.8", dns_resolver="127.0.0.1:9"
     )
     coordinator, vault = RedisStore(connect(f"{deployed.url('coordinator')}/1")), Vault([_KEY])
-    world = CutoverWorld(settings, coordinator, vault, time.time)
+    world = LiveCutoverEffects(settings, coordinator, vault, time.time)
     return mailbox, CutoverDriver(coordinator, Cutovers(coordinator, vault), world), switch
 
 

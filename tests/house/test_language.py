@@ -50,10 +50,10 @@ ORDINARY = frozenset(
     rollback room route row rows run same sample sampler sasl saying scan scim scram scripts secret secrets seen
     selected selection sent server servers set settings settled sha sharing sheet shortfall shown sighting sign
     signed signer site size span speed spooled spooling stalwart status steered step steps stopped store stored
-    stranded submitted such sufferer supervisor swapped switched table tagged text throttled tls to told totals
+    stranded submitted such supervisor swapped switched table tagged text throttled tls to told totals
     traits transition translator transport tree tried turned uid uids under unreachable url usage use value vault
     verdict verification verified view violation visitor waited waiting wanted watch webhook whole wire work
-    workplace world worth writer wrong xo yandex zip
+    workplace worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905
 )
 #: The most files of one name; a traceback or an editor's tab shows no more than that.
@@ -157,6 +157,22 @@ def test_a_class_name_is_split_at_its_capitals() -> None:
     assert _words("XOAuth2") == ["xo", "auth", "2"]
     assert _words("ImapSource") == ["imap", "source"]
     assert _words("MD5At") == ["md", "5", "at"]
+
+
+#: Metaphors for what the field has a word for.
+METAPHORS = re.compile(r"^_*(?:Attendant|Crew|Desk|Farm|Ground|House|Office|Pulse|Shelf|Town|Undertaker)$")
+
+
+def test_no_class_is_named_by_a_metaphor() -> None:
+    names = [
+        node.name
+        for path, tree in _trees().items()
+        if path.parts[0] not in ("bench", "deploy")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [name for name in names if METAPHORS.match(name)] == []
+    assert METAPHORS.match("_Office"), "the control"
 
 
 def test_a_request_is_one_of_http() -> None:

@@ -68,6 +68,7 @@ _ELSEWHERE: Final = (
     "producer/web/security/roles.py",
     "producer/web/security/scrypt.py",
     "shared/mail/answers/fetch_answer.py",
+    "shared/mail/answers/folder_answers.py",
     "shared/mail/answers/responses.py",
     "shared/mail/answers/tokens.py",
     "producer/web/api/report_routes.py",

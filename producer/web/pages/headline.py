@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from producer.coordinator.tally import Progress
+from producer.coordinator.tally import Progress, ProgressState
 from producer.operations.trouble import ErrorGroup
 from shared.model import Import, Wait, WaitKind
 from shared.model.lifecycle import Control, CutoverState, ImportState, MailboxState, Outcome
@@ -106,7 +106,7 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFact
     left = total - progress.mailboxes_complete - parked - boxes.get(MailboxState.CANCELLED, 0)
     stopping = import_.control is Control.CANCEL and not progress.finished
     causes = {wait.what for wait in progress.waits} if not progress.finished else set[WaitKind]()
-    if stopping or progress.word == "cancelled":
+    if stopping or progress.word is ProgressState.CANCELLED:
         return Headline(what="cancelled", num=boxes.get(MailboxState.CANCELLED, 0), tone="wait", step="resume")
     rehearsed = Headline(what=f"{facts.running}_runs", num=facts.looked_at, step="rehearsal")
     if import_.state is ImportState.OPENING:
@@ -160,7 +160,7 @@ def _of_all(wait: Wait, import_: Import) -> bool:
 def _of_ended(progress: Progress, total: int, facts: ImportFacts) -> Headline:
     """Returns the sentence of an import that has ended and needs no person."""
     counts = progress.tally
-    if progress.word == "complete":
+    if progress.word is ProgressState.COMPLETE:
         return Headline(what="stands" if facts.stands else "complete", num=total, tone="good", step="verify")
     if messages := counts[Outcome.REFUSED] + counts[Outcome.FAILED]:
         return Headline(what="messages", num=messages, tone="bad", step="retry")

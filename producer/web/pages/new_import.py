@@ -22,7 +22,7 @@ from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
 from producer.intake.specification import SIDES, SheetRead, check, completed, endpoint_of, sign_in_of
 from producer.intake.visiting import visitor_of
-from producer.web.api import edit_routes
+from producer.web.api import edit_routes, steering_routes
 from producer.web.api import imports as counterpart
 from producer.web.api.account_services import chosen, known_name
 from producer.web.api.account_services import names as service_names
@@ -295,7 +295,7 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
     if form.opened:
         note_opened(known, who, form_id, form)
         if given.do == "start":
-            counterpart.start(known, who, request, form.opened)
+            steering_routes.start(known, who, request, form.opened)
         left = f"?wrong={wrong_left}" if wrong_left else ""
         there = f"/imports/{form.opened}{left}"
         if form.edits and given.do == "open":

@@ -9,10 +9,11 @@ from typing import Final
 
 from shared.folders.tree import selectable
 from shared.mail import FlagChange, KeptFlags, KnownStatus, Quota
+from shared.mail.answers.folder_answers import status_answer
 from shared.mail.answers.grammar import flag_list
 from shared.mail.answers.limits import APPENDLIMIT, append_limit
 from shared.mail.answers.message_limit import cut_short
-from shared.mail.answers.responses import copied_uids, status_answer
+from shared.mail.answers.responses import copied_uids
 from shared.mail.imap.flights import PIECE
 from shared.mail.imap.imap_appending import AppendSession
 from shared.mail.imap.imap_mailbox import shown

@@ -14,8 +14,9 @@ from shared.folders.tree import is_inbox
 from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
 from shared.mail.answers.bounds import LISTING_BYTES, MOST_FOLDERS, MOST_MESSAGES, NAME_BYTES
 from shared.mail.answers.fetch_answer import uid_of
+from shared.mail.answers.folder_answers import listed_folder, status_answer
 from shared.mail.answers.grammar import clean_text, quoted_folder
-from shared.mail.answers.responses import Selected, listed_folder, status_answer
+from shared.mail.answers.responses import Selected
 from shared.mail.answers.tokens import Unreadable, head_of
 from shared.mail.imap.imap_reading import ReadingSession
 from shared.mail.imap.namespaces import namespaces

@@ -6,10 +6,10 @@ local SUMS = {
   'doubled', 'undone', 'compared', 'deleted_at_source', 'moved_at_source'
 }
 local i, m = ARGV[1], ARGV[2]
+if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 local key, whole = mailbox_key(m), import_key(i)
 local h = redis.call('HMGET', key, 'import', 'state')
 if h[1] ~= i then return 0 end
-if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 local begun = redis.call('HMGET', whole, 'state', 'passes')
 -- What is queued in an import that is only being opened was given to nobody yet.
 local unstarted = h[2] == 'queued' and begun[1] == 'opening' and tonumber(begun[2]) == 0

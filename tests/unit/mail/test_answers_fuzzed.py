@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from shared.mail.answers import tokens
 from shared.mail.answers.fetch_answer import FetchAnswer, flags_of, uid_of
+from shared.mail.answers.folder_answers import listed_folder, status_answer
 from shared.mail.answers.internaldate import odd_zone, parse_internaldate
 from shared.mail.answers.responses import (
     Selected,
     appended_uids,
     copied_uids,
-    listed_folder,
     searched_uids,
-    status_answer,
 )
 from shared.mail.answers.tokens import Text, Unreadable, Words, head_of
 from shared.mail.imap.namespaces import namespaces

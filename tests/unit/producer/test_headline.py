@@ -11,7 +11,7 @@ import pytest
 
 import producer.web
 from producer.coordinator.tally import Progress
-from producer.operations.trouble import ErrorGroup, Sufferer
+from producer.operations.trouble import ErrorGroup, FailedMailbox
 from producer.web.pages import administering, mending, rehearsing
 from producer.web.pages.glance import still_true
 from producer.web.pages.headline import Headline, ImportFacts, acts, headline
@@ -40,7 +40,12 @@ def _progress(
 
 def _group(code: str, mailboxes: int) -> ErrorGroup:
     return ErrorGroup(
-        code=code, sentence="no", advice="", parked=True, sufferers=(Sufferer(row=2, login="anna"),), more=mailboxes - 1
+        code=code,
+        sentence="no",
+        advice="",
+        parked=True,
+        sufferers=(FailedMailbox(row=2, login="anna"),),
+        more=mailboxes - 1,
     )
 
 
