@@ -62,17 +62,26 @@ def masked(text: str, secrets: Iterable[str]) -> str:
         hidden = tuple(secrets)
         return changed(text, lambda part: masked(part, hidden))
     seen = _Readings(text)
-    for secret in secrets:
-        if secret:
-            seen = seen.instead(seen.text.replace(secret, MASK))
+    found: list[tuple[int, int]] = []
+    for secret in filter(None, secrets):
+        found += (one.span() for one in re.finditer(re.escape(secret), text))
         for piece in _pieces(secret):
             if _may_stand_in(seen, piece):
-                seen = seen.instead(_pattern(piece).sub(MASK, seen.text))
+                found += (one.span() for one in _pattern(piece).finditer(text))
             for core in _in_base64(piece):
                 if _one_alphabet(core) in seen.unbroken:
-                    pattern = re.compile(_GAP.join(map(_either_alphabet, core)))
-                    seen = seen.instead(_without_runs(seen.text, pattern))
-    return seen.text
+                    found += _runs(text, re.compile(_GAP.join(map(_either_alphabet, core))))
+    return _without(text, found)
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Returns the text with `MASK` in place of these parts, one for those that overlap or touch."""
+    kept, at = list[str](), 0
+    for low, high in sorted(span for span in spans if span[0] < span[1]):
+        if low > at or not kept:
+            kept += [text[at:low], MASK]
+        at = max(at, high)
+    return "".join(kept) + text[at:]
 
 
 class _Readings:
@@ -80,10 +89,6 @@ class _Readings:
 
     def __init__(self, text: str) -> None:
         self.text = text
-
-    def instead(self, text: str) -> _Readings:
-        """Returns the readings of this text."""
-        return self if text == self.text else _Readings(text)
 
     @cached_property
     def letters(self) -> tuple[str, ...]:
@@ -159,10 +164,12 @@ def _parts(piece: str, soft: str, *, exact: bool) -> list[str]:
 def _dresses(letter: str) -> str:
     """Returns a pattern for one letter, in each way to write it; backslashes in front were read before."""
     ways = [re.escape(letter)]
-    ways.append("".join(rf"(?:[%=]|\\{{0,2}}x){octet:02x}" for octet in letter.encode("utf-8", "surrogatepass")))
-    units = letter.encode("utf-16-be", "surrogatepass").hex()
-    ways.append("".join(rf"\\{{0,2}}u{units[at : at + 4]}" for at in range(0, len(units), 4)))
-    ways.append(f"&#(?:0*+{ord(letter)}|x0*+{ord(letter):x});")
+    # The expression is blind to capitals, and so are the notations.
+    for one in dict.fromkeys(case for case in (letter, letter.lower(), letter.upper()) if len(case) == 1):
+        ways.append("".join(rf"(?:[%=]|\\{{0,2}}x){octet:02x}" for octet in one.encode("utf-8", "surrogatepass")))
+        units = one.encode("utf-16-be", "surrogatepass").hex()
+        ways.append("".join(rf"\\{{0,2}}u{units[at : at + 4]}" for at in range(0, len(units), 4)))
+        ways.append(f"&#(?:0*+{ord(one)}|x0*+{ord(one):x});")
     if (named := html.escape(letter)) != letter:
         ways.append(re.escape(named))
     return f"(?:{'|'.join(ways)})"
@@ -188,9 +195,9 @@ def _either_alphabet(letter: str) -> str:
     return {"+": "[+-]", "/": "[/_]"}.get(letter, letter)
 
 
-def _without_runs(text: str, core: re.Pattern[str]) -> str:
-    """Returns the text without each run of base64 that holds the core."""
-    kept, at = [], 0
+def _runs(text: str, core: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Yields where the runs of base64 are that hold the core."""
+    at = 0
     for found in core.finditer(text):
         low, high = found.span()
         if low < at:
@@ -199,6 +206,5 @@ def _without_runs(text: str, core: re.Pattern[str]) -> str:
             low -= 1
         while high < len(text) and text[high] in _BASE64:
             high += 1
-        kept += [text[at:low], MASK]
+        yield low, high
         at = high
-    return "".join(kept) + text[at:]

@@ -29,7 +29,7 @@ from shared.runtime.credentials import EndsChanged, Secret, Vault
 from shared.sign_in.entrance import Entrance
 from shared.sign_in.removals import may_remove
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
-from shared.store.records.principals import Principals, Role
+from shared.store.records.principals import Principal, Principals, Role
 from shared.store.records.sessions import BrowserSessions
 from shared.store.records.signed import signed_row
 from shared.store.redis import keys
@@ -243,13 +243,30 @@ def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobod
     sessions = BrowserSessions(state, ours)
     link = BrowserSessions(state, strangers).make_link("eve", Role.ADMIN)
     assert sessions.by_link(link) is None
-    from shared.store.records.principals import Principal
-
     eve = Principal(principal_id="oidc:1", name="eve", role=Role.ADMIN)
     session = BrowserSessions(state, strangers).begin(eve, idle=100, most=100)
     assert sessions.find(session) is None
     assert [one.principal.name for one in sessions.all()] == []
     assert sessions.find(sessions.begin(eve, idle=100, most=100)) == eve
+
+
+def test_an_end_that_redis_no_longer_knows_is_kept(shipped: DeployedProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a key in Redis is not signed; the one in the row is."""
+    state = connect(f"{shipped.url('producer')}/1")
+    sessions = BrowserSessions(state, Vault([_KEY]))
+    session = sessions.begin(Principal(principal_id="oidc:1", name="eve", role=Role.ADMIN), idle=100, most=100)
+    links = [sessions.make_link("eve", Role.ADMIN) for _ in range(2)]
+    way = sessions.keep_way({"to": "/"})
+    with shipped.client("producer") as client:
+        kept = [key for key in client.scan_iter(f"{keys.PREFIX}desk:*") if client.persist(key)]
+    assert len(kept) >= 4
+    assert sessions.find(session, touch=False) is not None, "the control: both are good until then"
+    assert sessions.by_link(links[0]) is not None
+    later = time.time() + 4_000
+    monkeypatch.setattr("shared.store.records.sessions.time.time", lambda: later)
+    assert sessions.find(session) is None
+    assert sessions.by_link(links[1]) is None
+    assert sessions.way(way) == {}
 
 
 # -- cutovers

@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from enum import StrEnum
@@ -31,6 +32,7 @@ from shared.model.errors import MailhaulError
 from shared.model.sides import Side
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
+from shared.store.records.principals import Principal
 from shared.wording.kept import as_json
 from shared.wording.often_said import INTERNAL_ERROR_SEE_LOG
 from shared.wording.phrases import FaultsFound, Phrase, text_of
@@ -44,10 +46,16 @@ BEGIN_THE_REHEARSAL_AGAIN: Final = Phrase(
 TOO_MANY_REHEARSALS_ARE_RUNNING: Final = Phrase(
     "too_many_rehearsals_are_running", "too many rehearsals are running; try again when one is done"
 )
+TOO_MANY_REHEARSALS_OF_YOURS: Final = Phrase(
+    "too_many_rehearsals_of_yours",
+    "{number} rehearsals of yours are running, which is the most: wait until one is done",
+)
 
 routes = APIRouter(route_class=answers.AnswerRoute, tags=["rehearsals"])
-#: Maximum number of rehearsals that run or wait in one process.
+#: Most rehearsals that run in one process. Each visits one mailbox after the other, and may wait long for a server.
 MOST: Final = 8
+#: Most of one person: servers that drip keep nobody else's waiting.
+MOST_OF_ONE: Final = 3
 #: Seconds between two heartbeats of a running rehearsal.
 BEAT_SECONDS: Final = 1.0
 #: Seconds without a heartbeat after which a rehearsal counts as lost.
@@ -59,21 +67,24 @@ class Rehearsals:
 
     def __init__(self, known: WebContext) -> None:
         self._known = known
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="rehearsal")
-        self._running = 0
+        self._pool = ThreadPoolExecutor(MOST, thread_name_prefix="rehearsal")
+        #: Number of rehearsals that run, by person.
+        self._running: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Cancels the rehearsals that wait."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def begin(self, import_: Import, kind: str, wave: str = "") -> dict[str, Any]:
+    def begin(self, import_: Import, kind: str, wave: str, who: Principal) -> dict[str, Any]:
         """Starts a rehearsal of the import, or of a wave, in the background, and returns its document.
 
-        Raises `Refused` if too many run.
+        Raises `Refused` if too many run, of all people or of this one.
         """
         with self._lock:
-            if self._running >= MOST:
+            if self._running[who.principal_id] >= MOST_OF_ONE:
+                raise Refused(429, TOO_MANY_REHEARSALS_OF_YOURS.says(number=MOST_OF_ONE))
+            if self._running.total() >= MOST:
                 raise Refused(429, TOO_MANY_REHEARSALS_ARE_RUNNING.says())
             self._running += 1
         found = {
@@ -82,19 +93,22 @@ class Rehearsals:
             "kind": kind,
             "state": RehearsalState.RUNNING,
         }
+            self._running[who.principal_id] += 1
+        found = {"id": secrets.token_hex(8), "import_id": import_.import_id, "kind": kind, "state": "running"}
         found |= {"wave": wave} if wave else {}
         run = _Run(self._known, {**found, "done": 0, "total": 0})
         run.keep()
         self._known.records.add_rehearsal(import_.import_id, run.document["id"], kind, wave)
-        self._pool.submit(self._go, run, import_)
+        self._pool.submit(self._go, run, import_, who.principal_id)
         return run.document
 
-    def _go(self, run: _Run, import_: Import) -> None:
+    def _go(self, run: _Run, import_: Import, whose: str) -> None:
         try:
             run.go(import_)
         finally:
             with self._lock:
-                self._running -= 1
+                self._running[whose] -= 1
+                self._running += Counter()  # drops people whose count is 0
 
 
 class RehearsalState(StrEnum):
@@ -215,7 +229,7 @@ def begin(
     named = {"wave": body.wave} if body.wave else {}
     note(known, request, who, f"import {body.kind}", import_id=import_id, **named)
     rehearsals: Rehearsals = request.app.state.rehearsals
-    document = rehearsals.begin(found, body.kind, body.wave)
+    document = rehearsals.begin(found, body.kind, body.wave, who)
     response.headers["Location"] = f"/api/v1/rehearsals/{document['id']}"
     return document
 

@@ -48,7 +48,7 @@ def begin(
     try:
         note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
         begun: Rehearsals = request.app.state.rehearsals
-        rehearsal_id = begun.begin(found, kind, wave)["id"]
+        rehearsal_id = begun.begin(found, kind, wave, who)["id"]
     except BaseException:
         known.records.drop(claim)
         raise
