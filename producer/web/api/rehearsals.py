@@ -8,8 +8,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from enum import StrEnum
@@ -86,15 +86,13 @@ class Rehearsals:
                 raise Refused(429, TOO_MANY_REHEARSALS_OF_YOURS.says(number=MOST_OF_ONE))
             if self._running.total() >= MOST:
                 raise Refused(429, TOO_MANY_REHEARSALS_ARE_RUNNING.says())
-            self._running += 1
+            self._running[who.principal_id] += 1
         found = {
             "id": secrets.token_hex(8),
             "import_id": import_.import_id,
             "kind": kind,
             "state": RehearsalState.RUNNING,
         }
-            self._running[who.principal_id] += 1
-        found = {"id": secrets.token_hex(8), "import_id": import_.import_id, "kind": kind, "state": "running"}
         found |= {"wave": wave} if wave else {}
         run = _Run(self._known, {**found, "done": 0, "total": 0})
         run.keep()
