@@ -93,7 +93,7 @@ SILENT_SECONDS = 10.0
 
 #: The number of mailboxes that follow a change of their import or wave in one step of the store: with 50,000 in one step
 #: nobody else would be answered for seconds.
-PIECE: Final = 1000
+PIECE: Final = 500
 
 
 def process_of(holder: str) -> str:
