@@ -135,7 +135,7 @@ def _drawn(
 ) -> Response:
     chosen = kind_of(given.get("kind", "")) if given.get("kind", "") in offered() else None
     shown = {name: text[:_LONGEST] for name, text in given.items() if name != "secret"}
-    usual = {"fault": None, "done": "", "tried": "", "login": "", "seen": None, "closed": []}
+    usual: dict[str, Any] = {"fault": None, "done": "", "tried": "", "login": "", "seen": None, "closed": []}
     return draw(
         request,
         "admin_accounts.html",
