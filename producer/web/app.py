@@ -113,7 +113,7 @@ def make_app(known: WebContext) -> FastAPI:
 
     problems.install(app)
     app.add_middleware(Gate, known=known)
-    app.add_middleware(Turns, at_work=known.at_work)
+    app.add_middleware(Turns, told=lambda number: known.at_work.told(number))
     app.add_middleware(Guard, names=names_of(known.settings))
     app.add_middleware(Proxied, networks=networks_of(known.settings.web_proxies or ""))  # added last, so passed first
     return app

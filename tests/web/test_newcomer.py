@@ -23,7 +23,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.process import free_port
 from tests.servers.scim import SECRET, ScimServer
 from tests.web.conftest import PASSWORD, ROOT, WebServer, allowed
-from tests.web.test_page import Person, browser  # noqa: F401 - a fixture
+from tests.web.test_page import Person, browser, playwright_api  # noqa: F401 - a fixture
 
 Servers = tuple[Dovecot, Dovecot]
 _TOP = "element => element.getBoundingClientRect().top"
@@ -104,6 +104,8 @@ class Newcomer:
     def sees(self, what: Any) -> None:
         """Waits until this stands there, in view without scrolling."""
         what.wait_for()
+        self.page.wait_for_load_state()  # until then it may still be scrolled to its place
+        playwright_api.expect(what).to_be_in_viewport()
         top = what.evaluate(_TOP)
         assert 0 <= top < self.page.viewport_size["height"] - 20, f"{what} is at {top}, out of view"
 
@@ -223,15 +225,18 @@ def test_a_strict_house_is_walked_through_from_top_to_bottom(
             section.locator("[name=allow]").check()
             new.presses("Allow it, and go on", section)
             accept = section.get_by_role("button", name=new.said("Accept this certificate"))
-            accept.wait_for()
+            new.sees(accept)
             new.presses("Accept this certificate", section)
             section.locator(".steps tr.good >> nth=2").wait_for()
             assert section.locator(".steps tr.bad").count() == 0
         page.get_by_label(new.said("Accounts that are not there")).select_option("office")
         file = tmp_path / "people.csv"
         file.write_text(f"login,password,owner,shade\n{login},{PASSWORD},,red\n")
+        page.locator("[name=file]").scroll_into_view_if_needed()
         page.set_input_files("[name=file]", file)
         new.presses("Look it over")
+        new.sees(page.locator(".asked a"))
+        new.presses("What is this?", page.locator(".asked"))
         asked = page.locator("select[name=column][aria-invalid=true]")
         new.sees(asked)
         asked.select_option("")

@@ -80,11 +80,12 @@ def test_without_scripts_the_language_is_a_button_of_the_pages_form(scenes: Scen
         assert button, path
         form = re.search(rf'<form[^>]* id="{button[1]}".*?</form>', shown, re.DOTALL)
         assert form
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[0]))
         fields = re.findall(r'<(input|textarea)([^>]*) name="(\w+)"', form[0])
         texts = {
             name: f"typed-{name}" for _, attrs, name in fields if "hidden" not in attrs and "checkbox" not in attrs
         }
-        russian = page.post(html.unescape(button[2]), data={**texts, "lang": "ru"})
+        russian = page.post(html.unescape(button[2]), data={**hidden, **texts, "lang": "ru"})
         assert 'lang="ru"' in russian.text, path
         assert httpx2.URL(str(russian.url)).path == httpx2.URL(path).path
         for name, text in texts.items():
@@ -166,7 +167,9 @@ def test_a_refusal_leads_back_to_the_page_with_what_was_typed(web_server: WebSer
     there = f"/imports/{web_server.client().post('/imports', json=body).json()['import']['id']}"
     page = web_server.signed_in()
     sent = {"wave": "pilot", "weight": "ü", "order": "3"}
-    refused = page.post(f"{there}/wave", data=sent, headers={"Referer": f"{page.base_url}{there[1:]}?state=queued"})
+    refused = page.post(
+        f"{there}/wave", data=sent, headers={"Referer": f"http://127.0.0.1:{web_server.port}{there}?state=queued"}
+    )
     assert refused.status_code == 422
     link = re.search(r'<a class="button main" href="([^"]+)">Back', refused.text)
     assert link

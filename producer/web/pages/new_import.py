@@ -86,8 +86,8 @@ _CONNECTING: Final = ("test_source", "test_destination", "open", "start")
 _SECTIONS: Final = {
     "fill": "source",
     "find": "source",
-    "test_source": "source",
-    "test_destination": "destination",
+    "test_source": "source-steps",
+    "test_destination": "destination-steps",
     "preview": "mailboxes",
     "rows": "mailboxes",
     "edit": "mailboxes",

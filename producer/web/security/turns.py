@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -50,10 +51,15 @@ class Turns:
     """
 
     def __init__(
-        self, app: ASGIApp, most: int = MOST, most_from_one: int = MOST_FROM_ONE, at_work: RequestsAtWork | None = None
+        self,
+        app: ASGIApp,
+        most: int = MOST,
+        most_from_one: int = MOST_FROM_ONE,
+        told: Callable[[int], None] | None = None,
     ) -> None:
+        """Takes `told`, which hears how many requests are at work whenever that changes."""
         self._app, self._most, self._most_from_one = app, most, most_from_one
-        self._requests = at_work or RequestsAtWork()
+        self._told = told or RequestsAtWork().told
         self._working: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +71,7 @@ class Turns:
             refusal = problem(503, TOO_MANY_REQUESTS.says(), {"Retry-After": "1"})
             return await refusal(scope, receive, send)
         self._working[where] += 1
-        self._requests.told(self._working.total())
+        self._told(self._working.total())
         counted = True
 
         def done() -> None:
@@ -74,7 +80,7 @@ class Turns:
                 counted = False
                 self._working[where] -= 1
                 self._working += Counter()  # drops addresses whose count is 0
-                self._requests.told(self._working.total())
+                self._told(self._working.total())
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_stream(message):
