@@ -56,7 +56,7 @@ class _Submission(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         """Returns the server's answer. Raises `SMTPServerDisconnected` where answers have no end, which smtplib would keep."""
-        if self.file is None:
+        if self.file is None and self.sock is not None:
             self.file = _BoundedAnswers(self.sock.makefile("rb"))
         return super().getreply()
 
