@@ -11,7 +11,7 @@ from typing import Final
 
 from shared.folders.gmail import EXTENSION
 from shared.model import Lease, Options, UnitKind
-from shared.model.choices import LabelMode
+from shared.model.choices import DeletionsChoice, LabelMode
 from shared.model.errors import MailhaulError, StoreError, Throttled
 from shared.model.events import Listener, LookEnded
 from shared.model.lifecycle import Outcome, Wish
@@ -128,6 +128,9 @@ class UnitWork:
             return self._look(lease)
         elif unit.kind is UnitKind.VERIFY:
             options = self._options(lease)
+            if options.deletions == DeletionsChoice.FOLLOW and not place.may_remove(lease.mailbox.import_id, options):
+                _log.warning("deletions_not_followed", reason="not_sealed")
+                options = replace(options, deletions=DeletionsChoice.TELL)
             folders = place.store.folders(unit.mailbox_id)
             neighbours = Neighbours(lease, place.store, lambda: options)
             return MailboxVerification(
@@ -172,6 +175,7 @@ class UnitWork:
                 sleep,
                 lambda: self._believed(lease),
                 lambda: place.ring(UnitKind.COPY, lease.mailbox.import_id, ""),
+                place.large,
             )
             try:
                 return copying.run()

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from shared.model import UnitKind
+from shared.model import Options, UnitKind
 from shared.model.events import Listener
 from shared.store import Store
 from worker.copying.copy import CopyRules
+from worker.copying.large_messages import LargeMessages
 from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
 from worker.planning.batch_planner import PlanRules
@@ -37,8 +38,12 @@ class Workplace:
     meter: LaneMeter = field(default_factory=LaneMeter)
     #: Creates the accounts at the destination, where an import asks for it.
     accounts: AccountServices | None = None
+    #: Tells whether a holder of the key let an import (by its id) remove copies as these options say.
+    may_remove: Callable[[str, Options], bool] = lambda import_id, options: True
     #: Group sizes and times.
     copy_rules: CopyRules = CopyRules()
+    #: The large messages that the lanes copy.
+    large: LargeMessages = field(default_factory=LargeMessages)
     #: Batch sizes.
     plan_rules: PlanRules = PlanRules()
     #: The seconds that a lane may stay with one mailbox while others wait.

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ from producer.coordinator.tally import Progress
 from producer.operations.finding import (
     caps_of,
     errors_of,
+    every_mailbox,
     find_import,
     find_mailboxes,
     progress_of,
@@ -372,9 +374,11 @@ def report_files(
 
     progress = progress_of(store, import_, wave=wave)
     progress, code, groups = ended(store, progress, wave)
-    whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
-    mailboxes = [one for one, _ in find_mailboxes(store, import_, "", wave)]
-    return write_report(store, whole, mailboxes, out) + one_page_files(store, import_, out, wave, language, zone)
+    whole = document.without_mailboxes(
+        store, progress, groups, exit_code=code if progress.finished else None, wave=wave
+    )
+    rows = partial(every_mailbox, store, import_, wave)
+    return write_report(store, whole, rows, out) + one_page_files(store, import_, out, wave, language, zone)
 
 
 def one_page_files(store: Store, import_: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:

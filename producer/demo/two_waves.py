@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-import json
 import os
 import random
 import subprocess
@@ -26,6 +25,7 @@ from typing import Any, Final
 from producer.cli.local_processes import environment, last_line, python_module
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.demo.one_import import SampleServer, fill, served
+from shared.content.json_text import read_json
 from shared.model.errors import MailhaulError
 from shared.runtime.supervise import Command, spawn
 
@@ -111,7 +111,7 @@ class _Operator:
 
     def cutover(self, wave: str) -> dict[str, Any]:
         """Returns the cutover of a wave."""
-        told = json.loads(self.run("cutover", "status", "people", "--wave", wave, "--json", shown=False))
+        told = read_json(self.run("cutover", "status", "people", "--wave", wave, "--json", shown=False))
         found: dict[str, Any] = told[0]
         return found
 
@@ -201,7 +201,7 @@ def _end(operator: _Operator, post: _Post, old: SampleServer, new: SampleServer,
     say("\nno more mail comes; what is under way comes to its end")
 
     def brought_back() -> bool:
-        told = json.loads(operator.run("status", "people (back)", "--json", shown=False))
+        told = read_json(operator.run("status", "people (back)", "--json", shown=False))
         return bool(told["import"]["state"] == "finished")
 
     operator.until("what came to the new server for wave two is at the old one", brought_back)

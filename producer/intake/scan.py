@@ -304,7 +304,8 @@ class Scan:
             return _Seen(side=found, statuses=statuses, mail=mail)
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
-        line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
+        server = row.server.url if row.server else ""
+        line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login, server=server)
         if (new := self._new_account(row)) and not new.ok:
             return replace(line, problem=several((new.failure, new.advice)))
         line = replace(line, would_create=new is not None)

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from producer import telling
 from producer.coordinator.tally import Progress
 from producer.forecast.outlook import fifths_later
+from producer.forecast.simulation import Rest, no_rest
 from producer.notices.sending import spoken
 from producer.operations import forecasting
 from producer.operations.finding import progress_of
@@ -57,6 +58,8 @@ class NoticeWatch:
     #: The settings' limits, by scope, and the threads of a worker; for forecasts.
     default: Mapping[str, int] = field(default_factory=dict)
     threads: int = 16
+    #: Called after each piece of a forecast.
+    rest: Rest = no_rest
     #: Import → when its end was forecast last.
     _foreseen: dict[str, float] = field(init=False, default_factory=dict)
     #: Import → what it had done when it was last seen to move, and when that was.
@@ -143,14 +146,14 @@ class NoticeWatch:
             return
         kept = self.store.forecasts(import_.import_id)
         first = next((one for one in kept if one.passes == import_.passes), None)
-        began = time.perf_counter()
-        found = forecasting.look_ahead(self.store, import_, self.default, self.threads, now)
-        rest = _RESTS * (time.perf_counter() - began)
+        began = time.thread_time()
+        found = forecasting.look_ahead(self.store, import_, self.default, self.threads, now, self.rest)
+        pause = _RESTS * (time.thread_time() - began)
         if found is None or (first is None and found.assumed * 2 > found.kept.mailboxes):
             # It reads every mailbox: where there are many, the next one waits.
-            self._foreseen[import_.import_id] = now - FORECAST_SECONDS + min(FORECAST_SECONDS, rest)
+            self._foreseen[import_.import_id] = now - FORECAST_SECONDS + min(FORECAST_SECONDS, pause)
             return
-        self._foreseen[import_.import_id] = now + max(0.0, rest - FORECAST_SECONDS)
+        self._foreseen[import_.import_id] = now + max(0.0, pause - FORECAST_SECONDS)
         if first is None:
             self.store.keep_forecast(import_.import_id, found.kept)
         elif fifths := fifths_later(first, found.kept.ends_at):

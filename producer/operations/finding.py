@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
 from producer.coordinator import tally
@@ -52,6 +53,8 @@ _WEIGHED: Final = 100
 MANY: Final = 1000
 #: The largest number of mailboxes in a wave.
 _EVERYONE: Final = 10_000_000
+#: Mailboxes that are read at once where all are.
+_PAGE: Final = 500
 #: Number of places named at which a number of lanes was found.
 _PLACES: Final = 6
 #: Number of candidates named when a text fits several imports.
@@ -104,6 +107,26 @@ def find_mailboxes(store: Store, import_: Import, login: str, wave: str = "") ->
             raise NO_MAILBOX_IN_WAVE.error(wave_name=wave, name=import_.name, login=login)
         raise NO_MAILBOX.error(name=import_.name, login=login)
     return found
+
+
+def every_mailbox(
+    store: Store, import_: Import, wave: str = "", state: MailboxState | None = None
+) -> Iterator[tuple[Mailbox, Tally]]:
+    """Yields the mailboxes of the import, or of a wave, in the order of their rows, while they are read.
+
+    Of an import of many not more than some are in memory. Raises `UsageError` where it has no such wave, before the first.
+    """
+    if wave:
+        wave_of(store, import_, wave)
+    return _in_pages(store, import_.import_id, Search(wave=wave, state=state, count=_PAGE))
+
+
+def _in_pages(store: Store, import_id: str, wanted: Search) -> Iterator[tuple[Mailbox, Tally]]:
+    for start in count(0, _PAGE):
+        _, rows = store.find_mailboxes(import_id, replace(wanted, start=start))
+        yield from rows
+        if len(rows) < _PAGE:
+            return
 
 
 def progress_of(store: Store, import_: Import, window: Window | None = None, wave: str = "") -> Progress:
@@ -180,5 +203,9 @@ def errors_of(
         if wave:
             wave_of(store, import_, wave)
         return trouble_at_a_glance(store, import_, named, wave)
-    rows = find_mailboxes(store, import_, login, wave) if everyone is None else everyone
+    rows: Iterable[tuple[Mailbox, Tally]]
+    if everyone is not None:
+        rows = everyone
+    else:
+        rows = find_mailboxes(store, import_, login, wave) if login else every_mailbox(store, import_, wave)
     return trouble(store, import_, rows, folders=everyone is None)

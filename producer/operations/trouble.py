@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -184,7 +184,7 @@ def word(mailbox: Mailbox, tally: Tally) -> str:
 def trouble(
     store: Store,
     import_: Import,
-    rows: Sequence[tuple[Mailbox, Tally]],
+    rows: Iterable[tuple[Mailbox, Tally]],
     *,
     folders: bool = True,
     only: Mapping[str, Set[str]] | None = None,
@@ -305,6 +305,12 @@ def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
     from producer.intake.providers import catalogue
 
     return several((trouble.advice, catalogue().first_at(account.login, account.endpoint.host)))
+
+
+def said_of_messages(code: str, import_id: str) -> dict[str, str]:
+    """Returns the sentence and the advice of a kind of trouble with messages or folders."""
+    sentence, advice = _MESSAGE_TROUBLE[code]
+    return {"sentence": sentence, "advice": addressed(advice, import_id)}
 
 
 def addressed(advice: str, import_id: str) -> str:

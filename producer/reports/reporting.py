@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from producer.operations import forecasting
-from producer.operations.finding import find_mailboxes, progress_of
+from producer.operations.finding import every_mailbox, progress_of
 from producer.reports.one_page import OnePage, ReaderSheet, lines_of
 from shared.model import Import
 from shared.model.lifecycle import ImportState
@@ -18,7 +18,7 @@ FILES = ("one-page.html", "one-page.csv")
 
 def one_page(store: Store, import_: Import, language: str = "en", zone: str = "UTC", wave: str = "") -> ReaderSheet:
     """Returns the report of an import, or of one of its waves. Raises `UsageError`."""
-    rows = find_mailboxes(store, import_, "", wave)
+    rows = every_mailbox(store, import_, wave)
     progress = progress_of(store, import_, wave=wave)
     found = None if import_.state is ImportState.FINISHED else forecasting.look_ahead(store, import_)
     kept = found.kept if found else None

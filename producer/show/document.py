@@ -248,6 +248,22 @@ def whole(
     wave: str = "",
 ) -> dict[str, Any]:
     """Returns the whole document, or that of one wave."""
+    found = without_mailboxes(store, progress, groups, exit_code=exit_code, before=before, wave=wave)
+    rows = find_mailboxes(store, progress.import_, "", wave)
+    found["mailboxes"] = [mailbox_fields(store, *pair) for pair in rows]
+    return found
+
+
+def without_mailboxes(
+    store: Store,
+    progress: Progress,
+    groups: Iterable[ErrorGroup],
+    *,
+    exit_code: int | None,
+    before: Tally | None = None,
+    wave: str = "",
+) -> dict[str, Any]:
+    """Returns the document without what it says of each mailbox, of which there may be many: None stands in its place."""
     import_ = progress.import_
     fields = import_fields(progress)
     if before is not None:
@@ -257,6 +273,6 @@ def whole(
         "exit_code": exit_code,
         "waves": [wave_fields(one) for one in waves_of(store, import_) if wave in ("", one.name)],
         "standing": standing_fields(store.standings(import_.import_id), store.standing_tally(import_.import_id)),
-        "mailboxes": [mailbox_fields(store, *pair) for pair in find_mailboxes(store, import_, "", wave)],
+        "mailboxes": None,
         "errors": error_fields(groups),
     }

@@ -28,7 +28,7 @@ SMALL: Final = 65_536
 #: Routes of API and page that take lists of mailboxes.
 LISTS: Final = re.compile(
     r"/api/v1/(?:imports|manifests|imports/[^/]+(?:/(?:mailboxes|credentials))?)|/new(?:/[^/]+){0,2}"
-    r"|/imports/[^/]+/(?:credentials|add(?:/[^/]+){0,2})"
+    r"|/imports/[^/]+/(?:credentials|add(?:/[^/]+){0,2})|/filled(?:/[^/]+/keep)?"
 )
 _BODILESS: Final = ("GET", "HEAD", "OPTIONS")
 

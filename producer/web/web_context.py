@@ -21,6 +21,7 @@ from producer.operations.outages import waits_of
 from producer.operations.resources import Ring
 from producer.web.problems import Refused
 from producer.web.security.roles import Roles
+from producer.web.security.turns import RequestsAtWork
 from shared.model import Import, Mailbox, Tally
 from shared.model.lifecycle import MailboxState
 from shared.runtime.config import Settings
@@ -81,6 +82,8 @@ class WebContext:
     own_limits: dict[str, int] = field(default_factory=dict)
     #: A monotonic clock.
     clock: Callable[[], float] = monotonic
+    #: The requests that are at work in this process.
+    at_work: RequestsAtWork = field(default_factory=RequestsAtWork)
     _windows: dict[str, Window] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -106,7 +109,7 @@ class WebContext:
 
     def notifier(self) -> Notifier:
         """Returns the notifier of this process."""
-        return notifier_of(self.settings, self.store, self.targets, process_name())
+        return notifier_of(self.settings, self.store, self.targets, process_name(), rest=self.at_work.rest)
 
     def progress(self, import_id: str) -> Progress:
         """Returns the progress, with a rate and an estimate from the last minute of samples, whoever asked for them."""

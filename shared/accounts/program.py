@@ -8,7 +8,6 @@ What moved itself into a session of its own escapes.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from shared.content.json_text import read_json
 from shared.runtime.credentials import Secret
 from shared.wording.often_said import ENDED_WITH_NOTHING, KILLED_BY_SIGNAL, TOLD_MORE
 from shared.wording.phrases import Sentence
@@ -114,7 +114,7 @@ def odd_end(shown: str, code: int, words: str) -> Sentence:
 def json_object(text: bytes) -> dict[str, Any]:
     """Returns the JSON object that a program printed; an empty one where it printed none."""
     try:
-        found = json.loads(text)
+        found = read_json(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shared.folders import special_use
-from shared.folders.names import decode_name, encode_name, split
+from shared.folders.names import MOST_LEVELS, decode_name, encode_name, split
 from shared.folders.places import NameRules, Places, display
 from shared.folders.tree import INBOX, Globs, Path, Tree, is_inbox, selectable
 from shared.model import Options
@@ -317,7 +317,7 @@ def _skips(
 
 def _names(asked: Collection[str], shown: str) -> bool:
     """Tells whether the folder, or one that it lies below, is among those asked for."""
-    levels = spelled(shown).split("/") if asked else []
+    levels = spelled(shown).split("/", MOST_LEVELS - 1) if asked else []
     return any("/".join(levels[:depth]) in asked for depth in range(1, len(levels) + 1))
 
 

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
+from shared.content.json_text import read_json
 from shared.runtime.core_dumps import forbid_core_dumps
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -147,7 +148,7 @@ def _told_to_work(module: str, told: int) -> int:
         word = pipe.read()
     if not word:
         return 0
-    asked = json.loads(word.decode("utf-8", "surrogateescape"))
+    asked = read_json(word.decode("utf-8", "surrogateescape"))
     os.environ.clear()
     os.environ.update(asked["env"])
     log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

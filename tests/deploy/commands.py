@@ -148,6 +148,7 @@ DIRECT = {
         "hset",
         "lrange",
         "lrem",
+        "rpush",
         "scan",
         "srem",
         "sscan",

@@ -71,6 +71,8 @@ _ELSEWHERE: Final = (
     "shared/mail/answers/folder_answers.py",
     "shared/mail/answers/responses.py",
     "shared/mail/answers/tokens.py",
+    "producer/web/api/report_routes.py",
+    "producer/web/pages/filled_forms.py",
     "producer/web/api/spooling.py",
     "producer/web/api/general_routes.py",
     "producer/web/api/described.py",

@@ -164,15 +164,21 @@ def test_new_passwords_are_given_for_what_a_check_found_before_the_start(web_ser
     side |= {"left_out": "", "would_create": False}
     bad = {**side, "ok": False, "failure": "source: authentication failed"}
     boxes = [
-        {"login": f"box{row}", "destination_login": f"box{row}", "ok": row < 5, "warning": "", "destination": side}
-        | {"source": side if row < 5 else bad}
-        for row in range(60)
+        {"row": row, "login": f"box{row}", "destination_login": f"box{row}", "ok": row < 5, "destination": side}
+        | {"server": "", "warning": "", "source": side if row < 5 else bad}
+        for row in (*range(5, 60), *range(5))
     ]
-    result = {"ok": 5, "broken": 55, "messages": 5, "bytes": 5, "swapped": False, "mailboxes": boxes}
+    result = {"ok": 5, "broken": 55, "messages": 5, "bytes": 5, "swapped": False}
     found = {"id": "5" * 16, "import_id": opened, "kind": "check", "state": "done", "beat_at": 0, "result": result}
     web_server.records.keep_rehearsal(found["id"], found)
+    web_server.records.keep_rehearsed(found["id"], boxes)
     person = _person(web_server)
-    link = re.search(r'href="([^"]+)">Give new passwords', person.get(f"/rehearsals/{found['id']}").text)
+    first = person.get(f"/rehearsals/{found['id']}").text
+    assert re.findall(r'<th scope="row">(\w+)</th>', first) == [f"box{row}" for row in range(5, 55)], "a page of them"
+    last = person.get(f"/rehearsals/{found['id']}?start=50").text
+    assert re.findall(r'<th scope="row">(\w+)</th>', last) == [f"box{row}" for row in (*range(55, 60), *range(5))]
+    assert len(person.get(f"/rehearsals/{found['id']}.csv").text.splitlines()) == 61
+    link = re.search(r'href="([^"]+)">Give new passwords', first)
     assert link is not None
     assert link[1] == f"/imports/{opened}/credentials?check={found['id']}"
     page = person.get(link[1]).text

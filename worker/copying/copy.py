@@ -41,6 +41,7 @@ from worker.copying.dating import Dating
 from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.gmail_sharing import GmailSharing
 from worker.copying.inflight import InFlight, stop_on
+from worker.copying.large_messages import LargeMessages
 from worker.copying.neighbours import ALONE, Neighbours
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
@@ -61,9 +62,6 @@ LEASE_RAN_OUT_BEFORE: Final = Phrase("lease_ran_out_before", "the lease ran out 
 BYTES_ANNOUNCED_NONE_GIVEN: Final = Phrase(
     "bytes_announced_none_given", "the source says that the message has {n} bytes, and gives none"
 )
-#: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
-#: ones are left to `worker.verifying.verify`, so that mail is copied first and compared afterwards.
-READ_BACK_MESSAGES = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,15 +97,17 @@ class BatchCopy:
         sleep: Callable[[float], object] = time.sleep,
         believed: Callable[[], bool] = lambda: False,
         ring: Callable[[], object] = lambda: None,
+        large: LargeMessages | None = None,
     ) -> None:
         """Takes `wish`, which says without a round trip what the operator wants, or that the lease is lost.
 
         `wish` is asked before every append. With `labels`, several
         folders may show one message (`worker.copying.gmail_sharing`). `sleep` waits for the seconds that the rates demand. `ring`
-        calls one lane more.
+        calls one lane more. `large` holds the large messages of the whole process.
         """
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
+        self._large = large or LargeMessages()
         self._alike = Alike(believed)
         self._dating = Dating(destination)
         self._forgotten_flags = ForgottenFlags(lease, store, destination)
@@ -154,12 +154,12 @@ class BatchCopy:
             raise
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
+        checked = False
         try:
             # A server that breaks the connection over this must not keep a batch open of which all is brought.
             if self._lease.remaining or self._lease.unit.attempts <= ATTEMPTS:
                 self._see_to_flags()
-            small = len(pairs) > 0 and sum(len(record.source) for record in pairs) <= READ_BACK_MESSAGES
-            checked = small and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
+                checked = bool(pairs) and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
         except BaseException as error:
             self._salvage(error)
             raise
@@ -367,7 +367,7 @@ class BatchCopy:
             raise LeaseLost(LEASE_RAN_OUT_BEFORE.says())
         passing = None
         if group[0].stream is not None:
-            passing = WatchedChunks(group[0].stream)
+            passing = WatchedChunks(self._large.paced(self._lease.mailbox.import_id, group[0].stream))
             group = [replace(group[0], stream=iter(passing))]
         self._destination.send(group, flags, token)
         if passing and passing.seen:

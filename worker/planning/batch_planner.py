@@ -32,8 +32,7 @@ from worker.decisions.closing import SettleLater
 from worker.following.deletions import deleted
 from worker.planning.listing import Listing, Shortfall, shortfall
 
-#: Number of messages in a batch where the newest go first; within a batch, servers send the oldest first. The same
-#: number as is read back at once (`worker.copying.copy.READ_BACK_MESSAGES`).
+#: Number of messages in a batch where the newest go first; within a batch, servers send the oldest first.
 NEWEST_AT_ONCE = 200
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from functools import partial
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
 
-from producer.cli.following import report_files
 from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.fitting import fit_options, place_rows
@@ -19,15 +15,12 @@ from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.preparing import prepare_import
 from producer.intake.sheet import RequestFaults
 from producer.intake.specification import ImportSpecification, check
-from producer.notices.setup import checked_reader
 from producer.operations import forecasting
 from producer.operations.audited_options import audited
-from producer.operations.finding import errors_of, find_mailboxes, progress_of
-from producer.reports.reporting import FILES, one_page, write_one_page
+from producer.operations.finding import errors_of, progress_of
 from producer.show import document, foreseen
 from producer.web.api import answers
 from producer.web.api.account_services import chosen
-from producer.web.api.mended import failed_rows
 from producer.web.api.once import Key, once
 from producer.web.api.request_bodies import (
     ArchiveBody,
@@ -62,16 +55,6 @@ IMPORT_OF_THIS_NAME_EXISTS: Final = Phrase(
 
 routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports", tags=["imports"])
 OneWave = Annotated[str, Query(max_length=MOST_NAME, description="Only the mailboxes of this wave.")]
-ReportFile = Literal[
-    "results.csv",
-    "failures.csv",
-    "notes.csv",
-    "folders.csv",
-    "summary.json",
-    "failed-rows.csv",
-    "one-page.html",
-    "one-page.csv",
-]
 
 
 @routes.get("", response_model=answers.ImportsAnswer)
@@ -206,7 +189,8 @@ def forecast(known: Known, who: Operator, request: Request, import_id: str, wave
     """Makes a forecast under the limits that are set, and keeps it. `said` has it in words."""
     found, settings = known.import_(import_id), known.settings
     note(known, request, who, "forecast made", import_id=import_id)
-    made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads)
+    rest = partial(known.at_work.rest, own=1)
+    made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads, rest)
     return {
         **foreseen.forecast_fields(made.kept),
         "waiting": made.waiting,
@@ -295,35 +279,3 @@ def errors(
     """Lists what went wrong, by kind, each with what to do. GET …/mailboxes?code= lists all that have it, by page."""
     found = known.import_(import_id)
     return {"errors": document.error_fields(errors_of(known.store, found, login, wave=wave, named=named))}
-
-
-@routes.get("/{import_id}/report/{file}", response_class=FileResponse)
-def report(
-    known: Known,
-    _: Viewer,
-    import_id: str,
-    file: ReportFile,
-    wave: OneWave = "",
-    language: Annotated[str, Query(max_length=20, description="Of the one page: en or ru.")] = "en",
-    zone: Annotated[str, Query(max_length=60, description="Of the one page, as in Europe/Berlin.")] = "UTC",
-) -> FileResponse:
-    """Returns a file of the report. failed-rows.csv can be corrected and sent to …/credentials."""
-    found = known.import_(import_id)
-    rows = find_mailboxes(known.store, found, "", wave)
-    place = tempfile.TemporaryDirectory(prefix="mailhaul-report-")
-    path = Path(place.name) / file
-    try:
-        if file == "failed-rows.csv":
-            path.write_text(failed_rows(mailbox for mailbox, _ in rows), encoding="utf-8")
-        elif file in FILES:
-            checked_reader(language, zone)
-            write_one_page(one_page(known.store, found, language, zone, wave), Path(place.name))
-        else:
-            report_files(known.store, found, Path(place.name), wave)
-    except BaseException:
-        place.cleanup()
-        raise
-    kinds = {".json": "application/json", ".html": "text/html"}
-    kind = kinds.get(path.suffix, "text/csv; charset=utf-8")
-    name = f"{import_id[:8]}-{file}"
-    return FileResponse(path, media_type=kind, filename=name, background=BackgroundTask(place.cleanup))

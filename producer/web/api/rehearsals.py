@@ -8,6 +8,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from enum import StrEnum
@@ -27,8 +29,10 @@ from producer.web.security.access import Known, Operator, Viewer, note
 from producer.web.web_context import WebContext
 from shared.model import Account, Import
 from shared.model.errors import MailhaulError
+from shared.model.sides import Side
 from shared.runtime.logs import get_logger
 from shared.store.ports.brought import between, brought
+from shared.store.records.principals import Principal
 from shared.wording.kept import as_json
 from shared.wording.often_said import INTERNAL_ERROR_SEE_LOG
 from shared.wording.phrases import FaultsFound, Phrase, text_of
@@ -42,10 +46,16 @@ BEGIN_THE_REHEARSAL_AGAIN: Final = Phrase(
 TOO_MANY_REHEARSALS_ARE_RUNNING: Final = Phrase(
     "too_many_rehearsals_are_running", "too many rehearsals are running; try again when one is done"
 )
+TOO_MANY_REHEARSALS_OF_YOURS: Final = Phrase(
+    "too_many_rehearsals_of_yours",
+    "{number} rehearsals of yours are running, which is the most: wait until one is done",
+)
 
 routes = APIRouter(route_class=answers.AnswerRoute, tags=["rehearsals"])
-#: Maximum number of rehearsals that run or wait in one process.
+#: Most rehearsals that run in one process. Each visits one mailbox after the other, and may wait long for a server.
 MOST: Final = 8
+#: Most of one person: servers that drip keep nobody else's waiting.
+MOST_OF_ONE: Final = 3
 #: Seconds between two heartbeats of a running rehearsal.
 BEAT_SECONDS: Final = 1.0
 #: Seconds without a heartbeat after which a rehearsal counts as lost.
@@ -57,23 +67,26 @@ class Rehearsals:
 
     def __init__(self, known: WebContext) -> None:
         self._known = known
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="rehearsal")
-        self._running = 0
+        self._pool = ThreadPoolExecutor(MOST, thread_name_prefix="rehearsal")
+        #: Number of rehearsals that run, by person.
+        self._running: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Cancels the rehearsals that wait."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def begin(self, import_: Import, kind: str, wave: str = "") -> dict[str, Any]:
+    def begin(self, import_: Import, kind: str, wave: str, who: Principal) -> dict[str, Any]:
         """Starts a rehearsal of the import, or of a wave, in the background, and returns its document.
 
-        Raises `Refused` if too many run.
+        Raises `Refused` if too many run, of all people or of this one.
         """
         with self._lock:
-            if self._running >= MOST:
+            if self._running[who.principal_id] >= MOST_OF_ONE:
+                raise Refused(429, TOO_MANY_REHEARSALS_OF_YOURS.says(number=MOST_OF_ONE))
+            if self._running.total() >= MOST:
                 raise Refused(429, TOO_MANY_REHEARSALS_ARE_RUNNING.says())
-            self._running += 1
+            self._running[who.principal_id] += 1
         found = {
             "id": secrets.token_hex(8),
             "import_id": import_.import_id,
@@ -84,15 +97,16 @@ class Rehearsals:
         run = _Run(self._known, {**found, "done": 0, "total": 0})
         run.keep()
         self._known.records.add_rehearsal(import_.import_id, run.document["id"], kind, wave)
-        self._pool.submit(self._go, run, import_)
+        self._pool.submit(self._go, run, import_, who.principal_id)
         return run.document
 
-    def _go(self, run: _Run, import_: Import) -> None:
+    def _go(self, run: _Run, import_: Import, whose: str) -> None:
         try:
             run.go(import_)
         finally:
             with self._lock:
-                self._running -= 1
+                self._running[whose] -= 1
+                self._running += Counter()  # drops people whose count is 0
 
 
 class RehearsalState(StrEnum):
@@ -139,15 +153,16 @@ class _Run:
             end = {"state": RehearsalState.FAILED, "error": INTERNAL_ERROR_SEE_LOG.says()}
         self._over.set()
         beat.join()
+        if end["state"] == RehearsalState.DONE:
+            boxes = end["result"].pop("mailboxes")
+            # A page shows those with trouble first, and reads no more than it shows.
+            self._known.records.keep_rehearsed(
+                self.document["id"], sorted(boxes, key=lambda box: not trouble_of(self.document["kind"], box))
+            )
         self.document |= end
         self.keep()
         if end["state"] == RehearsalState.DONE:
-            broken = (
-                end["result"]["broken"]
-                if self.document["kind"] == RehearsalKind.CHECK
-                else end["result"]["totals"]["problems"]
-            )
-            self._known.records.note_found(import_.import_id, self.document["id"], broken)
+            self._known.records.note_found(import_.import_id, self.document["id"], broken_of(self.document))
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_SECONDS):
@@ -183,8 +198,22 @@ class _Run:
         }
 
 
+def trouble_of(kind: str, box: Mapping[str, Any]) -> list[str]:
+    """Returns what a rehearsal found wrong with a mailbox; nothing where all is well."""
+    if kind == RehearsalKind.PLAN:
+        return [box["problem"]] if box["problem"] else []
+    said = [box[side]["failure"] for side in Side if box[side]["failure"]]
+    return said or [box["warning"]] * (not box["ok"])
+
+
+def broken_of(document: Mapping[str, Any]) -> int:
+    """Returns in how many mailboxes a rehearsal that is done found trouble. They come first among those that are kept."""
+    result = document["result"]
+    return int(result["broken"] if document["kind"] == RehearsalKind.CHECK else result["totals"]["problems"])
+
+
 def _checked(one: Checked) -> dict[str, Any]:
-    return {**asdict(one), "ok": one.ok, "warning": one.warning}
+    return {**asdict(one), "ok": one.ok, "warning": one.overfull or one.warning}
 
 
 @routes.post("/imports/{import_id}/rehearsals", status_code=202, response_model=cutover_answers.RehearsalAnswer)
@@ -198,7 +227,7 @@ def begin(
     named = {"wave": body.wave} if body.wave else {}
     note(known, request, who, f"import {body.kind}", import_id=import_id, **named)
     rehearsals: Rehearsals = request.app.state.rehearsals
-    document = rehearsals.begin(found, body.kind, body.wave)
+    document = rehearsals.begin(found, body.kind, body.wave, who)
     response.headers["Location"] = f"/api/v1/rehearsals/{document['id']}"
     return document
 
@@ -213,9 +242,33 @@ def every(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.get("/rehearsals/{rehearsal_id}", response_model=cutover_answers.RehearsalAnswer)
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
-    found = known.records.rehearsal(rehearsal_id)
+    found = without_mailboxes(known, rehearsal_id)
+    if found["state"] == RehearsalState.DONE:
+        boxes = sorted(known.records.all_rehearsed(rehearsal_id), key=lambda box: int(box["row"]))
+        found["result"]["mailboxes"] = boxes
+    return found
+
+
+def without_mailboxes(known: WebContext, rehearsal_id: str) -> dict[str, Any]:
+    """Returns a rehearsal without its mailboxes, of which there may be many (`WebRecords.rehearsed`). Raises `Refused` (404)."""
+    found = _found(known, rehearsal_id)
     if found is None:
         raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
+    return found
+
+
+def running(known: WebContext, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Returns the newest rehearsal that is under way; None if there is none. `rows`: those of an import, newest first."""
+    begun = [row["id"] for row in rows if "broken" not in row][:MOST]
+    found = (_found(known, rehearsal_id) for rehearsal_id in begun)
+    return next((one for one in found if one and one["state"] == RehearsalState.RUNNING), None)
+
+
+def _found(known: WebContext, rehearsal_id: str) -> dict[str, Any] | None:
+    """Returns a rehearsal, "lost" where its process has ended; None if it is not kept."""
+    found = known.records.rehearsal(rehearsal_id)
+    if found is None:
+        return None
     beat = found.pop("beat_at")
     if found["state"] == RehearsalState.RUNNING and time.time() - beat > LOST_SECONDS:
         found |= {"state": RehearsalState.LOST, "error": BEGIN_THE_REHEARSAL_AGAIN.says()}

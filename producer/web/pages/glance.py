@@ -21,7 +21,7 @@ from producer.operations.trouble import ErrorGroup, trouble_at_a_glance
 from producer.show.lanes import lane_sentence
 from producer.translations.said import ACTS
 from producer.waves import waves_of
-from producer.web.api.rehearsals import RehearsalKind
+from producer.web.api.rehearsals import RehearsalKind, running
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
 from shared.model import Import, Wait, Wave
@@ -70,6 +70,8 @@ class ImportView:
     #: The check or rehearsal whose result is still true: id, kind, when it began, and in how many mailboxes it found trouble;
     #: None if there is none.
     checked: Mapping[str, Any] | None
+    #: The check or rehearsal that is under way; None if there is none.
+    running: Mapping[str, Any] | None
     #: The picture of its throughput; None if there is none yet.
     plot: Plot | None
 
@@ -123,6 +125,7 @@ class Glances:
         else:
             groups = trouble_at_a_glance(store, import_, _NAMED)
         events = list(reversed(known.page_state.events(import_id)))
+        rehearsed = known.records.rehearsals_of(import_id)
         return ImportView(
             import_=import_,
             progress=progress,
@@ -134,7 +137,8 @@ class Glances:
             standing=store.standings(import_id),
             looks=store.standing_tally(import_id),
             events=events[:50],
-            checked=still_true(known.records.rehearsals_of(import_id), events),
+            checked=still_true(rehearsed, events),
+            running=running(known, rehearsed),
             plot=plot(known.page_state.samples(import_id)),
         )
 

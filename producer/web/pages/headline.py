@@ -91,6 +91,10 @@ class ImportFacts:
     found: int = 0
     #: Whether complete mailboxes are looked at again by themselves.
     stands: bool = False
+    #: The kind of the rehearsal that is under way, "check" or "plan"; "" for none.
+    running: str = ""
+    #: Mailboxes that it has looked at so far.
+    looked_at: int = 0
 
 
 def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFacts | None = None) -> Headline:
@@ -104,7 +108,10 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFact
     causes = {wait.what for wait in progress.waits} if not progress.finished else set[WaitKind]()
     if stopping or progress.word is ProgressState.CANCELLED:
         return Headline(what="cancelled", num=boxes.get(MailboxState.CANCELLED, 0), tone="wait", step="resume")
+    rehearsed = Headline(what=f"{facts.running}_runs", num=facts.looked_at, step="rehearsal")
     if import_.state is ImportState.OPENING:
+        if facts.running:
+            return rehearsed
         if facts.found:
             return Headline(what="found", num=facts.found, tone="bad", step="found")
         return Headline(what="ready", num=total, tone="wait", step="start")
@@ -120,6 +127,8 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFact
         return Headline(what="cutover", num=due, tone="wait", step="cutover")
     if not progress.finished:
         return _of_waiting(left, progress.waits, import_)
+    if facts.running:
+        return rehearsed
     return _of_ended(progress, total, facts)
 
 

@@ -1,4 +1,7 @@
-"""Routes of the page: a form that is sent twice by a double click is done once, and one that comes signed out is kept."""
+"""Routes of the page: a form that is sent twice by a double click is done once, and one that comes signed out is kept.
+
+What the page drew as dots comes with it, and what was kept while a form was filled in is dropped once it is done.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,17 @@ import hashlib
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Message
 
-from producer.web.pages import interrupted
-from producer.web.pages.sign_in_page import NotSignedIn, was
+from producer.web.pages import filled_store, interrupted
+from producer.web.pages.filled_forms import DOTTED
+from producer.web.pages.sign_in_page import NotSignedIn, there, was
 from producer.web.problems import Refused
 from producer.web.web_context import WebContext
 from shared.wording.phrases import Phrase
@@ -45,14 +51,21 @@ class PageRoute(APIRoute):
             small = length.isdecimal() and int(length) <= interrupted.MOST_OCTETS
             small = small and "transfer-encoding" not in request.headers
             body = await request.body() if small else None
+            if body and _urlencoded(request):
+                request = await _whole(request)
             try:
-                return await _once(request, body, handle)
+                answer = await _once(request, body, handle)
             except NotSignedIn as error:
-                if there := interrupted.empty(request.url.path):
-                    raise NotSignedIn(there) from None
+                if error.to:  # the route knows where to go
+                    raise
+                if page := interrupted.empty(request.url.path):
+                    raise NotSignedIn(page) from None
                 known: WebContext = request.app.state.web_context
                 kept = await run_in_threadpool(interrupted.keep, known, request, body, was(request))
-                raise NotSignedIn(f"/sent/{kept}" if kept else error.to) from None
+                raise NotSignedIn(f"/sent/{kept}" if kept else "") from None
+            if not getattr(request.state, "fault", False):
+                await run_in_threadpool(_done, request)
+            return answer
 
         return handler
 
@@ -62,13 +75,42 @@ def page_routes(prefix: str = "") -> APIRouter:
     return APIRouter(prefix=prefix, include_in_schema=False, route_class=PageRoute)
 
 
+def _urlencoded(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+async def _whole(request: Request) -> Request:
+    """Returns the request with what was kept of the fields that the page drew with dots."""
+    given = [(name, text) for name, text in (await request.form()).multi_items() if isinstance(text, str)]
+    request.state.sent = given
+    if all(name != DOTTED for name, _ in given):
+        return request
+    known: WebContext = request.app.state.web_context
+    who = await run_in_threadpool(there, known, request, touch=False)
+    request.state.sent = await run_in_threadpool(filled_store.whole, known, who, given)
+    body = urlencode(request.state.sent).encode()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request(request.scope, receive)
+
+
+def _done(request: Request) -> None:
+    """Drops what was kept while the form was filled in."""
+    known: WebContext = request.app.state.web_context
+    kept_ids = filled_store.kept_ids(getattr(request.state, "sent", ()))
+    if kept_ids and (who := there(known, request, touch=False)):
+        for kept_id in kept_ids:
+            filled_store.drop(known, who, kept_id)
+
+
 async def _once(request: Request, body: bytes | None, handle: _Handler) -> Response:
     """Handles a request; of two with the same text in `ONCE`, the second gets the way to the first one's result.
 
     Raises `Refused` (409) where the first takes longer than a person waits: nothing is done twice.
     """
-    urlencoded = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    text = str((await request.form()).get(ONCE, "")) if urlencoded and body else ""
+    text = str((await request.form()).get(ONCE, "")) if body and _urlencoded(request) else ""
     if not _TEXT.fullmatch(text):
         return await handle(request)
     records = request.app.state.web_context.records
@@ -78,8 +120,8 @@ async def _once(request: Request, body: bytes | None, handle: _Handler) -> Respo
         before = await run_in_threadpool(records.begin, key, text)
         if before is None:
             break
-        if there := before.get("answer"):
-            return RedirectResponse(there, 303)
+        if to := before.get("answer"):
+            return RedirectResponse(to, 303)
         await asyncio.sleep(0.1)
     else:
         raise Refused(409, SAME_FORM_IS_BEING_WORKED_ON.says())

@@ -13,9 +13,10 @@ from starlette.datastructures import FormData, UploadFile
 from producer.intake.manifest import Servers
 from producer.intake.specification import SIDES, ServerAsked, row_servers
 from producer.web.api.request_bodies import guarded
-from producer.web.pages import drafts
+from producer.web.pages import drafts, filled_store
 from producer.web.pages.form_draft import FormDraft, with_kept
 from producer.web.pages.sheet import MOST_TYPED, TYPED, Choice, as_rows, typed, typed_rows
+from producer.web.pages.sign_in_page import there
 from producer.web.pages.signing import MOST_KEY
 from producer.web.security.access import Known
 from producer.web.web_context import WebContext
@@ -100,7 +101,15 @@ class SubmittedForm:
 async def _given(request: Request, known: Known) -> SubmittedForm:
     most = known.settings.web_upload_bytes
     form = await request.form(max_files=3, max_fields=2000, max_part_size=most)
-    return await run_in_threadpool(_read, form)
+    return await run_in_threadpool(_whole, request, known, form)
+
+
+def _whole(request: Request, known: WebContext, form: FormData) -> SubmittedForm:
+    """Reads the form, with what was kept of the fields that the page drew with dots."""
+    texts = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
+    request.state.sent = filled_store.whole(known, there(known, request, touch=False), texts)
+    files = [(name, file) for name, file in form.multi_items() if not isinstance(file, str)]
+    return _read(FormData([*request.state.sent, *files]))
 
 
 def _read(form: FormData) -> SubmittedForm:

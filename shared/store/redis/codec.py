@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from shared.content.json_text import read_json
 from shared.model import (
     Account,
     AccountState,
@@ -68,7 +69,7 @@ def encode_endpoint(endpoint: Endpoint) -> str:
 
 @lru_cache(64)
 def decode_endpoint(value: str) -> Endpoint:
-    fields = json.loads(value)
+    fields = read_json(value)
     return Endpoint(**{**fields, "tls": Tls(fields["tls"])})
 
 
@@ -95,7 +96,7 @@ _CHOICES: Final = {
 @lru_cache(64)
 def _decode_options(value: str) -> Options:
     """Decodes the options of an import, which every connection of it asks for."""
-    said: dict[str, Any] = json.loads(value or "{}")
+    said: dict[str, Any] = read_json(value or "{}")
     options: dict[str, Any] = {key: _frozen(value) for key, value in said.items()}
     for name, choice in _CHOICES.items():
         if name in said:
@@ -196,12 +197,12 @@ def encode_profile(profile: Profile) -> str:
 
 
 def decode_profile(value: str) -> Profile:
-    return Profile(**json.loads(value)) if value else Profile()
+    return Profile(**read_json(value)) if value else Profile()
 
 
 def decode_failure(text: str | bytes) -> Failure:
     """The opposite of `encode_failure`, of a failure."""
-    return Failure(**unpacked_all(json.loads(text)))
+    return Failure(**unpacked_all(read_json(text)))
 
 
 def encode_failure(failure: Failure | None) -> str:
@@ -262,7 +263,7 @@ def encode_moving(moving: Sequence[Moving]) -> str:
 
 
 def decode_moving(value: str) -> tuple[Moving, ...]:
-    return tuple(Moving(**{**one, "messages": tuple(map(tuple, one["messages"]))}) for one in json.loads(value or "[]"))
+    return tuple(Moving(**{**one, "messages": tuple(map(tuple, one["messages"]))}) for one in read_json(value or "[]"))
 
 
 def decode_folder(folder_id: str, row: Hash) -> Folder:
@@ -339,7 +340,7 @@ def encode_intent(intent: Intent) -> dict[str, object]:
 
 
 def decode_intent(value: bytes) -> Intent:
-    fields = json.loads(value)
+    fields = read_json(value)
     return Intent(
         intent_id=fields["id"],
         uids=UidSet.parse(fields["uids"]),
@@ -372,7 +373,7 @@ def encode_note(note: Note) -> str:
 
 def decode_note(name: bytes, value: bytes) -> Note:
     uid, _, what = name.decode().partition(":")
-    kept, message_id, internaldate, size = json.loads(value)
+    kept, message_id, internaldate, size = read_json(value)
     reason = unpacked(kept)
     if what == "altered" and reason == OLD_DATE:
         what = "normalised"
@@ -413,7 +414,7 @@ def encode_marks(marks: SwitchMarks) -> bytes:
 
 
 def decode_marks(packed: bytes) -> SwitchMarks:
-    at, rows = json.loads(zlib.decompress(packed))
+    at, rows = read_json(zlib.decompress(packed))
     return SwitchMarks(
         at=at,
         folders=tuple(FolderMark(name=name.encode("latin-1"), uidvalidity=v, uidnext=n) for name, v, n in rows),

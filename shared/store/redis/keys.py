@@ -135,6 +135,7 @@
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
 | desk:rehearsals:I                 | HASH | rehearsal → its kind, and when it began; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
+| desk:rehearsal:R:boxes            | LIST | what it found, a mailbox each, those with trouble first; JSON; expires |
 | desk:users                        | HASH | user name → role, hash, since when, JSON (`shared.store.records.principals`) |
 | desk:session:H                    | STRING | SHA-256 of a browser's session → principal, until when, JSON; expires when idle |
 | desk:sessions                     | ZSET | SHA-256 of a browser's session, scored by when its time is over (s) |
@@ -263,6 +264,11 @@ def rehearsals(import_id: str) -> str:
 def rehearsal(rehearsal_id: str) -> str:
     """Returns the key desk:rehearsal:R."""
     return f"{PREFIX}desk:rehearsal:{rehearsal_id}"
+
+
+def rehearsed(rehearsal_id: str) -> str:
+    """Returns the key desk:rehearsal:R:boxes."""
+    return f"{rehearsal(rehearsal_id)}:boxes"
 
 
 def tries(digest: str) -> str:

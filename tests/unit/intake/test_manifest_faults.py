@@ -169,6 +169,9 @@ class TestFaults:
         errors('"a\n' * 50_000 + "x,y\n")
         errors("a," + "b" * 5_000_000)
         errors("," * 1_000_000)
+        blanks = "\u00a0" * 65_000
+        for line in (blanks + "x", '"a' + blanks + "x", '"a"' + blanks + "x", ("," + blanks[:500] + "x") * 120):
+            errors(("a,b\n" + line + "\n") * 20)
         assert time.process_time() - began < 5
 
     def test_two_hundred_thousand_rows(self) -> None:

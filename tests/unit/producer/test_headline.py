@@ -72,6 +72,19 @@ _CASES: tuple[tuple[Progress, list[ErrorGroup], ImportFacts, Headline], ...] = t
     for progress, groups, facts, what, num, tone, step in (
         (_progress(ImportState.OPENING, {_QUEUED: 3}), [], ImportFacts(), "ready", 3, "wait", "start"),
         (_progress(ImportState.OPENING, {_QUEUED: 3}), [], ImportFacts(found=2), "found", 2, "bad", "found"),
+        *(
+            (
+                _progress(state, boxes),
+                groups,
+                ImportFacts(found=2, running=kind, looked_at=7),
+                what,
+                7,
+                "work",
+                "rehearsal",
+            )
+            for state, boxes, groups in ((ImportState.OPENING, {_QUEUED: 3}, []), (_FINISHED, {_COMPLETE: 3}, []))
+            for kind, what in (("check", "check_runs"), ("plan", "plan_runs"))
+        ),
         (_progress(_RUNNING, {_QUEUED: 3, _COMPLETE: 2}), [], ImportFacts(), "left", 3, "work", ""),
         (
             _progress(_RUNNING, {_QUEUED: 3, _PARKED: 1}, Control.PAUSE),

@@ -1,0 +1,199 @@
+"""Tests every form of every page: what was typed survives another language, Back and a fault; no password goes back."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import httpx2
+import pytest
+
+from producer.web.security.scrypt import hashed
+from shared.store.records.principals import Role
+from shared.store.redis import keys
+from tests.servers.process import await_ready
+from tests.web.conftest import PASSWORD, WebServer
+from tests.web.test_all_pages import Scenes, scenes
+from tests.web.test_page import Person, browser
+
+__all__ = ["browser", "scenes"]
+
+#: Fields that a person fills in, of all forms but those with an address of their own (test_page_form_survives.py).
+_FIELDS = """[...document.forms].filter(form => !form.dataset.keep).flatMap(form => [...form.elements].filter(
+    field => field.name && !["hidden", "submit", "button", "file"].includes(field.type) && field.localName != "fieldset"
+).map(field => [form, field]))"""
+#: Fills them in, and returns what each then holds.
+_TYPE = f"""() => {_FIELDS}.map(([form, field], at) => {{
+    if (field.type == "checkbox") field.checked = !field.checked;
+    else if (field.localName == "select") field.selectedIndex = field.options.length - 1;
+    else if (field.type == "number") field.value = "7";
+    else field.value = `typed ${{at}} <"&'`.slice(0, field.maxLength < 0 ? undefined : field.maxLength);
+    field.dispatchEvent(new Event("input", {{bubbles: true}}));
+    const text = field.type == "password" || "secret" in field.dataset ? "••••••" : field.value;
+    return [form.id, field.name, field.type == "checkbox" ? field.checked : text];
+}})"""
+_READ = f"""() => {_FIELDS}.map(([form, field]) => [form.id, field.name,
+    field.type == "checkbox" ? field.checked : field.placeholder == "••••••" ? field.placeholder : field.value])"""
+
+
+def test_whatever_is_typed_into_any_page_survives_another_language_and_back(scenes: Scenes, browser: Any) -> None:
+    person = Person(browser, scenes.server, locale="en")
+    page = person.page
+    person.signs_in("admin")
+    seen: dict[str, set[str]] = {}
+    paths = [path for route, some in scenes.paths.items() if route != "/sign-in" for path in some]
+    for path in [*paths, "/admin/accounts?kind=mailcow", "/admin/accounts?kind=google"]:
+        page.goto(path)
+        if path.startswith("/new") or page.locator("form[data-keep]").count():
+            continue
+        if page.locator("#live[hx-trigger]").count():  # a part that is redrawn all the time has no fields of this kind
+            page.evaluate("document.getElementById('live').removeAttribute('hx-trigger')")
+        typed = page.evaluate(_TYPE)
+        assert all(form for form, _, _ in typed), f"{path}: a form without an id is not kept"
+        page.click(".languages [lang=ru]")
+        page.wait_for_selector("html[lang=ru]")
+        assert page.evaluate(_READ) == typed, path
+        assert "typed" not in " ".join(
+            page.locator("input[type=password]").evaluate_all("all => all.map(x => x.value)")
+        )
+        # Another page, and Back.
+        page.goto("/providers")
+        page.go_back()
+        assert page.evaluate(_READ) == typed, path
+        page.click(".languages [lang=en]")
+        page.wait_for_selector("html[lang=en]")
+        for form, name, _ in typed:
+            seen.setdefault(form, set()).add(name)
+    assert {
+        *("find", "set-user", "make-token", "set-limit", "erase", "allow", "tell", "set-service", "mend", "passwords"),
+        *("move-to", "hours", "set-wave", "stand", "search", "search-boxes", "chosen"),
+    } <= set(seen), seen
+    assert person.trouble == []
+
+
+def test_without_scripts_the_language_is_a_button_of_the_pages_form(scenes: Scenes) -> None:
+    page = scenes.server.signed_in("admin")
+    for path in ("/admin", "/admin/limits", "/admin/erase", "/admin/reach", "/targets", "/admin/accounts?kind=mailcow"):
+        shown = page.get(path, params={**dict(httpx2.URL(path).params), "lang": "en"}).text
+        button = re.search(r'<button form="([\w-]+)" [^>]*formaction="([^"]*)" name="lang" value="ru"', shown)
+        assert button, path
+        form = re.search(rf'<form[^>]* id="{button[1]}".*?</form>', shown, re.DOTALL)
+        assert form
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[0]))
+        fields = re.findall(r'<(input|textarea)([^>]*) name="(\w+)"', form[0])
+        texts = {
+            name: f"typed-{name}" for _, attrs, name in fields if "hidden" not in attrs and "checkbox" not in attrs
+        }
+        russian = page.post(html.unescape(button[2]), data={**hidden, **texts, "lang": "ru"})
+        assert 'lang="ru"' in russian.text, path
+        assert httpx2.URL(str(russian.url)).path == httpx2.URL(path).path
+        for name, text in texts.items():
+            secret = name in ("password", "secret")
+            assert (f'value="{text}"' in russian.text or f">\n{text}<" in russian.text) is not secret, (path, name)
+            assert (text in russian.text) is not secret, (path, name)
+    page.get("/", params={"lang": "en"})
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_password_that_is_dots_is_sent_with_its_form_and_then_forgotten(
+    web_server: WebServer,
+    browser: Any,
+    scripts: bool,
+) -> None:
+    web_server.serve()
+    person = Person(browser, web_server, locale="en", java_script_enabled=scripts)
+    page = person.page
+    person.signs_in("admin")
+    page.goto("/admin")
+    page.fill("#set-user [name=name]", "vera")
+    page.fill("#set-user [name=password]", PASSWORD)
+    page.select_option("#set-user [name=role]", "viewer")
+    page.click(".languages [lang=ru]")
+    page.wait_for_selector("html[lang=ru]")
+    assert PASSWORD not in page.content()
+    assert list(web_server.store._redis.scan_iter(keys.draft("*")))
+    page.click("#set-user button")
+    page.wait_for_selector("[role=status]")
+    assert web_server.principals.user("vera")
+    await_ready(lambda: list(web_server.store._redis.scan_iter(keys.draft("*"))) == [], 10, "the drafts are gone")
+    answer = httpx2.post(
+        f"http://127.0.0.1:{web_server.port}/sign-in",
+        data={"name": "vera", "password": PASSWORD},
+        headers={"Origin": f"http://127.0.0.1:{web_server.port}"},
+    )
+    assert answer.headers["location"] == "/", "the password is the one that was typed"
+
+
+def test_what_is_wrong_is_told_beside_what_was_typed(web_server: WebServer) -> None:
+    web_server.serve()
+    page = web_server.signed_in("admin")
+    sent = {"name": "vera", "password": "short", "role": "viewer"}
+    told = page.post("/admin/users", data=sent)
+    assert told.status_code == 422
+    assert (
+        'name="name" required maxlength="80" autocomplete="off" autocapitalize="none" spellcheck="false" value="vera"'
+        in told.text
+    )
+    assert '<option value="viewer" selected>' in told.text
+    assert "short" not in told.text
+    assert "filled_dots" in told.text
+    # Sent again as it is, the dots are the same password: wrong again. Another one is taken.
+    marks = re.findall(r'<input type="hidden" name="(filled|filled_dots)" value="([^"]*)">', told.text)
+    again = page.post("/admin/users", data={**sent, **dict(marks), "password": ""})
+    assert again.status_code == 422
+    assert page.post("/admin/users", data={**sent, **dict(marks), "password": PASSWORD}).status_code == 200
+    assert web_server.principals.user("vera")
+
+
+def test_what_was_typed_is_nobody_elses(web_server: WebServer) -> None:
+    web_server.serve()
+    one, other = web_server.signed_in("admin"), web_server.signed_in("admin")
+    there = "/filled/" + "a" * 24 + "/keep"
+    assert one.post(there, data={"set-limit:key": "mine"}, headers={"HX-Request": "true"}).status_code == 204
+    assert 'value="mine"' in one.get("/admin/limits", params={"filled": "a" * 24}).text
+    assert "mine" not in other.get("/admin/limits", params={"filled": "a" * 24}).text
+    assert other.post(there, data={"set-limit:key": "theirs"}, headers={"HX-Request": "true"}).status_code == 404
+    assert 'value="mine"' in one.get("/admin/limits", params={"filled": "a" * 24}).text
+    # Nor is another site led to.
+    away = one.post("/filled?form=x&at=//elsewhere.example", data={"lang": "en"}, follow_redirects=False)
+    assert away.headers["location"].startswith("/?filled=")
+
+
+def test_a_refusal_leads_back_to_the_page_with_what_was_typed(web_server: WebServer) -> None:
+    web_server.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8", MAILHAUL_WEB_PORTS="1430,1431")
+    servers = {"source": {"server": "imap://127.0.0.1:1430"}, "destination": {"server": "imap://127.0.0.1:1431"}}
+    body = {"name": "office", "manifest": f"login,password\nanna,{PASSWORD}\n", **servers}
+    there = f"/imports/{web_server.client().post('/imports', json=body).json()['import']['id']}"
+    page = web_server.signed_in()
+    sent = {"wave": "pilot", "weight": "ü", "order": "3"}
+    refused = page.post(
+        f"{there}/wave", data=sent, headers={"Referer": f"http://127.0.0.1:{web_server.port}{there}?state=queued"}
+    )
+    assert refused.status_code == 422
+    link = re.search(r'<a class="button main" href="([^"]+)">Back', refused.text)
+    assert link
+    again = page.get(html.unescape(link[1]))
+    assert "state=queued" in str(again.url)
+    form = re.search(r'<details open><summary>[^\n]*\n<form class="row" id="set-wave".*?</form>', again.text, re.DOTALL)
+    assert form, "and its fold is open"
+    assert 'value="pilot"' in form[0]
+    assert 'value="3"' in form[0]
+    # From elsewhere nobody is led.
+    strange = page.post(f"{there}/wave", data=sent, headers={"Referer": "http://elsewhere.example/x"})
+    assert ">Back<" not in strange.text
+
+
+def test_the_name_at_the_door_survives_another_language_and_the_password_is_not_kept(web_server: WebServer) -> None:
+    web_server.principals.set_user("vera", Role.VIEWER, hashed(PASSWORD))
+    web_server.serve()
+    base = f"http://127.0.0.1:{web_server.port}"
+    with httpx2.Client(base_url=base, headers={"Accept-Language": "en", "Origin": base}, follow_redirects=True) as page:
+        assert '<button form="by-name" name="lang" value="ru"' in page.get("/sign-in?to=/new").text
+        sent = {"name": "vera", "password": PASSWORD, "to": "/new", "lang": "ru"}
+        russian = page.post("/sign-in", data=sent)
+        assert 'lang="ru"' in russian.text
+        assert 'value="vera"' in russian.text
+        assert 'name="to" value="/new"' in russian.text
+        assert PASSWORD not in russian.text + str(russian.url)
+    assert [entry["what"] for entry in web_server.records.audit()] == []
