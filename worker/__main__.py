@@ -26,7 +26,6 @@ from shared.sign_in.removals import may_remove
 from shared.store.redis.redis_store import RedisStore, connect
 from worker.actors import LanesAtWork, call_lane, leave, register
 from worker.copying.copy import CopyRules
-from worker.copying.large_messages import LargeMessages
 from worker.decisions.shares import Widening
 from worker.lane import Lane
 from worker.lane_meter import LaneMeter
@@ -122,7 +121,6 @@ def run(settings: Settings) -> int:
             settle_seconds=settings.settle_seconds,
             widening=Widening(most=settings.folder_writers),
         ),
-        large=LargeMessages(lease_keeper.others),
         plan_rules=PlanRules(batch_messages=settings.batch_messages, batch_bytes=settings.batch_bytes),
         slice_seconds=settings.slice_seconds,
     )

@@ -111,11 +111,6 @@ class LeaseKeeper:
         with self._lock:
             self._attended.pop(lease.unit.unit_id, None)
 
-    def others(self, import_id: str) -> bool:
-        """Tells whether a lease of another import than this is renewed now."""
-        with self._lock:
-            return any(one.lease.mailbox.import_id != import_id for one in self._attended.values())
-
     def busy(self) -> int:
         """Returns the number of leases that are renewed now."""
         return len(self._attended)

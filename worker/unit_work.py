@@ -175,7 +175,6 @@ class UnitWork:
                 sleep,
                 lambda: self._believed(lease),
                 lambda: place.ring(UnitKind.COPY, lease.mailbox.import_id, ""),
-                place.large,
             )
             try:
                 return copying.run()

@@ -10,7 +10,6 @@ from shared.model import Options, UnitKind
 from shared.model.events import Listener
 from shared.store import Store
 from worker.copying.copy import CopyRules
-from worker.copying.large_messages import LargeMessages
 from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
 from worker.planning.batch_planner import PlanRules
@@ -42,8 +41,6 @@ class Workplace:
     may_remove: Callable[[str, Options], bool] = lambda import_id, options: True
     #: Group sizes and times.
     copy_rules: CopyRules = CopyRules()
-    #: The large messages that the lanes copy.
-    large: LargeMessages = field(default_factory=LargeMessages)
     #: Batch sizes.
     plan_rules: PlanRules = PlanRules()
     #: The seconds that a lane may stay with one mailbox while others wait.

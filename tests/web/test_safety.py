@@ -178,6 +178,15 @@ def test_a_large_list_of_somebody_known_is_read(web_server: WebServer) -> None:
     assert api.post("/detect", json={"address": "a" * 60_000}).status_code == 422
 
 
+def test_what_is_nested_without_end_is_no_json(web_server: WebServer) -> None:
+    """Python gives such a text up in a way that nobody expects."""
+    web_server.serve()
+    nested, known = b"[" * 60_000, web_server.client("operator")
+    for client, refused in ((web_server.anybody(), 401), (known, 400)):
+        answer = client.post("/imports", content=nested, headers={"Content-Type": "application/json"})
+        assert answer.status_code in (refused, 400), answer.text
+
+
 def test_what_was_sent_is_not_sent_back(web_server: WebServer) -> None:
     web_server.serve()
     api = web_server.client()

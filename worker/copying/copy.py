@@ -41,7 +41,6 @@ from worker.copying.dating import Dating
 from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.gmail_sharing import GmailSharing
 from worker.copying.inflight import InFlight, stop_on
-from worker.copying.large_messages import LargeMessages
 from worker.copying.neighbours import ALONE, Neighbours
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
@@ -97,17 +96,15 @@ class BatchCopy:
         sleep: Callable[[float], object] = time.sleep,
         believed: Callable[[], bool] = lambda: False,
         ring: Callable[[], object] = lambda: None,
-        large: LargeMessages | None = None,
     ) -> None:
         """Takes `wish`, which says without a round trip what the operator wants, or that the lease is lost.
 
         `wish` is asked before every append. With `labels`, several
         folders may show one message (`worker.copying.gmail_sharing`). `sleep` waits for the seconds that the rates demand. `ring`
-        calls one lane more. `large` holds the large messages of the whole process.
+        calls one lane more.
         """
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
-        self._large = large or LargeMessages()
         self._alike = Alike(believed)
         self._dating = Dating(destination)
         self._forgotten_flags = ForgottenFlags(lease, store, destination)
@@ -367,7 +364,7 @@ class BatchCopy:
             raise LeaseLost(LEASE_RAN_OUT_BEFORE.says())
         passing = None
         if group[0].stream is not None:
-            passing = WatchedChunks(self._large.paced(self._lease.mailbox.import_id, group[0].stream))
+            passing = WatchedChunks(group[0].stream)
             group = [replace(group[0], stream=iter(passing))]
         self._destination.send(group, flags, token)
         if passing and passing.seen:
