@@ -64,7 +64,7 @@ class Target:
         """The texts that nobody is shown: passwords, and of a URL all but its host, whole and in its long parts."""
         url = urlsplit(self.secret.get("url", ""))
         inside = url.path + (f"?{url.query}" if url.query else "")
-        whole = [self.secret.get(name, "") for name in ("url", "secret", "password")]
+        whole = [self.secret.get(name, "") for name in ("url", "password")]
         parts = [inside, *_BETWEEN_PARTS.split(inside)]
         return tuple(one for one in (*whole, *(part for part in parts if len(part) >= _LONG_PART)) if one)
 
