@@ -125,6 +125,28 @@ def test_a_password_that_is_dots_is_sent_with_its_form_and_then_forgotten(
     assert answer.headers["location"] == "/", "the password is the one that was typed"
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_enter_sends_the_form_and_changes_no_language(
+    web_server: WebServer,
+    browser: Any,
+    scripts: bool,
+) -> None:
+    web_server.serve()
+    person = Person(browser, web_server, locale="ru", java_script_enabled=scripts)
+    page = person.page
+    person.signs_in("admin")
+    page.goto("/admin/reach")
+    page.fill("#allow [name=place]", "10.20.0.0/16")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("th:text-is('10.20.0.0/16')")
+    page.goto("/new")
+    page.fill("[name=name]", "office")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/new/*")
+    page.wait_for_selector("[name=name][value=office]")
+    assert page.get_attribute("html", "lang") == "ru"
+
+
 def test_what_is_wrong_is_told_beside_what_was_typed(web_server: WebServer) -> None:
     web_server.serve()
     page = web_server.signed_in("admin")
