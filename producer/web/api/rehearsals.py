@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from enum import StrEnum
@@ -154,11 +154,9 @@ class _Run:
         self._over.set()
         beat.join()
         if end["state"] == RehearsalState.DONE:
-            boxes = end["result"].pop("mailboxes")
             # A page shows those with trouble first, and reads no more than it shows.
-            self._known.records.keep_rehearsed(
-                self.document["id"], sorted(boxes, key=lambda box: not trouble_of(self.document["kind"], box))
-            )
+            boxes = _trouble_first(self.document["kind"], end["result"].pop("mailboxes"))
+            self._known.records.keep_rehearsed(self.document["id"], boxes)
         self.document |= end
         self.keep()
         if end["state"] == RehearsalState.DONE:
@@ -206,6 +204,29 @@ def trouble_of(kind: str, box: Mapping[str, Any]) -> list[str]:
     return said or [box["warning"]] * (not box["ok"])
 
 
+def _trouble_first(kind: str, boxes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(boxes, key=lambda box: not trouble_of(kind, box))
+
+
+def boxes_of(known: WebContext, document: Mapping[str, Any], start: int, count: int) -> list[dict[str, Any]]:
+    """Returns some of the mailboxes of a rehearsal that is done, those with trouble first."""
+    if (kept := _within(document)) is not None:
+        return kept[start : start + count]
+    return known.records.rehearsed(document["id"], start, count)
+
+
+def all_boxes(known: WebContext, document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Returns all the mailboxes of a rehearsal that is done, those with trouble first, while they are read."""
+    kept = _within(document)
+    return known.records.all_rehearsed(document["id"]) if kept is None else kept
+
+
+def _within(document: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Returns the mailboxes of a rehearsal that a version before 0.2.0 kept within its result; None for a later one."""
+    boxes = (document.get("result") or {}).get("mailboxes")
+    return None if boxes is None else _trouble_first(document["kind"], [{"server": "", **box} for box in boxes])
+
+
 def broken_of(document: Mapping[str, Any]) -> int:
     """Returns in how many mailboxes a rehearsal that is done found trouble. They come first among those that are kept."""
     result = document["result"]
@@ -244,13 +265,12 @@ def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
     found = without_mailboxes(known, rehearsal_id)
     if found["state"] == RehearsalState.DONE:
-        boxes = sorted(known.records.all_rehearsed(rehearsal_id), key=lambda box: int(box["row"]))
-        found["result"]["mailboxes"] = boxes
+        found["result"]["mailboxes"] = sorted(all_boxes(known, found), key=lambda box: int(box["row"]))
     return found
 
 
 def without_mailboxes(known: WebContext, rehearsal_id: str) -> dict[str, Any]:
-    """Returns a rehearsal without its mailboxes, of which there may be many (`WebRecords.rehearsed`). Raises `Refused` (404)."""
+    """Returns a rehearsal without its mailboxes, of which there may be many (`boxes_of`). Raises `Refused` (404)."""
     found = _found(known, rehearsal_id)
     if found is None:
         raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
