@@ -20,6 +20,7 @@ from fastapi import APIRouter, Request, Response
 from producer.intake.account_options import AccountsAsked, AccountsSeen
 from producer.intake.checked import Checked, swapped
 from producer.intake.scan import Scan
+from producer.intake.visiting import HostPlaces
 from producer.intake.waving import of_wave
 from producer.waves import wave_of
 from producer.web.api import answers, cutover_answers
@@ -66,7 +67,9 @@ class Rehearsals:
     """The rehearsals of this process."""
 
     def __init__(self, known: WebContext) -> None:
+        settings = known.settings
         self._known = known
+        self._places = HostPlaces(settings.source_host_connections, settings.destination_host_connections)
         self._pool = ThreadPoolExecutor(MOST, thread_name_prefix="rehearsal")
         #: Number of rehearsals that run, by person.
         self._running: Counter[str] = Counter()
@@ -94,19 +97,26 @@ class Rehearsals:
             "state": RehearsalState.RUNNING,
         }
         found |= {"wave": wave} if wave else {}
-        run = _Run(self._known, {**found, "done": 0, "total": 0})
-        run.keep()
-        self._known.records.add_rehearsal(import_.import_id, run.document["id"], kind, wave)
-        self._pool.submit(self._go, run, import_, who.principal_id)
+        run = _Run(self._known, {**found, "done": 0, "total": 0}, self._places)
+        try:
+            run.keep()
+            self._known.records.add_rehearsal(import_.import_id, run.document["id"], kind, wave)
+            self._pool.submit(self._go, run, import_, who.principal_id)
+        except BaseException:
+            self._over(who.principal_id)
+            raise
         return run.document
 
     def _go(self, run: _Run, import_: Import, whose: str) -> None:
         try:
             run.go(import_)
         finally:
-            with self._lock:
-                self._running[whose] -= 1
-                self._running += Counter()  # drops people whose count is 0
+            self._over(whose)
+
+    def _over(self, whose: str) -> None:
+        with self._lock:
+            self._running[whose] -= 1
+            self._running += Counter()  # drops people whose count is 0
 
 
 class RehearsalState(StrEnum):
@@ -130,8 +140,8 @@ class RehearsalKind(StrEnum):
 
 
 class _Run:
-    def __init__(self, known: WebContext, document: dict[str, Any]) -> None:
-        self._known, self.document = known, document
+    def __init__(self, known: WebContext, document: dict[str, Any], places: HostPlaces) -> None:
+        self._known, self.document, self._places = known, document, places
         self._over = threading.Event()
 
     def keep(self) -> None:
@@ -182,7 +192,8 @@ class _Run:
         sign_ins = known.operations.sign_ins_of(import_)
         secret = known.operations.accounts_secret_of(import_)
         seen = AccountsSeen(AccountsAsked(text=import_.options.accounts, secret=secret))
-        scan = Scan(import_.source, import_.destination, known.settings, self._told, seen, sign_ins, self._brought)
+        ends = import_.source, import_.destination
+        scan = Scan(*ends, known.settings, self._told, seen, sign_ins, self._brought, self._places)
         if self.document["kind"] == RehearsalKind.PLAN:
             return dict(scan.plan(rows, import_.options, (), known.store.limits()).as_json())
         found = scan.check(rows, import_.options)
