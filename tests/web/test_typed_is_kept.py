@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from importlib import resources
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx2
 import pytest
+from fastapi import Request
 
+from producer.web.pages import page_routes
 from producer.web.pages.filled_store import MOST_OF_VIEWER, OF_VIEWERS
 from producer.web.security.scrypt import hashed
+from shared.model.errors import StoreError
 from shared.store.records.principals import Role
 from shared.store.redis import keys
 from tests.servers.process import await_ready
@@ -299,3 +304,62 @@ def test_clicks_on_a_form_with_files_do_it_once(web_server: WebServer) -> None:
     assert given("1" * 16, "new") == once > 0
     assert given("1" * 16, "newer") == once + 1, "after Back, another one is another one"
     assert given("", "newer") == once + 2, "the control"
+
+
+def test_the_language_stays_where_nothing_was_kept(web_server: WebServer, browser: Any) -> None:
+    web_server.serve()
+    person = Person(browser, web_server, locale="en")
+    page = person.page
+    person.signs_in("admin")
+    page.goto("/admin")
+    page.route("**/filled/*/keep", lambda route: route.fulfill(status=413))
+    page.fill("#set-user [name=name]", "vera")
+    page.click(".languages [lang=ru]")
+    page.wait_for_selector("#unkept")
+    assert page.get_attribute("html", "lang") == "en"
+    assert page.input_value("#set-user [name=name]") == "vera"
+    page.unroute("**/filled/*/keep")
+    page.click(".languages [lang=ru]")
+    page.wait_for_selector("html[lang=ru]")
+    assert page.input_value("#set-user [name=name]") == "vera", "the control"
+
+
+def test_what_is_kept_just_now_does_not_come_after_its_form(web_server: WebServer, browser: Any) -> None:
+    web_server.serve()
+    person = Person(browser, web_server, locale="en")
+    page = person.page
+    person.signs_in("admin")
+    page.goto("/admin/reach")
+    held: list[Any] = []
+    page.route("**/filled/*/keep", lambda route: held.append(route))
+    page.route(
+        "**/admin/reach", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+    )
+    with page.expect_request("**/filled/*/keep"):
+        page.fill("#allow [name=place]", "10.20.0.0/16")
+    with page.expect_event("requestfailed") as failed, page.expect_request("**/admin/reach") as sent:
+        page.click("#allow button", no_wait_after=True)
+    assert failed.value.url.endswith("/keep"), "it is given up while the form is under way"
+    kept_id = failed.value.url.split("/")[-2]
+    assert f"filled={kept_id}.allow" in sent.value.post_data, "and what came of it is dropped with the form"
+    page.unroute_all()
+
+
+def test_what_is_done_is_told_as_done_without_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_store(*_: Any, **__: Any) -> None:
+        raise StoreError("no")
+
+    monkeypatch.setattr(page_routes, "there", no_store)
+    app = SimpleNamespace(state=SimpleNamespace(web_context=None))
+    request = SimpleNamespace(app=app, state=SimpleNamespace(sent=[("filled", f"{'a' * 24}.set-user")]))
+    page_routes._done(cast(Request, request))
+
+
+def test_pasted_passwords_come_back_as_dots() -> None:
+    found = [
+        text
+        for template in (resources.files("producer.web") / "templates").iterdir()
+        for text in re.findall(r'<textarea[^>]*name="(?:sheet|secret)"[^>]*>', template.read_text())
+    ]
+    assert len(found) == 3
+    assert all("data-secret" in text for text in found)
