@@ -359,36 +359,41 @@ def run_report(
 ) -> int:
     """Writes the files of the report, and prints their paths."""
     with open_context(state_dir, make=False) as context:
-        store = context.store
-        import_ = find_import(store, which)
-        for path in report_files(store, import_, out, wave, language, zone):
+        import_ = find_import(context.store, which)
+        for path in report_files(context, import_, out, wave, language, zone):
             print(path)
     return COMPLETE
 
 
 def report_files(
-    store: Store, import_: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
+    context: CommandContext, import_: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
 ) -> list[Path]:
     """Writes the files of the report, or of that of one wave. Returns their paths."""
     from producer.show.report import write_report
 
+    store = context.store
     progress = progress_of(store, import_, wave=wave)
     progress, code, groups = ended(store, progress, wave)
     whole = document.without_mailboxes(
         store, progress, groups, exit_code=code if progress.finished else None, wave=wave
     )
     rows = partial(every_mailbox, store, import_, wave)
-    return write_report(store, whole, rows, out) + one_page_files(store, import_, out, wave, language, zone)
+    return write_report(store, whole, rows, out) + one_page_files(context, import_, out, wave, language, zone)
 
 
-def one_page_files(store: Store, import_: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:
+def one_page_files(
+    context: CommandContext, import_: Import, out: Path, wave: str, language: str, zone: str
+) -> list[Path]:
     """Writes the files of the report of one page. Returns their paths. Raises `UsageError`."""
     from producer.notices.setup import checked_reader
+    from producer.operations import forecasting
     from producer.reports.reporting import one_page, write_one_page
 
+    settings = context.settings
+    look_ahead = partial(forecasting.look_ahead, default=settings.limits, threads=settings.worker_threads)
     checked_reader(language, zone)
     try:
-        return write_one_page(one_page(store, import_, language, zone, wave), out)
+        return write_one_page(one_page(context.store, import_, language, zone, wave, look_ahead=look_ahead), out)
     except OSError as error:
         raise UNWRITABLE.error("out", path=str(out), cause=str(error.strerror)) from None
 

@@ -110,7 +110,7 @@ def _show(home: Path) -> None:
             run_status(context, "demo", "ivan@old.example", as_json=False)
     with open_context(home / "state") as context:
         import_ = find_import(context.store, "demo")
-        files = report_files(context.store, import_, home / "report")
+        files = report_files(context, import_, home / "report")
     say("\n$ mailhaul report --out report")
     for path in files:
         lines = path.read_text(encoding="utf-8").splitlines()

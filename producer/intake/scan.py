@@ -23,7 +23,7 @@ from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
-from producer.intake.visiting import admission, visitor_of
+from producer.intake.visiting import HostPlaces, admission, visitor_of
 from producer.intake.wanted import unmatched
 from shared.content.maildrop import ListingIdentities
 from shared.folders.mapping import readable
@@ -65,8 +65,6 @@ FOLDER_MAP_NO_MAILBOX: Final = Phrase("folder_map_no_mailbox", "--folder-map: no
 
 #: Listing of an account that does not exist yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
-#: Most mailboxes that are read at the same time; no provider allows fewer connections to one host.
-MOST_AT_ONCE: Final = 16
 #: Most connections that one account's server may drop at an extension, one after the other.
 _TRIES: Final = 6
 _ADVICE: Final = (
@@ -113,8 +111,9 @@ class Scan:
         accounts: AccountsSeen | None = None,
         sign_ins: Mapping[Side, SignInAsked] | None = None,
         brought: Brought | None = None,
+        places: HostPlaces | None = None,
     ) -> None:
-        """`brought`: see `Brought`; without it nothing is known of earlier imports."""
+        """`brought`: see `Brought`; without it nothing is known of earlier imports. `places`: those of all scans."""
         self._brought = brought or (lambda source, destination, uidvalidity: False)
         self._sign_ins = sign_ins or {}
         self._brake = Brake()
@@ -129,10 +128,9 @@ class Scan:
         self._told = told or (lambda done, total: None)
         self._lanes = settings.workers * settings.worker_threads
         self._default = settings.limits
-        self.connections = max(
-            1,
-            min(settings.source_host_connections, settings.destination_host_connections, MOST_AT_ONCE),
-        )
+        self._places = places or HostPlaces(settings.source_host_connections, settings.destination_host_connections)
+        #: Most mailboxes that are read at the same time.
+        self.connections = min(self._places.most.values())
 
     def check(self, rows: Sequence[Row], options: Options, step: Step | None = None) -> list[Checked]:
         """Checks every row; returns the results in the manifest's order. Calls `step` when a row starts and ends."""
@@ -351,13 +349,14 @@ class Scan:
             )
 
         visitor = visitor_of(side, endpoint, row, self._sign_ins.get(side, SignInAsked()))
-        mail = self._entered(f"{side} {endpoint.url}", visitor, connect)
-        try:
-            yield mail
-        except BaseException:
-            mail.abort()
-            raise
-        mail.close()
+        with self._places.place(side, endpoint.host):
+            mail = self._entered(f"{side} {endpoint.url}", visitor, connect)
+            try:
+                yield mail
+            except BaseException:
+                mail.abort()
+                raise
+            mail.close()
 
     def _entered(self, server: str, visitor: Visitor, connect: Callable[[Proof], Looking]) -> Looking:
         """Signs in. Raises `LoginsStopped` if the server refused all of its first logins."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from importlib import resources
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx2
 import pytest
+from fastapi import Request
 
+from producer.web.pages import page_routes
+from producer.web.pages.filled_store import MOST_OF_VIEWER, OF_VIEWERS
 from producer.web.security.scrypt import hashed
+from shared.model.errors import StoreError
 from shared.store.records.principals import Role
 from shared.store.redis import keys
 from tests.servers.process import await_ready
@@ -219,3 +225,141 @@ def test_the_name_at_the_door_survives_another_language_and_the_password_is_not_
         assert 'name="to" value="/new"' in russian.text
         assert PASSWORD not in russian.text + str(russian.url)
     assert [entry["what"] for entry in web_server.records.audit()] == []
+
+
+def test_whoever_may_only_read_keeps_little_and_only_searches(scenes: Scenes) -> None:
+    person, chief = scenes.server.signed_in("viewer"), scenes.server.signed_in("admin")
+    seen = set()
+    for path in [path for route, some in scenes.paths.items() if route != "/sign-in" for path in some]:
+        seen |= set(re.findall(r'<form[^>]* id="([\w-]+)"', person.get(path).text))
+    assert seen <= set(OF_VIEWERS), "what a viewer can send is kept"
+    by_script = {"HX-Request": "true"}
+    there = "/filled/" + "b" * 24
+    assert person.post(f"{there}/keep", data={"set-limit:key": "x", "search:text": "y"}, headers=by_script).is_success
+    kept = person.get("/search", params={"filled": "b" * 24}).text
+    assert 'value="y"' in kept
+    assert len(scenes.server.store._redis.get(keys.draft("b" * 24))) < 400, "no other form is"
+    much = {"search:text": "y" * MOST_OF_VIEWER}
+    assert person.post(f"{there}/keep", data=much, headers=by_script).status_code == 404
+    assert 'value="y"' in person.get("/search", params={"filled": "b" * 24}).text
+    more = {f"search:{number}": "y" * 60_000 for number in range(18)}
+    assert chief.post("/filled/" + "c" * 24 + "/keep", data=much, headers=by_script).is_success, "the control"
+    for who in (person, chief):
+        assert who.post("/filled/" + "d" * 24 + "/keep", data=more, headers=by_script).status_code == 413
+    # What is not kept is said, and the language stays.
+    stays = person.post("/filled?form=search&at=/search", data={"text": "y" * 65_530, "lang": "ru"})
+    assert stays.status_code == 422
+    assert "too much to be kept" in stays.text
+
+
+def test_a_password_that_is_not_kept_any_more_is_asked_for_again(web_server: WebServer) -> None:
+    web_server.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8", MAILHAUL_WEB_PORTS="1430,1431")
+    page = web_server.signed_in("admin")
+    kept_id = "e" * 24
+    fields = {"set-user:name": "vera", "set-user:password": PASSWORD, "set-limit:key": "mine"}
+    page.post(f"/filled/{kept_id}/keep", data=fields, headers={"HX-Request": "true"})
+    tabs = [page.get("/admin", params={"filled": kept_id}).text for _ in range(2)]
+    for again, tab in enumerate(tabs):
+        form = re.search(r'<form[^>]* id="set-user".*?</form>', tab, re.DOTALL)
+        assert form
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[0]))
+        hidden |= {"name": f"vera{again}", "role": "viewer", "filled_dots": hidden.pop("filled_dots"), "password": ""}
+        answer = page.post("/admin/users", data=hidden)
+        assert answer.status_code == (422 if again else 200)
+        assert ("type it again" in answer.text) is bool(again)
+    assert web_server.principals.user("vera0")
+    # The other form of the page stays.
+    assert 'value="mine"' in page.get("/admin/limits", params={"filled": kept_id}).text
+    # So it is with a form that takes files.
+    servers = {"source": {"server": "imap://127.0.0.1:1430"}, "destination": {"server": "imap://127.0.0.1:1431"}}
+    body = {"name": "office", "manifest": f"login,password\nanna,{PASSWORD}\n", **servers}
+    place = f"/imports/{web_server.client().post('/imports', json=body).json()['import']['id']}/credentials"
+    sent = {"filled_dots": f"{'f' * 24}.0", "sheet": ""}
+    assert "type it again" in page.post(place, files={name: (None, text) for name, text in sent.items()}).text
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/accounts?kind=mailcow", "{there}/credentials", "{box}"])
+def test_two_clicks_set_a_secret_once(scenes: Scenes, path: str) -> None:
+    there = next(path for path in scenes.paths["/imports/{import_id}/credentials"])
+    box = scenes.paths["/imports/{import_id}/mailboxes/{mailbox_id}"][0]
+    shown = scenes.server.signed_in("admin").get(path.format(there=there.removesuffix("/credentials"), box=box)).text
+    form = re.search(r'<form[^>]* id="(set-user|set-service|mend|passwords)".*?</form>', shown, re.DOTALL)
+    assert form
+    assert re.search(r'<input type="hidden" name="once" value="[0-9a-f]{16}">', form[0])
+
+
+def test_clicks_on_a_form_with_files_do_it_once(web_server: WebServer) -> None:
+    web_server.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8", MAILHAUL_WEB_PORTS="1430,1431")
+    servers = {"source": {"server": "imap://127.0.0.1:1430"}, "destination": {"server": "imap://127.0.0.1:1431"}}
+    body = {"name": "office", "manifest": f"login,password\nanna,{PASSWORD}\n", **servers}
+    place = f"/imports/{web_server.client().post('/imports', json=body).json()['import']['id']}/credentials"
+    page = web_server.signed_in("admin")
+
+    def given(text: str, password: str) -> int:
+        fields = {"once": text, "sheet": f"login,password\nanna,{password}\n"}
+        page.post(place, files={name: (None, value) for name, value in fields.items()})
+        return sum(entry["what"] == "credentials replaced" for entry in web_server.records.audit())
+
+    once = given("1" * 16, "new")
+    assert given("1" * 16, "new") == once > 0
+    assert given("1" * 16, "newer") == once + 1, "after Back, another one is another one"
+    assert given("", "newer") == once + 2, "the control"
+
+
+def test_the_language_stays_where_nothing_was_kept(web_server: WebServer, browser: Any) -> None:
+    web_server.serve()
+    person = Person(browser, web_server, locale="en")
+    page = person.page
+    person.signs_in("admin")
+    page.goto("/admin")
+    page.route("**/filled/*/keep", lambda route: route.fulfill(status=413))
+    page.fill("#set-user [name=name]", "vera")
+    page.click(".languages [lang=ru]")
+    page.wait_for_selector("#unkept")
+    assert page.get_attribute("html", "lang") == "en"
+    assert page.input_value("#set-user [name=name]") == "vera"
+    page.unroute("**/filled/*/keep")
+    page.click(".languages [lang=ru]")
+    page.wait_for_selector("html[lang=ru]")
+    assert page.input_value("#set-user [name=name]") == "vera", "the control"
+
+
+def test_what_is_kept_just_now_does_not_come_after_its_form(web_server: WebServer, browser: Any) -> None:
+    web_server.serve()
+    person = Person(browser, web_server, locale="en")
+    page = person.page
+    person.signs_in("admin")
+    page.goto("/admin/reach")
+    held: list[Any] = []
+    page.route("**/filled/*/keep", lambda route: held.append(route))
+    page.route(
+        "**/admin/reach", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+    )
+    with page.expect_request("**/filled/*/keep"):
+        page.fill("#allow [name=place]", "10.20.0.0/16")
+    with page.expect_event("requestfailed") as failed, page.expect_request("**/admin/reach") as sent:
+        page.click("#allow button", no_wait_after=True)
+    assert failed.value.url.endswith("/keep"), "it is given up while the form is under way"
+    kept_id = failed.value.url.split("/")[-2]
+    assert f"filled={kept_id}.allow" in sent.value.post_data, "and what came of it is dropped with the form"
+    page.unroute_all()
+
+
+def test_what_is_done_is_told_as_done_without_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_store(*_: Any, **__: Any) -> None:
+        raise StoreError("no")
+
+    monkeypatch.setattr(page_routes, "there", no_store)
+    app = SimpleNamespace(state=SimpleNamespace(web_context=None))
+    request = SimpleNamespace(app=app, state=SimpleNamespace(sent=[("filled", f"{'a' * 24}.set-user")]))
+    page_routes._done(cast(Request, request))
+
+
+def test_pasted_passwords_come_back_as_dots() -> None:
+    found = [
+        text
+        for template in (resources.files("producer.web") / "templates").iterdir()
+        for text in re.findall(r'<textarea[^>]*name="(?:sheet|secret)"[^>]*>', template.read_text())
+    ]
+    assert len(found) == 3
+    assert all("data-secret" in text for text in found)

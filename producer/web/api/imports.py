@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -189,7 +188,7 @@ def forecast(known: Known, who: Operator, request: Request, import_id: str, wave
     """Makes a forecast under the limits that are set, and keeps it. `said` has it in words."""
     found, settings = known.import_(import_id), known.settings
     note(known, request, who, "forecast made", import_id=import_id)
-    rest = partial(known.at_work.rest, own=1)
+    rest = known.at_work.rests(own=1)
     made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads, rest)
     return {
         **foreseen.forecast_fields(made.kept),

@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from enum import StrEnum
@@ -20,6 +20,7 @@ from fastapi import APIRouter, Request, Response
 from producer.intake.account_options import AccountsAsked, AccountsSeen
 from producer.intake.checked import Checked, swapped
 from producer.intake.scan import Scan
+from producer.intake.visiting import HostPlaces
 from producer.intake.waving import of_wave
 from producer.waves import wave_of
 from producer.web.api import answers, cutover_answers
@@ -66,7 +67,9 @@ class Rehearsals:
     """The rehearsals of this process."""
 
     def __init__(self, known: WebContext) -> None:
+        settings = known.settings
         self._known = known
+        self._places = HostPlaces(settings.source_host_connections, settings.destination_host_connections)
         self._pool = ThreadPoolExecutor(MOST, thread_name_prefix="rehearsal")
         #: Number of rehearsals that run, by person.
         self._running: Counter[str] = Counter()
@@ -94,19 +97,26 @@ class Rehearsals:
             "state": RehearsalState.RUNNING,
         }
         found |= {"wave": wave} if wave else {}
-        run = _Run(self._known, {**found, "done": 0, "total": 0})
-        run.keep()
-        self._known.records.add_rehearsal(import_.import_id, run.document["id"], kind, wave)
-        self._pool.submit(self._go, run, import_, who.principal_id)
+        run = _Run(self._known, {**found, "done": 0, "total": 0}, self._places)
+        try:
+            run.keep()
+            self._known.records.add_rehearsal(import_.import_id, run.document["id"], kind, wave)
+            self._pool.submit(self._go, run, import_, who.principal_id)
+        except BaseException:
+            self._over(who.principal_id)
+            raise
         return run.document
 
     def _go(self, run: _Run, import_: Import, whose: str) -> None:
         try:
             run.go(import_)
         finally:
-            with self._lock:
-                self._running[whose] -= 1
-                self._running += Counter()  # drops people whose count is 0
+            self._over(whose)
+
+    def _over(self, whose: str) -> None:
+        with self._lock:
+            self._running[whose] -= 1
+            self._running += Counter()  # drops people whose count is 0
 
 
 class RehearsalState(StrEnum):
@@ -130,8 +140,8 @@ class RehearsalKind(StrEnum):
 
 
 class _Run:
-    def __init__(self, known: WebContext, document: dict[str, Any]) -> None:
-        self._known, self.document = known, document
+    def __init__(self, known: WebContext, document: dict[str, Any], places: HostPlaces) -> None:
+        self._known, self.document, self._places = known, document, places
         self._over = threading.Event()
 
     def keep(self) -> None:
@@ -154,11 +164,9 @@ class _Run:
         self._over.set()
         beat.join()
         if end["state"] == RehearsalState.DONE:
-            boxes = end["result"].pop("mailboxes")
             # A page shows those with trouble first, and reads no more than it shows.
-            self._known.records.keep_rehearsed(
-                self.document["id"], sorted(boxes, key=lambda box: not trouble_of(self.document["kind"], box))
-            )
+            boxes = _trouble_first(self.document["kind"], end["result"].pop("mailboxes"))
+            self._known.records.keep_rehearsed(self.document["id"], boxes)
         self.document |= end
         self.keep()
         if end["state"] == RehearsalState.DONE:
@@ -184,7 +192,8 @@ class _Run:
         sign_ins = known.operations.sign_ins_of(import_)
         secret = known.operations.accounts_secret_of(import_)
         seen = AccountsSeen(AccountsAsked(text=import_.options.accounts, secret=secret))
-        scan = Scan(import_.source, import_.destination, known.settings, self._told, seen, sign_ins, self._brought)
+        ends = import_.source, import_.destination
+        scan = Scan(*ends, known.settings, self._told, seen, sign_ins, self._brought, self._places)
         if self.document["kind"] == RehearsalKind.PLAN:
             return dict(scan.plan(rows, import_.options, (), known.store.limits()).as_json())
         found = scan.check(rows, import_.options)
@@ -204,6 +213,29 @@ def trouble_of(kind: str, box: Mapping[str, Any]) -> list[str]:
         return [box["problem"]] if box["problem"] else []
     said = [box[side]["failure"] for side in Side if box[side]["failure"]]
     return said or [box["warning"]] * (not box["ok"])
+
+
+def _trouble_first(kind: str, boxes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(boxes, key=lambda box: not trouble_of(kind, box))
+
+
+def boxes_of(known: WebContext, document: Mapping[str, Any], start: int, count: int) -> list[dict[str, Any]]:
+    """Returns some of the mailboxes of a rehearsal that is done, those with trouble first."""
+    if (kept := _within(document)) is not None:
+        return kept[start : start + count]
+    return known.records.rehearsed(document["id"], start, count)
+
+
+def all_boxes(known: WebContext, document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Returns all the mailboxes of a rehearsal that is done, those with trouble first, while they are read."""
+    kept = _within(document)
+    return known.records.all_rehearsed(document["id"]) if kept is None else kept
+
+
+def _within(document: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Returns the mailboxes of a rehearsal that a version before 0.2.0 kept within its result; None for a later one."""
+    boxes = (document.get("result") or {}).get("mailboxes")
+    return None if boxes is None else _trouble_first(document["kind"], [{"server": "", **box} for box in boxes])
 
 
 def broken_of(document: Mapping[str, Any]) -> int:
@@ -244,13 +276,12 @@ def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
     found = without_mailboxes(known, rehearsal_id)
     if found["state"] == RehearsalState.DONE:
-        boxes = sorted(known.records.all_rehearsed(rehearsal_id), key=lambda box: int(box["row"]))
-        found["result"]["mailboxes"] = boxes
+        found["result"]["mailboxes"] = sorted(all_boxes(known, found), key=lambda box: int(box["row"]))
     return found
 
 
 def without_mailboxes(known: WebContext, rehearsal_id: str) -> dict[str, Any]:
-    """Returns a rehearsal without its mailboxes, of which there may be many (`WebRecords.rehearsed`). Raises `Refused` (404)."""
+    """Returns a rehearsal without its mailboxes, of which there may be many (`boxes_of`). Raises `Refused` (404)."""
     found = _found(known, rehearsal_id)
     if found is None:
         raise Refused(404, THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from producer.coordinator.tally import exit_code
 from producer.notices.setup import checked_reader
+from producer.operations import forecasting
 from producer.operations.finding import errors_of, every_mailbox, progress_of
 from producer.reports.reporting import FILES, one_page
 from producer.show import document
@@ -54,7 +55,13 @@ def report(
     found = known.import_(import_id)
     if file in FILES:
         checked_reader(language, zone)
-        page = one_page(known.store, found, language, zone, wave)
+        look_ahead = partial(
+            forecasting.look_ahead,
+            default=known.settings.limits,
+            threads=known.settings.worker_threads,
+            rest=known.at_work.rests(own=1),
+        )
+        page = one_page(known.store, found, language, zone, wave, look_ahead=look_ahead)
         pieces = iter([page.html().encode() if file.endswith(".html") else page.csv()])
     else:
         pieces = in_pieces(_lines(known, found, file, wave))

@@ -34,7 +34,7 @@ from producer.translations.said import (
 )
 from producer.translations.translate import Translator
 from producer.web.pages import filled_store, results
-from producer.web.pages.filled_forms import FILLED, KeptField, filled
+from producer.web.pages.filled_forms import DOTTED, FILLED, KeptField, filled
 from shared.mail.answers.refusals import NO_PASSWORD
 from shared.model.errors import SameMailbox, StoreError
 from shared.model.lifecycle import CutoverState, MailboxState
@@ -302,7 +302,9 @@ def came_from(request: Request, who: Principal | None) -> str:
 def _sent(request: Request) -> list[KeptField]:
     """Returns what the form sent, but for what the page itself had kept of it."""
     pairs = getattr(request.state, "sent", ())
-    return [KeptField(form=request.url.path, name=name, text=text) for name, text in pairs if name != FILLED]
+    return [
+        KeptField(form=request.url.path, name=name, text=text) for name, text in pairs if name not in (FILLED, DOTTED)
+    ]
 
 
 def _filled_again(request: Request, who: Principal, pages: dict[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ it, and a hidden field beside it says which one it is (`undotted`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape, unescape
 from html.parser import HTMLParser
@@ -15,7 +15,8 @@ from typing import Final
 
 from producer.web.pages.sheet import DOTS
 
-#: The hidden field that names what was kept of the form (`filling`), and the one that stands before a field with dots.
+#: The hidden field that names what was kept of the form (`filling`) as "ID.FORM", and the one that stands before a field
+#: with dots.
 FILLED: Final = "filled"
 DOTTED: Final = "filled_dots"
 #: Hidden fields that do not say which field is meant.
@@ -45,8 +46,8 @@ def filled(page: str, kept: Sequence[KeptField], kept_id: str) -> str:
     """
     look = _Reader(page, {}, "")
     look.read()
-    keys = {form: _key(look.forms, form, kept) for form in {one.form for one in kept}}
-    kept = [replace(one, form=keys[one.form]) for one in kept]
+    keys = {form: _key(look.forms, form, kept) for form in {one.form for one in kept} - {""}}
+    kept = [replace(one, form=keys.get(one.form, "")) for one in kept]
     texts: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
     for key in set(keys.values()) & set(look.forms):
         hidden: dict[str, str] = {}
@@ -55,7 +56,8 @@ def filled(page: str, kept: Sequence[KeptField], kept_id: str) -> str:
                 hidden[one.name] = one.text
             elif one.form == key:
                 texts[_place(key, one.name, hidden)].append((at, one.text))
-    return _Reader(page, texts, kept_id, set(keys.values())).read()
+    marks = {key: f"{kept_id}.{form}" for form, key in keys.items()}
+    return _Reader(page, texts, kept_id, marks).read()
 
 
 def _key(forms: Mapping[str, _Form], form: str, kept: Sequence[KeptField]) -> str:
@@ -69,7 +71,7 @@ def _key(forms: Mapping[str, _Form], form: str, kept: Sequence[KeptField]) -> st
 def undotted(pairs: Iterable[tuple[str, str]], kept: Callable[[str], Sequence[KeptField]]) -> list[tuple[str, str]]:
     """Returns the fields of a form, with what was kept of those that were drawn with dots and are empty.
 
-    `kept`: returns what was kept under an id.
+    The mark of a field stays before it where nothing is kept of it. `kept`: returns what was kept under an id.
     """
     found, dots = [], ""
     for name, text in pairs:
@@ -78,9 +80,16 @@ def undotted(pairs: Iterable[tuple[str, str]], kept: Callable[[str], Sequence[Ke
             continue
         if dots and not text:
             text = _kept_at(dots, name, kept)
+            found += [(DOTTED, dots)] * (not text)
         dots = ""
         found.append((name, text))
     return found
+
+
+def without(kept: Sequence[KeptField], form: str) -> list[KeptField]:
+    """Returns what was kept without a form; [] for nothing else. Each field stays at its place, which dots may name."""
+    rest = [replace(one, form="", name="", text="") if one.form == form else one for one in kept]
+    return rest if any(one.form for one in rest) else []
 
 
 def _kept_at(dots: str, name: str, kept: Callable[[str], Sequence[KeptField]]) -> str:
@@ -119,10 +128,12 @@ class _Reader(HTMLParser):
         page: str,
         texts: Mapping[tuple[str, ...], list[tuple[int, str]]],
         kept_id: str,
-        wanted: Collection[str] = (),
+        marks: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(convert_charrefs=True)
-        self._page, self._texts, self._id, self._wanted = page, texts, kept_id, wanted
+        #: What the hidden field of each form says that is filled in, by the form.
+        self._marks = marks or {}
+        self._page, self._texts, self._id = page, texts, kept_id
         #: The forms that have an id, by it.
         self.forms: dict[str, _Form] = {}
         self._starts = [0]
@@ -185,9 +196,11 @@ class _Reader(HTMLParser):
         key = own.get("id") or ""
         self._open = self._of(key) if key else _Form("", "")
         self._open.path = own.get("action") or ""
-        if self._open.key in self._wanted and (own.get("method") or "").lower() == "post":
+        if self._open.key in self._marks and (own.get("method") or "").lower() == "post":
             tag = self.get_starttag_text() or ""
-            self._put(f'{tag}<input type="hidden" name="{FILLED}" value="{escape(self._id)}">', len(tag))
+            self._put(
+                f'{tag}<input type="hidden" name="{FILLED}" value="{escape(self._marks[self._open.key])}">', len(tag)
+            )
 
     def _field(self, tag: str, attrs: Attributes, form: _Form) -> None:
         own = dict(attrs)
@@ -198,7 +211,7 @@ class _Reader(HTMLParser):
                 form.first.add((name, form.hidden[name]))
             return
         form.begun = True
-        if not form.key or form.key not in self._wanted or kind in _NOT_TYPED:
+        if not form.key or form.key not in self._marks or kind in _NOT_TYPED:
             return
         waiting = self._texts.get(_place(form.key, name, form.hidden), [])
         if kind in ("checkbox", "radio"):

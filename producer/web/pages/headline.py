@@ -121,7 +121,7 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFact
         return Headline(what="store", tone="bad", step="doctor")
     if WaitKind.WORKERS in causes:
         return Headline(what="workers", num=left, tone="bad", step="waits")
-    if parked:
+    if parked and not (progress.finished and facts.running):
         return _of_parked(parked, groups, finished=progress.finished)
     if due := sum(state in _DUE for state in facts.cutovers):
         return Headline(what="cutover", num=due, tone="wait", step="cutover")

@@ -93,7 +93,7 @@ def _found_wrong(known: Known, import_id: str, check: str, start: int) -> tuple[
     if document["import_id"] != import_id or document["state"] != rehearsals.RehearsalState.DONE:
         raise Refused(404, rehearsals.THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
     total = rehearsals.broken_of(document)
-    wrong = known.records.rehearsed(check, start, min(_MOST, total - start)) if start < total else []
+    wrong = rehearsals.boxes_of(known, document, start, min(_MOST, total - start)) if start < total else []
     return total, {
         mailbox_id(import_id, one["login"], one["destination_login"], one["server"]): rehearsals.trouble_of(
             document["kind"], one

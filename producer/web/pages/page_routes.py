@@ -6,6 +6,7 @@ What the page drew as dots comes with it, and what was kept while a form was fil
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Coroutine
@@ -16,13 +17,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.types import Message
 
 from producer.web.pages import filled_store, interrupted
-from producer.web.pages.filled_forms import DOTTED
+from producer.web.pages.filled_forms import DOTTED, FILLED
 from producer.web.pages.sign_in_page import NotSignedIn, there, was
 from producer.web.problems import Refused
 from producer.web.web_context import WebContext
+from shared.model.errors import StoreError
 from shared.wording.phrases import Phrase
 
 SAME_FORM_IS_BEING_WORKED_ON: Final = Phrase(
@@ -31,6 +34,7 @@ SAME_FORM_IS_BEING_WORKED_ON: Final = Phrase(
 
 #: The field of a form whose act would be done twice by two clicks: a text that each drawing makes anew.
 ONCE: Final = "once"
+_MOST_FIELDS: Final = 2000
 _TEXT: Final = re.compile(r"[0-9a-f]{16}")
 #: The most looks of a second click for the first one's result, a tenth of a second apart.
 _LOOKS: Final = 300
@@ -44,6 +48,9 @@ class PageRoute(APIRoute):
         """Returns the handler."""
         handle = super().get_route_handler()
 
+        async def whole(request: Request) -> Response:
+            return await handle(await _whole(request))
+
         async def handler(request: Request) -> Response:
             if request.method != "POST" or request.headers.get("hx-request") == "true":
                 return await handle(request)
@@ -51,10 +58,8 @@ class PageRoute(APIRoute):
             small = length.isdecimal() and int(length) <= interrupted.MOST_OCTETS
             small = small and "transfer-encoding" not in request.headers
             body = await request.body() if small else None
-            if body and _urlencoded(request):
-                request = await _whole(request)
             try:
-                answer = await _once(request, body, handle)
+                answer = await _once(request, body, whole if body and _urlencoded(request) else handle)
             except NotSignedIn as error:
                 if error.to:  # the route knows where to go
                     raise
@@ -75,6 +80,10 @@ def page_routes(prefix: str = "") -> APIRouter:
     return APIRouter(prefix=prefix, include_in_schema=False, route_class=PageRoute)
 
 
+def _is_form(request: Request) -> bool:
+    return _urlencoded(request) or request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
 def _urlencoded(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
@@ -88,6 +97,8 @@ async def _whole(request: Request) -> Request:
     known: WebContext = request.app.state.web_context
     who = await run_in_threadpool(there, known, request, touch=False)
     request.state.sent = await run_in_threadpool(filled_store.whole, known, who, given)
+    if who is not None:
+        filled_store.all_there(request.state.sent)
     body = urlencode(request.state.sent).encode()
 
     async def receive() -> Message:
@@ -97,25 +108,31 @@ async def _whole(request: Request) -> Request:
 
 
 def _done(request: Request) -> None:
-    """Drops what was kept while the form was filled in."""
+    """Drops what was kept while the form was filled in. The act is done, and is told as done if the store answers no more."""
     known: WebContext = request.app.state.web_context
-    kept_ids = filled_store.kept_ids(getattr(request.state, "sent", ()))
-    if kept_ids and (who := there(known, request, touch=False)):
-        for kept_id in kept_ids:
-            filled_store.drop(known, who, kept_id)
+    kept = filled_store.kept_as(getattr(request.state, "sent", ()))
+    with contextlib.suppress(StoreError):
+        if kept and (who := there(known, request, touch=False)):
+            for kept_id, form in kept:
+                filled_store.drop(known, who, kept_id, form)
 
 
 async def _once(request: Request, body: bytes | None, handle: _Handler) -> Response:
     """Handles a request; of two with the same text in `ONCE`, the second gets the way to the first one's result.
 
+    What Back leads to and is filled in otherwise is another request, and so is one after a fault.
+
     Raises `Refused` (409) where the first takes longer than a person waits: nothing is done twice.
     """
-    text = str((await request.form()).get(ONCE, "")) if body and _urlencoded(request) else ""
+    given = await request.form(max_fields=_MOST_FIELDS) if body and _is_form(request) else FormData()
+    text = str(given.get(ONCE, ""))
     if not _TEXT.fullmatch(text):
         return await handle(request)
     records = request.app.state.web_context.records
     who = request.headers.get("cookie", "").encode() + str(request.client and request.client.host).encode()
-    key = "press:" + hashlib.sha256(b"\0".join((who, request.url.path.encode(), text.encode()))).hexdigest()
+    said = repr([pair for pair in given.multi_items() if pair[0] != FILLED and isinstance(pair[1], str)])
+    parts = (who, request.url.path.encode(), text.encode(), said.encode("utf-8", "surrogatepass"))
+    key = "press:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
     for _ in range(_LOOKS):
         before = await run_in_threadpool(records.begin, key, text)
         if before is None:
@@ -130,6 +147,6 @@ async def _once(request: Request, body: bytes | None, handle: _Handler) -> Respo
     except BaseException:
         await run_in_threadpool(records.drop, key)
         raise
-    to = answer.headers.get("location", "")
+    to = "" if getattr(request.state, "fault", False) else answer.headers.get("location", "")
     await run_in_threadpool(records.answer, key, text, to) if to else await run_in_threadpool(records.drop, key)
     return answer

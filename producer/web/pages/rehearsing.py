@@ -93,7 +93,7 @@ def table(known: Known, who: Who, rehearsal_id: str) -> Response:
     if found["kind"] != rehearsals.RehearsalKind.CHECK or found["state"] != rehearsals.RehearsalState.DONE:
         raise Refused(404, THERE_IS_NO_TABLE.says())
     headers = {"Content-Disposition": 'attachment; filename="check.csv"'}
-    pieces = in_pieces(checked_rows(known.records.all_rehearsed(rehearsal_id)))
+    pieces = in_pieces(checked_rows(rehearsals.all_boxes(known, found)))
     return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
 
 
@@ -115,7 +115,7 @@ def one(
         rehearsal=found,
         import_=known.import_(found["import_id"]),
         here=f"/rehearsals/{rehearsal_id}",
-        boxes=known.records.rehearsed(rehearsal_id, start, _MOST),
+        boxes=rehearsals.boxes_of(known, found, start, _MOST),
         start=start,
         count=_MOST,
     )

@@ -107,7 +107,10 @@ async def _given(request: Request, known: Known) -> SubmittedForm:
 def _whole(request: Request, known: WebContext, form: FormData) -> SubmittedForm:
     """Reads the form, with what was kept of the fields that the page drew with dots."""
     texts = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
-    request.state.sent = filled_store.whole(known, there(known, request, touch=False), texts)
+    who = there(known, request, touch=False)
+    request.state.sent = filled_store.whole(known, who, texts)
+    if who is not None:
+        filled_store.all_there(request.state.sent)
     files = [(name, file) for name, file in form.multi_items() if not isinstance(file, str)]
     return _read(FormData([*request.state.sent, *files]))
 

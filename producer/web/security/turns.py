@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +24,8 @@ MOST_FROM_ONE: Final = 50
 _ALWAYS: Final = "/healthz"
 #: The longest rest of who computes for long. There are some thousand rests in a forecast of many mailboxes.
 REST_SECONDS: Final = 0.01
+#: The longest that the rests of one computation take together: others that compute for long count as requests at work.
+MOST_REST_SECONDS: Final = 5.0
 
 
 class RequestsAtWork:
@@ -42,6 +45,19 @@ class RequestsAtWork:
         """Waits while more requests are at work than the caller's own, `REST_SECONDS` at most."""
         with self._changed:
             self._changed.wait_for(lambda: self._at_work <= own, REST_SECONDS)
+
+    def rests(self, own: int = 0) -> Callable[[], None]:
+        """Returns the `rest` of one computation: it waits no more after `MOST_REST_SECONDS` in all."""
+        left = MOST_REST_SECONDS
+
+        def rest() -> None:
+            nonlocal left
+            if left > 0:
+                began = monotonic()
+                self.rest(own)
+                left -= monotonic() - began
+
+        return rest
 
 
 class Turns:

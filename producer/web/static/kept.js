@@ -7,7 +7,7 @@
   const own = document.querySelector("form[data-keep]");
   const base = own?.dataset.keep;
   const touched = new Set();
-  let waiting = 0, out = false, sent = false, id = "";
+  let waiting = 0, out = false, sent = false, id = "", asking = new AbortController();
   // What was filled in again is the reader's: a page that changes by itself leaves it.
   for (const mark of document.querySelectorAll("input[name=filled]")) touched.add(mark.form);
   for (const form of touched) for (const field of form.elements) if ("checked" in field) field.checked = field.checked;
@@ -25,35 +25,43 @@
     const here = new URL(location);
     here.searchParams.set("filled", id);
     history.replaceState(history.state, "", here);
+  };
+  // A form that is sent says what was kept of it, so that it is dropped then.
+  const marked = () => {
     for (const form of touched) {
-      if (form.method !== "post") continue;
-      const mark = [...form.elements].find((one) => one.name === "filled" && one.value === id);
-      if (!mark) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "filled", value: id }));
+      if (own || form.method !== "post") continue;
+      const value = `${id}.${form.id}`;
+      const mark = [...form.elements].find((one) => one.name === "filled" && one.value === value);
+      if (!mark) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "filled", value }));
     }
   };
+  const says = (name) => {
+    const words = document.getElementById(`${name}-words`);
+    if (!document.getElementById(name)) words.after(words.content.cloneNode(true));
+    return document.getElementById(name);
+  };
+  // Returns whether what was typed is kept now.
   const told = (answer) => {
     const door = answer.headers.has("HX-Redirect") || (answer.redirected && new URL(answer.url).pathname === "/sign-in");
     const away = answer.status === 401 || door;
     // A fault says nothing about who asks; so does a server that is not there.
-    if (!away && answer.status >= 500) return;
+    if (!away && answer.status >= 500) return false;
     out = away;
-    if (!out) {
-      document.getElementById("out")?.remove();
-      if (answer.ok) noted();
-    } else if (!document.getElementById("out")) {
-      const words = document.getElementById("out-words");
-      words.after(words.content.cloneNode(true));
-    }
+    if (out) return void says("out");
+    document.getElementById("out")?.remove();
+    if (answer.ok) noted();
+    return answer.ok;
   };
   const keep = (leaving) => {
     clearTimeout(waiting);
     waiting = 0;
     id ||= random();
+    marked();
     const forms = own ? texts(own, "") : [...touched].flatMap((form) => texts(form, `${form.id}:`));
     const body = new FormData();
     for (const [name, value] of forms) body.append(name, value);
     // As a script's request it is answered, and not led to the door.
-    const asked = { method: "POST", body, keepalive: leaving, headers: { "HX-Request": "true" } };
+    const asked = { method: "POST", body, keepalive: leaving, headers: { "HX-Request": "true" }, signal: asking.signal };
     return fetch(own ? `${base}/keep` : `/filled/${id}/keep`, asked).then(leaving ? () => {} : told, () => {});
   };
   const soon = () => {
@@ -80,6 +88,11 @@
     if (own ? event.target !== own : !touched.has(event.target)) return;
     clearTimeout(waiting);
     waiting = 0;
+    if (!own) {
+      // What is under way might come after the form, and keep what was sent.
+      asking.abort();
+      asking = new AbortController();
+    }
     if (!out || !own) return void (sent = true);
     event.preventDefault(); // what was typed would be lost at the door
     keep(false).then(() => (out ? document.getElementById("out").focus() : own.requestSubmit(event.submitter)));
@@ -88,11 +101,11 @@
     const language = event.target.closest("[lang]")?.lang;
     if (!language || own) return;
     event.preventDefault();
-    (touched.size ? keep(false) : Promise.resolve()).then(() => {
+    (touched.size ? keep(false) : Promise.resolve(true)).then((kept) => {
       const there = new URL(location);
       there.searchParams.set("lang", language);
-      if (!out) location = there;
-      else document.getElementById("out").focus();
+      if (kept) location = there;
+      else says(out ? "out" : "unkept").focus();
     });
   });
   addEventListener("pagehide", () => {

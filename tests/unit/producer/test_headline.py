@@ -82,7 +82,11 @@ _CASES: tuple[tuple[Progress, list[ErrorGroup], ImportFacts, Headline], ...] = t
                 "work",
                 "rehearsal",
             )
-            for state, boxes, groups in ((ImportState.OPENING, {_QUEUED: 3}, []), (_FINISHED, {_COMPLETE: 3}, []))
+            for state, boxes, groups in (
+                (ImportState.OPENING, {_QUEUED: 3}, []),
+                (_FINISHED, {_COMPLETE: 3}, []),
+                (_FINISHED, {_COMPLETE: 2, _PARKED: 1}, [_group("source_auth_refused", 1)]),
+            )
             for kind, what in (("check", "check_runs"), ("plan", "plan_runs"))
         ),
         (_progress(_RUNNING, {_QUEUED: 3, _COMPLETE: 2}), [], ImportFacts(), "left", 3, "work", ""),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
 from producer.operations.finding import every_mailbox
+from producer.reports.reporting import one_page
 from producer.show import document
 from producer.show.report import CSV_FILES, csv_lines, safe_cell, summary_pieces
 from producer.web.api.mended import failed_rows
 from shared.model import Account, Endpoint, Import, Mailbox, Tls, import_id, mailbox_id
+from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
 from shared.store.memory.memory_store import MemoryStore
 
@@ -109,3 +112,30 @@ def test_the_summary_in_pieces_is_the_document(many: Many) -> None:
         head = {"import": {"mailboxes": None}, "mailboxes": None, "errors": [{"mailboxes": None}]}
         text = "".join(summary_pieces(store, head, boxes))
         assert text == json.dumps({**head, "mailboxes": fields}, ensure_ascii=False, indent=2) + "\n"
+
+
+def test_no_mailbox_is_left_out_that_others_leave_while_it_is_read(many: Many) -> None:
+    store, whole = many
+
+    # Between the script and the read a row was erased: the page is short, and not the last.
+    class Erased(_Counting):
+        def find_mailboxes(self, import_id: str, wanted: Search) -> Any:
+            total, rows = store.find_mailboxes(import_id, wanted)
+            return total, rows[1:]
+
+    assert len(list(every_mailbox(Erased(), whole))) == 1201 - 3
+    # And who is tried again meanwhile is parked no more.
+    for one in store._rows.mailboxes.values():
+        one.mailbox = replace(one.mailbox, state=MailboxState.PARKED)
+    parked = every_mailbox(store, whole, state=MailboxState.PARKED)
+    seen = [next(parked)[0].row]
+    for one in list(store._rows.mailboxes.values())[:400]:
+        one.mailbox = replace(one.mailbox, state=MailboxState.QUEUED)
+    assert [*seen, *(box.row for box, _ in parked)] == list(range(1, 1202))
+
+
+def test_the_one_page_looks_ahead_as_it_is_told(many: Many) -> None:
+    store, whole = many
+    asked: list[Import] = []
+    one_page(store, whole, look_ahead=lambda _, import_: asked.append(import_))
+    assert asked == [whole]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 
 import pytest
 
@@ -37,6 +38,17 @@ def test_whoever_rests_waits_for_the_requests_at_work_and_not_for_its_own(monkey
     monkeypatch.setattr(turns, "REST_SECONDS", 0.01)
     quiet.told(7)
     quiet.rest()
+
+
+def test_the_rests_of_one_forecast_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two forecasts would wait for each other at every rest, with nobody to wait for."""
+    rested: list[int] = []
+    monkeypatch.setattr(RequestsAtWork, "rest", lambda _, own: rested.append(own))
+    monkeypatch.setattr(turns, "monotonic", count().__next__)
+    rest = RequestsAtWork().rests(own=1)
+    for _ in range(20):
+        rest()
+    assert rested == [1] * int(turns.MOST_REST_SECONDS)
 
 
 def test_a_forecast_rests_after_each_short_piece(many: Many) -> None:
