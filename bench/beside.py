@@ -58,8 +58,10 @@ def attacked(office: ProcessCluster, server: Hostile, mailboxes: int = MANY) -> 
         Row(line=n, login=login, password=Secret("pw"), new_login=login, new_password=Secret("pw-canary"))
         for n, login in enumerate(logins, start=1)
     ]
-    ends = [Endpoint(host="127.0.0.1", port=port, tls=Tls.NONE) for port in (server.port, office.destination_port)]
-    import_, prepared = prepare_import(rows, *ends, Options(), server.how)
+    source, destination = (
+        Endpoint(host="127.0.0.1", port=port, tls=Tls.NONE) for port in (server.port, office.destination_port)
+    )
+    import_, prepared = prepare_import(rows, source, destination, Options(), server.how)
     office.operations.submit(import_, prepared, rows)
     await_ready(server.busy.is_set, 60.0, "the hostile source at its work")
     return import_

@@ -13,13 +13,12 @@ import importlib
 import sys
 
 from shared.mail.answers.fetch_answer import FetchAnswer, flags_of, uid_of
+from shared.mail.answers.folder_answers import listed_folder, status_answer
 from shared.mail.answers.responses import (
     Selected,
     appended_uids,
     copied_uids,
-    listed_folder,
     searched_uids,
-    status_answer,
 )
 from shared.mail.answers.tokens import Unreadable
 from shared.mail.imap.namespaces import namespaces

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench.beside import HOSTILE, Hostile, attacked, pace, site
+from bench.beside import HOSTILE, attacked, pace, site
 from bench.chaos.oracle import read_maildir
 from producer.intake.manifest import Row
 from producer.intake.preparing import prepare_import
@@ -27,6 +27,7 @@ from shared.runtime.credentials import Secret
 from tests.integration.process_cluster import ROOT, ProcessCluster
 from tests.mail import Mail
 from tests.servers.dovecot import Dovecot
+from tests.servers.hostile_server import Hostile
 
 DEPLOY: Final = ROOT / "deploy"
 #: Role → the files that limit its memory, beside docker-compose.yml, which has one limit for all.

@@ -11,17 +11,14 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
-import os
 import random
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.timed_import import timed_import
 from tests.mail import Mail, make_message, populate, snapshot
 from tests.servers.dovecot import Dovecot
 from tests.servers.slow_link import SlowLink
@@ -74,29 +71,16 @@ def main() -> int:
                 if a.slow != "none":
                     link = stack.enter_context(SlowLink("127.0.0.1", ports[a.slow], a.megabits * 1e6 / 8))
                     ports[a.slow] = link.port
-                before = resource.getrusage(resource.RUSAGE_CHILDREN)
-                began = time.monotonic()
-                subprocess.run(
-                    [
-                        a.command,
-                        "import",
-                        str(manifest),
-                        "--source",
-                        f"imap://127.0.0.1:{ports['source']}",
-                        "--destination",
-                        f"imap://127.0.0.1:{ports['destination']}",
-                        "--state-dir",
-                        f"{place}/state{number}",
-                    ],
-                    env=os.environ | {"MAILHAUL_COMPRESS": compress},
-                    stdout=subprocess.DEVNULL,
-                    check=True,
+                timed = timed_import(
+                    a.command,
+                    manifest,
+                    f"imap://127.0.0.1:{ports['source']}",
+                    f"imap://127.0.0.1:{ports['destination']}",
+                    Path(place) / f"state{number}",
+                    MAILHAUL_COMPRESS=compress,
                 )
-                seconds = time.monotonic() - began
-                after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             carried = (link.up.passed + link.down.passed) / 1e6 if link else 0.0
-            rows[compress].append((seconds, cpu, carried, os.getloadavg()[0]))
+            rows[compress].append((timed.seconds, timed.cpu, carried, timed.load))
             there = snapshot(destination.host, destination.port, into, "secret")
             if there != snapshot(source.host, source.port, login, "secret"):
                 print("the copies differ from the originals", file=sys.stderr)

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 
 from shared.model import Failure, Import, Mailbox
-from shared.model.lifecycle import Outcome
+from shared.model.lifecycle import Disposition, Outcome
 from shared.model.search import Search
 from shared.store.records.principals import Role
 from tests.contract.store_kit import intent, other, plan_of
@@ -38,7 +38,7 @@ def _worked(server: WebServer, whole: Import, part: int) -> None:
         if what < 3:
             code = ("source_auth_refused", "destination_quota_exceeded", "source_unreachable")[what]
             failure = Failure(code=code, sentence="it did not answer as it should", detail="NO [CODE] in its own words")
-            store.release(lease, how="park" if what < 2 else "again", failure=failure)
+            store.release(lease, how=Disposition.PARK if what < 2 else Disposition.AGAIN, failure=failure)
         else:
             spans = [(first, first + 9) for first in range(1, 100, 10)]
             plans = [

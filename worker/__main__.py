@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dramatiq
@@ -21,6 +22,7 @@ from shared.runtime.credentials import Vault
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.processes import process_name
 from shared.runtime.redis_condition import await_redis
+from shared.sign_in.removals import may_remove
 from shared.store.redis.redis_store import RedisStore, connect
 from worker.actors import LanesAtWork, call_lane, leave, register
 from worker.copying.copy import CopyRules
@@ -111,6 +113,7 @@ def run(settings: Settings) -> int:
         meter=meter,
         ring=lambda kind, import_id, unit_id: call_lane(broker, kind, import_id, unit_id),
         stopping=stop.is_set,
+        may_remove=partial(may_remove, store, vault),
         accounts=AccountServices(store, vault, settings.accounts_per_minute),
         copy_rules=CopyRules(
             group_messages=settings.group_messages,

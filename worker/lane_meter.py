@@ -10,8 +10,8 @@ from shared.model.events import CommandEnded, Event, GroupSettled, Listener, Sig
 from shared.model.lanes import MESSAGE_BYTES, Measured
 from shared.model.lifecycle import Outcome
 
-#: Results of a sign-in whose server did not take the connection (`worker.sessions.mailbox_sessions`).
-#: What it says in words is judged elsewhere.
+#: Results of a sign-in whose server did not take the connection (`worker.sessions.mailbox_sessions`). A refusal in words
+#: is judged elsewhere.
 _UNREACHABLE = ("unreachable", "Unreachable")
 
 

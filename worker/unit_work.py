@@ -9,8 +9,9 @@ from functools import partial
 from itertools import takewhile
 from typing import Final
 
-from shared.folders.gmail import EXTENSION, LabelMode
+from shared.folders.gmail import EXTENSION
 from shared.model import Lease, Options, UnitKind
+from shared.model.choices import DeletionsChoice, LabelMode
 from shared.model.errors import MailhaulError, StoreError, Throttled
 from shared.model.events import Listener, LookEnded
 from shared.model.lifecycle import Outcome, Wish
@@ -57,7 +58,7 @@ class UnitWork:
         """Takes `slow_down`, which heeds a server that asked to be asked less."""
         self._place, self._sessions, self._tell, self._slow_down = place, sessions, tell, slow_down
         self._returns = KnownBack(place.store)
-        #: What the unit before counted at the destination, where it was a plan that found nothing to do.
+        #: The counts of the unit before at the destination, where that was a plan that found nothing to do.
         self._counted: CountedFolders | None = None
         #: Whether the current unit brought any message to an outcome.
         self.progressed = False
@@ -128,6 +129,9 @@ class UnitWork:
             return self._look(lease)
         elif unit.kind is UnitKind.VERIFY:
             options = self._options(lease)
+            if options.deletions == DeletionsChoice.FOLLOW and not place.may_remove(lease.mailbox.import_id, options):
+                _log.warning("deletions_not_followed", reason="not_sealed")
+                options = replace(options, deletions=DeletionsChoice.TELL)
             folders = place.store.folders(unit.mailbox_id)
             neighbours = Neighbours(lease, place.store, lambda: options)
             return MailboxVerification(

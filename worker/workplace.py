@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from shared.model import UnitKind
+from shared.model import Options, UnitKind
 from shared.model.events import Listener
 from shared.store import Store
 from worker.copying.copy import CopyRules
@@ -37,6 +37,8 @@ class Workplace:
     meter: LaneMeter = field(default_factory=LaneMeter)
     #: Creates the accounts at the destination, where an import asks for it.
     accounts: AccountServices | None = None
+    #: Tells whether a holder of the key let an import (by its id) remove copies as these options say.
+    may_remove: Callable[[str, Options], bool] = lambda import_id, options: True
     #: Group sizes and times.
     copy_rules: CopyRules = CopyRules()
     #: Batch sizes.

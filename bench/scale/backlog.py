@@ -10,6 +10,7 @@ from bench.scale.page import Section
 from bench.scale.rig import Rig
 from shared.model import Lease
 from shared.model.errors import StoreError
+from shared.model.lifecycle import Disposition
 
 #: Number of folders of a mailbox. Each is one batch, so that all of them may be claimed.
 FOLDERS = 20
@@ -100,5 +101,5 @@ def _refusals(rig: Rig, count: int) -> list[float]:
 
 
 def _give_back(rig: Rig, holder: str, lease: Lease) -> None:
-    rig.store.release(lease, how="wait")
+    rig.store.release(lease, how=Disposition.WAIT)
     rig.store.leave(holder, lease.mailbox.mailbox_id)

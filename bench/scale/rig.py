@@ -69,7 +69,7 @@ class Rig:
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.redis)
-        limits = {scope: getattr(self._settings, f"{scope}_connections") for scope in SCOPES}
+        limits = {str(scope): getattr(self._settings, f"{scope}_connections") for scope in SCOPES}
         self.store = RedisStore(connect(self.redis.url(1)), limits=limits)
         return self
 

@@ -17,7 +17,7 @@ import httpx2
 from bench.scale.page import Section
 from bench.scale.rig import ROOT, Rig
 from shared.model import Failure, Import
-from shared.model.lifecycle import MailboxState
+from shared.model.lifecycle import Disposition, MailboxState
 from shared.model.search import ORDERS, Search
 from shared.runtime.config import load_settings
 from shared.runtime.credentials import Vault
@@ -73,7 +73,7 @@ def _park(rig: Rig, count: int) -> None:
         failure = Failure(
             code=code, sentence=f"what {code} means", detail="NO [ALERT] as the server put it", advice="mend it"
         )
-        rig.store.release(lease, how="park", failure=failure)
+        rig.store.release(lease, how=Disposition.PARK, failure=failure)
 
 
 def _state(rig: Rig, import_: Import, state: MailboxState) -> int:

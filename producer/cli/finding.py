@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, Final
 
 from producer.cli.verb import COMPLETE, INCOMPLETE
@@ -47,7 +46,7 @@ def run_detect(address: str, *, offline: bool, as_json: bool) -> int:
     """Prints the servers of an address. Returns 3 if none are found."""
     found = detected(address, offline=offline)
     if as_json:
-        _print(_detected(found))
+        _print(found.as_json())
     else:
         for line in _told(found, offline=offline):
             print(clean(line))
@@ -107,17 +106,6 @@ def _told(found: Detection, *, offline: bool) -> Iterator[str]:
     if found.provider:
         yield f"  first: {found.provider.first}"
         yield f"  more: mailhaul providers {found.provider.name}"
-
-
-def _detected(found: Detection) -> dict[str, Any]:
-    return {
-        "address": found.address,
-        "how": found.how,
-        "why": found.why,
-        "ways": [asdict(way) for way in found.ways],
-        "provider": _fields(found.provider) if found.provider else None,
-        "tried": list(found.tried),
-    }
 
 
 def _spoken(provider: Provider) -> str:

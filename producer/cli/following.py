@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ from producer.coordinator.tally import Progress
 from producer.operations.finding import (
     caps_of,
     errors_of,
+    every_mailbox,
     find_import,
     find_mailboxes,
     progress_of,
@@ -47,7 +49,7 @@ from producer.show.standing_words import standing_lines
 from producer.show.waiting import waiting_lines
 from producer.waves import wave_of, waves_of
 from shared.folders.names import visible
-from shared.model import Import, Stranded, Wait, Wave
+from shared.model import Import, Stranded, Wait, WaitKind, Wave
 from shared.model.errors import StoreError
 from shared.model.lifecycle import SETTLED, ImportState, MailboxState
 from shared.runtime.logs import clean
@@ -134,7 +136,7 @@ class Watch:
         start yet.
         """
         starting = self._context.owner or time.monotonic() - self._began < ALONE_SECONDS
-        return [wait for wait in waits if not (starting and wait.what == "workers")]
+        return [wait for wait in waits if not (starting and wait.what is WaitKind.WORKERS)]
 
     def _looked(self) -> Progress:
         store = self._context.store
@@ -212,7 +214,7 @@ def progress_at(context: CommandContext, import_: Import, wave: str = "") -> Pro
     """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
     progress = progress_of(context.store, import_, wave=wave)
     interrupted = bool(context.owner and import_.state is ImportState.RUNNING)
-    waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
+    waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what is WaitKind.WORKERS))
     return replace(progress, interrupted=interrupted, waits=waits)
 
 
@@ -285,7 +287,7 @@ def _print_status(
         print(f"  {line}")
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
-    named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what != "workers"))
+    named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what is not WaitKind.WORKERS))
     for line in (*waiting_lines(named if nobody_works else progress), *lane_lines(progress.lanes)):
         print(f"  {line}")
     if nobody_works:
@@ -357,34 +359,41 @@ def run_report(
 ) -> int:
     """Writes the files of the report, and prints their paths."""
     with open_context(state_dir, make=False) as context:
-        store = context.store
-        import_ = find_import(store, which)
-        for path in report_files(store, import_, out, wave, language, zone):
+        import_ = find_import(context.store, which)
+        for path in report_files(context, import_, out, wave, language, zone):
             print(path)
     return COMPLETE
 
 
 def report_files(
-    store: Store, import_: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
+    context: CommandContext, import_: Import, out: Path, wave: str = "", language: str = "en", zone: str = "UTC"
 ) -> list[Path]:
     """Writes the files of the report, or of that of one wave. Returns their paths."""
     from producer.show.report import write_report
 
+    store = context.store
     progress = progress_of(store, import_, wave=wave)
     progress, code, groups = ended(store, progress, wave)
-    whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
-    mailboxes = [one for one, _ in find_mailboxes(store, import_, "", wave)]
-    return write_report(store, whole, mailboxes, out) + one_page_files(store, import_, out, wave, language, zone)
+    whole = document.without_mailboxes(
+        store, progress, groups, exit_code=code if progress.finished else None, wave=wave
+    )
+    rows = partial(every_mailbox, store, import_, wave)
+    return write_report(store, whole, rows, out) + one_page_files(context, import_, out, wave, language, zone)
 
 
-def one_page_files(store: Store, import_: Import, out: Path, wave: str, language: str, zone: str) -> list[Path]:
+def one_page_files(
+    context: CommandContext, import_: Import, out: Path, wave: str, language: str, zone: str
+) -> list[Path]:
     """Writes the files of the report of one page. Returns their paths. Raises `UsageError`."""
     from producer.notices.setup import checked_reader
+    from producer.operations import forecasting
     from producer.reports.reporting import one_page, write_one_page
 
+    settings = context.settings
+    look_ahead = partial(forecasting.look_ahead, default=settings.limits, threads=settings.worker_threads)
     checked_reader(language, zone)
     try:
-        return write_one_page(one_page(store, import_, language, zone, wave), out)
+        return write_one_page(one_page(context.store, import_, language, zone, wave, look_ahead=look_ahead), out)
     except OSError as error:
         raise UNWRITABLE.error("out", path=str(out), cause=str(error.strerror)) from None
 

@@ -54,7 +54,7 @@ STILL_SECONDS = 1.0
 
 
 def run_import(
-    request: ImportSpecification,
+    specification: ImportSpecification,
     context: CommandContext,
     interrupted: threading.Event,
     *,
@@ -69,11 +69,13 @@ def run_import(
     with _shelf(spool) as spool_folder:
         count = workers if workers is not None else 0 if context.settings.redis_url else context.settings.workers
         with _staffed(context, count, asked=bool(workers), early=early) as staff:
-            rows = request.manifest.rows
-            wanted, mailboxes = prepare_import(rows, request.source, request.destination, request.options, request.name)
+            rows = specification.manifest.rows
+            wanted, mailboxes = prepare_import(
+                rows, specification.source, specification.destination, specification.options, specification.name
+            )
             if spool_folder:
                 spool_folder.belongs_to(wanted.import_id)
-            if request.accounts.generate:
+            if specification.accounts.generate:
                 rows = _with_passwords(context, wanted, mailboxes, rows)
             before = _before(context, wanted)
             known = context.store.import_(wanted.import_id)
@@ -82,7 +84,7 @@ def run_import(
                     note(line)
             elif known.control is Control.PAUSE and known.state is not ImportState.FINISHED:
                 note(f"import {clean(known.name)} was paused; this command resumes it")
-            Acts(context).begin(request, wanted, mailboxes, rows)
+            Acts(context).begin(specification, wanted, mailboxes, rows)
             opened = find_import(context.store, wanted.import_id)
             with display(quiet=is_quiet()) as shown:
                 again = f", pass {opened.passes}" if opened.passes > 1 else ""
@@ -164,7 +166,7 @@ class _Staff:
         self._reaper = DeadWorkerReaper(context)
         self._since = time.monotonic()
         self._said = False
-        #: What was done at the look before, and since when (monotonic).
+        #: The sums at the look before, and the moment of the last change of them (monotonic).
         self._done: tuple[object, ...] = ()
         self._moved_at = self._since
         self._overheard: Overheard | None = None
@@ -239,19 +241,10 @@ def _staffed(context: CommandContext, count: int, *, asked: bool, early: Sequenc
 
 def _notifier(context: CommandContext) -> Notifier:
     """Returns the notifier of this command: where no page runs, nobody else sends."""
-    from producer.notices.notifier import Notifier
-    from producer.notices.sending import reach_of_notices
+    from producer.notices.notifier import notifier_of
 
-    settings = context.settings
-    return Notifier(
-        store=context.store,
-        targets=Targets(connect(context.urls[1]), context.vault),
-        holder=process_name(),
-        reach=reach_of_notices(settings),
-        still_seconds=settings.notify_still_minutes * 60,
-        default=settings.limits,
-        threads=settings.worker_threads,
-    )
+    targets = Targets(connect(context.urls[1]), context.vault)
+    return notifier_of(context.settings, context.store, targets, process_name())
 
 
 def _before(context: CommandContext, import_: Import) -> Tally:

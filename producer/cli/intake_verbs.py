@@ -10,6 +10,7 @@ import typer
 
 from producer.cli.option_groups import (
     AccountsOptions,
+    RequestOptions,
     ServerOptions,
     SheetOptions,
     SignInOptions,
@@ -70,7 +71,7 @@ def check(
     from producer.cli.request import read_request
 
     selection = SelectionOptions(shared_folders=shared_folders)
-    import_ = read_request(
+    specification = read_request(
         manifest,
         servers,
         sheet=sheet,
@@ -82,7 +83,7 @@ def check(
         wave_rule=tuple(wave_rule or ()),
     )
     with speaking(verbose=verbose):
-        return run_check(import_, as_json=as_json, state_dir=state_dir)
+        return run_check(specification, as_json=as_json, state_dir=state_dir)
 
 
 @grouped
@@ -106,7 +107,7 @@ def plan(
     from producer.cli.rehearsing import run_plan
     from producer.cli.request import read_request
 
-    import_ = read_request(
+    specification = read_request(
         manifest,
         servers,
         sheet=sheet,
@@ -119,7 +120,7 @@ def plan(
         only_wave=wave,
         wave_rule=tuple(wave_rule or ()),
     )
-    return run_plan(import_, as_json=as_json, state_dir=state_dir)
+    return run_plan(specification, as_json=as_json, state_dir=state_dir)
 
 
 @grouped
@@ -127,12 +128,7 @@ def import_(
     *,
     manifest: ManifestArgument,
     servers: ServerOptions,
-    name: Annotated[str, typer.Option("--name", help="What to call it; the file's name without it.")] = "",
-    include: IncludeOption = None,
-    exclude: ExcludeOption = None,
-    verify: Annotated[
-        str, typer.Option("--verify", metavar="default|full", help="full reads every message back and compares it.")
-    ] = "default",
+    options: RequestOptions,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -143,18 +139,6 @@ def import_(
         ),
     ] = None,
     threads: ThreadsOption = None,
-    window: Annotated[
-        str,
-        typer.Option(
-            "--window",
-            metavar="HOURS",
-            help='Work only in these hours, e.g. "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"; none: at any time.',
-        ),
-    ] = "",
-    wave: Annotated[
-        str, typer.Option("--wave", metavar="NAME", help="The wave of rows that name none (docs/waves.md).")
-    ] = "",
-    wave_rule: WaveRuleOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
@@ -182,7 +166,7 @@ def import_(
         early = take_workers()
         for child in early:
             stack.callback(child.dismiss)
-        request = read_request(
+        specification = read_request(
             manifest,
             servers,
             sheet=sheet,
@@ -190,18 +174,12 @@ def import_(
             accounts=accounts,
             selection=selection,
             allowed=allowed,
-            name=name,
-            include=tuple(include or ()),
-            exclude=tuple(exclude or ()),
-            verify=verify,
-            window=window,
-            wave=wave,
-            wave_rule=tuple(wave_rule or ()),
+            **options.asked,
         )
         if dry_run:
             from producer.cli.rehearsing import run_plan
 
-            return run_plan(request, as_json=as_json, state_dir=state_dir)
+            return run_plan(specification, as_json=as_json, state_dir=state_dir)
         from producer.cli.command_context import open_context
         from producer.cli.signals import interruptible
 
@@ -210,7 +188,7 @@ def import_(
             from producer.cli.importing import run_import
 
             return run_import(
-                request, context, interrupted, workers=workers, as_json=as_json, spool=spool_refused, early=early
+                specification, context, interrupted, workers=workers, as_json=as_json, spool=spool_refused, early=early
             )
 
 
@@ -228,17 +206,7 @@ def edit(
         list[str] | None, typer.Option("--remove", metavar="LOGIN", help="Take this row out; may be repeated.")
     ] = None,
     servers: ServerOptions,
-    name: Annotated[str, typer.Option("--name", help="What to call it.")] = "",
-    include: IncludeOption = None,
-    exclude: ExcludeOption = None,
-    verify: Annotated[
-        str, typer.Option("--verify", metavar="default|full", help="full reads every message back and compares it.")
-    ] = "default",
-    window: Annotated[
-        str, typer.Option("--window", metavar="HOURS", help="Work only in these hours; none: at any time.")
-    ] = "",
-    wave: Annotated[str, typer.Option("--wave", metavar="NAME", help="The wave of rows that name none.")] = "",
-    wave_rule: WaveRuleOption = None,
+    options: RequestOptions,
     sheet: SheetOptions,
     accounts: AccountsOptions,
     sign_ins: SignInOptions,
@@ -256,13 +224,7 @@ def edit(
         accounts=accounts,
         selection=selection,
         allowed=allowed,
-        name=name,
-        include=tuple(include or ()),
-        exclude=tuple(exclude or ()),
-        verify=verify,
-        window=window,
-        wave=wave,
-        wave_rule=tuple(wave_rule or ()),
+        **options.asked,
     )
     return run_edit(
         which, asked, faults, given_by(context), rows=rows, sheet=sheet, remove=tuple(remove or ()), state_dir=state_dir

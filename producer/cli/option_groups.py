@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
-from producer.cli.verb import SeparatorOption
+from producer.cli.verb import ExcludeOption, IncludeOption, SeparatorOption, WaveRuleOption
 from producer.cli.wanting import confirmed, selected
 from producer.intake.allowed import Allowed
 from producer.intake.selection_options import SelectionOptions
@@ -128,6 +128,38 @@ class AccountsOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RequestOptions:
+    """The name of an import, its folders and its hours, for the verbs that write an import down."""
+
+    name: Annotated[
+        str, typer.Option("--name", help="What to call it; a new import without it has the file's name.")
+    ] = ""
+    include: IncludeOption = None
+    exclude: ExcludeOption = None
+    verify: Annotated[
+        str, typer.Option("--verify", metavar="default|full", help="full reads every message back and compares it.")
+    ] = "default"
+    window: Annotated[
+        str,
+        typer.Option(
+            "--window",
+            metavar="HOURS",
+            help='Work only in these hours, e.g. "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"; none: at any time.',
+        ),
+    ] = ""
+    wave: Annotated[
+        str, typer.Option("--wave", metavar="NAME", help="The wave of rows that name none (docs/waves.md).")
+    ] = ""
+    wave_rule: WaveRuleOption = None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The fields of `ImportAsked` that these options are."""
+        lists = {name: tuple(getattr(self, name) or ()) for name in ("include", "exclude", "wave_rule")}
+        return {name: getattr(self, name) for name in ("name", "verify", "window", "wave")} | lists
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SheetOptions:
     """The way to read the manifest."""
 
@@ -159,6 +191,7 @@ GROUPS: Final[dict[Any, Callable[..., Any]]] = {
     SignInOptions: SignInOptions,
     AccountsOptions: AccountsOptions,
     SheetOptions: SheetOptions,
+    RequestOptions: RequestOptions,
     SelectionOptions: selected,
     Allowed: confirmed,
 }

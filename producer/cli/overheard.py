@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.content.json_text import read_json
 from shared.runtime.logs import clean
 
 
@@ -43,7 +43,7 @@ class Overheard:
             return
         for line in new[:whole].splitlines():
             try:
-                entry = json.loads(line)
+                entry = read_json(line)
             except ValueError:
                 continue
             if isinstance(entry, dict):

@@ -38,19 +38,21 @@ _TOLD_SECONDS = 5.0
 _NAMED = 5
 
 
-def run_check(request: ImportSpecification, *, as_json: bool, state_dir: Path | None) -> int:
+def run_check(specification: ImportSpecification, *, as_json: bool, state_dir: Path | None) -> int:
     """Prints whether every row works on both sides. Returns 3 if one does not."""
     settings = load_settings(state_dir=state_dir)
     with EarlierLedgers(settings) as ledgers:
         step = _step if is_verbose() else None
-        found = _scan(request, settings, ledgers).check(_rows(request, settings), request.options, step)
+        found = _scan(specification, settings, ledgers).check(
+            _rows(specification, settings), specification.options, step
+        )
     broken = [one for one in found if not one.ok]
-    backwards = swapped(found) and not request.options.same_mailbox
+    backwards = swapped(found) and not specification.options.same_mailbox
     if as_json:
         _print(
             {
-                "source": request.source.url,
-                "destination": request.destination.url,
+                "source": specification.source.url,
+                "destination": specification.destination.url,
                 "mailboxes": [_fields(one) for one in found],
                 "ok": len(found) - len(broken),
                 "broken": len(broken),
@@ -75,16 +77,18 @@ def run_check(request: ImportSpecification, *, as_json: bool, state_dir: Path | 
     return INCOMPLETE if broken or backwards else COMPLETE
 
 
-def run_plan(request: ImportSpecification, *, as_json: bool, state_dir: Path | None) -> int:
+def run_plan(specification: ImportSpecification, *, as_json: bool, state_dir: Path | None) -> int:
     """Prints what an import would do. Returns 3 if a mailbox could not be looked into."""
     settings = load_settings(state_dir=state_dir)
     with EarlierLedgers(settings) as ledgers:
-        scan = _scan(request, settings, ledgers)
-        dry = scan.plan(_rows(request, settings), request.options, request.manifest.warnings, ledgers.limits())
+        scan = _scan(specification, settings, ledgers)
+        dry = scan.plan(
+            _rows(specification, settings), specification.options, specification.manifest.warnings, ledgers.limits()
+        )
     if as_json:
         _print(dry.as_json())
     else:
-        said = {f"note: {warning}" for warning in request.manifest.warnings}  # printed already, on standard error
+        said = {f"note: {warning}" for warning in specification.manifest.warnings}  # printed already, on standard error
         for line in dry.lines():
             if line not in said:
                 print(clean(line))
@@ -96,14 +100,14 @@ def _step(row: Row, found: Checked | None) -> None:
     say(f"row {row.line}  {row.login}  {'started' if found is None else 'ok' if found.ok else 'BAD'}")
 
 
-def _scan(request: ImportSpecification, settings: Settings, ledgers: EarlierLedgers) -> Scan:
+def _scan(specification: ImportSpecification, settings: Settings, ledgers: EarlierLedgers) -> Scan:
     return Scan(
-        request.source,
-        request.destination,
+        specification.source,
+        specification.destination,
         settings,
         _Told(),
-        AccountsSeen(request.accounts),
-        request.sign_ins,
+        AccountsSeen(specification.accounts),
+        specification.sign_ins,
         ledgers.brought,
     )
 
@@ -150,12 +154,14 @@ class EarlierLedgers:
         return self._store
 
 
-def _rows(request: ImportSpecification, settings: Settings) -> Sequence[Row]:
+def _rows(specification: ImportSpecification, settings: Settings) -> Sequence[Row]:
     """Returns the rows, with the passwords that an import generated earlier, if it has."""
-    if not request.accounts.generate:
-        return request.manifest.rows
-    import_ = import_id(request.name, request.source, request.destination)
-    return fill(request.manifest.rows, read_passwords(passwords_path(settings.state_dir, request.name, import_)))
+    if not specification.accounts.generate:
+        return specification.manifest.rows
+    import_ = import_id(specification.name, specification.source, specification.destination)
+    return fill(
+        specification.manifest.rows, read_passwords(passwords_path(settings.state_dir, specification.name, import_))
+    )
 
 
 class _Told:

@@ -45,7 +45,7 @@ ROWS_FIT_NONE: Final = Phrase(
 )
 CLOSE_UNASKED: Final = Phrase("close_unasked", "close: nobody can be asked here; give --yes")
 
-#: What `--wave` of `move` takes for no wave.
+#: The value of `--wave` of `move` that stands for no wave.
 NO_WAVE = "-"
 _DONE = {
     Control.PAUSE: "paused; go on with: mailhaul resume",

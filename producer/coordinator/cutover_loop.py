@@ -90,11 +90,11 @@ class CutoverLoop:
                 self._log.warning("cutover_no_key", advice="give the coordinator MAILHAUL_SECRET_KEY: docs/cutover.md")
             return None
         from producer.cutover.driver import CutoverDriver
-        from producer.cutover.effects import CutoverWorld
+        from producer.cutover.effects import LiveCutoverEffects
 
         vault = Vault.from_settings(self._settings)
         cutovers = Cutovers(self._store, vault)
-        world = CutoverWorld(self._settings, self._store, vault, time.time)
+        world = LiveCutoverEffects(self._settings, self._store, vault, time.time)
         return CutoverDriver(self._store, cutovers, world, leads=lambda: self._leads() and not self._stop.is_set())
 
 

@@ -19,7 +19,7 @@ def gathered(waits: Iterable[Wait]) -> tuple[Wait, ...]:
     """
     found: dict[tuple[str, str, str], Wait] = {}
     for wait in waits:
-        many = wait.what.endswith("_account")
+        many = wait.what.is_of_account
         cause = (wait.what, "" if many else wait.key, _NUMBER.sub("#", wait.why))
         if before := found.get(cause):
             both = before.mailboxes + wait.mailboxes

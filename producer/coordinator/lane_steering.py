@@ -21,11 +21,11 @@ class _Watch:
 
     #: The version of the search that it belongs to.
     version: int
-    #: Since when the wanted number of lanes is there, seconds; None: it is not yet.
+    #: The moment since which the wanted number of lanes is at work, seconds; None before that.
     there: float | None = None
     #: The sums at its beginning; None: it has not begun.
     first: LanePlace | None = None
-    #: Lanes times seconds so far, and until when.
+    #: The lanes multiplied by seconds so far, and the moment up to which that counts.
     lane_seconds: float = 0.0
     until: float = 0.0
 
@@ -71,7 +71,7 @@ class LaneSteering:
 
 
 def search_of(place: LanePlace) -> LaneSearch:
-    """Returns what was found at a place, or a search at its start where nothing was, or the limits are others by now."""
+    """Returns the search at a place: a new one where there was none, or where its limits have changed."""
     search = place.search
     return search if search and search.most in (0, place.most) else begun(place.start, place.most, place.at)
 
@@ -88,7 +88,7 @@ def _measured(watch: _Watch, place: LanePlace, limit: int) -> LaneWindow | None:
         return None
     watch.lane_seconds += place.lanes * (place.at - watch.until)
     watch.until = place.at
-    # From word to word of the workers: what they told covers just that time.
+    # From one report of the workers to another: their sums cover just that time.
     seconds, lasted = place.told_at - watch.first.told_at, place.at - watch.first.at
     if seconds <= 0 or lasted <= 0:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from shared.model import Import, Wait
+from shared.model import Import, Wait, WaitKind
 from shared.model.lifecycle import Control, ImportState
 
 #: Time over which rates are averaged, in seconds.
@@ -88,11 +88,11 @@ class Window:
 #: While a server is away, an import without a new message for this many seconds does not move.
 _STILL_SECONDS: Final = 5.0
 #: Waits under which nothing moves at all.
-STOPPING: Final = ("window", "store", "workers")
+STOPPING: Final = (WaitKind.WINDOW, WaitKind.STORE, WaitKind.WORKERS)
 #: Waits under which some mailboxes may still move, since they may use other servers.
-OUTAGES: Final = ("source_server", "destination_server", "rate")
+OUTAGES: Final = (WaitKind.SOURCE_SERVER, WaitKind.DESTINATION_SERVER, WaitKind.RATE)
 #: The wait for mail that may still arrive: other folders and mailboxes go on meanwhile.
-SETTLING: Final = "settle"
+SETTLING: Final = WaitKind.SETTLE
 
 
 def may_move(import_: Import, waits: Iterable[Wait], window: Window | None = None, at: float = 0.0) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
 from producer.coordinator.pace import OUTAGES, SETTLING, Window
-from shared.model import Import, Mailbox, Stranded, Tally, Wait
+from shared.model import Import, Mailbox, Stranded, Tally, Wait, WaitKind
+from shared.model.choices import Verification
 from shared.model.lanes import LanePlace
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 
@@ -26,6 +28,22 @@ NOTHING_STRANDED = Stranded()
 EXIT_COMPLETE = 0
 #: Exit code: finished, but something is parked, cancelled, refused, failed or missing.
 EXIT_INCOMPLETE = 3
+
+
+class ProgressState(StrEnum):
+    """The states of an import as people are told them."""
+
+    OPENING = "opening"
+    RUNNING = "running"
+    #: It waits for its hours.
+    WAITING = "waiting"
+    PAUSED = "paused"
+    #: No process works on it any more.
+    INTERRUPTED = "interrupted"
+    CANCELLING = "cancelling"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +104,7 @@ class Progress:
         """
         if not self.mailboxes_total:
             return None
-        if self.finished and self.word == "complete":
+        if self.finished and self.word is ProgressState.COMPLETE:
             return 1.0
         worth = max(float(self.mailboxes_complete), self.worth or 0.0)
         return min(_ALMOST, worth / self.mailboxes_total)
@@ -118,21 +136,19 @@ class Progress:
         return self.import_.state is ImportState.FINISHED
 
     @property
-    def word(self) -> str:
-        """The word for the import's state.
-
-        It is "running", "waiting" (for its hours), "paused", "interrupted" (no process works on it any more),
-        "cancelling", "complete", "incomplete", "cancelled", …
-        """
+    def word(self) -> ProgressState:
+        """The word for the import's state."""
         if self.finished:
             if self.import_.control is Control.CANCEL and self.mailboxes.get(MailboxState.CANCELLED):
-                return "cancelled"
-            return "complete" if exit_code(self) == EXIT_COMPLETE else "incomplete"
+                return ProgressState.CANCELLED
+            return ProgressState.COMPLETE if exit_code(self) == EXIT_COMPLETE else ProgressState.INCOMPLETE
         if self.import_.control is not Control.RUN:
-            return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.import_.control]
+            return ProgressState.PAUSED if self.import_.control is Control.PAUSE else ProgressState.CANCELLING
         if self.interrupted:
-            return "interrupted"
-        return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.import_.state)
+            return ProgressState.INTERRUPTED
+        if any(wait.what is WaitKind.WINDOW for wait in self.waits):
+            return ProgressState.WAITING
+        return ProgressState(self.import_.state)
 
     @property
     def to_compare(self) -> int:
@@ -141,7 +157,7 @@ class Progress:
         These are the messages at the destination. The number is 0 if the comparison was not asked for, or is
         over.
         """
-        if self.finished or self.import_.options.verify != "full":
+        if self.finished or self.import_.options.verify != Verification.FULL:
             return 0
         return self.tally[Outcome.COPIED] + self.tally[Outcome.ALREADY_PRESENT]
 
@@ -161,12 +177,12 @@ class Progress:
 
         Workers that are silent then wait for the same, and are not lost.
         """
-        return any(wait.what in (*OUTAGES, "store", "workers") for wait in self.waits)
+        return any(wait.what in (*OUTAGES, WaitKind.STORE, WaitKind.WORKERS) for wait in self.waits)
 
     @property
     def held(self) -> bool:
         """Tells whether a wait explains why nothing moves: an outage, or mail that may still arrive."""
-        return self.outage or any(wait.what == SETTLING for wait in self.waits)
+        return self.outage or any(wait.what is SETTLING for wait in self.waits)
 
 
 def progress(
@@ -184,7 +200,7 @@ def progress(
     `window` holds the samples seen so far, for rates and the estimate. With `rows` (all of the import's) the share
     counts what is done of mailboxes at work, and the estimate respects the `caps` of single accounts.
     """
-    full = import_.options.verify == "full"
+    full = import_.options.verify == Verification.FULL
     worth = None if rows is None else worth_of(rows, import_.passes, full=full)
     known = Progress(
         import_=import_, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits), worth=worth

@@ -22,8 +22,8 @@ from shared.switching.configured import open_switch
 from shared.wording.often_said import CREDENTIALS_ARE_NO_LONGER_STORED
 
 
-class CutoverWorld:
-    """The real `producer.cutover.driver.CutoverEffects`."""
+class LiveCutoverEffects:
+    """The real `producer.cutover.cutover_resources.CutoverEffects`."""
 
     def __init__(self, settings: Settings, store: Store, vault: Vault, now: Callable[[], float]) -> None:
         self._settings, self._store, self._vault, self._now = settings, store, vault, now

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from producer.cutover.guards import CutoverFacts, DomainFacts, MailboxFacts
+from shared.content.json_text import read_json
 from shared.model import Mailbox
 from shared.model.cutover import DNS, NO_SWITCH, CutoverOptions
 from shared.model.search import Search
@@ -77,7 +78,7 @@ def encode_domains(asked: Mapping[str, DomainFacts]) -> str:
 def decode_domains(text: str) -> dict[str, DomainFacts]:
     """Returns what the DNS said, by domain."""
     try:
-        rows = unpacked_all(json.loads(text)) if text else {}
+        rows = unpacked_all(read_json(text)) if text else {}
         found = {domain: DomainFacts(**{**row, **_tuples(row)}) for domain, row in rows.items()}
         usual = asdict(DomainFacts(domain="", at=0.0))
         return {domain: one for domain, one in found.items() if same_types(asdict(one), usual)}

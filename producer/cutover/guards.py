@@ -17,7 +17,7 @@ from shared.model.cutover import (
     TurnAnswer,
     TurnedTo,
 )
-from shared.model.lifecycle import MailboxState
+from shared.model.lifecycle import CutoverState, MailboxState
 from shared.wording.phrases import Phrase
 
 ALL_MAILBOXES_ARE_AS_SOURCE_WAS: Final = Phrase(
@@ -199,7 +199,7 @@ def measure(options: CutoverOptions, facts: CutoverFacts) -> dict[str, MeasuredG
 def needed(cutover: Cutover, event: str) -> tuple[str, ...]:
     """Returns the guards that must be met for this event. To ask the switch again for what it refused, none has to be."""
     if event == "switch" and cutover.state not in BEFORE_SWITCH:
-        return () if cutover.state == "switched" else ("copied", "synced")
+        return () if cutover.state is CutoverState.SWITCHED else ("copied", "synced")
     return RULES[event].guards
 
 

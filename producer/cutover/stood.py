@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from shared.content.json_text import read_json
 from shared.model.cutover import IN_SYNC, Cutover
 from shared.model.lifecycle import CutoverState
 from shared.rules.standing import LOWEST_SECONDS, Standing
@@ -47,7 +48,7 @@ def stands_after(cutover: Cutover, note: str, now: Standing | None) -> Standing 
 def _read(note: str) -> Standing | None:
     """Reads a note, which is not signed: whoever may write to Redis could put anything there."""
     try:
-        least, most, switch_at = map(float, json.loads(note))
+        least, most, switch_at = map(float, read_json(note))
     except (ValueError, TypeError):
         return None
     return Standing(least_seconds=least, most_seconds=most, switch_at=switch_at)

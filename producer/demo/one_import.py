@@ -97,9 +97,9 @@ def run_demo(*, as_json: bool) -> int:
     return code
 
 
-def _imported(request: ImportSpecification, state_dir: Path, *, as_json: bool) -> int:
+def _imported(specification: ImportSpecification, state_dir: Path, *, as_json: bool) -> int:
     with interruptible() as interrupted, open_context(state_dir) as context:
-        return run_import(request, context, interrupted, workers=1, as_json=as_json)
+        return run_import(specification, context, interrupted, workers=1, as_json=as_json)
 
 
 def _show(home: Path) -> None:
@@ -110,7 +110,7 @@ def _show(home: Path) -> None:
             run_status(context, "demo", "ivan@old.example", as_json=False)
     with open_context(home / "state") as context:
         import_ = find_import(context.store, "demo")
-        files = report_files(context.store, import_, home / "report")
+        files = report_files(context, import_, home / "report")
     say("\n$ mailhaul report --out report")
     for path in files:
         lines = path.read_text(encoding="utf-8").splitlines()

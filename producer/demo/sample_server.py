@@ -7,7 +7,6 @@ holds {login: password}. SIGTERM ends it.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from argparse import Namespace
@@ -22,6 +21,8 @@ from pymap.main import run
 from pymap.parsing.specials.flag import Flag, Recent, get_system_flags
 from pymap.user import UserMetadata
 from pysasl.hashing import Cleartext
+
+from shared.content.json_text import read_json
 
 
 class _SampleBackend(DictBackend):
@@ -65,7 +66,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     # Pymap's folders keep keywords, but do not announce it.
     MailboxData.permanent_flags = property(lambda _: (get_system_flags() - {Recent}) | {Flag(b"\\*")})  # type: ignore[method-assign,assignment]
-    _SampleBackend.accounts = json.loads(accounts.read_text(encoding="utf-8"))
+    _SampleBackend.accounts = read_json(accounts.read_text(encoding="utf-8"))
     args = Namespace(
         host="127.0.0.1",
         port=port,

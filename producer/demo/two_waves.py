@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-import json
 import os
 import random
 import subprocess
@@ -26,6 +25,7 @@ from typing import Any, Final
 from producer.cli.local_processes import environment, last_line, python_module
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.demo.one_import import SampleServer, fill, served
+from shared.content.json_text import read_json
 from shared.model.errors import MailhaulError
 from shared.runtime.supervise import Command, spawn
 
@@ -90,7 +90,7 @@ class _Post:
 
 
 @dataclass(frozen=True)
-class _Office:
+class _Operator:
     """The commands of one operator."""
 
     env: dict[str, str]
@@ -111,7 +111,7 @@ class _Office:
 
     def cutover(self, wave: str) -> dict[str, Any]:
         """Returns the cutover of a wave."""
-        told = json.loads(self.run("cutover", "status", "people", "--wave", wave, "--json", shown=False))
+        told = read_json(self.run("cutover", "status", "people", "--wave", wave, "--json", shown=False))
         found: dict[str, Any] = told[0]
         return found
 
@@ -156,64 +156,64 @@ def run_cutover_demo() -> int:
                     "MAILHAUL_WEB_PORT": "0",
                 }
             )
-            office = _Office(env, home)
-            with _up(office, home), _Post(transport, old, new) as post:
-                _story(office, post, old, new)
+            operator = _Operator(env, home)
+            with _up(operator, home), _Post(transport, old, new) as post:
+                _story(operator, post, old, new)
                 post.stop()
-                return _end(office, post, old, new, sample // len(accounts))
+                return _end(operator, post, old, new, sample // len(accounts))
 
 
-def _story(office: _Office, post: _Post, old: SampleServer, new: SampleServer) -> None:
+def _story(operator: _Operator, post: _Post, old: SampleServer, new: SampleServer) -> None:
     """Plays the migration up to its last step."""
     urls = [f"imap://127.0.0.1:{server.port}" for server in (old, new)]
-    office.run("import", _CSV, "--source", urls[0], "--destination", urls[1], "--quiet")
+    operator.run("import", _CSV, "--source", urls[0], "--destination", urls[1], "--quiet")
     for wave in _WAVES:
-        _switched(office, wave)
+        _switched(operator, wave)
         say(f"    wave {wave} is at the new server; its mail goes there now")
         came = post.count(wave, "new")
-        office.until("some mail came there", lambda wave=wave, came=came: post.count(wave, "new") > came + 5)  # type: ignore[misc]
+        operator.until("some mail came there", lambda wave=wave, came=came: post.count(wave, "new") > came + 5)  # type: ignore[misc]
     say("\nwave two has trouble at the new server: it goes back")
-    office.run("cutover", "rollback", "people", "--wave", "two", "--yes")
-    office.reaches("two", "rolled_back")
-    office.until("its people are turned back", lambda: not _turned_away(post, "two"))
+    operator.run("cutover", "rollback", "people", "--wave", "two", "--yes")
+    operator.reaches("two", "rolled_back")
+    operator.until("its people are turned back", lambda: not _turned_away(post, "two"))
     came = post.count("two", "old")
-    office.until("its mail comes to the old server again", lambda: post.count("two", "old") > came + 3)
+    operator.until("its mail comes to the old server again", lambda: post.count("two", "old") > came + 3)
 
 
-def _switched(office: _Office, wave: str) -> None:
+def _switched(operator: _Operator, wave: str) -> None:
     """Takes a wave from its plan to the new server."""
     which = ("people", "--wave", wave)
     if wave == next(iter(_WAVES)):
-        office.run("cutover", "plan", *which)
-    office.run("cutover", "start", *which, "--synced-minutes", "0.5", "--quiet-hours", "0.002")
-    office.reaches(wave, "synced")
-    office.run("cutover", "announce", *which)
-    office.run("cutover", "switch", *which, "--force", "ttl", "--reason", "no DNS in this demo", "--yes")
-    office.reaches(wave, "draining")
+        operator.run("cutover", "plan", *which)
+    operator.run("cutover", "start", *which, "--synced-minutes", "0.5", "--quiet-hours", "0.002")
+    operator.reaches(wave, "synced")
+    operator.run("cutover", "announce", *which)
+    operator.run("cutover", "switch", *which, "--force", "ttl", "--reason", "no DNS in this demo", "--yes")
+    operator.reaches(wave, "draining")
 
 
 def _turned_away(post: _Post, wave: str) -> bool:
     return any(login in post.transport.read_text() for login in _WAVES[wave])
 
 
-def _end(office: _Office, post: _Post, old: SampleServer, new: SampleServer, sample: int) -> int:
+def _end(operator: _Operator, post: _Post, old: SampleServer, new: SampleServer, sample: int) -> int:
     """Closes the first wave, waits for the copy back of the second, and looks for every message."""
     say("\nno more mail comes; what is under way comes to its end")
 
     def brought_back() -> bool:
-        told = json.loads(office.run("status", "people (back)", "--json", shown=False))
+        told = read_json(operator.run("status", "people (back)", "--json", shown=False))
         return bool(told["import"]["state"] == "finished")
 
-    office.until("what came to the new server for wave two is at the old one", brought_back)
-    office.run("status", "people (back)")
+    operator.until("what came to the new server for wave two is at the old one", brought_back)
+    operator.run("status", "people (back)")
 
     def may_close() -> bool:
-        guards = {guard["guard"]: guard["met"] for guard in office.cutover("one")["guards"]}
+        guards = {guard["guard"]: guard["met"] for guard in operator.cutover("one")["guards"]}
         return all(guards[name] for name in ("copied", "turned", "quiet", "empty"))
 
-    office.until("the old server is quiet for wave one, and two looks found nothing", may_close)
-    office.run("cutover", "status", "people", "--wave", "one")
-    office.run("cutover", "close", "people", "--wave", "one", "--yes")
+    operator.until("the old server is quiet for wave one, and two looks found nothing", may_close)
+    operator.run("cutover", "status", "people", "--wave", "one")
+    operator.run("cutover", "close", "people", "--wave", "one", "--yes")
     say("")
     code = COMPLETE
     for wave, server, where in (("one", new, "new"), ("two", old, "old")):
@@ -247,10 +247,10 @@ def judged(held: Counter[str], delivered: Sequence[str], *, sample: int) -> tupl
 
 
 @contextlib.contextmanager
-def _up(office: _Office, home: Path) -> Iterator[None]:
+def _up(operator: _Operator, home: Path) -> Iterator[None]:
     say("\n$ mailhaul up &")
     argv = [*python_module("producer"), "up", "--workers", "1", "--threads", "8"]
-    process = spawn(Command(name="up", argv=argv, env=office.env, log_path=home / "up.log"))
+    process = spawn(Command(name="up", argv=argv, env=operator.env, log_path=home / "up.log"))
     try:
         deadline = time.monotonic() + 60
         while not (home / "state" / "logs" / "worker-1.log").exists():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from producer.forecast.loads import SCOPES, ForecastLimits, Load
-from producer.forecast.simulation import Forecast, simulated
+from producer.forecast.simulation import Forecast, Rest, no_rest, simulated
 from shared.model.rates import DAY_SECONDS, RATES
 from shared.model.sides import Scope
 from shared.wording.phrases import Phrase
@@ -74,19 +74,23 @@ class Binding:
     latest_seconds: float
 
 
-def bindings(loads: Sequence[Load], limits: ForecastLimits, now: float, found: Forecast) -> list[Binding]:
+def bindings(
+    loads: Sequence[Load], limits: ForecastLimits, now: float, found: Forecast, rest: Rest = no_rest
+) -> list[Binding]:
     """Returns the limits that bind, the one that costs most first. A pause is no limit."""
     there = {name.partition(":")[0] for some in (limits.given, limits.usual, limits.default) for name in some}
     rates = [f"{scope}.{rate}" for scope in SCOPES for rate in RATES if f"{scope}.{rate}" in there]
     hours = limits.hours.parts or any(line.hours.parts for line in limits.lines.values())
     others = [name for name in _OTHERS if name != "hours" or hours]
-    known = [_without(loads, limits, now, found, name) for name in [*rates, *others]]
+    known = [_without(loads, limits, now, found, name, rest) for name in [*rates, *others]]
     bound = [one for one in known if _costs(one)]
     return sorted(bound, key=lambda one: one.without_seconds)
 
 
-def _without(loads: Sequence[Load], limits: ForecastLimits, now: float, found: Forecast, what: str) -> Binding:
-    usual = simulated(loads, limits.without(what), now).known
+def _without(
+    loads: Sequence[Load], limits: ForecastLimits, now: float, found: Forecast, what: str, rest: Rest
+) -> Binding:
+    usual = simulated(loads, limits.without(what), now, rest).known
     late = [end for end in found.ends.values() if math.isfinite(end) and end > usual]
     most = max((_most(limits, what, load) for load in loads), default=0) if "." in what else 0
     return Binding(

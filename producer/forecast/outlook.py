@@ -10,7 +10,7 @@ from typing import Final
 from producer.forecast.binding import bindings, said
 from producer.forecast.gathering import FASTEST, LIKELY, SLOWEST, limits_from, loads_of, rated, slower
 from producer.forecast.loads import ForecastLimits, Load, Speed
-from producer.forecast.simulation import Forecast, simulated
+from producer.forecast.simulation import Forecast, Rest, no_rest, simulated
 from shared.model import Import, Mailbox, Tally, Wave
 from shared.model.forecasts import KeptForecast
 from shared.model.lifecycle import ImportState, MailboxState
@@ -67,6 +67,7 @@ def outlook(
     now: float,
     default: Mapping[str, int] | None = None,
     lanes: int = 0,
+    rest: Rest = no_rest,
 ) -> Outlook | None:
     """Returns the outlook; None while no mailbox is counted, so that nothing is known of any size.
 
@@ -83,8 +84,8 @@ def outlook(
     likely, fast, slow = LIKELY, FASTEST, SLOWEST
     if speed is not None:
         likely, fast, slow = speed, slower(speed, 1 - _DOUBT), slower(speed, 1 + _DOUBT)
-    found, low, high = (simulated(loads, replace(limits, speed=one), now) for one in (likely, fast, slow))
-    binds = bindings(loads, replace(limits, speed=likely), now, found)
+    found, low, high = (simulated(loads, replace(limits, speed=one), now, rest) for one in (likely, fast, slow))
+    binds = bindings(loads, replace(limits, speed=likely), now, found, rest)
     kept = KeptForecast(
         made_at=now,
         passes=import_.passes,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, TypeVar
@@ -30,6 +30,10 @@ _GRAIN: Final = 0.004
 #: Caps that differ by less than this factor count as one.
 _LIKE: Final = 2 ** (1 / 8)
 _TINY: Final = 1e-9
+#: Mailboxes that are entered between two rests.
+_PIECE: Final = 50
+#: Called after each short piece of work, a millisecond or so: lets others have their turn.
+Rest = Callable[[], None]
 _K = TypeVar("_K")
 
 
@@ -89,14 +93,18 @@ class _Group:
     lanes: float = 0.0
 
 
-def simulated(loads: Iterable[Load], limits: ForecastLimits, now: float = 0.0) -> Forecast:
+def no_rest() -> None:
+    """Lets nobody have a turn."""
+
+
+def simulated(loads: Iterable[Load], limits: ForecastLimits, now: float = 0.0, rest: Rest = no_rest) -> Forecast:
     """Returns the forecast from `now` on, seconds since the epoch."""
-    return _Run(loads, limits, now).ends()
+    return _Run(loads, limits, now, rest).ends()
 
 
 class _Run:
-    def __init__(self, loads: Iterable[Load], limits: ForecastLimits, now: float) -> None:
-        self._limits, self._now, self._at = limits, now, 0.0
+    def __init__(self, loads: Iterable[Load], limits: ForecastLimits, now: float, rest: Rest) -> None:
+        self._limits, self._now, self._at, self._rest = limits, now, 0.0, rest
         self._groups: dict[tuple[object, ...], _Group] = {}
         self._later: list[tuple[float, int, _Member]] = []
         self._ends: dict[str, float] = {}
@@ -105,8 +113,10 @@ class _Run:
         # Where nothing is capped, nothing is looked up for each mailbox.
         names = {name.partition(":")[0] for some in (limits.given, limits.usual, limits.default) for name in some}
         self._capped = {(SCOPES[at], rate, at) for at in range(4) for rate in RATES if f"{SCOPES[at]}.{rate}" in names}
-        for load in loads:
+        for at, load in enumerate(loads):
             self._enter(load)
+            if at % _PIECE == 0:
+                rest()
 
     def _enter(self, load: Load) -> None:
         speed = self._limits.speed
@@ -178,6 +188,7 @@ class _Run:
             if not math.isfinite(step):
                 break
             self._advance(allowed, step)
+            self._rest()
         return Forecast(ends=self._ends)
 
     # -- who may work, and until when that is so

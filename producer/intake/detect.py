@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 from producer.intake.detect_autoconfig import AutoconfigServer, place, read_config
 from producer.intake.detect_probe import Network, NoSuchDomain, Tried
@@ -73,6 +73,17 @@ class Detection:
     provider: Provider | None = None
     #: Steps that found nothing, a sentence each.
     tried: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the fields for JSON."""
+        return {
+            "address": self.address,
+            "how": self.how,
+            "why": self.why,
+            "ways": [asdict(way) for way in self.ways],
+            "provider": self.provider.model_dump(mode="json") if self.provider else None,
+            "tried": list(self.tried),
+        }
 
 
 def detect(

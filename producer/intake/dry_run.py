@@ -71,6 +71,8 @@ class MailboxLine:
     login: str
     #: Login at the destination.
     destination_login: str
+    #: URL of the row's own server; "" where the row uses the import's source.
+    server: str = ""
     #: Folders, INBOX first, the others in the order of their names.
     folders: tuple[FolderLine, ...] = ()
     #: Why the mailbox could not be read, and what to do; "" when it could.

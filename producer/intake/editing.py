@@ -18,6 +18,7 @@ from producer.intake.selection_options import SelectionOptions
 from producer.intake.sign_in import SignInAsked
 from producer.intake.specification import ImportAsked, ImportSpecification, ServerAsked, SheetRead
 from shared.model import BY_ROW, Endpoint, Import, Options, Tls
+from shared.model.choices import Verification
 from shared.model.errors import UsageError
 from shared.model.lifecycle import ImportState
 from shared.model.sides import Side
@@ -60,7 +61,7 @@ def asked_again(
         selection=_selection(options),
         include=options.include,
         exclude=options.exclude,
-        verify="full" if options.verify == "full" else "default",
+        verify=Verification.FULL if options.verify == Verification.FULL else Verification.DEFAULT,
         allowed=Allowed.of(options),
         accounts=accounts,
         remote=True,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from producer.intake.dry_run import FolderLine, folder_lines
-from shared.folders.gmail import EXTENSION, LabelMode, narrowed
+from shared.folders.gmail import EXTENSION, narrowed
 from shared.folders.mapping import FOREIGN, ONLY_SUBFOLDERS, MappedFolder, map_wanted
 from shared.folders.names import natural_order
 from shared.folders.tree import is_inbox
@@ -36,7 +36,7 @@ def foresee(
     `here` is the destination's listing; `most` is the size in bytes of the largest message that the destination takes,
     None if it does not say.
     """
-    listing, mode = source.listing(), LabelMode(options.gmail_labels)
+    listing, mode = source.listing(), options.gmail_labels
     mapped = map_wanted(listing, here, options)
     if EXTENSION in source.capabilities:
         mapped = narrowed(listing, mapped, mode)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from producer.intake.account_options import CA_FILE, MOST_CHARACTERS, AccountsAsked, AccountSeen, AccountsSeen
 from shared.accounts.kinds import ServicePlace, ServiceUrl, kind_of
 from shared.accounts.several import Services, parse_services, sealed_together
+from shared.content.json_text import read_json
 from shared.runtime.credentials import Secret
 from shared.store.records.named_services import NAME
 from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Phrase, Sentence
@@ -113,7 +113,7 @@ def _guarded(url: ServiceUrl, secret: Secret) -> None:
         raise OPTION_OF_MACHINE.error("url", option=strange[0])
     with suppress(ValueError, AttributeError):
         # Google's key says itself where its tokens are asked for.
-        place = str(json.loads(secret.reveal()).get("token_uri", ""))
+        place = str(read_json(secret.reveal()).get("token_uri", ""))
         if place and place not in _OF_GOOGLE:
             raise FAR_TOKEN.error("secret", text=place[:200])
 

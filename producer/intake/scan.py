@@ -23,7 +23,7 @@ from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
-from producer.intake.visiting import admission, visitor_of
+from producer.intake.visiting import HostPlaces, admission, visitor_of
 from producer.intake.wanted import unmatched
 from shared.content.maildrop import ListingIdentities
 from shared.folders.mapping import readable
@@ -39,6 +39,7 @@ from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop
 from shared.mail.pop3.pop3_reading import Readings
 from shared.mail.ways import Ways
 from shared.model import Account, Endpoint, Options
+from shared.model.choices import SharedFolders
 from shared.model.errors import (
     AuthenticationRefused,
     AuthorizationRefused,
@@ -64,8 +65,6 @@ FOLDER_MAP_NO_MAILBOX: Final = Phrase("folder_map_no_mailbox", "--folder-map: no
 
 #: Listing of an account that does not exist yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
-#: Most mailboxes that are read at the same time; no provider allows fewer connections to one host.
-MOST_AT_ONCE: Final = 16
 #: Most connections that one account's server may drop at an extension, one after the other.
 _TRIES: Final = 6
 _ADVICE: Final = (
@@ -112,8 +111,9 @@ class Scan:
         accounts: AccountsSeen | None = None,
         sign_ins: Mapping[Side, SignInAsked] | None = None,
         brought: Brought | None = None,
+        places: HostPlaces | None = None,
     ) -> None:
-        """`brought`: see `Brought`; without it nothing is known of earlier imports."""
+        """`brought`: see `Brought`; without it nothing is known of earlier imports. `places`: those of all scans."""
         self._brought = brought or (lambda source, destination, uidvalidity: False)
         self._sign_ins = sign_ins or {}
         self._brake = Brake()
@@ -128,10 +128,9 @@ class Scan:
         self._told = told or (lambda done, total: None)
         self._lanes = settings.workers * settings.worker_threads
         self._default = settings.limits
-        self.connections = max(
-            1,
-            min(settings.source_host_connections, settings.destination_host_connections, MOST_AT_ONCE),
-        )
+        self._places = places or HostPlaces(settings.source_host_connections, settings.destination_host_connections)
+        #: Most mailboxes that are read at the same time.
+        self.connections = min(self._places.most.values())
 
     def check(self, rows: Sequence[Row], options: Options, step: Step | None = None) -> list[Checked]:
         """Checks every row; returns the results in the manifest's order. Calls `step` when a row starts and ends."""
@@ -208,7 +207,9 @@ class Scan:
     # -- a row
 
     def _check(self, row: Row, options: Options) -> Checked:
-        there = self._look(Side.SOURCE, row.server or self._source, row, shared=options.shared_folders == "copy")
+        there = self._look(
+            Side.SOURCE, row.server or self._source, row, shared=options.shared_folders == SharedFolders.COPY
+        )
         here = _Seen(side=new) if (new := self._new_account(row)) else None
         here = here or self._look(Side.DESTINATION, self._destination, row, shared=False)
         if not options.same_mailbox and self._one_mailbox(row, there, here):
@@ -279,7 +280,9 @@ class Scan:
             names, apart = readable(mail.listing(), shared=shared)
             # Some servers report numbers for a folder that they refuse to open.
             mail.open(next(filter(is_inbox, names), b"INBOX"))
-            statuses = dict(zip(names, known_statuses(mail, names, sized=side == "source", changes=True), strict=True))
+            statuses = dict(
+                zip(names, known_statuses(mail, names, sized=side is Side.SOURCE, changes=True), strict=True)
+            )
             known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
             size = sum(_size(mail, name, status) for name, status in known.items()) if side == Side.SOURCE else None
             quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
@@ -299,7 +302,8 @@ class Scan:
             return _Seen(side=found, statuses=statuses, mail=mail)
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
-        line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
+        server = row.server.url if row.server else ""
+        line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login, server=server)
         if (new := self._new_account(row)) and not new.ok:
             return replace(line, problem=several((new.failure, new.advice)))
         line = replace(line, would_create=new is not None)
@@ -345,13 +349,14 @@ class Scan:
             )
 
         visitor = visitor_of(side, endpoint, row, self._sign_ins.get(side, SignInAsked()))
-        mail = self._entered(f"{side} {endpoint.url}", visitor, connect)
-        try:
-            yield mail
-        except BaseException:
-            mail.abort()
-            raise
-        mail.close()
+        with self._places.place(side, endpoint.host):
+            mail = self._entered(f"{side} {endpoint.url}", visitor, connect)
+            try:
+                yield mail
+            except BaseException:
+                mail.abort()
+                raise
+            mail.close()
 
     def _entered(self, server: str, visitor: Visitor, connect: Callable[[Proof], Looking]) -> Looking:
         """Signs in. Raises `LoginsStopped` if the server refused all of its first logins."""

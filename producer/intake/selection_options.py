@@ -11,7 +11,7 @@ class SelectionOptions:
 
     #: Special uses, separated by commas.
     skip_special: str = ""
-    #: "leave" or "copy": see `shared.model.Options`.
+    #: A `SharedFolders`.
     shared_folders: str = "leave"
     #: The destination's folder that receives everything.
     into: str = ""
@@ -35,11 +35,11 @@ class SelectionOptions:
     not_deleted: bool = False
     #: See `shared.model.Options`.
     newest_first: bool = False
-    #: See `shared.folders.gmail.LabelMode`.
+    #: A `LabelMode`.
     gmail_labels: str = "folders"
-    #: "follow" or "copy": see `shared.model.Options`.
+    #: A `MoveChoice`.
     moves: str = "follow"
-    #: "tell" or "follow": see `shared.model.Options`.
+    #: A `DeletionsChoice`.
     deletions: str = "tell"
     #: See `shared.model.Options`.
     deletions_cap: int = 100

@@ -285,7 +285,8 @@ def _cells(line: str, separator: str) -> list[Cell] | Sentence:
     The line is read alone, so that an unclosed quotation mark spoils its own row only; and strictly, so that the fault
     is noticed.
     """
-    if re.search(f'(?:^|{separator})[{_BLANKS}]*[{_BLANKS[1:]}][{_BLANKS}]*"|"[{_BLANKS}]*[{_BLANKS[1:]}]', line):
+    # Each run of blanks is read once: a line may be nothing else.
+    if re.search(f'(?:^|{separator}) *+[{_BLANKS[1:]}][{_BLANKS}]*+"|" *+[{_BLANKS[1:]}]', line):
         # Around a quoted value such a blank is one as any other, and no text of the value.
         line = re.sub(f'(^|{separator})[{_BLANKS}]*("(?:[^"]|"")*+")[{_BLANKS}]*(?={separator}|$)', r"\1\2", line)
     # Blanks behind a closing mark are dropped; csv drops only those in front of an opening one.

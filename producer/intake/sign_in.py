@@ -7,7 +7,6 @@ given as new_password.
 from __future__ import annotations
 
 import getpass
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Final
 
 from producer.intake.fitting import named_rows
 from producer.intake.manifest import Row
+from shared.content.json_text import read_json
 from shared.mail.auth.sasl import PASSWORD_MECHANISMS
 from shared.model import Endpoint
 from shared.model.errors import UsageError
@@ -166,7 +166,7 @@ def at_the_vendor(way: Way, key: str) -> None:
     if way not in _JSON_WAYS:
         return
     try:
-        known = json.loads(key)
+        known = read_json(key)
     except ValueError:
         return  # the code that opens the key reports this
     if not isinstance(known, dict):

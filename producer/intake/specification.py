@@ -35,6 +35,7 @@ from producer.intake.sign_in import (
 from producer.intake.wanted import read_wanted
 from producer.intake.waving import WaveRules, of_wave, read_rules
 from shared.model import BY_ROW, Endpoint, Options, Tls
+from shared.model.choices import Verification
 from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 from shared.rules.hours import Hours, read_hours
@@ -42,7 +43,7 @@ from shared.wording.phrases import Fault, Faults, FaultsFound, FieldName, Phrase
 
 SIDES: Final = tuple(Side)
 #: Ways of verification.
-VERIFICATIONS: Final = ("default", "full")
+VERIFICATIONS: Final = (Verification.DEFAULT, Verification.FULL)
 #: Checks that a server may be connected to, and returns it. Raises `UsageError`.
 Guard = Callable[[Side, Endpoint], Endpoint]
 #: Asks a person for the secret of one side. Raises `UsageError`.
@@ -249,7 +250,7 @@ def check(
             exclude=asked.exclude,
             **chosen,
             **asdict(asked.allowed),
-            verify=asked.verify,
+            verify=Verification(asked.verify),
             accounts=asked.accounts.text,
             source_sign_in=signs[Side.SOURCE].sign_in,
             destination_sign_in=signs[Side.DESTINATION].sign_in,

@@ -8,28 +8,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, TypeVar
 
 from producer.intake.fitting import unfit
 from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, read_sheet
 from shared.folders import special_use
-from shared.folders.gmail import LabelMode
 from shared.folders.mapping import spelled
 from shared.folders.names import encode_name
 from shared.model import Endpoint
+from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders
 from shared.wording.phrases import PLAIN, Fault, Faults, FaultsFound, Phrase, Sentence
 
+_Choice = TypeVar("_Choice", bound=StrEnum)
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))? ?([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS: Final = ("", "k", "m", "g", "t")
 #: Values of `--skip-special`, beside the words of `special_use.SPOKEN`.
 USES: Final = (*special_use.MAPPED, "all", "flagged", "important")
-#: Values of `--shared-folders`.
-SHARED_FOLDERS: Final = ("leave", "copy")
-#: Values of `--moves`.
-MOVES: Final = ("follow", "copy")
-#: Values of `--deletions`, and the largest `--deletions-cap`.
-DELETIONS: Final = ("tell", "follow")
+#: The largest `--deletions-cap`.
 MOST_DELETIONS: Final = 1_000_000
 #: Longest `--into`, in octets as sent; names below it need room.
 _INTO_OCTETS: Final = 120
@@ -78,7 +75,7 @@ def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[s
 
     found = {
         "skip_special": taken("skip_special", read_uses, wanted.skip_special) or (),
-        "shared_folders": wanted.shared_folders,
+        "shared_folders": taken("shared_folders", read_choice, SharedFolders, wanted.shared_folders),
         "into": taken("into", read_into, wanted.into) or "",
         "folder_map": (),
         "since": taken("since", read_moment, wanted.since),
@@ -89,9 +86,9 @@ def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[s
         "flagged": wanted.flagged,
         "not_deleted": wanted.not_deleted,
         "newest_first": wanted.newest_first,
-        "gmail_labels": wanted.gmail_labels,
-        "moves": wanted.moves,
-        "deletions": wanted.deletions,
+        "gmail_labels": taken("gmail_labels", read_choice, LabelMode, wanted.gmail_labels),
+        "moves": taken("moves", read_choice, MoveChoice, wanted.moves),
+        "deletions": taken("deletions", read_choice, DeletionsChoice, wanted.deletions),
         "deletions_cap": wanted.deletions_cap,
     }
     if wanted.folder_map and wanted.folder_map_content is not None:
@@ -103,20 +100,20 @@ def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[s
     larger, smaller = found["larger"], found["smaller"]
     if larger is not None and smaller is not None and larger + 1 >= smaller:
         faults.append(NO_SIZE_IS_BOTH.at("larger", "smaller"))
-    for name, choices in (
-        ("gmail_labels", tuple(LabelMode)),
-        ("moves", MOVES),
-        ("deletions", DELETIONS),
-        ("shared_folders", SHARED_FOLDERS),
-    ):
-        if getattr(wanted, name) not in choices:
-            faults.append(ONE_OF.at(name, names=", ".join(choices)))
     if not 1 <= wanted.deletions_cap <= MOST_DELETIONS:
         faults.append(DELETIONS_CAP.at("deletions_cap", num=MOST_DELETIONS))
     faults += unfit(sources, unseen=wanted.unseen, flagged=wanted.flagged)
     if faults:
         raise FaultsFound(faults)
     return found
+
+
+def read_choice(choices: type[_Choice], text: str) -> _Choice:
+    """Returns the choice of this name. Raises `UsageError`."""
+    try:
+        return choices(text)
+    except ValueError:
+        raise ONE_OF.error(names=", ".join(choices)) from None
 
 
 def read_moment(text: str) -> int | None:

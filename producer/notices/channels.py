@@ -110,14 +110,17 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _text_block(text: str, **style: Any) -> dict[str, Any]:
+    """Returns a block of a card that shows the text as it is; in a TextBlock, words of a server could be a link (Markdown)."""
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **style}]}
+
+
 def _teams(told: NoticeTold, key: str) -> dict[str, Any]:
-    blocks: list[dict[str, Any]] = [
-        {"type": "TextBlock", "text": told.wording.subject, "weight": "Bolder", "size": "Medium", "wrap": True}
+    blocks = [
+        _text_block(told.wording.subject, weight="Bolder", size="Medium"),
+        *({**_text_block(line), "spacing": "Small"} for line in told.wording.lines if line),
+        _text_block(key, isSubtle=True, size="Small"),
     ]
-    blocks += [
-        {"type": "TextBlock", "text": line, "wrap": True, "spacing": "Small"} for line in told.wording.lines if line
-    ]
-    blocks.append({"type": "TextBlock", "text": key, "isSubtle": True, "size": "Small"})
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from producer.forecast.simulation import Rest, no_rest
 from producer.notices.channels import NoticeTold, send
-from producer.notices.sending import NotSent, spoken
+from producer.notices.sending import NotSent, reach_of_notices, spoken
 from producer.notices.watching import NoticeWatch
 from shared.model.errors import LeaseLost, MailhaulError
 from shared.model.notices import Delivery, Notice
+from shared.runtime.config import Settings
 from shared.runtime.logs import get_logger
 from shared.sign_in.reach import Reach
 from shared.store import Store
@@ -53,6 +55,8 @@ class Notifier:
     #: The settings' limits, by scope, and the threads of a worker; for forecasts.
     default: Mapping[str, int] = field(default_factory=dict)
     threads: int = 16
+    #: Called after each piece of a forecast.
+    rest: Rest = no_rest
     #: Seconds until a delivery that failed is tried again.
     retry_seconds: float = RETRY_SECONDS
     #: Seconds between two looks at all imports.
@@ -68,7 +72,7 @@ class Notifier:
     _thread: threading.Thread | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._watcher = NoticeWatch(self.store, self.still_seconds, self.default, self.threads)
+        self._watcher = NoticeWatch(self.store, self.still_seconds, self.default, self.threads, self.rest)
 
     def start(self) -> None:
         """Starts the thread, which runs until `stop`."""
@@ -144,10 +148,12 @@ def word_and_send(
     """Sends a delivery in its target's words. Raises `NotSent`, whatever is wrong with it, and `StoreError`."""
     try:
         by(target, told_to(store, target, delivery), now, reach)
-    except (NotSent, MailhaulError):
+    except MailhaulError:
         raise
+    except NotSent as error:
+        raise error.without(target.hidden) from None
     except Exception as error:  # one target's password or address holds up no other
-        raise NotSent(f"{type(error).__name__}: {spoken(error)}") from error
+        raise NotSent(f"{type(error).__name__}: {spoken(error)}").without(target.hidden) from None
 
 
 def told_to(store: Store, target: Target, delivery: Delivery) -> NoticeTold:
@@ -162,6 +168,20 @@ def told_to(store: Store, target: Target, delivery: Delivery) -> NoticeTold:
 def _logins(store: Store, notice: Notice) -> list[str]:
     found = (store.mailbox(mailbox_id) for mailbox_id in notice.mailbox_ids[:_NAMED])
     return [mailbox.source.login for mailbox in found if mailbox]
+
+
+def notifier_of(settings: Settings, store: Store, targets: Targets, holder: str, *, rest: Rest = no_rest) -> Notifier:
+    """Returns the notifier that these settings ask for, which calls `rest` after each piece of a forecast."""
+    return Notifier(
+        store=store,
+        targets=targets,
+        holder=holder,
+        reach=reach_of_notices(settings),
+        still_seconds=settings.notify_still_minutes * 60,
+        default=settings.limits,
+        threads=settings.worker_threads,
+        rest=rest,
+    )
 
 
 def _wanted_by(notice: Notice, known: Mapping[str, Target]) -> list[str]:

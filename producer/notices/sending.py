@@ -6,11 +6,13 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, Self
 
 from shared.runtime.config import Settings
 from shared.sign_in.reach import Reach, reach_of, resolve
+from shared.wording.masking import masked
 
 #: Deadline of each step of a sending, and of the whole, seconds.
 STEP_SECONDS: Final = 20.0
@@ -26,6 +28,10 @@ class NotSent(Exception):
     def __init__(self, why: str, *, forever: bool = False, after_seconds: float = 0.0) -> None:
         self.why, self.forever, self.after_seconds = why, forever, after_seconds
         super().__init__(why)
+
+    def without(self, secrets: Iterable[str]) -> NotSent:
+        """Returns the same without these secrets: a receiver may repeat what it was sent, and its words are shown."""
+        return NotSent(masked(self.why, secrets), forever=self.forever, after_seconds=self.after_seconds)
 
 
 class ConversationLimit:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
+from io import BufferedReader
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -23,6 +24,27 @@ from shared.sign_in.reach import Reach
 PORTS: Final[Mapping[str, int]] = {"smtps": 465, "smtp": 587}
 #: Names of this machine: nobody else sees what goes to them without TLS.
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+#: Bytes of all answers of one conversation; a sending brings a few hundred.
+_MOST_BYTES: Final = 256 * 1024
+
+
+class _BoundedAnswers:
+    """The answers of a conversation, as smtplib reads them: no more than `_MOST_BYTES` of them."""
+
+    def __init__(self, answers: BufferedReader) -> None:
+        self._answers, self._left = answers, _MOST_BYTES
+
+    def readline(self, most: int) -> bytes:
+        """Returns the next line. Raises OSError."""
+        line = self._answers.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError("it answers without end")
+        return line
+
+    def close(self) -> None:
+        """Closes the stream."""
+        self._answers.close()
 
 
 class _Submission(smtplib.SMTP):
@@ -31,6 +53,12 @@ class _Submission(smtplib.SMTP):
     def __init__(self, host: str, port: int, secure: bool, reach: Reach | None, limit: ConversationLimit) -> None:
         self._secure, self._reach, self._limit = secure, reach, limit
         super().__init__(host, port)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Returns the server's answer. Raises `SMTPServerDisconnected` where answers have no end, which smtplib would keep."""
+        if self.file is None and self.sock is not None:
+            self.file = _BoundedAnswers(self.sock.makefile("rb"))
+        return super().getreply()
 
     def _get_socket(self, host: str, port: int, timeout: Any) -> socket.socket:
         line = self._limit.connected(host, port, self._reach)

@@ -19,13 +19,14 @@ from zoneinfo import ZoneInfo
 from producer import telling
 from producer.coordinator.tally import Progress
 from producer.forecast.outlook import fifths_later
+from producer.forecast.simulation import Rest, no_rest
 from producer.notices.sending import spoken
 from producer.operations import forecasting
 from producer.operations.finding import progress_of
 from producer.operations.outages import waits_of
 from producer.operations.trouble import trouble
 from producer.show.waiting import DESTINATION_WAITS, said
-from shared.model import Import, Mailbox, Wait, Wave
+from shared.model import Import, Mailbox, Wait, WaitKind, Wave
 from shared.model.errors import MailhaulError
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model.search import Search
@@ -57,6 +58,8 @@ class NoticeWatch:
     #: The settings' limits, by scope, and the threads of a worker; for forecasts.
     default: Mapping[str, int] = field(default_factory=dict)
     threads: int = 16
+    #: Called after each piece of a forecast.
+    rest: Rest = no_rest
     #: Import → when its end was forecast last.
     _foreseen: dict[str, float] = field(init=False, default_factory=dict)
     #: Import → what it had done when it was last seen to move, and when that was.
@@ -143,14 +146,14 @@ class NoticeWatch:
             return
         kept = self.store.forecasts(import_.import_id)
         first = next((one for one in kept if one.passes == import_.passes), None)
-        began = time.perf_counter()
-        found = forecasting.look_ahead(self.store, import_, self.default, self.threads, now)
-        rest = _RESTS * (time.perf_counter() - began)
+        began = time.thread_time()
+        found = forecasting.look_ahead(self.store, import_, self.default, self.threads, now, self.rest)
+        pause = _RESTS * (time.thread_time() - began)
         if found is None or (first is None and found.assumed * 2 > found.kept.mailboxes):
             # It reads every mailbox: where there are many, the next one waits.
-            self._foreseen[import_.import_id] = now - FORECAST_SECONDS + min(FORECAST_SECONDS, rest)
+            self._foreseen[import_.import_id] = now - FORECAST_SECONDS + min(FORECAST_SECONDS, pause)
             return
-        self._foreseen[import_.import_id] = now + max(0.0, rest - FORECAST_SECONDS)
+        self._foreseen[import_.import_id] = now + max(0.0, pause - FORECAST_SECONDS)
         if first is None:
             self.store.keep_forecast(import_.import_id, found.kept)
         elif fifths := fifths_later(first, found.kept.ends_at):
@@ -176,7 +179,7 @@ class NoticeWatch:
         )
         before, since = self._moved.get(import_.import_id, (None, now))
         waits: Sequence[Wait] = waits_of(self.store, import_)
-        stopped = import_.control is not Control.RUN or any(wait.what == "window" for wait in waits)
+        stopped = import_.control is not Control.RUN or any(wait.what is WaitKind.WINDOW for wait in waits)
         if seen != before or stopped:
             self._moved[import_.import_id] = (seen, now)
         elif now - since >= self.still_seconds:
@@ -216,7 +219,7 @@ def _struck(text: str, mailbox: Mailbox) -> str:
 
 def _unnamed(wait: Wait) -> Wait:
     """Returns the wait without a login."""
-    return replace(wait, key="") if wait.what.endswith("_account") or wait.what in DESTINATION_WAITS else wait
+    return replace(wait, key="") if wait.what.is_of_account or wait.what in DESTINATION_WAITS else wait
 
 
 def _row(store: Store, import_: Import) -> dict[str, Any]:

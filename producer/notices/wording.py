@@ -7,7 +7,6 @@ English is the text itself; the others stand in `*.po` beside this module. What 
 from __future__ import annotations
 
 import io
-import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from babel.support import NullTranslations, Translations
 from producer.translations import LANGUAGES
 from producer.translations.said import ADVICE, CAUSES
 from producer.translations.translate import Translator
+from shared.content.json_text import read_json
 from shared.model.notices import Notice
 from shared.wording.phrases import LINES, parts
 
@@ -226,7 +226,7 @@ def _slipped(notice: Notice, reader: Reader) -> Wording:
 
 def _digest(notice: Notice, reader: Reader) -> Wording:
     subject = reader.say("mailhaul: where everything stands on %(day)s", day=reader.day(notice.at))
-    rows: list[dict[str, Any]] = json.loads(str(notice.values.get("rows", "[]")))
+    rows: list[dict[str, Any]] = read_json(str(notice.values.get("rows", "[]")))
     lines: list[str] = []
     for row in rows:
         head = reader.say(_STATES.get(row["word"], "%(what)s"), what=reader.what(row["name"], row.get("wave", "")))

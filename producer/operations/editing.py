@@ -7,6 +7,7 @@ comes in between, and nothing breaks off half-done.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from producer.intake.editing import need_unstarted, with_ends_of
@@ -15,9 +16,9 @@ from producer.intake.specification import ImportSpecification
 from producer.operations.acknowledged import on_disk
 from producer.operations.credentials import CredentialsOperations
 from producer.operations.submission import RequestOperations
-from shared.model import Import
+from shared.model import Import, Mailbox
 from shared.model.errors import ChangedMeanwhile
-from shared.model.lifecycle import Control
+from shared.model.lifecycle import Control, MailboxState
 from shared.model.sides import Side
 from shared.store import ChangedStore
 from shared.wording.phrases import Phrase
@@ -61,6 +62,8 @@ class EditOperations(CredentialsOperations, RequestOperations):
             self._written(store, wanted, mailboxes, rows, new.accounts.secret, new.sign_ins, new.hours)
             if not stays:
                 _carry(store, import_, wanted, hours=new.hours is None)
+            _stay_cancelled(store, now, before, wanted, mailboxes)
+            if not stays:
                 store.close(import_.import_id)
                 return
             for mailbox in before:
@@ -80,6 +83,30 @@ class EditOperations(CredentialsOperations, RequestOperations):
         except ChangedMeanwhile:
             raise CHANGED_MEANWHILE.error(name=import_.name) from None
         return self.store.import_(wanted.import_id) or wanted
+
+
+def _stay_cancelled(
+    store: ChangedStore, old: Import | None, before: Sequence[Mailbox], new: Import, mailboxes: Sequence[Mailbox]
+) -> None:
+    """Cancels again what a person had cancelled: the import, or mailboxes, by themselves or with a wave.
+
+    With another login, owner or server it is another mailbox, and is queued.
+    """
+    if old is None:
+        return
+    if old.control is Control.CANCEL:
+        store.control(new.import_id, None, Control.CANCEL)
+        return
+    cancelled = {_person(old, mailbox) for mailbox in before if mailbox.state is MailboxState.CANCELLED}
+    for mailbox in mailboxes:
+        if _person(new, mailbox) in cancelled:
+            store.control(new.import_id, mailbox.mailbox_id, Control.CANCEL)
+
+
+def _person(import_: Import, mailbox: Mailbox) -> tuple[str, str, str]:
+    """Returns what a mailbox is known by, whatever the import is called and wherever its servers are."""
+    server = mailbox.source.endpoint.url
+    return mailbox.source.login, mailbox.destination.login, "" if server == import_.source.url else server
 
 
 def _carry(store: ChangedStore, old: Import, new: Import, *, hours: bool) -> None:

@@ -75,7 +75,7 @@ def people(store: Store, login: str) -> list[tuple[Import, Mailbox]]:
         for mailbox, _ in store.mailboxes(import_.import_id)
         if wanted in (mailbox.source.login.casefold(), mailbox.destination.login.casefold())
     ]
-    if busy := [request.name for request, mailbox in found if mailbox.state not in SETTLED]:
+    if busy := [import_.name for import_, mailbox in found if mailbox.state not in SETTLED]:
         raise MAILBOX_BUSY.error(name=busy[0])
     return found
 

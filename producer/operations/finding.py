@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
 from producer.coordinator import tally
@@ -52,6 +53,8 @@ _WEIGHED: Final = 100
 MANY: Final = 1000
 #: The largest number of mailboxes in a wave.
 _EVERYONE: Final = 10_000_000
+#: Mailboxes that are read at once where all are.
+_PAGE: Final = 500
 #: Number of places named at which a number of lanes was found.
 _PLACES: Final = 6
 #: Number of candidates named when a text fits several imports.
@@ -106,12 +109,35 @@ def find_mailboxes(store: Store, import_: Import, login: str, wave: str = "") ->
     return found
 
 
+def every_mailbox(
+    store: Store, import_: Import, wave: str = "", state: MailboxState | None = None
+) -> Iterator[tuple[Mailbox, Tally]]:
+    """Yields the mailboxes of the import, or of a wave, in the order of their rows, while they are read.
+
+    Of an import of many not more than some are in memory. Raises `UsageError` where it has no such wave, before the first.
+    """
+    if wave:
+        wave_of(store, import_, wave)
+    found = _in_pages(store, import_.import_id, Search(wave=wave, count=_PAGE))
+    # Pages of those in a state would shift while they are read: who leaves it makes another be left out.
+    return (pair for pair in found if state in (None, pair[0].state))
+
+
+def _in_pages(store: Store, import_id: str, wanted: Search) -> Iterator[tuple[Mailbox, Tally]]:
+    for start in count(0, _PAGE):
+        # A page has fewer rows where some were erased while it was read.
+        total, rows = store.find_mailboxes(import_id, replace(wanted, start=start))
+        yield from rows
+        if start + _PAGE >= total:
+            return
+
+
 def progress_of(store: Store, import_: Import, window: Window | None = None, wave: str = "") -> Progress:
     """Returns the progress of the import, or of one of its waves. Raises `UsageError`."""
     if wave:
         of_wave = find_mailboxes(store, import_, "", wave)
         states = Counter(mailbox.state for mailbox, _ in of_wave)
-        waits = [wait for wait in waits_of(store, import_) if wait.key == wave or not wait.what.startswith("wave_")]
+        waits = [wait for wait in waits_of(store, import_) if wait.key == wave or not wait.what.is_of_wave]
         return tally.progress(import_, Tally.total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
     counts, mailboxes = store.import_tally(import_.import_id)
     stranded, waits = store.stranded(import_.import_id), waits_of(store, import_)
@@ -180,5 +206,9 @@ def errors_of(
         if wave:
             wave_of(store, import_, wave)
         return trouble_at_a_glance(store, import_, named, wave)
-    rows = find_mailboxes(store, import_, login, wave) if everyone is None else everyone
+    rows: Iterable[tuple[Mailbox, Tally]]
+    if everyone is not None:
+        rows = everyone
+    else:
+        rows = find_mailboxes(store, import_, login, wave) if login else every_mailbox(store, import_, wave)
     return trouble(store, import_, rows, folders=everyone is None)

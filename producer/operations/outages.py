@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from typing import Final
 
-from shared.model import Endpoint, Failure, Import, Mailbox, Wait
+from shared.model import Endpoint, Failure, Import, Mailbox, Wait, WaitKind
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState
 from shared.model.search import Search
 from shared.model.sides import Side
@@ -35,11 +35,11 @@ def waits_of(store: Store, import_: Import) -> list[Wait]:
     if import_.state is ImportState.FINISHED:
         return store.waits(import_.import_id)
     known = store.waits(import_.import_id)
-    found = [Wait(what="store", why=why)] if (why := store.refusing()) else []
+    found = [Wait(what=WaitKind.STORE, why=why)] if (why := store.refusing()) else []
     # Workers that cannot write are not heard of, and outside the hours none is needed.
-    shut = found or any(wait.what == "window" for wait in known)
+    shut = found or any(wait.what is WaitKind.WINDOW for wait in known)
     if not shut and import_.state is ImportState.RUNNING and import_.control is Control.RUN and not store.workers():
-        found.append(Wait(what="workers"))
+        found.append(Wait(what=WaitKind.WORKERS))
     codes = store.failure_codes(import_.import_id)
     for side in Side:
         alike = [code for end in _OUTAGES if codes.get(code := f"{side}_{end}")]
@@ -50,7 +50,13 @@ def waits_of(store: Store, import_: Import) -> list[Wait]:
             until = max(failure.next_at for _, failure in due)
             why = without_side(due[0][1].sentence)
             found.append(
-                Wait(what="rate", until=until, since=min(f.since for _, f in due), why=why, mailboxes=codes[_RATES])
+                Wait(
+                    what=WaitKind.RATE,
+                    until=until,
+                    since=min(f.since for _, f in due),
+                    why=why,
+                    mailboxes=codes[_RATES],
+                )
             )
     return found + known
 
@@ -88,7 +94,7 @@ def _of_servers(
         many = everyone if len(servers) == 1 else len(failures)
         found.append(
             Wait(
-                what=f"{side}_server",
+                what=WaitKind(f"{side}_server"),
                 key=place,
                 since=min(f.since or f.at for f in failures),
                 until=min(due, default=0.0),

@@ -15,6 +15,7 @@ from producer.operations.credentials import need_no_passwords, need_passwords
 from producer.operations.finding import MISSING, find_mailboxes
 from producer.operations.resources import HeldResources
 from shared.model import Import, Mailbox
+from shared.model.choices import Verification
 from shared.model.cutover import Cutover, CutoverOptions
 from shared.model.lifecycle import SETTLED, ImportState, MailboxState
 from shared.model.search import Search
@@ -72,7 +73,7 @@ class PassOperations(HeldResources):
             raise BUSY.error(name=import_.name)
         need_passwords(self.store, import_, chosen)
         accepted = sum(_accepted(self.store, import_, mailbox) for mailbox in chosen) if accept_missing else 0
-        options = replace(import_.options, verify="full" if full else "anew")
+        options = replace(import_.options, verify=Verification.FULL if full else Verification.ANEW)
         again = replace(import_, options=options)
         queued = submit_whole(
             self.store, import_.import_id, lambda: self.store.open_import(again, chosen, self.settings.retention_days)

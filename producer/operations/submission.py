@@ -31,6 +31,7 @@ from shared.model.lifecycle import ImportState
 from shared.model.sides import Side
 from shared.rules.hours import ALWAYS, Hours
 from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.sign_in.removals import REMOVALS, sealed_permission
 from shared.store.ports.request_store import RequestStore
 from shared.store.submitting import submit_whole
 
@@ -55,7 +56,7 @@ class RequestOperations(HeldResources):
     ) -> int:
         """Opens the import, or opens it again. Returns how many mailboxes were queued.
 
-        - `accounts_secret`: the secret of `request.options.accounts`; without one, that which is stored for it stays.
+        - `accounts_secret`: the secret of `import_.options.accounts`; without one, that which is stored for it stays.
         - `sign_ins`: by side, how rows without a password of their own sign in.
         - `hold`: only stores the import, in state "opening"; no worker serves it before `set_going`.
         - `hours`: when it may work; None keeps the hours that were set before.
@@ -92,6 +93,8 @@ class RequestOperations(HeldResources):
             what = Credentials(login=import_.options.accounts, password=accounts_secret or Secret(""))
             sealed = self.vault.seal(import_.import_id, "accounts", what)
             store.seal(import_.import_id, {(import_.import_id, "accounts"): sealed})
+        permission = sealed_permission(self.vault, import_.import_id, import_.options)
+        store.seal(import_.import_id, {(import_.import_id, REMOVALS): permission})
         sides = {side: sign_ins.get(side, SignInAsked()) for side in Side}
         for side, asked in sides.items():
             if not asked.by_rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +18,7 @@ from shared.wording.phrases import changed, several
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sufferer:
+class FailedMailbox:
     """A mailbox with trouble."""
 
     #: Line in the manifest.
@@ -61,7 +61,7 @@ class ErrorGroup:
     #: True when the mailboxes are stopped until the operator acts.
     parked: bool
     #: Mailboxes that have the trouble, by row.
-    sufferers: tuple[Sufferer, ...]
+    sufferers: tuple[FailedMailbox, ...]
     #: Number of further mailboxes that have it and are not named.
     more: int = 0
 
@@ -184,7 +184,7 @@ def word(mailbox: Mailbox, tally: Tally) -> str:
 def trouble(
     store: Store,
     import_: Import,
-    rows: Sequence[tuple[Mailbox, Tally]],
+    rows: Iterable[tuple[Mailbox, Tally]],
     *,
     folders: bool = True,
     only: Mapping[str, Set[str]] | None = None,
@@ -194,10 +194,10 @@ def trouble(
     Without `folders` no more is read from the store, so that a live display costs nothing. `only` says of which kinds
     of trouble with messages a mailbox is named (mailbox id → codes); without it, of all.
     """
-    groups: dict[_Kind, list[tuple[str, str, Sufferer]]] = defaultdict(list)
+    groups: dict[_Kind, list[tuple[str, str, FailedMailbox]]] = defaultdict(list)
     for mailbox, counts in rows:
         if (trouble := troubled(mailbox)) and (only is None or _GOES_ON in only.get(mailbox.mailbox_id, ())):
-            who = Sufferer(
+            who = FailedMailbox(
                 row=mailbox.row,
                 login=mailbox.source.login,
                 destination_login=mailbox.destination.login,
@@ -220,7 +220,7 @@ def trouble(
         wanted = None if only is None else only.get(mailbox.mailbox_id, frozenset())
         for code, folder, messages, detail in folder_trouble(store, mailbox, counts, wanted) if folders else ():
             sentence, advice = _MESSAGE_TROUBLE[code]
-            who = Sufferer(
+            who = FailedMailbox(
                 row=mailbox.row,
                 login=mailbox.source.login,
                 destination_login=mailbox.destination.login,
@@ -242,7 +242,7 @@ def trouble(
     ]
 
 
-def _gravity(group: tuple[_Kind, list[tuple[str, str, Sufferer]]]) -> tuple[object, ...]:
+def _gravity(group: tuple[_Kind, list[tuple[str, str, FailedMailbox]]]) -> tuple[object, ...]:
     """Returns the sort key of a group.
 
     First comes what waits for the operator, then what stops whole mailboxes, then what is over, then single messages;
@@ -305,6 +305,12 @@ def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
     from producer.intake.providers import catalogue
 
     return several((trouble.advice, catalogue().first_at(account.login, account.endpoint.host)))
+
+
+def said_of_messages(code: str, import_id: str) -> dict[str, str]:
+    """Returns the sentence and the advice of a kind of trouble with messages or folders."""
+    sentence, advice = _MESSAGE_TROUBLE[code]
+    return {"sentence": sentence, "advice": addressed(advice, import_id)}
 
 
 def addressed(advice: str, import_id: str) -> str:

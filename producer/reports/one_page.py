@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
@@ -126,39 +126,57 @@ class OnePage:
     binds: tuple[str, ...] = field(default=())
 
 
+@dataclass(slots=True)
+class _Sums:
+    """The sums of a line, while its mailboxes are read."""
+
+    states: Counter[MailboxState] = field(default_factory=Counter)
+    messages: int = 0
+    size_bytes: int = 0
+    done_bytes: int = 0
+    failures: dict[str, Failure] = field(default_factory=dict)
+    numbers: Counter[str] = field(default_factory=Counter)
+
+    def add(self, mailbox: Mailbox, tally: Tally) -> None:
+        """Adds a mailbox."""
+        self.states[mailbox.state] += 1
+        self.messages += tally.messages
+        self.size_bytes += tally.size_bytes
+        self.done_bytes += tally.done_bytes
+        if mailbox.state is MailboxState.PARKED and mailbox.failure:
+            self.failures.setdefault(mailbox.failure.code, mailbox.failure)
+            self.numbers[mailbox.failure.code] += 1
+
+    def line(self, name: str, score: Score | None, now_at: float) -> WaveLine:
+        """Returns the line."""
+        blocked = (WaitingGroup(failure=self.failures[code], mailboxes=num) for code, num in self.numbers.most_common())
+        return WaveLine(
+            name=name,
+            states=self.states,
+            messages=self.messages,
+            size_bytes=self.size_bytes,
+            done_bytes=self.done_bytes,
+            score=score,
+            now_at=now_at,
+            blocked=tuple(blocked),
+        )
+
+
 def lines_of(
-    rows: Sequence[tuple[Mailbox, Tally]], scores: Sequence[Score], now_at: Mapping[str, float], whole_at: float
+    rows: Iterable[tuple[Mailbox, Tally]], scores: Sequence[Score], now_at: Mapping[str, float], whole_at: float
 ) -> tuple[WaveLine, tuple[WaveLine, ...]]:
     """Returns the line of all rows, and those of the waves in their order of appearance. `now_at`: the latest forecast by wave."""
-    by_wave: dict[str, list[tuple[Mailbox, Tally]]] = defaultdict(list)
+    all_, by_wave = _Sums(), defaultdict[str, _Sums](_Sums)
     for mailbox, tally in rows:
-        by_wave[mailbox.wave].append((mailbox, tally))
+        for sums in (all_, by_wave[mailbox.wave]):
+            sums.add(mailbox, tally)
     known = {score.wave: score for score in scores}
-    whole = _line("", rows, known.get(""), whole_at)
+    whole = all_.line("", known.get(""), whole_at)
     if set(by_wave) <= {""}:
         return whole, ()
     named = sorted(by_wave, key=lambda wave: not wave)
     return whole, tuple(
-        _line(wave, by_wave[wave], known.get(wave) if wave else None, now_at.get(wave, 0.0)) for wave in named
-    )
-
-
-def _line(name: str, rows: Sequence[tuple[Mailbox, Tally]], score: Score | None, now_at: float) -> WaveLine:
-    failures: dict[str, Failure] = {}
-    numbers: Counter[str] = Counter()
-    for mailbox, _ in rows:
-        if mailbox.state is MailboxState.PARKED and mailbox.failure:
-            failures.setdefault(mailbox.failure.code, mailbox.failure)
-            numbers[mailbox.failure.code] += 1
-    return WaveLine(
-        name=name,
-        states=Counter(mailbox.state for mailbox, _ in rows),
-        messages=sum(tally.messages for _, tally in rows),
-        size_bytes=sum(tally.size_bytes for _, tally in rows),
-        done_bytes=sum(tally.done_bytes for _, tally in rows),
-        score=score,
-        now_at=now_at,
-        blocked=tuple(WaitingGroup(failure=failures[code], mailboxes=number) for code, number in numbers.most_common()),
+        by_wave[wave].line(wave, known.get(wave) if wave else None, now_at.get(wave, 0.0)) for wave in named
     )
 
 

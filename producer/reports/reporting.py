@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from producer.forecast.outlook import Outlook
 from producer.operations import forecasting
-from producer.operations.finding import find_mailboxes, progress_of
+from producer.operations.finding import every_mailbox, progress_of
 from producer.reports.one_page import OnePage, ReaderSheet, lines_of
 from shared.model import Import
 from shared.model.lifecycle import ImportState
@@ -16,11 +18,22 @@ from shared.store import Store
 FILES = ("one-page.html", "one-page.csv")
 
 
-def one_page(store: Store, import_: Import, language: str = "en", zone: str = "UTC", wave: str = "") -> ReaderSheet:
-    """Returns the report of an import, or of one of its waves. Raises `UsageError`."""
-    rows = find_mailboxes(store, import_, "", wave)
+def one_page(
+    store: Store,
+    import_: Import,
+    language: str = "en",
+    zone: str = "UTC",
+    wave: str = "",
+    *,
+    look_ahead: Callable[[Store, Import], Outlook | None],
+) -> ReaderSheet:
+    """Returns the report of an import, or of one of its waves. Raises `UsageError`.
+
+    `look_ahead` makes its forecast (`forecasting.look_ahead`), with the limits and threads of the settings.
+    """
+    rows = every_mailbox(store, import_, wave)
     progress = progress_of(store, import_, wave=wave)
-    found = None if import_.state is ImportState.FINISHED else forecasting.look_ahead(store, import_)
+    found = None if import_.state is ImportState.FINISHED else look_ahead(store, import_)
     kept = found.kept if found else None
     scored = forecasting.scored(store, import_)
     whole, waves = lines_of(rows, scored, kept.waves if kept else {}, kept.ends_at if kept and not wave else 0.0)

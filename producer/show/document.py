@@ -150,14 +150,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
     """Returns the fields of a mailbox with its folders."""
     folders = [folder_fields(folder, own) for folder, own in store.folders(mailbox.mailbox_id)]
     return {
-        "id": mailbox.mailbox_id,
-        "row": mailbox.row,
-        "login": mailbox.source.login,
-        "server": mailbox.source.endpoint.url,
-        "destination_login": mailbox.destination.login,
-        "state": word(mailbox, tally),
-        "control": mailbox.control.value,
-        **place_fields(mailbox),
+        **_identity(mailbox, tally),
         "account": mailbox.account.value,
         "again_at": mailbox.again_at or None,
         "waits_for": mailbox.behind,
@@ -180,6 +173,15 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
 def row_fields(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
     """Returns the fields of a mailbox in a list, without its folders."""
     return {
+        **_identity(mailbox, tally),
+        "failure": failure_fields(troubled(mailbox), mailbox.import_id),
+        **counts(tally),
+    }
+
+
+def _identity(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
+    """Returns the fields with which every document of a mailbox begins."""
+    return {
         "id": mailbox.mailbox_id,
         "row": mailbox.row,
         "login": mailbox.source.login,
@@ -188,8 +190,6 @@ def row_fields(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
         "state": word(mailbox, tally),
         "control": mailbox.control.value,
         **place_fields(mailbox),
-        "failure": failure_fields(troubled(mailbox), mailbox.import_id),
-        **counts(tally),
     }
 
 
@@ -248,6 +248,22 @@ def whole(
     wave: str = "",
 ) -> dict[str, Any]:
     """Returns the whole document, or that of one wave."""
+    found = without_mailboxes(store, progress, groups, exit_code=exit_code, before=before, wave=wave)
+    rows = find_mailboxes(store, progress.import_, "", wave)
+    found["mailboxes"] = [mailbox_fields(store, *pair) for pair in rows]
+    return found
+
+
+def without_mailboxes(
+    store: Store,
+    progress: Progress,
+    groups: Iterable[ErrorGroup],
+    *,
+    exit_code: int | None,
+    before: Tally | None = None,
+    wave: str = "",
+) -> dict[str, Any]:
+    """Returns the document without what it says of each mailbox, of which there may be many: None stands in its place."""
     import_ = progress.import_
     fields = import_fields(progress)
     if before is not None:
@@ -257,6 +273,6 @@ def whole(
         "exit_code": exit_code,
         "waves": [wave_fields(one) for one in waves_of(store, import_) if wave in ("", one.name)],
         "standing": standing_fields(store.standings(import_.import_id), store.standing_tally(import_.import_id)),
-        "mailboxes": [mailbox_fields(store, *pair) for pair in find_mailboxes(store, import_, "", wave)],
+        "mailboxes": None,
         "errors": error_fields(groups),
     }

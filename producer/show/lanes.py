@@ -9,7 +9,7 @@ from shared.model.lanes import LanePlace, Reason
 from shared.wording.phrases import Phrase, Sentence, ServerWords, in_english
 
 LET_IN: Final = Phrase("lanes_let_in", "{lanes} of at most {most} connections to {where}: {why}")
-#: Why it is as many.
+#: The reasons for the number of connections.
 REASONS: Final[Mapping[Reason, Phrase]] = {
     Reason.BEGUN: Phrase("lanes_begun", "whether more help is looked at"),
     Reason.TRYING: Phrase("lanes_trying", "another number is being tried"),

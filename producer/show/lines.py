@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from producer.coordinator.tally import Progress
-from producer.operations.trouble import HARMLESS, ErrorGroup, Sufferer
+from producer.coordinator.tally import Progress, ProgressState
+from producer.operations.trouble import HARMLESS, ErrorGroup, FailedMailbox
 from producer.operations.trouble import word as word_of
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
-from shared.model import Mailbox, Tally, Wave
+from shared.model import Mailbox, Tally, WaitKind, Wave
 from shared.model.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.runtime.logs import clean
 from shared.wording.spoken import spoken_duration, spoken_size
@@ -64,7 +64,7 @@ def progress_line(progress: Progress) -> str:
     if (
         not progress.finished
         and progress.import_.control is Control.RUN
-        and progress.word not in ("waiting", "interrupted")
+        and progress.word not in (ProgressState.WAITING, ProgressState.INTERRUPTED)
     ):
         if progress.messages_per_second:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
@@ -126,7 +126,7 @@ def mailbox_words(progress: Progress) -> list[str]:
 
     Full ones, which go on by themselves, are counted apart from those that wait for the operator.
     """
-    full_ones = sum(wait.mailboxes for wait in progress.waits if wait.what == "room")
+    full_ones = sum(wait.mailboxes for wait in progress.waits if wait.what is WaitKind.ROOM)
     counts = {
         "full": full_ones,
         "parked": progress.mailboxes.get(MailboxState.PARKED, 0) - full_ones,
@@ -249,7 +249,7 @@ def withheld(tally: Tally) -> str:
     )
 
 
-def times_of(who: Sufferer) -> str:
+def times_of(who: FailedMailbox) -> str:
     """Words since when the trouble lasts and when the next try is, or since when it is over; "" if neither is known."""
     if who.over_at:
         return f"over since {moment(who.over_at)}"

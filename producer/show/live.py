@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from producer.coordinator.tally import Progress
+from producer.coordinator.tally import Progress, ProgressState
 from producer.operations.trouble import HARMLESS, ErrorGroup
 from producer.show.lines import BAR, cells, error_lines, known_part, lost_worker, percent, progress_line, time_left
 from producer.show.waiting import waiting_lines
@@ -164,7 +164,7 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     done = f"{progress.mailboxes_complete:,} of {progress.mailboxes_total:,} complete"
     bars.add_row("mailboxes", _states(progress), done)
     heads = [f"{clean(progress.import_.name)}: {progress.word}"]
-    if progress.import_.control is Control.RUN and progress.word != "waiting":
+    if progress.import_.control is Control.RUN and progress.word is not ProgressState.WAITING:
         if progress.messages_per_second:
             heads.append(f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s")
         heads += [*filter(None, [lost_worker(progress)]), *time_left(progress)]

@@ -12,15 +12,17 @@ that a spreadsheet would take for a formula gets an apostrophe in front.
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from producer.operations.trouble import AMISS, troubled
+from producer.operations.trouble import AMISS, said_of_messages, troubled
+from producer.show.document import folder_fields, mailbox_fields
 from producer.show.notes import notes_of
-from shared.model import LEFT_ALONE, Mailbox, Note, short
+from shared.model import LEFT_ALONE, Mailbox, Note, Tally, short
 from shared.store import Store
 from shared.wording.phrases import Phrase
 
@@ -92,84 +94,106 @@ def safe_cell(value: object) -> str:
     return f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(FORMULA) else text
 
 
-def write_report(store: Store, whole: Mapping[str, Any], mailboxes: Sequence[Mailbox], folder: Path) -> list[Path]:
-    """Writes the five files, each whole or not at all; `whole` is `document.whole`. Raises `UsageError`."""
+#: The mailboxes of an import, read anew with each call, so that none has to be kept.
+Rows = Callable[[], Iterable[tuple[Mailbox, Tally]]]
+
+
+def write_report(store: Store, whole: Mapping[str, Any], rows: Rows, folder: Path) -> list[Path]:
+    """Writes the five files, each whole or not at all; `whole` is `document.without_mailboxes`. Raises `UsageError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        results = _csv(folder / "results.csv", RESULTS, _results(whole))
-        failures = _csv(folder / "failures.csv", MESSAGES, _failures(store, mailboxes))
-        notes = _csv(folder / "notes.csv", MESSAGES, _notes(store, mailboxes))
-        folders = _csv(folder / "folders.csv", FOLDERS, _renamed(whole))
-        text = json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
-        summary = _replaced(folder / "summary.json", text.encode(errors="backslashreplace"))
+        found = [_written(folder / file, csv_lines(store, file, rows())) for file in CSV_FILES]
+        return [*found, _written(folder / "summary.json", summary_pieces(store, whole, rows()))]
     except OSError as error:
         raise UNWRITABLE.error("out", path=str(folder), cause=str(error.strerror)) from None
-    return [results, failures, notes, folders, summary]
 
 
-def _results(whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for mailbox in whole["mailboxes"]:
-        failure = mailbox["failure"] or _not_read(whole, mailbox) or _withheld(whole, mailbox)
-        words = {name: failure.get(name, "") for name in ("sentence", "detail", "advice")}
-        number = len(mailbox["renamed_folders"])
-        yield {**mailbox, "failure": failure.get("code", ""), **words, "renamed_folders": number}
+def csv_lines(store: Store, file: str, rows: Iterable[tuple[Mailbox, Tally]]) -> Iterator[str]:
+    """Yields the lines of one of `CSV_FILES`, while the mailboxes are read."""
+    columns, found = CSV_FILES[file]
+    line = io.StringIO(newline="")
+    writer = csv.writer(line)
+
+    def written(cells: Iterable[object]) -> str:
+        line.seek(0)
+        line.truncate()
+        writer.writerow([safe_cell(cell) for cell in cells])
+        return line.getvalue()
+
+    yield written(columns)
+    for mailbox, tally in rows:
+        for row in found(store, mailbox, tally):
+            yield written(row.get(column) for column in columns)
 
 
-def _renamed(whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for mailbox in whole["mailboxes"]:
-        who = {name: mailbox[name] for name in ("row", "login", "destination_login")}
-        for one in mailbox["renamed_folders"]:
-            yield {**who, "folder": one["source"], "destination": one["destination"], "why": one["note"]}
+def summary_pieces(store: Store, whole: Mapping[str, Any], rows: Iterable[tuple[Mailbox, Tally]]) -> Iterator[str]:
+    """Yields the document with its mailboxes as JSON, while they are read; `whole` is `document.without_mailboxes`."""
+    head, _, rest = json.dumps(whole, ensure_ascii=False, indent=2).partition('\n  "mailboxes": null')
+    yield head + '\n  "mailboxes": ['
+    between = "\n    "
+    for pair in rows:
+        text = json.dumps(mailbox_fields(store, *pair), ensure_ascii=False, indent=2)
+        yield between + text.replace("\n", "\n    ")
+        between = ",\n    "
+    yield ("\n  ]" if between.startswith(",") else "]") + rest + "\n"
 
 
-def _not_read(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str, str]:
+def _results(store: Store, mailbox: Mailbox, tally: Tally) -> Iterator[dict[str, Any]]:
+    fields = mailbox_fields(store, mailbox, tally)
+    failure = fields["failure"] or _not_read(fields, mailbox) or _withheld(fields, mailbox)
+    words = {name: failure.get(name, "") for name in ("sentence", "detail", "advice")}
+    number = len(fields["renamed_folders"])
+    yield {**fields, "failure": failure.get("code", ""), **words, "renamed_folders": number}
+
+
+def _renamed(store: Store, mailbox: Mailbox, _: Tally) -> Iterator[dict[str, Any]]:
+    for folder, own in store.folders(mailbox.mailbox_id):
+        one = folder_fields(folder, own)
+        if one["renamed"]:
+            yield {**_who(mailbox), "folder": one["folder"], "destination": one["destination"], "why": one["note"]}
+
+
+def _not_read(fields: Mapping[str, Any], mailbox: Mailbox) -> dict[str, str]:
     """Returns the failure of a mailbox that came to its end without some of its folders."""
-    details = [folder["note"] for folder in mailbox["folders"] if not folder["readable"]]
-    group = next((group for group in whole["errors"] if group["code"] == "unreadable_folder"), None)
-    if not details or group is None:
-        return {}
-    return {**{name: group[name] for name in ("code", "sentence", "advice")}, "detail": details[0]}
+    details = [folder["note"] for folder in fields["folders"] if not folder["readable"]]
+    return _of_folders("unreadable_folder", details[:1], mailbox)
 
 
-def _withheld(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str, str]:
+def _withheld(fields: Mapping[str, Any], mailbox: Mailbox) -> dict[str, str]:
     """Returns the failure of a mailbox whose source shows fewer messages than it counts."""
-    details = [f"{folder['folder']}: {folder['shown']}" for folder in mailbox["folders"] if folder["shown"]]
-    group = next((group for group in whole["errors"] if group["code"] == "withheld"), None)
-    if not details or group is None:
+    details = [f"{folder['folder']}: {folder['shown']}" for folder in fields["folders"] if folder["shown"]]
+    return _of_folders("withheld", details[:5], mailbox)
+
+
+def _of_folders(code: str, details: Sequence[str], mailbox: Mailbox) -> dict[str, str]:
+    if not details:
         return {}
-    return {**{name: group[name] for name in ("code", "sentence", "advice")}, "detail": "; ".join(details[:5])}
+    return {"code": code, **said_of_messages(code, mailbox.import_id), "detail": "; ".join(details)}
 
 
-def _failures(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, Any]]:
-    for mailbox in mailboxes:
-        who = _who(mailbox)
-        if failure := troubled(mailbox):
-            reason = ": ".join(filter(None, (failure.sentence, failure.detail)))
-            yield {**who, "folder": failure.folder, "what": mailbox.state.value, "reason": reason}
-        for folder, own in store.folders(mailbox.mailbox_id):
-            if folder.unreadable:
-                yield {**who, "folder": folder.display, "what": "unreadable_folder", "reason": folder.note}
-            if own.withheld:
-                yield {
-                    **who,
-                    "folder": folder.display,
-                    "what": "withheld",
-                    "reason": f"the source {short(folder, own)}",
-                }
-            for note in store.notes(folder.folder_id):
-                if note.what in AMISS:
-                    yield {**who, "folder": folder.display, **_note(note)}
+def _failures(store: Store, mailbox: Mailbox, _: Tally) -> Iterator[dict[str, Any]]:
+    who = _who(mailbox)
+    if failure := troubled(mailbox):
+        reason = ": ".join(filter(None, (failure.sentence, failure.detail)))
+        yield {**who, "folder": failure.folder, "what": mailbox.state.value, "reason": reason}
+    for folder, own in store.folders(mailbox.mailbox_id):
+        if folder.unreadable:
+            yield {**who, "folder": folder.display, "what": "unreadable_folder", "reason": folder.note}
+        if own.withheld:
+            yield {**who, "folder": folder.display, "what": "withheld", "reason": f"the source {short(folder, own)}"}
+        for note in store.notes(folder.folder_id):
+            if note.what in AMISS:
+                yield {**who, "folder": folder.display, **_note(note)}
 
 
-def _notes(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, Any]]:
-    for mailbox in mailboxes:
-        for folder, _ in store.folders(mailbox.mailbox_id):
-            for note in notes_of(store, folder):
-                if note.what not in AMISS:
-                    yield {**_who(mailbox), "folder": folder.display, **_note(note)}
-            for uid in folder.taken_away:
-                gone = Note(uid=uid, what="removed", reason=LEFT_ALONE)
-                yield {**_who(mailbox), "folder": folder.display, **_note(gone)}
+def _notes(store: Store, mailbox: Mailbox, _: Tally) -> Iterator[dict[str, Any]]:
+    for folder, _own in store.folders(mailbox.mailbox_id):
+        for note in notes_of(store, folder):
+            if note.what not in AMISS:
+                yield {**_who(mailbox), "folder": folder.display, **_note(note)}
+        for uid in folder.taken_away:
+            gone = Note(uid=uid, what="removed", reason=LEFT_ALONE)
+            yield {**_who(mailbox), "folder": folder.display, **_note(gone)}
 
 
 def _who(mailbox: Mailbox) -> dict[str, Any]:
@@ -193,16 +217,17 @@ def _note(note: Note) -> dict[str, Any]:
     }
 
 
-def _csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
+def _written(path: Path, pieces: Iterable[str]) -> Path:
     draft = path.with_suffix(".new")
     with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows([safe_cell(row.get(column)) for column in columns] for row in rows)
+        file.writelines(pieces)
     return draft.replace(path)
 
 
-def _replaced(path: Path, content: bytes) -> Path:
-    draft = path.with_suffix(".new")
-    draft.write_bytes(content)
-    return draft.replace(path)
+#: File → its columns, and what yields a mailbox's rows in it.
+CSV_FILES: Final[Mapping[str, tuple[Sequence[str], Callable[[Store, Mailbox, Tally], Iterator[dict[str, Any]]]]]] = {
+    "results.csv": (RESULTS, _results),
+    "failures.csv": (MESSAGES, _failures),
+    "notes.csv": (MESSAGES, _notes),
+    "folders.csv": (FOLDERS, _renamed),
+}

@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from producer.coordinator.tally import Progress
-from shared.model import Mailbox, Wait
-from shared.model.sides import Scope
+from shared.model import Mailbox, Wait, WaitKind
 from shared.rules.hours import read_hours
 from shared.runtime.logs import clean
 from shared.wording.spoken import spoken_size
@@ -20,12 +19,12 @@ from shared.wording.spoken import spoken_size
 _FAR_SECONDS: Final = 20 * 3600
 _NEAR_SECONDS: Final = 90
 #: Kinds of wait for a destination mailbox that another mailbox is using.
-DESTINATION_WAITS: Final = ("destination", "destination_paused")
-_WHERE: Final[Mapping[str, str]] = {
-    Scope.SOURCE_ACCOUNT: "the source account",
-    Scope.SOURCE_HOST: "the source server",
-    Scope.DESTINATION_ACCOUNT: "the destination account",
-    Scope.DESTINATION_HOST: "the destination server",
+DESTINATION_WAITS: Final = (WaitKind.DESTINATION, WaitKind.DESTINATION_PAUSED)
+_WHERE: Final[Mapping[WaitKind, str]] = {
+    WaitKind.SOURCE_ACCOUNT: "the source account",
+    WaitKind.SOURCE_HOST: "the source server",
+    WaitKind.DESTINATION_ACCOUNT: "the destination account",
+    WaitKind.DESTINATION_HOST: "the destination server",
 }
 
 
@@ -45,41 +44,41 @@ def waiting_lines(progress: Progress, now: float | None = None) -> list[str]:
 
 def said(wait: Wait, now: float | None = None) -> str:
     """Words one cause."""
-    if wait.what == "window":
+    if wait.what is WaitKind.WINDOW:
         hours = read_hours(wait.why)
         when = f" until {hours.clock(wait.until, far=_far(wait.until, now))}" if wait.until else " for its hours"
         return f"waiting{when}: its hours are {clean(wait.why)}"
-    if wait.what == "wave_start":
+    if wait.what is WaitKind.WAVE_START:
         return f"wave {clean(wait.key)} begins {moment(wait.until, now)} ({spoken_number(wait.mailboxes)})"
-    if wait.what == "wave_hours":
+    if wait.what is WaitKind.WAVE_HOURS:
         hours = read_hours(wait.why)
         when = f" until {hours.clock(wait.until, far=_far(wait.until, now))}" if wait.until else ""
         many = spoken_number(wait.mailboxes)
         return f"wave {clean(wait.key)} waits{when}: its hours are {clean(wait.why)} ({many})"
-    if wait.what == "wave_paused":
+    if wait.what is WaitKind.WAVE_PAUSED:
         return f"wave {clean(wait.key)} is paused ({spoken_number(wait.mailboxes)}): mailhaul resume --wave {clean(wait.key)}"
     if wait.what in DESTINATION_WAITS:
         return _destination(wait)
-    if wait.what == "workers":
+    if wait.what is WaitKind.WORKERS:
         return "no worker is running: nothing moves until one is started (mailhaul worker, or mailhaul up)"
-    if wait.what == "store":
+    if wait.what is WaitKind.STORE:
         return f"the state store takes no writes: {clean(wait.why)}; work goes on when it does"
-    if wait.what in ("source_server", "destination_server"):
+    if wait.what in (WaitKind.SOURCE_SERVER, WaitKind.DESTINATION_SERVER):
         then = next_try(wait.until, now)
         return "; ".join(
             filter(None, [f"waiting for {clean(wait.key)}: {clean(wait.why)}{since(wait.since, now)}", then])
         )
-    if wait.what == "settle":
+    if wait.what is WaitKind.SETTLE:
         wait_ = "waits" if wait.mailboxes == 1 else "wait"
         what = "what was sent before may still arrive at the destination"
         return f"{spoken_number(wait.mailboxes)} {wait_} until {moment(wait.until, now)}: {what}"
-    if wait.what == "rate":
+    if wait.what is WaitKind.RATE:
         return f"{clean(wait.why)} ({spoken_number(wait.mailboxes)})"
     at = moment(wait.until, now)
-    if wait.what == "room":
+    if wait.what is WaitKind.ROOM:
         full = "1 mailbox is full" if wait.mailboxes == 1 else f"{wait.mailboxes:,} mailboxes are full"
         return f"{full}: next attempt at {at}, while workers run"
-    place = _WHERE.get(wait.what, wait.what)
+    place = _WHERE[wait.what]
     where = (
         f"{wait.mailboxes:,} of {place}s" if wait.mailboxes > 1 else " ".join(filter(None, [place, clean(wait.key)]))
     )
@@ -112,7 +111,7 @@ def _destination(wait: Wait) -> str:
     what = f"the destination {clean(wait.key)}" if wait.key else "their destinations"
     if holder.startswith("row "):
         return f"{who}: {holder} goes into the same destination first"
-    if wait.what == "destination_paused":
+    if wait.what is WaitKind.DESTINATION_PAUSED:
         name = holder.removeprefix("import ")
         return f"{who}: {holder} has {what} and is paused; end that with: mailhaul resume {name} (or mailhaul cancel {name})"
     goes = "it goes on" if one else "they go on"

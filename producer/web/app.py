@@ -22,7 +22,9 @@ from producer.web.api import (
     principals,
     reach_routes,
     rehearsals,
+    report_routes,
     spooling,
+    steering_routes,
     target_routes,
 )
 from producer.web.api.described import describe
@@ -72,11 +74,13 @@ def make_app(known: WebContext) -> FastAPI:
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,
+        steering_routes,
         edit_routes,
         cutover_routes,
         credential_routes,
         mailboxes,
         rehearsals,
+        report_routes,
         live,
         general_routes,
         account_services,
@@ -109,7 +113,7 @@ def make_app(known: WebContext) -> FastAPI:
 
     problems.install(app)
     app.add_middleware(Gate, known=known)
-    app.add_middleware(Turns)
+    app.add_middleware(Turns, told=lambda number: known.at_work.told(number))
     app.add_middleware(Guard, names=names_of(known.settings))
     app.add_middleware(Proxied, networks=networks_of(known.settings.web_proxies or ""))  # added last, so passed first
     return app

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from producer.web.pages import filled_store
 from producer.web.pages.sign_in_page import there
 from producer.web.problems import Refused, answer
 from producer.web.security.access import asker
@@ -30,6 +31,8 @@ LISTS: Final = re.compile(
     r"/api/v1/(?:imports|manifests|imports/[^/]+(?:/(?:mailboxes|credentials))?)|/new(?:/[^/]+){0,2}"
     r"|/imports/[^/]+/(?:credentials|add(?:/[^/]+){0,2})"
 )
+#: Routes that keep what is typed into forms.
+KEPT: Final = re.compile(r"/filled(?:/[^/]+/keep)?")
 _BODILESS: Final = ("GET", "HEAD", "OPTIONS")
 
 
@@ -55,7 +58,11 @@ class Gate:
     def _admit(self, request: Request) -> None:
         """Raises `Refused` if the body is too large for its route, or if its sender is not signed in."""
         path = request.url.path
-        most = self._known.settings.web_upload_bytes if LISTS.fullmatch(path) else SMALL
+        most = SMALL
+        if LISTS.fullmatch(path):
+            most = self._known.settings.web_upload_bytes
+        elif KEPT.fullmatch(path):
+            most = filled_store.MOST_OCTETS
         if most < _octets(request) < _UNKNOWN:
             raise Refused(413, BODY_TOO_LARGE.says(num=f"{most:,}"))
         if path.startswith("/api/"):

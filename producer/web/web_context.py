@@ -14,14 +14,14 @@ from fastapi import Request
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
 from producer.intake.account_options import AccountsAsked
-from producer.notices.notifier import Notifier
-from producer.notices.sending import reach_of_notices
+from producer.notices.notifier import Notifier, notifier_of
 from producer.operations.finding import progress_of
 from producer.operations.operations import Operations
 from producer.operations.outages import waits_of
 from producer.operations.resources import Ring
 from producer.web.problems import Refused
 from producer.web.security.roles import Roles
+from producer.web.security.turns import RequestsAtWork
 from shared.model import Import, Mailbox, Tally
 from shared.model.lifecycle import MailboxState
 from shared.runtime.config import Settings
@@ -64,7 +64,7 @@ class WebContext:
     principals: Principals
     #: Sessions of browsers that are signed in.
     sessions: BrowserSessions
-    #: Who is told without looking.
+    #: The targets that are told without looking.
     targets: Targets
     #: Account services that administrators set up.
     services: NamedServices
@@ -82,6 +82,8 @@ class WebContext:
     own_limits: dict[str, int] = field(default_factory=dict)
     #: A monotonic clock.
     clock: Callable[[], float] = monotonic
+    #: The requests that are at work in this process.
+    at_work: RequestsAtWork = field(default_factory=RequestsAtWork)
     _windows: dict[str, Window] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -107,16 +109,7 @@ class WebContext:
 
     def notifier(self) -> Notifier:
         """Returns the notifier of this process."""
-        settings = self.settings
-        return Notifier(
-            store=self.store,
-            targets=self.targets,
-            holder=process_name(),
-            reach=reach_of_notices(settings),
-            still_seconds=settings.notify_still_minutes * 60,
-            default=settings.limits,
-            threads=settings.worker_threads,
-        )
+        return notifier_of(self.settings, self.store, self.targets, process_name(), rest=self.at_work.rest)
 
     def progress(self, import_id: str) -> Progress:
         """Returns the progress, with a rate and an estimate from the last minute of samples, whoever asked for them."""

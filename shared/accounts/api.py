@@ -29,6 +29,7 @@ from shared.wording.often_said import (
     HAS_INTERNAL_ERROR,
     SERVICE_DOES_NOT_LET_US_IN,
     SERVICE_HAS_INTERNAL_ERROR,
+    SERVICE_SAYS,
 )
 from shared.wording.phrases import Phrase
 
@@ -42,6 +43,8 @@ SERVICE_REDIRECTS_ELSEWHERE: Final = Phrase(
 )
 GIVE_FINAL_ADDRESS: Final = Phrase("give_final_address", "give the final address as --accounts")
 ANSWER_IS_TOO_LARGE: Final = Phrase("answer_is_too_large", "the answer is too large")
+ANSWER_IS_COMPRESSED: Final = Phrase("answer_is_compressed", "the answer is compressed, which was not asked for")
+ANSWER_IS_NESTED_TOO_DEEPLY: Final = Phrase("answer_is_nested_too_deeply", "the answer is nested too deeply")
 
 _TIMEOUT: Final = httpx2.Timeout(30, connect=10)
 _MOST_BYTES: Final = 4 << 20
@@ -82,6 +85,14 @@ def http_client(
 
     def checked(response: httpx2.Response) -> None:
         response.read()
+        # JSON is UTF-8 (RFC 8259 §8.1). A header could name an encoding that takes hours to read, as punycode does.
+        response.encoding = "utf-8"
+        try:
+            response.json()
+        except RecursionError:
+            raise httpx2.RemoteProtocolError(ANSWER_IS_NESTED_TOO_DEEPLY.says()) from None
+        except ValueError:
+            pass
         after = response.headers.get("Retry-After", "")
         if outcome := common(response.status_code, after, response.text, shown):
             raise Halted(outcome)
@@ -89,7 +100,7 @@ def http_client(
     try:
         return httpx2.Client(
             base_url=base_url,
-            headers=dict(headers),
+            headers={**headers, "Accept-Encoding": "identity"},
             auth=auth,
             event_hooks={"response": [checked]},
             transport=_Bounded(httpx2.HTTPTransport(verify=verify)),
@@ -123,6 +134,10 @@ class Api:
         except ValueError:
             body = None
         return ServiceAnswer(status=response.status_code, body=body, text=shortened(response.text))
+
+    def refusal(self, said: str, advice: str = "") -> Halted:
+        """Returns the end of a call that the service refused in these words. `Discreet` takes secrets out of them."""
+        return Halted(Rejected(reason=SERVICE_SAYS.says(service=self.shown, said=shortened(said)), advice=advice))
 
     def close(self) -> None:
         """Closes the connections."""
@@ -177,7 +192,7 @@ def wait_of(retry_after: str, now: float) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(retry_after).timestamp() - now
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return _USUAL_WAIT
     return min(max(seconds, 1.0), _LONGEST_WAIT) if seconds == seconds else _USUAL_WAIT
 
@@ -196,6 +211,10 @@ class _Bounded(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         response = self._inner.handle_request(request)
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            # A few MB could expand to some GB.
+            response.close()
+            raise httpx2.RemoteProtocolError(ANSWER_IS_COMPRESSED.says())
         assert isinstance(response.stream, httpx2.SyncByteStream)
         response.stream = _BoundedStream(response.stream)
         return response

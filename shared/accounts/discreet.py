@@ -36,7 +36,7 @@ class Discreet:
         self._service.close()
 
     def _hidden(self, outcome: _Outcome, account: NewAccount) -> _Outcome:
-        secrets = (account.password.reveal(), self._secret.reveal(), self._secret.reveal().partition(":")[2])
+        secrets = (account.password.reveal(), *self._secret.parts)
         match outcome:
             case Retry():
                 return replace(outcome, why=masked(outcome.why, secrets))

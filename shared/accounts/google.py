@@ -9,13 +9,12 @@ from typing import Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Api, Halted, ServiceAnswer, api_of, shortened
+from shared.accounts.api import Api, Halted, ServiceAnswer, api_of
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.accounts.vendor_tokens import Bearer, google_token, json_secret
-from shared.model.accounts import Rejected, Retry
+from shared.model.accounts import Retry
 from shared.runtime.credentials import Secret
-from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 IS_SETTING_MAILBOX_UP: Final = Phrase("is_setting_mailbox_up", "{service} is setting the mailbox up")
@@ -59,7 +58,7 @@ class Google(LooksFirst):
             return True
         if answer.status == 409:
             return False
-        raise self._refused(answer, account)
+        raise self._refused(answer)
 
     def _ready(self, account: NewAccount) -> Retry | None:
         if first(self._user(account).body, "isMailboxSetup") is True:
@@ -69,13 +68,11 @@ class Google(LooksFirst):
     def _user(self, account: NewAccount) -> ServiceAnswer:
         answer = self._api.ask("GET", f"{_USERS}/{quote(account.login, safe='@')}")
         if answer.status not in (200, 404):
-            raise self._refused(answer, account)
+            raise self._refused(answer)
         return answer
 
-    def _refused(self, answer: ServiceAnswer, account: NewAccount) -> Halted:
-        said = shortened(str(first(answer.body, "error", "message") or answer.text))
-        said = said.replace(account.password.reveal() or "\0", "***")
-        return Halted(Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=said)))
+    def _refused(self, answer: ServiceAnswer) -> Halted:
+        return self._api.refusal(str(first(answer.body, "error", "message") or answer.text))
 
 
 def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Google:

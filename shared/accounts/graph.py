@@ -11,13 +11,12 @@ from typing import Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Api, Halted, ServiceAnswer, api_of, shortened
+from shared.accounts.api import Api, Halted, ServiceAnswer, api_of
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.accounts.vendor_tokens import Bearer, graph_token, json_secret
-from shared.model.accounts import Rejected, Retry
+from shared.model.accounts import Retry
 from shared.runtime.credentials import Secret
-from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 API: Final = "https://graph.microsoft.com"
@@ -52,7 +51,7 @@ class Graph(LooksFirst):
             return True
         if answer.status in (400, 409) and "already exists" in str(first(answer.body, "error", "message")):
             return False
-        raise self._refused(answer, account)
+        raise self._refused(answer)
 
     def _ready(self, account: NewAccount) -> Retry | None:
         if self._sku and account.ours:
@@ -66,19 +65,17 @@ class Graph(LooksFirst):
         # Assigning the same licence twice has no further effect.
         answer = self._api.ask("POST", f"v1.0/users/{quote(account.login, safe='@')}/assignLicense", json=wanted)
         if answer.status != 200:
-            raise self._refused(answer, account)
+            raise self._refused(answer)
 
     def _user(self, account: NewAccount) -> ServiceAnswer:
         path = f"v1.0/users/{quote(account.login, safe='@')}"
         answer = self._api.ask("GET", path, params={"$select": "id,userPrincipalName"})
         if answer.status not in (200, 404):
-            raise self._refused(answer, account)
+            raise self._refused(answer)
         return answer
 
-    def _refused(self, answer: ServiceAnswer, account: NewAccount) -> Halted:
-        said = shortened(str(first(answer.body, "error", "message") or answer.text))
-        said = said.replace(account.password.reveal() or "\0", "***")
-        return Halted(Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=said)))
+    def _refused(self, answer: ServiceAnswer) -> Halted:
+        return self._api.refusal(str(first(answer.body, "error", "message") or answer.text))
 
 
 def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Graph:

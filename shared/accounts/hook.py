@@ -14,16 +14,13 @@ from typing import Any, Final
 from shared.accounts import Intend, NewAccount
 from shared.accounts.api import shortened
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
-from shared.accounts.program import json_object, run
+from shared.accounts.program import json_object, odd_end, run
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Created, Ensured, Looked, Missing, Rejected, Retry
 from shared.runtime.credentials import Secret
 from shared.wording.often_said import (
     CANNOT_BE_STARTED,
-    ENDED_WITH_NOTHING,
-    KILLED_BY_SIGNAL,
     THE_HOOK,
-    TOLD_MORE,
     TOOK_TOO_LONG,
 )
 from shared.wording.phrases import Phrase
@@ -75,20 +72,14 @@ class Hook:
                 reason=CANNOT_BE_STARTED.says(service=self._shown, cause=str(error.strerror)),
                 advice=PUT_PROGRAM_ON_EVERY_WORKER_MACHINE.says(),
             )
-        password = account.password.reveal()
         answer = json_object(out)
         if code not in CODES:
-            ended = KILLED_BY_SIGNAL.says(service=self._shown, signal=str(-code))
-            if code >= 0:
-                ended = ENDED_WITH_NOTHING.says(service=self._shown, code=str(code))
-            words = shortened(said).replace(password, "***") if password else ""
             return Rejected(
-                reason=TOLD_MORE.says(what=ended, said=words) if words else ended,
-                advice=IT_MUST_END_WITH_0_CREATED.says(),
+                reason=odd_end(self._shown, code, shortened(said)), advice=IT_MUST_END_WITH_0_CREATED.says()
             )
         if not answer.get("reason") and said:
             answer = {**answer, "reason": said}
-        return outcome_of(CODES[code], answer, self._shown, password)
+        return outcome_of(CODES[code], answer, self._shown)
 
 
 #: Seconds that the program may take, unless its URL says otherwise.

@@ -6,12 +6,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Halted, ServiceAnswer, api_of, shortened
+from shared.accounts.api import Halted, ServiceAnswer, api_of
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
-from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 ADD_DOMAIN_IN_MAILCOW: Final = Phrase("add_domain_in_mailcow", "add the domain in mailcow, then: mailhaul retry {id}")
@@ -78,10 +77,7 @@ class Mailcow(LooksFirst):
             raise self._odd(answer)
         if wrong[0] in _TAKEN:
             return False
-        reason = shortened(" ".join(wrong)).replace(password, "***")
-        raise Halted(
-            Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=reason), advice=_ADVICE.get(wrong[0], ""))
-        )
+        raise self._api.refusal(" ".join(wrong), _ADVICE.get(wrong[0], ""))
 
     def _quota_mib(self, account: NewAccount) -> int:
         if account.quota_bytes is not None:
@@ -96,11 +92,7 @@ class Mailcow(LooksFirst):
         if answer.status != 200 or not isinstance(answer.body, dict | list):
             raise self._odd(answer)
         if first(answer.body, "type") in ("error", "danger"):
-            raise Halted(
-                Rejected(
-                    reason=SERVICE_SAYS.says(service=self._api.shown, said=shortened(str(first(answer.body, "msg"))))
-                )
-            )
+            raise self._api.refusal(str(first(answer.body, "msg")))
         return answer.body
 
     def _odd(self, answer: ServiceAnswer) -> Halted:

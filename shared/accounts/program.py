@@ -8,7 +8,6 @@ What moved itself into a session of its own escapes.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,10 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from shared.content.json_text import read_json
 from shared.runtime.credentials import Secret
+from shared.wording.often_said import ENDED_WITH_NOTHING, KILLED_BY_SIGNAL, TOLD_MORE
+from shared.wording.phrases import Sentence
 
 _MOST_BYTES: Final = 64 * 1024
 # Runs as the program's process before that becomes the program: a function between fork and exec could deadlock under threads.
@@ -101,10 +103,18 @@ def _watched(
                 os.close(one)
 
 
+def odd_end(shown: str, code: int, words: str) -> Sentence:
+    """Words the end of a program by an exit code that means nothing, or by a signal (negative); `words` are the program's."""
+    ended = ENDED_WITH_NOTHING.says(service=shown, code=str(code))
+    if code < 0:
+        ended = KILLED_BY_SIGNAL.says(service=shown, signal=str(-code))
+    return TOLD_MORE.says(what=ended, said=words) if words else ended
+
+
 def json_object(text: bytes) -> dict[str, Any]:
     """Returns the JSON object that a program printed; an empty one where it printed none."""
     try:
-        found = json.loads(text)
+        found = read_json(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -31,13 +31,10 @@ def request_of(action: str, account: NewAccount) -> bytes:
     return json.dumps(told, ensure_ascii=False).encode()
 
 
-def outcome_of(result: str, answer: Any, shown: str, secret: str) -> Created | Adopted | Missing | Retry | Rejected:
-    """Reads an answer; `result` is created, adopted, missing, retry or rejected.
-
-    Where the answer quotes `secret`, it is masked.
-    """
+def outcome_of(result: str, answer: Any, shown: str) -> Created | Adopted | Missing | Retry | Rejected:
+    """Reads an answer; `result` is created, adopted, missing, retry or rejected."""
     fields = answer if isinstance(answer, dict) else {}
-    said = shortened(str(fields.get("reason") or "")).replace(secret, "***") if secret else ""
+    said = shortened(str(fields.get("reason") or ""))
     if result == "created":
         return Created(ready_seconds=_seconds(fields.get("ready_after"), 0.0))
     if result == "adopted":

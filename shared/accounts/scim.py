@@ -15,12 +15,11 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_models import Email, Error, ListResponse, Name, SCIMException, ScimProvider, SearchRequest, User
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Api, Halted, api_of, login_header, shortened, unreachable
+from shared.accounts.api import Api, Halted, api_of, login_header, unreachable
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
-from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 DOES_NOT_SPEAK_SCIM_2: Final = Phrase("does_not_speak_scim_2", "{service} does not speak SCIM 2.0 there ({kind})")
@@ -46,7 +45,7 @@ class Scim(LooksFirst):
         except (SCIMClientException, SCIMException) as error:
             raise self._halted(error) from error
         if isinstance(found, Error):
-            raise Halted(self._rejected(found))
+            raise self._refused(found)
         # A service that supports no filter answers with all users.
         users = found.resources or [] if isinstance(found, ListResponse) else []
         return any((user.user_name or "").casefold() == account.login.casefold() for user in users)
@@ -68,12 +67,11 @@ class Scim(LooksFirst):
         if isinstance(answer, Error):
             if answer.status == httpx2.codes.CONFLICT:
                 return False
-            raise Halted(self._rejected(answer))
+            raise self._refused(answer)
         return True
 
-    def _rejected(self, error: Error) -> Rejected:
-        said = ", ".join(filter(None, (error.scim_type, error.detail)))
-        return Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=shortened(said) or str(error.status)))
+    def _refused(self, error: Error) -> Halted:
+        return self._api.refusal(", ".join(filter(None, (error.scim_type, error.detail))) or str(error.status))
 
     def _halted(self, error: SCIMClientException | SCIMException) -> Halted:
         if isinstance(error, RequestNetworkException):

@@ -13,6 +13,7 @@ from typing import Final
 
 from shared.accounts.address import parse_service
 from shared.accounts.kinds import ServiceUrl
+from shared.content.json_text import read_json
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase
 
@@ -74,7 +75,7 @@ def secret_of(services: Services, domain: str, together: Secret) -> Secret:
     """Returns this domain's secret out of those that `sealed_together` joined."""
     if set(services.by_domain) <= {""}:
         return together
-    return Secret(json.loads(together.reveal()).get(domain, ""))
+    return Secret(read_json(together.reveal()).get(domain, ""))
 
 
 def written(urls: Sequence[str]) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Halted, api_of, login_header, shortened
+from shared.accounts.api import Halted, api_of, login_header
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
-from shared.wording.often_said import ANSWERS_AND_NO_JMAP, SERVICE_SAYS
+from shared.wording.often_said import ANSWERS_AND_NO_JMAP
 from shared.wording.phrases import Phrase
 
 NO_WORD_OF_ACCOUNT: Final = Phrase("no_word_of_account", "no word of the account")
@@ -63,19 +63,14 @@ class Stalwart(LooksFirst):
         kind = str(first(answer, "notCreated", "n1", "type") or NO_WORD_OF_ACCOUNT.says())
         if kind in _TAKEN:
             return False
-        said = shortened(str(first(answer, "notCreated", "n1", "description") or ""))
+        said = str(first(answer, "notCreated", "n1", "description") or "")
         fields = first(answer, "notCreated", "n1", "properties")
         weak = isinstance(fields, list) and any(
             "secret" in str(field) or "credentials" in str(field) for field in fields
         )
         named = f" ({', '.join(map(str, fields))})" if isinstance(fields, list) and fields else ""
-        told = f"{kind}{named}{': ' + said if said else ''}".replace(account.password.reveal() or "\0", "***")
-        raise Halted(
-            Rejected(
-                reason=SERVICE_SAYS.says(service=self._api.shown, said=told),
-                advice=GIVE_STRONGER_NEW_PASSWORD.says() if weak else "",
-            )
-        )
+        told = f"{kind}{named}{': ' + said if said else ''}"
+        raise self._api.refusal(told, GIVE_STRONGER_NEW_PASSWORD.says() if weak else "")
 
     def _domain(self, account: NewAccount) -> str:
         for one in self._search("Domain", {"name": account.domain}, ["id", "name"]):
@@ -115,7 +110,7 @@ class Stalwart(LooksFirst):
         for one in said:
             if first(one, 0) == "error":
                 words = ", ".join(str(word) for key in ("type", "description") if (word := first(one, 1, key)))
-                raise Halted(Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=shortened(words))))
+                raise self._api.refusal(words)
         return first(said, -1, 1)
 
 

@@ -5,13 +5,13 @@ The httpx2 auth here asks the vendors' libraries, which keep a token until short
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final
 
 import httpx2
 
 from shared.accounts.api import Halted, shortened, unreachable
+from shared.content.json_text import read_json
 from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase, text_of
@@ -108,7 +108,7 @@ def _refused(shown: str, said: str) -> Rejected:
 def json_secret(secret: Secret, *names: str) -> dict[str, str]:
     """Returns a secret that is a JSON object with at least these texts. Raises `UsageError`."""
     try:
-        found = json.loads(secret.reveal())
+        found = read_json(secret.reveal())
     except ValueError:
         found = None
     if not isinstance(found, dict) or any(not isinstance(found.get(name), str) for name in names):

@@ -69,8 +69,7 @@ class Webhook:
         except Halted as halted:
             return halted.outcome
         fields = answer.body if isinstance(answer.body, dict) else {"reason": answer.text or f"status {answer.status}"}
-        shown, password = self._api.shown, account.password.reveal()
-        return outcome_of(RESULTS.get(answer.status, "rejected"), fields, shown, password)
+        return outcome_of(RESULTS.get(answer.status, "rejected"), fields, self._api.shown)
 
 
 def signature(secret: Secret, stamp: str, body: bytes) -> str:

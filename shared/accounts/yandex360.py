@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Api, Halted, api_of, shortened
+from shared.accounts.api import Api, Halted, api_of
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
-from shared.model.accounts import Rejected
 from shared.runtime.credentials import Secret
-from shared.wording.often_said import SERVICE_SAYS
 from shared.wording.phrases import Phrase
 
 API: Final = "https://api360.yandex.net"
@@ -46,7 +44,7 @@ class Yandex360(LooksFirst):
         if answer.status == 404:
             return False
         if answer.status != 200:
-            raise self._refused(answer.body, answer.text, account)
+            raise self._refused(answer.body, answer.text)
         users = first(answer.body, "users") or first(answer.body, "items") or []
         wanted = account.login.casefold()
         return isinstance(users, list) and any(
@@ -72,11 +70,10 @@ class Yandex360(LooksFirst):
             return True
         if answer.status == 409:
             return False
-        raise self._refused(answer.body, answer.text, account)
+        raise self._refused(answer.body, answer.text)
 
-    def _refused(self, body: object, text: str, account: NewAccount) -> Halted:
-        said = shortened(str(first(body, "message") or text)).replace(account.password.reveal() or "\0", "***")
-        return Halted(Rejected(reason=SERVICE_SAYS.says(service=self._api.shown, said=said)))
+    def _refused(self, body: object, text: str) -> Halted:
+        return self._api.refusal(str(first(body, "message") or text))
 
 
 def _opened(url: ServiceUrl, secret: Secret, settling: float) -> Yandex360:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Final
 
 from shared.folders import special_use
 from shared.folders.mapping import MappedFolder
 from shared.folders.names import decode_name
 from shared.folders.tree import is_inbox
+from shared.model.choices import LabelMode
 from shared.model.messages import FolderListing, Labels, ListedFolder
 from shared.wording.phrases import Phrase
 
@@ -47,17 +47,6 @@ _FIRST: Final = (b"\\inbox", b"\\sent", b"\\draft")
 _NOT_ATOM = re.compile(r"[^!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+", re.ASCII)
 #: Longest keyword that Dovecot takes.
 _KEYWORD_LENGTH: Final = 50
-
-
-class LabelMode(StrEnum):
-    """The ways to treat a message that several folders show."""
-
-    #: A copy in each of them; All Mail gives only what no other folder gives.
-    FOLDERS = "folders"
-    #: One copy: in INBOX, else Sent, Drafts, the first of its labels by name, else All Mail.
-    PRIMARY = "primary"
-    #: One copy: in INBOX, else Sent, Drafts, All Mail; its labels become keywords.
-    KEYWORDS = "keywords"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

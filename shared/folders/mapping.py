@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shared.folders import special_use
-from shared.folders.names import decode_name, encode_name, split
+from shared.folders.names import MOST_LEVELS, decode_name, encode_name, split
 from shared.folders.places import NameRules, Places, display
 from shared.folders.tree import INBOX, Globs, Path, Tree, is_inbox, selectable
 from shared.model import Options
+from shared.model.choices import SharedFolders
 from shared.model.messages import FolderListing, ListedFolder, Owner
 from shared.wording.often_said import CALLED_THERE
 from shared.wording.phrases import Phrase, several
@@ -242,7 +243,7 @@ def map_wanted(
         include=options.include,
         exclude=options.exclude,
         without=options.skip_special,
-        shared=options.shared_folders == "copy",
+        shared=options.shared_folders == SharedFolders.COPY,
         into=options.into,
         renamed=dict(options.folder_map),
         rules=rules,
@@ -316,7 +317,7 @@ def _skips(
 
 def _names(asked: Collection[str], shown: str) -> bool:
     """Tells whether the folder, or one that it lies below, is among those asked for."""
-    levels = spelled(shown).split("/") if asked else []
+    levels = spelled(shown).split("/", MOST_LEVELS - 1) if asked else []
     return any("/".join(levels[:depth]) in asked for depth in range(1, len(levels) + 1))
 
 

@@ -9,6 +9,10 @@ import re
 import unicodedata
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from typing import Final
+
+#: Most levels of a name. Honest trees have a dozen; what is done for a folder is done for each level above it.
+MOST_LEVELS: Final = 50
 
 _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _PARTS = re.compile(r"[\x20-\x25\x27-\x7e]+|&|[^\x20-\x7e]+")
@@ -75,8 +79,11 @@ def text_of(raw: bytes) -> str:
 
 
 def split(raw: bytes, separator: str | None) -> tuple[bytes, ...]:
-    """Splits a name into its levels, still raw; one level where there is no separator. Empty levels stay."""
-    return tuple(raw.split(separator.encode("utf-8", "replace"))) if separator else (raw,)
+    """Splits a name into its levels, still raw; one level where there is no separator. Empty levels stay.
+
+    What is below `MOST_LEVELS` is part of the last one.
+    """
+    return tuple(raw.split(separator.encode("utf-8", "replace"), MOST_LEVELS - 1)) if separator else (raw,)
 
 
 def written(level: str, forbidden: str, filler: str, *, odd_spaces: bool = True) -> str:

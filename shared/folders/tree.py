@@ -6,7 +6,7 @@ import fnmatch
 import re
 from collections.abc import Iterable
 
-from shared.folders.names import encode_name, encode_utf8, shown, split, text_of, text_of_utf8
+from shared.folders.names import MOST_LEVELS, encode_name, encode_utf8, shown, split, text_of, text_of_utf8
 from shared.model.messages import FolderListing, ListedFolder, Namespace, Owner
 
 #: A folder's place: decoded levels without the namespace prefix; ("INBOX", …) for the inbox and what is below it.
@@ -165,7 +165,7 @@ class Globs:
         """Returns the first pattern that names the folder; "" when none does."""
         if not self._patterns:
             return ""
-        levels = self._normal(display).split("/")
+        levels = self._normal(display).split("/", MOST_LEVELS - 1)
         names = ["/".join(levels[:depth]) for depth in range(1, len(levels) + 1)]
         for pattern, normal, regex in self._patterns:
             if any(name == normal or regex.match(name) for name in names):

@@ -106,8 +106,9 @@ class MailSession(Protocol):
     def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
         """Looks for the messages that `sizes` did not list, when it listed fewer than the folder held at its opening.
 
-        Returns (UID, size) of the messages beside `listed`, the size 0 where the server does not tell; and how many
-        messages it counts and shows by no means. Mail that arrives or is removed meanwhile does not count as such.
+        Returns (UID, size) of the messages beside `listed`, the size 0 where the server does not tell; and the number
+        of messages that the server counts and does not show in any way. Mail that arrives or is removed meanwhile does
+        not count as such.
         """
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:

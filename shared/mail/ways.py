@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from shared.content.maildrop import Identities
@@ -20,6 +20,7 @@ from shared.mail.pop3.pop3_source import Pop3Source
 from shared.mail.transport.dialing import Allowed, restricted
 from shared.mail.transport.tls import Door
 from shared.model import Endpoint
+from shared.model.errors import MailError
 from shared.model.protocols import protocol_of
 from shared.model.sides import Side
 
@@ -56,7 +57,7 @@ class Ways:
 
     def imap(self, side: Side, endpoint: Endpoint, proof: Proof) -> Session:
         """Returns a signed-in session of IMAP."""
-        with self.guarding(endpoint):
+        with self.guarding(endpoint), discreet(proof):
             return open_session(
                 side,
                 host=endpoint.host,
@@ -74,6 +75,16 @@ class Ways:
     def guarding(self, endpoint: Endpoint) -> AbstractContextManager[None]:
         """Restricts what may be connected to within a `with` block, where the endpoint is guarded."""
         return restricted(self.allowed if endpoint.guarded else None)
+
+
+@contextmanager
+def discreet(proof: Proof) -> Iterator[None]:
+    """Has no error of opening a session repeat the secret, whatever part of the conversation it comes from."""
+    try:
+        yield
+    except MailError as error:
+        error.hide([proof.secret.reveal()])
+        raise
 
 
 #: Opens a signed-in session that reads: what a `MailProtocol` names as its adapter.
@@ -97,6 +108,6 @@ def open_pop3_source(ways: Ways, endpoint: Endpoint, proof: Proof, identities: I
         ca_file=endpoint.ca_file,
         fingerprint=endpoint.certificate_sha256,
     )
-    with ways.guarding(endpoint):
+    with ways.guarding(endpoint), discreet(proof):
         session = open_pop3(door, proof, command_timeout_seconds=ways.command_timeout_seconds)
     return Pop3Source(session, identities, ways.readings.of(endpoint.host, endpoint.port))

@@ -70,7 +70,7 @@ UNIT_RESULTS = (
     "other",
     *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
 )
-#: What a look found (`worker.decisions.looking`).
+#: The results of a look (`worker.decisions.looking`).
 LOOK_RESULTS = (
     "nothing",
     "new_mail",

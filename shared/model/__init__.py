@@ -38,6 +38,7 @@ from shared.model.work import (
     Unit,
     UnitKind,
     Wait,
+    WaitKind,
     Writing,
 )
 
@@ -75,6 +76,7 @@ __all__ = [
     "Unit",
     "UnitKind",
     "Wait",
+    "WaitKind",
     "Wave",
     "Writing",
     "account_key",

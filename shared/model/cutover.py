@@ -183,7 +183,7 @@ class MailboxCutover:
     words: str = ""
     #: When that was, seconds since the epoch.
     at: float = 0.0
-    #: Whether it is marked at the destination what was there before the switch.
+    #: Whether the messages at the destination before the switch are marked.
     marked: bool = False
     #: The state of the copy back.
     back: CopyBackState = CopyBackState.NONE

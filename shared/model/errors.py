@@ -7,10 +7,12 @@ The type says whose fault an error was; `worker.decisions.failures` decides what
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from shared.model.sides import Limited, Side
 from shared.model.uids import UidSet
+from shared.wording.masking import masked
 from shared.wording.often_said import OF_SIDE, SERVER_SAID
 from shared.wording.phrases import Phrase
 from shared.wording.roots import MailhaulError as MailhaulError
@@ -101,8 +103,20 @@ class MailError(MailhaulError):
     def __init__(self, side: Side, what: str, detail: str = "", advice: str = "") -> None:
         self.side, self.what, self.detail = side, what, detail
         self.advice = advice or type(self).advice
-        of_side = OF_SIDE.says(side_word=side, what=what)
-        super().__init__(SERVER_SAID.says(what=of_side, said=detail) if detail else of_side)
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        of_side = OF_SIDE.says(side_word=self.side, what=self.what)
+        return SERVER_SAID.says(what=of_side, said=self.detail) if self.detail else of_side
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Takes these secrets out of all words.
+
+        A server knows them from earlier connections, and may say them before they are shown to it again.
+        """
+        hidden = tuple(secrets)
+        self.what, self.detail, self.advice = (masked(one, hidden) for one in (self.what, self.detail, self.advice))
+        self.args = (self._sentence(),)
 
 
 class ConnectionLost(MailError):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.model.sides import Side
+from shared.model.work import UnitKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,8 +40,8 @@ class DoubtResolved:
 class UnitEnded:
     """A claim of a unit came to its end."""
 
-    #: "plan", "copy" or "verify".
-    kind: str
+    #: The kind of the unit.
+    kind: UnitKind
     #: "finished", or the code of the failure.
     result: str
     #: Seconds from claim to end.
@@ -163,7 +164,7 @@ class MessagesWithheld:
 class LookEnded:
     """A look at a mailbox that stands ended."""
 
-    #: What differs from the last pass ("new_mail", "flags", "full_pass" …); "" for nothing.
+    #: The difference from the last pass ("new_mail", "flags", "full_pass" …); "" for nothing.
     found: str
 
 

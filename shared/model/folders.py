@@ -172,8 +172,8 @@ class Folder:
     destination_uidnext: int = 1
     #: Messages that the destination folder held when it was first planned.
     destination_messages: int = 0
-    #: How many plans since the folder was last verified found another folder than the plan before (another UIDVALIDITY),
-    #: at either side.
+    #: The number of plans since the last verification that found another folder than the plan before (another
+    #: UIDVALIDITY), at either side.
     remade: int = 0
     #: UIDNEXT of the destination folder when this pass was planned: mail that another writer brings from here on is a
     #: reason to stop. 0 where an older version planned the folder.

@@ -110,9 +110,9 @@ class Disposition(StrEnum):
     AGAIN = "again"
     #: It is claimed again later, and this attempt does not count.
     WAIT = "wait"
-    #: As `WAIT`, since something that was sent before may still arrive at the destination.
+    #: A `WAIT` because something that was sent before may still arrive at the destination.
     DOUBT = "doubt"
-    #: As `DOUBT`, and another mailbox may have the destination meanwhile.
+    #: A `DOUBT` in which another mailbox may have the destination meanwhile.
     LATE = "late"
     #: Its mailbox stops until a person acts, or until the next retry is due.
     PARK = "park"
@@ -160,7 +160,7 @@ class CutoverState(StrEnum):
 
 _M, _U, _I, _C = MailboxState, UnitState, ImportState, CutoverState
 
-#: What stands for the state of a cutover that is not there yet; diagrams draw it as the beginning.
+#: The state of a cutover that is not there yet; diagrams draw it as the beginning.
 NOT_BEGUN = "[*]"
 
 Table = Mapping[str, Mapping[str, str]]
@@ -222,7 +222,7 @@ MESSAGE: Table = {
     "retry": {"failed": "pending", "refused": "pending"},
 }
 
-#: Who may send each event, and what must be met first, is in `shared.model.cutover`.
+#: The states of a cutover. `shared.model.cutover` says who may send each event, and what must be met first.
 CUTOVER: Table = {
     "start": {NOT_BEGUN: _C.DRAFTED, _C.CLOSED: _C.DRAFTED, _C.ROLLED_BACK: _C.DRAFTED},
     "check": {_C.DRAFTED: _C.CHECKED},

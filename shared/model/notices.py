@@ -48,7 +48,7 @@ class Notice:
     name: str = ""
     #: The wave that it is about; "" for the whole import.
     wave: str = ""
-    #: What it says beside this, by name: numbers, codes, states and moments.
+    #: Its further values by name: numbers, codes, states and moments.
     values: Mapping[str, str | float] = field(default_factory=dict)
     #: Mailboxes that it names to targets that asked for logins.
     mailbox_ids: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.model.accounts import AccountState, Profile
+from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders, Verification
 from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.model.sign_in import SignIn
 from shared.wording.phrases import Phrase
@@ -81,8 +82,8 @@ class Options:
     exclude: tuple[str, ...] = ()
     #: Special uses whose folders are left out, with all below them: "junk", "trash", "drafts" …
     skip_special: tuple[str, ...] = ()
-    #: "copy": folders of other people and public folders are taken too; "leave": they are left out (RFC 2342).
-    shared_folders: str = "leave"
+    #: The treatment of folders of other people and of public folders (RFC 2342).
+    shared_folders: SharedFolders = SharedFolders.LEAVE
     #: The destination's folder below which everything is put ("/" between levels); "" for none.
     into: str = ""
     #: Source folder → destination folder, both as displayed; goes before every other rule.
@@ -103,19 +104,16 @@ class Options:
     not_deleted: bool = False
     #: Within a folder the newest messages are copied first.
     newest_first: bool = False
-    #: Where Gmail's messages go that several labels show: see `shared.folders.gmail.LabelMode`.
-    gmail_labels: str = "folders"
-    #: What a later pass does with what was moved or renamed at the source: "follow" (moves it at the destination too) or
-    #: "copy" (copies it to its new place).
-    moves: str = "follow"
-    #: What a later pass does with what was deleted at the source: "tell" (the copies stay) or "follow" (removes the copies
-    #: that nobody changed).
-    deletions: str = "tell"
+    #: The treatment of Gmail's messages that several labels show.
+    gmail_labels: LabelMode = LabelMode.FOLDERS
+    #: The treatment of messages that were moved or renamed at the source.
+    moves: MoveChoice = MoveChoice.FOLLOW
+    #: The treatment of messages that were deleted at the source.
+    deletions: DeletionsChoice = DeletionsChoice.TELL
     #: The most copies of a mailbox that one pass removes; with more it removes none.
     deletions_cap: int = 100
-    #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
-    #: (SHA-256 of every message on both sides).
-    verify: str = "default"
+    #: The depth of the verification.
+    verify: Verification = Verification.DEFAULT
     #: The service that makes the accounts at the destination, as given to `--accounts`; "" when they exist.
     accounts: str = ""
     #: Whether several sources may go into one destination mailbox, one after the other.
@@ -127,9 +125,9 @@ class Options:
     #: The import whose copies this one brings back after a rollback: only what came to its source since the switch is
     #: copied, into the folders that its folders were made from. "" for every other import.
     returns: str = ""
-    #: How the source is signed in to, where a row gives no password of its own.
+    #: The way to sign in to the source, where a row gives no password of its own.
     source_sign_in: SignIn = SignIn()
-    #: How the destination is signed in to, where a row gives no password of its own.
+    #: The way to sign in to the destination, where a row gives no password of its own.
     destination_sign_in: SignIn = SignIn()
 
 
@@ -268,8 +266,8 @@ class Mailbox:
     after_look: bool = False
     #: When its last pass or look ended, by the store's clock, seconds since the epoch; 0 before the first.
     looked_at: float = 0.0
-    #: What the source held then is at the destination: when the last pass that ended was planned, or a look that found
-    #: nothing new began, seconds since the epoch; 0 before the first pass ended.
+    #: The latest moment of which all mail of the source is at the destination: the plan of the last pass that ended, or the
+    #: beginning of a look that found nothing new; seconds since the epoch, 0 before the first pass ended.
     synced_at: float = 0.0
     #: When a pass last brought new mail, seconds since the epoch; 0 before the first.
     mail_at: float = 0.0

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
+from shared.content.json_text import read_json
+
 
 class Way(StrEnum):
     """The kinds of proof that a server is shown for an account."""
@@ -63,7 +65,7 @@ class SignIn:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Reads what `text` wrote. Raises ValueError."""
-        way, admin, detail = json.loads(text)
+        way, admin, detail = read_json(text)
         return cls(way=Way(way), admin=str(admin), detail=str(detail))
 
     @property

@@ -101,13 +101,13 @@ class Lease:
     digest: int = 0
     #: Intents that an earlier holder left open: the worker looks for their copies before it appends again.
     intents: tuple[Intent, ...] = ()
-    #: What a batch's accounts or hosts owe: the worker waits for it before it moves anything.
+    #: The debt of a batch's accounts or hosts: the worker waits for it before it moves anything.
     due: Due | None = None
     #: The highest range of destination UIDs in the folder's ledger; (0, 0) for none.
     last_taken: tuple[int, int] = (0, 0)
     #: The other mailboxes that were planned into the destination mailbox, as far as the store knows.
     neighbours: tuple[Neighbour, ...] = ()
-    #: How many batches of the folder may be at work at once, and how many are or may be claimed now.
+    #: The number of batches of the folder that may be at work at once, and of those that are or may be claimed now.
     writers: int = 1
     heads: int = 1
     #: Whether the folder had several writers, and has one until it is drained: others may have left intents.
@@ -147,9 +147,9 @@ class Writing:
 class ProgressReply:
     """The store's answer to a worker's progress."""
 
-    #: What is wanted of the lane. When it is not `Wish.RUN`, no new intent was written and nothing may be appended.
+    #: The wish for the lane. When it is not `Wish.RUN`, no new intent was written and nothing may be appended.
     word: Wish
-    #: What is owed now, the new intents included: the worker waits for it before it moves more.
+    #: The debt now, the new intents included: the worker waits for it before it moves more.
     due: Due | None = None
 
 
@@ -165,17 +165,55 @@ class Stranded:
     seconds: float = 0.0
 
 
+class WaitKind(StrEnum):
+    """The kinds of what an import waits for."""
+
+    #: Its hours.
+    WINDOW = "window"
+    #: Mail that was sent before and may still arrive.
+    SETTLE = "settle"
+    #: Room in full mailboxes.
+    ROOM = "room"
+    #: The destination mailbox, which another mailbox has.
+    DESTINATION = "destination"
+    #: The same, and the other mailbox is paused.
+    DESTINATION_PAUSED = "destination_paused"
+    #: The state store, which takes no writes.
+    STORE = "store"
+    #: A worker: none is running.
+    WORKERS = "workers"
+    #: A server that does not answer.
+    SOURCE_SERVER = "source_server"
+    DESTINATION_SERVER = "destination_server"
+    #: A rate that is set and used up.
+    RATE = "rate"
+    #: A wave that has not begun, is paused, or is outside of its hours.
+    WAVE_START = "wave_start"
+    WAVE_PAUSED = "wave_paused"
+    WAVE_HOURS = "wave_hours"
+    #: A scope (`Scope`) that a server asked to leave alone.
+    SOURCE_ACCOUNT = "source_account"
+    SOURCE_HOST = "source_host"
+    DESTINATION_ACCOUNT = "destination_account"
+    DESTINATION_HOST = "destination_host"
+
+    @property
+    def is_of_account(self) -> bool:
+        """Tells whether it is about one account of several."""
+        return self in (WaitKind.SOURCE_ACCOUNT, WaitKind.DESTINATION_ACCOUNT)
+
+    @property
+    def is_of_wave(self) -> bool:
+        """Tells whether it is about a wave."""
+        return self in (WaitKind.WAVE_START, WaitKind.WAVE_PAUSED, WaitKind.WAVE_HOURS)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait:
     """A wait of an import that ends by itself and is no failure."""
 
-    #: "window" (its hours), "settle" (what was sent before may still arrive), "room" (full mailboxes), "destination"
-    #: (another mailbox has the destination mailbox; "destination_paused" where that one is paused), "store" (the state
-    #: store takes no writes), "workers" (none is running), "source_server" or "destination_server" (the server does not
-    #: answer), "rate" (a rate that is set is used up), "wave_start" (a
-    #: wave has not begun), "wave_paused", "wave_hours", or the scope that a server asked to leave alone:
-    #: "source_account" …
-    what: str
+    #: The kind of what it waits for.
+    what: WaitKind
     #: The host ("mail.example.org:993" of a server that does not answer), the account ("imaps://host:993/login"), or
     #: the destination login, or the wave; "" for other
     #: waits.

@@ -7,7 +7,6 @@ line of standard error. ``{user}`` in the command line stands for the account.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -15,6 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from shared.content.json_text import read_json
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
 from shared.model.sides import Side
@@ -108,7 +108,7 @@ class CommandIssuer:
         seconds = _USUAL_SECONDS
         if text.startswith("{"):
             try:
-                found = json.loads(text)
+                found = read_json(text)
                 text, seconds = str(found["access_token"]), float(found.get("expires_in") or _USUAL_SECONDS)
             except (ValueError, KeyError, TypeError):
                 text = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials
 
+from shared.content.json_text import read_json
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
 from shared.model.sides import Side
@@ -51,7 +51,7 @@ class GoogleIssuer:
         """Reads `key`, the JSON that Google made. Raises `UsageError`."""
         self._side, self._scope = side, scope
         try:
-            self._key: Mapping[str, Any] = json.loads(key)
+            self._key: Mapping[str, Any] = read_json(key)
             self._credentials("nobody@example.org")
         except (ValueError, TypeError, KeyError, AttributeError, GoogleAuthError):
             raise NO_KEY.error() from None

@@ -5,11 +5,11 @@ One token opens every mailbox that the app was given.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shared.content.json_text import read_json
 from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, MailError, Throttled, Unreachable
 from shared.model.sides import Side
@@ -56,7 +56,7 @@ class MicrosoftIssuer:
         if not _TENANT.fullmatch(tenant):
             raise NO_TENANT.error()
         try:
-            found = json.loads(app)
+            found = read_json(app)
             self._client_id = str(found["client_id"])
             certificate = {name: found[name] for name in ("private_key", "thumbprint") if name in found}
             self._credential = found.get("client_secret") or certificate

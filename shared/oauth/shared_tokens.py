@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from shared.model.errors import CredentialsError, Throttled
 from shared.model.sides import Side
 from shared.oauth import Issuer
 from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.store import TokenStore
 from shared.wording.phrases import Phrase
 
 ANOTHER_WORKER_FETCHES_THE_TOKEN: Final = Phrase(
@@ -29,18 +30,6 @@ FETCH_SECONDS: Final = 90.0
 #: A token is not used in the last part of its life, since the session has yet to be opened.
 _MARGIN_SECONDS: Final = 60.0
 _MARGIN_PART: Final = 0.1
-
-
-class TokenStore(Protocol):
-    """The store that keeps tokens; `shared.store.SignInStore` is one."""
-
-    def token(
-        self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
-    ) -> tuple[bytes, float]:
-        """Returns a token as `SignInStore.token` does."""
-
-    def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
-        """Keeps a token as `SignInStore.keep_token` does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Final
 
 from shared.model.lanes import LaneSearch, Reason
 
-#: How long a window lasts at least, seconds; how many answers of APPEND it needs for each lane; how long it waits for these.
+#: The shortest window, seconds; the answers of APPEND that it needs for each lane; and the time for which it waits for these.
 WINDOW_SECONDS: Final = 5.0
 WINDOW_ANSWERS: Final = 5
 LONGEST_SECONDS: Final = 60.0
@@ -31,7 +31,7 @@ _SLOW_RATE, _SLOW_LATENCY = 0.7, 1.5
 #: The time for which a search rests first, and at most, seconds.
 REST_SECONDS: Final = 60.0
 LONGEST_REST_SECONDS: Final = 960.0
-#: How long a number that is being tried counts after the last word of a lane there, and how long it may take to judge it, seconds.
+#: The time for which a number that is being tried counts after the last word of a lane there, and the longest trial, seconds.
 LEFT_SECONDS: Final = 60.0
 LONGEST_TRIAL_SECONDS: Final = 3 * LONGEST_SECONDS
 
@@ -44,7 +44,7 @@ class LaneWindow:
     seconds: float
     #: The number of lanes that there were, on average.
     lanes: float
-    #: As in `shared.model.lanes.Measured`, over all workers.
+    #: The sums of `shared.model.lanes.Measured` over all workers.
     work: int
     answers: int = 0
     append_ms: int = 0

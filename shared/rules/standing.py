@@ -13,7 +13,7 @@ from typing import Final
 #: The bounds of the time between two looks, unless others are given, seconds.
 LEAST_SECONDS: Final = 120.0
 MOST_SECONDS: Final = 6 * 3600.0
-#: What a person may ask for: the lowest and the highest bound, seconds.
+#: The limits of what an operator may ask for: the lowest and the highest bound, seconds.
 LOWEST_SECONDS: Final = 10.0
 HIGHEST_SECONDS: Final = 7 * 86_400.0
 #: The scope of a hold, "looks:HOST", that keeps looks alone from a source host which did not answer one.

@@ -14,7 +14,7 @@ from typing import Any
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
-from dramatiq.errors import ConnectionClosed
+from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.middleware import Middleware, Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -126,7 +126,12 @@ class _Waiting(_RedisConsumer):
             self.misses = 0
         if self.broker.leaving:
             return None  # also where the process was told to stop while this waited
-        return super().__next__()  # type: ignore[no-untyped-call]
+        try:
+            return super().__next__()  # type: ignore[no-untyped-call]
+        except DecodeError:
+            # Dramatiq would log the whole of it, and begin another consumer after three seconds, for each of them.
+            get_logger("mailhaul.queue").warning("job_unreadable", queue=self.queue_name)
+            return None
 
 
 class _PatientBroker(RedisBroker):

@@ -8,6 +8,7 @@ key does not open there, nor does one whose server or login was changed in the s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Self
 
+from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError, UsageError
 from shared.wording.phrases import Phrase
 
@@ -77,6 +79,24 @@ _KEY_FILE = "secret.key"
 _HOW_TO_MAKE = "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
 
 
+#: Fields of the keys of Google and Microsoft that are no secret, and tell people which key it is.
+_KNOWN_FIELDS: Final = frozenset(
+    {
+        "type",
+        "project_id",
+        "client_id",
+        "client_email",
+        "auth_uri",
+        "token_uri",
+        "auth_provider_x509_cert_url",
+        "client_x509_cert_url",
+        "universe_domain",
+        "authority",
+        "thumbprint",
+    }
+)
+
+
 class Secret:
     """A text that must not be shown. Only `reveal()` gives it out."""
 
@@ -88,6 +108,18 @@ class Secret:
     def reveal(self) -> str:
         """Returns the text itself: call it where the text is sent, and keep the result nowhere."""
         return self._text
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The texts that are as secret as the whole: what follows a login and a colon, and the values of a JSON object."""
+        found = [self._text, self._text.partition(":")[2]]
+        if self._text.lstrip().startswith("{"):
+            with contextlib.suppress(ValueError):
+                values = read_json(self._text)
+                found += [
+                    value for name, value in values.items() if isinstance(value, str) and name not in _KNOWN_FIELDS
+                ]
+        return tuple(one for one in found if one)
 
     def __repr__(self) -> str:
         return "***"
@@ -181,7 +213,7 @@ class Vault:
         from cryptography.fernet import InvalidToken
 
         try:
-            sealed_for, sealed_side, login, password, *more = json.loads(self._keys.fernet.decrypt(sealed))
+            sealed_for, sealed_side, login, password, *more = read_json(self._keys.fernet.decrypt(sealed))
         except InvalidToken:
             raise CredentialsError(CREDENTIALS_DO_NOT_OPEN.says(side_word=side, id=mailbox_id)) from None
         if (sealed_for, sealed_side) != (mailbox_id, side):

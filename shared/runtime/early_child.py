@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
+from shared.content.json_text import read_json
 from shared.runtime.core_dumps import forbid_core_dumps
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -61,7 +62,7 @@ class EarlyChild:
         if self.pid == 0:
             _live(module, title, told, parent)
         os.close(told)
-        #: How it ended, as `subprocess` says it; None while nobody has waited for its end.
+        #: Its exit status, as `subprocess` says it; None while nobody has waited for its end.
         self.returncode: int | None = None
         self._reaping = threading.Lock()  # between the end of the child and its number going to another process
 
@@ -147,7 +148,7 @@ def _told_to_work(module: str, told: int) -> int:
         word = pipe.read()
     if not word:
         return 0
-    asked = json.loads(word.decode("utf-8", "surrogateescape"))
+    asked = read_json(word.decode("utf-8", "surrogateescape"))
     os.environ.clear()
     os.environ.update(asked["env"])
     log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

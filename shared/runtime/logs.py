@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
 
 _SECRET_KEY = re.compile(r"passw|secret|token|credential|authorization|cookie|api_?key|private_?key", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
-_ADDRESS = re.compile(r"[^\s@<>()\[\]\"',;:=*/]+@[^\s@<>()\[\]\"',;:=/]+")
+#: Both read a long word once: a text from outside may be one.
+_URL_PASSWORD = re.compile(r"(?<=://)(?=[^/@\s]*+@)[^/@\s]*:[^/@\s]*")
+_ADDRESS = re.compile(r"(?<![^\s@<>()\[\]\"',;:=*/])[^\s@<>()\[\]\"',;:=*/]++@[^\s@<>()\[\]\"',;:=/]+")
 _ADDRESS_KEYS = frozenset({"login", "source_login", "destination_login", "address"})
 #: C0, DEL, C1, and characters that turn or break a line: a terminal or a log reader might act on any of these.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

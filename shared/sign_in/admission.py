@@ -23,8 +23,9 @@ from shared.model.sides import Side
 from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginResult, LoginTurn, RefusalMeaning, SignIn, TurnState, Way
 from shared.oauth import Issuer
 from shared.oauth.opening import open_issuer
-from shared.oauth.shared_tokens import Tokens, TokenStore
+from shared.oauth.shared_tokens import Tokens
 from shared.runtime.credentials import Secret, Vault
+from shared.store import LoginStore
 from shared.wording.phrases import Phrase, text_of
 
 ADMIN_TRIED_NO_MORE: Final = Phrase(
@@ -64,29 +65,6 @@ _TRIAL_SECONDS: Final = 90.0
 #: A lane waits so long for another's trial to end, seconds; then it gives its unit back.
 PATIENCE_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
-
-
-class Book(TokenStore, Protocol):
-    """The record of logins; `shared.store.SignInStore` is one."""
-
-    def login_turn(
-        self, import_id: str, mailbox_id: str, side: Side, digest: str, holder: str, *, shared: bool, seconds: float
-    ) -> LoginTurn:
-        """Answers as `SignInStore.login_turn`."""
-
-    def login_told(
-        self,
-        import_id: str,
-        mailbox_id: str,
-        side: Side,
-        digest: str,
-        holder: str,
-        *,
-        shared: bool,
-        result: LoginResult,
-        words: str = "",
-    ) -> RefusalMeaning:
-        """Answers as `SignInStore.login_told`."""
 
 
 class Opened(Protocol):
@@ -157,7 +135,7 @@ class Admission:
 
     def __init__(
         self,
-        book: Book,
+        book: LoginStore,
         vault: Vault,
         connect_timeout_seconds: float,
         *,

@@ -46,7 +46,7 @@ _PUBLIC = ipaddress.IPv6Network("2000::/3")
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 #: Not public, whatever this Python takes them for: relays of 6to4 (RFC 7526), examples (RFC 9637).
 _NOT_PUBLIC: tuple[Network, ...] = (ipaddress.IPv4Network("192.88.99.0/24"), ipaddress.IPv6Network("3fff::/20"))
-#: What stands before an IPv4 address in the last eight bytes of an ISATAP address (RFC 5214).
+#: The bytes before an IPv4 address in the last eight bytes of an ISATAP address (RFC 5214).
 _ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
 #: Name → its addresses. Raises OSError.
 Resolve = Callable[[str, int], Sequence[str]]

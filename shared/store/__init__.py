@@ -1,10 +1,11 @@
 """The port to the state store: requests, plans, the ledger, leases, progress. All shared state is kept there.
 
-Rules that every adapter keeps, and that `tests/contract/test_store.py` checks over Redis and memory alike:
+Rules that every adapter keeps, and that `tests/contract/test_store*.py` check over Redis and memory alike:
 
 - A method happens wholly or not at all, and may be repeated: after a lost answer the same call changes nothing more. So
-  a caller may retry after `StoreError`. The methods that close a unit (`finish`, `release`, `split`) raise `LeaseLost`
-  when they are repeated.
+  a caller may retry after `StoreError`. Where all mailboxes of an import follow a change of it, they do in pieces
+  (`RequestStore.sweep`): the change itself happens at once, and of a caller that dies meanwhile another does the rest.
+  The methods that close a unit (`finish`, `release`, `split`) raise `LeaseLost` when they are repeated.
 - Every method that takes a `Lease` is fenced by the lease's term: after another claim, reap or reset it raises
   `LeaseLost` and writes nothing. A lane has one lease at a time: a lease that it still holds when it claims again goes
   back first.
@@ -24,7 +25,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from shared.model.sides import Scope
-from shared.store.ports.account_store import AccountStore, SignInStore
+from shared.store.ports.account_store import AccountStore, LoginStore, SignInStore, TokenStore
 from shared.store.ports.at_once import AtOnceStore, ChangedStore
 from shared.store.ports.coordination_store import CoordinationStore
 from shared.store.ports.cutover_store import CutoverStore
@@ -41,6 +42,7 @@ __all__ = [
     "BRAKE_AFTER",
     "BRINGING_SECONDS",
     "MOST_DOUBTS",
+    "PIECE",
     "SCOPES",
     "SHARED_SECONDS",
     "SILENT_SECONDS",
@@ -51,6 +53,7 @@ __all__ = [
     "CutoverStore",
     "ForecastStore",
     "LaneStore",
+    "LoginStore",
     "LookStore",
     "MarkStore",
     "NoticeStore",
@@ -59,6 +62,7 @@ __all__ = [
     "Resealed",
     "SignInStore",
     "Store",
+    "TokenStore",
     "WorkStore",
     "other_options",
     "process_of",
@@ -74,8 +78,8 @@ MOST_DOUBTS = 3
 #: others wait for an operator.
 BRAKE_AFTER = 5
 
-#: How long the store keeps where shared messages stand, and how long a lane waits for the batch that brings one,
-#: seconds.
+#: The time for which the store keeps where shared messages stand, and for which a lane waits for the batch that brings
+#: one, seconds.
 SHARED_SECONDS, BRINGING_SECONDS = 14 * 86_400, 600
 
 OTHER_OPTIONS: Final = Phrase(
@@ -86,6 +90,10 @@ OTHER_OPTIONS: Final = Phrase(
 LISTED: Final = Phrase("listed", "{first}, {rest}")
 #: A worker that was silent for longer, in seconds, is probably lost: each worker sends a heartbeat every second.
 SILENT_SECONDS = 10.0
+
+#: The number of mailboxes that follow a change of their import or wave in one step of the store: with 50,000 in one step
+#: nobody else would be answered for seconds.
+PIECE: Final = 500
 
 
 def process_of(holder: str) -> str:

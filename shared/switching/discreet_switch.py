@@ -33,7 +33,7 @@ class DiscreetSwitch:
         self._switch.close()
 
     def _hidden(self, outcome: TurnOutcome) -> TurnOutcome:
-        secrets = (self._secret.reveal(), self._secret.reveal().partition(":")[2])
+        secrets = self._secret.parts
         words = masked(outcome.words, secrets)
         if isinstance(outcome, TurnRefused):
             return replace(outcome, words=words, advice=masked(outcome.advice, secrets))

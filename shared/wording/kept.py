@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from shared.content.json_text import read_json
 from shared.wording.phrases import PLAIN, Fault, FieldName, Parameter, Phrase, Sentence, ServerWords
 
 KEPT_WORDS_CANNOT_BE_READ: Final = Phrase("kept_words_cannot_be_read", "what was noted here can no longer be read")
@@ -41,7 +42,7 @@ def unpacked(text: str) -> str:
     if not text.startswith(_MARK):
         return text
     try:
-        return _sentence(json.loads(text[1:]))
+        return _sentence(read_json(text[1:]))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return _rest(text)
 
@@ -49,7 +50,7 @@ def unpacked(text: str) -> str:
 def _rest(text: str) -> str:
     for found in _TEXT.finditer(text):
         with contextlib.suppress(ValueError):
-            words = _PLACE.sub("…", str(json.loads(found[1])))
+            words = _PLACE.sub("…", str(read_json(found[1])))
             if any(map(str.isalnum, words)):  # the first one that says something by itself
                 return words
     return KEPT_WORDS_CANNOT_BE_READ.says()

@@ -11,6 +11,7 @@ import html
 import re
 import string
 from collections.abc import Iterable, Iterator
+from functools import cached_property, reduce
 from typing import Final
 
 from shared.wording.phrases import Sentence, changed
@@ -23,16 +24,36 @@ _SHORTEST: Final = 4
 _PIECE: Final = 32
 #: The number of characters of base64 that are no coincidence.
 _SURE: Final = 4
-#: The pattern for what may stand between two characters where a text is split over lines.
-_GAP: Final = r"(?:=?\s{1,9})?"
-#: The characters that begin a notation which is not the letter itself, or end a line within quoted-printable text.
-_NOTATIONS: Final = re.compile(r"[\\%=&]")
+#: The number of characters that are enough of a secret whose end was cut off with the text.
+_CUT: Final = 6
+#: Blanks, and the characters that notations put in their place, in front of a letter or at the end of a line. They tell
+#: nothing of a secret: a run of them stands for any other. So no text can be divided among the letters of a pattern in
+#: two ways, and to search takes time in proportion to the text, whatever secret and text are.
+_SOFTS: Final = " \t\r\n\f\v\\+_="
+_SOFT: Final = re.compile(r"[ \t\r\n\f\v\\+_=]+")
+#: The same characters as octets in hexadecimal notation, and as decimal numbers.
+_SOFT_OCTETS: Final = "(?:0[9a-d]|20|2b|3d|5c|5f)"
+_SOFT_NUMBERS: Final = "(?:9|1[0-3]|32|43|61|92|95)"
+#: The pattern for what may stand between two letters: the end of a line, and backslashes.
+_GAP: Final = r"(?:=?[ \t\r\n\f\v]{1,9})?+\\{0,4}+"
+#: The patterns for a soft character: as it is, and in any notation.
+_SOFT_DRESSES: Final = (
+    r"[ \t\r\n\f\v\\+_=]",
+    rf"(?:[%=]{_SOFT_OCTETS}|\\{{1,2}}(?:x|u00){_SOFT_OCTETS}|&#(?:0*+{_SOFT_NUMBERS}|x0*+{_SOFT_OCTETS});"
+    r"|=(?![0-9a-f]{2})|[ \t\r\n\f\v\\+_])",
+)
+#: Characters in notations of their own: octets, code units, numbers and names of HTML.
+_NOTATIONS: Final = (
+    re.compile(r"(?:[%=][0-9a-f]{2})+", re.IGNORECASE),
+    re.compile(r"(?:\\{1,4}x[0-9a-f]{2})+|\\{1,4}u[0-9a-f]{4}", re.IGNORECASE),
+    re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|amp|lt|gt|quot);", re.IGNORECASE),
+)
+_UNIT: Final = re.compile(r"\\+u(.{4})", re.IGNORECASE)
+_OCTET: Final = re.compile(r"[%=x]([0-9a-f]{2})", re.IGNORECASE)
 #: The characters that may stand between the octets of hexadecimal text, and between the lines of base64.
 _BETWEEN_OCTETS: Final = re.compile(r"[\s:-]")
 _BREAKS: Final = re.compile(r"[\s=]")
 _BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_=")
-#: The number of characters that are enough of a secret whose end was cut off with the text.
-_CUT: Final = 6
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
@@ -40,28 +61,67 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     if isinstance(text, Sentence):
         hidden = tuple(secrets)
         return changed(text, lambda part: masked(part, hidden))
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, MASK)
+    seen = _Readings(text)
+    found: list[tuple[int, int]] = []
+    for secret in filter(None, secrets):
+        found += (one.span() for one in re.finditer(re.escape(secret), text))
         for piece in _pieces(secret):
-            if _may_stand_in(text, piece):
-                text = _pattern(piece).sub(MASK, text)
+            if _may_stand_in(seen, piece):
+                found += (one.span() for one in _pattern(piece).finditer(text))
             for core in _in_base64(piece):
-                if _one_alphabet(core) in _one_alphabet(_BREAKS.sub("", text)):
-                    text = _without_runs(text, re.compile(_GAP.join(map(_either_alphabet, core))))
-    return text
+                if _one_alphabet(core) in seen.unbroken:
+                    found += _runs(text, re.compile(_GAP.join(map(_either_alphabet, core))))
+    return _without(text, found)
 
 
-def _may_stand_in(text: str, piece: str) -> bool:
-    """Tells whether the pattern of the piece may match: to compile it takes 20 ms, and servers say much at each sign-in.
+def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Returns the text with `MASK` in place of these parts, one for those that overlap or touch."""
+    kept, at = list[str](), 0
+    for low, high in sorted(span for span in spans if span[0] < span[1]):
+        if low > at or not kept:
+            kept += [text[at:low], MASK]
+        at = max(at, high)
+    return "".join(kept) + text[at:]
 
-    Without a character that begins another notation, the piece can only stand there letter by letter, or in hexadecimal.
-    """
-    if _NOTATIONS.search(text) or " " in piece or not (text.isascii() and piece.isascii()):
-        return True
-    letters = "".join(text.split()).lower()
-    begins = "".join(piece[:_CUT].split()).lower()
-    return begins in letters or piece.encode("ascii").hex() in _BETWEEN_OCTETS.sub("", text).lower()
+
+class _Readings:
+    """A text as a search for a secret reads it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def letters(self) -> tuple[str, ...]:
+        """The letters without soft characters: as they are, and out of one notation or all of them."""
+        alone = [notation.sub(_plain, self.text) for notation in _NOTATIONS]
+        whole = reduce(lambda text, notation: notation.sub(_plain, text), _NOTATIONS, self.text)
+        return tuple(_SOFT.sub("", one).lower() for one in {self.text, *alone, whole})
+
+    @cached_property
+    def octets(self) -> str:
+        """The text as hexadecimal octets, if it is that."""
+        return _BETWEEN_OCTETS.sub("", self.text).lower()
+
+    @cached_property
+    def unbroken(self) -> str:
+        """The text as base64, if it is that."""
+        return _one_alphabet(_BREAKS.sub("", self.text))
+
+
+def _plain(found: re.Match[str]) -> str:
+    """Returns the characters that stand in a notation."""
+    if found[0].startswith("&"):
+        return html.unescape(found[0])
+    if unit := _UNIT.fullmatch(found[0]):
+        return chr(int(unit[1], 16))
+    return bytes.fromhex("".join(_OCTET.findall(found[0]))).decode("utf-8", "replace")
+
+
+def _may_stand_in(seen: _Readings, piece: str) -> bool:
+    """Tells whether the pattern of the piece may match: to compile it takes 20 ms, and servers say much at each sign-in."""
+    begins = _SOFT.sub("", piece).lower()[:_CUT]
+    octets = piece.encode("utf-8", "surrogatepass").hex()
+    return any(begins in letters for letters in seen.letters) or octets in seen.octets
 
 
 def _pieces(secret: str) -> Iterator[str]:
@@ -73,28 +133,45 @@ def _pieces(secret: str) -> Iterator[str]:
 
 def _pattern(piece: str) -> re.Pattern[str]:
     """Returns a pattern for the whole piece in any notation, or, at the end of the text, for its beginning."""
-    letters = [_dresses(letter) for letter in piece]
-    hexadecimal = r"[\s:-]?".join(f"{octet:02x}" for octet in piece.encode("utf-8", "surrogatepass"))
-    ways = [_GAP.join(letters), hexadecimal]
-    if len(letters) > _CUT:
-        cut = ""
-        for letter in reversed(letters[_CUT:-1]):
-            cut = f"(?:{_GAP}{letter}{cut})?"
-        ways.append(_GAP.join(letters[:_CUT]) + cut + r"[\s.…]*\Z")
+    ways = [r"[\s:-]?".join(f"{octet:02x}" for octet in piece.encode("utf-8", "surrogatepass"))]
+    few = len(_SOFT.sub("", piece)) < _SHORTEST
+    for soft in _SOFT_DRESSES if _SOFT.search(piece) else _SOFT_DRESSES[:1]:
+        parts = _parts(piece if few else piece.strip(_SOFTS), soft, exact=few)
+        ways.append((rf"(?<!{_SOFT_DRESSES[0]})" if few and _SOFT.match(piece) else r"\\{0,4}+") + "".join(parts))
+        if len(parts) > _CUT and not few:
+            cut = ""
+            for part in reversed(parts[_CUT:-1]):
+                cut = f"(?:{part}{cut})?+"
+            ways.append("".join(parts[:_CUT]) + cut + r"[\s.…]*+\Z")
     return re.compile("|".join(ways), re.IGNORECASE)
 
 
+def _parts(piece: str, soft: str, *, exact: bool) -> list[str]:
+    """Returns the patterns for the letters of a piece, each with what may stand in front of it.
+
+    `soft` is the pattern for a soft character; with `exact`, a run of them is not shorter than in the piece.
+    """
+    parts, before = list[str](), ""
+    for token in re.findall(rf"{_SOFT.pattern}|.", piece, re.DOTALL):
+        if _SOFT.match(token):
+            before = f"{soft}{{{len(token) if exact else 1},}}+"
+        else:
+            parts.append((before or (_GAP if parts else "")) + _dresses(token))
+            before = ""
+    return [*parts, before] if before else parts
+
+
 def _dresses(letter: str) -> str:
-    """Returns a pattern for one character, in each way to write it."""
-    ways = [r"\\{0,4}" + re.escape(letter)]
-    ways.append("".join(rf"(?:[%=]|\\{{1,2}}x){octet:02x}" for octet in letter.encode("utf-8", "surrogatepass")))
-    units = letter.encode("utf-16-be", "surrogatepass").hex()
-    ways.append("".join(rf"\\{{1,2}}u{units[at : at + 4]}" for at in range(0, len(units), 4)))
-    ways.append(f"&#(?:0*{ord(letter)}|x0*{ord(letter):x});")
+    """Returns a pattern for one letter, in each way to write it; backslashes in front were read before."""
+    ways = [re.escape(letter)]
+    # The expression is blind to capitals, and so are the notations.
+    for one in dict.fromkeys(case for case in (letter, letter.lower(), letter.upper()) if len(case) == 1):
+        ways.append("".join(rf"(?:[%=]|\\{{0,2}}x){octet:02x}" for octet in one.encode("utf-8", "surrogatepass")))
+        units = one.encode("utf-16-be", "surrogatepass").hex()
+        ways.append("".join(rf"\\{{0,2}}u{units[at : at + 4]}" for at in range(0, len(units), 4)))
+        ways.append(f"&#(?:0*+{ord(one)}|x0*+{ord(one):x});")
     if (named := html.escape(letter)) != letter:
         ways.append(re.escape(named))
-    if letter == " ":
-        ways += [r"\+", "_"]
     return f"(?:{'|'.join(ways)})"
 
 
@@ -118,9 +195,9 @@ def _either_alphabet(letter: str) -> str:
     return {"+": "[+-]", "/": "[/_]"}.get(letter, letter)
 
 
-def _without_runs(text: str, core: re.Pattern[str]) -> str:
-    """Returns the text without each run of base64 that holds the core."""
-    kept, at = [], 0
+def _runs(text: str, core: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Yields where the runs of base64 are that hold the core."""
+    at = 0
     for found in core.finditer(text):
         low, high = found.span()
         if low < at:
@@ -129,6 +206,5 @@ def _without_runs(text: str, core: re.Pattern[str]) -> str:
             low -= 1
         while high < len(text) and text[high] in _BASE64:
             high += 1
-        kept += [text[at:low], MASK]
+        yield low, high
         at = high
-    return "".join(kept) + text[at:]

@@ -42,6 +42,9 @@ ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE: Final = Phrase(
     "announced_too_many_bytes_of_message", "announced {size} bytes for a message of at most {most}"
 )
 CANNOT_OPEN: Final = Phrase("cannot_open", "cannot open {folder}")
+SENT_FAR_MORE_BYTES_THAN_USUAL: Final = Phrase(
+    "sent_far_more_bytes_than_usual", "sent more than {most} bytes where a few hundred are usual"
+)
 SENT_ANSWERS_WITHOUT_END: Final = Phrase("sent_answers_without_end", "sent answers without end")
 FOLDER_RECREATED: Final = Phrase("folder_recreated", "{folder} was recreated (its UIDVALIDITY changed)")
 SENT_NO_ANSWER: Final = Phrase("sent_no_answer", "sent something that is no answer")

@@ -23,7 +23,7 @@ from tests.servers.scim import SECRET, ScimServer
 MAIL = {"INBOX": 6, "Work": 3}
 
 
-class Desk:
+class PasswdServers:
     """A destination that reads accounts from a passwd-file too, and its environment."""
 
     def __init__(self, admin_env: AdminEnvironment, destination: Dovecot, users: Path) -> None:
@@ -52,7 +52,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(admin_env: AdminEnvironment) -> Iterator[Desk]:
+def servers(admin_env: AdminEnvironment) -> Iterator[PasswdServers]:
     owner = admin_env.destination.home.stat()
     with tempfile.TemporaryDirectory(prefix="passwd-", ignore_cleanup_errors=True) as place:
         os.chmod(place, 0o755)
@@ -61,22 +61,22 @@ def desk(admin_env: AdminEnvironment) -> Iterator[Desk]:
         os.chown(users, owner.st_uid, owner.st_gid)
         read = f"{{\n  driver = passwd-file\n  args = username_format=%u {users}\n}}\n"
         with Dovecot(mail_format="sdbox", extra=f"passdb {read}userdb {read}") as destination:
-            yield Desk(admin_env, destination, users)
+            yield PasswdServers(admin_env, destination, users)
 
 
 def _mailbox(found: dict[str, Any], login: str) -> dict[str, Any]:
     return next(mailbox for mailbox in found["mailboxes"] if mailbox["login"] == login)
 
 
-def test_accounts_are_made_in_a_passwd_file_and_one_that_is_there_keeps_its_password(desk: Desk) -> None:
-    admin_env = desk.admin_env
-    made = desk.person("pf-made", "n3w secret, with: signs")
-    there = desk.person("pf-there", "0wn password")
-    wrong = desk.person("pf-wrong", "n0t its password")
+def test_accounts_are_made_in_a_passwd_file_and_one_that_is_there_keeps_its_password(servers: PasswdServers) -> None:
+    admin_env = servers.admin_env
+    made = servers.person("pf-made", "n3w secret, with: signs")
+    there = servers.person("pf-there", "0wn password")
+    wrong = servers.person("pf-wrong", "n0t its password")
     for _, box in (there, wrong):
-        desk.destination.add_user(box.login, "0wn password")
+        servers.destination.add_user(box.login, "0wn password")
     known = "pf-there:{PLAIN}0wn password\npf-wrong:{PLAIN}0wn password\n"
-    with desk.users.open("w") as file:
+    with servers.users.open("w") as file:
         file.write(known)
     rows = [
         "login,password,new_password,first_name,quota",
@@ -86,21 +86,21 @@ def test_accounts_are_made_in_a_passwd_file_and_one_that_is_there_keeps_its_pass
     ]
     manifest = admin_env.manifest(rows)
 
-    dry = admin_env.run("check", manifest, *admin_env.ends, *desk.passwd_file, "--json", code=3)
+    dry = admin_env.run("check", manifest, *admin_env.ends, *servers.passwd_file, "--json", code=3)
     checked = {one["login"]: one["destination"] for one in json.loads(dry.out)["mailboxes"]}
     assert checked["pf-made"]["would_create"]
     assert checked["pf-made"]["ok"]
     assert checked["pf-there"]["ok"]
     assert not checked["pf-there"]["would_create"]
-    planned = admin_env.run("plan", manifest, *admin_env.ends, *desk.passwd_file, code=3)
+    planned = admin_env.run("plan", manifest, *admin_env.ends, *servers.passwd_file, code=3)
     assert "pf-made: 2 folders, 9 messages" in planned.out
     assert "the account would be created" in planned.out
     assert "accounts to be created: 1" in planned.out
-    assert desk.users.read_text() == known, "a dry run writes nothing"
-    assert desk.destination.logins("pf-made") == desk.destination.login_attempts("pf-made") == 0
-    refused_before = desk.destination.login_attempts("pf-wrong")
+    assert servers.users.read_text() == known, "a dry run writes nothing"
+    assert servers.destination.logins("pf-made") == servers.destination.login_attempts("pf-made") == 0
+    refused_before = servers.destination.login_attempts("pf-wrong")
 
-    found = admin_env.import_(manifest, *desk.passwd_file, code=3)
+    found = admin_env.import_(manifest, *servers.passwd_file, code=3)
     assert [_mailbox(found, box.login)["state"] for box, _ in (made, there, wrong)] == [
         "complete",
         "complete",
@@ -112,29 +112,29 @@ def test_accounts_are_made_in_a_passwd_file_and_one_that_is_there_keeps_its_pass
     failure = _mailbox(found, "pf-wrong")["failure"]
     assert failure["code"] == "destination_auth_refused"
     assert "never changed" in failure["sentence"]
-    assert desk.destination.login_attempts("pf-wrong") == refused_before + 1
-    assert desk.destination.login_attempts("pf-made") == 0, "it is not tried before Dovecot knows it"
-    lines = desk.users.read_text()
+    assert servers.destination.login_attempts("pf-wrong") == refused_before + 1
+    assert servers.destination.login_attempts("pf-made") == 0, "it is not tried before Dovecot knows it"
+    lines = servers.users.read_text()
     assert lines.startswith(known)
     assert lines.count("\n") == 3
     assert "n3w secret" not in lines
 
-    again = admin_env.import_(manifest, *desk.passwd_file, code=3)
+    again = admin_env.import_(manifest, *servers.passwd_file, code=3)
     assert again["import"]["this_run"]["copied"] == 0
-    assert desk.users.read_text() == lines
+    assert servers.users.read_text() == lines
     assert _mailbox(again, "pf-made")["account"] == "created", "it is known to be ours"
 
 
-def test_accounts_are_made_by_scim_and_what_it_refuses_is_parked_with_its_reason(desk: Desk) -> None:
-    admin_env = desk.admin_env
-    made, there, refused = desk.person("sc-made", "n3w"), desk.person("sc-there"), desk.person("sc-refused")
+def test_accounts_are_made_by_scim_and_what_it_refuses_is_parked_with_its_reason(servers: PasswdServers) -> None:
+    admin_env = servers.admin_env
+    made, there, refused = servers.person("sc-made", "n3w"), servers.person("sc-there"), servers.person("sc-refused")
 
     def no(login: str) -> str:
         return "userName is reserved" if login == "sc-refused" else ""
 
-    with ScimServer(desk.destination.add_user, no) as scim:
+    with ScimServer(servers.destination.add_user, no) as scim:
         scim.add("sc-there", "another")
-        desk.destination.add_user("sc-there", "pw-sc-there")
+        servers.destination.add_user("sc-there", "pw-sc-there")
         scim.instead = [("429 Too Many Requests", [("Retry-After", "1")])]
         rows = [
             "login,password,new_password,last_name",
@@ -142,7 +142,7 @@ def test_accounts_are_made_by_scim_and_what_it_refuses_is_parked_with_its_reason
             "sc-there,pw-sc-there,,",
             "sc-refused,pw-sc-refused,,",
         ]
-        found = admin_env.import_(admin_env.manifest(rows), *desk.scim(scim), code=3)
+        found = admin_env.import_(admin_env.manifest(rows), *servers.scim(scim), code=3)
         assert [_mailbox(found, box.login)["state"] for box, _ in (made, there, refused)] == [
             "complete",
             "complete",
@@ -163,14 +163,14 @@ def test_accounts_are_made_by_scim_and_what_it_refuses_is_parked_with_its_reason
         # The operator corrects the fault, and the import goes on.
         scim._refuse = None
         admin_env.run("retry", "people")
-        done = admin_env.import_(admin_env.manifest(rows), *desk.scim(scim))
+        done = admin_env.import_(admin_env.manifest(rows), *servers.scim(scim))
         assert refused[1].seen() == refused[0].seen()
         assert _mailbox(done, "sc-refused")["account"] == "created"
 
 
-def test_a_worker_that_dies_between_creating_and_writing_it_down_does_no_harm(desk: Desk) -> None:
-    admin_env = desk.admin_env
-    source, destination = desk.person("killed", "n3w")
+def test_a_worker_that_dies_between_creating_and_writing_it_down_does_no_harm(servers: PasswdServers) -> None:
+    admin_env = servers.admin_env
+    source, destination = servers.person("killed", "n3w")
     admin_env.variables |= {"MAILHAUL_LEASE_SECONDS": "3", "MAILHAUL_RENEW_SECONDS": "1"}
     killed: list[int] = []
 
@@ -181,24 +181,24 @@ def test_a_worker_that_dies_between_creating_and_writing_it_down_does_no_harm(de
                 os.kill(pid, signal.SIGKILL)
             until(lambda: not {*killed} & {*children(admin_env)}, "its end")
 
-    with ScimServer(desk.destination.add_user) as scim:
+    with ScimServer(servers.destination.add_user) as scim:
         scim.before_answer = kill_the_worker
         rows = ["login,password,new_password", "killed,pw-killed,n3w"]
-        found = admin_env.import_(admin_env.manifest(rows), *desk.scim(scim))
+        found = admin_env.import_(admin_env.manifest(rows), *servers.scim(scim))
         assert killed, "the worker was not killed"
         assert [method for method, _ in scim.asked].count("POST") == 1, "what is there is not asked for again"
     assert destination.seen() == source.seen()
     assert _mailbox(found, "killed")["account"] == "created", "what was about to be created is known to be ours"
-    assert desk.destination.login_attempts("killed") == 0
+    assert servers.destination.login_attempts("killed") == 0
 
 
-def test_passwords_that_are_missing_are_made_and_handed_over_once(desk: Desk) -> None:
-    admin_env = desk.admin_env
-    source, _ = desk.person("gen")
-    other, own = desk.person("gen-own", "mine")
+def test_passwords_that_are_missing_are_made_and_handed_over_once(servers: PasswdServers) -> None:
+    admin_env = servers.admin_env
+    source, _ = servers.person("gen")
+    other, own = servers.person("gen-own", "mine")
     rows = ["login,password,new_password", "gen,pw-gen,", "gen-own,pw-gen-own,mine"]
     manifest = admin_env.manifest(rows)
-    said = admin_env.run("import", manifest, *admin_env.ends, *desk.passwd_file, "--generate-passwords").said
+    said = admin_env.run("import", manifest, *admin_env.ends, *servers.passwd_file, "--generate-passwords").said
     (path,) = (admin_env.home / "state" / "passwords").glob("*.csv")
     assert str(path) in said
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -206,21 +206,21 @@ def test_passwords_that_are_missing_are_made_and_handed_over_once(desk: Desk) ->
     assert [line["login"] for line in lines] == ["gen"]
     made = lines[0]["password"]
     assert made not in said
-    assert Box(desk.destination, "gen", made).seen() == source.seen()
+    assert Box(servers.destination, "gen", made).seen() == source.seen()
     assert own.seen() == other.seen()
 
     before = path.read_bytes()
-    admin_env.import_(manifest, *desk.passwd_file, "--generate-passwords")
+    admin_env.import_(manifest, *servers.passwd_file, "--generate-passwords")
     assert path.read_bytes() == before
     path.unlink()
-    again = admin_env.import_(manifest, *desk.passwd_file, "--generate-passwords")
+    again = admin_env.import_(manifest, *servers.passwd_file, "--generate-passwords")
     assert again["exit_code"] == 0, "what was made is still known"
     assert not path.exists(), "handed over once"
-    assert desk.destination.login_attempts("gen") == 0
+    assert servers.destination.login_attempts("gen") == 0
 
 
-def test_bad_options_are_told_before_anything_starts(desk: Desk) -> None:
-    admin_env = desk.admin_env
+def test_bad_options_are_told_before_anything_starts(servers: PasswdServers) -> None:
+    admin_env = servers.admin_env
     manifest = admin_env.manifest({"a": "b"})
     for options, why in (
         (["--accounts", "scim+https://id.example"], "--accounts-secret-file"),

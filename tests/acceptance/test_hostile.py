@@ -48,7 +48,7 @@ WAYS_IN = {
         "contract/test_mail_pop3.py::test_without_the_check_it_would_be_a_command",
     ),
     "unique-ids and answers of POP3": (
-        "contract/test_mail_pop3.py::test_odd_unique_ids_are_taken_as_they_are",
+        "contract/test_mail_pop3_identities.py::test_odd_unique_ids_are_taken_as_they_are",
         "contract/test_mail_pop3.py::test_a_server_that_makes_no_sense_or_stops_is_given_up",
     ),
     "folder names": (
@@ -63,11 +63,11 @@ WAYS_IN = {
     "flags, keywords, dates": (
         "integration/test_faults_login.py::test_hostile_flags_are_dropped_and_noted",
         "integration/test_faults_login.py::test_without_the_grammar_a_flag_would_be_a_command",
-        "contract/test_mail_source.py::test_hostile_flags_are_dropped_and_told",
+        "contract/test_mail_answers.py::test_hostile_flags_are_dropped_and_told",
     ),
     "bodies of messages": (
-        "contract/test_mail_destination.py::test_a_body_that_looks_like_commands_never_runs",
-        "contract/test_mail_destination.py::test_without_the_rule_it_would_run",
+        "contract/test_mail_literals.py::test_a_body_that_looks_like_commands_never_runs",
+        "contract/test_mail_literals.py::test_without_the_rule_it_would_run",
     ),
     "what is said before STARTTLS": (
         "unit/mail/test_session.py::test_plaintext_slipped_in_before_the_handshake_is_refused",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import AdminEnvironment, Box, until
+from tests.servers.proxy import FaultProxy
 
 ROWS, MOST = 200, 5
 
@@ -46,16 +47,22 @@ def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_w
     files = sorted(admin_env.home.rglob("*"))
 
     admin_env.variables["MAILHAUL_SOURCE_HOST_CONNECTIONS"] = str(MOST)
-    check = admin_env.start("check", manifest, *admin_env.ends)
-    peak = {source.port: 0, destination.port: 0}
+    # The delay keeps each connection open for many readings, however slowly this machine reads.
+    with (
+        FaultProxy(source.host, source.port, delay_ms=5) as from_,
+        FaultProxy(destination.host, destination.port, delay_ms=5) as to,
+    ):
+        ends = ("--source", f"imap://{from_.host}:{from_.port}", "--destination", f"imap://{to.host}:{to.port}")
+        check = admin_env.start("check", manifest, *ends)
+        peak = {from_.port: 0, to.port: 0}
 
-    def ended() -> bool:
-        for port in peak:
-            peak[port] = max(peak[port], open_connections(port))
-        return check.poll() is not None
+        def ended() -> bool:
+            for port in peak:
+                peak[port] = max(peak[port], open_connections(port))
+            return check.poll() is not None
 
-    until(ended, "the end of the check")
-    table = admin_env.ended(check, code=3).out.splitlines()
+        until(ended, "the end of the check")
+        table = admin_env.ended(check, code=3).out.splitlines()
     assert all(1 < most <= MOST for most in peak.values()), peak
     heads = [line.split()[:4] for line in table if not line.startswith(" ")]
     assert [(word, who) for word, _, _, who in heads[:ROWS]] == [

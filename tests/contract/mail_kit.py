@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 
-from shared.mail import MailDestination, MailSource, Message
+from shared.mail import Appended, MailDestination, MailSource, Message
 from shared.mail.auth.sasl import Proof
 from shared.mail.imap.imap_destination import ImapDestination
 from shared.mail.imap.imap_source import ImapSource
@@ -319,3 +319,19 @@ class Scripted:
         if word in (b"AUTHENTICATE", b"LOGIN"):
             return b"%b OK [CAPABILITY %b] welcome\r\n" % (tag, self.capabilities.encode())
         return tag + b" OK done\r\n"
+
+
+def opened(here: Place) -> tuple[MailDestination, bytes]:
+    name = here.folder()
+    destination = here.destination()
+    assert destination.create([name]) == [None]
+    destination.open(name)
+    return destination, name
+
+
+def send(destination: MailDestination, *messages: Message) -> Appended:
+    """Appends a group with its flags, and returns the answer."""
+    destination.send(list(messages), [each.flags for each in messages], "token")
+    (answer,) = destination.answers()
+    assert answer.token == "token"
+    return answer

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,34 @@ def run_out(store: Store, holder: str = "lane") -> int:
             store.finish(lease)
         store.leave(holder, lease.mailbox.mailbox_id)
     return served
+
+
+# -- callers that die
+
+
+class BrokenOff(Exception):
+    """The caller died between two pieces."""
+
+
+@contextmanager
+def broken_off(store: Any, after: int) -> Iterator[None]:
+    """Lets the caller of the store die when it asks for one more than `after` further pieces."""
+    left, sweep = after, store.sweep
+
+    def counted(import_id: str) -> bool:
+        nonlocal left
+        if not left:
+            raise BrokenOff
+        left -= 1
+        return bool(sweep(import_id))
+
+    store.sweep = counted
+    try:
+        yield
+    except BrokenOff:
+        pass
+    finally:
+        del store.sweep
 
 
 # -- looking at everything at once

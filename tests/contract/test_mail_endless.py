@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.mail.imap import imap_listing, imap_looking, imap_mailbox, imap_source
+from shared.mail.imap import imap_listing, imap_looking, imap_reading, imap_source
 from shared.mail.transport.wire import BUFFER_BYTES, Wire
 from shared.model.errors import ProtocolViolation
 from shared.model.uids import UidSet
@@ -31,7 +31,7 @@ CALLS: dict[str, tuple[bytes, Callable[[Any], object]]] = {
 @pytest.mark.parametrize("call", CALLS)
 def test_lines_taken_from_the_buffer_count(monkeypatch: pytest.MonkeyPatch, call: str, counted: bool) -> None:
     line, asked = CALLS[call]
-    for module in (imap_mailbox, imap_source):
+    for module in (imap_reading, imap_source):
         monkeypatch.setattr(module, "ANSWER_LIMIT", LIMIT)
     if not counted:
         for name in ("arrived", "arrived_with"):

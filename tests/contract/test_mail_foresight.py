@@ -166,3 +166,19 @@ def test_a_bad_to_what_is_wanted_is_no_less_than_ever() -> None:
             list(source.fetch(UidSet.parse("1")))
         with pytest.raises(MailError):
             source.noop()
+
+
+def test_a_large_message_that_was_foreseen_for_nothing_is_read_and_dropped(here: Place) -> None:
+    large, small = here.folder(), here.folder()
+    destination = here.destination()
+    assert destination.create([large, small]) == [None, None]
+    for name, body in ((large, mail(1) + b"x" * 1_500_000 + b"\r\n"), (small, mail(2))):
+        destination.open(name)
+        destination.send([message(body)], [()], 0)
+        assert all(not answer.refused for answer in destination.answers())
+    destination.close()
+    source = here.source()
+    source.foresee(large, ALL)
+    source.open(small)
+    assert [each.body for each in source.fetch(ALL)] == [mail(2)]
+    source.close()

@@ -16,7 +16,7 @@ from shared.content.maildrop import Identities, ListingIdentities, SessionIdenti
 from shared.mail.answers import bounds
 from shared.mail.auth.sasl import Proof
 from shared.mail.pop3 import pop3_conversation as pop3
-from shared.mail.pop3 import pop3_reading
+from shared.mail.pop3 import pop3_reading, pop3_signing_in
 from shared.mail.pop3.pop3_conversation import WHOLE_BYTES
 from shared.mail.pop3.pop3_reading import BY_RETR, LINE_COUNTS, Pop3Read, Readings
 from shared.mail.pop3.pop3_source import INBOX, Pop3Source
@@ -243,6 +243,44 @@ def test_what_list_says_is_not_believed_without_end(monkeypatch: pytest.MonkeyPa
         endless(server)
         with pytest.raises(ProtocolViolation, match="sent more than"):
             bodies(sign_in(server.port, ways("retr")))
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (b"CAPA", b"X-NOISE\r\n"),
+        (b"LIST", b"1 2\r\n"),
+        (b"UIDL", b"1 x\r\n"),
+        (b"LIST", b"1 " + b"2" * 3_000 + b"\r\n"),
+    ],
+    ids=["capabilities", "messages", "unique-ids", "a long line"],
+)
+def test_no_answer_is_kept_without_end(command: bytes, line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of an answer is held in memory: each has a number of bytes, of lines, and of bytes in a line."""
+    monkeypatch.setattr(pop3, "MAILDROP_MESSAGES", 20_000)
+    monkeypatch.setattr(pop3_signing_in, "OPENING_BYTES", 100_000)
+    with Pop3Server([small(1)]) as server:
+        answer = server._answer
+
+        def forever() -> Iterator[bytes]:
+            yield b"+OK\r\n"
+            while True:
+                yield line * 100
+
+        server._answer = lambda said, session: (  # type: ignore[method-assign]
+            forever() if said == command else answer(said, session)
+        )
+        with pytest.raises(ProtocolViolation, match=r"without end|sent more than|longer than"):
+            bodies(sign_in(server.port))
+
+
+def test_a_listing_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pop3, "MAILDROP_BYTES", 20_000)
+    with Pop3Server([small(1)] * 400, unique_ids=lambda _, place: b"%d" % place + b"x" * 100) as server:
+        with pytest.raises(ProtocolViolation, match="without end"):
+            bodies(sign_in(server.port))
+        monkeypatch.setattr(pop3, "MAILDROP_BYTES", 80_000)
+        assert len(bodies(sign_in(server.port))) == 400
 
 
 def test_an_honest_message_twice_as_long_as_listed_comes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -45,6 +46,31 @@ class Receiver(HttpApi):
 
     def answer(self, asked: Asked) -> Said:
         return Said(body={"ok": True})
+
+
+class Endless:
+    """A server that says one thing again and again; a context manager."""
+
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+        #: Set as soon as the client has gone.
+        self.refused = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Endless:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        visitor, _ = self._listener.accept()
+        with visitor, contextlib.suppress(OSError):
+            while True:
+                visitor.sendall(self._said)
+        self.refused.set()
 
 
 @pytest.fixture
@@ -129,6 +155,14 @@ def test_a_wrong_password_is_told_and_may_be_mended(tmp_path: Path) -> None:
         assert ("535" in found.why, found.forever) == (True, False)
 
 
+def test_a_server_that_answers_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves a server that would take memory as fast as it sends, for a minute."""
+    with Endless(b"220-one moment\r\n" * 1_000) as server:
+        target = target_of(TargetAsked(way="email", to="a@x.example", server=f"smtp://127.0.0.1:{server.port}"))
+        found = _why(target)
+    assert (server.refused.wait(10), found.forever) == (True, False)
+
+
 def test_a_repeat_has_the_same_id(tmp_path: Path) -> None:
     with SmtpServer(tmp_path / "s", tls="none") as server:
         server.refuse("SENT yes")
@@ -158,7 +192,11 @@ def test_slack_and_teams_get_their_forms(receiver: Receiver) -> None:
     assert slack["text"].endswith("_n1:t1_")
     card = teams["attachments"][0]["content"]
     assert (teams["type"], card["type"]) == ("message", "AdaptiveCard")
-    assert card["body"][0]["text"] == TOLD.wording.subject
+    blocks = card["body"]
+    assert blocks[0]["inlines"][0]["text"] == TOLD.wording.subject
+    # In a TextBlock a server's words could be a link: [your mailbox](https://evil.example).
+    assert {block["type"] for block in blocks} == {"RichTextBlock"}
+    assert {run["type"] for block in blocks for run in block["inlines"]} == {"TextRun"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from shared.model import (
     Tls,
     UnitKind,
     Wait,
+    WaitKind,
     account_key,
     mailbox_id,
 )
@@ -66,7 +67,7 @@ def test_a_second_import_waits_and_goes_on_by_itself_when_the_first_is_done(stor
     assert store.claim("b", hint=f"{two.mailbox_id}.plan") is None
     assert _behind(store, two) == "import pilot"
     assert _behind(store, one) == ""
-    waits = [Wait(what="destination", key="anna", why="import pilot", mailboxes=1)]
+    waits = [Wait(what=WaitKind.DESTINATION, key="anna", why="import pilot", mailboxes=1)]
     assert store.waits(second.import_id) == waits
     assert store.waits(first.import_id) == []
     _plan(store, lease)
@@ -222,7 +223,7 @@ def test_a_paused_holder_is_told_apart(store: Store) -> None:
     store.release(take(store, "a"), how="wait")
     second, two = _open(store, "accounts")
     store.control(first.import_id, None, Control.PAUSE)
-    wait = Wait(what="destination_paused", key="anna", why="import pilot", mailboxes=1)
+    wait = Wait(what=WaitKind.DESTINATION_PAUSED, key="anna", why="import pilot", mailboxes=1)
     assert store.waits(second.import_id) == [wait]
     assert store.claim("b") is None
     store.control(second.import_id, None, Control.PAUSE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.model import Failure, Wait
+from shared.model import Failure, Wait, WaitKind
 from shared.model.lifecycle import Control
 from shared.store import Store
 from tests.contract.store_kit import Clock, copied, copy, intent, planned, start, take
@@ -22,7 +22,7 @@ def test_outside_of_its_hours_nothing_is_claimed(store: Store, clock: Clock) -> 
     assert store.claim("lane") is None
     assert store.claim("lane", prefer=mailbox.mailbox_id) is None
     assert store.ready_mailboxes() == {}
-    assert store.waits(whole.import_id) == [Wait(what="window", until=now + 100, why=HOURS)]
+    assert store.waits(whole.import_id) == [Wait(what=WaitKind.WINDOW, until=now + 100, why=HOURS)]
     other, _ = start(store, name="another")
     assert take(store, "b").mailbox.import_id == other.import_id, "others go on"
     store.control(other.import_id, None, Control.CANCEL)
@@ -36,7 +36,9 @@ def test_outside_of_its_hours_nothing_is_claimed(store: Store, clock: Clock) -> 
     clock.forward(100)
     assert store.claim("lane") is None, "by the store's clock, without anybody's tick"
     assert store.ready_mailboxes() == {}
-    assert store.waits(whole.import_id) == [Wait(what="window", why=HOURS)], "until somebody says when it opens next"
+    assert store.waits(whole.import_id) == [Wait(what=WaitKind.WINDOW, why=HOURS)], (
+        "until somebody says when it opens next"
+    )
     assert store.set_window(whole.import_id, HOURS, now + 300, now + 400, renew=True)
     clock.forward(100)
     store.reap(5)
@@ -116,4 +118,4 @@ def test_full_mailboxes_are_told_together(store: Store, clock: Clock) -> None:
     whole, _ = start(store, 3)
     for seconds in (60, 30):
         store.release(take(store, f"lane{seconds}"), how="park", again_seconds=seconds)
-    assert store.waits(whole.import_id) == [Wait(what="room", until=clock() + 30, mailboxes=2)]
+    assert store.waits(whole.import_id) == [Wait(what=WaitKind.ROOM, until=clock() + 30, mailboxes=2)]

@@ -17,7 +17,7 @@ from shared.store.redis.redis_store import RedisStore
 from tests.contract.store_kit import Clock, plan_of, start, take
 
 
-class Desk:
+class SignInTries:
     """A set of short functions for one side of one import."""
 
     def __init__(self, store: Store, mailboxes: int = 2, *, shared: bool) -> None:
@@ -39,103 +39,103 @@ class Desk:
 
 
 @pytest.fixture(params=[True, False], ids=["shared", "own"])
-def desk(store: Store, request: Any) -> Desk:
-    return Desk(store, shared=request.param)
+def tries(store: Store, request: Any) -> SignInTries:
+    return SignInTries(store, shared=request.param)
 
 
-def test_what_never_let_anybody_in_is_tried_by_one(desk: Desk, clock: Clock) -> None:
-    assert desk.turn("a") == "trial"
-    assert [desk.turn(holder) for holder in "bcd"] == ["wait"] * 3
-    assert desk.turn("a") == "trial", "the same call again changes nothing"
-    assert desk.told("a", "in") == ""
-    assert [desk.turn(holder) for holder in "abcd"] == ["proved"] * 4
+def test_what_never_let_anybody_in_is_tried_by_one(tries: SignInTries, clock: Clock) -> None:
+    assert tries.turn("a") == "trial"
+    assert [tries.turn(holder) for holder in "bcd"] == ["wait"] * 3
+    assert tries.turn("a") == "trial", "the same call again changes nothing"
+    assert tries.told("a", "in") == ""
+    assert [tries.turn(holder) for holder in "abcd"] == ["proved"] * 4
 
 
-def test_a_refused_login_is_tried_by_nobody_until_it_is_another(desk: Desk, clock: Clock) -> None:
-    assert desk.turn("a") == "trial"
-    assert desk.told("a", "refused") == "refused"
-    assert desk.told("a", "refused") == "refused", "the same call again changes nothing"
+def test_a_refused_login_is_tried_by_nobody_until_it_is_another(tries: SignInTries, clock: Clock) -> None:
+    assert tries.turn("a") == "trial"
+    assert tries.told("a", "refused") == "refused"
+    assert tries.told("a", "refused") == "refused", "the same call again changes nothing"
     clock.forward(100_000)
-    assert desk.turn("b") == "refused"
-    found = desk.store.login_turn(*desk._place(0, "d1"), "b", shared=desk.shared, seconds=30)
+    assert tries.turn("b") == "refused"
+    found = tries.store.login_turn(*tries._place(0, "d1"), "b", shared=tries.shared, seconds=30)
     assert found.words == "no: \n{}"
-    assert desk.turn("b", digest="d2") == "trial", "other credentials"
+    assert tries.turn("b", digest="d2") == "trial", "other credentials"
 
 
-def test_a_shared_login_is_refused_for_all_and_an_own_one_for_itself(desk: Desk) -> None:
-    assert desk.turn("a", 0) == "trial"
-    assert desk.turn("b", 1) == ("wait" if desk.shared else "trial")
-    assert desk.told("a", "refused", 0) == "refused"
-    assert desk.turn("b", 1) == ("refused" if desk.shared else "trial")
+def test_a_shared_login_is_refused_for_all_and_an_own_one_for_itself(tries: SignInTries) -> None:
+    assert tries.turn("a", 0) == "trial"
+    assert tries.turn("b", 1) == ("wait" if tries.shared else "trial")
+    assert tries.told("a", "refused", 0) == "refused"
+    assert tries.turn("b", 1) == ("refused" if tries.shared else "trial")
 
 
-def test_a_trial_of_which_nothing_came_is_anothers_turn(desk: Desk, clock: Clock) -> None:
-    assert desk.turn("a") == "trial"
-    assert desk.told("a", "unknown") == ""
-    assert desk.turn("b") == "trial"
+def test_a_trial_of_which_nothing_came_is_anothers_turn(tries: SignInTries, clock: Clock) -> None:
+    assert tries.turn("a") == "trial"
+    assert tries.told("a", "unknown") == ""
+    assert tries.turn("b") == "trial"
     clock.forward(31)  # the process of b died
-    assert desk.turn("c") == "trial"
-    assert desk.told("b", "unknown") == "", "too late to say anything"
-    assert desk.turn("d") == "wait"
+    assert tries.turn("c") == "trial"
+    assert tries.told("b", "unknown") == "", "too late to say anything"
+    assert tries.turn("d") == "wait"
 
 
 def test_a_shared_login_that_let_others_in_is_refused_after_some_in_a_row(store: Store) -> None:
-    desk = Desk(store, 1, shared=True)
+    tries = SignInTries(store, 1, shared=True)
     for _ in range(2):
-        assert desk.turn("a") in ("trial", "proved")
-        desk.told("a", "in")
-        assert desk.told("b", "refused") == "one", "that account alone is to blame"
+        assert tries.turn("a") in ("trial", "proved")
+        tries.told("a", "in")
+        assert tries.told("b", "refused") == "one", "that account alone is to blame"
         for number in range(MOST_DOUBTS - 1):
-            assert desk.turn(f"c{number}") == "trial", "from now on one at a time"
-            assert desk.turn("d") == "wait"
+            assert tries.turn(f"c{number}") == "trial", "from now on one at a time"
+            assert tries.turn("d") == "wait"
             if number < MOST_DOUBTS - 2:
-                assert desk.told(f"c{number}", "refused") == "one"
-        desk.told(f"c{MOST_DOUBTS - 2}", "in")
-        assert desk.turn("d") == "proved"
+                assert tries.told(f"c{number}", "refused") == "one"
+        tries.told(f"c{MOST_DOUBTS - 2}", "in")
+        assert tries.turn("d") == "proved"
     for number in range(MOST_DOUBTS):
-        desk.turn(f"e{number}")
-        assert desk.told(f"e{number}", "refused") == ("refused" if number == MOST_DOUBTS - 1 else "one")
-    assert desk.turn("f") == "refused"
+        tries.turn(f"e{number}")
+        assert tries.told(f"e{number}", "refused") == ("refused" if number == MOST_DOUBTS - 1 else "one")
+    assert tries.turn("f") == "refused"
 
 
 def test_an_own_login_that_let_in_is_doubted_once_while_other_connections_are_open(store: Store) -> None:
-    desk = Desk(store, 1, shared=False)
+    tries = SignInTries(store, 1, shared=False)
     lease = take(store, "lane1")
-    assert lease.mailbox.mailbox_id == desk.people[0].mailbox_id
+    assert lease.mailbox.mailbox_id == tries.people[0].mailbox_id
     store.set_limit("source_account", 4)
-    desk.turn("a")
-    desk.told("a", "in")
-    assert desk.told("b", "refused") == "refused", "nobody else is there"
-    assert desk.turn("b") == "refused"
+    tries.turn("a")
+    tries.told("a", "in")
+    assert tries.told("b", "refused") == "refused", "nobody else is there"
+    assert tries.turn("b") == "refused"
 
 
 def test_over_the_limit_may_be_called_a_wrong_password(store: Store, clock: Clock) -> None:
-    desk = Desk(store, 1, shared=False)
-    _two_lanes(store, desk)
-    desk.turn("a")
-    desk.told("a", "in")
-    assert desk.told("b", "refused") == "doubted"
-    assert desk.told("c", "refused") == "doubted", "was on its way at the same time"
-    assert desk.turn("b") == "trial"
-    assert desk.turn("c") == "wait"
-    assert desk.told("c", "refused") == "doubted", "still on its way"
-    assert desk.told("b", "refused") == "refused", "the one more try decides"
-    assert desk.turn("c") == "refused"
+    tries = SignInTries(store, 1, shared=False)
+    _two_lanes(store, tries)
+    tries.turn("a")
+    tries.told("a", "in")
+    assert tries.told("b", "refused") == "doubted"
+    assert tries.told("c", "refused") == "doubted", "was on its way at the same time"
+    assert tries.turn("b") == "trial"
+    assert tries.turn("c") == "wait"
+    assert tries.told("c", "refused") == "doubted", "still on its way"
+    assert tries.told("b", "refused") == "refused", "the one more try decides"
+    assert tries.turn("c") == "refused"
 
 
 def test_it_was_the_limit(store: Store) -> None:
-    desk = Desk(store, 1, shared=False)
-    _two_lanes(store, desk)
-    desk.turn("a")
-    desk.told("a", "in")
-    assert desk.told("b", "refused") == "doubted"
-    desk.turn("b")
-    desk.told("b", "in")
-    assert desk.turn("c") == "proved"
-    assert desk.told("c", "refused") == "doubted"
+    tries = SignInTries(store, 1, shared=False)
+    _two_lanes(store, tries)
+    tries.turn("a")
+    tries.told("a", "in")
+    assert tries.told("b", "refused") == "doubted"
+    tries.turn("b")
+    tries.told("b", "in")
+    assert tries.turn("c") == "proved"
+    assert tries.told("c", "refused") == "doubted"
 
 
-def _two_lanes(store: Store, desk: Desk) -> None:
+def _two_lanes(store: Store, tries: SignInTries) -> None:
     """Lets two lanes claim at one mailbox: two connections of one account."""
     lease = take(store, "lane1")
     store.plan_folders(lease, [(plan_of(lease.mailbox, name, (1, 9)), n) for n, name in enumerate(("A", "B"), start=1)])
@@ -144,19 +144,19 @@ def _two_lanes(store: Store, desk: Desk) -> None:
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_person_may_ask_for_one_more_try(store: Store, shared: bool) -> None:
-    desk = Desk(store, 1, shared=shared)
+    tries = SignInTries(store, 1, shared=shared)
     lease = take(store)
-    desk.turn("a")
-    assert desk.told("a", "refused") == "refused"
+    tries.turn("a")
+    assert tries.told("a", "refused") == "refused"
     store.release(lease, how="park")
-    mailbox = desk.people[0].mailbox_id
-    assert store.retry(desk.request.import_id, mailbox, [])
-    assert desk.turn("b") == ("refused" if shared else "trial"), "one mailbox's retry is no word about the others'"
-    store.forgive_logins(desk.request.import_id, "" if shared else mailbox)
-    assert desk.turn("b") == "trial"
-    assert desk.told("b", "refused") == "refused"
-    store.forgive_logins(desk.request.import_id, mailbox if shared else "")
-    assert desk.turn("c") == "refused", "that was said of others"
+    mailbox = tries.people[0].mailbox_id
+    assert store.retry(tries.request.import_id, mailbox, [])
+    assert tries.turn("b") == ("refused" if shared else "trial"), "one mailbox's retry is no word about the others'"
+    store.forgive_logins(tries.request.import_id, "" if shared else mailbox)
+    assert tries.turn("b") == "trial"
+    assert tries.told("b", "refused") == "refused"
+    store.forgive_logins(tries.request.import_id, mailbox if shared else "")
+    assert tries.turn("c") == "refused", "that was said of others"
 
 
 # -- tokens

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.model import Import, Lease, Mailbox, UnitKind, Wait, Wave
+from shared.model import Import, Lease, Mailbox, UnitKind, Wait, WaitKind, Wave
 from shared.model.lifecycle import Control, MailboxState
 from shared.model.search import Search
 from shared.model.waves import FRONT
@@ -115,7 +115,7 @@ def test_a_paused_wave_leaves_the_others_at_work(store: Store) -> None:
     store.release(lease, how="wait")
     assert set(rows_of(serve(store, 6))) == {1, 3}
     assert store.claim("late", prefer=people[1].mailbox_id).mailbox.row != 2  # type: ignore[union-attr]
-    assert store.waits(whole.import_id) == [Wait(what="wave_paused", key="b", mailboxes=1)]
+    assert store.waits(whole.import_id) == [Wait(what=WaitKind.WAVE_PAUSED, key="b", mailboxes=1)]
     request_ = store.import_(whole.import_id)
     assert request_ is not None
     assert request_.control is Control.RUN
@@ -147,7 +147,7 @@ def test_before_its_time_nothing_of_a_wave_is_claimed(store: Store, clock: Clock
     assert other.mailbox.row == 2
     run_out(store)
     assert store.claim("b", prefer=people[0].mailbox_id, hint=f"{people[0].mailbox_id}.plan") is None
-    assert store.waits(whole.import_id) == [Wait(what="wave_start", key="b", until=clock() + 100, mailboxes=1)]
+    assert store.waits(whole.import_id) == [Wait(what=WaitKind.WAVE_START, key="b", until=clock() + 100, mailboxes=1)]
     clock.forward(99.999)
     store.reap(5)
     assert store.claim("b") is None
@@ -173,7 +173,7 @@ def test_outside_of_its_own_hours_a_wave_waits(store: Store, clock: Clock) -> No
     store.release(lease, how="wait")
     assert set(rows_of(serve(store, 3))) == {2}
     run_out(store)
-    waits = [Wait(what="wave_hours", key="b", until=now + 100, why=hours, mailboxes=1)]
+    waits = [Wait(what=WaitKind.WAVE_HOURS, key="b", until=now + 100, why=hours, mailboxes=1)]
     assert store.waits(whole.import_id) == waits
     found = store.import_(whole.import_id)
     assert found is not None

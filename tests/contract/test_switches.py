@@ -285,7 +285,7 @@ CHIEF = replace(ANNA, address="chief@other.example", new_login="chief@other.exam
 @pytest.mark.parametrize("bound", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_switch_that_is_bound_to_domains_turns_nobody_else(kind: str, bound: bool, tmp_path: Path) -> None:
-    """Shows without the binding that the same mailbox would be turned."""
+    """Also shows that without the binding the same mailbox would be turned."""
     with ExitStack() as stack:
         here = _turning(kind, tmp_path, stack, "domains=Corp.example" if bound else "")
         before = here.written()

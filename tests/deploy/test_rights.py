@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
 from producer.cutover.driver import CutoverDriver
-from producer.cutover.effects import CutoverWorld
+from producer.cutover.effects import LiveCutoverEffects
 from producer.intake.manifest import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Mailbox, Options, Tls
@@ -26,8 +27,9 @@ from shared.model.lifecycle import CutoverState
 from shared.runtime.config import load_settings
 from shared.runtime.credentials import EndsChanged, Secret, Vault
 from shared.sign_in.entrance import Entrance
+from shared.sign_in.removals import may_remove
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox
-from shared.store.records.principals import Principals, Role
+from shared.store.records.principals import Principal, Principals, Role
 from shared.store.records.sessions import BrowserSessions
 from shared.store.records.signed import signed_row
 from shared.store.redis import keys
@@ -158,6 +160,34 @@ def test_what_nobody_changed_opens(shipped: DeployedProcesses, listener: Listene
     assert base64.b64encode(b"\0anna\0CANARY-77") in listener.heard
 
 
+@pytest.mark.parametrize("role", ["worker", "coordinator", "producer"])
+def test_no_role_without_the_key_has_mail_removed(shipped: DeployedProcesses, role: str) -> None:
+    """The options of an import are not signed; the permission to remove copies at the destination is sealed."""
+    place = Endpoint(host="127.0.0.1", port=143, tls=Tls.NONE)
+    row = Row(line=1, login="anna", password=Secret("a"), new_login="anna", new_password=Secret("b"))
+    store = RedisStore(connect(f"{shipped.url('producer')}/1"))
+    worker = RedisStore(connect(f"{shipped.url('worker')}/1"))
+    ours = Vault([_KEY])
+
+    def allowed(**options: Any) -> bool:
+        """Opens an import, has the role write that it removes 900 copies, and asks as a worker does."""
+        given = Options(**options)
+        import_, mailboxes = prepare_import([row], place, place, given, f"removing for {role}")
+        GivenResources(store=store, vault=ours).operations.submit(import_, mailboxes, [row], hold=True)
+        with shipped.client(role) as client:
+            key = keys.import_(import_.import_id)
+            kept = json.loads(client.hget(key, "options") or b"{}")
+            client.hset(key, "options", json.dumps({**kept, "deletions": "follow", "deletions_cap": 900}))
+        now = worker.import_(import_.import_id)
+        assert now is not None
+        assert (now.options.deletions, now.options.deletions_cap) == ("follow", 900)
+        return may_remove(worker, ours, import_.import_id, now.options)
+
+    assert allowed(deletions="follow", deletions_cap=900), "the control: whoever chose it with the key has it"
+    assert not allowed(deletions="follow", deletions_cap=100), "no more than was chosen"
+    assert not allowed(), "the permission is gone with the choice"
+
+
 @pytest.mark.parametrize("role", ["worker", "coordinator"])
 @pytest.mark.parametrize("command", [("HSET", "a", "b"), ("DEL",), ("HGETALL",), ("SET", "x"), ("EXPIRE", "1")])
 @pytest.mark.parametrize("key", ["tokens", "users", "audit", "session:x", "sessions", "link:x", "way:x", "draft:x"])
@@ -213,13 +243,30 @@ def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobod
     sessions = BrowserSessions(state, ours)
     link = BrowserSessions(state, strangers).make_link("eve", Role.ADMIN)
     assert sessions.by_link(link) is None
-    from shared.store.records.principals import Principal
-
     eve = Principal(principal_id="oidc:1", name="eve", role=Role.ADMIN)
     session = BrowserSessions(state, strangers).begin(eve, idle=100, most=100)
     assert sessions.find(session) is None
     assert [one.principal.name for one in sessions.all()] == []
     assert sessions.find(sessions.begin(eve, idle=100, most=100)) == eve
+
+
+def test_an_end_that_redis_no_longer_knows_is_kept(shipped: DeployedProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a key in Redis is not signed; the one in the row is."""
+    state = connect(f"{shipped.url('producer')}/1")
+    sessions = BrowserSessions(state, Vault([_KEY]))
+    session = sessions.begin(Principal(principal_id="oidc:1", name="eve", role=Role.ADMIN), idle=100, most=100)
+    links = [sessions.make_link("eve", Role.ADMIN) for _ in range(2)]
+    way = sessions.keep_way({"to": "/"})
+    with shipped.client("producer") as client:
+        kept = [key for key in client.scan_iter(f"{keys.PREFIX}desk:*") if client.persist(key)]
+    assert len(kept) >= 4
+    assert sessions.find(session, touch=False) is not None, "the control: both are good until then"
+    assert sessions.by_link(links[0]) is not None
+    later = time.time() + 4_000
+    monkeypatch.setattr("shared.store.records.sessions.time.time", lambda: later)
+    assert sessions.find(session) is None
+    assert sessions.by_link(links[1]) is None
+    assert sessions.way(way) == {}
 
 
 # -- cutovers
@@ -249,7 +296,7 @@ def _cut_over(
         state_dir=tmp_path, switches=f"office=dovecot:{switch}?new=192.0.2.9&old=192.0.2.8", dns_resolver="127.0.0.1:9"
     )
     coordinator, vault = RedisStore(connect(f"{deployed.url('coordinator')}/1")), Vault([_KEY])
-    world = CutoverWorld(settings, coordinator, vault, time.time)
+    world = LiveCutoverEffects(settings, coordinator, vault, time.time)
     return mailbox, CutoverDriver(coordinator, Cutovers(coordinator, vault), world), switch
 
 

@@ -81,6 +81,20 @@ def _handed_on(trees: dict[str, ast.Module]) -> list[str]:
     ]
 
 
+def _json_readers(text: str) -> int:
+    return sum(
+        isinstance(node, ast.Attribute) and ast.unparse(node) == "json.loads" for node in ast.walk(ast.parse(text))
+    )
+
+
+def test_json_is_read_by_the_function_that_bounds_it() -> None:
+    """Finds `json.loads`: of a text that is nested without end it raises what nobody expects (`shared.content.json_text`)."""
+    every = [path for room in ("producer", "worker", "shared") for path in (ROOT / room).rglob("*.py")]
+    found = [str(path.relative_to(ROOT)) for path in every if _json_readers(path.read_text())]
+    assert found == ["shared/content/json_text.py"]
+    assert _json_readers("import json\njson.loads(x)\nlist(map(json.loads, y))") == 2
+
+
 def test_no_front_end_hands_on_the_resources_of_operations() -> None:
     rooms = ("operations", "cli", "web", "show", "reports")
     trees = {

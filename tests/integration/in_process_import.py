@@ -118,6 +118,8 @@ class InProcessImport:
         self.sleep: Callable[[float], object] = self._pass
         #: Tells the lanes between two units whether to stop.
         self.stopping: Callable[[], bool] = lambda: False
+        #: Tells whether the import may remove copies (`shared.sign_in.removals`).
+        self.may_remove: Callable[[str, Options], bool] = lambda import_id, options: True
         #: Commands sent to the source.
         self.told = Recorded()
         #: Called with each destination session before it is used.
@@ -184,6 +186,7 @@ class InProcessImport:
             tell=lambda event: None,
             ring=lambda *job: None,
             stopping=lambda: self.stopping(),
+            may_remove=lambda import_id, options: self.may_remove(import_id, options),
             copy_rules=self.copy_rules,
             plan_rules=self.plan_rules,
             now=lambda: self.time,

@@ -28,6 +28,8 @@ PEOPLE = [
     "move",
     "move",
     "erase",
+    "die",
+    "die",
     "cutover",
     "stand",
     "stand",

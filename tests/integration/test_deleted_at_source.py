@@ -12,7 +12,7 @@ import worker.following.deletions
 import worker.planning.batch_planner
 from producer.show.notes import DELETED_AT_SOURCE, notes_of
 from producer.show.report import write_report
-from shared.model import Options
+from shared.model import Options, Tally
 from shared.model.uids import UidSet
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, Wires
@@ -98,7 +98,8 @@ def test_what_is_restored_is_a_new_message(both: Both) -> None:
 def test_the_report_names_each(both: Both, tmp_path: Path) -> None:
     both.at(both.source, *DELETE)
     both.again()
-    write_report(both.in_process.store, {"mailboxes": [], "errors": []}, [both.in_process.mailbox()], tmp_path)
+    rows = [(both.in_process.mailbox(), Tally())]
+    write_report(both.in_process.store, {"mailboxes": None}, lambda: rows, tmp_path)
     notes = (tmp_path / "notes.csv").read_text()
     assert notes.count(",deleted_at_source,deleted at the source after it was copied") == 10
 

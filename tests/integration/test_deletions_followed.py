@@ -79,6 +79,16 @@ def test_without_the_option_they_stay(both: Both) -> None:
     assert told(both.in_process) == {"the copy stays": 10}
 
 
+def test_without_the_key_they_stay(both: Both) -> None:
+    """Whoever may write to Redis could set the option; the permission that belongs to it is sealed."""
+    both.in_process.may_remove = lambda import_id, options: False
+    held = both.in_process.held("destination")
+    both.at(both.source, *DELETE)
+    both.again()
+    assert both.in_process.held("destination") == held
+    assert told(both.in_process) == {"the copy stays": 10}
+
+
 def test_what_was_told_before_is_followed_when_the_operator_asks_for_it(both: Both) -> None:
     """The preview: a pass that tells names each message, and the next one may remove the copies."""
     both.in_process.options = replace(both.in_process.options, deletions="tell")

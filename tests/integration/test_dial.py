@@ -44,7 +44,7 @@ def dovecot(mint: TokenServer) -> Iterator[Dovecot]:
         yield server
 
 
-class Desk:
+class DialedImport:
     """An import whose source accepts tokens."""
 
     def __init__(self, server: Dovecot, mint: TokenServer, *users: str, home: Path) -> None:
@@ -75,25 +75,25 @@ class Desk:
 def test_a_token_that_ends_during_a_run_is_fetched_once_for_all_workers(
     dovecot: Dovecot, mint: TokenServer, tmp_path: Path
 ) -> None:
-    desk = Desk(dovecot, mint, "anna", "bob", home=tmp_path)
-    one, other = desk.process(), desk.process()
+    dialed = DialedImport(dovecot, mint, "anna", "bob", home=tmp_path)
+    one, other = dialed.process(), dialed.process()
     for process in (one, other):
         for user in ("anna", "bob"):
-            process.source(desk.mailbox(user)).close()
+            process.source(dialed.mailbox(user)).close()
     assert mint.tokens_asked == 2
     assert dovecot.login_attempts() == 0
 
     mint.issued.clear()  # withdraws all tokens
     for process in (one, other, one):
         for user in ("anna", "bob"):
-            process.source(desk.mailbox(user)).close()
+            process.source(dialed.mailbox(user)).close()
     assert mint.tokens_asked == 4
     assert dovecot.login_attempts() == 2, "each withdrawn token was shown once"
 
     mint.lifetime = 0  # a token has expired when it comes, so each session fetches one
     mint.issued.clear()
-    one.source(desk.mailbox("anna")).close()
-    other.source(desk.mailbox("anna")).close()
+    one.source(dialed.mailbox("anna")).close()
+    other.source(dialed.mailbox("anna")).close()
     assert mint.tokens_asked == 6
     assert dovecot.login_attempts() == 3
 
@@ -101,34 +101,34 @@ def test_a_token_that_ends_during_a_run_is_fetched_once_for_all_workers(
 def test_a_fresh_token_that_is_refused_parks_and_is_not_tried_again(
     dovecot: Dovecot, mint: TokenServer, tmp_path: Path
 ) -> None:
-    desk = Desk(dovecot, mint, "anna", home=tmp_path)
+    dialed = DialedImport(dovecot, mint, "anna", home=tmp_path)
     mint.give = lambda user, scope="imap": "not-known-to-dovecot"  # type: ignore[method-assign]
-    for process in (desk.process(), desk.process()):
+    for process in (dialed.process(), dialed.process()):
         with pytest.raises(AuthenticationRefused):
-            process.source(desk.mailbox("anna"))
+            process.source(dialed.mailbox("anna"))
     assert (mint.tokens_asked, dovecot.login_attempts()) == (1, 1)
 
 
 def test_who_can_write_to_the_store_cannot_say_how_to_sign_in(
     dovecot: Dovecot, mint: TokenServer, tmp_path: Path
 ) -> None:
-    desk = Desk(dovecot, mint, "anna", home=tmp_path)
-    import_ = desk.store.import_(desk.import_id)
+    dialed = DialedImport(dovecot, mint, "anna", home=tmp_path)
+    import_ = dialed.store.import_(dialed.import_id)
     assert import_ is not None
     evil = SignIn(way=Way.COMMAND, detail=f"/usr/bin/touch {tmp_path}/gone")
-    desk.store.open_import(replace(import_, options=Options(source_sign_in=evil)), [], 14)
-    desk.process().source(desk.mailbox("anna")).close()  # with the sealed credentials
+    dialed.store.open_import(replace(import_, options=Options(source_sign_in=evil)), [], 14)
+    dialed.process().source(dialed.mailbox("anna")).close()  # with the sealed credentials
     assert not (tmp_path / "gone").exists()
-    forged = desk.vault.seal("another-import", "source", Credentials(login=evil.text, password=Secret("x")))
-    desk.store.seal(desk.import_id, {(desk.import_id, "source"): forged})
+    forged = dialed.vault.seal("another-import", "source", Credentials(login=evil.text, password=Secret("x")))
+    dialed.store.seal(dialed.import_id, {(dialed.import_id, "source"): forged})
     with pytest.raises(CredentialsError):
-        desk.process().source(desk.mailbox("anna"))
+        dialed.process().source(dialed.mailbox("anna"))
     assert not (tmp_path / "gone").exists()
 
 
 def test_what_is_forgotten_is_said(dovecot: Dovecot, mint: TokenServer, tmp_path: Path) -> None:
-    desk = Desk(dovecot, mint, "anna", home=tmp_path)
-    desk.process().source(desk.mailbox("anna")).close()
-    desk.store.forget(desk.import_id)
+    dialed = DialedImport(dovecot, mint, "anna", home=tmp_path)
+    dialed.process().source(dialed.mailbox("anna")).close()
+    dialed.store.forget(dialed.import_id)
     with pytest.raises(CredentialsError, match="no longer stored"):
-        desk.process().source(desk.mailbox("anna"))
+        dialed.process().source(dialed.mailbox("anna"))

@@ -188,7 +188,7 @@ def test_without_the_grammar_a_flag_would_be_a_command(wires: Wires, monkeypatch
     monkeypatch.setattr("shared.mail.imap.imap_source.split_flags", lambda flags: (list(flags), []))
     monkeypatch.setattr("shared.mail.imap.imap_source.clean_flags", take_all)
     monkeypatch.setattr(
-        "shared.mail.imap.imap_destination.flag_list", lambda flags: b"(%b)" % " ".join(flags).encode("latin-1")
+        "shared.mail.imap.imap_appending.flag_list", lambda flags: b"(%b)" % " ".join(flags).encode("latin-1")
     )
     wires.old.folder(b"INBOX").add(plain(1), literal_flags=(b"x)\r\nX9 DELETE INBOX\r\nX8 NOOP (",))
     in_process = stage_of(wires)

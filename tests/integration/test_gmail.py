@@ -14,6 +14,7 @@ from producer.intake.foresee import foresee
 from shared.mail import FolderListing
 from shared.mail.imap.imap_source import ImapSource
 from shared.model import Options
+from shared.model.choices import LabelMode
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.faulty import FaultyServer
@@ -112,7 +113,7 @@ def test_without_the_look_at_labels_everything_comes_twice(
 
 @pytest.mark.parametrize("mode", ["primary", "keywords"])
 def test_each_message_comes_once(faulty_server: FaultyServer, gmail: Gmail, here: Dovecot, mode: str) -> None:
-    import_(faulty_server, here, gmail_labels=mode)
+    import_(faulty_server, here, gmail_labels=LabelMode(mode))
     found = held(here)
     assert Counter(n for numbers in found.values() for n in numbers) == Counter(range(len(MESSAGES)))
     assert found[b"INBOX"] == [0, 1, 7]
@@ -127,7 +128,7 @@ def test_each_message_comes_once(faulty_server: FaultyServer, gmail: Gmail, here
 def test_labels_become_keywords_and_stay_so_when_flags_change(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
 ) -> None:
-    in_process = import_(faulty_server, here, gmail_labels="keywords")
+    in_process = import_(faulty_server, here, gmail_labels=LabelMode.KEYWORDS)
 
     def keywords() -> dict[int, set[str]]:
         seen = in_process.held("destination")
@@ -177,7 +178,7 @@ def test_a_folder_that_shows_only_its_newest_loses_nothing(
     for number in range(8):
         account.add(plain(number), b"Work")
     account.cut_short(b"Work", 3)
-    in_process = import_(faulty_server, here, gmail_labels=mode)
+    in_process = import_(faulty_server, here, gmail_labels=LabelMode(mode))
     assert held(here) == {b"Work": [5, 6, 7], ALL_MAIL: [0, 1, 2, 3, 4]}
     assert "shows 3 of 8" in in_process.folders()["Work"].note
 

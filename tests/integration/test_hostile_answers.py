@@ -124,7 +124,7 @@ def test_a_body_that_takes_hours_is_given_up(wires: Wires, monkeypatch: pytest.M
 
 
 def test_answers_without_sense_are_not_read_without_end(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.mail.imap.imap_mailbox.UNREADABLE_ANSWERS", 5)
+    monkeypatch.setattr("shared.mail.imap.imap_reading.UNREADABLE_ANSWERS", 5)
     wires.fill(2)
     wires.source.faults.add(
         rewrite(rb"^UID FETCH .*BODY.PEEK\[\]", lambda answer: b'* 1 FETCH (FLAGS (")\r\n' * 20 + answer)

@@ -36,15 +36,13 @@ from shared.model import (
     LedgerEntry,
     Mailbox,
     Note,
-    Options,
     Settled,
     Tls,
     Unit,
     UnitKind,
-    part_id,
 )
 from shared.model.errors import FolderInUse, LeaseLost, LedgerConflict, StoreError, UsageError
-from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
+from shared.model.lifecycle import SETTLED, ImportState, MailboxState, Outcome
 from shared.model.uids import UidSet, records_of
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import (
@@ -52,7 +50,6 @@ from tests.contract.store_kit import (
     batch,
     binaries,
     copied,
-    drawn_wave,
     everything,
     flat,
     folder_of,
@@ -79,12 +76,10 @@ from tests.integration.lockstep_draws import (
     OTHERS,
     PEOPLE,
     SIZES,
-    SPANS,
-    STANDING,
     TIMES,
-    WAVES,
     choice,
 )
+from tests.integration.people_lockstep import act
 from tests.integration.store_keys import keys_are_in_order, let_stand
 from tests.integration.told_lockstep import forecast, send, tell
 from tests.integration.writers_lockstep import compare_writing, drawn_halves
@@ -102,6 +97,7 @@ class Lockstep(RuleBasedStateMachine):
         self.clock = Clock(client)
         self.real = redis_store(client, lease_seconds=60, limits=LIMITS, most_lanes=MOST_LANES)
         self.model = MemoryStore(clock=self.clock, lease_seconds=60, limits=LIMITS, most_lanes=MOST_LANES)
+        self.real.piece = self.model.piece = 1
         self.imports: list[Import] = []
         self.people: list[Mailbox] = []
         #: The (lease of the real store, lease of the model) of each lane.
@@ -171,70 +167,7 @@ class Lockstep(RuleBasedStateMachine):
 
     @rule(data=st.data(), what=st.sampled_from(PEOPLE))
     def people_act(self, data: st.DataObject, what: str) -> None:
-        """Does what operators do, seldom in comparison with lanes."""
-        n, lost = data.draw(st.integers(0, 3)), data.draw(LOST)
-        mailbox, one = self.people[n % len(self.people)], self.imports[n % len(self.imports)].import_id
-        if what == "again":
-            self.again(n, lost, data.draw(st.booleans()), data.draw(st.sampled_from(["default", "default", "full"])))
-        elif what == "control":
-            word = data.draw(st.sampled_from([Control.RUN, Control.RUN, *Control]))
-            self.control(n, data.draw(st.booleans()), word, lost)
-        elif what == "retry":
-            self.retry(n, data.draw(st.booleans()), lost)
-        elif what == "stand":
-            self.both("set_standing", one, data.draw(WAVES) or "", data.draw(STANDING), lost=lost)
-        elif what == "cutover":
-            before, after, note, then = (data.draw(st.sampled_from(["", "r", "s"])) for _ in range(4))
-            self.both("set_cutover", one, "a", before, after, {mailbox.mailbox_id: (note, then)}, lost=lost)
-            self.both("cutover_rows", one)
-            self.both("cutover_notes", one, "a")
-        elif what == "erase":
-            self.both("erase", mailbox.import_id, mailbox.mailbox_id, lost=lost)
-        elif what == "window":
-            window, renew = data.draw(st.sampled_from(["", "", "Sat UTC", "Sun UTC"])), data.draw(st.booleans())
-            span = [self.clock.at + seconds for seconds in data.draw(SPANS)]
-            self.both("set_window", one, window, *span, renew=renew, wave=data.draw(WAVES) or "", lost=lost)
-        elif what == "wave":
-            name = data.draw(WAVES) or ""
-            if name and data.draw(st.booleans()):
-                word = data.draw(st.sampled_from([*Control, Control.RUN]))
-                self.both("control", one, None, word, wave=name, lost=lost)
-            else:
-                self.both("set_wave", one, name, **drawn_wave(data, self.clock, timed=bool(name)), lost=lost)
-        elif what == "move":
-            where = {"wave": data.draw(WAVES), "priority": data.draw(st.sampled_from([None, 0, -1, 100]))}
-            self.both("move", mailbox.import_id, mailbox.mailbox_id, **where, lost=lost)
-        elif what == "usual":
-            server = data.draw(
-                st.sampled_from(["source_host:old.example", "destination_account:imap://new.example:143"])
-            )
-            self.both("set_usual", {server: data.draw(st.sampled_from([1, 2, 40]))}, lost=True)
-        else:
-            scopes = st.sampled_from([*LIMITS, "source_host:old.example"])
-            self.both("set_limit", data.draw(scopes), data.draw(st.sampled_from([None, None, 1, 5])), lost=True)
-
-    def again(self, n: int, lost: bool, submit: bool, verify: str) -> None:
-        """Runs the same command again, after the pass or during it, perhaps with other options."""
-        mailbox = self.people[n % len(self.people)]
-        whole = next(i for i in self.imports if i.import_id == mailbox.import_id)
-        whole = replace(whole, options=Options(verify=verify))
-        self.both("open_import", whole, [mailbox], 14, lost=lost)
-        if submit:
-            self.both("submit", whole.import_id, lost=lost)
-
-    def control(self, n: int, one: bool, word: Control, lost: bool) -> None:
-        mailbox = self.people[n % len(self.people)]
-        self.both("control", mailbox.import_id, mailbox.mailbox_id if one else None, word, lost=lost)
-
-    def retry(self, n: int, messages: bool, lost: bool) -> None:
-        mailbox = self.people[n % len(self.people)]
-        batches = []
-        for folder, _ in self.model.folders(mailbox.mailbox_id) if messages else ():
-            notes = [note for note in self.model.notes(folder.folder_id) if note.what in ("refused", "failed")]
-            if notes:
-                uids = UidSet.of(note.uid for note in notes)
-                batches.append((replace(batch(folder, uids), unit_id=part_id(folder.folder_id, uids)), notes))
-        self.both("retry", mailbox.import_id, mailbox.mailbox_id, batches, lost=lost)
+        act(self, data, what)
 
     # -- lanes
 
@@ -571,7 +504,7 @@ class Lockstep(RuleBasedStateMachine):
         for whole in self.imports:
             found = self.real.import_(whole.import_id)
             assert found is not None
-            if found.state is ImportState.RUNNING:
+            if found.state is ImportState.RUNNING and not self.model._rows.imports[whole.import_id].sweep:
                 _, states = self.real.import_tally(whole.import_id)
                 assert set(states) - SETTLED, "everything is settled, and the import does not know"
 

@@ -74,7 +74,7 @@ def test_without_that_look_a_loss_would_pass(
 
 
 def test_what_was_never_seen_at_the_destination_is_a_loss(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.copying.copy.READ_BACK_MESSAGES", 0)
+    monkeypatch.setattr("worker.copying.copy.BatchCopy._read_back", lambda *_: False)
     wires.fill(12)
     in_process = InProcessImport(wires.source, wires.destination)
     verify = worker.verifying.verify.MailboxVerification.run

@@ -62,7 +62,7 @@ def test_a_checkout_works_with_this_python(version: str, python: Path, tmp_path:
         [checkout / "mailhaul", "demo"], env=environment, cwd=checkout, capture_output=True, text=True
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    # Of the crash tests, which take minutes, one module: what they prove does not hang on the interpreter.
+    # Of the crash tests, which take minutes, one module: what they prove does not depend on the interpreter.
     parts = ("tests/unit", "tests/crash/test_interrupted.py")
     units = subprocess.run(
         [checkout / ".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *parts],

@@ -439,3 +439,15 @@ class TestPromises:
             "0.8 s on the slowest machine so far; each with each would take minutes"
         )
         assert len({m.destination_name for m in mapped}) == 10_000
+
+
+@pytest.mark.parametrize("shape", [b"a/" * 2047 + b"a", b"/" * 4096, b"INBOX/" * 682 + b"a", b"b/" * 99 + b"c/" * 1900])
+def test_a_name_of_two_thousand_levels_is_a_folder_as_any_other(shape: bytes) -> None:
+    """A folder's place is found level by level: such names took minutes, or more levels than Python has."""
+    names = [b"%d" % number + shape[: 4096 - 4] for number in range(100)]
+    began = time.process_time()
+    mapped = map_folders(listing(*names), listing("INBOX"), exclude=["*zzz*", "Trash*"], renamed={"nowhere": "else"})
+    assert time.process_time() - began < 20
+    given = [one.destination_name for one in mapped]
+    assert (len(set(given)), [one.skip for one in mapped]) == (100, [""] * 100)
+    assert max(map(len, given)) <= NameRules().longest_octets

@@ -164,6 +164,14 @@ def test_every_answer_is_described_and_says_times_as_iso_8601(whole: tuple[WebSe
 def _routers() -> list[Any]:
     from producer.web import app
 
-    names = ("imports", "cutover_routes", "credential_routes", "mailboxes", "rehearsals", "general_routes")
+    names = (
+        "imports",
+        "steering_routes",
+        "cutover_routes",
+        "credential_routes",
+        "mailboxes",
+        "rehearsals",
+        "general_routes",
+    )
     names += ("account_services", "principals", "auditing", "target_routes", "reach_routes")
     return [getattr(app, name).routes for name in names]

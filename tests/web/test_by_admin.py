@@ -78,9 +78,11 @@ def test_an_administrator_signs_in_for_everybody(web_server: WebServer, masters:
             "another place than microsoft's own",
         ),
         ({"way": "google", "secret": "{}"}, "is not the key of a Google service account"),
+        ({"way": "google", "secret": "[" * 40_000}, "is not the key of a Google service account"),
+        ({"way": "microsoft:x", "secret": "[" * 40_000}, "is no Microsoft app"),
         ({"way": "authzid", "admin": "root", "secret": "a\nb"}, "more than one line"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_what_cannot_be_is_refused_without_repeating_the_secret(
     web_server: WebServer, servers: Servers, sign_in: dict[str, str], why: str

@@ -131,3 +131,21 @@ def test_on_the_page_rows_are_changed_and_one_more_like_it_is_opened(web_server:
     page.goto(f"/imports/{now}")
     assert page.get_by_role("button", name="Change it").count() == 0
     assert person.trouble == []
+
+
+def test_what_was_cancelled_with_a_wave_stays_so_whatever_is_changed(web_server: WebServer) -> None:
+    web_server.serve(**ALLOWED)
+    api = web_server.client()
+    rows = f"login,password,wave\nanna,{PASSWORD},first\nbert,{PASSWORD},last\n"
+    import_id = api.post("/imports", json={**BODY, "manifest": rows}).json()["import"]["id"]
+    assert api.post(f"/imports/{import_id}/cancel", json={"wave": "last"}).json()["mailboxes"] == 1
+    for changes, states in (
+        ({"since": "2025-01-01"}, {"anna": "queued", "bert": "cancelled"}),
+        ({"name": "yard"}, {"anna": "queued", "bert": "cancelled"}),
+        ({"manifest": "login,password,new_login\nbert,,bob\n"}, {"anna": "queued", "bert": "queued"}),
+    ):
+        answer = api.patch(f"/imports/{import_id}", json=changes)
+        assert answer.status_code == 200, answer.text
+        import_id = answer.json()["import"]["id"]
+        found = api.get(f"/imports/{import_id}/mailboxes").json()["mailboxes"]
+        assert {one["login"]: one["state"] for one in found} == states, changes

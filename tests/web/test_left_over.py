@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import re
 
+import pytest
+
 from producer.web.api.mended import wrong_rows
 from producer.web.pages.sheet import Choice, look
 from shared.model import Account, Endpoint, Failure, Import, Mailbox, Tls, import_id, mailbox_id
@@ -149,7 +151,8 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
     assert "Some rows were not taken." in page
 
 
-def test_new_passwords_are_given_for_what_a_check_found_before_the_start(web_server: WebServer) -> None:
+@pytest.mark.parametrize("within", [False, True], ids=["kept apart", "kept within, by an older version"])
+def test_new_passwords_are_given_for_what_a_check_found_before_the_start(web_server: WebServer, within: bool) -> None:
     web_server.serve(**{"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_WEB_PORTS": "1430,1431"})
     rows = "".join(f"box{row},{PASSWORD}\n" for row in range(60))
     body = {
@@ -164,15 +167,27 @@ def test_new_passwords_are_given_for_what_a_check_found_before_the_start(web_ser
     side |= {"left_out": "", "would_create": False}
     bad = {**side, "ok": False, "failure": "source: authentication failed"}
     boxes = [
-        {"login": f"box{row}", "destination_login": f"box{row}", "ok": row < 5, "warning": "", "destination": side}
-        | {"source": side if row < 5 else bad}
-        for row in range(60)
+        {"row": row, "login": f"box{row}", "destination_login": f"box{row}", "ok": row < 5, "destination": side}
+        | {"server": "", "warning": "", "source": side if row < 5 else bad}
+        for row in (*range(5, 60), *range(5))
     ]
-    result = {"ok": 5, "broken": 55, "messages": 5, "bytes": 5, "swapped": False, "mailboxes": boxes}
+    result = {"ok": 5, "broken": 55, "messages": 5, "bytes": 5, "swapped": False}
     found = {"id": "5" * 16, "import_id": opened, "kind": "check", "state": "done", "beat_at": 0, "result": result}
-    web_server.records.keep_rehearsal(found["id"], found)
+    if within:
+        old = [{**box} for box in sorted(boxes, key=lambda box: str(box["row"]).zfill(2))]
+        for box in old:
+            del box["server"]
+        web_server.records.keep_rehearsal(found["id"], {**found, "result": {**result, "mailboxes": old}})
+    else:
+        web_server.records.keep_rehearsal(found["id"], found)
+        web_server.records.keep_rehearsed(found["id"], boxes)
     person = _person(web_server)
-    link = re.search(r'href="([^"]+)">Give new passwords', person.get(f"/rehearsals/{found['id']}").text)
+    first = person.get(f"/rehearsals/{found['id']}").text
+    assert re.findall(r'<th scope="row">(\w+)</th>', first) == [f"box{row}" for row in range(5, 55)], "a page of them"
+    last = person.get(f"/rehearsals/{found['id']}?start=50").text
+    assert re.findall(r'<th scope="row">(\w+)</th>', last) == [f"box{row}" for row in (*range(55, 60), *range(5))]
+    assert len(person.get(f"/rehearsals/{found['id']}.csv").text.splitlines()) == 61
+    link = re.search(r'href="([^"]+)">Give new passwords', first)
     assert link is not None
     assert link[1] == f"/imports/{opened}/credentials?check={found['id']}"
     page = person.get(link[1]).text
@@ -198,4 +213,6 @@ def test_new_passwords_are_given_for_what_a_check_found_before_the_start(web_ser
     assert whole is not None
     kept = web_server.vault.open(box.mailbox_id, "source", sealed, bound=bound_to(whole, box))
     assert kept.password.reveal() == "another"
+    told = web_server.client().get(f"/rehearsals/{found['id']}").json()["result"]["mailboxes"]
+    assert [box["row"] for box in told] == list(range(60))
     assert person.get(f"/imports/{other}/credentials?check={found['id']}").status_code == 404, "it is another import's"

@@ -21,8 +21,9 @@ from producer.translations import translations
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import free_port
+from tests.servers.scim import SECRET, ScimServer
 from tests.web.conftest import PASSWORD, ROOT, WebServer, allowed
-from tests.web.test_page import Person, browser  # noqa: F401 - a fixture
+from tests.web.test_page import Person, browser, playwright_api  # noqa: F401 - a fixture
 
 Servers = tuple[Dovecot, Dovecot]
 _TOP = "element => element.getBoundingClientRect().top"
@@ -97,12 +98,14 @@ class Newcomer:
     """Somebody at a phone who reads from top to bottom: uses what stands in view or next below it, and never looks back."""
 
     def __init__(self, page: Any, language: str) -> None:
-        self.page, self._say = page, translations(language).gettext
+        self.page, self.said = page, translations(language).gettext
         self.steps = 0
 
     def sees(self, what: Any) -> None:
         """Waits until this stands there, in view without scrolling."""
         what.wait_for()
+        self.page.wait_for_load_state()  # until then it may still be scrolled to its place
+        playwright_api.expect(what).to_be_in_viewport()
         top = what.evaluate(_TOP)
         assert 0 <= top < self.page.viewport_size["height"] - 20, f"{what} is at {top}, out of view"
 
@@ -115,22 +118,22 @@ class Newcomer:
 
     def fills(self, label: str, text: str, inside: Any = None, number: str = "") -> None:
         """Fills in a field by its label."""
-        there, name = inside or self.page, self._say(label) + number
+        there, name = inside or self.page, self.said(label) + number
         field = there.get_by_label(name, exact=True) if number else there.get_by_role("textbox", name=name)
         self._reaches(field).fill(text)
 
     def chooses(self, label: str, option: str, inside: Any) -> None:
         """Chooses an option by its words."""
-        self._reaches(inside.get_by_label(self._say(label))).select_option(label=self._say(option))
+        self._reaches(inside.get_by_label(self.said(label))).select_option(label=self.said(option))
 
     def presses(self, name: str, inside: Any = None) -> None:
         """Presses a button, or follows a link that looks like one."""
         buttons = (inside or self.page).locator("button:visible, a:visible")
-        self._reaches(buttons.filter(has_text=self._say(name)).first).click()
+        self._reaches(buttons.filter(has_text=self.said(name)).first).click()
 
     def section(self, legend: str) -> Any:
         """Returns a part of the form by its heading."""
-        return self.page.get_by_role("group", name=self._say(legend))
+        return self.page.get_by_role("group", name=self.said(legend))
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
@@ -179,4 +182,70 @@ def test_wrong_turns_on_a_phone_are_told_where_they_are(
     new.presses("Give new passwords", page.locator("main form"))
     page.wait_for_selector("#live h1 .state.complete")
     new.sees(page.locator(".says"))
+    assert [line for line in person.trouble if "422" not in line] == []
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_strict_house_is_walked_through_from_top_to_bottom(
+    web_server: WebServer,
+    servers: Servers,
+    browser: Any,  # noqa: F811
+    tmp_path: Path,
+    language: str,
+) -> None:
+    """Takes private hosts, self-signed certificates, a list with a strange column and an owner without an account."""
+    source, destination = servers
+    login = f"strict-{language}"
+    source.add_user(login, PASSWORD)
+    mail.populate(source.host, source.port, login, PASSWORD, mail.make_mailbox(1, {"INBOX": 3}))
+    with ScimServer(created=destination.add_user) as scim:
+        web_server.serve()
+        web_server.crew()
+        person = Person(browser, web_server, locale=language, viewport={"width": 390, "height": 844})
+        person.signs_in("admin")
+        page, new = person.page, Newcomer(person.page, language)
+        # A service makes the accounts: its server is private too, and is allowed beside its refusal.
+        page.goto("/admin/accounts?kind=scim")
+        page.fill("[name=name]", "office")
+        page.fill("[name=place]", f"{scim.url}/v2")
+        page.fill("[name=secret]", SECRET)
+        page.click("button.main")
+        new.sees(page.locator("[role=alert]"))
+        page.check("[name=allow]")
+        new.presses("Allow it, and go on", page.locator("[role=alert]"))
+        new.sees(page.locator("[role=status]").first)
+        page.goto("/new")
+        for legend, server in (("Where mail comes from", source), ("Where mail goes to", destination)):
+            section = new.section(legend)
+            new.chooses("Security", "STARTTLS", section)
+            new.fills("Host", "127.0.0.1", section)
+            new.fills("Port", str(server.port), section)
+            new.presses("Test the connection", section)
+            new.sees(section.locator("[role=alert]"))
+            section.locator("[name=allow]").check()
+            new.presses("Allow it, and go on", section)
+            accept = section.get_by_role("button", name=new.said("Accept this certificate"))
+            new.sees(accept)
+            new.presses("Accept this certificate", section)
+            section.locator(".steps tr.good >> nth=2").wait_for()
+            assert section.locator(".steps tr.bad").count() == 0
+        page.get_by_label(new.said("Accounts that are not there")).select_option("office")
+        file = tmp_path / "people.csv"
+        file.write_text(f"login,password,owner,shade\n{login},{PASSWORD},,red\n")
+        page.locator("[name=file]").scroll_into_view_if_needed()
+        page.set_input_files("[name=file]", file)
+        new.presses("Look it over")
+        new.sees(page.locator(".asked a"))
+        new.presses("What is this?", page.locator(".asked"))
+        asked = page.locator("select[name=column][aria-invalid=true]")
+        new.sees(asked)
+        asked.select_option("")
+        new.presses("Read it again")
+        new.sees(page.locator("#mailboxes [role=status]"))
+        assert page.locator("select[name=column][aria-invalid=true]").count() == 0
+        new.fills("Name of the import", f"strict {language}")
+        new.presses("Start the import")
+        page.wait_for_selector("#live h1 .state.complete")
+        new.sees(page.locator(".says"))
+    assert mail.snapshot(destination.host, destination.port, login, PASSWORD)
     assert [line for line in person.trouble if "422" not in line] == []

@@ -233,7 +233,7 @@ def test_an_operator_sees_no_button_that_is_refused(web_server: WebServer, serve
     page = person.page
     person.signs_in("operator")
     _opens(person, servers, f"mine1,{PASSWORD}\n")
-    page.click("summary:text-is('Begin a cutover')")
+    page.click("summary:has-text('Begin a cutover')")
     assert page.locator("button:text-is('Rehearse')").count() >= 1
     assert page.locator("button[name=act][value=start]").count() == 0
     assert page.locator("form[action$=spool], form[action$=erase]").count() == 0

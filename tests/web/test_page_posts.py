@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -171,14 +172,18 @@ def test_a_second_click_that_waited_in_vain_does_nothing(monkeypatch: pytest.Mon
 
 
 def test_a_check_that_its_process_left_is_begun_again_once(web_server: WebServer) -> None:
-    web_server.serve(**ALLOWED)
-    import_id = web_server.client().post("/imports", json=BODY).json()["import"]["id"]
-    lost = {"id": "lost", "import_id": import_id, "kind": "check", "state": "running", "done": 0, "total": 1}
-    web_server.records.keep_rehearsal("lost", {**lost, "beat_at": 0})
-    web_server.records.answer(f"rehearse:{import_id}:check:", "", "lost")
-    with _raw(web_server) as client, ThreadPoolExecutor(4) as hands:
-        sent = [(f"/imports/{import_id}/rehearsals", {"kind": "check"})] * 4
-        answers = list(hands.map(lambda one: client.post(one[0], data=one[1]), sent))
+    # A server that never greets keeps the check that is begun under way until the last click is answered.
+    with socket.create_server(("127.0.0.1", 0)) as never_greets:
+        port = never_greets.getsockname()[1]
+        web_server.serve(**{**ALLOWED, "MAILHAUL_WEB_PORTS": f"{port},1431"})
+        source = {"server": f"imap://127.0.0.1:{port}"}
+        import_id = web_server.client().post("/imports", json={**BODY, "source": source}).json()["import"]["id"]
+        lost = {"id": "lost", "import_id": import_id, "kind": "check", "state": "running", "done": 0, "total": 1}
+        web_server.records.keep_rehearsal("lost", {**lost, "beat_at": 0})
+        web_server.records.answer(f"rehearse:{import_id}:check:", "", "lost")
+        with _raw(web_server) as client, ThreadPoolExecutor(4) as hands:
+            sent = [(f"/imports/{import_id}/rehearsals", {"kind": "check"})] * 4
+            answers = list(hands.map(lambda one: client.post(one[0], data=one[1]), sent))
     assert {answer.status_code for answer in answers} == {303}
     (begun,) = web_server.records.rehearsals_of(import_id)
     assert {answer.headers["location"] for answer in answers} == {f"/rehearsals/{begun['id']}"}

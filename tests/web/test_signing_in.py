@@ -6,19 +6,15 @@ import os
 import pty
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
-import pytest
-from joserfc.jwk import OctKey, RSAKey
 
 from producer.web.security import scrypt
 from shared.store.records.principals import Principal, Role
 from shared.store.records.sessions import BrowserSessions
 from shared.store.redis.redis_store import connect
 from tests.servers import preloaded
-from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
 from tests.web.conftest import WebServer
 
 GOOD = "a long enough password"
@@ -288,161 +284,6 @@ def test_a_link_signs_in_once(web_server: WebServer) -> None:
 
 
 # -- an identity provider
-
-
-@pytest.fixture
-def provider() -> Iterator[IdentityProvider]:
-    with IdentityProvider() as provider:
-        yield provider
-
-
-def _with_provider(web_server: WebServer, provider: IdentityProvider, **more: str) -> None:
-    web_server.serve(
-        MAILHAUL_WEB_OIDC_ISSUER=provider.url,
-        MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
-        MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET,
-        MAILHAUL_WEB_ROLES="anna@corp.example=admin,@ops=operator",
-        **more,
-    )
-
-
-def _comes(browser: Browser, to: str = "/") -> httpx2.Response:
-    """Signs in by the provider: goes there and back, as a browser does."""
-    begun = browser.get("/oidc/begin", params={"to": to})
-    assert begun.status_code == 302, begun.text
-    back = httpx2.get(begun.headers["location"]).headers["location"]
-    return browser.get(back)
-
-
-def test_the_identity_provider_lets_in_by_name_and_by_group(web_server: WebServer, provider: IdentityProvider) -> None:
-    _with_provider(web_server, provider)
-    browser = Browser(web_server)
-    assert "Sign in with 127.0.0.1" in browser.get("/sign-in").text
-    assert _comes(browser, "/new").headers["location"] == "/new"
-    assert browser.get("/new").status_code == 200
-    assert _audit(web_server) == [("anna@corp.example (oidc:7)", "signed in", "oidc")]
-    provider.person = {"sub": "8", "email": "Berta@corp.example", "email_verified": True, "groups": ["staff", "Ops"]}
-    other = Browser(web_server)
-    _comes(other)
-    assert "Berta@corp.example" in other.get("/").text
-    asked = next(one for one in provider.asked if one.path == "/authorize").query
-    assert (asked["code_challenge_method"], bool(asked["nonce"]), bool(asked["state"])) == ("S256", True, True)
-
-
-@pytest.mark.parametrize(
-    ("lies", "status"),
-    [
-        ({"aud": "another-client", "azp": CLIENT}, 401),
-        ({"iss": "https://evil.example"}, 401),
-        ({"nonce": "another"}, 401),
-        ({"nonce": None}, 401),
-        ({"exp": 1}, 401),
-        ({"email": "nobody@corp.example"}, 403),
-        ({"email": None}, 403),
-        ({"email_verified": False}, 403),
-        ({"email_verified": None}, 403),
-        ({"email": ["anna@corp.example"]}, 403),
-        ({}, 303),
-    ],
-    ids=str,
-)
-def test_the_identity_provider_is_believed_only_what_it_says_for_us(
-    web_server: WebServer, provider: IdentityProvider, lies: dict[str, Any], status: int
-) -> None:
-    _with_provider(web_server, provider)
-    provider.lies = lies
-    browser = Browser(web_server)
-    assert _comes(browser).status_code == status
-    assert browser.is_in() is (status == 303)
-
-
-@pytest.mark.parametrize(
-    "key", [RSAKey.generate_key(2048, {"kid": "one"}), OctKey.generate_key(256)], ids=["other", "hs256"]
-)
-def test_another_signature_lets_nobody_in(web_server: WebServer, provider: IdentityProvider, key: Any) -> None:
-    _with_provider(web_server, provider)
-    provider.signs_with = key
-    provider.alg = "HS256" if isinstance(key, OctKey) else "RS256"
-    browser = Browser(web_server)
-    assert _comes(browser).status_code == 401
-    assert not browser.is_in()
-
-
-def test_another_browser_cannot_come_back_and_nobody_twice(web_server: WebServer, provider: IdentityProvider) -> None:
-    _with_provider(web_server, provider)
-    browser, thief = Browser(web_server), Browser(web_server)
-    begun = browser.get("/oidc/begin")
-    back = httpx2.get(begun.headers["location"]).headers["location"]
-    assert thief.get(back).status_code == 401  # the sign-in was begun by another browser (login CSRF)
-    cookie = browser.cookies["mailhaul-oidc"]
-    assert browser.get(back).status_code == 303
-    browser.cookies.set("mailhaul-oidc", cookie, path="/oidc")
-    assert browser.get(back).status_code == 401
-    assert thief.get("/oidc/back?error=access_denied").status_code == 401
-
-
-@pytest.mark.parametrize(
-    ("roles", "new", "home"),
-    [
-        ("anna@corp.example=admin", 200, 200),
-        ("anna@corp.example=viewer", 403, 200),
-        ("@ops=operator", 303, 303),
-    ],
-)
-def test_a_role_is_read_again_during_a_session(
-    web_server: WebServer, provider: IdentityProvider, roles: str, new: int, home: int
-) -> None:
-    """Starts a page again with other MAILHAUL_WEB_ROLES: whoever is signed in has the role that they give now."""
-    _with_provider(web_server, provider)
-    before = Browser(web_server)
-    _comes(before)
-    assert before.get("/new").status_code == 200
-    web_server.serve(MAILHAUL_WEB_ROLES=roles)
-    after = Browser(web_server)
-    after.cookies.set("mailhaul", before.cookies["mailhaul"])
-    assert (after.get("/new").status_code, after.get("/").status_code) == (new, home)
-
-
-def test_groups_of_the_sign_in_are_read_with_the_roles_of_now(
-    web_server: WebServer, provider: IdentityProvider
-) -> None:
-    _with_provider(web_server, provider)
-    provider.person = {"sub": "8", "email": "berta@corp.example", "email_verified": True, "groups": ["Ops"]}
-    before = Browser(web_server)
-    _comes(before)
-    assert before.get("/new").status_code == 200
-    web_server.serve(MAILHAUL_WEB_ROLES="@ops=viewer")
-    after = Browser(web_server)
-    after.cookies.set("mailhaul", before.cookies["mailhaul"])
-    assert (after.get("/new").status_code, after.get("/").status_code) == (403, 200)
-
-
-def test_nobody_begins_more_than_there_is_room_for(web_server: WebServer, provider: IdentityProvider) -> None:
-    """Begins many sign-ins from one address.
-
-    Each is kept for ten minutes in the Redis of the imports, so they are limited.
-    """
-    _with_provider(web_server, provider)
-    answers = []
-    state = connect(web_server.state_url)
-    for _ in range(61):
-        answers.append(Browser(web_server).get("/oidc/begin"))
-        for key in state.scan_iter("*desk:tries:*"):
-            state.expire(key, 60)  # a minute of the count, however long it takes here
-    assert [answer.status_code for answer in answers] == [302] * 60 + [429]
-    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
-    _user(web_server)
-    assert Browser(web_server).signs_in("anna", GOOD).status_code == 303  # other ways to sign in still work
-
-
-def test_a_provider_that_is_another_or_away_lets_nobody_in(web_server: WebServer, provider: IdentityProvider) -> None:
-    _with_provider(web_server, provider)
-    provider.metadata = {"issuer": "https://evil.example"}
-    assert Browser(web_server).get("/oidc/begin").status_code == 401
-    log = (web_server.home / "producer.web.log").read_text()
-    assert "MAILHAUL_WEB_OIDC_ISSUER is" in log
-    provider.__exit__(None, None, None)
-    assert CLIENT_SECRET not in log
 
 
 def test_settings_that_would_let_anybody_in_are_refused(web_server: WebServer) -> None:

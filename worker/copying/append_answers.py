@@ -29,11 +29,11 @@ class AppendAnswers:
     destination: MailDestination
     #: The groups that are sent and not yet entered.
     flight: InFlight
-    #: How the destination stores dates.
+    #: The way in which the destination stores dates.
     dating: Dating
     #: The writers of the folder.
     writers: FolderWriters
-    #: What arrives beside our messages.
+    #: The messages that arrive beside ours.
     arrivals: Arrivals
     #: Whether a refusal is about the message or the server.
     alike: Alike

@@ -62,9 +62,6 @@ LEASE_RAN_OUT_BEFORE: Final = Phrase("lease_ran_out_before", "the lease ran out 
 BYTES_ANNOUNCED_NONE_GIVEN: Final = Phrase(
     "bytes_announced_none_given", "the source says that the message has {n} bytes, and gives none"
 )
-#: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
-#: ones are left to `worker.verifying.verify`, so that mail is copied first and compared afterwards.
-READ_BACK_MESSAGES = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,12 +161,12 @@ class BatchCopy:
             raise
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
+        checked = False
         try:
             # A server that breaks the connection over this must not keep a batch open of which all is brought.
             if self._lease.remaining or self._lease.unit.attempts <= ATTEMPTS:
                 self._see_to_flags()
-            small = len(pairs) > 0 and sum(len(record.source) for record in pairs) <= READ_BACK_MESSAGES
-            checked = small and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
+                checked = bool(pairs) and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
         except BaseException as error:
             self._salvage(error)
             raise

@@ -38,7 +38,7 @@ class Finished:
     settled: tuple[Settled, ...] = ()
     #: The batch's whole ledger entry.
     records: tuple[LedgerEntry, ...] = ()
-    #: Of a look, whether a pass is to follow; None for other units.
+    #: Whether a pass is to follow a look; None for other units.
     found: bool | None = None
     result: ClassVar[UnitResult] = UnitResult.FINISHED
 

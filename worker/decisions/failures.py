@@ -81,7 +81,8 @@ MENDED = SEE_WHAT_SERVER_SAYS_THEN_RETRY.says(id="IMPORT")
 UNREACHABLE_TIMES = 14
 #: The time for which a look that failed waits first, and at most, seconds.
 LOOK_SECONDS, LOOK_MOST_SECONDS = 15.0, 600.0
-#: For so long at most no other look is begun at a source that could not be reached, seconds: of thousands that are due one asks.
+#: The longest time for which no other look is begun at a source that could not be reached, seconds: of thousands that are
+#: due one asks.
 LOOK_REST_SECONDS = 60.0
 
 #: Seconds until a mailbox without room is looked at again, by how often that happened in a row; then always the last.
@@ -143,9 +144,9 @@ class FailureRule:
     error: type[BaseException]
     #: Code, with {side} filled in.
     code: str
-    #: As in `Verdict`.
+    #: The field of `Verdict`.
     how: Disposition
-    #: As in `Verdict`.
+    #: The field of `Verdict`.
     scope: str
     #: First delay in seconds; doubles with each attempt up to `most_seconds`.
     delay_seconds: float = 0.0
@@ -386,8 +387,8 @@ def judge(
     )
 
 
-#: What a look makes of its errors is to ask again, unless the table says one of the others: nothing is open at the
-#: destination then, and no person need act.
+#: The dispositions that become another look when a look fails: nothing is open at the destination then, and no person
+#: need act.
 _ASKED_ON = (Disposition.AGAIN, Disposition.WAIT, Disposition.REPLAN, Disposition.GIVE_UP)
 
 

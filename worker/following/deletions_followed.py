@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from shared.mail import FlagChange, MailDestination
 from shared.model import Folder, Lease, Options, Tally
+from shared.model.choices import DeletionsChoice
 from shared.model.errors import FolderRefused, ServerRefused
 from shared.model.events import DeletionsFollowed, Listener
 from shared.model.lifecycle import Outcome
@@ -51,7 +52,7 @@ class DeletionsFollowing:
         message of the mailbox has no copy yet (it may be one that was moved), where other imports bring mail into the
         same destination, or where the server cannot expunge by UID.
         """
-        if options.deletions != "follow" or not any(_is_open(folder) for folder, _ in folders):
+        if options.deletions != DeletionsChoice.FOLLOW or not any(_is_open(folder) for folder, _ in folders):
             return {}
         reason = self._why_not(folders)
         if not reason:

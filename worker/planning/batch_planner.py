@@ -32,8 +32,7 @@ from worker.decisions.closing import SettleLater
 from worker.following.deletions import deleted
 from worker.planning.listing import Listing, Shortfall, shortfall
 
-#: Number of messages in a batch where the newest go first; within a batch, servers send the oldest first. The same
-#: number as is read back at once (`worker.copying.copy.READ_BACK_MESSAGES`).
+#: Number of messages in a batch where the newest go first; within a batch, servers send the oldest first.
 NEWEST_AT_ONCE = 200
 
 
@@ -108,9 +107,9 @@ class BatchPlanner:
         self._selection = Selection.of(options)
         #: The reading of Gmail's labels; None elsewhere.
         self.view: LabelView | None = None
-        #: What decides for a copy back which messages go back; None elsewhere.
+        #: The choice of messages that a copy back takes; None elsewhere.
         self.returning: WayBack | None = None
-        #: What the last folder that was cut held already, recognised by its bytes.
+        #: The messages that the last folder that was cut held already, recognised by their bytes.
         self.recognised: tuple[Settled, ...] = ()
 
     def chooses(self, name: bytes) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.folders.gmail import EXTENSION, LabelMode, narrowed
+from shared.folders.gmail import EXTENSION, narrowed
 from shared.folders.mapping import LeftOut, MappedFolder, left_out, map_wanted
 from shared.folders.tree import is_inbox
 from shared.mail import FolderListing, MailDestination, MailSource
@@ -130,7 +130,7 @@ def mapped_to(
     """Returns the place of each folder; those in `pins` keep theirs, and no other gets one where it was `refused`."""
     mapped = map_wanted(theirs, ours, options, known=pins, refused=refused)
     if EXTENSION in source.capabilities:
-        mapped = narrowed(theirs, mapped, LabelMode(options.gmail_labels))
+        mapped = narrowed(theirs, mapped, options.gmail_labels)
     return mapped
 
 

@@ -20,6 +20,7 @@ from shared.folders.tree import Tree, is_inbox
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSession, MailSource, Sighting
 from shared.mail.answers.numbers import known_statuses
 from shared.model import LEFT_ALONE, Folder, Options
+from shared.model.choices import MoveChoice
 from shared.model.errors import FolderRefused, Throttled
 from shared.model.uids import Uid, UidSet
 from shared.store import WorkStore
@@ -89,8 +90,8 @@ class FolderSearch:
         displaced_there = {f.folder_id for f in self._known if there.displaced(f.source_name, f.uidvalidity)}
         displaced = {f.folder_id for f in self._known if here.displaced(f.destination_name, f.destination_uidvalidity)}
         every = [*self._explained, *self._known]
-        standing = {f.source_name for f in every if f.folder_id not in displaced_there}
-        if self._options.moves != "follow" or standing.issuperset(there.own()):
+        explained = {f.source_name for f in every if f.folder_id not in displaced_there}
+        if self._options.moves != MoveChoice.FOLLOW or explained.issuperset(there.own()):
             displaced_there = set()
         if not displaced and not displaced_there:
             return self._followed(every, frozenset(), frozenset(), here)

@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from shared.folders.gmail import LabelMode
 from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.choosing import look_at_labels
 from shared.model import CANNOT_BE_READ_AT_SOURCE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
+from shared.model.choices import MoveChoice
 from shared.model.errors import ConnectionLost, FolderInUse
 from shared.model.events import Listener, MovedAtSource, TakenAway
 from shared.rules.standing import digest
@@ -67,7 +67,7 @@ class MailboxPlan:
         unsettled_seconds: float = 0.0,
         returning: WayBack | None = None,
     ) -> None:
-        """Takes `ends`, the check for a mailbox that was never planned; None where the operator said that it is right.
+        """Takes `ends`, the check that both sides are not one mailbox or swapped; None where no check is due or it was confirmed.
 
         `settle_seconds` as in `CopyRules`; `unsettled_seconds` as for `BatchPlanner`. `returning` decides for a copy
         back what goes where.
@@ -87,7 +87,7 @@ class MailboxPlan:
         #: Name → STATUS as far as it was asked for, at the source and at the destination.
         self._asked: dict[bytes, FolderStatus | Exception] = {}
         self._seen_here: dict[bytes, KnownStatus | Exception] = {}
-        #: `MailDestination.commands` when all of the latter were told; -1 where they were told at several times.
+        #: `MailDestination.commands` at the moment of all statuses of the destination; -1 where they are of several moments.
         self._told_at = -1
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules, self._tell = options, rules, tell
@@ -186,7 +186,7 @@ class MailboxPlan:
                 if tries_left or not self._doubtful(one, before):
                     self._enter(plans)
                     raise
-                # At the last attempt, of those that it could not be asked for any more the same is said.
+                # At the last attempt the folders behind it, which the connection can tell nothing of any more, share its fault.
                 for later, behind in enumerate(mapped[order:], start=order + 1):
                     folder = self._folder(behind)
                     plans.append((_unreadable(folder, error, before.get(folder.folder_id)), later))
@@ -212,7 +212,7 @@ class MailboxPlan:
         plans += [(plan, order) for order, plan in enumerate(beside, start=len(mapped) + 1)]
         self._enter(plans)
         for name in self._moves.noted:
-            # It was read before the moves were noted: the notes are those that are still to be ended.
+            # Read again: `before` is older than the notes of moves, of which those are left that are not done.
             noted = self._store.folder(name)
             left = [one for one in noted.moving if one.folder_id not in self._planned] if noted else []
             self._store.set_moving(self._lease, name, left)
@@ -315,7 +315,7 @@ class MailboxPlan:
                     FolderChange(folder=folder, there=source, here=destination, before=known, removed=removed)
                 )
         following = MoveFollowing(self._lease, self._store, self._source, self._destination)
-        self._moves = following.run(places, self._pending, follow=self._options.moves == "follow")
+        self._moves = following.run(places, self._pending, follow=self._options.moves == MoveChoice.FOLLOW)
         if number := sum(map(len, self._moves.left.values())):
             self._tell(MovedAtSource(messages=number))
 
@@ -388,7 +388,7 @@ class MailboxPlan:
 
     def _labelled(self, listing: FolderListing, mapped: list[MappedFolder]) -> list[MappedFolder]:
         """Looks at Gmail's labels, and returns the folders with the notes about them."""
-        seen = look_at_labels(self._source, listing, mapped, LabelMode(self._options.gmail_labels))
+        seen = look_at_labels(self._source, listing, mapped, self._options.gmail_labels)
         if seen is None:
             return mapped
         self._cutting.view = seen.view

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.content.maildrop import Known
-from shared.folders.gmail import LabelMode
 from shared.mail import MailDestination, MailSource
 from shared.mail.answers.extensions import TABLE
 from shared.model import Mailbox
+from shared.model.choices import LabelMode
 from shared.model.errors import ControlRequested
 from shared.model.lifecycle import SETTLED, MailboxState
 from shared.runtime.config import Settings

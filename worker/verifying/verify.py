@@ -21,6 +21,7 @@ from shared.content.fingerprint import MODULUS, mark
 from shared.folders.tree import selectable
 from shared.mail import KnownStatus, MailDestination, MailSession, MailSource, Sighting
 from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Options, Tally
+from shared.model.choices import Verification
 from shared.model.errors import FolderChanged, FolderRefused
 from shared.model.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
 from shared.model.ledger import AUDITED
@@ -85,7 +86,7 @@ class MailboxVerification:
         self._planned = counted
         self._lease, self._store, self._sessions, self._neighbours = lease, store, sessions, neighbours
         self._options, self._mode, self._wish, self._tell = options, options.verify, wish, tell
-        self._full = self._mode == "full"
+        self._full = self._mode == Verification.FULL
         self._comparison = Comparison(store, lease) if self._full else None
         self._settle_seconds = settle_seconds
         #: Whether an earlier run had brought mail of which no record is left.
@@ -126,7 +127,7 @@ class MailboxVerification:
                 seen = _seen(folder, status)
                 # Messages that are back at the source, although their copies were removed with them.
                 back = folder.deleted_too - folder.deleted
-                if seen == folder.verified and self._mode == "default" and not back:
+                if seen == folder.verified and self._mode == Verification.DEFAULT and not back:
                     continue
                 if full:
                     complete_new(destination, self._store, folder)
@@ -135,10 +136,10 @@ class MailboxVerification:
                 # More messages than ours came since the folder was planned: delivered mail, or second copies.
                 more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - taken
                 looked = folder.unchecked or folder.doubts or status.messages < ours or more or back
-                if self._mode != "default" or looked or told:
+                if self._mode != Verification.DEFAULT or looked or told:
                     # The folder holds fewer messages than the ledger says, and it is unknown which are missing: all are
                     # looked at.
-                    thorough = self._mode != "default" or status.messages < ours or bool(back)
+                    thorough = self._mode != Verification.DEFAULT or status.messages < ours or bool(back)
                     notes = self._store.notes(folder.folder_id) if told else []
                     audits.append(self._folder(destination, folder, thorough, more or bool(tally.doubled), notes))
                 else:

@@ -37,7 +37,8 @@ NONE_SET: Final = Phrase(
     "account_services_unset",
     "{name} is no service here: none is set up, by an administrator or by MAILHAUL_WEB_ACCOUNTS",
 )
-_HTTPS: Final = 443
+#: The port that is open to services beside the ports of mail.
+HTTPS: Final = 443
 _Name = Annotated[str, Path(max_length=40, description="The name of the service.")]
 
 
@@ -139,7 +140,7 @@ def chosen(known: WebContext, name: str) -> AccountsAsked:
 
 def _addresses(known: WebContext) -> Addresses:
     """Returns what refuses places that may not be connected to; beside the ports of mail, that of HTTPS is allowed."""
-    return replace(known.reach, ports=known.reach.ports | {_HTTPS}).addresses
+    return replace(known.reach, ports=known.reach.ports | {HTTPS}).addresses
 
 
 def _pairs(setting: str, text: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from producer.operations.trouble import Sufferer
+from producer.operations.trouble import FailedMailbox
 from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.runtime.logs import get_logger
 
@@ -379,7 +379,7 @@ class ErrorAnswer(Answer):
     advice: str
     server: str
     parked: bool
-    sufferers: list[Sufferer]
+    sufferers: list[FailedMailbox]
     more: int
 
 

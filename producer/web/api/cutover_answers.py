@@ -141,6 +141,7 @@ class PlannedAnswer(Answer):
     row: int
     login: str
     destination_login: str
+    server: str
     folders: list[FolderLine]
     problem: str
     would_create: bool

@@ -84,15 +84,7 @@ def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
 
     The domain's own autoconfig is not asked, since its URL belongs to a stranger.
     """
-    found = detected(body.address, offline=body.offline)
-    return {
-        "address": found.address,
-        "how": found.how,
-        "why": found.why,
-        "ways": [asdict(way) for way in found.ways],
-        "provider": found.provider.model_dump(mode="json") if found.provider else None,
-        "tried": list(found.tried),
-    }
+    return detected(body.address, offline=body.offline).as_json()
 
 
 def detected(address: str, *, offline: bool = False) -> finding.Detection:

@@ -1,18 +1,12 @@
-"""Routes of imports: open, start, steer, watch and report."""
+"""Routes of imports: open, watch, put away and report. `steering_routes` steers them."""
 
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-import time
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
 
-from producer.cli.following import report_files
 from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.fitting import fit_options, place_rows
@@ -20,42 +14,28 @@ from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.preparing import prepare_import
 from producer.intake.sheet import RequestFaults
 from producer.intake.specification import ImportSpecification, check
-from producer.intake.waving import wave_name
-from producer.notices.setup import checked_reader
-from producer.operations import forecasting, standing
+from producer.operations import forecasting
 from producer.operations.audited_options import audited
-from producer.operations.finding import errors_of, find_mailboxes, progress_of
-from producer.reports.reporting import FILES, one_page, write_one_page
+from producer.operations.finding import errors_of, progress_of
 from producer.show import document, foreseen
-from producer.show.standing_words import standing_fields
-from producer.waves import read_start, wave_of, waves_of
 from producer.web.api import answers
 from producer.web.api.account_services import chosen
-from producer.web.api.mended import failed_rows
 from producer.web.api.once import Key, once
 from producer.web.api.request_bodies import (
     ArchiveBody,
     ImportBody,
     MailboxesBody,
-    MoveBody,
-    OneMailboxBody,
-    RetryBody,
     SheetBody,
-    StandingBody,
-    VerifyBody,
-    WaveBody,
-    WindowBody,
     guarded,
 )
 from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Known, Operator, Viewer, note, noted
 from producer.web.web_context import WebContext
 from shared.model import Endpoint, Import, Options
-from shared.model.lifecycle import SETTLED, Control, ImportState
+from shared.model.lifecycle import ImportState
 from shared.model.search import Search
 from shared.model.sides import Side
 from shared.model.waves import MOST_NAME
-from shared.rules.hours import read_hours
 from shared.store.records.principals import Principal
 from shared.wording.phrases import Faults, Phrase
 
@@ -71,22 +51,9 @@ IMPORT_OF_THIS_NAME_EXISTS: Final = Phrase(
     "import_of_this_name_exists",
     "an import of this name between these servers is there: give another name, or verify that one",
 )
-IMPORT_IS_UNDER_WAY_ASK: Final = Phrase(
-    "import_is_under_way_ask", "the import is under way: ask again when it is finished"
-)
 
 routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports", tags=["imports"])
 OneWave = Annotated[str, Query(max_length=MOST_NAME, description="Only the mailboxes of this wave.")]
-ReportFile = Literal[
-    "results.csv",
-    "failures.csv",
-    "notes.csv",
-    "folders.csv",
-    "summary.json",
-    "failed-rows.csv",
-    "one-page.html",
-    "one-page.csv",
-]
 
 
 @routes.get("", response_model=answers.ImportsAnswer)
@@ -127,7 +94,7 @@ def opened(known: WebContext, who: Principal, request: Request, body: ImportBody
         raise ManifestInvalid(checked.row_errors)
     import_id = written(known, who, request, checked.specification).import_id
     return {
-        "import": _fields(known, import_id),
+        "import": shown(known, import_id),
         "report": manifest_as_read(checked.specification.manifest, checked.row_errors),
     }
 
@@ -193,7 +160,8 @@ def _fit(rows: tuple[Row, ...], source: Endpoint, options: Options) -> None:
     fit_options(options, {source, *(row.server for row in rows if row.server)})
 
 
-def _fields(known: WebContext, import_id: str) -> dict[str, Any]:
+def shown(known: WebContext, import_id: str) -> dict[str, Any]:
+    """Returns the fields of the import as it is now."""
     return document.import_fields(known.progress(import_id))
 
 
@@ -202,7 +170,7 @@ def one_import(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> d
     """Returns one import, or one wave of it, with its progress."""
     if wave:
         return document.import_fields(progress_of(known.store, known.import_(import_id), wave=wave))
-    return _fields(known, import_id)
+    return shown(known, import_id)
 
 
 @routes.get("/{import_id}/forecast", response_model=answers.ForecastsAnswer)
@@ -220,64 +188,14 @@ def forecast(known: Known, who: Operator, request: Request, import_id: str, wave
     """Makes a forecast under the limits that are set, and keeps it. `said` has it in words."""
     found, settings = known.import_(import_id), known.settings
     note(known, request, who, "forecast made", import_id=import_id)
-    made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads)
+    rest = known.at_work.rests(own=1)
+    made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads, rest)
     return {
         **foreseen.forecast_fields(made.kept),
         "waiting": made.waiting,
         "assumed": made.assumed,
         "said": foreseen.outlook_lines(made, wave),
     }
-
-
-@routes.get("/{import_id}/waves", response_model=answers.WavesAnswer)
-def waves(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
-    """Lists the waves by their order, each with the number of its mailboxes in each state."""
-    found = waves_of(known.store, known.import_(import_id))
-    return {"waves": [document.wave_fields(one) for one in found]}
-
-
-@routes.put("/{import_id}/waves", response_model=answers.WavesAnswer)
-def set_wave(known: Known, who: Operator, request: Request, import_id: str, body: WaveBody) -> dict[str, Any]:
-    """Sets when a wave starts, its weight and its order, from now on. What is left out stays."""
-    found, name = known.import_(import_id), wave_name(body.wave)
-    starts_at = read_start(body.starts_at) if body.starts_at is not None else None
-    given = {"starts_at": starts_at, "weight": body.weight, "order": body.order}
-    asked = {field: one for field, one in given.items() if one is not None}
-    note(known, request, who, "wave set", import_id=import_id, wave=name, **asked)
-    known.operations.set_wave(found, name, starts_at=starts_at, weight=body.weight, order=body.order)
-    return waves(known, who, import_id)
-
-
-@routes.get("/{import_id}/standing", response_model=answers.StandingsAnswer)
-def standings(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
-    """Tells which parts of the import stand, and how the looks at its mailboxes go."""
-    found = known.import_(import_id)
-    return standing_fields(standing.standings(known.store, found), standing.tally_of(known.store, found))
-
-
-@routes.put("/{import_id}/standing", response_model=answers.StandingsAnswer)
-def set_standing(known: Known, who: Operator, request: Request, import_id: str, body: StandingBody) -> dict[str, Any]:
-    """Lets the import or a wave stand, or no longer, from now on. What is left out stays as it was, or is usual."""
-    found, wave = known.import_(import_id), wave_name(body.wave)
-    asked = body.model_dump(include={"least_seconds", "most_seconds", "switch_at", "off"}, exclude_none=True)
-    if isinstance(body.switch_at, str):
-        asked["switch_at"] = standing.read_switch(body.switch_at)
-    with noted(known, request, who, "standing set", import_id=import_id, wave=wave, **asked):
-        known.operations.change_standing(found, wave, **asked)
-    return standings(known, who, import_id)
-
-
-@routes.post("/{import_id}/move", response_model=answers.MailboxesChangedAnswer)
-def move(known: Known, who: Operator, request: Request, import_id: str, body: MoveBody) -> dict[str, Any]:
-    """Moves a mailbox into another wave, or within its own; it is at work within seconds."""
-    found = known.import_(import_id)
-    wave = None if body.wave is None else wave_name(body.wave)
-    given = {"wave": wave, "priority": body.priority, "front": body.front or None}
-    asked = {field: one for field, one in given.items() if one is not None}
-    login = _named(known, found, body.login)
-    with noted(known, request, who, "mailbox moved", import_id=import_id, login=login, **asked) as told:
-        moved = told(known.operations.move(found, body.login, wave=wave, priority=body.priority, front=body.front))
-    return {"mailboxes": moved}
 
 
 @routes.post("/{import_id}/mailboxes", response_model=answers.OpenedAnswer)
@@ -290,7 +208,7 @@ def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str,
     )
     rows, report = _sifted(known, body, only_good=body.good_rows_only, passwords=by_rows, allowed=allowed)
     added(known, who, request, import_id, rows)
-    return {"import": _fields(known, import_id), "report": report}
+    return {"import": shown(known, import_id), "report": report}
 
 
 def added(known: WebContext, who: Principal, request: Request, import_id: str, rows: tuple[Row, ...]) -> None:
@@ -331,7 +249,7 @@ def close(known: Known, who: Operator, request: Request, import_id: str) -> dict
 def archive(known: Known, who: Operator, request: Request, import_id: str, body: ArchiveBody) -> dict[str, Any]:
     """Puts an import that does not run into the archive, or takes it back. Lists and searches leave it out there."""
     archived(known, who, request, import_id, away=body.archived)
-    return _fields(known, import_id)
+    return shown(known, import_id)
 
 
 def archived(known: WebContext, who: Principal, request: Request, import_id: str, *, away: bool) -> int:
@@ -339,109 +257,6 @@ def archived(known: WebContext, who: Principal, request: Request, import_id: str
     found = known.import_(import_id)
     with noted(known, request, who, "import archived" if away else "import taken back", import_id=import_id) as told:
         return told(known.operations.archive(found, away=away))
-
-
-@routes.post("/{import_id}/start", response_model=answers.ImportAnswer)
-def start(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
-    """Starts the import. Idempotent."""
-    known.import_(import_id)
-    note(known, request, who, "import started", import_id=import_id)
-    known.operations.set_going(import_id)
-    return _fields(known, import_id)
-
-
-def _steer(
-    known: WebContext, who: Operator, request: Request, import_id: str, word: Control, body: OneMailboxBody
-) -> dict[str, Any]:
-    found = known.import_(import_id)
-    detail = {"import_id": import_id, "login": _named(known, found, body.login), **_of_wave(body)}
-    with noted(known, request, who, f"import {word.value}", **detail) as told:
-        concerned = told(known.operations.control(found, word, body.login, body.wave))
-    return {"mailboxes": concerned, "import": _fields(known, import_id)}
-
-
-@routes.post("/{import_id}/pause", response_model=answers.SteeredAnswer)
-def pause(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
-    """Pauses within two seconds, until resumed."""
-    return _steer(known, who, request, import_id, Control.PAUSE, body)
-
-
-@routes.post("/{import_id}/resume", response_model=answers.SteeredAnswer)
-def resume(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
-    """Resumes what was paused or cancelled."""
-    return _steer(known, who, request, import_id, Control.RUN, body)
-
-
-@routes.post("/{import_id}/cancel", response_model=answers.SteeredAnswer)
-def cancel(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
-    """Cancels what is not finished. What was copied stays."""
-    return _steer(known, who, request, import_id, Control.CANCEL, body)
-
-
-@routes.put("/{import_id}/window", response_model=answers.ImportAnswer)
-def window(known: Known, who: Operator, request: Request, import_id: str, body: WindowBody) -> dict[str, Any]:
-    """Sets the hours in which the import may work, from now on. A pause is independent of them."""
-    found, hours = known.import_(import_id), read_hours(body.window)
-    if body.wave:
-        wave_of(known.store, found, body.wave)
-    note(known, request, who, "hours set", import_id=import_id, window=hours.text, **_of_wave(body))
-    known.operations.set_window(found, hours, time.time(), body.wave)
-    return _fields(known, import_id)
-
-
-@routes.post("/{import_id}/retry", response_model=answers.RetriedAnswer)
-def retry(known: Known, who: Operator, request: Request, import_id: str, body: RetryBody) -> dict[str, Any]:
-    """Tries again what is parked, refused or failed."""
-    found = known.import_(import_id)
-    asked = _when(copy_missing=body.copy_missing)
-    login = _named(known, found, body.login)
-    detail = {"import_id": import_id, "login": login, "code": body.code, **_of_wave(body), **asked}
-    with noted(known, request, who, "import retried", **detail) as told:
-        mailboxes, messages = known.operations.retry(
-            found, body.login, body.code, wave=body.wave, copy_missing=body.copy_missing
-        )
-        told(mailboxes)
-    return {"mailboxes": mailboxes, "messages": messages, "import": _fields(known, import_id)}
-
-
-@routes.post("/{import_id}/verify", response_model=answers.VerifiedAnswer)
-def verify(known: Known, who: Operator, request: Request, import_id: str, body: VerifyBody) -> dict[str, Any]:
-    """Queues a further pass over finished mailboxes. It copies what is new and compares both sides."""
-    found = known.import_(import_id)
-    chosen = find_mailboxes(known.store, found, body.login, body.wave)
-    asked = _when(accept_missing=body.accept_missing)
-    login = _named(known, found, body.login)
-    detail = {"import_id": import_id, "login": login, "full": body.full, **_of_wave(body), **asked}
-    with noted(known, request, who, "verification asked for", **detail) as told:
-        if all(one.state not in SETTLED for one, _ in chosen):
-            raise Refused(409, IMPORT_IS_UNDER_WAY_ASK.says(), code="under-way")
-        queued, accepted = known.operations.verify(
-            found,
-            full=body.full,
-            login=body.login,
-            wave=body.wave,
-            accept_missing=body.accept_missing,
-        )
-        if told(queued):
-            about = {"import_id": import_id, "login": login, **_of_wave(body)}
-            note(known, request, who, "verification queued", **about, mailboxes=queued)
-    return {"mailboxes": queued, "accepted": accepted, "import": _fields(known, import_id)}
-
-
-def _named(known: WebContext, import_: Import, login: str) -> str:
-    """Returns the login for the audit log, also where a mailbox was named by its id."""
-    found = known.store.mailbox(login) if login else None
-    return found.source.login if found and found.import_id == import_.import_id else login
-
-
-def _of_wave(body: OneMailboxBody | WindowBody) -> dict[str, str]:
-    """Returns the wave for the audit log, where one is named."""
-    return {"wave": body.wave} if body.wave else {}
-
-
-def _when(**asked: bool) -> dict[str, bool]:
-    """Keeps only the flags that are set, for the audit log."""
-    return {name: value for name, value in asked.items() if value}
 
 
 @routes.get("/{import_id}/errors", response_model=answers.ErrorsAnswer)
@@ -463,35 +278,3 @@ def errors(
     """Lists what went wrong, by kind, each with what to do. GET …/mailboxes?code= lists all that have it, by page."""
     found = known.import_(import_id)
     return {"errors": document.error_fields(errors_of(known.store, found, login, wave=wave, named=named))}
-
-
-@routes.get("/{import_id}/report/{file}", response_class=FileResponse)
-def report(
-    known: Known,
-    _: Viewer,
-    import_id: str,
-    file: ReportFile,
-    wave: OneWave = "",
-    language: Annotated[str, Query(max_length=20, description="Of the one page: en or ru.")] = "en",
-    zone: Annotated[str, Query(max_length=60, description="Of the one page, as in Europe/Berlin.")] = "UTC",
-) -> FileResponse:
-    """Returns a file of the report. failed-rows.csv can be corrected and sent to …/credentials."""
-    found = known.import_(import_id)
-    rows = find_mailboxes(known.store, found, "", wave)
-    place = tempfile.TemporaryDirectory(prefix="mailhaul-report-")
-    path = Path(place.name) / file
-    try:
-        if file == "failed-rows.csv":
-            path.write_text(failed_rows(mailbox for mailbox, _ in rows), encoding="utf-8")
-        elif file in FILES:
-            checked_reader(language, zone)
-            write_one_page(one_page(known.store, found, language, zone, wave), Path(place.name))
-        else:
-            report_files(known.store, found, Path(place.name), wave)
-    except BaseException:
-        place.cleanup()
-        raise
-    kinds = {".json": "application/json", ".html": "text/html"}
-    kind = kinds.get(path.suffix, "text/csv; charset=utf-8")
-    name = f"{import_id[:8]}-{file}"
-    return FileResponse(path, media_type=kind, filename=name, background=BackgroundTask(place.cleanup))

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final
 
 from producer.show.report import safe_cell
 from shared.model import Mailbox
 from shared.model.lifecycle import MailboxState
 from shared.model.sides import Side
 
+_HEADS: Final = ("login", "password", "new_login", "server", "reason")
 
-def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
-    """Returns a CSV with a row for each parked mailbox: an empty password to fill in, and the reason."""
-    return wrong_rows(
+
+def failed_rows(mailboxes: Iterable[Mailbox]) -> Iterator[str]:
+    """Yields the lines of a CSV with a row for each parked mailbox: an empty password to fill in, and the reason."""
+    return _lines(
+        _HEADS,
         (
-            mailbox.source.login,
-            mailbox.destination.login,
-            mailbox.source.endpoint.url,
-            ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail))),
-        )
-        for mailbox in mailboxes
-        if mailbox.state is MailboxState.PARKED and mailbox.failure
+            (
+                mailbox.source.login,
+                "",
+                mailbox.destination.login,
+                mailbox.source.endpoint.url,
+                ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail))),
+            )
+            for mailbox in mailboxes
+            if mailbox.state is MailboxState.PARKED and mailbox.failure
+        ),
     )
 
 
@@ -32,25 +39,30 @@ def wrong_rows(rows: Iterable[tuple[str, str, str, str]], waves: Sequence[str] =
 
     `waves`: the wave of each row, so that it stays in it once it is corrected; none where no row names one.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
     named = any(waves)
-    writer.writerow(("login", "password", "new_login", "server", *["wave"] * named, "reason"))
-    for at, (login, owner, server, why) in enumerate(rows):
-        wave = [waves[at]] if named else []
-        writer.writerow([safe_cell(cell) for cell in (login, "", owner, server, *wave, why)])
-    return text.getvalue()
+    heads = (*_HEADS[:-1], "wave", _HEADS[-1]) if named else _HEADS
+    found = (
+        (login, "", owner, server, *([waves[at]] if named else []), why)
+        for at, (login, owner, server, why) in enumerate(rows)
+    )
+    return "".join(_lines(heads, found))
 
 
-def checked_rows(mailboxes: Iterable[Mapping[str, Any]]) -> str:
-    """Returns a CSV of what a check found: a row for each mailbox, those with trouble first."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(("login", "new_login", "ok", "source", "destination", "folders", "messages", "bytes"))
-    for one in sorted(mailboxes, key=lambda one: bool(one["ok"])):
-        said = [": ".join(filter(None, (one[side]["failure"], one[side]["detail"]))) for side in Side]
-        source = one["source"]
-        numbers = (source["folders"], source["messages"], source["size_bytes"] or 0)
-        cells = (one["login"], one["destination_login"], "yes" if one["ok"] else "no", *said)
-        writer.writerow([*map(safe_cell, cells), *numbers])
-    return text.getvalue()
+def checked_rows(mailboxes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields the lines of a CSV of what a check found: a row for each mailbox."""
+    heads = ("login", "new_login", "ok", "source", "destination", "folders", "messages", "bytes")
+    return _lines(heads, map(_checked, mailboxes))
+
+
+def _checked(one: Mapping[str, Any]) -> tuple[object, ...]:
+    said = [": ".join(filter(None, (one[side]["failure"], one[side]["detail"]))) for side in Side]
+    source = one["source"]
+    numbers = (source["folders"], source["messages"], source["size_bytes"] or 0)
+    return (one["login"], one["destination_login"], "yes" if one["ok"] else "no", *said, *numbers)
+
+
+def _lines(heads: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    for row in chain([heads], rows):
+        text = io.StringIO(newline="")
+        csv.writer(text).writerow([safe_cell(cell) for cell in row])
+        yield text.getvalue()

@@ -21,6 +21,7 @@ from producer.web.pages import (
     copying,
     cutting_over,
     everywhere,
+    filling,
     following,
     mending,
     new_import,
@@ -34,7 +35,7 @@ from producer.web.pages import (
     steering,
     telling_page,
 )
-from producer.web.pages.drawing import draw
+from producer.web.pages.drawing import came_from, draw
 from producer.web.pages.glance import Glances
 from producer.web.pages.sign_in_page import NotSignedIn, there, to_the_door
 
@@ -58,6 +59,7 @@ def install(app: FastAPI) -> None:
         steering,
         telling_page,
         everywhere,
+        filling,
         account_page,
         administering,
         allowing,
@@ -69,7 +71,7 @@ def install(app: FastAPI) -> None:
     def refusal(request: Request, status: int, detail: Any) -> Response:
         # After a POST the page is kept for whoever is signed in; else it has nobody's buttons.
         who = there(app.state.web_context, request, touch=False) if request.method == "POST" else None
-        return draw(request, "refused.html", who, status, detail=detail)
+        return draw(request, "refused.html", who, status, detail=detail, back=came_from(request, who))
 
     app.state.refusal = refusal
 

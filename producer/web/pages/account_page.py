@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -14,12 +15,14 @@ from producer.intake.named_services import OPTIONS_OF_MACHINE
 from producer.translations.said import SERVICE_OPTIONS
 from producer.web.api import account_services as counterpart
 from producer.web.api.request_bodies import LookBody, ServiceBody
+from producer.web.pages import allowing
 from producer.web.pages.drawing import draw
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Chief
 from producer.web.security.access import Known
 from producer.web.web_context import WebContext
 from shared.accounts.kinds import AccountKind, ServicePlace, kind_of, kinds
+from shared.model import Endpoint, Tls
 from shared.model.errors import UsageError
 from shared.store.records.principals import Principal
 from shared.wording.phrases import Phrase
@@ -48,14 +51,17 @@ def all_services(request: Request, known: Known, who: Chief, kind: str = "", don
 
 @routes.post("")
 def set_service(request: Request, known: Known, who: Chief, given: Given) -> Response:
-    """Sets a service up. What was typed stays in the form where something is wrong; the secret does not."""
+    """Sets a service up. What was typed stays in the form where something is wrong; the secret is dots there."""
+    ends = _ends(given)
     try:
+        allowing.heed(known, request, who, ends, given.get("allow", ""), [counterpart.HTTPS])
         body = ServiceBody.model_validate({"url": _url(given), "secret": SecretStr(given.get("secret", ""))})
         counterpart.set_service(known, who, request, given.get("name", "")[:80], body)
     except ValidationError:
         return _drawn(request, known, who, 422, given=given, fault=LONG.error())
     except UsageError as error:
-        return _drawn(request, known, who, 422, given=given, fault=error)
+        closed = allowing.closed(known, ends, [counterpart.HTTPS])
+        return _drawn(request, known, who, 422, given=given, fault=error, closed=closed)
     return RedirectResponse("/admin/accounts?done=set", 303)
 
 
@@ -95,6 +101,19 @@ def _url(given: Mapping[str, str]) -> str:
     return (f"{domain}=" if domain else "") + url + (f"?{urlencode(options)}" if options else "")
 
 
+def _ends(given: Mapping[str, str]) -> list[Endpoint]:
+    """Returns the server of a service at an address of its own; none for one that a vendor runs."""
+    kind = offered().get(given.get("kind", ""))
+    if kind is None or kind.place is not ServicePlace.HTTP:
+        return []
+    place = given.get("place", "")
+    with suppress(ValueError):
+        there = urlsplit(place if "://" in place else f"https://{place}")
+        if there.hostname:
+            return [Endpoint(host=there.hostname, port=there.port or counterpart.HTTPS, tls=Tls.IMPLICIT)]
+    return []
+
+
 def offered() -> dict[str, AccountKind]:
     """Returns the kinds that the page sets up: those that are no file or program of a machine."""
     return {name: kind for name, kind in kinds().items() if kind.place is not ServicePlace.PATH}
@@ -116,7 +135,7 @@ def _drawn(
 ) -> Response:
     chosen = kind_of(given.get("kind", "")) if given.get("kind", "") in offered() else None
     shown = {name: text[:_LONGEST] for name, text in given.items() if name != "secret"}
-    usual = {"fault": None, "done": "", "tried": "", "login": "", "seen": None}
+    usual: dict[str, Any] = {"fault": None, "done": "", "tried": "", "login": "", "seen": None, "closed": []}
     return draw(
         request,
         "admin_accounts.html",

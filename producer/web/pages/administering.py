@@ -42,7 +42,7 @@ def people(request: Request, known: Known, who: Chief, done: Annotated[str, Quer
 
 
 def _people(request: Request, known: Known, who: Chief, status: int = 200, **more: Any) -> Response:
-    usual = {"done": "", "fault": "", "made": None, "secret": ""}
+    usual = {"done": "", "fault": "", "at_form": "", "made": None, "secret": ""}
     return draw(
         request,
         "admin.html",
@@ -70,9 +70,9 @@ def set_user(
         body = UserBody.model_validate({"password": password, "role": role})
         principals.set_user(known, who, request, name.strip(), body)
     except ValidationError:
-        return _people(request, known, who, 422, fault=PASSWORD_HAS_10_TO_200_CHARACTERS.says())
+        return _people(request, known, who, 422, at_form="set-user", fault=PASSWORD_HAS_10_TO_200_CHARACTERS.says())
     except UsageError as error:
-        return _people(request, known, who, 422, fault=error)
+        return _people(request, known, who, 422, at_form="set-user", fault=error)
     return RedirectResponse("/admin?done=user", 303)
 
 
@@ -92,9 +92,9 @@ def make_token(
         body = TokenBody.model_validate({"name": name.strip(), "role": role, "expires": expires or "never"})
         made = principals.make_token(known, who, request, body)
     except ValidationError:
-        return _people(request, known, who, 422, fault=NAME_RULE.says())
+        return _people(request, known, who, 422, at_form="make-token", fault=NAME_RULE.says())
     except UsageError as error:
-        return _people(request, known, who, 422, fault=error)
+        return _people(request, known, who, 422, at_form="make-token", fault=error)
     return _people(request, known, who, made=made["name"], secret=made["token"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Annotated, Final
 
@@ -26,7 +27,7 @@ from shared.store.records.principals import Principal, Role
 
 routes = page_routes("/admin/reach")
 _Text = Annotated[str, Form(max_length=300)]
-#: How the principals begin who came by a link of `mailhaul up` or `mailhaul link`.
+#: The beginning of the names of principals who came by a link of `mailhaul up` or `mailhaul link`.
 _BY_LINK: Final = "link:"
 #: Headers, beside those that begin with X-Forwarded, by which a proxy tells that it passed a request on.
 _PASSED_ON: Final = frozenset({"forwarded", "via", "x-real-ip"})
@@ -74,13 +75,14 @@ def _drawn(
     )
 
 
-def closed(known: WebContext, form: FilledForm) -> list[str]:
-    """Returns the hosts and ports of a filled-in form that may not be connected to yet."""
-    return list(dict.fromkeys(place for end in _ends(form) for place in _closed(known, end)))
+def closed(known: WebContext, ends: Sequence[Endpoint], ports: Collection[int] = ()) -> list[str]:
+    """Returns the hosts and ports that may not be connected to yet. `ports`: those that are open beside the ports of mail."""
+    return list(dict.fromkeys(place for end in ends for place in _closed(known, end, ports)))
 
 
-def _closed(known: WebContext, end: Endpoint) -> list[str]:
-    found = [] if end.port in known.reach.ports | known.places.granted().ports else [str(end.port)]
+def _closed(known: WebContext, end: Endpoint, ports: Collection[int]) -> list[str]:
+    usual = known.reach.ports | known.places.granted().ports | {*ports}
+    found = [] if end.port in usual else [str(end.port)]
     try:
         known.reach.addresses(end.host, next(iter(known.reach.ports)))
     except NotPublic:
@@ -90,7 +92,14 @@ def _closed(known: WebContext, end: Endpoint) -> list[str]:
     return found
 
 
-def heed(known: WebContext, request: Request, who: Principal, form: FilledForm, asked: str) -> None:
+def heed(
+    known: WebContext,
+    request: Request,
+    who: Principal,
+    ends: Sequence[Endpoint],
+    asked: str,
+    ports: Collection[int] = (),
+) -> None:
     """Allows what an administrator asked for beside the refusal.
 
     Who sits at this machine could connect to anything by the command line: what such a person names is allowed, and
@@ -100,8 +109,8 @@ def heed(known: WebContext, request: Request, who: Principal, form: FilledForm, 
         return
     here = is_here(known, request, who)
     wanted = asked.split()
-    for end in _ends(form) if here or wanted else []:
-        for place in _closed(known, end):
+    for end in ends if here or wanted else ():
+        for place in _closed(known, end, ports):
             if place in wanted:
                 counterpart.allowed(known, who, request, place)
             elif here:
@@ -128,7 +137,7 @@ def _addresses(known: WebContext, end: Endpoint) -> list[str]:
     return [address.partition("%")[0] for address in known.reach.resolve(end.host, end.port)]
 
 
-def _ends(form: FilledForm) -> list[Endpoint]:
+def ends_of(form: FilledForm) -> list[Endpoint]:
     """Returns the server of each side that can be read; what is wrong with another one is said elsewhere."""
     found = []
     for side in SIDES:

@@ -27,6 +27,7 @@ from producer.web.pages.signing import BY_KEY, CHOICES
 from producer.web.pages.submitted import edited
 from producer.web.security.access import Known
 from shared.model import Endpoint, Import
+from shared.model.choices import SharedFolders
 from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 
@@ -120,7 +121,7 @@ def fields_of(import_: Import, services: Mapping[str, str]) -> dict[str, Any]:
     ticks = {
         "skip_junk": "junk" in options.skip_special,
         "skip_trash": "trash" in options.skip_special,
-        "shared_folders": options.shared_folders == "copy",
+        "shared_folders": options.shared_folders == SharedFolders.COPY,
         **{
             name: getattr(options, name)
             for name in (

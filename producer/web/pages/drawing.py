@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from babel.numbers import format_decimal, format_percent
 from fastapi import Request
@@ -33,9 +33,10 @@ from producer.translations.said import (
     STEPS,
 )
 from producer.translations.translate import Translator
-from producer.web.pages.results import Result, led_to
+from producer.web.pages import filled_store, results
+from producer.web.pages.filled_forms import DOTTED, FILLED, KeptField, filled
 from shared.mail.answers.refusals import NO_PASSWORD
-from shared.model.errors import SameMailbox
+from shared.model.errors import SameMailbox, StoreError
 from shared.model.lifecycle import CutoverState, MailboxState
 from shared.model.notices import KINDS
 from shared.model.protocols import protocols
@@ -256,21 +257,70 @@ def rendered(request: Request, name: str, /, **values: Any) -> str:
 def draw(request: Request, name: str, who: Principal | None, status: int = 200, /, **values: Any) -> Response:
     """Renders a page. A language that was clicked is stored in a cookie.
 
-    A page that answers a POST is kept in every language, and the browser is led to it.
+    A page that answers a POST is kept in every language, and the browser is led to it. What was typed into its forms is
+    in them again: after a fault what was sent, and else what was kept (`filling`).
     """
     asked = {key: text for key, text in request.query_params.items() if key != "lang"}
     in_languages = {one: f"?{urlencode({**asked, 'lang': one})}" for one in LANGUAGES}
     values |= {"who": who, "path": request.url.path, "in_languages": in_languages}
     if request.method == "POST" and who is not None and request.headers.get("hx-request") != "true":
-        # A page that shows a secret is shown for a minute.
+        result_id = results.fresh()
+        values["address"] = f"/results/{result_id}"
         pages = {one: env.get_template(name).render(**values) for one, env in _ENVIRONMENTS.items()}
-        return led_to(
-            request, who, Result(status=status, pages=pages, once=bool(values.get("secret"))), language(request)
-        )
-    answer = HTMLResponse(rendered(request, name, **values), status)
+        if status >= 400:
+            pages = _filled_again(request, who, pages)
+        # A page that shows a secret is shown for a minute.
+        result = results.Result(status=status, pages=pages, once=bool(values.get("secret")))
+        return results.led_to(request, who, result_id, result, language(request))
+    values["address"] = request.url.path + (f"?{urlencode(asked)}" if asked else "")
+    answer = HTMLResponse(as_kept(request, who, rendered(request, name, **values)), status)
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)
     return answer
+
+
+def as_kept(request: Request, who: Principal | None, page: str) -> str:
+    """Returns the page with what was typed into its forms before, if its address names that."""
+    kept_id = request.query_params.get(FILLED, "")
+    kept = filled_store.find(request.app.state.web_context, who, kept_id) if kept_id else []
+    return filled(page, kept, kept_id) if kept else page
+
+
+def came_from(request: Request, who: Principal | None) -> str:
+    """Returns the page that sent the form, with what was typed into it; "" where the browser does not say."""
+    there = urlsplit(request.headers.get("referer", ""))
+    ours = there.netloc == request.url.netloc and not there.path.startswith("//")
+    if request.method != "POST" or who is None or not ours:
+        return ""
+    asked = [pair for pair in parse_qsl(there.query) if pair[0] not in (FILLED, "lang")]
+    sent, kept_id = _sent(request), results.fresh()
+    if sent and _is_kept(request, who, kept_id, sent):
+        asked.append((FILLED, kept_id))
+    return there.path + (f"?{urlencode(asked)}" if asked else "")
+
+
+def _sent(request: Request) -> list[KeptField]:
+    """Returns what the form sent, but for what the page itself had kept of it."""
+    pairs = getattr(request.state, "sent", ())
+    return [
+        KeptField(form=request.url.path, name=name, text=text) for name, text in pairs if name not in (FILLED, DOTTED)
+    ]
+
+
+def _filled_again(request: Request, who: Principal, pages: dict[str, str]) -> dict[str, str]:
+    """Returns the pages that say what is wrong with a form, with what was sent in it."""
+    request.state.fault = True
+    sent, kept_id = _sent(request), results.fresh()
+    found = {one: filled(page, sent, kept_id) for one, page in pages.items()} if sent else pages
+    return found if found != pages and _is_kept(request, who, kept_id, sent) else pages
+
+
+def _is_kept(request: Request, who: Principal, kept_id: str, sent: list[KeptField]) -> bool:
+    """Keeps what was sent. Returns False while the store does not answer."""
+    try:
+        return filled_store.keep(request.app.state.web_context, who, kept_id, sent)
+    except StoreError:
+        return False
 
 
 def back_to(to: str, section: str = "", language: str = "") -> Response:

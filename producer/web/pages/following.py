@@ -15,7 +15,8 @@ from producer.cutover.telling import back_words, not_back
 from producer.operations import forecasting
 from producer.operations.trouble import HARMLESS
 from producer.show.cutover_lines import overruled_words, shown_guards
-from producer.web.api import imports as counterpart
+from producer.web.api import report_routes as counterpart
+from producer.web.api.imports import OneWave
 from producer.web.api.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
@@ -143,6 +144,8 @@ def _facts(glance: ImportView) -> ImportFacts:
         cutovers=[one.cutover.state for one in glance.cutovers],
         found=int(glance.checked.get("broken", 0)) if glance.checked else 0,
         stands=stands,
+        running=glance.running["kind"] if glance.running else "",
+        looked_at=int(glance.running["done"]) if glance.running else 0,
     )
 
 
@@ -236,7 +239,7 @@ def report(
     who: Who,
     import_id: str,
     file: counterpart.ReportFile,
-    wave: counterpart.OneWave = "",
+    wave: OneWave = "",
 ) -> Response:
     """Returns a file of the report, as the API does, in the reader's language."""
     return counterpart.report(known, who, import_id, file, wave, language(request))

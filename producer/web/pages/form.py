@@ -57,7 +57,7 @@ class End:
 
     #: A provider's name; "" for a private server.
     provider: str = ""
-    #: What the other fields were filled in from (`chosen`); "" before that.
+    #: The choice that filled in the other fields (`chosen`); "" before that.
     filled: str = ""
     #: "imap" or "pop3".
     protocol: str = "imap"
@@ -131,7 +131,7 @@ class Form:
     name: str = ""
     #: The server of each side.
     ends: Mapping[Side, End] = field(default_factory=lambda: {side: End() for side in SIDES})
-    #: How accounts are signed in to, by side.
+    #: The ways to sign in to the accounts, by side.
     sign_ins: Mapping[Side, Entry] = field(default_factory=lambda: {side: Entry() for side in SIDES})
     #: The account service; "" if the accounts exist already.
     accounts: str = ""

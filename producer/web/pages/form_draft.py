@@ -61,9 +61,9 @@ class FormDraft:
     cells: tuple[tuple[str, ...], ...] = ()
     #: The button that was pressed last; "" for none.
     asked: str = ""
-    #: What was wrong, as faults in JSON (`shared.wording.kept`).
+    #: The faults that were found, in JSON (`shared.wording.kept`).
     faults: tuple[dict[str, Any], ...] = ()
-    #: What was wrong, as a text, where it is no fault of a field.
+    #: A fault of no single field, as a text.
     detail: str = ""
     #: Hosts and ports that an administrator may allow.
     closed: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from producer.operations.trouble import ErrorGroup, trouble_at_a_glance
 from producer.show.lanes import lane_sentence
 from producer.translations.said import ACTS
 from producer.waves import waves_of
+from producer.web.api.rehearsals import RehearsalKind, running
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
 from shared.model import Import, Wait, Wave
@@ -50,25 +51,27 @@ class ImportView:
     import_: Import
     #: Its progress.
     progress: Progress
-    #: What went wrong.
+    #: The errors, in groups.
     groups: list[ErrorGroup]
     #: The waits that are shown.
     waits: tuple[Wait, ...]
-    #: How many connections are let in, where that is searched for.
+    #: Sentences on the number of connections that are let in, where that is searched for.
     lanes: tuple[Sentence, ...]
     #: The waves.
     waves: list[Wave]
     #: The cutovers.
     cutovers: list[CutoverView]
-    #: What stands, by wave.
+    #: The bounds of looks, by wave.
     standing: dict[str, Standing | None]
-    #: How the looks go.
+    #: The sums of the looks.
     looks: StandingTally
     #: Events of the audit log, newest first.
     events: list[dict[str, Any]]
     #: The check or rehearsal whose result is still true: id, kind, when it began, and in how many mailboxes it found trouble;
     #: None if there is none.
     checked: Mapping[str, Any] | None
+    #: The check or rehearsal that is under way; None if there is none.
+    running: Mapping[str, Any] | None
     #: The picture of its throughput; None if there is none yet.
     plot: Plot | None
 
@@ -82,7 +85,7 @@ def still_true(
     """
     changed = max((event["at"] for event in events if event["what"] in _CHANGES), default=0.0)
     done = [row for row in rehearsals if "broken" in row and row["at"] > changed]
-    whole = [row for row in done if row["kind"] == "check" and not row.get("wave")]
+    whole = [row for row in done if row["kind"] == RehearsalKind.CHECK and not row.get("wave")]
     return next(iter(whole or done), None)
 
 
@@ -122,6 +125,7 @@ class Glances:
         else:
             groups = trouble_at_a_glance(store, import_, _NAMED)
         events = list(reversed(known.page_state.events(import_id)))
+        rehearsed = known.records.rehearsals_of(import_id)
         return ImportView(
             import_=import_,
             progress=progress,
@@ -133,7 +137,8 @@ class Glances:
             standing=store.standings(import_id),
             looks=store.standing_tally(import_id),
             events=events[:50],
-            checked=still_true(known.records.rehearsals_of(import_id), events),
+            checked=still_true(rehearsed, events),
+            running=running(known, rehearsed),
             plot=plot(known.page_state.samples(import_id)),
         )
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from producer.coordinator.tally import Progress
+from producer.coordinator.tally import Progress, ProgressState
 from producer.operations.trouble import ErrorGroup
-from shared.model import Import, Wait
+from shared.model import Import, Wait, WaitKind
 from shared.model.lifecycle import Control, CutoverState, ImportState, MailboxState, Outcome
 
 #: Codes of failures that a new password repairs.
@@ -39,23 +39,28 @@ _STOPPED: Final = {
 }
 #: Kinds of wait → their sentence, where all that is left waits for it. The gravest comes first.
 _WAITING: Final = {
-    "source_server": "away",
-    "destination_server": "away",
-    "window": "hours",
-    "wave_paused": "wave_paused",
-    "wave_start": "wave_start",
-    "wave_hours": "hours",
-    "rate": "rate",
-    "destination_paused": "behind_paused",
-    "destination": "behind",
-    "settle": "settle",
-    "source_host": "asked",
-    "destination_host": "asked",
-    "source_account": "asked",
-    "destination_account": "asked",
+    WaitKind.SOURCE_SERVER: "away",
+    WaitKind.DESTINATION_SERVER: "away",
+    WaitKind.WINDOW: "hours",
+    WaitKind.WAVE_PAUSED: "wave_paused",
+    WaitKind.WAVE_START: "wave_start",
+    WaitKind.WAVE_HOURS: "hours",
+    WaitKind.RATE: "rate",
+    WaitKind.DESTINATION_PAUSED: "behind_paused",
+    WaitKind.DESTINATION: "behind",
+    WaitKind.SETTLE: "settle",
+    WaitKind.SOURCE_HOST: "asked",
+    WaitKind.DESTINATION_HOST: "asked",
+    WaitKind.SOURCE_ACCOUNT: "asked",
+    WaitKind.DESTINATION_ACCOUNT: "asked",
 }
 #: Kinds of wait that concern every mailbox of the import where their server is the import's own: a row may have another.
-_OF_SERVERS: Final = ("source_server", "destination_server", "source_host", "destination_host")
+_OF_SERVERS: Final = (
+    WaitKind.SOURCE_SERVER,
+    WaitKind.DESTINATION_SERVER,
+    WaitKind.SOURCE_HOST,
+    WaitKind.DESTINATION_HOST,
+)
 #: States of a cutover in which a person has the next step.
 _DUE: Final = (CutoverState.SYNCED, CutoverState.ANNOUNCED)
 #: Sentence → its next step, where it has one that is always the same.
@@ -70,7 +75,7 @@ class Headline:
     what: str
     #: The number in the sentence.
     num: int = 0
-    #: How it looks: "good", "bad", "wait" or "work".
+    #: The look of it: "good", "bad", "wait" or "work".
     tone: str = "work"
     #: The next step: an act, a place of summary.html, or "" where nothing is to be done.
     step: str = ""
@@ -86,6 +91,10 @@ class ImportFacts:
     found: int = 0
     #: Whether complete mailboxes are looked at again by themselves.
     stands: bool = False
+    #: The kind of the rehearsal that is under way, "check" or "plan"; "" for none.
+    running: str = ""
+    #: Mailboxes that it has looked at so far.
+    looked_at: int = 0
 
 
 def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFacts | None = None) -> Headline:
@@ -96,25 +105,30 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFact
     total = progress.mailboxes_total
     left = total - progress.mailboxes_complete - parked - boxes.get(MailboxState.CANCELLED, 0)
     stopping = import_.control is Control.CANCEL and not progress.finished
-    causes = {wait.what for wait in progress.waits} if not progress.finished else set[str]()
-    if stopping or progress.word == "cancelled":
+    causes = {wait.what for wait in progress.waits} if not progress.finished else set[WaitKind]()
+    if stopping or progress.word is ProgressState.CANCELLED:
         return Headline(what="cancelled", num=boxes.get(MailboxState.CANCELLED, 0), tone="wait", step="resume")
+    rehearsed = Headline(what=f"{facts.running}_runs", num=facts.looked_at, step="rehearsal")
     if import_.state is ImportState.OPENING:
+        if facts.running:
+            return rehearsed
         if facts.found:
             return Headline(what="found", num=facts.found, tone="bad", step="found")
         return Headline(what="ready", num=total, tone="wait", step="start")
     if import_.control is Control.PAUSE and not progress.finished:
         return Headline(what="paused", num=left, tone="wait", step="resume")
-    if "store" in causes:
+    if WaitKind.STORE in causes:
         return Headline(what="store", tone="bad", step="doctor")
-    if "workers" in causes:
+    if WaitKind.WORKERS in causes:
         return Headline(what="workers", num=left, tone="bad", step="waits")
-    if parked:
+    if parked and not (progress.finished and facts.running):
         return _of_parked(parked, groups, finished=progress.finished)
     if due := sum(state in _DUE for state in facts.cutovers):
         return Headline(what="cutover", num=due, tone="wait", step="cutover")
     if not progress.finished:
         return _of_waiting(left, progress.waits, import_)
+    if facts.running:
+        return rehearsed
     return _of_ended(progress, total, facts)
 
 
@@ -129,7 +143,7 @@ def _of_parked(parked: int, groups: Sequence[ErrorGroup], *, finished: bool) -> 
 def _of_waiting(left: int, waits: Sequence[Wait], import_: Import) -> Headline:
     """Returns the sentence of an import at work: what all that is left waits for, or how many are left."""
     for cause, what in _WAITING.items():
-        found = [wait for wait in waits if wait.what == cause]
+        found = [wait for wait in waits if wait.what is cause]
         if found and (any(_of_all(one, import_) for one in found) or sum(one.mailboxes for one in found) >= left):
             return Headline(what=what, num=left, tone="wait", step=_STEPS.get(what, ""))
     return Headline(what="left", num=left)
@@ -138,7 +152,7 @@ def _of_waiting(left: int, waits: Sequence[Wait], import_: Import) -> Headline:
 def _of_all(wait: Wait, import_: Import) -> bool:
     """Tells whether the wait concerns every mailbox of the import."""
     if wait.what not in _OF_SERVERS:
-        return wait.what == "window"
+        return wait.what is WaitKind.WINDOW
     server = import_.source if wait.what.startswith("source") else import_.destination
     return wait.key in (server.host, f"{server.host}:{server.port}")
 
@@ -146,7 +160,7 @@ def _of_all(wait: Wait, import_: Import) -> bool:
 def _of_ended(progress: Progress, total: int, facts: ImportFacts) -> Headline:
     """Returns the sentence of an import that has ended and needs no person."""
     counts = progress.tally
-    if progress.word == "complete":
+    if progress.word is ProgressState.COMPLETE:
         return Headline(what="stands" if facts.stands else "complete", num=total, tone="good", step="verify")
     if messages := counts[Outcome.REFUSED] + counts[Outcome.FAILED]:
         return Headline(what="messages", num=messages, tone="bad", step="retry")

@@ -21,6 +21,7 @@ from fastapi.responses import Response
 from starlette.types import Message, Receive
 
 from producer.web.web_context import WebContext
+from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError, StoreError
 from shared.runtime.credentials import Credentials, Secret
 from shared.store.records.principals import Principal
@@ -126,7 +127,7 @@ def find(known: WebContext, who: Principal, form_id: str) -> SentForm | None:
     sealed = known.page_state.draft(form_id)
     try:
         held = None if sealed is None else known.vault.open(form_id, "source", sealed)
-        return SentForm(**json.loads(held.password.reveal())) if held and held.login == who.principal_id else None
+        return SentForm(**read_json(held.password.reveal())) if held and held.login == who.principal_id else None
     except (CredentialsError, ValueError, TypeError):
         return None
 

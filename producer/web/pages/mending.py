@@ -26,7 +26,7 @@ from producer.web.pages.signing import BY_KEY
 from producer.web.pages.submitted import Asked, edited, list_of, listed, rows_shown, servers
 from producer.web.problems import Refused
 from producer.web.security.access import Known
-from shared.model import Import
+from shared.model import Import, mailbox_id
 from shared.model.errors import UsageError
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
@@ -58,12 +58,13 @@ def _mend(
     found = known.import_(import_id)
     causes: dict[str, list[str]] = {}
     if check:
-        causes = _found_wrong(known, who, import_id, check)
-        total, rows = len(causes), [known.mailbox(import_id, one) for one in list(causes)[start : start + _MOST]]
+        total, causes = _found_wrong(known, import_id, check, start)
+        boxes = [box for one in causes if (box := known.store.mailbox(one))]
     else:
         wanted = Search(state=MailboxState.PARKED, code=code, start=start, count=_MOST)
-        total, rows = known.store.find_mailboxes(import_id, wanted)
-    if not rows and start:  # those before it got their passwords meanwhile
+        total, found_boxes = known.store.find_mailboxes(import_id, wanted)
+        boxes = [box for box, _ in found_boxes]
+    if not boxes and start >= total > 0:  # those before it got their passwords meanwhile
         last = max(0, total - 1) // _MOST * _MOST
         return _mend(request, known, who, import_id, code, status, detail, last, check, **more)
     return draw(
@@ -74,7 +75,7 @@ def _mend(
         import_=found,
         code=code,
         total=total,
-        rows=[one for one, _ in rows],
+        rows=boxes,
         start=start,
         check=check,
         causes=causes,
@@ -86,19 +87,19 @@ def _mend(
     )
 
 
-def _found_wrong(known: Known, who: Actor, import_id: str, check: str) -> dict[str, list[str]]:
-    """Returns the mailboxes in which a check or a plan found trouble: id → what, in the order of the list."""
-    document = rehearsals.one(known, who, check)
-    if document["import_id"] != import_id or document["state"] != "done":
+def _found_wrong(known: Known, import_id: str, check: str, start: int) -> tuple[int, dict[str, list[str]]]:
+    """Returns in how many mailboxes a check or a plan found trouble, and of one page of them: id → what it found."""
+    document = rehearsals.without_mailboxes(known, check)
+    if document["import_id"] != import_id or document["state"] != rehearsals.RehearsalState.DONE:
         raise Refused(404, rehearsals.THERE_IS_NO_REHEARSAL_WITH_THIS_ID.says())
-    wrong: dict[tuple[str, str], list[str]] = {}
-    for one in document["result"]["mailboxes"]:
-        said = [one[side]["failure"] for side in Side] if document["kind"] == "check" else [one["problem"]]
-        if any(said):
-            wrong[one["login"], one["destination_login"]] = list(filter(None, said))
-    boxes = known.store.mailboxes(import_id)
-    places = {box.mailbox_id: (box.source.login, box.destination.login) for box, _ in boxes}
-    return {mailbox_id: wrong[place] for mailbox_id, place in places.items() if place in wrong}
+    total = rehearsals.broken_of(document)
+    wrong = rehearsals.boxes_of(known, document, start, min(_MOST, total - start)) if start < total else []
+    return total, {
+        mailbox_id(import_id, one["login"], one["destination_login"], one["server"]): rehearsals.trouble_of(
+            document["kind"], one
+        )
+        for one in wrong
+    }
 
 
 def _shared(known: Known, found: Import, code: str) -> dict[str, SignIn]:
@@ -268,4 +269,5 @@ def press(request: Request, known: Known, who: Actor, import_id: str, form_id: F
             return back(request, there, import_id, Changed(act="add", mailboxes=preview.good))
     if keep(known, who, form_id, form):  # by a click beside this one
         return RedirectResponse(f"/imports/{import_id}", 303)
-    return back_to(f"/imports/{import_id}/add/{form_id}", "mailboxes", str(given.fields.get("lang", "")))
+    section = "fault" if form.wrong else "mailboxes"
+    return back_to(f"/imports/{import_id}/add/{form_id}", section, str(given.fields.get("lang", "")))

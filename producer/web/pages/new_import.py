@@ -22,7 +22,7 @@ from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
 from producer.intake.specification import SIDES, SheetRead, check, completed, endpoint_of, sign_in_of
 from producer.intake.visiting import visitor_of
-from producer.web.api import edit_routes
+from producer.web.api import edit_routes, steering_routes
 from producer.web.api import imports as counterpart
 from producer.web.api.account_services import chosen, known_name
 from producer.web.api.account_services import names as service_names
@@ -86,8 +86,8 @@ _CONNECTING: Final = ("test_source", "test_destination", "open", "start")
 _SECTIONS: Final = {
     "fill": "source",
     "find": "source",
-    "test_source": "source",
-    "test_destination": "destination",
+    "test_source": "source-steps",
+    "test_destination": "destination-steps",
     "preview": "mailboxes",
     "rows": "mailboxes",
     "edit": "mailboxes",
@@ -267,7 +267,7 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
     wrong_left = ""
     try:
         if given.do in _CONNECTING:  # before the list is read, since its rows may name the same servers
-            allowing.heed(known, request, who, filled, str(given.fields.get("allow", "")))
+            allowing.heed(known, request, who, allowing.ends_of(filled), str(given.fields.get("allow", "")))
         match given.do:
             case "find":
                 form = _found(form, filled)
@@ -289,12 +289,13 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
                 form = replace(form, opened=written)
                 wrong_left = drafts.keep_wrong(known, who, preview)
     except (UsageError, Refused) as error:
-        closed = allowing.closed(known, filled) if given.do in _CONNECTING and who.role >= Role.ADMIN else []
+        may = given.do in _CONNECTING and who.role >= Role.ADMIN
+        closed = allowing.closed(known, allowing.ends_of(filled)) if may else []
         form = replace(form, closed=tuple(closed), **told(error))
     if form.opened:
         note_opened(known, who, form_id, form)
         if given.do == "start":
-            counterpart.start(known, who, request, form.opened)
+            steering_routes.start(known, who, request, form.opened)
         left = f"?wrong={wrong_left}" if wrong_left else ""
         there = f"/imports/{form.opened}{left}"
         if form.edits and given.do == "open":
@@ -303,7 +304,8 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
         return RedirectResponse(there, 303)
     if opened := keep(known, who, form_id, form):  # by a click beside this one
         return RedirectResponse(f"/imports/{opened}", 303)
-    return back_to(f"/new/{form_id}", _SECTIONS.get(given.do, ""), str(given.fields.get("lang", "")))
+    section = "fault" if form.wrong else _SECTIONS.get(given.do, "")
+    return back_to(f"/new/{form_id}", section, str(given.fields.get("lang", "")))
 
 
 def _preview(known: WebContext, who: Principal, form: FormDraft) -> Preview | None:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from producer.translations import LANGUAGES
 from producer.translations.said import ACTS
 from producer.web.pages import interrupted, results
-from producer.web.pages.drawing import LANGUAGE_COOKIE, draw, language
+from producer.web.pages.drawing import LANGUAGE_COOKIE, as_kept, draw, language
 from producer.web.pages.form_draft import fresh
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor, Who
@@ -39,8 +39,8 @@ def result(request: Request, known: Known, who: Who, result_id: _Id) -> Response
     if found is None:
         return RedirectResponse("/", 303)
     if not found.pages:
-        return draw(request, "refused.html", who, found.status, detail=THIS_WAS_SHOWN_ONCE.says())
-    answer = HTMLResponse(found.pages[language(request)], found.status)
+        return draw(request, "refused.html", who, found.status, detail=THIS_WAS_SHOWN_ONCE.says(), back="")
+    answer = HTMLResponse(as_kept(request, who, found.pages[language(request)]), found.status)
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)
     return answer

@@ -1,22 +1,31 @@
-"""Routes of the page: a form that is sent twice by a double click is done once, and one that comes signed out is kept."""
+"""Routes of the page: a form that is sent twice by a double click is done once, and one that comes signed out is kept.
+
+What the page drew as dots comes with it, and what was kept while a form was filled in is dropped once it is done.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.types import Message
 
-from producer.web.pages import interrupted
-from producer.web.pages.sign_in_page import NotSignedIn, was
+from producer.web.pages import filled_store, interrupted
+from producer.web.pages.filled_forms import DOTTED, FILLED
+from producer.web.pages.sign_in_page import NotSignedIn, there, was
 from producer.web.problems import Refused
 from producer.web.web_context import WebContext
+from shared.model.errors import StoreError
 from shared.wording.phrases import Phrase
 
 SAME_FORM_IS_BEING_WORKED_ON: Final = Phrase(
@@ -25,6 +34,7 @@ SAME_FORM_IS_BEING_WORKED_ON: Final = Phrase(
 
 #: The field of a form whose act would be done twice by two clicks: a text that each drawing makes anew.
 ONCE: Final = "once"
+_MOST_FIELDS: Final = 2000
 _TEXT: Final = re.compile(r"[0-9a-f]{16}")
 #: The most looks of a second click for the first one's result, a tenth of a second apart.
 _LOOKS: Final = 300
@@ -38,6 +48,9 @@ class PageRoute(APIRoute):
         """Returns the handler."""
         handle = super().get_route_handler()
 
+        async def whole(request: Request) -> Response:
+            return await handle(await _whole(request))
+
         async def handler(request: Request) -> Response:
             if request.method != "POST" or request.headers.get("hx-request") == "true":
                 return await handle(request)
@@ -46,13 +59,18 @@ class PageRoute(APIRoute):
             small = small and "transfer-encoding" not in request.headers
             body = await request.body() if small else None
             try:
-                return await _once(request, body, handle)
+                answer = await _once(request, body, whole if body and _urlencoded(request) else handle)
             except NotSignedIn as error:
-                if there := interrupted.empty(request.url.path):
-                    raise NotSignedIn(there) from None
+                if error.to:  # the route knows where to go
+                    raise
+                if page := interrupted.empty(request.url.path):
+                    raise NotSignedIn(page) from None
                 known: WebContext = request.app.state.web_context
                 kept = await run_in_threadpool(interrupted.keep, known, request, body, was(request))
-                raise NotSignedIn(f"/sent/{kept}" if kept else error.to) from None
+                raise NotSignedIn(f"/sent/{kept}" if kept else "") from None
+            if not getattr(request.state, "fault", False):
+                await run_in_threadpool(_done, request)
+            return answer
 
         return handler
 
@@ -62,24 +80,65 @@ def page_routes(prefix: str = "") -> APIRouter:
     return APIRouter(prefix=prefix, include_in_schema=False, route_class=PageRoute)
 
 
+def _is_form(request: Request) -> bool:
+    return _urlencoded(request) or request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
+def _urlencoded(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+async def _whole(request: Request) -> Request:
+    """Returns the request with what was kept of the fields that the page drew with dots."""
+    given = [(name, text) for name, text in (await request.form()).multi_items() if isinstance(text, str)]
+    request.state.sent = given
+    if all(name != DOTTED for name, _ in given):
+        return request
+    known: WebContext = request.app.state.web_context
+    who = await run_in_threadpool(there, known, request, touch=False)
+    request.state.sent = await run_in_threadpool(filled_store.whole, known, who, given)
+    if who is not None:
+        filled_store.all_there(request.state.sent)
+    body = urlencode(request.state.sent).encode()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request(request.scope, receive)
+
+
+def _done(request: Request) -> None:
+    """Drops what was kept while the form was filled in. The act is done, and is told as done if the store answers no more."""
+    known: WebContext = request.app.state.web_context
+    kept = filled_store.kept_as(getattr(request.state, "sent", ()))
+    with contextlib.suppress(StoreError):
+        if kept and (who := there(known, request, touch=False)):
+            for kept_id, form in kept:
+                filled_store.drop(known, who, kept_id, form)
+
+
 async def _once(request: Request, body: bytes | None, handle: _Handler) -> Response:
     """Handles a request; of two with the same text in `ONCE`, the second gets the way to the first one's result.
 
+    What Back leads to and is filled in otherwise is another request, and so is one after a fault.
+
     Raises `Refused` (409) where the first takes longer than a person waits: nothing is done twice.
     """
-    urlencoded = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    text = str((await request.form()).get(ONCE, "")) if urlencoded and body else ""
+    given = await request.form(max_fields=_MOST_FIELDS) if body and _is_form(request) else FormData()
+    text = str(given.get(ONCE, ""))
     if not _TEXT.fullmatch(text):
         return await handle(request)
     records = request.app.state.web_context.records
     who = request.headers.get("cookie", "").encode() + str(request.client and request.client.host).encode()
-    key = "press:" + hashlib.sha256(b"\0".join((who, request.url.path.encode(), text.encode()))).hexdigest()
+    said = repr([pair for pair in given.multi_items() if pair[0] != FILLED and isinstance(pair[1], str)])
+    parts = (who, request.url.path.encode(), text.encode(), said.encode("utf-8", "surrogatepass"))
+    key = "press:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
     for _ in range(_LOOKS):
         before = await run_in_threadpool(records.begin, key, text)
         if before is None:
             break
-        if there := before.get("answer"):
-            return RedirectResponse(there, 303)
+        if to := before.get("answer"):
+            return RedirectResponse(to, 303)
         await asyncio.sleep(0.1)
     else:
         raise Refused(409, SAME_FORM_IS_BEING_WORKED_ON.says())
@@ -88,6 +147,6 @@ async def _once(request: Request, body: bytes | None, handle: _Handler) -> Respo
     except BaseException:
         await run_in_threadpool(records.drop, key)
         raise
-    to = answer.headers.get("location", "")
+    to = "" if getattr(request.state, "fault", False) else answer.headers.get("location", "")
     await run_in_threadpool(records.answer, key, text, to) if to else await run_in_threadpool(records.drop, key)
     return answer

@@ -8,8 +8,8 @@ from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.operations.acknowledged import together
-from producer.web.api import credential_routes, general_routes, spooling
-from producer.web.api import imports as counterpart
+from producer.web.api import credential_routes, general_routes, imports, spooling
+from producer.web.api import steering_routes as counterpart
 from producer.web.api.request_bodies import EraseBody, OneMailboxBody, RetryBody, VerifyBody
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
@@ -37,7 +37,7 @@ def ask(request: Request, known: Known, who: Actor, import_id: str) -> Response:
 def close(request: Request, known: Known, who: Actor, import_id: str) -> Response:
     """Closes the import: its ledger, report and passwords are forgotten."""
     try:
-        counterpart.close(known, who, request, import_id)
+        imports.close(known, who, request, import_id)
     except (UsageError, Refused) as error:
         return _not_closed(request, known, who, import_id, error)
     return _gone(request, import_id)

@@ -17,6 +17,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from producer.web.web_context import WebContext
+from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError, StoreError
 from shared.runtime.credentials import Credentials, Secret
 from shared.store.records.principals import Principal
@@ -44,10 +45,14 @@ class Result:
 _SHOWN: Final = Result(status=410, pages={})
 
 
-def led_to(request: Request, who: Principal, result: Result, language: str) -> Response:
+def fresh() -> str:
+    """Returns an id for a new result."""
+    return secrets.token_hex(12)
+
+
+def led_to(request: Request, who: Principal, result_id: str, result: Result, language: str) -> Response:
     """Keeps the page and redirects to it; shows it at once where it cannot be kept."""
     known: WebContext = request.app.state.web_context
-    result_id = secrets.token_hex(12)
     try:
         _keep(known, who, result_id, result, _SECONDS)
         for old in known.page_state.note_form(_whose(who), result_id, time.time(), _MOST, _SECONDS):
@@ -70,7 +75,7 @@ def _found(known: WebContext, who: Principal, result_id: str) -> Result | None:
     sealed = known.page_state.draft(result_id)
     try:
         held = None if sealed is None else known.vault.open(result_id, "source", sealed)
-        result = None if held is None or held.login != who.principal_id else json.loads(held.password.reveal())
+        result = None if held is None or held.login != who.principal_id else read_json(held.password.reveal())
         return Result(**result) if result else None
     except (CredentialsError, ValueError, TypeError):  # another draft, or none of this version
         return None

@@ -67,7 +67,7 @@ class Line:
 class Preview:
     """The list as it was understood."""
 
-    #: How it was read.
+    #: The way in which it was read.
     choice: Choice
     #: Headings of the columns; "" for one that is not shown, since it may be a password.
     headings: tuple[str, ...] = ()

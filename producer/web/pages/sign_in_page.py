@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.web.pages import interrupted
-from producer.web.pages.drawing import draw, saying
+from producer.web.pages.drawing import back_to, draw, saying
 from producer.web.problems import Refused
 from producer.web.security.access import Known, guess, missed, note, right, wrong
 from producer.web.security.proxied import vouched
@@ -123,7 +123,7 @@ def welcome(
         stamp=stamp,
         groups=groups,
     )
-    answer = RedirectResponse(_ours(to), 303)
+    answer = RedirectResponse(ours(to), 303)
     # "lax", so that a link in a mail or a return from the identity provider finds the session. `Guard` refuses other
     # requests that come from other sites.
     answer.set_cookie(
@@ -145,7 +145,9 @@ def welcome(
     return answer
 
 
-def door(request: Request, known: WebContext, told: str = "", to: str = "", status: int = 200) -> Response:
+def door(
+    request: Request, known: WebContext, told: str = "", to: str = "", status: int = 200, name: str = ""
+) -> Response:
     """Shows the page on which one signs in."""
     return draw(
         request,
@@ -153,7 +155,8 @@ def door(request: Request, known: WebContext, told: str = "", to: str = "", stat
         None,
         status,
         wrong=told,
-        to=_ours(to),
+        to=ours(to),
+        name=name,
         passwords=bool(known.principals.users()),
         oidc=urlsplit(known.settings.web_oidc_issuer or "").hostname or "",
     )
@@ -166,10 +169,16 @@ def icon() -> Response:
 
 
 @routes.get("/sign-in")
-def ask(request: Request, known: Known, to: To = "", why: Annotated[str, Query(max_length=20)] = "") -> Response:
+def ask(
+    request: Request,
+    known: Known,
+    to: To = "",
+    why: Annotated[str, Query(max_length=20)] = "",
+    name: Annotated[str, Query(max_length=80)] = "",
+) -> Response:
     """Shows the page on which one signs in, with what was wrong with the attempt before."""
     if why not in _WRONG:
-        return door(request, known, to=to)
+        return door(request, known, to=to, name=name)
     status, phrase = _WRONG[why]
     answer = door(request, known, saying(request).word(phrase.says()), to, status)
     if status == 429:
@@ -190,9 +199,12 @@ def sign_in(
     name: Annotated[str, Form(max_length=80)] = "",
     password: Annotated[str, Form(max_length=MOST)] = "",
     to: Annotated[str, Form(max_length=1000)] = "",
+    lang: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
-    """Begins a session for a token, or for a name and its password."""
+    """Begins a session for a token, or for a name and its password. Another language is a button of the form."""
     name = name.strip()
+    if lang:
+        return back_to(f"/sign-in?{urlencode({'to': to, 'name': name})}", "", lang)
     if not _reached_safely(request):
         return _told("tls", to)
     if not name and (who := known.principals.by_token(token.strip())):
@@ -265,7 +277,7 @@ def _by_script(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 
 
-def _ours(to: str) -> str:
+def ours(to: str) -> str:
     """Returns `to` if it is a path of this page, else "/". Never returns another site or a script."""
     safe = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() and "\\" not in to
     return to if safe and not to.startswith(("/sign-in", "/enter/", "/static/", "/api/", "/oidc/")) else "/"

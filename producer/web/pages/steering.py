@@ -10,7 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from producer.operations.finding import given_up_by_cancel
 from producer.operations.standing import read_span, read_switch
-from producer.web.api import imports as counterpart
+from producer.web.api import imports
+from producer.web.api import steering_routes as counterpart
 from producer.web.api.request_bodies import (
     MoveBody,
     OneMailboxBody,
@@ -126,7 +127,7 @@ def act(
             counterpart.set_wave(known, who, request, import_id, given)
             mailboxes = 1
         case "forecast":
-            counterpart.forecast(known, who, request, import_id)
+            imports.forecast(known, who, request, import_id)
             return RedirectResponse(_there(import_id, ""), 303)
         case "standing":
             stood = StandingBody(wave=wave.strip(), off=True) if off else _stood(wave, least, most, switch_at)
@@ -136,7 +137,7 @@ def act(
             moved = MoveBody(login=mailbox, wave=None if front else wave.strip(), front=front)
             mailboxes = counterpart.move(known, who, request, import_id, moved)["mailboxes"]
         case "archive" | "unarchive":
-            mailboxes = counterpart.archived(known, who, request, import_id, away=action == "archive")
+            mailboxes = imports.archived(known, who, request, import_id, away=action == "archive")
         case _:
             raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     request.app.state.glances.forget(import_id)

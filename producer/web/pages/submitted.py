@@ -13,9 +13,10 @@ from starlette.datastructures import FormData, UploadFile
 from producer.intake.manifest import Servers
 from producer.intake.specification import SIDES, ServerAsked, row_servers
 from producer.web.api.request_bodies import guarded
-from producer.web.pages import drafts
+from producer.web.pages import drafts, filled_store
 from producer.web.pages.form_draft import FormDraft, with_kept
 from producer.web.pages.sheet import MOST_TYPED, TYPED, Choice, as_rows, typed, typed_rows
+from producer.web.pages.sign_in_page import there
 from producer.web.pages.signing import MOST_KEY
 from producer.web.security.access import Known
 from producer.web.web_context import WebContext
@@ -47,9 +48,9 @@ class SubmittedForm:
     sheet: bytes
     #: Typed rows, empty ones too.
     cells: tuple[tuple[str, ...], ...] = ()
-    #: Of each typed row, which row it was when the page was drawn.
+    #: The number that each typed row had when the page was drawn.
     numbers: tuple[str, ...] = ()
-    #: Of each typed row, the cells that were drawn with dots, by their numbers: "1", "13".
+    #: The cells of each typed row that were drawn with dots, by their numbers: "1", "13".
     dots: tuple[str, ...] = ()
     #: Key files by side, in this request.
     keys: Mapping[Side, bytes] = field(default_factory=dict)
@@ -100,7 +101,18 @@ class SubmittedForm:
 async def _given(request: Request, known: Known) -> SubmittedForm:
     most = known.settings.web_upload_bytes
     form = await request.form(max_files=3, max_fields=2000, max_part_size=most)
-    return await run_in_threadpool(_read, form)
+    return await run_in_threadpool(_whole, request, known, form)
+
+
+def _whole(request: Request, known: WebContext, form: FormData) -> SubmittedForm:
+    """Reads the form, with what was kept of the fields that the page drew with dots."""
+    texts = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
+    who = there(known, request, touch=False)
+    request.state.sent = filled_store.whole(known, who, texts)
+    if who is not None:
+        filled_store.all_there(request.state.sent)
+    files = [(name, file) for name, file in form.multi_items() if not isinstance(file, str)]
+    return _read(FormData([*request.state.sent, *files]))
 
 
 def _read(form: FormData) -> SubmittedForm:

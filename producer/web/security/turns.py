@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +22,42 @@ MOST: Final = 100
 MOST_FROM_ONE: Final = 50
 #: The path that is never refused, since the event loop itself answers it.
 _ALWAYS: Final = "/healthz"
+#: The longest rest of who computes for long. There are some thousand rests in a forecast of many mailboxes.
+REST_SECONDS: Final = 0.01
+#: The longest that the rests of one computation take together: others that compute for long count as requests at work.
+MOST_REST_SECONDS: Final = 5.0
+
+
+class RequestsAtWork:
+    """The number of requests at work. Who computes for long lets those go first who wait for a page. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._at_work = 0
+        self._changed = threading.Condition()
+
+    def told(self, at_work: int) -> None:
+        """Notes how many requests are at work."""
+        with self._changed:
+            self._at_work = at_work
+            self._changed.notify_all()
+
+    def rest(self, own: int = 0) -> None:
+        """Waits while more requests are at work than the caller's own, `REST_SECONDS` at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._at_work <= own, REST_SECONDS)
+
+    def rests(self, own: int = 0) -> Callable[[], None]:
+        """Returns the `rest` of one computation: it waits no more after `MOST_REST_SECONDS` in all."""
+        left = MOST_REST_SECONDS
+
+        def rest() -> None:
+            nonlocal left
+            if left > 0:
+                began = monotonic()
+                self.rest(own)
+                left -= monotonic() - began
+
+        return rest
 
 
 class Turns:
@@ -27,8 +66,16 @@ class Turns:
     A stream of events counts here until it begins; from then on `producer.web.security.streams` counts it.
     """
 
-    def __init__(self, app: ASGIApp, most: int = MOST, most_from_one: int = MOST_FROM_ONE) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        most: int = MOST,
+        most_from_one: int = MOST_FROM_ONE,
+        told: Callable[[int], None] | None = None,
+    ) -> None:
+        """Takes `told`, which hears how many requests are at work whenever that changes."""
         self._app, self._most, self._most_from_one = app, most, most_from_one
+        self._told = told or RequestsAtWork().told
         self._working: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,6 +87,7 @@ class Turns:
             refusal = problem(503, TOO_MANY_REQUESTS.says(), {"Retry-After": "1"})
             return await refusal(scope, receive, send)
         self._working[where] += 1
+        self._told(self._working.total())
         counted = True
 
         def done() -> None:
@@ -48,6 +96,7 @@ class Turns:
                 counted = False
                 self._working[where] -= 1
                 self._working += Counter()  # drops addresses whose count is 0
+                self._told(self._working.total())
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_stream(message):

@@ -22,6 +22,11 @@ MOST_RANGES: Final = 1_000_000
 OPENING_BYTES: Final = 4 * 1024 * 1024
 #: Bytes of all answers to one command that brings no messages: three million UIDs take 33 MB, all names 16 MiB.
 ANSWERS_BYTES: Final = 128 * 1024 * 1024
+#: Messages and bytes of one listing of a maildrop (POP3), and bytes of a line of it (RFC 2449 §4 has 512): a million unique-ids
+#: of 50 letters. It is held one by one, and a maildrop of a hundred thousand is told of as a wonder.
+MAILDROP_MESSAGES: Final = 1_000_000
+MAILDROP_BYTES: Final = 64 * 1024 * 1024
+MAILDROP_LINE: Final = 2048
 #: FETCH answers to one request that make no sense: with more of them, nothing of the connection can be believed.
 UNREADABLE_ANSWERS: Final = 1_000
 #: The part by which a message may be larger than announced. Exchange is wrong by a third, one provider by a factor of three, and

@@ -25,6 +25,8 @@ _WRITABLE: Final = (
 #: Real zones lie within -12:00 … +14:00.
 _ZONE_LIMIT_MINUTES: Final = 14 * 60
 
+#: Bytes of the longest text that may be a date: a run of blanks can be divided among the expressions below in many ways.
+_LONGEST: Final = 200
 _USUAL = re.compile(rb"([ \d]\d-[A-Za-z]{3}-\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d{4})")
 _ODD = re.compile(
     rb"\s*(?:[A-Za-z]{3,9}\.?,\s*)?(\d{1,2}[-\s][A-Za-z]{3,9}\.?[-\s]\d{2,4})\s+(\d{1,2}):(\d\d)(?::(\d\d))?(?:\.\d{1,9})?"
@@ -70,7 +72,7 @@ def parse_internaldate(text: bytes | None) -> tuple[int | None, int]:
 
     No zone means UTC.
     """
-    if not text:
+    if not text or len(text) > _LONGEST:
         return None, 0
     found = _USUAL.fullmatch(text) or _ODD.fullmatch(text)
     if not found:
@@ -86,7 +88,7 @@ def parse_internaldate(text: bytes | None) -> tuple[int | None, int]:
 
 def odd_zone(text: bytes | None) -> str:
     """Returns the zone of a readable date where it means nothing; "" where all is well."""
-    if not text or text.endswith(b"+0000"):
+    if not text or len(text) > _LONGEST or text.endswith(b"+0000"):
         return ""
     found = _USUAL.fullmatch(text) or _ODD.fullmatch(text)
     return found[5].decode() if found and found[5] and _zone(found[5]) is None else ""

@@ -64,13 +64,20 @@ def unescaped(text: bytes) -> bytes:
     return _ESCAPED.sub(rb"\1", text) if b"\\" in text else text
 
 
-@lru_cache(maxsize=64)
+#: Bytes of the longest line whose head is remembered: an answer to a search takes 64 MB, and would stay for ever.
+_REMEMBERED: Final = 512
+
+
 def head_of(line: bytes) -> tuple[bytes, bytes, int]:
     """Splits an untagged line into (name, first word, where the rest begins).
 
     The name says what the answer is, in upper case: its first word, or the second where a number comes first (``* 3
     EXISTS``). b"" where there is none. Answers to EXAMINE are looked at twice, and repeat from folder to folder.
     """
+    return _remembered(line) if len(line) <= _REMEMBERED else _head_of(line)
+
+
+def _head_of(line: bytes) -> tuple[bytes, bytes, int]:
     found = _HEAD.match(line)
     if not found:
         return b"", b"", 0
@@ -81,6 +88,9 @@ def head_of(line: bytes) -> tuple[bytes, bytes, int]:
     if name not in _WORDS and (second := _SECOND.match(line, found.end())):
         return second[1].upper(), first, second.end()
     return name, first, found.end()
+
+
+_remembered = lru_cache(maxsize=64)(_head_of)
 
 
 class Words:

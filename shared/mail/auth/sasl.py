@@ -10,12 +10,12 @@ counts only while `proved` says that the server knows what it must.
 from __future__ import annotations
 
 import hmac
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from shared.content.json_text import read_json
 from shared.mail.answers.grammar import clean_text
 from shared.runtime.credentials import Secret
 from shared.wording.phrases import Phrase, text_of
@@ -219,7 +219,7 @@ class OAuthBearer(XOAuth2):
 def refusal_in(challenge: bytes) -> str:
     """Returns the JSON of a refused token in words: ``status 401, scope https://mail.google.com/``."""
     try:
-        found = json.loads(challenge)
+        found = read_json(challenge)
     except ValueError:
         found = None
     if not isinstance(found, Mapping):

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.folders.gmail import EXTENSION, LabelMode, LabelView, view_of
+from shared.folders.gmail import EXTENSION, LabelView, view_of
 from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, MailSource, Traits
 from shared.mail.answers.numbers import known_statuses
+from shared.model.choices import LabelMode
 from shared.model.errors import ServerRefused
 from shared.model.uids import UidSet
 from shared.rules.selection import Judged, Selection, judge, merged, spread, union

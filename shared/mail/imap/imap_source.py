@@ -73,7 +73,7 @@ class _About:
     internaldate: int | None = None
     #: Minutes east of UTC.
     zone_minutes: int = 0
-    #: As in `Message`.
+    #: The field of `Message`.
     date_doubt: str = ""
     #: Oddities of the answer.
     oddities: tuple[str, ...] = ()

@@ -41,7 +41,13 @@ from shared.mail.transport.tls import Door, TlsMode
 from shared.mail.transport.wire import LINE_LIMIT, LITERAL_LIMIT, LONG_LINE_LIMIT, Wire
 from shared.model.errors import AuthenticationRefused, ConnectionLost, ProtocolViolation, TlsFailed, Unreachable
 from shared.model.sides import Side
-from shared.wording.often_said import CANNOT_CONNECT, CLOSED_BEFORE_SIGNING_IN, DOES_NOT_SPEAK, LOST_CONNECTION
+from shared.wording.often_said import (
+    CANNOT_CONNECT,
+    CLOSED_BEFORE_SIGNING_IN,
+    DOES_NOT_SPEAK,
+    LOST_CONNECTION,
+    SENT_FAR_MORE_BYTES_THAN_USUAL,
+)
 from shared.wording.phrases import Phrase, text_of
 
 REFUSED_STARTTLS: Final = Phrase("refused_starttls", "refused STARTTLS")
@@ -51,9 +57,6 @@ URL_OR_STARTTLS: Final = Phrase(
     "url_or_starttls", "give {option} {url} if it has that port, or have STARTTLS switched on"
 )
 
-SENT_FAR_MORE_BYTES_THAN_USUAL: Final = Phrase(
-    "sent_far_more_bytes_than_usual", "sent more than {most} bytes where a few hundred are usual"
-)
 GREETED_AS_IF_SIGNED_IN_ALREADY: Final = Phrase(
     "greeted_as_if_signed_in_already", "greeted as if signed in already (PREAUTH), which mailhaul never accepts"
 )
@@ -241,6 +244,7 @@ def open_session(
     )
     context = door.context() if tls != "none" else None
     wire = _dial(side, host, port, connect_timeout_seconds)
+    wire.secrets = (proof.secret.reveal(),)
     greeted = False
     try:
         client = _greet(wire, door, context, known=broken is not None and broken.greeted)

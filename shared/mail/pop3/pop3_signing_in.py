@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from shared.mail.answers.bounds import OPENING_BYTES
 from shared.mail.answers.grammar import clean_text
 from shared.mail.answers.hints import POP3_CODES, hint_of
 from shared.mail.auth.sasl import Mechanism, Proof, SaslFailed, begin, mechanisms
@@ -39,6 +40,7 @@ from shared.wording.often_said import (
     DOES_NOT_TAKE_ANOTHER_LOGIN,
     LET_US_IN_WITHOUT_PROVING,
     LOST_CONNECTION,
+    SENT_FAR_MORE_BYTES_THAN_USUAL,
     SENT_NO_ANSWER,
 )
 from shared.wording.phrases import Phrase, text_of
@@ -84,7 +86,7 @@ class _Lines(poplib.POP3):
     """poplib's client with a `Wire` for a socket."""
 
     def __init__(self, wire: Wire, host: str, port: int) -> None:
-        self._wire = wire
+        self._wire, self._room = wire, OPENING_BYTES
         self.host, self.port = host, port
         self._debugging = 0
         self._tls_established = wire.encrypted
@@ -95,6 +97,10 @@ class _Lines(poplib.POP3):
 
     def _getline(self) -> tuple[bytes, int]:
         line = self._wire.readline(LINE_LIMIT)
+        self._room -= len(line)  # poplib keeps every line of an answer
+        if self._room < 0:
+            self._wire.abort()
+            raise ProtocolViolation(self._wire.side, SENT_FAR_MORE_BYTES_THAN_USUAL.says(most=OPENING_BYTES))
         return line.rstrip(b"\r\n"), len(line)
 
 

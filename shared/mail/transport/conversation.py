@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-from shared.mail.answers.bounds import ANSWERS_BYTES, NAME_BYTES
+from shared.mail.answers.bounds import ANSWERS_BYTES, LARGEST_BYTES, NAME_BYTES
 from shared.mail.answers.extensions import PIPELINING, Broken, used_in
 from shared.mail.answers.grammar import clean_text
 from shared.mail.answers.hints import hint_of, slows_down
 from shared.mail.answers.refusals import Asked, about_the_form, failure
 from shared.mail.answers.responses import vanished_uids
 from shared.mail.answers.tokens import LITERAL, head_of
-from shared.mail.transport.wire import LINE_LIMIT, Wire
+from shared.mail.transport.wire import LINE_LIMIT, LITERAL_LIMIT, Wire
 from shared.model.errors import MailError, ProtocolViolation, Throttled
 from shared.model.sides import Side
 from shared.wording.often_said import SENT_ANSWERS_WITHOUT_END, SENT_NO_ANSWER
@@ -400,11 +400,13 @@ class Conversation:
         elif word == b"VANISHED" and (gone := vanished_uids(line)) and not gone[1]:
             self.exists, self.expunged = max(0, self.exists - len(gone[0])), self.expunged + len(gone[0])
         pieces = [line]
+        # A FETCH that comes here was asked for ahead, and is not needed after all: its bodies are read and dropped.
+        most = LARGEST_BYTES if word == b"FETCH" else LITERAL_LIMIT
         while found := LITERAL.search(pieces[-1]):
             if len(pieces) > 2 * _ANSWER_LITERALS:
                 raise self.violation(SENT_ANSWER_WITHOUT_END.says())
             # No word of an answer that is not FETCH is longer than a folder's name; a longer one is of no use anyway.
-            pieces.append(self.wire.read_head(int(found[1]), NAME_BYTES + 1))
+            pieces.append(self.wire.read_head(int(found[1]), NAME_BYTES + 1, most))
             pieces.append(self.wire.readline())
         return pieces
 

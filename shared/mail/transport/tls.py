@@ -81,7 +81,7 @@ TlsMode = Literal["tls", "starttls", "none"]
 
 _LINE_BYTES: Final = 4096
 _NAMES_SHOWN: Final = 6
-#: How others greet than those that speak a `MailProtocol`.
+#: Greetings of servers that speak no `MailProtocol`.
 _GREETINGS: Final = (
     (b"220", "", SMTP_OR_FTP.says()),
     (b"HTTP", "", "HTTP"),

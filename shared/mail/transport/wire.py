@@ -68,6 +68,8 @@ class Wire:
         self.side = side
         self.timeout_seconds = timeout_seconds
         self._aborted = False
+        #: The texts that words of the server must not show.
+        self.secrets: Sequence[str] = ()
         #: Bytes received and sent so far.
         self.moved = 0
         #: Seconds spent waiting for the other end so far.
@@ -90,7 +92,7 @@ class Wire:
     def _adopt(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.sock: socket.socket = sock
-        #: What bytes go through: the socket, or its compressed side.
+        #: The stream of bytes: the socket, or its compressed side.
         self._stream: socket.socket | CompressedStream = sock
         self.encrypted = isinstance(sock, ssl.SSLSocket)
         self._readable, self._any = select.poll(), select.poll()
@@ -500,7 +502,7 @@ class Wire:
             last = _BYE.search(self._buffer, self._start, self._end)
         self.abort()
         told = WITH_CAUSE.says(what=what, cause=clean_text(text_of(cause))) if cause else what
-        return ConnectionLost(self.side, told, clean_text(last[1]) if last else "")
+        return ConnectionLost(self.side, told, clean_text(last[1], secrets=self.secrets) if last else "")
 
     def _violation(self, what: str) -> ProtocolViolation:
         self.abort()

@@ -28,13 +28,13 @@ class MailProtocol:
     port: int
     #: The usual port under TLS.
     tls_port: int
-    #: How a greeting of the protocol begins, whatever else it says, in capitals.
+    #: The beginning of every greeting of the protocol, in capitals.
     first_bytes: bytes
-    #: How the greeting of a server begins that lets us in, in capitals.
+    #: The beginning of the greeting of a server that lets us in, in capitals.
     greeting: bytes
     #: The command that asks for TLS.
     ask_tls: bytes
-    #: How the answer begins that grants it.
+    #: The beginning of the answer that grants it.
     tls_granted: bytes
     #: The command that asks for the capabilities.
     ask_capabilities: bytes

@@ -136,8 +136,8 @@ local function reopen_import(i)
   end
 end
 
--- An import ('') or a wave stands from now on ("least:most:switch", ms), or no longer ('off'). As long as anything of an import
--- stands its passwords are kept. What stands is in no archive.
+-- An import ('') or a wave stands from now on ("least:most:switch", ms), or no longer ('off'); its mailboxes follow by a sweep. As long
+-- as anything of an import stands its passwords are kept. What stands is in no archive.
 local function set_standing(i, wave, text)
   local key = import_key(i)
   local standing = key .. ':standing'
@@ -157,10 +157,6 @@ local function set_standing(i, wave, text)
   elseif redis.call('SREM', P .. 'standing', i) == 1 then
     local h = redis.call('HMGET', key, 'state', 'retention')
     if h[1] == 'finished' then redis.call('EXPIRE', key .. ':credentials', h[2] or 1209600) end
-  end
-  for _, m in ipairs(redis.call('ZRANGE', wave == '' and key .. ':mailboxes' or members_key(i, wave), 0, -1)) do
-    plan_look(m)
-    refresh(m)
   end
 end
 

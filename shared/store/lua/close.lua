@@ -4,6 +4,7 @@ local i, m = ARGV[1], ARGV[2]
 local key = import_key(i)
 local state = redis.call('HGET', key, 'state')
 if not state then return 0 end
+if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 if state == 'running' then return redis.error_reply('UNDERWAY import ' .. i .. ' is under way') end
 if m ~= '' then
   if redis.call('HGET', mailbox_key(m), 'import') ~= i then return 0 end
@@ -29,6 +30,7 @@ redis.call('HDEL', P .. 'starving', i)
 redis.call('ZREM', P .. 'imports', i)
 redis.call('ZREM', P .. 'opening', i)
 redis.call('SREM', P .. 'standing', i)
+redis.call('ZREM', P .. 'sweeping', i)
 redis.call('DEL', key, key .. ':cutovers', key .. ':codes', key .. ':ranked_source', key .. ':ranked_destination', key .. ':names', key .. ':by_source', key .. ':by_destination', key .. ':credentials', key .. ':tokens',
   key .. ':behind', key .. ':settling', key .. ':waves', key .. ':brake', key .. ':forecasts', key .. ':standing', key .. ':looks', key .. ':looking', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
 return 1

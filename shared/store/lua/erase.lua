@@ -6,6 +6,7 @@ local SUMS = {
   'doubled', 'undone', 'compared', 'deleted_at_source', 'moved_at_source'
 }
 local i, m = ARGV[1], ARGV[2]
+if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 local key, whole = mailbox_key(m), import_key(i)
 local h = redis.call('HMGET', key, 'import', 'state')
 if h[1] ~= i then return 0 end

@@ -2,6 +2,7 @@
 -- when one is given. Where it may be served now, and no lane is at it, it is urgent: the next lane takes it, and if none is
 -- free, one gives way (see attend.lua). Returns 1 when there is such a mailbox.
 local i, m = ARGV[1], ARGV[2]
+if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 local key = mailbox_key(m)
 if redis.call('HGET', key, 'import') ~= i then return 0 end
 if ARGV[3] == '1' then set_wave(m, ARGV[4]) end

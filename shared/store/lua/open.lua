@@ -13,6 +13,7 @@ end
 
 local i, fields, rows = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 local key = import_key(i)
+if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 local queued, unstarted = 0, false
 if redis.call('EXISTS', key) == 0 then
   redis.call('HSET', key, 'state', 'opening', 'control', 'run', 'created_at', clock(), 'passes', 0, 'mailboxes', 0)

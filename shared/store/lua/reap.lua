@@ -38,15 +38,6 @@ end
 for _, destination in ipairs(redis.call('ZRANGEBYSCORE', P .. 'parting', '-inf', now)) do
   free_destination(destination)
 end
-for _, i in ipairs(redis.call('ZRANGEBYSCORE', P .. 'opening', '-inf', now)) do
-  redis.call('ZREM', P .. 'opening', i)
-  for _, m in ipairs(redis.call('ZRANGE', import_key(i) .. ':mailboxes', 0, -1)) do refresh(m) end
-end
-for _, line in ipairs(redis.call('ZRANGEBYSCORE', P .. 'starting', '-inf', now)) do
-  redis.call('ZREM', P .. 'starting', line)
-  local i, wave = string.match(line, '^([^:]*):([^%z]*)')
-  for _, m in ipairs(redis.call('ZRANGE', members_key(i, wave), 0, -1)) do refresh(m) end
-end
 if redis.call('EXISTS', P .. 'routes') == 1 then adopt_queues() end
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', P .. 'holds', '-inf', now, 'LIMIT', 0, 1000)) do
   redis.call('ZREM', P .. 'holds', name)

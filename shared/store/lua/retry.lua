@@ -3,6 +3,7 @@
 -- adopted, notes: [field]}]; the notes name the messages, and a batch none of whose notes is there was queued by an earlier call.
 -- struck: folder → [[entry of the ledger, SHA-1 of what it was, its records without what is missing, as text]].
 local i, m = ARGV[1], ARGV[2]
+if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 local key = import_key(i)
 if redis.call('HGET', mailbox_key(m), 'import') ~= i then return 0 end
 local batches = cjson.decode(ARGV[3])

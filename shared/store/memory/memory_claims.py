@@ -19,7 +19,7 @@ from shared.store.memory.memory_looks import LATE_MS, NEXT_LATE_MS
 from shared.store.memory.memory_readings import atomic, tally
 from shared.store.memory.memory_tables import MailboxRow, UnitRow
 
-#: How many mailboxes of a queue, or how many whose look is due, one claim looks at.
+#: The number of mailboxes of a queue, or of those whose look is due, that one claim looks at.
 SCAN = 2000
 
 #: The scopes that all mailboxes of a route share.

@@ -13,8 +13,8 @@ from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_sign_ins import MemorySignIns
 from shared.store.memory.memory_tables import MailboxRow
 
-#: How long what was found is believed without a word from a lane there, and how long a place is told of, and believed what
-#: was only being tried there, ms.
+#: The time for which a number that was found is believed without a word from a lane there; and for which a place is told
+#: of, and a number that was only being tried there is believed, ms.
 LANES_MS, TOLD_MS = 3_600_000, 60_000
 #: The number of places that are told of at most.
 MOST_PLACES = 1_000

@@ -12,7 +12,7 @@ from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_waits import MemoryWaits
 from shared.store.ports.outbox import TOLD_SECONDS
 
-#: How long a delivery is tried, the longest time between two attempts, and how long a mark is known, ms.
+#: The time for which a delivery is tried, the longest time between two attempts, and the time for which a mark is known, ms.
 DELIVERY_MS, LONGEST_RETRY_MS, MARK_MS = 86_400_000, 3_600_000, 5_184_000_000
 #: The number of given-up deliveries that are kept.
 MOST_UNDELIVERED = 200
@@ -23,7 +23,7 @@ class MemoryNotices(MemoryWaits):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        #: What was told → until when that is known (ms); mark → how high, and until when (ms).
+        #: Notice that was told → until when that is known (ms); mark → its height, and until when it is known (ms).
         self._told: dict[str, int] = {}
         self._marks: dict[str, tuple[float, int]] = {}
         #: Notice id → when it was told (ms), and the notice.

@@ -71,7 +71,7 @@ class MemoryReadings:
     @atomic
     def imports(self) -> list[Import]:
         found = [whole.import_ for whole in self._rows.imports.values()]
-        return sorted(found, key=lambda request: (request.created_at, request.import_id), reverse=True)
+        return sorted(found, key=lambda import_: (import_.created_at, import_.import_id), reverse=True)
 
     @atomic
     def import_(self, import_id: str) -> Import | None:

@@ -25,21 +25,25 @@ from shared.model.uids import UidSet
 from shared.model.waves import is_set
 from shared.rules.standing import Standing
 from shared.store import other_options
-from shared.store.memory.memory_readings import MemoryReadings, atomic
-from shared.store.memory.memory_tables import ImportRow, MailboxRow, WaveRow
+from shared.store.memory.memory_readings import atomic
+from shared.store.memory.memory_sweeps import MemorySweeps
+from shared.store.memory.memory_tables import ImportRow, MailboxRow, SweepKind, WaveRow
 from shared.store.ports.at_once import ChangedStore
 
 #: The time for which a mailbox that was moved waits for a free lane before one gives way, ms.
 GIVE_WAY_MS = 500
+#: The way in which mailboxes follow an operator's word about their import or wave.
+_KINDS = {Control.RUN: SweepKind.RUN, Control.PAUSE: SweepKind.REFRESH, Control.CANCEL: SweepKind.CANCEL}
 
 
-class MemoryRequests(MemoryReadings):
+class MemoryRequests(MemorySweeps):
     """The tables' imports and mailboxes: opens, pauses, resumes, cancels and retries them."""
 
     # -- requests
 
     @atomic
     def open_import(self, import_: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+        self._end_sweep(import_.import_id)
         rows = self._rows
         whole = rows.imports.get(import_.import_id)
         if whole is None:
@@ -73,28 +77,28 @@ class MemoryRequests(MemoryReadings):
         return any(self._rows.mailboxes[m].mailbox.state not in idle for m in whole.rows)
 
     def _open_mailbox(self, whole: ImportRow, mailbox: Mailbox) -> bool:
-        rows, request = self._rows, whole.import_
+        rows, import_ = self._rows, whole.import_
         m = rows.mailboxes.get(mailbox.mailbox_id)
         whole.rows[mailbox.mailbox_id] = mailbox.row
         if new := m is None:
-            fresh = replace(mailbox, import_id=request.import_id, wave="", wave_by_rule=False, priority=0, group="")
+            fresh = replace(mailbox, import_id=import_.import_id, wave="", wave_by_rule=False, priority=0, group="")
             m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(fresh, "", {})
             opened = True
         else:
             alone = m.mailbox.state is MailboxState.CANCELLED and m.mailbox.control is Control.CANCEL
             # What a person cancelled by itself before the start of its import stays so, whatever else is changed.
-            opened = not (alone and whole.import_.state is ImportState.OPENING and not request.passes) and rows.move(
+            opened = not (alone and whole.import_.state is ImportState.OPENING and not import_.passes) and rows.move(
                 m, "again"
             )
         m.set(row=mailbox.row)
-        exact = request.options.case_sensitive_logins
-        there = replace(mailbox.destination, endpoint=request.destination)
+        exact = import_.options.case_sensitive_logins
+        there = replace(mailbox.destination, endpoint=import_.destination)
         m.destination_key = account_key(there, case_sensitive=exact)
         m.source_key = account_key(mailbox.source, case_sensitive=exact)
         if opened:
             m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None, after_look=False)
         if m.mailbox.state is MailboxState.QUEUED:
-            self._address(m, mailbox, request)
+            self._address(m, mailbox, import_)
         if opened:
             self._place(whole, m, mailbox, new=new)
             rows.queue_plan(m)
@@ -152,6 +156,7 @@ class MemoryRequests(MemoryReadings):
         weight: int | None = None,
         order: int | None = None,
     ) -> bool:
+        self._end_sweep(import_id)
         whole = self._rows.imports.get(import_id)
         if whole is None:
             return False
@@ -161,16 +166,13 @@ class MemoryRequests(MemoryReadings):
         if starts_at is not None:
             row.starts = round(starts_at * 1000)
             row.starting = row.starts > self._rows.now()
-            self._refresh_wave(whole, name)
+            if name:
+                self._change(whole, SweepKind.REFRESH, name)
         return True
-
-    def _refresh_wave(self, whole: ImportRow, name: str) -> None:
-        for m in map(self._rows.mailboxes.__getitem__, self._in_order(whole)):
-            if m.mailbox.wave == name:
-                self._rows.refresh(m)
 
     @atomic
     def move(self, import_id: str, mailbox_id: str, *, wave: str | None = None, priority: int | None = None) -> bool:
+        self._end_sweep(import_id)
         rows = self._rows
         whole = rows.imports.get(import_id)
         if whole is None or mailbox_id not in whole.rows:
@@ -213,6 +215,7 @@ class MemoryRequests(MemoryReadings):
         rows = self._rows
         if since and since != self.life():
             raise StoreRestarted(f"the state store was started again while {import_id} was written")
+        self._end_sweep(import_id)
         whole = rows.imports.get(import_id)
         if whole is None:
             raise StoreError(f"the state store refused submit: there is no import {import_id}")
@@ -222,9 +225,7 @@ class MemoryRequests(MemoryReadings):
         if whole.fresh:
             whole.set(passes=whole.import_.passes + 1, first_claim_at=0.0, last_record_at=0.0)
             whole.fresh = False
-        for mailbox_id in self._in_order(whole):
-            rows.refresh(rows.mailboxes[mailbox_id])
-        rows.settle_import(whole)
+        self._change(whole, SweepKind.REFRESH)
 
     @atomic
     def mark_switch(self, mailbox_id: str, marks: SwitchMarks) -> bool:
@@ -235,26 +236,29 @@ class MemoryRequests(MemoryReadings):
 
     @atomic
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
+        self._end_sweep(import_id)
         rows = self._rows
         whole = rows.imports.get(import_id)
         if whole is None or (mailbox_id and mailbox_id not in whole.rows) or (wave and wave not in whole.waves):
             return 0
-        chosen = [mailbox_id] if mailbox_id else self._in_order(whole)
-        if wave:
-            whole.waves[wave].control = Control.PAUSE if word is Control.PAUSE else Control.RUN
-            chosen = [one for one in chosen if rows.mailboxes[one].mailbox.wave == wave]
-        elif not mailbox_id:
-            whole.set(control=word)
-        concerned = 0
-        for one in chosen:
-            m = rows.mailboxes[one]
-            if mailbox_id or word is Control.RUN:
-                m.set(control=word)
-            concerned += rows.move(m, "cancel") if word is Control.CANCEL else m.mailbox.state not in SETTLED
+        if mailbox_id:
+            m = rows.mailboxes[mailbox_id]
+            m.set(control=word)
+            concerns = rows.move(m, "cancel") if word is Control.CANCEL else m.mailbox.state not in SETTLED
             rows.refresh(m)
-        if word is Control.CANCEL and not mailbox_id:
+            rows.settle_import(whole)
+            return int(concerns)
+        if wave:
+            # While a wave is being cancelled nothing of it is begun.
+            whole.waves[wave].control = Control.RUN if word is Control.RUN else Control.PAUSE
+        else:
+            whole.set(control=word)
+        if word is Control.CANCEL:
             self._set_standing(whole, wave, None)
-        rows.settle_import(whole)
+        ends = {MailboxState.COMPLETE} if word is Control.CANCEL else SETTLED
+        every = [rows.mailboxes[m].mailbox for m in whole.rows]
+        concerned = sum(one.state not in ends for one in every if wave in ("", one.wave))
+        self._change(whole, _KINDS[word], wave)
         return concerned
 
     def _set_standing(self, whole: ImportRow, wave: str, standing: Standing | None) -> None:
@@ -262,6 +266,7 @@ class MemoryRequests(MemoryReadings):
 
     @atomic
     def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
+        self._end_sweep(import_id)
         rows = self._rows
         whole = rows.imports.get(import_id)
         if whole is None or mailbox_id not in whole.rows:
@@ -324,6 +329,7 @@ class MemoryRequests(MemoryReadings):
 
     @atomic
     def close(self, import_id: str) -> bool:
+        self._end_sweep(import_id)
         rows = self._rows
         whole = rows.imports.get(import_id)
         if whole is None:
@@ -350,6 +356,7 @@ class MemoryRequests(MemoryReadings):
 
     @atomic
     def erase(self, import_id: str, mailbox_id: str) -> bool:
+        self._end_sweep(import_id)
         rows = self._rows
         whole, m = rows.imports.get(import_id), rows.mailboxes.get(mailbox_id)
         if whole is None or m is None or mailbox_id not in whole.rows:

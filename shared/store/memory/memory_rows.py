@@ -185,9 +185,9 @@ class Rows(Looks):
             folder.writers, folder.alone = 1, False
 
     def fold_heads(self, folder: FolderRow) -> None:
-        """Lets heads wait again, with what they left, that nobody is at in a folder that keeps to one writer.
+        """Puts the heads of a folder with one writer back among its waiting batches, except those that a lane is at.
 
-        Who writes next is alone then. One head stays.
+        One head stays, so that the folder's next writer is alone.
         """
         for name in reversed(folder.heads) if folder.alone else ():
             row = self.units[name]
@@ -274,7 +274,7 @@ class Rows(Looks):
             self.make_ready(self.add_unit(unit, LAST))
 
     def get_on(self, m: MailboxRow) -> None:
-        """Notes that what went wrong last with the mailbox is over since now, unless that is noted already."""
+        """Notes that the mailbox's last failure is over since now, unless that is noted already."""
         if m.mailbox.failure and not m.mailbox.over_at:
             m.set(over_at=self.now() / 1000)
 
@@ -283,9 +283,8 @@ class Rows(Looks):
         settled = all(self.mailboxes[m].mailbox.state in SETTLED for m in whole.rows)
         if settled and whole.import_.state is ImportState.RUNNING:
             whole.set(state=ImportState.FINISHED, finished_at=self.now() / 1000)
-            # The time counts from when an operator last set the import going: an import that goes on by itself keeps
-            # passwords no longer.
-            # What stands needs them.
+            # Passwords are kept for the retention time since an operator last started the import: passes that begin by
+            # themselves do not prolong it. An import of which anything stands needs its passwords.
             if not whole.standing:
                 whole.expires = whole.expires or self.now() + whole.retention_ms
 
@@ -338,7 +337,7 @@ class Rows(Looks):
         return all(r in known for r in s.records) and not any(uids - row.others for uids in others)
 
     def settle(self, row: UnitRow, folder: FolderRow, s: Settled) -> None:
-        """Enters what became of some messages, as allowed by `new_of`."""
+        """Enters the outcomes of some messages, which `new_of` has checked."""
         name = row.unit.unit_id
         copied = sum(len(record.source) for record in s.records)
         whole = self.imports[self.mailboxes[row.unit.mailbox_id].mailbox.import_id]

@@ -10,7 +10,7 @@ from shared.model.lifecycle import ImportState
 from shared.store import Resealed
 from shared.store.memory.memory_readings import atomic
 from shared.store.memory.memory_requests import MemoryRequests
-from shared.store.memory.memory_tables import ImportRow
+from shared.store.memory.memory_tables import ImportRow, SweepKind
 
 
 class MemorySecrets(MemoryRequests):
@@ -45,6 +45,7 @@ class MemorySecrets(MemoryRequests):
 
     @atomic
     def forget(self, import_id: str) -> bool:
+        self._end_sweep(import_id)
         whole = self._rows.imports.get(import_id)
         if whole is None:
             return False
@@ -52,6 +53,7 @@ class MemorySecrets(MemoryRequests):
         had = bool(whole.credentials)
         self._set_standing(whole, "", None)
         whole.credentials.clear()
+        self._change(whole, SweepKind.LOOK)
         for mailbox_id in whole.rows:
             m = self._rows.mailboxes[mailbox_id]
             if m.mailbox.failure:

@@ -6,7 +6,7 @@ from shared.model import Lease
 from shared.model.lifecycle import ImportState
 from shared.rules.standing import Standing, StandingTally
 from shared.store.memory.memory_readings import atomic
-from shared.store.memory.memory_tables import ImportRow
+from shared.store.memory.memory_tables import ImportRow, SweepKind
 from shared.store.memory.memory_waits import MemoryWaits
 
 
@@ -15,10 +15,12 @@ class MemoryStanding(MemoryWaits):
 
     @atomic
     def set_standing(self, import_id: str, wave: str, standing: Standing | None) -> bool:
+        self._end_sweep(import_id)
         whole = self._rows.imports.get(import_id)
         if whole is None or (wave and wave not in whole.waves):
             return False
         self._set_standing(whole, wave, standing)
+        self._change(whole, SweepKind.LOOK, wave)
         return True
 
     def _set_standing(self, whole: ImportRow, wave: str, standing: Standing | None) -> None:
@@ -37,10 +39,6 @@ class MemoryStanding(MemoryWaits):
             whole.expires = None
         elif stood and whole.import_.state is ImportState.FINISHED:
             whole.expires = rows.now() + whole.retention_ms
-        for m in map(rows.mailboxes.__getitem__, self._in_order(whole)):
-            if wave in ("", m.mailbox.wave):
-                rows.plan_look(m)
-                rows.refresh(m)
 
     @atomic
     def standings(self, import_id: str) -> dict[str, Standing | None]:

@@ -33,8 +33,14 @@ class MemoryStore(MemoryStanding, MemoryReach):
         self._posts[post] = (holder, term, now + int(ttl_seconds * 1000))
         return term
 
-    @atomic
     def reap(self, grace_seconds: float) -> list[str]:
+        taken = self._reap(grace_seconds)
+        while self.sweep(""):
+            pass
+        return taken
+
+    @atomic
+    def _reap(self, grace_seconds: float) -> list[str]:
         rows, now = self._rows, self._rows.now()
         over = sorted((until, u) for u, until in rows.leases.items() if until <= now - int(grace_seconds * 1000))
         for _, unit_id in over:
@@ -43,8 +49,6 @@ class MemoryStore(MemoryStanding, MemoryReach):
         self._make_room()
         rows.begin_looks()
         rows.part()
-        self._open_hours()
-        self._begin_waves()
         return [unit_id for _, unit_id in over]
 
     @atomic

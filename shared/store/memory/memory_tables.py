@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from shared.model import (
@@ -39,7 +40,7 @@ class UnitRow:
     ended: int = 0
     #: Whether the holder made a call under this term.
     used: bool = False
-    #: What the holder is told, to give way: to a mailbox that was moved, a plan, or an import that has less than its share.
+    #: The wish that makes the holder give way: to a mailbox that was moved, a plan, or an import that has less than its share.
     yields: Wish = Wish.RUN
     #: The line that it was given to when it was claimed.
     lane_of: str = ""
@@ -140,7 +141,7 @@ class MailboxRow:
     #: Units that may be claimed, by order.
     ready: dict[str, int] = field(default_factory=dict)
     failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=50))
-    #: How much the mailbox was served.
+    #: The service that the mailbox had.
     served: int = 0
     #: The place in which it is queued; "" for none.
     stands: str = ""
@@ -148,7 +149,7 @@ class MailboxRow:
     moved: int = 0
     #: Until when the mailbox waits for mail that may still arrive, ms.
     settling: int = 0
-    #: What its destination held just before it was switched.
+    #: The numbers of its destination folders just before it was switched.
     marks: SwitchMarks | None = None
     #: Since when its look is due, ms; 0 for none. Its messages when a pass last ended.
     looking: int = 0
@@ -183,6 +184,30 @@ class WaveRow:
     served: int = 0
 
 
+class SweepKind(StrEnum):
+    """The ways in which the mailboxes of an import or a wave follow a change of it."""
+
+    #: They enter their queues, or leave them.
+    REFRESH = "refresh"
+    #: They run, whatever an operator said of single ones.
+    RUN = "run"
+    CANCEL = "cancel"
+    #: Their looks are planned, or end.
+    LOOK = "look"
+
+
+@dataclass(slots=True)
+class Sweep:
+    """A change of an import (`wave` "") or a wave that its mailboxes follow in pieces."""
+
+    kind: SweepKind
+    wave: str
+    #: When it began, ms.
+    began: int
+    #: The number of mailboxes that have followed.
+    done: int = 0
+
+
 @dataclass(slots=True)
 class ImportRow:
     """An import."""
@@ -195,7 +220,7 @@ class ImportRow:
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Its waves; "" for what is without one.
     waves: dict[str, WaveRow] = field(default_factory=dict)
-    #: What of it stands, by wave: "" for the whole import, None for a wave that stays out.
+    #: The bounds of its looks by wave, where anything stands: "" for the whole import, None for a wave that stays out.
     standing: dict[str, Standing | None] = field(default_factory=dict)
     #: The looks that ended, and those of them that found something.
     looks: int = 0
@@ -206,6 +231,8 @@ class ImportRow:
     fresh: bool = False
     #: Whether the import waits for its hours to begin.
     opening: bool = False
+    #: The change that its mailboxes have yet to follow.
+    sweep: Sweep | None = None
     #: When the credentials are forgotten, ms; None while no time is set.
     expires: int | None = None
     #: Wave → the row of its cutover, and the notes beside it.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from shared.model import Wait
+from shared.model import Wait, WaitKind
 from shared.model.lifecycle import SETTLED, Control, Wish
 from shared.model.sides import Scope
 from shared.store.memory.memory_readings import atomic
+from shared.store.memory.memory_tables import SweepKind
 from shared.store.memory.memory_writers import MemoryWriters
 
 
@@ -34,6 +35,7 @@ class MemoryWaits(MemoryWriters):
         renew: bool = False,
         wave: str = "",
     ) -> bool:
+        self._end_sweep(import_id)
         rows = self._rows
         whole = rows.imports.get(import_id)
         if wave:
@@ -42,15 +44,14 @@ class MemoryWaits(MemoryWriters):
                 return False
             row.window, (row.opens_at, row.shuts_at) = window, (opens_at, shuts_at) if window else (0.0, 0.0)
             row.opening = round(row.opens_at * 1000) > rows.now()
-            self._refresh_wave(whole, wave)
+            self._change(whole, SweepKind.REFRESH, wave)
             return True
         if whole is None or (renew and whole.import_.window != window):
             return False
         span = (opens_at, shuts_at) if window else (0.0, 0.0)
         whole.set(window=window, opens_at=span[0], shuts_at=span[1])
         whole.opening = round(span[0] * 1000) > rows.now()
-        for mailbox_id in self._in_order(whole):
-            rows.refresh(rows.mailboxes[mailbox_id])
+        self._change(whole, SweepKind.REFRESH)
         return True
 
     @atomic
@@ -62,7 +63,7 @@ class MemoryWaits(MemoryWriters):
         found = []
         if rows.shut(import_):
             opens = import_.opens_at if now < round(import_.opens_at * 1000) else 0.0
-            found.append(Wait(what="window", until=opens, why=import_.window))
+            found.append(Wait(what=WaitKind.WINDOW, until=opens, why=import_.window))
         hosts: dict[str, str] = {
             Scope.SOURCE_HOST: import_.source.host,
             Scope.DESTINATION_HOST: import_.destination.host,
@@ -72,19 +73,19 @@ class MemoryWaits(MemoryWriters):
             owner, why = self._whys.get(name, ("", ""))
             if until > now and (owner == import_id or hosts.get(scope) == key):
                 many = int(scope.endswith("_account"))
-                found.append(Wait(what=scope, key=key, until=until / 1000, why=why, mailboxes=many))
+                found.append(Wait(what=WaitKind(scope), key=key, until=until / 1000, why=why, mailboxes=many))
         settling = [
             m.settling for m in rows.mailboxes.values() if m.settling > now and m.mailbox.import_id == import_id
         ]
         if settling:
-            found.append(Wait(what="settle", until=max(settling) / 1000, mailboxes=len(settling)))
+            found.append(Wait(what=WaitKind.SETTLE, until=max(settling) / 1000, mailboxes=len(settling)))
         full = [
             m.mailbox.again_at
             for m in rows.mailboxes.values()
             if m.mailbox.again_at and m.mailbox.import_id == import_id
         ]
         if full:
-            found.append(Wait(what="room", until=min(full), mailboxes=len(full)))
+            found.append(Wait(what=WaitKind.ROOM, until=min(full), mailboxes=len(full)))
         return found + self._held_back(import_id) + self._behind(import_id)
 
     def _held_back(self, import_id: str) -> list[Wait]:
@@ -96,55 +97,30 @@ class MemoryWaits(MemoryWriters):
                 for m in self._rows.mailboxes.values()
             )
             if name and many and row.control is Control.PAUSE:
-                found.append(Wait(what="wave_paused", key=name, mailboxes=many))
+                found.append(Wait(what=WaitKind.WAVE_PAUSED, key=name, mailboxes=many))
             elif name and many and row.starts > self._rows.now():
-                found.append(Wait(what="wave_start", key=name, until=row.starts / 1000, mailboxes=many))
+                found.append(Wait(what=WaitKind.WAVE_START, key=name, until=row.starts / 1000, mailboxes=many))
             elif name and many and self._rows.shut(row):
                 opens = row.opens_at if self._rows.now() < round(row.opens_at * 1000) else 0.0
-                found.append(Wait(what="wave_hours", key=name, until=opens, why=row.window, mailboxes=many))
+                found.append(Wait(what=WaitKind.WAVE_HOURS, key=name, until=opens, why=row.window, mailboxes=many))
         return found
-
-    def _begin_waves(self) -> None:
-        """Enters the mailboxes of waves that have begun, or whose hours have, in their queues."""
-        rows = self._rows
-        waves = [(whole, name, row) for whole in rows.imports.values() for name, row in whole.waves.items()]
-        due = []
-        for whole, name, row in waves:
-            line = f"{whole.import_.import_id}:{name}"
-            if row.starting and row.starts <= rows.now():
-                row.starting = False
-                due.append((row.starts, line, whole, name))
-            if row.opening and round(row.opens_at * 1000) <= rows.now():
-                row.opening = False
-                due.append((round(row.opens_at * 1000), f"{line}\0hours", whole, name))
-        for _, _, whole, name in sorted(due, key=lambda one: one[:2]):
-            self._refresh_wave(whole, name)
 
     def _behind(self, import_id: str) -> list[Wait]:
         """Returns the mailboxes whose destination another mailbox has, as one entry for each such mailbox."""
         rows = self._rows
-        found: dict[tuple[str, str], Wait] = {}
+        found: dict[tuple[WaitKind, str], Wait] = {}
         for mailbox_id in self._in_order(rows.imports[import_id]):
             m = rows.mailboxes[mailbox_id]
             if not m.mailbox.behind:
                 continue
             holder = rows.occupant(m)
             paused = holder is not None and rows.wish(holder) is Wish.PAUSE
-            what = "destination_paused" if paused else "destination"
+            what = WaitKind.DESTINATION_PAUSED if paused else WaitKind.DESTINATION
             before = found.get((what, m.mailbox.behind))
             many = before.mailboxes + 1 if before else 1
             key = m.mailbox.destination.login if many == 1 else ""
             found[what, m.mailbox.behind] = Wait(what=what, key=key, why=m.mailbox.behind, mailboxes=many)
         return list(found.values())
-
-    def _open_hours(self) -> None:
-        """Enters the mailboxes of imports whose hours have begun in their queues."""
-        rows = self._rows
-        due = [w for w in rows.imports.values() if w.opening and round(w.import_.opens_at * 1000) <= rows.now()]
-        for whole in sorted(due, key=lambda whole: (whole.import_.opens_at, whole.import_.import_id)):
-            whole.opening = False
-            for mailbox_id in self._in_order(whole):
-                rows.refresh(rows.mailboxes[mailbox_id])
 
     def _make_room(self) -> None:
         """Queues the parked mailboxes again whose time has come."""

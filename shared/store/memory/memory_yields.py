@@ -14,8 +14,8 @@ from shared.store.memory.memory_tables import MailboxRow
 NEXT_GIVES_WAY_MS = 3_000
 #: The time after its move for which lanes give way to a mailbox, ms.
 GIVES_WAY_NO_MORE_MS = 10_000
-#: How long an import has fewer lanes than its share before another's gives way, how long until the next does, how much longer
-#: until that was in vain, and how long none does then, ms.
+#: The time for which an import has fewer lanes than its share before another's gives way; until the next does; after which
+#: that was in vain; and for which none does then, ms.
 STARVES_MS, NEXT_STARVED_MS, HELPS_MS, IN_VAIN_MS = 5_000, 2_000, 20_000, 60_000
 
 

@@ -32,8 +32,27 @@ class AccountStore(Protocol):
         """
 
 
-class SignInStore(Protocol):
-    """The methods with which workers share what they know about signing in.
+class TokenStore(Protocol):
+    """The methods with which workers share access tokens."""
+
+    def token(
+        self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
+    ) -> tuple[bytes, float]:
+        """Returns the sealed token of this name as (sealed, 0), unless it has expired or is `stale`.
+
+        Otherwise returns (b"", seconds to wait) while another holder fetches one, or (b"", 0): then this holder is to
+        fetch it, and no other does for `seconds`.
+        """
+
+    def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
+        """Keeps the token that was fetched, usable for `seconds`; b"" when none could be had.
+
+        Holders that wait for it go on.
+        """
+
+
+class LoginStore(TokenStore, Protocol):
+    """The methods with which workers share what they know about logins.
 
     `digest` stands for the credentials and changes with them. `shared` means a login that many mailboxes sign in with,
     such as an administrator's; it is recorded for the import's whole side.
@@ -63,25 +82,14 @@ class SignInStore(Protocol):
     ) -> RefusalMeaning:
         """Notes how a try ended, and returns what a refusal means. `words` are what the server said to a refusal."""
 
+
+class SignInStore(LoginStore, Protocol):
+    """The methods with which workers share what they know about signing in, and producers let them try again."""
+
     def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
         """Lets the import's shared logins be tried again, since an operator acted.
 
         Refusals so far then stop no other login. (Sealing credentials anew also ends that stop.) With `mailbox_id` it
         lets only this mailbox's own logins be tried again, since its account did not exist yet. (`retry` lets a
         mailbox's own logins be tried again too.)
-        """
-
-    def token(
-        self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
-    ) -> tuple[bytes, float]:
-        """Returns the sealed token of this name as (sealed, 0), unless it has expired or is `stale`.
-
-        Otherwise returns (b"", seconds to wait) while another holder fetches one, or (b"", 0): then this holder is to
-        fetch it, and no other does for `seconds`.
-        """
-
-    def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
-        """Keeps the token that was fetched, usable for `seconds`; b"" when none could be had.
-
-        Holders that wait for it go on.
         """

@@ -57,6 +57,15 @@ class RequestStore(Protocol):
         more: what was written then may be lost. Callers write and submit by `shared.store.submitting`.
         """
 
+    def sweep(self, import_id: str) -> bool:
+        """Lets the next `PIECE` mailboxes follow a change of the import or of one of its waves, with "" of any import.
+
+        Returns whether more is left. The methods that change every mailbox (`submit`, `control`, `set_wave`, `set_window`,
+        `set_standing`, `forget`) call it until none is left. Where a caller died meanwhile, the next change of the import
+        does the rest first, or else `reap` does. Until a mailbox has followed, it waits; it is never given work that the
+        import or wave forbids already.
+        """
+
     def imports(self) -> list[Import]:
         """Returns all imports, newest first."""
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from shared.content.json_text import read_json
 from shared.model.cutover import (
     IN_SYNC,
     CopyBackState,
@@ -103,7 +104,7 @@ def states(store: Store, import_id: str) -> dict[str, str]:
     found = {}
     for wave, row in store.cutover_rows(import_id).items():
         try:
-            found[wave] = str(json.loads(row)["state"])
+            found[wave] = str(read_json(row)["state"])
         except (ValueError, TypeError, KeyError):
             continue
     return found
@@ -145,7 +146,7 @@ def decode_mailbox(text: str) -> MailboxCutover:
     """Returns what a note says of a mailbox; nothing for "" or a text that is no note."""
     usual = MailboxCutover()
     try:
-        known = MailboxCutover(**unpacked_all(json.loads(text))) if text else usual
+        known = MailboxCutover(**unpacked_all(read_json(text))) if text else usual
         if not same_types(asdict(known), asdict(usual)):
             return usual
         return replace(known, to=TurnedTo(known.to), answer=TurnAnswer(known.answer), back=CopyBackState(known.back))

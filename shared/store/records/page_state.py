@@ -10,10 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
+from shared.content.json_text import read_json
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.redis import keys
 
-#: What happened to an import, and how fast it went, is kept for so long after the last entry, seconds.
+#: The time after the last entry for which the events and the speed of an import are kept, seconds.
 STORY_SECONDS: Final = 30 * 86_400
 #: The most events that are kept of one import.
 MOST_EVENTS: Final = 500
@@ -34,7 +35,7 @@ class PageState(PlainCommands):
                 "at": int(entry.split(b"-")[0]) / 1000,
                 "who": row[b"who"].decode(),
                 "what": row[b"what"].decode(),
-                "detail": json.loads(row[b"detail"]),
+                "detail": read_json(row[b"detail"]),
             }
             for entry, row in rows
         ]
@@ -55,7 +56,7 @@ class PageState(PlainCommands):
     def samples(self, import_id: str) -> list[list[float]]:
         """Returns the samples as kept last."""
         row = self._do("get", keys.samples(import_id))
-        return cast("list[list[float]]", json.loads(row)) if row else []
+        return cast("list[list[float]]", read_json(row)) if row else []
 
     # -- mailboxes for an import that is being filled in
 

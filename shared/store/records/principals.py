@@ -68,7 +68,7 @@ class Principal:
     principal_id: str
     #: The name for people.
     name: str
-    #: What it may do.
+    #: The role, which says what it may do.
     role: Role
 
 
@@ -80,7 +80,7 @@ class ApiToken:
     token_id: str
     #: The person or program that it is for.
     name: str
-    #: What it may do.
+    #: The role, which says what it may do.
     role: Role
     #: When it was made, seconds since the epoch.
     created_at: float

@@ -64,10 +64,13 @@ class BrowserSessions(PlainCommands):
         self._principals = Principals(client, signer)
 
     def _keep(self, key: str, row: Mapping[str, Any], seconds: int) -> None:
-        self._do("set", key, signed_row(self._signer, key, row), ex=seconds)
+        # The end stands in the row too, since Redis' own is not signed.
+        whole = {"until": time.time() + seconds, **row}
+        self._do("set", key, signed_row(self._signer, key, whole), ex=seconds)
 
     def _kept(self, key: str, command: str = "get") -> dict[str, Any] | None:
-        return row_of(self._signer, key, self._do(command, key))
+        row = row_of(self._signer, key, self._do(command, key))
+        return row if row and row.get("until", 0) > time.time() else None
 
     # -- sessions
 
@@ -107,7 +110,7 @@ class BrowserSessions(PlainCommands):
         if row is None:
             return None
         principal = self._still(row)
-        if principal is None or row["until"] <= now:
+        if principal is None:
             return None
         if touch:
             self._do("expire", keys.session(place), max(1, int(min(row["idle"], row["until"] - now))))

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from shared.content.json_text import read_json
 from shared.runtime.logs import get_logger
 
 _log = get_logger("mailhaul.rights")
@@ -40,7 +41,7 @@ def row_of(signer: Signer, place: str, text: bytes | str | None) -> dict[str, An
     if text is None:
         return None
     try:
-        row: dict[str, Any] = json.loads(text)
+        row: dict[str, Any] = read_json(text)
         signature = row.pop("signature", "")
         if isinstance(signature, str) and signer.signed(_text(place, row), signature):
             return row

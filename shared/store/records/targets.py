@@ -7,12 +7,15 @@ Each row is signed, since it gives the right to be told; where it leads, with it
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError
 from shared.runtime.credentials import Credentials, Secret
 from shared.runtime.logs import get_logger
@@ -21,6 +24,9 @@ from shared.store.redis import keys
 
 #: The ways in which a target is told.
 WAYS: Final = ("email", "webhook", "slack", "teams")
+#: The characters between the parts of a URL, and the letters of a part that may be a secret by itself.
+_BETWEEN_PARTS: Final = re.compile("[/?&=]")
+_LONG_PART: Final = 9
 _log = get_logger("mailhaul.notices")
 
 
@@ -52,6 +58,15 @@ class Target:
     guarded: bool = False
     #: When it was set up, seconds since the epoch: what happened before is not told.
     made_at: float = 0.0
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The texts that nobody is shown: passwords, and of a URL all but its host, whole and in its long parts."""
+        url = urlsplit(self.secret.get("url", ""))
+        inside = url.path + (f"?{url.query}" if url.query else "")
+        whole = [self.secret.get(name, "") for name in ("url", "password")]
+        parts = [inside, *_BETWEEN_PARTS.split(inside)]
+        return tuple(one for one in (*whole, *(part for part in parts if len(part) >= _LONG_PART)) if one)
 
     def wants(self, kind: str, import_id: str) -> bool:
         """Tells whether it is told of this."""
@@ -98,4 +113,4 @@ class Targets(SealedRows):
             _log.warning("target_not_opened", target=target_id, error=str(error))
             return None
         row |= {"kinds": tuple(row["kinds"]), "imports": tuple(row["imports"])}
-        return Target(target_id=target_id, secret=json.loads(held.password.reveal()), **row)
+        return Target(target_id=target_id, secret=read_json(held.password.reveal()), **row)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, islice
 from typing import Any, Final, cast
 
 import redis
 
+from shared.content.json_text import read_json
 from shared.store.records.page_state import MOST_EVENTS, STORY_SECONDS
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.redis import keys
@@ -23,6 +25,8 @@ ANSWER_SECONDS: Final = 86_400
 REHEARSAL_SECONDS: Final = 86_400
 #: A request that was begun and never answered blocks its key for so long, seconds.
 _BEGUN_SECONDS: Final = 900
+#: Mailboxes of a rehearsal that are written or read at once.
+_PIECE: Final = 500
 
 
 class WebRecords(PlainCommands):
@@ -76,7 +80,7 @@ class WebRecords(PlainCommands):
         if self._do("set", keys.once(key), row, nx=True, ex=_BEGUN_SECONDS):
             return None
         known = self._do("get", keys.once(key))
-        return cast(dict[str, Any], json.loads(known)) if known else self.begin(key, digest)
+        return cast(dict[str, Any], read_json(known)) if known else self.begin(key, digest)
 
     def answer(self, key: str, digest: str, answer: object) -> None:
         """Keeps the answer that a repetition of the request gets from now on."""
@@ -92,6 +96,26 @@ class WebRecords(PlainCommands):
         """Keeps the state of a rehearsal, or its result."""
         self._do("set", keys.rehearsal(rehearsal_id), json.dumps(packed_all(document)), ex=REHEARSAL_SECONDS)
 
+    def keep_rehearsed(self, rehearsal_id: str, mailboxes: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps what a rehearsal found, mailbox by mailbox, in this order."""
+        key, rows = keys.rehearsed(rehearsal_id), iter(mailboxes)
+        while piece := [json.dumps(packed_all(row)) for row in islice(rows, _PIECE)]:
+            self._do("rpush", key, *piece)
+            self._do("expire", key, REHEARSAL_SECONDS)
+
+    def rehearsed(self, rehearsal_id: str, start: int, count: int) -> list[dict[str, Any]]:
+        """Returns some of the mailboxes of a rehearsal, in the order in which they were kept."""
+        rows = cast("Sequence[bytes]", self._do("lrange", keys.rehearsed(rehearsal_id), start, start + count - 1))
+        return [unpacked_all(read_json(row)) for row in rows]
+
+    def all_rehearsed(self, rehearsal_id: str) -> Iterator[dict[str, Any]]:
+        """Yields all the mailboxes of a rehearsal, while they are read."""
+        for start in count(0, _PIECE):
+            rows = self.rehearsed(rehearsal_id, start, _PIECE)
+            yield from rows
+            if len(rows) < _PIECE:
+                return
+
     def add_rehearsal(self, import_id: str, rehearsal_id: str, kind: str, wave: str = "") -> None:
         """Enters a rehearsal among those of its import, of a wave if one is given."""
         of_wave = {"wave": wave} if wave else {}
@@ -102,7 +126,7 @@ class WebRecords(PlainCommands):
     def note_found(self, import_id: str, rehearsal_id: str, broken: int) -> None:
         """Notes in how many mailboxes a rehearsal of the import found trouble."""
         if row := cast("bytes | None", self._do("hget", keys.rehearsals(import_id), rehearsal_id)):
-            noted = json.dumps({**json.loads(row), "broken": broken})
+            noted = json.dumps({**read_json(row), "broken": broken})
             self._do("hset", keys.rehearsals(import_id), rehearsal_id, noted)
 
     def rehearsals_of(self, import_id: str) -> list[dict[str, Any]]:
@@ -112,13 +136,13 @@ class WebRecords(PlainCommands):
         """
         rows = cast("Mapping[bytes, bytes]", self._do("hgetall", keys.rehearsals(import_id)))
         since = time.time() - REHEARSAL_SECONDS
-        found = sorted(map(json.loads, rows.values()), key=lambda row: -row["at"])
+        found = sorted(map(read_json, rows.values()), key=lambda row: -row["at"])
         return [row for row in found if row["at"] > since]
 
     def rehearsal(self, rehearsal_id: str) -> dict[str, Any] | None:
         """Returns the rehearsal as kept last, or None."""
         row = self._do("get", keys.rehearsal(rehearsal_id))
-        return cast(dict[str, Any], unpacked_all(json.loads(row))) if row else None
+        return cast(dict[str, Any], unpacked_all(read_json(row))) if row else None
 
 
 def _entries(rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[str, Any]]:
@@ -128,7 +152,7 @@ def _entries(rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[s
             "at": int(entry.split(b"-")[0]) / 1000,
             "who": row[b"who"].decode(),
             "what": row[b"what"].decode(),
-            "detail": json.loads(row[b"detail"]),
+            "detail": read_json(row[b"detail"]),
         }
         for entry, row in rows
     ]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from shared.content.json_text import read_json
 from shared.model import (
     Account,
     AccountState,
@@ -32,6 +33,7 @@ from shared.model import (
     UnitKind,
     Wave,
 )
+from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders, Verification
 from shared.model.folders import COUNTERS
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model.rates import Due
@@ -67,7 +69,7 @@ def encode_endpoint(endpoint: Endpoint) -> str:
 
 @lru_cache(64)
 def decode_endpoint(value: str) -> Endpoint:
-    fields = json.loads(value)
+    fields = read_json(value)
     return Endpoint(**{**fields, "tls": Tls(fields["tls"])})
 
 
@@ -81,11 +83,24 @@ def encode_import(import_: Import) -> dict[str, str]:
     }
 
 
+#: Options that are a choice among a few.
+_CHOICES: Final = {
+    "shared_folders": SharedFolders,
+    "gmail_labels": LabelMode,
+    "moves": MoveChoice,
+    "deletions": DeletionsChoice,
+    "verify": Verification,
+}
+
+
 @lru_cache(64)
 def _decode_options(value: str) -> Options:
     """Decodes the options of an import, which every connection of it asks for."""
-    said: dict[str, Any] = json.loads(value or "{}")
+    said: dict[str, Any] = read_json(value or "{}")
     options: dict[str, Any] = {key: _frozen(value) for key, value in said.items()}
+    for name, choice in _CHOICES.items():
+        if name in said:
+            options[name] = choice(said[name])
     for side in ("source_sign_in", "destination_sign_in"):
         if side in said:
             options[side] = SignIn(**{**said[side], "way": Way(said[side]["way"])})
@@ -182,12 +197,12 @@ def encode_profile(profile: Profile) -> str:
 
 
 def decode_profile(value: str) -> Profile:
-    return Profile(**json.loads(value)) if value else Profile()
+    return Profile(**read_json(value)) if value else Profile()
 
 
 def decode_failure(text: str | bytes) -> Failure:
     """The opposite of `encode_failure`, of a failure."""
-    return Failure(**unpacked_all(json.loads(text)))
+    return Failure(**unpacked_all(read_json(text)))
 
 
 def encode_failure(failure: Failure | None) -> str:
@@ -249,7 +264,7 @@ def encode_moving(moving: Sequence[Moving]) -> str:
 
 
 def decode_moving(value: str) -> tuple[Moving, ...]:
-    return tuple(Moving(**{**one, "messages": tuple(map(tuple, one["messages"]))}) for one in json.loads(value or "[]"))
+    return tuple(Moving(**{**one, "messages": tuple(map(tuple, one["messages"]))}) for one in read_json(value or "[]"))
 
 
 def decode_folder(folder_id: str, row: Hash) -> Folder:
@@ -327,7 +342,7 @@ def encode_intent(intent: Intent) -> dict[str, object]:
 
 
 def decode_intent(value: bytes) -> Intent:
-    fields = json.loads(value)
+    fields = read_json(value)
     return Intent(
         intent_id=fields["id"],
         uids=UidSet.parse(fields["uids"]),
@@ -360,7 +375,7 @@ def encode_note(note: Note) -> str:
 
 def decode_note(name: bytes, value: bytes) -> Note:
     uid, _, what = name.decode().partition(":")
-    kept, message_id, internaldate, size = json.loads(value)
+    kept, message_id, internaldate, size = read_json(value)
     reason = unpacked(kept)
     if what == "altered" and reason == OLD_DATE:
         what = "normalised"
@@ -401,7 +416,7 @@ def encode_marks(marks: SwitchMarks) -> bytes:
 
 
 def decode_marks(packed: bytes) -> SwitchMarks:
-    at, rows = json.loads(zlib.decompress(packed))
+    at, rows = read_json(zlib.decompress(packed))
     return SwitchMarks(
         at=at,
         folders=tuple(FolderMark(name=name.encode("latin-1"), uidvalidity=v, uidnext=n) for name, v, n in rows),

@@ -8,7 +8,8 @@
 | import:I                          | HASH | request, state, control, times, passes, retention; counters; |
 |                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
 |                                   |      | fresh: the next `submit` begins a pass; looks, looks_found: those that ended; |
-|                                   |      | by_trouble: its mailboxes are kept by their trouble with messages |
+|                                   |      | by_trouble: its mailboxes are kept by their trouble with messages; |
+|                                   |      | sweep: what its mailboxes have yet to follow, "word:how many did:wave" |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
 | import:I:in:S                     | ZSET | mailboxes in the state S, scored by row |
 | import:I:code:C                   | ZSET | mailboxes with the failure code C, or with trouble C with messages, scored by row |
@@ -108,6 +109,7 @@
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
 | look_holds                        | ZSET | host of a source whose looks a server asked to leave alone, until (ms) |
 | whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
+| sweeping                          | ZSET | import whose mailboxes have yet to follow, scored by since when (ms) |
 | opening                           | ZSET | import that waits for its hours, scored by when they begin (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
 | rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
@@ -134,6 +136,7 @@
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
 | desk:rehearsals:I                 | HASH | rehearsal → its kind, and when it began; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
+| desk:rehearsal:R:boxes            | LIST | what it found, a mailbox each, those with trouble first; JSON; expires |
 | desk:users                        | HASH | user name → role, hash, since when, JSON (`shared.store.records.principals`) |
 | desk:session:H                    | STRING | SHA-256 of a browser's session → principal, until when, JSON; expires when idle |
 | desk:sessions                     | ZSET | SHA-256 of a browser's session, scored by when its time is over (s) |
@@ -263,6 +266,11 @@ def rehearsals(import_id: str) -> str:
 def rehearsal(rehearsal_id: str) -> str:
     """Returns the key desk:rehearsal:R."""
     return f"{PREFIX}desk:rehearsal:{rehearsal_id}"
+
+
+def rehearsed(rehearsal_id: str) -> str:
+    """Returns the key desk:rehearsal:R:boxes."""
+    return f"{rehearsal(rehearsal_id)}:boxes"
 
 
 def tries(digest: str) -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from shared.content.json_text import read_json
 from shared.model.forecasts import KeptForecast
 from shared.model.notices import Delivery, Notice
 from shared.wording.kept import packed_all, unpacked_all
@@ -19,7 +20,7 @@ def encode_notice(notice: Notice) -> str:
 
 def decode_notice(text: bytes | str) -> Notice:
     """Returns the notice that `encode_notice` wrote."""
-    row = unpacked_all(json.loads(text))
+    row = unpacked_all(read_json(text))
     return Notice(**{**row, "mailbox_ids": tuple(row["mailbox_ids"])})
 
 
@@ -40,7 +41,7 @@ def digest_of(once: str) -> str:
     return hashlib.sha256(once.encode("utf-8", "surrogatepass")).hexdigest()[:32] if once else ""
 
 
-#: How the fields of the two kinds begin.
+#: The beginning of the fields of either kind.
 _MADE, _END = "made:", "end:"
 
 
@@ -56,7 +57,7 @@ def encode_end(passes: int, wave: str, at: float) -> tuple[str, str]:
 
 def decode_forecasts(rows: Mapping[str, str]) -> list[KeptForecast]:
     """Returns the forecasts of these fields, oldest first."""
-    found = [unpacked_all(json.loads(text)) for field, text in sorted(rows.items()) if field.startswith(_MADE)]
+    found = [unpacked_all(read_json(text)) for field, text in sorted(rows.items()) if field.startswith(_MADE)]
     return [KeptForecast(**{**row, "binds": tuple(row["binds"])}) for row in found]
 
 

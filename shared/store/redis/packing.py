@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 
+from shared.content.json_text import read_json
 from shared.model.uids import Record, UidSet
 from shared.wording.kept import packed, unpacked
 
@@ -79,4 +80,4 @@ def decode_sets(value: bytes | None) -> dict[str, UidSet]:
     """Decodes what `encode_sets` wrote."""
     if not value:
         return {}
-    return {unpacked(name): _absolute(uids) for name, uids in json.loads(zlib.decompress(value)).items()}
+    return {unpacked(name): _absolute(uids) for name, uids in read_json(zlib.decompress(value)).items()}

@@ -33,6 +33,9 @@ class AtOnce(Scripts):
     """Several changes of imports in one step."""
 
     def at_once(self, import_ids: Sequence[str], write: Callable[[ChangedStore], None]) -> None:
+        for one in import_ids:
+            while self.sweep(one):
+                pass
         gathering = copy.copy(self)
         calls: list[tuple[str, tuple[Any, ...]]] = []
         gathering._gathered = calls
@@ -44,6 +47,8 @@ class AtOnce(Scripts):
                 for one in import_ids:
                     names = cast("list[bytes]", pipe.zrange(keys.import_(one, "waves"), 0, -1))
                     watch(*(keys.import_(one, f"wave:{name}") for name in ("", *(name.decode() for name in names))))
+                if any(pipe.hget(keys.import_(one), "sweep") for one in import_ids):
+                    raise redis.WatchError
                 write(cast("ChangedStore", gathering))
                 # The rights of the producer have no EVAL. Where the server forgets a script before it runs, none after it runs.
                 wanted = (("restarted", ()), *calls)

@@ -28,7 +28,10 @@ class Coordination(Scripts):
         return int(self._run("lead", holder, int(ttl_seconds * 1000), post))
 
     def reap(self, grace_seconds: float) -> list[str]:
-        return [unit.decode() for unit in self._run("reap", int(grace_seconds * 1000))]
+        taken = [unit.decode() for unit in self._run("reap", int(grace_seconds * 1000))]
+        while self.sweep(""):
+            pass
+        return taken
 
     def processes(self) -> list[str]:
         lanes = self._read("hkeys", keys.HOLDERS)

@@ -20,6 +20,7 @@ from shared.model import (
     Tally,
     Unit,
     Wait,
+    WaitKind,
     Wave,
     account_key,
     route_id,
@@ -70,14 +71,14 @@ class RedisRequests(Secrets):
         ]
         queued = 0
         for at in range(0, max(1, len(rows)), 500):
-            queued += self._run("open", import_.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
+            queued += self._run_alone("open", import_.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
         return queued
 
     def life(self) -> str:
         return str(self._run("restarted").decode())
 
     def submit(self, import_id: str, *, since: str = "") -> None:
-        self._run("submit", import_id, since)
+        self._run_sweep("submit", import_id, since)
 
     def imports(self) -> list[Import]:
         ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]
@@ -101,7 +102,7 @@ class RedisRequests(Secrets):
         flat = self._run("waits", import_id)
         return [
             Wait(
-                what=what.decode(),
+                what=WaitKind(what.decode()),
                 key=key.decode(),
                 until=int(until) / 1000,
                 why=unpacked(why.decode()),
@@ -121,7 +122,7 @@ class RedisRequests(Secrets):
         wave: str = "",
     ) -> bool:
         span = (int(opens_at * 1000), int(shuts_at * 1000))
-        return bool(self._run("hours", import_id, window, *span, "1" if renew else "0", wave))
+        return bool(self._run_sweep("hours", import_id, window, *span, "1" if renew else "0", wave))
 
     def _both(self, import_id: str) -> tuple[Endpoint, Endpoint]:
         # Read each time: the same import may be opened again with another CA file or fingerprint.
@@ -190,7 +191,7 @@ class RedisRequests(Secrets):
         return bool(self._run("in_doubt", mailbox_id))
 
     def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
-        return int(self._run("control", import_id, mailbox_id or "", word, wave))
+        return self._run_sweep("control", import_id, mailbox_id or "", word, wave)
 
     def waves(self, import_id: str) -> list[Wave]:
         names = ["", *(name.decode() for name in self._read("zrange", keys.import_(import_id, "waves"), 0, -1))]
@@ -209,10 +210,10 @@ class RedisRequests(Secrets):
     ) -> bool:
         starts = None if starts_at is None else round(starts_at * 1000)
         given = ("" if value is None else value for value in (starts, weight, order))
-        return bool(self._run("wave", import_id, name, *given))
+        return bool(self._run_sweep("wave", import_id, name, *given))
 
     def set_standing(self, import_id: str, wave: str, standing: Standing | None) -> bool:
-        return bool(self._run("standing", import_id, wave, codec.encode_standing(standing)))
+        return bool(self._run_sweep("standing", import_id, wave, codec.encode_standing(standing)))
 
     def standings(self, import_id: str) -> dict[str, Standing | None]:
         row = self._read("hgetall", keys.import_(import_id, "standing"))
@@ -240,7 +241,7 @@ class RedisRequests(Secrets):
 
     def move(self, import_id: str, mailbox_id: str, *, wave: str | None = None, priority: int | None = None) -> bool:
         moves = ("0", "") if wave is None else ("1", wave)
-        return bool(self._run("move", import_id, mailbox_id, *moves, "" if priority is None else priority))
+        return bool(self._run_alone("move", import_id, mailbox_id, *moves, "" if priority is None else priority))
 
     def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
         rows = [
@@ -262,7 +263,7 @@ class RedisRequests(Secrets):
                 if unit.folder_id == folder_id
             ]
             struck[folder_id] = self._struck(folder_id, lost)
-        return bool(self._run("retry", import_id, mailbox_id, json.dumps(rows), json.dumps(struck)))
+        return bool(self._run_alone("retry", import_id, mailbox_id, json.dumps(rows), json.dumps(struck)))
 
     def _struck(self, folder_id: str, lost: Sequence[tuple[dict[str, Any], UidSet]]) -> list[tuple[str, str, str]]:
         """Returns the ledger's entries that hold any of `lost`: name, SHA-1, and the records that stay.
@@ -287,14 +288,14 @@ class RedisRequests(Secrets):
 
     def close(self, import_id: str) -> bool:
         for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1):
-            self._run("close", import_id, m.decode())
-        return bool(self._run("close", import_id, ""))
+            self._run_alone("close", import_id, m.decode())
+        return bool(self._run_alone("close", import_id, ""))
 
     def archive(self, import_id: str, *, away: bool) -> bool:
         return bool(self._run("archive", import_id, "1" if away else "0"))
 
     def erase(self, import_id: str, mailbox_id: str) -> bool:
-        return bool(self._run("erase", import_id, mailbox_id))
+        return bool(self._run_alone("erase", import_id, mailbox_id))
 
     def set_limit(self, scope: str, most: int | None) -> None:
         where = keys.RATES if is_rate(scope) else keys.LIMITS

@@ -23,7 +23,7 @@ from shared.model.errors import (
 )
 from shared.rules.batching import USUAL_WORTH, Worth
 from shared.runtime.redis_client import HeldRedis, Send, in_one_flight, open_redis
-from shared.store import SCOPES, other_options
+from shared.store import PIECE, SCOPES, other_options
 from shared.store.redis import scripts
 
 
@@ -87,9 +87,15 @@ def meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return LeaseLost("the state store was started again since, and may have lost what it answered to before")
     if said.startswith("BUSY"):
         return other_options(said[5:].split(","))
+    if said.startswith("SWEEPING"):
+        return _Sweeping(f"an earlier change of import {said[9:200]} is not at its end yet")
     if said.startswith("UNDERWAY"):
         return UnderWay(f"the state store refused {script}: {said[9:200]}")
     return StoreError(f"the state store refused {script}: {said[:200]}")
+
+
+class _Sweeping(StoreError):
+    """An earlier change of the import is not at its end yet."""
 
 
 def _unknown(answers: Sequence[Any]) -> list[int]:
@@ -99,6 +105,9 @@ def _unknown(answers: Sequence[Any]) -> list[int]:
 
 class Scripts:
     """The base of the parts of `shared.store.redis.redis_store.RedisStore`. Thread-safe."""
+
+    #: The number of mailboxes that one script changes at most where every mailbox of an import follows.
+    piece: int = PIECE
 
     def __init__(
         self,
@@ -138,6 +147,29 @@ class Scripts:
 
     def _run(self, name: str, *args: Any) -> Any:
         return self._run_all([(name, args)])[0]
+
+    def _run_alone(self, name: str, import_id: str, *args: Any) -> Any:
+        """Runs a script that an unfinished change of every mailbox of the import would mislead: brings that to its end first."""
+        while True:
+            try:
+                return self._run(name, import_id, *args)
+            except _Sweeping:
+                while self.sweep(import_id):
+                    pass
+
+    def _run_sweep(self, name: str, import_id: str, *args: Any) -> int:
+        """Runs a script that changes every mailbox of the import, then the pieces that it left. Returns its answer."""
+        if self._gathered is not None:  # one step, of one piece
+            self._run(name, import_id, *args, 0)
+            return 0
+        answer, left = self._run_alone(name, import_id, *args, self.piece)
+        while left:
+            left = self.sweep(import_id)
+        return int(answer)
+
+    def sweep(self, import_id: str) -> bool:
+        """Does the next piece of what every mailbox of the import follows, with "" of any import. Returns whether more is left."""
+        return bool(self._run("sweep", import_id, self.piece))
 
     def _run_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Runs several scripts in few round trips, in this order; each happens wholly or not at all, on its own.

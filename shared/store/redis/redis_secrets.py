@@ -33,14 +33,14 @@ class Secrets(Scripts):
         return value
 
     def forget(self, import_id: str) -> bool:
-        there = bool(self._run("forget", import_id, ""))
+        there = bool(self._run_sweep("forget", import_id, ""))
         mailboxes = [m.decode() for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1)]
         for some in _parts(mailboxes):
             reads = [("hget", keys.mailbox(m), "failure") for m in some]
             lists = [("lrange", keys.mailbox(m, "failures"), 0, -1) for m in some]
             found = self._pipeline([*reads, *lists])
             calls = [
-                ("forget", (import_id, m, *_without_words({last, *before})))
+                ("forget", (import_id, m, 0, *_without_words({last, *before})))
                 for m, last, before in zip(some, found[: len(some)], found[len(some) :], strict=True)
             ]
             self._run_all(calls)

@@ -21,6 +21,7 @@ from shared.store.redis.keys import PREFIX
 NAMES = (
     "open",
     "submit",
+    "sweep",
     "claim",
     "attend",
     "progress",
@@ -94,6 +95,7 @@ SHARED: Final = (
     "_units",
     "_looks",
     "_mailboxes",
+    "_sweeps",
     "_folders",
     "_leases",
     "_ledger",

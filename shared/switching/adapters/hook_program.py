@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from shared.accounts.api import shortened
-from shared.accounts.program import json_object, run
+from shared.accounts.program import json_object, odd_end, run
 from shared.model.sides import Side
 from shared.runtime.credentials import Secret
 from shared.switching import SwitchedMailbox, TurnLater, TurnOutcome, TurnRefused
@@ -15,10 +15,7 @@ from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.told import outcome_of, request_of
 from shared.wording.often_said import (
     CANNOT_BE_STARTED,
-    ENDED_WITH_NOTHING,
-    KILLED_BY_SIGNAL,
     THE_HOOK,
-    TOLD_MORE,
     TOOK_TOO_LONG,
 )
 from shared.wording.phrases import Phrase
@@ -70,13 +67,8 @@ class HookSwitch:
                 advice=PUT_PROGRAM_ON_COORDINATOR_MACHINE.says(),
             )
         if code not in CODES:
-            ended = KILLED_BY_SIGNAL.says(service=self.shown, signal=str(-code))
-            if code >= 0:
-                ended = ENDED_WITH_NOTHING.says(service=self.shown, code=str(code))
-            words = shortened(said)
             return TurnRefused(
-                words=TOLD_MORE.says(what=ended, said=words) if words else ended,
-                advice=IT_MUST_END_WITH_0_TURNED.says(),
+                words=odd_end(self.shown, code, shortened(said)), advice=IT_MUST_END_WITH_0_TURNED.says()
             )
         answer = json_object(out)
         if not answer.get("reason") and said:

@@ -26,7 +26,7 @@ URL = "scim+https://id.example/v2"
 KEY = b"MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="
 
 
-class Desk:
+class AccountMaking:
     """A mailbox whose account is asked for, a service that answers what it is told, and a server that may refuse."""
 
     def __init__(self, settling: float = 120.0) -> None:
@@ -95,18 +95,18 @@ class Desk:
 
 
 def test_a_created_account_is_signed_in_to() -> None:
-    desk = Desk()
-    desk.prepare()
-    assert (desk.account, desk.sign_ins, desk.secrets) == (AccountState.CREATED, 1, ["token"])
-    assert desk.asked[0].password == Secret("pw")
-    assert desk.asked[0].login == "user1"
+    making = AccountMaking()
+    making.prepare()
+    assert (making.account, making.sign_ins, making.secrets) == (AccountState.CREATED, 1, ["token"])
+    assert making.asked[0].password == Secret("pw")
+    assert making.asked[0].login == "user1"
 
 
 def test_an_account_that_was_there_is_adopted() -> None:
-    desk = Desk()
-    desk.answers = [Adopted()]
-    desk.prepare()
-    assert desk.account is AccountState.ADOPTED
+    making = AccountMaking()
+    making.answers = [Adopted()]
+    making.prepare()
+    assert making.account is AccountState.ADOPTED
 
 
 @pytest.mark.parametrize("intent", [True, False])
@@ -115,101 +115,101 @@ def test_after_a_crash_between_creating_and_writing_it_down_it_is_known_to_be_ou
 
     Without the intent (the negative control) it would be taken for somebody else's.
     """
-    desk = Desk()
-    desk.answers = [RuntimeError("killed"), Adopted()]
+    making = AccountMaking()
+    making.answers = [RuntimeError("killed"), Adopted()]
     if not intent:
-        note = desk.store.note_account
-        desk.store.note_account = lambda lease, state: None if state is AccountState.CREATING else note(lease, state)  # type: ignore[method-assign]
+        note = making.store.note_account
+        making.store.note_account = lambda lease, state: None if state is AccountState.CREATING else note(lease, state)  # type: ignore[method-assign]
     with pytest.raises(RuntimeError):
-        desk.prepare()
-    desk.clock.forward(61)
-    desk.store.reap(0)
-    desk.prepare()
-    assert desk.account is (AccountState.CREATED if intent else AccountState.ADOPTED)
+        making.prepare()
+    making.clock.forward(61)
+    making.store.reap(0)
+    making.prepare()
+    assert making.account is (AccountState.CREATED if intent else AccountState.ADOPTED)
 
 
 def test_an_account_that_needs_a_moment_is_not_tried_before() -> None:
-    desk = Desk(settling=0)
-    desk.answers = [Created(ready_seconds=2.0), Adopted()]
+    making = AccountMaking(settling=0)
+    making.answers = [Created(ready_seconds=2.0), Adopted()]
     with pytest.raises(AccountDelayed):
-        desk.prepare()
-    assert desk.sign_ins == 0
-    desk.prepare()
-    assert (desk.sign_ins, desk.account) == (1, AccountState.CREATED)
+        making.prepare()
+    assert making.sign_ins == 0
+    making.prepare()
+    assert (making.sign_ins, making.account) == (1, AccountState.CREATED)
 
 
 def test_a_new_account_that_does_not_let_us_in_yet_is_waited_for_and_at_last_refused() -> None:
-    desk = Desk()
-    desk.open_door = False
+    making = AccountMaking()
+    making.open_door = False
     for _ in range(4):
         with pytest.raises(AccountDelayed):
-            desk.prepare()
+            making.prepare()
     with pytest.raises(AuthenticationRefused):
-        desk.prepare()
-    assert desk.sign_ins == 5, "waits double, so that no server takes it for an attack"
-    assert desk.store.claim("lane") is None, "parked"
+        making.prepare()
+    assert making.sign_ins == 5, "waits double, so that no server takes it for an attack"
+    assert making.store.claim("lane") is None, "parked"
 
 
 def test_an_account_that_was_there_is_tried_once() -> None:
-    desk = Desk()
-    desk.answers, desk.open_door = [Adopted()], False
+    making = AccountMaking()
+    making.answers, making.open_door = [Adopted()], False
     with pytest.raises(AuthenticationRefused, match="never changed"):
-        desk.prepare()
-    assert desk.sign_ins == 1
-    assert desk.store.claim("lane") is None, "parked"
+        making.prepare()
+    assert making.sign_ins == 1
+    assert making.store.claim("lane") is None, "parked"
 
 
 def test_a_service_that_asks_everybody_to_wait_is_held_and_no_attempt_is_counted() -> None:
-    desk = Desk()
-    desk.answers = [Retry(after_seconds=600, why="busy", everyone=True), Created()]
+    making = AccountMaking()
+    making.answers = [Retry(after_seconds=600, why="busy", everyone=True), Created()]
     with pytest.raises(AccountDelayed, match="busy"):
-        desk.prepare()
-    lease = take(desk.store)
+        making.prepare()
+    lease = take(making.store)
     assert lease.unit.attempts == 1, "waiting is not failing"
-    desk.store.release(lease, how="wait")
-    desk.prepare()
-    assert desk.account is AccountState.CREATED
+    making.store.release(lease, how="wait")
+    making.prepare()
+    assert making.account is AccountState.CREATED
 
 
 def test_a_service_that_is_not_there_is_waited_for_as_a_server_is() -> None:
-    desk = Desk()
-    desk.answers = [Retry(after_seconds=15, why="cannot be reached", everyone=True, reached=False)]
+    making = AccountMaking()
+    making.answers = [Retry(after_seconds=15, why="cannot be reached", everyone=True, reached=False)]
     with pytest.raises(Unreachable):
-        desk.prepare()
+        making.prepare()
 
 
 def test_a_rejection_parks_with_reason_and_advice() -> None:
     error = AccountRejected("no such domain", "add the domain")
     verdict = judge(error, 1)
     assert (verdict.code, verdict.how, verdict.advice) == ("account_rejected", "park", "add the domain")
-    desk = Desk()
-    desk.answers = [Rejected(reason="no such domain")]
+    making = AccountMaking()
+    making.answers = [Rejected(reason="no such domain")]
     with pytest.raises(AccountRejected, match="no such domain"):
-        desk.prepare()
-    assert desk.store.claim("lane") is None
+        making.prepare()
+    assert making.store.claim("lane") is None
     assert "mailhaul retry" in judge(AccountRejected("x"), 1).advice
 
 
 def test_a_new_secret_is_used_at_once() -> None:
-    desk = Desk()
-    desk.answers = [Retry(after_seconds=1, why="wait")]
+    making = AccountMaking()
+    making.answers = [Retry(after_seconds=1, why="wait")]
     with pytest.raises(AccountDelayed):
-        desk.prepare()
-    sealed = Vault([KEY]).seal(desk.whole.import_id, "accounts", Credentials(login=URL, password=Secret("new")))
-    desk.store.seal(desk.whole.import_id, {(desk.whole.import_id, "accounts"): sealed})
+        making.prepare()
+    sealed = Vault([KEY]).seal(making.whole.import_id, "accounts", Credentials(login=URL, password=Secret("new")))
+    making.store.seal(making.whole.import_id, {(making.whole.import_id, "accounts"): sealed})
     with pytest.raises(AccountDelayed):
-        desk.prepare()
-    assert desk.secrets == ["token", "new"]
+        making.prepare()
+    assert making.secrets == ["token", "new"]
 
 
 def test_none_asks_nobody() -> None:
-    desk = Desk()
-    desk._accounts.prepare(take(desk.store), Options().accounts, cast(MailboxSessions, desk))
-    assert (desk.asked, desk.sign_ins) == ([], 0)
+    making = AccountMaking()
+    making._accounts.prepare(take(making.store), Options().accounts, cast(MailboxSessions, making))
+    assert (making.asked, making.sign_ins) == ([], 0)
 
 
 def test_who_can_only_write_to_the_store_cannot_name_a_program() -> None:
-    desk = Desk()
+    making = AccountMaking()
     with pytest.raises(AccountRejected, match="not the account service that was asked for"):
-        desk._accounts.prepare(take(desk.store), "hook:/bin/sh?arg=-c", cast(MailboxSessions, desk))
-    assert (desk.asked, desk.secrets) == ([], [])
+        making._accounts.prepare(take(making.store), "hook:/bin/sh?arg=-c", cast(MailboxSessions, making))
+    assert (making.asked, making.secrets) == ([], [])

@@ -9,16 +9,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from shared.mail.answers import tokens
 from shared.mail.answers.fetch_answer import FetchAnswer, flags_of, uid_of
+from shared.mail.answers.folder_answers import listed_folder, status_answer
+from shared.mail.answers.internaldate import odd_zone, parse_internaldate
 from shared.mail.answers.responses import (
     Selected,
     appended_uids,
     copied_uids,
-    listed_folder,
     searched_uids,
-    status_answer,
 )
-from shared.mail.answers.tokens import Text, Unreadable, Words
+from shared.mail.answers.tokens import Text, Unreadable, Words, head_of
 from shared.mail.imap.namespaces import namespaces
 from shared.model.uids import MAX_UID, UidSet
 
@@ -280,6 +281,23 @@ def test_no_answer_takes_time_without_bound(head: bytes, text: bytes) -> None:
     for beginning in (b"(UID 1 FLAGS (", b"("):
         with contextlib.suppress(Unreadable):
             FetchAnswer().feed(beginning + line)
+
+
+def test_a_date_takes_no_time_without_bound() -> None:
+    """A run of blanks may stand at four places of a date: 60,000 of them took 20 s for each message."""
+    for date in (b"01-Jan-2024 00:00:00%b(x", b"01-Jan-2024%b00:00:00%bx", b"%b01-Jan-2024 00:00:00 +0000 (%b"):
+        text = date.replace(b"%b", b" " * 60_000)
+        assert (parse_internaldate(text), odd_zone(text)) == ((None, 0), "")
+
+
+def test_no_long_answer_is_remembered() -> None:
+    """An answer to a search may have 64 MB, and a process remembers the heads of 64 answers."""
+    tokens._remembered.cache_clear()
+    for number in range(100):
+        head_of(b"* SEARCH %d" % number + b" 1" * 1_000)
+        head_of(b"* %d EXISTS\r\n" % number)
+    remembered = tokens._remembered.cache_info()
+    assert (remembered.currsize, remembered.misses) == (64, 100)
 
 
 def test_uids_that_can_be_none_are_refused() -> None:

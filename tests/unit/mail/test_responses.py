@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.mail.answers.fetch_answer import FetchAnswer, flags_of, uid_of
+from shared.mail.answers.folder_answers import listed_folder, status_answer
 from shared.mail.answers.responses import (
     Selected,
     appended_uids,
     capabilities_in,
-    listed_folder,
     searched_uids,
-    status_answer,
 )
 from shared.mail.answers.tokens import Text, Unreadable
 

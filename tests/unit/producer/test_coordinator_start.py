@@ -10,7 +10,7 @@ import pytest
 
 from producer.cli import importing
 from producer.coordinator.tally import Progress
-from shared.model import Tally, Wait
+from shared.model import Tally, Wait, WaitKind
 from shared.model.lifecycle import MailboxState, Outcome
 from tests.contract.store_kit import request
 
@@ -39,7 +39,7 @@ def test_the_coordinator_comes_when_nothing_moves_or_something_waits(monkeypatch
             staff.wake(Progress(import_=one, tally=tally, mailboxes={MailboxState.COPYING: 1}, waits=waits))
         return int(processes.started)
 
-    waiting = (Wait(what="hold", key="source_host:one", until=1e9),)
+    waiting = (Wait(what=WaitKind.SOURCE_HOST, key="source_host:one", until=1e9),)
     assert started((0.1, 1, ()), (0.9, 2, ()), (0.9, 3, ()), (0.9, 4, ())) == 0
     assert started((0.1, 1, ()), (0.9, 1, ()), (0.2, 1, ())) == 1
     assert started((0.1, 1, ()), (0.1, 2, waiting)) == 1

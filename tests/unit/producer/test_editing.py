@@ -18,7 +18,7 @@ from producer.intake.sign_in import SignInAsked
 from producer.intake.specification import ImportAsked, ServerAsked, SheetRead, check
 from shared.model import Endpoint, Import, Options, Tls
 from shared.model.errors import UsageError
-from shared.model.lifecycle import ImportState
+from shared.model.lifecycle import Control, ImportState
 from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 from shared.runtime.credentials import Secret
@@ -255,6 +255,33 @@ def test_what_somebody_changed_meanwhile_is_not_overwritten() -> None:
                 desk.operations.rewritten(found, checked.specification, version)
             assert [one.import_id for one in desk.store.imports()] == [found.import_id]
             assert desk.operations.version_of(found) == after
+
+
+@pytest.mark.parametrize("name", ["office", "another"])
+@pytest.mark.parametrize("how", ["mailbox", "wave", "import"])
+def test_what_was_cancelled_stays_so_whatever_else_is_changed(how: str, name: str) -> None:
+    desk, found = _opened(MemoryStore())
+    match how:
+        case "mailbox":
+            desk.operations.control(found, Control.CANCEL, "anna")
+        case "wave":
+            desk.operations.control(found, Control.CANCEL, wave="first")
+        case _:
+            desk.operations.control(found, Control.CANCEL)
+    by, given = _asked(name=name, selection=SelectionOptions(into="Old")), {"name", "into"}
+    now = _edit(desk, found, by, given, _row(1, "dora"), _row(1, "anna", priority=7))
+    assert (now.name, now.options.into) == (name, "Old")
+    states = {mailbox.source.login: mailbox.state.value for mailbox, _ in desk.store.mailboxes(now.import_id)}
+    others = "cancelled" if how == "import" else "queued"
+    assert states == {"anna": "cancelled", "bert": others, "carl": others, "dora": others}
+    # The control: with another owner it is another mailbox. And what was given up is taken up again.
+    if how != "import":
+        now = _edit(desk, now, _asked(), set(), _row(1, "anna", new_login="ann"))
+        states = {mailbox.destination.login: mailbox.state.value for mailbox, _ in desk.store.mailboxes(now.import_id)}
+        assert states["ann"] == "queued"
+        return
+    assert desk.operations.control(now, Control.RUN) == 4
+    assert {mailbox.state.value for mailbox, _ in desk.store.mailboxes(now.import_id)} == {"queued"}
 
 
 def test_stored_passwords_are_not_shown_to_another_host() -> None:

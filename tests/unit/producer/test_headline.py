@@ -11,11 +11,11 @@ import pytest
 
 import producer.web
 from producer.coordinator.tally import Progress
-from producer.operations.trouble import ErrorGroup, Sufferer
+from producer.operations.trouble import ErrorGroup, FailedMailbox
 from producer.web.pages import administering, mending, rehearsing
 from producer.web.pages.glance import still_true
 from producer.web.pages.headline import Headline, ImportFacts, acts, headline
-from shared.model import Endpoint, Import, Tally, Wait
+from shared.model import Endpoint, Import, Tally, Wait, WaitKind
 from shared.model.lifecycle import Control, CutoverState, ImportState, MailboxState, Outcome
 from shared.model.requests import Tls
 
@@ -31,13 +31,21 @@ def _progress(
     import_ = Import(import_id="i1", name="office", source=_SERVER, destination=_SERVER, state=state, control=control)
     tally = Tally(messages=9, outcomes={Outcome.COPIED: 9 - refused, Outcome.REFUSED: refused})
     return Progress(
-        import_=import_, tally=tally, mailboxes=boxes, waits=tuple(Wait(what=what, mailboxes=1) for what in waits)
+        import_=import_,
+        tally=tally,
+        mailboxes=boxes,
+        waits=tuple(Wait(what=WaitKind(what), mailboxes=1) for what in waits),
     )
 
 
 def _group(code: str, mailboxes: int) -> ErrorGroup:
     return ErrorGroup(
-        code=code, sentence="no", advice="", parked=True, sufferers=(Sufferer(row=2, login="anna"),), more=mailboxes - 1
+        code=code,
+        sentence="no",
+        advice="",
+        parked=True,
+        sufferers=(FailedMailbox(row=2, login="anna"),),
+        more=mailboxes - 1,
     )
 
 
@@ -46,7 +54,7 @@ def _at_work(*waits: str) -> Progress:
 
 
 def _away(server: str) -> Progress:
-    waits = (Wait(what="source_server", key=server, mailboxes=1),)
+    waits = (Wait(what=WaitKind.SOURCE_SERVER, key=server, mailboxes=1),)
     return replace(_progress(_RUNNING, {_QUEUED: 3}), waits=waits)
 
 
@@ -64,6 +72,23 @@ _CASES: tuple[tuple[Progress, list[ErrorGroup], ImportFacts, Headline], ...] = t
     for progress, groups, facts, what, num, tone, step in (
         (_progress(ImportState.OPENING, {_QUEUED: 3}), [], ImportFacts(), "ready", 3, "wait", "start"),
         (_progress(ImportState.OPENING, {_QUEUED: 3}), [], ImportFacts(found=2), "found", 2, "bad", "found"),
+        *(
+            (
+                _progress(state, boxes),
+                groups,
+                ImportFacts(found=2, running=kind, looked_at=7),
+                what,
+                7,
+                "work",
+                "rehearsal",
+            )
+            for state, boxes, groups in (
+                (ImportState.OPENING, {_QUEUED: 3}, []),
+                (_FINISHED, {_COMPLETE: 3}, []),
+                (_FINISHED, {_COMPLETE: 2, _PARKED: 1}, [_group("source_auth_refused", 1)]),
+            )
+            for kind, what in (("check", "check_runs"), ("plan", "plan_runs"))
+        ),
         (_progress(_RUNNING, {_QUEUED: 3, _COMPLETE: 2}), [], ImportFacts(), "left", 3, "work", ""),
         (
             _progress(_RUNNING, {_QUEUED: 3, _PARKED: 1}, Control.PAUSE),

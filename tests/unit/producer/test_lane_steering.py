@@ -19,7 +19,7 @@ HOST = "destination_host:new.example"
 ONE = 1_000_000
 
 
-class Office:
+class BusyLanes:
     """Twenty lanes that always have something to do, and a server that gives each of them so much work a second."""
 
     def __init__(self, each: Callable[[int], float], start_at: int = 4) -> None:
@@ -74,8 +74,8 @@ def knee(lanes: int) -> Callable[[int], float]:
 
 @pytest.mark.parametrize("start_at", [4, 15])
 def test_the_store_lets_in_what_the_server_is_good_for(start_at: int) -> None:
-    office = Office(knee(8), start_at)
-    place = office.seconds(200)
+    busy = BusyLanes(knee(8), start_at)
+    place = busy.seconds(200)
     assert place.search
     assert 7 <= place.search.kept <= 10
     assert place.search.reason in (Reason.NO_HELP, Reason.TRYING)
@@ -83,49 +83,49 @@ def test_the_store_lets_in_what_the_server_is_good_for(start_at: int) -> None:
 
 
 def test_another_coordinator_goes_on_with_what_was_found() -> None:
-    office = Office(knee(100))
-    found = office.seconds(30).search
+    busy = BusyLanes(knee(100))
+    found = busy.seconds(30).search
     assert found
     assert found.limit > 4
-    office.steering = LaneSteering(office.store)
-    later = office.seconds(30).search
+    busy.steering = LaneSteering(busy.store)
+    later = busy.seconds(30).search
     assert later
     assert later.limit > found.limit
 
 
 def test_while_other_lanes_are_missing_nothing_is_decided() -> None:
-    office = Office(knee(8))
-    office.store.set_limit("source_host", 2)
-    assert office.seconds(100).search is None
-    assert len(office.leases) == 2
+    busy = BusyLanes(knee(8))
+    busy.store.set_limit("source_host", 2)
+    assert busy.seconds(100).search is None
+    assert len(busy.leases) == 2
 
 
 @pytest.mark.parametrize("leave", [True, False])
 def test_a_trial_that_nobody_can_judge_ends(leave: bool) -> None:
-    office = Office(knee(100))
-    while (search := office.seconds(1).search) is None or search.limit == search.kept:
+    busy = BusyLanes(knee(100))
+    while (search := busy.seconds(1).search) is None or search.limit == search.kept:
         pass
     if leave:
-        office.clock.forward(61)
-        office.steering.turn()
+        busy.clock.forward(61)
+        busy.steering.turn()
     else:
-        office.store.set_limit("source_host", search.kept)
-        office.seconds(182)
-    found = next(place.search for place in office.store.lane_places() if place.name == HOST)
+        busy.store.set_limit("source_host", search.kept)
+        busy.seconds(182)
+    found = next(place.search for place in busy.store.lane_places() if place.name == HOST)
     assert found
     assert found.limit == found.kept == search.kept
 
 
 def test_a_limit_of_a_person_is_the_most() -> None:
-    office = Office(knee(100))
-    office.store.set_limit("destination_host", 6)
-    place = office.seconds(40)
+    busy = BusyLanes(knee(100))
+    busy.store.set_limit("destination_host", 6)
+    place = busy.seconds(40)
     assert (place.lanes, place.most) == (6, 6)
-    office.store.set_limit("destination_host", 12)
-    assert office.seconds(2).lanes == 12, "a change counts at once"
+    busy.store.set_limit("destination_host", 12)
+    assert busy.seconds(2).lanes == 12, "a change counts at once"
 
 
 def test_without_steering_the_number_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves that it is the steering which moves it (negative control)."""
     monkeypatch.setattr(lane_steering, "steered", lambda search, *_: search)
-    assert Office(knee(8)).seconds(100).lanes == 4
+    assert BusyLanes(knee(8)).seconds(100).lanes == 4

@@ -59,7 +59,7 @@ def test_outcomes_are_born_at_zero_and_counted() -> None:
 def test_an_unknown_result_cannot_make_a_new_series() -> None:
     metrics = WorkerMetrics()
     before = generate_latest(metrics.registry).count(b"\n")
-    metrics(UnitEnded(kind="copy", result="anna@example.org", seconds=1))
+    metrics(UnitEnded(kind=UnitKind.COPY, result="anna@example.org", seconds=1))
     text = generate_latest(metrics.registry)
     assert text.count(b"\n") == before
     assert b"anna" not in text
@@ -116,7 +116,7 @@ def test_ten_thousand_mailboxes_make_no_series_more() -> None:
     worker, coordinator = WorkerMetrics(), CoordinatorMetrics()
     before = _series(worker), _series(coordinator)
     for number in range(10_000):
-        worker(UnitEnded(kind="copy", result="finished", seconds=number))
+        worker(UnitEnded(kind=UnitKind.COPY, result="finished", seconds=number))
         worker(SignedIn(side="source", result="ok", seconds=0.1))
         worker(SessionEnded(side="source"))
         worker(HeldBack(scope="source_account", seconds=1))

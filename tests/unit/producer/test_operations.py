@@ -30,7 +30,7 @@ DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
 KEY = b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
-class Desk(GivenResources):
+class RungResources(GivenResources):
     """A store, a vault, and the jobs that were sent."""
 
     def __init__(self) -> None:
@@ -74,163 +74,163 @@ def _row(line: int, login: str, password: str = "", new_password: str = "") -> R
 
 
 def test_the_same_request_twice_is_the_same_import() -> None:
-    desk = Desk()
-    first, again = desk.submit("a", "b"), desk.submit("a", "b")
+    resources = RungResources()
+    first, again = resources.submit("a", "b"), resources.submit("a", "b")
     assert first.import_id == again.import_id
-    assert len(desk.store.imports()) == 1
-    assert len(desk.store.mailboxes(first.import_id)) == 2
+    assert len(resources.store.imports()) == 1
+    assert len(resources.store.mailboxes(first.import_id)) == 2
 
 
 def test_credentials_are_there_before_anything_is_served() -> None:
-    desk = Desk()
-    request = desk.submit("a")
-    assert desk.opened(request, "a", "source").password == Secret("pw-a")
-    assert desk.rung
+    resources = RungResources()
+    request = resources.submit("a")
+    assert resources.opened(request, "a", "source").password == Secret("pw-a")
+    assert resources.rung
 
 
 def test_an_import_is_found_by_name_and_by_the_beginning_of_its_id() -> None:
-    desk = Desk()
-    one, other = desk.submit("a", name="one"), desk.submit("a", name="other")
-    assert find_import(desk.store, "one").import_id == one.import_id
-    assert find_import(desk.store, other.import_id[:6]).import_id == other.import_id
-    assert find_import(desk.store).import_id in (one.import_id, other.import_id)
+    resources = RungResources()
+    one, other = resources.submit("a", name="one"), resources.submit("a", name="other")
+    assert find_import(resources.store, "one").import_id == one.import_id
+    assert find_import(resources.store, other.import_id[:6]).import_id == other.import_id
+    assert find_import(resources.store).import_id in (one.import_id, other.import_id)
     with pytest.raises(UsageError, match="no import is called") as said:
-        find_import(desk.store, "none")
+        find_import(resources.store, "none")
     assert one.import_id[:8] in str(said.value)
 
 
 def test_without_any_import_the_sentence_says_how_to_start_one() -> None:
     with pytest.raises(UsageError, match="mailhaul import"):
-        find_import(Desk().store)
+        find_import(RungResources().store)
 
 
 def test_new_credentials_wake_the_parked_mailbox_and_replace_both_sides_when_they_were_alike() -> None:
-    desk = Desk()
-    request = desk.submit("a", "b")
-    desk.park(request, "a")
-    done = desk.operations.replace_credentials(
+    resources = RungResources()
+    request = resources.submit("a", "b")
+    resources.park(request, "a")
+    done = resources.operations.replace_credentials(
         request, [_row(1, "a", "right"), _row(2, "nobody")], ("login", "password")
     )
     assert (done.mailboxes, done.queued, done.unknown_rows) == (1, 1, (2,))
-    assert desk.opened(request, "a", "source").password == Secret("right")
-    assert desk.opened(request, "a", "destination").password == Secret("right")
-    ((mailbox, _),) = find_mailboxes(desk.store, request, "a")
+    assert resources.opened(request, "a", "source").password == Secret("right")
+    assert resources.opened(request, "a", "destination").password == Secret("right")
+    ((mailbox, _),) = find_mailboxes(resources.store, request, "a")
     assert mailbox.state is MailboxState.QUEUED
     assert mailbox.failure is None
 
 
 def test_a_destination_password_of_its_own_is_left_alone_by_a_file_without_one() -> None:
-    desk = Desk()
+    resources = RungResources()
     rows = [_row(2, "a", "old-pw", "new-pw")]
     import_, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(), "people")
-    desk.operations.submit(import_, mailboxes, rows)
-    desk.operations.replace_credentials(import_, [_row(1, "a", "right")], ("login", "password"))
-    assert desk.opened(import_, "a", "source").password == Secret("right")
-    assert desk.opened(import_, "a", "destination").password == Secret("new-pw")
+    resources.operations.submit(import_, mailboxes, rows)
+    resources.operations.replace_credentials(import_, [_row(1, "a", "right")], ("login", "password"))
+    assert resources.opened(import_, "a", "source").password == Secret("right")
+    assert resources.opened(import_, "a", "destination").password == Secret("new-pw")
 
 
 def test_errors_come_by_kind_with_rows_and_advice() -> None:
-    desk = Desk()
-    request = desk.submit("a", "b", "c")
-    desk.park(request, "a")
-    desk.park(request, "c")
-    (group,) = errors_of(desk.store, request)
+    resources = RungResources()
+    request = resources.submit("a", "b", "c")
+    resources.park(request, "a")
+    resources.park(request, "c")
+    (group,) = errors_of(resources.store, request)
     assert (group.code, group.parked) == ("source_auth_refused", True)
     assert [(who.row, who.login) for who in group.sufferers] == [(2, "a"), (4, "c")]
     assert request.import_id[:8] in group.advice
 
 
 def test_a_locked_account_stands_apart_from_wrong_passwords() -> None:
-    desk = Desk()
-    request = desk.submit("a", "b", "c")
+    resources = RungResources()
+    request = resources.submit("a", "b", "c")
     what, advice = BEYOND["CONTACTADMIN"]
-    desk.park(request, "a")
-    desk.park(request, "b", f"source: {what}", advice)
-    desk.park(request, "c", "source: authentication failed (another way)")
-    groups = {group.sentence: group for group in errors_of(desk.store, request)}
+    resources.park(request, "a")
+    resources.park(request, "b", f"source: {what}", advice)
+    resources.park(request, "c", "source: authentication failed (another way)")
+    groups = {group.sentence: group for group in errors_of(resources.store, request)}
     assert [who.login for who in groups["authentication failed"].sufferers] == ["a", "c"]
     assert [who.login for who in groups[f"source: {what}"].sufferers] == ["b"]
     assert "password need not be wrong" in groups[f"source: {what}"].advice
 
 
 def test_nothing_is_advised_about_what_is_over() -> None:
-    desk = Desk()
-    request = desk.submit("a")
-    lease = desk.store.claim("w/1")
+    resources = RungResources()
+    request = resources.submit("a")
+    lease = resources.store.claim("w/1")
     assert lease is not None
     failure = Failure(
         code="destination_unreachable", sentence="destination: cannot connect", advice="check host", at=1.0
     )
-    desk.store.release(lease, how="wait", failure=failure)
-    assert errors_of(desk.store, request)[0].advice == "check host", "the control"
-    row = desk.store._rows.mailboxes[lease.mailbox.mailbox_id]
+    resources.store.release(lease, how="wait", failure=failure)
+    assert errors_of(resources.store, request)[0].advice == "check host", "the control"
+    row = resources.store._rows.mailboxes[lease.mailbox.mailbox_id]
     row.set(over_at=2.0)
-    (group,) = errors_of(desk.store, request)
+    (group,) = errors_of(resources.store, request)
     assert (group.code, group.advice, group.sufferers[0].over_at) == ("destination_unreachable", "", 2.0)
 
 
 def test_retry_wakes_what_is_parked_and_nothing_else() -> None:
-    desk = Desk()
-    request = desk.submit("a", "b")
-    desk.park(request, "a")
-    assert desk.operations.retry(request) == (1, 0)
-    assert desk.operations.retry(request) == (0, 0)
+    resources = RungResources()
+    request = resources.submit("a", "b")
+    resources.park(request, "a")
+    assert resources.operations.retry(request) == (1, 0)
+    assert resources.operations.retry(request) == (0, 0)
 
 
 def test_pause_concerns_one_mailbox_or_all() -> None:
-    desk = Desk()
-    request = desk.submit("a", "b")
-    assert desk.operations.control(request, Control.PAUSE, "a") == 1
-    assert desk.operations.control(request, Control.PAUSE) == 2
+    resources = RungResources()
+    request = resources.submit("a", "b")
+    assert resources.operations.control(request, Control.PAUSE, "a") == 1
+    assert resources.operations.control(request, Control.PAUSE) == 2
     with pytest.raises(UsageError, match="no mailbox"):
-        desk.operations.control(request, Control.PAUSE, "nobody")
+        resources.operations.control(request, Control.PAUSE, "nobody")
 
 
 def test_what_changed_since_the_import_was_read_counts() -> None:
-    desk = Desk()
-    read_before = desk.submit("a", "b")
-    assert desk.operations.control(read_before, Control.PAUSE) == 2
-    assert desk.operations.control(read_before, Control.PAUSE) == 0, "it is paused already"
-    assert desk.operations.control(read_before, Control.RUN) == 2
-    assert find_import(desk.store, read_before.import_id).control is Control.RUN
-    assert desk.operations.control(read_before, Control.CANCEL) == 2
-    assert desk.operations.control(read_before, Control.RUN) == 2, "cancelled, they are queued again"
+    resources = RungResources()
+    read_before = resources.submit("a", "b")
+    assert resources.operations.control(read_before, Control.PAUSE) == 2
+    assert resources.operations.control(read_before, Control.PAUSE) == 0, "it is paused already"
+    assert resources.operations.control(read_before, Control.RUN) == 2
+    assert find_import(resources.store, read_before.import_id).control is Control.RUN
+    assert resources.operations.control(read_before, Control.CANCEL) == 2
+    assert resources.operations.control(read_before, Control.RUN) == 2, "cancelled, they are queued again"
 
 
 def test_limits_have_names() -> None:
-    desk = Desk()
-    desk.operations.set_limit("source_host:mail.example", 3)
-    assert desk.store.limits() == {"source_host:mail.example": 3}
-    desk.operations.set_limit("source_host:mail.example", None)
-    assert desk.store.limits() == {}
+    resources = RungResources()
+    resources.operations.set_limit("source_host:mail.example", 3)
+    assert resources.store.limits() == {"source_host:mail.example": 3}
+    resources.operations.set_limit("source_host:mail.example", None)
+    assert resources.store.limits() == {}
     for wrong in ("threads", "source_account.bytes_per_week", "threads.bytes_per_day", "source_host."):
         with pytest.raises(UsageError, match="source_account"):
-            desk.operations.set_limit(wrong, 3)
+            resources.operations.set_limit(wrong, 3)
 
 
 def test_a_rate_is_set_as_a_limit_is() -> None:
-    desk = Desk()
+    resources = RungResources()
     name = "source_account.bytes_per_day"
     for text, most in (("2GB", 2 * 10**9), ("500", 500), ("0", 0)):
-        desk.operations.set_limit(name, read_limit(name, text))
-        assert desk.store.limits() == {name: most}
-    desk.operations.set_limit(name, read_limit(name, "default"))
-    assert desk.store.limits() == {}
+        resources.operations.set_limit(name, read_limit(name, text))
+        assert resources.store.limits() == {name: most}
+    resources.operations.set_limit(name, read_limit(name, "default"))
+    assert resources.store.limits() == {}
     for scope, text in (("source_host", "2GB"), ("source_host.messages_per_second", "2GB"), (name, "much"), (name, "")):
         with pytest.raises(UsageError):
-            desk.operations.set_limit(scope, read_limit(scope, text))
+            resources.operations.set_limit(scope, read_limit(scope, text))
     with pytest.raises(UsageError, match="10000"):
-        desk.operations.set_limit("source_host", 10_001)
+        resources.operations.set_limit("source_host", 10_001)
 
 
 def test_forgotten_passwords_are_gone_and_verify_says_so() -> None:
-    desk = Desk()
-    request = desk.submit("a")
-    desk.park(request, "a")
-    assert desk.operations.forget(request).there
-    assert not desk.operations.forget(request).there
+    resources = RungResources()
+    request = resources.submit("a")
+    resources.park(request, "a")
+    assert resources.operations.forget(request).there
+    assert not resources.operations.forget(request).there
     with pytest.raises(UsageError, match="no longer stored"):
-        desk.operations.verify(request, full=True)
+        resources.operations.verify(request, full=True)
 
 
 def test_what_a_cutover_needs_is_neither_forgotten_nor_closed() -> None:
@@ -265,54 +265,54 @@ def test_what_a_cutover_needs_is_neither_forgotten_nor_closed() -> None:
 
 @pytest.mark.parametrize("all_of_them", [True, False])
 def test_retry_without_passwords_is_refused_and_changes_nothing(all_of_them: bool) -> None:
-    desk = Desk()
-    request = desk.submit("a", "b")
+    resources = RungResources()
+    request = resources.submit("a", "b")
     for login in ("a", "b"):
-        desk.park(request, login)
-    before = desk.store.mailboxes(request.import_id)
-    desk.operations.forget(request)
+        resources.park(request, login)
+    before = resources.store.mailboxes(request.import_id)
+    resources.operations.forget(request)
     said = "the passwords of import people are"
     if not all_of_them:
-        ((mailbox, _),) = find_mailboxes(desk.store, request, "a")
+        ((mailbox, _),) = find_mailboxes(resources.store, request, "a")
         sealed = {(mailbox.mailbox_id, side): b"sealed" for side in ("source", "destination")}
-        desk.store.seal(request.import_id, sealed)
+        resources.store.seal(request.import_id, sealed)
         said = "the passwords of 1 of 2 mailboxes of import people are"
-    rung = len(desk.rung)
+    rung = len(resources.rung)
     with pytest.raises(UsageError, match=f"{said} no longer stored: run the same import command again"):
-        desk.operations.retry(request)
-    assert desk.store.mailboxes(request.import_id) == before
-    assert len(desk.rung) == rung
+        resources.operations.retry(request)
+    assert resources.store.mailboxes(request.import_id) == before
+    assert len(resources.rung) == rung
     if not all_of_them:
-        assert desk.operations.retry(request, "a") == (1, 0)
+        assert resources.operations.retry(request, "a") == (1, 0)
 
 
 def test_retry_with_nothing_to_try_again_needs_no_passwords() -> None:
-    desk = Desk()
-    request = desk.submit("a")
-    desk.operations.forget(request)
-    assert desk.operations.retry(request) == (0, 0)
+    resources = RungResources()
+    request = resources.submit("a")
+    resources.operations.forget(request)
+    assert resources.operations.retry(request) == (0, 0)
 
 
 def test_what_is_under_way_is_not_verified_anew() -> None:
-    desk = Desk()
-    request = desk.submit("a", "b")
-    desk.park(request, "a")
+    resources = RungResources()
+    request = resources.submit("a", "b")
+    resources.park(request, "a")
     with pytest.raises(UsageError, match="import people is under way"):
-        desk.operations.verify(request, full=True)
+        resources.operations.verify(request, full=True)
     with pytest.raises(UsageError, match="import people is under way"):
-        desk.operations.verify(request, full=True, login="a")
-    assert find_import(desk.store).options == request.options
+        resources.operations.verify(request, full=True, login="a")
+    assert find_import(resources.store).options == request.options
 
 
 def test_the_import_command_goes_on_with_what_verify_began() -> None:
-    desk = Desk()
-    request = desk.submit("a")
-    desk.park(request, "a")
-    assert desk.operations.verify(find_import(desk.store), full=True) == (1, 0)
-    going_on = desk.submit("a")
+    resources = RungResources()
+    request = resources.submit("a")
+    resources.park(request, "a")
+    assert resources.operations.verify(find_import(resources.store), full=True) == (1, 0)
+    going_on = resources.submit("a")
     assert (going_on.options.verify, going_on.passes) == ("full", 2)
-    desk.park(request, "a")
-    assert desk.submit("a").options.verify == "default", "the next pass is what it says itself"
+    resources.park(request, "a")
+    assert resources.submit("a").options.verify == "default", "the next pass is what it says itself"
 
 
 def test_the_name_is_the_files_unless_it_is_given() -> None:
@@ -320,96 +320,6 @@ def test_the_name_is_the_files_unless_it_is_given() -> None:
     assert import_name("autumn", "people.csv") == "autumn"
     with pytest.raises(UsageError):
         import_name("a\nb", "people.csv")
-
-
-ZOHO = Endpoint(host="imap.zoho.com", port=993, tls=Tls.IMPLICIT)
-
-
-def _let_in(desk: Desk) -> int:
-    """Returns the number of lanes that may work at the same time."""
-    count = 0
-    while desk.store.claim(f"w/{count}"):
-        count += 1
-    return count
-
-
-def test_a_preset_limits_connections_of_its_host() -> None:
-    logins = [f"u{n}" for n in range(40)]
-    desk = Desk()
-    desk.submit(*logins, source=ZOHO)
-    assert desk.store.usual() == {"source_account:imaps://imap.zoho.com:993": 2, "source_host:imap.zoho.com": 20}
-    assert _let_in(desk) == 20
-    desk.operations.set_limit("source_host:imap.zoho.com", 25)
-    assert _let_in(desk) == 25, "what a person sets for this host goes before"
-    control = Desk()
-    control.submit(*logins)
-    assert _let_in(control) == 32, "a host that nobody knows has the default"
-
-
-def test_a_lower_setting_of_a_person_is_not_raised_by_a_preset() -> None:
-    desk = Desk()
-    desk.submit(*[f"u{n}" for n in range(9)], source=ZOHO, most={"source_host": 4})
-    assert _let_in(desk) == 4
-
-
-def test_a_refused_login_is_told_what_its_provider_wants() -> None:
-    for source, told in ((ZOHO, True), (SOURCE, False)):
-        desk = Desk()
-        request = desk.submit("anna", source=source)
-        desk.park(request, "anna")
-        (group,) = errors_of(desk.store, request)
-        assert ("Zoho Mail: Switch on IMAP" in group.advice) is told
-
-
-# -- an administrator's login
-
-
-def _by_admin(desk: Desk, *logins: str) -> Import:
-    how = SignIn(way=Way.AUTHZID, admin="chief")
-    rows = [replace(_row(at, login), password=Secret("")) for at, login in enumerate(logins, start=2)]
-    import_, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=how), "by admin")
-    asked = {"source": SignInAsked(sign_in=how, secret=Secret("chief's"))}
-    desk.operations.submit(import_, mailboxes, rows, sign_ins=asked)
-    return find_import(desk.store, import_.import_id)
-
-
-def test_what_the_import_signs_in_with_is_sealed_once_and_rows_have_nothing() -> None:
-    desk = Desk()
-    request = _by_admin(desk, "a", "b")
-    assert request.options.source_sign_in == SignIn(way=Way.AUTHZID, admin="chief")
-    for login in ("a", "b"):
-        given = desk.opened(request, login, "source")
-        assert (given.own, given.password) == (False, Secret(""))
-        assert desk.opened(request, login, "destination").own
-    sealed = desk.store.sealed(request.import_id, request.import_id, "source")
-    assert sealed is not None
-    assert desk.vault.open(request.import_id, "source", sealed).password == Secret("chief's")
-
-
-def test_a_password_that_is_given_later_is_the_rows_own() -> None:
-    desk = Desk()
-    request = _by_admin(desk, "a", "b")
-    desk.park(request, "a")
-    done = desk.operations.replace_credentials(request, [_row(2, "a", "now known")])
-    assert (done.mailboxes, done.queued) == (1, 1)
-    assert desk.opened(request, "a", "source").password == Secret("now known")
-    assert desk.opened(request, "a", "source").own
-    assert desk.opened(request, "a", "destination").password == Secret("pw-a"), "which was another"
-    assert not desk.opened(request, "b", "source").own
-
-
-def test_retry_lets_an_administrators_login_be_tried_again_once() -> None:
-    desk = Desk()
-    request = _by_admin(desk, "a", "b")
-    store, i = desk.store, request.import_id
-    turn = lambda holder: store.login_turn(i, "m", "source", "d", holder, shared=True, seconds=9).state  # noqa: E731
-    assert turn("x") == "trial"
-    store.login_told(i, "m", "source", "d", "x", shared=True, result="refused")
-    for login in ("a", "b"):
-        desk.park(request, login)
-    assert desk.operations.retry(request) == (2, 0)
-    assert turn("y") == "trial"
-    assert turn("z") == "wait"
 
 
 def test_who_goes_on_while_errors_are_counted_is_in_no_group() -> None:
@@ -428,30 +338,32 @@ def test_who_goes_on_while_errors_are_counted_is_in_no_group() -> None:
             ]
 
     for store, named in ((MemoryStore(), 1), (Late(), 0)):
-        desk = Desk()
-        desk.store = store
-        request = desk.submit("anna", "bert", "cora")
+        resources = RungResources()
+        resources.store = store
+        request = resources.submit("anna", "bert", "cora")
         for login in ("anna", "bert", "cora"):
-            desk.park(request, login)
+            resources.park(request, login)
         groups = trouble_at_a_glance(store, request, 1)
         assert [(len(group.sufferers), group.more) for group in groups] == [(1, 2)] * named
 
 
 def test_trouble_with_messages_of_many_mailboxes_is_counted_and_some_are_named() -> None:
-    desk = Desk()
-    request = desk.submit("anna", "bert", "cora")
+    resources = RungResources()
+    request = resources.submit("anna", "bert", "cora")
     for number in range(3):
-        lease = take(desk.store, f"lane{number}")
-        desk.store.plan_folders(lease, [(plan_of(lease.mailbox, "INBOX", (1, 4)), 1)])
-        desk.store.finish(lease)
-        batch = take(desk.store, f"lane{number}", prefer=lease.mailbox.mailbox_id)
-        desk.store.progress(batch, intents=[intent(f"i{number}", batch.unit.uids)])
-        desk.store.progress(batch, settled=[other(Outcome.REFUSED, batch.unit.uids, f"i{number}")])
+        lease = take(resources.store, f"lane{number}")
+        resources.store.plan_folders(lease, [(plan_of(lease.mailbox, "INBOX", (1, 4)), 1)])
+        resources.store.finish(lease)
+        batch = take(resources.store, f"lane{number}", prefer=lease.mailbox.mailbox_id)
+        resources.store.progress(batch, intents=[intent(f"i{number}", batch.unit.uids)])
+        resources.store.progress(batch, settled=[other(Outcome.REFUSED, batch.unit.uids, f"i{number}")])
     for named, more in ((1, 2), (2, 1), (9, 0)):
-        (group,) = trouble_at_a_glance(desk.store, request, named)
+        (group,) = trouble_at_a_glance(resources.store, request, named)
         assert (group.code, len(group.sufferers), group.more) == ("refused", min(named, 3), more)
         assert (group.sufferers[0].messages, group.sufferers[0].detail) == (4, "because")
-    assert errors_of(desk.store, request) == trouble_at_a_glance(desk.store, request, 9), "as a look at all of them"
+    assert errors_of(resources.store, request) == trouble_at_a_glance(resources.store, request, 9), (
+        "as a look at all of them"
+    )
 
 
 def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> None:
@@ -459,42 +371,42 @@ def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> N
 
     A mailbox with a password of its own, or one that waits for something else, does not go on.
     """
-    desk = Desk()
+    resources = RungResources()
     sign_in = SignIn(way=Way.AUTHZID, admin="chief")
     rows = [replace(_row(at, login), password=Secret("")) for at, login in enumerate(("anna", "bert"), start=2)]
     rows.append(_row(4, "cora", "her own"))
     import_, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=sign_in), "people")
     asked = {"source": SignInAsked(sign_in=sign_in, secret=Secret("wrong"))}
-    desk.operations.submit(import_, mailboxes, rows, sign_ins=asked)
+    resources.operations.submit(import_, mailboxes, rows, sign_ins=asked)
     for login in ("anna", "cora"):
-        desk.park(import_, login)
+        resources.park(import_, login)
 
-    given = desk.operations.shared_anew(import_, {"source": lambda way: Secret(f"right for {way}")})
-    desk.rung.clear()
-    assert desk.operations.replace_shared(import_, given) == 1
-    assert desk.rung
-    states = {one.source.login: one.state for one, _ in desk.store.mailboxes(import_.import_id)}
+    given = resources.operations.shared_anew(import_, {"source": lambda way: Secret(f"right for {way}")})
+    resources.rung.clear()
+    assert resources.operations.replace_shared(import_, given) == 1
+    assert resources.rung
+    states = {one.source.login: one.state for one, _ in resources.store.mailboxes(import_.import_id)}
     assert states == {"anna": MailboxState.QUEUED, "bert": MailboxState.QUEUED, "cora": MailboxState.PARKED}
-    now = desk.operations.sign_ins_of(import_)
+    now = resources.operations.sign_ins_of(import_)
     assert now["source"].secret.reveal() == "right for authzid"
     with pytest.raises(UsageError, match="destination: the import signs in with each mailbox's own password"):
-        desk.operations.shared_anew(import_, {"destination": lambda way: Secret("x")})
-    desk.store.forget(import_.import_id)
+        resources.operations.shared_anew(import_, {"destination": lambda way: Secret("x")})
+    resources.store.forget(import_.import_id)
     with pytest.raises(UsageError, match="no longer stored"):
-        desk.operations.shared_anew(import_, {"source": lambda way: Secret("x")})
+        resources.operations.shared_anew(import_, {"source": lambda way: Secret("x")})
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])
 def test_a_new_password_of_one_side_leaves_the_other(side: str) -> None:
-    desk = Desk()
-    request = desk.submit("anna")
-    desk.park(request, "anna")
-    ((mailbox, _),) = desk.store.mailboxes(request.import_id)
-    before = {one: desk.opened(request, "anna", one).password for one in ("source", "destination")}
+    resources = RungResources()
+    request = resources.submit("anna")
+    resources.park(request, "anna")
+    ((mailbox, _),) = resources.store.mailboxes(request.import_id)
+    before = {one: resources.opened(request, "anna", one).password for one in ("source", "destination")}
     given = {side: Secret("new")}
-    assert desk.operations.replace_passwords(request, mailbox, given) is True
-    after = {one: desk.opened(request, "anna", one).password for one in ("source", "destination")}
+    assert resources.operations.replace_passwords(request, mailbox, given) is True
+    after = {one: resources.opened(request, "anna", one).password for one in ("source", "destination")}
     assert after == before | given
-    ((mailbox, _),) = desk.store.mailboxes(request.import_id)
+    ((mailbox, _),) = resources.store.mailboxes(request.import_id)
     assert mailbox.state is MailboxState.QUEUED
-    assert desk.operations.replace_passwords(request, mailbox, given) is False
+    assert resources.operations.replace_passwords(request, mailbox, given) is False

@@ -9,7 +9,7 @@ import pytest
 
 from producer.operations.outages import waits_of
 from producer.show.waiting import said
-from shared.model import Failure, Import, Wait
+from shared.model import Failure, Import, Wait, WaitKind
 from shared.model.lifecycle import Control, ImportState
 from shared.store.memory.memory_store import MemoryStore
 from shared.store.redis.redis_scripts import refusal
@@ -46,7 +46,7 @@ def test_a_server_that_does_not_answer_is_waited_for() -> None:
     store, request, place = _failing(_away(1000.0, next_at=1040.0, since=900.0))
     (wait,) = waits_of(store, request)
     assert wait == Wait(
-        what="destination_server", key=place, since=900.0, until=1040.0, why="Connection refused", mailboxes=1
+        what=WaitKind.DESTINATION_SERVER, key=place, since=900.0, until=1040.0, why="Connection refused", mailboxes=1
     )
     text = said(wait, now=1000.0)
     assert text.startswith(f"waiting for {place}: Connection refused since ")
@@ -69,12 +69,12 @@ def _without_workers(**how: object) -> list[Wait]:
 
 def test_the_want_of_a_worker_is_a_cause() -> None:
     (wait,) = _without_workers()
-    assert wait == Wait(what="workers")
+    assert wait == Wait(what=WaitKind.WORKERS)
     assert said(wait) == "no worker is running: nothing moves until one is started (mailhaul worker, or mailhaul up)"
 
 
 def test_it_is_no_cause_where_another_one_is() -> None:
-    shut = Wait(what="window", until=2000.0, why="20:00-06:00 UTC")
+    shut = Wait(what=WaitKind.WINDOW, until=2000.0, why="20:00-06:00 UTC")
     assert _without_workers(waits=lambda import_id: [shut]) == [shut]
     (store,) = _without_workers(refusal="it is out of memory")
     assert store.what == "store"

@@ -10,7 +10,7 @@ from producer.coordinator.estimate import Caps
 from producer.coordinator.pace import EARLY_SECONDS, WINDOW_SECONDS, Sample, Window, may_move
 from producer.coordinator.tally import Progress, exit_code, progress
 from producer.show.lines import cells, progress_line, state_bar, summary
-from shared.model import Account, Endpoint, Import, Mailbox, Options, Stranded, Tally, Tls, Wait
+from shared.model import Account, Endpoint, Import, Mailbox, Options, Stranded, Tally, Tls, Wait, WaitKind
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 
 M = MailboxState
@@ -102,12 +102,12 @@ def test_time_in_which_nothing_can_move_counts_for_no_rate() -> None:
     assert again.messages_per_second == pytest.approx(10)
     assert not may_move(_import(ImportState.OPENING), ())
     assert not may_move(_import(control=Control.PAUSE), ())
-    assert not may_move(_import(), [Wait(what="window")])
-    assert may_move(_import(), [Wait(what="room")])
+    assert not may_move(_import(), [Wait(what=WaitKind.WINDOW)])
+    assert may_move(_import(), [Wait(what=WaitKind.ROOM)])
 
 
 def test_while_mail_may_still_arrive_there_is_a_cause_and_no_rate_and_no_time() -> None:
-    wait = Wait(what="settle", until=2000.0, mailboxes=2)
+    wait = Wait(what=WaitKind.SETTLE, until=2000.0, mailboxes=2)
     window = _window((0, 0, 0), (10, 100, 1000))
     assert may_move(_import(), [wait], window, at=12), "other mailboxes moved lately"
     assert not may_move(_import(), [wait], window, at=16)

@@ -14,7 +14,7 @@ def _import(name: str, source: Endpoint, destination: Endpoint) -> Import:
     return Import(import_id=import_id(name, source, destination), name=name, source=source, destination=destination)
 
 
-class Shelf:
+class AskedBooks:
     """Books that note which mailboxes they were asked for."""
 
     def __init__(self, *requests: Import) -> None:
@@ -34,11 +34,11 @@ class Shelf:
 def test_only_imports_to_that_server_are_asked_for_the_mailbox() -> None:
     there = [_import(f"wave {n}", OLD, NEW) for n in range(20)]
     back = _import("wave 1 (back)", NEW, replace(OLD, port=143, tls=Tls.STARTTLS))
-    shelf = Shelf(*there, back, _import("elsewhere", NEW, THIRD))
+    books = AskedBooks(*there, back, _import("elsewhere", NEW, THIRD))
     new, old = Account(endpoint=NEW, login="ann"), Account(endpoint=OLD, login="ann")
     one = mailbox_id(back.import_id, "ann", "ann")
-    shelf.mailboxes[one] = Mailbox(
+    books.mailboxes[one] = Mailbox(
         mailbox_id=one, import_id=back.import_id, row=1, source=new, destination=replace(old, endpoint=back.destination)
     )
-    assert between(shelf, new, old) == [one]
-    assert len(shelf.asked) == 2
+    assert between(books, new, old) == [one]
+    assert len(books.asked) == 2

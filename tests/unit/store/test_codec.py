@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model import Account, Endpoint, Import, Moving, Options, Tls, import_id, mailbox_id
+from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders, Verification
 from shared.model.uids import MAX_UID, Record, UidSet, records_of
 from shared.store.redis import codec, packing
 
@@ -69,12 +70,20 @@ def test_what_a_request_wants_comes_back_as_it_was() -> None:
         smaller=4,
         unseen=True,
         newest_first=True,
-        gmail_labels="primary",
+        shared_folders=SharedFolders.COPY,
+        gmail_labels=LabelMode.PRIMARY,
+        moves=MoveChoice.COPY,
+        deletions=DeletionsChoice.FOLLOW,
+        verify=Verification.ANEW,
     )
     wanted = Import(import_id="i", name="n", source=ends[0], destination=ends[1], options=options)
     row = {key.encode(): value.encode() for key, value in codec.encode_import(wanted).items()}
     found = codec.decode_import("i", row | {b"state": b"running", b"control": b"run"})
     assert found.options == options
+    assert isinstance(found.options.gmail_labels, LabelMode), "not the text of it"
+    written = json.loads(row[b"options"])
+    names = ("shared_folders", "gmail_labels", "moves", "deletions", "verify")
+    assert [written[name] for name in names] == ["copy", "primary", "copy", "follow", "anew"]
 
 
 def test_a_mailbox_of_an_import_of_old_comes_from_where_all_come_from() -> None:

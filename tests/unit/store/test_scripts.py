@@ -63,3 +63,15 @@ def test_no_line_of_the_shared_definitions_is_lost() -> None:
         assert kept.split() == [
             word for line in text.splitlines() if not line.startswith("--") for word in line.split()
         ]
+
+
+#: A script that goes through all mailboxes of an import or of a wave.
+_THROUGH_ALL = re.compile(r"ZRANGE',[^\n]*(?:':mailboxes'|members_key\([^)]*\)|\bmembers|\ball), 0, -1")
+
+
+def test_no_change_goes_through_all_mailboxes_in_one_script() -> None:
+    folder = resources.files("shared.store") / "lua"
+    texts = {name: (folder / f"{name}.lua").read_text() for name in (*scripts.NAMES, *scripts.SHARED)}
+    assert [name for name, text in texts.items() if _THROUGH_ALL.search(text)] == []
+    assert _THROUGH_ALL.search("for _, m in ipairs(redis.call('ZRANGE', key .. ':mailboxes', 0, -1)) do"), "the control"
+    assert _THROUGH_ALL.search("redis.call('ZRANGE', members_key(i, wave), 0, -1)"), "the control"
