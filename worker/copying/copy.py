@@ -295,7 +295,7 @@ class BatchCopy:
         if looked.found:
             entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
             self._flying.adopt([record for entry in entries for record in entry.records], entries[0].digest)
-            self._forgotten_flags.complete(self._status, looked.found, self._flying.records)
+            self._forgotten_flags.complete(self._source, self._status, looked.found, self._flying.records)
         stop_on(looked.wanted)
         if looked.wait_seconds:
             raise SettleLater(looked.wait_seconds)

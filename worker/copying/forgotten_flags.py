@@ -11,14 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from shared.mail import FlagChange, KnownStatus, MailDestination
+from shared.mail import FlagChange, KnownStatus, MailDestination, MailSource
 from shared.mail.answers.kept_flags import LOOKED_AT
 from shared.model import Lease, Settled
 from shared.model.errors import ConnectionLost, FolderRefused, ProtocolViolation, ServerRefused
 from shared.model.uids import Record, UidSet
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
-from worker.copying.flag_completion import complete_flags, wanted
+from worker.copying.flag_completion import complete_flags
 
 _log = get_logger("mailhaul.worker")
 
@@ -65,21 +65,21 @@ class ForgottenFlags:
         """Notes copies that somebody else made."""
         self._others.update(uid for record in settled.records for uid in record.source)
 
-    def complete(self, status: KnownStatus, uids: UidSet, records: Iterable[Record]) -> None:
-        """Sets the flags that copies lack whose answer was lost; `uids` are those of the source. The folder is open.
+    def complete(self, source: MailSource, status: KnownStatus, uids: UidSet, records: Iterable[Record]) -> None:
+        """Sets the keywords that copies lack whose answer was lost; `uids` are those of the source. Both folders are open.
 
         A server that was killed may have stored a message and no name of its keywords (Dovecot).
         """
         to = {int(s): int(d) for record in records for s, d in record.pairs() if s in uids}
-        want = wanted(self._store.flags(self._lease.unit.folder_id), to)
-        if not want:
-            return
         try:
-            complete_flags(self._destination, status.permanent_flags, want, ours=True)
-            # They show no more whether the server keeps what it is sent.
-            self._others.update(to)
+            shown = {
+                to[int(uid)]: [flag for flag in flags if not flag.startswith("\\")]
+                for uid, flags in source.flags(uids)
+                if uid in to
+            }
+            complete_flags(self._destination, status.permanent_flags, shown)
         except (ServerRefused, FolderRefused) as error:
-            _log.warning("flags_not_completed", messages=len(want), reason=str(error))
+            _log.warning("flags_not_completed", messages=len(to), reason=str(error))
 
     def see_to(self, status: KnownStatus, records: Iterable[Record]) -> None:
         """Looks whether the batch's copies have their flags, and sets what the server forgot. The folder is open.

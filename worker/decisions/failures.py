@@ -104,9 +104,6 @@ CONTROL = "control"
 #: Code of a destination into which somebody else brings the same mail.
 FOREIGN_WRITER = "destination_foreign_writer"
 
-#: Code of a destination without room.
-OVER_QUOTA = "destination_over_quota"
-
 #: Code of a destination that refuses one message after the other.
 TAKES_NOTHING = "destination_takes_nothing"
 

@@ -15,7 +15,7 @@ from shared.model.errors import AnswerUnreadable, FolderRefused, ServerRefused
 from shared.model.uids import UidSet
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
-from worker.copying.flag_completion import complete_flags, wanted
+from worker.copying.flag_completion import complete_flags
 from worker.decisions.flag_changes import FlagsSeen, flag_changes, later, translated
 from worker.decisions.permanent_flags import kept_flags
 
@@ -81,7 +81,7 @@ class FlagSync:
             for s, d in record.pairs()
             if d not in followed
         }
-        want = {uid: flags for uid, flags in wanted(now, to).items() if flags}
+        want = {to[uid]: text.split() for text, uids in now.items() if text for uid in uids if uid in to}
         if not want:
             return
         try:

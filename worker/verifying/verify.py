@@ -42,7 +42,6 @@ from worker.planning.counted import CountedFolders, counted_again
 from worker.sessions.mailbox_sessions import MailboxSessions
 from worker.verifying.comparison import Comparison
 from worker.verifying.doubles import doubles, notes_of
-from worker.verifying.kept_flags import complete_new, was_full
 
 DESTINATION_LOST_ITS_FOLDER: Final = Phrase(
     "destination_lost_its_folder",
@@ -107,7 +106,6 @@ class MailboxVerification:
         audits = []
         if folders:
             destination = self._sessions.destination(self._lease.mailbox)
-            full = was_full(self._store.failures(self._lease.mailbox.mailbox_id))
             folders = self._without_deleted(destination, folders)
             names = [folder.destination_name for folder, _ in folders]
             statuses = counted_again(
@@ -129,8 +127,6 @@ class MailboxVerification:
                 back = folder.deleted_too - folder.deleted
                 if seen == folder.verified and self._mode == Verification.DEFAULT and not back:
                     continue
-                if full:
-                    complete_new(destination, self._store, folder)
                 told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
                 told = told or tally.moved or tally.removed > len(folder.taken_away)
                 # More messages than ours came since the folder was planned: delivered mail, or second copies.

@@ -18,10 +18,11 @@ FOLDER = KnownStatus(uidnext=99, messages=9)
 
 
 class Server:
-    """A destination that shows \\Seen for some UIDs, and notes where it is set."""
+    """A destination that shows \\Seen for some UIDs, and notes where it is set, and all that is changed."""
 
     def __init__(self, *seen: int) -> None:
         self.kept_flags, self.seen, self.given = KeptFlags(), seen, UidSet()
+        self.changes: list[FlagChange] = []
 
     def flags(self, uids: UidSet) -> list[tuple[int, tuple[str, ...]]]:
         return [(uid, ("\\Seen",) if uid in self.seen else ()) for uid in uids]
@@ -29,6 +30,7 @@ class Server:
     def store_flags(self, changes: Iterable[FlagChange]) -> None:
         for change in changes:
             self.given |= change.uids
+            self.changes.append(change)
 
 
 def flags_of(server: Server) -> ForgottenFlags:
@@ -56,3 +58,16 @@ def test_what_an_earlier_attempt_sent_teaches_nothing_bad_about_the_server() -> 
     flags_of(server).see_to(FOLDER, copied(UidSet.span(1, 3), 101).records)
     assert server.given == UidSet.span(101, 103)
     assert not server.kept_flags.forgotten
+
+
+def test_copies_that_are_found_again_get_only_keywords_that_the_source_shows_now() -> None:
+    """Message 1 lost its keyword with its answer. People read 2 and gave 101 a keyword: neither is undone."""
+    server, source = Server(102), Server()
+    shown = {101: ("mine",), 102: ("\\Seen", "new")}
+    server.flags = lambda uids: [(uid, shown[uid]) for uid in uids]  # type: ignore[method-assign]
+    now = {1: ("\\Flagged", "new"), 2: ()}
+    source.flags = lambda uids: [(uid, now[uid]) for uid in uids]  # type: ignore[method-assign]
+    folder = KnownStatus(uidnext=99, messages=9, permanent_flags=frozenset({"\\Seen", "\\Flagged", "\\*"}))
+    records = copied(UidSet.span(1, 2), 101).records
+    flags_of(server).complete(source, folder, UidSet.span(1, 2), records)  # type: ignore[arg-type]
+    assert server.changes == [FlagChange(uids=UidSet.of([101]), add=("new",))]
