@@ -11,6 +11,7 @@ from shared.model.errors import (
     LeaseLost,
     LedgerConflict,
     MailError,
+    MailhaulError,
     OverQuota,
     StoreError,
     Throttled,
@@ -112,8 +113,7 @@ class FailedUnits:
                     if isinstance(error, MailError)
                     else text_of(error)
                 )
-                with contextlib.suppress(MailError):
-                    see_to_brought(lease, place.store, lambda: self._sessions.destination(lease.mailbox))
+                self._see_to_flags(lease)
                 outcome = Outcome.VANISHED if isinstance(error, FolderVanished) else Outcome.FAILED
                 settled = (given_up(lease, lease.remaining, reason, outcome),)
                 place.store.follow(lease, settled=settled, claim=False)
@@ -134,6 +134,19 @@ class FailedUnits:
             if lease.unit.kind is UnitKind.COPY:
                 self._recheck(lease)
         return verdict.code
+
+    def _see_to_flags(self, lease: Lease) -> None:
+        """Sees to the flags of what was brought before the rest is given up, which nothing but the lease or the store stops."""
+        try:
+            see_to_brought(lease, self._place.store, lambda: self._sessions.destination(lease.mailbox))
+        except (LeaseLost, StoreError):
+            raise
+        except MailhaulError as error:
+            messages = sum(len(one.source) for one in lease.records)
+            _log.warning("flags_not_completed", messages=messages, reason=str(error))
+        finally:
+            # They were shut before, and the destination may have broken off.
+            self._sessions.close()
 
     def _recheck(self, lease: Lease) -> None:
         """Has the mailbox verified again after a lost lease.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.model import Options
-from shared.model.errors import LeaseLost, MessagesRefused
+from shared.model.errors import ControlRequested, CredentialsError, LeaseLost, MessagesRefused
 from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
 from tests.integration.in_process_import import InProcessImport, Wires, plain
@@ -470,23 +470,48 @@ def test_a_flag_is_set_though_the_destination_breaks_off_over_a_later_message(
     assert all(b"\\flagged" in one for one in flags) is protected
 
 
-@pytest.mark.parametrize("protected", [True, False], ids=["seen to", "control: left"])
-def test_a_flag_is_set_though_the_source_folder_cannot_be_opened_any_more(
-    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, protected: bool
-) -> None:
-    if not protected:
-        monkeypatch.setattr(failed_units, "see_to_brought", lambda *_: None)
+def broken_halfway(wires: Wires) -> InProcessImport:
+    """Brings some messages to a destination that forgets \\Flagged; then nobody can open the source folder any more."""
     in_process = forgetful(wires)
     in_process.stopping = lambda: in_process.tally()[Outcome.COPIED] > 0
     in_process.submit()
     in_process.work()
     in_process.stopping = lambda: False
     wires.source.faults.add(reply(b"^EXAMINE", b"NO broken", times=None))
+    return in_process
+
+
+@pytest.mark.parametrize("protected", [True, False], ids=["seen to", "control: left"])
+def test_a_flag_is_set_though_the_source_folder_cannot_be_opened_any_more(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, protected: bool
+) -> None:
+    if not protected:
+        monkeypatch.setattr(failed_units, "see_to_brought", lambda *_: None)
+    in_process = broken_halfway(wires)
     in_process.to_the_end()
     assert in_process.outcomes()["failed"] > 0
     flags = [{flag.lower() for flag in message.flags} for message in wires.new.folder(b"INBOX").messages]
     assert flags
     assert all(b"\\flagged" in one for one in flags) is protected
+
+
+@pytest.mark.parametrize("error", [ControlRequested("pause"), CredentialsError("no key opens them"), LookupError()])
+def test_a_batch_is_given_up_although_nobody_may_sign_in_for_its_flags(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """An error that mailhaul does not know by name is the control: it leaves the lane, and the batch held."""
+
+    def stopped(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(failed_units, "see_to_brought", stopped)
+    in_process = broken_halfway(wires)
+    if isinstance(error, LookupError):
+        with pytest.raises(LookupError):
+            in_process.to_the_end()
+        return
+    in_process.to_the_end()
+    assert in_process.outcomes()["failed"] > 0
 
 
 def test_a_destination_that_breaks_off_when_it_is_asked_for_flags_keeps_no_batch_open(wires: Wires) -> None:
