@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import takewhile
 from typing import Final
 
 from shared.folders.gmail import EXTENSION
 from shared.model import Lease, Options, UnitKind
 from shared.model.choices import DeletionsChoice, LabelMode
-from shared.model.errors import MailhaulError, StoreError, Throttled
+from shared.model.errors import MailhaulError, NothingTaken, StoreError, Throttled
 from shared.model.events import Listener, LookEnded
 from shared.model.lifecycle import Outcome, Wish
 from shared.model.protocols import protocol_of
@@ -26,7 +25,7 @@ from worker.copying.neighbours import Neighbours
 from worker.copying.returning import KnownBack, WayBack, await_return
 from worker.decisions.alike import LOOKS
 from worker.decisions.closing import Divided, Finished, InDoubt, SettleLater, Split, UnitEnd
-from worker.decisions.failures import ATTEMPTS, FOREIGN_WRITER, TAKES_NOTHING, UNIT_ATTEMPTS
+from worker.decisions.failures import ATTEMPTS, FOREIGN_WRITER, UNIT_ATTEMPTS, same_in_a_row
 from worker.decisions.ledger_entries import given_up
 from worker.decisions.looking import difference, full_due, looked_at
 from worker.decisions.unit_parts import divided, halves
@@ -173,7 +172,7 @@ class UnitWork:
                 neighbours,
                 labels,
                 sleep,
-                lambda coded: self._believed(lease, coded=coded),
+                lambda nothing, coded: self._believed(lease, nothing, coded=coded),
                 lambda: place.ring(UnitKind.COPY, lease.mailbox.import_id, ""),
                 reason,
             )
@@ -233,16 +232,18 @@ class UnitWork:
             return []
         return self._place.copy_rules.widening.shares(lease.remaining, lease.folder_pending, lease.writers)
 
-    def _believed(self, lease: Lease, *, coded: bool) -> bool:
+    def _believed(self, lease: Lease, nothing: NothingTaken, *, coded: bool) -> bool:
         """Tells whether a destination that refuses messages in the same words is believed to mean the messages.
 
-        It is when several further attempts changed nothing; or it never took any of this mailbox, and no code blames the
-        server (`coded`).
+        It is when several attempts in a row came to the same, and nothing of the mailbox got on meanwhile; or when it never
+        took any of this mailbox, and no code blames the server (`coded`).
         """
-        store, mailbox_id = self._place.store, lease.mailbox.mailbox_id
-        took = any(tally[Outcome.COPIED] for _, tally in store.folders(mailbox_id))
-        looks = sum(1 for _ in takewhile(lambda one: one.code == TAKES_NOTHING, store.failures(mailbox_id)))
-        return looks >= LOOKS or not (took or coded)
+        store, mailbox = self._place.store, lease.mailbox
+        took = any(tally[Outcome.COPIED] for _, tally in store.folders(mailbox.mailbox_id))
+        folder = lease.folder.display if lease.folder else ""
+        return same_in_a_row(mailbox, store.failures(mailbox.mailbox_id), nothing, folder) >= LOOKS or not (
+            took or coded
+        )
 
 
 def _patience(lease: Lease) -> int:

@@ -25,6 +25,7 @@ from shared.model.errors import (
     LedgerConflict,
     MailError,
     MessagesRefused,
+    NothingTaken,
     ProtocolViolation,
     ServerRefused,
     StoreError,
@@ -95,7 +96,7 @@ class BatchCopy:
         neighbours: Neighbours,
         labels: bool = False,
         sleep: Callable[[float], object] = time.sleep,
-        believed: Callable[[bool], bool] = lambda coded: False,
+        believed: Callable[[NothingTaken, bool], bool] = lambda nothing, coded: False,
         ring: Callable[[], object] = lambda: None,
         give_up: str = "",
     ) -> None:

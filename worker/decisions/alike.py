@@ -21,7 +21,8 @@ from worker.decisions.sent import Sent
 TAKES_NO_MESSAGE_ANY_MORE: Final = Phrase("takes_no_message_any_more", "takes no message any more")
 
 FAULT_OF_ITS_OWN: Final = Phrase(
-    "fault_of_its_own", "has a fault of its own with messages (by now {num}), and takes others"
+    "fault_of_its_own",
+    "has a fault of its own with messages (by now {num}, the smallest of {smallest} bytes), and takes others",
 )
 
 #: A time of day, with its date and brackets.
@@ -39,11 +40,11 @@ LOOKS = 3
 class Alike:
     """The messages that were refused alone since the destination last took a message."""
 
-    def __init__(self, believed: Callable[[bool], bool]) -> None:
+    def __init__(self, believed: Callable[[NothingTaken, bool], bool]) -> None:
         """Takes `believed`, which tells whether a refusal is about the message, though nothing here shows it.
 
-        It is asked for refusals whose code blames the server (True), and for those without a code, even when every message
-        gets such a refusal.
+        It is asked with the error that is raised otherwise, for refusals whose code blames the server (True), and for those
+        without a code, even when every message gets such a refusal.
         """
         self._believed = believed
         self._held: list[tuple[Sent, MailError]] = []
@@ -78,9 +79,13 @@ class Alike:
         self._judge(IN_A_ROW)
         refused = [*self._faults, *self._held]
         self._faults, self._held = [], []
-        faults = [error for _, error in refused if _of_the_server(error)]
-        if faults and not self._believed(True):
-            raise NothingTaken(faults[-1].side, FAULT_OF_ITS_OWN.says(num=f"{len(faults):,}"), faults[-1].detail)
+        faults = [one for one in refused if _of_the_server(one[1])]
+        if faults:
+            smallest, last = min(sent.size_bytes for sent, _ in faults), faults[-1][1]
+            what = FAULT_OF_ITS_OWN.says(num=f"{len(faults):,}", smallest=f"{smallest:,}")
+            nothing = NothingTaken(last.side, what, last.detail)
+            if not self._believed(nothing, True):
+                raise nothing
         return refused
 
     def _judge(self, most: int) -> None:
@@ -90,8 +95,9 @@ class Alike:
         last = row[-1]
         if len({_words(error) for error in row}) > 1 or _words(last) in self._about_messages:
             return
-        if _of_the_server(last) or not self._believed(False):
-            raise NothingTaken(last.side, TAKES_NO_MESSAGE_ANY_MORE.says(), last.detail)
+        nothing = NothingTaken(last.side, TAKES_NO_MESSAGE_ANY_MORE.says(), last.detail)
+        if _of_the_server(last) or not self._believed(nothing, False):
+            raise nothing
 
 
 def _words(error: MailError) -> str:

@@ -6,10 +6,12 @@ one folder never the mailbox, of one mailbox never the import.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
-from shared.model import Failure, UnitKind, errors
+from shared.model import Failure, Mailbox, UnitKind, errors
 from shared.model.lifecycle import Disposition, Wish
 from shared.model.sides import Limited
 from shared.rules.standing import LOOK_HOLD
@@ -419,7 +421,7 @@ def describe(
     """Returns the failure as the operator reads it."""
     sentence: str
     if isinstance(error, errors.MailError):
-        sentence, detail = OF_SIDE.says(side_word=error.side, what=error.what), error.detail
+        sentence, detail = _sentence(error), error.detail
     elif isinstance(error, errors.MailhaulError):
         sentence, detail = text_of(error), ""
     else:
@@ -440,6 +442,22 @@ def describe(
         next_at=at + (verdict.again_seconds or verdict.delay_seconds) if going_on else 0.0,
         missing_bytes=missing_bytes,
     )
+
+
+def same_in_a_row(mailbox: Mailbox, failures: Iterable[Failure], error: errors.MailError, folder: str) -> int:
+    """Returns how many of the mailbox's last `failures`, newest first, tell of the same `error` in this folder.
+
+    None counts from before an earlier pass ended, nor where the mailbox got on since.
+    """
+    if mailbox.over_at:
+        return 0
+    same = (_sentence(error), folder)
+    told = takewhile(lambda one: one.at >= mailbox.looked_at and (one.sentence, one.folder) == same, failures)
+    return sum(1 for _ in told)
+
+
+def _sentence(error: errors.MailError) -> str:
+    return OF_SIDE.says(side_word=error.side, what=error.what)
 
 
 def _outage(code: str) -> set[str]:

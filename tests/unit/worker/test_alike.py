@@ -25,7 +25,7 @@ def sent(uid: int) -> Sent:
 
 
 def noted(texts: list[bytes], *, believed: bool = False) -> Alike:
-    alike = Alike(lambda coded: believed)
+    alike = Alike(lambda nothing, coded: believed)
     for uid, text in enumerate(texts, start=1):
         alike.note(sent(uid), refusal(text))
     return alike
@@ -84,7 +84,7 @@ def test_what_is_believed_without_a_code_is_not_with_one() -> None:
 
 def refused_beside(text: bytes = BUG, *, believed: bool = False) -> Alike:
     """Notes that a message was refused, and another one taken afterwards."""
-    alike = Alike(lambda coded: believed)
+    alike = Alike(lambda nothing, coded: believed)
     alike.note(sent(1), refusal(text))
     return alike
 
