@@ -1,7 +1,7 @@
 """Has an operation return only when the disk of the state store has what it changed.
 
-Whoever is told that an import was accepted, changed or ended does not look again: after a power cut it must be so. Workers do not
-wait for the disk, since what they lose is found again at the destination.
+Whoever is told that an import was accepted, changed or ended does not look again: after a power cut it must be so. A failover is
+another matter: no replica is asked. Workers do not wait for the disk, since what they lose is found again at the destination.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from functools import wraps
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from producer.operations.resources import HeldResources
+from shared.runtime.logs import get_logger
 
 _Held = TypeVar("_Held", bound=HeldResources)
 _Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")
+_log = get_logger("mailhaul.producer")
 #: Whether somebody waits for the disk when all is done that is done now.
 _awaited: Final = ContextVar("awaited", default=False)
 
 
 @contextmanager
 def together(operations: HeldResources) -> Iterator[None]:
-    """Waits for the disk once after several operations; at most some seconds, where the server does not tell."""
+    """Waits for the disk once after several operations; at most some seconds, and says so where the server does not tell."""
     if _awaited.get():
         yield
         return
@@ -32,7 +34,8 @@ def together(operations: HeldResources) -> Iterator[None]:
         yield
     finally:
         _awaited.reset(token)
-    operations.store.wait_for_disk()
+    if not operations.store.wait_for_disk():
+        _log.warning("perhaps_not_on_disk")
 
 
 def on_disk(

@@ -190,6 +190,7 @@ class ControlOperations(HeldResources):
         self.ring_some(import_.import_id)
         return moved
 
+    @on_disk
     def set_limit(self, scope: str, most: int | None) -> None:
         """Sets a limit on connections or on a rate, as `limits.check_limit` describes it. None restores the default.
 

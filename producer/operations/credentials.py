@@ -285,6 +285,7 @@ class CredentialsOperations(HeldResources):
         accounts = AccountsAsked(text=import_.options.accounts, secret=self.accounts_secret_of(import_))
         return asked_again(import_, self.rows_of(import_), self.sign_ins_of(import_), accounts)
 
+    @on_disk
     def forget(self, import_: Import) -> Forgotten:
         """Deletes the import's passwords and tokens now, and what servers said when they were signed in to.
 
@@ -295,6 +296,7 @@ class CredentialsOperations(HeldResources):
         there = self.store.forget(import_.import_id)
         return Forgotten(there=there, purged=self.store.purge(_PURGE_SECONDS))
 
+    @on_disk
     def rotate(self, state: redis.Redis) -> Resealed:
         """Seals everything that is stored with the first key of the vault, and signs anew what is signed, while imports run.
 

@@ -80,6 +80,7 @@ class StandingOperations(HeldResources):
         self.set_standing(import_, standing, wave)
         return standing
 
+    @on_disk
     def set_standing(self, import_: Import, standing: Standing | None, wave: str = "") -> None:
         """Lets the import, or one of its waves, stand from now on; with None it stands no longer.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from producer.intake.preparing import prepare_import
 from producer.operations.acknowledged import together
@@ -108,14 +110,26 @@ def test_a_server_that_refuses_writes_claims_nothing() -> None:
 
 
 WAITING = (
-    "submit set_going rewritten control retry verify close archive start_cutover send_to_cutover change_standing "
-    "set_window set_wave move replace_credentials replace_passwords replace_shared"
+    "submit set_going rewritten control retry verify close archive start_cutover send_to_cutover change_standing set_standing "
+    "set_limit set_window set_wave move replace_credentials replace_passwords replace_shared forget rotate"
 )
+#: Those that change nothing in the store, or nothing that a person is told of.
+READING = "asked_again accounts_secret_of ring_some rows_of shared_anew sign_ins_of stored_passwords version_of"
 
 
-@pytest.mark.parametrize("name", WAITING.split())
-def test_every_act_of_an_operator_waits(name: str) -> None:
-    assert hasattr(getattr(Operations, name), "__wrapped__")
+def test_every_act_of_an_operator_waits() -> None:
+    found = {name: one for name, one in inspect.getmembers(Operations, inspect.isfunction) if not name.startswith("_")}
+    assert {name for name, one in found.items() if hasattr(one, "__wrapped__")} == set(WAITING.split())
+    assert found.keys() == {*WAITING.split(), *READING.split()}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_it_is_said_where_the_disk_may_not_have_it(monkeypatch: pytest.MonkeyPatch, *, told: bool) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr(store, "wait_for_disk", lambda: told)
+    with capture_logs() as said:
+        accept(store)  # type: ignore[arg-type]
+    assert [one["event"] for one in said] == ([] if told else ["perhaps_not_on_disk"])
 
 
 def test_an_act_waits_when_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,7 +203,7 @@ class RequestStore(Protocol):
         """
 
     def wait_for_disk(self) -> bool:
-        """Waits until the disk has all that was acknowledged before, so that a power cut takes none of it.
+        """Waits until the server's disk has all that was acknowledged before, so that a power cut takes none of it.
 
         Returns False where the server does not tell, or keeps nothing on a disk.
         """
