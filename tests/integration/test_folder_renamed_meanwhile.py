@@ -113,3 +113,7 @@ def test_what_is_removed_while_copies_are_in_doubt_ends_too(pair: tuple[Dovecot,
     assert in_process.outcomes() == {"vanished": 20}
     assert in_process.mailbox().state == "complete"
     assert in_process.held("destination").total() == (10 if arrives else 0)
+    told = [
+        reason for reason in in_process.noted("vanished").values() if "10 messages may stand in Work beside" in reason
+    ]
+    assert len(told) == (20 if arrives else 0), "each of the batch tells it"

@@ -47,7 +47,7 @@ from worker.copying.neighbours import ALONE, Neighbours
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
 from worker.copying.rate_wait import wait_out
-from worker.copying.recovery import contested_seconds, just_stored, look
+from worker.copying.recovery import arrived, contested_seconds, just_stored, known_destinations, look
 from worker.copying.writers import FolderWriters
 from worker.decisions.alike import Alike
 from worker.decisions.closing import Divided, Finished, SettleLater
@@ -60,6 +60,9 @@ from worker.decisions.shares import Widening
 
 LISTED_WITHOUT_BODY: Final = Phrase("listed_without_body", "the source lists the message but gives no body")
 LEASE_RAN_OUT_BEFORE: Final = Phrase("lease_ran_out_before", "the lease ran out before the append")
+MAY_STAND_BESIDE: Final = Phrase(
+    "may_stand_beside", "{what}; {num} messages may stand in {folder} beside those that are counted"
+)
 BYTES_ANNOUNCED_NONE_GIVEN: Final = Phrase(
     "bytes_announced_none_given", "the source says that the message has {n} bytes, and gives none"
 )
@@ -142,8 +145,9 @@ class BatchCopy:
         wait_out(self._lease.due, lambda: self._store.progress(self._lease).due, self._wish, self._tell, self._sleep)
         try:
             there, here = self._folders.open()
-        except FolderVanished:
-            self._withdraw()
+        except FolderVanished as error:
+            if self._lease.intents and self._lease.unit.attempts >= ATTEMPTS:
+                self._withdraw(error)
             raise
         self._begin(here)
         try:
@@ -261,20 +265,25 @@ class BatchCopy:
                 raise foreign_writer(late)
         return done
 
-    def _withdraw(self) -> None:
+    def _withdraw(self, error: FolderVanished) -> None:
         """Withdraws the intents of an earlier holder, since the source has nothing any more by which to know their copies.
 
-        Should the source show the messages again, what arrived of them all the same is a second copy, which verification
-        looks for.
+        Raises the error with how many copies may have arrived all the same. Should the source show the messages again, these
+        are second copies, which verification looks for.
         """
-        intents = self._lease.intents
-        if not intents:
-            return
+        intents, folder = self._lease.intents, self._lease.folder
+        assert folder is not None, "a batch has a folder"
         age = self._lease.claimed_at - max(intent.at for intent in intents)
         if age < self._rules.settle_seconds:
             raise SettleLater(self._rules.settle_seconds - age)
         doubts = UidSet.joined([part for intent in intents for part in intent.uids.ranges])
+        here = self._destination.open(folder.destination_name)
+        known = known_destinations(self._store, folder.folder_id) | self._neighbours.beside(folder).taken
+        beside = arrived(self._destination, here, min(intent.destination_uidnext for intent in intents), known)
         self._store.progress(self._lease, withdrawn=[intent.intent_id for intent in intents], doubts=doubts)
+        if number := min(len(beside), len(doubts)):
+            what = MAY_STAND_BESIDE.says(what=error.what, num=number, folder=folder.display)
+            raise FolderVanished(error.side, what, error.detail) from None
 
     def _looked(self, theirs: UidSet) -> UidSet:
         """Returns the source UIDs of earlier intents whose copies turned out to be at the destination."""

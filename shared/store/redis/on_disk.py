@@ -1,7 +1,8 @@
 """Waits until the server's own disk has what the state store acknowledged, so that it holds after a power cut, too.
 
 Under `appendfsync everysec` a server answers up to two seconds before its append-only file is on the disk. Redis 7.2 and Valkey
-tell when it is (WAITAOF); no replica is asked, so that a failover may lose it still. The file of an older one at a Unix socket is on this machine, and is written to the disk from here.
+tell when it is (WAITAOF); no replica is asked, so that a failover may lose it still. The file of an older one at a Unix socket is
+on this machine, and is written to the disk from here.
 """
 
 from __future__ import annotations
