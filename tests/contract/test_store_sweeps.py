@@ -249,6 +249,43 @@ def test_looks_follow_in_pieces(store: Store, clock: Clock) -> None:
     assert {unit.kind for unit in store.ready_units(100)} == {UnitKind.LOOK}
 
 
+def _stood(store: Store, clock: Clock) -> Import:
+    """Lets an import of one wave stand until the look at each mailbox is due."""
+    whole, rows = start(store, MANY)
+    for one in rows:
+        store.move(whole.import_id, one.mailbox_id, wave="w")
+    store.seal(whole.import_id, {(one.mailbox_id, "source"): b"sealed" for one in rows})
+    run_out(store)
+    _stand(store, whole.import_id)
+    clock.forward(11)
+    return whole
+
+
+def test_no_look_is_begun_at_a_mailbox_that_stands_no_longer(store: Store, clock: Clock) -> None:
+    whole = _stood(store, clock)
+    with broken_off(store, 0):
+        store.set_standing(whole.import_id, "w", None)
+    assert store.standing_tally(whole.import_id).mailboxes == MANY - 2, "the others have not followed"
+    with broken_off(store, 0):
+        store.reap(15)
+    assert store.ready_units(100) == []
+    assert store.standing_tally(whole.import_id).mailboxes == 0
+
+
+def test_no_pass_follows_the_look_at_a_mailbox_that_stands_no_longer(store: Store, clock: Clock) -> None:
+    whole = _stood(store, clock)
+    store.reap(15)
+    leases = [take(store, f"lane{at}") for at in range(MANY)]
+    last = max(leases, key=lambda lease: lease.mailbox.row)
+    with broken_off(store, 0):
+        store.set_standing(whole.import_id, "w", None)
+    store.looked(last, found=True)
+    mailbox = store.mailbox(last.mailbox.mailbox_id)
+    assert mailbox is not None
+    assert mailbox.state is MailboxState.COMPLETE
+    assert store.ready_units(100) == []
+
+
 def test_control_counts_mailboxes_that_have_not_followed_yet(store: Store) -> None:
     import_id = _waved(store)
     first = store.mailboxes(import_id)[0][0].mailbox_id

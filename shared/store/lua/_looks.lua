@@ -50,7 +50,12 @@ end
 -- The look of a mailbox is due. What a person paused, or nobody can sign in to, is asked about again in a minute.
 local function begin_look(m)
   local key = mailbox_key(m)
-  local h = redis.call('HMGET', key, 'import', 'look_at')
+  local h = redis.call('HMGET', key, 'import', 'look_at', 'wave')
+  -- It stands no longer, and a sweep has not come to it yet.
+  if not standing_of(h[1], h[3]) then
+    end_look(m)
+    return
+  end
   redis.call('HSET', key, 'looking', h[2])
   if not wanted(m) or redis.call('EXISTS', import_key(h[1]) .. ':credentials') == 0 then
     redis.call('HDEL', key, 'looking')

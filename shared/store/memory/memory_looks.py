@@ -115,6 +115,9 @@ class Looks(Lines):
                 break
 
     def _begin_look(self, m: MailboxRow) -> None:
+        if self.standing_of(m.mailbox) is None:  # a sweep has not come to it yet
+            self.end_look(m)
+            return
         m.looking = round(m.mailbox.look_at * 1000)
         if not self.may(m) or not self.imports[m.mailbox.import_id].credentials:
             m.looking = 0

@@ -73,14 +73,15 @@ class MemoryStanding(MemoryWaits):
         whole.looks += 1
         rows.put_off_late(lease.claimed_at)
         m.set(failure=None)
-        if found:
+        if found and rows.standing_of(m.mailbox) is not None:
             whole.looks_found += 1
             rows.move(m, "again")
             m.set(after_look=True)
             rows.queue_plan(m)
             rows.reopen(whole)
         else:
-            m.set(looked_at=now / 1000, synced_at=lease.claimed_at)
+            if not found:
+                m.set(looked_at=now / 1000, synced_at=lease.claimed_at)
             rows.end_look(m)
             rows.plan_look(m)
         rows.refresh(m)
