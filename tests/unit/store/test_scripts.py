@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shared.store.redis import keys, scripts
+from shared.store.redis import keys, redis_scripts, scripts
+from shared.store.redis.redis_scripts import Scripts
 
 
 def legend() -> set[str]:
@@ -73,5 +77,52 @@ def test_no_change_goes_through_all_mailboxes_in_one_script() -> None:
     folder = resources.files("shared.store") / "lua"
     texts = {name: (folder / f"{name}.lua").read_text() for name in (*scripts.NAMES, *scripts.SHARED)}
     assert [name for name, text in texts.items() if _THROUGH_ALL.search(text)] == []
+    # Here 0 lets all follow at once: the tests below hold who may say so.
+    assert [name for name, text in texts.items() if re.search(r"ZRANGE[^\n]* and -1\b", text)] == ["_sweeps"]
     assert _THROUGH_ALL.search("for _, m in ipairs(redis.call('ZRANGE', key .. ':mailboxes', 0, -1)) do"), "the control"
     assert _THROUGH_ALL.search("redis.call('ZRANGE', members_key(i, wave), 0, -1)"), "the control"
+
+
+def _swept() -> set[str]:
+    """Returns the scripts that take the number of mailboxes that follow; 0 lets all follow at once (`sweep_on`)."""
+    return {name for name in scripts.NAMES if re.search(r"\bpiece\b", _signature(name))}
+
+
+def _signature(name: str) -> str:
+    text = (resources.files("shared.store") / "lua" / f"{name}.lua").read_text()
+    return text.partition("): ")[0]
+
+
+class _Recorded(Scripts):
+    """Notes the scripts that are run, and runs none."""
+
+    def __init__(self) -> None:
+        self.ran: list[tuple[Any, ...]] = []
+        self._gathered = None
+
+    def _run(self, *call: Any) -> Any:
+        self.ran.append(call)
+        return (0, 0)
+
+
+@pytest.mark.parametrize("gathering", [False, True])
+def test_all_mailboxes_follow_at_once_only_in_a_step_that_is_gathered(*, gathering: bool) -> None:
+    store = _Recorded()
+    store._gathered = [] if gathering else None
+    store._run_sweep("control", "import", "", "pause", "")
+    assert store.ran == [("control", "import", "", "pause", "", 0 if gathering else Scripts.piece)]
+    assert Scripts.piece > 0
+
+
+def test_nobody_else_runs_a_script_that_all_mailboxes_follow() -> None:
+    assert _swept() >= {"control", "standing", "submit", "sweep", "wave"}
+    callers = set()
+    for path in Path(redis_scripts.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Attribute(attr=how), args=[ast.Constant(value=str(name)), *_]) if (
+                    name in _swept()
+                ):
+                    callers.add((how, name))
+    # `sweep` itself runs with the number of a piece.
+    assert callers == {("_run", "sweep"), *(("_run_sweep", name) for name in _swept() - {"sweep"})}
