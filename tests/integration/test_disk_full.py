@@ -219,7 +219,7 @@ def test_a_disk_that_was_full_from_the_start_gets_the_rest(faulty: tuple[FaultyS
 
 
 def test_a_message_over_which_the_server_fails_is_told_in_the_end(faulty: tuple[FaultyServer, FaultyServer]) -> None:
-    """It is believed after several looks; those that it was given for an earlier message count for no later one."""
+    """Several looks show it; the looks at an earlier message count for no later one."""
     source, destination = faulty
     destination.behaviour.append.refuse = lambda message: WORDS[0] if b"poison" in message.body else None
     in_process = InProcessImport(source, destination)
