@@ -23,7 +23,7 @@ from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
-from producer.intake.visiting import HostPlaces, admission, visitor_of
+from producer.intake.visiting import ConnectionPlaces, admission, visitor_of
 from producer.intake.wanted import unmatched
 from shared.content.maildrop import ListingIdentities
 from shared.folders.mapping import readable
@@ -111,7 +111,7 @@ class Scan:
         accounts: AccountsSeen | None = None,
         sign_ins: Mapping[Side, SignInAsked] | None = None,
         brought: Brought | None = None,
-        places: HostPlaces | None = None,
+        places: ConnectionPlaces | None = None,
     ) -> None:
         """`brought`: see `Brought`; without it nothing is known of earlier imports. `places`: those of all scans."""
         self._brought = brought or (lambda source, destination, uidvalidity: False)
@@ -128,7 +128,9 @@ class Scan:
         self._told = told or (lambda done, total: None)
         self._lanes = settings.workers * settings.worker_threads
         self._default = settings.limits
-        self._places = places or HostPlaces(settings.source_host_connections, settings.destination_host_connections)
+        self._places = places or ConnectionPlaces(
+            settings.source_host_connections, settings.destination_host_connections
+        )
         #: Most mailboxes that are read at the same time.
         self.connections = min(self._places.most.values())
 

@@ -25,7 +25,7 @@ from shared.store.memory.memory_sign_ins import SignInBook
 MOST_AT_ONCE: Final = 16
 
 
-class HostPlaces:
+class ConnectionPlaces:
     """The places at each host, which all the scans of a process share. Thread-safe.
 
     Whoever needs both sides takes the source's place first, so none waits for the other's.

@@ -20,7 +20,7 @@ from fastapi import APIRouter, Request, Response
 from producer.intake.account_options import AccountsAsked, AccountsSeen
 from producer.intake.checked import Checked, swapped
 from producer.intake.scan import Scan
-from producer.intake.visiting import HostPlaces
+from producer.intake.visiting import ConnectionPlaces
 from producer.intake.waving import of_wave
 from producer.waves import wave_of
 from producer.web.api import answers, cutover_answers
@@ -69,7 +69,7 @@ class Rehearsals:
     def __init__(self, known: WebContext) -> None:
         settings = known.settings
         self._known = known
-        self._places = HostPlaces(settings.source_host_connections, settings.destination_host_connections)
+        self._places = ConnectionPlaces(settings.source_host_connections, settings.destination_host_connections)
         self._pool = ThreadPoolExecutor(MOST, thread_name_prefix="rehearsal")
         #: Number of rehearsals that run, by person.
         self._running: Counter[str] = Counter()
@@ -140,7 +140,7 @@ class RehearsalKind(StrEnum):
 
 
 class _Run:
-    def __init__(self, known: WebContext, document: dict[str, Any], places: HostPlaces) -> None:
+    def __init__(self, known: WebContext, document: dict[str, Any], places: ConnectionPlaces) -> None:
         self._known, self.document, self._places = known, document, places
         self._over = threading.Event()
 

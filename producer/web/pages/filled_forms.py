@@ -131,7 +131,7 @@ class _Reader(HTMLParser):
         marks: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(convert_charrefs=True)
-        #: What the hidden field of each form says that is filled in, by the form.
+        #: The text of the hidden field of each form that is filled in.
         self._marks = marks or {}
         self._page, self._texts, self._id = page, texts, kept_id
         #: The forms that have an id, by it.

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.types import Message
 
 from producer.web.pages import filled_store, interrupted
@@ -117,6 +117,15 @@ def _done(request: Request) -> None:
                 filled_store.drop(known, who, kept_id, form)
 
 
+async def _read(value: UploadFile | str) -> bytes | str:
+    """Returns what stands in a field or its file; whoever reads it next begins at its start."""
+    if isinstance(value, str):
+        return value
+    content = await value.read()
+    await value.seek(0)
+    return content
+
+
 async def _once(request: Request, body: bytes | None, handle: _Handler) -> Response:
     """Handles a request; of two with the same text in `ONCE`, the second gets the way to the first one's result.
 
@@ -130,7 +139,7 @@ async def _once(request: Request, body: bytes | None, handle: _Handler) -> Respo
         return await handle(request)
     records = request.app.state.web_context.records
     who = request.headers.get("cookie", "").encode() + str(request.client and request.client.host).encode()
-    said = repr([pair for pair in given.multi_items() if pair[0] != FILLED and isinstance(pair[1], str)])
+    said = repr([(name, await _read(value)) for name, value in given.multi_items() if name != FILLED])
     parts = (who, request.url.path.encode(), text.encode(), said.encode("utf-8", "surrogatepass"))
     key = "press:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
     for _ in range(_LOOKS):

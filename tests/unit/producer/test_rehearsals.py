@@ -13,7 +13,7 @@ import pytest
 
 from producer.intake.manifest import Row
 from producer.intake.scan import Scan
-from producer.intake.visiting import HostPlaces
+from producer.intake.visiting import ConnectionPlaces
 from producer.web.api import rehearsals
 from producer.web.api.rehearsals import MOST, MOST_OF_ONE, Rehearsals
 from producer.web.problems import Refused
@@ -117,7 +117,7 @@ def test_all_together_open_no_more_connections_to_a_host_than_are_allowed() -> N
         for line in range(20)
     ]
 
-    def scanned(places: HostPlaces | None) -> None:
+    def scanned(places: ConnectionPlaces | None) -> None:
         scan = Scan(old, new, Settings(source_host_connections=3, destination_host_connections=2), places=places)
 
         def look(row: Row) -> None:
@@ -131,6 +131,6 @@ def test_all_together_open_no_more_connections_to_a_host_than_are_allowed() -> N
         for shared in (True, False):
             most.clear()
             with ThreadPoolExecutor(4) as pool:
-                list(pool.map(scanned, [HostPlaces(3, 2) if shared else None] * 4))
+                list(pool.map(scanned, [ConnectionPlaces(3, 2) if shared else None] * 4))
             fits = most[f"source {old.url}"] <= 3 and most[f"destination {new.url}"] <= 2
             assert fits is shared, most
