@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.providers import Catalogue, Provider, catalogue, presets_in
-from producer.intake.scan import MOST_AT_ONCE, _refused
+from producer.intake.scan import _refused
+from producer.intake.visiting import MOST_AT_ONCE
 from shared.model import Endpoint, Tls
 from shared.model.errors import AuthenticationRefused, Unreachable, UsageError
 
