@@ -96,7 +96,7 @@ def test_a_folder_removed_at_the_destination_does_not_come_again(both: Between) 
     assert list(naming_lines(both.in_process.store, rows)) == [
         "note: 1 folder was removed by its user at the destination (row 1 Work/deep): what was copied there does not come again"
     ]
-    noted = list(report._notes(both.in_process.store, [mailbox for mailbox, _ in rows]))
+    noted = [note for mailbox, tally in rows for note in report._notes(both.in_process.store, mailbox, tally)]
     assert [(one["folder"], one["what"]) for one in noted] == [("Work/deep", "removed")] * DEEP
 
 
