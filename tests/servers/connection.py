@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 import threading
@@ -14,6 +13,7 @@ from tests.servers.imap_append import AppendPolicy
 from tests.servers.imap_fetch import Hang
 from tests.servers.imap_session import Behaviour, Session
 from tests.servers.imap_syntax import ANNOUNCED, Command
+from tests.servers.readable import readable
 
 _LITERAL_MINUS_BYTES = 4096
 _PIECE = 65_536
@@ -93,7 +93,7 @@ class Connection:
         if self._buffer:
             return True
         try:
-            ready, _, _ = select.select([self._sock], [], [], 0)
+            ready = readable([self._sock], 0)
         except ValueError as fault:  # the server was stopped and closed this socket: its descriptor is -1
             raise Over from fault
         if ready:
@@ -174,7 +174,7 @@ class Connection:
         if policy.limit_bytes is not None and size > policy.limit_bytes and command.name == b"APPEND":
             self._reply(command, b"NO [TOOBIG] Message is too large")
             return False
-        if self._buffer or select.select([self._sock], [], [], 0)[0]:
+        if self._buffer or readable([self._sock], 0):
             self.hasty += 1
         self._send(b"+ go\r\n")
         return True

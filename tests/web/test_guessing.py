@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from producer.web.security.access import guess, right
 from producer.web.web_context import WebContext
 from shared.store.records.sessions import BrowserSessions
 from shared.store.redis.redis_store import connect
+from tests.servers.readable import readable
 from tests.web.conftest import WebServer, serve_with
 from tests.web.test_signing_in import GOOD, Browser, _audit, _user
 
@@ -98,7 +98,7 @@ def test_a_long_queue_of_sign_ins_refuses_and_the_page_goes_on(web_server: WebSe
         sent = _sign_ins(web_server, scrypt.PLACES + 40, stack)
         refused: list[socket.socket] = []
         while len(refused) < 40:
-            ready, _, _ = select.select([sock for sock in sent if sock not in refused], [], [], 60)
+            ready = readable([sock for sock in sent if sock not in refused], 60)
             assert ready
             refused += ready
         assert {sock.recv(12) for sock in refused} == {b"HTTP/1.1 429"}
@@ -118,7 +118,7 @@ def test_without_its_own_places_sign_in_takes_all_threads(web_server: WebServer)
 
         with pytest.raises(httpx2.TimeoutException):
             ask_until_nobody_answers()
-        assert not select.select(sent, [], [], 0)[0]
+        assert not readable(sent, 0)
 
 
 def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted(web_server: WebServer) -> None:
