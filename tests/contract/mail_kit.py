@@ -32,6 +32,7 @@ from shared.mail.imap.session import Session, open_session
 from shared.model.sides import Side
 from shared.runtime.credentials import Secret
 from shared.testing.memory_mail import USUAL, MemoryServer
+from tests.servers.connection import shut
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.process import free_port, kill, spawn, until_greeting
 from tests.servers.readable import readable
@@ -234,7 +235,7 @@ class Scripted:
 
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
-        self._listener.close()
+        shut(self._listener, rst=False)
         for sock in self._socks:
             sock.close()
 

@@ -56,6 +56,7 @@ from shared.switching.configured import open_switch
 from tests.contract.mail_kit import Scripted
 from tests.servers import account_apis, scim, switch_apis
 from tests.servers.account_apis import DOMAIN
+from tests.servers.connection import shut
 from tests.servers.http_api import Asked, HttpApi, Said
 from tests.servers.pop3_server import Pop3Server
 from tests.unit.test_masking import DRESSES
@@ -525,7 +526,7 @@ class SmtpParrot:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        shut(self._listener, rst=False)
 
     def _serve(self) -> None:
         with suppress(OSError):

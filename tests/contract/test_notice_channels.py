@@ -23,6 +23,7 @@ from shared.model.notices import Delivery, Notice
 from shared.runtime.credentials import Secret
 from shared.sign_in.reach import Reach, reach_of
 from shared.store.records.targets import Target
+from tests.servers.connection import shut
 from tests.servers.http_api import Asked, HttpApi, Said
 from tests.servers.smtp_server import SmtpServer
 
@@ -63,7 +64,7 @@ class Endless:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        shut(self._listener, rst=False)
 
     def _serve(self) -> None:
         visitor, _ = self._listener.accept()

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from tests.servers.connection import shut
+
 Say = Callable[[bytes], None]
 _SELECTED: Final = b"* 9 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 10] x\r\n"
 
@@ -31,7 +33,7 @@ class Hostile:
 
     def __exit__(self, *_: object) -> None:
         self.over.set()
-        self._listener.close()
+        shut(self._listener, rst=False)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tests.servers.connection import shut
+
 #: Returns the unique-id of a (session number, message's place); None if the server has no UIDL.
 UniqueIds = Callable[[int, int], bytes] | None
 
@@ -71,7 +73,7 @@ class Pop3Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        shut(self._listener, rst=False)
 
     def _accept(self) -> None:
         while True:
