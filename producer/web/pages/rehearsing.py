@@ -74,7 +74,7 @@ def _running(known: WebContext, press: str) -> tuple[str, str]:
             over, claim = there, f"{press}:{there}"
             if known.records.begin(claim, "") is None:
                 return "", claim
-        time.sleep(0.1)
+        time.sleep(0.1)  # the click beside this one may be in another process, and tells its rehearsal by the store
     return "", claim
 
 
