@@ -27,6 +27,7 @@ from tests.web.test_page import Person, browser, playwright_api  # noqa: F401 - 
 
 Servers = tuple[Dovecot, Dovecot]
 _TOP = "element => element.getBoundingClientRect().top"
+_STANDS = "([element, within]) => (top => 0 <= top && top < within)(element.getBoundingClientRect().top)"
 
 
 @contextmanager
@@ -110,9 +111,13 @@ class Newcomer:
         assert 0 <= top < self.page.viewport_size["height"] - 20, f"{what} is at {top}, out of view"
 
     def _reaches(self, what: Any) -> Any:
-        top, height = what.evaluate(_TOP), self.page.viewport_size["height"]
-        assert top >= 0, f"{what} stands above what is in view"
-        assert top < 2 * height, f"{what} is {top} pixels below"
+        within = 2 * self.page.viewport_size["height"]
+        what.wait_for()
+        self.page.wait_for_load_state()
+        try:  # a page that has just loaded may still be on its way to its place
+            self.page.wait_for_function(_STANDS, arg=[what.element_handle(), within], timeout=10_000)
+        except playwright_api.TimeoutError:
+            raise AssertionError(f"{what} is at {what.evaluate(_TOP)}, out of 0 to {within}") from None
         self.steps += 1
         return what
 
