@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -19,6 +19,8 @@ LIKELY: Final = Speed()
 SLOWEST: Final = Speed(mailbox_seconds=5.0, messages=25.0, size_bytes=0.5e6, together=10e6)
 _UNCOUNTED: Final = (MailboxState.QUEUED, MailboxState.PLANNING)
 _LANES: Final = 4
+#: Loads that are changed between two rests.
+_PIECE: Final = 100
 #: More connections than anybody has.
 _MANY: Final = 1_000_000
 
@@ -47,7 +49,6 @@ def load_of(
 ) -> Load:
     """Returns the load of one mailbox."""
     keys = (_key(source), source.endpoint.host, _key(destination), destination.endpoint.host)
-    lanes = max(1, min(_LANES, USUAL_WORTH.lanes(int(messages), int(size_bytes))))
     return Load(
         name=name,
         messages=messages,
@@ -56,43 +57,83 @@ def load_of(
         line=line,
         priority=priority,
         keys=keys,
-        lanes=lanes,
+        lanes=_lanes(messages, size_bytes),
         ready_in=ready_in,
     )
 
 
-def loads_of(rows: Iterable[tuple[Mailbox, Tally]], now: float) -> list[Load]:
-    """Returns what is left of these mailboxes; those that are settled are left out.
+class Gathered:
+    """What is known of an import's mailboxes, read piece by piece.
 
-    One that is not counted yet is taken to be as large as the average of the others.
+    Of each mailbox only its load is kept: a process that answers requests keeps no second copy of a large import.
     """
-    rows = list(rows)
-    counted = [tally for mailbox, tally in rows if mailbox.state not in _UNCOUNTED or tally.messages]
-    number = max(1, len(counted))
-    average = sum(one.messages for one in counted) / number, sum(one.size_bytes for one in counted) / number
-    found = []
-    for mailbox, tally in rows:
-        if mailbox.state in SETTLED:
-            continue
-        fresh = mailbox.state in _UNCOUNTED
-        left = float(tally.pending), float(max(0, tally.size_bytes - tally.done_bytes))
-        if fresh and not tally.messages:
-            left = average
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._loads = list[Load]()
+        #: Where in `_loads` the mailboxes are whose size is assumed.
+        self._assumed = list[int]()
+        self._counted, self._messages, self._bytes = 0, 0, 0
+        #: Mailboxes that were read.
+        self.mailboxes = 0
+        #: Mailboxes that wait for a person.
+        self.waiting = 0
+        #: Messages with an outcome, and the bytes of what was copied.
+        self.moved, self.moved_bytes = 0, 0
+
+    @property
+    def assumed(self) -> int:
+        """The number of mailboxes whose size is assumed, since no worker has counted them yet."""
+        return len(self._assumed)
+
+    def add(self, rows: Iterable[tuple[Mailbox, Tally]]) -> None:
+        """Takes the next mailboxes."""
+        for mailbox, tally in rows:
+            self.mailboxes += 1
+            self.waiting += mailbox.state is MailboxState.PARKED
+            self.moved += tally.messages - tally.pending
+            self.moved_bytes += tally.done_bytes
+            fresh = mailbox.state in _UNCOUNTED
+            if fresh and not tally.messages:
+                self._assumed.append(len(self._loads))
+            else:
+                self._counted, self._messages = self._counted + 1, self._messages + tally.messages
+                self._bytes += tally.size_bytes
+            if mailbox.state not in SETTLED:
+                self._loads.append(self._left(mailbox, tally, fresh))
+
+    def loads(self, rest: Callable[[], None] = lambda: None) -> list[Load]:
+        """Returns what is left of each mailbox that is not settled; one that is not counted is as large as the average."""
+        counted = max(1, self._counted)
+        messages, size_bytes = self._messages / counted, self._bytes / counted
+        lanes = _lanes(messages, size_bytes)
+        for number, at in enumerate(self._assumed):
+            self._loads[at] = replace(self._loads[at], messages=messages, size_bytes=size_bytes, lanes=lanes)
+            if number % _PIECE == 0:
+                rest()
+        return self._loads
+
+    def _left(self, mailbox: Mailbox, tally: Tally, fresh: bool) -> Load:
         failure = mailbox.failure
         due = failure.next_at if failure and failure.code == "rate_waiting" and not mailbox.over_at else 0.0
-        found.append(
-            load_of(
-                mailbox.mailbox_id,
-                *left,
-                mailbox.source,
-                mailbox.destination,
-                fresh=fresh,
-                line=mailbox.wave,
-                priority=mailbox.priority,
-                ready_in=max(0.0, due - now),
-            )
+        return load_of(
+            mailbox.mailbox_id,
+            float(tally.pending),
+            float(max(0, tally.size_bytes - tally.done_bytes)),
+            mailbox.source,
+            mailbox.destination,
+            fresh=fresh,
+            line=mailbox.wave,
+            priority=mailbox.priority,
+            ready_in=max(0.0, due - self._now),
         )
-    return found
+
+
+def loads_of(rows: Iterable[tuple[Mailbox, Tally]], now: float) -> list[Load]:
+    """Returns what is left of these mailboxes, as `Gathered.loads` does."""
+    found = Gathered(now)
+    found.add(rows)
+    return found.loads()
 
 
 def one_load(import_: Import, tally: Tally) -> Load:
@@ -162,3 +203,7 @@ def unlimited(limits: ForecastLimits) -> ForecastLimits:
 
 def _key(account: Account) -> str:
     return f"{account.endpoint.url}/{account.login}"
+
+
+def _lanes(messages: float, size_bytes: float) -> int:
+    return max(1, min(_LANES, USUAL_WORTH.lanes(int(messages), int(size_bytes))))

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from producer.forecast.binding import bindings, said
-from producer.forecast.gathering import FASTEST, LIKELY, SLOWEST, limits_from, loads_of, rated, slower
+from producer.forecast.gathering import FASTEST, LIKELY, SLOWEST, Gathered, limits_from, rated, slower
 from producer.forecast.loads import ForecastLimits, Load, Speed
 from producer.forecast.simulation import Forecast, Rest, no_rest, simulated
-from shared.model import Import, Mailbox, Tally, Wave
+from shared.model import Import, Wave
 from shared.model.forecasts import KeptForecast
-from shared.model.lifecycle import ImportState, MailboxState
+from shared.model.lifecycle import ImportState
 from shared.model.sides import Scope
 
 #: A measured speed is right to within this part, either way.
@@ -60,7 +60,7 @@ class Score:
 
 def outlook(
     import_: Import,
-    rows: Sequence[tuple[Mailbox, Tally]],
+    gathered: Gathered,
     waves: Sequence[Wave],
     given: Mapping[str, int],
     usual: Mapping[str, int],
@@ -73,14 +73,12 @@ def outlook(
 
     `lanes` are those of all workers that were heard of.
     """
-    waiting = sum(mailbox.state is MailboxState.PARKED for mailbox, _ in rows)
-    uncounted = (MailboxState.QUEUED, MailboxState.PLANNING)
-    assumed = sum(mailbox.state in uncounted and not tally.messages for mailbox, tally in rows)
-    loads = loads_of(rows, now)
-    if not rows or (assumed and assumed + waiting == len(rows)):
+    waiting, assumed = gathered.waiting, gathered.assumed
+    if not gathered.mailboxes or (assumed and assumed + waiting == gathered.mailboxes):
         return None
+    loads = gathered.loads(rest)
     limits = limits_from(import_, waves, given, usual, default, lanes or _LANES)
-    speed = measured(import_, rows, limits)
+    speed = measured(import_, gathered, limits)
     likely, fast, slow = LIKELY, FASTEST, SLOWEST
     if speed is not None:
         likely, fast, slow = speed, slower(speed, 1 - _DOUBT), slower(speed, 1 + _DOUBT)
@@ -100,25 +98,23 @@ def outlook(
     return Outlook(kept=kept, waiting=waiting, assumed=assumed)
 
 
-def measured(import_: Import, rows: Sequence[tuple[Mailbox, Tally]], limits: ForecastLimits) -> Speed | None:
+def measured(import_: Import, gathered: Gathered, limits: ForecastLimits) -> Speed | None:
     """Returns the speed of a lane as this pass showed it so far; None where too little was moved to tell.
 
     What hours and rates slow down shows no speed of its own.
     """
     seconds = import_.last_record_at - import_.first_claim_at
-    messages = sum(tally.messages - tally.pending for _, tally in rows)
     if (
         import_.passes > 1
         or import_.window
         or rated(limits)
         or seconds < _MEASURED_SECONDS
-        or messages < _MEASURED_MESSAGES
+        or gathered.moved < _MEASURED_MESSAGES
     ):
         return None
-    size_bytes = sum(tally.done_bytes for _, tally in rows)
-    pace = max(messages / LIKELY.messages, size_bytes / LIKELY.size_bytes) / seconds
+    pace = max(gathered.moved / LIKELY.messages, gathered.moved_bytes / LIKELY.size_bytes) / seconds
     # What was moved had a lane, although an operator may have taken every connection away since.
-    busy = max(1, min(limits.lanes, limits.connections(Scope.SOURCE_HOST, import_.source.host), 4 * len(rows)))
+    busy = max(1, min(limits.lanes, limits.connections(Scope.SOURCE_HOST, import_.source.host), 4 * gathered.mailboxes))
     return slower(LIKELY, busy / pace) if pace > 0 else None
 
 

@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from producer.forecast.gathering import Gathered
 from producer.forecast.outlook import Outlook, Score, outlook, scores
 from producer.forecast.simulation import Rest, no_rest
 from producer.waves import wave_of
-from shared.model import Import, Mailbox, Tally
+from shared.model import Import
 from shared.store import Store
 from shared.wording.phrases import Phrase
 
@@ -34,12 +35,12 @@ def look_ahead(
     Of many mailboxes that takes seconds; `rest` is called after each piece of it.
     """
     now = time.time() if now is None else now
-    rows, waves = list[tuple[Mailbox, Tally]](), store.waves(import_.import_id)
-    while piece := store.mailboxes(import_.import_id, len(rows), _PIECE):
-        rows += piece
+    gathered, waves = Gathered(now), store.waves(import_.import_id)
+    while piece := store.mailboxes(import_.import_id, gathered.mailboxes, _PIECE):
+        gathered.add(piece)
         rest()
     lanes = store.workers() * threads
-    return outlook(import_, rows, waves, store.limits(), store.usual(), now, default, lanes, rest)
+    return outlook(import_, gathered, waves, store.limits(), store.usual(), now, default, lanes, rest)
 
 
 def made_and_kept(

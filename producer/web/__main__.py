@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
@@ -152,6 +153,8 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking for garbage in it would stop every request for a moment
     PageServer(config, app.state.streams).run()
     return 0
 
