@@ -8,7 +8,7 @@ The type says whose fault an error was; `worker.decisions.failures` decides what
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Self
 
 from shared.model.sides import Limited, Side
 from shared.model.uids import UidSet
@@ -108,6 +108,14 @@ class MailError(MailhaulError):
     def _sentence(self) -> str:
         of_side = OF_SIDE.says(side_word=self.side, what=self.what)
         return SERVER_SAID.says(what=of_side, said=self.detail) if self.detail else of_side
+
+    def kept(self) -> Self:
+        """Returns the error without the stack that raised it, whose frames hold all that was read there.
+
+        Who keeps errors for later keeps no more than what they say: a server can send a thousand of them.
+        """
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Takes these secrets out of all words.

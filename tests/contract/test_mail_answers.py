@@ -226,6 +226,24 @@ def test_what_no_server_should_say_ends_the_session_at_once(answer: bytes) -> No
         fetched(server)
 
 
+def test_answers_that_make_no_sense_are_not_kept_until_the_error_is_raised() -> None:
+    """Tests a hundred answers of 30 kB: an error that is kept with its stack keeps the answer too, 1.9 GB of a worker."""
+    quotes = b'* 1 FETCH (UID 1 FLAGS ("' + b'\\"' * 15_000 + b"\r\n"
+
+    def reply(tag: bytes, text: bytes) -> bytes | None:
+        if text.startswith(b"UID FETCH"):
+            for _ in range(100):  # one by one: the server's own memory counts too
+                server._socks[-1].sendall(quotes)
+            return tag + b" OK\r\n"
+        return None
+
+    with Scripted(reply=reply) as server, frugal():
+        source = server.source()
+        source.open(b"f")
+        with pytest.raises(ServerRefused, match="makes no sense"):
+            pour(source.fetch(UidSet.parse("1:3")))
+
+
 def test_a_literal_of_a_gigabyte_takes_no_memory() -> None:
     with serving(b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {%d}\r\nbeginning" % (DATE, LARGEST_BYTES)) as server:
         source = server.source(command_timeout_seconds=0.2)

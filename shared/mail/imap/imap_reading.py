@@ -136,7 +136,7 @@ class ReadingSession(FlyingSession):
 
     def _hold(self, error: AnswerUnreadable, refused: list[MailError]) -> None:
         """Keeps the error in `refused`, to be raised when all else has been read."""
-        refused.append(error)
+        refused.append(error.kept())
         if len(refused) > UNREADABLE_ANSWERS:
             raise self._talk.violation(error.what, error.detail.encode())
 

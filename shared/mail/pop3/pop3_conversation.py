@@ -154,12 +154,12 @@ class Pop3Session:
                 try:
                     self._status(WOULD_NOT_GIVE_MESSAGE.says())
                 except ServerRefused as error:
-                    refused[place] = error
+                    refused[place] = error.kept()
                 else:
                     try:
                         body = self._body(listed[place])
                     except NoRoomHere as error:
-                        refused[place] = error
+                        refused[place] = error.kept()
                     except EndlessMessage as error:
                         error.number = int(commands[place].split()[1])
                         raise
