@@ -92,7 +92,7 @@ def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPat
     from worker.copying.recovery import Looked
 
     def blind(
-        lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, settle: Any, theirs: Any
+        lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, *rest: Any
     ) -> Looked:
         from shared.model.uids import UidSet
 
