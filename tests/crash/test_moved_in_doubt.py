@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.model import Note
 from shared.model.uids import UidSet
 from shared.rules.batching import Worth
 from shared.store.memory.memory_store import MemoryStore
@@ -219,7 +220,12 @@ def test_beside_other_lanes_in_the_folder_they_are_there_once() -> None:
 
 def test_nothing_is_asked_of_other_folders_where_no_uid_was_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[UidSet] = []
-    monkeypatch.setattr(MovedCopies, "find", lambda _, uids: asked.append(uids) or {})
+
+    def find(_: MovedCopies, uids: UidSet) -> dict[int, Note]:
+        asked.append(uids)
+        return {}
+
+    monkeypatch.setattr(MovedCopies, "find", find)
     for kill_at in range(length()):
         in_process = staged()
         in_process.work(Effects(kill_at))
