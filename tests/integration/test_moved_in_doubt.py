@@ -26,7 +26,8 @@ def broken(dovecot_pair: DovecotPair) -> Iterator[InProcessImport]:
     pair, login = dovecot_pair, dovecot_pair.account()
     populate(pair.source.host, pair.source.port, login, pair.password, make_mailbox(1, COUNTS))
     with FaultProxy(pair.destination.host, pair.destination.port) as proxy:
-        rule = proxy.plan(Rule("rst", "s2c", at=b"[APPENDUID"))
+        rule = Rule("rst", "s2c", at=b"[APPENDUID")
+        proxy.plan(rule)
         in_process = InProcessImport(pair.source, proxy, logins=(login,), password=pair.password)
         in_process.submit()
         in_process.work()
