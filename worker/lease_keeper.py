@@ -26,8 +26,8 @@ from shared.store import WorkStore
 _log = get_logger("mailhaul.worker")
 
 #: Seconds for which a lane may go on with the message or the folders that it is at when it is to give way, the first time that this
-#: happens to its unit; twice as many each time that it happens again, so that a large message, or the list of very many folders, of an
-#: honest source gets through in the end.
+#: happens to its unit; twice as many each time that it happens again, so that a large message, or a list of very many folders, of
+#: an honest source gets through in the end.
 GIVES_WAY_SECONDS = 4.0
 #: Units of which it is remembered how often their sessions were shut for that.
 _REMEMBERED = 10_000

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from shared.model import Note
+from shared.model import Note, UnitKind
+from shared.model.lifecycle import Disposition
 from shared.model.uids import UidSet
 from shared.rules.batching import Worth
 from shared.store.memory.memory_store import MemoryStore
@@ -232,3 +233,21 @@ def test_nothing_is_asked_of_other_folders_where_no_uid_was_given_away(monkeypat
         in_process.later()
         in_process.to_the_end()
     assert not asked
+
+
+def test_planned_anew_in_between_they_are_there_once() -> None:
+    """What arrived in Sent before that plan may be a copy that was moved there, too."""
+    planned_again = 0
+    for kill_at in range(0, length(), 2):
+        in_process = staged()
+        in_process.work(Effects(kill_at))
+        move_unrecorded(in_process)
+        in_process.later()
+        lease = in_process.store.claim("somebody/1")
+        if lease is not None and lease.unit.kind is UnitKind.COPY:
+            in_process.store.release(lease, how=Disposition.REPLAN)
+            planned_again += 1
+        in_process.later()
+        in_process.to_the_end()
+        assert messages(in_process.new) == messages(in_process.old), kill_at
+    assert planned_again

@@ -5,9 +5,9 @@ meanwhile, it is not there; sent again, the message would stand twice. What stan
 where it can be nothing else, since its message is not sent then:
 
 - a UID of the folder that it was sent to was given away since and is gone (`worker.copying.recovery` asks only then);
-- the other folder is one of this import; the message arrived there since it was planned, and no ledger knows it;
+- the other folder is one of this import; the message arrived there since it was first planned, and no ledger knows it;
 - it has the bytes of the message, and its date, which MOVE keeps;
-- the source shows no other message with that header and size in any folder of the import, so that it is the copy of no other;
+- the source shows no other message with that header and size in any folder, so that it is the copy of no other;
 - no other mailbox brings mail into this destination mailbox.
 
 Else the message is sent again, and verification tells where it may stand twice (`worker.verifying.doubles`).
@@ -20,9 +20,11 @@ from collections.abc import Iterable, Sequence
 
 from shared.content.fingerprint import NO_FINGERPRINT
 from shared.folders.mapping import decode_name
+from shared.folders.tree import Tree, selectable
 from shared.mail import MailDestination, MailSource, Sighting
 from shared.model import Folder, Lease, Note
 from shared.model.errors import FolderRefused
+from shared.model.messages import Owner
 from shared.model.uids import MAX_UID, UidSet
 from shared.store import WorkStore
 from shared.wording.often_said import MOVED_BY_ITS_USER
@@ -83,9 +85,9 @@ class MovedCopies:
         """Returns those of `heads` that one message of the source has; none where a folder cannot be opened."""
         sizes = {size for _, size in heads}
         seen: Counter[Head] = Counter()
-        for name in dict.fromkeys(
-            one.source_name for one in self._folders if not (one.gone_at_source or one.unreadable)
-        ):
+        listing = self._source.listing()
+        tree = Tree(listing)
+        for name in [one.name for one in listing.folders if selectable(one) and tree.owner(one.name) is Owner.PERSONAL]:
             try:
                 opened = self._source.open(name)
             except FolderRefused:
@@ -100,10 +102,8 @@ def _head(seen: Sighting) -> Head:
 
 
 def _since_planned(planned: Sequence[Folder]) -> int:
-    """Returns the UID from which on mail arrived since a folder was planned; in one that was not, nothing counts."""
-    return max(
-        (max(one.destination_uidnext, one.accounted, one.verified_uidnext) for one in planned), default=MAX_UID + 1
-    )
+    """Returns the UID from which on mail arrived since a folder was first planned; in one that was not, nothing counts."""
+    return max((folder.destination_uidnext for folder in planned), default=MAX_UID + 1)
 
 
 def _is_copy(pair: Recognised) -> bool:
