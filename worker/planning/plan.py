@@ -40,6 +40,7 @@ from worker.planning.folder_plan import NOT_THERE, FolderPlanner
 from worker.planning.folder_search import FolderSearch, FoundFolders
 from worker.planning.neighbour_folders import NeighbourFolders
 from worker.planning.opened_source import OpenedSource
+from worker.planning.wide_plans import WidePlans
 from worker.sessions.ends import Ends
 from worker.sessions.mailbox_sessions import together
 
@@ -72,13 +73,15 @@ class MailboxPlan:
         unsettled_seconds: float = 0.0,
         returning: WayBack | None = None,
         wish: Callable[[], Wish] = lambda: Wish.RUN,
+        wide: WidePlans | None = None,
     ) -> None:
         """Takes `ends`, the check that both sides are not one mailbox or swapped; None where no check is due or it was confirmed.
 
         `settle_seconds` as in `CopyRules`; `unsettled_seconds` as for `BatchPlanner`. `returning` decides for a copy
-        back what goes where. `wish` says without a round trip what is wanted of the lane.
+        back what goes where. `wish` says without a round trip what is wanted of the lane. `wide` are the plans of this
+        process.
         """
-        self._wish = wish
+        self._wish, self._wide = wish, wide or WidePlans()
         self._ends, self._tell, self._settle_seconds = ends, tell, settle_seconds
         self._neighbours = neighbours
         self._pending: Collection[str] = ()
@@ -118,9 +121,13 @@ class MailboxPlan:
         Returns how many lanes the remaining work is worth, at most one a folder; 0 for nothing. Raises what the ports
         raise, `SettleLater` and `ControlRequested`.
         """
-        before = {folder.folder_id: folder for folder in known}
         self._pending, self._vanished = pending, vanished
         listings = together(self._source.listing, self._destination.listing)
+        with self._wide.turn(max(len(one.folders) for one in listings), self._wish):
+            return self._planned_from(listings, known)
+
+    def _planned_from(self, listings: tuple[FolderListing, FolderListing], known: Sequence[Folder]) -> int:
+        before = {folder.folder_id: folder for folder in known}
         followed = self._follow(*listings, known)
         listed_here = {folder.name for folder in followed.ours.folders}
         absent = {
