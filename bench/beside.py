@@ -26,7 +26,7 @@ from tests.servers.process import await_ready
 
 #: The part of its pace alone that an honest import has to keep beside one hostile one.
 SHARE: Final = 0.4
-#: Most seconds that it may wait for a lane: a plan of a hostile source is never stopped, and ends by its own bounds.
+#: Most seconds that it may wait for a lane: a plan of a hostile source gives way between two folders, or is shut after a while.
 FIRST_SECONDS: Final = 45.0
 #: Mailboxes of the hostile import: more than the worker has lanes.
 MANY: Final = 24

@@ -69,14 +69,14 @@ class FailedUnits:
         return 0
 
     def handle(self, lease: Lease, error: BaseException, missing_bytes: int = 0, *, progressed: bool = False) -> str:
-        """Does what the table says about `error`, and returns its code. `progressed`: the attempt brought a message on."""
+        """Does what the table says about `error`, and returns its code. `progressed`: the attempt brought a message on.
+
+        Shuts the sessions, whose state is unknown; whatever was answered is in the ledger. Where a batch is given up, since a
+        folder was refused, they are as good as before, and the flags of what it brought are seen to without another sign-in.
+        """
         # A failure before progress does not count as one in a row.
         place, before = self._place, None if progressed or lease.mailbox.over_at else lease.mailbox.failure
         error = meant(error, place.lease_keeper.wish(lease))
-        if isinstance(error, LedgerConflict) and lease.unit.kind is UnitKind.COPY:
-            # Also of the last groups, which go to the ledger when the batch is closed (`_followed`).
-            with contextlib.suppress(LeaseLost):
-                FolderWriters(lease, place.store, place.copy_rules.widening).narrow()
         verdict = judge(
             error,
             lease.unit.attempts,
@@ -87,6 +87,12 @@ class FailedUnits:
             # Of a folder that is gone nothing can be sent again: its intents were withdrawn.
             in_doubt=bool(lease.intents) and not isinstance(error, FolderVanished),
         )
+        if verdict.how is not Disposition.GIVE_UP:
+            self._sessions.abort()
+        if isinstance(error, LedgerConflict) and lease.unit.kind is UnitKind.COPY:
+            # Also of the last groups, which go to the ledger when the batch is closed (`_followed`).
+            with contextlib.suppress(LeaseLost):
+                FolderWriters(lease, place.store, place.copy_rules.widening).narrow()
         log = _log.error if verdict.code == "fault" else _log.warning
         log("unit_failed", code=verdict.code, how=verdict.how, exc_info=verdict.code == "fault")
         if verdict.how is Disposition.DROP:
@@ -145,7 +151,6 @@ class FailedUnits:
             messages = sum(len(one.source) for one in lease.records)
             _log.warning("flags_not_completed", messages=messages, reason=str(error))
         finally:
-            # They were shut before, and the destination may have broken off.
             self._sessions.close()
 
     def _recheck(self, lease: Lease) -> None:

@@ -113,8 +113,6 @@ class Lane:
                         self._place.store.release(lease, how=how, delay_seconds=end.seconds)
             except Exception as error:
                 missing = self._failures.missing(lease, error)
-                # The sessions' state is unknown; whatever was answered is in the ledger.
-                self._sessions.abort()
                 result = self._failures.handle(lease, error, missing, progressed=self._work.progressed)
             finally:
                 lease_keeper.forget(lease)

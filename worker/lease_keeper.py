@@ -25,8 +25,9 @@ from shared.store import WorkStore
 
 _log = get_logger("mailhaul.worker")
 
-#: Seconds for which a lane may go on with the message that it is at when it is to give way, the first time that this happens to its
-#: unit; twice as many each time that it happens again, so that a large message of an honest source gets through in the end.
+#: Seconds for which a lane may go on with the message or the folders that it is at when it is to give way, the first time that this
+#: happens to its unit; twice as many each time that it happens again, so that a large message, or a list of very many folders, of
+#: an honest source gets through in the end.
 GIVES_WAY_SECONDS = 4.0
 #: Units of which it is remembered how often their sessions were shut for that.
 _REMEMBERED = 10_000
@@ -181,7 +182,7 @@ class LeaseKeeper:
             one.told = word in (Wish.PAUSE, Wish.CANCEL)
 
     def _gives_no_way(self, one: RenewedLease) -> bool:
-        """Tells whether a lane that is to give way has been at one message for too long, and notes that its sessions are shut."""
+        """Tells whether a lane that is to give way has gone on for too long, and notes that its sessions are shut."""
         unit, now = one.lease.unit.unit_id, self.clock()
         one.gives_way = min(one.gives_way, now)
         times = self._cut_off.get(unit, 0)

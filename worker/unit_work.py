@@ -116,6 +116,8 @@ class UnitWork:
                 settle_seconds=place.copy_rules.settle_seconds,
                 unsettled_seconds=self._unsettled_seconds(lease),
                 returning=returning,
+                wish=wish,
+                wide=place.wide_plans,
             )
             pending = {folder.folder_id for folder, tally in planned if tally.pending}
             gone = {folder.folder_id for folder, tally in planned if tally[Outcome.VANISHED]}

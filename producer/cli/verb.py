@@ -132,9 +132,11 @@ def verb(function: Callable[_P, int | None]) -> Callable[_P, None]:
 
 def _ended(call: Callable[[], int | None]) -> int:
     from shared.model.errors import MailhaulError, StoreError, UsageError  # no help needs it
+    from shared.runtime.unsure_acts import PERHAPS_NOT_ON_DISK, told_to
 
     try:
-        return call() or COMPLETE
+        with told_to(lambda: say(f"mailhaul: {PERHAPS_NOT_ON_DISK.says()}")):
+            return call() or COMPLETE
     except UsageError as error:
         say(f"mailhaul: {error}")
         return USAGE

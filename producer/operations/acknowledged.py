@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from producer.operations.resources import HeldResources
+from shared.runtime import unsure_acts
 from shared.runtime.logs import get_logger
 
 _Held = TypeVar("_Held", bound=HeldResources)
@@ -36,6 +37,7 @@ def together(operations: HeldResources) -> Iterator[None]:
         _awaited.reset(token)
     if not operations.store.wait_for_disk():
         _log.warning("perhaps_not_on_disk")
+        unsure_acts.tell()
 
 
 def on_disk(

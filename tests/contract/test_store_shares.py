@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.model import Endpoint, Import, Lease, Tls
+from shared.model import Endpoint, Import, Lease, Tls, UnitKind
 from shared.model.lifecycle import Control, Disposition
 from shared.store import Store
 from shared.store.redis import keys
@@ -113,12 +113,40 @@ def test_that_it_was_in_vain_is_remembered_though_the_import_wants_nothing_for_a
         assert rounds(store, clock, held, 10) == []
 
 
-def test_a_plan_that_takes_long_is_not_stopped_for_another_import(store: Store, clock: Clock) -> None:
-    """Stopped each time, the plan would begin anew and never end."""
+def test_a_plan_that_takes_long_gives_way_where_no_lane_copies(store: Store, clock: Clock) -> None:
     start(store, 20, name="slow")
     held = lanes(store, 6)
+    quick, _ = start(store, 20, name="quick")
+    (first,) = rounds(store, clock, held, 20)
+    assert first == held[0]
+    store.release(first, how=Disposition.WAIT)
+    assert take(store, first.holder).mailbox.import_id == quick.import_id
+
+
+def test_a_lane_that_copies_gives_way_before_one_that_plans(store: Store, clock: Clock) -> None:
+    start(store, 12, name="slow")
+    held = lanes(store, 5)
+    planner = take(store, "planner")
+    store.plan_folders(planner, [(plan_of(planner.mailbox, "INBOX", (1, 10)), 1)])
+    store.finish(planner)
+    held.append(take(store, "planner", prefer=planner.mailbox.mailbox_id))
+    assert held[-1].unit.kind is UnitKind.COPY
     start(store, 20, name="quick")
-    assert rounds(store, clock, held, 20) == []
+    assert rounds(store, clock, held, 20) == [held[-1]]
+
+
+@pytest.mark.parametrize("kind", [UnitKind.VERIFY, UnitKind.PLAN], ids=["verifies", "control: plans"])
+def test_a_lane_that_verifies_is_not_stopped(store: Store, clock: Clock, kind: UnitKind) -> None:
+    """Stopped each time, a verification would begin anew and never end."""
+    start(store, 4, name="slow")
+    held = lanes(store, 4)
+    if kind is UnitKind.VERIFY:
+        for n, planner in enumerate(held):
+            store.finish(planner)
+            held[n] = take(store, planner.holder, prefer=planner.mailbox.mailbox_id)
+    assert {one.unit.kind for one in held} == {kind}
+    start(store, 20, name="quick")
+    assert len(rounds(store, clock, held, 8)) == (kind is UnitKind.PLAN)
 
 
 @pytest.mark.parametrize("limited", [True, False], ids=["limited", "control: not limited"])

@@ -91,9 +91,7 @@ def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPat
     from worker.copying import arrivals, copy
     from worker.copying.recovery import Looked
 
-    def blind(
-        lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, settle: Any, theirs: Any
-    ) -> Looked:
+    def blind(lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, *rest: Any) -> Looked:
         from shared.model.uids import UidSet
 
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word

@@ -495,6 +495,28 @@ def test_a_flag_is_set_though_the_source_folder_cannot_be_opened_any_more(
     assert all(b"\\flagged" in one for one in flags) is protected
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "control: shut before"])
+def test_a_batch_is_given_up_without_another_sign_in(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    """The destination may be away by then, and each try would wait for it."""
+    handle, sign_ins = failed_units.FailedUnits.handle, []
+
+    def counted(failed: failed_units.FailedUnits, *given: Any, **named: Any) -> str:
+        if not kept:
+            failed._sessions.abort()
+        before = wires.destination.logins()
+        code = handle(failed, *given, **named)
+        sign_ins.append(wires.destination.logins() - before)
+        return code
+
+    monkeypatch.setattr(failed_units.FailedUnits, "handle", counted)
+    in_process = broken_halfway(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes()["failed"] > 0
+    assert sum(sign_ins) == (not kept)
+
+
 @pytest.mark.parametrize("error", [ControlRequested("pause"), CredentialsError("no key opens them"), LookupError()])
 def test_a_batch_is_given_up_although_nobody_may_sign_in_for_its_flags(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, error: Exception

@@ -154,7 +154,7 @@ def test_broken_off_and_resumed_each_message_is_there_once(wires: Wires, name: s
 
 
 def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    def blind(lease, store, source, destination, status, intents, settle_seconds, theirs):  # type: ignore[no-untyped-def]
+    def blind(lease, store, source, destination, status, intents, *rest):  # type: ignore[no-untyped-def]
         uids = UidSet.of(uid for intent in intents for uid in intent.uids)
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word
         return Looked(found=UidSet(), absent=uids, wait_seconds=0, wanted=word)

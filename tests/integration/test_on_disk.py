@@ -17,6 +17,7 @@ from producer.operations.operations import Operations
 from shared.model import Endpoint, Options, Tls
 from shared.model.lifecycle import Control
 from shared.runtime.credentials import Vault
+from shared.runtime.unsure_acts import told_to
 from shared.store.memory.memory_store import MemoryStore
 from shared.store.redis import on_disk
 from shared.store.redis.redis_store import RedisStore, connect
@@ -127,8 +128,10 @@ def test_every_act_of_an_operator_waits() -> None:
 def test_it_is_said_where_the_disk_may_not_have_it(monkeypatch: pytest.MonkeyPatch, *, told: bool) -> None:
     store = MemoryStore()
     monkeypatch.setattr(store, "wait_for_disk", lambda: told)
-    with capture_logs() as said:
+    heard = list[bool]()
+    with capture_logs() as said, told_to(lambda: heard.append(True)):
         accept(store)  # type: ignore[arg-type]
+    assert len(heard) == (not told)
     assert [one["event"] for one in said] == ([] if told else ["perhaps_not_on_disk"])
 
 

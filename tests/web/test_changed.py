@@ -8,7 +8,10 @@ import re
 import pytest
 
 from producer.web.pages.changed import MOST_ROWS, Changed, read
+from producer.web.unsure import HEADER
 from shared.model.lifecycle import ImportState, MailboxState
+from shared.runtime.unsure_acts import PERHAPS_NOT_ON_DISK
+from shared.store.redis.redis_store import connect
 from tests import mail
 from tests.integration.in_process_import import plain
 from tests.servers.dovecot import Dovecot
@@ -54,13 +57,13 @@ def _does(person: Browser, path: str, **data: str) -> str:
     [
         "",
         "retry",
-        "retry.1.2.3.4",
-        "retry.1.2.3.4.-5",
-        "dance.1.2.3.4.5",
-        "retry.1.2.3.4.<b>",
-        "retry.1.2.3.4.²",
-        "retry." + "9" * 10 + ".2.3.4.5",
-        ".".join(["retry", *"1" * (MOST_ROWS + 6)]),
+        "retry.1.2.3.4.5",
+        "retry.1.2.3.4.-5.0",
+        "dance.1.2.3.4.5.0",
+        "retry.1.2.3.4.<b>.0",
+        "retry.1.2.3.4.².0",
+        "retry." + "9" * 10 + ".2.3.4.5.0",
+        ".".join(["retry", *"1" * (MOST_ROWS + 7)]),
     ],
 )
 def test_what_the_browser_sends_is_believed_only_as_it_was_written(text: str) -> None:
@@ -70,7 +73,23 @@ def test_what_the_browser_sends_is_believed_only_as_it_was_written(text: str) ->
 def test_what_was_changed_is_read_as_it_was_written() -> None:
     whole = Changed(act="passwords", mailboxes=1, messages=2, queued=3, shared=4, strange=40, rows=tuple(range(20)))
     assert read(whole.text) == whole
-    assert read(Changed(act="pause").text) == Changed(act="pause")
+    for other in (Changed(act="pause"), Changed(act="pause", unsure=True)):
+        assert read(other.text) == other
+
+
+def test_an_act_that_the_disk_may_not_have_says_so(web_server: WebServer, servers: Servers) -> None:
+    """A Redis without a file tells as little as one before 7.2 at another machine."""
+    web_server.serve(**allowed(servers))
+    person, program = _person(web_server), web_server.client()
+    import_id = _import(web_server, servers, "unsure", f"unsure1,{PASSWORD}\n")
+    there, sentence = f"/imports/{import_id}", "This Redis did not tell that its disk has it"
+    assert sentence not in _does(person, f"{there}/start")
+    assert HEADER not in program.post(f"/imports/{import_id}/resume", json={}).headers
+    with connect(web_server.state_url) as client:
+        client.config_set("appendonly", "no")
+    assert sentence in _does(person, f"{there}/pause")
+    assert PERHAPS_NOT_ON_DISK.says() == program.post(f"/imports/{import_id}/resume", json={}).headers[HEADER]
+    assert HEADER not in program.get(f"/imports/{import_id}").headers
 
 
 def test_a_cancellation_asks_and_goes_on_again(web_server: WebServer, servers: Servers) -> None:

@@ -30,7 +30,7 @@ from shared.model.errors import (
     ServerRefused,
     StoreError,
 )
-from shared.model.events import DoubtResolved, Listener
+from shared.model.events import DoubtResolved, Listener, TakenAway
 from shared.model.lifecycle import Outcome, Wish
 from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, Uid, UidSet, records_of
@@ -43,6 +43,7 @@ from worker.copying.dating import Dating
 from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.gmail_sharing import GmailSharing
 from worker.copying.inflight import InFlight, stop_on
+from worker.copying.moved_copies import MovedCopies
 from worker.copying.neighbours import ALONE, Neighbours
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
@@ -290,11 +291,9 @@ class BatchCopy:
         lease = self._lease
         assert self._status is not None
         there = lease, self._store, self._source, self._destination, self._status, lease.intents
+        writing = self._writers.writing() if self._writers.asks else None
         try:
-            if self._writers.asks:
-                looked = look(*there, self._rules.settle_seconds, theirs, self._writers.writing())
-            else:
-                looked = look(*there, self._rules.settle_seconds, theirs)
+            looked = look(*there, self._rules.settle_seconds, theirs, writing, self._elsewhere)
         except LedgerConflict:
             if not self._writers.asks:
                 raise
@@ -302,14 +301,26 @@ class BatchCopy:
             age = lease.claimed_at - min(intent.at for intent in lease.intents)
             raise SettleLater(contested_seconds(age, self._rules.settle_seconds)) from None
         self._tell(DoubtResolved(found=len(looked.found), absent=len(looked.absent)))
-        if looked.found:
+        if looked.moved:
+            self._tell(TakenAway(what="moved", messages=len(looked.moved)))
+        if looked.found or looked.moved:
             entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
             self._flying.adopt([record for entry in entries for record in entry.records], entries[0].digest)
             self._forgotten_flags.complete(self._source, self._status, looked.found, self._flying.records)
         stop_on(looked.wanted)
         if looked.wait_seconds:
             raise SettleLater(looked.wait_seconds)
-        return looked.found
+        return looked.found | looked.moved
+
+    def _elsewhere(self, uids: UidSet) -> dict[int, Note]:
+        """Finds the copies of these messages in other folders, and opens the batch's own again at both sides."""
+        if self._labels:  # several folders show one message
+            return {}
+        found = MovedCopies(self._lease, self._store, self._source, self._destination, self._neighbours.own()).find(
+            uids
+        )
+        self._folders.open()
+        return found
 
     def _bring(self, uids: UidSet) -> None:
         """Brings each of these messages to an outcome."""

@@ -187,13 +187,17 @@ class Neighbours:
             return False
         return brought(self._store, [one.mailbox_id for one in self._lease.neighbours if one.same_source], uidvalidity)
 
+    def own(self) -> list[Folder]:
+        """Returns the folders of the lease's own mailbox as they are planned."""
+        return [folder for folder, _ in self._store.folders(self._lease.mailbox.mailbox_id)]
+
     def merges(self, folder: Folder) -> bool:
         """Tells whether another source folder of the mailbox goes into the same destination folder.
 
         Then other lanes of ours may write there too.
         """
         if self._merges is None:
-            names = Counter(one.destination_name for one, _ in self._store.folders(self._lease.mailbox.mailbox_id))
+            names = Counter(one.destination_name for one in self.own())
             self._merges = names[folder.destination_name] > 1
         return self._merges
 

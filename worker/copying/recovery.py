@@ -4,23 +4,23 @@ An intent left behind says: copies of these source UIDs may stand in the destina
 one noted. Whatever is there and the ledger does not know is matched with them as a multiset, by the bytes
 (`worker.copying.recognise`). What is found goes into the ledger; the rest is pending again. A connection that died may still
 deliver what it had taken (a proxy did, 3 s late), so a group of which something is missing is left in doubt until its
-settle time is over.
+settle time is over. What its user moved into another folder meanwhile is not missing (`worker.copying.moved_copies`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
-from shared.model import Folder, Intent, Lease, Writing
+from shared.model import Folder, Intent, Lease, Note, Writing
 from shared.model.lifecycle import Wish
-from shared.model.uids import NO_UIDS, Uid, UidSet
+from shared.model.uids import MAX_UID, NO_UIDS, Uid, UidSet
 from shared.store import WorkStore
 from shared.wording.phrases import Phrase
 from worker.copying.recognise import Recognised, Recognition
 from worker.decisions.copy_notes import watched
-from worker.decisions.ledger_entries import settled_group
+from worker.decisions.ledger_entries import settled_group, with_moved
 from worker.decisions.likeness import Reasons
 from worker.decisions.pairing import pair
 from worker.decisions.sent import Sent, sent_as
@@ -32,7 +32,9 @@ class Looked:
 
     #: Source UIDs whose copies are there.
     found: UidSet
-    #: Source UIDs whose copies are not there; they may be appended.
+    #: Source UIDs whose copies their user moved into another folder.
+    moved: UidSet = NO_UIDS
+    #: Source UIDs whose copies are nowhere; they may be appended.
     absent: UidSet
     #: Seconds until what was not seen may be taken as absent; 0 when it may be now.
     wait_seconds: float
@@ -151,12 +153,15 @@ def look(
     settle_seconds: float,
     theirs: UidSet = NO_UIDS,
     writing: Writing | None = None,
+    elsewhere: Callable[[UidSet], Mapping[int, Note]] = lambda _: {},
 ) -> Looked:
     """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought.
 
     Both folders are open. `writing` is what other lanes write into the folder, asked for after it was opened; None where
     there are none. Twins of what other holders left are matched in one multiset with ours: while one of these twins may
-    still arrive, no other is sent again. Of what other lanes may have brought nothing is taken. Raises what the ports raise.
+    still arrive, no other is sent again. Of what other lanes may have brought nothing is taken. `elsewhere` looks for copies in
+    other folders, and leaves both of these open; it is asked where something is missing that may have been here and gone.
+    Raises what the ports raise.
     """
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)
@@ -174,30 +179,48 @@ def look(
     absent = UidSet.of(uid for uid in wanted_uids if uid not in pairs)
     promised = _promised(recognition, absent, pairs, candidates, young)
 
-    settled, withdrawn, missing = [], [], UidSet()
     wait = 0.0
+    due: list[tuple[Intent, UidSet]] = []
     for intent in intents:
-        # The order decides which destination UID stands where in the ledger.
-        here = [pairs[uid] for uid in intent.uids if uid in pairs]
         absent = UidSet.of(uid for uid in intent.uids if uid not in pairs)
         age = lease.claimed_at - intent.at
         if contested & intent.uids:
             wait = max(wait, contested_seconds(age, settle_seconds))
-            continue
-        if absent and age < settle_seconds:
+        elif absent and age < settle_seconds:
             wait = max(wait, settle_seconds - age)
-            continue
-        if absent & promised:
+        elif absent & promised:
             wait = max(wait, settle_seconds - (lease.claimed_at - max(one.at for one in young)))
+        else:
+            due.append((intent, absent))
+
+    missing = UidSet.joined([part for _, absent in due for part in absent.ranges])
+    # UIDs that were given away since, and that nothing has any more.
+    gone = UidSet.span(low, status.uidnext - 1) - known - theirs - UidSet.of(dates)
+    moved = elsewhere(missing) if missing and gone else {}
+    # From there on a UID may be that of a copy which a lane at work is about to enter.
+    unsure = min((intent.destination_uidnext for intent in writing.live), default=MAX_UID) if writing else MAX_UID
+    settled, withdrawn, doubts, away = [], [], UidSet(), UidSet()
+    for intent, absent in due:
+        notes: dict[int, Note] = {uid: moved[uid] for uid in absent if uid in moved}
+        free = gone & UidSet.span(intent.destination_uidnext, MAX_UID)
+        places = (free & UidSet.span(1, unsure - 1)).take(len(notes))[0]
+        if len(places) < min(len(notes), len(free)):
+            wait = max(wait, contested_seconds(lease.claimed_at - intent.at, settle_seconds))
             continue
-        missing |= absent
-        if here:
+        gone -= places
+        notes = {uid: notes[uid] for uid in sorted(notes)[: len(places)]}
+        # The order decides which destination UID stands where in the ledger.
+        here = [pairs[uid] for uid in intent.uids if uid in pairs]
+        if here or notes:
             group = [
                 sent_as(found.original, dates[found.copy.uid], watched(found.original.uid, UNSEEN)) for found in here
             ]
-            settled.append(settled_group(intent.intent_id, group, [found.copy.uid for found in here]))
+            entry = settled_group(intent.intent_id, group, [found.copy.uid for found in here])
+            settled.append(with_moved(entry, notes, places))
         else:
             withdrawn.append(intent.intent_id)
-    word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=missing).word
+        away |= UidSet.of(notes)
+        doubts |= absent - UidSet.of(notes)
+    word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=doubts).word
     found = UidSet.of(uid for s in settled for record in s.records for uid in record.source)
-    return Looked(found=found, absent=missing, wait_seconds=wait, wanted=word)
+    return Looked(found=found - away, moved=away, absent=doubts, wait_seconds=wait, wanted=word)

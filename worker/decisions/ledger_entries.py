@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from shared.content.fingerprint import MODULUS, mark
 from shared.model import Lease, Note, Settled
@@ -22,6 +23,20 @@ def settled_group(intent_id: str, group: Sequence[Sent], destinations: Sequence[
         size_bytes=sum(s.size_bytes for s in group),
         digest=digest % MODULUS,
         notes=tuple(note for s in group for note in s.notes),
+    )
+
+
+def with_moved(settled: Settled, moved: Mapping[int, Note], places: UidSet) -> Settled:
+    """Returns the entry with messages whose copies their user moved before they were recorded, by source UID.
+
+    They get the `places` that are free since, as many UIDs of the folder that they were sent to; nothing with marks is there.
+    """
+    pairs = [pair for record in settled.records for pair in record.pairs()]
+    return replace(
+        settled,
+        records=tuple(records_of([*pairs, *zip(sorted(moved), places, strict=True)])),
+        size_bytes=settled.size_bytes + sum(note.size_bytes for note in moved.values()),
+        notes=(*settled.notes, *(moved[uid] for uid in sorted(moved))),
     )
 
 

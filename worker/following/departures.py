@@ -9,22 +9,16 @@ last verified; else the user removed it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from shared.content.fingerprint import MODULUS, mark
 from shared.folders.mapping import decode_name
-from shared.folders.tree import Tree, selectable
 from shared.mail import KnownStatus, MailDestination, Sighting
-from shared.mail.answers.numbers import known_statuses
 from shared.model import Audit, Folder, LedgerEntry, Note
-from shared.model.errors import FolderRefused
-from shared.model.messages import Owner
 from shared.model.uids import UidSet
-from shared.wording.phrases import Phrase
-
-MOVED_BY_ITS_USER: Final = Phrase("moved_by_its_user", "its user moved it at the destination: it is in {folder}")
+from shared.wording.often_said import MOVED_BY_ITS_USER
+from worker.copying.account_arrivals import arrivals
 
 #: The kinds of notes on copies that are gone (`shared.model.ledger.GONE`).
 MISSING, MOVED, REMOVED = "missing", "moved", "removed"
@@ -71,41 +65,6 @@ def new_places(
                 one = left.pop(0)
                 found[one.folder_id, one.original.uid] = f"{decode_name(name)} (UID {seen.uid})"
     return found
-
-
-def arrivals(
-    destination: MailDestination,
-    sizes: Container[int],
-    folders: Sequence[Folder],
-    known: Callable[[Folder], UidSet],
-    without: Container[bytes] = (),
-) -> Iterator[tuple[bytes, Sequence[Sighting]]]:
-    """Yields each folder of the account, opened, with what arrived in it since it was last verified.
-
-    Only messages of these `sizes`, and no folder of the names `without`; `folders` and `known` as in `new_places`.
-    """
-    planned: dict[bytes, list[Folder]] = defaultdict(list)
-    for folder in folders:
-        planned[folder.destination_name].append(folder)
-    listing = destination.listing()
-    tree = Tree(listing)
-    names = [one.name for one in listing.folders if selectable(one) and tree.owner(one.name) is Owner.PERSONAL]
-    for name, status in zip(names, known_statuses(destination, names), strict=True):
-        if name in without or isinstance(status, Exception) or not status.messages:
-            continue
-        ours = [folder for folder in planned[name] if status.same_uids(folder.destination_uidvalidity)]
-        low = max((folder.verified_uidnext for folder in ours), default=1)
-        window = UidSet.span(max(1, low), status.uidnext - 1)
-        for folder in ours:
-            window -= known(folder)
-        if not window:
-            continue
-        try:
-            opened = destination.open(name)
-        except FolderRefused:
-            continue
-        if alike := UidSet.of(uid for uid, size in destination.sizes(opened, window) if size in sizes):
-            yield name, list(destination.sightings(alike))
 
 
 def with_places(audit: Audit, places: Mapping[tuple[str, int], str]) -> Audit:

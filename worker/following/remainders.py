@@ -20,8 +20,9 @@ from shared.mail import MailDestination, MailSource, Sighting
 from shared.model import Folder, LedgerEntry, Note
 from shared.model.ledger import GONE
 from shared.model.uids import UidSet
+from worker.copying.account_arrivals import arrivals
 from worker.copying.recognise import Recognition
-from worker.following.departures import MOVED, REMOVED, arrivals, mark_of
+from worker.following.departures import MOVED, REMOVED, mark_of
 
 #: Number of marks that are computed at most to find the messages of one batch.
 MOST_MARKS: Final = 200_000

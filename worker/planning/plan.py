@@ -2,11 +2,14 @@
 
 The same code makes the first plan and every delta: a folder whose numbers are those of the last snapshot is left alone,
 otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the source since then are carried over.
+
+A plan that is to give way, or is told to pause, stops between two folders. It needs no place to go on from: what it planned is
+entered, and for the next attempt these are folders in which nothing changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
@@ -18,9 +21,11 @@ from shared.model import CANNOT_BE_READ_AT_SOURCE, REMOVED, Folder, FolderPlan, 
 from shared.model.choices import MoveChoice
 from shared.model.errors import ConnectionLost, FolderInUse
 from shared.model.events import Listener, MovedAtSource, TakenAway
+from shared.model.lifecycle import Wish
 from shared.rules.standing import digest
 from shared.store import Store
 from shared.wording.phrases import several, text_of
+from worker.copying.inflight import stop_on
 from worker.copying.neighbours import Neighbours
 from worker.copying.returning import WayBack
 from worker.decisions.closing import SettleLater
@@ -35,11 +40,12 @@ from worker.planning.folder_plan import NOT_THERE, FolderPlanner
 from worker.planning.folder_search import FolderSearch, FoundFolders
 from worker.planning.neighbour_folders import NeighbourFolders
 from worker.planning.opened_source import OpenedSource
+from worker.planning.wide_plans import WidePlans
 from worker.sessions.ends import Ends
 from worker.sessions.mailbox_sessions import together
 
-#: Number of planned batches that are entered together.
-BATCHES_AT_ONCE = 50
+#: Number of planned batches, or of folders, that are entered together.
+BATCHES_AT_ONCE, FOLDERS_AT_ONCE = 50, 500
 
 #: Number of folders whose sizes are asked for before their turn.
 FORESEEN = 8
@@ -66,12 +72,16 @@ class MailboxPlan:
         settle_seconds: float,
         unsettled_seconds: float = 0.0,
         returning: WayBack | None = None,
+        wish: Callable[[], Wish] = lambda: Wish.RUN,
+        wide: WidePlans | None = None,
     ) -> None:
         """Takes `ends`, the check that both sides are not one mailbox or swapped; None where no check is due or it was confirmed.
 
         `settle_seconds` as in `CopyRules`; `unsettled_seconds` as for `BatchPlanner`. `returning` decides for a copy
-        back what goes where.
+        back what goes where. `wish` says without a round trip what is wanted of the lane. `wide` are the plans of this
+        process.
         """
+        self._wish, self._wide = wish, wide or WidePlans()
         self._ends, self._tell, self._settle_seconds = ends, tell, settle_seconds
         self._neighbours = neighbours
         self._pending: Collection[str] = ()
@@ -100,8 +110,8 @@ class MailboxPlan:
         #: The moves at the source that were followed, and the folders that were planned since.
         self._moves = Followed()
         self._planned: set[str] = set()
-        #: Sums of what was entered: folders with batches, and these batches' messages and bytes.
-        self._busy = self._messages = self._size_bytes = 0
+        #: Sums of what was entered: folders, those with batches, and these batches' messages and bytes.
+        self._entered = self._busy = self._messages = self._size_bytes = 0
 
     def run(self, known: Sequence[Folder], pending: Collection[str] = (), vanished: Collection[str] = ()) -> int:
         """Enters every folder.
@@ -109,11 +119,15 @@ class MailboxPlan:
         `known` are the folders that an earlier pass planned; the folders `pending` have messages without an outcome, the
         folders `vanished` some that the source did not show any more.
         Returns how many lanes the remaining work is worth, at most one a folder; 0 for nothing. Raises what the ports
-        raise, and `SettleLater`.
+        raise, `SettleLater` and `ControlRequested`.
         """
-        before = {folder.folder_id: folder for folder in known}
         self._pending, self._vanished = pending, vanished
         listings = together(self._source.listing, self._destination.listing)
+        with self._wide.turn(max(len(one.folders) for one in listings), self._wish):
+            return self._planned_from(listings, known)
+
+    def _planned_from(self, listings: tuple[FolderListing, FolderListing], known: Sequence[Folder]) -> int:
+        before = {folder.folder_id: folder for folder in known}
         followed = self._follow(*listings, known)
         listed_here = {folder.name for folder in followed.ours.folders}
         absent = {
@@ -204,8 +218,15 @@ class MailboxPlan:
             if plan is not None:
                 self._tell_removed(plan.folder, before.get(folder.folder_id, plan.folder), let_go=plan.let_go)
                 plans.append((plan, order))
-            if sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE:
+            wish = self._wish()
+            # However often others are to have the lane, each attempt gets on by a folder.
+            stops = wish is not Wish.RUN and bool(plans or self._entered)
+            many = sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE or len(plans) >= FOLDERS_AT_ONCE
+            # An attempt that knows folders does not check whether both sides are one mailbox.
+            if (stops or many) and (filled or not self._ends):
                 self._enter(plans)
+                if stops:
+                    stop_on(wish)
         if self._ends and not filled:
             self._ends.look_at_all(here)
         beside = self._beside(mapped, made.listing, before)
@@ -381,6 +402,7 @@ class MailboxPlan:
         except FolderInUse as used:
             raise SettleLater(used.seconds) from None
         batches = [batch for plan, _ in plans for batch in plan.batches]
+        self._entered += len(plans)
         self._busy += sum(bool(plan.batches) for plan, _ in plans)
         self._messages += sum(len(batch.uids) for batch in batches)
         self._size_bytes += sum(batch.size_bytes for batch in batches)

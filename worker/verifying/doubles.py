@@ -9,20 +9,24 @@ either
   this folder was ever verified is what that run still had on the line. The lower UID stays, so that two runs that both
   decide this never remove both copies.
 
-Any other second copy is reported and left: a person may have copied it.
+Any other second copy is reported and left: a person may have copied it. So is one in another folder of a message that was
+sent again: its user may have moved the first copy there before it was recorded, where `worker.copying.moved_copies` could not
+tell.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from shared.folders.mapping import decode_name
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.model import Folder, Note
 from shared.model.uids import NO_UIDS, UidSet
 from shared.wording.phrases import Phrase
+from worker.copying.account_arrivals import arrivals
 from worker.copying.recovery import arrived
 
 SECOND_COPY_OF_OURS_UID: Final = Phrase(
@@ -36,6 +40,13 @@ SAME_MESSAGE_LEFT: Final = Phrase(
     "same_message_left",
     "UID {uids} at the destination is the same as UID {uid}; it was left, since it may be somebody else's copy",
 )
+SAME_MESSAGE_ELSEWHERE: Final = Phrase(
+    "same_message_elsewhere",
+    "it was sent again, and {folder} has a message with its header, size and date, too: its user may have moved the first copy",
+)
+
+#: Attributes of folders that only show what stands in others (RFC 6154).
+VIEWS: Final = frozenset({"all", "flagged", "important"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,3 +133,40 @@ def notes_of(found: Sequence[Double], *, removed: bool) -> Iterator[Note]:
         else:
             reason = SAME_MESSAGE_LEFT.says(uids=str(extras), uid=copy)
         yield Note(uid=uid, what="undone" if undone else "doubled", reason=reason)
+
+
+def elsewhere(
+    destination: MailDestination,
+    sent_again: Mapping[tuple[str, int], Sighting],
+    folders: Sequence[Folder],
+    known: Callable[[Folder], UidSet],
+) -> dict[str, list[Note]]:
+    """Returns the notes, by folder, on messages of which another folder got a copy that no ledger knows.
+
+    `sent_again` are copies of messages that were once in doubt, by folder and source UID; `folders` and `known` as in
+    `worker.copying.account_arrivals.arrivals`. The folder that is open may be another one afterwards.
+    """
+    wanted: dict[tuple[bytes, int, int | None], list[tuple[str, int]]] = defaultdict(list)
+    for of, seen in sent_again.items():
+        wanted[_dated(seen)].append(of)
+    places = {folder.folder_id: folder.destination_name for folder in folders}
+    views = {one.name for one in destination.listing().folders if not one.attributes.isdisjoint(VIEWS)}
+    sizes = {seen.size_bytes for seen in sent_again.values()}
+    found: dict[str, list[Note]] = defaultdict(list)
+    for name, copies in arrivals(destination, sizes, folders, known, views, _since_first_planned):
+        for copy in copies:
+            others = [of for of in wanted[_dated(copy)] if places[of[0]] != name]
+            if others:
+                wanted[_dated(copy)].remove(others[0])
+                folder_id, uid = others[0]
+                reason = SAME_MESSAGE_ELSEWHERE.says(folder=f"{decode_name(name)} (UID {copy.uid})")
+                found[folder_id].append(Note(uid=uid, what="doubled", reason=reason))
+    return found
+
+
+def _dated(seen: Sighting) -> tuple[bytes, int, int | None]:
+    return (*_head(seen), seen.internaldate)
+
+
+def _since_first_planned(planned: Sequence[Folder]) -> int:
+    return max((folder.destination_uidnext for folder in planned), default=1)

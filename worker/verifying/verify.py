@@ -41,7 +41,7 @@ from worker.following.departures import MISSING, MOVED, REMOVED, Departure, coun
 from worker.planning.counted import CountedFolders, counted_again
 from worker.sessions.mailbox_sessions import MailboxSessions
 from worker.verifying.comparison import Comparison
-from worker.verifying.doubles import doubles, notes_of
+from worker.verifying.doubles import doubles, elsewhere, notes_of
 
 DESTINATION_LOST_ITS_FOLDER: Final = Phrase(
     "destination_lost_its_folder",
@@ -96,6 +96,8 @@ class MailboxVerification:
         self._digests: dict[str, dict[str, int]] = {}
         #: The copies that users took away since the last verification.
         self._departures: list[Departure] = []
+        #: The copies of messages that were sent again, by folder and source UID.
+        self._sent_again: dict[tuple[str, int], Sighting] = {}
 
     def run(self, planned: Sequence[tuple[Folder, Tally]]) -> Finished | InDoubt:
         """Compares every folder. Raises what the ports raise, and `ControlRequested`."""
@@ -158,14 +160,19 @@ class MailboxVerification:
     def _placed(self, audits: list[Audit], folders: Sequence[Folder]) -> list[Audit]:
         """Returns the audits with where users moved what they took away.
 
-        Those that tell of it come first: they need the numbers that the others had at the last verification.
+        Those that tell of it come first: they need the numbers that the others had at the last verification. Tells of what
+        was sent again, and may stand in another folder, too.
         """
-        if not self._departures:
-            return audits
 
         def known(folder: Folder) -> UidSet:
             return known_destinations(self._store, folder.folder_id) | self._neighbours.held(folder)
 
+        if self._sent_again:
+            destination = self._sessions.destination(self._lease.mailbox)
+            notes = elsewhere(destination, self._sent_again, folders, known)
+            audits = [_doubled(audit, notes.get(audit.folder_id, ())) for audit in audits]
+        if not self._departures:
+            return audits
         destination = self._sessions.destination(self._lease.mailbox)
         places = new_places(destination, self._departures, folders, known)
         for what, number in ((MOVED, len(places)), (REMOVED, len(self._departures) - len(places))):
@@ -345,6 +352,9 @@ class MailboxVerification:
         """
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
         theirs = self._neighbours.held(folder)
+        again = {to: uid for uid, to in pairs.items() if uid in folder.doubts}
+        for seen in destination.sightings(UidSet.of(again)) if again else ():
+            self._sent_again[folder.folder_id, again[seen.uid]] = seen
         found = doubles(destination, status, folder, pairs, lost=self._lost, theirs=theirs)
         ours = UidSet.of(double.extra for double in found if double.ours)
         removed = bool(ours) and destination.remove(ours)
@@ -365,6 +375,13 @@ def _is_another(destination: MailDestination, folder: Folder, status: KnownStatu
         there = {one.name for one in destination.listing().folders if selectable(one)}
         return isinstance(status, FolderRefused) and folder.destination_name not in there
     return bool(ours > 0 or status.messages) and not status.same_uids(folder.destination_uidvalidity)
+
+
+def _doubled(audit: Audit, notes: Sequence[Note]) -> Audit:
+    """Returns the audit with these notes on messages that may stand twice, beside its own."""
+    told = {note.uid for note in audit.notes if note.what == "doubled"}
+    new = [note for note in notes if note.uid not in told]
+    return replace(audit, notes=(*audit.notes, *new), doubled=audit.doubled + len(new))
 
 
 def _seen(folder: Folder, status: KnownStatus) -> str:

@@ -5,7 +5,7 @@ In between, it is a cookie of the browser that holds only names and numbers. Any
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fastapi import Request
@@ -14,6 +14,8 @@ from fastapi.responses import RedirectResponse, Response
 from producer.web.pages.sign_in_page import is_secure
 
 _COOKIE: Final = "changed"
+#: The field of a request's scope that holds something where an act may not be on the store's disk (`producer.web.unsure`).
+UNSURE: Final = "mailhaul.unsure"
 #: Seconds until the cookie expires.
 _KEPT_SECONDS: Final = 60
 #: Acts on the page; their sentences are in `changed.html`.
@@ -58,25 +60,34 @@ class Changed:
     shared: int = 0
     #: For "passwords": rows that fit no mailbox.
     strange: int = 0
+    #: Whether the disk of the state store may not have it.
+    unsure: bool = False
     #: The first of these rows, numbered as in the list that was given.
     rows: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
         """The value of the cookie. `read` is the inverse."""
-        numbers = (self.mailboxes, self.messages, self.queued, self.shared, self.strange, *self.rows[:MOST_ROWS])
-        return ".".join((self.act, *map(str, numbers)))
+        numbers = (self.mailboxes, self.messages, self.queued, self.shared, self.strange, int(self.unsure))
+        return ".".join((self.act, *map(str, (*numbers, *self.rows[:MOST_ROWS]))))
 
 
 def read(text: str) -> Changed | None:
     """Reads the cookie; None for a text that `Changed.text` does not write."""
     act, *numbers = text.split(".")
     whole = all(one.isascii() and one.isdecimal() and len(one) <= _DIGITS for one in numbers)
-    if act not in ACTS or not whole or not 5 <= len(numbers) <= 5 + MOST_ROWS:
+    if act not in ACTS or not whole or not 6 <= len(numbers) <= 6 + MOST_ROWS:
         return None
-    mailboxes, messages, queued, shared, strange, *rows = map(int, numbers)
+    mailboxes, messages, queued, shared, strange, unsure, *rows = map(int, numbers)
     return Changed(
-        act=act, mailboxes=mailboxes, messages=messages, queued=queued, shared=shared, strange=strange, rows=tuple(rows)
+        act=act,
+        mailboxes=mailboxes,
+        messages=messages,
+        queued=queued,
+        shared=shared,
+        strange=strange,
+        unsure=bool(unsure),
+        rows=tuple(rows),
     )
 
 
@@ -85,7 +96,7 @@ def back(request: Request, to: str, import_id: str, changed: Changed) -> Respons
     answer = RedirectResponse(to, 303)
     answer.set_cookie(
         _COOKIE,
-        changed.text,
+        replace(changed, unsure=bool(request.scope.get(UNSURE))).text,
         max_age=_KEPT_SECONDS,
         path=f"/imports/{import_id}",
         httponly=True,

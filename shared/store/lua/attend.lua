@@ -64,8 +64,9 @@ if moved and moved[1] and now - tonumber(moved[3] or '0') <= GIVES_WAY_NO_MORE_M
   end
 end
 -- An import has work and fewer lanes than its share, while lanes of another stay at units that do not end. One of this process
--- gives way, of an import that has more than its share: the one that has copied its unit longest, since what it did stays done, while
--- a plan or a verification begins anew. Another does so when the first helped; where it did not, the import has its reasons, such as
+-- gives way, of an import that has more than its share: the one that has been at its batch longest; where none is at a batch, the one
+-- that has planned longest, since a plan looks at its folders once more before it goes on. A verification would begin anew, and is
+-- not stopped. Another does so when the first helped; where it did not, the import has its reasons, such as
 -- a limit, and nobody is stopped in vain for a minute: that is remembered, though the import have its share meanwhile.
 local told = redis.call('EXISTS', P .. 'starving') == 1
 if not told and not several_imports() then return words end
@@ -94,14 +95,14 @@ for _, i in ipairs(starving) do
       redis.call('HSET', P .. 'starving', i, string.format('%.0f:-1', now + IN_VAIN_MS))
     end
   elseif tonumber(at) <= now then
-    local oldest, chosen
+    local first, oldest, chosen
     for n = 1, #words do
       local m, term = mailboxes[n], tonumber(ARGV[3 * n + 8])
       local h = words[n] == 'run' and redis.call('HMGET', mailbox_key(m), 'import', 'wave') or {}
-      if h[1] and over_share(s, h[1]) and (not oldest or term < oldest)
-        and redis.call('HGET', unit_key(ARGV[3 * n + 7]), 'kind') == 'copy'
+      local rank = h[1] and ({copy = 0, plan = 1})[redis.call('HGET', unit_key(ARGV[3 * n + 7]), 'kind')]
+      if rank and over_share(s, h[1]) and (not chosen or rank < first or (rank == first and term < oldest))
         and tonumber(redis.call('HGET', P .. 'orders', h[1] .. ':' .. (h[2] or '')) or '0') >= order[i] then
-        oldest, chosen = term, n
+        first, oldest, chosen = rank, term, n
       end
     end
     if chosen then

@@ -17,6 +17,8 @@ GIVES_WAY_NO_MORE_MS = 10_000
 #: The time for which an import has fewer lanes than its share before another's gives way; until the next does; after which
 #: that was in vain; and for which none does then, ms.
 STARVES_MS, NEXT_STARVED_MS, HELPS_MS, IN_VAIN_MS = 5_000, 2_000, 20_000, 60_000
+#: The kinds of units that give way to another import, in the order in which they do.
+_GIVE_WAY = (UnitKind.COPY, UnitKind.PLAN)
 
 
 def share_out(rows: Rows, leases: Sequence[Lease], words: list[Wish]) -> None:
@@ -43,15 +45,15 @@ def share_out(rows: Rows, leases: Sequence[Lease], words: list[Wish]) -> None:
 
 
 def _longest(rows: Rows, leases: Sequence[Lease], words: Sequence[Wish], shares: Shares, order: int) -> int | None:
-    """Returns which of these lanes, of an import that has more than its share, has copied its unit longest."""
+    """Returns which of these lanes, of an import that has more than its share, has been longest at a batch, or else at a plan."""
     found = []
     for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
-        if word is Wish.RUN and lease.unit.kind is UnitKind.COPY:
+        if word is Wish.RUN and lease.unit.kind in _GIVE_WAY:
             mailbox = rows.mailboxes[lease.unit.mailbox_id].mailbox
             wave = rows.wave_of(f"{mailbox.import_id}:{mailbox.wave}")
             if shares.over(mailbox.import_id) and wave.order >= order:
-                found.append((lease.term, n))
-    return min(found)[1] if found else None
+                found.append((_GIVE_WAY.index(lease.unit.kind), lease.term, n))
+    return min(found)[-1] if found else None
 
 
 def give_way(rows: Rows, on_hold: Callable[[MailboxRow], bool], leases: Sequence[Lease], words: list[Wish]) -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from producer.cli import app
 from producer.cli.verb import verb
 from shared.model.errors import CredentialsError, StoreError, UsageError
+from shared.runtime.unsure_acts import PERHAPS_NOT_ON_DISK, tell
 
 VERBS = (
     "demo",
@@ -199,3 +200,11 @@ def test_the_manifest_with_errors_is_called_by_its_file(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["check", str(path), *ENDS])
     assert found.exit_code == 2
     assert "staff.csv has an error; nothing was started:\n  row 1, password: is missing" in found.stderr
+
+
+def test_an_act_that_the_disk_may_not_have_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        verb(tell)()
+    assert capsys.readouterr().err == f"mailhaul: {PERHAPS_NOT_ON_DISK.says()}\n"
+    tell()
+    assert not capsys.readouterr().err
