@@ -168,13 +168,36 @@ EVENTS: Final[Mapping[str, str]] = {
     "account service set": "service that makes accounts set up",
     "account service removed": "service that makes accounts removed",
     "account service tried": "service that makes accounts tried",
-    "target added": "told from now on",
+    "target set": "told from now on",
     "target removed": "told no more",
     "target tried": "test message sent",
     "token made": "token made",
     "token revoked": "token revoked",
     "user removed": "user removed",
     "user set": "user set",
+}
+#: Detail of an event that the audit log shows → its label.
+DETAILS: Final[Mapping[str, str]] = {
+    "login": "login",
+    "name": "name",
+    "role": "role",
+    "wave": "wave",
+    "server": "server",
+    "service": "service",
+    "place": "server",
+    "act": "act",
+    "why": "why",
+    "scope": "limit",
+    "most": "at most",
+    "how": "by",
+    "mailboxes": "mailboxes",
+}
+#: How somebody signed in or tried to → its label.
+WAYS_IN: Final[Mapping[str, str]] = {
+    "token": "a token",
+    "password": "name and password",
+    "link": "the link of this machine",
+    "oidc": "the identity provider",
 }
 #: State of a cutover → its label.
 CUTOVERS: Final[Mapping[str, str]] = {
@@ -273,6 +296,20 @@ LIMITS: Final[Mapping[str, str]] = {
     "messages_per_second": "messages a second",
     "bytes_per_day": "bytes a day",
 }
+#: Scope of a limit that is of one account or server alone → its label.
+LIMITS_OF_ONE: Final[Mapping[str, str]] = {
+    Scope.SOURCE_ACCOUNT: "one account at the source",
+    Scope.SOURCE_HOST: "one source server",
+    Scope.DESTINATION_ACCOUNT: "one account at the destination",
+    Scope.DESTINATION_HOST: "one destination server",
+}
+#: Way by which somebody is told (`shared.store.records.targets.WAYS`) → its label.
+WAYS_TO_TELL: Final[Mapping[str, str]] = {
+    "email": "e-mail",
+    "webhook": "a webhook of your own",
+    "slack": "Slack",
+    "teams": "Microsoft Teams",
+}
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
     "Announced",
@@ -300,7 +337,6 @@ LABELS: Final[tuple[str, ...]] = (
     "h",
     "days",
     "just now",
-    "no cap",
 )
 #: Code of a failure (`worker.decisions.failures`, `producer.operations.trouble`) → what happened. For a code that is
 #: missing here, the stored sentence is shown, which names the folder or host.

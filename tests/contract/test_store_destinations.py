@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -83,6 +84,29 @@ def test_a_second_import_waits_and_goes_on_by_itself_when_the_first_is_done(stor
     lease = take(store, "b")
     assert (lease.mailbox.mailbox_id, lease.unit.kind) == (two.mailbox_id, UnitKind.PLAN)
     assert lease.neighbours == (Neighbour(mailbox_id=one.mailbox_id, same_source=True),)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 4, 500])
+def test_whom_many_wait_for_is_read_in_pieces(store: Any, piece: int) -> None:
+    holders = [request(name) for name in ("pilot", "board", "paused")]
+    logins = [f"person{n}" for n in range(6)]
+    for whole, own in zip(holders, (logins[:2], logins[2:3], logins[3:]), strict=True):
+        store.open_import(whole, [person(whole, row, login, login) for row, login in enumerate(own, 1)], 14)
+        store.submit(whole.import_id)
+        for lane, _ in enumerate(own):
+            assert store.claim(f"{whole.name}/{lane}") is not None
+    store.control(holders[2].import_id, None, Control.PAUSE)
+    later = request("later")
+    store.open_import(later, [person(later, row, login, login) for row, login in enumerate(logins, 1)], 14)
+    store.submit(later.import_id)
+    assert store.claim("later") is None
+    store.piece = piece
+    found = [(wait.what, wait.why, wait.key, wait.mailboxes) for wait in store.waits(later.import_id)]
+    assert found == [
+        (WaitKind.DESTINATION, "import pilot", "", 2),
+        (WaitKind.DESTINATION, "import board", "person2", 1),
+        (WaitKind.DESTINATION_PAUSED, "import paused", "", 3),
+    ]
 
 
 def test_it_is_known_by_server_and_login_whatever_the_door_and_the_capitals(store: Store) -> None:

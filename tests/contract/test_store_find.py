@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 import redis
@@ -194,6 +195,31 @@ def test_a_store_that_takes_no_writes_is_searched_as_well(store: Store) -> None:
             assert store.find_mailboxes(whole.import_id, one) == before, one
     finally:
         store._redis.config_set("min-replicas-to-write", 0)
+
+
+@pytest.mark.parametrize("steps", range(12))
+@pytest.mark.parametrize("meanwhile", ["nothing", "first", "last", "gone"])
+def test_the_order_by_logins_is_made_in_pieces(store: Any, steps: int, meanwhile: str) -> None:
+    """Stops after so many pieces of two, has a mailbox come or go, and looks."""
+    if not isinstance(store, RedisStore):
+        pytest.skip("memory keeps no order")
+    whole, mailboxes = start(store, 9)
+    logins = [mailbox.source.login for mailbox in mailboxes]
+    store.control(whole.import_id, mailboxes[3].mailbox_id, Control.CANCEL)
+    store.piece = 2
+    for _ in range(steps):
+        store._run("rank", whole.import_id, "source", 2)
+    if meanwhile == "gone":
+        assert store.erase(whole.import_id, mailboxes[3].mailbox_id)
+        logins.remove(mailboxes[3].source.login)
+    elif meanwhile != "nothing":
+        login = "aaa" if meanwhile == "first" else "zzz"
+        store.open_import(whole, [person(whole, 0 if meanwhile == "first" else 99, login)], 14)
+        logins.append(login)
+    for order in ("login", "destination_login"):
+        assert _logins(store, whole.import_id, order=order) == (len(logins), sorted(logins))
+        assert _logins(store, whole.import_id, order=order, text=logins[-1]) == (1, [logins[-1]])
+    assert store._redis.keys(f"{keys.PREFIX}import:*:sorting_*") == []
 
 
 def test_an_import_of_an_older_version_is_kept_by_its_trouble_from_the_first_search_on(

@@ -74,6 +74,21 @@ local function move_mailbox(m, event)
   return after
 end
 
+-- A mailbox as it stands in the order by the logins of a side, and is looked for: "login\0other login\0id", in lower case.
+local function name_of(m, side)
+  local first, second = 'source_login', 'destination_login'
+  if side == 'destination' then first, second = second, first end
+  local h = redis.call('HMGET', mailbox_key(m), first, second)
+  return string.gsub(string.lower(h[1] or '') .. '\0' .. string.lower(h[2] or ''), '\n', ' ') .. '\0' .. m
+end
+
+-- Forgets the order by logins, also what was begun of it.
+local function drop_ranks(i)
+  local import = import_key(i)
+  redis.call('DEL', import .. ':ranked_source', import .. ':ranked_destination', import .. ':names', import .. ':sorting_source',
+    import .. ':sorting_destination')
+end
+
 -- Forgets a mailbox: its ledger, its notes, its place in every queue. The sums of its import stay as they are.
 local function remove_mailbox(i, m)
   local h = redis.call('HMGET', mailbox_key(m), 'import', 'stands', 'ready', 'destination_key', 'state')
@@ -91,7 +106,7 @@ local function remove_mailbox(i, m)
   set_again(m, 0)
   end_look(m)
   -- The next search makes them again.
-  redis.call('DEL', import_key(i) .. ':ranked_source', import_key(i) .. ':ranked_destination', import_key(i) .. ':names')
+  drop_ranks(i)
   for _, code in pairs(TROUBLE_OF) do redis.call('ZREM', import_key(i) .. ':code:' .. code, m) end
   if h[2] then leave_queue(m, h[2]) end
   redis.call('ZREM', P .. 'urgent', m)

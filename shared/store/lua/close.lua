@@ -31,6 +31,7 @@ redis.call('ZREM', P .. 'imports', i)
 redis.call('ZREM', P .. 'opening', i)
 redis.call('SREM', P .. 'standing', i)
 redis.call('ZREM', P .. 'sweeping', i)
-redis.call('DEL', key, key .. ':cutovers', key .. ':codes', key .. ':ranked_source', key .. ':ranked_destination', key .. ':names', key .. ':by_source', key .. ':by_destination', key .. ':credentials', key .. ':tokens',
+drop_ranks(i)
+redis.call('DEL', key, key .. ':cutovers', key .. ':codes', key .. ':by_source', key .. ':by_destination', key .. ':credentials', key .. ':tokens',
   key .. ':behind', key .. ':settling', key .. ':waves', key .. ':brake', key .. ':forecasts', key .. ':standing', key .. ':looks', key .. ':looking', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
 return 1

@@ -1,5 +1,6 @@
--- find(import_id, state or '', code or '', text or '', order, descending '1' or '', start, count, wave or ''): a page of an import's
--- mailboxes: [how many fit, id, id, ...]. `text` (lower case) is looked for in both logins, `code` is that of the failure, or of a kind of
+-- find(import_id, state or '', code or '', text or '', order, descending '1' or '', start, count, wave or '', ranks '1' or ''): a page
+-- of an import's mailboxes: [how many fit, id, id, ...]. Where the ranks of the logins of a side are needed and not made, and with `ranks`
+-- they may be, it is [-1, side]: rank.lua makes them. `text` (lower case) is looked for in both logins, `code` is that of the failure, or of a kind of
 -- trouble with messages. Ordered by "row", by logins, or by a field of the mailbox (equal ones stand by row). Everybody waits for this, so it asks for
 -- little: states and codes are kept as they change, ranks and texts of logins from the first time that somebody looks for one,
 -- sets meet in Redis and not here, and numbers are sorted as numbers. It is a read: where the store takes no writes nothing is kept, and
@@ -13,6 +14,16 @@ local login = string.match(order, '^(%l+)_login$')
 local length = #(redis.call('ZRANGE', key, 0, 0)[1] or '')
 -- From so many on, what is sorted is kept for a while.
 local MANY = 5000
+
+local function kept_ranks(side)
+  local ranks = import .. ':ranked_' .. side
+  return redis.call('ZCARD', ranks) == all and ranks
+end
+if ARGV[10] == '1' then
+  for _, side in ipairs({text ~= '' and 'source' or login, login}) do
+    if not kept_ranks(side) then return {-1, side} end
+  end
+end
 
 -- The kept sets that a mailbox must be in.
 local sets = {}
@@ -43,35 +54,16 @@ local function in_pieces(name, to, list)
   for n = 1, #list, 1000 do redis.call(name, to, unpack(list, n, math.min(n + 999, #list))) end
 end
 
--- The mailboxes by their rank among the logins of a side. With those of the source stand their texts, "login\0other login\0id\n",
--- in one string: to look through it takes a hundredth of what as many strings take. Where nothing can be kept it is the ids in this
--- order and the string that are returned, and not a key.
+-- The mailboxes by their rank among the logins of a side, and the string with the texts of the source (rank.lua). Where they are not
+-- made it is the ids in this order, and not a key.
 local function ranked(side)
-  local ranks, sorting = import .. ':ranked_' .. side, import .. ':sorted:names'
-  if redis.call('ZCARD', ranks) == all then return ranks end
-  local first, second = 'source_login', 'destination_login'
-  if side == 'destination' then first, second = second, first end
-  local names = {}
-  for _, m in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-    local h = redis.call('HMGET', mailbox_key(m), first, second)
-    names[#names + 1] = 0
-    names[#names + 1] = string.gsub(string.lower(h[1] or '') .. '\0' .. string.lower(h[2] or ''), '\n', ' ') .. '\0' .. m
-  end
-  local kept = pcall(function()
-    redis.call('DEL', ranks, sorting)
-    in_pieces('ZADD', sorting, names)
-    local sorted, places = redis.call('ZRANGE', sorting, 0, -1), {}
-    redis.call('DEL', sorting)
-    for n, name in ipairs(sorted) do places[2 * n - 1], places[2 * n] = n, string.sub(name, -length) end
-    in_pieces('ZADD', ranks, places)
-    if side == 'source' then redis.call('SET', import .. ':names', table.concat(sorted, '\n') .. '\n') end
-  end)
-  if kept then return ranks end
-  local sorted, ids = {}, {}
-  for n = 2, #names, 2 do sorted[n / 2] = names[n] end
-  table.sort(sorted)
-  for n, name in ipairs(sorted) do ids[n] = string.sub(name, -length) end
-  return ids, table.concat(sorted, '\n') .. '\n'
+  local ranks = kept_ranks(side)
+  if ranks then return ranks, redis.call('GET', import .. ':names') or '' end
+  local names, ids = {}, {}
+  for n, m in ipairs(redis.call('ZRANGE', key, 0, -1)) do names[n] = name_of(m, side) end
+  table.sort(names)
+  for n, name in ipairs(names) do ids[n] = string.sub(name, -length) end
+  return ids, table.concat(names, '\n') .. '\n'
 end
 
 -- A page of what is kept in the order that is asked for.
@@ -133,7 +125,6 @@ end
 local function named()
   local _, names = ranked('source')
   local found, at = {}, 1
-  names = names or redis.call('GET', import .. ':names') or ''
   if string.find(text, '%z') then return found end
   while true do
     at = string.find(names, text, at, true)

@@ -1,12 +1,14 @@
--- waits(import_id): what the import waits for that is over by itself, five values each: what, key, until (ms, 0: unknown), why,
--- mailboxes. A hold concerns it when one of its mailboxes was told so, or when it is about one of its two hosts.
-local i, now, found = ARGV[1], clock(), {}
+-- waits(import_id): what the import waits for that is over by itself: how many of its mailboxes wait for their destinations (behind.lua
+-- tells for whom), then five values for each other cause: what, key, until (ms, 0: unknown), why, mailboxes. A hold concerns the import
+-- when one of its mailboxes was told so, or when it is about one of its two hosts.
+local i, now = ARGV[1], clock()
 local key = import_key(i)
+local found = {redis.call('ZCARD', key .. ':behind')}
 local function add(...)
   for _, value in ipairs({...}) do found[#found + 1] = value end
 end
 local h = redis.call('HMGET', import_key(i), 'opens_at', 'shuts_at', 'window', 'source', 'destination')
-if not h[4] then return {} end
+if not h[4] then return {0} end
 if shut(h[1], h[2]) then add('window', '', now < tonumber(h[1]) and h[1] or '0', h[3], 0) end
 local hosts = {source_host = cjson.decode(h[4]).host, destination_host = cjson.decode(h[5]).host}
 local holds = redis.call('ZRANGEBYSCORE', P .. 'holds', '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES', 'LIMIT', 0, 5000)
@@ -17,8 +19,8 @@ for n = 1, #holds, 2 do
     add(scope, server, holds[n + 1], why, string.match(scope, '_account$') and 1 or 0)
   end
 end
-local settling = redis.call('ZRANGEBYSCORE', import_key(i) .. ':settling', '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES')
-if #settling > 0 then add('settle', '', settling[#settling], '', #settling / 2) end
+local settling = redis.call('ZCOUNT', key .. ':settling', '(' .. string.format('%.0f', now), '+inf')
+if settling > 0 then add('settle', '', redis.call('ZREVRANGE', key .. ':settling', 0, 0, 'WITHSCORES')[2], '', settling) end
 local full, first = 0, nil
 local again = redis.call('ZRANGE', P .. 'again', 0, -1, 'WITHSCORES')
 for n = 1, #again, 2 do
@@ -40,22 +42,5 @@ for _, wave in ipairs(redis.call('ZRANGE', key .. ':waves', 0, -1)) do
   elseif open > 0 and shut(w[7], w[8]) then
     add('wave_hours', wave, now < tonumber(w[7]) and w[7] or '0', w[9], open)
   end
-end
--- Mailboxes whose destination another has, by who that is.
-local causes, order = {}, {}
-for _, m in ipairs(redis.call('ZRANGE', import_key(i) .. ':behind', 0, -1)) do
-  local b = redis.call('HMGET', mailbox_key(m), 'behind', 'destination_key', 'destination_login')
-  local holder = redis.call('HGET', P .. 'destinations', b[2] or '')
-  local word = holder and wish(holder) == 'pause' and 'destination_paused' or 'destination'
-  local cause = word .. ':' .. (b[1] or '')
-  if not causes[cause] then
-    causes[cause] = {word, b[3], 0, b[1] or ''}
-    order[#order + 1] = cause
-  end
-  causes[cause][3] = causes[cause][3] + 1
-end
-for _, cause in ipairs(order) do
-  local c = causes[cause]
-  add(c[1], c[3] == 1 and c[2] or '', '0', c[4], c[3])
 end
 return found

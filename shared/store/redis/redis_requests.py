@@ -99,8 +99,8 @@ class RedisRequests(Secrets):
         return Stranded(units=units, messages=messages, seconds=max(0, left) / 1000)
 
     def waits(self, import_id: str) -> list[Wait]:
-        flat = self._run("waits", import_id)
-        return [
+        behind, *flat = self._run("waits", import_id)
+        found = [
             Wait(
                 what=WaitKind(what.decode()),
                 key=key.decode(),
@@ -110,6 +110,24 @@ class RedisRequests(Secrets):
             )
             for what, key, until, why, many in zip(*(flat[n::5] for n in range(5)), strict=True)
         ]
+        return found + (self._behind(import_id) if behind else [])
+
+    def _behind(self, import_id: str) -> list[Wait]:
+        """Returns the mailboxes whose destination another has, as one entry for each cause.
+
+        Few are read at a time, so that nobody waits for it: one that comes or goes meanwhile may be missed.
+        """
+        causes: dict[tuple[str, str], Wait] = {}
+        start, read = 0, self.piece
+        while read == self.piece:
+            read, *flat = self._run("behind", import_id, start, self.piece)
+            start += read
+            for what, why, many, login in zip(*(flat[n::4] for n in range(4)), strict=True):
+                cause = what.decode(), why.decode()
+                before = causes.get(cause)
+                one = before or Wait(what=WaitKind(cause[0]), key=login.decode(), why=unpacked(cause[1]), mailboxes=0)
+                causes[cause] = replace(one, mailboxes=one.mailboxes + many)
+        return [one if one.mailboxes == 1 else replace(one, key="") for one in causes.values()]
 
     def set_window(
         self,
@@ -146,8 +164,7 @@ class RedisRequests(Secrets):
         ]
 
     def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
-        total, *ids = self._run(
-            "find",
+        asked = (
             import_id,
             wanted.state or "",
             wanted.code,
@@ -158,6 +175,13 @@ class RedisRequests(Secrets):
             wanted.count,
             wanted.wave,
         )
+        # The ranks of each side are made where they are needed and missing; where they cannot be kept, it does without.
+        for ranks in ("1", "1", ""):
+            total, *ids = self._run("find", *asked, ranks)
+            if total >= 0:
+                break
+            while self._run("rank", import_id, ids[0].decode(), self.piece):
+                pass
         return int(total), self._rows(import_id, [m.decode() for m in ids])
 
     def failure_codes(self, import_id: str) -> dict[str, int]:
