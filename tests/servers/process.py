@@ -5,8 +5,8 @@ A server must not outlive a test run that was itself killed, so each child asks 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import itertools
 import os
 import signal
 import socket
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,10 +25,11 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 #: Forks all children: the kernel ends them with the thread that forked, and this thread lives as long as the process.
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
-#: Ports below those that the kernel hands out itself (`ip_local_port_range`). Each process starts at another port.
+#: Ports below those that the kernel hands out itself (`ip_local_port_range`).
 _LOWEST_PORT, _HIGHEST_PORT = 12_000, 32_000
-_PORTS = itertools.count(os.getpid() * 97)
-#: Sockets that hold the names of used ports until this process ends.
+#: Number of ports that a process takes at a time. One descriptor holds them, whatever number of servers it starts.
+_BLOCK = 50
+#: Sockets that hold the names of the blocks that this process took, until it ends.
 _TAKEN: list[socket.socket] = []
 
 
@@ -56,25 +57,39 @@ def await_ready(check: Callable[[], bool], deadline_seconds: float = 60.0, what:
         wait = min(wait * 1.5, 0.05)
 
 
+def _ports(begin: int) -> Iterator[int]:
+    """Yields the ports of blocks whose name this process binds, beginning at some block."""
+    firsts = range(_LOWEST_PORT, _HIGHEST_PORT, _BLOCK)
+    for number in range(len(firsts)):
+        first = firsts[(begin + number) % len(firsts)]
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0mailhaul-tests-ports-{first}")
+        except OSError:  # another test process has this block
+            name.close()
+            continue
+        _TAKEN.append(name)
+        yield from range(first, first + _BLOCK)
+
+
+#: Each process begins at another block.
+_PORTS = _ports(os.getpid() * 97)
+_ONE_BY_ONE = threading.Lock()
+
+
 def free_port() -> int:
     """Returns a free TCP port of loopback that this process hands out only once.
 
     It may take seconds until a server listens on it. The kernel meanwhile hands out the ports of its own range, to
-    every client that connects or asks for any port. So these ports are below that range, and each is held under a name
-    that only one process of the machine can bind.
+    every client that connects or asks for any port. So these ports are below that range, and a block of them is held
+    under a name that only one process of the machine can bind.
     """
-    while True:
-        port = _LOWEST_PORT + next(_PORTS) % (_HIGHEST_PORT - _LOWEST_PORT)
-        name = socket.socket(socket.AF_UNIX)
-        with socket.socket() as sock:
-            try:
-                name.bind(f"\0mailhaul-tests-port-{port}")
+    with _ONE_BY_ONE:
+        for port in _PORTS:
+            with socket.socket() as sock, contextlib.suppress(OSError):  # used by another server
                 sock.bind(("127.0.0.1", port))
-            except OSError:  # used by another test run or server
-                name.close()
-                continue
-        _TAKEN.append(name)
-        return port
+                return port
+    raise RuntimeError("no port is free")
 
 
 def greets(port: int) -> bool:

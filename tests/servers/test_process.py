@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +28,15 @@ def test_a_port_that_another_process_was_given_is_left_to_it(monkeypatch: pytest
     with subprocess.Popen([sys.executable, "-c", OTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
         theirs = [int(port) for port in other.stdout.readline().split()]
-        monkeypatch.setattr(process, "_PORTS", itertools.count(min(theirs) - process._LOWEST_PORT))
+        monkeypatch.setattr(process, "_PORTS", process._ports(other.pid * 97))
         ours = [free_port() for _ in range(3)]
         other.kill()
     assert len({*theirs, *ours}) == 6
+
+
+def test_ports_cost_one_descriptor_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_TAKEN", [])
+    monkeypatch.setattr(process, "_PORTS", process._ports(0))
+    ports = [free_port() for _ in range(40)]
+    assert len(set(ports)) == 40
+    assert len(process._TAKEN) <= 2
