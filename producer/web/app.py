@@ -37,7 +37,7 @@ from producer.web.security.guard import Guard
 from producer.web.security.proxied import Proxied, networks_of
 from producer.web.security.streams import Streams
 from producer.web.security.turns import Turns
-from producer.web.unsure import Unsure
+from producer.web.unsure import ActsTold
 from producer.web.web_context import WebContext
 from shared.runtime.config import Settings
 
@@ -113,7 +113,7 @@ def make_app(known: WebContext) -> FastAPI:
         return {"status": "ok"}
 
     problems.install(app)
-    app.add_middleware(Unsure)
+    app.add_middleware(ActsTold)
     app.add_middleware(Gate, known=known)
     app.add_middleware(Turns, told=lambda number: known.at_work.told(number))
     app.add_middleware(Guard, names=names_of(known.settings))

@@ -14,8 +14,11 @@ from shared.runtime.unsure_acts import PERHAPS_NOT_ON_DISK, told_to
 HEADER: Final = "Mailhaul-Unsure"
 
 
-class Unsure:
-    """ASGI middleware. The page tells it from the request (`producer.web.pages.changed`), a program from the header."""
+class ActsTold:
+    """ASGI middleware that tells of acts which the disk may not have.
+
+    The page reads it from the request (`producer.web.pages.changed`), a program from the header.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

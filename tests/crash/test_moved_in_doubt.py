@@ -17,7 +17,7 @@ from shared.store.memory.memory_store import MemoryStore
 from shared.testing.memory_mail import USUAL
 from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered
 from tests.crash.together import Turns, live_together
-from worker.copying.moved_copies import MovedCopies
+from worker.copying.moved_copies import MovedSearch
 from worker.copying.recovery import known_destinations
 
 INBOX, SENT, OWN = b"INBOX", b"Sent", b"Of my own"
@@ -99,7 +99,7 @@ def test_moved_before_they_were_recorded_copies_are_there_once(kind: str) -> Non
 
 
 def test_without_a_search_elsewhere_they_come_twice_and_verification_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MovedCopies, "find", lambda *_: {})
+    monkeypatch.setattr(MovedSearch, "find", lambda *_: {})
     twice = 0
     for kill_at in range(length()):
         in_process, moved = played(kill_at)
@@ -159,7 +159,7 @@ def test_the_copy_of_a_twin_in_another_folder_is_nobody_elses(asked: bool, monke
     ledger yet, since its worker died.
     """
     if not asked:
-        monkeypatch.setattr(MovedCopies, "_shown_once", lambda _, heads: set(heads))
+        monkeypatch.setattr(MovedSearch, "_shown_once", lambda _, heads: set(heads))
     in_process = MemoryImport()
     # A second lane is worth it for one message.
     in_process.store = MemoryStore(clock=lambda: in_process.time, worth=Worth(messages=1, size_bytes=1))
@@ -222,11 +222,11 @@ def test_beside_other_lanes_in_the_folder_they_are_there_once() -> None:
 def test_nothing_is_asked_of_other_folders_where_no_uid_was_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[UidSet] = []
 
-    def find(_: MovedCopies, uids: UidSet) -> dict[int, Note]:
+    def find(_: MovedSearch, uids: UidSet) -> dict[int, Note]:
         asked.append(uids)
         return {}
 
-    monkeypatch.setattr(MovedCopies, "find", find)
+    monkeypatch.setattr(MovedSearch, "find", find)
     for kill_at in range(length()):
         in_process = staged()
         in_process.work(Effects(kill_at))
@@ -236,7 +236,7 @@ def test_nothing_is_asked_of_other_folders_where_no_uid_was_given_away(monkeypat
 
 
 def test_planned_anew_in_between_they_are_there_once() -> None:
-    """What arrived in Sent before that plan may be a copy that was moved there, too."""
+    """Moves copies before another plan: what arrived in Sent before that may be one of them, too."""
     planned_again = 0
     for kill_at in range(0, length(), 2):
         in_process = staged()

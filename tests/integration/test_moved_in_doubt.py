@@ -15,7 +15,7 @@ from tests.integration.test_missing import exit_code
 from tests.mail import make_mailbox, populate
 from tests.servers.proxy import FaultProxy, Rule
 from tests.servers.wire import Wire
-from worker.copying.moved_copies import MovedCopies
+from worker.copying.moved_copies import MovedSearch
 
 COUNTS = {"INBOX": 30, "Work": 12}
 
@@ -78,7 +78,7 @@ def test_otherwise_they_are_sent_again_and_told(
     broken: InProcessImport, folder: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if folder == b"Work":
-        monkeypatch.setattr(MovedCopies, "find", lambda *_: {})
+        monkeypatch.setattr(MovedSearch, "find", lambda *_: {})
     else:
         server = broken.destination
         with Wire(server.host, server.port, broken.logins[0], "s3cret-canary") as wire:

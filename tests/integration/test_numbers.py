@@ -13,7 +13,8 @@ from shared.mail import KnownStatus
 from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.imap_source import ImapSource
 from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
-from tests.servers.faults import rewrite
+from tests.servers.faults import reply, rewrite
+from worker.planning import plan
 
 
 def without(item: bytes) -> Callable[[bytes], bytes]:
@@ -46,6 +47,24 @@ def test_a_status_without_a_number_hides_nothing_from_any_pass(wires: Wires, sid
     in_process.to_the_end()
     assert in_process.outcomes() == {"copied": 8}, "and the third finds nothing"
     assert not in_process.failures()
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["opened", "control: believed"])
+def test_a_folder_of_which_status_is_refused_is_opened(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, opened: bool
+) -> None:
+    if not opened:
+        monkeypatch.setattr(plan, "ServerRefused", LookupError)
+        monkeypatch.setattr(plan, "FolderRefused", LookupError)
+    wires.fill(5)
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    wires.source.faults.add(reply(b"^STATUS", b"NO not now", times=None))
+    wires.fill(3, first=6)
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 8 if opened else 5}
+    assert any(folder.unreadable for folder in in_process.every_folder()) is not opened
 
 
 @pytest.mark.parametrize("item", [b"UIDNEXT", b"UIDVALIDITY"])

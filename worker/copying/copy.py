@@ -43,7 +43,7 @@ from worker.copying.dating import Dating
 from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.gmail_sharing import GmailSharing
 from worker.copying.inflight import InFlight, stop_on
-from worker.copying.moved_copies import MovedCopies
+from worker.copying.moved_copies import MovedSearch
 from worker.copying.neighbours import ALONE, Neighbours
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
@@ -316,7 +316,7 @@ class BatchCopy:
         """Finds the copies of these messages in other folders, and opens the batch's own again at both sides."""
         if self._labels:  # several folders show one message
             return {}
-        found = MovedCopies(self._lease, self._store, self._source, self._destination, self._neighbours.own()).find(
+        found = MovedSearch(self._lease, self._store, self._source, self._destination, self._neighbours.own()).find(
             uids
         )
         self._folders.open()

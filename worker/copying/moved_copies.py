@@ -37,7 +37,7 @@ from worker.decisions.copy_notes import stands_for
 Head = tuple[bytes, int]
 
 
-class MovedCopies:
+class MovedSearch:
     """The search for the copies of one batch's messages in the other folders of the mailbox. Not reused."""
 
     def __init__(

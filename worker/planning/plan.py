@@ -19,7 +19,7 @@ from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.choosing import look_at_labels
 from shared.model import CANNOT_BE_READ_AT_SOURCE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
 from shared.model.choices import MoveChoice
-from shared.model.errors import ConnectionLost, FolderInUse
+from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, ServerRefused
 from shared.model.events import Listener, MovedAtSource, TakenAway
 from shared.model.lifecycle import Wish
 from shared.rules.standing import digest
@@ -432,7 +432,12 @@ class MailboxPlan:
 
 
 def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> KnownStatus | Exception | None:
-    """Returns the status, or None for one that does not prove what changed since `before`."""
+    """Returns the status, or None for one that does not prove what changed since `before`.
+
+    A folder of which STATUS is refused may be opened all the same.
+    """
+    if isinstance(status, FolderRefused | ServerRefused):
+        return None
     if status is None or isinstance(status, Exception):
         return status
     known = status.known()
