@@ -163,6 +163,15 @@ def web_server() -> Iterator[WebServer]:
             web_server.close()
 
 
+@pytest.fixture(autouse=True)
+def _pages_are_closed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Closes what a test opened in the browser of its module: pages that stay open go on asking, and take memory."""
+    browser = request.getfixturevalue("browser") if "browser" in request.fixturenames else None
+    yield
+    for context in browser.contexts if browser else ():
+        context.close()
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[tuple[Dovecot, Dovecot]]:
     with Dovecot(mail_format="sdbox") as source, Dovecot(mail_format="sdbox") as destination:

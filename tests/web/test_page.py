@@ -49,6 +49,14 @@ class Person:
         self.page.on("dialog", lambda dialog: (self.trouble.append("dialog"), dialog.dismiss()))
         self.page.on("console", lambda line: self.trouble.append(line.text) if line.type == "error" else None)
         self._house = web_server
+        self._clicks = self.page.click
+        self.page.click = self._clicks_and_waits
+
+    def _clicks_and_waits(self, *what: Any, **options: Any) -> None:
+        """Clicks, and waits for the whole of the page that this leads to: what follows may count what stands there."""
+        self._clicks(*what, **options)
+        if not options.get("no_wait_after"):
+            self.page.wait_for_load_state()
 
     def signs_in(self, role: str = "operator") -> None:
         _, token = self._house.principals.make_token("a person", role_of(role))

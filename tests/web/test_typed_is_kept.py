@@ -59,6 +59,7 @@ def test_whatever_is_typed_into_any_page_survives_another_language_and_back(scen
         assert all(form for form, _, _ in typed), f"{path}: a form without an id is not kept"
         page.click(".languages [lang=ru]")
         page.wait_for_selector("html[lang=ru]")
+        page.wait_for_load_state()
         assert page.evaluate(_READ) == typed, path
         assert "typed" not in " ".join(
             page.locator("input[type=password]").evaluate_all("all => all.map(x => x.value)")
