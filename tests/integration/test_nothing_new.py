@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,8 +56,11 @@ class _Both:
 
 
 @pytest.fixture
-def both(dovecot_pair: DovecotPair) -> _Both:
-    return _Both(dovecot_pair)
+def both(dovecot_pair: DovecotPair) -> Iterator[_Both]:
+    both = _Both(dovecot_pair)
+    yield both
+    for relay in both.relays:
+        relay.close()
 
 
 def test_eight_quiet_folders_cost_three_round_trips_a_side(both: _Both) -> None:
