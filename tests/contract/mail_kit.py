@@ -87,8 +87,8 @@ def mail(number: int, *, text: bytes = b"hello\r\n") -> bytes:
 def sign_in(
     side: str, port: int, login: str, password: str = PASSWORD, proof: dict[str, Any] | None = None, **options: Any
 ) -> Session:
-    """Returns a session without TLS on loopback, with short time limits. `proof` holds further fields of the proof."""
-    settings: dict[str, Any] = {"tls": "none", "connect_timeout_seconds": 10.0, "command_timeout_seconds": 20.0}
+    """Returns a session without TLS on loopback. `proof` holds further fields of the proof."""
+    settings: dict[str, Any] = {"tls": "none", "connect_timeout_seconds": 60.0, "command_timeout_seconds": 60.0}
     shown = Proof(login=login, secret=Secret(password), **(proof or {}))
     return open_session(Side(side), host="127.0.0.1", port=port, proof=shown, **(settings | options))
 

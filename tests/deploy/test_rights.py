@@ -87,7 +87,7 @@ def _opened(deployed: DeployedProcesses, attacker: Attacker, tmp_path: Path) -> 
     import_, mailboxes = prepare_import([row], place, place, Options(), f"rights-{attacker.port}")
     store = RedisStore(connect(f"{deployed.url('producer')}/1"))
     GivenResources(store=store, vault=Vault([_KEY])).operations.submit(import_, mailboxes, [row], hold=True)
-    settings = load_settings(state_dir=tmp_path, connect_timeout_seconds=5, command_timeout_seconds=5)
+    settings = load_settings(state_dir=tmp_path, connect_timeout_seconds=20, command_timeout_seconds=20)
     worker = RedisStore(connect(f"{deployed.url('worker')}/1"))
     return mailboxes[0], Entrance(worker, Vault([_KEY]), settings)
 

@@ -72,7 +72,7 @@ def test_a_literal_of_4_gib_is_announced(kind: str, dovecot: Callable[..., Dovec
             real = dovecot()
             real.add_user(LOGIN, PASSWORD)
             port = real.port
-        told = worker(source.port, port, timeout_seconds=0.5)
+        told = worker(source.port, port, timeout_seconds=5)
     assert told["outcomes"] == {"copied": 40, "failed": 1}
     assert [uid for uid, what, _ in told["notes"] if what == "failed"] == [21]
     assert told["peak_kib"] < MOST_KIB

@@ -94,14 +94,14 @@ def free_port() -> int:
 
 def greets(port: int) -> bool:
     """Tells whether a server on this port sends anything."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
         return sock.recv(1) != b""
 
 
 def refuses(port: int) -> bool:
     """Tells whether no server listens on this port any more."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionRefusedError:
         return True
     return False

@@ -154,7 +154,7 @@ class FaultProxy:
         if self._refusing:
             return shut(client, rst=True)
         try:
-            server = socket.create_connection(self.target, timeout=10)
+            server = socket.create_connection(self.target, timeout=60)
         except OSError:
             return shut(client, rst=True)
         server.settimeout(None)
