@@ -252,7 +252,7 @@ def test_the_answer_to_quit_is_waited_for() -> None:
         assert closing.is_alive()
         assert server.lets_go
         server.lets_go.set()
-        closing.join(10)
+        closing.join(180)
         assert not closing.is_alive()
 
 

@@ -199,7 +199,7 @@ def test_no_shell_reads_a_login_and_no_setting_of_ours_reaches_the_program(
     [
         ("echo first >&2; echo no such user >&2; exit 1", AuthorizationRefused),
         ("echo busy >&2; exit 75", Unreachable),
-        ("sleep 20", Unreachable),
+        ("sleep 600", Unreachable),
         ("true", AuthenticationRefused),
         ("echo a b", AuthenticationRefused),
         ("printf 'a\\001b'", AuthenticationRefused),
@@ -207,7 +207,9 @@ def test_no_shell_reads_a_login_and_no_setting_of_ours_reaches_the_program(
     ],
 )
 def test_a_program_that_gives_none(tmp_path: Path, text: str, error: type[MailError]) -> None:
-    issuer = CommandIssuer("source", f"{program(tmp_path, text)} {{user}}", timeout_seconds=0.5)
+    issuer = CommandIssuer(
+        "source", f"{program(tmp_path, text)} {{user}}", timeout_seconds=0.5 if text.startswith("sleep") else 60
+    )
     with pytest.raises(error) as caught:
         issuer.issue(USER)
     assert type(caught.value) is error

@@ -130,7 +130,7 @@ def slow(answer: bytes) -> Iterator[tuple[int, list[bytes]]]:
         thread.start()
         yield listener.getsockname()[1], seen
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(20)
+        thread.join(180)
 
 
 def test_a_server_that_is_slow_to_greet_in_plain_text_is_waited_for(dovecot: Dovecot) -> None:

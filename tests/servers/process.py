@@ -37,7 +37,7 @@ class ServerDied(RuntimeError):
     """Raised when a server ended instead of becoming ready."""
 
 
-def await_ready(check: Callable[[], bool], deadline_seconds: float = 60.0, what: str = "it") -> None:
+def await_ready(check: Callable[[], bool], deadline_seconds: float = 180.0, what: str = "it") -> None:
     """Returns as soon as `check` is true; an OSError of it counts as false.
 
     Raises TimeoutError when the deadline passes first.
@@ -167,7 +167,7 @@ def _kill_group(pid: int) -> None:
         return
 
 
-def until_greeting(process: subprocess.Popen[bytes], port: int, log: Path, deadline_seconds: float = 60.0) -> None:
+def until_greeting(process: subprocess.Popen[bytes], port: int, log: Path, deadline_seconds: float = 180.0) -> None:
     """Returns when the server on `port` greets. Raises `ServerDied`, with its log, when it ended."""
 
     def check() -> bool:

@@ -83,7 +83,7 @@ class RedisServer:
             except redis.ConnectionError:  # also raised while it is loading
                 return False
 
-        await_ready(answers, 60.0, "Redis")
+        await_ready(answers, 180, "Redis")
 
     @property
     def data(self) -> Path:

@@ -52,7 +52,7 @@ def up(home: Path, **more: str) -> Iterator[str]:
         yield found.group(1).decode()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(180)
         os.close(ours)
 
 
@@ -69,7 +69,7 @@ def test_three_mailboxes_by_what_stands_on_the_screen(servers: Servers, browser:
     ):
         context = browser.new_context(locale="en")
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(180_000)
         page.goto(link)
         page.get_by_role("link", name="New import").first.click()
         for legend, server in (("Where mail comes from", source), ("Where mail goes to", destination)):
@@ -101,7 +101,7 @@ class Newcomer:
     def sees(self, what: Any) -> None:
         """Waits until this stands there, in view without scrolling."""
         self._comes(what, self.page.viewport_size["height"] - 20)
-        playwright_api.expect(what).to_be_in_viewport(timeout=60_000)
+        playwright_api.expect(what).to_be_in_viewport(timeout=180_000)
 
     def _comes(self, what: Any, within: int) -> None:
         """Waits until this stands above that place: a page that has just loaded may still be on its way to its own."""

@@ -99,7 +99,7 @@ uvicorn.Config.__init__ = lambda self, *given, **named: made(self, *given, **nam
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(4)
             return kill(process)
-        assert process.wait(60) == 0
+        assert process.wait(180) == 0
         assert [list(stream)[-1] for stream in streams_] == ["", ""]  # complete answers: whoever reads comes back
 
 
