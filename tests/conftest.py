@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.left_open import nothing_is_left_open
 from tests.servers import cyrus as cyrus_server
 from tests.servers import dovecot as dovecot_server
 from tests.servers.cyrus import Cyrus
@@ -63,6 +64,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid}: {reason}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+    """Looks at what is left open when a file of tests is over, and with it the servers of that file."""
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        nothing_is_left_open()
+    return result
 
 
 def _need_dovecot() -> None:

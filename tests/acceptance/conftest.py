@@ -23,7 +23,7 @@ from tests.servers import preloaded
 from tests.servers.dovecot import Dovecot, available
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 90.0
+DEADLINE_SECONDS = 240.0
 
 if not available():
     collect_ignore_glob = ["test_*"]

@@ -182,7 +182,7 @@ def test_the_password_is_asked_for_on_the_terminal(desk: AdminEnvironment) -> No
 
 
 def _until(terminal: int, text: bytes) -> bytes:
-    said, deadline = b"", time.monotonic() + 60
+    said, deadline = b"", time.monotonic() + 240
     while text not in said:
         assert time.monotonic() < deadline, said
         if readable([terminal], 1):

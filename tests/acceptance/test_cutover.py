@@ -68,7 +68,7 @@ class Deliveries:
             yield
         finally:
             self._stop.set()
-            self._thread.join(30)
+            self._thread.join(180)
 
 
 def _cutovers(admin_env: AdminEnvironment) -> dict[str, Any]:

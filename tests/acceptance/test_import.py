@@ -137,7 +137,7 @@ def test_killing_the_command_leaves_no_orphan(admin_env: AdminEnvironment, fault
     until(lambda: FORKED_WORKER in children(admin_env).values() and destination.seen(), "the worker")
     process.kill()
     admin_env.ended(process, code=None)
-    until(lambda: children(admin_env) == {}, "the end of all children", seconds=15)
+    until(lambda: children(admin_env) == {}, "the end of all children")
 
 
 def test_who_comes_second_watches_and_takes_over_when_the_first_is_done(admin_env: AdminEnvironment) -> None:

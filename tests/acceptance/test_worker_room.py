@@ -105,7 +105,7 @@ def test_a_lane_stops_while_a_source_talks_without_end(admin_env: AdminEnvironme
         source = f"imap://127.0.0.1:{server.port}"
         destination = f"imap://127.0.0.1:{admin_env.destination.port}"
         running = admin_env.start("import", manifest, "--source", source, "--destination", destination)
-        assert server.busy.wait(60)
+        assert server.busy.wait(180)
         running.send_signal(number)
         ended = admin_env.ended(running, code=4)
         assert not server.over.is_set(), "it still talked"

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ from shared.mail.imap.session import Session, open_session
 from shared.model.sides import Side
 from shared.runtime.credentials import Secret
 from shared.testing.memory_mail import USUAL, MemoryServer
-from tests.servers.connection import shut
 from tests.servers.dovecot import Dovecot, available
+from tests.servers.listener import Listener
 from tests.servers.process import free_port, kill, spawn, until_greeting
 from tests.servers.readable import readable
 
@@ -86,8 +87,8 @@ def mail(number: int, *, text: bytes = b"hello\r\n") -> bytes:
 def sign_in(
     side: str, port: int, login: str, password: str = PASSWORD, proof: dict[str, Any] | None = None, **options: Any
 ) -> Session:
-    """Returns a session without TLS on loopback, with short time limits. `proof` holds further fields of the proof."""
-    settings: dict[str, Any] = {"tls": "none", "connect_timeout_seconds": 10.0, "command_timeout_seconds": 20.0}
+    """Returns a session without TLS on loopback. `proof` holds further fields of the proof."""
+    settings: dict[str, Any] = {"tls": "none", "connect_timeout_seconds": 60.0, "command_timeout_seconds": 60.0}
     shown = Proof(login=login, secret=Secret(password), **(proof or {}))
     return open_session(Side(side), host="127.0.0.1", port=port, proof=shown, **(settings | options))
 
@@ -224,20 +225,16 @@ class Scripted:
         #: All bytes read.
         self.raw = bytearray()
         self.stopped = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
         self._socks: list[socket.socket] = []
+        self._listener = Listener(self._serve)
+        self.port = self._listener.port
 
     def __enter__(self) -> Scripted:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
-        shut(self._listener, rst=False)
-        for sock in self._socks:
-            sock.close()
+        self._listener.close()
 
     def source(self, **options: Any) -> ImapSource:
         """Returns a session that reads from the server."""
@@ -247,21 +244,16 @@ class Scripted:
         """Returns a session that writes to the server."""
         return ImapDestination(sign_in("destination", self.port, "u", **options))
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            self._socks.append(sock)
-            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
-            thread.start()
-
     def _serve(self, sock: socket.socket) -> None:
-        try:
+        self._socks.append(sock)
+        with ExitStack() as stack:
+
+            def stream_of(end: socket.socket) -> Any:
+                return stack.enter_context(stack.enter_context(self._listener.keep(end)).makefile("rb"))
+
             if self.tls:
                 sock = self.tls.wrap_socket(sock, server_side=True)
-            stream = sock.makefile("rb")
+            stream = stream_of(sock)
             sock.sendall(self.greeting or b"* OK [CAPABILITY %b] ready\r\n" % self.capabilities.encode())
             while not self.stopped.is_set():
                 command = self._read(sock, stream)
@@ -272,14 +264,10 @@ class Scripted:
                 if text == b"STARTTLS" and self.starttls:
                     sock.sendall(tag + b" OK begin\r\n" + self.injected)
                     sock = self.starttls.wrap_socket(sock, server_side=True)
-                    stream = sock.makefile("rb")
+                    stream = stream_of(sock)
                     continue
                 answer = self.reply(tag, text) if self.reply else None
                 sock.sendall(self._usual(tag, text) if answer is None else answer)
-        except OSError:
-            return
-        finally:
-            sock.close()
 
     def _read(self, sock: socket.socket, stream: Any) -> bytes | None:
         command = b""

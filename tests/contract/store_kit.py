@@ -109,7 +109,7 @@ def serve(binary: str, *options: str) -> Iterator[redis.Redis]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             client = connect(f"unix://{socket}?db=1")
-            until = time.monotonic() + 20
+            until = time.monotonic() + 180
             while True:
                 try:
                     if os.path.exists(socket) and client.ping():

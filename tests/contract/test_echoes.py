@@ -10,9 +10,8 @@ import base64
 import json
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -56,8 +55,8 @@ from shared.switching.configured import open_switch
 from tests.contract.mail_kit import Scripted
 from tests.servers import account_apis, scim, switch_apis
 from tests.servers.account_apis import DOMAIN
-from tests.servers.connection import shut
 from tests.servers.http_api import Asked, HttpApi, Said
+from tests.servers.listener import Listener
 from tests.servers.pop3_server import Pop3Server
 from tests.unit.test_masking import DRESSES
 
@@ -518,26 +517,23 @@ class SmtpParrot:
 
     def __init__(self, told: str) -> None:
         self._told = told
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
+        self._listener = Listener(self._serve)
+        self.port = self._listener.port
 
     def __enter__(self) -> SmtpParrot:
-        threading.Thread(target=self._serve, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        shut(self._listener, rst=False)
+        self._listener.close()
 
-    def _serve(self) -> None:
-        with suppress(OSError):
-            visitor, _ = self._listener.accept()
-            with visitor, visitor.makefile("rb") as lines:
-                visitor.sendall(b"220 ready\r\n")
-                for line in lines:
-                    heard = line.strip().decode()
-                    known = heard.upper().startswith("EHLO")
-                    answer = "250 AUTH PLAIN LOGIN" if known else f"535 no {self._told} to {heard}"
-                    visitor.sendall(answer.encode() + b"\r\n")
+    def _serve(self, visitor: socket.socket) -> None:
+        with visitor.makefile("rb") as lines:
+            visitor.sendall(b"220 ready\r\n")
+            for line in lines:
+                heard = line.strip().decode()
+                known = heard.upper().startswith("EHLO")
+                answer = "250 AUTH PLAIN LOGIN" if known else f"535 no {self._told} to {heard}"
+                visitor.sendall(answer.encode() + b"\r\n")
 
 
 @contextmanager

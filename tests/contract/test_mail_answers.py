@@ -12,6 +12,8 @@ import pytest
 
 from shared.mail import Message
 from shared.mail.answers.bounds import LARGEST_BYTES
+from shared.mail.imap.imap_source import ImapSource
+from shared.mail.transport import wire
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation, ServerRefused, Throttled
 from shared.model.uids import Uid, UidSet
 from tests.contract.mail_kit import Scripted, mail, message
@@ -244,17 +246,24 @@ def test_answers_that_make_no_sense_are_not_kept_until_the_error_is_raised() -> 
             pour(source.fetch(UidSet.parse("1:3")))
 
 
+def _impatient(server: Scripted, seconds: float) -> ImapSource:
+    """Returns a session with an open folder that from now on waits no longer than this; a busy machine signs in slowly."""
+    source = server.source()
+    source.open(b"f")
+    source._wire.timeout_seconds = seconds
+    return source
+
+
 def test_a_literal_of_a_gigabyte_takes_no_memory() -> None:
     with serving(b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {%d}\r\nbeginning" % (DATE, LARGEST_BYTES)) as server:
-        source = server.source(command_timeout_seconds=0.2)
-        source.open(b"f")
+        source = _impatient(server, 0.5)
         with frugal(), pytest.raises(ConnectionLost):
             pour(source.fetch(UidSet.parse("1"), size_bytes=LARGEST_BYTES))
 
 
 def test_a_literal_of_four_gigabytes_is_not_read() -> None:
     with serving(b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {4294967295}\r\nbeginning" % DATE) as server:
-        source = server.source(command_timeout_seconds=0.2)
+        source = server.source()
         source.open(b"f")
         with frugal(), pytest.raises(ProtocolViolation, match="announced 4294967295 bytes for a message of at most"):
             pour(source.fetch(UidSet.parse("1"), size_bytes=4294967295))
@@ -272,8 +281,12 @@ def dripping(drip: bytes) -> Callable[[Scripted], None]:
         def reply(tag: bytes, text: bytes) -> bytes | None:
             if text.startswith(b"UID FETCH"):
                 sock = server._socks[-1]
-                while not server.stopped.wait(0.02):
+                # It ends long after a lane has given up, and in order: a lane that goes on waiting would not fail.
+                for _ in range(1000):
+                    if server.stopped.wait(0.02):
+                        break
                     sock.sendall(drip)
+                return b"\r\n" + tag + b" OK done\r\n"
             return None
 
         server.reply = reply
@@ -285,20 +298,19 @@ def dripping(drip: bytes) -> Callable[[Scripted], None]:
 def test_a_drip_feed_cannot_hold_a_lane(drip: bytes) -> None:
     with Scripted() as server:
         dripping(drip)(server)
-        source = server.source(command_timeout_seconds=0.4)
-        source.open(b"f")
-        started = time.monotonic()
-        with pytest.raises((ConnectionLost, ProtocolViolation)):
+        source = _impatient(server, 0.4)
+        with pytest.raises(ConnectionLost):
             list(source.fetch(UidSet.parse("1:3")))
-        assert time.monotonic() - started < 8
 
 
-def test_our_own_slowness_is_not_the_servers() -> None:
+def test_our_own_slowness_is_not_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = [0]
+    monkeypatch.setattr(wire, "monotonic", lambda: time.monotonic() + passed[0])
     with serving(b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {5}\r\nhello)\r\n" % DATE, b"TAG OK\r\n") as server:
-        source = server.source(command_timeout_seconds=1.0)
+        source = server.source()
         source.open(b"f")
         for _ in source.fetch(UidSet.parse("1:600")):
-            threading.Event().wait(1.2)  # time that the destination needs
+            passed[0] += 3600  # time that the destination needs
         source.noop()
 
 
@@ -306,11 +318,12 @@ def test_abort_from_another_thread_ends_a_wait() -> None:
     with serving(b"") as server:
         source = server.source(command_timeout_seconds=60)
         source.open(b"f")
-        threading.Timer(0.1, source.abort).start()
-        started = time.monotonic()
-        with pytest.raises(ConnectionLost):
+        timer = threading.Timer(0.1, source.abort)
+        timer.start()
+        with pytest.raises(ConnectionLost) as lost:
             list(source.fetch(UidSet.parse("1")))
-        assert time.monotonic() - started < 10
+        timer.join()
+        assert "no answer" not in str(lost.value), "it waited until its time was over"
 
 
 def test_leaving_a_fetch_early_ends_the_session() -> None:

@@ -252,7 +252,7 @@ def test_the_answer_to_quit_is_waited_for() -> None:
         assert closing.is_alive()
         assert server.lets_go
         server.lets_go.set()
-        closing.join(10)
+        closing.join(180)
         assert not closing.is_alive()
 
 
@@ -355,10 +355,11 @@ def test_without_the_check_it_would_be_a_command(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_server_that_speaks_something_else_is_named() -> None:
-    with Pop3Server([]) as server:
-        server._serve = lambda sock, session: sock.sendall(b"* OK imap\r\n")  # type: ignore[method-assign]
-        with pytest.raises((ProtocolViolation, MailError), match="POP3"):
-            sign_in(server.port)
+    with (
+        Pop3Server([], greeting=b"* OK imap") as server,
+        pytest.raises((ProtocolViolation, MailError), match="POP3"),
+    ):
+        sign_in(server.port)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class DeployedProcesses:
                 raise RuntimeError(f"the {role} ended with {process.returncode}: {log.read_text()[-2000:]}")
             return probe(port, "/readyz")[0]
 
-        await_ready(ready, 60.0, f"the {role}")
+        await_ready(ready, 180, f"the {role}")
         return process, port
 
     def run(self, *arguments: str | Path, role: str = "producer", code: int = 0) -> str:

@@ -229,7 +229,7 @@ def test_keda_counts_what_is_waiting_and_what_is_being_done(
     @actor(queue_name="copy", actor_name="copy", broker=broker)
     def hold() -> None:
         begun.release()
-        go_on.wait(20)
+        go_on.wait(180)
 
     with redis_server.client(0) as client:
         ask = client.register_script(KEDA_SCRIPT)
@@ -240,10 +240,10 @@ def test_keda_counts_what_is_waiting_and_what_is_being_done(
         worker.start()
         try:
             for _ in range(5):
-                assert begun.acquire(timeout=20)
+                assert begun.acquire(timeout=180)
             assert ask(keys=["mailhaul:copy.msgs"]) == 5, "all are in flight, and all count"
             assert ask(keys=["mailhaul:copy"]) == 0, "by this key the workers would be removed"
         finally:
             go_on.set()
-            await_ready(lambda: ask(keys=["mailhaul:copy.msgs"]) == 0, 20, "the end of all jobs")
+            await_ready(lambda: ask(keys=["mailhaul:copy.msgs"]) == 0, 180, "the end of all jobs")
             worker.stop()

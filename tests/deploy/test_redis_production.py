@@ -52,10 +52,10 @@ def test_one_that_is_not_there_is_waited_for(tmp_path: Path, role: str) -> None:
         ports = {"MAILHAUL_WORKER_METRICS_PORT": str(port), "MAILHAUL_COORDINATOR_PORT": str(port)}
         process = preloaded.spawn(MODULES[role], log=deployed.home / "waits.log", env=deployed.env(role, **ports))
         try:
-            await_ready(lambda: "waiting for Redis" in probe(port, "/readyz")[1], 30, "a word")
+            await_ready(lambda: "waiting for Redis" in probe(port, "/readyz")[1], 180, "a word")
             assert probe(port, "/healthz")[0]
             deployed.redis.start()
-            await_ready(lambda: probe(port, "/readyz")[0], 30, "readiness")
+            await_ready(lambda: probe(port, "/readyz")[0], 180, "readiness")
         finally:
             kill(process)
 
@@ -103,7 +103,7 @@ def sentinels(tmp_path: Path) -> Iterator[tuple[RedisServer, str]]:
         process = spawn([binary, str(conf), "--sentinel"], log=tmp_path / "sentinel.log")
         stack.callback(kill, process)
         with replica.client() as client:
-            await_ready(lambda: client.info("replication")["master_link_status"] == "up", 20, "the replica")
+            await_ready(lambda: client.info("replication")["master_link_status"] == "up", 180, "the replica")
 
         def known() -> bool:
             try:
@@ -113,7 +113,7 @@ def sentinels(tmp_path: Path) -> Iterator[tuple[RedisServer, str]]:
             except redis.RedisError:
                 return False
 
-        await_ready(known, 20, "the Sentinel")
+        await_ready(known, 180, "the Sentinel")
         yield master, f"redis+sentinel://127.0.0.1:{port}/main?db=1"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,13 +35,14 @@ from shared.store.redis import keys
 from shared.store.redis.redis_store import RedisStore, connect
 from tests.deploy.deployed_processes import DeployedProcesses
 from tests.resources import GivenResources
+from tests.servers.listener import Listener
 
 _KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 _OTHERS_KEY = b"OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg="
 
 
 @dataclass
-class Listener:
+class Attacker:
     """A server of the attacker that greets as IMAP and keeps what it is sent."""
 
     #: All bytes received.
@@ -51,34 +51,27 @@ class Listener:
     visits: int = 0
 
     def __post_init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._listener = Listener(self._serve)
+        self.port = self._listener.port
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                visitor, _ = self._socket.accept()
-            except OSError:
-                return
-            self.visits += 1
-            with visitor:
-                visitor.sendall(b"* OK IMAP4rev1 ready\r\n")
-                while data := visitor.recv(4096):
-                    self.heard += data
-                    tag = data.split()[0]
-                    visitor.sendall(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR\r\n" + tag + b" OK done\r\n")
+    def _serve(self, visitor: socket.socket) -> None:
+        self.visits += 1
+        visitor.sendall(b"* OK IMAP4rev1 ready\r\n")
+        while data := visitor.recv(4096):
+            self.heard += data
+            tag = data.split()[0]
+            visitor.sendall(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR\r\n" + tag + b" OK done\r\n")
 
     def close(self) -> None:
         """Stops the server."""
-        self._socket.close()
+        self._listener.close()
 
 
 @pytest.fixture
-def listener() -> Iterator[Listener]:
-    listener = Listener()
-    yield listener
-    listener.close()
+def attacker() -> Iterator[Attacker]:
+    attacker = Attacker()
+    yield attacker
+    attacker.close()
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +80,14 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedProces
         yield deployed
 
 
-def _opened(deployed: DeployedProcesses, listener: Listener, tmp_path: Path) -> tuple[Mailbox, Entrance]:
+def _opened(deployed: DeployedProcesses, attacker: Attacker, tmp_path: Path) -> tuple[Mailbox, Entrance]:
     """Returns a mailbox of an import as the producer opens it, and the entrance as a worker has it."""
-    place = Endpoint(host="127.0.0.1", port=listener.port, tls=Tls.NONE)
+    place = Endpoint(host="127.0.0.1", port=attacker.port, tls=Tls.NONE)
     row = Row(line=1, login="anna", password=Secret("CANARY-77"), new_login="anna", new_password=Secret("CANARY-78"))
-    import_, mailboxes = prepare_import([row], place, place, Options(), f"rights-{listener.port}")
+    import_, mailboxes = prepare_import([row], place, place, Options(), f"rights-{attacker.port}")
     store = RedisStore(connect(f"{deployed.url('producer')}/1"))
     GivenResources(store=store, vault=Vault([_KEY])).operations.submit(import_, mailboxes, [row], hold=True)
-    settings = load_settings(state_dir=tmp_path, connect_timeout_seconds=5, command_timeout_seconds=5)
+    settings = load_settings(state_dir=tmp_path, connect_timeout_seconds=20, command_timeout_seconds=20)
     worker = RedisStore(connect(f"{deployed.url('worker')}/1"))
     return mailboxes[0], Entrance(worker, Vault([_KEY]), settings)
 
@@ -131,33 +124,33 @@ def _turn(client: redis.Redis, mailbox: Mailbox, what: str, port: int) -> None:
     "what", ["source", "destination", "row's source", "source_login", "destination_login", "guard"]
 )
 def test_a_password_is_shown_to_nobody_else_whatever_a_role_writes(
-    shipped: DeployedProcesses, listener: Listener, tmp_path: Path, role: str, side: str, what: str
+    shipped: DeployedProcesses, attacker: Attacker, tmp_path: Path, role: str, side: str, what: str
 ) -> None:
-    mailbox, entrance = _opened(shipped, listener, tmp_path)
+    mailbox, entrance = _opened(shipped, attacker, tmp_path)
     with shipped.client(role) as client:
-        _turn(client, mailbox, what, listener.port)
+        _turn(client, mailbox, what, attacker.port)
     with pytest.raises(EndsChanged, match="nothing was sent"):
         _enters(entrance, shipped, mailbox, side)
-    assert listener.visits == 0
+    assert attacker.visits == 0
 
 
 def test_without_the_binding_the_password_would_be_shown(
-    shipped: DeployedProcesses, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shipped: DeployedProcesses, attacker: Attacker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The negative control: the listener does receive a password that is sent to it."""
+    """The negative control: the attacker does receive a password that is sent to it."""
     monkeypatch.setattr("shared.sign_in.entrance.bound_to", lambda *_: "")
     monkeypatch.setattr("producer.operations.submission.bound_to", lambda *_: "")
-    mailbox, entrance = _opened(shipped, listener, tmp_path)
+    mailbox, entrance = _opened(shipped, attacker, tmp_path)
     with shipped.client("coordinator") as client:
-        _turn(client, mailbox, "source_login", listener.port)
+        _turn(client, mailbox, "source_login", attacker.port)
     _enters(entrance, shipped, mailbox, "source")
-    assert base64.b64encode(b"\0ceo\0CANARY-77") in listener.heard
+    assert base64.b64encode(b"\0ceo\0CANARY-77") in attacker.heard
 
 
-def test_what_nobody_changed_opens(shipped: DeployedProcesses, listener: Listener, tmp_path: Path) -> None:
-    mailbox, entrance = _opened(shipped, listener, tmp_path)
+def test_what_nobody_changed_opens(shipped: DeployedProcesses, attacker: Attacker, tmp_path: Path) -> None:
+    mailbox, entrance = _opened(shipped, attacker, tmp_path)
     _enters(entrance, shipped, mailbox, "source")
-    assert base64.b64encode(b"\0anna\0CANARY-77") in listener.heard
+    assert base64.b64encode(b"\0anna\0CANARY-77") in attacker.heard
 
 
 @pytest.mark.parametrize("role", ["worker", "coordinator", "producer"])
@@ -273,10 +266,10 @@ def test_an_end_that_redis_no_longer_knows_is_kept(shipped: DeployedProcesses, m
 
 
 def _cut_over(
-    deployed: DeployedProcesses, listener: Listener, tmp_path: Path, key: bytes = _KEY
+    deployed: DeployedProcesses, attacker: Attacker, tmp_path: Path, key: bytes = _KEY
 ) -> tuple[Mailbox, CutoverDriver, Path]:
     """Returns a mailbox that a cutover is about to turn, the coordinator's driver, and the switch's file."""
-    mailbox, _ = _opened(deployed, listener, tmp_path)
+    mailbox, _ = _opened(deployed, attacker, tmp_path)
     switch = tmp_path / "switched"
     switch.write_text("")
     state = CutoverState.SWITCHED
@@ -308,11 +301,11 @@ def _answer(deployed: DeployedProcesses, mailbox: Mailbox) -> MailboxCutover:
 @pytest.mark.parametrize("role", ["worker", "producer"])
 @pytest.mark.parametrize("what", ["source", "destination", "source_login", "destination_login"])
 def test_a_mailbox_that_a_role_changed_is_turned_nowhere(
-    shipped: DeployedProcesses, listener: Listener, tmp_path: Path, role: str, what: str
+    shipped: DeployedProcesses, attacker: Attacker, tmp_path: Path, role: str, what: str
 ) -> None:
-    mailbox, driver, switch = _cut_over(shipped, listener, tmp_path)
+    mailbox, driver, switch = _cut_over(shipped, attacker, tmp_path)
     with shipped.client(role) as client:
-        _turn(client, mailbox, what, listener.port)
+        _turn(client, mailbox, what, attacker.port)
     driver.turn()
     assert switch.read_text() == ""
     assert (_answer(shipped, mailbox).answer, "names another server" in _answer(shipped, mailbox).words) == (
@@ -322,19 +315,19 @@ def test_a_mailbox_that_a_role_changed_is_turned_nowhere(
 
 
 def test_a_mailbox_that_nobody_changed_is_turned(
-    shipped: DeployedProcesses, listener: Listener, tmp_path: Path
+    shipped: DeployedProcesses, attacker: Attacker, tmp_path: Path
 ) -> None:
     """The negative control."""
-    mailbox, driver, switch = _cut_over(shipped, listener, tmp_path)
+    mailbox, driver, switch = _cut_over(shipped, attacker, tmp_path)
     driver.turn()
     assert "host=192.0.2.9" in switch.read_text()
     assert _answer(shipped, mailbox).answer == "done"
 
 
 def test_a_cutover_that_was_written_without_the_key_turns_nobody(
-    shipped: DeployedProcesses, listener: Listener, tmp_path: Path
+    shipped: DeployedProcesses, attacker: Attacker, tmp_path: Path
 ) -> None:
-    mailbox, driver, switch = _cut_over(shipped, listener, tmp_path, _OTHERS_KEY)
+    mailbox, driver, switch = _cut_over(shipped, attacker, tmp_path, _OTHERS_KEY)
     assert mailbox.import_id not in {view.cutover.import_id for view in driver.turn()}
     assert switch.read_text() == ""
     assert _answer(shipped, mailbox).answer == "asked", "as it was written"

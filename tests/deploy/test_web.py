@@ -36,7 +36,7 @@ class Web:
     def client(self, token: str = "") -> httpx2.Client:
         """Returns a client of the API."""
         base = f"http://127.0.0.1:{self.port}/api/v1"
-        return httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {token or self.token}"}, timeout=30)
+        return httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {token or self.token}"}, timeout=180)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(
         assert opened.status_code == 201, opened.text
         import_id = opened.json()["import"]["id"]
         api.post(f"/imports/{import_id}/start")
-        await_ready(lambda: '"finished"' in api.get(f"/imports/{import_id}").text, 60, "the end of the import")
+        await_ready(lambda: '"finished"' in api.get(f"/imports/{import_id}").text, 180, "the end of the import")
         for verb in ("pause", "resume", "retry", "verify"):
             assert api.post(f"/imports/{import_id}/{verb}").status_code < 500
         for path in (f"/imports/{import_id}/mailboxes", f"/imports/{import_id}/errors", "/limits", "/audit", "/tokens"):
@@ -82,7 +82,7 @@ def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(
     base = f"http://127.0.0.1:{web.port}"
     with web.client() as api:
         api.put("/users/anna", json={"password": "a long enough password"})
-        with httpx2.Client(base_url=base, timeout=30, follow_redirects=True, headers={"Origin": base}) as page:
+        with httpx2.Client(base_url=base, timeout=180, follow_redirects=True, headers={"Origin": base}) as page:
             assert page.get("/enter/guess").status_code == 401
             page.post("/sign-in", data={"name": "anna", "password": "a long enough password"})
             assert page.get("/new").url.path == "/new"
@@ -104,10 +104,10 @@ def test_health_answers_to_any_name_and_counts_what_the_page_answered(deployed: 
     text = urllib.request.urlopen(f"http://127.0.0.1:{web.health}/metrics").read().decode()
     assert 'mailhaul_web_requests_total{status="4xx"} 1.0' in text
     deployed.redis.stop()
-    await_ready(lambda: not probe(web.health, "/readyz")[0], 60, "not ready")
+    await_ready(lambda: not probe(web.health, "/readyz")[0], 180, "not ready")
     assert probe(web.health, "/healthz")[0], "a Redis that is away is no reason to restart it"
     deployed.redis.start()
-    await_ready(lambda: probe(web.health, "/readyz")[0], 60, "ready again")
+    await_ready(lambda: probe(web.health, "/readyz")[0], 180, "ready again")
     assert deployed.stop(web.process) == 0
 
 

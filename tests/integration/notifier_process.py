@@ -40,7 +40,7 @@ def deadly(function: Callable[..., Any], when: str, nth: int) -> Callable[..., A
 
 
 def main(url: str, key: str, effect: str, when: str, nth: str) -> int:
-    """Runs the turns. Returns 1 when something is left to send after 20 s."""
+    """Runs the turns. Returns 1 when something is left to send after three minutes."""
     client, vault = connect(url), Vault([key.encode()])
     store = RedisStore(client)
     sender = deadly(send, when, int(nth)) if effect == "send" else send
@@ -57,7 +57,7 @@ def main(url: str, key: str, effect: str, when: str, nth: str) -> int:
         look_seconds=0.0,
         send=sender,
     )
-    until = time.monotonic() + 20
+    until = time.monotonic() + 180
     while time.monotonic() < until:
         if notifier.turn() and not store.notices() and not store.deliveries():
             return 0

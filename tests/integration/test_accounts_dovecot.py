@@ -69,7 +69,7 @@ def _crossed(users: Path) -> list[str]:
         second.join(0.5)  # with the lock the second writer waits; without it, it has this time to do harm
 
     service.ensure(_wanted("first"), while_writing)
-    second.join(20)
+    second.join(180)
     return sorted(line.split(":")[0] for line in users.read_text().splitlines())
 
 

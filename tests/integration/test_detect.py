@@ -283,7 +283,7 @@ def test_silent_dns_is_said_and_does_not_hang(names: DnsServer, network: Network
     found = detect(ADDRESS, network=replace(network, seconds=1.0))
     assert found.how == "autoconfig", "the others are asked all the same"
     assert any("DNS does not answer" in line for line in found.tried)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ class DialedImport:
 
     def __init__(self, server: Dovecot, mint: TokenServer, *users: str, home: Path) -> None:
         self.store, self.vault = MemoryStore(), Vault([KEY])
-        self.settings = Settings(state_dir=home, connect_timeout_seconds=5, command_timeout_seconds=10)
+        self.settings = Settings(state_dir=home, connect_timeout_seconds=20, command_timeout_seconds=20)
         end = Endpoint(host=server.host, port=server.port, tls=Tls.NONE)
         empty = Secret("")
         rows = [

@@ -18,7 +18,7 @@ from shared.runtime.processes import FORKED_WORKER, is_dead
 from shared.runtime.supervise import Command, Supervisor
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 180.0
 
 #: What the child does once it is told: it says who it is, then waits for a signal.
 _MODULE = """

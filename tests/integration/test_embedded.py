@@ -22,7 +22,7 @@ from shared.runtime.embedded import SOCKET_PATH_BYTES, EmbeddedRedis, find_serve
 from tests.servers.readable import readable
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 180.0
 
 
 def _redis_server() -> Path:

@@ -203,7 +203,7 @@ def test_a_message_whose_body_always_breaks_off_fails_alone(wires: Wires) -> Non
 def test_a_server_that_hangs_is_given_up_in_time(wires: Wires) -> None:
     wires.fill(12)
     hang = wires.source.faults.add(stall(rb"^UID FETCH .*BODY\.PEEK\[\]"))
-    in_process = stage_of(wires, timeout_seconds=0.4)
+    in_process = stage_of(wires, timeout_seconds=3)
     in_process.to_the_end()
     hang.release()
     assert in_process.outcomes() == {"copied": 12}

@@ -36,6 +36,7 @@ def test_under_a_rate_it_ends_when_it_was_forecast_to(dovecot_pair: DovecotPair)
         admin_env.until(lambda: _counted(admin_env, whole), "the plans")
         watch = NoticeWatch(admin_env.store, 600)
         watch.look(time.time())
+        left = max(tally.size_bytes - tally.done_bytes for _, tally in admin_env.store.mailboxes(whole.import_id))
         (first,) = admin_env.store.forecasts(whole.import_id)
         assert any("a second from each account at the source" in line for line in first.binds)
         admin_env.await_finished(whole)
@@ -44,7 +45,9 @@ def test_under_a_rate_it_ends_when_it_was_forecast_to(dovecot_pair: DovecotPair)
         assert import_.state is ImportState.FINISHED
         (score,) = forecasting.scored(admin_env.store, import_)
         took, forecast = import_.finished_at - first.made_at, first.ends_at - first.made_at
-        assert 0.6 * forecast - 2 < took < 1.6 * forecast + 10, "what a lane may do at once, and a busy machine"
+        # Some of it had gone before `left` was counted. A busy machine may be late, and is never early.
+        assert forecast > 0.6 * left / RATE - 2
+        assert 0.6 * forecast - 2 < took < 1.6 * forecast + 180, "what a lane may do at once, and a busy machine"
         assert score.off is not None
         assert "it ended" in foreseen.score_line(score)
         # The control: without the rate it would have been forecast far earlier.

@@ -111,5 +111,5 @@ def test_at_a_real_server_neither() -> None:
                 assert "failed" not in in_process.outcomes()
         finally:
             people.over.set()
-            people.join(20)
+            people.join(180)
         assert people.changes > 50, "something went on"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import worker.planning.counted
 import worker.unit_work
 import worker.verifying.verify
 from shared.mail import FolderStatus, KnownStatus
+from shared.mail.transport import tls
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport
 from tests.mail import make_mailbox, populate
@@ -55,8 +57,13 @@ class _Both:
 
 
 @pytest.fixture
-def both(dovecot_pair: DovecotPair) -> _Both:
-    return _Both(dovecot_pair)
+def both(dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Both]:
+    # A server that is slow to greet is looked at by another connection, which is counted, too.
+    monkeypatch.setattr(tls, "_SILENT_SECONDS", 60.0)
+    both = _Both(dovecot_pair)
+    yield both
+    for relay in both.relays:
+        relay.close()
 
 
 def test_eight_quiet_folders_cost_three_round_trips_a_side(both: _Both) -> None:

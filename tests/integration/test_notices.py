@@ -463,7 +463,7 @@ def _run(url: str, effect: str, when: str, nth: int) -> int:
     done = subprocess.run(
         [sys.executable, "-m", "tests.integration.notifier_process", *arguments],
         env=os.environ,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     # A sender that was killed is dead for certain: the next need not wait for its post.

@@ -53,7 +53,7 @@ def test_a_service_account_acts_for_each_user(google: TokenServer) -> None:
     token = issuer.issue(USER)
     assert google.issued[token.secret.reveal()].user == USER
     assert google.issued[token.secret.reveal()].scope == IMAP_SCOPE
-    assert 3590 < token.seconds <= 3600
+    assert 3000 < token.seconds <= 3600
 
 
 def test_google_refuses_the_user_the_key_or_the_scope(google: TokenServer) -> None:
@@ -100,7 +100,7 @@ def test_an_apps_token_is_for_all(microsoft: TokenServer) -> None:
     first, second = issuer.issue(USER), issuer.issue("bob")
     assert first.secret != second.secret, "what is kept, the workers keep together"
     assert microsoft.issued[first.secret.reveal()].scope.split()[0] == SCOPE
-    assert 3500 < first.seconds <= 3600
+    assert 3000 < first.seconds <= 3600
 
 
 def test_an_app_with_a_certificate(microsoft: TokenServer, tls: Path) -> None:
@@ -199,7 +199,7 @@ def test_no_shell_reads_a_login_and_no_setting_of_ours_reaches_the_program(
     [
         ("echo first >&2; echo no such user >&2; exit 1", AuthorizationRefused),
         ("echo busy >&2; exit 75", Unreachable),
-        ("sleep 20", Unreachable),
+        ("sleep 600", Unreachable),
         ("true", AuthenticationRefused),
         ("echo a b", AuthenticationRefused),
         ("printf 'a\\001b'", AuthenticationRefused),
@@ -207,7 +207,9 @@ def test_no_shell_reads_a_login_and_no_setting_of_ours_reaches_the_program(
     ],
 )
 def test_a_program_that_gives_none(tmp_path: Path, text: str, error: type[MailError]) -> None:
-    issuer = CommandIssuer("source", f"{program(tmp_path, text)} {{user}}", timeout_seconds=0.5)
+    issuer = CommandIssuer(
+        "source", f"{program(tmp_path, text)} {{user}}", timeout_seconds=0.5 if text.startswith("sleep") else 60
+    )
     with pytest.raises(error) as caught:
         issuer.issue(USER)
     assert type(caught.value) is error

@@ -43,7 +43,7 @@ def _killed_while_it_runs(script: Path, pids: Path, count: int) -> list[int]:
     """Kills the process that asks the program, and returns the program's processes."""
     asking = subprocess.Popen([sys.executable, "-c", ASKS, script], cwd=Path(__file__).parents[2])
     try:
-        await_ready(lambda: pids.exists() and len(pids.read_text().split()) == count, 60, "the program")
+        await_ready(lambda: pids.exists() and len(pids.read_text().split()) == count, 180, "the program")
     finally:
         asking.kill()
         asking.wait()
@@ -54,7 +54,7 @@ def test_it_dies_with_all_that_it_started_when_who_asked_is_killed(tmp_path: Pat
     pids = tmp_path / "pids"
     script = _script(tmp_path, f"sleep 500 & echo $! >> {pids}", f"echo $$ >> {pids}", "wait")
     for pid in _killed_while_it_runs(script, pids, 2):
-        await_ready(lambda pid=pid: not _alive(pid), 30, "its end")  # type: ignore[misc]
+        await_ready(lambda pid=pid: not _alive(pid), 180, "its end")  # type: ignore[misc]
 
 
 def test_only_what_moves_itself_into_another_session_escapes(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_only_what_moves_itself_into_another_session_escapes(tmp_path: Path) -> 
     (program,) = _killed_while_it_runs(script, pids, 1)
     escaped = int(moved.read_text())
     try:
-        await_ready(lambda: not _alive(program), 30, "its end")
+        await_ready(lambda: not _alive(program), 180, "its end")
         assert _alive(escaped)
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -26,7 +26,7 @@ def server() -> Iterator[Dovecot]:
 
 
 def ways(reach: Reach) -> Ways:
-    return Ways(connect_timeout_seconds=5, command_timeout_seconds=5, allowed=reach.addresses)
+    return Ways(connect_timeout_seconds=20, command_timeout_seconds=20, allowed=reach.addresses)
 
 
 def endpoint(server: Dovecot, protocol: str, host: str = "localhost", *, guarded: bool = True) -> Endpoint:

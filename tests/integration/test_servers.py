@@ -44,7 +44,7 @@ MAKES = Callable[..., Dovecot]
 def wire_to(
     server: Dovecot | PymapServer | FaultyServer | FaultProxy, login: str = "user", password: str = PASSWORD
 ) -> Wire:
-    return Wire(server.host, server.port, login, password, timeout=10)
+    return Wire(server.host, server.port, login, password, timeout=60)
 
 
 def append(wire: Wire, body: bytes, *, folder: bytes = b"INBOX", flags: bytes = b"") -> bytes:
@@ -125,7 +125,7 @@ def test_dovecot_survives_a_kill_with_its_mail(dovecot: MAKES, mail_format: str)
     populate(server.host, server.port, "user", PASSWORD, box)
     server.kill()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((server.host, server.port), 1)
+        socket.create_connection((server.host, server.port), 60)
     server.restart()
     assert snapshot(server.host, server.port, "user", PASSWORD) == expected(box)
 
@@ -140,7 +140,7 @@ def test_dovecot_can_freeze(dovecot: MAKES) -> None:
         with pytest.raises(TimeoutError):
             wire.sock.recv(1)
         server.thaw()
-        wire.sock.settimeout(10)
+        wire.sock.settimeout(60)
         assert wire.sock.recv(2) == b"t2"
 
 

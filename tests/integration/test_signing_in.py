@@ -59,7 +59,7 @@ def enter(server: Dovecot, proof: Proof, *, tls: bool = False) -> bytes:
         port=server.tls_port if tls else server.port,
         tls="tls" if tls else "none",
         proof=proof,
-        connect_timeout_seconds=10,
+        connect_timeout_seconds=20,
         command_timeout_seconds=20,
         fingerprint=pin,
     )

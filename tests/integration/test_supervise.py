@@ -19,7 +19,7 @@ from shared.runtime.supervise import Command, Supervisor, spawn
 from tests.servers.readable import readable
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 180.0
 
 #: Writes its pid and its session to the given descriptor, then waits to be killed.
 SAY_AND_WAIT = """

@@ -103,7 +103,7 @@ def _crossed(switch: Switch, table: Path) -> list[str]:
             return super()._change(content, mailbox, to)
 
     Slow(str(table), HOSTS).turn(mailbox("first"), NEW)
-    second.join(20)
+    second.join(180)
     return sorted(line.split(":")[0] for line in table.read_text().splitlines())
 
 

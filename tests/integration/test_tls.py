@@ -67,7 +67,7 @@ def ca_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def enter(url: str, side: str = "source", *, seconds: float = 5, **trust: str) -> None:
+def enter(url: str, side: str = "source", *, seconds: float = 20, **trust: str) -> None:
     """Signs in as the command line would."""
     endpoint = parse_endpoint(url, side=side, **trust)  # type: ignore[arg-type]
     open_session(
@@ -197,16 +197,20 @@ def speaking(greeting: bytes) -> Iterator[int]:
 )
 def test_tls_to_whatever_else(greeting: bytes, said: str, advice: str) -> None:
     with speaking(greeting) as port:
-        error = refused(f"imaps://127.0.0.1:{port}")
+        error = refused(f"imaps://127.0.0.1:{port}", seconds=5)  # type: ignore[arg-type]
     assert said in error.what
     assert advice in error.advice
     assert f"{error}{error.advice}".isprintable()
 
 
 @pytest.mark.parametrize("scheme", ["imap+starttls", "imap"])
-def test_plain_text_to_a_tls_port_says_so(server: _Makes, ca_file: str, scheme: str) -> None:
+def test_plain_text_to_a_tls_port_says_so(
+    server: _Makes, ca_file: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "_SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(tls, "_PROBE_SECONDS", 20.0)
     dovecot = server("good")
-    error = refused(f"{scheme}://127.0.0.1:{dovecot.tls_port}", seconds=0.5)  # type: ignore[arg-type]
+    error = refused(f"{scheme}://127.0.0.1:{dovecot.tls_port}")
     assert "uses implicit TLS" in error.what
     advised = f"imaps://127.0.0.1:{dovecot.tls_port}"
     assert advised in error.advice
@@ -228,7 +232,7 @@ def test_a_port_that_greeted_in_plain_text_is_not_asked_for_tls_again(
             port=port,
             tls=way,
             proof=Proof(login="user", secret=Secret(PASSWORD)),
-            connect_timeout_seconds=5,
+            connect_timeout_seconds=20,
             command_timeout_seconds=20,
             ca_file=ca_file,
             broken=broken,
@@ -270,7 +274,7 @@ def test_trust_is_not_given_where_the_certificate_is_right(server: _Makes, ca_fi
             port=endpoint.port,
             tls="tls",
             proof=Proof(login="user", secret=Secret("wrong")),
-            connect_timeout_seconds=5,
+            connect_timeout_seconds=20,
             command_timeout_seconds=20,
             ca_file=ca_file,
         )

@@ -1,4 +1,4 @@
-"""Tests waves with real worker processes between real servers: who is at work within five seconds, and who is not."""
+"""Tests waves with real worker processes between real servers: who is at work while others copy, and who is not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from shared.model.lifecycle import Control, MailboxState
 from tests.conftest import DovecotPair
 from tests.integration.process_cluster import Gate, Person, ProcessCluster, folders_of
 
-#: The promised time: a mailbox that is moved is at work within it.
+#: The promised time: a mailbox that is moved is at work within it. What is tested is that it does not wait for a lane to
+#: become free, whatever a busy machine needs for that.
 PROMISED_SECONDS = 5.0
 
 
@@ -28,12 +29,17 @@ class Crowded:
         for person in self.small:
             admin_env.operations.move(self.whole, person.login, wave="later")
         admin_env.store.control(self.whole.import_id, None, Control.PAUSE, wave="later")
-        self.worker = admin_env.start_worker(MAILHAUL_WORKER_THREADS="2")
+        # No lane becomes free by itself before its large mailbox is complete.
+        self.worker = admin_env.start_worker(MAILHAUL_WORKER_THREADS="2", MAILHAUL_SLICE_SECONDS="3600")
         admin_env.start_coordinator()
         admin_env.until(self._both_at_work, "both lanes to copy")
 
     def _both_at_work(self) -> bool:
-        return all(self.at_work(person) and self.mailbox(person).state is MailboxState.COPYING for person in self.large)
+        return all(self.at_work(person) for person in self.large) and self.copying()
+
+    def copying(self) -> bool:
+        """Tells whether no large mailbox is complete yet."""
+        return all(self.mailbox(person).state is MailboxState.COPYING for person in self.large)
 
     def mailbox(self, person: Person) -> Mailbox:
         """Returns the person's mailbox."""
@@ -48,11 +54,10 @@ class Crowded:
             keys = [f"mailhaul:1:unit:{unit}" for unit in units]
             return mine.encode() in [client.hget(key, "mailbox") for key in keys]
 
-    def until_at_work(self, person: Person) -> float:
-        """Waits until a lane is at the mailbox. Returns the seconds."""
-        began = time.monotonic()
+    def gave_way(self, person: Person) -> bool:
+        """Waits until a lane is at the mailbox. Tells whether one gave way to it."""
         self.admin_env.until(lambda: self.at_work(person), "the mailbox that was moved")
-        return time.monotonic() - began
+        return self.copying()
 
     def finish(self) -> None:
         """Lets everything run to its end, and checks the result."""
@@ -66,25 +71,25 @@ class Crowded:
 def crowded(dovecot_pair: DovecotPair) -> Iterator[Crowded]:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=120.0) as gate,
-        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as admin_env,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="2") as admin_env,
     ):
         admin_env.destination_port = gate.port
         yield Crowded(admin_env, gate)
 
 
-def test_a_mailbox_that_is_moved_is_at_work_within_five_seconds(crowded: Crowded) -> None:
+def test_a_mailbox_that_is_moved_is_at_work_before_a_lane_is_free(crowded: Crowded) -> None:
     first, second = crowded.small
     admin_env = crowded.admin_env
     assert not crowded.at_work(first)
     # Its wave is paused, so it does not wait for a free lane: another takes it out of there.
     admin_env.operations.move(crowded.whole, first.login, wave="now")
-    assert crowded.until_at_work(first) <= PROMISED_SECONDS
+    assert crowded.gave_way(first)
     assert not crowded.at_work(second), "only what was moved"
     admin_env.until(lambda: crowded.mailbox(first).state is MailboxState.COMPLETE, "the end of the first")
-    assert not admin_env.finished(crowded.whole), "too fast for this test"
+    assert crowded.copying(), "too fast for this test"
     admin_env.store.control(crowded.whole.import_id, None, Control.RUN, wave="later")
     admin_env.operations.move(crowded.whole, second.login, front=True)
-    assert crowded.until_at_work(second) <= PROMISED_SECONDS
+    assert crowded.gave_way(second)
     crowded.finish()
 
 
@@ -92,8 +97,10 @@ def test_where_nobody_gives_way_it_is_not(crowded: Crowded) -> None:
     """The control: without `urgent`, a mailbox that is moved waits until a lane's batch or slice is over."""
     person, admin_env = crowded.small[0], crowded.admin_env
     with admin_env.redis.client(1) as client:
+        crowded.worker.freeze()  # or it may look in between
         admin_env.operations.move(crowded.whole, person.login, wave="now")
         client.delete("mailhaul:1:urgent")
+        crowded.worker.thaw()
     began = time.monotonic()
     admin_env.until(
         lambda: crowded.at_work(person) or time.monotonic() > began + PROMISED_SECONDS + 1, "it, or the promised time"

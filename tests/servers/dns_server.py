@@ -48,7 +48,7 @@ class DnsServer:
     ) -> None:
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
             end.sendto(b"", (self.host, self.port))
-        self._thread.join(10)
+        self._thread.join(180)
         self._sock.close()
 
     def resolver(self) -> dns.resolver.Resolver:

@@ -293,7 +293,7 @@ class Dovecot:
         # The log comes through a pipe. Once a refused sign-in of our own is seen there, everything before it is there
         # too.
         marker = f"log-marker-{os.getpid()}-{next(self._markers)}"
-        with socket.create_connection((self.host, self.port), timeout=10) as sock, sock.makefile("rb") as answers:
+        with socket.create_connection((self.host, self.port), timeout=60) as sock, sock.makefile("rb") as answers:
             sock.sendall(f"a LOGIN {marker} x\r\nb LOGOUT\r\n".encode())
             answers.read()
         await_ready(lambda: f"\tuser={marker}" in self._log(), what="the log")

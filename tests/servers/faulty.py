@@ -126,7 +126,7 @@ class FaultyServer:
             if login in (None, attempt.login) and accepted in (None, attempt.accepted)
         )
 
-    def until(self, check: Callable[[], object], seconds: float = 20.0) -> bool:
+    def until(self, check: Callable[[], object], seconds: float = 180.0) -> bool:
         """Waits until `check` holds and tells whether it does.
 
         Commands of a client that has gone may still be unread.

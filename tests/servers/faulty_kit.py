@@ -14,7 +14,7 @@ PASSWORD = "secret"
 def wire_to(
     server: Dovecot | PymapServer | FaultyServer | FaultProxy, login: str = "user", password: str = PASSWORD
 ) -> Wire:
-    return Wire(server.host, server.port, login, password, timeout=10)
+    return Wire(server.host, server.port, login, password, timeout=60)
 
 
 def append(wire: Wire, body: bytes, *, folder: bytes = b"INBOX", flags: bytes = b"") -> bytes:

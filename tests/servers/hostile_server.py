@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from collections.abc import Callable
 from typing import Final
 
-from tests.servers.connection import shut
+from tests.servers.listener import Listener
 
 Say = Callable[[bytes], None]
 _SELECTED: Final = b"* 9 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 10] x\r\n"
@@ -24,25 +23,18 @@ class Hostile:
         """
         self.how, self.busy, self.over = how, threading.Event(), threading.Event()
         self._pause = pause_seconds
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
-        self.port = int(self._listener.getsockname()[1])
+        self._listener = Listener(self._serve)
+        self.port = self._listener.port
 
     def __enter__(self) -> Hostile:
-        threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.over.set()
-        shut(self._listener, rst=False)
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+        self._listener.close()
 
     def _serve(self, sock: socket.socket) -> None:
-        with contextlib.suppress(OSError), sock, sock.makefile("rb") as lines:
+        with sock.makefile("rb") as lines:
             sock.sendall(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
             for line in lines:
                 tag, *words = line.split()

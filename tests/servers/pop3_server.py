@@ -6,6 +6,7 @@ It keeps every command.
 
 from __future__ import annotations
 
+import itertools
 import socket
 import ssl
 import tempfile
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.servers.connection import shut
+from tests.servers.listener import Listener
 
 #: Returns the unique-id of a (session number, message's place); None if the server has no UIDL.
 UniqueIds = Callable[[int, int], bytes] | None
@@ -65,42 +66,31 @@ class Pop3Server:
         self.commands: list[bytes] = []
         self.sessions = 0
         self._in_utf8: set[int] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._numbers = itertools.count(1)
+        self._listener = Listener(self._serve)
+        self.port = self._listener.port
 
     def __enter__(self) -> Pop3Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shut(self._listener, rst=False)
+        self._listener.close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            self.sessions += 1
-            threading.Thread(target=self._serve, args=(sock, self.sessions), daemon=True).start()
-
-    def _serve(self, sock: socket.socket, session: int) -> None:
+    def _serve(self, sock: socket.socket) -> None:
+        self.sessions = session = next(self._numbers)
         if self.secured:
-            sock = _secured(sock, *self.secured)
+            sock = self._listener.keep(_secured(sock, *self.secured))
         with sock, sock.makefile("rb") as lines:
-            try:
-                sock.sendall(self.greeting + b"\r\n")
-                for line in lines:
-                    command = line.rstrip(b"\r\n")
-                    self.commands.append(command)
-                    if command == b"QUIT" and self.lets_go:
-                        self.lets_go.wait(10)
-                    for answer in self._answer(command, session):
-                        sock.sendall(answer)
-                    if command == b"QUIT":
-                        return
-            except OSError:
-                return
+            sock.sendall(self.greeting + b"\r\n")
+            for line in lines:
+                command = line.rstrip(b"\r\n")
+                self.commands.append(command)
+                if command == b"QUIT" and self.lets_go:
+                    self.lets_go.wait(10)
+                for answer in self._answer(command, session):
+                    sock.sendall(answer)
+                if command == b"QUIT":
+                    return
 
     def _answer(self, command: bytes, session: int) -> Iterator[bytes]:
         word, _, rest = command.partition(b" ")

@@ -110,7 +110,7 @@ def spawn(module: str, *, log: Path, env: Mapping[str, str]) -> subprocess.Popen
         return _Preloaded(module, wanted, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
 
-def run(module: str, *words: str | Path, env: Mapping[str, str], cwd: str | Path = ROOT, seconds: float = 90) -> Ended:
+def run(module: str, *words: str | Path, env: Mapping[str, str], cwd: str | Path = ROOT, seconds: float = 240) -> Ended:
     """Runs `python -m MODULE WORDS` to its end."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with start(module, *words, env=env, cwd=cwd, **pipes) as running:

@@ -37,7 +37,7 @@ class ServerDied(RuntimeError):
     """Raised when a server ended instead of becoming ready."""
 
 
-def await_ready(check: Callable[[], bool], deadline_seconds: float = 60.0, what: str = "it") -> None:
+def await_ready(check: Callable[[], bool], deadline_seconds: float = 180.0, what: str = "it") -> None:
     """Returns as soon as `check` is true; an OSError of it counts as false.
 
     Raises TimeoutError when the deadline passes first.
@@ -94,14 +94,14 @@ def free_port() -> int:
 
 def greets(port: int) -> bool:
     """Tells whether a server on this port sends anything."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
         return sock.recv(1) != b""
 
 
 def refuses(port: int) -> bool:
     """Tells whether no server listens on this port any more."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -167,7 +167,7 @@ def _kill_group(pid: int) -> None:
         return
 
 
-def until_greeting(process: subprocess.Popen[bytes], port: int, log: Path, deadline_seconds: float = 60.0) -> None:
+def until_greeting(process: subprocess.Popen[bytes], port: int, log: Path, deadline_seconds: float = 180.0) -> None:
     """Returns when the server on `port` greets. Raises `ServerDied`, with its log, when it ended."""
 
     def check() -> bool:

@@ -154,7 +154,7 @@ class FaultProxy:
         if self._refusing:
             return shut(client, rst=True)
         try:
-            server = socket.create_connection(self.target, timeout=10)
+            server = socket.create_connection(self.target, timeout=60)
         except OSError:
             return shut(client, rst=True)
         server.settimeout(None)
@@ -211,9 +211,9 @@ class _Pump:
         self._offset = 0
         self._tail = b""
         self._left = rule.nth if rule else 0
-        #: Queue of delayed data. A connection uses it to the end, so that no byte overtakes another when the delay
-        #: ends.
-        self._delayed: queue.SimpleQueue[tuple[float, bytes]] | None = (
+        #: Queue of delayed data; None where the connection was cut. A connection uses it to the end, so that no byte
+        #: overtakes another when the delay ends.
+        self._delayed: queue.SimpleQueue[tuple[float, bytes | None]] | None = (
             queue.SimpleQueue() if proxy.delay_seconds else None
         )
 
@@ -235,8 +235,11 @@ class _Pump:
                     return
         except OSError:
             pass
-        if not self._link.dead:
-            self._pass_on(b"")
+        finally:
+            if not self._link.dead:
+                self._pass_on(b"")
+            elif self._delayed is not None:
+                self._delayed.put((0.0, None))
 
     def _hit(self, data: bytes) -> int | None:
         """Returns the position in the data behind which the rule strikes, None if it does not.
@@ -336,9 +339,11 @@ class _Pump:
         except OSError:
             shut(self._origin, rst=True)
 
-    def _deliver_delayed(self, delayed: queue.SimpleQueue[tuple[float, bytes]]) -> None:
+    def _deliver_delayed(self, delayed: queue.SimpleQueue[tuple[float, bytes | None]]) -> None:
         while True:
             due, data = delayed.get()
+            if data is None:
+                return
             self._proxy.stopping.wait(max(0.0, due - time.monotonic()))
             self._send(data)
             if not data:

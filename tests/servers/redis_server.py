@@ -83,7 +83,7 @@ class RedisServer:
             except redis.ConnectionError:  # also raised while it is loading
                 return False
 
-        await_ready(answers, 60.0, "Redis")
+        await_ready(answers, 180, "Redis")
 
     @property
     def data(self) -> Path:
@@ -139,7 +139,7 @@ class RedisServer:
 
     def client(self, db: int = 0) -> redis.Redis:
         """Returns a client that tries once. It is a context manager."""
-        return redis.Redis.from_url(self.url(db), retry=Retry(NoBackoff(), 0), socket_timeout=10)
+        return redis.Redis.from_url(self.url(db), retry=Retry(NoBackoff(), 0), socket_timeout=60)
 
     def flush(self) -> None:
         """Deletes the data of all databases."""

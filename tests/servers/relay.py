@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from dataclasses import dataclass, field
 
+from tests.servers.listener import Listener
+
 
 @dataclass
 class Relay:
-    """A relay to one server, in threads that end with their connections."""
+    """A relay to one server."""
 
     host = "127.0.0.1"
 
@@ -27,27 +30,31 @@ class Relay:
     connections: int = 0
 
     def __post_init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(self._serve)
+        self.port = self._listener.port
 
     def clear(self) -> None:
         """Forgets what passed."""
         self.asked, self.answered, self.connections = [], [], 0
 
-    def _accept(self) -> None:
-        while True:
-            client, _ = self._socket.accept()
-            self.connections += 1
-            server = socket.create_connection(("127.0.0.1", self.server_port))
-            for end in (client, server):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            turn = {"asks": False}
-            threading.Thread(target=self._pass, args=(client, server, turn, True), daemon=True).start()
-            threading.Thread(target=self._pass, args=(server, client, turn, False), daemon=True).start()
+    def close(self) -> None:
+        """Ends the relay and its connections."""
+        self._listener.close()
+
+    def _serve(self, client: socket.socket) -> None:
+        self.connections += 1
+        server = self._listener.keep(socket.create_connection(("127.0.0.1", self.server_port)))
+        for end in (client, server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        turn = {"asks": False}
+        back = threading.Thread(target=self._pass, args=(server, client, turn, False), daemon=True)
+        back.start()
+        self._pass(client, server, turn, True)
+        back.join()
+        self._listener.let_go(server)
 
     def _pass(self, one: socket.socket, other: socket.socket, turn: dict[str, bool], asks: bool) -> None:
-        try:
+        with contextlib.suppress(OSError):
             while data := one.recv(1 << 18):
                 if not asks:
                     time.sleep(self.wire_seconds)
@@ -57,5 +64,3 @@ class Relay:
                 turn["asks"] = asks
                 other.sendall(data)
             other.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+
+from tests.servers.listener import Listener
 
 _PIECE = 32 * 1024
 
@@ -44,35 +47,30 @@ class SlowLink:
         self.up, self.down = _Direction(bytes_per_second), _Direction(bytes_per_second)
 
     def __enter__(self) -> Self:
-        self._socket = socket.create_server((self.host, 0), backlog=128)
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(self._serve)
+        self.port = self._listener.port
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self._listener.close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._socket.accept()
-                server = socket.create_connection(self._server)
-            except OSError:
-                return
-            for end in (client, server):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                # a router holds little: what waits for the link waits at the sender
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
-            for one, other, way in ((client, server, self.up), (server, client, self.down)):
-                threading.Thread(target=self._pass, args=(one, other, way), daemon=True).start()
+    def _serve(self, client: socket.socket) -> None:
+        server = self._listener.keep(socket.create_connection(self._server))
+        for end in (client, server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # a router holds little: what waits for the link waits at the sender
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
+        back = threading.Thread(target=self._pass, args=(server, client, self.down), daemon=True)
+        back.start()
+        self._pass(client, server, self.up)
+        back.join()
+        self._listener.let_go(server)
 
     def _pass(self, one: socket.socket, other: socket.socket, way: _Direction) -> None:
-        try:
+        with contextlib.suppress(OSError):
             while data := one.recv(_PIECE):
                 way.wait(len(data))
                 other.sendall(data)
             other.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass

@@ -43,7 +43,7 @@ class SmtpServer:
         self._process = spawn(
             [sys.executable, "-m", "tests.servers.smtp_server", *self._arguments], log=self.folder / "log"
         )
-        await_ready(lambda: (self.folder / "port").exists() and bool(self.port), 30, "the SMTP server")
+        await_ready(lambda: (self.folder / "port").exists() and bool(self.port), 180, "the SMTP server")
         return self
 
     def __exit__(

@@ -31,7 +31,7 @@ WHEN = datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
 def test_it_serves_another_client_as_source_and_destination(server: FaultyServer) -> None:
-    client = imapclient.IMAPClient(server.host, server.port, ssl=False, timeout=10)
+    client = imapclient.IMAPClient(server.host, server.port, ssl=False, timeout=60)
     client.login("user", PASSWORD)
     client.create_folder("Entwürfe")
     client.subscribe_folder("Entwürfe")

@@ -43,7 +43,7 @@ def kept(pair: DovecotPair, login: str) -> int:
 
 
 def through(proxy: FaultProxy, pair: DovecotPair, login: str) -> Wire:
-    return Wire(proxy.host, proxy.port, login, pair.password, timeout=10)
+    return Wire(proxy.host, proxy.port, login, pair.password, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_proxy_stalls_garbles_and_trickles(server: FaultyServer, fault_proxy
         with pytest.raises(TimeoutError):
             wire.sock.recv(1)
         stalled.release()
-        wire.sock.settimeout(5)
+        wire.sock.settimeout(60)
         assert tag == b"t2"
         assert wire.sock.recv(9) == b"OK done\r\n"
     with Wire(proxy.host, proxy.port, "user", PASSWORD) as wire:
@@ -156,12 +156,13 @@ def test_the_proxy_can_be_far_away(server: FaultyServer, fault_proxy: Callable[.
         began = time.monotonic()
         wire.command(b"NOOP")
         one = time.monotonic() - began
-        tags = [wire.send(b"NOOP") for _ in range(20)]
+        tags = [wire.send(b"NOOP") for _ in range(100)]
         for tag in tags:
             wire.collect(tag)
         many = time.monotonic() - began - one
-    assert 0.2 <= one < 2
-    assert many < 10 * one
+    assert one >= 0.2
+    # A hundred one after the other would take twenty seconds: they are on the way together.
+    assert many < 100 * 0.2
 
 
 def test_what_comes_after_a_delay_does_not_overtake_what_came_before(

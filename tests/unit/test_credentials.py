@@ -129,14 +129,14 @@ def test_two_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
     barrier = threading.Barrier(8)
 
     def load() -> None:
-        barrier.wait(10)
+        barrier.wait(180)
         found.add(load_keys(settings))
 
     threads = [threading.Thread(target=load) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(180)
     assert len(found) == 1
 
 

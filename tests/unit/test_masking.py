@@ -85,7 +85,7 @@ def test_a_long_token_and_a_long_text_take_no_time() -> None:
     token = base64.b64encode(bytes(range(256)) * 8).decode()
     began = time.process_time()
     assert token[40:60] not in masked("A" * 6000 + token[:1000] + "=" * 5000, [token])
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_no_secret_and_no_text_take_time_without_bound(secret: str, text: str) -
     began = time.process_time()
     for said in (text, text + secret[: len(secret) // 2] + "!", "\u2007".join(text)):
         masked(said, [secret])
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20
 
 
 @given(st.text(max_size=200), st.text(min_size=4, max_size=60), st.text(max_size=200))

@@ -110,7 +110,7 @@ class WebServer:
             except httpx2.HTTPError:
                 return False
 
-        await_ready(answers, 60)
+        await_ready(answers, 180)
 
     def crew(self) -> None:
         """Starts a coordinator and a worker."""
@@ -125,7 +125,7 @@ class WebServer:
     def anybody(self, **headers: str) -> httpx2.Client:
         """Returns a client of the API without a token."""
         base = f"http://127.0.0.1:{self.port}/api/v1"
-        return self._stack.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=30))
+        return self._stack.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=180))
 
     def signed_in(self, role: str = "operator") -> httpx2.Client:
         """Returns a client of the page in English, signed in with a new token; it follows redirects."""
@@ -133,7 +133,7 @@ class WebServer:
         base = f"http://127.0.0.1:{self.port}"
         headers = {"Accept-Language": "en", "Origin": base}
         client = self._stack.enter_context(
-            httpx2.Client(base_url=base, timeout=30, headers=headers, follow_redirects=True)
+            httpx2.Client(base_url=base, timeout=180, headers=headers, follow_redirects=True)
         )
         client.post("/sign-in", data={"token": token})
         return client
@@ -142,7 +142,7 @@ class WebServer:
         """Returns a page in English, signed in with a new token."""
         _, token = self.principals.make_token("a person", role_of("operator"))
         base = f"http://127.0.0.1:{self.port}"
-        with httpx2.Client(base_url=base, timeout=30, headers={"Accept-Language": "en", "Origin": base}) as client:
+        with httpx2.Client(base_url=base, timeout=180, headers={"Accept-Language": "en", "Origin": base}) as client:
             client.post("/sign-in", data={"token": token})
             return client.get(path).text
 
@@ -161,6 +161,15 @@ def web_server() -> Iterator[WebServer]:
             yield web_server
         finally:
             web_server.close()
+
+
+@pytest.fixture(autouse=True)
+def _pages_are_closed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Closes what a test opened in the browser of its module: pages that stay open go on asking, and take memory."""
+    browser = request.getfixturevalue("browser") if "browser" in request.fixturenames else None
+    yield
+    for context in browser.contexts if browser else ():
+        context.close()
 
 
 @pytest.fixture(scope="session")

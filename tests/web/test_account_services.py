@@ -54,7 +54,7 @@ def test_a_service_of_the_api_is_listed_tried_and_chosen(
     given: dict[str, Any] = {"name": "new people", "manifest": f"login,password\nida,{PASSWORD}\n", **ends(servers)}
     opened = api.post("/imports", json=given | {"accounts": "office"}).json()
     api.post(f"/imports/{opened['import']['id']}/start")
-    await_ready(lambda: scim.accounts == {"ida": PASSWORD}, 60, "the account")
+    await_ready(lambda: scim.accounts == {"ida": PASSWORD}, 180, "the account")
     assert api.post(f"{_ROUTE}/test", json={"login": "ida"}).json()["state"] == "there"
     assert api.delete(_ROUTE).status_code == 204
     assert api.delete(_ROUTE).status_code == 404

@@ -176,7 +176,7 @@ def _checked(scenes: Scenes) -> None:
     )
     ran = [api.post(f"{there}/rehearsals", json={"kind": kind}).json()["id"] for kind in ("plan", "check")]
     for one in ran:
-        await_ready(lambda one=one: api.get(f"/rehearsals/{one}").json()["state"] != "running", 90, "a rehearsal")
+        await_ready(lambda one=one: api.get(f"/rehearsals/{one}").json()["state"] != "running", 180, "a rehearsal")
     scenes.paths["/rehearsals/{rehearsal_id}"] = [f"/rehearsals/{one}" for one in ran]
     scenes.paths["/imports/{import_id}"].append(there)
 

@@ -103,10 +103,10 @@ def whole(web_server: WebServer, servers: Servers) -> tuple[WebServer, str]:
     there = opened.json()["import"]["id"]
     for kind in ("check", "plan"):
         begun = api.post(f"/imports/{there}/rehearsals", json={"kind": kind}).json()["id"]
-        await_ready(lambda begun=begun: api.get(f"/rehearsals/{begun}").json()["state"] == "done", 60)
+        await_ready(lambda begun=begun: api.get(f"/rehearsals/{begun}").json()["state"] == "done", 180)
     web_server.crew()
     api.post(f"/imports/{there}/start")
-    await_ready(lambda: api.get(f"/imports/{there}").json()["state"] == "finished", 60, "the end")
+    await_ready(lambda: api.get(f"/imports/{there}").json()["state"] == "finished", 180, "the end")
     return web_server, there
 
 

@@ -149,9 +149,9 @@ def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
     assert log() == [("verification asked for", ""), ("act refused", "verification asked for")]
     web_server.crew()
     api.post(f"{there}/start")
-    await_ready(lambda: api.get(there).json()["status"] == "complete", 60, "the first pass")
+    await_ready(lambda: api.get(there).json()["status"] == "complete", 180, "the first pass")
     assert api.post(f"{there}/verify", json={}).json()["mailboxes"] == 1
-    await_ready(lambda: log()[-1][0] == "verification done", 60, "the end of the verification")
+    await_ready(lambda: log()[-1][0] == "verification done", 180, "the end of the verification")
     assert log()[2:] == [("verification asked for", ""), ("verification queued", ""), ("verification done", "")]
     queued, done = web_server.records.audit()[-2:]
     assert (queued["detail"]["mailboxes"], done["detail"]["status"], done["who"]) == (1, "complete", "mailhaul")
@@ -180,7 +180,7 @@ def _until_verified(web_server: WebServer) -> None:
         (request,) = web_server.store.imports()
         return request.state is ImportState.FINISHED
 
-    await_ready(finished, 60, "the end of the verification")
+    await_ready(finished, 180, "the end of the verification")
 
 
 def test_a_verification_that_nobody_waited_for_is_done_in_the_log_when_it_is_read(
@@ -207,7 +207,7 @@ def test_a_page_that_starts_later_notes_the_end_too(web_server: WebServer, serve
     log = _verified_elsewhere(web_server, servers, "page-later")
     # Every end counts as long ago.
     serve_with(web_server, "import producer.web.pages.glance as glance\nglance._ENDED_SECONDS = 0.0\n")
-    await_ready(lambda: log()[-1] == "done", 60, "the page's note")
+    await_ready(lambda: log()[-1] == "done", 180, "the page's note")
     assert log() == ["asked", "queued", "done"]
 
 

@@ -48,11 +48,11 @@ def test_an_administrator_signs_in_for_everybody(web_server: WebServer, masters:
     there = f"/imports/{opened.json()['import']['id']}"
 
     rehearsal = api.post(f"{there}/rehearsals", json={"kind": "check"}).json()["id"]
-    await_ready(lambda: api.get(f"/rehearsals/{rehearsal}").json()["state"] != "running", 30, "the check")
+    await_ready(lambda: api.get(f"/rehearsals/{rehearsal}").json()["state"] != "running", 180, "the check")
     assert api.get(f"/rehearsals/{rehearsal}").json()["result"]["ok"] == 2
 
     api.post(f"{there}/start")
-    await_ready(lambda: web_server.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
+    await_ready(lambda: web_server.store.imports()[0].state is ImportState.FINISHED, 180, "the end")
     source, destination = masters
     for number in range(2):
         wanted = mail.snapshot(source.host, source.port, f"person{number}", PASSWORD, canon=mail.canon_dovecot)
@@ -119,13 +119,15 @@ def test_a_wrong_administrators_password_is_mended_for_all_at_once(web_server: W
     import_id = api.post("/imports", json=body).json()["import"]["id"]
     there = f"/imports/{import_id}"
     api.post(f"{there}/start")
-    await_ready(lambda: _states(web_server, import_id) == dict.fromkeys(("person0", "person1", "nobody"), "parked"), 60)
+    await_ready(
+        lambda: _states(web_server, import_id) == dict.fromkeys(("person0", "person1", "nobody"), "parked"), 180
+    )
     before = masters[0].login_attempts()
 
     answer = api.put(f"{there}/secrets", json={"source": WORD})
     assert (answer.status_code, answer.json()) == (200, {"queued": 2})
     done = {"person0": "complete", "person1": "complete", "nobody": "parked"}
-    await_ready(lambda: _states(web_server, import_id) == done, 60, "the end")
+    await_ready(lambda: _states(web_server, import_id) == done, 180, "the end")
     assert masters[0].login_attempts("nobody") == 1
     assert masters[0].login_attempts() == before
     noted = web_server.records.audit()[-1]
@@ -152,7 +154,7 @@ def test_rows_that_are_added_need_no_password_either(web_server: WebServer, mast
     assert added.status_code == 200, added.text
     api.post(f"/imports/{import_id}/start")
     done = {"person0": "complete", "person1": "complete"}
-    await_ready(lambda: _states(web_server, import_id) == done, 60, "the end")
+    await_ready(lambda: _states(web_server, import_id) == done, 180, "the end")
 
 
 def test_where_each_has_a_password_there_is_none_for_all(web_server: WebServer, servers: Servers) -> None:

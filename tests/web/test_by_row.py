@@ -33,10 +33,10 @@ def test_each_row_names_its_server(web_server: WebServer, servers: tuple[Dovecot
     assert (more.status_code, "name no server: 2" in more.json()["detail"]) == (422, True)
     begun = api.post(f"{there}/rehearsals", json={"kind": "plan"}).json()
     place = f"/rehearsals/{begun['id']}"
-    await_ready(lambda: api.get(place).json()["state"] != "running", 60, "the plan")
+    await_ready(lambda: api.get(place).json()["state"] != "running", 180, "the plan")
     assert api.get(place).json()["result"]["totals"]["messages"] == 4
     api.post(f"{there}/start")
-    await_ready(lambda: api.get(there).json()["status"] == "complete", 60, "the end")
+    await_ready(lambda: api.get(there).json()["status"] == "complete", 180, "the end")
     assert "rows" in web_server.page(there)
     seen = [mail.snapshot(server.host, server.port, "byrow", PASSWORD) for server in servers]
     assert seen[0] == seen[1]
@@ -73,7 +73,7 @@ def test_errors_of_two_servers_are_told_apart(web_server: WebServer, servers: tu
     body = {"name": "apart", "destination": ends(servers)["destination"], "manifest": f"login,password,server\n{rows}"}
     there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
     api.post(f"{there}/start")
-    await_ready(lambda: api.get(f"{there}/mailboxes?state=parked").json()["total"] == 2, 60, "both refusals")
+    await_ready(lambda: api.get(f"{there}/mailboxes?state=parked").json()["total"] == 2, 180, "both refusals")
     text = web_server.page(there)
     for home in homes:
         assert f"1 mailbox · {home} · waits for you" in text

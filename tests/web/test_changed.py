@@ -140,7 +140,7 @@ def test_a_cancellation_asks_and_goes_on_again(web_server: WebServer, servers: S
         found = web_server.store.import_(import_id)
         return found is not None and found.state is ImportState.FINISHED
 
-    await_ready(over, 60, "the end")
+    await_ready(over, 180, "the end")
     assert [box.state for box, _ in web_server.store.mailboxes(import_id)] == [
         MailboxState.COMPLETE,
         MailboxState.COMPLETE,
@@ -155,12 +155,12 @@ def test_a_cancellation_asks_and_goes_on_again(web_server: WebServer, servers: S
         "New passwords of 1 mailbox were taken. 2 rows fit no mailbox by their login at the source, and changed nothing "
         "(Row 3, 4). 1 mailbox queued again."
     )
-    await_ready(lambda: over() and "complete" in web_server.page(there).split("</h1>")[0], 60, "the whole of it")
+    await_ready(lambda: over() and "complete" in web_server.page(there).split("</h1>")[0], 180, "the whole of it")
     assert _does(person, f"{there}/mailboxes/{one}/passwords", source=PASSWORD) == (
         "New passwords of 1 mailbox were taken. No parked mailbox was waiting for it."
     )
     assert _does(person, f"{there}/verify").startswith("3 mailboxes queued: what is new is copied")
-    await_ready(over, 60, "the second pass")
+    await_ready(over, 180, "the second pass")
 
 
 def test_swapped_ends_are_said_by_the_check_and_the_rehearsal(web_server: WebServer, servers: Servers) -> None:
@@ -190,7 +190,7 @@ def test_swapped_ends_are_said_by_the_check_and_the_rehearsal(web_server: WebSer
 
 def _rehearsed(person: Browser, import_id: str, kind: str) -> str:
     where = person.post(f"/imports/{import_id}/rehearsals", data={"kind": kind}).headers["location"]
-    await_ready(lambda: 'class="state done"' in person.get(where).text, 60, f"the {kind}")
+    await_ready(lambda: 'class="state done"' in person.get(where).text, 180, f"the {kind}")
     return _words(person.get(where).text)
 
 
@@ -212,7 +212,7 @@ def test_a_mailbox_with_a_folder_that_is_not_read_is_nowhere_called_complete(web
         import_id = api.post("/imports", json=body).json()["import"]["id"]
         there = f"/imports/{import_id}"
         api.post(f"{there}/start")
-        await_ready(lambda: api.get(there).json()["state"] == "finished", 60, "the end")
+        await_ready(lambda: api.get(there).json()["state"] == "finished", 180, "the end")
         (mailbox,) = api.get(f"{there}/mailboxes").json()["mailboxes"]
         whole = api.get(there).json()
     assert (whole["status"], whole["unreadable_folders"]) == ("incomplete", 1)

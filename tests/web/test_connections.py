@@ -51,7 +51,7 @@ def many_files() -> Iterator[None]:
 
 
 def _connect(web_server: WebServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", web_server.port), timeout=60)
+    return socket.create_connection(("127.0.0.1", web_server.port), timeout=180)
 
 
 def test_idle_connections_do_not_stop_the_page(web_server: WebServer, many_files: None) -> None:
@@ -60,7 +60,7 @@ def test_idle_connections_do_not_stop_the_page(web_server: WebServer, many_files
         for _ in range(FLOOD):
             stack.enter_context(_connect(web_server))
         for _ in range(3):
-            assert httpx2.get(f"http://127.0.0.1:{web_server.port}/healthz", timeout=60).status_code == 200
+            assert httpx2.get(f"http://127.0.0.1:{web_server.port}/healthz", timeout=180).status_code == 200
         assert web_server.client().get("/imports").status_code == 200
     assert (web_server.home / "producer.web.log").stat().st_size < 100_000
 
@@ -73,7 +73,7 @@ def test_without_the_protection_they_do(web_server: WebServer, many_files: None)
         with pytest.raises(httpx2.TimeoutException):
             httpx2.get(f"http://127.0.0.1:{web_server.port}/healthz", timeout=3)
         log = web_server.home / "producer.web.log"
-        await_ready(lambda: "out of system resource" in log.read_text(), 60, "the fault of accept()")
+        await_ready(lambda: "out of system resource" in log.read_text(), 180, "the fault of accept()")
     # Python writes thousands of equal lines here; they are folded.
     assert log.read_text().count("out of system resource") < 20
 

@@ -26,7 +26,7 @@ def _fill(servers: Servers, login: str, messages: int, password: str = PASSWORD)
 
 
 def _until(check: Callable[[], bool], what: str) -> None:
-    await_ready(check, 60, what)
+    await_ready(check, 180, what)
 
 
 def test_from_manifest_to_report(web_server: WebServer, servers: Servers) -> None:
@@ -114,7 +114,7 @@ def test_live_events_pause_and_resume(web_server: WebServer, servers: Servers, f
                 if not paused and 0 < seen[-1]["copied"] < 150:
                     paused = True
                     assert api.post(f"{there}/pause", json={}).json()["import"]["status"] == "paused"
-                    await_ready(lambda: web_server.store.overview().leased_units == 0, 10, "the pause")
+                    await_ready(lambda: web_server.store.overview().leased_units == 0, 180, "the pause")
                     slow.delay_seconds = 0.0
                     assert api.post(f"{there}/resume", json={}).json()["mailboxes"] == 1
         assert kind == "finished"

@@ -77,7 +77,7 @@ class Reader:
     def __init__(self, web_server: WebServer, role: str = "operator") -> None:
         base = f"http://127.0.0.1:{web_server.port}"
         headers = {"Accept-Language": "ru", "Origin": base}
-        self.client = httpx2.Client(base_url=base, headers=headers, timeout=60, follow_redirects=True)
+        self.client = httpx2.Client(base_url=base, headers=headers, timeout=180, follow_redirects=True)
         _, token = web_server.principals.make_token("reader", role_of(role))
         self.client.post("/sign-in", data={"token": token})
 
@@ -253,7 +253,7 @@ def _opened(reader: Reader, servers: Servers, sheet: str, **more: Any) -> str:
 
 def _await(reader: Reader, path: str, russian: str) -> str:
     """Returns the page once it contains the text."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while russian not in (found := reader.gets(path)):
         assert time.monotonic() < deadline, found
     return found

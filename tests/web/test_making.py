@@ -50,11 +50,11 @@ def test_a_service_of_the_settings_makes_the_accounts(web_server: WebServer, emp
     assert opened.status_code == 201, opened.text
     there = f"/imports/{opened.json()['import']['id']}"
     rehearsal = api.post(f"{there}/rehearsals", json={"kind": "check"}).json()["id"]
-    await_ready(lambda: api.get(f"/rehearsals/{rehearsal}").json()["state"] != "running", 30, "the check")
+    await_ready(lambda: api.get(f"/rehearsals/{rehearsal}").json()["state"] != "running", 180, "the check")
     (seen,) = api.get(f"/rehearsals/{rehearsal}").json()["result"]["mailboxes"]
     assert seen["destination"]["would_create"] is True
     api.post(f"{there}/start")
-    await_ready(lambda: web_server.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
+    await_ready(lambda: web_server.store.imports()[0].state is ImportState.FINISHED, 180, "the end")
     wanted = mail.snapshot(source.host, source.port, "maker1", PASSWORD, canon=mail.canon_dovecot)
     assert mail.snapshot(destination.host, destination.port, "maker1", PASSWORD) == wanted
 
@@ -94,7 +94,7 @@ def test_settings_that_mean_nothing_are_told_at_the_start(
 ) -> None:
     web_server.variables |= variables
     process = web_server.start("producer.web")
-    assert process.wait(30) == 2
+    assert process.wait(180) == 2
     assert why in (web_server.home / "producer.web.log").read_text()
 
 

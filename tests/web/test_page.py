@@ -43,12 +43,20 @@ class Person:
     def __init__(self, browser: Any, web_server: WebServer, **options: Any) -> None:
         self.context = browser.new_context(base_url=f"http://127.0.0.1:{web_server.port}", **options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(180_000)
         self.scripts = options.get("java_script_enabled", True)
         self.trouble: list[str] = []
         self.page.on("dialog", lambda dialog: (self.trouble.append("dialog"), dialog.dismiss()))
         self.page.on("console", lambda line: self.trouble.append(line.text) if line.type == "error" else None)
         self._house = web_server
+        self._clicks = self.page.click
+        self.page.click = self._clicks_and_waits
+
+    def _clicks_and_waits(self, *what: Any, **options: Any) -> None:
+        """Clicks, and waits for the whole of the page that this leads to: what follows may count what stands there."""
+        self._clicks(*what, **options)
+        if not options.get("no_wait_after"):
+            self.page.wait_for_load_state()
 
     def signs_in(self, role: str = "operator") -> None:
         _, token = self._house.principals.make_token("a person", role_of(role))
@@ -262,7 +270,7 @@ def test_without_scripts_in_the_dark_on_a_narrow_screen(web_server: WebServer, s
         page.click("a:text-is('Refresh')")
         return bool(page.locator("#live h1 .state.complete").count())
 
-    await_ready(complete, 60, "the end")
+    await_ready(complete, 180, "the end")
     assert page.locator("#live h1 .state").inner_text() == "complete"
     person.looks("import-dark-narrow")
     page.click("button:has-text('Sign out')")
@@ -371,9 +379,9 @@ def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
         entry => { if (!entry.hadRecentInput) window.moved += entry.value })).observe({type: 'layout-shift', buffered: true}) }"""
     )
     bar = other.page.locator("#live .numbers progress")
-    await_ready(lambda: 0 < bar.evaluate("bar => bar.value") < 1, 30, "live progress")
+    await_ready(lambda: 0 < bar.evaluate("bar => bar.value") < 1, 180, "live progress")
     seen = bar.evaluate("bar => bar.value")
-    await_ready(lambda: bar.evaluate("bar => bar.value") > seen, 30, "progress that moves")
+    await_ready(lambda: bar.evaluate("bar => bar.value") > seen, 180, "progress that moves")
     other.looks("import-running")
     one.page.click("button:text-is('Pause')")
     other.page.wait_for_selector("#live h1 .state.paused")

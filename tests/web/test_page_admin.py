@@ -238,7 +238,7 @@ def test_chosen_mailboxes_are_acted_on_alone_and_an_import_is_closed(
     page.check("[aria-label='Choose tick1']")
     page.click(".chosen button:text-is('Resume')")
     page.wait_for_selector("[role=status]:has-text('1 mailbox goes on')")
-    await_ready(lambda: states().count(MailboxState.CANCELLED.value) == 1, 10, "one goes on")
+    await_ready(lambda: states().count(MailboxState.CANCELLED.value) == 1, 180, "one goes on")
 
     # An import that is not finished needs its passwords: nothing offers to delete them, and nothing deletes them.
     assert page.locator("a:has-text('Delete the stored passwords')").count() == 0

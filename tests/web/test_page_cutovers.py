@@ -19,7 +19,7 @@ Servers = tuple[Dovecot, Dovecot]
 
 
 def _until(check: Callable[[], Any], what: str) -> None:
-    await_ready(check, 90, what)
+    await_ready(check, 180, what)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def _by_link(web_server: WebServer, **headers: str) -> httpx2.Client:
     """Returns a client that came by the link of this machine."""
     link = web_server.command("link").split()[-1]
     base = f"http://127.0.0.1:{web_server.port}"
-    client = httpx2.Client(base_url=base, timeout=30, headers={"Origin": base, **headers}, follow_redirects=True)
+    client = httpx2.Client(base_url=base, timeout=180, headers={"Origin": base, **headers}, follow_redirects=True)
     client.get(link)
     return client
 

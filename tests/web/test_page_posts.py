@@ -62,7 +62,7 @@ def _raw(web_server: WebServer, role: str = "admin") -> Iterator[httpx2.Client]:
     """Yields a client of the page that follows nothing."""
     _, token = web_server.principals.make_token("a person", role_of(role))
     base = f"http://127.0.0.1:{web_server.port}"
-    with httpx2.Client(base_url=base, timeout=60, headers={"Accept-Language": "en", "Origin": base}) as client:
+    with httpx2.Client(base_url=base, timeout=180, headers={"Accept-Language": "en", "Origin": base}) as client:
         assert client.post("/sign-in", data={"token": token}).status_code == 303
         yield client
 

@@ -28,7 +28,7 @@ def test_each_side_has_its_own_and_the_other_stays(web_server: WebServer, server
         ((mailbox, _),) = web_server.store.mailboxes(import_id)
         return mailbox.state
 
-    await_ready(lambda: state() is MailboxState.PARKED, 60, "the refusal at the destination")
+    await_ready(lambda: state() is MailboxState.PARKED, 180, "the refusal at the destination")
     ((mailbox, _),) = web_server.store.mailboxes(import_id)
     there = f"/imports/{import_id}/mailboxes/{mailbox.mailbox_id}"
     before = web_server.store.sealed(import_id, mailbox.mailbox_id, "source")
@@ -38,7 +38,7 @@ def test_each_side_has_its_own_and_the_other_stays(web_server: WebServer, server
     empty = browser.post(f"{there}/passwords", data={"source": "", "destination": ""})
     assert (empty.status_code, "give at least one password" in empty.text) == (422, True)
     assert browser.post(f"{there}/passwords", data={"destination": "another-there"}).status_code == 303
-    await_ready(lambda: web_server.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
+    await_ready(lambda: web_server.store.imports()[0].state is ImportState.FINISHED, 180, "the end")
     assert state() is MailboxState.COMPLETE
     assert web_server.store.sealed(import_id, mailbox.mailbox_id, "source") == before
     last = web_server.records.audit()[-1]

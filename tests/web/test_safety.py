@@ -162,7 +162,7 @@ def test_a_large_body_of_a_stranger_is_not_read(
     if "chunked" in length and status == 413:
         status = 401  # the length is unknown, so signing in is checked first
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n{sent}".rstrip() + "\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", web_server.port), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", web_server.port), timeout=180) as sock:
         sock.sendall(head.encode() + b"5\r\nlogin")
         assert sock.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
 
@@ -211,7 +211,7 @@ def test_it_is_not_opened_to_others_before_there_is_a_way_to_sign_in(web_server:
     web_server.port = free_port()
     web_server.variables["MAILHAUL_WEB_HOST"] = "0.0.0.0"
     process = web_server.start("producer.web")
-    assert process.wait(30) == 2
+    assert process.wait(180) == 2
     assert "make a user first" in (web_server.home / "producer.web.log").read_text()
     web_server.principals.make_token("somebody", Role.ADMIN)
     web_server.serve()

@@ -128,7 +128,7 @@ def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: I
     )
     web_server.crew()
     base = f"http://127.0.0.1:{web_server.port}"
-    with httpx2.Client(timeout=30, headers={"Authorization": f"Bearer {first}", "Origin": base}) as client:
+    with httpx2.Client(timeout=180, headers={"Authorization": f"Bearer {first}", "Origin": base}) as client:
         api = f"{base}/api/v1"
         made = client.post(f"{api}/tokens", json={"name": "robot", "role": "viewer"}).json()["token"]
         told = [client.put(f"{api}/users/anna", json={"password": USER, "role": "viewer"})]
@@ -141,9 +141,9 @@ def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: I
             told.append(client.post(f"{api}/imports/{there}/rehearsals", json={"kind": kind}))
             rehearsed.append(told[-1].json()["id"])
         for one in rehearsed:
-            await_ready(lambda one=one: client.get(f"{api}/rehearsals/{one}").json()["state"] == "done", 60)
+            await_ready(lambda one=one: client.get(f"{api}/rehearsals/{one}").json()["state"] == "done", 180)
         told.append(client.post(f"{api}/imports/{there}/start"))
-        await_ready(lambda: client.get(f"{api}/imports/{there}").json()["state"] == "finished", 60, "the end")
+        await_ready(lambda: client.get(f"{api}/imports/{there}").json()["state"] == "finished", 180, "the end")
         client.post(f"{base}/sign-in", data={"token": first})
         client.follow_redirects = True
         told.append(client.post(f"{base}/new", data={"paste": sheet, "do": "look"}))

@@ -26,7 +26,7 @@ class Browser:
     def __init__(self, web_server: WebServer, **headers: str) -> None:
         self.base = f"http://127.0.0.1:{web_server.port}"
         self._client = httpx2.Client(
-            base_url=self.base, headers={"Accept-Language": "en", "Origin": self.base, **headers}, timeout=30
+            base_url=self.base, headers={"Accept-Language": "en", "Origin": self.base, **headers}, timeout=180
         )
         self.cookies = self._client.cookies
         self.get = self._client.get

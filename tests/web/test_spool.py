@@ -47,7 +47,7 @@ def _imported(
     opened = api.post("/imports", json={"name": "strict", "manifest": sheet, **ends((source, strict))}).json()
     there = f"/imports/{opened['import']['id']}"
     api.post(f"{there}/start")
-    await_ready(lambda: api.get(there).json()["state"] == "finished", 60, "the end")
+    await_ready(lambda: api.get(there).json()["state"] == "finished", 180, "the end")
     return api, there
 
 
@@ -108,7 +108,7 @@ def test_who_leaves_in_the_middle_takes_no_place_away(
         with api.stream("POST", f"{there}/spool", json={}) as answer:
             if answer.status_code != 429:
                 next(answer.iter_raw())
-    await_ready(lambda: api.post(f"{there}/spool", json={}).status_code == 200, 30, "a place")
+    await_ready(lambda: api.post(f"{there}/spool", json={}).status_code == 200, 180, "a place")
     whole = api.post(f"{there}/spool", json={})
     assert len(whole.content) > 8_000_000, "all of it waits in the process, and nobody leaves in the middle"
     assert sorted(_opened(whole)[0].values()) == sorted(large)

@@ -76,12 +76,14 @@ def test_a_stream_of_the_page_ends_with_its_import(web_server: WebServer, server
 
 @pytest.mark.parametrize("told", [True, False])
 def test_a_process_that_stops_ends_its_streams_at_once(web_server: WebServer, servers: Servers, told: bool) -> None:
-    """A stream of the API and one of the page are open. The control does not tell them, and waits for its grace of 5 s."""
-    if told:
-        web_server.serve(**allowed(servers))
-    else:
-        untold = "from producer.web.security.streams import Streams\nStreams.stop = lambda self: None\n"
-        serve_with(web_server, untold, **allowed(servers))
+    """A stream of the API and one of the page are open. The control does not tell them, and waits for its grace, an hour."""
+    # `python -m` runs the main module under another name, so its grace is set where it is given to the server.
+    program = """import uvicorn
+made = uvicorn.Config.__init__
+uvicorn.Config.__init__ = lambda self, *given, **named: made(self, *given, **named | {"timeout_graceful_shutdown": 3600})
+"""
+    untold = "from producer.web.security.streams import Streams\nStreams.stop = lambda self: None\n"
+    serve_with(web_server, program + untold * (not told), **allowed(servers))
     body = {"name": "still", "manifest": f"anna,{PASSWORD}\n", **ends(servers)}
     import_id = web_server.client().post("/imports", json=body).json()["import"]["id"]
     page, process = web_server.signed_in(), web_server._processes[-1]
@@ -97,7 +99,7 @@ def test_a_process_that_stops_ends_its_streams_at_once(web_server: WebServer, se
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(4)
             return kill(process)
-        assert process.wait(4) == 0  # 0.2 s where nothing else uses the processor
+        assert process.wait(180) == 0
         assert [list(stream)[-1] for stream in streams_] == ["", ""]  # complete answers: whoever reads comes back
 
 

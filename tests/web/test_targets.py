@@ -158,7 +158,7 @@ def test_an_import_of_the_page_is_told_by_mail(
         given: dict[str, Any] = {"name": "office", "manifest": f"login,password\n{login},{PASSWORD}\n", **ends(servers)}
         made = api.post("/imports", json=given).json()
         api.post(f"/imports/{made['import']['id']}/start")
-        await_ready(lambda: any("готово" in one["Subject"] for one in mail.mails), 60, "the mail")
+        await_ready(lambda: any("готово" in one["Subject"] for one in mail.mails), 180, "the mail")
         assert not any(login in str(one) for one in mail.mails)
 
 
@@ -174,12 +174,12 @@ def test_what_could_not_be_delivered_is_shown_everywhere(web_server: WebServer, 
 
     receiver.instead.append(Said(status=410, body="gone"))
     assert telling.one_target_told(web_server.store, "test", target["id"], 4e9, "once")
-    await_ready(lambda: bool(web_server.store.undelivered()), 30, "the refusal")
+    await_ready(lambda: bool(web_server.store.undelivered()), 180, "the refusal")
     assert "410" in web_server.command("notify", "list")
     assert "1 notice could not be delivered" in web_server.command("doctor", code=1)
     assert "410" in json.dumps(web_server.client("admin").get("/targets").json()["undelivered"])
     web_server.command("notify", "retry")
-    await_ready(lambda: len(receiver.asked) == 2, 30, "the second attempt")
+    await_ready(lambda: len(receiver.asked) == 2, 180, "the second attempt")
     first, second = (asked.json["text"].splitlines()[-1] for asked in receiver.asked)
     assert first == second, "with the same id"
 
@@ -194,7 +194,7 @@ def test_a_forecast_and_one_page_by_api_and_page(web_server: WebServer, servers:
     assert "nothing can be forecast" in api.post(f"{there}/forecast").json()["detail"]
     web_server.crew()
     api.post(f"{there}/start")
-    await_ready(lambda: api.get(there).json()["state"] == "finished", 60, "the end")
+    await_ready(lambda: api.get(there).json()["state"] == "finished", 180, "the end")
     assert api.get(f"{there}/forecast").json().keys() == {"kept", "scores"}
     page = api.get(f"{there}/report/one-page.html", params={"language": "ru", "zone": "Europe/Moscow"})
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -223,7 +223,7 @@ def test_a_forecast_is_made_on_the_page_and_said_in_russian(
     there = f"/imports/{api.post('/imports', json=given).json()['import']['id']}"
     web_server.crew()
     api.post(f"{there}/start")
-    await_ready(lambda: api.get(f"{there}/mailboxes").json()["mailboxes"][0]["state"] == "copying", 60, "the plan")
+    await_ready(lambda: api.get(f"{there}/mailboxes").json()["mailboxes"][0]["state"] == "copying", 180, "the plan")
     person = Browser(web_server)
     _, token = web_server.principals.make_token("steers", Role.OPERATOR)
     person.post("/sign-in", data={"token": token})

@@ -91,6 +91,6 @@ def test_what_is_long_ago_is_said_so_by_the_page_and_kept_up_to_date_by_its_scri
     again = """form => { const time = document.querySelector(".timeline time");
         if (time.textContent === form) return true;
         time.dateTime = new Date(Date.now() - 3 * 3600e3 - 60e3).toISOString(); time.append(""); return false }"""
-    await_ready(lambda: bool(person.page.evaluate(again, form)), 60, "the script")
+    await_ready(lambda: bool(person.page.evaluate(again, form)), 180, "the script")
     assert Translator(locale).ago(time() - 3 * 3600 - 60).striptags() == form
     person.page.wait_for_selector(".timeline time[title]:not([title$=UTC])")

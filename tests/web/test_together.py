@@ -33,7 +33,7 @@ def _at_once(people: list[Browser], path: str, **data: str) -> set[int]:
     gate = Barrier(len(people))
 
     def send(one: Browser) -> int:
-        gate.wait(10)
+        gate.wait(180)
         return one.post(path, data=data).status_code
 
     with ThreadPoolExecutor(len(people)) as pool:
@@ -54,12 +54,12 @@ def test_two_who_do_the_same_at_once_have_done_it_once(web_server: WebServer, se
     assert _at_once(people, f"{there}/pause") == {303}
     assert _at_once(people, f"{there}/resume") == {303}
     web_server.crew()
-    await_ready(lambda: web_server.store.import_(import_id).state is ImportState.FINISHED, 60, "the end")  # type: ignore[union-attr]
+    await_ready(lambda: web_server.store.import_(import_id).state is ImportState.FINISHED, 180, "the end")  # type: ignore[union-attr]
     seen = [one.get(there).text for one in people]
     assert all("both2" in text and "incomplete" in text for text in seen)
     rows = {"row_login": "both2", "row_password": PASSWORD}
     assert _at_once(people, f"{there}/credentials", do="give", **rows) == {303}
-    await_ready(lambda: "complete" in web_server.page(there).split("</h1>")[0].split("<h1>")[1], 60, "the whole of it")
+    await_ready(lambda: "complete" in web_server.page(there).split("</h1>")[0].split("<h1>")[1], 180, "the whole of it")
     assert mail.snapshot(servers[1].host, servers[1].port, "both1", PASSWORD).total() == 4
     done = [
         (entry["who"].split(" ")[0], entry["what"]) for entry in web_server.records.audit() if "import" in entry["what"]
@@ -98,9 +98,9 @@ def test_a_browser_that_is_closed_at_any_moment_changes_nothing(
 
     started = fills("started", "shut1")
     started.page.click("button[value=start]", no_wait_after=True)
-    await_ready(lambda: bool(web_server.store.imports()), 20, "the import")
+    await_ready(lambda: bool(web_server.store.imports()), 180, "the import")
     started.context.close()  # whether the answer has come or not
-    await_ready(lambda: [one.state for one in web_server.store.imports()] == [ImportState.RUNNING], 20, "its start")
+    await_ready(lambda: [one.state for one in web_server.store.imports()] == [ImportState.RUNNING], 180, "its start")
 
     watched = fills("watched", "shut2")
     watched.page.click("button[value=start]")

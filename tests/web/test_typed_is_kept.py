@@ -59,6 +59,7 @@ def test_whatever_is_typed_into_any_page_survives_another_language_and_back(scen
         assert all(form for form, _, _ in typed), f"{path}: a form without an id is not kept"
         page.click(".languages [lang=ru]")
         page.wait_for_selector("html[lang=ru]")
+        page.wait_for_load_state()
         assert page.evaluate(_READ) == typed, path
         assert "typed" not in " ".join(
             page.locator("input[type=password]").evaluate_all("all => all.map(x => x.value)")
@@ -135,7 +136,7 @@ def test_a_password_that_is_dots_is_sent_with_its_form_and_then_forgotten(
     page.click("#set-user button")
     page.wait_for_selector("[role=status]")
     assert web_server.principals.user("vera")
-    await_ready(lambda: list(web_server.store._redis.scan_iter(keys.draft("*"))) == [], 10, "the drafts are gone")
+    await_ready(lambda: list(web_server.store._redis.scan_iter(keys.draft("*"))) == [], 180, "the drafts are gone")
     answer = httpx2.post(
         f"http://127.0.0.1:{web_server.port}/sign-in",
         data={"name": "vera", "password": PASSWORD},

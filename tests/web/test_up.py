@@ -35,7 +35,7 @@ def test_up_serves_the_api_and_a_token_of_the_command_line_opens_it() -> None:
         up = subprocess.Popen([*command, "up", "--threads", "2"], env=env, stderr=subprocess.PIPE, text=True)
         try:
             base = f"http://127.0.0.1:{port}"
-            await_ready(lambda: _answers(f"{base}/readyz"), 60, "the API")
+            await_ready(lambda: _answers(f"{base}/readyz"), 180, "the API")
             token = run("token", "add", "a person", "--role", "viewer").strip()
             headers = {"Authorization": f"Bearer {token}"}
             assert httpx2.get(f"{base}/api/v1/imports", headers=headers).json() == {"total": 0, "imports": []}
