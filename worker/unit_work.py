@@ -100,7 +100,8 @@ class UnitWork:
             neighbours = Neighbours(lease, place.store, lambda: options)
             ends = None
             returning = WayBack(lease, place.store, options) if options.returns else None
-            if not (options.same_mailbox or known):
+            # Of a folder that could not be read nothing was planned.
+            if not (options.same_mailbox or any(folder.uidvalidity for folder in known)):
                 counted = partial(place.store.import_tally, lease.mailbox.import_id)
                 ends = Ends(lease, source, destination, counted, neighbours.brought)
             planning = MailboxPlan(

@@ -79,6 +79,19 @@ def test_all_that_is_asked_of_a_folder_is_of_that_folder_although_the_next_one_w
         source.close()
 
 
+def test_a_folder_stays_the_open_one_although_what_opened_the_next_was_dropped(here: Place) -> None:
+    """Asks for numbers and for the list of folders in between: for these, commands that are on their way are read and dropped."""
+    first, second, third = folders(here, 1, 3, 0)
+    for between in (lambda source: source.statuses([third]), lambda source: source.listing()):
+        source = here.source()
+        source.open(first)
+        source.foresee(second)
+        between(source)
+        assert [each.body for each in source.fetch(ALL)] == [mail(1)]
+        assert [s.message_id for s in source.sightings(ALL)] == ["<1@example.org>"]
+        source.close()
+
+
 def test_what_need_not_come_true_does_no_harm(here: Place) -> None:
     first, second = folders(here, 1, 2)
     source = here.source()

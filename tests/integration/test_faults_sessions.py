@@ -13,6 +13,7 @@ import pytest
 import worker.copying.arrivals
 import worker.copying.copy
 import worker.copying.recognise
+from shared.model import Options
 from shared.model.lifecycle import MailboxState
 from shared.model.uids import UidSet
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
@@ -292,3 +293,19 @@ def test_two_mailboxes_of_which_one_breaks_do_not_meet(wires: Wires) -> None:
     in_process.to_the_end()
     states = {in_process.mailbox(login).state for login in in_process.logins}
     assert states == {"parked", "complete"}
+
+
+@pytest.mark.parametrize("broken", ["nothing", "EXAMINE"])
+def test_sides_that_were_swapped_are_noticed_although_the_first_look_broke_off(wires: Wires, broken: str) -> None:
+    """Breaks off when the first folder is opened: it is entered as unreadable, and nothing else is known of the mailbox."""
+    wires.old.folder(b"INBOX")
+    for number in range(3):
+        wires.new.folder(b"INBOX").add(plain(number))
+    wires.source.faults.add(reply(rb"^STATUS", b"NO not now", times=None))
+    wires.source.faults.add(close(broken.encode()))
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.options = Options(same_mailbox=False)
+    in_process.to_the_end()
+    failure = in_process.mailbox().failure
+    assert failure is not None
+    assert failure.code == "same_mailbox"

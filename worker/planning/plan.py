@@ -198,6 +198,9 @@ class MailboxPlan:
                 plans.append((_unreadable(folder, error, before.get(folder.folder_id)), order))
                 tries_left = order < len(mapped) and self._lease.unit.attempts < UNIT_ATTEMPTS
                 if tries_left or not self._doubtful(one, before):
+                    if self._ends and not filled:
+                        # Nothing else is entered before both sides are known to be two mailboxes: the next attempt looks again.
+                        del plans[:-1]
                     self._enter(plans)
                     raise
                 # At the last attempt the folders behind it, which the connection can tell nothing of any more, share its fault.

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from shared.mail.answers.extensions import PIPELINING
 from shared.mail.transport.conversation import Conversation
+
+#: The beginnings of the commands that open a folder, or close the one that is open where they fail.
+_OPENING: Final = (b"EXAMINE ", b"SELECT ")
 
 
 class Ahead:
@@ -20,6 +24,8 @@ class Ahead:
     def __init__(self, talk: Conversation) -> None:
         self._talk = talk
         self._sent: deque[tuple[bytes, bytes]] = deque()
+        #: Whether a folder was opened by a command that nobody took, so that another one than its session says may be open.
+        self.strayed = False
 
     def __bool__(self) -> bool:
         return bool(self._sent)
@@ -54,4 +60,6 @@ class Ahead:
     def settle(self, until: bytes = b"") -> None:
         """Reads the answers to all commands that were sent before `until`, and forgets them."""
         while self._sent and self._sent[0][0] != until:
-            self._talk.finish(self._sent.popleft()[1])
+            command, tag = self._sent.popleft()
+            self.strayed = self.strayed or command.startswith(_OPENING)
+            self._talk.finish(tag)

@@ -206,6 +206,8 @@ class FlyingSession:
         rest = commands[len(tags) :]
         if rest and self._ahead:
             raise self._talk.violation(INTERNAL_ERROR.says(what=FOLDER_OPEN_NO_LONGER.says()))
+        if rest and self._ahead.strayed:  # one that was refused, and what was behind it has been read
+            self._reopen()
         return tags + self._talk.send_all(rest)
 
     def _stay(self, command: bytes = b"") -> None:
@@ -215,6 +217,7 @@ class FlyingSession:
         """
         if self._ahead and not self._ahead.leads_to(command):
             self._ahead.settle()
+        if self._ahead.strayed:
             self._reopen()
 
     def _reopen(self) -> None:

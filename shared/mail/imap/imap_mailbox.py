@@ -297,6 +297,7 @@ class ImapSession(ReadingSession):
         early = asked in self._ahead
         self._ahead.settle(until=asked)
         tag = self._ahead.take(asked) or self._talk.send(asked)
+        self._ahead.strayed = False
         text = self._talk.expect(tag, selected.take, asked="folder", what=CANNOT_OPEN.says(folder=shown(name)))
         selected.take([text])
         if early and None in (selected.uidnext, selected.uidvalidity):

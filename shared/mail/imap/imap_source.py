@@ -154,6 +154,7 @@ class ImapSource(ChoosingSession):
         selected = Selected()
         asked = b"EXAMINE " + self._folder(name) + b" (QRESYNC (%d %d))" % (uidvalidity, since)
         tag = self._talk.send(asked)
+        self._ahead.strayed = False
         text = self._talk.expect(
             tag, selected.take, asked="folder", what=CANNOT_OPEN.says(folder=shown(name)), line_limit=LONG_LINE_LIMIT
         )
