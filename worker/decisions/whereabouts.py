@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from shared.folders.tree import Tree, is_inbox, selectable
@@ -22,7 +23,7 @@ SAMPLE: Final = 20
 MOST_REMOVED: Final = 2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class SideView:
     """The folders that one side shows now."""
 
@@ -31,9 +32,9 @@ class SideView:
     #: Name → its numbers, or the refusal to tell them.
     numbers: Mapping[bytes, FolderStatus | Exception]
 
-    @property
+    @cached_property
     def names(self) -> frozenset[bytes]:
-        """The names that can be selected."""
+        """The names that can be selected; found once, since they are asked for with each of perhaps very many folders."""
         return frozenset(one.name for one in self.listing.folders if selectable(one))
 
     def displaced(self, name: bytes, uidvalidity: int) -> bool:
