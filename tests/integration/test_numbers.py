@@ -48,6 +48,29 @@ def test_a_status_without_a_number_hides_nothing_from_any_pass(wires: Wires, sid
     assert not in_process.failures()
 
 
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_where_status_and_examine_disagree_about_the_uidvalidity_what_was_opened_counts(
+    wires: Wires, side: str
+) -> None:
+    server = wires.source if side == "source" else wires.destination
+    server.faults.add(
+        rewrite(b"^STATUS", lambda answer: re.sub(rb"UIDVALIDITY \d", lambda found: found[0] + b"7", answer))
+    )
+    wires.fill(5)
+    wires.fill(5, b"Work")
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    for number in (6, 7):
+        wires.fill(1, first=number)
+        wires.fill(1, b"Work", first=number)
+        in_process.later(3600)
+        in_process.to_the_end()
+        assert in_process.outcomes() == {"copied": 2 * number}
+        assert same(wires)
+        assert wires.bodies(b"Work") == wires.sent(b"Work")
+        assert in_process.mailbox().state == "complete"
+
+
 @pytest.mark.parametrize("item", [b"UIDNEXT", b"UIDVALIDITY"])
 @pytest.mark.parametrize("side", ["source", "destination"])
 def test_a_folder_opened_without_a_number_is_asked_for_it(wires: Wires, side: str, item: bytes) -> None:

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
-from shared.mail.answers.numbers import known_statuses
+from shared.mail.answers.numbers import as_opened, known_statuses
 from shared.mail.imap.choosing import look_at_labels
 from shared.model import CANNOT_BE_READ_AT_SOURCE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
 from shared.model.choices import MoveChoice
@@ -228,9 +228,13 @@ class MailboxPlan:
             told, seen = together(
                 lambda: self._source.statuses(names), lambda: known_statuses(self._destination, places)
             )
-            self._asked.update(zip(names, told, strict=True))
+            # What was another folder when a batch opened it is opened here too, whatever STATUS says.
+            theirs_before = {f.source_name: -1 if f.remade else f.uidvalidity for f in known}
+            ours_before = {f.destination_name: -1 if f.remade else f.destination_uidvalidity for f in known}
+            self._asked.update(as_opened(self._source, dict(zip(names, told, strict=True)), theirs_before))
             there = replace(there, numbers=self._asked)
-            here = replace(here, numbers=dict(zip(places, seen, strict=True)))
+            numbers = as_opened(self._destination, dict(zip(places, seen, strict=True)), ours_before)
+            here = replace(here, numbers=numbers)
         following = FolderSearch(self._source, self._destination, self._store, self._options, known, self._pending)
         followed = following.run(there, here)
         self._told_at = self._destination.commands

@@ -5,7 +5,7 @@ STATUS is asked first. Where STATUS leaves a number out, the module opens the fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from shared.mail import FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.model.errors import FolderRefused
@@ -37,3 +37,25 @@ def known_statuses(
     """
     told = session.statuses(names, sized=sized, changes=changes)
     return [known_status(session, name, status) for name, status in zip(names, told, strict=True)]
+
+
+def as_opened(
+    session: MailSource | MailDestination,
+    told: Mapping[bytes, FolderStatus | Exception],
+    expected: Mapping[bytes, int],
+) -> dict[bytes, FolderStatus | Exception]:
+    """Returns `told`, the STATUS by folder; a folder that tells another UIDVALIDITY than `expected` is opened, which counts.
+
+    A server whose STATUS and EXAMINE disagree would have the folder taken for another at each pass. -1 expects none.
+    """
+    found = dict(told)
+    for name, status in told.items():
+        if isinstance(status, FolderStatus) and status.uidvalidity not in (
+            None,
+            expected.get(name, status.uidvalidity),
+        ):
+            try:
+                found[name] = session.open(name)
+            except FolderRefused as error:
+                found[name] = error
+    return found
