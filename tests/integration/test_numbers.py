@@ -13,7 +13,7 @@ from shared.mail import KnownStatus
 from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.imap_source import ImapSource
 from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
-from tests.servers.faults import rewrite
+from tests.servers.faults import reply, rewrite
 
 
 def without(item: bytes) -> Callable[[bytes], bytes]:
@@ -27,6 +27,27 @@ ITEMS = [b"UIDNEXT", b"MESSAGES", b"UIDVALIDITY", b"HIGHESTMODSEQ", b"SIZE", b"*
 
 def same(wires: Wires) -> bool:
     return wires.bodies() == wires.sent()
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+@pytest.mark.parametrize(
+    "word", [b"NO [NOPERM] not allowed here", b'* STATUS "INBOX" (MESSAGES -1 UIDNEXT 99999999999)']
+)
+def test_where_status_is_refused_or_makes_no_sense_folders_are_opened(wires: Wires, side: str, word: bytes) -> None:
+    server = wires.source if side == "source" else wires.destination
+    if word.startswith(b"NO"):
+        server.faults.add(reply(b"^STATUS", word, times=None))
+    else:
+        server.faults.add(rewrite(b"^STATUS INBOX", lambda answer: word + b"\r\n" + answer.split(b"\r\n", 1)[1]))
+    in_process = InProcessImport(wires.source, wires.destination)
+    for count in (5, 6, 7):
+        wires.fill(5 if count == 5 else 1, first=count)
+        in_process.later(3600)
+        in_process.to_the_end()
+        assert in_process.mailbox().state == "complete"
+        assert in_process.outcomes() == {"copied": count}
+        assert same(wires)
+    assert not in_process.failures()
 
 
 @pytest.mark.parametrize("item", ITEMS)

@@ -16,8 +16,9 @@ from shared.mail.answers.numbers import as_opened, known_statuses
 from shared.mail.imap.choosing import look_at_labels
 from shared.model import CANNOT_BE_READ_AT_SOURCE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
 from shared.model.choices import MoveChoice
-from shared.model.errors import ConnectionLost, FolderInUse
+from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, ProtocolViolation
 from shared.model.events import Listener, MovedAtSource, TakenAway
+from shared.model.sides import Side
 from shared.rules.standing import digest
 from shared.store import Store
 from shared.wording.phrases import several, text_of
@@ -174,15 +175,29 @@ class MailboxPlan:
         plans: list[tuple[FolderPlan, int]] = []
         filled = False
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
-            folder, untold = self._folder(one), 0
+            folder, untold, was_opened = self._folder(one), 0, False
             try:
                 for coming in takewhile(lambda n: plain[n], range(order - 1, min(order - 1 + FORESEEN, len(mapped)))):
                     self._source.foresee(mapped[coming].source_name)
                 if source is None:
                     source, untold = self._opened.fully(folder.source_name)
-            except ConnectionLost as error:
+                if isinstance(source, Exception):
+                    plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
+                    continue
+                if isinstance(destination, Exception):
+                    destination = NOT_THERE
+                if self._ends and source.messages and not filled:
+                    filled = True
+                    self._ends.look(mapped, source, here, order - 1)
+                was_opened = True
+                plan = planner.plan(folder, source, destination, before.get(folder.folder_id), untold)
+            except (ConnectionLost, ProtocolViolation) as error:
+                if error.side != Side.SOURCE:
+                    raise
                 plans.append((_unreadable(folder, error, before.get(folder.folder_id)), order))
-                tries_left = order < len(mapped) and self._lease.unit.attempts < UNIT_ATTEMPTS
+                # A line that breaks while a long folder is listed says less about the folder than one that breaks at EXAMINE.
+                more = order < len(mapped) or was_opened
+                tries_left = more and self._lease.unit.attempts < UNIT_ATTEMPTS
                 if tries_left or not self._doubtful(one, before):
                     self._enter(plans)
                     raise
@@ -191,15 +206,6 @@ class MailboxPlan:
                     folder = self._folder(behind)
                     plans.append((_unreadable(folder, error, before.get(folder.folder_id)), later))
                 break
-            if isinstance(source, Exception):
-                plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
-                continue
-            if isinstance(destination, Exception):
-                destination = NOT_THERE
-            if self._ends and source.messages and not filled:
-                filled = True
-                self._ends.look(mapped, source, here, order - 1)
-            plan = planner.plan(folder, source, destination, before.get(folder.folder_id), untold)
             self._planned.add(folder.folder_id)
             if plan is not None:
                 self._tell_removed(plan.folder, before.get(folder.folder_id, plan.folder), let_go=plan.let_go)
@@ -338,9 +344,9 @@ class MailboxPlan:
     ) -> list[KnownStatus | Exception | None]:
         """Asks STATUS of folders planned before, to see whether they changed.
 
-        Returns None for a folder that has to be opened: one not planned before, one whose STATUS leaves a number out,
-        or one whose UIDNEXT is lower than before. All are asked for, while the destination is asked too: EXAMINE must
-        not tell of fewer messages than STATUS.
+        Returns None for a folder that has to be opened: one not planned before, one whose STATUS is refused or leaves a
+        number out, or one whose UIDNEXT is lower than before. All are asked for, while the destination is asked too:
+        EXAMINE must not tell of fewer messages than STATUS.
         """
         # Where a connection was lost twice, one folder may be the cause: each is opened by itself.
         alone = self._lease.unit.attempts > ALONE_ATTEMPTS
@@ -415,7 +421,9 @@ class MailboxPlan:
 
 def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> KnownStatus | Exception | None:
     """Returns the status, or None for one that does not prove what changed since `before`."""
-    if status is None or isinstance(status, Exception):
+    if status is None or isinstance(status, FolderRefused):
+        return None  # many a folder that STATUS does not tell of can be opened
+    if isinstance(status, Exception):
         return status
     known = status.known()
     if known is None or before is None or known.uidnext < before.uidnext:

@@ -1,6 +1,6 @@
 """Collects the numbers of folders, wherever the server tells them.
 
-STATUS is asked first. Where STATUS leaves a number out, the module opens the folder.
+STATUS is asked first. Where STATUS is refused, makes no sense or leaves a number out, the module opens the folder.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ def known_status(
 
     A provider answers ``* STATUS "INBOX" ()`` (chatmail/core#5049).
     """
-    if isinstance(status, Exception):
-        return status
-    if (known := status.known()) is not None:
+    if isinstance(status, FolderStatus) and (known := status.known()) is not None:
         return known
+    if isinstance(status, FolderStatus | FolderRefused):
+        return _opened(session, name)
+    return status
+
+
+def _opened(session: MailSource | MailDestination, name: bytes) -> KnownStatus | Exception:
     try:
         return session.open(name)
     except FolderRefused as error:
@@ -54,8 +58,5 @@ def as_opened(
             None,
             expected.get(name, status.uidvalidity),
         ):
-            try:
-                found[name] = session.open(name)
-            except FolderRefused as error:
-                found[name] = error
+            found[name] = _opened(session, name)
     return found
