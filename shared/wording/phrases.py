@@ -197,10 +197,11 @@ def text_of(error: BaseException) -> str:
 def several(texts: Iterable[str], joint: Phrase = BOTH) -> str:
     """Returns texts as one, with "; " between them or what `joint` has there. Those that are "" count for nothing."""
     told = list(filter(None, texts))
-    whole = told.pop() if told else ""
-    while told:
-        whole = joint.says(what=told.pop(), more_what=whole)
-    return whole
+    if len(told) < 2:
+        return told[0] if told else ""
+    # In halves: a chain of as many sentences as a server gives reasons would be too deep to be read.
+    half = len(told) // 2
+    return joint.says(what=several(told[:half], joint), more_what=several(told[half:], joint))
 
 
 def parts(text: str, joint: Phrase = BOTH) -> list[str]:

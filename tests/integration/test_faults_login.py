@@ -181,6 +181,15 @@ def test_hostile_flags_are_dropped_and_noted(wires: Wires) -> None:
     assert not any(set(reason) & set("\r\n\0") for reason in in_process.noted("odd").values())
 
 
+def test_a_message_with_thousands_of_odd_flags_costs_no_more_than_its_note(wires: Wires) -> None:
+    wires.old.folder(b"INBOX").add(plain(1), [b"\\Seen", *(b"\\Odd%d" % number for number in range(5000))])
+    in_process = stage_of(wires)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 1}
+    assert wires.new.folder(b"INBOX").messages[0].flags == (b"\\Seen",)
+    assert len(in_process.noted("odd")[1]) < 1000
+
+
 def test_without_the_grammar_a_flag_would_be_a_command(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     def take_all(flags: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return tuple(flag.decode("latin-1") for flag in flags), ()

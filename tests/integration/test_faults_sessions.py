@@ -19,6 +19,7 @@ from shared.model.uids import UidSet
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag, stall
 from tests.servers.faulty import Command, Quirk
+from tests.servers.faulty_incomplete import fetching
 from tests.servers.proxy import FaultProxy, Rule
 from worker.copying.copy import CopyRules
 from worker.copying.recovery import Looked
@@ -152,6 +153,22 @@ def test_broken_off_and_resumed_each_message_is_there_once(wires: Wires, name: s
     assert len(in_process.pairs()) == 38
     wires.source.faults.clear()
     assert in_process.marks() == before
+
+
+@pytest.mark.parametrize("words", [b"* BYE [UNAVAILABLE] too busy\r\n", b"* BYE enough for today\r\n"])
+def test_a_source_that_ends_each_connection_after_some_bodies_gives_them_all(wires: Wires, words: bytes) -> None:
+    wires.fill(20)
+    fetching(wires.source, lambda them, end: b"".join(them[:3]) + words, rb"^UID FETCH .*BODY")
+    in_process = stage_of(wires)
+    in_process.submit()
+    for count in range(1, 7):
+        in_process.work()
+        assert in_process.outcomes()["copied"] == 3 * count, "what came whole is copied"
+        assert attempts(in_process) <= 2, "an attempt was spent"
+        in_process.later(100)
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"copied": 20}
+    assert wires.bodies() == wires.sent()
 
 
 def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,27 @@ def same(wires: Wires) -> bool:
     return wires.bodies() == wires.sent()
 
 
+@pytest.mark.parametrize("side", ["source", "destination"])
+@pytest.mark.parametrize(
+    "word", [b"NO [NOPERM] not allowed here", b'* STATUS "INBOX" (MESSAGES -1 UIDNEXT 99999999999)']
+)
+def test_where_status_is_refused_or_makes_no_sense_folders_are_opened(wires: Wires, side: str, word: bytes) -> None:
+    server = wires.source if side == "source" else wires.destination
+    if word.startswith(b"NO"):
+        server.faults.add(reply(b"^STATUS", word, times=None))
+    else:
+        server.faults.add(rewrite(b"^STATUS INBOX", lambda answer: word + b"\r\n" + answer.split(b"\r\n", 1)[1]))
+    in_process = InProcessImport(wires.source, wires.destination)
+    for count in (5, 6, 7):
+        wires.fill(5 if count == 5 else 1, first=count)
+        in_process.later(3600)
+        in_process.to_the_end()
+        assert in_process.mailbox().state == "complete"
+        assert in_process.outcomes() == {"copied": count}
+        assert same(wires)
+    assert not in_process.failures()
+
+
 @pytest.mark.parametrize("item", ITEMS)
 @pytest.mark.parametrize("side", ["source", "destination"])
 def test_a_status_without_a_number_hides_nothing_from_any_pass(wires: Wires, side: str, item: bytes) -> None:
@@ -65,6 +86,29 @@ def test_a_folder_of_which_status_is_refused_is_opened(
     in_process.to_the_end()
     assert in_process.outcomes() == {"copied": 8 if opened else 5}
     assert any(folder.unreadable for folder in in_process.every_folder()) is not opened
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_where_status_and_examine_disagree_about_the_uidvalidity_what_was_opened_counts(
+    wires: Wires, side: str
+) -> None:
+    server = wires.source if side == "source" else wires.destination
+    server.faults.add(
+        rewrite(b"^STATUS", lambda answer: re.sub(rb"UIDVALIDITY \d", lambda found: found[0] + b"7", answer))
+    )
+    wires.fill(5)
+    wires.fill(5, b"Work")
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    for number in (6, 7):
+        wires.fill(1, first=number)
+        wires.fill(1, b"Work", first=number)
+        in_process.later(3600)
+        in_process.to_the_end()
+        assert in_process.outcomes() == {"copied": 2 * number}
+        assert same(wires)
+        assert wires.bodies(b"Work") == wires.sent(b"Work")
+        assert in_process.mailbox().state == "complete"
 
 
 @pytest.mark.parametrize("item", [b"UIDNEXT", b"UIDVALIDITY"])

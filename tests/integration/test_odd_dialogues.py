@@ -293,6 +293,28 @@ def test_two_folders_that_end_the_connection_keep_their_own_words_and_cost_the_o
     assert in_process.mailbox().state == "complete"
 
 
+@pytest.mark.parametrize("answer", [b"* SEARCH 0 1 x\r\n", b"* BYE internal error\r\n"])
+def test_a_folder_that_cannot_be_listed_costs_the_others_nothing(wires: Wires, answer: bytes) -> None:
+    wires.fill(4)
+    for place, name in enumerate((b"A", b"Bad", b"Work")):
+        wires.old.folder(name).add(plain(100 + place))
+
+    def bad(command: Command) -> bool:
+        return command.text.startswith((b"UID FETCH", b"UID SEARCH")) and wires.opened(command) == b"Bad"
+
+    wires.source.faults.add(rewrite(bad, lambda whole: answer + whole[whole.rindex(b"\r\n", 0, -2) + 2 :]))
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 6}
+    assert whole(wires, b"A", b"Work")
+    assert [folder.display for folder in in_process.every_folder() if folder.unreadable] == ["Bad"]
+    assert in_process.mailbox().state == "complete"
+    wires.source.faults.clear()
+    in_process.later(3600)
+    in_process.to_the_end()
+    assert whole(wires, b"A", b"Bad", b"Work"), "and the next pass brings it"
+
+
 def test_without_another_attempt_the_folder_behind_is_blamed(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: after the third BYE the other folder is not looked at any more."""
     monkeypatch.setattr("worker.planning.plan.UNIT_ATTEMPTS", 0)

@@ -16,8 +16,20 @@ from producer.waves import read_start
 from shared.model.cutover import CutoverOptions
 from shared.model.errors import UsageError
 from shared.rules.standing import Standing
-from shared.wording.kept import as_json, from_json
-from shared.wording.phrases import Fault, Faults, FaultsFound, FieldName, Phrase, ServerWords, faults_of, option, worded
+from shared.wording.kept import as_json, from_json, packed, unpacked
+from shared.wording.phrases import (
+    Fault,
+    Faults,
+    FaultsFound,
+    FieldName,
+    Phrase,
+    ServerWords,
+    faults_of,
+    option,
+    parts,
+    several,
+    worded,
+)
 from tests.web.spoken import codes
 
 _ADMIN = NEEDS_ADMIN.at("source.sign_in.way", word="master", admin=FieldName("source.sign_in.admin"))
@@ -135,6 +147,13 @@ def test_a_fault_that_is_kept_is_worded_as_before() -> None:
     assert again == fault
     assert worded(again, option) == "--source: 3 of rows; see --source-admin at NO <b>"
     assert Translator("ru").fault(again) == Translator("ru").fault(fault)
+
+
+def test_thousands_of_texts_are_one_and_come_apart_again() -> None:
+    texts = [Phrase("one_of_many", "number {num}").says(num=number) for number in range(3000)]
+    whole = several(texts)
+    assert parts(unpacked(packed(whole))) == texts
+    assert whole == "; ".join(texts)
 
 
 def test_a_moment_is_named_as_its_field() -> None:

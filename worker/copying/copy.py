@@ -339,8 +339,8 @@ class BatchCopy:
         most = most or min(self._writers.group_messages or self._rules.group_messages, self._rules.group_messages)
         group: list[Message] = []
         size = 0
-        refused: list[ServerRefused] = []
-        for message in self._fetched(uids, refused):
+        broken: list[MailError] = []
+        for message in self._fetched(uids, broken):
             if self._flying.due:  # at the first message after a group: no more is read from the source
                 self._answers.read(0)
                 wait_out(self._flying.due, self._flying.ask, self._wish, self._tell, self._sleep)
@@ -363,24 +363,25 @@ class BatchCopy:
         if group:
             self._send(group, keywords)
         self._answers.read(0)
-        if refused:
-            raise refused[0]
+        if broken:
+            raise broken[0]
 
-    def _fetched(self, uids: UidSet, refused: list[ServerRefused]) -> Iterator[Message]:
+    def _fetched(self, uids: UidSet, broken: list[MailError]) -> Iterator[Message]:
         """Yields the messages that the source gives for `uids`.
 
-        A NO at the end goes into `refused`, since all messages that came are copied first.
+        An error at the end goes into `broken`, since all messages that came are copied first: a source that ends each
+        connection after a few messages gives them all in the end.
         """
         try:
             yield from self._source.fetch(uids, size_bytes=self._announced)
-        except ServerRefused as error:
-            refused.append(error)
-        except ProtocolViolation as error:
-            if error.side == Side.SOURCE and error.uids and self._lease.unit.attempts > 1:
+        except MailError as error:
+            if error.side != Side.SOURCE:
+                raise
+            if isinstance(error, ProtocolViolation) and error.uids and self._lease.unit.attempts > 1:
                 # The messages that broke the connection a second time fail by name; the next attempt brings the others.
                 notes = [Note(uid=uid, what=Outcome.FAILED, reason=error.what) for uid in error.uids]
                 self._flying.add(without_copy(Outcome.FAILED, error.uids, notes))
-            raise
+            broken.append(error)
 
     def _send(self, group: list[Message], keywords: bool, tried: bool = False) -> None:
         """Writes the intent for `group` and appends it.

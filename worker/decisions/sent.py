@@ -14,6 +14,9 @@ from worker.decisions.copy_notes import date_note, stands_for, watched
 
 CANNOT_HOLD: Final = Phrase("cannot_hold", "the destination folder cannot hold: {names}")
 
+#: Most keywords of one message that a note names.
+MOST_NAMED: Final = 30
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sent:
@@ -56,7 +59,8 @@ def remembered(
             )
         )
 
-    lost: list[str] = [CANNOT_HOLD.says(names=" ".join(lost_keywords))] if lost_keywords else []
+    names = " ".join((*lost_keywords[:MOST_NAMED], *("…" for _ in lost_keywords[MOST_NAMED:][:1])))
+    lost: list[str] = [CANNOT_HOLD.says(names=names)] if lost_keywords else []
     if lost := [*lost, *(oddity for oddity in message.oddities if DROPPED in oddity)]:
         note("keywords_lost", several(lost))
     if seen:

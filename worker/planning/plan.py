@@ -15,13 +15,14 @@ from itertools import takewhile
 
 from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
-from shared.mail.answers.numbers import known_statuses
+from shared.mail.answers.numbers import as_opened, known_statuses
 from shared.mail.imap.choosing import look_at_labels
 from shared.model import CANNOT_BE_READ_AT_SOURCE, REMOVED, Folder, FolderPlan, Lease, Options, folder_id
 from shared.model.choices import MoveChoice
-from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, ServerRefused
+from shared.model.errors import ConnectionLost, FolderInUse, FolderRefused, ProtocolViolation, ServerRefused
 from shared.model.events import Listener, MovedAtSource, TakenAway
 from shared.model.lifecycle import Wish
+from shared.model.sides import Side
 from shared.rules.standing import digest
 from shared.store import Store
 from shared.wording.phrases import several, text_of
@@ -188,15 +189,29 @@ class MailboxPlan:
         plans: list[tuple[FolderPlan, int]] = []
         filled = False
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
-            folder, untold = self._folder(one), 0
+            folder, untold, was_opened = self._folder(one), 0, False
             try:
                 for coming in takewhile(lambda n: plain[n], range(order - 1, min(order - 1 + FORESEEN, len(mapped)))):
                     self._source.foresee(mapped[coming].source_name)
                 if source is None:
                     source, untold = self._opened.fully(folder.source_name)
-            except ConnectionLost as error:
+                if isinstance(source, Exception):
+                    plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
+                    continue
+                if isinstance(destination, Exception):
+                    destination = NOT_THERE
+                if self._ends and source.messages and not filled:
+                    self._ends.look(mapped, source, here, order - 1)
+                    filled = True
+                was_opened = True
+                plan = planner.plan(folder, source, destination, before.get(folder.folder_id), untold)
+            except (ConnectionLost, ProtocolViolation) as error:
+                if error.side != Side.SOURCE:
+                    raise
                 plans.append((_unreadable(folder, error, before.get(folder.folder_id)), order))
-                tries_left = order < len(mapped) and self._lease.unit.attempts < UNIT_ATTEMPTS
+                # A line that breaks while a long folder is listed says less about the folder than one that breaks at EXAMINE.
+                more = order < len(mapped) or was_opened
+                tries_left = more and self._lease.unit.attempts < UNIT_ATTEMPTS
                 if tries_left or not self._doubtful(one, before):
                     if self._ends and not filled:
                         # Nothing else is entered before both sides are known to be two mailboxes: the next attempt looks again.
@@ -208,15 +223,6 @@ class MailboxPlan:
                     folder = self._folder(behind)
                     plans.append((_unreadable(folder, error, before.get(folder.folder_id)), later))
                 break
-            if isinstance(source, Exception):
-                plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
-                continue
-            if isinstance(destination, Exception):
-                destination = NOT_THERE
-            if self._ends and source.messages and not filled:
-                filled = True
-                self._ends.look(mapped, source, here, order - 1)
-            plan = planner.plan(folder, source, destination, before.get(folder.folder_id), untold)
             self._planned.add(folder.folder_id)
             if plan is not None:
                 self._tell_removed(plan.folder, before.get(folder.folder_id, plan.folder), let_go=plan.let_go)
@@ -252,9 +258,13 @@ class MailboxPlan:
             told, seen = together(
                 lambda: self._source.statuses(names), lambda: known_statuses(self._destination, places)
             )
-            self._asked.update(zip(names, told, strict=True))
+            # What was another folder when a batch opened it is opened here too, whatever STATUS says.
+            theirs_before = {f.source_name: -1 if f.remade else f.uidvalidity for f in known}
+            ours_before = {f.destination_name: -1 if f.remade else f.destination_uidvalidity for f in known}
+            self._asked.update(as_opened(self._source, dict(zip(names, told, strict=True)), theirs_before))
             there = replace(there, numbers=self._asked)
-            here = replace(here, numbers=dict(zip(places, seen, strict=True)))
+            numbers = as_opened(self._destination, dict(zip(places, seen, strict=True)), ours_before)
+            here = replace(here, numbers=numbers)
         following = FolderSearch(self._source, self._destination, self._store, self._options, known, self._pending)
         followed = following.run(there, here)
         self._told_at = self._destination.commands
@@ -358,9 +368,9 @@ class MailboxPlan:
     ) -> list[KnownStatus | Exception | None]:
         """Asks STATUS of folders planned before, to see whether they changed.
 
-        Returns None for a folder that has to be opened: one not planned before, one whose STATUS leaves a number out,
-        or one whose UIDNEXT is lower than before. All are asked for, while the destination is asked too: EXAMINE must
-        not tell of fewer messages than STATUS.
+        Returns None for a folder that has to be opened: one not planned before, one whose STATUS is refused or leaves a
+        number out, or one whose UIDNEXT is lower than before. All are asked for, while the destination is asked too:
+        EXAMINE must not tell of fewer messages than STATUS.
         """
         # Where a connection was lost twice, one folder may be the cause: each is opened by itself.
         alone = self._lease.unit.attempts > ALONE_ATTEMPTS

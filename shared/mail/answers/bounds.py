@@ -29,6 +29,8 @@ MAILDROP_BYTES: Final = 64 * 1024 * 1024
 MAILDROP_LINE: Final = 2048
 #: FETCH answers to one request that make no sense: with more of them, nothing of the connection can be believed.
 UNREADABLE_ANSWERS: Final = 1_000
+#: Bytes of the keywords of one message: Dovecot keeps 26 in a folder, Cyrus 128.
+KEYWORDS_BYTES: Final = 8192
 #: The part by which a message may be larger than announced. Exchange is wrong by a third, one provider by a factor of three, and
 #: for a small message by its whole header.
 SIZE_FACTOR: Final = 4

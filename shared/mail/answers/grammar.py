@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
+from shared.mail.answers.bounds import KEYWORDS_BYTES
 from shared.wording.masking import masked
 from shared.wording.often_said import FLAG_NOT_ATOM_DROPPED
 from shared.wording.phrases import Phrase, Sentence
@@ -22,12 +23,17 @@ CR_LF_OR_NUL_CANNOT_BE_SENT: Final = Phrase("cr_lf_or_nul_cannot_be_sent", "CR, 
 FOLDER_NAME_CANNOT_BE_EMPTY: Final = Phrase("folder_name_cannot_be_empty", "a folder name cannot be empty")
 NOT_FLAG: Final = Phrase("not_flag", "not a flag: {said}")
 UNKNOWN_SYSTEM_FLAG_DROPPED: Final = Phrase("unknown_system_flag_dropped", "unknown system flag, dropped: {said}")
+MORE_FLAGS_DROPPED: Final = Phrase("more_flags_dropped", "more flags, dropped: {n}")
+TOO_MANY_KEYWORDS_DROPPED: Final = Phrase("too_many_keywords_dropped", "one keyword too many, dropped: {said}")
 
 #: Longest keyword that is passed on. Dovecot takes 50 characters, Cyrus and pymap 300; past this it is not a keyword.
 KEYWORD_LIMIT = 255
 
 #: Most characters of a text for people.
 TEXT_LIMIT = 300
+
+#: Most odd flags of one message that are named; the others are counted.
+NAMED_FLAGS: Final = 8
 
 #: Bytes of the longest list of flags that is remembered.
 _CACHED_BYTES: Final = 512
@@ -78,7 +84,8 @@ def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...
     \Recent is dropped without a remark.
     """
     flags: dict[str, str] = {}
-    odd: list[str] = []
+    odd: list[tuple[Phrase, bytes]] = []
+    room = KEYWORDS_BYTES
     for raw in found:
         text = raw.decode("latin-1")
         if text.startswith("\\"):
@@ -86,12 +93,22 @@ def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...
             if known:
                 flags.setdefault(known.lower(), known)
             elif text.lower() != "\\recent":
-                odd.append(UNKNOWN_SYSTEM_FLAG_DROPPED.says(said=clean_text(raw, limit=60)))
-        elif is_keyword(text):
+                odd.append((UNKNOWN_SYSTEM_FLAG_DROPPED, raw))
+        elif not is_keyword(text):
+            odd.append((FLAG_NOT_ATOM_DROPPED, raw))
+        elif len(text) <= room:
+            room -= len(text) if text.lower() not in flags else 0
             flags.setdefault(text.lower(), text)
         else:
-            odd.append(FLAG_NOT_ATOM_DROPPED.says(said=clean_text(raw, limit=60)))
-    return tuple(flags.values()), tuple(odd)
+            odd.append((TOO_MANY_KEYWORDS_DROPPED, raw))
+    return tuple(flags.values()), named_few(odd)
+
+
+def named_few(odd: Sequence[tuple[Phrase, bytes]]) -> tuple[str, ...]:
+    """Returns the remarks on dropped flags of one message: the first ones, and how many more there were."""
+    named = tuple(what.says(said=clean_text(flag, limit=60)) for what, flag in odd[:NAMED_FLAGS])
+    more = len(odd) - len(named)
+    return (*named, MORE_FLAGS_DROPPED.says(n=more)) if more else named
 
 
 def flags_in(raw: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:

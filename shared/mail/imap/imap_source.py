@@ -16,7 +16,7 @@ from shared.content.fingerprint import header_fingerprint, header_of
 from shared.mail import KnownStatus, Message
 from shared.mail.answers.bounds import most_body
 from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
-from shared.mail.answers.grammar import clean_flags, clean_text, flags_in
+from shared.mail.answers.grammar import clean_flags, clean_text, flags_in, named_few
 from shared.mail.answers.header_date import received_at
 from shared.mail.answers.internaldate import odd_zone, parse_internaldate
 from shared.mail.answers.responses import Selected
@@ -343,7 +343,7 @@ class ImapSource(ChoosingSession):
         if told is None:
             oddities += (SOURCE_TOLD_NO_FLAGS.says(),)
         if strings:
-            oddities += tuple(FLAG_NOT_ATOM_DROPPED.says(said=clean_text(flag, limit=60)) for flag in strings)
+            oddities += named_few([(FLAG_NOT_ATOM_DROPPED, flag) for flag in strings])
         raw = items.get(b"INTERNALDATE")
         text = raw if isinstance(raw, bytes) else None
         date, zone = parse_internaldate(text)

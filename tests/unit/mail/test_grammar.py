@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.mail.answers.bounds import KEYWORDS_BYTES
 from shared.mail.answers.grammar import clean_flags, clean_text, flag_list, is_keyword, quoted_folder, quoted_string
 
 _STRING = re.compile(rb'"(?:[^"\\\r\n\x00]|\\["\\])*"')
@@ -53,6 +54,21 @@ def test_flags_are_spelled_once_and_oddities_told() -> None:
     )
     assert flags == ("\\Seen", "Work", "$MDNSent")
     assert oddities == ("unknown system flag, dropped: \\X-EON", "flag not an atom, dropped: a]b")
+
+
+def test_thousands_of_odd_flags_are_counted_and_not_named() -> None:
+    flags, oddities = clean_flags([b"\\Odd%d" % number for number in range(20_000)])
+    assert not flags
+    assert oddities[-1] == "more flags, dropped: 19992"
+    assert len(oddities) == 9
+
+
+def test_keywords_without_number_are_passed_on_as_far_as_they_are_bounded() -> None:
+    flags, oddities = clean_flags([b"\\Seen", *(b"keyword%05d" % number for number in range(20_000)), b"\\Flagged"])
+    assert flags[0] == "\\Seen"
+    assert flags[-1] == "\\Flagged"
+    assert KEYWORDS_BYTES - 12 < sum(map(len, flags[1:-1])) <= KEYWORDS_BYTES
+    assert oddities[0].startswith("one keyword too many, dropped: keyword")
 
 
 @pytest.mark.parametrize(
