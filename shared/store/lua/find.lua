@@ -146,7 +146,7 @@ local function named()
   end
 end
 
--- All that fit, by row.
+-- All that fit: by row, or with a text in order of the logins of the source.
 local function fitting()
   if text == '' then
     if #sets == 0 then return redis.call('ZRANGE', key, 0, -1) end
@@ -157,9 +157,6 @@ local function fitting()
     local fits = true
     for _, one in ipairs(sets) do fits = fits and redis.call('ZSCORE', one, m) end
     if fits then found[#found + 1] = m end
-  end
-  if text ~= '' and login ~= 'source' then
-    return in_order_of(login and ranked(login) or key, found)
   end
   return found
 end
@@ -235,7 +232,13 @@ if text == '' and #sets == 0 and (order == 'state' or number and all > MANY) the
 end
 
 local found = fitting()
-if number and #found > MANY then
+local sorts_all = order == 'state' or number and #found > MANY
+if text ~= '' and not sorts_all then
+  local by = login and ranked(login) or key
+  if not number and #found == all and type(by) == 'string' then return page_of(by) end
+  if login ~= 'source' then found = in_order_of(by, found) end
+end
+if number and sorts_all then
   local fits = set(found)
   found = {}
   for _, m in ipairs(all_by_number(0, all - 1)) do
