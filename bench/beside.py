@@ -63,7 +63,7 @@ def attacked(office: ProcessCluster, server: Hostile, mailboxes: int = MANY) -> 
     )
     import_, prepared = prepare_import(rows, source, destination, Options(), server.how)
     office.operations.submit(import_, prepared, rows)
-    await_ready(server.busy.is_set, 60.0, "the hostile source at its work")
+    await_ready(server.busy.is_set, 180, "the hostile source at its work")
     return import_
 
 

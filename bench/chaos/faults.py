@@ -131,7 +131,7 @@ def redis_failed_over(scene: Scene) -> None:
         with redis.client() as client, replica.client() as other:
             client.config_set("port", port)
             other.replicaof("127.0.0.1", port)
-            await_ready(lambda: other.info("replication").get("master_link_status") == "up", 30.0, "the replica")
+            await_ready(lambda: other.info("replication").get("master_link_status") == "up", 180, "the replica")
             # From now on it gets nothing more: the master had not sent it.
             other.replicaof("NO", "ONE")
             scene.pause(0.3, 1.0)

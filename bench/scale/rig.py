@@ -124,7 +124,7 @@ class Rig:
         log = self._home / "coordinator.log"
         process = spawn([sys.executable, "-c", _COORDINATOR], log=log, env=env)
         self._stack.callback(lambda: end(process, sig=signal.SIGKILL))
-        await_ready(lambda: "leads" in log.read_text(), 30, "the coordinator")
+        await_ready(lambda: "leads" in log.read_text(), 180, "the coordinator")
         return process.pid
 
     def work(self, until: Callable[[], bool], *, seconds: float, slice_seconds: float = 60.0) -> float:

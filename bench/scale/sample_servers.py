@@ -110,7 +110,7 @@ def line(host: str, port: int, one_way_ms: float) -> Iterator[int]:
     command = [sys.executable, "-m", "bench.scale.line", host, "127.0.0.1", str(port), str(one_way_ms)]
     process = spawn(command, log=log, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"})
     try:
-        await_ready(lambda: log.read_text().strip().isdigit(), 20, "the line")
+        await_ready(lambda: log.read_text().strip().isdigit(), 180, "the line")
         yield int(log.read_text())
     finally:
         end(process, sig=signal.SIGKILL)

@@ -125,7 +125,7 @@ def _page(rig: Rig) -> Iterator[httpx2.Client]:
         process = spawn([sys.executable, "-m", "producer.web"], log=Path(home) / "web.log", env=env)
         base = f"http://127.0.0.1:{port}"
         try:
-            await_ready(lambda: _answers(f"{base}/readyz"), 30, "the page")
+            await_ready(lambda: _answers(f"{base}/readyz"), 180, "the page")
             _, token = Principals(
                 connect(rig.redis.url(1)), Vault.from_settings(load_settings(state_dir=Path(home)))
             ).make_token("bench", Role.OPERATOR)

@@ -42,7 +42,7 @@ class Soak:
             ),
         }
         for kind in self._ports:
-            await_ready(lambda kind=kind: self._series(kind) > 0, 30, f"the metrics of the {kind}")  # type: ignore[misc]
+            await_ready(lambda kind=kind: self._series(kind) > 0, 180, f"the metrics of the {kind}")  # type: ignore[misc]
         self._logged = 0
 
     def round(self) -> dict[str, float]:

@@ -62,8 +62,8 @@ def load_of(
     )
 
 
-class Gathered:
-    """What is known of an import's mailboxes, read piece by piece.
+class ImportLoads:
+    """The loads of an import's mailboxes, read piece by piece.
 
     Of each mailbox only its load is kept: a process that answers requests keeps no second copy of a large import.
     """
@@ -130,8 +130,8 @@ class Gathered:
 
 
 def loads_of(rows: Iterable[tuple[Mailbox, Tally]], now: float) -> list[Load]:
-    """Returns what is left of these mailboxes, as `Gathered.loads` does."""
-    found = Gathered(now)
+    """Returns what is left of these mailboxes, as `ImportLoads.loads` does."""
+    found = ImportLoads(now)
     found.add(rows)
     return found.loads()
 

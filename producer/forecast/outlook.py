@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from producer.forecast.binding import bindings, said
-from producer.forecast.gathering import FASTEST, LIKELY, SLOWEST, Gathered, limits_from, rated, slower
+from producer.forecast.gathering import FASTEST, LIKELY, SLOWEST, ImportLoads, limits_from, rated, slower
 from producer.forecast.loads import ForecastLimits, Load, Speed
 from producer.forecast.simulation import Forecast, Rest, no_rest, simulated
 from shared.model import Import, Wave
@@ -60,7 +60,7 @@ class Score:
 
 def outlook(
     import_: Import,
-    gathered: Gathered,
+    gathered: ImportLoads,
     waves: Sequence[Wave],
     given: Mapping[str, int],
     usual: Mapping[str, int],
@@ -98,7 +98,7 @@ def outlook(
     return Outlook(kept=kept, waiting=waiting, assumed=assumed)
 
 
-def measured(import_: Import, gathered: Gathered, limits: ForecastLimits) -> Speed | None:
+def measured(import_: Import, gathered: ImportLoads, limits: ForecastLimits) -> Speed | None:
     """Returns the speed of a lane as this pass showed it so far; None where too little was moved to tell.
 
     What hours and rates slow down shows no speed of its own.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from producer.forecast.gathering import Gathered
+from producer.forecast.gathering import ImportLoads
 from producer.forecast.outlook import Outlook, Score, outlook, scores
 from producer.forecast.simulation import Rest, no_rest
 from producer.waves import wave_of
@@ -35,7 +35,7 @@ def look_ahead(
     Of many mailboxes that takes seconds; `rest` is called after each piece of it.
     """
     now = time.time() if now is None else now
-    gathered, waves = Gathered(now), store.waves(import_.import_id)
+    gathered, waves = ImportLoads(now), store.waves(import_.import_id)
     while piece := store.mailboxes(import_.import_id, gathered.mailboxes, _PIECE):
         gathered.add(piece)
         rest()

@@ -131,7 +131,7 @@ def test_killing_the_command_leaves_no_orphan(admin_env: AdminEnvironment, fault
     source, destination = admin_env.accounts("orphan")["orphan"]
     source.fill({"INBOX": 200}, size=20_000)
     admin_env.variables["MAILHAUL_GROUP_MESSAGES"] = "1"
-    slow = fault_proxy(admin_env.destination.host, admin_env.destination.port, delay_ms=50)
+    slow = fault_proxy(admin_env.destination.host, admin_env.destination.port, delay_ms=150)
     ends = ["--source", admin_env.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
     process = admin_env.start("import", admin_env.manifest({"orphan": "pw-orphan"}), *ends)
     until(lambda: FORKED_WORKER in children(admin_env).values() and destination.seen(), "the worker")

@@ -79,7 +79,7 @@ def test_with_a_redis_that_others_may_use_the_lease_runs_out_and_the_command_say
     """
     admin_env.variables |= {
         "MAILHAUL_REDIS_URL": redis_server.url(0),
-        "MAILHAUL_LEASE_SECONDS": "25",
+        "MAILHAUL_LEASE_SECONDS": "45",
         "MAILHAUL_RENEW_SECONDS": "5",
     }
     source, destination = _killed_in_the_middle(admin_env, slow, "elsewhere", "--workers", "1")

@@ -31,7 +31,7 @@ def maildrops() -> Iterator[Dovecot]:
 def given(server: Dovecot, box: Box) -> Counter[str]:
     """Counts the canonical bodies that the maildrop gives, as the standard library reads them."""
     poplib._MAXLINE = 64 << 20  # type: ignore[attr-defined]
-    drop = poplib.POP3(server.host, server.pop3_port, timeout=30)
+    drop = poplib.POP3(server.host, server.pop3_port, timeout=180)
     drop.user(box.login)
     drop.pass_(box.password)
     found: Counter[str] = Counter()

@@ -74,7 +74,7 @@ def sha(body: bytes) -> str:
 def retrieved(server: Dovecot, box: Box) -> list[bytes]:
     """Returns the messages that the maildrop gives, as the standard library reads them."""
     poplib._MAXLINE = 64 << 20  # type: ignore[attr-defined]
-    drop = poplib.POP3(server.host, server.pop3_port, timeout=30)
+    drop = poplib.POP3(server.host, server.pop3_port, timeout=180)
     drop.user(box.login)
     drop.pass_(box.password)
     found = [b"".join(line + b"\r\n" for line in drop.retr(n)[1]) for n in range(1, len(drop.list()[1]) + 1)]
@@ -272,7 +272,7 @@ def limited(admin_env: AdminEnvironment, kib: int, *arguments: object) -> Ended:
         cwd=admin_env.home,
         text=True,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return Ended(code=done.returncode, out=done.stdout, said=done.stderr)

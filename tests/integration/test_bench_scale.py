@@ -17,7 +17,7 @@ def test_a_simulated_migration_is_copied_once_by_the_real_lanes() -> None:
     with Rig({b"INBOX": 150, b"Work": 30}, threads=4) as rig:
         request = rig.submit("small", 12)
         rig.coordinate()
-        rig.work(lambda: _finished(rig, request.import_id), seconds=120)
+        rig.work(lambda: _finished(rig, request.import_id), seconds=600)
         assert _finished(rig, request.import_id)
         tally = rig.store.import_tally(request.import_id)[0]
         assert tally[Outcome.COPIED] == tally.messages == 12 * 180
@@ -70,6 +70,6 @@ def test_a_part_writes_between_its_own_marks_only(tmp_path: Path, capsys: pytest
 
 def test_the_figures_of_a_small_migration_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migration, "QUIET_SECONDS", 0.1)
-    section = migration.run(6, 600, 60)
+    section = migration.run(6, 600, 600)
     assert "600 messages (100 %) were copied, lost 0, twice 0." in " ".join(section.lines)
     assert {"coordinator_bytes", "coordinator_share_quiet"} <= set(section.facts)

@@ -43,7 +43,7 @@ def told_by(arguments: list[str], home: Path, text: str) -> object:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
     environment |= {"PYTHONPATH": f"{home}:{ROOT}", "TOLD": str(told), "MAILHAUL_STATE_DIR": str(home / "state")}
     subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, timeout=240, check=False
     )
     return json.loads(told.read_text())
 

@@ -176,7 +176,7 @@ def test_it_is_told_and_is_never_dumped_whatever_standard_file_is_closed(
     log = tmp_path / "child.log"
     command = [sys.executable, "-c", _BARE, str(log), *map(str, closed)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))}
-    done = subprocess.run(command, stdin=subprocess.PIPE, capture_output=True, timeout=60, check=False, env=env)
+    done = subprocess.run(command, stdin=subprocess.PIPE, capture_output=True, timeout=240, check=False, env=env)
     assert (done.returncode, done.stderr) == (0, b"")
     assert log.read_text() == "told (0, (0, 0))\n"
 
@@ -213,7 +213,7 @@ print("stopped")
         [sys.executable, "-c", script, str(log)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )

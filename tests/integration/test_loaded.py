@@ -75,7 +75,7 @@ def _loaded(words: list[str], variables: dict[str, str]) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", **variables},
     )

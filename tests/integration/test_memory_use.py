@@ -36,7 +36,7 @@ def worker(source: int, destination: int, mode: str = "copy", timeout_seconds: f
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -60,12 +60,12 @@ class Rule:
         """Continues after a stall; delivers the data of late."""
         self._released.set()
 
-    def await_reached(self, seconds: float = 60.0) -> None:
+    def await_reached(self, seconds: float = 180.0) -> None:
         """Returns when the rule has struck."""
         if not self._reached.wait(seconds):
             raise TimeoutError(f"{self.kind} was not reached")
 
-    def await_delivered(self, seconds: float = 60.0) -> None:
+    def await_delivered(self, seconds: float = 180.0) -> None:
         """Returns when the server has received the data that late held back."""
         if not self._delivered.wait(seconds):
             raise TimeoutError("nothing was delivered")

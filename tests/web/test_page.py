@@ -363,7 +363,7 @@ def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
     web_server: WebServer, servers: Servers, browser: Any, fault_proxy: Any
 ) -> None:
     _fill(servers, "page4", {"INBOX": 1500})  # so many that the import still runs when the slowest check looks
-    slow = fault_proxy(servers[1].host, servers[1].port, delay_ms=20)
+    slow = fault_proxy(servers[1].host, servers[1].port, delay_ms=60)
     ports = f"{servers[0].port},{slow.port}"
     web_server.serve(**allowed(servers) | {"MAILHAUL_WEB_PORTS": ports, "MAILHAUL_GROUP_MESSAGES": "1"})
     web_server.crew()

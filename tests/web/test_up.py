@@ -28,7 +28,7 @@ def test_up_serves_the_api_and_a_token_of_the_command_line_opens_it() -> None:
         command = [sys.executable, "-m", "producer"]
 
         def run(*arguments: str, code: int = 0) -> str:
-            done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, timeout=60)
+            done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, timeout=240)
             assert done.returncode == code, done.stdout + done.stderr
             return done.stdout + done.stderr * bool(code)
 
@@ -47,7 +47,7 @@ def test_up_serves_the_api_and_a_token_of_the_command_line_opens_it() -> None:
             assert "no role" in run("token", "add", "x", "--role", "emperor", code=2)
         finally:
             up.send_signal(signal.SIGTERM)
-            said = up.communicate(timeout=60)[1]
+            said = up.communicate(timeout=240)[1]
         assert f"{base}/" in said
         assert up.returncode == 0
         assert "Traceback" not in "".join(path.read_text() for path in Path(home).glob("logs/*.log"))
