@@ -23,7 +23,6 @@ from tests.servers.readable import readable
 from tests.web.conftest import WebServer, serve_with
 from tests.web.test_signing_in import GOOD, Browser, _audit, _user
 
-
 #: However long it takes here, it is one minute for the count.
 ONE_MINUTE = "import shared.store.records.sessions as s\ns.TRIES_SECONDS = 3600\n"
 
