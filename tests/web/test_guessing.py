@@ -20,11 +20,8 @@ from producer.web.web_context import WebContext
 from shared.store.records.sessions import BrowserSessions
 from shared.store.redis.redis_store import connect
 from tests.servers.readable import readable
-from tests.web.conftest import WebServer, serve_with
+from tests.web.conftest import ONE_MINUTE, WebServer, serve_with
 from tests.web.test_signing_in import GOOD, Browser, _audit, _user
-
-#: However long it takes here, it is one minute for the count.
-ONE_MINUTE = "import shared.store.records.sessions as s\ns.TRIES_SECONDS = 3600\n"
 
 
 def test_guessing_is_slowed_down_by_name_and_by_address(web_server: WebServer) -> None:
