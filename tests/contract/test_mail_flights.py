@@ -50,7 +50,7 @@ def test_a_subscription_costs_no_wait_and_lasts_although_the_session_is_closed_a
         return answers + status + tag + b" OK done\r\n"
 
     with Scripted(capabilities="IMAP4rev1", reply=reply) as server:
-        destination = server.destination(command_timeout_seconds=5)
+        destination = server.destination()
         destination.statuses([b"a", b"a"])  # from here on it is known that the server takes several commands
         destination.subscribe([b"a", b"gone", b"b"])
         (status,) = destination.statuses([b"a"])

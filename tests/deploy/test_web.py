@@ -99,7 +99,7 @@ def test_health_answers_to_any_name_and_counts_what_the_page_answered(deployed: 
     # Kubernetes uses the address of the pod, which is no name of the page.
     asked = urllib.request.Request(f"http://127.0.0.1:{web.health}/readyz", headers={"Host": "10.1.2.3:9470"})
     assert urllib.request.urlopen(asked).status == 200
-    with httpx2.Client() as anybody:
+    with httpx2.Client(timeout=180) as anybody:
         assert anybody.get(f"http://127.0.0.1:{web.port}/", headers={"Host": "10.1.2.3"}).status_code == 421
     text = urllib.request.urlopen(f"http://127.0.0.1:{web.health}/metrics").read().decode()
     assert 'mailhaul_web_requests_total{status="4xx"} 1.0' in text

@@ -152,8 +152,8 @@ def test_the_installed_page_is_served_in_both_languages_with_its_files(installed
     try:
         base = f"http://127.0.0.1:{port}"
         await_ready(lambda: _answers(f"{base}/readyz"), 60, "the page")
-        english = httpx2.get(f"{base}/sign-in", headers={"Accept-Language": "en"}).text
-        russian = httpx2.get(f"{base}/sign-in", headers={"Accept-Language": "ru"}).text
+        english = httpx2.get(f"{base}/sign-in", headers={"Accept-Language": "en"}, timeout=180).text
+        russian = httpx2.get(f"{base}/sign-in", headers={"Accept-Language": "ru"}, timeout=180).text
         assert "<html" in english
         assert any("а" <= letter <= "я" for letter in russian.lower())
         for name in ("page.css", "icon-usual.svg", "htmx-4.0.1.min.js"):

@@ -92,7 +92,7 @@ class ScimServer:
         user = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": login, "password": password}
         told, self._created = self._created, None
         headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/scim+json"}
-        httpx2.post(f"{self.url}/v2/Users", json=user, headers=headers).raise_for_status()
+        httpx2.post(f"{self.url}/v2/Users", json=user, headers=headers, timeout=180).raise_for_status()
         self._created = told
 
     def __enter__(self) -> Self:

@@ -26,9 +26,16 @@ from tests.servers.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "s3cret-canary"
+#: Begins a web process for which the minute of wrong guesses is an hour: a busy machine needs longer than one for twenty.
+ONE_MINUTE = "import shared.store.records.sessions as s\ns.TRIES_SECONDS = 3600\n"
 
 if not available():
     collect_ignore_glob = ["test_*"]
+
+
+def http_client(**options: Any) -> httpx2.Client:
+    """Returns a client that waits long, and reuses no connection that the server may be closing: it does after 5 s."""
+    return httpx2.Client(timeout=180, limits=httpx2.Limits(keepalive_expiry=1), **options)
 
 
 @dataclass
@@ -125,16 +132,14 @@ class WebServer:
     def anybody(self, **headers: str) -> httpx2.Client:
         """Returns a client of the API without a token."""
         base = f"http://127.0.0.1:{self.port}/api/v1"
-        return self._stack.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=180))
+        return self._stack.enter_context(http_client(base_url=base, headers=headers))
 
     def signed_in(self, role: str = "operator") -> httpx2.Client:
         """Returns a client of the page in English, signed in with a new token; it follows redirects."""
         _, token = self.principals.make_token("a person", role_of(role))
         base = f"http://127.0.0.1:{self.port}"
         headers = {"Accept-Language": "en", "Origin": base}
-        client = self._stack.enter_context(
-            httpx2.Client(base_url=base, timeout=180, headers=headers, follow_redirects=True)
-        )
+        client = self._stack.enter_context(http_client(base_url=base, headers=headers, follow_redirects=True))
         client.post("/sign-in", data={"token": token})
         return client
 
@@ -142,7 +147,7 @@ class WebServer:
         """Returns a page in English, signed in with a new token."""
         _, token = self.principals.make_token("a person", role_of("operator"))
         base = f"http://127.0.0.1:{self.port}"
-        with httpx2.Client(base_url=base, timeout=180, headers={"Accept-Language": "en", "Origin": base}) as client:
+        with http_client(base_url=base, headers={"Accept-Language": "en", "Origin": base}) as client:
             client.post("/sign-in", data={"token": token})
             return client.get(path).text
 

@@ -35,7 +35,7 @@ def _comes(browser: Browser, to: str = "/") -> httpx2.Response:
     """Signs in by the provider: goes there and back, as a browser does."""
     begun = browser.get("/oidc/begin", params={"to": to})
     assert begun.status_code == 302, begun.text
-    back = httpx2.get(begun.headers["location"]).headers["location"]
+    back = httpx2.get(begun.headers["location"], timeout=180).headers["location"]
     return browser.get(back)
 
 
@@ -97,7 +97,7 @@ def test_another_browser_cannot_come_back_and_nobody_twice(web_server: WebServer
     _with_provider(web_server, provider)
     browser, thief = Browser(web_server), Browser(web_server)
     begun = browser.get("/oidc/begin")
-    back = httpx2.get(begun.headers["location"]).headers["location"]
+    back = httpx2.get(begun.headers["location"], timeout=180).headers["location"]
     assert thief.get(back).status_code == 401  # the sign-in was begun by another browser (login CSRF)
     cookie = browser.cookies["mailhaul-oidc"]
     assert browser.get(back).status_code == 303

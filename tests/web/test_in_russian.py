@@ -21,7 +21,7 @@ from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
-from tests.web.conftest import PASSWORD, WebServer, allowed
+from tests.web.conftest import PASSWORD, WebServer, allowed, http_client
 from tests.web.spoken import english
 from tests.web.translations import is_missing
 
@@ -77,7 +77,7 @@ class Reader:
     def __init__(self, web_server: WebServer, role: str = "operator") -> None:
         base = f"http://127.0.0.1:{web_server.port}"
         headers = {"Accept-Language": "ru", "Origin": base}
-        self.client = httpx2.Client(base_url=base, headers=headers, timeout=180, follow_redirects=True)
+        self.client = http_client(base_url=base, headers=headers, follow_redirects=True)
         _, token = web_server.principals.make_token("reader", role_of(role))
         self.client.post("/sign-in", data={"token": token})
 

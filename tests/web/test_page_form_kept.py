@@ -10,7 +10,7 @@ import pytest
 from producer.web.pages.form import form_of
 from shared.model import Endpoint, Import, Options, Tls, import_id
 from shared.store.redis import keys
-from tests.web.conftest import PASSWORD, WebServer
+from tests.web.conftest import PASSWORD, WebServer, http_client
 
 FIELDS = {
     "source_tls": "tls",
@@ -36,7 +36,7 @@ def _by_link(web_server: WebServer, **headers: str) -> httpx2.Client:
     """Returns a client that came by the link of this machine."""
     link = web_server.command("link").split()[-1]
     base = f"http://127.0.0.1:{web_server.port}"
-    client = httpx2.Client(base_url=base, timeout=180, headers={"Origin": base, **headers}, follow_redirects=True)
+    client = http_client(base_url=base, headers={"Origin": base, **headers}, follow_redirects=True)
     client.get(link)
     return client
 

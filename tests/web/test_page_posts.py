@@ -20,7 +20,7 @@ from producer.web.problems import Refused
 from shared.store.records.principals import Role, role_of
 from shared.store.redis import keys
 from shared.store.redis.redis_store import connect
-from tests.web.conftest import PASSWORD, WebServer
+from tests.web.conftest import PASSWORD, WebServer, http_client
 from tests.web.doors import doors
 from tests.web.test_signing_in import GOOD, Browser, _user
 
@@ -62,7 +62,7 @@ def _raw(web_server: WebServer, role: str = "admin") -> Iterator[httpx2.Client]:
     """Yields a client of the page that follows nothing."""
     _, token = web_server.principals.make_token("a person", role_of(role))
     base = f"http://127.0.0.1:{web_server.port}"
-    with httpx2.Client(base_url=base, timeout=180, headers={"Accept-Language": "en", "Origin": base}) as client:
+    with http_client(base_url=base, headers={"Accept-Language": "en", "Origin": base}) as client:
         assert client.post("/sign-in", data={"token": token}).status_code == 303
         yield client
 
@@ -80,7 +80,7 @@ def test_every_post_leads_to_a_page_with_an_address_of_its_own(web_server: WebSe
     with (
         _raw(web_server) as admin,
         _raw(web_server, "viewer") as viewer,
-        httpx2.Client(base_url=admin.base_url) as nobody,
+        http_client(base_url=admin.base_url) as nobody,
     ):
         for room in _posts():
             if room in _AT_THE_DOOR:

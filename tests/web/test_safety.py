@@ -14,7 +14,7 @@ from shared.model.errors import UsageError
 from shared.sign_in.reach import Reach, reach_of
 from shared.store.records.principals import Role
 from tests.servers.process import free_port
-from tests.web.conftest import WebServer, allowed, ends
+from tests.web.conftest import ONE_MINUTE, WebServer, allowed, ends, serve_with
 from tests.web.doors import doors
 from tests.web.test_signing_in import Browser
 
@@ -98,7 +98,7 @@ def _dump(web_server: WebServer, database: int) -> list[bytes]:
 
 
 def test_guessing_tokens_is_slowed_down(web_server: WebServer) -> None:
-    web_server.serve()
+    serve_with(web_server, ONE_MINUTE)
     known = web_server.client()
     for _ in range(20):
         assert web_server.anybody(Authorization="Bearer mh_00_x").get("/imports").status_code == 401
@@ -215,7 +215,7 @@ def test_it_is_not_opened_to_others_before_there_is_a_way_to_sign_in(web_server:
     assert "make a user first" in (web_server.home / "producer.web.log").read_text()
     web_server.principals.make_token("somebody", Role.ADMIN)
     web_server.serve()
-    assert httpx2.get(f"http://127.0.0.1:{web_server.port}/healthz").status_code == 200
+    assert httpx2.get(f"http://127.0.0.1:{web_server.port}/healthz", timeout=180).status_code == 200
 
 
 # -- which servers may be connected to

@@ -22,7 +22,7 @@ from tests.leaks import leaks
 from tests.servers.dovecot import Dovecot
 from tests.servers.identity import CLIENT, IdentityProvider
 from tests.servers.process import await_ready
-from tests.web.conftest import WebServer, allowed, ends
+from tests.web.conftest import WebServer, allowed, ends, http_client
 from tests.web.doors import doors
 
 #: Each has characters that Base64, URLs, HTML and JSON encode.
@@ -128,7 +128,7 @@ def visitor(web_server: WebServer, servers: tuple[Dovecot, Dovecot], provider: I
     )
     web_server.crew()
     base = f"http://127.0.0.1:{web_server.port}"
-    with httpx2.Client(timeout=180, headers={"Authorization": f"Bearer {first}", "Origin": base}) as client:
+    with http_client(headers={"Authorization": f"Bearer {first}", "Origin": base}) as client:
         api = f"{base}/api/v1"
         made = client.post(f"{api}/tokens", json={"name": "robot", "role": "viewer"}).json()["token"]
         told = [client.put(f"{api}/users/anna", json={"password": USER, "role": "viewer"})]

@@ -15,7 +15,7 @@ from shared.store.records.principals import Principal, Role
 from shared.store.records.sessions import BrowserSessions
 from shared.store.redis.redis_store import connect
 from tests.servers import preloaded
-from tests.web.conftest import WebServer
+from tests.web.conftest import ONE_MINUTE, WebServer, http_client, serve_with
 
 GOOD = "a long enough password"
 
@@ -25,8 +25,8 @@ class Browser:
 
     def __init__(self, web_server: WebServer, **headers: str) -> None:
         self.base = f"http://127.0.0.1:{web_server.port}"
-        self._client = httpx2.Client(
-            base_url=self.base, headers={"Accept-Language": "en", "Origin": self.base, **headers}, timeout=180
+        self._client = http_client(
+            base_url=self.base, headers={"Accept-Language": "en", "Origin": self.base, **headers}
         )
         self.cookies = self._client.cookies
         self.get = self._client.get
@@ -263,7 +263,7 @@ def test_a_password_is_asked_for_twice_at_a_terminal(web_server: WebServer) -> N
 
 
 def test_a_link_signs_in_once(web_server: WebServer) -> None:
-    web_server.serve()
+    serve_with(web_server, ONE_MINUTE)
     link = _command(web_server, "link").splitlines()
     where = next(line for line in link if line.startswith("http"))
     assert where.startswith(f"http://127.0.0.1:{web_server.port}/enter/")
@@ -329,7 +329,7 @@ def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(web_server: WebServe
     )
     assert Browser(web_server, **{"X-Forwarded-User": "x"}).get("/").status_code == 403
     twice = [("X-Forwarded-User", "x"), ("X-Forwarded-User", "anna")]
-    assert httpx2.get(f"{anna.base}/", headers=twice).status_code == 400
+    assert httpx2.get(f"{anna.base}/", headers=twice, timeout=180).status_code == 400
     # The proxy adds its header to every request, so the origin must keep out other sites, and this site without TLS.
     host = anna.base.removeprefix("http://")
     for origin, status in (

@@ -21,7 +21,7 @@ from shared.model.errors import StoreError
 from shared.store.records.principals import Role
 from shared.store.redis import keys
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, WebServer
+from tests.web.conftest import PASSWORD, WebServer, http_client
 from tests.web.test_all_pages import Scenes, scenes
 from tests.web.test_page import Person, browser
 
@@ -141,6 +141,7 @@ def test_a_password_that_is_dots_is_sent_with_its_form_and_then_forgotten(
         f"http://127.0.0.1:{web_server.port}/sign-in",
         data={"name": "vera", "password": PASSWORD},
         headers={"Origin": f"http://127.0.0.1:{web_server.port}"},
+        timeout=180,
     )
     assert answer.headers["location"] == "/", "the password is the one that was typed"
 
@@ -230,7 +231,7 @@ def test_the_name_at_the_door_survives_another_language_and_the_password_is_not_
     web_server.principals.set_user("vera", Role.VIEWER, hashed(PASSWORD))
     web_server.serve()
     base = f"http://127.0.0.1:{web_server.port}"
-    with httpx2.Client(base_url=base, headers={"Accept-Language": "en", "Origin": base}, follow_redirects=True) as page:
+    with http_client(base_url=base, headers={"Accept-Language": "en", "Origin": base}, follow_redirects=True) as page:
         assert '<button form="by-name" name="lang" value="ru"' in page.get("/sign-in?to=/new").text
         sent = {"name": "vera", "password": PASSWORD, "to": "/new", "lang": "ru"}
         russian = page.post("/sign-in", data=sent)

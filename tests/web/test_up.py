@@ -38,12 +38,15 @@ def test_up_serves_the_api_and_a_token_of_the_command_line_opens_it() -> None:
             await_ready(lambda: _answers(f"{base}/readyz"), 180, "the API")
             token = run("token", "add", "a person", "--role", "viewer").strip()
             headers = {"Authorization": f"Bearer {token}"}
-            assert httpx2.get(f"{base}/api/v1/imports", headers=headers).json() == {"total": 0, "imports": []}
+            assert httpx2.get(f"{base}/api/v1/imports", headers=headers, timeout=180).json() == {
+                "total": 0,
+                "imports": [],
+            }
             listed = run("token", "list")
             assert "a person" in listed
             assert token not in listed
             run("token", "revoke", listed.split()[0])
-            assert httpx2.get(f"{base}/api/v1/imports", headers=headers).status_code == 401
+            assert httpx2.get(f"{base}/api/v1/imports", headers=headers, timeout=180).status_code == 401
             assert "no role" in run("token", "add", "x", "--role", "emperor", code=2)
         finally:
             up.send_signal(signal.SIGTERM)
