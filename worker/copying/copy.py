@@ -312,12 +312,12 @@ class BatchCopy:
             raise SettleLater(looked.wait_seconds)
         return looked.found | looked.moved
 
-    def _elsewhere(self, uids: UidSet) -> dict[int, Note]:
-        """Finds the copies of these messages in other folders, and opens the batch's own again at both sides."""
+    def _elsewhere(self, uids: UidSet, here: UidSet) -> dict[int, Note]:
+        """Finds the copies of `uids` in other folders (`MovedSearch.find`), and opens the batch's own again at both sides."""
         if self._labels:  # several folders show one message
             return {}
         found = MovedSearch(self._lease, self._store, self._source, self._destination, self._neighbours.own()).find(
-            uids
+            uids, here
         )
         self._folders.open()
         return found

@@ -7,7 +7,8 @@ where it can be nothing else, since its message is not sent then:
 - a UID of the folder that it was sent to was given away since and is gone (`worker.copying.recovery` asks only then);
 - the other folder is one of this import; the message arrived there since it was first planned, and no ledger knows it;
 - it has the bytes of the message, and its date, which MOVE keeps;
-- the source shows no other message with that header and size in any folder, so that it is the copy of no other;
+- the source shows no other message with that header and size in any folder, so that it is the copy of no other; except in the same
+  batch, where each of them has its copy in its place, was never sent, or is missing too and looked for together with it;
 - no other mailbox brings mail into this destination mailbox.
 
 Else the message is sent again, and verification tells where it may stand twice (`worker.verifying.doubles`).
@@ -15,8 +16,7 @@ Else the message is sent again, and verification tells where it may stand twice 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from shared.content.fingerprint import NO_FINGERPRINT
 from shared.folders.mapping import decode_name
@@ -52,10 +52,11 @@ class MovedSearch:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._folders = folders
 
-    def find(self, uids: UidSet) -> dict[int, Note]:
-        """Returns which messages of the open source folder have a copy that was moved, with the note that says where.
+    def find(self, uids: UidSet, here: UidSet) -> dict[int, Note]:
+        """Returns which messages `uids` of the open source folder have a copy that was moved, with the note that says where.
 
-        Other folders may be open afterwards, at both sides. Raises what the ports raise.
+        Copies of `here` were seen in their place just now. Other folders may be open afterwards, at both sides. Raises what
+        the ports raise.
         """
         folder = self._lease.folder
         assert folder is not None, "a batch has a folder"
@@ -78,23 +79,43 @@ class MovedSearch:
             for uid, pair in pairs.items():
                 if _is_copy(pair):
                     found[uid] = _moved(left.pop(uid), name, pair)
-        once = self._shown_once({heads[uid] for uid in found}) if found else set[Head]()
-        return {uid: note for uid, note in found.items() if heads[uid] in once}
+        if not found:
+            return {}
+        told = uids | here | self._standing(folder) | self._unsent(folder)
+        others = self._others({heads[uid] for uid in found}, folder.source_name, told)
+        return {uid: note for uid, note in found.items() if others is not None and heads[uid] not in others}
 
-    def _shown_once(self, heads: Iterable[Head]) -> set[Head]:
-        """Returns those of `heads` that one message of the source has; none where a folder cannot be opened."""
+    def _standing(self, folder: Folder) -> UidSet:
+        """Returns the messages of the batch whose copy is recorded, and stands where it was put."""
+        copies = {int(to): int(uid) for record in self._lease.records for uid, to in record.pairs()}
+        if not copies:
+            return UidSet()
+        self._destination.open(folder.destination_name)
+        return UidSet.of(copies[uid] for uid in self._destination.existing(UidSet.of(copies)))
+
+    def _unsent(self, folder: Folder) -> UidSet:
+        """Returns the messages of the batch that were never sent, so that nothing can be their copy."""
+        sent = [part for intent in self._lease.intents for part in intent.uids.ranges]
+        return self._lease.remaining - UidSet.joined(sent) - folder.doubts
+
+    def _others(self, heads: Collection[Head], own: bytes, told: UidSet) -> set[Head] | None:
+        """Returns those of `heads` that a message of the source has which is not one of `told` in the folder `own`.
+
+        None where a folder cannot be opened.
+        """
+        found: set[Head] = set()
         sizes = {size for _, size in heads}
-        seen: Counter[Head] = Counter()
         listing = self._source.listing()
         tree = Tree(listing)
         for name in [one.name for one in listing.folders if selectable(one) and tree.owner(one.name) is Owner.PERSONAL]:
             try:
                 opened = self._source.open(name)
             except FolderRefused:
-                return set()
+                return None
             alike = UidSet.of(uid for uid, size in self._source.sizes(opened) if size in sizes)
-            seen.update(map(_head, self._source.sightings(alike) if alike else ()))
-        return {head for head in heads if seen[head] == 1}
+            if others := alike - told if name == own else alike:
+                found.update(map(_head, self._source.sightings(others)))
+        return found
 
 
 def _head(seen: Sighting) -> Head:

@@ -153,7 +153,7 @@ def look(
     settle_seconds: float,
     theirs: UidSet = NO_UIDS,
     writing: Writing | None = None,
-    elsewhere: Callable[[UidSet], Mapping[int, Note]] = lambda _: {},
+    elsewhere: Callable[[UidSet, UidSet], Mapping[int, Note]] = lambda missing, here: {},
 ) -> Looked:
     """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought.
 
@@ -196,7 +196,7 @@ def look(
     missing = UidSet.joined([part for _, absent in due for part in absent.ranges])
     # UIDs that were given away since, and that nothing has any more.
     gone = UidSet.span(low, status.uidnext - 1) - known - theirs - UidSet.of(dates)
-    moved = elsewhere(missing) if missing and gone else {}
+    moved = elsewhere(missing, UidSet.of(ours) - contested) if missing and gone else {}
     # From there on a UID may be that of a copy which a lane at work is about to enter.
     unsure = min((intent.destination_uidnext for intent in writing.live), default=MAX_UID) if writing else MAX_UID
     settled, withdrawn, doubts, away = [], [], UidSet(), UidSet()
