@@ -273,6 +273,20 @@ LIMITS: Final[Mapping[str, str]] = {
     "messages_per_second": "messages a second",
     "bytes_per_day": "bytes a day",
 }
+#: Scope of a limit that is of one account or server alone → its label.
+LIMITS_OF_ONE: Final[Mapping[str, str]] = {
+    Scope.SOURCE_ACCOUNT: "one account at the source",
+    Scope.SOURCE_HOST: "one source server",
+    Scope.DESTINATION_ACCOUNT: "one account at the destination",
+    Scope.DESTINATION_HOST: "one destination server",
+}
+#: Way by which somebody is told (`shared.store.records.targets.WAYS`) → its label.
+WAYS_TO_TELL: Final[Mapping[str, str]] = {
+    "email": "e-mail",
+    "webhook": "a webhook of your own",
+    "slack": "Slack",
+    "teams": "Microsoft Teams",
+}
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
     "Announced",
@@ -300,7 +314,6 @@ LABELS: Final[tuple[str, ...]] = (
     "h",
     "days",
     "just now",
-    "no cap",
 )
 #: Code of a failure (`worker.decisions.failures`, `producer.operations.trouble`) → what happened. For a code that is
 #: missing here, the stored sentence is shown, which names the folder or host.

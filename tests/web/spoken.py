@@ -284,7 +284,6 @@ NOT_SHOWN: Final = (
     "Roll back",
     "Close the cutover",
     "Give it up",
-    "no cap",
     "Sync again",
     "Go on",
 )

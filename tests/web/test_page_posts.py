@@ -153,7 +153,8 @@ def test_a_second_click_that_waited_in_vain_does_nothing(monkeypatch: pytest.Mon
     monkeypatch.setattr(page_routes, "_LOOKS", 2)
     dropped: list[str] = []
     records = SimpleNamespace(begin=lambda *_: {"digest": ""}, drop=dropped.append)
-    state = SimpleNamespace(web_context=SimpleNamespace(records=records))
+    settings = SimpleNamespace(web_upload_bytes=1000)
+    state = SimpleNamespace(web_context=SimpleNamespace(records=records, settings=settings))
     body = b"once=" + b"a" * 16
     headers = [(b"content-type", b"application/x-www-form-urlencoded")]
     scope = {"type": "http", "method": "POST", "path": "/x", "query_string": b"", "headers": headers}
@@ -166,7 +167,7 @@ def test_a_second_click_that_waited_in_vain_does_nothing(monkeypatch: pytest.Mon
         raise AssertionError("it was done again")
 
     with pytest.raises(Refused, match="being worked on") as refused:
-        asyncio.run(page_routes._once(Request(scope, receive), body, handle))
+        asyncio.run(page_routes._once(Request(scope, receive), handle))
     assert refused.value.status == 409
     assert not dropped, "the first one's claim stands"
 

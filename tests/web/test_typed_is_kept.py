@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from importlib import resources
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 from fastapi import Request
 
+from producer.web.gate import SMALL
 from producer.web.pages import page_routes
 from producer.web.pages.filled_store import MOST_OF_VIEWER, OF_VIEWERS
 from producer.web.security.scrypt import hashed
@@ -78,24 +80,37 @@ def test_whatever_is_typed_into_any_page_survives_another_language_and_back(scen
     assert person.trouble == []
 
 
-def test_without_scripts_the_language_is_a_button_of_the_pages_form(scenes: Scenes) -> None:
+def test_without_scripts_the_language_is_a_button_of_each_form(scenes: Scenes) -> None:
     page = scenes.server.signed_in("admin")
-    for path in ("/admin", "/admin/limits", "/admin/erase", "/admin/reach", "/targets", "/admin/accounts?kind=mailcow"):
+    there = scenes.paths["/imports/{import_id}"][0]
+    box = scenes.paths["/imports/{import_id}/mailboxes/{mailbox_id}"][0]
+    forms = {
+        "/admin": {"set-user", "make-token"},
+        "/admin/limits": {"set-limit"},
+        "/admin/erase": {"erase"},
+        "/admin/reach": {"allow"},
+        "/targets": {"tell"},
+        "/admin/accounts?kind=mailcow": {"set-service"},
+        there: {"set-wave", "hours", "stand"},
+        box: {"passwords", "move-to"},
+    }
+    for path, key in ((path, key) for path, keys_ in forms.items() for key in keys_):
         shown = page.get(path, params={**dict(httpx2.URL(path).params), "lang": "en"}).text
-        button = re.search(r'<button form="([\w-]+)" [^>]*formaction="([^"]*)" name="lang" value="ru"', shown)
-        assert button, path
-        form = re.search(rf'<form[^>]* id="{button[1]}".*?</form>', shown, re.DOTALL)
+        buttons = re.findall(r'<button [^>]*formaction="(/filled[^"]*)" name="lang" value="ru"', shown)
+        at = {dict(httpx2.URL(html.unescape(one)).params)["form"]: html.unescape(one) for one in buttons}
+        assert set(at) == forms[path], path
+        form = re.search(rf'<form[^>]* id="{key}".*?</form>', shown, re.DOTALL)
         assert form
         hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[0]))
         fields = re.findall(r'<(input|textarea)([^>]*) name="(\w+)"', form[0])
         texts = {
             name: f"typed-{name}" for _, attrs, name in fields if "hidden" not in attrs and "checkbox" not in attrs
         }
-        russian = page.post(html.unescape(button[2]), data={**hidden, **texts, "lang": "ru"})
+        russian = page.post(at[key], data={**hidden, **texts, "lang": "ru"})
         assert 'lang="ru"' in russian.text, path
         assert httpx2.URL(str(russian.url)).path == httpx2.URL(path).path
         for name, text in texts.items():
-            secret = name in ("password", "secret")
+            secret = name in ("password", "secret", "source", "destination")
             assert (f'value="{text}"' in russian.text or f">\n{text}<" in russian.text) is not secret, (path, name)
             assert (text in russian.text) is not secret, (path, name)
     page.get("/", params={"lang": "en"})
@@ -290,15 +305,19 @@ def test_two_clicks_set_a_secret_once(scenes: Scenes, path: str) -> None:
     assert re.search(r'<input type="hidden" name="once" value="[0-9a-f]{16}">', form[0])
 
 
-def test_clicks_on_a_form_with_files_do_it_once(web_server: WebServer) -> None:
+@pytest.mark.parametrize("others", [0, 8000])
+def test_clicks_on_a_form_with_files_do_it_once(web_server: WebServer, others: int) -> None:
+    """Sends some rows, and eight thousand: that form is larger than one that is read of a stranger."""
     web_server.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8", MAILHAUL_WEB_PORTS="1430,1431")
     servers = {"source": {"server": "imap://127.0.0.1:1430"}, "destination": {"server": "imap://127.0.0.1:1431"}}
     body = {"name": "office", "manifest": f"login,password\nanna,{PASSWORD}\n", **servers}
     place = f"/imports/{web_server.client().post('/imports', json=body).json()['import']['id']}/credentials"
     page = web_server.signed_in("admin")
+    more = "".join(f"nobody{number},x\n" for number in range(others))
+    assert (len(more) > SMALL) is bool(others)
 
     def given(text: str, password: str) -> int:
-        fields = {"once": text, "sheet": f"login,password\nanna,{password}\n"}
+        fields = {"once": text, "sheet": f"login,password\nanna,{password}\n{more}"}
         page.post(place, files={name: (None, value) for name, value in fields.items()})
         return sum(entry["what"] == "credentials replaced" for entry in web_server.records.audit())
 
@@ -307,10 +326,56 @@ def test_clicks_on_a_form_with_files_do_it_once(web_server: WebServer) -> None:
     assert given("1" * 16, "newer") == once + 1, "after Back, another one is another one"
     assert given("", "newer") == once + 2, "the control"
     for password in ("one", "two", "two"):  # what a file holds counts, and not its name
-        content = f"login,password\nanna,{password}\n"
+        content = f"login,password\nanna,{password}\n{more}"
         answer = page.post(place, data={"once": "2" * 16}, files={"file": ("rows.csv", content)})
         assert answer.is_success
     assert given("", "newer") == once + 5
+
+
+def test_a_file_that_was_chosen_is_named_wherever_it_has_to_be_chosen_again(scenes: Scenes) -> None:
+    page = scenes.server.signed_in("admin")
+    there = scenes.paths["/imports/{import_id}/credentials"][0]
+    shown = page.get(there, params={"lang": "en"}).text
+    assert "choose it again" not in shown
+    # Another language, without scripts: of a file the browser sends the name.
+    sent = {"code": "", "check": "", "file": "new <b>.csv", "lang": "ru"}
+    russian = page.post(f"/filled?form=mend&at={there}", data=sent).text
+    assert re.search(r'<input type="file" name="file"[^>]*><span[^>]*>был выбран new &lt;b&gt;.csv:', russian)
+    # A fault.
+    told = page.post(f"{there}?lang=en", files={"file": ("new.csv", b""), "code": (None, ""), "check": (None, "")})
+    assert told.status_code == 422
+    assert re.search(r'name="file"[^>]*><span[^>]*>(new.csv was chosen|был выбран new.csv)', told.text)
+    page.get("/", params={"lang": "en"})
+
+
+@pytest.mark.parametrize("rows", [1, 20_000])
+def test_a_file_that_was_chosen_is_read_into_the_form_or_named(
+    web_server: WebServer, browser: Any, tmp_path: Path, rows: int
+) -> None:
+    """Chooses a file, and presses no button: a small one is kept with the form, of a large one the page says which it was."""
+    web_server.serve()
+    person = Person(browser, web_server, locale="en")
+    page = person.page
+    person.signs_in()
+    file = tmp_path / "people.csv"
+    file.write_text("login,password\n" + "".join(f"person{row},{PASSWORD}\n" for row in range(rows)))
+    page.goto("/new")
+    with page.expect_response("**/new/*/keep") as kept:
+        page.set_input_files("[name=file]", file)
+    assert kept.value.status == 204
+    with page.expect_response("**/new/*/keep"):  # another field, while the file stays chosen
+        page.fill("[name=name]", "office")
+    page.wait_for_url("**/new/*")
+    page.reload()
+    assert page.input_value("[name=name]") == "office"
+    if rows == 1:
+        assert page.inner_text(".preview td >> nth=0") == "person0"
+        assert page.get_by_text("choose it again").count() == 0
+    else:
+        assert page.locator(".preview").count() == 0
+        assert page.get_by_text("people.csv was chosen: choose it again").count() == 1
+    assert PASSWORD not in page.content()
+    assert person.trouble == []
 
 
 def test_the_language_stays_where_nothing_was_kept(web_server: WebServer, browser: Any) -> None:

@@ -51,6 +51,8 @@ def said_on_the_page() -> dict[str, str]:
         said.ON_PAGE,
         said.ROLES,
         said.LIMITS,
+        said.LIMITS_OF_ONE,
+        said.WAYS_TO_TELL,
     ):
         found |= dict.fromkeys(words.values(), "")
     found |= dict.fromkeys((*said.STATES, *said.LABELS, *said.SYSTEM, *KINDS.values()), "")

@@ -34,6 +34,7 @@ from producer.web.pages import (
     sign_in_page,
     steering,
     telling_page,
+    ticked_waves,
 )
 from producer.web.pages.drawing import came_from, draw
 from producer.web.pages.glance import Glances
@@ -56,6 +57,7 @@ def install(app: FastAPI) -> None:
         cutting_over,
         putting_away,
         copying,
+        ticked_waves,
         steering,
         telling_page,
         everywhere,

@@ -36,12 +36,20 @@ _Text = Annotated[str, Form(max_length=400)]
 
 
 @routes.get("")
-def people(request: Request, known: Known, who: Chief, done: Annotated[str, Query(max_length=20)] = "") -> Response:
-    """Shows who may sign in, which programs have a token, and which browsers are signed in."""
-    return _people(request, known, who, done=done)
+def people(
+    request: Request,
+    known: Known,
+    who: Chief,
+    done: Annotated[str, Query(max_length=20)] = "",
+    start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+) -> Response:
+    """Shows who may sign in, which programs have a token, and which browsers are signed in, page by page."""
+    return _people(request, known, who, start=start, done=done)
 
 
-def _people(request: Request, known: Known, who: Chief, status: int = 200, **more: Any) -> Response:
+def _people(request: Request, known: Known, who: Chief, status: int = 200, start: int = 0, **more: Any) -> Response:
+    sessions = known.sessions.all()
+    start = min(start, max(0, len(sessions) - 1) // _ENTRIES * _ENTRIES)
     usual = {"done": "", "fault": "", "at_form": "", "made": None, "secret": ""}
     return draw(
         request,
@@ -50,7 +58,10 @@ def _people(request: Request, known: Known, who: Chief, status: int = 200, **mor
         status,
         users=known.principals.users(),
         tokens=known.principals.tokens(),
-        sessions=known.sessions.all(),
+        sessions=sessions[start : start + _ENTRIES],
+        signed_in=len(sessions),
+        start=start,
+        count=_ENTRIES,
         roles=[one.word for one in Role],
         **(usual | more),
     )

@@ -26,11 +26,13 @@ from producer.translations.said import (
     FIELDS,
     GUARDS,
     LIMITS,
+    LIMITS_OF_ONE,
     NOTES,
     ON_PAGE,
     ROLES,
     SCOPES,
     STEPS,
+    WAYS_TO_TELL,
 )
 from producer.translations.translate import Translator
 from producer.web.pages import filled_store, results
@@ -40,13 +42,16 @@ from shared.model.errors import SameMailbox, StoreError
 from shared.model.lifecycle import CutoverState, MailboxState
 from shared.model.notices import KINDS
 from shared.model.protocols import protocols
-from shared.model.rates import is_rate
 from shared.store.records.principals import Principal, Role
 from shared.wording.kept import from_json
 from shared.wording.often_said import without_side
-from shared.wording.phrases import FaultsFound, parts, several
+from shared.wording.phrases import FaultsFound, Phrase, parts, several
+
+CHOOSE_FILE_AGAIN: Final = Phrase("choose_file_again", "{name} was chosen: choose it again")
 
 LANGUAGE_COOKIE: Final = "language"
+#: The languages, each by its own name.
+LANGUAGE_NAMES: Final = {"en": "English", "ru": "Русский"}
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 #: Width of a bar of mailboxes, in its own units.
 CELLS: Final = 400
@@ -105,16 +110,18 @@ class Saying(Translator):
 
     def limit(self, scope: str) -> str:
         """Names a limit: of what, and which rate of it."""
-        kind, _, rate = scope.partition(":")[0].partition(".")
-        return ", ".join(self.word(LIMITS.get(one, one)) for one in (kind, rate) if one)
+        place, _, key = scope.partition(":")
+        kind, _, rate = place.partition(".")
+        named = LIMITS | (LIMITS_OF_ONE if key else {})
+        return ", ".join(self.word(named.get(one, one)) for one in (kind, rate) if one)
 
-    def amount(self, scope: str, most: int) -> str:
-        """Formats the value of a limit: connections, messages or bytes; no cap."""
-        if not is_rate(scope):
-            return self.number(most)
-        if not most:
-            return self.word("no cap")
-        return self.size(most) if ".bytes" in scope else self.number(most)
+    def file_again(self, name: str) -> Markup:
+        """Says that a file is to be chosen again, since no page can do that."""
+        return self.worded(CHOOSE_FILE_AGAIN.says(name=name))
+
+    def way(self, name: str) -> str:
+        """Names the way by which somebody is told."""
+        return self.word(WAYS_TO_TELL.get(name, name))
 
     def cutover(self, state: str) -> str:
         """Names the state of a cutover."""
@@ -227,6 +234,7 @@ def _environment(language: str) -> Environment:
         word=word,
         SWAPPED=SameMailbox.SWAPPED,
         once=once,
+        language_names=LANGUAGE_NAMES,
     )
     return env
 
@@ -283,7 +291,7 @@ def as_kept(request: Request, who: Principal | None, page: str) -> str:
     """Returns the page with what was typed into its forms before, if its address names that."""
     kept_id = request.query_params.get(FILLED, "")
     kept = filled_store.find(request.app.state.web_context, who, kept_id) if kept_id else []
-    return filled(page, kept, kept_id) if kept else page
+    return filled(page, kept, kept_id, saying(request).file_again) if kept else page
 
 
 def came_from(request: Request, who: Principal | None) -> str:
@@ -311,7 +319,9 @@ def _filled_again(request: Request, who: Principal, pages: dict[str, str]) -> di
     """Returns the pages that say what is wrong with a form, with what was sent in it."""
     request.state.fault = True
     sent, kept_id = _sent(request), results.fresh()
-    found = {one: filled(page, sent, kept_id) for one, page in pages.items()} if sent else pages
+    if not sent:
+        return pages
+    found = {one: filled(page, sent, kept_id, _SAYINGS[one].file_again) for one, page in pages.items()}
     return found if found != pages and _is_kept(request, who, kept_id, sent) else pages
 
 

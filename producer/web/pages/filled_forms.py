@@ -22,7 +22,7 @@ DOTTED: Final = "filled_dots"
 #: Hidden fields that do not say which field is meant.
 _PASSING: Final = ("once", FILLED, DOTTED)
 #: Kinds of inputs that a person does not type into.
-_NOT_TYPED: Final = ("hidden", "submit", "button", "reset", "image", "file")
+_NOT_TYPED: Final = ("hidden", "submit", "button", "reset", "image")
 Attributes = Sequence[tuple[str, str | None]]
 
 
@@ -38,13 +38,13 @@ class KeptField:
     text: str
 
 
-def filled(page: str, kept: Sequence[KeptField], kept_id: str) -> str:
+def filled(page: str, kept: Sequence[KeptField], kept_id: str, chosen: Callable[[str], str]) -> str:
     """Returns the page with its forms filled in. What the page has no field for is left out.
 
     A field is known by its form, its name and the hidden fields before it. So a row of a table gets what was typed into
-    it, and no other row does.
+    it, and no other row does. No page can choose a file: beside its field stands what `chosen` says of its name.
     """
-    look = _Reader(page, {}, "")
+    look = _Reader(page, {}, "", chosen)
     look.read()
     keys = {form: _key(look.forms, form, kept) for form in {one.form for one in kept} - {""}}
     kept = [replace(one, form=keys.get(one.form, "")) for one in kept]
@@ -57,7 +57,7 @@ def filled(page: str, kept: Sequence[KeptField], kept_id: str) -> str:
             elif one.form == key:
                 texts[_place(key, one.name, hidden)].append((at, one.text))
     marks = {key: f"{kept_id}.{form}" for form, key in keys.items()}
-    return _Reader(page, texts, kept_id, marks).read()
+    return _Reader(page, texts, kept_id, chosen, marks).read()
 
 
 def _key(forms: Mapping[str, _Form], form: str, kept: Sequence[KeptField]) -> str:
@@ -128,9 +128,11 @@ class _Reader(HTMLParser):
         page: str,
         texts: Mapping[tuple[str, ...], list[tuple[int, str]]],
         kept_id: str,
+        chosen: Callable[[str], str],
         marks: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(convert_charrefs=True)
+        self._says_chosen = chosen
         #: The text of the hidden field of each form that is filled in.
         self._marks = marks or {}
         self._page, self._texts, self._id = page, texts, kept_id
@@ -232,6 +234,11 @@ class _Reader(HTMLParser):
     def _write(self, tag: str, kind: str, attrs: Attributes, at: int, text: str) -> None:
         raw = self.get_starttag_text() or ""
         here = self._here()
+        if kind == "file":
+            if text:
+                self._unfold()
+                self._put(f'{raw}<span class="under bad">{self._says_chosen(text)}</span>', len(raw))
+            return
         if tag == "select":
             self._selecting, self._chosen = True, text
             return

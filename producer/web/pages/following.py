@@ -15,6 +15,7 @@ from producer.cutover.telling import back_words, not_back
 from producer.operations import forecasting
 from producer.operations.trouble import HARMLESS
 from producer.show.cutover_lines import overruled_words, shown_guards
+from producer.show.lines import BAR
 from producer.web.api import report_routes as counterpart
 from producer.web.api.imports import OneWave
 from producer.web.api.mailboxes import Order
@@ -39,10 +40,6 @@ from shared.store.records.principals import Principal
 routes = page_routes()
 _COUNT: Final = 50
 _FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "failed-rows.csv", "summary.json")
-#: States in the order of the legend: those that stay after the end come first.
-_STATES: Final = tuple(
-    sorted(MailboxState, key=lambda state: state not in (MailboxState.COMPLETE, MailboxState.PARKED))
-)
 #: Codes of trouble that a retry cannot repair.
 _NOTHING_TO_TRY: Final = (*HARMLESS, "altered")
 
@@ -121,7 +118,7 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
         "rows": rows,
         "total": total,
         "count": _COUNT,
-        "states": _STATES,
+        "states": tuple(BAR),
         "head": headline(progress, glance.groups, _facts(glance)),
         "actions": acts(progress),
         "took": import_.finished_at - began if progress.finished and 0 < began < import_.finished_at else 0,

@@ -199,6 +199,7 @@ def _more(request: Request, known: Known, who: Actor, import_id: str, form_id: s
         preview=_preview(known, who, import_id, form),
         typed=form.typed,
         good=bool(form.fields.get("good")),
+        chosen=form.fields,
         detail=form.wrong,
         rows=rows_shown(form),
         encodings=ENCODINGS,

@@ -35,6 +35,7 @@ SAME_FORM_IS_BEING_WORKED_ON: Final = Phrase(
 #: The field of a form whose act would be done twice by two clicks: a text that each drawing makes anew.
 ONCE: Final = "once"
 _MOST_FIELDS: Final = 2000
+_MOST_FILES: Final = 3
 _TEXT: Final = re.compile(r"[0-9a-f]{16}")
 #: The most looks of a second click for the first one's result, a tenth of a second apart.
 _LOOKS: Final = 300
@@ -59,7 +60,7 @@ class PageRoute(APIRoute):
             small = small and "transfer-encoding" not in request.headers
             body = await request.body() if small else None
             try:
-                answer = await _once(request, body, whole if body and _urlencoded(request) else handle)
+                answer = await _once(request, whole if body and _urlencoded(request) else handle)
             except NotSignedIn as error:
                 if error.to:  # the route knows where to go
                     raise
@@ -78,6 +79,12 @@ class PageRoute(APIRoute):
 def page_routes(prefix: str = "") -> APIRouter:
     """Returns a router for routes of the page."""
     return APIRouter(prefix=prefix, include_in_schema=False, route_class=PageRoute)
+
+
+async def whole_form(request: Request) -> FormData:
+    """Reads the form of a request, with its list of mailboxes. Whoever asks once more gets the same."""
+    most = request.app.state.web_context.settings.web_upload_bytes
+    return await request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=most)
 
 
 def _is_form(request: Request) -> bool:
@@ -117,29 +124,32 @@ def _done(request: Request) -> None:
                 filled_store.drop(known, who, kept_id, form)
 
 
-async def _read(value: UploadFile | str) -> bytes | str:
-    """Returns what stands in a field or its file; whoever reads it next begins at its start."""
-    if isinstance(value, str):
-        return value
-    content = await value.read()
-    await value.seek(0)
-    return content
+def _said(given: FormData) -> str:
+    """Returns what stands in the fields of a form; of a file a digest. Whoever reads the file next begins at its start."""
+    found: list[tuple[str, str | bytes]] = []
+    for name, value in given.multi_items():
+        if isinstance(value, UploadFile):
+            found.append((name, hashlib.file_digest(value.file, hashlib.sha256).digest()))
+            value.file.seek(0)
+        elif name != FILLED:
+            found.append((name, value))
+    return repr(found)
 
 
-async def _once(request: Request, body: bytes | None, handle: _Handler) -> Response:
+async def _once(request: Request, handle: _Handler) -> Response:
     """Handles a request; of two with the same text in `ONCE`, the second gets the way to the first one's result.
 
     What Back leads to and is filled in otherwise is another request, and so is one after a fault.
 
     Raises `Refused` (409) where the first takes longer than a person waits: nothing is done twice.
     """
-    given = await request.form(max_fields=_MOST_FIELDS) if body and _is_form(request) else FormData()
+    given = await whole_form(request) if _is_form(request) else FormData()
     text = str(given.get(ONCE, ""))
     if not _TEXT.fullmatch(text):
         return await handle(request)
     records = request.app.state.web_context.records
     who = request.headers.get("cookie", "").encode() + str(request.client and request.client.host).encode()
-    said = repr([(name, await _read(value)) for name, value in given.multi_items() if name != FILLED])
+    said = await run_in_threadpool(_said, given)
     parts = (who, request.url.path.encode(), text.encode(), said.encode("utf-8", "surrogatepass"))
     key = "press:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
     for _ in range(_LOOKS):

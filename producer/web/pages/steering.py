@@ -25,6 +25,7 @@ from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor
+from producer.web.pages.ticked_waves import MOST_WAVES, WaveName
 from producer.web.problems import Refused
 from producer.web.security.access import Known
 from shared.model.lifecycle import ImportState
@@ -46,12 +47,13 @@ def ask(
     who: Actor,
     import_id: str,
     mailbox: Annotated[str, Query(max_length=100)] = "",
-    wave: Annotated[str, Query(max_length=MOST_NAME)] = "",
+    wave: Annotated[list[WaveName], Query(max_length=MOST_WAVES)] = [],  # noqa: B006
 ) -> Response:
     """Shows the question before a cancellation, with the number of mailboxes that would be given up."""
     found = known.import_(import_id)
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
-    given_up, complete = given_up_by_cancel(known.store, found, mailbox, wave)
+    counts = [given_up_by_cancel(known.store, found, mailbox, one) for one in dict.fromkeys(wave) or [""]]
+    given_up, complete = map(sum, zip(*counts, strict=True))
     return draw(
         request,
         "cancel.html",
@@ -62,7 +64,7 @@ def ask(
         given_up=given_up,
         complete=complete,
         back=_there(import_id, mailbox),
-        wave=wave,
+        waves=[one for one in dict.fromkeys(wave) if one],
     )
 
 

@@ -15,6 +15,7 @@ from producer.intake.specification import SIDES, ServerAsked, row_servers
 from producer.web.api.request_bodies import guarded
 from producer.web.pages import drafts, filled_store
 from producer.web.pages.form_draft import FormDraft, with_kept
+from producer.web.pages.page_routes import whole_form
 from producer.web.pages.sheet import MOST_TYPED, TYPED, Choice, as_rows, typed, typed_rows
 from producer.web.pages.sign_in_page import there
 from producer.web.pages.signing import MOST_KEY
@@ -29,8 +30,8 @@ _CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password
 _CHOICES: Final = ("encoding", "separator", "first")
 #: Fields that are not kept as they came: buttons, cells, and what is kept elsewhere.
 _PASSING: Final = (
-    *("do", "lang", "allow", "sheet", "shown", "column", "row_at", "row_dots", *_CELLS),
-    *(f"{side}_{name}" for side in SIDES for name in ("secret", "dots")),
+    *("do", "lang", "allow", "sheet", "file_kept", "shown", "column", "row_at", "row_dots", *_CELLS),
+    *(f"{side}_{name}" for side in SIDES for name in ("secret", "dots", "key_kept")),
 )
 #: Fields that the page itself keeps: a browser has no say in them.
 _OURS: Final = ("draft", *(f"{side}_kept" for side in SIDES))
@@ -69,12 +70,13 @@ class SubmittedForm:
 
     @property
     def erased(self) -> bool:
-        """Tells whether the page had a place to paste rows, which was empty, and showed no list."""
-        return "sheet" in self.fields and not self.sheet and not self.fields.get("shown")
+        """Tells whether the page had a place for a list, which was empty, and showed no list."""
+        there = any(self.fields.get(name) for name in ("shown", "file_kept"))
+        return "sheet" in self.fields and not self.sheet and not there
 
     def stays(self, side: Side) -> bool:
-        """Tells whether the secret of a side was drawn with dots: then an empty field means that it stays."""
-        return bool(self.fields.get(f"{side}_dots"))
+        """Tells whether the secret of a side was drawn with dots, or its file kept: then an empty field means that it stays."""
+        return any(self.fields.get(f"{side}_{name}") for name in ("dots", "key_kept"))
 
     @property
     def passwords(self) -> bytes:
@@ -99,20 +101,19 @@ class SubmittedForm:
 
 
 async def _given(request: Request, known: Known) -> SubmittedForm:
-    most = known.settings.web_upload_bytes
-    form = await request.form(max_files=3, max_fields=2000, max_part_size=most)
-    return await run_in_threadpool(_whole, request, known, form)
+    return await run_in_threadpool(_whole, request, known, await whole_form(request))
 
 
 def _whole(request: Request, known: WebContext, form: FormData) -> SubmittedForm:
     """Reads the form, with what was kept of the fields that the page drew with dots."""
     texts = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
     who = there(known, request, touch=False)
-    request.state.sent = filled_store.whole(known, who, texts)
-    if who is not None:
-        filled_store.all_there(request.state.sent)
+    given = filled_store.whole(known, who, texts)
     files = [(name, file) for name, file in form.multi_items() if not isinstance(file, str)]
-    return _read(FormData([*request.state.sent, *files]))
+    request.state.sent = [*given, *((name, file.filename) for name, file in files if file.filename)]
+    if who is not None:
+        filled_store.all_there(given)
+    return _read(FormData([*given, *files]))
 
 
 def _read(form: FormData) -> SubmittedForm:

@@ -11,11 +11,19 @@
   // What was filled in again is the reader's: a page that changes by itself leaves it.
   for (const mark of document.querySelectorAll("input[name=filled]")) touched.add(mark.form);
   for (const form of touched) for (const field of form.elements) if ("checked" in field) field.checked = field.checked;
-  const texts = (form, prefix) => {
-    // A file is sent with a button: it may be large.
-    const found = [...new FormData(form)].filter(([, value]) => !(value instanceof File));
-    return found.map(([name, value]) => [prefix + name, value]);
-  };
+  // A small file is sent once, to a form that has an address of its own; of any other file its name, so that the page can
+  // say which it was: no page can choose it again.
+  const SMALL = 262144, SMALL_AT_THE_END = 32768;
+  const read = new Map();
+  const texts = (form, prefix, leaving) => [...new FormData(form)].flatMap(([name, value]) => {
+    if (!(value instanceof File)) return [[prefix + name, value]];
+    if (!value.name) return [];
+    const known = `${value.name} ${value.size} ${value.lastModified}`;
+    if (read.get(name) === known) return [[`${name}_kept`, "1"]];
+    if (!own || value.size > (leaving ? SMALL_AT_THE_END : SMALL)) return [[prefix + name, value.name]];
+    read.set(name, known);
+    return [[name, value]];
+  });
   const random = () => [...crypto.getRandomValues(new Uint8Array(12))].map((one) => one.toString(16).padStart(2, "0")).join("");
   const noted = () => {
     if (own) {
@@ -44,6 +52,7 @@
   const told = (answer) => {
     const door = answer.headers.has("HX-Redirect") || (answer.redirected && new URL(answer.url).pathname === "/sign-in");
     const away = answer.status === 401 || door;
+    if (!answer.ok) read.clear();
     // A fault says nothing about who asks; so does a server that is not there.
     if (!away && answer.status >= 500) return false;
     out = away;
@@ -57,12 +66,12 @@
     waiting = 0;
     id ||= random();
     marked();
-    const forms = own ? texts(own, "") : [...touched].flatMap((form) => texts(form, `${form.id}:`));
+    const forms = own ? texts(own, "", leaving) : [...touched].flatMap((form) => texts(form, `${form.id}:`, leaving));
     const body = new FormData();
     for (const [name, value] of forms) body.append(name, value);
     // As a script's request it is answered, and not led to the door.
     const asked = { method: "POST", body, keepalive: leaving, headers: { "HX-Request": "true" }, signal: asking.signal };
-    return fetch(own ? `${base}/keep` : `/filled/${id}/keep`, asked).then(leaving ? () => {} : told, () => {});
+    return fetch(own ? `${base}/keep` : `/filled/${id}/keep`, asked).then(leaving ? () => {} : told, () => read.clear());
   };
   const soon = () => {
     clearTimeout(waiting);
