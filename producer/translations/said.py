@@ -176,6 +176,22 @@ EVENTS: Final[Mapping[str, str]] = {
     "user removed": "user removed",
     "user set": "user set",
 }
+#: Detail of an event that the audit log shows → its label.
+DETAILS: Final[Mapping[str, str]] = {
+    "login": "login",
+    "name": "name",
+    "role": "role",
+    "wave": "wave",
+    "server": "server",
+    "service": "service",
+    "place": "server",
+    "act": "act",
+    "why": "why",
+    "scope": "limit",
+    "most": "at most",
+    "how": "by",
+    "mailboxes": "mailboxes",
+}
 #: State of a cutover → its label.
 CUTOVERS: Final[Mapping[str, str]] = {
     "drafted": "drafted",

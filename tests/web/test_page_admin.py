@@ -97,6 +97,37 @@ def test_the_pages_are_accessible_and_fit(
     assert person.trouble == []
 
 
+def test_browsers_that_are_signed_in_are_shown_page_by_page(web_server: WebServer) -> None:
+    web_server.serve()
+    for _ in range(51):
+        web_server.signed_in("viewer")
+    page = web_server.signed_in("admin")
+    first, last = (page.get("/admin", params={"start": start}).text for start in (0, 50))
+    assert "1 – 50 / 52" in first
+    assert 'href="/admin?start=50#sessions">Next' in first
+    assert first.count("(this browser)") == 1, "the newest is this one"
+    assert "51 – 52 / 52" in last
+    assert last.count('name="which"') == 2
+    assert "(this browser)" not in last
+    assert "51 – 52 / 52" in page.get("/admin", params={"start": 500}).text
+
+
+def test_the_audit_log_names_imports_and_says_what_an_act_was_about(web_server: WebServer) -> None:
+    web_server.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8", MAILHAUL_WEB_PORTS="1430,1431")
+    servers = {"source": {"server": "imap://127.0.0.1:1430"}, "destination": {"server": "imap://127.0.0.1:1431"}}
+    body = {"name": "office in Berlin", "manifest": f"login,password\nanna,{PASSWORD}\n", **servers}
+    opened = web_server.client().post("/imports", json=body).json()["import"]["id"]
+    web_server.client("admin").put("/limits/source_account.bytes_per_day:one", json={"most": "2GB"})
+    page = web_server.signed_in("admin")
+    russian = page.get("/admin/audit", params={"lang": "ru"}).text
+    assert f'<a href="/imports/{opened}">office in Berlin</a>' in russian
+    assert re.search(r"предел</span> один ящик источника, байт в сутки one ", russian)
+    assert "source_account" not in russian
+    # One that is gone has no page to lead to.
+    assert web_server.client().delete(f"/imports/{opened}").status_code == 204
+    assert f"/imports/{opened}" not in page.get("/admin/audit", params={"lang": "en"}).text
+
+
 def test_limits_are_set_and_the_log_is_read(web_server: WebServer, browser: Any) -> None:  # noqa: F811
     web_server.serve()
     person = Person(browser, web_server)
@@ -115,8 +146,15 @@ def test_limits_are_set_and_the_log_is_read(web_server: WebServer, browser: Any)
     page.wait_for_selector("tr:has-text('set by a person'):has-text('2.0 GB')")
     assert web_server.store.limits() == {"source_account.bytes_per_day": 2_000_000_000}
     page.click("button:text-is('Back to the default')")
-    page.wait_for_selector("tr:has-text('source_account.bytes_per_day'):has-text('the default')")
+    page.wait_for_selector("tr:has-text('each account at the source, bytes a day'):has-text('the default')")
     assert web_server.store.limits() == {}
+    # Each is said in words, with its unit; of one server it stands below which.
+    page.select_option("[name=scope] >> nth=-1", "source_host")
+    page.fill("[name=key]", "mail.example.org")
+    page.fill("[name=most] >> nth=-1", "1")
+    page.click("button:text-is('Set it')")
+    page.wait_for_selector("tr:has-text('one source server'):has-text('mail.example.org'):has-text('1 connection')")
+    assert "source_" not in page.inner_text("main")
     # The log is read page by page, newest first.
     for number in range(60):
         web_server.records.note("somebody", f"did {number}", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx2
@@ -124,6 +125,40 @@ def test_the_page_shows_waves_and_steers_them(web_server: WebServer, servers: Se
     assert "1 mailbox would be given up." in browser.get(asked.headers["location"]).text
     assert browser.post(f"{there}/cancel", data={"wave": "last", "sure": "yes"}).status_code == 303
     assert [m.state.value for m, _ in store.mailboxes(whole.import_id)] == ["queued", "queued", "cancelled"]
+
+    # Those that are ticked are acted on together.
+    def controls() -> list[str]:
+        return [wave.control.value for wave in store.waves(whole.import_id)]
+
+    def ticked(act: str, *waves: str, **more: str) -> httpx2.Response:
+        return browser.post(f"{there}/chosen-waves", data={"act": act, "wave": list(waves), **more})
+
+    assert page.count('form="chosen-waves" name="wave"') == 3
+    ticked("pause", "pilot", "rest")
+    assert controls() == ["pause", "pause", "run"]
+    assert "Paused: 2 mailboxes." in browser.get(there).text
+    ticked("resume", "pilot", "rest")
+    assert controls() == ["run", "run", "run"]
+    ticked("pause")
+    assert "tick what is meant first" in browser.get(there).text
+    assert (controls(), store.imports()[0].control.value) == (["run", "run", "run"], "run"), "and not the whole import"
+    ticked("cancel")
+    assert store.imports()[0].control.value == "run"
+    asked = ticked("cancel", "pilot", "rest").headers["location"]
+    question = browser.get(asked).text
+    assert "2 mailboxes would be given up." in question
+    assert "wave pilot, rest" in question
+    sure = re.search(r'<form method="post" action="([^"]+)">(.*?)</form>', question, re.DOTALL)
+    assert sure
+    fields = re.findall(r'name="(\w+)" value="([^"]*)"', sure[2])
+    assert (sure[1], [text for name, text in fields if name == "wave"]) == (f"{there}/chosen-waves", ["pilot", "rest"])
+    ticked("cancel", "pilot", "rest", sure="yes")
+    assert [m.state.value for m, _ in store.mailboxes(whole.import_id)] == ["cancelled"] * 3
+    ticked("resume", "pilot", "rest")
+    assert [m.state.value for m, _ in store.mailboxes(whole.import_id)] == ["queued", "queued", "cancelled"]
+    assert ticked("pause", "nobody").status_code == 422
+    assert controls() == ["run", "run", "run"]
+    assert ticked("dance", "pilot").status_code == 404
 
     (second, _) = store.mailboxes(whole.import_id)[1]
     own = f"{there}/mailboxes/{second.mailbox_id}"

@@ -18,6 +18,7 @@ from tests.servers.http_api import Asked, HttpApi, Said
 from tests.servers.process import await_ready
 from tests.servers.smtp_server import SmtpServer
 from tests.web.conftest import PASSWORD, WebServer, allowed, ends
+from tests.web.test_page import Person, browser  # noqa: F401 - a fixture
 from tests.web.test_signing_in import Browser
 
 HIDDEN = "hidden-canary-77"
@@ -99,6 +100,28 @@ def test_the_page_sets_up_a_target_in_russian(web_server: WebServer, receiver: R
     assert "пробное сообщение" in receiver.asked[0].json["text"]
     person.post(f"/targets/{target[1]}/remove")
     assert "Пока никого" in person.get("/targets").text
+
+
+def test_the_form_asks_for_what_its_way_needs(web_server: WebServer, browser: Any) -> None:  # noqa: F811
+    web_server.serve()
+    person = Person(browser, web_server, locale="en")
+    page = person.page
+    person.signs_in("admin")
+    page.goto("/targets")
+    asked = {
+        "email": {"to", "server", "login", "secret", "sender"},
+        "webhook": {"to", "secret"},
+        "slack": {"to"},
+        "teams": {"to"},
+    }
+    for way, fields in asked.items():
+        page.select_option("[name=way]", way)
+        of_the_way = page.locator("#tell fieldset >> nth=0").locator("input:visible")
+        assert set(of_the_way.evaluate_all("all => all.map(one => one.name)")) == fields, way
+        name = "Address of mail" if way == "email" else "URL of the webhook"
+        assert page.get_by_label(name, exact=True).count() == 1, "its name says what is meant"
+        person.looks()
+    assert person.trouble == []
 
 
 def test_an_import_of_the_page_is_told_by_mail(

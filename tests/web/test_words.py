@@ -40,6 +40,7 @@ def said_on_the_page() -> dict[str, str]:
         said.STEPS,
         said.FIELDS,
         said.EVENTS,
+        said.DETAILS,
         said.SCOPES,
         said.CAUSES,
         said.ADVICE,

@@ -13,7 +13,7 @@ from producer.web.api import auditing, general_routes, principals
 from producer.web.api.request_bodies import EraseBody, LimitBody, TokenBody, UserBody
 from producer.web.pages.drawing import draw
 from producer.web.pages.page_routes import page_routes
-from producer.web.pages.sign_in_page import Chief
+from producer.web.pages.sign_in_page import Chief, session_of
 from producer.web.problems import Refused
 from producer.web.security.access import Known
 from shared.model.errors import UsageError
@@ -31,7 +31,6 @@ NAME_RULE: Final = Phrase("name_rule", "a name is 1 to 80 printable characters, 
 
 routes = page_routes("/admin")
 _ENTRIES: Final = 50
-_FEW: Final = ("login", "name", "role", "act", "why", "scope", "most", "how", "mailboxes", "place")
 _Text = Annotated[str, Form(max_length=400)]
 
 
@@ -60,6 +59,7 @@ def _people(request: Request, known: Known, who: Chief, status: int = 200, start
         tokens=known.principals.tokens(),
         sessions=sessions[start : start + _ENTRIES],
         signed_in=len(sessions),
+        own=known.sessions.id_of(session_of(request)),
         start=start,
         count=_ENTRIES,
         roles=[one.word for one in Role],
@@ -167,7 +167,7 @@ def audit(
         who,
         entries=entries,
         before=before,
-        few=_FEW,
+        names={one.import_id: one.name for one in known.store.imports()},
         older=entries[-1]["id"] if len(entries) == _ENTRIES else "",
     )
 

@@ -22,6 +22,7 @@ from producer.translations.said import (
     ADVICE,
     CAUSES,
     CUTOVERS,
+    DETAILS,
     EVENTS,
     FIELDS,
     GUARDS,
@@ -95,6 +96,10 @@ class Saying(Translator):
     def row(self, error: RowError) -> Markup:
         """Says what is wrong with a row."""
         return self.worded(error.sentence)
+
+    def detail(self, name: str) -> str:
+        """Names a detail of an event; "" for one that is not shown."""
+        return self.word(DETAILS.get(name, ""))
 
     def event(self, what: str) -> str:
         """Names an event of the audit log."""

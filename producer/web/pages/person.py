@@ -20,7 +20,7 @@ from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.security.access import Known
 from shared.model import Mailbox
-from shared.model.lifecycle import SETTLED, Control, MailboxState
+from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState
 
 routes = page_routes()
 #: Maximum number of notes on single messages that are shown.
@@ -55,6 +55,7 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
         "left_out": left_out_note(mailbox),
         "advice": lambda failure: addressed(failure.advice, import_id),
         "settled": mailbox.state in SETTLED,
+        "changing": mailbox.state not in SETTLED or found.state is not ImportState.FINISHED,
         "here": f"/imports/{import_id}/mailboxes/{mailbox_id}",
     }
     if request.headers.get("hx-request") == "true":
@@ -88,6 +89,6 @@ def _actions(mailbox: Mailbox) -> list[tuple[str, str]]:
     if mailbox.state is MailboxState.PARKED:
         return [("retry", "Retry"), ("cancel", "Cancel")]
     if mailbox.state is MailboxState.COMPLETE:
-        return []
+        return [("verify", "Sync again")]
     pause = ("resume", "Resume") if mailbox.control is Control.PAUSE else ("pause", "Pause")
     return [pause, ("cancel", "Cancel")]

@@ -135,6 +135,10 @@ class BrowserSessions(PlainCommands):
                 found.append(BrowserSession(session_id=session_id, principal=principal, began_at=row["began_at"]))
         return sorted(found, key=lambda session: -session.began_at)
 
+    def id_of(self, text: str) -> str:
+        """Returns the id under which `all` tells of the session with this text."""
+        return _hash(text)[:12]
+
     def end(self, text: str) -> None:
         """Ends the session on the server, whatever the browser keeps."""
         self._end(_hash(text))
