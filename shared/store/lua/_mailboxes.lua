@@ -85,8 +85,8 @@ end
 -- Forgets the order by logins, also what was begun of it.
 local function drop_ranks(i)
   local import = import_key(i)
-  for _, name in ipairs({':ranked_', ':sorting_', ':placing_'}) do redis.call('DEL', import .. name .. 'source', import .. name .. 'destination') end
-  redis.call('DEL', import .. ':names', import .. ':naming')
+  redis.call('DEL', import .. ':ranked_source', import .. ':ranked_destination', import .. ':names', import .. ':sorting_source',
+    import .. ':sorting_destination')
 end
 
 -- Forgets a mailbox: its ledger, its notes, its place in every queue. The sums of its import stay as they are.

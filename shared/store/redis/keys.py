@@ -17,7 +17,7 @@
 | import:I:sorted:F, :sorted:F:down  | LIST | mailboxes by the field F, for five seconds after a query; large imports only |
 | import:I:ranked_source, :ranked_destination | ZSET | mailboxes by rank among that side's logins; made at the first such query |
 | import:I:names                    | STRING | "login\\0other login\\0mailbox id\\n" of each, in lower case; made with the ranks |
-| import:I:sorting_S, :placing_S, :naming | ZSET, STRING | of what the ranks and the names are made, of the side S |
+| import:I:sorting_source, :sorting_destination | ZSET | names that were read for the ranks, while these are made |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:waves                    | ZSET | names of its waves, in the order of their appearance |
 | import:I:wave:W                   | HASH | control, starts_at (ms), weight, order; pass: how much it was served; |
