@@ -168,7 +168,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "account service set": "service that makes accounts set up",
     "account service removed": "service that makes accounts removed",
     "account service tried": "service that makes accounts tried",
-    "target added": "told from now on",
+    "target set": "told from now on",
     "target removed": "told no more",
     "target tried": "test message sent",
     "token made": "token made",
@@ -191,6 +191,13 @@ DETAILS: Final[Mapping[str, str]] = {
     "most": "at most",
     "how": "by",
     "mailboxes": "mailboxes",
+}
+#: How somebody signed in or tried to → its label.
+WAYS_IN: Final[Mapping[str, str]] = {
+    "token": "a token",
+    "password": "name and password",
+    "link": "the link of this machine",
+    "oidc": "the identity provider",
 }
 #: State of a cutover → its label.
 CUTOVERS: Final[Mapping[str, str]] = {

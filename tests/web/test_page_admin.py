@@ -121,7 +121,7 @@ def test_the_audit_log_names_imports_and_says_what_an_act_was_about(web_server: 
     page = web_server.signed_in("admin")
     russian = page.get("/admin/audit", params={"lang": "ru"}).text
     assert f'<a href="/imports/{opened}">office in Berlin</a>' in russian
-    assert re.search(r"предел</span> один ящик источника, байт в сутки one ", russian)
+    assert re.search(r"предел</span> один ящик источника, байт в день one ", russian)
     assert "source_account" not in russian
     # One that is gone has no page to lead to.
     assert web_server.client().delete(f"/imports/{opened}").status_code == 204
@@ -221,7 +221,7 @@ def test_chosen_mailboxes_are_acted_on_alone_and_an_import_is_closed(
         return [box.state.value for box, _ in web_server.store.mailboxes(import_id)]
 
     page.click(".chosen button:text-is('Pause')")
-    page.wait_for_selector("[role=status]:has-text('tick some mailboxes first')")
+    page.wait_for_selector("[role=status]:has-text('tick what is meant first')")
     for login in ("tick1", "tick3"):
         page.check(f"[aria-label='Choose {login}']")
     # A redraw of the live part leaves the ticks.

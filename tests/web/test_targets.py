@@ -119,7 +119,7 @@ def test_the_form_asks_for_what_its_way_needs(web_server: WebServer, browser: An
         of_the_way = page.locator("#tell fieldset >> nth=0").locator("input:visible")
         assert set(of_the_way.evaluate_all("all => all.map(one => one.name)")) == fields, way
         name = "Address of mail" if way == "email" else "URL of the webhook"
-        assert page.get_by_label(name, exact=True).count() == 1, "its name says what is meant"
+        assert page.get_by_role("textbox", name=name, exact=True).count() == 1, "its name says what is meant"
         person.looks()
     assert person.trouble == []
 

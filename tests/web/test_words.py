@@ -41,6 +41,7 @@ def said_on_the_page() -> dict[str, str]:
         said.FIELDS,
         said.EVENTS,
         said.DETAILS,
+        said.WAYS_IN,
         said.SCOPES,
         said.CAUSES,
         said.ADVICE,

@@ -33,6 +33,7 @@ from producer.translations.said import (
     ROLES,
     SCOPES,
     STEPS,
+    WAYS_IN,
     WAYS_TO_TELL,
 )
 from producer.translations.translate import Translator
@@ -100,6 +101,10 @@ class Saying(Translator):
     def detail(self, name: str) -> str:
         """Names a detail of an event; "" for one that is not shown."""
         return self.word(DETAILS.get(name, ""))
+
+    def way_in(self, how: str) -> str:
+        """Names how somebody signed in, or tried to."""
+        return self.word(WAYS_IN.get(how, how))
 
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
