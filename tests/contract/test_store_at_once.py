@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
 from shared.model.errors import ChangedMeanwhile, StoreError
 from shared.model.lifecycle import ImportState
@@ -35,6 +36,20 @@ def test_all_of_it_happens(store: Store) -> None:
     assert store.imports() == []
     if isinstance(store, RedisStore):
         assert store._read("exists", keys.AT_ONCE) == 0
+
+
+def test_a_connection_that_is_lost_is_no_change_of_somebody_else(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not isinstance(store, RedisStore):
+        pytest.skip("memory has no connection")
+    import_id, (first, *_) = _opened(store)
+
+    def late(*_: object, **__: object) -> None:
+        raise redis.TimeoutError("Timeout reading from socket")
+
+    monkeypatch.setattr(redis.client.Pipeline, "_execute_transaction", late)
+    with pytest.raises(StoreError, match="not reachable") as told:
+        store.at_once([import_id], lambda changed: changed.seal(import_id, {(first, "source"): b"sealed"}))
+    assert not isinstance(told.value, ChangedMeanwhile), "nobody knows whether it was done"
 
 
 def _closed(changed: ChangedStore, import_id: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
+import producer.web
 from producer.intake.providers import catalogue
 from producer.translations import LANGUAGES, catalog, said
 from producer.web.pages.drawing import Saying
@@ -97,6 +100,23 @@ def test_every_text_of_the_page_is_known_to_the_catalogue(language: str) -> None
     """A text may wait for its translation, with an empty msgstr. So a name of the code that came into a text is found."""
     known = catalog(language)
     assert [text for text in said_on_the_page() if known.get(text) is None] == []
+
+
+def _noted() -> set[str]:
+    """Returns the events that routes and pages write into the audit log under a fixed name."""
+    found = set()
+    for path in Path(producer.web.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("note", "noted"):
+                found |= {
+                    one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                }
+    return found
+
+
+def test_each_event_of_the_audit_log_has_a_label() -> None:
+    assert len(_noted()) > 20, "the control: they were found"
+    assert _noted() - set(said.EVENTS) == set()
 
 
 def test_each_catalogue_is_read_without_a_complaint() -> None:

@@ -59,7 +59,9 @@ class AtOnce(Scripts):
                     pipe.evalsha(loaded[name], 3, keys.AT_ONCE, steps % (n - 1), steps % n, *arguments)
                 pipe.delete(keys.AT_ONCE)
                 _, *answers = pipe.execute(raise_on_error=False)
-            except redis.WatchError:
+            except redis.WatchError as error:
+                if isinstance(error.__context__, redis.ConnectionError | redis.TimeoutError):  # it may be done, or not
+                    raise unreachable(error.__context__) from error
                 raise ChangedMeanwhile(
                     "somebody changed the import meanwhile: nothing was done; look at it again"
                 ) from None
