@@ -394,6 +394,26 @@ def test_the_language_stays_where_nothing_was_kept(web_server: WebServer, browse
     assert page.input_value("#set-user [name=name]") == "vera", "the control"
 
 
+def test_what_was_typed_just_before_another_page_is_there_after_back(web_server: WebServer, browser: Any) -> None:
+    web_server.serve()
+    person = Person(browser, web_server, locale="en")
+    page = person.page
+    person.signs_in("admin")
+    for path, field in (("/admin", "#make-token [name=name]"), ("/new", "[name=source_host]")):
+        before = len(list(web_server.store._redis.scan_iter(keys.draft("*"))))
+        page.goto(path)
+        page.fill(field, "typed.example")
+        page.click("nav a:text-is('Imports')")  # no moment was left to keep it before
+        page.wait_for_selector("h1:text-is('Imports')")
+        await_ready(
+            lambda before=before: len(list(web_server.store._redis.scan_iter(keys.draft("*")))) > before, 20, path
+        )
+        page.go_back()
+        page.wait_for_selector(field)
+        assert page.input_value(field) == "typed.example", path
+    assert person.trouble == []
+
+
 def test_what_is_kept_just_now_does_not_come_after_its_form(web_server: WebServer, browser: Any) -> None:
     web_server.serve()
     person = Person(browser, web_server, locale="en")

@@ -81,6 +81,8 @@
     const form = event.target.form;
     if (!form || (own ? form !== own : !form.id)) return;
     touched.add(form);
+    id ||= random();
+    noted(); // at once: whoever leaves now comes back to what is kept on leaving
     soon();
   };
   // A part that is filled in anew takes no keys meanwhile, or they would be lost; then its reader is where it was.
