@@ -192,7 +192,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "how": "by",
     "mailboxes": "mailboxes",
 }
-#: How somebody signed in or tried to → its label.
+#: Way in which somebody signed in, or tried to → its label.
 WAYS_IN: Final[Mapping[str, str]] = {
     "token": "a token",
     "password": "name and password",

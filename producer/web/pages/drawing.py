@@ -122,7 +122,7 @@ class Saying(Translator):
         """Names a limit: of what, and which rate of it."""
         place, _, key = scope.partition(":")
         kind, _, rate = place.partition(".")
-        named = LIMITS | (LIMITS_OF_ONE if key else {})
+        named = {**LIMITS, **(LIMITS_OF_ONE if key else {})}
         return ", ".join(self.word(named.get(one, one)) for one in (kind, rate) if one)
 
     def file_again(self, name: str) -> Markup:

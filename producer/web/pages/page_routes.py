@@ -129,8 +129,11 @@ def _said(given: FormData) -> str:
     found: list[tuple[str, str | bytes]] = []
     for name, value in given.multi_items():
         if isinstance(value, UploadFile):
-            found.append((name, hashlib.file_digest(value.file, hashlib.sha256).digest()))
+            digest = hashlib.sha256()
+            while piece := value.file.read(1 << 16):
+                digest.update(piece)
             value.file.seek(0)
+            found.append((name, digest.digest()))
         elif name != FILLED:
             found.append((name, value))
     return repr(found)
