@@ -17,6 +17,7 @@ def run() -> None:
     It ends without a traceback when it is interrupted while its modules are still being imported.
     """
     gc.set_threshold(GARBAGE_AFTER)
+    open_standard_streams()
     # redis-py loads it to count what nobody asks it for; pydantic looks for plugins in every package that is installed.
     sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -32,6 +33,20 @@ def run() -> None:
     except KeyboardInterrupt:
         print("interrupted; run the same command to go on", file=sys.stderr)
         sys.exit(4)
+
+
+def open_standard_streams() -> None:
+    """Opens /dev/null in the place of each standard stream that the caller closed.
+
+    The next pipe or socket would have its number: a child that is given another stream there would lose it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
 if __name__ == "__main__":

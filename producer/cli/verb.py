@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import logging
 import os
@@ -151,10 +152,21 @@ def _ended(call: Callable[[], int | None]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has closed the pipe, so nothing more can be written there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return COMPLETE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _fault(error)
+        _write_no_more()
+        where = error.filename or "what this command prints"
+        say(f"mailhaul: {where} cannot be written ({error.strerror}): make room there, then run the same command again")
+        return FAULT
     except Exception as error:
         return _fault(error)
+
+
+def _write_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fault(error: Exception) -> int:

@@ -144,7 +144,7 @@ _MESSAGE_TROUBLE: Final = {
     ),
     "withheld": (
         "messages that the source counts and does not show",
-        "ask its operator for the limit on what IMAP shows, and have it lifted; then run the import command again",
+        "ask its operator for the limit on what it shows, and have it lifted; then run the import command again",
     ),
 }
 

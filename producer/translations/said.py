@@ -418,5 +418,5 @@ ADVICE: Final[Mapping[str, str]] = {
     "dates_changed": "Nothing; notes.csv of the report names each.",
     "keywords_lost": "Nothing; the messages themselves are there.",
     "unreadable_folder": "See what the server says; when it is mended, try again.",
-    "withheld": "Ask the operator of the source for the limit on what IMAP shows, and have it lifted; then begin again.",
+    "withheld": "Ask the operator of the source for the limit on what it shows, and have it lifted; then begin again.",
 }

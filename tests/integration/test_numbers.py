@@ -197,7 +197,7 @@ def test_statuses_are_whole_wherever_the_numbers_come_from(wires: Wires) -> None
     assert [status.messages for status in found if isinstance(status, KnownStatus)] == [2, 1]
     assert isinstance(found[2], Exception)
     asked = Counter(command.name for command in wires.source.commands)
-    assert asked[b"EXAMINE"] == 2, "what STATUS did not tell is opened, and what it refused"
+    assert asked[b"EXAMINE"] == 2, "only what STATUS did not tell is opened"
 
 
 def test_what_a_run_did_is_never_below_zero(wires: Wires) -> None:

@@ -137,14 +137,15 @@ def test_a_set_that_is_no_single_range_or_too_long_is_cut_up(wires: Wires, refus
     assert not in_process.failures()
 
 
-def test_without_forgiving_such_a_bad_the_mailbox_is_parked(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_forgiving_such_a_bad_the_folder_is_not_copied(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control."""
     monkeypatch.setattr(FlyingSession, "_forgive", lambda self, tags: None)
     wires.fill(17)
     wires.source.faults.add(reply(too_many(3, 17), b"BAD too much", times=None))  # type: ignore[arg-type]
     in_process = InProcessImport(wires.source, wires.destination)
     in_process.to_the_end()
-    assert in_process.mailbox().state == "parked"
+    assert in_process.outcomes() == {}
+    assert [folder.unreadable for folder in in_process.every_folder()] == [True]
 
 
 def test_limit_with_words_of_haste_is_waited_for(wires: Wires) -> None:
