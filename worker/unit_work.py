@@ -118,7 +118,7 @@ class UnitWork:
                 unsettled_seconds=self._unsettled_seconds(lease),
                 returning=returning,
                 wish=wish,
-                wide=place.wide_plans,
+                wide=place.plans_at_work,
             )
             pending = {folder.folder_id for folder, tally in planned if tally.pending}
             gone = {folder.folder_id for folder, tally in planned if tally[Outcome.VANISHED]}

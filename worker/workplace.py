@@ -13,7 +13,7 @@ from worker.copying.copy import CopyRules
 from worker.lane_meter import LaneMeter
 from worker.lease_keeper import LeaseKeeper
 from worker.planning.batch_planner import PlanRules
-from worker.planning.wide_plans import WidePlans
+from worker.planning.plans_at_work import PlansAtWork
 from worker.sessions.account_making import AccountServices
 from worker.sessions.mailbox_sessions import Dialer
 
@@ -41,7 +41,7 @@ class Workplace:
     #: Tells whether a holder of the key let an import (by its id) remove copies as these options say.
     may_remove: Callable[[str, Options], bool] = lambda import_id, options: True
     #: The plans of very many folders.
-    wide_plans: WidePlans = field(default_factory=WidePlans)
+    plans_at_work: PlansAtWork = field(default_factory=PlansAtWork)
     #: Group sizes and times.
     copy_rules: CopyRules = CopyRules()
     #: Batch sizes.

@@ -41,7 +41,7 @@ from worker.planning.folder_plan import NOT_THERE, FolderPlanner
 from worker.planning.folder_search import FolderSearch, FoundFolders
 from worker.planning.neighbour_folders import NeighbourFolders
 from worker.planning.opened_source import OpenedSource
-from worker.planning.wide_plans import WidePlans
+from worker.planning.plans_at_work import PlansAtWork
 from worker.sessions.ends import Ends
 from worker.sessions.mailbox_sessions import together
 
@@ -74,7 +74,7 @@ class MailboxPlan:
         unsettled_seconds: float = 0.0,
         returning: WayBack | None = None,
         wish: Callable[[], Wish] = lambda: Wish.RUN,
-        wide: WidePlans | None = None,
+        wide: PlansAtWork | None = None,
     ) -> None:
         """Takes `ends`, the check that both sides are not one mailbox or swapped; None where no check is due or it was confirmed.
 
@@ -82,7 +82,7 @@ class MailboxPlan:
         back what goes where. `wish` says without a round trip what is wanted of the lane. `wide` are the plans of this
         process.
         """
-        self._wish, self._wide = wish, wide or WidePlans()
+        self._wish, self._wide = wish, wide or PlansAtWork()
         self._ends, self._tell, self._settle_seconds = ends, tell, settle_seconds
         self._neighbours = neighbours
         self._pending: Collection[str] = ()

@@ -26,14 +26,14 @@ def _kept(form: str, *pairs: tuple[str, str]) -> list[KeptField]:
 
 
 def test_nothing_kept_changes_nothing() -> None:
-    assert filled(PAGE, [], "id") == PAGE
-    assert filled(PAGE, _kept("elsewhere", ("name", "x")), "id") == PAGE
+    assert filled(PAGE, [], "id", str) == PAGE
+    assert filled(PAGE, _kept("elsewhere", ("name", "x")), "id", str) == PAGE
 
 
 def test_each_kind_of_field_gets_its_text_and_its_fold_is_opened() -> None:
     typed = [("once", "w"), ("name", 'a"<b'), ("word", "secret"), ("kind", "one"), ("text", "<new>"), ("tick", "1")]
     for form in ("one", "/one"):
-        page = filled(PAGE, [*_kept(form, *typed), *_kept("two", ("box", "7"))], "id")
+        page = filled(PAGE, [*_kept(form, *typed), *_kept("two", ("box", "7"))], "id", str)
         for part in (
             '<details open class="z">',
             '<input name="name" required value="a&quot;&lt;b">',
@@ -53,15 +53,15 @@ def test_a_row_gets_its_own_text_whatever_rows_went_meanwhile() -> None:
     kept = _kept(
         "rows", ("login", "anna"), ("word", "1"), ("login", "bert"), ("word", "2"), ("login", "eve"), ("word", "")
     )
-    page = filled(ROWS.format("bert", "eve"), kept, "id")
+    page = filled(ROWS.format("bert", "eve"), kept, "id", str)
     assert page.count("filled_dots") == 1
     assert 'value="bert"><input type="hidden" name="filled_dots" value="id.3">' in page
-    assert filled(ROWS.format("carl", "dora"), kept, "id").count("filled_dots") == 0
+    assert filled(ROWS.format("carl", "dora"), kept, "id", str).count("filled_dots") == 0
 
 
 def test_of_several_forms_with_one_path_the_one_with_its_hidden_fields_is_meant() -> None:
     form = '<form id="try-{0}" method="post" action="/try"><input type="hidden" name="name" value="{0}"><input name="login"></form>'
-    page = filled(form.format("a") + form.format("b"), _kept("/try", ("name", "b"), ("login", "anna")), "id")
+    page = filled(form.format("a") + form.format("b"), _kept("/try", ("name", "b"), ("login", "anna")), "id", str)
     first, second = page.split("</form>")[:2]
     assert "anna" not in first
     assert 'name="login" value="anna"' in second

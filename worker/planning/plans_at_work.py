@@ -27,7 +27,7 @@ _PATIENCE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.2
 
 
-class WidePlans:
+class PlansAtWork:
     """The plans of many folders in this process. Thread-safe."""
 
     def __init__(self) -> None:

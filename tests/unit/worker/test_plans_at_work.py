@@ -12,8 +12,8 @@ from shared.mail.answers.bounds import MOST_FOLDERS
 from shared.model.errors import ControlRequested
 from shared.model.lifecycle import Wish
 from worker.decisions.closing import SettleLater
-from worker.planning import wide_plans
-from worker.planning.wide_plans import FEW_FOLDERS, WidePlans
+from worker.planning import plans_at_work
+from worker.planning.plans_at_work import FEW_FOLDERS, PlansAtWork
 
 
 def going_on() -> Wish:
@@ -21,16 +21,16 @@ def going_on() -> Wish:
 
 
 @pytest.fixture
-def full() -> Iterator[tuple[WidePlans, ExitStack]]:
+def full() -> Iterator[tuple[PlansAtWork, ExitStack]]:
     """Yields the plans of a process that has no room left, and what ends those that are at work."""
-    plans = WidePlans()
+    plans = PlansAtWork()
     with ExitStack() as at_work:
         for _ in range(2):
             at_work.enter_context(plans.turn(MOST_FOLDERS, going_on))
         yield plans, at_work
 
 
-def test_a_third_wide_plan_waits_until_one_has_ended(full: tuple[WidePlans, ExitStack]) -> None:
+def test_a_third_wide_plan_waits_until_one_has_ended(full: tuple[PlansAtWork, ExitStack]) -> None:
     plans, at_work = full
     asked, entered = threading.Event(), threading.Event()
 
@@ -51,26 +51,26 @@ def test_a_third_wide_plan_waits_until_one_has_ended(full: tuple[WidePlans, Exit
     assert entered.is_set()
 
 
-def test_a_plan_of_few_folders_never_waits(full: tuple[WidePlans, ExitStack]) -> None:
+def test_a_plan_of_few_folders_never_waits(full: tuple[PlansAtWork, ExitStack]) -> None:
     with full[0].turn(FEW_FOLDERS, going_on):
         pass
 
 
-def test_a_plan_that_waits_gives_way(full: tuple[WidePlans, ExitStack]) -> None:
+def test_a_plan_that_waits_gives_way(full: tuple[PlansAtWork, ExitStack]) -> None:
     with pytest.raises(ControlRequested), full[0].turn(MOST_FOLDERS, lambda: Wish.YIELD):
         pass
 
 
 def test_a_plan_that_waited_for_a_minute_is_put_back(
-    full: tuple[WidePlans, ExitStack], monkeypatch: pytest.MonkeyPatch
+    full: tuple[PlansAtWork, ExitStack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wide_plans, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(plans_at_work, "_PATIENCE_SECONDS", 0.0)
     with pytest.raises(SettleLater), full[0].turn(FEW_FOLDERS + 1, going_on):
         pass
 
 
 def test_the_largest_listing_is_let_in_alone_and_leaves_its_room() -> None:
-    plans = WidePlans()
+    plans = PlansAtWork()
     for _ in range(3):
         with plans.turn(5 * MOST_FOLDERS, going_on):
             pass
