@@ -20,7 +20,7 @@ from producer.intake.specification import ImportSpecification
 from producer.operations import erasing
 from producer.operations.audited_options import audited, edited
 from producer.operations.credentials import Forgotten, Replaced
-from producer.operations.finding import find_mailboxes
+from producer.operations.finding import controls_of, find_mailboxes
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
 from shared.model.errors import UsageError
@@ -56,10 +56,15 @@ class Acts:
             hours=asked.hours,
         )
 
-    def control(self, import_: Import, word: Control, login: str, wave: str = "") -> int:
-        """See `operations.control`."""
+    def control(self, import_: Import, word: Control, login: str, wave: str = "") -> tuple[int, bool]:
+        """See `operations.control`. Returns the mailboxes that it changes, and whether the wish itself changed."""
+        store = self._context.store
         with self._noted(f"import {word.value}", import_, login, wave) as told:
-            return told(self._context.operations.control(import_, word, login, wave))
+            before = controls_of(store, import_, login, wave)
+            concerned = self._context.operations.control(import_, word, login, wave)
+            changed = controls_of(store, import_, login, wave) != before
+            told(concerned or changed)
+            return concerned, changed
 
     def set_wave(
         self, import_: Import, name: str, *, starts_at: float | None, weight: int | None, order: int | None

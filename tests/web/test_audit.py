@@ -66,7 +66,7 @@ def test_every_verb_that_changes_something_is_in_the_log(
         ("spool", "--out", place),
         ("limits", "source_host", "3"),
         ("cancel",),
-        ("forget",),
+        ("forget", "--yes"),
     ):
         web_server.command(*arguments)
     web_server.command("verify", code=2)  # its passwords are gone; the log has the request and its refusal

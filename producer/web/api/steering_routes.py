@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 
 from producer.intake.waving import wave_name
 from producer.operations import standing
-from producer.operations.finding import find_mailboxes
+from producer.operations.finding import controls_of, find_mailboxes
 from producer.show import document
 from producer.show.standing_words import standing_fields
 from producer.waves import read_start, wave_of, waves_of
@@ -105,23 +105,26 @@ def _steer(
     found = known.import_(import_id)
     detail = {"import_id": import_id, "login": _named(known, found, body.login), **_of_wave(body)}
     with noted(known, request, who, f"import {word.value}", **detail) as told:
-        concerned = told(known.operations.control(found, word, body.login, body.wave))
-    return {"mailboxes": concerned, "import": shown(known, import_id)}
+        before = controls_of(known.store, found, body.login, body.wave)
+        concerned = known.operations.control(found, word, body.login, body.wave)
+        changed = controls_of(known.store, found, body.login, body.wave) != before
+        told(concerned or changed)
+    return {"mailboxes": concerned, "changed": changed, "import": shown(known, import_id)}
 
 
-@routes.post("/{import_id}/pause", response_model=answers.SteeredAnswer)
+@routes.post("/{import_id}/pause", response_model=answers.ChangedAnswer)
 def pause(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Pauses within two seconds, until resumed."""
     return _steer(known, who, request, import_id, Control.PAUSE, body)
 
 
-@routes.post("/{import_id}/resume", response_model=answers.SteeredAnswer)
+@routes.post("/{import_id}/resume", response_model=answers.ChangedAnswer)
 def resume(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Resumes what was paused or cancelled."""
     return _steer(known, who, request, import_id, Control.RUN, body)
 
 
-@routes.post("/{import_id}/cancel", response_model=answers.SteeredAnswer)
+@routes.post("/{import_id}/cancel", response_model=answers.ChangedAnswer)
 def cancel(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Cancels what is not finished. What was copied stays."""
     return _steer(known, who, request, import_id, Control.CANCEL, body)
