@@ -53,9 +53,9 @@ def set_wave(known: Known, who: Operator, request: Request, import_id: str, body
     starts_at = read_start(body.starts_at) if body.starts_at is not None else None
     given = {"starts_at": starts_at, "weight": body.weight, "order": body.order}
     asked = {field: one for field, one in given.items() if one is not None}
-    note(known, request, who, "wave set", import_id=import_id, wave=name, **asked)
-    known.operations.set_wave(found, name, starts_at=starts_at, weight=body.weight, order=body.order)
-    return waves(known, who, import_id)
+    with noted(known, request, who, "wave set", import_id=import_id, wave=name, **asked):
+        known.operations.set_wave(found, name, starts_at=starts_at, weight=body.weight, order=body.order)
+        return waves(known, who, import_id)
 
 
 @routes.get("/{import_id}/standing", response_model=answers.StandingsAnswer)
@@ -94,9 +94,9 @@ def move(known: Known, who: Operator, request: Request, import_id: str, body: Mo
 def start(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
     """Starts the import. Idempotent."""
     known.import_(import_id)
-    note(known, request, who, "import started", import_id=import_id)
-    known.operations.set_going(import_id)
-    return shown(known, import_id)
+    with noted(known, request, who, "import started", import_id=import_id):
+        known.operations.set_going(import_id)
+        return shown(known, import_id)
 
 
 def _steer(
@@ -136,9 +136,9 @@ def window(known: Known, who: Operator, request: Request, import_id: str, body: 
     found, hours = known.import_(import_id), read_hours(body.window)
     if body.wave:
         wave_of(known.store, found, body.wave)
-    note(known, request, who, "hours set", import_id=import_id, window=hours.text, **_of_wave(body))
-    known.operations.set_window(found, hours, time.time(), body.wave)
-    return shown(known, import_id)
+    with noted(known, request, who, "hours set", import_id=import_id, window=hours.text, **_of_wave(body)):
+        known.operations.set_window(found, hours, time.time(), body.wave)
+        return shown(known, import_id)
 
 
 @routes.post("/{import_id}/retry", response_model=answers.RetriedAnswer)

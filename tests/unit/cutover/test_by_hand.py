@@ -40,7 +40,9 @@ def test_only_a_cutover_under_way_has_a_line() -> None:
     in_process = CutoverStage()
     in_process.to(CutoverState.SYNCED)
     view = look(in_process.cutovers, in_process.request, "", in_process.time)
-    assert under_way_line(view, in_process.time).startswith("cutover: synced for 4 s; next: you decide: mailhaul cutover announce")
+    assert under_way_line(view, in_process.time).startswith(
+        "cutover: synced for 4 s; next: you decide: mailhaul cutover announce"
+    )
     in_process.send("give_up")
     over = look(in_process.cutovers, in_process.request, "", in_process.time)
     assert under_way_line(over, in_process.time) == ""
