@@ -14,16 +14,15 @@ from time import time as now
 import redis
 
 from producer.cli.command_context import CommandContext
-from producer.cli.noting import end_noted, note, person
+from producer.cli.noting import end_noted, note, noted, person
 from producer.intake.manifest import Manifest, Row
 from producer.intake.specification import ImportSpecification
 from producer.operations import erasing
 from producer.operations.audited_options import audited, edited
 from producer.operations.credentials import Forgotten, Replaced
-from producer.operations.finding import find_mailboxes
+from producer.operations.finding import controls_of, find_mailboxes
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
-from shared.model.errors import UsageError
 from shared.model.lifecycle import Control
 from shared.model.sides import Side
 from shared.rules.hours import Hours
@@ -46,28 +45,34 @@ class Acts:
         context = self._context
         there = context.store.import_(wanted.import_id) is not None
         what = "import begun again" if there else "import begun"
-        self._note(what, wanted, name=wanted.name, mailboxes=len(mailboxes), **audited(wanted))
-        context.operations.submit(
-            wanted,
-            mailboxes,
-            rows,
-            accounts_secret=asked.accounts.secret,
-            sign_ins=asked.sign_ins,
-            hours=asked.hours,
-        )
+        with self._act(what, wanted, name=wanted.name, mailboxes=len(mailboxes), **audited(wanted)):
+            context.operations.submit(
+                wanted,
+                mailboxes,
+                rows,
+                accounts_secret=asked.accounts.secret,
+                sign_ins=asked.sign_ins,
+                hours=asked.hours,
+            )
 
-    def control(self, import_: Import, word: Control, login: str, wave: str = "") -> int:
-        """See `operations.control`."""
+    def control(self, import_: Import, word: Control, login: str, wave: str = "") -> tuple[int, bool]:
+        """See `operations.control`. Returns the mailboxes that it changes, and whether the wish itself changed."""
+        store = self._context.store
         with self._noted(f"import {word.value}", import_, login, wave) as told:
-            return told(self._context.operations.control(import_, word, login, wave))
+            before = controls_of(store, import_, login, wave)
+            concerned = self._context.operations.control(import_, word, login, wave)
+            changed = controls_of(store, import_, login, wave) != before
+            told(concerned or changed)
+            return concerned, changed
 
     def set_wave(
         self, import_: Import, name: str, *, starts_at: float | None, weight: int | None, order: int | None
     ) -> None:
         """See `operations.set_wave`."""
         given = {"starts_at": starts_at, "weight": weight, "order": order}
-        self._note("wave set", import_, wave=name, **{name: one for name, one in given.items() if one is not None})
-        self._context.operations.set_wave(import_, name, starts_at=starts_at, weight=weight, order=order)
+        asked = {field: one for field, one in given.items() if one is not None}
+        with self._act("wave set", import_, wave=name, **asked):
+            self._context.operations.set_wave(import_, name, starts_at=starts_at, weight=weight, order=order)
 
     def change_standing(self, import_: Import, wave: str, **given: float | bool | None) -> Standing | None:
         """See `operations.change_standing`."""
@@ -109,15 +114,13 @@ class Acts:
 
     def start_cutover(self, import_: Import, wave: str, options: CutoverOptions) -> Cutover:
         """See `operations.start_cutover`."""
-        self._note("cutover begun", import_, **_when(wave), switch=options.switch)
-        with self._refused("cutover begun", import_, wave):
+        with self._act("cutover begun", import_, **_when(wave), switch=options.switch):
             return self._context.operations.start_cutover(import_, wave, options, who=person(), at=now())
 
     def cutover_event(self, import_: Import, wave: str, event: str, *, force: Sequence[str], reason: str) -> Cutover:
         """See `operations.send_to_cutover`."""
         asked = {"forced": list(force), "reason": reason} if force else {}
-        self._note(f"cutover {event.replace('_', ' ')}", import_, **_when(wave), **asked)
-        with self._refused(f"cutover {event.replace('_', ' ')}", import_, wave):
+        with self._act(f"cutover {event.replace('_', ' ')}", import_, **_when(wave), **asked):
             return self._context.operations.send_to_cutover(
                 import_,
                 wave,
@@ -134,30 +137,28 @@ class Acts:
 
     def replace_credentials(self, import_: Import, manifest: Manifest) -> Replaced:
         """See `operations.replace_credentials`."""
-        self._note("credentials replaced", import_, rows=len(manifest.rows))
-        context = self._context
-        return context.operations.replace_credentials(import_, manifest.rows, manifest.columns)
+        with self._act("credentials replaced", import_, rows=len(manifest.rows)):
+            return self._context.operations.replace_credentials(import_, manifest.rows, manifest.columns)
 
     def replace_shared(self, import_: Import, given: Mapping[Side, Secret]) -> int:
         """See `operations.replace_shared`."""
-        self._note("credentials replaced", import_, shared=sorted(given))
-        context = self._context
-        return context.operations.replace_shared(import_, given)
+        with self._act("credentials replaced", import_, shared=sorted(given)):
+            return self._context.operations.replace_shared(import_, given)
 
     def forget(self, import_: Import) -> Forgotten:
         """See `operations.forget`."""
-        self._note("credentials deleted", import_)
-        return self._context.operations.forget(import_)
+        with self._act("credentials deleted", import_):
+            return self._context.operations.forget(import_)
 
     def rotate(self) -> Resealed:
         """See `operations.rotate`."""
-        self._note("keys rotated", None)
-        return self._context.operations.rotate(self._client())
+        with self._act("keys rotated", None):
+            return self._context.operations.rotate(self._client())
 
     def close(self, import_: Import) -> bool:
         """See `operations.close`."""
-        self._note("import closed", import_, name=import_.name)
-        return self._context.operations.close(import_)
+        with self._act("import closed", import_, name=import_.name):
+            return self._context.operations.close(import_)
 
     def archive(self, import_: Import, *, away: bool) -> int:
         """See `operations.archive`."""
@@ -168,8 +169,7 @@ class Acts:
         """See `operations.rewritten`."""
         wanted = replace(import_, name=new.name, source=new.source, destination=new.destination, options=new.options)
         detail = {"name": new.name, "mailboxes": len(new.manifest.rows), **edited(import_, wanted)}
-        self._note("import edited", import_, **detail)
-        with self._refused("import edited", import_, ""):
+        with self._act("import edited", import_, **detail):
             now = self._context.operations.rewritten(import_, new, version)
         if now.import_id != import_.import_id:
             self._note("import edited", now, before=import_.import_id, **detail)
@@ -177,13 +177,13 @@ class Acts:
 
     def erase_import(self, import_: Import) -> erasing.Erased:
         """See `erasing.erase_import`."""
-        self._note("erasure begun", None, erased_import=import_.import_id, name=import_.name)
-        return self._receipt(erasing.erase_import(self._context.store, self._client(), import_))
+        with self._act("erasure begun", None, erased_import=import_.import_id, name=import_.name):
+            return self._receipt(erasing.erase_import(self._context.store, self._client(), import_))
 
     def erase_login(self, login: str) -> erasing.Erased:
         """See `erasing.erase_login`."""
-        self._note("erasure begun", None, login_digest=erasing.digest_of(login))
-        return self._receipt(erasing.erase_login(self._context.store, self._client(), login))
+        with self._act("erasure begun", None, login_digest=erasing.digest_of(login)):
+            return self._receipt(erasing.erase_login(self._context.store, self._client(), login))
 
     def _client(self) -> redis.Redis:
         return connect(self._context.urls[1])
@@ -194,13 +194,13 @@ class Acts:
 
     def set_window(self, import_: Import, hours: Hours, wave: str = "") -> None:
         """Sets the hours from now on; see `operations.set_window`."""
-        self._note("hours set", import_, window=hours.text, **_when(wave))
-        self._context.operations.set_window(import_, hours, now(), wave)
+        with self._act("hours set", import_, window=hours.text, **_when(wave)):
+            self._context.operations.set_window(import_, hours, now(), wave)
 
     def set_limit(self, scope: str, most: int | None) -> None:
         """See `operations.set_limit`."""
-        self._note("limit set", None, scope=scope, most=most)
-        self._context.operations.set_limit(scope, most)
+        with self._act("limit set", None, scope=scope, most=most):
+            self._context.operations.set_limit(scope, most)
 
     def spool(self, import_: Import, login: str, wave: str = "") -> None:
         """Notes that messages of the source are about to be saved as files on this machine."""
@@ -210,39 +210,35 @@ class Acts:
     def _noted(
         self, what: str, import_: Import, login: str, of_wave: str = "", /, **detail: object
     ) -> Iterator[Callable[[int], int]]:
-        """Notes an act before it is done, and afterwards if it was refused (with the reason) or changed nothing.
+        """Notes an act before it is done, and afterwards if it changed nothing; see `_act`.
 
         Raises `UsageError` before anything is noted if no mailbox matches. The caller passes the number of
         mailboxes that the act changed to the yielded function.
         """
         find_mailboxes(self._context.store, import_, login, of_wave)
-        self._note(what, import_, login=login, **_when(of_wave), **detail)
 
         def told(mailboxes: int) -> int:
             if not mailboxes:
                 self._note("act changed nothing", import_, act=what, login=login, **_when(of_wave))
             return mailboxes
 
-        try:
+        with self._act(what, import_, login=login, **_when(of_wave), **detail):
             yield told
-        except UsageError as error:
-            self._note("act refused", import_, act=what, login=login, **_when(of_wave), why=str(error))
-            raise
 
     @contextlib.contextmanager
-    def _refused(self, what: str, import_: Import, wave: str) -> Iterator[None]:
-        """Notes an act that is refused, with the reason."""
-        try:
+    def _act(self, what: str, import_: Import | None, /, **detail: object) -> Iterator[None]:
+        """Notes an act as `noting.noted` does, after the end of the verification before it."""
+        with noted(self._context, what, **self._about(import_), **detail):
             yield
-        except UsageError as error:
-            self._note("act refused", import_, act=what, **_when(wave), why=str(error))
-            raise
 
     def _note(self, what: str, import_: Import | None, **detail: object) -> None:
-        about = {"import_id": import_.import_id} if import_ else {}
-        if import_:
-            end_noted(self._context, import_)  # before this act, so that the log has both in their order
-        note(self._context, what, **about, **detail)
+        note(self._context, what, **self._about(import_), **detail)
+
+    def _about(self, import_: Import | None) -> dict[str, str]:
+        if import_ is None:
+            return {}
+        end_noted(self._context, import_)  # before this act, so that the log has both in their order
+        return {"import_id": import_.import_id}
 
 
 def _when(wave: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from producer.cli.command_context import open_context
-from producer.cli.noting import note
+from producer.cli.noting import noted
 from producer.cli.verb import COMPLETE, say
 from producer.operations.token_expiry import read_expiry
 from shared.runtime.logs import clean
@@ -22,8 +22,8 @@ NO_TOKEN: Final = Phrase("token_unknown", "no token has the id {text}; mailhaul 
 def run_add(name: str, role: str, expires: str, *, state_dir: Path | None) -> int:
     """Makes a token. Prints it alone to standard output, so that it can be written into a file."""
     wanted, ends = role_of(role), read_expiry(expires, time.time())
-    with open_context(state_dir) as context:
-        note(context, "token made", name=name, role=wanted.word, **({"expires_at": ends} if ends else {}))
+    detail = {"expires_at": ends} if ends else {}
+    with open_context(state_dir) as context, noted(context, "token made", name=name, role=wanted.word, **detail):
         made, text = Principals(connect(context.urls[1]), context.vault).make_token(name, wanted, ends)
     until = f", until {_moment(ends)} UTC" if ends else ""
     say(f"token {made.token_id} for {clean(made.name)}, {wanted.word}{until}; it is shown this once:")
@@ -43,8 +43,7 @@ def run_list(*, state_dir: Path | None) -> int:
 
 def run_revoke(token_id: str, *, state_dir: Path | None) -> int:
     """Revokes a token, so that no further request with it is answered."""
-    with open_context(state_dir) as context:
-        note(context, "token revoked", token_id=token_id[:100])
+    with open_context(state_dir) as context, noted(context, "token revoked", token_id=token_id[:100]):
         if not Principals(connect(context.urls[1]), context.vault).revoke(token_id):
             raise NO_TOKEN.error(text=f"{token_id[:40]!r}")
     say(f"token {token_id} has ended")

@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from producer.cli.acts import Acts
+from producer.cli.asking import agreed
 from producer.cli.command_context import CommandContext, open_context
-from producer.cli.steering import agreed
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
 from producer.operations.finding import find_import
-from producer.show.cutover_lines import cutover_fields, cutover_lines, guard_lines
+from producer.show.cutover_lines import cutover_fields, cutover_lines, guard_lines, to_do_lines
 from producer.show.lines import spoken_mailboxes
 from shared.model import Import
 from shared.model.cutover import CutoverOptions
 from shared.runtime.logs import clean
-from shared.switching.configured import open_switch, switches
+from shared.switching.configured import open_switch, switches, turned_by_hand
 
 #: Event → what is asked before it is sent.
 _QUESTIONS: Final = {
@@ -69,6 +70,9 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
         for name in ("copied", "synced", "switch", "ttl"):
             for line in guard_lines(view.guards[name]):
                 print(line)
+        if turned_by_hand(settings, wanted.switch):
+            for line in to_do_lines(view):
+                print(line)
         for domain, others in found.taken_along.items():
             print(f"  the switch turns {clean(domain)} as a whole: {spoken_mailboxes(others)} outside of the wave too")
         if renamed := found.renamed:
@@ -106,12 +110,14 @@ def run_status(which: str, wave: str, *, as_json: bool, state_dir: Path | None) 
         import_ = find_import(context.store, which)
         cutovers = context.operations.cutovers
         found = [acts.look(cutovers, import_, wave, at)] if wave else acts.look_at_all(cutovers, import_, at)
+        settings = context.settings
     if as_json:
         print(json.dumps([cutover_fields(view, at) for view in found], ensure_ascii=False, indent=2), flush=True)
     elif not found:
         say(f"import {clean(import_.name)}: it has no cutover; begin one with: mailhaul cutover start")
     for view in [] if as_json else found:
-        for line in cutover_lines(import_, view, at):
+        by_hand = turned_by_hand(settings, view.cutover.options.switch)
+        for line in cutover_lines(import_, view, at, by_hand=by_hand):
             print(line)
     return COMPLETE
 
@@ -119,16 +125,19 @@ def run_status(which: str, wave: str, *, as_json: bool, state_dir: Path | None) 
 def run_event(
     event: str, which: str, wave: str, force: Sequence[str], reason: str, *, sure: bool, state_dir: Path | None
 ) -> int:
-    """Sends an event of a person, after a question where there is a terminal."""
+    """Sends an event of a person, after a question unless `sure`. Raises `UsageError` where nobody can be asked."""
     with open_context(state_dir, make=False) as context:
         import_ = find_import(context.store, which)
         view = acts.look(context.operations.cutovers, import_, wave, time.time())
         sent = acts.end_of(view.cutover.state) if event == "close" else event
-        if not sure and not agreed(_question(sent, import_, wave, len(view.mailboxes))):
+        if not sure and not agreed(_question(sent, import_, wave, len(view.mailboxes)), f"cutover {event}"):
             say("nothing was changed")
             return COMPLETE
         after = Acts(context).cutover_event(import_, wave, sent, force=force, reason=reason)
         say(f"{clean(acts.called(import_, wave))}: {acts.spoken(after.state)}; see: mailhaul cutover status")
+        if event == "switch" and turned_by_hand(context.settings, after.options.switch):
+            for line in to_do_lines(replace(view, cutover=after)):
+                say(line.strip())
         _nobody(context)
     return COMPLETE
 

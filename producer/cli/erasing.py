@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from producer.cli.acts import Acts
+from producer.cli.asking import agreed
 from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.operations import erasing
@@ -20,7 +20,6 @@ WHAT_TO_ERASE: Final = Phrase(
     "erase_what",
     "erase: give either an import, or --login LOGIN for one person in every import",
 )
-ERASE_UNASKED: Final = Phrase("erase_unasked", "erase: nobody can be asked here; give --yes")
 
 
 def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> int:
@@ -39,7 +38,7 @@ def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> 
             what = f"import {clean(import_.name)} ({import_.import_id[:8]}) with {spoken_mailboxes(number)}"
             begin = partial(acts.erase_import, import_)
         say(f"what goes: {what}: the ledger, the report, the stored passwords; mail stays as it is on both sides")
-        if not sure and not _confirmed():
+        if not sure and not agreed("erase it?", "erase"):
             say("nothing was erased")
             return INCOMPLETE
         receipt = begin()
@@ -67,11 +66,3 @@ def receipt_lines(receipt: erasing.Erased) -> list[str]:
         )
     said.append("not looked at: reports and messages that were saved as files, logs, and backups of Redis")
     return said
-
-
-def _confirmed() -> bool:
-    """Tells whether the operator says yes. Raises `UsageError` if there is no terminal to ask at."""
-    if not sys.stdin.isatty():
-        raise ERASE_UNASKED.error()
-    print("erase it? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

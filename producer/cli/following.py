@@ -44,6 +44,7 @@ from producer.show.lines import (
     wave_line,
 )
 from producer.show.naming import is_renamed, left_out_note, naming_lines, renaming
+from producer.show.paused import paused_lines
 from producer.show.protocols import protocol_lines
 from producer.show.standing_words import standing_lines
 from producer.show.waiting import waiting_lines
@@ -243,6 +244,9 @@ def run_status(
     context: CommandContext, which: str, login: str, wave: str = "", *, failed: bool = False, as_json: bool
 ) -> int:
     """Prints the progress of an import, of a wave or of one mailbox."""
+    from producer.cutover.acts import look_at_all
+    from producer.show.cutover_lines import under_way_line
+
     store = context.store
     import_ = find_import(store, which)
     progress = progress_at(context, import_, wave)
@@ -267,6 +271,14 @@ def run_status(
         waves = [one for one in waves_of(store, import_) if wave in ("", one.name)]
         lonely = "" if progress.finished else context.nobody_works()
         stands = standing_lines(store.standings(import_.import_id), store.standing_tally(import_.import_id))
+        at = time.time()
+        cutovers = (
+            under_way_line(view, at)
+            for view in look_at_all(context.operations.cutovers, import_, at)
+            if wave in ("", view.cutover.wave)
+        )
+        stands += filter(None, cutovers)
+        stands += paused_lines(import_, waves) if progress.finished else ()
         _print_status(progress, rows, lonely, waves, stands, failed=failed)
         if lost := len(store.undelivered()):
             print(f"  {undelivered_line(lost)}")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from producer.cli.command_context import open_context
-from producer.cli.noting import note
+from producer.cli.noting import noted
 from producer.cli.verb import COMPLETE
 from producer.operations import forecasting
 from producer.operations.finding import find_import
@@ -22,8 +22,8 @@ def run_forecast(which: str, wave: str = "", *, as_json: bool, state_dir: Path |
         import_ = find_import(store, which)
         found = None
         if import_.state is not ImportState.FINISHED:
-            note(context, "forecast made", import_id=import_.import_id)
-            found = forecasting.made_and_kept(store, import_, wave, settings.limits, settings.worker_threads)
+            with noted(context, "forecast made", import_id=import_.import_id):
+                found = forecasting.made_and_kept(store, import_, wave, settings.limits, settings.worker_threads)
         scored = forecasting.scored(store, import_)
         if as_json:
             whole = {

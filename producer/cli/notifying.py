@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from producer.cli.command_context import CommandContext, open_context
-from producer.cli.noting import note
+from producer.cli.noting import noted
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.notices import listing
 from producer.notices.sending import reach_of_notices
@@ -65,10 +65,10 @@ def run_add(
             logins=logins,
         )
         wanted = target_of(asked)
-        note(
+        with noted(
             context, "target set", way=wanted.way, to=wanted.shown, kinds=", ".join(wanted.kinds), logins=wanted.logins
-        )
-        made = _targets(context).add(wanted)
+        ):
+            made = _targets(context).add(wanted)
     say(f"{clean(made.shown)} is told of: {', '.join(made.kinds)}; try it with: mailhaul notify test {made.target_id}")
     if made.way == "webhook" and not secret:
         say("its messages are signed with this secret, which is shown this once:")
@@ -112,8 +112,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
 
 def run_remove(target_id: str, *, state_dir: Path | None) -> int:
     """Removes a target; what is on its way to it is not sent."""
-    with open_context(state_dir) as context:
-        note(context, "target removed", target=target_id[:40])
+    with open_context(state_dir) as context, noted(context, "target removed", target=target_id[:40]):
         if not _targets(context).remove(target_id):
             raise NO_TARGET.error(text=f"{target_id[:40]!r}")
     say(f"target {target_id} is told nothing more")
@@ -135,8 +134,7 @@ def run_test(target_id: str, *, state_dir: Path | None) -> int:
 
 def run_retry(*, drop: bool, state_dir: Path | None) -> int:
     """Has what could not be delivered tried again, or forgotten."""
-    with open_context(state_dir) as context:
-        note(context, "notices dropped" if drop else "notices retried")
+    with open_context(state_dir) as context, noted(context, "notices dropped" if drop else "notices retried"):
         number = listing.sent_again(context.store, drop=drop)
     say(f"{number} {'forgotten' if drop else 'tried again'}")
     return COMPLETE

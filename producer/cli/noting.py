@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+from collections.abc import Iterator
 
 from producer.cli.command_context import CommandContext
 from producer.operations.ended import NOBODY, note_end
 from shared.model import Import
+from shared.model.errors import UsageError
 from shared.runtime.logs import clean
 from shared.store.records.page_state import PageState
-from shared.store.records.web_records import WebRecords
+from shared.store.records.web_records import NotedEntry, WebRecords
 from shared.store.redis.redis_store import connect
 
 
@@ -27,16 +30,29 @@ def person() -> str:
     return f"command line ({f'{os.getuid()} {user_name()}'.strip()})"
 
 
-def note(context: CommandContext, what: str, **detail: object) -> None:
+def note(context: CommandContext, what: str, **detail: object) -> NotedEntry:
     """Writes an act into the audit log before it is done. Must never be given a secret. Raises `StoreError`.
 
     If the log cannot be written, the act does not happen.
     """
     # An argument may hold bytes that are no text or, by mistake, a URL with its password.
     said = {name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()}
-    WebRecords(connect(context.urls[1]), context.settings.audit_days).note(
-        person(), what, {"from": "command line", **said}
-    )
+    return _records(context).note(person(), what, {"from": "command line", **said})
+
+
+@contextlib.contextmanager
+def noted(context: CommandContext, what: str, **detail: object) -> Iterator[None]:
+    """Notes an act before it is done. One that is refused is noted as refused instead, with the reason."""
+    entry = note(context, what, **detail)
+    try:
+        yield
+    except UsageError as error:
+        _records(context).refused(entry, clean(str(error)))
+        raise
+
+
+def _records(context: CommandContext) -> WebRecords:
+    return WebRecords(connect(context.urls[1]), context.settings.audit_days)
 
 
 def end_noted(context: CommandContext, import_: Import, *, by_us: bool = False) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from producer.cli.command_context import open_context
-from producer.cli.noting import note, person
+from producer.cli.noting import noted, person
 from producer.cli.verb import COMPLETE, say
 from shared.runtime.logs import clean
 from shared.sign_in.allowed_places import AllowedPlaces, read_place
@@ -28,8 +28,7 @@ def run_list(*, state_dir: Path | None) -> int:
 def run_add(place: str, *, state_dir: Path | None) -> int:
     """Allows a place."""
     place = read_place(place)
-    with open_context(state_dir) as context:
-        note(context, "place allowed", place=place)
+    with open_context(state_dir) as context, noted(context, "place allowed", place=place):
         AllowedPlaces(context.store, context.vault).add(place, person(), time.time())
     say(f"{place}: what the page and the API are given may be connected to there from now on")
     return COMPLETE
@@ -38,8 +37,7 @@ def run_add(place: str, *, state_dir: Path | None) -> int:
 def run_remove(place: str, *, state_dir: Path | None) -> int:
     """Allows a place no longer."""
     place = read_place(place)
-    with open_context(state_dir) as context:
-        note(context, "place refused", place=place)
+    with open_context(state_dir) as context, noted(context, "place refused", place=place):
         if not AllowedPlaces(context.store, context.vault).remove(place):
             raise NOT_ALLOWED.error(place=place)
     say(f"{place}: nothing new is connected to there")

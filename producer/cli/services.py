@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from producer.cli.command_context import CommandContext, open_context
-from producer.cli.noting import note, person
+from producer.cli.noting import noted, person
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.intake.account_options import AccountsAsked, read_secret
 from producer.intake.named_services import BY_SETTINGS, NOT_THERE, read_service, tried
@@ -27,10 +27,10 @@ def run_set(name: str, url: str, *, secret_file: Path | None, state_dir: Path | 
     with open_context(state_dir) as context:
         if name in {part.partition("=")[0] for part in (context.settings.web_accounts or "").split()}:
             raise BY_SETTINGS.error()
-        note(context, "account service set", service=name, to=shown(asked.text))
-        services_of(context).set(
-            NamedService(name=name, text=asked.text, secret=asked.secret, by=person(), at=time.time())
-        )
+        with noted(context, "account service set", service=name, to=shown(asked.text)):
+            services_of(context).set(
+                NamedService(name=name, text=asked.text, secret=asked.secret, by=person(), at=time.time())
+            )
     say(f"{name} is {clean(shown(asked.text))}; try it with: mailhaul service test {name} LOGIN")
     return COMPLETE
 
@@ -54,8 +54,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
 
 def run_remove(name: str, *, state_dir: Path | None) -> int:
     """Removes a service. Imports that chose it keep what they need."""
-    with open_context(state_dir) as context:
-        note(context, "account service removed", service=name[:40])
+    with open_context(state_dir) as context, noted(context, "account service removed", service=name[:40]):
         if not services_of(context).remove(name):
             raise NOT_THERE.error(name=repr(name[:40]))
     say(f"{name} makes no accounts for new imports any more")
@@ -64,11 +63,10 @@ def run_remove(name: str, *, state_dir: Path | None) -> int:
 
 def run_test(name: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
     """Asks a service about one account of the destination, and makes none."""
-    with open_context(state_dir) as context:
-        note(context, "account service tried", service=name[:40])
+    with open_context(state_dir) as context, noted(context, "account service tried", service=name[:40]):
         one = services_of(context).all().get(name)
-    if one is None:
-        raise NOT_THERE.error(name=repr(name[:40]))
+        if one is None:
+            raise NOT_THERE.error(name=repr(name[:40]))
     seen = tried(AccountsAsked(text=one.text, secret=one.secret), login)
     if as_json:
         print(json.dumps(asdict(seen), ensure_ascii=False, indent=2))

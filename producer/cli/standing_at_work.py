@@ -12,8 +12,9 @@ from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE, say
 from producer.operations import standing
 from producer.operations.finding import find_import
+from producer.show.paused import paused_lines
 from producer.show.standing_words import standing_fields, standing_lines
-from producer.waves import wave_of
+from producer.waves import wave_of, waves_of
 from shared.runtime.logs import clean
 from shared.wording.phrases import Phrase
 
@@ -55,11 +56,12 @@ def run_standing(which: str, wave: str, asked: Asked, *, as_json: bool, state_di
         elif wave:
             wave_of(context.store, import_, wave)
         known, tally = standing.standings(context.store, import_), standing.tally_of(context.store, import_)
+        paused = list(paused_lines(import_, waves_of(context.store, import_)))
         lonely = context.nobody_works() if known else ""
     if as_json:
         print(json.dumps(standing_fields(known, tally), ensure_ascii=False, indent=2), flush=True)
         return COMPLETE
-    for line in standing_lines(known, tally) or ["does not stand"]:
+    for line in [*(standing_lines(known, tally) or ["does not stand"]), *paused]:
         say(f"import {clean(import_.name)}: {line}")
     if lonely:
         say(lonely)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from producer.cli.acts import Acts
+from producer.cli.asking import agreed, can_ask
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.option_groups import SheetOptions
 from producer.cli.request import read_manifest
@@ -24,6 +24,7 @@ from producer.operations.limits import read_limit
 from producer.show import document
 from producer.show.lanes import let_in
 from producer.show.lines import spoken_mailboxes, wave_line
+from producer.show.paused import resume_command
 from producer.show.waiting import waiting_lines
 from producer.waves import read_start, wave_of, waves_of
 from shared.model import Import, Tally
@@ -43,14 +44,20 @@ ROWS_FIT_NONE: Final = Phrase(
     "these rows fit no mailbox of import {name} by their login at the source (and server, where several have that "
     "login): {rows}; nothing was changed",
 )
-CLOSE_UNASKED: Final = Phrase("close_unasked", "close: nobody can be asked here; give --yes")
 
 #: The value of `--wave` of `move` that stands for no wave.
 NO_WAVE = "-"
-_DONE = {
-    Control.PAUSE: "paused; go on with: mailhaul resume",
+#: Control → what was done; `{resume}` is the command that ends it.
+_DONE: Final = {
+    Control.PAUSE: "paused; go on with: {resume}",
     Control.RUN: "goes on",
-    Control.CANCEL: "cancelled; what was copied stays; go on with: mailhaul resume",
+    Control.CANCEL: "cancelled; what was copied stays; go on with: {resume}",
+}
+#: The same where no mailbox is under way.
+_DONE_AT_REST: Final = {
+    Control.PAUSE: "paused: nothing is looked at until it is resumed: {resume}",
+    Control.RUN: "resumed: nothing of it is under way",
+    Control.CANCEL: "cancelled: nothing of it was under way, and nothing is looked at any more",
 }
 
 
@@ -72,24 +79,27 @@ def run_control(
     wish = Control(word)
     with open_context(state_dir, make=False) as context:
         import_ = find_import(context.store, which)
-        if wish is Control.CANCEL and not sure and not agreed(_question(context, import_, login, wave)):
+        if _declined(context, import_, wish, login, wave, sure=sure):
             say("nothing was changed")
             return COMPLETE
         before = context.store.import_tally(import_.import_id)[0]
         interrupted = context.owner and import_.state is ImportState.RUNNING and import_.control is Control.RUN
-        concerned = Acts(context).control(import_, wish, login, wave)
+        concerned, changed = Acts(context).control(import_, wish, login, wave)
+        resume = resume_command(import_, login, wave)
         what = f"mailbox {clean(login)} of import" if login else f"wave {clean(wave)} of import" if wave else "import"
         name = f"{what} {clean(import_.name)} ({import_.import_id[:8]})"
         if concerned:
-            say(f"{name}: {_DONE[wish]} ({spoken_mailboxes(concerned)})")
+            say(f"{name}: {_DONE[wish].format(resume=resume)} ({spoken_mailboxes(concerned)})")
         elif wish is Control.RUN and interrupted and not wave:
             say(f"{name} was interrupted: it goes on")
+        elif changed:
+            say(f"{name}: {_DONE_AT_REST[wish].format(resume=resume)}")
         else:
             say(f"{name} {_unchanged(import_, wish, login or wave)}")
         if wish is not Control.RUN or not (concerned or interrupted):
             return COMPLETE
         if (login or wave) and import_.control is Control.PAUSE:
-            say("the import as a whole is paused: mailhaul resume")
+            say(f"the import as a whole is paused: {resume_command(import_)}")
             return COMPLETE
         return _worked_on(context, import_, before, detach=detach)
 
@@ -105,18 +115,16 @@ def _unchanged(import_: Import, wish: Control, login: str) -> str:
     return "is not paused" if wish is Control.RUN else "has nothing under way: nothing was changed"
 
 
+def _declined(context: CommandContext, import_: Import, wish: Control, login: str, wave: str, *, sure: bool) -> bool:
+    """Tells whether the operator says no to a cancellation. It can be taken back, so it needs no terminal."""
+    asks = wish is Control.CANCEL and not sure and can_ask()
+    return asks and not agreed(_question(context, import_, login, wave), "cancel")
+
+
 def _question(context: CommandContext, import_: Import, login: str, wave: str) -> str:
     open_, complete = given_up_by_cancel(context.store, import_, login, wave)
     kept = f"; {complete:,} that are complete stay so" if complete else ""
     return f"cancel {spoken_mailboxes(open_)} of import {clean(import_.name)}{kept}?"
-
-
-def agreed(question: str) -> bool:
-    """Tells whether the operator says yes. Without a terminal nobody is asked, and the answer is yes."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return True
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def run_retry(
@@ -231,7 +239,7 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
     """Deletes the stored passwords of an import."""
     with open_context(state_dir, make=False) as context:
         import_ = find_import(context.store, which)
-        if not sure and not agreed(f"delete the stored passwords of import {clean(import_.name)}?"):
+        if not sure and not agreed(f"delete the stored passwords of import {clean(import_.name)}?", "forget"):
             say("nothing was changed")
             return COMPLETE
         found = Acts(context).forget(import_)
@@ -268,20 +276,12 @@ def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
         say(
             "another pass of the same list then has to compare what is at the destination; take the report first, if you want it"
         )
-        if not sure and not _confirmed():
+        if not sure and not agreed("close it?", "close"):
             say("nothing was closed")
             return INCOMPLETE
         there = Acts(context).close(import_)
     say(f"import {clean(import_.name)}: {'closed' if there else 'was closed meanwhile'}")
     return COMPLETE
-
-
-def _confirmed() -> bool:
-    """Tells whether the operator says yes. Raises `UsageError` if there is no terminal to ask at."""
-    if not sys.stdin.isatty():
-        raise CLOSE_UNASKED.error()
-    print("close it? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def run_window(which: str, text: str, wave: str = "", *, state_dir: Path | None) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from producer.cli.command_context import CommandContext, open_context
-from producer.cli.noting import note, user_name
+from producer.cli.noting import noted, user_name
 from producer.cli.verb import COMPLETE, say
 from producer.web.security.scrypt import checked, hashed
 from shared.probe import probe
@@ -34,8 +34,7 @@ def run_set(name: str, role: str, password_file: Path | None, *, state_dir: Path
     """Adds a user, or gives one a new password and role."""
     wanted, name = role_of(role), checked_name(name)
     password = checked(_from_file(password_file) if password_file else _asked(name))
-    with open_context(state_dir) as context:
-        note(context, "user set", name=name, role=wanted.word)
+    with open_context(state_dir) as context, noted(context, "user set", name=name, role=wanted.word):
         Principals(connect(context.urls[1]), context.vault).set_user(name, wanted, hashed(password))
     say(f"{clean(name)} signs in to the page as {wanted.word} with this password from now on")
     return COMPLETE
@@ -51,8 +50,7 @@ def run_list(*, state_dir: Path | None) -> int:
 
 def run_remove(name: str, *, state_dir: Path | None) -> int:
     """Removes a user. Their sessions end too."""
-    with open_context(state_dir) as context:
-        note(context, "user removed", name=name[:80])
+    with open_context(state_dir) as context, noted(context, "user removed", name=name[:80]):
         if not Principals(connect(context.urls[1]), context.vault).remove_user(name):
             raise NO_USER.error(text=f"{name[:80]!r}")
     say(f"{clean(name)} signs in no more, and is signed out everywhere")
@@ -72,11 +70,10 @@ def run_sessions(*, state_dir: Path | None) -> int:
 
 def run_end(which: str, *, state_dir: Path | None) -> int:
     """Ends a session by its id, or all sessions of a person by name."""
-    with open_context(state_dir) as context:
-        note(context, "sessions ended", of=which[:200])
+    with open_context(state_dir) as context, noted(context, "sessions ended", of=which[:200]):
         ended = BrowserSessions(connect(context.urls[1]), context.vault).end_of(which)
-    if not ended:
-        raise NO_SESSION.error(text=f"{which[:80]!r}")
+        if not ended:
+            raise NO_SESSION.error(text=f"{which[:80]!r}")
     say(f"signed out: {ended} {'browser' if ended == 1 else 'browsers'}")
     return COMPLETE
 
@@ -95,9 +92,9 @@ def run_link(*, state_dir: Path | None) -> int:
 def make_link(context: CommandContext) -> str:
     """Makes a link that signs in as administrator. Whoever can run this command has the store and the key already."""
     user = user_name() or f"uid {os.getuid()}"
-    note(context, "link made", name=user)
-    text = BrowserSessions(connect(context.urls[1]), context.vault).make_link(user, Role.ADMIN)
-    return f"{page_url(context.settings)}enter/{text}"
+    with noted(context, "link made", name=user):
+        text = BrowserSessions(connect(context.urls[1]), context.vault).make_link(user, Role.ADMIN)
+        return f"{page_url(context.settings)}enter/{text}"
 
 
 def page_url(settings: Settings) -> str:

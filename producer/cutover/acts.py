@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from producer.cutover.copy_back import WaveBack, back_progress, wave_back
-from producer.cutover.facts import domains_of, facts_of, members
+from producer.cutover.facts import domains_of, facts_of, members, paused_of
 from producer.cutover.guards import MeasuredGuard, measure, needed, unmet
 from producer.cutover.telling import next_step
 from producer.cutover.turning import to_bring_back
@@ -60,7 +60,9 @@ SAY_WAVE: Final = Phrase(
     "cutover_of_which_wave",
     "import {name} has waves, and each is cut over by itself: say {wave}; its waves are: {names}",
 )
-NOT_NOW: Final = Phrase("cutover_event_impossible", "the cutover of {name} is {word}: nobody can {act_word} it now")
+NOT_NOW: Final = Phrase(
+    "cutover_event_impossible", "the cutover of {name} is {word}: nobody can {act_word} it now; next: {what}"
+)
 CHANGED: Final = Phrase("cutover_changed", "the cutover of {name} was changed meanwhile: look at it, and try again")
 NOT_YET: Final = Phrase("cutover_not_yet", "{name}: not yet. It waits for:")
 WAITS: Final = Phrase("cutover_waits", "{guard}: {value_cause}; waits for: {waits_cause}")
@@ -189,13 +191,16 @@ def send(
     assert RULES[event].by == "person"
     kept = cutovers.one(import_.import_id, wave)
     cutover = there(kept, import_, wave)
+    view = _looked(cutovers, kept, at)
     try:
         state = CutoverState(advance("cutover", cutover.state, event))
     except IllegalTransition:
         raise NOT_NOW.error(
-            name=named(import_, wave), word=spoken(cutover.state), act_word=event.replace("_", " ")
+            name=named(import_, wave),
+            word=spoken(cutover.state),
+            act_word=event.replace("_", " "),
+            what=view.next,
         ) from None
-    view = _looked(cutovers, kept, at)
     overruled = _overruled(view, event, force, reason, who, at)
     if failing := [
         one for one in unmet(view.guards, needed(cutover, event)) if one.name not in {o.guard for o in overruled}
@@ -268,7 +273,8 @@ def viewed(store: Store, cutover: Cutover, notes: Mapping[str, str], at: float) 
     """Returns the cutover with its guards, as they are with these notes."""
     everyone = members(store, cutover.import_id, cutover.wave, notes)
     domains, switched = domains_of(cutover.options, everyone), cutover.state not in BEFORE_SWITCH
-    facts = facts_of(everyone, notes, domains, at, switched=switched)
+    paused = paused_of(store, cutover.import_id, cutover.wave)
+    facts = facts_of(everyone, notes, domains, at, switched=switched, paused=paused)
     guards = measure(cutover.options, facts)
     known = [(one, decode_mailbox(notes.get(one.mailbox_id, ""))) for one in everyone]
     return CutoverView(

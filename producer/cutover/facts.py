@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from producer.cutover.guards import CutoverFacts, DomainFacts, MailboxFacts
+from producer.cutover.guards import IMPORT_IS_PAUSED, WAVE_IS_PAUSED, CutoverFacts, DomainFacts, MailboxFacts
 from shared.content.json_text import read_json
 from shared.model import Mailbox
 from shared.model.cutover import DNS, NO_SWITCH, CutoverOptions
+from shared.model.lifecycle import Control
 from shared.model.search import Search
 from shared.store import Store
 from shared.store.records.cutovers import decode_mailbox, same_types
@@ -48,9 +50,18 @@ def address_of(mailbox: Mailbox) -> str:
 
 
 def facts_of(
-    mailboxes: Sequence[Mailbox], notes: Mapping[str, str], domains: Sequence[str], at: float, *, switched: bool = False
+    mailboxes: Sequence[Mailbox],
+    notes: Mapping[str, str],
+    domains: Sequence[str],
+    at: float,
+    *,
+    switched: bool = False,
+    paused: str = "",
 ) -> CutoverFacts:
-    """Returns the facts at the moment `at`; `switched` tells whether the switch was begun. `notes` are those of the cutover."""
+    """Returns the facts at the moment `at`; `switched` tells whether the switch was begun.
+
+    `notes` are those of the cutover; `paused` says what a person paused of it.
+    """
     asked = decode_domains(notes.get(DNS, ""))
     return CutoverFacts(
         at=at,
@@ -67,7 +78,20 @@ def facts_of(
         domains=[asked.get(domain) or DomainFacts(domain=domain, at=0.0) for domain in domains],
         no_switch=unpacked(notes.get(NO_SWITCH, "")),
         switched=switched,
+        paused=paused,
     )
+
+
+def paused_of(store: Store, import_id: str, wave: str) -> str:
+    """Says in a sentence that the import or the wave is paused, and how it is resumed; "" where neither is."""
+    import_ = store.import_(import_id)
+    if import_ is None:
+        return ""
+    if import_.control is Control.PAUSE:
+        return IMPORT_IS_PAUSED.says(name=shlex.quote(import_.name))
+    if wave and any(one.name == wave and one.control is Control.PAUSE for one in store.waves(import_id)):
+        return WAVE_IS_PAUSED.says(name=shlex.quote(import_.name), wave_name=shlex.quote(wave))
+    return ""
 
 
 def encode_domains(asked: Mapping[str, DomainFacts]) -> str:

@@ -53,6 +53,8 @@ MAILBOXES_BEHIND_SOURCE: Final = Phrase(
     "mailboxes_behind_source", "{num} of {most_num} mailboxes are more than {span} behind the source"
 )
 LOOK_AT_EACH_OF_THEM: Final = Phrase("look_at_each_of_them", "a look at each of them")
+IMPORT_IS_PAUSED: Final = Phrase("import_is_paused", "the import is paused: mailhaul resume {name}")
+WAVE_IS_PAUSED: Final = Phrase("wave_is_paused", "the wave is paused: mailhaul resume {name} --wave {wave_name}")
 SWITCH_CANNOT_BE_ASKED: Final = Phrase("switch_cannot_be_asked", "the switch {name} cannot be asked: {cause}")
 SETTINGS_OF_COORDINATOR: Final = Phrase("settings_of_coordinator", "the settings of the coordinator")
 SWITCH_THAT_WOULD_DO: Final = Phrase("switch_that_would_do", "a switch that would do it")
@@ -149,6 +151,8 @@ class CutoverFacts:
     domains: Sequence[DomainFacts] = ()
     #: Why the switch cannot be asked for anybody; "" when it can.
     no_switch: str = ""
+    #: A sentence on what a person paused and how it is resumed; "" where nothing is paused.
+    paused: str = ""
     #: Whether the switch was begun. From then on, cancelled mailboxes count no more: a person gave each of them up.
     switched: bool = False
     #: Their number.
@@ -259,7 +263,7 @@ def _synced(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         if behind
         else told,
         number=oldest if oldest != float("inf") else -1,
-        waits_for=LOOK_AT_EACH_OF_THEM.says() if behind else "",
+        waits_for=(facts.paused or LOOK_AT_EACH_OF_THEM.says()) if behind else "",
         who=tuple(
             (one.login, NEVER_COPIED.says() if age == float("inf") else BEHIND_SOURCE.says(span=span(age)))
             for age, one in behind
@@ -408,7 +412,7 @@ def _empty(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         met=not left and facts.somebody,
         value=LAST_LOOKS_FOUND_NOTHING.says(num=EMPTY_LOOKS, part_num=f"{done:,}", most_num=f"{facts.total:,}"),
         number=len(left),
-        waits_for=LOOKS_THAT_FIND_NOTHING.says() if left else "",
+        waits_for=(facts.paused or LOOKS_THAT_FIND_NOTHING.says()) if left else "",
         who=tuple((one.login, OF_LOOKS.says(num=one.known.empty, most_num=EMPTY_LOOKS)) for one in left),
     )
 

@@ -21,7 +21,7 @@ from producer.operations.trouble import ErrorGroup, trouble, trouble_at_a_glance
 from producer.waves import wave_of
 from shared.model import Import, Mailbox, Tally
 from shared.model.lanes import LanePlace
-from shared.model.lifecycle import ImportState, MailboxState, Outcome
+from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model.search import Search
 from shared.store import Store
 from shared.wording.phrases import Phrase
@@ -175,6 +175,16 @@ def caps_of(store: Store, import_: Import) -> Caps:
     waves, kept = store.waves(import_.import_id), store.forecasts(import_.import_id)
     foreseen_at = kept[-1].ends_at if kept and kept[-1].passes == import_.passes else 0.0
     return Caps(given=store.limits(), usual=store.usual(), waves=waves, now=time.time(), foreseen_at=foreseen_at)
+
+
+def controls_of(store: Store, import_: Import, login: str = "", wave: str = "") -> list[Control]:
+    """Returns what persons want of the import, of the wave, or of the mailboxes with this login. Raises `UsageError`."""
+    if login:
+        return [mailbox.control for mailbox, _ in find_mailboxes(store, import_, login, wave)]
+    if wave:
+        return [wave_of(store, import_, wave).control]
+    known = store.import_(import_.import_id)
+    return [known.control] if known else []
 
 
 def given_up_by_cancel(store: Store, import_: Import, login: str = "", wave: str = "") -> tuple[int, int]:

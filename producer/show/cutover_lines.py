@@ -30,13 +30,41 @@ def overruled_words(view: CutoverView, name: str) -> tuple[str, str] | None:
     return (found[-1].who, found[-1].reason) if found else None
 
 
-def cutover_lines(import_: Import, view: CutoverView, at: float) -> Iterator[str]:
-    """Yields a cutover with its guards, for a terminal."""
+def to_do(view: CutoverView) -> list[str]:
+    """Returns what the switch says of the mailboxes, each once: where a person turns them, it says what to change."""
+    if view.cutover.state is CutoverState.CLOSED:
+        return []
+    return list(dict.fromkeys(known.words for _, known in view.mailboxes if known.turned and known.words))
+
+
+def to_do_lines(view: CutoverView) -> Iterator[str]:
+    """Yields what a person changes by hand."""
+    when = "when it is switched" if view.cutover.state in BEFORE_SWITCH else "now"
+    found = to_do(view)
+    for words in found[:_NAMED]:
+        yield f"  to do {when}: {clean(words)}"
+    if more := found[_NAMED:]:
+        yield f"  … and {len(more):,} more: mailhaul cutover status --json"
+
+
+def under_way_line(view: CutoverView, at: float) -> str:
+    """Returns a cutover in one line, "" for one that is over."""
+    cutover = view.cutover
+    if cutover.state is CutoverState.CLOSED:
+        return ""
+    what = f"cutover of wave {clean(cutover.wave)}" if cutover.wave else "cutover"
+    return f"{what}: {spoken(cutover.state)} for {span(at - cutover.since)}; next: {clean(view.next)}"
+
+
+def cutover_lines(import_: Import, view: CutoverView, at: float, *, by_hand: bool = False) -> Iterator[str]:
+    """Yields a cutover with its guards, for a terminal. `by_hand` tells whether a person turns its mailboxes."""
     cutover = view.cutover
     since = span(at - cutover.since)
     what = called(import_, cutover.wave)
     yield f"{clean(what)}: {spoken(cutover.state)} for {since}: {MEANINGS[cutover.state]}"
     yield f"  next: {clean(view.next)}"
+    if by_hand:
+        yield from to_do_lines(view)
     if cutover.state is CutoverState.ROLLED_BACK:
         if view.back:
             yield f"  back: {back_words(view.back)}"

@@ -83,9 +83,12 @@ def open_switch(settings: Settings, name: str) -> Switch:
         raise IMPOSSIBLE.error(name=name, why=_why(error)) from None
 
 
-def by_hand(settings: Settings, name: str) -> bool:
-    """Tells whether the switch of this name only tells a person what to do. Raises `UsageError`."""
-    known = switches(settings)
+def turned_by_hand(settings: Settings, name: str) -> bool:
+    """Tells whether the switch of this name only tells a person what to do. False where the settings cannot be read."""
+    try:
+        known = switches(settings)
+    except UsageError:
+        return False
     return name in known and kind_of(known[name].kind).place is SwitchPlace.NONE
 
 

@@ -219,7 +219,7 @@ def test_what_is_gone_is_told_and_the_rest_is_kept(admin_env: AdminEnvironment, 
     assert [(row["uid"], row["problem"]) for row in missed] == [("2", "no longer at the source")]
 
     faulty_server.behaviour.append.refuse = None
-    admin_env.run("forget")
+    admin_env.run("forget", "--yes")
     again = admin_env.home / "again"
     assert "no longer stored" in admin_env.run("spool", "--out", again, code=3).said
 

@@ -160,7 +160,7 @@ def test_a_whole_life_as_shipped_is_refused_nothing(deployed: DeployedProcesses,
         "127.0.0.1", dovecot_pair.source.port, logins[0], dovecot_pair.password, mail.make_mailbox(2, {"INBOX": 3}, 800)
     )
     deployed.run("import", manifest, *ends, "--name", "acl")
-    assert "an administrator of Redis runs BGREWRITEAOF" in deployed.run("forget", "acl")
+    assert "an administrator of Redis runs BGREWRITEAOF" in deployed.run("forget", "acl", "--yes")
     doctor = deployed.run("doctor")
     assert "BAD" not in doctor
     assert "append-only file" in doctor

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pwd
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -66,7 +67,7 @@ def test_every_verb_that_changes_something_is_in_the_log(
         ("spool", "--out", place),
         ("limits", "source_host", "3"),
         ("cancel",),
-        ("forget",),
+        ("forget", "--yes"),
     ):
         web_server.command(*arguments)
     web_server.command("verify", code=2)  # its passwords are gone; the log has the request and its refusal
@@ -85,7 +86,6 @@ def test_every_verb_that_changes_something_is_in_the_log(
         ("limit set", ""),
         ("import cancel", import_id),
         ("credentials deleted", import_id),
-        ("verification asked for", import_id),
         ("act refused", import_id),
     ]
     assert entries[1]["detail"]["login"] == "anna"
@@ -107,8 +107,12 @@ def test_who_may_sign_in_is_in_the_log_by_the_same_name(web_server: WebServer) -
     web_server.command("link", USER="somebody else")  # the environment can name anybody
     web_server.command("user", "remove", "anna")
     found = [(entry["what"], entry["who"]) for entry in web_server.records.audit()]
-    words = ("token made", "token revoked", "user set", "sessions ended", "link made", "user removed")
+    words = ("token made", "act refused", "user set", "act refused", "link made", "user removed")
     assert found == [(what, ME) for what in words]
+    refused = [one["detail"] for one in web_server.records.audit() if one["what"] == "act refused"]
+    assert [one["act"] for one in refused] == ["token revoked", "sessions ended"]
+    assert refused[0]["token_id"] == "0123456789ab", "what the act was about is kept"
+    assert "0123456789ab" in refused[0]["why"]
 
 
 def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
@@ -146,13 +150,13 @@ def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
         ]
 
     assert api.post(f"{there}/verify", json={}).status_code == 409, "it has not even begun"
-    assert log() == [("verification asked for", ""), ("act refused", "verification asked for")]
+    assert log() == [("act refused", "verification asked for")]
     web_server.crew()
     api.post(f"{there}/start")
     await_ready(lambda: api.get(there).json()["status"] == "complete", 180, "the first pass")
     assert api.post(f"{there}/verify", json={}).json()["mailboxes"] == 1
     await_ready(lambda: log()[-1][0] == "verification done", 180, "the end of the verification")
-    assert log()[2:] == [("verification asked for", ""), ("verification queued", ""), ("verification done", "")]
+    assert log()[1:] == [("verification asked for", ""), ("verification queued", ""), ("verification done", "")]
     queued, done = web_server.records.audit()[-2:]
     assert (queued["detail"]["mailboxes"], done["detail"]["status"], done["who"]) == (1, "complete", "mailhaul")
     assert "verification queued" in web_server.page(there)
@@ -223,6 +227,41 @@ def test_what_cannot_be_written_down_does_not_happen(web_server: WebServer, serv
     connect(web_server.state_url).delete(keys.AUDIT)
     web_server.command("pause")
     assert web_server.store.import_(import_id).control.value == "pause"  # type: ignore[union-attr]
+
+
+#: Entries of acts that are over, or that nobody refuses any more.
+_TOLD_LATER = {
+    "verification queued",
+    "erasure done",
+    "signed in",
+    "act changed nothing",
+    "import edited",  # the second entry, under the new id
+    "refused messages kept",
+    "what",  # given by the caller
+}
+
+
+def _never_refused(sources: dict[str, str]) -> list[str]:
+    """Returns the acts that are noted by themselves: refused, they would stand in the log as done."""
+    found = []
+    for name, text in sources.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                words = [ast.unparse(one).strip("'") for one in node.value.args]
+                if ast.unparse(node.value.func).split(".")[-1] in ("note", "_note") and not set(words) & _TOLD_LATER:
+                    found.append(f"{name}: {words[-1]}")
+    return found
+
+
+def test_each_act_that_is_refused_is_noted_as_refused() -> None:
+    sources = {}
+    for room in ("cli", "web"):
+        for path in (Path(cli.__file__).parents[1] / room).rglob("*.py"):
+            if re.search(r"(noting|security.access) import .*\bnote", text := path.read_text()):
+                sources[path.name] = text
+    assert len(sources) > 15
+    assert _never_refused(sources) == []
+    assert _never_refused({"new.py": "note(known, request, who, 'user set')"}) == ["new.py: user set"]
 
 
 #: Methods of the store that may be called without an entry in the log.

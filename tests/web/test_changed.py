@@ -147,6 +147,14 @@ def test_a_cancellation_asks_and_goes_on_again(web_server: WebServer, servers: S
         MailboxState.PARKED,
     ]
 
+    # Nothing is under way, and the pause holds all the same.
+    for act, told, word in (("pause", "Paused: nothing is looked at", "pause"), ("resume", "Resumed.", "run")):
+        assert _does(person, f"{there}/{act}").startswith(told)
+        found = web_server.store.import_(import_id)
+        assert found is not None
+        assert found.control.value == word
+        assert _does(person, f"{there}/{act}").startswith("Nothing was changed:")
+
     assert _does(person, f"{there}/retry", code="no_such_code") == (
         "Nothing was changed: nothing of this is parked, refused or failed."
     )

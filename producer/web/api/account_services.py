@@ -13,7 +13,7 @@ from producer.intake.named_services import BY_SETTINGS, Addresses, reached, read
 from producer.web.api import admin_answers, answers
 from producer.web.api.request_bodies import LookBody, ServiceBody
 from producer.web.problems import Refused
-from producer.web.security.access import Admin, Known, Viewer, note
+from producer.web.security.access import Admin, Known, Viewer, noted
 from producer.web.web_context import WebContext
 from shared.accounts.several import parse_services, shown
 from shared.model.errors import UsageError
@@ -60,18 +60,18 @@ def set_service(known: Known, who: Admin, request: Request, name: _Name, body: S
     if name in known.makers:
         raise BY_SETTINGS.error()
     asked = read_service(name, body.url, Secret(body.secret.get_secret_value().strip()), _addresses(known))
-    note(known, request, who, "account service set", service=name, to=shown(asked.text))
-    made = NamedService(name=name, text=asked.text, secret=asked.secret, by=who.name, at=time.time(), guarded=True)
-    known.services.set(made)
-    return _fields(made)
+    with noted(known, request, who, "account service set", service=name, to=shown(asked.text)):
+        made = NamedService(name=name, text=asked.text, secret=asked.secret, by=who.name, at=time.time(), guarded=True)
+        known.services.set(made)
+        return _fields(made)
 
 
 @routes.delete("/account-services/{name}", status_code=204)
 def remove_service(known: Known, who: Admin, request: Request, name: _Name) -> None:
     """Removes a service. Imports that chose it keep what they need."""
-    note(known, request, who, "account service removed", service=name)
-    if not known.services.remove(name):
-        raise Refused(404, SERVICE_GONE.says())
+    with noted(known, request, who, "account service removed", service=name):
+        if not known.services.remove(name):
+            raise Refused(404, SERVICE_GONE.says())
 
 
 @routes.post("/account-services/{name}/test", response_model=AccountSeen)
@@ -81,8 +81,8 @@ def try_service(known: Known, who: Admin, request: Request, name: _Name, body: L
     `state`: "there", "missing" (it would be made), or "unknown" with the `failure` and the `advice`.
     """
     asked = chosen(known, name)
-    note(known, request, who, "account service tried", service=name)
-    return asdict(tried(asked, body.login))
+    with noted(known, request, who, "account service tried", service=name):
+        return asdict(tried(asked, body.login))
 
 
 def names(known: WebContext) -> list[str]:

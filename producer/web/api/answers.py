@@ -359,6 +359,12 @@ class SteeredAnswer(MailboxesChangedAnswer):
     import_: ImportAnswer = Field(alias="import")
 
 
+class ChangedAnswer(SteeredAnswer):
+    """The result of a pause, a resumption or a cancellation, and whether what is wanted changed."""
+
+    changed: bool
+
+
 class RetriedAnswer(SteeredAnswer):
     """The mailboxes and messages that are tried again."""
 

@@ -16,7 +16,7 @@ from producer.web.api import answers
 from producer.web.api.request_bodies import SheetBody
 from producer.web.api.signing_in import SecretsBody
 from producer.web.problems import Refused
-from producer.web.security.access import Known, Operator, note
+from producer.web.security.access import Known, Operator, noted
 from producer.web.web_context import WebContext
 from shared.model import Import
 from shared.model.sides import Side
@@ -41,8 +41,8 @@ def credentials(known: Known, who: Operator, request: Request, import_id: str, b
 
 def replaced(known: WebContext, who: Principal, request: Request, found: Import, manifest: Manifest) -> Replaced:
     """Seals new passwords. Parked mailboxes among them go on."""
-    note(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows))
-    return known.operations.replace_credentials(found, manifest.rows, manifest.columns)
+    with noted(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows)):
+        return known.operations.replace_credentials(found, manifest.rows, manifest.columns)
 
 
 @routes.put("/secrets", response_model=answers.QueuedAnswer)
@@ -63,8 +63,8 @@ def renew(known: WebContext, who: Principal, request: Request, found: Import, te
 
     readers = {side: partial(read, text=text) for side, text in texts.items()}
     secrets = known.operations.shared_anew(found, readers)
-    note(known, request, who, "credentials replaced", import_id=found.import_id, shared=sorted(secrets))
-    return known.operations.replace_shared(found, secrets)
+    with noted(known, request, who, "credentials replaced", import_id=found.import_id, shared=sorted(secrets)):
+        return known.operations.replace_shared(found, secrets)
 
 
 @routes.delete("/credentials", response_model=answers.ForgottenAnswer)
@@ -75,6 +75,6 @@ def forget(known: Known, who: Operator, request: Request, import_id: str) -> dic
     runs BGREWRITEAOF.
     """
     found = known.import_(import_id)
-    note(known, request, who, "credentials deleted", import_id=import_id)
-    forgotten = known.operations.forget(found)
-    return {"deleted": forgotten.there, "purged": forgotten.purged}
+    with noted(known, request, who, "credentials deleted", import_id=import_id):
+        forgotten = known.operations.forget(found)
+        return {"deleted": forgotten.there, "purged": forgotten.purged}

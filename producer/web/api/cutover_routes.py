@@ -17,10 +17,9 @@ from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, Viewer, noted
 from producer.web.web_context import WebContext
 from shared.model.cutover import CutoverOptions
-from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME
 from shared.store.records.principals import Principal, Role
-from shared.switching.configured import by_hand, open_switch, switches
+from shared.switching.configured import open_switch, switches, turned_by_hand
 from shared.wording.often_said import THIS_NEEDS_ROLE_ADMIN_YOURS
 
 routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports/{import_id}/cutovers", tags=["cutovers"])
@@ -122,10 +121,7 @@ def turns(known: WebContext, who: Principal, switch: str) -> bool:
     """
     if who.role >= Role.ADMIN:
         return True
-    try:
-        return by_hand(known.settings, switch)
-    except UsageError:
-        return False
+    return turned_by_hand(known.settings, switch)
 
 
 def may_turn(known: WebContext, who: Principal, switch: str) -> None:

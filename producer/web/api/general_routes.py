@@ -21,7 +21,7 @@ from producer.show.lanes import lane_fields
 from producer.web.api import admin_answers, answers, mailbox_answers
 from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
 from producer.web.problems import Refused, manifest_as_read
-from producer.web.security.access import Admin, Known, Operator, Viewer, note
+from producer.web.security.access import Admin, Known, Operator, Viewer, note, noted
 from shared.mail.transport.dialing import connect
 from shared.model.errors import UsageError
 from shared.store import SCOPES
@@ -135,9 +135,9 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
     if len(scope) > 1000:
         raise Refused(422, "a scope has at most 1000 characters")
     most = read_limit(scope, body.most) if isinstance(body.most, str) else body.most
-    note(known, request, who, "limit set", scope=scope, most=most)
-    known.operations.set_limit(scope, most)
-    return {"set": known.store.limits()}
+    with noted(known, request, who, "limit set", scope=scope, most=most):
+        known.operations.set_limit(scope, most)
+        return {"set": known.store.limits()}
 
 
 @routes.get("/doctor", tags=["doctor"], response_model=admin_answers.DoctorAnswer)
@@ -155,11 +155,11 @@ def erase(known: Known, who: Admin, request: Request, body: EraseBody) -> dict[s
     if bool(body.import_id) == bool(body.login):
         raise Refused(422, "give either import_id or login")
     if body.login:
-        note(known, request, who, "erasure begun", login_digest=erasing.digest_of(body.login))
-        receipt = erasing.erase_login(known.store, known.client, body.login)
+        with noted(known, request, who, "erasure begun", login_digest=erasing.digest_of(body.login)):
+            receipt = erasing.erase_login(known.store, known.client, body.login)
     else:
         found = known.import_(body.import_id)
-        note(known, request, who, "erasure begun", erased_import=found.import_id, name=found.name)
-        receipt = erasing.erase_import(known.store, known.client, found)
+        with noted(known, request, who, "erasure begun", erased_import=found.import_id, name=found.name):
+            receipt = erasing.erase_import(known.store, known.client, found)
     note(known, request, who, "erasure done", **asdict(receipt))
     return {"erased": asdict(receipt)}

@@ -29,7 +29,7 @@ from producer.web.api.request_bodies import (
     guarded,
 )
 from producer.web.problems import Refused, manifest_as_read
-from producer.web.security.access import Known, Operator, Viewer, note, noted
+from producer.web.security.access import Known, Operator, Viewer, noted
 from producer.web.web_context import WebContext
 from shared.model import Endpoint, Import, Options
 from shared.model.lifecycle import ImportState
@@ -114,7 +114,7 @@ def written(known: WebContext, who: Principal, request: Request, new: ImportSpec
                 code="import-exists",
                 import_id=wanted.import_id,
             )
-        note(
+        with noted(
             known,
             request,
             who,
@@ -123,18 +123,18 @@ def written(known: WebContext, who: Principal, request: Request, new: ImportSpec
             name=wanted.name,
             mailboxes=len(rows),
             **audited(wanted),
-        )
-        known.operations.submit(
-            wanted,
-            mailboxes,
-            rows,
-            hold=True,
-            hours=new.hours,
-            sign_ins=new.sign_ins,
-            accounts_secret=new.accounts.secret,
-        )
-        for order in ("login", "destination_login"):  # builds the indexes, since the first search takes longest
-            known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
+        ):
+            known.operations.submit(
+                wanted,
+                mailboxes,
+                rows,
+                hold=True,
+                hours=new.hours,
+                sign_ins=new.sign_ins,
+                accounts_secret=new.accounts.secret,
+            )
+            for order in ("login", "destination_login"):  # builds the indexes, since the first search takes longest
+                known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
     finally:
         known.records.drop(held)
     return wanted
@@ -187,15 +187,15 @@ def forecasts(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 def forecast(known: Known, who: Operator, request: Request, import_id: str, wave: OneWave = "") -> dict[str, Any]:
     """Makes a forecast under the limits that are set, and keeps it. `said` has it in words."""
     found, settings = known.import_(import_id), known.settings
-    note(known, request, who, "forecast made", import_id=import_id)
-    rest = known.at_work.rests(own=1)
-    made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads, rest)
-    return {
-        **foreseen.forecast_fields(made.kept),
-        "waiting": made.waiting,
-        "assumed": made.assumed,
-        "said": foreseen.outlook_lines(made, wave),
-    }
+    with noted(known, request, who, "forecast made", import_id=import_id):
+        rest = known.at_work.rests(own=1)
+        made = forecasting.made_and_kept(known.store, found, wave, settings.limits, settings.worker_threads, rest)
+        return {
+            **foreseen.forecast_fields(made.kept),
+            "waiting": made.waiting,
+            "assumed": made.assumed,
+            "said": foreseen.outlook_lines(made, wave),
+        }
 
 
 @routes.post("/{import_id}/mailboxes", response_model=answers.OpenedAnswer)
@@ -226,13 +226,13 @@ def added(known: WebContext, who: Principal, request: Request, import_id: str, r
             code="mailboxes-exist",
             logins=there[:100],
         )
-    note(known, request, who, "mailboxes added", import_id=import_id, mailboxes=len(rows))
-    known.operations.submit(
-        found,
-        mailboxes,
-        rows,
-        hold=found.state is ImportState.OPENING,
-    )
+    with noted(known, request, who, "mailboxes added", import_id=import_id, mailboxes=len(rows)):
+        known.operations.submit(
+            found,
+            mailboxes,
+            rows,
+            hold=found.state is ImportState.OPENING,
+        )
 
 
 @routes.delete("/{import_id}", response_model=answers.ClosedAnswer)
@@ -241,8 +241,8 @@ def close(known: Known, who: Operator, request: Request, import_id: str) -> dict
     found = known.import_(import_id)
     if found.state is ImportState.RUNNING:
         raise Refused(409, IMPORT_IS_UNDER_WAY_WAIT.says(), code="under-way")
-    note(known, request, who, "import closed", import_id=import_id, name=found.name)
-    return {"closed": known.operations.close(found)}
+    with noted(known, request, who, "import closed", import_id=import_id, name=found.name):
+        return {"closed": known.operations.close(found)}
 
 
 @routes.put("/{import_id}/archived", response_model=answers.ImportAnswer)

@@ -12,7 +12,7 @@ from producer.show.notes import notes_of
 from producer.web.api import answers, mailbox_answers
 from producer.web.api.request_bodies import PasswordsBody
 from producer.web.problems import Refused
-from producer.web.security.access import Known, Operator, Viewer, note
+from producer.web.security.access import Known, Operator, Viewer, noted
 from shared.model.lifecycle import MailboxState
 from shared.model.search import Search
 from shared.model.waves import MOST_NAME
@@ -64,9 +64,9 @@ def give(
     if not body.given:
         raise Refused(422, GIVE_AT_LEAST_ONE_PASSWORD.says())
     login, sides = mailbox.source.login, sorted(body.given)
-    note(known, request, who, "credentials replaced", import_id=import_id, login=login, sides=sides)
-    goes_on = known.operations.replace_passwords(found, mailbox, body.given)
-    return {"queued": goes_on}
+    with noted(known, request, who, "credentials replaced", import_id=import_id, login=login, sides=sides):
+        goes_on = known.operations.replace_passwords(found, mailbox, body.given)
+        return {"queued": goes_on}
 
 
 @routes.get("/{mailbox_id}/folders", response_model=mailbox_answers.FoldersAnswer)

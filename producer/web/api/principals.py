@@ -11,7 +11,7 @@ from producer.operations.token_expiry import read_expiry
 from producer.web.api import admin_answers, answers
 from producer.web.api.request_bodies import TokenBody, UserBody
 from producer.web.problems import Refused
-from producer.web.security.access import Admin, Known, note
+from producer.web.security.access import Admin, Known, noted
 from producer.web.security.scrypt import checked, hashed
 from shared.model.errors import UsageError
 from shared.store.records.principals import ApiToken, User, checked_name, role_of
@@ -34,17 +34,19 @@ def make_token(known: Known, who: Admin, request: Request, body: TokenBody) -> d
         ends = read_expiry(body.expires, time.time())
     except UsageError as error:
         raise FaultsFound(faults_of(error, "expires")) from None
-    note(known, request, who, "token made", name=body.name, role=body.role, **({"expires_at": ends} if ends else {}))
-    made, text = known.principals.make_token(body.name, role_of(body.role), ends)
-    return {**_told(made), "token": text}
+    with noted(
+        known, request, who, "token made", name=body.name, role=body.role, **({"expires_at": ends} if ends else {})
+    ):
+        made, text = known.principals.make_token(body.name, role_of(body.role), ends)
+        return {**_told(made), "token": text}
 
 
 @routes.delete("/tokens/{token_id}", tags=["tokens"], status_code=204)
 def revoke(known: Known, who: Admin, request: Request, token_id: str) -> None:
     """Revokes a token at once."""
-    note(known, request, who, "token revoked", token_id=token_id[:100])
-    if not known.principals.revoke(token_id):
-        raise Refused(404, "there is no token with this id")
+    with noted(known, request, who, "token revoked", token_id=token_id[:100]):
+        if not known.principals.revoke(token_id):
+            raise Refused(404, "there is no token with this id")
 
 
 @routes.get("/users", tags=["users"], response_model=admin_answers.UsersAnswer)
@@ -57,16 +59,16 @@ def users(known: Known, _: Admin) -> dict[str, Any]:
 def set_user(known: Known, who: Admin, request: Request, name: Name, body: UserBody) -> dict[str, Any]:
     """Adds a user, or gives one a new password and role. Sessions that began with the old password end."""
     name, password, role = checked_name(name), checked(body.password.get_secret_value()), role_of(body.role)
-    note(known, request, who, "user set", name=name, role=role.word)
-    return _shown(known.principals.set_user(name, role, hashed(password)))
+    with noted(known, request, who, "user set", name=name, role=role.word):
+        return _shown(known.principals.set_user(name, role, hashed(password)))
 
 
 @routes.delete("/users/{name}", tags=["users"], status_code=204)
 def remove_user(known: Known, who: Admin, request: Request, name: Name) -> None:
     """Removes a user at once, with all sessions."""
-    note(known, request, who, "user removed", name=name)
-    if not known.principals.remove_user(name):
-        raise Refused(404, "there is no user of this name")
+    with noted(known, request, who, "user removed", name=name):
+        if not known.principals.remove_user(name):
+            raise Refused(404, "there is no user of this name")
 
 
 @routes.get("/sessions", tags=["users"], response_model=admin_answers.SessionsAnswer)
@@ -89,9 +91,9 @@ def sessions(known: Known, _: Admin) -> dict[str, Any]:
 @routes.delete("/sessions/{session_id}", tags=["users"], status_code=204)
 def end_session(known: Known, who: Admin, request: Request, session_id: str) -> None:
     """Signs a browser out; given a name instead of an id, all sessions of that person."""
-    note(known, request, who, "sessions ended", of=session_id[:200])
-    if not known.sessions.end_of(session_id):
-        raise Refused(404, "nobody is signed in so")
+    with noted(known, request, who, "sessions ended", of=session_id[:200]):
+        if not known.sessions.end_of(session_id):
+            raise Refused(404, "nobody is signed in so")
 
 
 def _shown(user: User) -> dict[str, Any]:

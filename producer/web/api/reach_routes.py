@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request
 
 from producer.web.api import admin_answers, answers
 from producer.web.problems import Refused
-from producer.web.security.access import Admin, Known, note
+from producer.web.security.access import Admin, Known, noted
 from producer.web.web_context import WebContext
 from shared.sign_in.allowed_places import AllowedPlace, read_place
 from shared.store.records.principals import Principal
@@ -41,14 +41,14 @@ def allow(known: Known, who: Admin, request: Request, place: Place) -> dict[str,
 def allowed(known: WebContext, who: Principal, request: Request, place: str) -> AllowedPlace:
     """Allows a place, once the audit log has it. Raises `UsageError`."""
     place = read_place(place)
-    note(known, request, who, "place allowed", place=place)
-    return known.places.add(place, who.name, time.time())
+    with noted(known, request, who, "place allowed", place=place):
+        return known.places.add(place, who.name, time.time())
 
 
 @routes.delete("/{place:path}", status_code=204)
 def refuse(known: Known, who: Admin, request: Request, place: Place) -> None:
     """Allows a place no longer: nothing new is connected to there."""
     place = read_place(place)
-    note(known, request, who, "place refused", place=place)
-    if not known.places.remove(place):
-        raise Refused(404, THIS_PLACE_WAS_NOT_ALLOWED.says())
+    with noted(known, request, who, "place refused", place=place):
+        if not known.places.remove(place):
+            raise Refused(404, THIS_PLACE_WAS_NOT_ALLOWED.says())

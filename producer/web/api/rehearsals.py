@@ -26,7 +26,7 @@ from producer.waves import wave_of
 from producer.web.api import answers, cutover_answers
 from producer.web.api.request_bodies import RehearsalBody
 from producer.web.problems import Refused
-from producer.web.security.access import Known, Operator, Viewer, note
+from producer.web.security.access import Known, Operator, Viewer, noted
 from producer.web.web_context import WebContext
 from shared.model import Account, Import
 from shared.model.errors import MailhaulError
@@ -257,11 +257,11 @@ def begin(
     if body.wave:
         wave_of(known.store, found, body.wave)
     named = {"wave": body.wave} if body.wave else {}
-    note(known, request, who, f"import {body.kind}", import_id=import_id, **named)
-    rehearsals: Rehearsals = request.app.state.rehearsals
-    document = rehearsals.begin(found, body.kind, body.wave, who)
-    response.headers["Location"] = f"/api/v1/rehearsals/{document['id']}"
-    return document
+    with noted(known, request, who, f"import {body.kind}", import_id=import_id, **named):
+        rehearsals: Rehearsals = request.app.state.rehearsals
+        document = rehearsals.begin(found, body.kind, body.wave, who)
+        response.headers["Location"] = f"/api/v1/rehearsals/{document['id']}"
+        return document
 
 
 @routes.get("/imports/{import_id}/rehearsals", response_model=cutover_answers.RehearsalsAnswer)

@@ -17,7 +17,7 @@ from producer.spool.archive import Archive
 from producer.spool.fetch import Spooling
 from producer.web.api.request_bodies import OneMailboxBody
 from producer.web.problems import Refused
-from producer.web.security.access import Admin, Known, note
+from producer.web.security.access import Admin, Known, noted
 from producer.web.web_context import WebContext
 from shared.model import Import, Mailbox
 from shared.model.errors import MailhaulError
@@ -54,8 +54,8 @@ def spool(known: Known, who: Admin, request: Request, import_id: str, body: OneM
         raise Refused(429, "too many are being fetched; try again when one is done")
     try:
         of_wave = {"wave": body.wave} if body.wave else {}
-        note(known, request, who, "refused messages kept", import_id=import_id, login=body.login, **of_wave)
-        pieces = _Fetch(known, found, chosen).pieces()
+        with noted(known, request, who, "refused messages kept", import_id=import_id, login=body.login, **of_wave):
+            pieces = _Fetch(known, found, chosen).pieces()
     except BaseException:
         _places.release()
         raise

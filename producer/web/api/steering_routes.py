@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 
 from producer.intake.waving import wave_name
 from producer.operations import standing
-from producer.operations.finding import find_mailboxes
+from producer.operations.finding import controls_of, find_mailboxes
 from producer.show import document
 from producer.show.standing_words import standing_fields
 from producer.waves import read_start, wave_of, waves_of
@@ -53,9 +53,9 @@ def set_wave(known: Known, who: Operator, request: Request, import_id: str, body
     starts_at = read_start(body.starts_at) if body.starts_at is not None else None
     given = {"starts_at": starts_at, "weight": body.weight, "order": body.order}
     asked = {field: one for field, one in given.items() if one is not None}
-    note(known, request, who, "wave set", import_id=import_id, wave=name, **asked)
-    known.operations.set_wave(found, name, starts_at=starts_at, weight=body.weight, order=body.order)
-    return waves(known, who, import_id)
+    with noted(known, request, who, "wave set", import_id=import_id, wave=name, **asked):
+        known.operations.set_wave(found, name, starts_at=starts_at, weight=body.weight, order=body.order)
+        return waves(known, who, import_id)
 
 
 @routes.get("/{import_id}/standing", response_model=answers.StandingsAnswer)
@@ -94,9 +94,9 @@ def move(known: Known, who: Operator, request: Request, import_id: str, body: Mo
 def start(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
     """Starts the import. Idempotent."""
     known.import_(import_id)
-    note(known, request, who, "import started", import_id=import_id)
-    known.operations.set_going(import_id)
-    return shown(known, import_id)
+    with noted(known, request, who, "import started", import_id=import_id):
+        known.operations.set_going(import_id)
+        return shown(known, import_id)
 
 
 def _steer(
@@ -105,23 +105,26 @@ def _steer(
     found = known.import_(import_id)
     detail = {"import_id": import_id, "login": _named(known, found, body.login), **_of_wave(body)}
     with noted(known, request, who, f"import {word.value}", **detail) as told:
-        concerned = told(known.operations.control(found, word, body.login, body.wave))
-    return {"mailboxes": concerned, "import": shown(known, import_id)}
+        before = controls_of(known.store, found, body.login, body.wave)
+        concerned = known.operations.control(found, word, body.login, body.wave)
+        changed = controls_of(known.store, found, body.login, body.wave) != before
+        told(concerned or changed)
+    return {"mailboxes": concerned, "changed": changed, "import": shown(known, import_id)}
 
 
-@routes.post("/{import_id}/pause", response_model=answers.SteeredAnswer)
+@routes.post("/{import_id}/pause", response_model=answers.ChangedAnswer)
 def pause(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Pauses within two seconds, until resumed."""
     return _steer(known, who, request, import_id, Control.PAUSE, body)
 
 
-@routes.post("/{import_id}/resume", response_model=answers.SteeredAnswer)
+@routes.post("/{import_id}/resume", response_model=answers.ChangedAnswer)
 def resume(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Resumes what was paused or cancelled."""
     return _steer(known, who, request, import_id, Control.RUN, body)
 
 
-@routes.post("/{import_id}/cancel", response_model=answers.SteeredAnswer)
+@routes.post("/{import_id}/cancel", response_model=answers.ChangedAnswer)
 def cancel(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Cancels what is not finished. What was copied stays."""
     return _steer(known, who, request, import_id, Control.CANCEL, body)
@@ -133,9 +136,9 @@ def window(known: Known, who: Operator, request: Request, import_id: str, body: 
     found, hours = known.import_(import_id), read_hours(body.window)
     if body.wave:
         wave_of(known.store, found, body.wave)
-    note(known, request, who, "hours set", import_id=import_id, window=hours.text, **_of_wave(body))
-    known.operations.set_window(found, hours, time.time(), body.wave)
-    return shown(known, import_id)
+    with noted(known, request, who, "hours set", import_id=import_id, window=hours.text, **_of_wave(body)):
+        known.operations.set_window(found, hours, time.time(), body.wave)
+        return shown(known, import_id)
 
 
 @routes.post("/{import_id}/retry", response_model=answers.RetriedAnswer)

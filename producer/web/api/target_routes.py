@@ -13,7 +13,7 @@ from producer.operations.finding import find_import
 from producer.web.api import admin_answers, answers
 from producer.web.api.request_bodies import LostNoticesBody, TargetBody
 from producer.web.problems import Refused
-from producer.web.security.access import Admin, Known, note
+from producer.web.security.access import Admin, Known, noted
 from shared.wording.phrases import Phrase
 
 THERE_IS_NO_TARGET_WITH_THIS_ID: Final = Phrase("there_is_no_target_with_this_id", "there is no target with this id")
@@ -53,7 +53,7 @@ def add_target(known: Known, who: Admin, request: Request, body: TargetBody) -> 
             guarded=True,
         )
     )
-    note(
+    with noted(
         known,
         request,
         who,
@@ -62,34 +62,34 @@ def add_target(known: Known, who: Admin, request: Request, body: TargetBody) -> 
         to=wanted.shown,
         kinds=list(wanted.kinds),
         logins=wanted.logins,
-    )
-    made = known.targets.add(wanted)
-    shown = listing.target_fields(made)
-    return shown | ({"secret": made.secret["secret"]} if made.way == "webhook" and not given else {})
+    ):
+        made = known.targets.add(wanted)
+        shown = listing.target_fields(made)
+        return shown | ({"secret": made.secret["secret"]} if made.way == "webhook" and not given else {})
 
 
 @routes.delete("/targets/{target_id}", tags=["notices"], status_code=204)
 def remove_target(known: Known, who: Admin, request: Request, target_id: TargetId) -> None:
     """Removes a target; what is on its way to it is not sent."""
-    note(known, request, who, "target removed", target=target_id)
-    if not known.targets.remove(target_id):
-        raise Refused(404, THERE_IS_NO_TARGET_WITH_THIS_ID.says())
+    with noted(known, request, who, "target removed", target=target_id):
+        if not known.targets.remove(target_id):
+            raise Refused(404, THERE_IS_NO_TARGET_WITH_THIS_ID.says())
 
 
 @routes.post("/targets/{target_id}/test", tags=["notices"], response_model=admin_answers.SentAnswer)
 def try_target(known: Known, who: Admin, request: Request, target_id: TargetId) -> dict[str, Any]:
     """Sends a test message now. `why` says why it was not sent; it is empty when it was."""
-    note(known, request, who, "target tried", target=target_id)
-    found = [target for target in known.targets.all() if target.target_id == target_id]
-    if not found:
-        raise Refused(404, THERE_IS_NO_TARGET_WITH_THIS_ID.says())
-    settings = known.settings
-    why = listing.tried(known.store, found[0], reach_of_notices(settings))
-    return {"sent": not why, "why": why}
+    with noted(known, request, who, "target tried", target=target_id):
+        found = [target for target in known.targets.all() if target.target_id == target_id]
+        if not found:
+            raise Refused(404, THERE_IS_NO_TARGET_WITH_THIS_ID.says())
+        settings = known.settings
+        why = listing.tried(known.store, found[0], reach_of_notices(settings))
+        return {"sent": not why, "why": why}
 
 
 @routes.post("/targets/retry", tags=["notices"], response_model=admin_answers.NoticesAnswer)
 def retry_undelivered(known: Known, who: Admin, request: Request, body: LostNoticesBody) -> dict[str, Any]:
     """Has what could not be delivered tried again for a day, or forgotten (`drop`)."""
-    note(known, request, who, "notices dropped" if body.drop else "notices retried")
-    return {"notices": listing.sent_again(known.store, drop=body.drop)}
+    with noted(known, request, who, "notices dropped" if body.drop else "notices retried"):
+        return {"notices": listing.sent_again(known.store, drop=body.drop)}

@@ -5,8 +5,9 @@ In between, it is a cookie of the browser that holds only names and numbers. Any
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
@@ -18,12 +19,15 @@ _COOKIE: Final = "changed"
 UNSURE: Final = "mailhaul.unsure"
 #: Seconds until the cookie expires.
 _KEPT_SECONDS: Final = 60
+#: Act → its word where what is wanted changed, and no mailbox was under way.
+AT_REST: Final = {"pause": "pause_at_rest", "resume": "resume_at_rest", "cancel": "cancel_at_rest"}
 #: Acts on the page; their sentences are in `changed.html`.
 ACTS: Final = (
     "start",
     "pause",
     "resume",
     "cancel",
+    *AT_REST.values(),
     "retry",
     "verify",
     "window",
@@ -70,6 +74,13 @@ class Changed:
         """The value of the cookie. `read` is the inverse."""
         numbers = (self.mailboxes, self.messages, self.queued, self.shared, self.strange, int(self.unsure))
         return ".".join((self.act, *map(str, (*numbers, *self.rows[:MOST_ROWS]))))
+
+
+def steered(act: str, *answers: Mapping[str, Any]) -> Changed:
+    """Returns the result of a pause, a resumption or a cancellation of as many things as the API answered for."""
+    mailboxes = sum(answer["mailboxes"] for answer in answers)
+    at_rest = not mailboxes and any(answer["changed"] for answer in answers)
+    return Changed(act=AT_REST[act] if at_rest else act, mailboxes=mailboxes)
 
 
 def read(text: str) -> Changed | None:

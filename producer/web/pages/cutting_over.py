@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
 from producer.cutover.guards import needed, unmet
-from producer.show.cutover_lines import shown_guards
+from producer.show.cutover_lines import shown_guards, to_do
 from producer.web.api import cutover_routes as counterpart
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
@@ -26,7 +26,7 @@ from shared.model.errors import UsageError
 from shared.model.lifecycle import CutoverState
 from shared.model.waves import MOST_NAME
 from shared.store.records.principals import Principal
-from shared.switching.configured import open_switch, switches
+from shared.switching.configured import open_switch, switches, turned_by_hand
 from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
 
 routes = page_routes()
@@ -47,6 +47,15 @@ def acts_for(known: WebContext) -> Callable[[Cutover, Principal], list[tuple[str
     def told(cutover: Cutover, who: Principal) -> list[tuple[str, str]]:
         may = counterpart.turns(known, who, cutover.options.switch)
         return [(event, label) for event, label in _acts(cutover.state) if may or event not in counterpart.TURNING]
+
+    return told
+
+
+def by_hand_of(known: WebContext) -> Callable[[acts.CutoverView], list[str]]:
+    """Returns what tells what a person changes by hand for a cutover; nothing where a switch turns the mailboxes."""
+
+    def told(view: acts.CutoverView) -> list[str]:
+        return to_do(view) if turned_by_hand(known.settings, view.cutover.options.switch) else []
 
     return told
 
@@ -121,6 +130,7 @@ def begin(
         wave=wave,
         view=rehearsed.view,
         guards=shown_guards(rehearsed.view),
+        by_hand=by_hand_of(known)(rehearsed.view),
         taken_along=rehearsed.taken_along,
         no_way_back=len(rehearsed.no_way_back),
         renamed=len(rehearsed.renamed),
@@ -152,6 +162,7 @@ def ask(
         wave=wave,
         event=event,
         label=_LABELS[event],
+        by_hand=by_hand_of(known)(view) if event == "switch" else [],
         view=view,
         missing=missing,
         may=all(one.forcible for one in missing),

@@ -21,7 +21,7 @@ from producer.web.api.imports import OneWave
 from producer.web.api.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
-from producer.web.pages.cutting_over import acts_for, known_switches
+from producer.web.pages.cutting_over import acts_for, by_hand_of, known_switches
 from producer.web.pages.drawing import draw, language, rendered
 from producer.web.pages.glance import Glances, ImportView
 from producer.web.pages.headline import PASSWORD_CODES, ImportFacts, acts, headline
@@ -125,6 +125,7 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
         "shown_guards": shown_guards,
         "overruled_words": overruled_words,
         "cutover_acts": acts_for(known),
+        "by_hand": by_hand_of(known),
         "not_back": not_back,
         "back_words": back_words,
         "password_codes": PASSWORD_CODES,

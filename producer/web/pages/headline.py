@@ -117,6 +117,8 @@ def headline(progress: Progress, groups: Sequence[ErrorGroup], facts: ImportFact
         return Headline(what="ready", num=total, tone="wait", step="start")
     if import_.control is Control.PAUSE and not progress.finished:
         return Headline(what="paused", num=left, tone="wait", step="resume")
+    if import_.control is Control.PAUSE and facts.stands:
+        return Headline(what="paused_at_rest", tone="wait", step="resume")
     if WaitKind.STORE in causes:
         return Headline(what="store", tone="bad", step="doctor")
     if WaitKind.WORKERS in causes:
@@ -184,6 +186,7 @@ def acts(progress: Progress) -> list[tuple[str, str]]:
         names = ["start", "cancel"]
     elif state is ImportState.FINISHED:
         names = {"cancelled": ["resume", "verify"], "incomplete": ["retry", "verify"]}.get(word, ["verify"])
+        names = ["resume", *names] if control is Control.PAUSE else names
     else:
         names = ["resume" if control is Control.PAUSE else "pause", "cancel"]
     gone_on = control is Control.CANCEL

@@ -51,7 +51,7 @@ from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.pages.signing import BY_KEY, kept
 from producer.web.pages.submitted import Asked, SubmittedForm, edited, list_of, listed, rows_shown, servers
 from producer.web.problems import Refused
-from producer.web.security.access import Known, note
+from producer.web.security.access import Known, noted
 from producer.web.web_context import WebContext
 from shared.model import Endpoint, Import
 from shared.model.errors import UsageError
@@ -351,8 +351,8 @@ def _tested(
     if row is not None:
         asked = completed(side, endpoint, sign_in_of(side, server, remote=True, demanded=True), [row])
         visitor = visitor_of(side, endpoint, row, asked)
-    note(known, request, who, "connection tested", side=side, server=endpoint.url)
-    return try_connection(side, endpoint, addresses=known.reach.addresses, visitor=visitor)
+    with noted(known, request, who, "connection tested", side=side, server=endpoint.url):
+        return try_connection(side, endpoint, addresses=known.reach.addresses, visitor=visitor)
 
 
 def _need_leave(who: Principal, found: Import, ends: Mapping[Side, Endpoint]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -11,10 +11,11 @@ from producer.operations.acknowledged import together
 from producer.web.api import credential_routes, general_routes, imports, spooling
 from producer.web.api import steering_routes as counterpart
 from producer.web.api.request_bodies import EraseBody, OneMailboxBody, RetryBody, VerifyBody
-from producer.web.pages.changed import Changed, back
+from producer.web.pages.changed import Changed, back, steered
 from producer.web.pages.drawing import draw
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor, Chief
+from producer.web.pages.ticked_waves import CONTROLS
 from producer.web.problems import Refused
 from producer.web.security.access import Known
 from shared.model.errors import UsageError
@@ -109,23 +110,22 @@ def chosen(
     if act == "cancel" and logins and not sure:
         return draw(request, "cancel_chosen.html", who, import_=found, boxes=list(zip(mailbox, logins, strict=True)))
     done = messages = 0
+    answers: list[dict[str, Any]] = []
     with together(known.operations):
         for login in mailbox:  # by id: one login at two servers is two mailboxes
             one = OneMailboxBody(login=login)
             match act:
-                case "pause":
-                    done += counterpart.pause(known, who, request, import_id, one)["mailboxes"]
-                case "resume":
-                    done += counterpart.resume(known, who, request, import_id, one)["mailboxes"]
-                case "cancel":
-                    done += counterpart.cancel(known, who, request, import_id, one)["mailboxes"]
+                case "pause" | "resume" | "cancel":
+                    answers.append(CONTROLS[act](known, who, request, import_id, one))
                 case "retry":
                     answer = counterpart.retry(known, who, request, import_id, RetryBody(login=login))
                     done, messages = done + answer["mailboxes"], messages + answer["messages"]
                 case "verify":
                     done += _verified(known, who, request, import_id, login)
     request.app.state.glances.forget(import_id)
-    changed = Changed(act=act if logins else "none", mailboxes=done, messages=messages)
+    changed = (
+        steered(act, *answers) if answers else Changed(act=act if logins else "none", mailboxes=done, messages=messages)
+    )
     return back(request, f"/imports/{import_id}", import_id, changed)
 
 

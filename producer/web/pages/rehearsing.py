@@ -17,7 +17,7 @@ from producer.web.pages.drawing import draw
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.problems import Refused
-from producer.web.security.access import Known, note
+from producer.web.security.access import Known, noted
 from producer.web.web_context import WebContext
 from shared.model.waves import MOST_NAME
 from shared.wording.phrases import Phrase
@@ -46,9 +46,9 @@ def begin(
     if there:
         return RedirectResponse(f"/rehearsals/{there}", 303)
     try:
-        note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
-        begun: Rehearsals = request.app.state.rehearsals
-        rehearsal_id = begun.begin(found, kind, wave, who)["id"]
+        with noted(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {})):
+            begun: Rehearsals = request.app.state.rehearsals
+            rehearsal_id = begun.begin(found, kind, wave, who)["id"]
     except BaseException:
         known.records.drop(claim)
         raise

@@ -21,11 +21,11 @@ from producer.web.api.request_bodies import (
     WaveBody,
     WindowBody,
 )
-from producer.web.pages.changed import Changed, back
+from producer.web.pages.changed import Changed, back, steered
 from producer.web.pages.drawing import draw
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor
-from producer.web.pages.ticked_waves import MOST_WAVES, WaveName
+from producer.web.pages.ticked_waves import CONTROLS, MOST_WAVES, WaveName
 from producer.web.problems import Refused
 from producer.web.security.access import Known
 from shared.model.lifecycle import ImportState
@@ -106,12 +106,10 @@ def act(
         case "start":
             waited = known.import_(import_id).state is ImportState.OPENING
             mailboxes = counterpart.start(known, who, request, import_id)["mailboxes_total"] * waited
-        case "pause":
-            mailboxes = counterpart.pause(known, who, request, import_id, one)["mailboxes"]
-        case "resume":
-            mailboxes = counterpart.resume(known, who, request, import_id, one)["mailboxes"]
-        case "cancel":
-            mailboxes = counterpart.cancel(known, who, request, import_id, one)["mailboxes"]
+        case "pause" | "resume" | "cancel":
+            answer = CONTROLS[action](known, who, request, import_id, one)
+            request.app.state.glances.forget(import_id)
+            return back(request, _there(import_id, mailbox), import_id, steered(action, answer))
         case "retry":
             retried = RetryBody(code=code, login=mailbox, wave=one.wave, copy_missing=copy_missing)
             done = counterpart.retry(known, who, request, import_id, retried)

@@ -13,7 +13,7 @@ from producer.operations.acknowledged import together
 from producer.web.api import steering_routes as counterpart
 from producer.web.api.request_bodies import OneMailboxBody
 from producer.web.pages import rehearsing
-from producer.web.pages.changed import Changed, back
+from producer.web.pages.changed import Changed, back, steered
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sign_in_page import Actor
 from producer.web.problems import Refused
@@ -25,7 +25,8 @@ routes = page_routes()
 #: The most waves that are acted on at once.
 MOST_WAVES: Final = 500
 WaveName = Annotated[str, StringConstraints(max_length=MOST_NAME)]
-_ACTS: Final = {"pause": counterpart.pause, "resume": counterpart.resume, "cancel": counterpart.cancel}
+#: Act → what does it, on an import, a wave or a mailbox.
+CONTROLS: Final = {"pause": counterpart.pause, "resume": counterpart.resume, "cancel": counterpart.cancel}
 
 
 @routes.post("/imports/{import_id}/chosen-waves")
@@ -40,7 +41,7 @@ def chosen(
 ) -> Response:
     """Does an act on the waves that were ticked. A cancellation is asked about first."""
     there, waves = f"/imports/{import_id}", list(filter(None, wave))
-    if act != "plan" and act not in _ACTS:
+    if act != "plan" and act not in CONTROLS:
         raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     if not waves:
         return back(request, there, import_id, Changed(act="none"))
@@ -50,6 +51,6 @@ def chosen(
         begun = [rehearsing.begin(request, known, who, import_id, "plan", one) for one in waves]
         return begun[0] if len(begun) == 1 else RedirectResponse(there, 303)
     with together(known.operations):
-        done = sum(_ACTS[act](known, who, request, import_id, OneMailboxBody(wave=one))["mailboxes"] for one in waves)
+        done = [CONTROLS[act](known, who, request, import_id, OneMailboxBody(wave=one)) for one in waves]
     request.app.state.glances.forget(import_id)
-    return back(request, there, import_id, Changed(act=act, mailboxes=done))
+    return back(request, there, import_id, steered(act, *done))

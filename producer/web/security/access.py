@@ -21,6 +21,7 @@ from producer.web.security.proxied import vouched
 from producer.web.web_context import WebContext, web_context
 from shared.model.errors import UsageError
 from shared.store.records.principals import Principal, Role
+from shared.store.records.web_records import NotedEntry
 
 #: Wrong guesses allowed from one address in a minute. After these, no password and no wrong token from there is looked
 #: at until the minute is over.
@@ -129,20 +130,20 @@ Admin = Annotated[Principal, Depends(_needs(Role.ADMIN))]
 Known = Annotated[WebContext, Depends(web_context)]
 
 
-def note(known: WebContext, request: Request, who: Principal, what: str, **detail: object) -> None:
+def note(known: WebContext, request: Request, who: Principal, what: str, **detail: object) -> NotedEntry:
     """Writes an act into the audit log before it is done. If the log cannot be written, the act does not happen."""
-    known.records.note(f"{who.name} ({who.principal_id})", what, {"from": _where(request), **detail})
+    return known.records.note(f"{who.name} ({who.principal_id})", what, {"from": _where(request), **detail})
 
 
 @contextlib.contextmanager
 def noted(
     known: WebContext, request: Request, who: Principal, what: str, **detail: object
 ) -> Iterator[Callable[[int], int]]:
-    """Notes an act before it is done, and afterwards if it was refused (with the reason) or changed nothing.
+    """Notes an act before it is done. One that is refused is noted as refused instead, one that changes nothing too.
 
     The caller passes the number of mailboxes that the act changed to the yielded function.
     """
-    note(known, request, who, what, **detail)
+    entry = note(known, request, who, what, **detail)
     about = {name: detail[name] for name in ("import_id", "login") if name in detail}
 
     def told(mailboxes: int) -> int:
@@ -153,7 +154,7 @@ def noted(
     try:
         yield told
     except (UsageError, Refused) as error:
-        note(known, request, who, "act refused", act=what, why=str(error), **about)
+        known.records.refused(entry, str(error))
         raise
 
 

@@ -1,6 +1,7 @@
 """The rows that the page and the API keep beside imports: the audit log, answers to repeated requests, rehearsals.
 
-The audit log is a stream that is only ever added to, until an entry is older than `MAILHAUL_AUDIT_DAYS`.
+The audit log is a stream that is added to, until an entry is older than `MAILHAUL_AUDIT_DAYS`. An act is
+noted before it is done; where it is refused, an entry that says so takes the place of that one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, Final, cast
 
@@ -29,6 +31,20 @@ _BEGUN_SECONDS: Final = 900
 _PIECE: Final = 500
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotedEntry:
+    """An entry of the audit log, as it was noted before its act."""
+
+    #: The principal, as the log names it.
+    who: str
+    #: The act.
+    what: str
+    #: Its details.
+    detail: Mapping[str, object]
+    #: The streams that hold it, each with its id there.
+    places: tuple[tuple[str, bytes | str], ...]
+
+
 class WebRecords(PlainCommands):
     """The audit log, answers and rehearsals in the state database.
 
@@ -42,13 +58,21 @@ class WebRecords(PlainCommands):
 
     # -- audit
 
-    def note(self, who: str, what: str, detail: Mapping[str, object]) -> None:
+    def note(self, who: str, what: str, detail: Mapping[str, object]) -> NotedEntry:
         """Adds an entry to the audit log, and removes those whose time is over. `detail` must hold no secret."""
         fields = {"who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}
-        self._do("xadd", keys.AUDIT, fields, minid=self._oldest(), approximate=False)
+        places = [(keys.AUDIT, self._do("xadd", keys.AUDIT, fields, minid=self._oldest(), approximate=False))]
         if isinstance(import_id := detail.get("import_id"), str):
-            self._do("xadd", keys.events(import_id), fields, maxlen=MOST_EVENTS)
-            self._do("expire", keys.events(import_id), STORY_SECONDS)
+            events = keys.events(import_id)
+            places.append((events, self._do("xadd", events, fields, maxlen=MOST_EVENTS)))
+            self._do("expire", events, STORY_SECONDS)
+        return NotedEntry(who=who, what=what, detail=detail, places=tuple(places))
+
+    def refused(self, entry: NotedEntry, why: str) -> None:
+        """Puts an entry that says that the act was refused in place of the one that was noted before it."""
+        self.note(entry.who, "act refused", {**entry.detail, "act": entry.what, "why": why})
+        for key, number in entry.places:
+            self._do("xdel", key, number)
 
     def audit(self, after: str = "", count: int = 500) -> list[dict[str, Any]]:
         """Returns the entries after the one with the id `after`, oldest first."""

@@ -172,6 +172,13 @@ _CASES: tuple[tuple[Progress, list[ErrorGroup], ImportFacts, Headline], ...] = t
         # The end.
         (_ended(), [], ImportFacts(), "complete", 3, "good", "verify"),
         (_ended(), [], ImportFacts(stands=True), "stands", 3, "good", "verify"),
+        (
+            _progress(_FINISHED, {_COMPLETE: 3}, Control.PAUSE),
+            [],
+            ImportFacts(stands=True),
+            *("paused_at_rest", 0, "wait", "resume"),
+        ),
+        (_progress(_FINISHED, {_COMPLETE: 3}, Control.PAUSE), [], ImportFacts(), "complete", 3, "good", "verify"),
         (_progress(_FINISHED, {_COMPLETE: 3}, refused=2), [], ImportFacts(), "messages", 2, "bad", "retry"),
         (_ended(missing=1), [], ImportFacts(), "missing", 1, "bad", "wrong"),
         (_ended(altered=4), [], ImportFacts(), "altered", 4, "bad", "wrong"),
