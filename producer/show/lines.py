@@ -173,6 +173,8 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
         yield f"  messages:  {tally.messages:,} ({spoken_size(tally.size_bytes)}): {outcome_words(tally)}"
     if copied_now is not None and (import_.passes > 1 or copied_now != tally[Outcome.COPIED]):
         yield f"  this run:  {copied_now:,} copied"
+    if tally.compared:
+        yield f"  verified:  {_messages(tally.compared)} read on both sides, {_how_equal(tally)}"
     for name, number in (
         ("missing", tally.missing),
         ("keywords lost", tally.keywords_lost),
@@ -184,6 +186,13 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
     if groups:
         yield ""
         yield from error_lines(groups)
+
+
+def _how_equal(tally: Tally) -> str:
+    """Words what a comparison byte by byte found."""
+    if tally.altered:
+        return f"{tally.altered:,} not equal"
+    return "equal but for what the destination normalised" if tally.normalised else "all equal"
 
 
 def quiet_summary(progress: Progress, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:

@@ -274,6 +274,17 @@ def test_second_copies_stand_in_the_summary_with_what_was_done() -> None:
     assert "twice" not in "\n".join(summary(replace(known, tally=_tally(100)), None, 1.0, ()))
 
 
+def test_the_summary_says_what_a_comparison_found() -> None:
+    def said(**found: int) -> str:
+        known = progress(_import(ImportState.FINISHED), replace(_tally(100), **found), {M.COMPLETE: 1})
+        return "\n".join(summary(known, None, 1.0, ()))
+
+    assert "  verified:  100 messages read on both sides, all equal\n" in f"{said(compared=100)}\n"
+    assert "  verified:  100 messages read on both sides, 2 not equal\n" in said(compared=100, altered=2)
+    assert "read on both sides, equal but for what the destination normalised\n" in said(compared=100, normalised=1)
+    assert "verified" not in said()
+
+
 def test_the_word_for_it() -> None:
     assert progress(_import(control=Control.PAUSE), Tally(), {M.COPYING: 1}).word == "paused"
     assert progress(_import(), Tally(), {M.COPYING: 1}).word == "running"
