@@ -27,7 +27,8 @@ NO_PASSWORD: Final = Phrase("header_without_password", "the header has no passwo
 #: Error for a first row of nothing but headings, some of which say nothing of where mail goes.
 ALL_HEADINGS: Final = Phrase(
     "header_of_other_headings",
-    "looks like a header without columns for login and password: name them so, or say that the first row is a mailbox (--no-header)",
+    "looks like a header without columns for login and password: name them so, or say that the first row is a mailbox "
+    "(--no-header)",
 )
 ALMOST_HEADER: Final = Phrase(
     "header_misspelt", "looks like a header, but column {at} is not known; did you mean {column_field}?"
