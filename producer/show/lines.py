@@ -56,7 +56,9 @@ def lost_worker(progress: Progress) -> str:
 def progress_line(progress: Progress) -> str:
     """Returns all progress in one line."""
     tally = progress.tally
-    parts = [f"{progress.word}: {percent(progress.share)}"]
+    # How far it came is what the numbers say, once nothing goes on.
+    over = progress.finished and progress.word is not ProgressState.COMPLETE
+    parts = [progress.word if over else f"{progress.word}: {percent(progress.share)}"]
     if not progress.finished:
         parts += waiting_lines(progress)[:1]
     parts.append(f"{progress.mailboxes_complete:,} of {spoken_mailboxes(progress.mailboxes_total)}")
@@ -128,7 +130,7 @@ def mailbox_words(progress: Progress) -> list[str]:
     """
     full_ones = sum(wait.mailboxes for wait in progress.waits if wait.what is WaitKind.ROOM)
     counts = {
-        "full": full_ones,
+        "parked (full)": full_ones,
         "parked": progress.mailboxes.get(MailboxState.PARKED, 0) - full_ones,
         "cancelled": progress.mailboxes.get(MailboxState.CANCELLED, 0),
     }
@@ -277,7 +279,7 @@ def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
     word = word_of(mailbox, tally) if settled else f"{mailbox.state} ({mailbox.control} wanted)"
     if mailbox.again_at:
-        word = f"full ({room_of(mailbox)})"
+        word = f"{word}: full ({room_of(mailbox)})"
     if mailbox.state is MailboxState.VERIFYING and mailbox.compared:
         word = f"{word} ({mailbox.compared:,} messages compared byte by byte)"
     if mailbox.behind:

@@ -77,7 +77,7 @@ def said(wait: Wait, now: float | None = None) -> str:
     at = moment(wait.until, now)
     if wait.what is WaitKind.ROOM:
         full = "1 mailbox is full" if wait.mailboxes == 1 else f"{wait.mailboxes:,} mailboxes are full"
-        return f"{full}: next attempt at {at}, while workers run"
+        return f"{full}: next attempt at {at}, while workers run" if wait.until else full
     place = _WHERE[wait.what]
     where = (
         f"{wait.mailboxes:,} of {place}s" if wait.mailboxes > 1 else " ".join(filter(None, [place, clean(wait.key)]))

@@ -97,6 +97,9 @@ def test_an_import_is_found_by_name_and_by_the_beginning_of_its_id() -> None:
     with pytest.raises(UsageError, match="no import is called") as said:
         find_import(resources.store, "none")
     assert one.import_id[:8] in str(said.value)
+    resources.operations.control(one, Control.CANCEL)
+    with pytest.raises(UsageError, match=r"one  \(cancelled\)"):
+        find_import(resources.store, "none")
 
 
 def test_without_any_import_the_sentence_says_how_to_start_one() -> None:
