@@ -25,6 +25,8 @@ NO_MOMENT: Final = Phrase(
     "{word} is no moment; write {example} (without a zone it is UTC), or: {otherwise}",
 )
 
+START_IS_OVER: Final = Phrase("start_is_over", "{when} is over; give a moment to come, or: now")
+
 #: Number of waves named in an error.
 _NAMED = 8
 
@@ -66,8 +68,10 @@ def read_start(text: str, field: str = "starts_at", otherwise: str = "now") -> f
         raise NO_MOMENT.error(field, word=f"{text!r}", example="2026-02-01T20:00+01:00", otherwise=otherwise) from None
 
 
-def checked(weight: int | None, order: int | None) -> None:
-    """Raises `UsageError` for a weight or an order that no wave may have."""
+def checked(weight: int | None, order: int | None, starts_at: float | None, now: float) -> None:
+    """Raises `UsageError` for a weight, an order or a start that no wave may have; a start of 0 is none."""
+    if starts_at and starts_at < now:
+        raise START_IS_OVER.error("starts_at", when=f"{datetime.fromtimestamp(starts_at, UTC):%Y-%m-%d %H:%M} UTC")
     if weight is not None and not 1 <= weight <= MOST_WEIGHT:
         raise WEIGHT.error("weight", num=MOST_WEIGHT)
     if order is not None and not 0 <= order <= MOST_ORDER:

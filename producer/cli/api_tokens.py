@@ -34,7 +34,10 @@ def run_add(name: str, role: str, expires: str, *, state_dir: Path | None) -> in
 def run_list(*, state_dir: Path | None) -> int:
     """Lists the tokens, one a line."""
     with open_context(state_dir) as context:
-        for one in Principals(connect(context.urls[1]), context.vault).tokens():
+        known = Principals(connect(context.urls[1]), context.vault).tokens()
+        if not known:
+            say("no token; make one with: mailhaul token add NAME")
+        for one in known:
             until = f"{'over since' if one.over else 'until'} {_moment(one.expires_at)}" if one.expires_at else ""
             made = datetime.fromtimestamp(one.created_at, UTC)
             print(f"{one.token_id}  {one.role.word:<8}  {made:%Y-%m-%d}  {clean(one.name)}  {until}".rstrip())

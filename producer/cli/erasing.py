@@ -20,6 +20,7 @@ WHAT_TO_ERASE: Final = Phrase(
     "erase_what",
     "erase: give either an import, or --login LOGIN for one person in every import",
 )
+_WITH_IT: Final = ": the ledger, the report, the stored passwords"
 
 
 def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> int:
@@ -30,14 +31,16 @@ def run_erase(which: str, login: str, *, sure: bool, state_dir: Path | None) -> 
         acts = Acts(context)
         if login:
             mailboxes = len(erasing.people(context.store, login))
-            what = f"{spoken_mailboxes(mailboxes)} of {clean(login)}, and every mention of that login"
+            what = f"{spoken_mailboxes(mailboxes)} of {clean(login)}, and every mention of that login{_WITH_IT}"
+            if not mailboxes:
+                what = f"no mailbox, since none has the login {clean(login)} (check its spelling); only what else mentions it"
             begin = partial(acts.erase_login, login)
         else:
             import_ = find_import(context.store, which)
             number = sum(context.store.import_tally(import_.import_id)[1].values())
-            what = f"import {clean(import_.name)} ({import_.import_id[:8]}) with {spoken_mailboxes(number)}"
+            what = f"import {clean(import_.name)} ({import_.import_id[:8]}) with {spoken_mailboxes(number)}{_WITH_IT}"
             begin = partial(acts.erase_import, import_)
-        say(f"what goes: {what}: the ledger, the report, the stored passwords; mail stays as it is on both sides")
+        say(f"what goes: {what}; mail stays as it is on both sides")
         if not sure and not agreed("erase it?", "erase"):
             say("nothing was erased")
             return INCOMPLETE

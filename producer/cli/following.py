@@ -157,8 +157,7 @@ class Watch:
         self._window = self._window.with_sample(sample, moving=may_move(import_, self._waits, self._window, sample.at))
         if import_.state is ImportState.FINISHED:  # at the end, stale values must not be shown
             self._stranded, self._waits = store.stranded(self._import_id), waits_of(store, import_)
-            if self._steps:
-                self._rows = store.mailboxes(self._import_id)
+            self._rows = store.mailboxes(self._import_id) if self._steps else ()  # nobody is at work any more
         elif time.monotonic() >= self._rows_due:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)

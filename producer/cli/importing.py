@@ -37,6 +37,7 @@ from producer.show.lines import known_part, mailbox_words, spoken_mailboxes
 from producer.show.live import Display, display
 from producer.show.steps import settled_of
 from shared.model import Import, Mailbox, Tally
+from shared.model.errors import StoreError
 from shared.model.lifecycle import Control, ImportState
 from shared.runtime.early_child import EarlyChild
 from shared.runtime.logs import clean
@@ -65,7 +66,6 @@ def run_import(
 ) -> int:
     """Runs the verb. Returns the exit code. `early`: workers that were forked already."""
     began = time.monotonic()
-    seen: list[Progress] = []
     with _shelf(spool) as spool_folder:
         count = workers if workers is not None else 0 if context.settings.redis_url else context.settings.workers
         with _staffed(context, count, asked=bool(workers), early=early) as staff:
@@ -91,7 +91,7 @@ def run_import(
                 many = spoken_mailboxes(len(mailboxes))
                 if not is_quiet():
                     shown.say(f"import {clean(opened.name)} ({opened.import_id[:8]}): {many}{again}")
-                progress = _wait(context, staff, opened, interrupted, shown, seen)
+                progress = _wait(context, staff, opened, interrupted, shown)
             if progress is None:
                 note("stopping …")
             else:
@@ -100,7 +100,7 @@ def run_import(
 
                     keep_refused(context, opened, spool_folder, interrupted)
                 return _finish(context, progress, before, time.monotonic() - began, as_json=as_json)
-    say(f"{_how_far(seen)}; run the same command to go on")
+    say(_left(context, opened, staff.started, "run the same command to go on"))
     return INTERRUPTED
 
 
@@ -121,26 +121,36 @@ def follow(context: CommandContext, import_: Import, before: Tally) -> int:
 
     For the process that owns the embedded Redis. Elsewhere other workers do it.
     """
-    began, seen = time.monotonic(), [progress_of(context.store, import_)]
+    began = time.monotonic()
     # Read before the workers start, so that mailboxes that end from here on are reported.
     ended_before = settled_of(context.store.mailboxes(import_.import_id)) if is_verbose() else ()
     with interruptible() as interrupted, _staffed(context, context.settings.workers, asked=False) as staff:
         with display(quiet=is_quiet()) as shown:
-            progress = _wait(context, staff, import_, interrupted, shown, seen, ended_before)
+            progress = _wait(context, staff, import_, interrupted, shown, ended_before)
         if progress is not None:
             return _finish(context, progress, before, time.monotonic() - began, as_json=False)
         note("stopping …")
-    say(f"{_how_far(seen)}; go on with: mailhaul resume {clean(import_.name)}")
+    say(_left(context, import_, staff.started, f"go on with: mailhaul resume {clean(import_.name)}"))
     return INTERRUPTED
 
 
-def _how_far(seen: Sequence[Progress]) -> str:
-    """Returns the last line of an interrupted command: "interrupted with 38 of 40 mailboxes complete, 1 full"."""
-    if not seen:
-        return "interrupted"
-    last = seen[-1]
+def _left(context: CommandContext, import_: Import, started: int, go_on: str) -> str:
+    """Returns the last line of an interrupted command: "interrupted with 38 of 40 mailboxes complete, 1 full; …".
+
+    It is read after the workers of this command ended, since they finish what they have in hand. `started` is their
+    number: they stay listed for a while, and what others run goes on.
+    """
+    try:
+        context.ensure()
+        last = progress_of(context.store, find_import(context.store, import_.import_id))
+        others = not context.owner and context.store.workers() > started
+    except StoreError:
+        return f"interrupted; {go_on}"
+    if others and last.import_.control is Control.RUN and not last.finished:
+        return f"no longer watched; the workers go on; stop it with: mailhaul pause {clean(import_.name)}"
     done = f"{last.mailboxes_complete:,} of {spoken_mailboxes(last.mailboxes_total)} complete"
-    return ", ".join([f"interrupted with {done}", *mailbox_words(last), *known_part(last)[:1]])
+    said = ", ".join([f"interrupted with {done}", *mailbox_words(last), *known_part(last)[:1]])
+    return f"{said}; {go_on}"
 
 
 def _with_passwords(
@@ -170,6 +180,8 @@ class _Staff:
         self._done: tuple[object, ...] = ()
         self._moved_at = self._since
         self._overheard: Overheard | None = None
+        #: The number of workers that this command started.
+        self.started = 0
 
     def see_to(self, shown: Display | None = None) -> None:
         """Starts the children if it is up to this process, and says so if no worker is running.
@@ -221,7 +233,7 @@ class _Staff:
             early=self._early,
             coordinator_after_seconds=COORDINATOR_AFTER_SECONDS if port == 0 else 0.0,
         )
-        self._processes = self._stack.enter_context(processes)
+        self._processes, self.started = self._stack.enter_context(processes), self._count
 
 
 @contextlib.contextmanager
@@ -258,19 +270,17 @@ def _wait(
     import_: Import,
     interrupted: threading.Event,
     shown: Display,
-    seen: list[Progress],
     ended_before: Collection[str] = (),
 ) -> Progress | None:
     """Watches until the import is finished. Returns None if interrupted.
 
-    `seen` receives the progress at the last look. `ended_before` are mailboxes that had ended already.
+    `ended_before` are mailboxes that had ended already.
     """
     watch = Watch(context, import_.import_id, shown, ended_before)
     while not interrupted.is_set():
         context.ensure()
         staff.see_to(shown)
         progress = watch.look()
-        seen[:] = [progress]
         staff.wake(progress)
         if progress.finished:
             staff.tell(shown)

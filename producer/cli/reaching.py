@@ -20,7 +20,10 @@ NOT_ALLOWED: Final = Phrase("place_not_allowed", "{place} was not allowed; mailh
 def run_list(*, state_dir: Path | None) -> int:
     """Lists the places, one a line."""
     with open_context(state_dir) as context:
-        for one in AllowedPlaces(context.store, context.vault).all():
+        known = AllowedPlaces(context.store, context.vault).all()
+        if not known:
+            say("no server is allowed beside those of providers and settings; allow one with: mailhaul reach add HOST")
+        for one in known:
             print(f"{one.place}  {datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M}  {clean(one.by)}")
     return COMPLETE
 

@@ -43,7 +43,10 @@ def run_set(name: str, role: str, password_file: Path | None, *, state_dir: Path
 def run_list(*, state_dir: Path | None) -> int:
     """Lists the users, one a line."""
     with open_context(state_dir) as context:
-        for one in Principals(connect(context.urls[1]), context.vault).users():
+        known = Principals(connect(context.urls[1]), context.vault).users()
+        if not known:
+            say("no user; make one with: mailhaul user set NAME")
+        for one in known:
             print(f"{one.role.word:<8}  {_moment(one.set_at)}  {clean(one.name)}")
     return COMPLETE
 

@@ -22,6 +22,8 @@ _DOUBT: Final = 0.2
 _MEASURED_SECONDS, _MEASURED_MESSAGES = 10.0, 50
 #: The most limits that are named.
 _NAMED: Final = 3
+#: Seconds below which a forecast is scored by the delay alone: of so little, a moment more is many times as much.
+_SHORT: Final = 600.0
 #: The lanes that are assumed where no worker is heard of.
 _LANES: Final = 16
 
@@ -51,11 +53,17 @@ class Score:
     ended_at: float
 
     @property
-    def off(self) -> float | None:
-        """The delay as a part of the time that was forecast: 0.2 for a fifth later; None before the end."""
+    def late_seconds(self) -> float | None:
+        """The delay, negative for an end that came earlier; None before the end, or where no end was forecast."""
         if not self.ended_at or self.forecast_at <= self.made_at:
             return None
-        return (self.ended_at - self.forecast_at) / (self.forecast_at - self.made_at)
+        return self.ended_at - self.forecast_at
+
+    @property
+    def off(self) -> float | None:
+        """The delay as a part of the time that was forecast: 0.2 for a fifth later; None also for a forecast of minutes."""
+        late, foreseen = self.late_seconds, self.forecast_at - self.made_at
+        return None if late is None or foreseen < _SHORT else late / foreseen
 
 
 def outlook(
@@ -134,7 +142,8 @@ def scores(import_: Import, kept: Sequence[KeptForecast], ends: Mapping[tuple[in
     first = next((one for one in kept if one.passes == import_.passes), None)
     if first is None:
         return []
-    finished = import_.finished_at if import_.state is ImportState.FINISHED else 0.0
+    # Looks of what stands end later, and are no part of what was forecast.
+    finished = ends.get((import_.passes, ""), import_.finished_at if import_.state is ImportState.FINISHED else 0.0)
     found = [Score(wave="", made_at=first.made_at, forecast_at=first.ends_at, ended_at=finished)]
     found += [
         Score(wave=wave, made_at=first.made_at, forecast_at=end, ended_at=ends.get((import_.passes, wave), 0.0))

@@ -24,6 +24,12 @@ NO_ADDRESS: Final = Phrase(
 )
 NO_LOGIN: Final = Phrase("header_without_login", "the header has no login column")
 NO_PASSWORD: Final = Phrase("header_without_password", "the header has no password column")
+#: Error for a first row of nothing but headings, some of which say nothing of where mail goes.
+ALL_HEADINGS: Final = Phrase(
+    "header_of_other_headings",
+    "looks like a header without columns for login and password: name them so, or say that the first row is a mailbox "
+    "(--no-header)",
+)
 ALMOST_HEADER: Final = Phrase(
     "header_misspelt", "looks like a header, but column {at} is not known; did you mean {column_field}?"
 )
@@ -96,6 +102,8 @@ def columns_of(
     if "login" not in fields and len(fields) > 1 and all(fields):
         # A row made only of known headings is no account; tried on a server, it would be a stranger's login.
         raise ManifestInvalid([RowError(line=line, sentence=NO_LOGIN.says())])
+    if len(names) > 1 and all(map(names_a_column, names)):
+        raise ManifestInvalid([RowError(line=line, sentence=ALL_HEADINGS.says())])
     if "login" in fields and any(map(_meant, names)):
         # The error does not quote the word: the row may be a mailbox after all, and the word its password.
         number, meant = next((at, _meant(name)) for at, name in enumerate(names, start=1) if _meant(name))

@@ -99,6 +99,7 @@ class NoticeWatch:
         self._look_at_people(import_, now)
         self._look_ahead(import_, now)
         if import_.state is ImportState.FINISHED:
+            store.keep_end(import_.import_id, import_.passes, "", import_.finished_at)
             word = progress_of(store, import_).word
             stands = any(store.standings(import_.import_id).values())
             telling.import_ended(store, import_, word, stands=stands, values=_numbers(store, import_))

@@ -5,6 +5,7 @@ No function here prints, waits or starts a process.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
@@ -159,7 +160,7 @@ class ControlOperations(HeldResources):
         order: int | None = None,
     ) -> None:
         """Sets what is given of a wave, from now on; makes it where it is not there yet. Raises `UsageError`."""
-        checked(weight, order)
+        checked(weight, order, starts_at, time.time())
         if starts_at is not None and not name:
             raise START_OF_NO_WAVE.error("starts_at", wave=FieldName("wave"))
         self.store.set_wave(import_.import_id, name, starts_at=starts_at, weight=weight, order=order)

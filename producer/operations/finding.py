@@ -76,7 +76,7 @@ def find_import(store: Store, text: str = "") -> Import:
     if len(found) == 1:
         return found[0]
     shown = found or known
-    names = "\n".join(f"  {one.import_id[:8]}  {one.name}  ({one.state})" for one in shown[:_NAMED])
+    names = "\n".join(f"  {one.import_id[:8]}  {one.name}  ({progress_of(store, one).word})" for one in shown[:_NAMED])
     more = MORE.says(num=len(shown) - _NAMED) if len(shown) > _NAMED else ""
     what = FITS.says(text=f"{text!r}", num=len(found)) if found else FITS_NONE.says(text=f"{text!r}")
     raise CANDIDATES.error(what=what, names=names, more=more)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from typing import Final
 
 from shared.model import Endpoint, Failure, Import, Mailbox, Wait, WaitKind
@@ -25,6 +26,8 @@ from shared.wording.phrases import Sentence
 #: Codes of failures that mean an outage of a server.
 _OUTAGES: Final = ("unreachable", "connection_lost")
 _RATES: Final = "rate_waiting"
+#: Waits that end with a try.
+_TRIED: Final = (WaitKind.SOURCE_SERVER, WaitKind.DESTINATION_SERVER, WaitKind.ROOM)
 #: Number of mailboxes with one code that are read: enough to tell since when and until when.
 _READ: Final = 50
 _ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
@@ -58,6 +61,8 @@ def waits_of(store: Store, import_: Import) -> list[Wait]:
                     mailboxes=codes[_RATES],
                 )
             )
+    if import_.control is not Control.RUN:  # nothing is tried
+        return [replace(wait, until=0.0) if wait.what in _TRIED else wait for wait in found + known]
     return found + known
 
 

@@ -242,9 +242,11 @@ class ReaderSheet:
         return self.reader.say("forecast now: %(moment)s", moment=self.reader.moment(line.now_at))
 
     def off(self, line: WaveLine) -> str:
-        """Says how much longer it took than was forecast."""
-        off = line.score.off if line.score else None
-        return "" if off is None else f"{off:+.0%}"
+        """Says how much longer it took than was forecast: a part of that, or minutes where that was little."""
+        late, off = (line.score.late_seconds, line.score.off) if line.score else (None, None)
+        if late is None or off is not None:
+            return "" if off is None else f"{off:+.0%}"
+        return f"{'-' if late < 0 else '+'}{self.reader.duration(abs(late))}"
 
     def cause(self, one: WaitingGroup) -> str:
         """Says what blocks a mailbox, without naming anybody."""

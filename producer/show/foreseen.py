@@ -57,13 +57,13 @@ def score_line(score: Score) -> str:
     """Words how a forecast did."""
     what = f"wave {score.wave}" if score.wave else "all"
     made = f"{what}: forecast on {_spoken(score.made_at)} was {_spoken(score.forecast_at)}"
-    if score.off is None:
+    late, off = score.late_seconds, score.off
+    if late is None:
         return made
-    if abs(score.off) < 0.01:
+    if abs(late) < 60 or (off is not None and abs(off) < 0.01):
         return f"{made}; it ended then"
-    word = "later" if score.off > 0 else "earlier"
-    took = spoken_duration(abs(score.ended_at - score.forecast_at))
-    return f"{made}; it ended {took} {word} ({score.off:+.0%})"
+    part = "" if off is None else f" ({off:+.0%})"
+    return f"{made}; it ended {spoken_duration(abs(late))} {'later' if late > 0 else 'earlier'}{part}"
 
 
 def _end(at: float | None, made_at: float) -> str:

@@ -56,7 +56,9 @@ def lost_worker(progress: Progress) -> str:
 def progress_line(progress: Progress) -> str:
     """Returns all progress in one line."""
     tally = progress.tally
-    parts = [f"{progress.word}: {percent(progress.share)}"]
+    # How far it came is what the numbers say, once nothing goes on.
+    over = progress.finished and progress.word is not ProgressState.COMPLETE
+    parts = [progress.word if over else f"{progress.word}: {percent(progress.share)}"]
     if not progress.finished:
         parts += waiting_lines(progress)[:1]
     parts.append(f"{progress.mailboxes_complete:,} of {spoken_mailboxes(progress.mailboxes_total)}")
@@ -128,7 +130,7 @@ def mailbox_words(progress: Progress) -> list[str]:
     """
     full_ones = sum(wait.mailboxes for wait in progress.waits if wait.what is WaitKind.ROOM)
     counts = {
-        "full": full_ones,
+        "parked (full)": full_ones,
         "parked": progress.mailboxes.get(MailboxState.PARKED, 0) - full_ones,
         "cancelled": progress.mailboxes.get(MailboxState.CANCELLED, 0),
     }
@@ -173,6 +175,8 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
         yield f"  messages:  {tally.messages:,} ({spoken_size(tally.size_bytes)}): {outcome_words(tally)}"
     if copied_now is not None and (import_.passes > 1 or copied_now != tally[Outcome.COPIED]):
         yield f"  this run:  {copied_now:,} copied"
+    if tally.compared:
+        yield f"  verified:  {_messages(tally.compared)} read on both sides, {_how_equal(tally)}"
     for name, number in (
         ("missing", tally.missing),
         ("keywords lost", tally.keywords_lost),
@@ -184,6 +188,13 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
     if groups:
         yield ""
         yield from error_lines(groups)
+
+
+def _how_equal(tally: Tally) -> str:
+    """Words what a comparison byte by byte found."""
+    if tally.altered:
+        return f"{tally.altered:,} not equal"
+    return "equal but for what the destination normalised" if tally.normalised else "all equal"
 
 
 def quiet_summary(progress: Progress, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:
@@ -268,7 +279,7 @@ def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
     word = word_of(mailbox, tally) if settled else f"{mailbox.state} ({mailbox.control} wanted)"
     if mailbox.again_at:
-        word = f"full ({room_of(mailbox)})"
+        word = f"{word}: full ({room_of(mailbox)})"
     if mailbox.state is MailboxState.VERIFYING and mailbox.compared:
         word = f"{word} ({mailbox.compared:,} messages compared byte by byte)"
     if mailbox.behind:

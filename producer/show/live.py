@@ -160,7 +160,9 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     from rich.text import Text
 
     bars = Table.grid(padding=(0, 1))
-    bars.add_row("import", ProgressBar(total=1.0, completed=progress.share or 0.0, width=_BAR), percent(progress.share))
+    # Once all are counted the bar measures the messages that are named below it; before, only mailboxes are known.
+    what, share = ("messages", progress.share_messages) if progress.counted else ("import", progress.share)
+    bars.add_row(what, ProgressBar(total=1.0, completed=share or 0.0, width=_BAR), percent(share))
     done = f"{progress.mailboxes_complete:,} of {progress.mailboxes_total:,} complete"
     bars.add_row("mailboxes", _states(progress), done)
     heads = [f"{clean(progress.import_.name)}: {progress.word}"]

@@ -29,8 +29,11 @@ _WHERE: Final[Mapping[WaitKind, str]] = {
 
 
 def moment(until: float, now: float | None = None) -> str:
-    """Words a moment by this machine's clock: "14:20", or "Tue 24 Nov 14:20" if it is far away."""
-    return f"{datetime.fromtimestamp(until):{'%a %d %b %H:%M' if _far(until, now) else '%H:%M'}}"
+    """Words a moment by this machine's clock: "14:20", "Tue 24 Nov 14:20" if it is far away, with the year if in another."""
+    when, today = datetime.fromtimestamp(until), datetime.fromtimestamp(time.time() if now is None else now)
+    if not _far(until, now):
+        return f"{when:%H:%M}"
+    return f"{when:%a %d %b %H:%M}" if when.year == today.year else f"{when:%a %d %b %Y %H:%M}"
 
 
 def _far(until: float, now: float | None) -> bool:
@@ -77,7 +80,7 @@ def said(wait: Wait, now: float | None = None) -> str:
     at = moment(wait.until, now)
     if wait.what is WaitKind.ROOM:
         full = "1 mailbox is full" if wait.mailboxes == 1 else f"{wait.mailboxes:,} mailboxes are full"
-        return f"{full}: next attempt at {at}, while workers run"
+        return f"{full}: next attempt at {at}, while workers run" if wait.until else full
     place = _WHERE[wait.what]
     where = (
         f"{wait.mailboxes:,} of {place}s" if wait.mailboxes > 1 else " ".join(filter(None, [place, clean(wait.key)]))

@@ -133,6 +133,8 @@ def read_hours(text: str) -> Hours:
     try:
         name = ZoneInfo(zone).key
     except (ValueError, OSError, KeyError):
+        if spans := _SPAN.fullmatch(zone):  # the zone was left out: hours that are none are the greater fault
+            _minutes(zone, *map(int, spans.groups()))
         raise NO_ZONE.error(zone=repr(zone), example=EXAMPLE) from None
     parts = [_part(part.split()) for part in " ".join(said).split(";") if part.strip()]
     if not parts:

@@ -53,7 +53,10 @@ def test_an_erased_import_is_gone(admin_env: AdminEnvironment) -> None:
 
 def test_who_is_unknown_or_not_named_is_said(admin_env: AdminEnvironment) -> None:
     _moved(admin_env, "asked")
-    assert "Check its spelling" in admin_env.run("erase", "--login", "nobody@old.example", "--yes", code=2).said
+    nobody = admin_env.run("erase", "--login", "nobody@old.example", "--yes", code=2).said
+    assert "none has the login nobody@old.example (check its spelling)" in nobody
+    assert "0 mailboxes" not in nobody
+    assert "Check its spelling" in nobody
     assert "give either an import, or --login" in admin_env.run("erase", code=2).said
     assert "give --yes" in admin_env.run("erase", "move", code=2).said
     assert len(json.loads(admin_env.run("status", "--json").out)["mailboxes"]) == 2

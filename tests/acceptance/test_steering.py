@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from typing import Any
 
@@ -197,9 +198,33 @@ def test_an_interrupted_import_says_how_far_it_came(admin_env: AdminEnvironment,
     said = admin_env.ended(running, code=4).said
     assert "interrupted with 0 of 1 mailbox complete, " in said
     assert "  interrupted  " in admin_env.run("list").out
-    assert "interrupted: " in admin_env.run("status").out
+    status = admin_env.run("status").out
+    assert "interrupted: " in status
+    # What the workers finished after the signal is in it.
+    how_far = re.findall(r"[\d,]+ of 300 messages", said)[-1]
+    assert f" {how_far};" in status
     # A pause is not overridden silently.
     admin_env.run("pause", "people")
     slow.delay_seconds = 0.0
     assert "import people was paused; this command resumes it" in admin_env.run("import", manifest, *ends).said
     assert destination.seen() == source.seen()
+
+
+def test_whose_workers_are_of_others_is_told_that_they_go_on(admin_env: AdminEnvironment, fault_proxy: Any) -> None:
+    admin_env.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
+    slow = fault_proxy(admin_env.destination.host, admin_env.destination.port, delay_ms=150)
+    ends = ["--source", admin_env.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
+    admin_env.accounts("watched")["watched"][0].fill({"INBOX": 300})
+    manifest = admin_env.manifest({"watched": "pw-watched"})
+    at_work = admin_env.start("import", manifest, *ends)
+    until(lambda: (admin_env.home / "state" / "redis.sock").exists(), "the embedded Redis")
+    until(lambda: _copied(admin_env) > 0, "the first message")
+    watching = admin_env.start("import", manifest, *ends)
+    heard = iter(watching.stderr or ())
+    next(line for line in heard if line.startswith("import people"))
+    watching.send_signal(signal.SIGINT)
+    said = admin_env.ended(watching, code=4).said
+    assert "no longer watched; the workers go on; stop it with: mailhaul pause people" in said
+    assert "interrupted" not in said
+    at_work.send_signal(signal.SIGINT)
+    assert "interrupted with " in admin_env.ended(at_work, code=4).said

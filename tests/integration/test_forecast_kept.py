@@ -48,7 +48,7 @@ def test_under_a_rate_it_ends_when_it_was_forecast_to(dovecot_pair: DovecotPair)
         # Some of it had gone before `left` was counted. A busy machine may be late, and is never early.
         assert forecast > 0.6 * left / RATE - 2
         assert 0.6 * forecast - 2 < took < 1.6 * forecast + 180, "what a lane may do at once, and a busy machine"
-        assert score.off is not None
+        assert score.late_seconds is not None
         assert "it ended" in foreseen.score_line(score)
         # The control: without the rate it would have been forecast far earlier.
         admin_env.store.set_limit("source_account.bytes_per_second", None)

@@ -136,7 +136,7 @@ def test_while_an_import_stands_its_end_is_told_once_a_pass_that_a_person_began(
     _again(room, notifier)
     assert receiver.kinds.count("state complete") == 1
     assert room.store.set_standing(whole.import_id, "", Standing(least_seconds=60, most_seconds=60))
-    ends = set()
+    ended, ends = room.store.ends(whole.import_id), set()
     for _ in range(3):
         room.clock.forward(100)
         room.store.reap(5)
@@ -148,6 +148,8 @@ def test_while_an_import_stands_its_end_is_told_once_a_pass_that_a_person_began(
         assert import_.state is ImportState.FINISHED
         ends.add(import_.finished_at)
     assert len(ends) == 3, "the control: it ended three times more"
+    assert room.store.ends(whole.import_id) == ended, "its forecast is scored by its own end"
+    assert 0 < ended[1, ""] < min(ends)
     assert receiver.kinds.count("state complete") == 1
     start(room.store)  # a person begins a pass
     _again(room, notifier)

@@ -150,3 +150,10 @@ def test_spans_are_in_order_and_agree_with_the_clock_on_the_wall(hours: Hours, n
 def test_reading_what_was_read_gives_the_same(hours: Hours, now: int) -> None:
     assert read_hours(hours.text) == hours
     assert read_hours(hours.text).span(now) == hours.span(now)
+
+
+def test_hours_that_are_none_are_told_before_the_zone_that_is_missing() -> None:
+    with pytest.raises(UsageError, match="'25:00-06:00' is no span of hours: from 00:00 to 24:00"):
+        read_hours("25:00-06:00")
+    with pytest.raises(UsageError, match="'20:00-06:00' is no time zone"):
+        read_hours("20:00-06:00")

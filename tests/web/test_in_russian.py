@@ -131,6 +131,7 @@ SHEETS = {
     "no separator": (b"ivan@a.example\nanna@a.example\n", "нет запятой"),
     "no password column": (b"login,new_login\na@a.example,b\n", "нет столбца пароля"),
     "no login column": (b"password,first_name\nx,y\n", "нет столбца логина"),
+    "other headings": (b"name,surname\nx,y\n", "нет столбцов логина и пароля"),
     "nearly a name": (b"login,password,new_logn\na,b,c\n", "может быть, «Владелец"),
     "two of a name": (b"login,password,pass\na,b,c\n", "2 столбца означают «Пароль»"),
     "three columns without a header": (b"a@a.example,b,c\n", "2, 4 или 6 столбцов"),

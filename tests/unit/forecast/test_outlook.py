@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+import pytest
+
 from producer.forecast.gathering import ImportLoads
-from producer.forecast.outlook import outlook
+from producer.forecast.outlook import Score, outlook, scores
+from producer.show.foreseen import score_line
 from shared.model import Tally
-from shared.model.lifecycle import MailboxState, Outcome
+from shared.model.forecasts import KeptForecast
+from shared.model.lifecycle import ImportState, MailboxState, Outcome
 from tests.contract.store_kit import person, request
 
 
@@ -40,3 +44,39 @@ def test_of_a_mailbox_that_was_read_nothing_is_kept_but_its_load() -> None:
     gathered.add([(mailbox, Tally(messages=1))])
     assert len(gathered.loads()) == 1
     assert sys.getrefcount(mailbox) == before
+
+
+def _kept(seconds: float) -> KeptForecast:
+    return KeptForecast(
+        made_at=1_000.0,
+        passes=1,
+        ends_at=1_000.0 + seconds,
+        low_at=0,
+        high_at=0,
+        mailboxes=1,
+        size_bytes=1,
+        waves={},
+        binds=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "late", "said"),
+    [
+        (1.0, 180.0, "it ended 3 min later"),
+        (1.0, 20.0, "it ended then"),
+        (7_200.0, 1_800.0, "it ended 30 min later (+25%)"),
+        (7_200.0, -1_800.0, "it ended 30 min earlier (-25%)"),
+    ],
+)
+def test_a_forecast_of_seconds_is_scored_by_minutes(seconds: float, late: float, said: str) -> None:
+    score = Score(wave="", made_at=1_000.0, forecast_at=1_000.0 + seconds, ended_at=1_000.0 + seconds + late)
+    assert score_line(score).endswith(said)
+
+
+def test_what_is_scored_is_the_end_of_the_pass_and_not_of_a_later_look() -> None:
+    looked = replace(request(), passes=1, state=ImportState.FINISHED, finished_at=90_000.0)
+    (score,) = scores(looked, [_kept(60.0)], {(1, ""): 1_070.0})
+    assert score.late_seconds == 10.0
+    (score,) = scores(looked, [_kept(60.0)], {})
+    assert score.ended_at == 90_000.0, "no end is kept of an import that ended before ends were"

@@ -162,6 +162,17 @@ class TestForms:
         with pytest.raises(ManifestInvalid, match="no login column"):
             parse_manifest(b"password,new_login\nx,y\n")
 
+    @pytest.mark.parametrize("header", ["name,surname", "user,city", "name;password", "ФИО;город", "Name;Bemerkung"])
+    def test_a_row_of_other_headings_is_no_account(self, header: str) -> None:
+        rows = f"{header}\nx,y\n".replace(",", ";").encode()
+        with pytest.raises(ManifestInvalid, match="a header without columns for login and password"):
+            parse_manifest(rows)
+        known = parse_manifest(rows, reading=Reading(no_header=True))
+        assert len(known.rows) == 2, "the operator may say that it is one"
+
+    def test_an_account_that_is_named_like_a_heading_is_one(self) -> None:
+        assert only("office,s3cret")[:2] == ("office", "s3cret")
+
     def test_spaces_outside_quotation_marks_are_dropped_and_inside_kept(self) -> None:
         manifest = parse_manifest(b'a ,  b c  \n"d" , " e " \n" f",g\n')
         assert [(r.login, r.password.reveal()) for r in manifest.rows] == [("a", "b c"), ("d", " e "), (" f", "g")]

@@ -28,6 +28,18 @@ def test_nothing_waits_for_a_lost_worker_when_all_is_done() -> None:
     assert (ended.finished, ended.stranded) == (True, Stranded())
 
 
+def test_at_the_end_nobody_is_shown_at_work() -> None:
+    resources = RungResources()
+    request = resources.submit("anna")
+    rows: list[Any] = []
+    shown = SimpleNamespace(show=lambda progress, at_work, groups: rows.append(at_work))
+    watch = Watch(cast(Any, SimpleNamespace(store=resources.store, owner=True)), request.import_id, cast(Any, shown))
+    watch.look()
+    resources.operations.control(request, Control.CANCEL)
+    watch.look()
+    assert [len(seen) for seen in rows] == [1, 0]
+
+
 def test_who_leaves_early_is_told_what_the_import_waits_for() -> None:
     resources = RungResources()
     request = resources.submit("anna")

@@ -97,6 +97,9 @@ def test_an_import_is_found_by_name_and_by_the_beginning_of_its_id() -> None:
     with pytest.raises(UsageError, match="no import is called") as said:
         find_import(resources.store, "none")
     assert one.import_id[:8] in str(said.value)
+    resources.operations.control(one, Control.CANCEL)
+    with pytest.raises(UsageError, match=r"one  \(cancelled\)"):
+        find_import(resources.store, "none")
 
 
 def test_without_any_import_the_sentence_says_how_to_start_one() -> None:
@@ -410,3 +413,13 @@ def test_a_new_password_of_one_side_leaves_the_other(side: str) -> None:
     ((mailbox, _),) = resources.store.mailboxes(request.import_id)
     assert mailbox.state is MailboxState.QUEUED
     assert resources.operations.replace_passwords(request, mailbox, given) is False
+
+
+def test_a_wave_does_not_begin_in_the_past() -> None:
+    resources = RungResources()
+    request = resources.submit("anna")
+    with pytest.raises(UsageError, match=r"2001-09-09 01:46 UTC is over; give a moment to come, or: now"):
+        resources.operations.set_wave(request, "first", starts_at=1_000_000_000)
+    resources.operations.set_wave(request, "first", starts_at=32_503_680_000)
+    assert resources.store.waves(request.import_id)[0].starts_at == 32_503_680_000
+    resources.operations.set_wave(request, "first", starts_at=0)

@@ -53,6 +53,14 @@ def test_a_server_that_does_not_answer_is_waited_for() -> None:
     assert text.endswith("; next try in 40 s")
 
 
+def test_while_it_is_paused_no_next_try_is_told() -> None:
+    store, request, place = _failing(_away(1000.0, next_at=1040.0, since=900.0))
+    (wait,) = waits_of(store, replace(request, control=Control.PAUSE))
+    assert "next try" not in said(wait, now=1000.0)
+    assert said(wait, now=1000.0).startswith(f"waiting for {place}: ")
+    assert said(Wait(what=WaitKind.ROOM, mailboxes=2)) == "2 mailboxes are full"
+
+
 def test_it_is_over_as_soon_as_anything_is_recorded() -> None:
     store, request, _ = _failing(_away(1000.0))
     assert waits_of(store, replace(request, last_record_at=1001.0)) == []

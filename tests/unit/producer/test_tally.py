@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from producer.coordinator.estimate import Caps
 from producer.coordinator.pace import EARLY_SECONDS, WINDOW_SECONDS, Sample, Window, may_move
 from producer.coordinator.tally import Progress, exit_code, progress
-from producer.show.lines import cells, progress_line, state_bar, summary
+from producer.show.lines import cells, mailbox_line, progress_line, state_bar, summary
+from producer.show.live import _drawn
 from shared.model import Account, Endpoint, Import, Mailbox, Options, Stranded, Tally, Tls, Wait, WaitKind
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
 
@@ -274,6 +278,17 @@ def test_second_copies_stand_in_the_summary_with_what_was_done() -> None:
     assert "twice" not in "\n".join(summary(replace(known, tally=_tally(100)), None, 1.0, ()))
 
 
+def test_the_summary_says_what_a_comparison_found() -> None:
+    def said(**found: int) -> str:
+        known = progress(_import(ImportState.FINISHED), replace(_tally(100), **found), {M.COMPLETE: 1})
+        return "\n".join(summary(known, None, 1.0, ()))
+
+    assert "  verified:  100 messages read on both sides, all equal\n" in f"{said(compared=100)}\n"
+    assert "  verified:  100 messages read on both sides, 2 not equal\n" in said(compared=100, altered=2)
+    assert "read on both sides, equal but for what the destination normalised\n" in said(compared=100, normalised=1)
+    assert "verified" not in said()
+
+
 def test_the_word_for_it() -> None:
     assert progress(_import(control=Control.PAUSE), Tally(), {M.COPYING: 1}).word == "paused"
     assert progress(_import(), Tally(), {M.COPYING: 1}).word == "running"
@@ -313,3 +328,32 @@ def test_a_mailbox_that_waits_for_a_person_is_not_done() -> None:
     line = progress_line(progress(_import(), _tally(50), {M.COMPLETE: 1, M.PARKED: 2, M.COPYING: 1}))
     assert "; 1 of 4 mailboxes;" in line
     assert "2 parked" in line
+
+
+def test_a_full_mailbox_is_a_parked_one_in_every_line() -> None:
+    full = (Wait(what=WaitKind.ROOM, mailboxes=2),)
+    known = progress(_import(), _tally(50), {M.COMPLETE: 1, M.PARKED: 3}, waits=full)
+    assert progress_line(known).endswith("; 2 parked (full); 1 parked")
+    assert "! 3 parked" in state_bar(known.mailboxes)
+    parked = replace(_row(M.PARKED, Tally())[0], again_at=1.0)
+    assert "  parked: full (next attempt at " in mailbox_line(parked, Tally())
+
+
+def test_an_incomplete_import_names_no_share_beside_its_messages() -> None:
+    over = progress(_import(ImportState.FINISHED), _tally(100), {M.COMPLETE: 3, M.PARKED: 1})
+    assert progress_line(over).startswith("incomplete; 3 of 4 mailboxes; 100 of 100 messages; ")
+    whole = progress(_import(ImportState.FINISHED), _tally(100), {M.COMPLETE: 4})
+    assert progress_line(whole).startswith("complete: 100%; 4 of 4 mailboxes; ")
+
+
+def test_the_bar_measures_the_messages_that_stand_below_it() -> None:
+    def drawn(states: dict[MailboxState, int]) -> str:
+        stream = StringIO()
+        known = progress(_import(), _tally(70), states)
+        Console(file=stream, width=120).print(_drawn(known, (), ()))
+        return stream.getvalue()
+
+    counted = drawn({M.COMPLETE: 2, M.COPYING: 2})
+    assert re.search(r"messages +\S+ +70.0%", counted)
+    assert "70 of 100 messages" in counted
+    assert re.search(r"import +\S+ +25.0%", drawn({M.COMPLETE: 1, M.QUEUED: 3})), "nobody knows how many there are"
