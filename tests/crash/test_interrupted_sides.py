@@ -90,7 +90,9 @@ def _assert_right(in_process: MemoryImport, there: str, here: str) -> None:
         (flags,) = [s.flags for name, s in held if name == where and NUMBERS[s.body] == 1]
         assert {flag.lower() for flag in flags} == right.flags
     tally = in_process.tally()
-    assert (tally.pending, tally.missing, tally.doubled) == (0, 0, 0)
+    assert (tally.pending, tally.missing) == (0, 0)
+    # A copy that was sent again is told of where its user has the message in a folder of their own: it may be the first copy.
+    assert tally.doubled <= (there == "copied" and here in ("moved", "copied"))
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ def _drawn(found: Detection, language: str = "en") -> str:
         usual_port=usual_port,
         dots="",
         by_key=(),
+        chosen={},
     )
 
 
