@@ -19,7 +19,6 @@ from worker.decisions.failures import UNIT_ATTEMPTS
     [
         (b"^LIST", b"BAD the index of user 4711 is broken", "source_protocol"),
         (b"^LIST", b"NO the index of user 4711 is broken", "source_folder_refused"),
-        (b"^EXAMINE", b"BAD the index of user 4711 is broken", "source_protocol"),
     ],
 )
 def test_a_plan_that_fails_every_time_ends_with_what_the_server_said(
@@ -36,6 +35,19 @@ def test_a_plan_that_fails_every_time_ends_with_what_the_server_said(
     assert failure.detail == "the index of user 4711 is broken"
     assert "mailhaul retry" in failure.advice
     assert wires.source.logins() <= UNIT_ATTEMPTS
+
+
+def test_a_folder_that_fails_every_time_is_named_with_what_the_server_said(wires: Wires) -> None:
+    wires.fill(3)
+    wires.fill(2, b"Work")
+    wires.source.faults.add(reply(b"^EXAMINE .?INBOX", b"BAD the index of user 4711 is broken", times=None))
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    (inbox,) = [folder for folder in in_process.every_folder() if folder.unreadable]
+    assert inbox.source_name == b"INBOX"
+    assert "the index of user 4711 is broken" in inbox.note
+    assert in_process.outcomes() == {"copied": 2}
+    assert wires.source.logins() <= 3 * UNIT_ATTEMPTS
 
 
 def test_a_plan_whose_connection_is_closed_every_time_ends_with_that(wires: Wires) -> None:

@@ -20,7 +20,9 @@ _TYPED = ("login", "password", "new_login", "new_password")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_headings_of_the_typed_table_are_known(language: str) -> None:
     form = (resources.files("producer.web") / "templates" / "mailboxes_form.html").read_text("utf-8")
-    table = form[form.index('<table class="list typing">') :].replace('<th scope="col">{{ _("What is wrong") }}</th>', "")
+    table = form[form.index('<table class="list typing">') :].replace(
+        '<th scope="col">{{ _("What is wrong") }}</th>', ""
+    )
     words = re.findall(r'<th scope="col">\{\{ _\("(.+?)"\) \}\}</th>', table)
     said = [translations(language).gettext(word) for word in words]
     assert [COLUMN_OF.get(plain(word)) for word in said] == list(_TYPED)
