@@ -121,7 +121,7 @@ def test_every_report_says_that_a_folder_was_not_read(
     assert (listed["status"], listed["unreadable_folders"]) == ("incomplete", 1)
     assert "  incomplete  " in admin_env.run("list").out
     status = admin_env.run("status").out
-    assert "incomplete: " in status
+    assert "incomplete; " in status
     assert "1 folder cannot be read at the source" in status
     assert "mailhaul errors" in status
     assert "Argument 'uid' value must be >= 1." in admin_env.run("errors").out

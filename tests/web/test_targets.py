@@ -62,7 +62,7 @@ def test_a_target_is_set_up_tried_listed_and_removed_by_api(web_server: WebServe
         "target tried",
         "target tried",
         "target removed",
-        "target removed",
+        "act refused",
     ]
     assert HIDDEN not in str(web_server.records.audit())
 
