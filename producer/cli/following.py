@@ -243,9 +243,6 @@ def run_status(
     context: CommandContext, which: str, login: str, wave: str = "", *, failed: bool = False, as_json: bool
 ) -> int:
     """Prints the progress of an import, of a wave or of one mailbox."""
-    from producer.cutover.acts import look_at_all
-    from producer.show.cutover_lines import under_way_line
-
     store = context.store
     import_ = find_import(store, which)
     progress = progress_at(context, import_, wave)
@@ -270,18 +267,25 @@ def run_status(
         waves = [one for one in waves_of(store, import_) if wave in ("", one.name)]
         lonely = "" if progress.finished else context.nobody_works()
         stands = standing_lines(store.standings(import_.import_id), store.standing_tally(import_.import_id))
-        at = time.time()
-        cutovers = (
-            under_way_line(view, at)
-            for view in look_at_all(context.operations.cutovers, import_, at)
-            if wave in ("", view.cutover.wave)
-        )
-        stands += filter(None, cutovers)
+        stands += _cutover_lines(context, import_, wave)
         stands += paused_lines(import_, waves) if progress.finished else ()
         _print_status(progress, rows, lonely, waves, stands, failed=failed)
         if lost := len(store.undelivered()):
             print(f"  {undelivered_line(lost)}")
     return COMPLETE
+
+
+def _cutover_lines(context: CommandContext, import_: Import, wave: str) -> list[str]:
+    """Returns a line for each cutover that is under way, of one wave or of all."""
+    if not context.store.cutover_rows(import_.import_id):
+        return []
+    # Loaded here: most imports have no cutover, and are only looked at.
+    from producer.cutover.acts import look_at_all
+    from producer.show.cutover_lines import under_way_line
+
+    at = time.time()
+    views = look_at_all(context.operations.cutovers, import_, at)
+    return list(filter(None, (under_way_line(one, at) for one in views if wave in ("", one.cutover.wave))))
 
 
 def _print_status(
