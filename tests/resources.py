@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from producer.operations.operations import Operations
 from producer.operations.resources import Ring
-from shared.runtime.config import Settings
+from shared.runtime.config import Settings, load_settings
 from shared.runtime.credentials import Vault
 from shared.store import Store
 
@@ -26,7 +26,7 @@ class GivenResources:
     #: Takes the jobs.
     ring: Ring = _rings_nowhere
     #: The settings; mailboxes are kept for 14 days by default.
-    settings: Settings = field(default_factory=lambda: Settings(retention_days=14))
+    settings: Settings = field(default_factory=lambda: load_settings(retention_days=14))
     #: Limits that the operator set for all servers.
     own_limits: Mapping[str, int] = field(default_factory=dict)
 

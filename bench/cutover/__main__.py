@@ -27,7 +27,7 @@ from bench.cutover.judge import CopyTimes, at_destination, at_source, copy_times
 from bench.cutover.post import NEW_HOST, Post
 from bench.cutover.story import NAME, Office, StepFailed, WaveStory
 from bench.cutover.strikes import Strikes
-from shared.runtime.config import Settings
+from shared.runtime.config import SETTINGS
 from tests.integration.process_cluster import QUICK, ProcessCluster, folders_of
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_zone import MailZone
@@ -136,7 +136,7 @@ def prove(plan: Plan) -> Proof:
         switch.touch()
         zone = stack.enter_context(MailZone(_DOMAIN))
         source, destination = stack.enter_context(Dovecot()), stack.enter_context(Dovecot())
-        usual = {name: str(Settings.model_fields[name[9:].lower()].default) for name in QUICK}
+        usual = {name: str(SETTINGS[name[9:].lower()].default) for name in QUICK}
         cluster = stack.enter_context(
             ProcessCluster(
                 source,

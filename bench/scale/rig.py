@@ -17,7 +17,6 @@ from typing import Self
 
 import dramatiq
 from cryptography.fernet import Fernet
-from pydantic import SecretStr
 
 from bench.scale.synthetic import SyntheticDialer
 from producer.intake.manifest import Row
@@ -25,7 +24,7 @@ from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Import, Options, Tls, UnitKind
 from shared.model.events import Event, UnitEnded
 from shared.runtime.broker import make_broker, ring
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.runtime.credentials import Secret, Vault
 from shared.store import SCOPES
 from shared.store.redis.redis_store import RedisStore, connect
@@ -63,7 +62,7 @@ class Rig:
         self._home = Path(tempfile.mkdtemp(prefix="scale-"))
         self._key = Fernet.generate_key().decode()
         self._stack = ExitStack()
-        self._settings = Settings(state_dir=self._home / "state", secret_key=SecretStr(self._key))
+        self._settings = load_settings(state_dir=self._home / "state", secret_key=self._key)
         #: Number of units that ended, by (kind, result).
         self.ended: Counter[tuple[str, str]] = Counter()
 

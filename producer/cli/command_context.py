@@ -101,7 +101,7 @@ class CommandContext:
         from shared.store import SCOPES
 
         given = ((scope, f"{scope}_connections") for scope in SCOPES)
-        found = {scope: getattr(self.settings, name) for scope, name in given if name in self.settings.model_fields_set}
+        found = {scope: getattr(self.settings, name) for scope, name in given if name in self.settings.given}
         return found | {name: most for name, most in self.settings.rates.items() if most}
 
     @property

@@ -113,7 +113,7 @@ def _spoken(provider: Provider) -> str:
 
 
 def _fields(provider: Provider) -> dict[str, Any]:
-    return provider.model_dump(mode="json")
+    return provider.as_json()
 
 
 def _print(value: object) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from producer.cli.as_given import leave_as_given
+
 #: Heading → commands. A test holds that every command stands in exactly one group.
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Prepare": ("template", "providers", "detect", "doctor", "demo", "check", "plan"),
@@ -30,6 +32,10 @@ _UNCUT: Final = 500
 
 class GroupedHelp(TyperGroup):
     """A group of commands that prints them under headings."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Returns the parameters, those of typer's own among them."""
+        return leave_as_given(super().get_params(ctx))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes a section for each group."""
@@ -50,7 +56,7 @@ class PlainHelp(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Returns the parameters in the order of the help."""
-        params = list(super().get_params(ctx))
+        params = leave_as_given(super().get_params(ctx))
         names = [param.name for param in params]
         if {"source", "destination"} <= set(names) and names.index("destination") < names.index("source"):
             params.insert(names.index("destination"), params.pop(names.index("source")))

@@ -81,7 +81,7 @@ class Detection:
             "how": self.how,
             "why": self.why,
             "ways": [asdict(way) for way in self.ways],
-            "provider": self.provider.model_dump(mode="json") if self.provider else None,
+            "provider": self.provider.as_json() if self.provider else None,
             "tried": list(self.tried),
         }
 

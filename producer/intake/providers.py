@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated, Final, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from typing import Any, Final, Literal
 
 from shared.model import Endpoint
 from shared.model.protocols import protocol_of
-from shared.model.sides import Scope, Side
+from shared.model.sides import Side
 from shared.wording.phrases import Phrase
 
 NO_PROVIDER: Final = Phrase("provider_unknown", "{name} is no provider; there are: {names}")
@@ -32,55 +30,35 @@ NO_PROVIDER: Final = Phrase("provider_unknown", "{name} is no provider; there ar
 #: Suffix of a provider's name that selects its POP3 host: ``gmail:pop3``.
 POP3_SUFFIX = ":pop3"
 
-_Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")]
-_Domain = Annotated[
-    str, StringConstraints(pattern=r"^\.?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$")
-]
-_Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9\"\[][^\x00-\x1f]+[.)]$", max_length=400)]
-_Said = Annotated[str, StringConstraints(min_length=3, max_length=200)]
-_Limit = Annotated[int, Field(ge=1, le=1000)]
-#: Rates of one account; a POP3 source has its own number.
-_RateName = Literal[
-    "source_account.bytes_per_second",
-    "source_account.messages_per_second",
-    "source_account.bytes_per_day",
-    "destination_account.bytes_per_second",
-    "destination_account.messages_per_second",
-    "destination_account.bytes_per_day",
-    "pop3_account.bytes_per_day",
-]
 
-
-class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ProviderNote(_Fact):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProviderNote:
     """A fact that the operator should know, and that the program does not act on."""
 
     #: Subject of the note.
-    about: Literal["sign-in", "login", "limits", "rates", "folders", "size", "quirk"]
+    about: str
     #: The note in one or two sentences.
-    text: _Sentence
+    text: str
     #: The source of the fact.
-    source: _Said
+    source: str
 
 
-class Site(_Fact):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
     """A set of hosts of a provider."""
 
     #: Name in ``--source``; the first site has the provider's own name.
-    name: _Name
+    name: str
     #: URL of the IMAP host.
-    imap: Annotated[str, StringConstraints(pattern=r"^imaps://[a-z0-9.-]+:993$")]
+    imap: str
     #: URL of the host to read a source from, if it is another one; "" for the same.
-    imap_source: Annotated[str, StringConstraints(pattern=r"^(imaps://[a-z0-9.-]+:993)?$")] = ""
+    imap_source: str = ""
     #: URL of the POP3 host; "" when there is none.
-    pop3: Annotated[str, StringConstraints(pattern=r"^(pop3s://[a-z0-9.-]+:995)?$")] = ""
+    pop3: str = ""
     #: Domains of its addresses; a leading "." stands for all subdomains.
-    domains: tuple[_Domain, ...] = ()
+    domains: tuple[str, ...] = ()
     #: Names of mail exchangers, or their endings.
-    mx: tuple[_Domain, ...] = ()
+    mx: tuple[str, ...] = ()
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -88,58 +66,48 @@ class Site(_Fact):
         return tuple(url for url in (self.imap, self.imap_source, self.pop3) if url)
 
 
-class Provider(_Fact):
+@dataclass(frozen=True, kw_only=True)
+class Provider:
     """A mail provider: the content of its file."""
 
-    #: Version of the file's layout.
-    layout: Literal[1] = Field(exclude=True)
     #: Year and month of the last review.
-    reviewed: Annotated[str, StringConstraints(pattern=r"^20\d\d-\d\d$")] = Field(exclude=True)
+    reviewed: str
     #: The place among the providers that are shown; those of one number stand by name.
-    shown: Annotated[int, Field(ge=0, le=9999)] = Field(exclude=True)
+    shown: int
     #: Name in ``--source``.
-    name: _Name
+    name: str
     #: Other names of the provider.
-    aliases: tuple[_Name, ...] = ()
+    aliases: tuple[str, ...] = ()
     #: Its usual name, for people.
-    title: _Said
+    title: str
     #: The steps that the administrator must take first.
-    first: _Sentence
+    first: str
     #: Ways to sign in that it accepts, the best first.
-    sign_in: Annotated[
-        tuple[Literal["password", "app_password", "oauth2", "service_account", "app_consent"], ...], Field(min_length=1)
-    ]
-    #: Form of the login: the whole address, or its local part.
-    login: Literal["address", "local_part"] = "address"
-    #: Numbers of connections that are safe.
-    limits: dict[Scope, _Limit] = {}
+    sign_in: tuple[str, ...]
+    #: Form of the login: "address" for the whole address, or "local_part".
+    login: str = "address"
+    #: Numbers of connections that are safe, by scope.
+    limits: Mapping[str, int] = field(default_factory=dict)
     #: Rates in bytes and messages a second or a day that are safe for one account (`shared.model.rates`).
-    rates: dict[_RateName, Annotated[int, Field(ge=1)]] = {}
+    rates: Mapping[str, int] = field(default_factory=dict)
     #: Source of each fact, by field.
-    sources: dict[str, _Said]
+    sources: Mapping[str, str]
     #: Notes for the operator.
     notes: tuple[ProviderNote, ...] = ()
-    #: Its hosts; none for a private server.
-    sites: tuple[Site, ...] = Field(default=(), alias="site")
+    #: Its hosts; none for a private server. The first has the provider's name.
+    sites: tuple[Site, ...] = ()
 
-    @model_validator(mode="after")
-    def _each_fact_has_its_source(self) -> Self:
-        told = {"first", "sign_in"}
-        told |= {name for name in ("limits", "rates", "login") if name in self.model_fields_set}
-        told |= {"hosts"} if self.sites else set()
-        told |= {name for name in ("domains", "mx") if any(getattr(site, name) for site in self.sites)}
-        if told != set(self.sources):
-            raise ValueError(f"{self.name}: sources must be exactly of {', '.join(sorted(told))}")
-        if self.sites and self.sites[0].name != self.name:
-            raise ValueError(f"{self.name}: the first site must have its name")
-        return self
+    def as_json(self) -> dict[str, Any]:
+        """Returns for JSON what people have a use for."""
+        return {name: value for name, value in asdict(self).items() if name not in ("reviewed", "shown")}
 
     def login_of(self, address: str) -> str:
         """Returns the login of the account that has this address."""
         return address.rpartition("@")[0] if self.login == "local_part" else address
 
 
-class Catalogue(_Fact):
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
     """The presets of a folder."""
 
     #: Providers in the order in which they are shown.
@@ -149,20 +117,6 @@ class Catalogue(_Fact):
     def edition(self) -> str:
         """The year and month of the last review of any."""
         return max((one.reviewed for one in self.providers), default="")
-
-    @model_validator(mode="after")
-    def _nothing_stands_twice(self) -> Self:
-        sites = [site for provider in self.providers for site in provider.sites]
-        names = [name for provider in self.providers for name in {provider.name, *provider.aliases}]
-        names += [site.name for provider in self.providers for site in provider.sites if site.name != provider.name]
-        for what, values in (
-            ("name", names),
-            ("domain", [domain for site in sites for domain in site.domains]),
-            ("mail exchanger", [suffix for site in sites for suffix in site.mx]),
-        ):
-            if twice := [value for value, count in Counter(values).items() if count > 1]:
-                raise ValueError(f"claimed twice as a {what}: {', '.join(twice)}")
-        return self
 
     def find(self, name: str) -> tuple[Provider, Site | None]:
         """Returns the provider and site of this name or alias. Raises `UsageError` that lists the names."""
@@ -253,10 +207,26 @@ def catalogue() -> Catalogue:
 
 
 def presets_in(folder: Traversable) -> Catalogue:
-    """Reads the providers of a folder: each is one file, whose being there registers it. Raises pydantic's ValidationError."""
+    """Reads the providers of a folder: each is one file, whose being there registers it.
+
+    The files come with mailhaul, and their form is held by a test: a library that would check it takes longer to load than all else
+    that an import needs.
+    """
     texts = [one.read_text(encoding="utf-8") for one in folder.iterdir() if one.name.endswith(".toml")]
-    found = [Provider.model_validate(tomllib.loads(text)) for text in texts]
+    found = [_provider(tomllib.loads(text)) for text in texts]
     return Catalogue(providers=tuple(sorted(found, key=lambda one: (one.shown, one.name))))
+
+
+def _provider(read: Mapping[str, Any]) -> Provider:
+    facts = {name: value for name, value in read.items() if name not in ("layout", "notes", "site")}
+    notes = tuple(ProviderNote(**note) for note in read.get("notes", ()))
+    return Provider(
+        **_in_tuples(facts), notes=notes, sites=tuple(Site(**_in_tuples(site)) for site in read.get("site", ()))
+    )
+
+
+def _in_tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
 
 
 def _parents(domain: str) -> list[str]:

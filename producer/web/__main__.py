@@ -108,7 +108,7 @@ def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> 
     state = connect(context.urls[1])
     principals = Principals(state, context.vault)
     if settings.web_first_token:
-        principals.admit_first(settings.web_first_token.get_secret_value())
+        principals.admit_first(settings.web_first_token.reveal())
     vouched = settings.web_oidc_issuer or settings.web_proxy_user_header
     if not is_local(settings.web_host) and not (vouched or principals.tokens() or principals.users()):
         raise OPEN_TO_ALL.error(host=settings.web_host)

@@ -8,7 +8,6 @@ key does not open there, nor does one whose server or login was changed in the s
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
@@ -17,10 +16,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError, UsageError
+from shared.runtime.secret import Secret as Secret
 from shared.wording.phrases import Phrase
 
 if TYPE_CHECKING:  # loaded when a vault is made: many commands make none
@@ -77,74 +77,6 @@ UNREADABLE: Final = Phrase(
 
 _KEY_FILE = "secret.key"
 _HOW_TO_MAKE = "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
-
-
-#: Fields of the keys of Google and Microsoft that are no secret, and tell people which key it is.
-_KNOWN_FIELDS: Final = frozenset(
-    {
-        "type",
-        "project_id",
-        "client_id",
-        "client_email",
-        "auth_uri",
-        "token_uri",
-        "auth_provider_x509_cert_url",
-        "client_x509_cert_url",
-        "universe_domain",
-        "authority",
-        "thumbprint",
-    }
-)
-
-
-class Secret:
-    """A text that must not be shown. Only `reveal()` gives it out."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Returns the text itself: call it where the text is sent, and keep the result nowhere."""
-        return self._text
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The texts that are as secret as the whole: what follows a login and a colon, and the values of a JSON object."""
-        found = [self._text, self._text.partition(":")[2]]
-        if self._text.lstrip().startswith("{"):
-            with contextlib.suppress(ValueError):
-                values = read_json(self._text)
-                found += [
-                    value for name, value in values.items() if isinstance(value, str) and name not in _KNOWN_FIELDS
-                ]
-        return tuple(one for one in found if one)
-
-    def __repr__(self) -> str:
-        return "***"
-
-    __str__ = __repr__
-
-    def __format__(self, format_spec: str) -> str:
-        return "***"
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        return hmac.compare_digest(self._bytes(), other._bytes())
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._text))
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is not to be pickled or copied: seal it in a Vault")
-
-    def _bytes(self) -> bytes:
-        return self._text.encode("utf-8", "surrogatepass")
 
 
 class EndsChanged(CredentialsError):
@@ -252,7 +184,7 @@ def load_keys(settings: Settings) -> tuple[bytes, ...]:
     They come from the settings, else from the state folder. There a key is made if there is none.
     """
     if settings.secret_key is not None:
-        texts = [text.strip() for text in settings.secret_key.get_secret_value().split(",")]
+        texts = [text.strip() for text in settings.secret_key.reveal().split(",")]
         return tuple(_checked(text, f"MAILHAUL_SECRET_KEY: key {at}") for at, text in enumerate(texts, start=1))
     path = key_file(settings)
     if not path.exists():

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
-from pydantic import SecretStr
-
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 SAME_DATABASE: Final = Phrase(
@@ -39,9 +38,9 @@ def _database(url: str) -> int | None:
     return int(number) if number else None
 
 
-def checked(url: SecretStr) -> SecretStr:
+def checked(url: Secret) -> Secret:
     """Returns the URL unchanged. Raises ValueError when it is not the URL of a Redis."""
-    parts = urlsplit(url.get_secret_value())
+    parts = urlsplit(url.reveal())
     if parts.scheme not in ("redis", "rediss", *_DATABASE_IN_QUERY):
         raise ValueError(
             "write it as redis://host:6379, rediss://user:password@host:6379, unix:///path/redis.sock or "
@@ -49,13 +48,11 @@ def checked(url: SecretStr) -> SecretStr:
         )
     if parts.scheme.endswith("+sentinel") and not parts.path.strip("/"):
         raise ValueError("name the master after the Sentinels, as in redis+sentinel://s1:26379,s2:26379/mymaster")
-    _database(url.get_secret_value())
+    _database(url.reveal())
     return url
 
 
-def broker_and_state(
-    redis_url: SecretStr | None, broker_url: SecretStr | None, socket_path: Path | None
-) -> tuple[str, str]:
+def broker_and_state(redis_url: Secret | None, broker_url: Secret | None, socket_path: Path | None) -> tuple[str, str]:
     """Returns the URLs of two databases, (broker, state), since Dramatiq's maintenance scans the whole of its own.
 
     `socket_path` is that of the embedded server, used when no `redis_url` is set. One `redis_url` gives its databases 0
@@ -67,14 +64,14 @@ def broker_and_state(
             raise NO_REDIS.error()
         embedded = f"unix://{quote(str(socket_path))}"
         return _with_database(embedded, 0), _with_database(embedded, 1)
-    state = redis_url.get_secret_value()
+    state = redis_url.reveal()
     named = _database(state)
     if broker_url is None:
         if named:
             raise ONE_DATABASE.error(number=named)
         return _with_database(state, 0), _with_database(state, 1)
     state = state if named is not None else _with_database(state, 1)
-    broker = broker_url.get_secret_value()
+    broker = broker_url.reveal()
     broker = broker if _database(broker) is not None else _with_database(broker, 0)
     if broker == state:
         raise SAME_DATABASE.error()

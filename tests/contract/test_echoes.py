@@ -44,7 +44,7 @@ from shared.model.sign_in import SignIn, Way
 from shared.oauth.command import CommandIssuer
 from shared.oauth.google import GoogleIssuer
 from shared.oauth.microsoft import MicrosoftIssuer
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.runtime.credentials import Secret
 from shared.sign_in.admission import Visitor, proof_of
 from shared.store import Store
@@ -498,7 +498,7 @@ def test_no_switch_shows_what_it_repeats(kind: str, status: int, tmp_path: Path)
         with Parrot(status, f"{told} {SERVICE}") as parrot, ExitStack() as stack:
             url = SWITCHES[kind](stack, tmp_path, parrot)
             files = f"x={file}" if secretive else None
-            switch = open_switch(Settings(switches=f"x={url}", switch_secret_files=files), "x")
+            switch = open_switch(load_settings(switches=f"x={url}", switch_secret_files=files), "x")
             for said in (switch.rehearse(MAILBOX, Side.DESTINATION), switch.turn(MAILBOX, Side.DESTINATION)):
                 assert shows(str(said), SERVICE) == []
             switch.close()

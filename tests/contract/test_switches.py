@@ -18,7 +18,7 @@ import pytest
 
 from shared.model.errors import UsageError
 from shared.model.sides import Side
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.switching import (
     Switch,
     SwitchedMailbox,
@@ -76,7 +76,7 @@ class Turning:
 def _opened(url: str, place: Path, *, secret: bool = False) -> Switch:
     file = place / "secret"
     file.write_text(SECRET + "\n")
-    return open_switch(Settings(switches=f"x={url}", switch_secret_files=f"x={file}" if secret else None), "x")
+    return open_switch(load_settings(switches=f"x={url}", switch_secret_files=f"x={file}" if secret else None), "x")
 
 
 def _turning(kind: str, place: Path, stack: ExitStack, more: str = "") -> Turning:
@@ -309,11 +309,11 @@ def test_a_row_by_a_login_is_bound_by_that_login(which: str, tmp_path: Path) -> 
 #: Rehearses and turns as somebody who is not root, and prints what each answered.
 _AS_NOBODY = """
 import os, sys
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.model.sides import Side
 from shared.switching import SwitchedMailbox
 from shared.switching.configured import open_switch
-switch = open_switch(Settings(switches="x=" + sys.argv[1]), "x")
+switch = open_switch(load_settings(switches="x=" + sys.argv[1]), "x")
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 anna = SwitchedMailbox(address="a@b.example", old_login="a", new_login="a", old_host="o", new_host="n")
 print(*(type(done(anna, Side.DESTINATION)).__name__ for done in (switch.rehearse, switch.turn)))
@@ -403,11 +403,11 @@ def test_a_person_is_told_what_to_do(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_in_the_settings_is_said(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        open_switch(Settings(switches=text), "x")
+        open_switch(load_settings(switches=text), "x")
 
 
 def test_every_kind_is_known_by_its_file_alone() -> None:
     assert set(kinds()) == {"by-hand", "dovecot", "hook", "postfix", "stalwart", "webhook"}
-    assert switches(Settings()) == {}
+    assert switches(load_settings()) == {}
     with pytest.raises(UsageError, match="none is set"):
-        open_switch(Settings(), "x")
+        open_switch(load_settings(), "x")

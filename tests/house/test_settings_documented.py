@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime.config import SECRET_SETTINGS, Settings, variable_name
+from shared.runtime.config import SECRET_SETTINGS, SETTINGS, variable_name
+from shared.runtime.setting_kinds import about
 
 ROWS = {
     row[1]: row[0]
@@ -17,18 +18,18 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("setting", Settings.model_fields)
+@pytest.mark.parametrize("setting", SETTINGS)
 def test_every_setting_has_its_line_with_its_default(setting: str) -> None:
     row = ROWS[variable_name(setting)]
-    default = Settings.model_fields[setting].default
+    default = SETTINGS[setting].default
     if isinstance(default, str | int | float):
         assert f"| `{default}` |" in row
     assert ("*secret*" in row) == (setting in SECRET_SETTINGS)
 
 
 def test_every_line_is_of_a_setting() -> None:
-    assert set(ROWS) == {variable_name(setting) for setting in Settings.model_fields}
+    assert set(ROWS) == {variable_name(setting) for setting in SETTINGS}
 
 
 def test_every_setting_says_what_it_is() -> None:
-    assert all(field.description for field in Settings.model_fields.values())
+    assert all(about(one) for one in SETTINGS.values())

@@ -23,13 +23,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from cryptography.fernet import Fernet
-from pydantic import SecretStr
 
 from producer.intake.manifest import Row
 from producer.intake.preparing import prepare_import
@@ -37,7 +36,7 @@ from producer.operations.operations import Operations
 from shared.model import Endpoint, Import, Options, Tally, Tls, Unit, UnitKind
 from shared.model.lifecycle import ImportState
 from shared.runtime.broker import make_broker, ring
-from shared.runtime.config import Settings
+from shared.runtime.config import SETTINGS, load_settings
 from shared.runtime.credentials import Secret, Vault
 from shared.store import SCOPES
 from shared.store.redis import keys
@@ -213,9 +212,7 @@ class ProcessCluster:
             lease_seconds=float(self.variables["MAILHAUL_LEASE_SECONDS"]),
             limits=self._limits,
         )
-        self._settings = Settings(
-            state_dir=self._home / "state", secret_key=SecretStr(self.variables["MAILHAUL_SECRET_KEY"])
-        )
+        self._settings = load_settings(state_dir=self._home / "state", secret_key=self.variables["MAILHAUL_SECRET_KEY"])
         self._broker = make_broker(self.redis.url(0))
         return self
 
@@ -231,7 +228,7 @@ class ProcessCluster:
 
     @property
     def _limits(self) -> dict[str, int]:
-        defaults = Settings.model_fields
+        defaults = SETTINGS
         return {scope: int(defaults[f"{scope}_connections"].default) for scope in SCOPES}
 
     def logs(self) -> str:
@@ -289,7 +286,7 @@ class ProcessCluster:
     @property
     def operations(self) -> Operations:
         """The operations on the cluster's store, with its job queue."""
-        settings = self._settings.model_copy(update={"retention_days": 1})
+        settings = replace(self._settings, retention_days=1)
         vault = Vault.from_settings(settings)
         return GivenResources(store=self.store, vault=vault, ring=self.ring, settings=settings).operations
 

@@ -15,7 +15,7 @@ from producer.intake.sign_in import SignInAsked
 from shared.model import Endpoint, Mailbox, Options, Tls
 from shared.model.errors import AuthenticationRefused, CredentialsError
 from shared.model.sign_in import SignIn, Way
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.runtime.credentials import Credentials, Secret, Vault
 from shared.store.memory.memory_store import MemoryStore
 from tests.resources import GivenResources
@@ -49,7 +49,7 @@ class DialedImport:
 
     def __init__(self, server: Dovecot, mint: TokenServer, *users: str, home: Path) -> None:
         self.store, self.vault = MemoryStore(), Vault([KEY])
-        self.settings = Settings(state_dir=home, connect_timeout_seconds=20, command_timeout_seconds=20)
+        self.settings = load_settings(state_dir=home, connect_timeout_seconds=20, command_timeout_seconds=20)
         end = Endpoint(host=server.host, port=server.port, tls=Tls.NONE)
         empty = Secret("")
         rows = [

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from shared.model.sides import Side
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.switching import Switch, SwitchedMailbox, Turned
 from shared.switching.adapters import dovecot
 from shared.switching.adapters.dovecot import DovecotPassdb
@@ -78,7 +78,7 @@ def test_the_proxy_passes_the_user_on_to_the_right_server(table: Path) -> None:
             owner = proxy.home.stat()
             os.chown(table, owner.st_uid, owner.st_gid)
             url = f"dovecot:{table}?new={new.host}:{new.port}&old={old.host}:{old.port}"
-            switch = open_switch(Settings(switches=f"x={url}"), "x")
+            switch = open_switch(load_settings(switches=f"x={url}"), "x")
             anna = _mailbox(old, new)
             assert _at(proxy) == "AtOld", "before any switch the other passdb decides"
             for to, place in ((NEW, "AtNew"), (OLD, "AtOld"), (NEW, "AtNew")):

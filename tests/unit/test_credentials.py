@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.errors import CredentialsError, UsageError
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.runtime.credentials import (
     Credentials,
     EndsChanged,
@@ -100,7 +100,7 @@ def test_a_new_key_takes_over_from_an_old_one() -> None:
 
 def test_keys_come_from_the_setting_in_order(tmp_path: Path) -> None:
     keys = [Fernet.generate_key(), Fernet.generate_key()]
-    settings = Settings(state_dir=tmp_path, secret_key=b" , ".join(keys).decode())  # type: ignore[arg-type]
+    settings = load_settings(state_dir=tmp_path, secret_key=b" , ".join(keys).decode())  # type: ignore[arg-type]
     assert load_keys(settings) == tuple(keys)
     assert not (tmp_path / "secret.key").exists()
 
@@ -112,12 +112,12 @@ def test_keys_come_from_the_setting_in_order(tmp_path: Path) -> None:
 )
 def test_what_is_no_key_is_refused_unseen(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match=r"MAILHAUL_SECRET_KEY: key \d is not a Fernet key") as refused:
-        load_keys(Settings(state_dir=tmp_path, secret_key=text))  # type: ignore[arg-type]
+        load_keys(load_settings(state_dir=tmp_path, secret_key=text))  # type: ignore[arg-type]
     assert "hunter2" not in str(refused.value)
 
 
 def test_a_key_file_is_made_once_for_the_owner_alone(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path / "state")
+    settings = load_settings(state_dir=tmp_path / "state")
     keys = load_keys(settings)
     assert load_keys(settings) == keys
     assert stat.S_IMODE(os.stat(tmp_path / "state" / "secret.key").st_mode) == 0o600
@@ -125,7 +125,7 @@ def test_a_key_file_is_made_once_for_the_owner_alone(tmp_path: Path) -> None:
 
 
 def test_two_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
-    settings, found = Settings(state_dir=tmp_path), set[tuple[bytes, ...]]()
+    settings, found = load_settings(state_dir=tmp_path), set[tuple[bytes, ...]]()
     barrier = threading.Barrier(8)
 
     def load() -> None:
@@ -142,14 +142,14 @@ def test_two_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
-    load_keys(settings := Settings(state_dir=tmp_path))
+    load_keys(settings := load_settings(state_dir=tmp_path))
     (tmp_path / "secret.key").chmod(mode)
     with pytest.raises(UsageError, match=rf"mode {mode:03o}.*chmod 600"):
         load_keys(settings)
 
 
 def test_an_empty_key_file_and_a_link_are_refused(tmp_path: Path) -> None:
-    settings, path = Settings(state_dir=tmp_path), tmp_path / "secret.key"
+    settings, path = load_settings(state_dir=tmp_path), tmp_path / "secret.key"
     path.touch(mode=0o600)
     with pytest.raises(UsageError, match="is empty"):
         load_keys(settings)
@@ -185,7 +185,7 @@ def test_a_signature_is_of_one_text_and_one_key() -> None:
 
 
 def test_a_key_that_is_added_during_a_run_is_taken_up(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path)
+    settings = load_settings(state_dir=tmp_path)
     running = Vault.from_settings(settings)
     sealed, signature = running.seal("m1", "source", CREDENTIALS), running.sign("row")
     before = load_keys(settings)
@@ -207,7 +207,7 @@ def test_a_key_that_is_added_during_a_run_is_taken_up(tmp_path: Path) -> None:
 
 
 def test_a_key_file_that_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path)
+    settings = load_settings(state_dir=tmp_path)
     running = Vault.from_settings(settings)
     sealed = running.seal("m1", "source", CREDENTIALS)
     key_file(settings).write_text("no key")

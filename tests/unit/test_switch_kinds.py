@@ -9,7 +9,7 @@ import pytest
 
 from shared.model.errors import UsageError
 from shared.model.sides import Side
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.runtime.credentials import Secret
 from shared.switching import Switch, SwitchedMailbox, Turned, TurnOutcome
 from shared.switching import kinds as registry
@@ -23,7 +23,7 @@ ANNA = SwitchedMailbox(
     old_host="old.example.org",
     new_host="new.example.org",
 )
-SETTINGS = Settings(switches="board=blackboard:/srv/board?chalk=white")
+SETTINGS = load_settings(switches="board=blackboard:/srv/board?chalk=white")
 
 
 @dataclass
@@ -80,7 +80,7 @@ def test_a_switch_from_outside_the_tree_is_configured_opened_and_turns(board: Bl
 
 def test_its_options_are_checked_as_it_says(board: Blackboard) -> None:
     with pytest.raises(UsageError, match="shade"):
-        switches(Settings(switches="board=blackboard:/srv/board?shade=red"))
+        switches(load_settings(switches="board=blackboard:/srv/board?shade=red"))
 
 
 def test_without_it_the_kind_is_unknown() -> None:

@@ -10,12 +10,12 @@ from fastapi.routing import APIRoute
 
 from producer.web.app import make_app
 from producer.web.web_context import WebContext
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 
 
 def doors() -> list[tuple[str, str]]:
     """Returns (method, path with its parameters), sorted."""
-    app = make_app(cast(WebContext, SimpleNamespace(settings=Settings())))
+    app = make_app(cast(WebContext, SimpleNamespace(settings=load_settings())))
     found = {(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item}
     found |= {(method, room.path) for room in _rooms(app.routes) for method in room.methods}
     assert len(found) > 60

@@ -15,7 +15,7 @@ from typing import cast
 
 from producer.web.app import make_app
 from producer.web.web_context import WebContext
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.store.records.principals import Role
 from tests.servers.redis_server import RedisServer
 from tests.web.conftest import WebServer
@@ -55,7 +55,7 @@ print("generated, and works:", there)
 def main() -> int:
     """Returns the exit code: 0 if the client was generated and did what it was asked."""
     tools = ROOT / ".tools" / "client"
-    document = make_app(cast(WebContext, SimpleNamespace(settings=Settings()))).openapi()
+    document = make_app(cast(WebContext, SimpleNamespace(settings=load_settings()))).openapi()
     with RedisServer() as redis, tempfile.TemporaryDirectory(prefix="client-") as home:
         place = Path(home)
         (place / "openapi.json").write_text(json.dumps(document))

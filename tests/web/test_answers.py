@@ -17,7 +17,7 @@ from producer.web.api import admin_answers
 from producer.web.api.answers import Answer, AnswerRoute, Moment
 from producer.web.app import make_app
 from producer.web.web_context import WebContext
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
@@ -29,7 +29,7 @@ EPOCH = range(1_700_000_000, 4_000_000_000)
 
 
 def _document() -> dict[str, Any]:
-    return make_app(cast(WebContext, SimpleNamespace(settings=Settings()))).openapi()
+    return make_app(cast(WebContext, SimpleNamespace(settings=load_settings()))).openapi()
 
 
 def _undescribed(found: object, place: str) -> Iterator[str]:

@@ -11,14 +11,14 @@ import pytest
 from producer.cli import app
 from producer.web.app import make_app
 from producer.web.web_context import WebContext
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from tests.web.parity import DOCS, TABLE, Verb, Why, faults, verbs, written
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """Returns the OpenAPI document. No request is sent."""
-    known = cast(WebContext, SimpleNamespace(settings=Settings()))
+    known = cast(WebContext, SimpleNamespace(settings=load_settings()))
     return make_app(known).openapi()
 
 

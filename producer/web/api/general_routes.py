@@ -66,14 +66,14 @@ def empty_manifest(_: Viewer, separator: Literal["comma", "semicolon", "tab"] = 
 def providers(_: Viewer) -> dict[str, Any]:
     """Lists the providers that mailhaul knows, with what each asks for."""
     known = catalogue()
-    return {"edition": known.edition, "providers": [one.model_dump(mode="json") for one in known.providers]}
+    return {"edition": known.edition, "providers": [one.as_json() for one in known.providers]}
 
 
 @routes.get("/providers/{name}", tags=["servers"], response_model=admin_answers.ProviderAnswer)
 def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str, Any]:
     """Returns one provider, by its name, an alias, or the name of one of its sites."""
     try:
-        return catalogue().find(name)[0].model_dump(mode="json")
+        return catalogue().find(name)[0].as_json()
     except UsageError as error:
         raise Refused(404, text_of(error)) from None
 

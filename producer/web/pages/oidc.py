@@ -70,7 +70,7 @@ class IdentityProvider:
         self._app = OAuth().register(
             "mailhaul",
             client_id=self._client_id,
-            client_secret=secret.get_secret_value() if secret else None,
+            client_secret=secret.reveal() if secret else None,
             server_metadata_url=f"{self.issuer}/.well-known/openid-configuration",
             client_kwargs={
                 "scope": settings.web_oidc_scope,

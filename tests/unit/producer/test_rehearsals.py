@@ -21,7 +21,7 @@ from producer.web.web_context import WebContext
 from shared.model import Endpoint, Import, Tls
 from shared.model.errors import StoreError
 from shared.model.sides import Side
-from shared.runtime.config import Settings
+from shared.runtime.config import load_settings
 from shared.runtime.credentials import Secret
 from shared.store.records.principals import Principal, Role
 
@@ -118,7 +118,7 @@ def test_all_together_open_no_more_connections_to_a_host_than_are_allowed() -> N
     ]
 
     def scanned(places: ConnectionPlaces | None) -> None:
-        scan = Scan(old, new, Settings(source_host_connections=3, destination_host_connections=2), places=places)
+        scan = Scan(old, new, load_settings(source_host_connections=3, destination_host_connections=2), places=places)
 
         def look(row: Row) -> None:
             with scan._session(Side.SOURCE, old, row), scan._session(Side.DESTINATION, new, row):
