@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from producer.intake.headings import COLUMN_OF, NO_COLUMN, plain
 from producer.intake.sheet import Cell, ManifestInvalid, RowError
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 FIRST_ROW_MAY_BE_HEADER: Final = Phrase(
@@ -81,8 +81,11 @@ class Reading:
     no_header: bool = False
 
 
+_AS_IT_IS: Final = Reading()
+
+
 def columns_of(
-    rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool = True, reading: Reading = Reading()
+    rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool = True, reading: Reading = _AS_IT_IS
 ) -> Columns:
     """Returns the meaning of the columns: from the first row if it is a header, else from their number.
 

@@ -84,7 +84,7 @@ def positive(most: float) -> Callable[[object], float]:
 
 
 def one_of(*names: str) -> Callable[[object], Any]:
-    """One of a few words."""
+    """A word of a few."""
 
     def read(given: object) -> str:
         if given not in names:
