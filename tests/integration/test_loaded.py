@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 #: What a verb that only looks has no use for: it signs nowhere in, seals nothing, draws nothing, serves nothing.
 HEAVY = frozenset(
     {
-        "pydantic_settings",
+        "pydantic",
         "opentelemetry",
         "structlog",
         "rich",
@@ -51,7 +51,7 @@ HEAVY = frozenset(
 HEAVY_FOR_STATUS = frozenset({"producer.intake.providers", "producer.forecast.simulation", "shared.folders.mapping"})
 #: What a worker has no use for until it meets a server that needs it, or somebody asks for metrics.
 HEAVY_FOR_A_WORKER = frozenset(
-    {"pydantic_settings", "rich", "prometheus_client", "jinja2", "httpx2", "cryptography.x509", "producer", "typer"}
+    {"pydantic", "rich", "prometheus_client", "jinja2", "httpx2", "cryptography.x509", "producer", "typer"}
 )
 
 _RUN = """
@@ -102,6 +102,28 @@ def test_a_worker_loads_what_it_copies_with_and_no_more() -> None:
     ask = "import sys, worker.__main__; print(*(name for name, one in sys.modules.items() if one))"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, cwd=ROOT)
     assert set(done.stdout.split()) & HEAVY_FOR_A_WORKER == set()
+
+
+def test_an_import_loads_no_library_that_checks_data(tmp_path: Path) -> None:
+    manifest = tmp_path / "mailboxes.csv"
+    manifest.write_text("login,password\nanna@example.org,secret\n")
+    # The file of the CA is not there: the command has read all it was given by then, and nothing is started.
+    words = [
+        "import",
+        str(manifest),
+        "--source",
+        "gmail",
+        "--destination",
+        "imaps://new.example.org",
+        "--source-ca",
+        "none",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, *words], capture_output=True, text=True, check=False, timeout=240, cwd=ROOT
+    )
+    loaded = set(done.stderr.rpartition("LOADED ")[2].split())
+    assert "producer.intake.specification" in loaded, done.stderr
+    assert "pydantic" not in loaded
 
 
 def test_each_verb_is_declared_by_the_module_that_the_table_names() -> None:
