@@ -51,6 +51,7 @@ def said_on_the_page() -> dict[str, str]:
         said.NOTES,
         said.HEADS,
         said.CUTOVERS,
+        said.CUTOVER_ACTS,
         said.GUARDS,
         said.SERVICE_OPTIONS,
         said.ON_PAGE,

@@ -22,6 +22,7 @@ from producer.web.web_context import WebContext, web_context
 from shared.model.errors import UsageError
 from shared.store.records.principals import Principal, Role
 from shared.store.records.web_records import NotedEntry
+from shared.wording.phrases import faults_of
 
 #: Wrong guesses allowed from one address in a minute. After these, no password and no wrong token from there is looked
 #: at until the minute is over.
@@ -154,7 +155,7 @@ def noted(
     try:
         yield told
     except (UsageError, Refused) as error:
-        known.records.refused(entry, str(error))
+        known.records.refused(entry, faults_of(error))
         raise
 
 
