@@ -80,8 +80,6 @@ _ELSEWHERE: Final = (
     "producer/web/api/described.py",
     "producer/web/problem_types.py",
     "producer/web/api/strange_parameters.py",
-    "shared/switching/address.py",
-    "shared/switching/kinds.py",  # the settings of switches, read by who starts the process
     "shared/runtime/broker.py",
     "shared/runtime/config.py",
     "shared/runtime/web_settings.py",
@@ -136,17 +134,22 @@ def shape(text: str) -> str:
     return re.sub(r"(?:\{\})+", "{}", _PLACE.sub("{}", text))
 
 
+def shown() -> list[str]:
+    """Returns the paths of the files with sentences that the page may show."""
+    found = []
+    for pattern in SOURCES:
+        names = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(pattern))]
+        assert names, pattern
+        found += [name for name in names if not any(fnmatch(name, elsewhere) for elsewhere in _ELSEWHERE)]
+    return found
+
+
 def sentences() -> dict[str, str]:
     """Returns the shape of each sentence that has no code → its place in the sources."""
     found: dict[str, str] = {}
-    for pattern in SOURCES:
-        paths = sorted(ROOT.glob(pattern))
-        assert paths, pattern
-        for path in paths:
-            name = str(path.relative_to(ROOT))
-            if not any(fnmatch(name, elsewhere) for elsewhere in _ELSEWHERE):
-                for line, text in strings(ast.parse(path.read_text())):
-                    found.setdefault(shape(text), f"{name}:{line}")
+    for name in shown():
+        for line, text in strings(ast.parse((ROOT / name).read_text())):
+            found.setdefault(shape(text), f"{name}:{line}")
     return found
 
 

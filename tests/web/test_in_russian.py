@@ -23,7 +23,6 @@ from tests.servers.faulty import FaultyServer
 from tests.web.conftest import PASSWORD, WebServer, allowed, http_client
 from tests.web.page_words import PageWords
 from tests.web.spoken import english
-from tests.web.translations import is_missing
 
 Servers = tuple[Dovecot, Dovecot]
 _BRANDS = [Translator("ru").word(one.title) for one in catalogue().providers]
@@ -31,7 +30,7 @@ _BRANDS = [Translator("ru").word(one.title) for one in catalogue().providers]
 
 def _english(words: PageWords) -> list[str]:
     """Returns the runs of two or more English words."""
-    return [one for line in words.lines if line not in _BRANDS and not is_missing(line, "ru") for one in english(line)]
+    return [one for line in words.lines if line not in _BRANDS for one in english(line)]
 
 
 class Reader:
