@@ -7,7 +7,7 @@ A sentence of mailhaul is worded by its code and its parameters, and the name of
     what, why, rows a sentence of mailhaul, or a text that is shown as it is
     cause           a sentence of mailhaul, else words of a server or of the system
     word            a word of mailhaul, or a name
-    state, guard, act  a state of a mailbox or a cutover; a guard or an event of a cutover
+    state, guard, act, role  a state of a mailbox or a cutover; a guard or an event of a cutover; a role
     field           a column of the manifest, or the label of the sentence's own field
     size            "3.4 GB", "500 messages"
     span            "40 s", "12 min", "3 h", "2 days"
@@ -62,6 +62,7 @@ class Translator:
             "state": self._labelled(said.ON_PAGE | said.CUTOVERS),
             "guard": self._labelled(said.GUARDS),
             "act": self._labelled(said.CUTOVER_ACTS),
+            "role": lambda text: escape(self.word(said.ROLES.get(text, text)).partition(":")[0]),
         }
 
     def word(self, text: str) -> str:

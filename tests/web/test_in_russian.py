@@ -289,5 +289,5 @@ def test_an_import_in_trouble(web_server: WebServer, servers: Servers) -> None:
 def test_who_may_only_look_is_told_so(web_server: WebServer, servers: Servers) -> None:
     web_server.serve(**allowed(servers))
     with contextlib.closing(Reader(web_server, "viewer")) as reader:
-        assert "нужна роль operator; ваша — viewer" in reader.posts("/new", _form(servers))
+        assert "нужна роль «оператор»; ваша — «наблюдатель»" in reader.posts("/new", _form(servers))
         assert reader.status == 403
