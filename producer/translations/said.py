@@ -155,6 +155,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "erasure done": "erased",
     "refused messages kept": "refused messages kept as files",
     "connection tested": "connection tested",
+    "keys rotated": "keys rotated",
     "limit set": "limit set",
     "link made": "link made",
     "notices dropped": "notices dropped",

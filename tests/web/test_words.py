@@ -112,7 +112,12 @@ def _noted() -> set[str]:
     for path in (path for room in rooms for path in Path(str(room.__file__)).parent.rglob("*.py")):
         for call in ast.walk(ast.parse(path.read_text())):
             name = getattr(call.func, "id", getattr(call.func, "attr", "")) if isinstance(call, ast.Call) else ""
-            if isinstance(call, ast.Call) and name in ("note", "noted", "_note", "_noted", "_act", "note_end"):
+            # With one argument it is the command line's own `note`, which prints.
+            if (
+                isinstance(call, ast.Call)
+                and len(call.args) > 1
+                and name in ("note", "noted", "_note", "_noted", "_act", "note_end")
+            ):
                 found |= {
                     one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)
                 }
