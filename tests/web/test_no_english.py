@@ -28,8 +28,10 @@ from producer.translations import said
 from producer.translations.translate import Translator
 from shared.model import Account, Endpoint, Import, Mailbox, Tls, import_id, mailbox_id
 from shared.model.cutover import (
+    BEFORE_SWITCH,
     DNS,
     NO_SWITCH,
+    OVER,
     CopyBackState,
     Cutover,
     CutoverOptions,
@@ -231,14 +233,17 @@ def _refusals(scenes: EveryState) -> None:
     """Has acts refused, whose reasons then stand in the audit log."""
     api = scenes.server.client("admin")
     there = next(path for path in scenes.paths["/imports/{import_id}/cutovers/{event}"]).partition("/cutovers")[0]
-    for at in range(len(CutoverState)):
-        for event in ("announce", "switch", "rollback", "close"):
+    before = [one["state"] for one in api.get(f"{there}/cutovers").json()["cutovers"]]
+    for at, state in enumerate(CutoverState):
+        for event in ("announce", *(("switch", "rollback") if state in BEFORE_SWITCH else ("close",))):
             api.post(f"{there}/cutovers/{event}", json={"wave": f"волна {at}"})
-        api.post(f"{there}/cutovers", json={"wave": f"волна {at}", "switch": "office", "ttl": at - 4})
+        if state not in OVER:
+            api.post(f"{there}/cutovers", json={"wave": f"волна {at}", "switch": "office"})
     api.post(f"{there}/cutovers/switch", json={"wave": "волна 4", "force": ["copied"], "reason": "x"})
     api.post(f"{there}/cutovers/switch", json={"wave": "волна 4", "force": ["weather"], "reason": "x"})
-    api.post(f"{there}/verify")
-    api.put("/limits/source_host", json={"most": "many"})
+    api.post(f"{there}/cutovers", json={"wave": "волна 7", "switch": "office", "ttl": 0})
+    api.put("/limits/weather", json={"most": 3})
+    assert [one["state"] for one in api.get(f"{there}/cutovers").json()["cutovers"]] == before == list(CutoverState)
 
 
 def _data(server: WebServer) -> set[str]:

@@ -177,8 +177,12 @@ def test_only_an_administrator_has_people_turned(web_server: WebServer, servers:
 
 #: Language → the label of what is to be done by hand, how it is to be done, and the label of the button that switches.
 BY_HAND = {
-    "en": ("To do by hand", "let the MX record of by-hand.example name mx.new.example", "Switch"),
-    "ru": ("Сделайте вручную", "пусть запись MX домена by-hand.example называет только mx.new.example", "Переключить"),
+    "en": ("To do by hand", "let the MX record of by-hand-en.example name mx.new.example", "Switch"),
+    "ru": (
+        "Сделайте вручную",
+        "пусть запись MX домена by-hand-ru.example называет только mx.new.example",
+        "Переключить",
+    ),
 }
 
 
@@ -190,10 +194,11 @@ def test_what_is_to_be_done_by_hand_is_said_before_the_switch_and_after_it(
     language: str,
 ) -> None:
     label, words, switch = BY_HAND[language]
+    domain = f"by-hand-{language}.example"  # the servers are those of other tests too
     for server in servers:
         for name in ("h1", "h2"):
-            server.add_user(f"{name}@by-hand.example", PASSWORD)
-    with MailZone("by-hand.example") as zone:
+            server.add_user(f"{name}@{domain}", PASSWORD)
+    with MailZone(domain) as zone:
         web_server.serve(
             **allowed(servers),
             MAILHAUL_SWITCHES="dns=by-hand:?new=mx.new.example proxy=dovecot:/nowhere?new=127.0.0.2&old=127.0.0.1",
@@ -201,7 +206,7 @@ def test_what_is_to_be_done_by_hand_is_said_before_the_switch_and_after_it(
         )
         web_server.crew()
         api = web_server.client("admin")
-        rows = "".join(f"{name}@by-hand.example,{PASSWORD}\n" for name in ("h1", "h2"))
+        rows = "".join(f"{name}@{domain},{PASSWORD}\n" for name in ("h1", "h2"))
         body = {"name": "moving", "manifest": f"login,password\n{rows}", **ends(servers)}
         there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
         api.post(f"{there}/start")
