@@ -207,7 +207,7 @@ def _still(notice: Notice, reader: Reader) -> Wording:
     values, since = notice.values, float(notice.values["since"])
     what = reader.what(notice.name, notice.wave)
     subject = reader.say("%(what)s: nothing has moved for %(time)s", what=what, time=reader.duration(notice.at - since))
-    causes = [reader.sentence(line) for line in str(values.get("cause", "")).splitlines()]
+    causes = [reader.sentence(line) for line in parts(_text(values.get("cause", "")), LINES)]
     unknown = reader.say("No cause is known: see mailhaul status and mailhaul doctor.")
     return Wording(
         subject=subject, lines=(reader.say("Since %(moment)s", moment=reader.moment(since)), *(causes or [unknown]))
