@@ -31,7 +31,7 @@ lint: setup ## ruff, codespell, mypy --strict, the floors
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-translations: setup ## texts of the page that are shown in English, since nobody has translated them yet
+translations: setup ## texts that nobody has translated yet
 	@$(PYTHON) -m tests.web.translations
 
 bench: setup ## measure speed and memory, write bench/RESULTS.md

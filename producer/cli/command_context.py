@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
 from shared.model.errors import MailhaulError, StoreError
 from shared.runtime.config import Settings, load_settings, redis_urls
 from shared.runtime.embedded import EmbeddedRedis
+from shared.wording.phrases import Phrase, text_of
 
 if TYPE_CHECKING:
     from producer.operations.operations import Operations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from shared.model import Unit
     from shared.runtime.credentials import Vault
     from shared.store import Store
+
+NO_ANSWER: Final = Phrase("redis_no_answer", "Redis at {address} does not answer ({cause})")
 
 
 class CommandContext:
@@ -166,9 +169,8 @@ class CommandContext:
             try:
                 client.ping()
             except redis.RedisError as error:
-                raise StoreError(
-                    f"Redis at {address_of(url)} does not answer ({type(error).__name__}: {error})"
-                ) from None
+                cause = f"{type(error).__name__}: {error}"
+                raise StoreError(NO_ANSWER.says(address=address_of(url), cause=cause)) from None
             finally:
                 client.close()
 
@@ -179,7 +181,7 @@ def _without_advice() -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        raise MailhaulError(str(error)) from None
+        raise MailhaulError(text_of(error)) from None
 
 
 def open_context(state_dir: Path | None, *, make: bool = True, **overrides: object) -> CommandContext:

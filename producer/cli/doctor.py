@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
@@ -27,6 +27,30 @@ from shared.runtime.redis_client import address_of, open_redis
 from shared.runtime.redis_condition import judge, read_condition
 from shared.store.records.targets import Targets
 from shared.store.redis.redis_store import connect
+from shared.wording.phrases import Phrase, changed, faults_of
+
+PYTHON: Final = Phrase("doctor_python", "Python {version} at {path}")
+NO_SETTING: Final = Phrase("doctor_no_setting", "{name} is not a setting and is ignored")
+OTHER_SETTING: Final = Phrase(
+    "doctor_other_setting", "{name} is not a setting and is ignored; did you mean {other_name}?"
+)
+NO_STATE_FOLDER: Final = Phrase(
+    "doctor_no_state_folder", "the state folder {path} cannot be made ({cause}): choose another with --state-dir"
+)
+READ_ONLY_STATE_FOLDER: Final = Phrase(
+    "doctor_read_only_state_folder", "the state folder {path} cannot be written: choose another with --state-dir"
+)
+STATE_FOLDER: Final = Phrase("doctor_state_folder", "state folder {path}, {size} free")
+OPEN_STATE_FOLDER: Final = Phrase("doctor_open_state_folder", "{path} can be read by others: chmod 700 {path}")
+RUNS_HERE: Final = Phrase("doctor_runs_here", "mailhaul {command} runs here as process {id}")
+KEYS: Final = Phrase("doctor_keys", "keys for the passwords: {num}, from {where}")
+EMBEDDED: Final = Phrase("doctor_embedded", "embedded Redis: {path}")
+EMBEDDED_OF_VERSION: Final = Phrase("doctor_embedded_of_version", "embedded Redis: {path}, version {version}")
+REDIS_ANSWERS: Final = Phrase("doctor_redis_answers", "Redis answers at {address}")
+NO_LOOK: Final = Phrase("doctor_no_look", "Redis {address} cannot be looked at ({cause})")
+WORKERS: Final = Phrase("doctor_workers", "workers heard of in the last 30 s: {num}")
+TARGETS: Final = Phrase("doctor_targets", "targets that are told: {num}; notices on their way: {most_num}")
+OF_FILE: Final = Phrase("doctor_of_file", "{path}: {cause}")
 
 #: (verdict, sentence); the verdict is "ok", "note" or "BAD".
 Finding = tuple[str, str]
@@ -60,66 +84,73 @@ def findings(settings: Settings) -> Iterator[Finding]:
     for look in looks:
         try:
             for verdict, sentence in look(settings):
-                yield verdict, clean(sentence)
+                yield verdict, changed(sentence, clean)
         except MailhaulError as error:
-            yield "BAD", clean(str(error))
+            for fault in faults_of(error):
+                yield "BAD", changed(fault.sentence, clean)
         except OSError as error:
-            yield "BAD", clean(f"{error.filename}: {error.strerror}")
+            said = OF_FILE.says(path=str(error.filename), cause=str(error.strerror))
+            yield "BAD", changed(said, clean)
 
 
 def _python(_: Settings) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield ("ok" if sys.version_info >= (3, 11) else "BAD"), f"Python {version} at {sys.executable}"
+    yield ("ok" if sys.version_info >= (3, 11) else "BAD"), PYTHON.says(version=version, path=sys.executable)
 
 
 def _settings(_: Settings) -> Iterator[Finding]:
     for name, meant in unknown_variables(os.environ).items():
-        yield "note", f"{name} is not a setting and is ignored" + (f"; did you mean {meant}?" if meant else "")
+        yield "note", OTHER_SETTING.says(name=name, other_name=meant) if meant else NO_SETTING.says(name=name)
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
-    folder = settings.state_dir
+    folder = str(settings.state_dir)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        yield "BAD", f"the state folder {folder} cannot be made ({error.strerror}): choose another with --state-dir"
+        yield "BAD", NO_STATE_FOLDER.says(path=folder, cause=str(error.strerror))
         return
     if not os.access(folder, os.W_OK):
-        yield "BAD", f"the state folder {folder} cannot be written: choose another with --state-dir"
+        yield "BAD", READ_ONLY_STATE_FOLDER.says(path=folder)
         return
     free = shutil.disk_usage(folder).free
-    yield ("ok" if free > _ROOM_BYTES else "BAD"), f"state folder {folder}, {free / 1e9:.1f} GB free"
-    if folder.stat().st_mode & 0o077:
-        yield "note", f"{folder} can be read by others: chmod 700 {folder}"
-    if running := owner_of(folder):
-        yield "ok", f"mailhaul {running[1]} runs here as process {running[0]}"
+    yield ("ok" if free > _ROOM_BYTES else "BAD"), STATE_FOLDER.says(path=folder, size=f"{free / 1e9:.1f} GB")
+    if settings.state_dir.stat().st_mode & 0o077:
+        yield "note", OPEN_STATE_FOLDER.says(path=folder)
+    if running := owner_of(settings.state_dir):
+        yield "ok", RUNS_HERE.says(command=running[1], id=str(running[0]))
 
 
 def _key(settings: Settings) -> Iterator[Finding]:
     keys = load_keys(settings)
     where = "MAILHAUL_SECRET_KEY" if settings.secret_key else f"{settings.state_dir / 'secret.key'}"
-    yield "ok", f"{len(keys)} key{'s' if len(keys) != 1 else ''} for the passwords, from {where}"
+    yield "ok", KEYS.says(num=len(keys), where=where)
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:
     if settings.redis_url is None:
         binary = find_server()
         version = server_version(binary)
-        yield "ok", f"embedded Redis: {binary}" + (f", version {version[0]}.{version[1]}" if version else "")
+        yield (
+            "ok",
+            EMBEDDED_OF_VERSION.says(path=str(binary), version=f"{version[0]}.{version[1]}")
+            if version
+            else EMBEDDED.says(path=str(binary)),
+        )
     with CommandContext(settings) as context:
         urls = context.urls
         for where in dict.fromkeys(map(address_of, urls)):
-            yield "ok", f"Redis answers at {where}"
+            yield "ok", REDIS_ANSWERS.says(address=where)
         # The queue and the state may be on two servers.
         for url in urls if context.settings.broker_url else urls[1:]:
             with open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
                 try:
                     yield from judge(read_condition(client))
                 except redis.RedisError as error:
-                    yield "BAD", f"Redis {address_of(url)} cannot be looked at ({error})"
+                    yield "BAD", NO_LOOK.says(address=address_of(url), cause=str(error))
         yield from _notices(context)
         workers = context.store.workers()
-        yield ("ok" if workers or context.embedded else "note"), f"workers heard of in the last 30 s: {workers}"
+        yield ("ok" if workers or context.embedded else "note"), WORKERS.says(num=workers)
 
 
 def _notices(context: CommandContext) -> Iterator[Finding]:
@@ -129,6 +160,6 @@ def _notices(context: CommandContext) -> Iterator[Finding]:
         known = 0
     waiting, lost = len(context.store.deliveries()), len(context.store.undelivered())
     if known or waiting or lost:
-        yield "ok", f"targets that are told: {known}; notices on their way: {waiting}"
+        yield "ok", TARGETS.says(num=known, most_num=waiting)
     if line := undelivered_line(lost):
         yield "BAD", line

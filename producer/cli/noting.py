@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 from collections.abc import Iterator
+from dataclasses import replace
 
 from producer.cli.command_context import CommandContext
 from producer.operations.ended import NOBODY, note_end
@@ -13,8 +14,9 @@ from shared.model import Import
 from shared.model.errors import UsageError
 from shared.runtime.logs import clean
 from shared.store.records.page_state import PageState
-from shared.store.records.web_records import NotedEntry, WebRecords
+from shared.store.records.web_records import COMMAND_LINE, NotedEntry, WebRecords
 from shared.store.redis.redis_store import connect
+from shared.wording.phrases import changed, faults_of
 
 
 def user_name() -> str:
@@ -27,7 +29,7 @@ def user_name() -> str:
 
 def person() -> str:
     """Returns who runs the command, as in "command line (1000 anna)"."""
-    return f"command line ({f'{os.getuid()} {user_name()}'.strip()})"
+    return f"{COMMAND_LINE} ({f'{os.getuid()} {user_name()}'.strip()})"
 
 
 def note(context: CommandContext, what: str, **detail: object) -> NotedEntry:
@@ -37,7 +39,7 @@ def note(context: CommandContext, what: str, **detail: object) -> NotedEntry:
     """
     # An argument may hold bytes that are no text or, by mistake, a URL with its password.
     said = {name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()}
-    return _records(context).note(person(), what, {"from": "command line", **said})
+    return _records(context).note(person(), what, {"from": COMMAND_LINE, **said})
 
 
 @contextlib.contextmanager
@@ -47,7 +49,8 @@ def noted(context: CommandContext, what: str, **detail: object) -> Iterator[None
     try:
         yield
     except UsageError as error:
-        _records(context).refused(entry, clean(str(error)))
+        cleaned = (replace(fault, sentence=changed(fault.sentence, clean)) for fault in faults_of(error))
+        _records(context).refused(entry, tuple(cleaned))
         raise
 
 
@@ -61,7 +64,7 @@ def end_noted(context: CommandContext, import_: Import, *, by_us: bool = False) 
     `by_us`: this command waited for it.
     """
     client = connect(context.urls[1])
-    by = (person(), {"from": "command line"}) if by_us else (NOBODY, None)
+    by = (person(), {"from": COMMAND_LINE}) if by_us else (NOBODY, None)
     note_end(context.store, WebRecords(client, context.settings.audit_days), PageState(client), import_, *by)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from producer.cutover.copy_back import WaveBack, back_progress, wave_back
 from producer.cutover.facts import domains_of, facts_of, members, paused_of
-from producer.cutover.guards import MeasuredGuard, measure, needed, unmet
+from producer.cutover.guards import MeasuredGuard, guard_names, measure, needed, unmet
 from producer.cutover.telling import next_step
 from producer.cutover.turning import to_bring_back
 from producer.waves import wave_of
@@ -43,8 +43,8 @@ SWITCH_MISSING: Final = Phrase(
 SYNCED_MINUTES: Final = Phrase("synced_minutes", "a number from 0.5 to 1440")
 TTL: Final = Phrase("ttl", "a whole number of seconds from 1 to 86400")
 QUIET_HOURS: Final = Phrase("quiet_hours", "a number above 0, at most 2160")
-WHOLE_CUT_OVER: Final = Phrase("cutover_of_whole", "import {name} is cut over as a whole ({word}): close that first")
-HAS_CUTOVER: Final = Phrase("cutover_there", "{name} has a cutover ({word}): mailhaul cutover status")
+WHOLE_CUT_OVER: Final = Phrase("cutover_of_whole", "import {name} is cut over as a whole ({state}): close that first")
+HAS_CUTOVER: Final = Phrase("cutover_there", "{name} has a cutover ({state}): mailhaul cutover status")
 ON_THEIR_WAY_BACK: Final = Phrase(
     "cutover_mail_still_on_its_way_back",
     "{name}: {num} of its mailboxes are still on their way back; begin anew when all is there",
@@ -61,7 +61,7 @@ SAY_WAVE: Final = Phrase(
     "import {name} has waves, and each is cut over by itself: say {wave}; its waves are: {names}",
 )
 NOT_NOW: Final = Phrase(
-    "cutover_event_impossible", "the cutover of {name} is {word}: nobody can {act_word} it now; next: {what}"
+    "cutover_event_impossible", "the cutover of {name} is {state}: nobody can {act} it now; next: {what}"
 )
 CHANGED: Final = Phrase("cutover_changed", "the cutover of {name} was changed meanwhile: look at it, and try again")
 NOT_YET: Final = Phrase("cutover_not_yet", "{name}: not yet. It waits for:")
@@ -133,9 +133,9 @@ def start(cutovers: Cutovers, import_: Import, wave: str, options: CutoverOption
     kept = cutovers.one(import_.import_id, wave)
     before = kept.cutover
     if wave and (whole := cutovers.one(import_.import_id, "").cutover) and whole.state not in CUTOVER["start"]:
-        raise WHOLE_CUT_OVER.error(name=import_.name, word=whole.state)
+        raise WHOLE_CUT_OVER.error(name=import_.name, state=spoken(whole.state))
     if before is not None and before.state not in CUTOVER["start"]:
-        raise HAS_CUTOVER.error(name=named(import_, wave), word=before.state)
+        raise HAS_CUTOVER.error(name=named(import_, wave), state=spoken(before.state))
     # A new mark would stand above the mail that is still to be brought back.
     if before and (number := _on_their_way_back(cutovers.store, before, cutovers.notes(import_.import_id, wave))):
         raise ON_THEIR_WAY_BACK.error(name=named(import_, wave), num=f"{number:,}")
@@ -197,8 +197,8 @@ def send(
     except IllegalTransition:
         raise NOT_NOW.error(
             name=named(import_, wave),
-            word=spoken(cutover.state),
-            act_word=event.replace("_", " "),
+            state=spoken(cutover.state),
+            act=event.replace("_", " "),
             what=view.next,
         ) from None
     overruled = _overruled(view, event, force, reason, who, at)
@@ -224,9 +224,9 @@ def _overruled(
 ) -> tuple[Overruled, ...]:
     for name in force:
         if name not in GUARDS:
-            raise NO_GUARD.error("force", guard=f"{name[:40]!r}", names=", ".join(GUARDS))
+            raise NO_GUARD.error("force", guard=f"{name[:40]!r}", names=guard_names(GUARDS))
         if name not in FORCIBLE:
-            raise NOT_FORCIBLE.error("force", guard=name, names=", ".join(sorted(FORCIBLE)))
+            raise NOT_FORCIBLE.error("force", guard=name, names=guard_names(sorted(FORCIBLE)))
     if force and not reason.strip():
         raise REASON_MISSING.error("reason")
     wanted = {one.name for one in unmet(view.guards, needed(view.cutover, event))}

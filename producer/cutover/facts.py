@@ -18,6 +18,8 @@ from shared.store import Store
 from shared.store.records.cutovers import decode_mailbox, same_types
 from shared.wording.kept import packed_all, unpacked, unpacked_all
 
+#: The fields of a domain's facts that hold several texts.
+_LISTS: Final = ("faults", "mx", "mx_before")
 #: The largest number of mailboxes in a wave.
 _EVERYONE: Final = 10_000_000
 
@@ -111,4 +113,5 @@ def decode_domains(text: str) -> dict[str, DomainFacts]:
 
 
 def _tuples(row: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(map(str, row[name])) for name in ("faults", "mx", "mx_before")}
+    # A sentence stays one: `str` would make it a plain text.
+    return {name: tuple(one if isinstance(one, str) else str(one) for one in row[name]) for name in _LISTS}

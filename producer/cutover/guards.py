@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +18,7 @@ from shared.model.cutover import (
     TurnedTo,
 )
 from shared.model.lifecycle import CutoverState, MailboxState
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, several
 
 ALL_MAILBOXES_ARE_AS_SOURCE_WAS: Final = Phrase(
     "all_mailboxes_are_as_source_was", "all mailboxes are as the source was at most {span} ago"
@@ -85,6 +85,23 @@ OF_LOOKS: Final = Phrase("of_looks", "{num} of {most_num} looks")
 NEVER_COPIED: Final = Phrase("never_copied", "never copied")
 BEHIND_SOURCE: Final = Phrase("behind_source", "{span} behind the source")
 OLDER_ANSWERS_MAY_BE_KEPT: Final = Phrase("older_answers_may_be_kept", "older answers may be kept for another {span}")
+NO_ANSWER: Final = Phrase("dns_no_answer", "no answer")
+RECORDS: Final = Phrase("dns_records", "{mx_what}; {spf_what}; {servers_what}")
+MX: Final = Phrase("dns_mx", "MX {hosts} {num} s")
+MX_BEFORE: Final = Phrase("dns_mx_before", "MX {hosts} {num} s, before: {before}")
+NO_MX: Final = Phrase("dns_no_mx", "no MX record {num} s")
+NO_MX_BEFORE: Final = Phrase("dns_no_mx_before", "no MX record {num} s, before: {before}")
+NO_HOST: Final = Phrase("dns_no_host", "none")
+SPF: Final = Phrase("dns_spf", "SPF {num} s")
+NO_SPF: Final = Phrase("dns_no_spf", "no SPF record")
+ONE_SERVER: Final = Phrase("dns_server", "{num} server")
+SERVERS: Final = Phrase("dns_servers", "{num} servers")
+SERVERS_DIFFER: Final = Phrase("dns_servers_differ", "{num} servers, which differ")
+OF_DOMAIN: Final = Phrase("of_domain", "{domain}: {what}")
+MAILBOX_STATE: Final = Phrase("mailbox_state", "{state}")
+#: A guard's name, and two of what several are.
+GUARD: Final = Phrase("guard", "{guard}")
+COMMA: Final = Phrase("comma", "{what}, {more_what}")
 
 #: A rehearsal or an answer of the DNS counts for so long, seconds.
 FRESH_SECONDS: Final = {"switch": 7200.0, "ttl": 300.0}
@@ -245,7 +262,7 @@ def _copied(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         else ""
         if facts.somebody
         else MAILBOX_IN_WAVE.says(),
-        who=tuple((one.login, str(one.state)) for one in behind),
+        who=tuple((one.login, MAILBOX_STATE.says(state=str(one.state))) for one in behind),
     )
 
 
@@ -322,7 +339,7 @@ def _ttl(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
         elif one.cached_until > facts.at:
             faults.append((one.domain, OLDER_ANSWERS_MAY_BE_KEPT.says(span=span(one.cached_until - facts.at))))
     longest = max((one.ttl for one in facts.domains), default=-1)
-    told = "; ".join(f"{one.domain}: {_records(one)}" for one in facts.domains)
+    told = several(OF_DOMAIN.says(domain=one.domain, what=_records(one)) for one in facts.domains)
     return MeasuredGuard(
         name="ttl",
         met=not faults and bool(facts.domains),
@@ -340,13 +357,23 @@ def _ttl(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:
 def _records(one: DomainFacts) -> str:
     """Says where the mail of a domain goes, and how long that may be kept."""
     if not one.servers:
-        return "no answer"
-    hosts = ", ".join(one.mx) or "no MX record"
-    before = f", before: {', '.join(one.mx_before) or 'none'}" if one.mx_before != one.mx else ""
-    spf = f"SPF {one.spf_ttl} s" if one.spf_ttl >= 0 else "no SPF record"
-    differ = ", which differ" if one.differ else ""
-    servers = f"{one.servers} server{'s' if one.servers != 1 else ''}{differ}"
-    return f"MX {hosts} {one.mx_ttl} s{before}; {spf}; {servers}"
+        return NO_ANSWER.says()
+    same, said = (
+        one.mx_before == one.mx,
+        {"hosts": ", ".join(one.mx), "before": ", ".join(one.mx_before) or NO_HOST.says()},
+    )
+    mx = (MX if same else MX_BEFORE) if one.mx else (NO_MX if same else NO_MX_BEFORE)
+    servers = SERVERS_DIFFER if one.differ else ONE_SERVER if one.servers == 1 else SERVERS
+    return RECORDS.says(
+        mx_what=mx.says(num=one.mx_ttl, **said),
+        spf_what=SPF.says(num=one.spf_ttl) if one.spf_ttl >= 0 else NO_SPF.says(),
+        servers_what=servers.says(num=one.servers),
+    )
+
+
+def guard_names(names: Iterable[str]) -> str:
+    """Returns the names of guards as one text."""
+    return several((GUARD.says(guard=name) for name in names), COMMA)
 
 
 def _turned(options: CutoverOptions, facts: CutoverFacts) -> MeasuredGuard:

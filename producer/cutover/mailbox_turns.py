@@ -28,7 +28,7 @@ from shared.runtime.logs import get_logger
 from shared.store.records.cutovers import KeptCutover, decode_mailbox, encode_mailbox
 from shared.switching import Switch, TurnLater, TurnOutcome, TurnRefused
 from shared.wording.kept import packed
-from shared.wording.phrases import Phrase, text_of
+from shared.wording.phrases import Phrase, faults_of, several, text_of
 
 DESTINATION_COULD_NOT_BE_MARKED: Final = Phrase(
     "destination_could_not_be_marked", "the destination could not be marked: {cause}"
@@ -79,7 +79,7 @@ class MailboxTurns:
         try:
             switch = self._driver.switch_of(self._cutover.options.switch)
         except UsageError as error:
-            fault = packed(text_of(error))
+            fault = packed(several(one.sentence for one in faults_of(error)))
         if self._notes.get(NO_SWITCH, "") != fault:
             self._note({NO_SWITCH: fault})
         return switch

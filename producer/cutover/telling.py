@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from producer.cutover.copy_back import WaveBack
-from producer.cutover.guards import DomainFacts, MeasuredGuard
+from producer.cutover.guards import DomainFacts, MeasuredGuard, guard_names
 from shared.model import Mailbox
 from shared.model.cutover import RULES, CopyBackState, Cutover, MailboxCutover, TurnAnswer, TurnedTo
 from shared.model.lifecycle import CutoverState
@@ -25,7 +25,7 @@ PEOPLE_ARE_AT_NEW_SERVER: Final = Phrase(
 )
 OVER_NOTHING_MORE_IS_COPIED: Final = Phrase("over_nothing_more_is_copied", "over; nothing is copied any more")
 TURNING_BACK_TO_OLD_SERVER: Final = Phrase("turning_back_to_old_server", "people are turned back to the old server")
-YOU_DECIDE_BY_CUTOVER_COMMAND: Final = Phrase("you_decide_by_cutover_command", "you decide: mailhaul cutover {word}")
+YOU_DECIDE_BY_CUTOVER_COMMAND: Final = Phrase("you_decide_by_cutover_command", "you decide: mailhaul cutover {act}")
 BROUGHT_BACK: Final = Phrase(
     "brought_back",
     "{num} of {most_num} mailboxes are brought back; messages: {part_num} are back",
@@ -66,7 +66,7 @@ SWITCH_REFUSES_MAILBOXES: Final = Phrase(
     "the switch refuses {num} mailboxes: mend it, then mailhaul cutover switch again, or rollback",
 )
 WAIT_FOR: Final = Phrase("wait_for", "wait for: {names}")
-WAIT_FOR_THEN_CUTOVER: Final = Phrase("wait_for_then_cutover", "wait for: {names}; then mailhaul cutover {word}")
+WAIT_FOR_THEN_CUTOVER: Final = Phrase("wait_for_then_cutover", "wait for: {names}; then mailhaul cutover {act}")
 
 _S = CutoverState
 
@@ -111,17 +111,17 @@ def next_step(
         if refused:
             return SWITCH_REFUSES_MAILBOXES.says(num=f"{refused:,}")
         return TURNING_ONE_BY_ONE.says()
-    event, word = _NEXT[state]
+    event = _NEXT[state]
     failing = [guards[name] for name in RULES[event].guards if not guards[name].met]
     by_coordinator = RULES[event].by == "coordinator"
     if failing:
-        names = ", ".join(one.name for one in failing)
-        return WAIT_FOR.says(names=names) if by_coordinator else WAIT_FOR_THEN_CUTOVER.says(names=names, word=word)
+        names = guard_names(one.name for one in failing)
+        return WAIT_FOR.says(names=names) if by_coordinator else WAIT_FOR_THEN_CUTOVER.says(names=names, act=event)
     if by_coordinator:
         return COORDINATOR_GOES_ON_WITHIN_SECONDS.says()
     if state is _S.DRAINING and any(one.servers and one.mx == one.mx_before for one in domains):
         return MX_IS_AS_BEFORE_SWITCH.says()
-    return YOU_DECIDE_BY_CUTOVER_COMMAND.says(word=word)
+    return YOU_DECIDE_BY_CUTOVER_COMMAND.says(act=event)
 
 
 def back_words(back: WaveBack) -> str:
@@ -146,11 +146,11 @@ def not_back(known: Sequence[tuple[Mailbox, MailboxCutover]]) -> list[tuple[str,
     ]
 
 
-_NEXT: Final[Mapping[CutoverState, tuple[str, str]]] = {
-    _S.DRAFTED: ("check", ""),
-    _S.CHECKED: ("stage", ""),
-    _S.STAGING: ("sync", ""),
-    _S.SYNCED: ("announce", "announce"),
-    _S.ANNOUNCED: ("switch", "switch"),
-    _S.DRAINING: ("close", "close"),
+_NEXT: Final[Mapping[CutoverState, str]] = {
+    _S.DRAFTED: "check",
+    _S.CHECKED: "stage",
+    _S.STAGING: "sync",
+    _S.SYNCED: "announce",
+    _S.ANNOUNCED: "switch",
+    _S.DRAINING: "close",
 }

@@ -13,7 +13,7 @@ from shared.accounts.several import Services, parse_services, sealed_together
 from shared.content.json_text import read_json
 from shared.runtime.credentials import Secret
 from shared.store.records.named_services import NAME
-from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Phrase, Sentence
+from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Phrase, Sentence, text_of
 
 #: Returns the addresses of a host and port that may be connected to. Raises `OSError` for a place that may not.
 Addresses = Callable[[str, int], object]
@@ -102,7 +102,7 @@ def reached(services: Services, addresses: Addresses) -> None:
             try:
                 addresses(host, parts.port or (443 if parts.scheme == "https" else 80))
             except OSError as error:
-                raise PLAIN.error("url", what=str(error.strerror or error)) from None
+                raise PLAIN.error("url", what=error.strerror or text_of(error)) from None
 
 
 def _guarded(url: ServiceUrl, secret: Secret) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
 
-from producer.notices.sending import ConversationLimit, NotSent
+from producer.notices.sending import OF_HOST, ConversationLimit, NotSent, answered
 from shared.accounts.api import shortened, wait_of
 from shared.sign_in.reach import Reach
 
@@ -39,10 +39,10 @@ def posted(url: str, body: bytes, headers: Mapping[str, str], reach: Reach | Non
                 return
             said = answer.read(_READ_BYTES).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:
-            raise NotSent(f"{host}: {limit.said(error)}") from None
+            raise NotSent(OF_HOST.says(host=host, cause=limit.said(error))) from None
         finally:
             connection.close()
-    why = f"{host} answers {answer.status} {shortened(said)}".rstrip()
+    why = answered(host, answer.status, shortened(said))
     later = answer.status >= 500 or answer.status in _LATER
     after = wait_of(answer.headers["Retry-After"], time.time()) if "Retry-After" in answer.headers else 0.0
     raise NotSent(why, forever=not later, after_seconds=after if later else 0.0)

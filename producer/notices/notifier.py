@@ -14,7 +14,7 @@ from typing import Final
 
 from producer.forecast.simulation import Rest, no_rest
 from producer.notices.channels import NoticeTold, send
-from producer.notices.sending import NotSent, reach_of_notices, spoken
+from producer.notices.sending import OF_HOST, NotSent, reach_of_notices, spoken
 from producer.notices.watching import NoticeWatch
 from shared.model.errors import LeaseLost, MailhaulError
 from shared.model.notices import Delivery, Notice
@@ -153,7 +153,7 @@ def word_and_send(
     except NotSent as error:
         raise error.without(target.hidden) from None
     except Exception as error:  # one target's password or address holds up no other
-        raise NotSent(f"{type(error).__name__}: {spoken(error)}").without(target.hidden) from None
+        raise NotSent(OF_HOST.says(host=type(error).__name__, cause=spoken(error))).without(target.hidden) from None
 
 
 def told_to(store: Store, target: Target, delivery: Delivery) -> NoticeTold:

@@ -13,6 +13,13 @@ from typing import Final, Self
 from shared.runtime.config import Settings
 from shared.sign_in.reach import Reach, reach_of, resolve
 from shared.wording.masking import masked
+from shared.wording.often_said import HAS_NO_ADDRESS
+from shared.wording.phrases import Phrase, Sentence, changed, text_of
+
+OF_HOST: Final = Phrase("notice_of_host", "{host}: {cause}")
+ANSWERS: Final = Phrase("notice_answered", "{host} answers {status} {said}")
+ANSWERS_ALONE: Final = Phrase("notice_answered_alone", "{host} answers {status}")
+DID_NOT_END: Final = Phrase("notice_did_not_end", "the conversation did not end within {seconds} seconds")
 
 #: Deadline of each step of a sending, and of the whole, seconds.
 STEP_SECONDS: Final = 20.0
@@ -31,7 +38,11 @@ class NotSent(Exception):
 
     def without(self, secrets: Iterable[str]) -> NotSent:
         """Returns the same without these secrets: a receiver may repeat what it was sent, and its words are shown."""
-        return NotSent(masked(self.why, secrets), forever=self.forever, after_seconds=self.after_seconds)
+        return NotSent(
+            changed(self.why, lambda text: masked(text, secrets)),
+            forever=self.forever,
+            after_seconds=self.after_seconds,
+        )
 
 
 class ConversationLimit:
@@ -76,11 +87,11 @@ class ConversationLimit:
             if self._over:
                 self._end()
             return line
-        raise failure or OSError(f"{host} has no address")
+        raise failure or OSError(HAS_NO_ADDRESS.says(host=host))
 
     def said(self, error: Exception) -> str:
         """Returns what went wrong, as `spoken`; the deadline where that was it."""
-        return f"the conversation did not end within {self._seconds:g} seconds" if self._over else spoken(error)
+        return DID_NOT_END.says(seconds=f"{self._seconds:g}") if self._over else spoken(error)
 
     def _end(self) -> None:
         self._over = True
@@ -94,7 +105,16 @@ def reach_of_notices(settings: Settings) -> Reach:
     return reach_of(settings.web_allow or "", settings.notify_ports, "MAILHAUL_NOTIFY_PORTS")
 
 
+def answered(host: str, status: int, said: str) -> Sentence:
+    """Says what a receiver answered."""
+    if said:
+        return ANSWERS.says(host=host, status=str(status), said=said)
+    return ANSWERS_ALONE.says(host=host, status=str(status))
+
+
 def spoken(error: Exception) -> str:
-    """Returns what went wrong, in one line of at most 300 characters."""
+    """Returns what went wrong: a sentence of mailhaul, else one line of at most 300 characters."""
+    if isinstance(said := text_of(error), Sentence):
+        return said
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
     return text[:300]

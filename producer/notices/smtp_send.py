@@ -16,12 +16,19 @@ from io import BufferedReader
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from producer.notices.sending import ConversationLimit, NotSent, spoken
+from producer.notices.sending import OF_HOST, ConversationLimit, NotSent, answered, spoken
 from producer.notices.wording import Wording
 from shared.sign_in.reach import Reach
+from shared.wording.often_said import SENT_ANSWERS_WITHOUT_END
+from shared.wording.phrases import Phrase
 
 #: Scheme → usual port: submission with TLS at once (RFC 8314), submission with STARTTLS.
 PORTS: Final[Mapping[str, int]] = {"smtps": 465, "smtp": 587}
+NO_STARTTLS: Final = Phrase(
+    "notice_no_starttls", "{host} offers no STARTTLS, and nothing is sent in plain text: give smtps://{host}"
+)
+ASCII_ONLY: Final = Phrase("notice_ascii_only", "its login and password may hold ASCII letters only")
+
 #: Names of this machine: nobody else sees what goes to them without TLS.
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 #: Bytes of all answers of one conversation; a sending brings a few hundred.
@@ -39,7 +46,7 @@ class _BoundedAnswers:
         line = self._answers.readline(most)
         self._left -= len(line)
         if self._left < 0:
-            raise OSError("it answers without end")
+            raise OSError(SENT_ANSWERS_WITHOUT_END.says())
         return line
 
     def close(self) -> None:
@@ -83,7 +90,7 @@ def _mailed(secret: Mapping[str, str], mail: EmailMessage, reach: Reach | None, 
                 if server.has_extn("starttls"):
                     server.starttls(context=ssl.create_default_context())
                 elif host not in LOCAL:
-                    raise NotSent(f"{host} offers no STARTTLS, and nothing is sent in plain text: give smtps://{host}")
+                    raise NotSent(NO_STARTTLS.says(host=host))
             if secret.get("login"):
                 server.login(secret["login"], secret["password"])
             refused = server.send_message(mail)
@@ -94,11 +101,11 @@ def _mailed(secret: Mapping[str, str], mail: EmailMessage, reach: Reach | None, 
         forever = error.smtp_code >= 500 and not isinstance(
             error, smtplib.SMTPAuthenticationError | smtplib.SMTPConnectError
         )
-        raise NotSent(f"{host} answers {error.smtp_code} {spoken(Exception(said))}", forever=forever) from None
+        raise NotSent(answered(host, error.smtp_code, spoken(Exception(said))), forever=forever) from None
     except UnicodeError:
-        raise NotSent(f"{host}: its login and password may hold ASCII letters only") from None
+        raise NotSent(OF_HOST.says(host=host, cause=ASCII_ONLY.says())) from None
     except (OSError, smtplib.SMTPException) as error:
-        raise NotSent(f"{host}: {limit.said(error)}") from None
+        raise NotSent(OF_HOST.says(host=host, cause=limit.said(error))) from None
     if refused:  # others were told: another attempt would tell them twice
         raise NotSent(_refused(host, list(refused.values())).why, forever=True)
 
@@ -117,4 +124,5 @@ def mail_of(secret: Mapping[str, str], key: str, wording: Wording, at: float) ->
 
 def _refused(host: str, answers: list[tuple[int, bytes]]) -> NotSent:
     code, said = answers[0]
-    return NotSent(f"{host} answers {code} {spoken(Exception(said.decode('utf-8', 'replace')))}", forever=code >= 500)
+    words = spoken(Exception(said.decode("utf-8", "replace")))
+    return NotSent(answered(host, code, words), forever=code >= 500)

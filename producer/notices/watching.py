@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -20,12 +20,12 @@ from producer import telling
 from producer.coordinator.tally import Progress
 from producer.forecast.outlook import fifths_later
 from producer.forecast.simulation import Rest, no_rest
+from producer.notices.awaited import awaited
 from producer.notices.sending import spoken
 from producer.operations import forecasting
 from producer.operations.finding import progress_of
 from producer.operations.outages import waits_of
 from producer.operations.trouble import trouble
-from producer.show.waiting import DESTINATION_WAITS, said
 from shared.model import Import, Mailbox, Wait, WaitKind, Wave
 from shared.model.errors import MailhaulError
 from shared.model.lifecycle import SETTLED, Control, ImportState, MailboxState
@@ -184,7 +184,7 @@ class NoticeWatch:
         if seen != before or stopped:
             self._moved[import_.import_id] = (seen, now)
         elif now - since >= self.still_seconds:
-            cause = "\n".join(said(_unnamed(wait), now) for wait in waits[:3])
+            cause = several(map(awaited, waits[:3]), LINES)
             telling.stands_still(self.store, import_, now, since, {"cause": cause})
 
 
@@ -216,11 +216,6 @@ def _struck(text: str, mailbox: Mailbox) -> str:
     logins = sorted(filter(None, (mailbox.source.login, mailbox.destination.login)), key=len, reverse=True)
     named = re.compile(rf"(?<![\w.@-])({'|'.join(map(re.escape, logins))})(?![\w@-])")
     return changed(text, lambda one: named.sub("…", one)) if logins else text
-
-
-def _unnamed(wait: Wait) -> Wait:
-    """Returns the wait without a login."""
-    return replace(wait, key="") if wait.what.is_of_account or wait.what in DESTINATION_WAITS else wait
 
 
 def _row(store: Store, import_: Import) -> dict[str, Any]:

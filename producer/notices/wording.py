@@ -23,7 +23,7 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 from producer.translations import LANGUAGES
-from producer.translations.said import ADVICE, CAUSES
+from producer.translations.said import ADVICE, CAUSES, ON_PAGE
 from producer.translations.translate import Translator
 from shared.content.json_text import read_json
 from shared.model.notices import Notice
@@ -126,6 +126,10 @@ class Reader:
             size_bytes /= 1000
         return f"{self._page.number(round(size_bytes, 1 if unit != 'bytes' else 0))}\u00a0{self._page.word(unit)}"
 
+    def state(self, word: str) -> str:
+        """Names the state of an import."""
+        return self._page.word(ON_PAGE.get(word, word))
+
     def cause(self, code: str, sentence: str) -> str:
         """Says what a failure means, without a full stop."""
         known = CAUSES.get(code)
@@ -174,7 +178,7 @@ def _line(text: str) -> str:
 def _state(notice: Notice, reader: Reader) -> Wording:
     values, what = notice.values, reader.what(notice.name, notice.wave)
     word = str(values.get("word", ""))
-    subject = reader.say(_STATES[word], what=what) if word in _STATES else f"{what}: {word}"
+    subject = reader.say(_STATES[word], what=what) if word in _STATES else f"{what}: {reader.state(word)}"
     return Wording(subject=subject, lines=(*_counts(values, reader), reader.moment(notice.at)))
 
 
@@ -203,7 +207,7 @@ def _still(notice: Notice, reader: Reader) -> Wording:
     values, since = notice.values, float(notice.values["since"])
     what = reader.what(notice.name, notice.wave)
     subject = reader.say("%(what)s: nothing has moved for %(time)s", what=what, time=reader.duration(notice.at - since))
-    causes = [reader.sentence(line) for line in str(values.get("cause", "")).splitlines()]
+    causes = [reader.sentence(line) for line in parts(_text(values.get("cause", "")), LINES)]
     unknown = reader.say("No cause is known: see mailhaul status and mailhaul doctor.")
     return Wording(
         subject=subject, lines=(reader.say("Since %(moment)s", moment=reader.moment(since)), *(causes or [unknown]))

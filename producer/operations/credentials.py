@@ -35,7 +35,7 @@ from shared.store.records.named_services import NamedServices
 from shared.store.records.principals import Principals
 from shared.store.records.sessions import BrowserSessions
 from shared.store.records.targets import Targets
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, text_of
 
 CUTOVER_NEEDS_THEM: Final = Phrase(
     "passwords_of_cutover",
@@ -333,7 +333,7 @@ def _refuse_changed(store: Store, vault: Vault, import_: Import, mailbox: Mailbo
             if sealed is not None:
                 vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(import_, mailbox))
         except EndsChanged as error:
-            raise ENDS_CHANGED.error(what=str(error)) from None
+            raise ENDS_CHANGED.error(what=text_of(error)) from None
         except CredentialsError:
             continue  # sealed by a lost key or an older version, so there is nothing to compare with
 

@@ -227,7 +227,7 @@ class ReaderSheet:
 
     def state(self) -> str:
         """Says where the import stands."""
-        return self.reader.sentence(self.page.word)
+        return self.reader.state(self.page.word)
 
     def forecast(self, line: WaveLine) -> str:
         """Says what was forecast first."""

@@ -12,7 +12,15 @@ from producer.show.waiting import full, moment, next_try, room_of, since, waitin
 from shared.model import Mailbox, Tally, WaitKind, Wave
 from shared.model.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.runtime.logs import clean
+from shared.wording.phrases import Phrase
 from shared.wording.spoken import spoken_duration, spoken_size
+
+ONE_UNDELIVERED: Final = Phrase(
+    "notice_undelivered", "{num} notice could not be delivered within a day: mailhaul notify list says why"
+)
+UNDELIVERED: Final = Phrase(
+    "notices_undelivered", "{num} notices could not be delivered within a day: mailhaul notify list says why"
+)
 
 #: Number of mailboxes named under one kind of error, unless all are asked for.
 _NAMED = 5
@@ -303,5 +311,4 @@ def undelivered_line(number: int) -> str:
     """Words how many notices could not be delivered; "" for none."""
     if not number:
         return ""
-    what = "1 notice" if number == 1 else f"{number:,} notices"
-    return f"{what} could not be delivered within a day: mailhaul notify list says why"
+    return (UNDELIVERED if number > 1 else ONE_UNDELIVERED).says(num=f"{number:,}")

@@ -155,6 +155,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "erasure done": "erased",
     "refused messages kept": "refused messages kept as files",
     "connection tested": "connection tested",
+    "keys rotated": "keys rotated",
     "limit set": "limit set",
     "link made": "link made",
     "notices dropped": "notices dropped",
@@ -200,7 +201,7 @@ WAYS_IN: Final[Mapping[str, str]] = {
     "oidc": "the identity provider",
 }
 #: State of a cutover → its label.
-CUTOVERS: Final[Mapping[str, str]] = {
+CUTOVERS: Final[dict[str, str]] = {
     "drafted": "drafted",
     "checked": "checked",
     "staging": "staging",
@@ -211,11 +212,19 @@ CUTOVERS: Final[Mapping[str, str]] = {
     "closed": "closed",
     "rolled_back": "rolled back",
 }
+#: Event that a person sends to a cutover → the label of its button.
+CUTOVER_ACTS: Final[Mapping[str, str]] = {
+    "announce": "Announced",
+    "switch": "Switch",
+    "rollback": "Roll back",
+    "close": "Close the cutover",
+    "give_up": "Give it up",
+}
 #: Guard of a cutover → its label.
 GUARDS: Final[Mapping[str, str]] = {
     "copied": "Copied",
     "synced": "In sync",
-    "switch": "Switch",
+    "switch": "The switch",
     "ttl": "MX and SPF",
     "turned": "Turned",
     "quiet": "Quiet",
@@ -249,7 +258,7 @@ STATES: Final[tuple[str, ...]] = (
     "lost",
 )
 #: State whose label on the page is another than its word → the label.
-ON_PAGE: Final[Mapping[str, str]] = {"opening": "ready to start", "parked": "needs you"}
+ON_PAGE: Final[dict[str, str]] = {"opening": "ready to start", "parked": "needs you"}
 #: Code of a note on a single message → its label.
 NOTES: Final[Mapping[str, str]] = {
     "copied": "copied",
@@ -312,11 +321,6 @@ WAYS_TO_TELL: Final[Mapping[str, str]] = {
 }
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
-    "Announced",
-    "Switch",
-    "Roll back",
-    "Close the cutover",
-    "Give it up",
     "Start",
     "Cancel",
     "Pause",
@@ -337,6 +341,7 @@ LABELS: Final[tuple[str, ...]] = (
     "h",
     "days",
     "just now",
+    "command line",
 )
 #: Code of a failure (`worker.decisions.failures`, `producer.operations.trouble`) → what happened. For a code that is
 #: missing here, the stored sentence is shown, which names the folder or host.

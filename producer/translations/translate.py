@@ -7,6 +7,7 @@ A sentence of mailhaul is worded by its code and its parameters, and the name of
     what, why, rows a sentence of mailhaul, or a text that is shown as it is
     cause           a sentence of mailhaul, else words of a server or of the system
     word            a word of mailhaul, or a name
+    state, guard, act, role  a state of a mailbox or a cutover; a guard or an event of a cutover; a role
     field           a column of the manifest, or the label of the sentence's own field
     size            "3.4 GB", "500 messages"
     span            "40 s", "12 min", "3 h", "2 days"
@@ -34,7 +35,7 @@ from producer.translations import said, translations
 from shared.wording.phrases import Fault, FaultsFound, FieldName, Parameter, Sentence, ServerWords, option, text_of
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
-_SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages|s|min|h|days)")
+_SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages|ms|s|min|h|days)")
 _DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:( \d\d:\d\d(?::\d\d)?) UTC)?")
 _QUOTED: Final = Markup('<q class="said" lang="" translate="no">{}</q>')
 _DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))
@@ -58,6 +59,10 @@ class Translator:
             "day": self._day,
             "field": lambda text: escape(self.word(said.FIELDS[text])) if text in said.FIELDS else None,
             "word": lambda text: escape(self.word(text)),
+            "state": self._labelled(said.ON_PAGE | said.CUTOVERS),
+            "guard": self._labelled(said.GUARDS),
+            "act": self._labelled(said.CUTOVER_ACTS),
+            "role": lambda text: escape(self.word(said.ROLES.get(text, text)).partition(":")[0]),
         }
 
     def word(self, text: str) -> str:
@@ -159,6 +164,10 @@ class Translator:
         if isinstance(text, Sentence):
             return self.worded(text)
         return escape(self.word(text)) if text in said.SYSTEM else None
+
+    def _labelled(self, labels: Mapping[str, str]) -> Callable[[str], Markup]:
+        """Returns what names a code by its label, another text by itself."""
+        return lambda text: escape(self.word(labels.get(text.replace(" ", "_"), text)))
 
     def _size(self, text: str) -> Markup | None:
         if not (found := _SIZE.fullmatch(text)):

@@ -94,7 +94,7 @@ class PasswdFile:
 
     def _unwritable(self, error: OSError) -> Rejected:
         return Rejected(
-            reason=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=str(error.strerror)),
+            reason=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=error.strerror or ""),
             advice=RUN_WORKER_WHERE_THE_FILE_IS.says(),
         )
 

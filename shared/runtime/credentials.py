@@ -67,8 +67,9 @@ KEY_EMPTY: Final = Phrase(
 )
 NO_KEY: Final = Phrase(
     "key_impossible",
-    "{where} is not a Fernet key (32 random bytes in base64, 44 characters): {how}",
+    "{where} is not a Fernet key (32 random bytes in base64, 44 characters): make one with: {command}",
 )
+KEY_OF_SETTING: Final = Phrase("key_of_setting", "MAILHAUL_SECRET_KEY: key {num}")
 UNWRITABLE: Final = Phrase("key_unwritable", "{path} cannot be written ({cause}): nothing was changed")
 UNREADABLE: Final = Phrase(
     "key_unreadable",
@@ -76,7 +77,7 @@ UNREADABLE: Final = Phrase(
 )
 
 _KEY_FILE = "secret.key"
-_HOW_TO_MAKE = "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+_COMMAND: Final = "python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
 
 
 class EndsChanged(CredentialsError):
@@ -185,7 +186,7 @@ def load_keys(settings: Settings) -> tuple[bytes, ...]:
     """
     if settings.secret_key is not None:
         texts = [text.strip() for text in settings.secret_key.reveal().split(",")]
-        return tuple(_checked(text, f"MAILHAUL_SECRET_KEY: key {at}") for at, text in enumerate(texts, start=1))
+        return tuple(_checked(text, KEY_OF_SETTING.says(num=at)) for at, text in enumerate(texts, start=1))
     path = key_file(settings)
     if not path.exists():
         _make_key_file(path)
@@ -253,7 +254,7 @@ def _checked(text: str, where: str) -> bytes:
     try:
         Fernet(text)
     except ValueError:
-        raise NO_KEY.error(where=where, how=_HOW_TO_MAKE) from None
+        raise NO_KEY.error(where=where, command=_COMMAND) from None
     return text.encode()
 
 

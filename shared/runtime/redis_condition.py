@@ -19,14 +19,60 @@ from redis.retry import Retry
 
 from shared.runtime.logs import get_logger
 from shared.runtime.redis_client import address_of, open_redis
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, several
 
 REFUSED: Final = Phrase(
     "redis_refused",
     "Redis {address} refuses this user ({cause}): check user and password in MAILHAUL_REDIS_URL, and its rights "
     "(docs/deployment.md, Redis)",
 )
-NOT_FIT: Final = Phrase("redis_not_fit", "Redis {address} is not fit: {causes}. `mailhaul doctor` looks again.")
+NOT_FIT: Final = Phrase("redis_not_fit", "Redis {address} is not fit: {what}. `mailhaul doctor` looks again.")
+VERSION: Final = Phrase("redis_version", "{name} {version}")
+TOO_OLD: Final = Phrase("redis_too_old", "{name} {version} is too old: use 6.2 or newer, or Valkey")
+CLUSTER: Final = Phrase(
+    "redis_cluster", "this is a Redis Cluster, whose scripts cannot reach all keys: use one server, or Sentinel"
+)
+REPLICA: Final = Phrase(
+    "redis_replica", "this is a replica, which takes no writes: give the master's address, or a Sentinel URL"
+)
+POLICY: Final = Phrase(
+    "redis_policy",
+    "maxmemory-policy is {policy}: set it to noeviction, or mail that is under way is forgotten",
+)
+AHEAD: Final = Phrase("redis_clock_ahead", "the clock of {name} is {size} ahead")
+BEHIND: Final = Phrase("redis_clock_behind", "the clock of {name} is {size} behind")
+RUN_NTP: Final = Phrase("redis_run_ntp", "{what}: run NTP on both machines")
+RUN_NTP_OR: Final = Phrase(
+    "redis_run_ntp_or", "{what}: run NTP on both machines, or the queue takes live workers for dead ones"
+)
+ANSWERS_IN: Final = Phrase("redis_answers_in", "it answers in {size}")
+SLOW: Final = Phrase(
+    "redis_slow", "it answers in {size}: every group of messages waits for it, so put it near the workers"
+)
+APPENDONLY_IS_OFF: Final = Phrase(
+    "redis_appendonly_is_off",
+    "appendonly is off: after a crash of Redis, run the same import again; nothing is copied twice",
+)
+WRITE_FAILED: Final = Phrase(
+    "redis_write_failed", "the last write to the append-only file failed: see its disk and its log"
+)
+APPENDFSYNC_IS_NO: Final = Phrase(
+    "redis_appendfsync_is_no",
+    "appendfsync is no: a power cut loses up to half a minute; set it to everysec or always",
+)
+APPEND_ONLY_FILE: Final = Phrase("redis_append_only_file", "append-only file")
+APPEND_ONLY_FILE_BY: Final = Phrase("redis_append_only_file_by", "append-only file, appendfsync {value}")
+CANNOT_TELL: Final = Phrase(
+    "redis_cannot_tell",
+    "this version cannot tell when its disk has what was accepted (Redis 7.2 and Valkey can): a power cut may "
+    "take an import or a change that was accepted up to two seconds before",
+)
+NO_LIMIT: Final = Phrase("redis_no_limit", "{size} in use, no limit set")
+IN_USE: Final = Phrase("redis_in_use", "{size} of {most_size} in use")
+NEARLY_FULL: Final = Phrase(
+    "redis_nearly_full",
+    "{size} of {most_size} in use: raise maxmemory, or it soon refuses writes and copying stops",
+)
 
 #: Redis 6.2 brought what the scripts use; Valkey began at 7.2.
 MINIMUM_VERSION = (6, 2)
@@ -149,66 +195,55 @@ def judge(found: Condition) -> Iterator[Finding]:
     if found.version:
         version = ".".join(map(str, found.version))
         if found.version < MINIMUM_VERSION:
-            yield Finding("BAD", f"{name} {version} is too old: use 6.2 or newer, or Valkey")
+            yield Finding("BAD", TOO_OLD.says(name=name, version=version))
         else:
-            yield Finding("ok", f"{name} {version}")
+            yield Finding("ok", VERSION.says(name=name, version=version))
     if found.mode == "cluster":
-        yield Finding(
-            "BAD", "this is a Redis Cluster, whose scripts cannot reach all keys: use one server, or Sentinel"
-        )
+        yield Finding("BAD", CLUSTER.says())
     if found.role in ("slave", "replica"):
-        yield Finding("BAD", "this is a replica, which takes no writes: give the master's address, or a Sentinel URL")
+        yield Finding("BAD", REPLICA.says())
     if found.policy not in ("", "noeviction"):
-        yield Finding(
-            "BAD", f"maxmemory-policy is {found.policy}: set it to noeviction, or mail that is under way is forgotten"
-        )
+        yield Finding("BAD", POLICY.says(policy=found.policy))
     yield from _durability(found)
     yield from _memory(found)
-    skew = f"the clock of {name} is {abs(found.skew_seconds):.1f} s {'ahead' if found.skew_seconds > 0 else 'behind'}"
+    off = AHEAD if found.skew_seconds > 0 else BEHIND
+    skew = off.says(name=name, size=f"{abs(found.skew_seconds):.1f} s")
     if abs(found.skew_seconds) > _SKEW_BAD_SECONDS:
-        yield Finding("BAD", f"{skew}: run NTP on both machines, or the queue takes live workers for dead ones")
+        yield Finding("BAD", RUN_NTP_OR.says(what=skew))
     elif abs(found.skew_seconds) > _SKEW_NOTE_SECONDS:
-        yield Finding("note", f"{skew}: run NTP on both machines")
-    slow = found.latency_seconds > _LATENCY_NOTE_SECONDS
-    yield Finding(
-        "note" if slow else "ok",
-        f"it answers in {found.latency_seconds * 1000:.1f} ms"
-        + (": every group of messages waits for it, so put it near the workers" if slow else ""),
-    )
+        yield Finding("note", RUN_NTP.says(what=skew))
+    took = f"{found.latency_seconds * 1000:.1f} ms"
+    if found.latency_seconds > _LATENCY_NOTE_SECONDS:
+        yield Finding("note", SLOW.says(size=took))
+    else:
+        yield Finding("ok", ANSWERS_IN.says(size=took))
 
 
 def _durability(found: Condition) -> Iterator[Finding]:
     if found.aof is False:
-        yield Finding(
-            "note", "appendonly is off: after a crash of Redis, run the same import again; nothing is copied twice"
-        )
+        yield Finding("note", APPENDONLY_IS_OFF.says())
     elif found.aof and found.aof_well is False:
-        yield Finding("BAD", "the last write to the append-only file failed: see its disk and its log")
+        yield Finding("BAD", WRITE_FAILED.says())
     elif found.aof and found.fsync == "no":
-        yield Finding("note", "appendfsync is no: a power cut loses up to half a minute; set it to everysec or always")
+        yield Finding("note", APPENDFSYNC_IS_NO.says())
     elif found.aof:
-        yield Finding("ok", "append-only file" + (f", appendfsync {found.fsync}" if found.fsync else ""))
+        yield Finding("ok", APPEND_ONLY_FILE_BY.says(value=found.fsync) if found.fsync else APPEND_ONLY_FILE.says())
         old = found.kind == "redis" and MINIMUM_VERSION <= found.version < TELLS_SINCE
         if old and not found.here and found.fsync != "always":
-            yield Finding(
-                "note",
-                "this version cannot tell when its disk has what was accepted (Redis 7.2 and Valkey can): a power cut may "
-                "take an import or a change that was accepted up to two seconds before",
-            )
+            yield Finding("note", CANNOT_TELL.says())
 
 
 def _memory(found: Condition) -> Iterator[Finding]:
-    used = f"{found.memory_used / 1e6:.0f} MB"
+    used, limit = f"{found.memory_used / 1e6:.0f} MB", f"{found.memory_limit / 1e6:.0f} MB"
     if not found.memory_limit:
         if found.memory_used:
-            yield Finding("ok", f"{used} in use, no limit set")
+            yield Finding("ok", NO_LIMIT.says(size=used))
         return
     share = found.memory_used / found.memory_limit
-    sentence = f"{used} of {found.memory_limit / 1e6:.0f} MB in use"
     if share > _MEMORY_BAD:
-        yield Finding("BAD", f"{sentence}: raise maxmemory, or it soon refuses writes and copying stops")
+        yield Finding("BAD", NEARLY_FULL.says(size=used, most_size=limit))
     else:
-        yield Finding("note" if share > _MEMORY_NOTE else "ok", sentence)
+        yield Finding("note" if share > _MEMORY_NOTE else "ok", IN_USE.says(size=used, most_size=limit))
 
 
 def await_redis(
@@ -238,7 +273,7 @@ def await_redis(
                     raise REFUSED.error(address=address_of(url), cause=str(error)) from None
         bad = [finding.sentence for finding in findings if finding.verdict == "BAD"]
         if bad:
-            raise NOT_FIT.error(address=address_of(url), causes="; ".join(bad))
+            raise NOT_FIT.error(address=address_of(url), what=several(bad))
         for finding in findings:
             if finding.verdict == "note":
                 log.warning("redis_noted", where=address_of(url), note=finding.sentence)

@@ -13,6 +13,15 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+from shared.wording.phrases import Phrase
+
+NOT_WRITABLE: Final = Phrase("replaced_not_writable", "{path} cannot be written")
+OF_OTHER_USER: Final = Phrase("replaced_of_other_user", "it belongs to the user {user}, and only root could keep that")
+OF_OTHER_GROUP: Final = Phrase(
+    "replaced_of_other_group", "it belongs to the group {group}, which is none of this user's"
+)
 
 
 @contextlib.contextmanager
@@ -33,18 +42,18 @@ def why_not_replaced(path: Path) -> str:
     """
     folder, was, lock = path.parent, path.stat(), path.with_name(path.name + ".lock")
     if not os.access(folder, os.W_OK | os.X_OK):
-        return f"{folder} cannot be written"
+        return NOT_WRITABLE.says(path=str(folder))
     if lock.exists() and not os.access(lock, os.R_OK | os.W_OK):
-        return f"{lock} cannot be written"
+        return NOT_WRITABLE.says(path=str(lock))
     if os.geteuid() == 0:
         return ""
     if was.st_uid != os.geteuid():
-        return f"it belongs to the user {was.st_uid}, and only root could keep that"
+        return OF_OTHER_USER.says(user=str(was.st_uid))
     # A folder with the set-group-ID bit gives what is made in it its own group.
     groups = {os.getegid(), *os.getgroups()} | (
         {folder.stat().st_gid} if folder.stat().st_mode & stat.S_ISGID else set()
     )
-    return "" if was.st_gid in groups else f"it belongs to the group {was.st_gid}, which is none of this user's"
+    return "" if was.st_gid in groups else OF_OTHER_GROUP.says(group=str(was.st_gid))
 
 
 def replace_file(path: Path, content: bytes) -> None:

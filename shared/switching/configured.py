@@ -98,7 +98,7 @@ def _secret(name: str, path: str) -> Secret:
             text = file.read(_MOST_SECRET_BYTES + 1).decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else IT_IS_NO_UTF_8.says()
-        raise SECRET_UNREADABLE.error(name=name, file=path, cause=str(why)) from None
+        raise SECRET_UNREADABLE.error(name=name, file=path, cause=why or "") from None
     if not text or len(text) > _MOST_SECRET_BYTES or any(ord(char) < 32 for char in text):
         raise ONE_LINE.error(name=name, file=path)
     return Secret(text)

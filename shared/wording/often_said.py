@@ -16,9 +16,7 @@ CREDENTIALS_ARE_NO_LONGER_STORED: Final = Phrase(
 HAS_NO_ADDRESS: Final = Phrase("has_no_address", "{host} has no address")
 INTERNAL_ERROR_SEE_LOG: Final = Phrase("internal_error_see_log", "internal error; the log of mailhaul says more")
 GIVE_AT_LEAST_ONE_PASSWORD: Final = Phrase("give_at_least_one_password", "give at least one password")
-THIS_NEEDS_ROLE_ADMIN_YOURS: Final = Phrase(
-    "this_needs_role_admin_yours", "this needs the role admin; yours is {role_word}"
-)
+NEEDS_ROLE: Final = Phrase("needs_role", "this needs the role {role}; yours is {own_role}")
 THERE_IS_NO_SUCH_THING_TO_DO: Final = Phrase("there_is_no_such_thing_to_do", "there is no such thing to do")
 MAILHAUL_WEB_ROLES_GIVES_NO_ROLE: Final = Phrase(
     "mailhaul_web_roles_gives_no_role", "MAILHAUL_WEB_ROLES gives you no role here; ask the administrator of mailhaul"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Final, Self, overload
 
 from shared.wording.roots import UsageError
 
@@ -133,11 +133,14 @@ BOTH: Final = Phrase("both", "{what}; {more_what}")
 LINES: Final = Phrase("lines", "{what}\n{more_what}")
 
 
-def faults_of(error: UsageError, *fields: str) -> tuple[Fault, ...]:
+def faults_of(error: BaseException, *fields: str) -> tuple[Fault, ...]:
     """Returns the faults of an error. Those that name no field are of `fields`."""
     if isinstance(error, FaultsFound):
         return tuple(fault if fault.fields else replace(fault, fields=fields) for fault in error.faults)
-    return tuple(PLAIN.at(*fields, what=line) for line in str(error).splitlines())
+    text = text_of(error)
+    if isinstance(text, Sentence):
+        return (Fault(text, fields),)
+    return tuple(PLAIN.at(*fields, what=line) for line in text.splitlines())
 
 
 class Faults(list[Fault]):
@@ -190,6 +193,8 @@ def in_english(sentence: Sentence, name: Callable[[str], str], field_: str = "")
 
 def text_of(error: BaseException) -> str:
     """Returns what an error says: a `Sentence` where it was raised with one, of which `str()` makes a plain text."""
+    if isinstance(error, FaultsFound) and not any(fault.fields for fault in error.faults):
+        return several((fault.sentence for fault in error.faults), LINES)
     first = error.args[0] if error.args else ""
     return first if isinstance(first, Sentence) else str(error)
 
@@ -213,6 +218,10 @@ def parts(text: str, joint: Phrase = BOTH) -> list[str]:
     return [one for value in text.parameters.values() if isinstance(value, str) for one in parts(value, joint)]
 
 
+@overload
+def changed(text: Sentence, change: Callable[[str], str]) -> Sentence: ...
+@overload
+def changed(text: str, change: Callable[[str], str]) -> str: ...
 def changed(text: str, change: Callable[[str], str]) -> str:
     """Returns a text changed, of a sentence each text among its parameters."""
     if isinstance(text, Sentence):

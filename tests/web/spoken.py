@@ -19,7 +19,8 @@ SOURCES: Final = (
     "producer/operations/finding.py",
     "producer/operations/passes.py",
     "producer/operations/control.py",
-    "producer/notices/setup.py",
+    "producer/cli/doctor.py",
+    "producer/notices/*.py",
     "producer/forecast/binding.py",
     "producer/operations/forecasting.py",
     "producer/operations/limits.py",
@@ -47,6 +48,7 @@ SOURCES: Final = (
 #: Files whose sentences are not shown: the model of a mail server, those of the terminal alone, those of the API alone,
 #: those that only logs or operators of processes read.
 _ELSEWHERE: Final = (
+    "producer/notices/wording.py",  # its own catalogue, `producer/notices/ru.po`
     "shared/accounts/address.py",
     "shared/accounts/opening.py",
     "shared/accounts/program.py",
@@ -78,18 +80,15 @@ _ELSEWHERE: Final = (
     "producer/web/api/described.py",
     "producer/web/problem_types.py",
     "producer/web/api/strange_parameters.py",
-    "shared/switching/address.py",
-    "shared/switching/kinds.py",  # the settings of switches, read by who starts the process
     "shared/runtime/broker.py",
     "shared/runtime/config.py",
     "shared/runtime/web_settings.py",
-    "shared/runtime/embedded.py",
     "shared/sign_in/entrance.py",
     "shared/runtime/logs.py",
     "shared/probe.py",
     "shared/runtime/processes.py",
-    "shared/runtime/redis_*.py",
-    "shared/runtime/replaced_files.py",
+    "shared/runtime/redis_client.py",
+    "shared/runtime/redis_urls.py",
     "shared/folders/special_names.py",
     "shared/folders/special_use.py",
     "shared/runtime/supervise.py",
@@ -99,7 +98,6 @@ _ELSEWHERE: Final = (
 )
 #: Rooms of which no file is read: what only the terminal shows, files for people, and texts that only logs and tests have.
 SILENT_ROOMS: Final = (
-    "producer/cli",
     "producer/coordinator",
     "producer/demo",
     "producer/reports",
@@ -136,17 +134,22 @@ def shape(text: str) -> str:
     return re.sub(r"(?:\{\})+", "{}", _PLACE.sub("{}", text))
 
 
+def shown() -> list[str]:
+    """Returns the paths of the files with sentences that the page may show."""
+    found = []
+    for pattern in SOURCES:
+        names = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(pattern))]
+        assert names, pattern
+        found += [name for name in names if not any(fnmatch(name, elsewhere) for elsewhere in _ELSEWHERE)]
+    return found
+
+
 def sentences() -> dict[str, str]:
     """Returns the shape of each sentence that has no code → its place in the sources."""
     found: dict[str, str] = {}
-    for pattern in SOURCES:
-        paths = sorted(ROOT.glob(pattern))
-        assert paths, pattern
-        for path in paths:
-            name = str(path.relative_to(ROOT))
-            if not any(fnmatch(name, elsewhere) for elsewhere in _ELSEWHERE):
-                for line, text in strings(ast.parse(path.read_text())):
-                    found.setdefault(shape(text), f"{name}:{line}")
+    for name in shown():
+        for line, text in strings(ast.parse((ROOT / name).read_text())):
+            found.setdefault(shape(text), f"{name}:{line}")
     return found
 
 
@@ -222,6 +225,8 @@ def _texts(node: ast.expr) -> list[str]:
 
 #: Shapes that no page shows: samples, formats, names of programs, and sentences of the terminal or of errors in mailhaul.
 NOT_SHOWN: Final = (
+    "python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
+    "waiting for Redis {}",
     "Password of {} at the {}: ",
     "{}: no edge for {} in state {}",
     "text/xml, application/xml",
@@ -256,17 +261,11 @@ NOT_SHOWN: Final = (
     "an error",
     "the manifest",
     "Correct it and run the same command again; `mailhaul template` prints an example.",
-    "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
     "a Secret is not to be pickled or copied: seal it in a Vault",
-    "MAILHAUL_SECRET_KEY: key {}",
     'write a JSON file: ("client_id": "…", "client_secret": "…"), or with "private_key" (PEM) and "thumbprint" instead of '
     "the secret",
     # of cutovers: names for the terminal, and the parts of what the DNS said, which are shown as they are
     "wave {} of import {}",
-    "no answer",
-    "no MX record",
-    "no SPF record",
-    ", which differ",
     "the body is no JSON",
     'attachment; filename="check.csv"',
     "divided into {} batches",
@@ -281,9 +280,6 @@ NOT_SHOWN: Final = (
     "command:/usr/local/bin/token (user)",
     "no parameter of a sentence: {}",
     # labels, which `producer.translations.said` lists
-    "Roll back",
-    "Close the cutover",
-    "Give it up",
     "Sync again",
     "Go on",
 )

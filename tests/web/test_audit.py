@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import html
 import io
 import json
 import os
@@ -94,7 +95,9 @@ def test_every_verb_that_changes_something_is_in_the_log(
     assert "s3cret" not in json.dumps(entries)
     # The import's events show these acts beside those of page and API.
     page = web_server.page(f"/imports/{import_id}")
-    assert ME in page
+    assert (
+        f'<span class="faint" title="command line ({os.getuid()})">{pwd.getpwuid(os.getuid()).pw_name}</span>' in page
+    )
     assert "hours set" in page
 
 
@@ -378,3 +381,26 @@ def test_pages_of_the_log_follow_one_another(web_server: WebServer) -> None:
         records.note("x", str(number), {})
     pages = list(records.audit_pages(count=3))
     assert [[entry["what"] for entry in page] for page in pages] == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
+
+
+def test_the_page_says_in_each_language_why_an_act_was_refused_and_programs_get_the_english(
+    web_server: WebServer, servers: tuple[Dovecot, Dovecot]
+) -> None:
+    _opened(web_server, servers)
+    admin = web_server.client("admin")
+    assert admin.put("/limits/nonsense", json={"most": 3}).status_code == 422
+    web_server.command("verify", code=2)
+    refused = [one["detail"] for one in admin.get("/audit").json()["entries"] if one["what"] == "act refused"]
+    assert len(refused) == 2
+    assert all("faults" not in one for one in refused)
+    # What the last release wrote has no codes.
+    web_server.records.note("vera (user:vera)", "act refused", {"act": "import pause", "why": "so there"})
+    english, russian = (
+        html.unescape(web_server.signed_in("admin").get("/admin/audit", params={"lang": one}).text)
+        for one in ("en", "ru")
+    )
+    for why in (one["why"] for one in refused):
+        assert why.split("; ")[0].split(": ")[0] in english
+        assert why.split("; ")[0].split(": ")[0] not in russian
+    assert ("so there" in english, "so there" in russian) == (True, True)
+    assert ("command line" in russian, "командная строка" in russian) == (False, True)

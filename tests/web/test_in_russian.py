@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from typing import Any
 
 import httpx2
@@ -22,53 +21,16 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 from tests.web.conftest import PASSWORD, WebServer, allowed, http_client
+from tests.web.page_words import PageWords
 from tests.web.spoken import english
-from tests.web.translations import is_missing
 
 Servers = tuple[Dovecot, Dovecot]
 _BRANDS = [Translator("ru").word(one.title) for one in catalogue().providers]
-_SAID = ("title", "aria-label", "alt", "placeholder")
-_EMPTY = ("input", "link", "meta", "br", "img", "path", "hr")
 
 
-class _Text(HTMLParser):
-    """The visible texts of a page, and apart from them the texts that are marked as another language."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self.quoted: list[str] = []
-        self._stack: list[tuple[str, bool]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        silent = tag in ("script", "style", "textarea") or found.get("lang", "ru") != "ru" or self._silent
-        self.lines += [found[name] or "" for name in _SAID if found.get(name) and not silent]
-        if tag not in _EMPTY:
-            self._stack.append((tag, silent))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Ignores an empty element, as in SVG."""
-
-    def handle_endtag(self, tag: str) -> None:
-        while self._stack and self._stack.pop()[0] != tag:
-            continue
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            (self.quoted if self._silent else self.lines).append(data.strip())
-
-    @property
-    def _silent(self) -> bool:
-        return bool(self._stack) and self._stack[-1][1]
-
-    @property
-    def english(self) -> list[str]:
-        """The runs of two or more English words."""
-        return [
-            one for line in self.lines if line not in _BRANDS and not is_missing(line, "ru") for one in english(line)
-        ]
+def _english(words: PageWords) -> list[str]:
+    """Returns the runs of two or more English words."""
+    return [one for line in words.lines if line not in _BRANDS for one in english(line)]
 
 
 class Reader:
@@ -93,9 +55,9 @@ class Reader:
         return self._read(self.client.post(path, files=files))
 
     def _read(self, answer: httpx2.Response) -> str:
-        text = _Text(answer.text)
+        text = PageWords(answer.text)
         assert '<html lang="ru">' in answer.text
-        assert text.english == []
+        assert _english(text) == []
         self.quoted = [one for one in text.quoted if one != "English"]
         self.url = answer.url.path
         self.status = answer.status_code
@@ -120,8 +82,8 @@ def _form(servers: Servers, **more: Any) -> dict[str, Any]:
 
 def test_english_would_be_seen() -> None:
     page = '<html lang="ru"><p title="over there now">It is <q lang="">NO go away</q></p><p>Порт IMAP, см. imap.x.org</html>'
-    text = _Text(page)
-    assert text.english == ["over there now", "It is"]
+    text = PageWords(page)
+    assert _english(text) == ["over there now", "It is"]
     assert text.quoted == ["NO go away"]
 
 
@@ -327,5 +289,5 @@ def test_an_import_in_trouble(web_server: WebServer, servers: Servers) -> None:
 def test_who_may_only_look_is_told_so(web_server: WebServer, servers: Servers) -> None:
     web_server.serve(**allowed(servers))
     with contextlib.closing(Reader(web_server, "viewer")) as reader:
-        assert "нужна роль operator; ваша — viewer" in reader.posts("/new", _form(servers))
+        assert "нужна роль «оператор»; ваша — «наблюдатель»" in reader.posts("/new", _form(servers))
         assert reader.status == 403

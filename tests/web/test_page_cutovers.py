@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.mail_zone import MailZone
 from tests.servers.process import await_ready
 from tests.web.conftest import PASSWORD, WebServer, allowed, ends
+from tests.web.test_page import Person, browser  # noqa: F401 - a fixture
 from tests.web.test_signing_in import GOOD, Browser, _user
 
 Servers = tuple[Dovecot, Dovecot]
@@ -96,36 +99,36 @@ def test_the_page_shows_the_guards_and_asks_before_it_switches(
 ) -> None:
     api, there, _ = admin_env
     _user(web_server)
-    browser, russian = Browser(web_server), Browser(web_server, **{"Accept-Language": "ru"})
-    for one in (browser, russian):
+    english, russian = Browser(web_server), Browser(web_server, **{"Accept-Language": "ru"})
+    for one in (english, russian):
         one.signs_in("anna", GOOD)
     form = {"wave": "pilot", "switch": "office", "synced_minutes": "5", "ttl": "300", "quiet_hours": "1", "domains": ""}
-    assert "Begin a cutover" in browser.get(there).text
-    planned = browser.post(f"{there}/cutovers", data={**form, "act": "plan"})
+    assert "Begin a cutover" in english.get(there).text
+    planned = english.post(f"{there}/cutovers", data={**form, "act": "plan"})
     assert (planned.status_code, "the switch office says yes for all 2 mailboxes" in planned.text) == (200, True)
-    assert browser.post(f"{there}/cutovers", data={**form, "act": "start"}).status_code == 303
+    assert english.post(f"{there}/cutovers", data={**form, "act": "start"}).status_code == 303
     _until(lambda: _one(api, there)["state"] == "synced", "the wave in sync")
-    page = browser.get(there).text
+    page = english.get(there).text
     assert "every mailbox is in sync" in page
     assert "2 of 2 mailboxes are copied" in page
     shown = russian.get(there).text
     assert "скопировано ящиков: 2 из 2" in shown
     assert "все ящики в актуальном состоянии" in shown
-    assert "You told the people" in browser.get(f"{there}/cutovers/announce?wave=pilot").text
-    assert browser.post(f"{there}/cutovers/announce", data={"wave": "pilot"}).status_code == 303
-    asked = browser.get(f"{there}/cutovers/switch?wave=pilot").text
+    assert "You told the people" in english.get(f"{there}/cutovers/announce?wave=pilot").text
+    assert english.post(f"{there}/cutovers/announce", data={"wave": "pilot"}).status_code == 303
+    asked = english.get(f"{there}/cutovers/switch?wave=pilot").text
     assert "2 mailboxes are turned to the new server." in asked
     assert _one(api, there)["state"] == "announced", "a question changes nothing"
-    assert browser.post(f"{there}/cutovers/switch", data={"wave": "pilot"}).status_code == 303
+    assert english.post(f"{there}/cutovers/switch", data={"wave": "pilot"}).status_code == 303
     _until(lambda: _one(api, there)["state"] == "draining", "the switch")
-    closing = browser.get(f"{there}/cutovers/close?wave=pilot").text
+    closing = english.get(f"{there}/cutovers/close?wave=pilot").text
     assert "Not yet. It waits for:" in closing
     assert '<button class="main">' not in closing, "two empty looks cannot be forced"
-    assert browser.post(f"{there}/cutovers/close", data={"wave": "pilot"}).status_code == 422
-    assert browser.get(f"{there}/cutovers/dance?wave=pilot").status_code == 404
-    assert browser.post(f"{there}/cutovers/rollback", data={"wave": "pilot"}).status_code == 303
-    assert "cutover rolled back" in browser.get(there).text
-    assert "people are turned back to the old server" in browser.get(there).text
+    assert english.post(f"{there}/cutovers/close", data={"wave": "pilot"}).status_code == 422
+    assert english.get(f"{there}/cutovers/dance?wave=pilot").status_code == 404
+    assert english.post(f"{there}/cutovers/rollback", data={"wave": "pilot"}).status_code == 303
+    assert "cutover rolled back" in english.get(there).text
+    assert "people are turned back to the old server" in english.get(there).text
     _until(lambda: (_one(api, there)["back"] or {}).get("whole") == 2, "what came to the new server")
     assert _one(api, there)["back"] == {
         "mailboxes": 2,
@@ -135,7 +138,7 @@ def test_the_page_shows_the_guards_and_asks_before_it_switches(
         "failed": 0,
         "stopped": [],
     }
-    assert "2 of 2 mailboxes are brought back; messages: 0 are back" in browser.get(there).text
+    assert "2 of 2 mailboxes are brought back; messages: 0 are back" in english.get(there).text
     assert "возвращено ящиков: 2 из 2" in russian.get(there).text
 
 
@@ -170,3 +173,76 @@ def test_only_an_administrator_has_people_turned(web_server: WebServer, servers:
     web_server.serve(**allowed(servers), MAILHAUL_SWITCHES="")  # without settings nobody knows what a switch is
     again = web_server.client("operator").post(f"{there}/cutovers", json={"wave": "pilot", "switch": "dns"})
     assert again.status_code == 403
+
+
+#: Language → the label of what is to be done by hand, how it is to be done, and the label of the button that switches.
+BY_HAND = {
+    "en": ("To do by hand", "let the MX record of by-hand-en.example name mx.new.example", "Switch"),
+    "ru": (
+        "Сделайте вручную",
+        "пусть запись MX домена by-hand-ru.example называет только mx.new.example",
+        "Переключить",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", list(BY_HAND))
+def test_what_is_to_be_done_by_hand_is_said_before_the_switch_and_after_it(
+    web_server: WebServer,
+    servers: Servers,
+    browser: Any,  # noqa: F811
+    language: str,
+) -> None:
+    label, words, switch = BY_HAND[language]
+    domain = f"by-hand-{language}.example"  # the servers are those of other tests too
+    for server in servers:
+        for name in ("h1", "h2"):
+            server.add_user(f"{name}@{domain}", PASSWORD)
+    with MailZone(domain) as zone:
+        web_server.serve(
+            **allowed(servers),
+            MAILHAUL_SWITCHES="dns=by-hand:?new=mx.new.example proxy=dovecot:/nowhere?new=127.0.0.2&old=127.0.0.1",
+            MAILHAUL_DNS_RESOLVER=zone.resolver,
+        )
+        web_server.crew()
+        api = web_server.client("admin")
+        rows = "".join(f"{name}@{domain},{PASSWORD}\n" for name in ("h1", "h2"))
+        body = {"name": "moving", "manifest": f"login,password\n{rows}", **ends(servers)}
+        there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
+        api.post(f"{there}/start")
+        _until(lambda: api.get(there).json()["state"] == "finished", "the end of the import")
+
+        person = Person(browser, web_server, locale=language)
+        page = person.page
+        person.signs_in("admin")
+        # A rehearsal says it, each thing once however many mailboxes need it; a switch that turns by itself says nothing.
+        for name, boxes in (("dns", 1), ("proxy", 0)):
+            page.goto(there)
+            page.click("details:has(#begin-cutover) > summary")
+            page.select_option("#begin-cutover [name=switch]", name)
+            page.fill("#begin-cutover [name=synced_minutes]", "5")
+            page.click("#begin-cutover [value=plan]")
+            assert page.get_by_text(f"{label}:").count() == boxes, name
+        page.goto(there)
+        page.click("details:has(#begin-cutover) > summary")
+        page.select_option("#begin-cutover [name=switch]", "dns")
+        page.fill("#begin-cutover [name=synced_minutes]", "5")
+        page.click("#begin-cutover [value=start]")
+        _until(lambda: _one(api, there)["state"] == "synced", "the wave in sync")
+        page.goto(there)
+        assert words in re.sub(r"\s+", " ", page.inner_text("#live"))
+        person.looks(f"by-hand-{language}")
+        assert api.post(f"{there}/cutovers/announce", json={}).status_code == 200
+        page.goto(f"{there}/cutovers/switch?wave=")
+        assert words in page.inner_text(".box:has-text('MX')")
+        page.click(f"main button:text-is('{switch}')")
+        _until(lambda: _one(api, there)["state"] == "draining", "the switch")
+        page.goto(there)
+        assert page.get_by_text(f"{label}:").count() == 1, "until it is over it stands there"
+        told = json.loads(web_server.command("cutover", "status", "moving", "--json"))
+        assert all("mx.new.example" in one["words"] for one in told[0]["mailboxes"])
+        assert "to do now: by hand: let the MX record" in web_server.command("cutover", "status", "moving")
+        # Without a terminal a rollback needs to be told that it is meant.
+        assert "give --yes" in web_server.command("cutover", "rollback", "moving", code=2)
+        web_server.command("cutover", "rollback", "moving", "--yes")
+        assert person.trouble == []

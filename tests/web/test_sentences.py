@@ -16,7 +16,9 @@ from shared.content.fingerprint import CRS_WITHOUT_LF_ARE_NOT_STORED
 from shared.wording.kept import KEPT_WORDS_CANNOT_BE_READ, packed, unpacked
 from shared.wording.often_said import AND_CAUSE, OF_SIDE, SERVER_SAID, TOLD_MORE
 from shared.wording.phrases import Parameter, Phrase, Sentence, parts, several
+from tests.web import translations
 from tests.web.spoken import NOT_SHOWN, ROOT, SILENT_ROOMS, SOURCES, phrases, sentences, shape, strings
+from tests.web.translations import OTHERS, in_english, missing
 from worker.decisions.failures import CORRECT_THE_PASSWORD
 
 #: Texts of phrases that these tests take from the sources.
@@ -62,6 +64,18 @@ def _phrases_of(language: str) -> dict[str, str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_nothing_is_translated_that_nobody_says(language: str) -> None:
     assert set(_phrases_of(language)) - set(phrases()) == set()
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_no_page_shows_a_text_in_english_since_nobody_translated_it(
+    language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert in_english(language) == {}, "translate it (CONTRIBUTING.md)"
+    known = phrases() | {"the {num} moons": "producer/cutover/guards.py:1", "moon by command": "producer/cli/verb.py:1"}
+    monkeypatch.setattr(translations, "phrases", lambda: known)
+    missing.cache_clear()
+    assert set(in_english(language)) == {"the {num} moons"}, "the control"
+    missing.cache_clear()
 
 
 #: Options and commands of the terminal, which who reads a page cannot give.

@@ -115,6 +115,36 @@ def test_without_scripts_the_language_is_a_button_of_each_form(scenes: Scenes) -
     page.get("/", params={"lang": "en"})
 
 
+def test_without_scripts_the_language_of_one_form_keeps_what_another_had_kept(
+    web_server: WebServer, browser: Any
+) -> None:
+    web_server.serve()
+    person = Person(browser, web_server, locale="en", java_script_enabled=False)
+    page = person.page
+    person.signs_in("admin")
+    page.goto("/admin")
+    page.fill("#set-user [name=name]", "vera")
+    page.fill("#set-user [name=password]", PASSWORD)
+    page.click(".languages [lang=ru]")
+    page.fill("#make-token [name=name]", "backup")
+    page.click("#make-token [name=lang][value=en]")
+    page.fill("#make-token [name=expires]", "12h")
+    page.click("#make-token [name=lang][value=ru]")
+    assert page.get_attribute("html", "lang") == "ru"
+    kept = {field: page.input_value(field) for field in ("#set-user [name=name]", "#make-token [name=name]")}
+    assert kept == {"#set-user [name=name]": "vera", "#make-token [name=name]": "backup"}
+    assert page.input_value("#make-token [name=expires]") == "12h"
+    page.click("#set-user button:not([name])")
+    assert web_server.principals.user("vera")
+    answer = httpx2.post(
+        f"http://127.0.0.1:{web_server.port}/sign-in",
+        data={"name": "vera", "password": PASSWORD},
+        headers={"Origin": f"http://127.0.0.1:{web_server.port}"},
+        timeout=180,
+    )
+    assert answer.headers["location"] == "/", "the password came along"
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_password_that_is_dots_is_sent_with_its_form_and_then_forgotten(
     web_server: WebServer,

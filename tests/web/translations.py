@@ -1,4 +1,4 @@
-"""The texts that have no translation yet: the page shows them in English. `make translations` lists them."""
+"""The texts that have no translation, which no page may show. `make translations` lists them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from producer.translations import LANGUAGES, catalog
 from shared.wording.phrases import PLACE
-from tests.web.spoken import phrases
+from tests.web.spoken import phrases, shown
 from tests.web.test_words import without_translation
 
 OTHERS: Final = [language for language in LANGUAGES if language != "en"]
@@ -31,10 +31,11 @@ def missing(language: str) -> dict[str, str]:
     return found
 
 
-def is_missing(line: str, language: str) -> bool:
-    """Tells whether a line of a page is such a text, with any values in its places."""
-    places = re.compile(r"\\\{\w*\\\}|%\(\w+\\\)s")
-    return any(re.fullmatch(places.sub(".+", re.escape(text)), line) for text in missing(language))
+def in_english(language: str) -> dict[str, str]:
+    """Returns each text that a page of this language would show in English → where it stands."""
+    files = set(shown())
+    known = missing(language).items()
+    return {text: place for text, place in known if place == "the page" or place.partition(":")[0] in files}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from shared.model.errors import UsageError
 from shared.runtime.config import Settings
 from shared.runtime.credentials import Secret
 from shared.store.records.named_services import NamedService
-from shared.wording.phrases import Phrase
+from shared.wording.phrases import Phrase, faults_of, several
 
 SERVICE_GONE: Final = Phrase("service_gone", "there is no account service of this name")
 
@@ -113,7 +113,8 @@ def makers_of(settings: Settings) -> dict[str, AccountsAsked]:
         try:
             found[name] = read_accounts([url], [files[name]] if name in files else [], generate=False)
         except UsageError as error:
-            raise SERVICE_IMPOSSIBLE.error(name=name, what=str(error)) from None
+            told = several(fault.sentence for fault in faults_of(error))
+            raise SERVICE_IMPOSSIBLE.error(name=name, what=told) from None
     return found
 
 

@@ -20,7 +20,7 @@ from shared.model.cutover import CutoverOptions
 from shared.model.waves import MOST_NAME
 from shared.store.records.principals import Principal, Role
 from shared.switching.configured import open_switch, switches, turned_by_hand
-from shared.wording.often_said import THIS_NEEDS_ROLE_ADMIN_YOURS
+from shared.wording.often_said import NEEDS_ROLE
 
 routes = APIRouter(route_class=answers.AnswerRoute, prefix="/imports/{import_id}/cutovers", tags=["cutovers"])
 
@@ -127,7 +127,7 @@ def turns(known: WebContext, who: Principal, switch: str) -> bool:
 def may_turn(known: WebContext, who: Principal, switch: str) -> None:
     """Raises `Refused` for a principal that may not turn people with the switch."""
     if not turns(known, who, switch):
-        raise Refused(403, THIS_NEEDS_ROLE_ADMIN_YOURS.says(role_word=who.role.word))
+        raise Refused(403, NEEDS_ROLE.says(role=Role.ADMIN.word, own_role=who.role.word))
 
 
 def begun(

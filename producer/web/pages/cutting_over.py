@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated
 
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
@@ -13,6 +13,7 @@ from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
 from producer.cutover.guards import needed, unmet
 from producer.show.cutover_lines import shown_guards, to_do
+from producer.translations.said import CUTOVER_ACTS
 from producer.web.api import cutover_routes as counterpart
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
@@ -31,14 +32,6 @@ from shared.wording.often_said import THERE_IS_NO_SUCH_THING_TO_DO
 
 routes = page_routes()
 _Wave = Annotated[str, Form(max_length=MOST_NAME)]
-#: Event of a person → the label of its button.
-_LABELS: Final[Mapping[str, str]] = {
-    "announce": "Announced",
-    "switch": "Switch",
-    "rollback": "Roll back",
-    "close": "Close the cutover",
-    "give_up": "Give it up",
-}
 
 
 def acts_for(known: WebContext) -> Callable[[Cutover, Principal], list[tuple[str, str]]]:
@@ -69,7 +62,7 @@ def _acts(state: CutoverState) -> list[tuple[str, str]]:
         CutoverState.DRAINING: ["close", "switch", "rollback"],
         CutoverState.ROLLED_BACK: ["rollback"],
     }.get(state, [])
-    return [(event, _LABELS[event]) for event in [*found, *(["give_up"] if state in BEFORE_SWITCH else [])]]
+    return [(event, CUTOVER_ACTS[event]) for event in [*found, *(["give_up"] if state in BEFORE_SWITCH else [])]]
 
 
 def known_switches(known: WebContext, who: Principal) -> tuple[list[str], bool]:
@@ -147,7 +140,7 @@ def ask(
     wave: Annotated[str, Query(max_length=MOST_NAME)] = "",
 ) -> Response:
     """Shows the question before an event, with the guards that are not met."""
-    if event not in _LABELS:
+    if event not in CUTOVER_ACTS:
         raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     found = known.import_(import_id)
     view = acts.look(known.operations.cutovers, found, wave, time.time())
@@ -161,7 +154,7 @@ def ask(
         import_=found,
         wave=wave,
         event=event,
-        label=_LABELS[event],
+        label=CUTOVER_ACTS[event],
         by_hand=by_hand_of(known)(view) if event == "switch" else [],
         view=view,
         missing=missing,
@@ -182,7 +175,7 @@ def act(
     reason: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """Sends an event, once the question was answered."""
-    if event not in _LABELS:
+    if event not in CUTOVER_ACTS:
         raise Refused(404, THERE_IS_NO_SUCH_THING_TO_DO.says())
     counterpart.sent(known, who, request, import_id, wave, event, tuple(force or ()), reason)
     return _done(request, import_id)

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from producer.cutover.telling import MEANINGS
 from producer.intake.sheet import RowError
+from producer.operations.credentials import IMPORT
 from producer.operations.trouble import word
 from producer.show.lines import cells
 from producer.translations import LANGUAGES, language_of, translations
@@ -45,13 +46,17 @@ from shared.model.lifecycle import CutoverState, MailboxState
 from shared.model.notices import KINDS
 from shared.model.protocols import protocols
 from shared.store.records.principals import Principal, Role
+from shared.store.records.web_records import COMMAND_LINE
 from shared.wording.kept import from_json
 from shared.wording.often_said import without_side
 from shared.wording.phrases import FaultsFound, Phrase, parts, several
 
+HOLDING_ROW: Final = Phrase("holding_row", "row {name}")
 CHOOSE_FILE_AGAIN: Final = Phrase("choose_file_again", "{name} was chosen: choose it again")
 
 LANGUAGE_COOKIE: Final = "language"
+#: First word of `Mailbox.behind` → what it names.
+_HOLDERS: Final = {"row": HOLDING_ROW, "import": IMPORT}
 #: The languages, each by its own name.
 LANGUAGE_NAMES: Final = {"en": "English", "ru": "Русский"}
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
@@ -105,6 +110,24 @@ class Saying(Translator):
     def way_in(self, how: str) -> str:
         """Names how somebody signed in, or tried to."""
         return self.word(WAYS_IN.get(how, how))
+
+    def holder(self, text: str) -> Markup:
+        """Names who has the destination that a mailbox waits for: "row 3" or "import pilot"."""
+        what, _, name = text.partition(" ")
+        phrase = _HOLDERS.get(what)
+        return self.worded(phrase.says(name=name)) if phrase else escape(text)
+
+    def person(self, who: str) -> tuple[str, str]:
+        """Returns the name of whom the audit log names, and how that person came, or under which id."""
+        name, _, more = who.removesuffix(")").partition(" (")
+        if name != COMMAND_LINE:
+            return name, more
+        number, _, login = more.partition(" ")
+        return login or number, f"{self.word(COMMAND_LINE)} ({number})"
+
+    def place(self, text: str) -> str:
+        """Names from where an act came: an address, or the command line."""
+        return self.word(COMMAND_LINE) if text == COMMAND_LINE else text
 
     def event(self, what: str) -> str:
         """Names an event of the audit log."""
@@ -237,6 +260,7 @@ def _environment(language: str) -> Environment:
         some=say.some,
         sentence=say.sentence,
         told=say.told,
+        FaultsFound=FaultsFound,
         places_of=places_of,
         heard=say.heard,
         quoted=say.quoted,

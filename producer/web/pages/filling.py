@@ -48,23 +48,30 @@ async def keep(
 async def switch(
     request: Request, known: Known, form: Annotated[str, Query(max_length=80)] = "", at: _Address = "/"
 ) -> Response:
-    """Keeps the form that another language is a button of, and leads back to the page, in that language."""
+    """Keeps the form that another language is a button of, and leads back to the page, in that language.
+
+    What the page had kept of its other forms comes along: of several forms a browser without scripts sends one.
+    """
     who = await run_in_threadpool(there, known, request)
     if who is None:
         raise NotSignedIn(at)
     given = await request.form(max_files=0, max_fields=_MOST_FIELDS, max_part_size=filled_store.MOST_OCTETS)
     triples = [(form, name, text) for name, text in given.multi_items() if isinstance(text, str) and name != "lang"]
     request.state.sent = ()  # what the page had kept stays, for Back
-    kept_id = fresh()
-    if not await run_in_threadpool(_kept, known, who, kept_id, triples):
+    kept_id, page = fresh(), urlsplit(ours(at))
+    before = dict(parse_qsl(page.query)).get(FILLED, "")
+    if not await run_in_threadpool(_kept, known, who, kept_id, triples, before):
         raise Refused(422, TOO_MUCH_TO_KEEP.says())
-    page = urlsplit(ours(at))
     asked = [pair for pair in parse_qsl(page.query) if pair[0] not in (FILLED, "lang")]
     return back_to(f"{page.path}?{urlencode([*asked, (FILLED, kept_id)])}", "", str(given.get("lang", "")))
 
 
-def _kept(known: WebContext, who: Principal, kept_id: str, triples: list[tuple[str, str, str]]) -> bool:
-    fields = []
+def _kept(
+    known: WebContext, who: Principal, kept_id: str, triples: list[tuple[str, str, str]], before: str = ""
+) -> bool:
+    """Keeps the forms under an id, beside the other ones that are kept under the id `before`. Returns whether it did."""
+    here = {form for form, _, _ in triples}
+    fields = [one for one in filled_store.find(known, who, before) if one.form and one.form not in here]
     for form in dict.fromkeys(form for form, _, _ in triples):
         pairs = filled_store.whole(known, who, [(name, text) for key, name, text in triples if key == form])
         fields += [KeptField(form=form, name=name, text=text) for name, text in pairs if name not in (FILLED, DOTTED)]

@@ -20,10 +20,9 @@ from producer.web.security.proxied import vouched
 from producer.web.security.scrypt import MOST, Crowded, fits
 from producer.web.web_context import WebContext
 from shared.store.records.principals import Principal, Role
-from shared.wording.often_said import THIS_NEEDS_ROLE_ADMIN_YOURS, TOO_MANY_WRONG_GUESSES
+from shared.wording.often_said import NEEDS_ROLE, TOO_MANY_WRONG_GUESSES
 from shared.wording.phrases import Phrase
 
-NEEDS_ROLE_OPERATOR: Final = Phrase("needs_role_operator", "this needs the role operator; yours is {own}")
 NAME_OR_PASSWORD_IS_WRONG: Final = Phrase("name_or_password_is_wrong", "Name or password is wrong.")
 THIS_TOKEN_IS_NOT_KNOWN: Final = Phrase("this_token_is_not_known", "This token is not known.")
 THIS_LINK_WAS_USED_ALREADY: Final = Phrase(
@@ -82,7 +81,7 @@ Who = Annotated[Principal, Depends(_signed_in)]
 
 def _acting(who: Who) -> Principal:
     if who.role < Role.OPERATOR:
-        raise Refused(403, NEEDS_ROLE_OPERATOR.says(own=who.role.word))
+        raise Refused(403, NEEDS_ROLE.says(role=Role.OPERATOR.word, own_role=who.role.word))
     return who
 
 
@@ -92,7 +91,7 @@ Actor = Annotated[Principal, Depends(_acting)]
 
 def _ruling(who: Who) -> Principal:
     if who.role < Role.ADMIN:
-        raise Refused(403, THIS_NEEDS_ROLE_ADMIN_YOURS.says(role_word=who.role.word))
+        raise Refused(403, NEEDS_ROLE.says(role=Role.ADMIN.word, own_role=who.role.word))
     return who
 
 

@@ -22,6 +22,8 @@ from producer.web.web_context import WebContext, web_context
 from shared.model.errors import UsageError
 from shared.store.records.principals import Principal, Role
 from shared.store.records.web_records import NotedEntry
+from shared.wording.often_said import NEEDS_ROLE
+from shared.wording.phrases import faults_of
 
 #: Wrong guesses allowed from one address in a minute. After these, no password and no wrong token from there is looked
 #: at until the minute is over.
@@ -91,7 +93,7 @@ def _needs(role: Role) -> Callable[..., Principal]:
         if principal is None:
             raise Refused(401, _NAMELESS)
         if principal.role < role:
-            raise Refused(403, f"this needs the role {role.word}; yours is {principal.role.word}")
+            raise Refused(403, NEEDS_ROLE.says(role=role.word, own_role=principal.role.word))
         request.state.who = principal.principal_id
         return principal
 
@@ -154,7 +156,7 @@ def noted(
     try:
         yield told
     except (UsageError, Refused) as error:
-        known.records.refused(entry, str(error))
+        known.records.refused(entry, faults_of(error))
         raise
 
 

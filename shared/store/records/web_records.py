@@ -19,14 +19,19 @@ from shared.content.json_text import read_json
 from shared.store.records.page_state import MOST_EVENTS, STORY_SECONDS
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.redis import keys
-from shared.wording.kept import packed_all, unpacked_all
+from shared.wording.kept import as_json, from_json, packed_all, unpacked_all
+from shared.wording.phrases import Fault, option, worded
 
+#: The words of the audit log for who ran a command, and for where.
+COMMAND_LINE: Final = "command line"
 #: Answers to repeated requests are kept for so long, seconds.
 ANSWER_SECONDS: Final = 86_400
 #: Rehearsals are kept for so long, seconds.
 REHEARSAL_SECONDS: Final = 86_400
 #: A request that was begun and never answered blocks its key for so long, seconds.
 _BEGUN_SECONDS: Final = 900
+#: The detail of a refused act that holds its reason with its codes; `why` is the same in English.
+_FAULTS: Final = "faults"
 #: Mailboxes of a rehearsal that are written or read at once.
 _PIECE: Final = 500
 
@@ -68,9 +73,11 @@ class WebRecords(PlainCommands):
             self._do("expire", events, STORY_SECONDS)
         return NotedEntry(who=who, what=what, detail=detail, places=tuple(places))
 
-    def refused(self, entry: NotedEntry, why: str) -> None:
-        """Puts an entry that says that the act was refused in place of the one that was noted before it."""
-        self.note(entry.who, "act refused", {**entry.detail, "act": entry.what, "why": why})
+    def refused(self, entry: NotedEntry, faults: Sequence[Fault]) -> None:
+        """Puts an entry that says that the act was refused, and why, in place of the one that was noted before it."""
+        why = "\n".join(worded(fault, option) for fault in faults)
+        told = {"act": entry.what, "why": why, _FAULTS: list(map(as_json, faults))}
+        self.note(entry.who, "act refused", {**entry.detail, **told})
         for key, number in entry.places:
             self._do("xdel", key, number)
 
@@ -79,8 +86,13 @@ class WebRecords(PlainCommands):
         return _entries(self._do("xrange", keys.AUDIT, f"({after}" if after else self._oldest(), "+", count=count))
 
     def audit_back(self, before: str = "", count: int = 50) -> list[dict[str, Any]]:
-        """Returns the entries before the one with the id `before`, newest first."""
-        return _entries(self._do("xrevrange", keys.AUDIT, f"({before}" if before else "+", self._oldest(), count=count))
+        """Returns the entries before the one with the id `before`, newest first.
+
+        Each has its `faults` too, by which its reason is said in the reader's language; none where an older version wrote it.
+        """
+        rows = self._do("xrevrange", keys.AUDIT, f"({before}" if before else "+", self._oldest(), count=count)
+        found = [_faults(read_json(row[b"detail"])) for _, row in rows]
+        return [{**entry, "faults": faults} for entry, faults in zip(_entries(rows), found, strict=True)]
 
     def _oldest(self) -> str:
         """Returns the id of the oldest entry that may be kept, by the clock of this machine."""
@@ -176,7 +188,14 @@ def _entries(rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[s
             "at": int(entry.split(b"-")[0]) / 1000,
             "who": row[b"who"].decode(),
             "what": row[b"what"].decode(),
-            "detail": read_json(row[b"detail"]),
+            "detail": {name: value for name, value in read_json(row[b"detail"]).items() if name != _FAULTS},
         }
         for entry, row in rows
     ]
+
+
+def _faults(detail: Mapping[str, Any]) -> tuple[Fault, ...]:
+    try:
+        return tuple(map(from_json, detail.get(_FAULTS, ())))
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return ()

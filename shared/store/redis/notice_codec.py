@@ -10,7 +10,7 @@ from dataclasses import asdict
 from shared.content.json_text import read_json
 from shared.model.forecasts import KeptForecast
 from shared.model.notices import Delivery, Notice
-from shared.wording.kept import packed_all, unpacked_all
+from shared.wording.kept import packed_all, unpacked, unpacked_all
 
 
 def encode_notice(notice: Notice) -> str:
@@ -32,7 +32,7 @@ def decode_delivery(row: Mapping[bytes, bytes], due_ms: float) -> Delivery:
         attempts=int(row[b"attempts"]),
         first_at=int(row[b"first_at"]) / 1000,
         due_at=due_ms / 1000,
-        why=row[b"why"].decode(),
+        why=unpacked(row[b"why"].decode()),
     )
 
 

@@ -9,6 +9,7 @@ from shared.store.ports.outbox import TOLD_SECONDS
 from shared.store.redis import codec, keys
 from shared.store.redis.notice_codec import decode_delivery, decode_notice, digest_of, encode_notice
 from shared.store.redis.redis_scripts import Scripts
+from shared.wording.kept import packed
 
 
 class RedisNotices(Scripts):
@@ -36,7 +37,7 @@ class RedisNotices(Scripts):
 
     def settle_delivery(self, delivery: Delivery, how: str, why: str = "", after_seconds: float = 0.0) -> str:
         after = int(after_seconds * 1000)
-        answer: bytes = self._run("settle_delivery", delivery.delivery_id, how, delivery.attempts, after, why)
+        answer: bytes = self._run("settle_delivery", delivery.delivery_id, how, delivery.attempts, after, packed(why))
         return answer.decode()
 
     def deliveries(self) -> list[Delivery]:

@@ -179,7 +179,7 @@ class PostfixTransport:
                 advice=MAKE_EMPTY_TRANSPORT_MAP.says(),
             )
         return TurnRefused(
-            words=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=str(error.strerror)),
+            words=CANNOT_BE_READ_OR_WRITTEN.says(path=str(self._path), cause=error.strerror or ""),
             advice=RUN_COORDINATOR_WHERE_THE_FILE_IS.says(),
         )
 

@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import re
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -13,9 +14,13 @@ import pytest
 from babel.messages.pofile import read_po
 
 from producer.notices import wording
+from producer.notices.awaited import awaited
 from producer.notices.wording import Reader, worded
 from producer.reports import one_page
+from shared.model import Wait, WaitKind
 from shared.model.notices import KINDS, Notice
+from shared.wording.phrases import LINES, several
+from tests.web.page_words import latin
 
 AT = 1_800_000_000.0  # 2027-01-15 08:00 UTC
 NUMBERS = {"mailboxes": 40, "complete": 37, "parked": 2, "messages": 12345, "size_bytes": 3_400_000_000, "ends_at": AT}
@@ -126,3 +131,20 @@ def test_every_text_has_its_russian_and_nothing_else_is_translated() -> None:
     assert texts == ids
     assert all(all(one.string) if isinstance(one.string, tuple) else one.string for one in known if one.id)
     assert Reader("ru", "UTC").say("min") == "мин"
+
+
+@pytest.mark.parametrize("kind", WaitKind)
+def test_what_an_import_waits_for_is_said_in_the_language_of_the_reader(kind: WaitKind) -> None:
+    wait = Wait(what=kind, key="анна", until=AT, why="20:00-06:00 UTC", mailboxes=3)
+    said = several([awaited(wait), awaited(replace(wait, what=WaitKind.WORKERS))], LINES)
+    notice = replace(_notice("still"), wave="", name="офис", values={"since": AT - 2400, "cause": said})
+    russian = worded(notice, "ru", "UTC")
+    assert len(russian.lines) == 3
+    assert latin(russian.text) == []
+    assert "анна" not in russian.text or kind.is_of_wave or kind.endswith("_server"), "a login"
+    assert "20:00-06:00" in russian.text or kind not in (WaitKind.WINDOW, WaitKind.WAVE_HOURS)
+    assert latin(worded(notice, "en", "UTC").text), "the control"
+
+
+def test_a_cause_that_the_last_release_kept_is_shown_as_it_is() -> None:
+    assert "no worker is running" in worded(_notice("still"), "ru", "UTC").lines
