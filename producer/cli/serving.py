@@ -20,6 +20,7 @@ from producer.cli.verb import COMPLETE, FAULT, say
 from shared.model.errors import MailhaulError
 from shared.probe import probe
 from shared.runtime.config import here, is_local, load_settings
+from shared.runtime.interrupts import hold_back, let_in
 from shared.wording.phrases import Phrase
 
 NO_REDIS: Final = Phrase(
@@ -114,7 +115,9 @@ def become(module: str, *, threads: int | None, state_dir: Path | None) -> int:
         raise NO_REDIS.error()
     variables = {"MAILHAUL_STATE_DIR": str(settings.state_dir), "MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
     argv = python_module(module)
+    hold_back()
     try:
         os.execvpe(argv[0], argv, environment(variables))  # noqa: S606 - our own interpreter
     except OSError as error:
+        let_in()
         raise MailhaulError(f"{module} cannot be started: {error.strerror}") from None

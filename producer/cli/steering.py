@@ -45,6 +45,8 @@ ROWS_FIT_NONE: Final = Phrase(
     "login): {rows}; nothing was changed",
 )
 
+#: The number of rows of a file that are named at most.
+_ROWS_NAMED: Final = 20
 #: The value of `--wave` of `move` that stands for no wave.
 NO_WAVE = "-"
 #: Control → what was done; `{resume}` is the command that ends it.
@@ -230,8 +232,9 @@ def run_credentials(
 def _fits(context: CommandContext, import_: Import, manifest: Manifest) -> None:
     """Raises `UsageError` if a row fits no mailbox of the import."""
     meant = meant_by(import_, [one for one, _ in find_mailboxes(context.store, import_, "")])
-    if strange := [row.line for row in manifest.rows if meant(row) is None]:
-        rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
+    if strange := [row for row in manifest.rows if meant(row) is None]:
+        rows = ", ".join(f"row {row.line} ({clean(row.login)})" for row in strange[:_ROWS_NAMED])
+        rows += f" and {len(strange) - _ROWS_NAMED:,} more" if strange[_ROWS_NAMED:] else ""
         raise ROWS_FIT_NONE.error(name=clean(import_.name), rows=rows)
 
 

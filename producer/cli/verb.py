@@ -15,6 +15,8 @@ from typing import Annotated, Final, Literal, ParamSpec
 
 import typer
 
+from shared.runtime.interrupts import INTERRUPTED as ENDED_BY_INTERRUPT
+from shared.runtime.interrupts import SAID, interrupts_raised
 from shared.wording.phrases import Phrase
 
 QUIET_AND_VERBOSE: Final = Phrase("quiet_and_verbose", "--quiet and --verbose exclude each other; give one of them")
@@ -27,7 +29,7 @@ FAULT: Final = 1
 USAGE: Final = 2
 #: Finished, but something is parked, refused or failed.
 INCOMPLETE: Final = 3
-#: Interrupted; the same command goes on.
+#: An import, or what follows one, was interrupted; the same command goes on.
 INTERRUPTED: Final = 4
 
 _P = ParamSpec("_P")
@@ -136,7 +138,7 @@ def _ended(call: Callable[[], int | None]) -> int:
     from shared.runtime.unsure_acts import PERHAPS_NOT_ON_DISK, told_to
 
     try:
-        with told_to(lambda: say(f"mailhaul: {PERHAPS_NOT_ON_DISK.says()}")):
+        with interrupts_raised(), told_to(lambda: say(f"mailhaul: {PERHAPS_NOT_ON_DISK.says()}")):
             return call() or COMPLETE
     except UsageError as error:
         say(f"mailhaul: {error}")
@@ -148,8 +150,8 @@ def _ended(call: Callable[[], int | None]) -> int:
         say(f"mailhaul: {error}")
         return FAULT
     except KeyboardInterrupt:
-        say("interrupted; run the same command to go on")
-        return INTERRUPTED
+        say(SAID.rstrip())
+        return ENDED_BY_INTERRUPT
     except BrokenPipeError:
         # The reader of our output has closed the pipe, so nothing more can be written there.
         _write_no_more()

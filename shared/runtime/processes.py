@@ -22,6 +22,11 @@ def process_name() -> str:
     return f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:6]}"
 
 
+def host_of(name: str) -> str:
+    """Returns the machine on which the process of this name runs."""
+    return name.rpartition(".")[0].rpartition(".")[0]
+
+
 def is_dead(name: str) -> bool:
     """Tells whether the worker or coordinator of this name is dead for certain.
 
