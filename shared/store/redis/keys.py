@@ -39,6 +39,7 @@
 | import:I:looks                    | ZSET | complete mailboxes that stand, scored by when they are looked at next (ms) |
 | import:I:looking                  | ZSET | mailboxes whose look is due or at work, scored by since when (ms) |
 | import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
+| import:I:again                    | ZSET | its part of again |
 | import:I:settling                 | ZSET | mailboxes that wait for mail that may still arrive, scored by until when, ms |
 | destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
 | destinations                      | HASH | destination → the mailbox that has it: from its claim until it writes no more |

@@ -73,8 +73,9 @@ class RedisRequests(Secrets):
             for m in mailboxes
         ]
         queued = 0
-        for at in range(0, max(1, len(rows)), 500):
-            queued += self._run_alone("open", import_.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
+        for at in range(0, max(1, len(rows)), self.piece):
+            part = json.dumps(rows[at : at + self.piece])
+            queued += self._run_alone("open", import_.import_id, json.dumps(fields), part)
         return queued
 
     def life(self) -> str:
@@ -333,8 +334,11 @@ class RedisRequests(Secrets):
         return int(self._run("accept", import_id, mailbox_id, folder_id, json.dumps([int(uid) for uid in uids])))
 
     def close(self, import_id: str) -> bool:
-        for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1):
-            self._run_alone("close", import_id, m.decode())
+        # In a change in one step the import was not begun: its mailboxes hold little, and are many.
+        at_once = 1 if self._gathered is None else max(1, self.piece // 10)
+        mailboxes = [m.decode() for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1)]
+        for at in range(0, len(mailboxes), at_once):
+            self._run_alone("close", import_id, *mailboxes[at : at + at_once])
         return bool(self._run_alone("close", import_id, ""))
 
     def archive(self, import_id: str, *, away: bool) -> bool:

@@ -26,8 +26,8 @@ class Secrets(AtOnce):
 
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
         flat = [part for (mailbox, side), value in sealed.items() for part in (f"{mailbox}:{side}", value)]
-        for at in range(0, len(flat), 2000):
-            self._run_alone("seal", import_id, *flat[at : at + 2000])
+        for at in range(0, len(flat), 4 * self.piece):
+            self._run_alone("seal", import_id, *flat[at : at + 4 * self.piece])
 
     def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
         value: bytes | None = self._read("hget", keys.import_(import_id, "credentials"), f"{mailbox_id}:{side}")
