@@ -13,9 +13,13 @@ GARBAGE_AFTER = 20_000
 
 def run() -> None:
     """Runs the command line. Ctrl-C ends it without a traceback, also while its modules are still being imported."""
-    from shared.runtime.interrupts import end_when_interrupted
+    try:
+        from shared.runtime.interrupts import end_when_interrupted
 
-    end_when_interrupted()
+        end_when_interrupted()
+    except KeyboardInterrupt:
+        os.write(2, b"interrupted\n")
+        os._exit(130)
     gc.set_threshold(GARBAGE_AFTER)
     open_standard_streams()
     # redis-py loads it to count what nobody asks it for; pydantic looks for plugins in every package that is installed.

@@ -88,7 +88,7 @@ class PageState(PlainCommands):
         try:
             for key in self._redis.scan_iter(match=keys.draft("*"), count=500):
                 with self._redis.pipeline() as pipe, contextlib.suppress(redis.WatchError):
-                    pipe.watch(key)
+                    pipe.watch(key)  # type: ignore[no-untyped-call]
                     if (sealed := cast("bytes | None", pipe.get(key))) is None:
                         continue
                     try:

@@ -194,11 +194,9 @@ class RedisRequests(Secrets):
             total, *ids = self._run("find", import_id, *what, *page, walk)
             if total >= 0:
                 break
-            if ids == [b"found"]:
-                make = ("gather", (import_id, *what, wanted.wave, self.piece))
-            else:
-                make = ("rank", (import_id, ids[0].decode(), self.piece))
-            while self._run(make[0], *make[1]):
+            missing = ids[0].decode()
+            asked: tuple[Any, ...] = (*what, wanted.wave) if missing == "found" else (missing,)
+            while self._run("gather" if missing == "found" else "rank", import_id, *asked, self.piece):
                 pass
         return int(total), self._rows(import_id, [m.decode() for m in ids])
 
