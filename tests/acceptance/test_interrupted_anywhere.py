@@ -1,7 +1,7 @@
 """Tests that Ctrl-C ends each verb without a traceback, at whichever moment it comes.
 
-The process sends itself the signal when it reaches a mark: the n-th event that Python tells an audit hook (a module that is looked for,
-a file that is opened, a connection). So nothing depends on how fast the machine is.
+The process sends itself the signal when it reaches a mark: the n-th event that Python tells an audit hook (a module that is
+looked for, a file that is opened, a connection). So nothing depends on how fast the machine is.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
 
-import pytest
 import redis
 
 from shared.model import Failure, Import

@@ -83,26 +83,25 @@ class PageState(PlainCommands):
         self._do("delete", keys.draft(draft_id))
 
     def renew_drafts(self, renew: Callable[[bytes], bytes]) -> Resealed:
-        """Seals all drafts anew. One that its reader changes meanwhile is left: it is sealed by the first key by then."""
-        renewed, lost = 0, 0
+        """Seals all drafts anew. One that its reader changes meanwhile is left: it is sealed by the first key by then.
+
+        One that no key opens is of no use to anybody, and expires.
+        """
+        renewed = 0
         try:
             for key in self._redis.scan_iter(match=keys.draft("*"), count=500):
-                with self._redis.pipeline() as pipe, contextlib.suppress(redis.WatchError):
+                with self._redis.pipeline() as pipe, contextlib.suppress(redis.WatchError, CredentialsError):
                     pipe.watch(key)  # type: ignore[no-untyped-call]
                     if (sealed := cast("bytes | None", pipe.get(key))) is None:
                         continue
-                    try:
-                        anew = renew(sealed)
-                    except CredentialsError:
-                        lost += 1
-                        continue
+                    anew = renew(sealed)
                     pipe.multi()
                     pipe.set(key, anew, keepttl=True)
                     pipe.execute()
                     renewed += 1
         except redis.RedisError as error:
             raise unreachable(error) from error
-        return Resealed(renewed=renewed, lost=lost)
+        return Resealed(renewed=renewed)
 
     # -- forms that are being filled in; each is a draft
 
