@@ -12,27 +12,27 @@ GARBAGE_AFTER = 20_000
 
 
 def run() -> None:
-    """Runs the command line.
+    """Runs the command line. Ctrl-C ends it without a traceback, also while its modules are still being imported."""
+    try:
+        from shared.runtime.interrupts import end_when_interrupted
 
-    It ends without a traceback when it is interrupted while its modules are still being imported.
-    """
+        end_when_interrupted()
+    except KeyboardInterrupt:
+        os.write(2, b"interrupted\n")
+        os._exit(130)
     gc.set_threshold(GARBAGE_AFTER)
     open_standard_streams()
     # redis-py loads it to count what nobody asks it for; pydantic looks for plugins in every package that is installed.
     sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    try:
-        from producer.early_workers import fork_workers
-        from shared.runtime.core_dumps import forbid_core_dumps
+    from producer.early_workers import fork_workers
+    from shared.runtime.core_dumps import forbid_core_dumps
 
-        forbid_core_dumps()  # before there are children
-        fork_workers(sys.argv[1:])
-        from producer.cli import main
+    forbid_core_dumps()  # before there are children
+    fork_workers(sys.argv[1:])
+    from producer.cli import main
 
-        main()
-    except KeyboardInterrupt:
-        print("interrupted; run the same command to go on", file=sys.stderr)
-        sys.exit(4)
+    main()
 
 
 def open_standard_streams() -> None:

@@ -19,6 +19,7 @@ from shared.runtime.broker import make_broker
 from shared.runtime.config import Settings, load_settings, redis_urls
 from shared.runtime.core_dumps import forbid_core_dumps
 from shared.runtime.credentials import Vault
+from shared.runtime.interrupts import let_in
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.processes import process_name
 from shared.runtime.redis_condition import await_redis
@@ -93,6 +94,7 @@ def run(settings: Settings) -> int:
         rates=settings.rates,
         observe=metrics.observe_script if metrics else None,
         held=True,
+        edits=False,
     )
     broker = make_broker(broker_url)
     stop = threading.Event()
@@ -128,6 +130,7 @@ def run(settings: Settings) -> int:
     register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"), serving)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    let_in()
     health = WorkerHealth(lease_keeper)
     if metrics:
         from shared.metrics import start_http

@@ -21,7 +21,8 @@ from producer.cli.grouped_help import App, GroupedHelp
 from shared.runtime.core_dumps import forbid_core_dumps
 
 EPILOG = """Exit codes: 0 all copied and verified; 1 an internal error; 2 bad usage or manifest, nothing was started;
-3 finished, but something is parked, cancelled, refused or failed; 4 interrupted, run the same command to go on."""
+3 finished, but something is parked, cancelled, refused or failed; 4 interrupted, run the same command to go on;
+130 interrupted before anything of an import was under way."""
 
 #: The file with saved options (`producer.cli.saved`).
 _SAVED = "mailhaul.toml"

@@ -9,7 +9,7 @@ from typing import Final
 
 from producer.cli.command_context import open_context
 from producer.cli.noting import noted
-from producer.cli.verb import COMPLETE, say
+from producer.cli.verb import COMPLETE, say, show
 from producer.operations.token_expiry import read_expiry
 from shared.runtime.logs import clean
 from shared.store.records.principals import Principals, role_of
@@ -40,7 +40,7 @@ def run_list(*, state_dir: Path | None) -> int:
         for one in known:
             until = f"{'over since' if one.over else 'until'} {_moment(one.expires_at)}" if one.expires_at else ""
             made = datetime.fromtimestamp(one.created_at, UTC)
-            print(f"{one.token_id}  {one.role.word:<8}  {made:%Y-%m-%d}  {clean(one.name)}  {until}".rstrip())
+            show(f"{one.token_id}  {one.role.word:<8}  {made:%Y-%m-%d}  {clean(one.name)}  {until}".rstrip())
     return COMPLETE
 
 

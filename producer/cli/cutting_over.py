@@ -12,7 +12,7 @@ from typing import Final
 from producer.cli.acts import Acts
 from producer.cli.asking import agreed
 from producer.cli.command_context import CommandContext, open_context
-from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, say, show
 from producer.cutover import acts, planning
 from producer.cutover.dns_records import DnsRecords
 from producer.operations.finding import find_import
@@ -64,28 +64,28 @@ def run_plan(which: str, wave: str, wanted: CutoverOptions, *, as_json: bool, st
         fields["renamed"] = found.renamed
         print(json.dumps(fields, ensure_ascii=False, indent=2), flush=True)
     else:
-        print(
+        show(
             f"{clean(acts.called(import_, wave))}: a cutover by the switch {clean(wanted.switch)}; nothing was changed"
         )
         for name in ("copied", "synced", "switch", "ttl"):
             for line in guard_lines(view.guards[name]):
-                print(line)
+                show(line)
         if turned_by_hand(settings, wanted.switch):
             for line in to_do_lines(view):
-                print(line)
+                show(line)
         for domain, others in found.taken_along.items():
-            print(f"  the switch turns {clean(domain)} as a whole: {spoken_mailboxes(others)} outside of the wave too")
+            show(f"  the switch turns {clean(domain)} as a whole: {spoken_mailboxes(others)} outside of the wave too")
         if renamed := found.renamed:
             first = ", ".join(f"{clean(old)}, there {clean(new)}" for old, new in renamed[:3]) + (
                 " …" if renamed[3:] else ""
             )
-            print(
+            show(
                 f"  another address at the new server for {spoken_mailboxes(len(renamed))}: the switch turns the address at the "
                 f"old one ({first})"
             )
         if some := found.no_way_back:
             first = ", ".join(map(clean, some[:3])) + (" …" if some[3:] else "")
-            print(
+            show(
                 f"  no way back for {spoken_mailboxes(len(some))}: a source that speaks POP3 takes no mail, so what comes to "
                 f"the new server stays there ({first})"
             )
@@ -118,7 +118,7 @@ def run_status(which: str, wave: str, *, as_json: bool, state_dir: Path | None) 
     for view in [] if as_json else found:
         by_hand = turned_by_hand(settings, view.cutover.options.switch)
         for line in cutover_lines(import_, view, at, by_hand=by_hand):
-            print(line)
+            show(line)
     return COMPLETE
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from producer.cli.verb import COMPLETE, INCOMPLETE
+from producer.cli.verb import COMPLETE, INCOMPLETE, show
 from producer.intake.detect import Detection
 from producer.intake.detect import detect as detected
 from producer.intake.providers import POP3_SUFFIX, Provider, Site, catalogue
@@ -30,15 +30,15 @@ def run_providers(name: str, *, as_json: bool) -> int:
             return COMPLETE
         width = max(len(one.name) for one in known.providers)
         for one in known.providers:
-            print(f"{one.name:<{width}}  {one.title}: {_spoken(one)}")
-        print(f"as of {known.edition}; more of one: mailhaul providers NAME")
+            show(f"{one.name:<{width}}  {one.title}: {_spoken(one)}")
+        show(f"as of {known.edition}; more of one: mailhaul providers NAME")
         return COMPLETE
     provider, site = known.find(name)
     if as_json:
         _print(_fields(provider))
         return COMPLETE
     for line in _lines(provider, site):
-        print(line)
+        show(line)
     return COMPLETE
 
 
@@ -49,7 +49,7 @@ def run_detect(address: str, *, offline: bool, as_json: bool) -> int:
         _print(found.as_json())
     else:
         for line in _told(found, offline=offline):
-            print(clean(line))
+            show(clean(line))
     return COMPLETE if found.ways else INCOMPLETE
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
-from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, is_verbose, say
+from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, is_verbose, say, show
 from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
-from producer.coordinator.tally import Progress
+from producer.coordinator.tally import Progress, ProgressState
 from producer.operations.finding import (
     caps_of,
     errors_of,
@@ -230,9 +230,12 @@ def run_list(context: CommandContext, *, archived: bool = False, as_json: bool) 
         print("every import is in the archive: --archived shows them")
     for progress in [] if as_json else found:
         import_ = progress.import_
-        print(
-            f"{import_.import_id[:8]}  {clean(import_.name)}  {progress.word}  {percent(progress.share)}  "
-            f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
+        # What is over and did not come to its end is told by its numbers: a share would say that the rest is on its way.
+        over = progress.finished and progress.word is not ProgressState.COMPLETE
+        show(
+            f"{import_.import_id[:8]}  {clean(import_.name)}  {progress.word}  "
+            + ("" if over else f"{percent(progress.share)}  ")
+            + f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
             f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
             f"{import_.source.url} → {import_.destination.url}" + ("  archived" if import_.archived else "")
         )
@@ -255,14 +258,14 @@ def run_status(
         _print(document.whole(store, progress, groups, exit_code=exit_code, wave=wave))
     elif login:
         for mailbox, counts in rows:
-            print(mailbox_line(mailbox, counts))
+            show(mailbox_line(mailbox, counts))
             for folder, own in store.folders(mailbox.mailbox_id):
                 name = renaming(folder) if is_renamed(folder) else visible(clean(folder.display))
-                print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
+                show(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
             if note := left_out_note(mailbox):
-                print(f"      note: {note}")
+                show(f"      note: {note}")
         for line in error_lines(errors_of(store, import_, login, wave=wave), everyone=True):
-            print(line)
+            show(line)
     else:
         waves = [one for one in waves_of(store, import_) if wave in ("", one.name)]
         lonely = "" if progress.finished else context.nobody_works()
@@ -271,7 +274,7 @@ def run_status(
         stands += paused_lines(import_, waves) if progress.finished else ()
         _print_status(progress, rows, lonely, waves, stands, failed=failed)
         if lost := len(store.undelivered()):
-            print(f"  {undelivered_line(lost)}")
+            show(f"  {undelivered_line(lost)}")
     return COMPLETE
 
 
@@ -292,31 +295,31 @@ def _print_status(
     progress: Progress, rows: Rows, nobody_works: str, waves: Sequence[Wave], stands: Sequence[str], *, failed: bool
 ) -> None:
     import_, counts = progress.import_, progress.tally
-    print(f"{clean(import_.name)} ({import_.import_id[:8]}): {progress_line(progress)}")
-    print(f"  {import_.source.url} → {import_.destination.url}, pass {import_.passes}")
+    show(f"{clean(import_.name)} ({import_.import_id[:8]}): {progress_line(progress)}")
+    show(f"  {import_.source.url} → {import_.destination.url}, pass {import_.passes}")
     if progress.mailboxes_total:
-        print(f"  {state_bar(progress.mailboxes)}")
+        show(f"  {state_bar(progress.mailboxes)}")
     for wave in waves:
-        print(f"  wave {wave_line(wave)}")
+        show(f"  wave {wave_line(wave)}")
     for line in stands:
-        print(f"  {line}")
+        show(f"  {line}")
     if counts.messages:
-        print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
+        show(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
     named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what is not WaitKind.WORKERS))
     for line in (*waiting_lines(named if nobody_works else progress), *lane_lines(progress.lanes)):
-        print(f"  {line}")
+        show(f"  {line}")
     if nobody_works:
-        print(f"  {nobody_works}")
+        show(f"  {nobody_works}")
     amiss = [pair for pair in rows if troubled(pair[0]) or pair[1].unreadable]
     shown = amiss if failed else rows if len(rows) <= _NAMED else amiss[:_NAMED]
     for mailbox, own in shown:
-        print(mailbox_line(mailbox, own))
+        show(mailbox_line(mailbox, own))
     if failed and not amiss:
-        print("  no mailbox has trouble")
+        show("  no mailbox has trouble")
     elif len(shown) < len(rows):
-        print(f"  … {len(rows)} mailboxes in all: mailhaul status --json, or --mailbox LOGIN")
+        show(f"  … {len(rows)} mailboxes in all: mailhaul status --json, or --mailbox LOGIN")
     if amiss:
-        print("  what to do: mailhaul errors")
+        show("  what to do: mailhaul errors")
 
 
 def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | None) -> int:

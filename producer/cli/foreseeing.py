@@ -7,7 +7,7 @@ from pathlib import Path
 
 from producer.cli.command_context import open_context
 from producer.cli.noting import noted
-from producer.cli.verb import COMPLETE
+from producer.cli.verb import COMPLETE, show
 from producer.operations import forecasting
 from producer.operations.finding import find_import
 from producer.show import foreseen
@@ -34,7 +34,7 @@ def run_forecast(which: str, wave: str = "", *, as_json: bool, state_dir: Path |
             print(json.dumps(whole, ensure_ascii=False, indent=2))
             return COMPLETE
         for line in foreseen.outlook_lines(found, wave) if found else ["finished"]:
-            print(clean(line))
+            show(clean(line))
         for score in scored:
             if wave in ("", score.wave):
                 print(clean(foreseen.score_line(score)))

@@ -10,7 +10,7 @@ from typing import Final
 
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import noted
-from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, say, show
 from producer.notices import listing
 from producer.notices.sending import reach_of_notices
 from producer.notices.setup import TargetAsked, target_of
@@ -97,14 +97,14 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
             digest = listing.target_fields(target)["digest"]
             kinds = ", ".join((*target.kinds, *([f"digest {digest}"] if digest else [])))
             reader = f"{target.language} {target.zone}" + (", with logins" if target.logins else "")
-            print(f"{target.target_id}  {target.way:<7}  {clean(target.shown)}  {kinds}  {reader}")
+            show(f"{target.target_id}  {target.way:<7}  {clean(target.shown)}  {kinds}  {reader}")
         for one in waiting:
             why = f": {clean(one.why)}" if one.why else ""
-            print(
+            show(
                 f"waiting      {one.target_id}  {one.notice.kind}  {_moment(one.due_at)}, attempt {one.attempts + 1}{why}"
             )
         for one in lost:
-            print(f"undelivered  {one.target_id}  {one.notice.kind}  {_moment(one.notice.at)}: {clean(one.why)}")
+            show(f"undelivered  {one.target_id}  {one.notice.kind}  {_moment(one.notice.at)}: {clean(one.why)}")
         if lost:
             say("mailhaul notify retry has them tried again for a day; --drop forgets them")
     return COMPLETE

@@ -9,7 +9,7 @@ from typing import Final
 
 from producer.cli.command_context import open_context
 from producer.cli.noting import noted, person
-from producer.cli.verb import COMPLETE, say
+from producer.cli.verb import COMPLETE, say, show
 from shared.runtime.logs import clean
 from shared.sign_in.allowed_places import AllowedPlaces, read_place
 from shared.wording.phrases import Phrase
@@ -24,7 +24,7 @@ def run_list(*, state_dir: Path | None) -> int:
         if not known:
             say("no server is allowed beside those of providers and settings; allow one with: mailhaul reach add HOST")
         for one in known:
-            print(f"{one.place}  {datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M}  {clean(one.by)}")
+            show(f"{one.place}  {datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M}  {clean(one.by)}")
     return COMPLETE
 
 

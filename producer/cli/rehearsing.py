@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from producer.cli.command_context import CommandContext
-from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say, show
 from producer.intake.account_options import AccountsSeen
 from producer.intake.checked import Checked, CheckedSide, swapped
 from producer.intake.manifest import Row
@@ -65,15 +65,15 @@ def run_check(specification: ImportSpecification, *, as_json: bool, state_dir: P
         for one in found:
             _print_row(one)
         for line in _grouped(broken):
-            print(line)
+            show(line)
         total = sum(one.source.size_bytes or 0 for one in found)
-        print(
+        show(
             f"{sum(one.works for one in found)} of {len(found)} mailboxes work at both ends"
             f"{_beside(broken)}; "
             f"{sum(one.source.messages for one in found):,} messages, {spoken_size(total)} at the source"
         )
         if backwards:
-            print(f"{SameMailbox.SWAPPED} {SameMailbox.advice}")
+            show(f"{SameMailbox.SWAPPED} {SameMailbox.advice}")
     return INCOMPLETE if broken or backwards else COMPLETE
 
 
@@ -91,7 +91,7 @@ def run_plan(specification: ImportSpecification, *, as_json: bool, state_dir: Pa
         said = {f"note: {warning}" for warning in specification.manifest.warnings}  # printed already, on standard error
         for line in dry.lines():
             if line not in said:
-                print(clean(line))
+                show(clean(line))
     return INCOMPLETE if dry.totals.problems or dry.swapped else COMPLETE
 
 
@@ -182,7 +182,7 @@ def _fields(one: Checked) -> dict[str, Any]:
 
 def _print_row(one: Checked) -> None:
     to = "" if one.destination_login == one.login else f" → {clean(one.destination_login)}"
-    print(f"{'ok ' if one.ok else 'BAD'} row {one.row}  {clean(one.login)}{to}")
+    show(f"{'ok ' if one.ok else 'BAD'} row {one.row}  {clean(one.login)}{to}")
     for name, side in (("source", one.source), ("destination", one.destination)):
         print(f"      {_side(name, side) if side.ok else clean(side.failure)}")
         if side.refuses:

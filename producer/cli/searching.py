@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from producer.cli.command_context import open_context
-from producer.cli.verb import COMPLETE, say
+from producer.cli.verb import COMPLETE, say, show
 from producer.coordinator.tally import EXIT_INCOMPLETE
 from producer.operations.searching import search_everywhere
 from producer.operations.trouble import word
@@ -27,7 +27,7 @@ def run_where(text: str, *, archived: bool = False, as_json: bool, state_dir: Pa
         print(json.dumps({"total": total, "mailboxes": rows}, ensure_ascii=False, indent=2))
     for request, mailbox, tally in [] if as_json else found:
         to = "" if mailbox.destination.login == mailbox.source.login else f" → {mailbox.destination.login}"
-        print(
+        show(
             f"{request.import_id[:8]}  {clean(request.name)}  row {mailbox.row}  {clean(mailbox.source.login)}{clean(to)}  "
             f"{word(mailbox, tally)}"
         )

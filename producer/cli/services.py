@@ -10,7 +10,7 @@ from pathlib import Path
 
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import noted, person
-from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, say, show
 from producer.intake.account_options import AccountsAsked, read_secret
 from producer.intake.named_services import BY_SETTINGS, NOT_THERE, read_service, tried
 from shared.accounts.several import shown
@@ -46,7 +46,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     if not found:
         say("no service is set up; mailhaul service set NAME URL --secret-file FILE sets one up")
     for one in found:
-        print(
+        show(
             f"{one.name}  {clean(shown(one.text))}  {datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M}  {clean(one.by)}"
         )
     return COMPLETE

@@ -20,6 +20,8 @@ from producer.cli.verb import COMPLETE, FAULT, say
 from shared.model.errors import MailhaulError
 from shared.probe import probe
 from shared.runtime.config import here, is_local, load_settings
+from shared.runtime.interrupts import hold_back, let_in
+from shared.runtime.processes import children_of
 from shared.wording.phrases import Phrase
 
 NO_REDIS: Final = Phrase(
@@ -30,6 +32,8 @@ RUNS_ALREADY: Final = Phrase("runs_already", "it runs already{who}: stop that on
 
 #: Seconds that `down` waits. Workers, coordinator and Redis each have a grace period.
 _DOWN_SECONDS = 60.0
+#: Seconds after which `down` says anew what it waits for.
+_TELL_SECONDS = 5.0
 #: Seconds that `up` waits for another verb (`status`, `list`) that runs the embedded Redis for its own short use.
 _MOMENT_SECONDS = 15.0
 
@@ -90,20 +94,28 @@ def _owns(context: CommandContext, interrupted: threading.Event) -> bool:
 
 
 def run_down(*, state_dir: Path | None) -> int:
-    """Stops the owner of the state folder with SIGTERM, and waits for its end."""
+    """Stops the owner of the state folder with SIGTERM, and waits for its end. It says what it waits for, at once and again."""
     folder = load_settings(state_dir=state_dir).state_dir
     running = owner_of(folder)
     if running is None:
         say("nothing runs here")
         return COMPLETE
-    os.kill(running[0], signal.SIGTERM)
-    deadline = time.monotonic() + _DOWN_SECONDS
+    process, who = running[0], f"mailhaul {running[1]} (process {running[0]})"
+    os.kill(process, signal.SIGTERM)
+    say(f"stopping {who}: what is on its way is finished first, which takes {_DOWN_SECONDS:.0f} s at most")
+    began = time.monotonic()
+    tell_at = began + _TELL_SECONDS
     while owner_of(folder) == running:
-        if time.monotonic() > deadline:
-            say(f"mailhaul {running[1]} (process {running[0]}) does not stop")
+        now = time.monotonic()
+        waiting = f"{who} waits for {', '.join(children_of(process)) or 'itself'}"
+        if now > began + _DOWN_SECONDS:
+            say(f"{waiting}, and does not stop; to end it all the same: kill -9 {process}")
             return FAULT
+        if now >= tell_at:
+            say(f"{waiting} ({now - began:.0f} s)")
+            tell_at = now + _TELL_SECONDS
         time.sleep(0.05)
-    say(f"mailhaul {running[1]} (process {running[0]}) has stopped")
+    say(f"{who} has stopped")
     return COMPLETE
 
 
@@ -114,7 +126,9 @@ def become(module: str, *, threads: int | None, state_dir: Path | None) -> int:
         raise NO_REDIS.error()
     variables = {"MAILHAUL_STATE_DIR": str(settings.state_dir), "MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
     argv = python_module(module)
+    hold_back()
     try:
         os.execvpe(argv[0], argv, environment(variables))  # noqa: S606 - our own interpreter
     except OSError as error:
+        let_in()
         raise MailhaulError(f"{module} cannot be started: {error.strerror}") from None

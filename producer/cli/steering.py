@@ -13,7 +13,7 @@ from producer.cli.asking import agreed, can_ask
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.option_groups import SheetOptions
 from producer.cli.request import read_manifest
-from producer.cli.verb import COMPLETE, INCOMPLETE, note, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, note, say, show
 from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest
 from producer.intake.sign_in import read_secret
@@ -27,7 +27,7 @@ from producer.show.lines import spoken_mailboxes, wave_line
 from producer.show.paused import resume_command
 from producer.show.waiting import waiting_lines
 from producer.waves import read_start, wave_of, waves_of
-from shared.model import Import, Tally
+from shared.model import Import, Tally, WaitKind
 from shared.model.lifecycle import Control, ImportState
 from shared.model.sides import Side
 from shared.rules.hours import read_hours
@@ -45,6 +45,8 @@ ROWS_FIT_NONE: Final = Phrase(
     "login): {rows}; nothing was changed",
 )
 
+#: The number of rows of a file that are named at most.
+_ROWS_NAMED: Final = 20
 #: The value of `--wave` of `move` that stands for no wave.
 NO_WAVE = "-"
 #: Control → what was done; `{resume}` is the command that ends it.
@@ -230,8 +232,9 @@ def run_credentials(
 def _fits(context: CommandContext, import_: Import, manifest: Manifest) -> None:
     """Raises `UsageError` if a row fits no mailbox of the import."""
     meant = meant_by(import_, [one for one, _ in find_mailboxes(context.store, import_, "")])
-    if strange := [row.line for row in manifest.rows if meant(row) is None]:
-        rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
+    if strange := [row for row in manifest.rows if meant(row) is None]:
+        rows = ", ".join(f"row {row.line} ({clean(row.login)})" for row in strange[:_ROWS_NAMED])
+        rows += f" and {len(strange) - _ROWS_NAMED:,} more" if strange[_ROWS_NAMED:] else ""
         raise ROWS_FIT_NONE.error(name=clean(import_.name), rows=rows)
 
 
@@ -243,7 +246,13 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
             say("nothing was changed")
             return COMPLETE
         found = Acts(context).forget(import_)
+        full = sum(wait.mailboxes for wait in context.store.waits(import_.import_id) if wait.what is WaitKind.ROOM)
     say(f"import {clean(import_.name)}: {'passwords deleted' if found.there else 'no passwords are stored'}")
+    if found.there and full:
+        are = "mailbox that is full waits" if full == 1 else "mailboxes that are full wait"
+        say(
+            f"{full:,} {are} for room, and cannot go on without a password: give the import command again once there is room"
+        )
     if found.there and not found.purged:
         say(
             "the append-only file of Redis holds them, sealed, until it is written anew: an administrator of Redis runs "
@@ -329,7 +338,7 @@ def run_waves(
             + ("set, for its mailboxes without a wave" if asked else "it has no waves")
         )
     for one in [] if as_json else found:
-        print(wave_line(one))
+        show(wave_line(one))
     return COMPLETE
 
 
@@ -356,17 +365,17 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
             given = context.store.limits()
             for name in map(str, SCOPES):
                 default = getattr(context.settings, f"{name}_connections")
-                print(f"{name}  {given.pop(name, default)}  (default {default})")
+                show(f"{name}  {given.pop(name, default)}  (default {default})")
             for name, default in context.settings.rates.items():
                 if default and name not in given:
-                    print(f"{name}  {default}  (default)")
+                    show(f"{name}  {default}  (default)")
             for name, number in sorted(given.items()):
-                print(f"{clean(name)}  {number}")
+                show(f"{clean(name)}  {number}")
             for name, number in sorted(context.store.usual().items()):
-                print(f"{clean(name)}  {number}  (usual there; set it to have more)")
+                show(f"{clean(name)}  {number}  (usual there; set it to have more)")
             for place in context.store.lane_places():
                 if place.search:
-                    print(f"{clean(place.name)}  {let_in(place)}  (found by trying; at most {place.most})")
+                    show(f"{clean(place.name)}  {let_in(place)}  (found by trying; at most {place.most})")
             return COMPLETE
         Acts(context).set_limit(scope, read_limit(scope, most))
     say(f"{clean(scope)}: {most}")

@@ -10,7 +10,7 @@ from typing import Final
 
 from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import noted, user_name
-from producer.cli.verb import COMPLETE, say
+from producer.cli.verb import COMPLETE, say, show
 from producer.web.security.scrypt import checked, hashed
 from shared.probe import probe
 from shared.runtime.config import Settings, here
@@ -47,7 +47,7 @@ def run_list(*, state_dir: Path | None) -> int:
         if not known:
             say("no user; make one with: mailhaul user set NAME")
         for one in known:
-            print(f"{one.role.word:<8}  {_moment(one.set_at)}  {clean(one.name)}")
+            show(f"{one.role.word:<8}  {_moment(one.set_at)}  {clean(one.name)}")
     return COMPLETE
 
 
@@ -65,7 +65,7 @@ def run_sessions(*, state_dir: Path | None) -> int:
     with open_context(state_dir) as context:
         for one in BrowserSessions(connect(context.urls[1]), context.vault).all():
             who = one.principal
-            print(
+            show(
                 f"{one.session_id}  {who.role.word:<8}  {_moment(one.began_at)}  {clean(who.name)} ({who.principal_id})"
             )
     return COMPLETE

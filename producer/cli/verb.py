@@ -7,7 +7,9 @@ import errno
 import functools
 import logging
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Annotated, Final, Literal, ParamSpec
 
 import typer
 
+from shared.runtime.interrupts import INTERRUPTED as ENDED_BY_INTERRUPT
+from shared.runtime.interrupts import SAID, interrupts_raised
 from shared.wording.phrases import Phrase
 
 QUIET_AND_VERBOSE: Final = Phrase("quiet_and_verbose", "--quiet and --verbose exclude each other; give one of them")
@@ -27,7 +31,7 @@ FAULT: Final = 1
 USAGE: Final = 2
 #: Finished, but something is parked, refused or failed.
 INCOMPLETE: Final = 3
-#: Interrupted; the same command goes on.
+#: An import, or what follows one, was interrupted; the same command goes on.
 INTERRUPTED: Final = 4
 
 _P = ParamSpec("_P")
@@ -79,6 +83,9 @@ DetachOption = Annotated[
     typer.Option("--detach", help="Only queue it, for workers that run elsewhere or later; do not work on it here."),
 ]
 
+#: The beginning of a line that goes on with the row above.
+_BELOW: Final = "      "
+
 
 def say(sentence: str) -> None:
     """Prints to standard error. Control characters in quoted text cannot steer the terminal."""
@@ -86,6 +93,37 @@ def say(sentence: str) -> None:
 
     # One write with the line end, since several threads may print at once.
     print("\n".join(map(clean, sentence.split("\n"))) + "\n", end="", file=sys.stderr, flush=True)
+
+
+def show(row: str) -> None:
+    """Prints a row of a table, whose cells stand two spaces apart, to standard output.
+
+    At a terminal that is too narrow the cells that do not fit come below, each whole, since what is cut cannot be copied.
+    """
+    if not sys.stdout.isatty():
+        print(row)
+        return
+    width = shutil.get_terminal_size().columns
+    print("\n".join(line for one in row.split("\n") for line in fitted(one, width)))
+
+
+def fitted(row: str, width: int) -> Iterator[str]:
+    """Yields the lines of a row in so many columns: broken between cells, and within one only where it has spaces itself."""
+    if len(row) <= width:
+        yield row
+        return
+    line = row[: len(row) - len(row.lstrip())]
+    for cell in row.split("  "):
+        if not cell:
+            continue
+        if len(line) + len(cell) + 2 <= width or not line.strip():
+            line += f"  {cell}" if line.strip() else cell
+        else:
+            yield from textwrap.wrap(
+                line, width, subsequent_indent=_BELOW, break_long_words=False, break_on_hyphens=False
+            )
+            line = _BELOW + cell
+    yield from textwrap.wrap(line, width, subsequent_indent=_BELOW, break_long_words=False, break_on_hyphens=False)
 
 
 _voice: ContextVar[Literal["", "quiet", "verbose"]] = ContextVar("voice", default="")
@@ -136,7 +174,7 @@ def _ended(call: Callable[[], int | None]) -> int:
     from shared.runtime.unsure_acts import PERHAPS_NOT_ON_DISK, told_to
 
     try:
-        with told_to(lambda: say(f"mailhaul: {PERHAPS_NOT_ON_DISK.says()}")):
+        with interrupts_raised(), told_to(lambda: say(f"mailhaul: {PERHAPS_NOT_ON_DISK.says()}")):
             return call() or COMPLETE
     except UsageError as error:
         say(f"mailhaul: {error}")
@@ -148,8 +186,8 @@ def _ended(call: Callable[[], int | None]) -> int:
         say(f"mailhaul: {error}")
         return FAULT
     except KeyboardInterrupt:
-        say("interrupted; run the same command to go on")
-        return INTERRUPTED
+        say(SAID.rstrip())
+        return ENDED_BY_INTERRUPT
     except BrokenPipeError:
         # The reader of our output has closed the pipe, so nothing more can be written there.
         _write_no_more()

@@ -124,7 +124,11 @@ def confirmed(
         bool, _option("--case-sensitive-logins", "Logins that differ only in capitals are different mailboxes.")
     ] = False,
     same_mailbox: Annotated[
-        bool, _option("--same-mailbox", "Go on although source and destination are one mailbox, or look swapped.")
+        bool,
+        _option(
+            "--same-mailbox",
+            "Go on although source and destination are one mailbox, or seem to be exchanged for each other.",
+        ),
     ] = False,
 ) -> Allowed:
     """Returns the confirmations."""

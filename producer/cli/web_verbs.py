@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from producer.cli.grouped_help import App
-from producer.cli.verb import StateOption, verb
+from producer.cli.verb import StateOption, YesOption, verb
 
 
 def declare(app: typer.Typer) -> None:
@@ -57,11 +57,11 @@ def rotate(state_dir: StateOption = None) -> int:
     return keys.run_rotate(state_dir=state_dir)
 
 
-def drop(state_dir: StateOption = None) -> int:
+def drop(yes: YesOption = False, state_dir: StateOption = None) -> int:
     """Remove the old keys from the key file, once nothing needs them."""
     from producer.cli import keys
 
-    return keys.run_drop(state_dir=state_dir)
+    return keys.run_drop(sure=yes, state_dir=state_dir)
 
 
 def add(

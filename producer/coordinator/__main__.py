@@ -24,6 +24,7 @@ from shared.model.jobs import QUEUES
 from shared.runtime.broker import make_broker, ring
 from shared.runtime.config import Settings, load_settings, redis_urls
 from shared.runtime.core_dumps import forbid_core_dumps
+from shared.runtime.interrupts import let_in
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.processes import process_name
 from shared.runtime.redis_condition import await_redis, read_condition
@@ -144,6 +145,7 @@ def run(settings: Settings) -> int:
         limits=settings.limits,
         most_lanes=settings.most_lanes,
         observe=observe,
+        edits=False,
     )
     holder = process_name()
     coordinator = Coordinator(
@@ -156,6 +158,7 @@ def run(settings: Settings) -> int:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    let_in()
     if served:
         from shared.metrics import start_http
 

@@ -32,6 +32,7 @@ from shared.store import Resealed, Store
 from shared.store.ports.request_store import RequestStore
 from shared.store.records.cutovers import Cutovers, needing
 from shared.store.records.named_services import NamedServices
+from shared.store.records.page_state import PageState
 from shared.store.records.principals import Principals
 from shared.store.records.sessions import BrowserSessions
 from shared.store.records.targets import Targets
@@ -306,7 +307,7 @@ class CredentialsOperations(HeldResources):
         store, vault = self.store, self.vault
         total = Principals(state, vault).resign() + BrowserSessions(state, vault).resign()
         total += Targets(state, vault).resign() + NamedServices(state, vault).resign()
-        total += AllowedPlaces(store, vault).resign()
+        total += AllowedPlaces(store, vault).resign() + PageState(state).renew_drafts(vault.rotate)
         for import_ in store.imports():
             total += store.reseal(import_.import_id, vault.rotate)
             total += Cutovers(store, vault).resign(import_.import_id)

@@ -28,6 +28,7 @@ from shared.metrics import WebMetrics, start_http
 from shared.model.errors import MailhaulError
 from shared.runtime.config import Settings, is_local, load_settings, redis_urls
 from shared.runtime.core_dumps import forbid_core_dumps
+from shared.runtime.interrupts import let_in
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.redis_condition import await_redis
 from shared.sign_in.allowed_places import AllowedPlaces
@@ -81,6 +82,7 @@ def main() -> int:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        let_in()
         if not await_redis(redis_urls(settings, None), stop, "mailhaul.web", health.complain):
             return 0
         with CommandContext(settings) as context:

@@ -5,6 +5,7 @@ The name is host, process number and a random mark, with dots between: numbers a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import uuid
@@ -16,10 +17,39 @@ _MODULES = (b"worker", b"producer.coordinator")
 #: The name of a worker that a command forked and that keeps the command's words (`early_child`): at most 15 letters.
 FORKED_WORKER = "mailhaul-worker"
 
+#: Module or name of a child → what people call it.
+_CALLED = {
+    "worker": "worker",
+    FORKED_WORKER: "worker",
+    "producer.coordinator": "coordinator",
+    "producer.web": "page",
+    "redis-server": "Redis",
+    "valkey-server": "Valkey",
+}
+
 
 def process_name() -> str:
     """Returns a name for this process, new with every call."""
     return f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:6]}"
+
+
+def host_of(name: str) -> str:
+    """Returns the machine on which the process of this name runs."""
+    return name.rpartition(".")[0].rpartition(".")[0]
+
+
+def children_of(process: int) -> list[str]:
+    """Returns the children of a process as people call them: "2 workers", "coordinator"; none where only the system knows."""
+    found: list[str] = []
+    for stat in _PROC.glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _, rest = stat.read_text(errors="replace").partition("(")[2].rpartition(") ")
+            if rest.split()[1] == str(process):
+                words = (stat.parent / "cmdline").read_bytes().split(b"\0")
+                module = words[words.index(b"-m") + 1].decode(errors="replace") if b"-m" in words[:-1] else name
+                found.append(_CALLED.get(module, name))
+    numbers = {one: found.count(one) for one in sorted(found)}
+    return [one if number == 1 else f"{number} {one}s" for one, number in numbers.items()]
 
 
 def is_dead(name: str) -> bool:

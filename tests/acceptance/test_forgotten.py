@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
+from producer.cli.command_context import open_context
 from shared.runtime.config import load_settings
 from shared.runtime.credentials import add_key, keep_first_key, key_file, load_keys
+from shared.store.redis import keys
+from shared.store.redis.redis_store import connect
 from tests.acceptance.conftest import AdminEnvironment
 from tests.servers.faults import reply, stall
 from tests.servers.faulty import FaultyServer
@@ -71,7 +76,11 @@ def test_a_key_is_rotated_out_while_an_import_runs(admin_env: AdminEnvironment) 
         state = load_settings(state_dir=admin_env.home / "state")
         before = load_keys(state)
         assert "under the first key now" in admin_env.run("keys", "rotate").said
-        assert admin_env.run("keys", "drop").said.rstrip().endswith("1 old key dropped")
+        refused = admin_env.run("keys", "drop", code=2).said
+        assert "the keys were changed" in refused
+        assert "keep a copy of" in refused
+        assert set(before) & set(load_keys(state)), "no key was dropped"
+        assert admin_env.run("keys", "drop", "--yes").said.rstrip().endswith("1 old key dropped")
         assert running.poll() is None, "it was under way all the time"
         half.release()
         admin_env.ended(running)
@@ -81,6 +90,19 @@ def test_a_key_is_rotated_out_while_an_import_runs(admin_env: AdminEnvironment) 
         admin_env.run("verify")
     assert "robot" in admin_env.run("token", "list").out
     assert token not in admin_env.run("token", "list").out
+
+
+def test_an_hour_after_the_rotation_an_old_key_is_dropped_unasked(admin_env: AdminEnvironment) -> None:
+    admin_env.run("keys", "rotate")
+    path = key_file(load_settings(state_dir=admin_env.home / "state"))
+    os.utime(path, (time.time() - 3700,) * 2)
+    # A worker of another machine was here.
+    with open_context(admin_env.home / "state") as context:
+        client = connect(context.urls[1])
+        client.zadd(keys.WORKERS, {"elsewhere.example.17.abcdef": time.time() * 1000})
+        assert "other machines (elsewhere.example)" in admin_env.run("keys", "drop", code=2).said
+        client.delete(keys.WORKERS)
+        assert admin_env.run("keys", "drop").said.rstrip().endswith("1 old key dropped")
 
 
 def test_without_sealing_anew_what_was_stored_is_lost(admin_env: AdminEnvironment) -> None:

@@ -198,7 +198,8 @@ class AllowedBody(Body):
         default=False, description="Logins that differ only in capitals are different mailboxes."
     )
     same_mailbox: bool = Field(
-        default=False, description="Go on although source and destination are one mailbox, or look swapped."
+        default=False,
+        description="Go on although source and destination are one mailbox, or seem to be exchanged for each other.",
     )
 
     @property

@@ -2,11 +2,14 @@
 
 -- A parked mailbox is tried again by itself after so many ms; 0: not before a person acts.
 local function set_again(m, ms)
+  local own = import_key(redis.call('HGET', mailbox_key(m), 'import') or '') .. ':again'
   if ms > 0 then
     local at = clock() + ms
     redis.call('ZADD', P .. 'again', at, m)
+    redis.call('ZADD', own, at, m)
     redis.call('HSET', mailbox_key(m), 'again_at', string.format('%.0f', at))
   elseif redis.call('ZREM', P .. 'again', m) == 1 then
+    redis.call('ZREM', own, m)
     redis.call('HDEL', mailbox_key(m), 'again_at')
   end
 end

@@ -3,7 +3,21 @@
 -- what a sweep has not done yet is refused (SWEEPING), and its caller does the next pieces first; the coordinator does those of a
 -- caller that died.
 
-local function sweeping(i) return redis.call('HEXISTS', import_key(i), 'sweep') == 1 end
+-- Whether a change of this import was decided that is not wholly made yet (decide.lua). Its own calls have its key.
+local function edited(i)
+  local token = redis.call('HGET', P .. 'edits', i)
+  return token and P .. 'edit:' .. token ~= KEYS[1]
+end
+
+-- All calls of a change are made, or it was refused.
+local function end_edit(token)
+  local edits = redis.call('HGETALL', P .. 'edits')
+  for n = 1, #edits, 2 do
+    if edits[n + 1] == token then redis.call('HDEL', P .. 'edits', edits[n]) end
+  end
+end
+
+local function sweeping(i) return edited(i) or redis.call('HEXISTS', import_key(i), 'sweep') == 1 end
 
 -- The state of the import or the wave says already what is wanted; here each mailbox follows. So all of it may be done twice, and
 -- what is not done yet only waits: a mailbox that is not wanted any more is given to nobody although it still stands in its queue.
@@ -14,15 +28,15 @@ local function sweep_mailbox(m, word)
   refresh(m)
 end
 
--- Does the next `piece` mailboxes of an import's sweep, or with 0 all of them. Returns 1 while some are left, else 0.
+-- Does the next `piece` mailboxes of an import's sweep. Returns 1 while some are left, else 0.
 local function sweep_on(i, piece)
   local key = import_key(i)
   local word, at, wave = string.match(redis.call('HGET', key, 'sweep') or '', '^(%a+):(%d+):(.*)$')
   if word then
     local first = tonumber(at)
-    local page = redis.call('ZRANGE', wave == '' and key .. ':mailboxes' or members_key(i, wave), first, piece == 0 and -1 or first + piece - 1)
+    local page = redis.call('ZRANGE', wave == '' and key .. ':mailboxes' or members_key(i, wave), first, first + piece - 1)
     for _, m in ipairs(page) do sweep_mailbox(m, word) end
-    if piece > 0 and #page == piece then
+    if #page == piece then
       redis.call('HSET', key, 'sweep', word .. ':' .. string.format('%d', first + piece) .. ':' .. wave)
       return 1
     end
@@ -52,5 +66,12 @@ local function begin_due(queue, now)
       redis.call('ZREM', P .. queue, name)
       begin_sweep(i, 'refresh', wave)
     end
+  end
+end
+
+-- Whether something is due that waited for the end of a sweep. What is being changed in one step comes when that is done.
+local function is_due(queue, now)
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', P .. queue, '-inf', now)) do
+    if not edited(string.match(name, '^[^:]*')) then return true end
   end
 end

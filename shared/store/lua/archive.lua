@@ -3,6 +3,7 @@
 local key, away = import_key(ARGV[1]), ARGV[2] == '1'
 local h = redis.call('HMGET', key, 'state', 'archived_at', 's:planning', 's:copying', 's:verifying')
 if not h[1] then return 0 end
+if edited(ARGV[1]) then return redis.error_reply('SWEEPING ' .. ARGV[1]) end
 if away == (h[2] and true or false) then return 0 end
 if not away then return redis.call('HDEL', key, 'archived_at') end
 local busy = tonumber(h[3] or '0') + tonumber(h[4] or '0') + tonumber(h[5] or '0')

@@ -1,5 +1,5 @@
--- close(import_id, mailbox_id or ''): forgets a mailbox of an import that is not under way: its ledger, its notes, its place in every
--- queue; with '' the import itself, when none of its mailboxes is left. Repeated, it changes nothing. Returns 1 when there was something.
+-- close(import_id, mailbox_id or '', mailbox_id, …): forgets mailboxes of an import that is not under way: ledgers, notes, their places in
+-- every queue; with '' the import itself, when none of its mailboxes is left. Repeated, it changes nothing. Returns 1 when there was something.
 local i, m = ARGV[1], ARGV[2]
 local key = import_key(i)
 local state = redis.call('HGET', key, 'state')
@@ -7,9 +7,14 @@ if not state then return 0 end
 if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 if state == 'running' then return redis.error_reply('UNDERWAY import ' .. i .. ' is under way') end
 if m ~= '' then
-  if redis.call('HGET', mailbox_key(m), 'import') ~= i then return 0 end
-  remove_mailbox(i, m)
-  return 1
+  local there = 0
+  for n = 2, #ARGV do
+    if redis.call('HGET', mailbox_key(ARGV[n]), 'import') == i then
+      remove_mailbox(i, ARGV[n])
+      there = 1
+    end
+  end
+  return there
 end
 if redis.call('EXISTS', key .. ':mailboxes') == 1 then return redis.error_reply('ILLEGAL import ' .. i .. ' has mailboxes') end
 for _, edges in pairs(MACHINES.mailbox) do

@@ -1,58 +1,33 @@
--- find(import_id, state or '', code or '', text or '', order, descending '1' or '', start, count, wave or '', ranks '1' or ''): a page
--- of an import's mailboxes: [how many fit, id, id, ...]. Where the ranks of the logins of a side are needed and not made, and with `ranks`
--- they may be, it is [-1, side]: rank.lua makes them. `text` (lower case) is looked for in both logins, `code` is that of the failure, or of a kind of
--- trouble with messages. Ordered by "row", by logins, or by a field of the mailbox (equal ones stand by row). Everybody waits for this, so it asks for
--- little: states and codes are kept as they change, ranks and texts of logins from the first time that somebody looks for one,
--- sets meet in Redis and not here, and numbers are sorted as numbers. It is a read: where the store takes no writes nothing is kept, and
--- the page is the same.
+-- find(import_id, state or '', code or '', text or '', order, descending '1' or '', start, count, wave or '', walk): a page
+-- of an import's mailboxes: [how many fit, id, id, ...]. Everybody waits for this, so it looks at `walk` mailboxes at most: states and codes
+-- are kept as they change, and numbers are sorted as numbers. Where it needs what is not made yet it is [-1, what], and the caller lets
+-- it be made in pieces: "source" or "destination", the ranks of that side's logins, or "trouble" (rank.lua), or "found", what fits (gather.lua).
+-- `text` (lower case) is looked for in both logins, `code` is that of the failure, or of a kind of trouble with messages. Ordered by "row", by
+-- logins, or by a field of the mailbox (equal ones stand by row). It is a read: where the store takes no writes nothing can be kept, and with
+-- `walk` = 0 the page is the same, of one script.
 local import = import_key(ARGV[1])
 local key = import .. ':mailboxes'
 local state, code, text, order, down = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1'
-local start, count = tonumber(ARGV[7]), tonumber(ARGV[8])
+local start, count, wave, walk = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10])
 local all = redis.call('ZCARD', key)
-local login = string.match(order, '^(%l+)_login$')
+local login = login_side(order)
 local length = #(redis.call('ZRANGE', key, 0, 0)[1] or '')
--- From so many on, what is sorted is kept for a while.
-local MANY = 5000
+local most = walk > 0 and walk or all
 
 local function kept_ranks(side)
   local ranks = import .. ':ranked_' .. side
   return redis.call('ZCARD', ranks) == all and ranks
 end
-if ARGV[10] == '1' then
+if walk > 0 and all > 0 then
   for _, side in ipairs({text ~= '' and 'source' or login, login}) do
     if not kept_ranks(side) then return {-1, side} end
   end
+  -- An import that an older version opened has its mailboxes by their trouble with messages from the first such search on.
+  for _, one in pairs(TROUBLE_OF) do
+    if one == code and not redis.call('HGET', import, 'by_trouble') then return {-1, 'trouble'} end
+  end
 end
-
--- The kept sets that a mailbox must be in.
-local sets = {}
-if state ~= '' then sets[#sets + 1] = import .. ':in:' .. state end
-if code ~= '' then sets[#sets + 1] = import .. ':code:' .. code end
-if ARGV[9] ~= '' then sets[#sets + 1] = import .. ':of:' .. ARGV[9] end
-
--- An import that an older version opened has its mailboxes by their trouble with messages from the first such search on.
-local trouble, fields, codes = false, {}, {}
-for field, one in pairs(TROUBLE_OF) do
-  trouble = trouble or one == code
-  fields[#fields + 1], codes[#codes + 1] = field, one
-end
-if trouble and all > 0 and not redis.call('HGET', import, 'by_trouble') then
-  pcall(function()
-    for _, m in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-      for n, value in ipairs(redis.call('HMGET', mailbox_key(m), unpack(fields))) do
-        if value and tonumber(value) > 0 then
-          redis.call('ZADD', import .. ':code:' .. codes[n], redis.call('ZSCORE', key, m), m)
-        end
-      end
-    end
-    redis.call('HSET', import, 'by_trouble', 1)
-  end)
-end
-
-local function in_pieces(name, to, list)
-  for n = 1, #list, 1000 do redis.call(name, to, unpack(list, n, math.min(n + 999, #list))) end
-end
+local sets = sets_of(import, state, code, wave)
 
 -- The mailboxes by their rank among the logins of a side, and the string with the texts of the source (rank.lua). Where they are not
 -- made it is the ids in this order, and not a key.
@@ -73,55 +48,23 @@ local function page_of(kept)
   return page
 end
 
-if text == '' and (order == 'row' or login) then
-  if login or #sets == 0 then table.insert(sets, 1, login and ranked(login) or key) end
-  local met = {}
-  if type(sets[1]) == 'table' then
-    for _, m in ipairs(table.remove(sets, 1)) do
-      local fits = true
-      for _, one in ipairs(sets) do fits = fits and redis.call('ZSCORE', one, m) end
-      if fits then met[#met + 1] = m end
+-- Where all that is kept in one order fits, no more is read than the page.
+if text == '' and order == 'row' and #sets < 2 then return page_of(sets[1] or key) end
+if text == '' and login and #sets == 0 and kept_ranks(login) then return page_of(kept_ranks(login)) end
+if text == '' and order == 'state' and #sets == 0 then
+  local page, before, states = {all}, 0, states_by_name()
+  for n = 1, #states do
+    local one = import .. ':in:' .. states[down and #states + 1 - n or n]
+    local size, first = redis.call('ZCARD', one), math.max(0, start - before)
+    if first < size and #page <= count then
+      for _, m in ipairs(redis.call('ZRANGE', one, first, first + count - #page)) do page[#page + 1] = m end
     end
-  elseif #sets == 1 then
-    return page_of(sets[1])
-  else
-    -- Where several sets meet, the first says in which order.
-    local asked = {unpack(sets)}
-    asked[#asked + 1] = 'WEIGHTS'
-    for n = 1, #sets do asked[#asked + 1] = n == 1 and 1 or 0 end
-    met = redis.call('ZINTER', #sets, unpack(asked))
+    before = before + size
   end
-  local page = {#met}
-  for n = start + 1, math.min(start + count, #met) do page[#page + 1] = met[down and #met + 1 - n or n] end
   return page
 end
 
-local function set(list)
-  local found = {}
-  for _, m in ipairs(list) do found[m] = true end
-  return found
-end
-
--- Those of a list in the order of a kept set, or of a list of all.
-local function in_order_of(kept, list)
-  local unkept = type(kept) == 'table'
-  if not unkept and #list * 8 < all then
-    local scores = {}
-    for _, m in ipairs(list) do scores[m] = tonumber(redis.call('ZSCORE', kept, m) or 0) end
-    table.sort(list, function(a, b)
-      if scores[a] ~= scores[b] then return scores[a] < scores[b] end
-      return a < b
-    end)
-    return list
-  end
-  local there, found = set(list), {}
-  for _, m in ipairs(unkept and kept or redis.call('ZRANGE', kept, 0, -1)) do
-    if there[m] then found[#found + 1] = m end
-  end
-  return found
-end
-
--- Ids whose logins hold the text, in order of the logins of the source.
+-- Ids whose logins hold the text, in order of the logins of the source; nil: more than may be looked at.
 local function named()
   local _, names = ranked('source')
   local found, at = {}, 1
@@ -133,36 +76,59 @@ local function named()
     if not over then return found end
     -- What begins later is a part of the id.
     if at + #text < over - length then found[#found + 1] = string.sub(names, over - length, over - 1) end
+    if #found > most then return nil end
     at = over + 1
   end
 end
 
--- All that fit: by row, or with a text in order of the logins of the source.
+-- All that fit: by row, or with a text in order of the logins of the source; nil: more than may be looked at.
 local function fitting()
-  if text == '' then
-    if #sets == 0 then return redis.call('ZRANGE', key, 0, -1) end
-    table.sort(sets, function(a, b) return redis.call('ZCARD', a) < redis.call('ZCARD', b) end)
-  end
+  local list
+  if text ~= '' then list = named()
+  elseif redis.call('ZCARD', sets[1] or key) <= most then list = redis.call('ZRANGE', sets[1] or key, 0, -1) end
+  if not list then return nil end
   local found = {}
-  for _, m in ipairs(text == '' and redis.call('ZRANGE', table.remove(sets, 1), 0, -1) or named()) do
-    local fits = true
-    for _, one in ipairs(sets) do fits = fits and redis.call('ZSCORE', one, m) end
-    if fits then found[#found + 1] = m end
+  for _, m in ipairs(list) do
+    if in_all(sets, m, text == '' and 2 or 1) then found[#found + 1] = m end
   end
   return found
 end
 
--- By the number that is asked for, equal ones as they stand. Value and place go into one number where it holds both exactly:
--- sorting is then several times as fast as with a function.
-local function by_number(list)
-  local values, keys, most, total = {}, {}, 0, #list
+local found = fitting()
+if not found then
+  local kept = found_key(import, state, code, text, order, ARGV[6], wave)
+  if redis.call('GET', kept .. ':at') ~= 'all:' .. all then return {-1, 'found'} end
+  local page = {redis.call('ZCARD', kept)}
+  for n, m in ipairs(redis.call('ZRANGE', kept, start, start + count - 1)) do page[n + 1] = string.sub(m, ROW_DIGITS + 1) end
+  return page
+end
+
+-- Those of a list by their scores in a kept set, or as they stand in a list of all.
+local function in_order_of(kept, list)
+  local scores = {}
+  if type(kept) == 'table' then
+    for n, m in ipairs(kept) do scores[m] = n end
+  else
+    for _, m in ipairs(list) do scores[m] = tonumber(redis.call('ZSCORE', kept, m) or 0) end
+  end
+  table.sort(list, function(a, b)
+    if scores[a] ~= scores[b] then return scores[a] < scores[b] end
+    return a < b
+  end)
+  return list
+end
+
+-- By a number of each, equal ones as they stand. Value and place go into one number where it holds both exactly: sorting is then
+-- several times as fast as with a function.
+local function by_number(list, value_of)
+  local values, keys, biggest, total = {}, {}, 0, #list
   for n, m in ipairs(list) do
-    values[n] = tonumber(redis.call('HGET', mailbox_key(m), order) or 0)
-    if values[n] > most then most = values[n] end
+    values[n] = value_of(m)
+    if values[n] > biggest then biggest = values[n] end
     keys[n] = n
   end
   local sign, span = down and -1 or 1, total + 1
-  if most * span < 9007199254740992 then
+  if biggest * span < 9007199254740992 then
     for n = 1, total do keys[n] = sign * values[n] * span + n end
     table.sort(keys)
     for n = 1, total do keys[n] = keys[n] % span end
@@ -176,78 +142,17 @@ local function by_number(list)
   return keys
 end
 
--- A part of all mailboxes by that number, sorted once in five seconds, however often somebody looks, and anew where one is gone.
-local function all_by_number(first, last)
-  local sorted = import .. ':sorted:' .. order .. (down and ':down' or '')
-  if redis.call('LLEN', sorted) ~= all then
-    local list, part = by_number(redis.call('ZRANGE', key, 0, -1)), {}
-    local kept = pcall(function()
-      redis.call('DEL', sorted)
-      in_pieces('RPUSH', sorted, list)
-      redis.call('EXPIRE', sorted, 5)
-    end)
-    if not kept then
-      for n = first + 1, math.min(last + 1, all) do part[#part + 1] = list[n] end
-      return part
-    end
-  end
-  return redis.call('LRANGE', sorted, first, last)
+if text ~= '' and login ~= 'source' or login and text == '' then found = in_order_of(login and ranked(login) or key, found) end
+if not login and order ~= 'row' then
+  local places = {}
+  for n, name in ipairs(states_by_name()) do places[name] = n end
+  found = by_number(found, function(m)
+    local value = redis.call('HGET', mailbox_key(m), order)
+    return order == 'state' and places[value] or tonumber(value or 0)
+  end)
 end
 
--- The sets of the states, by the names of the states.
-local function by_state()
-  local known, states = {}, {}
-  for _, edges in pairs(MACHINES.mailbox) do
-    for before, after in pairs(edges) do known[before], known[after] = true, true end
-  end
-  for name in pairs(known) do states[#states + 1] = name end
-  table.sort(states)
-  local kept = {}
-  for n = 1, #states do kept[n] = import .. ':in:' .. states[down and #states + 1 - n or n] end
-  return kept
-end
-
--- Where all of them fit, no more is read than the page.
-local number = not login and order ~= 'row' and order ~= 'state'
-if text == '' and #sets == 0 and (order == 'state' or number and all > MANY) then
-  local page, before = {all}, 0
-  for _, one in ipairs(number and {key} or by_state()) do
-    local size, first = redis.call('ZCARD', one), math.max(0, start - before)
-    if first < size and #page <= count then
-      local last = first + count - #page
-      for _, m in ipairs(number and all_by_number(first, last) or redis.call('ZRANGE', one, first, last)) do page[#page + 1] = m end
-    end
-    before = before + size
-  end
-  return page
-end
-
-local found = fitting()
-local sorts_all = order == 'state' or number and #found > MANY
-if text ~= '' and not sorts_all then
-  local by = login and ranked(login) or key
-  if not number and #found == all and type(by) == 'string' then return page_of(by) end
-  if login ~= 'source' then found = in_order_of(by, found) end
-end
-if number and sorts_all then
-  local fits = set(found)
-  found = {}
-  for _, m in ipairs(all_by_number(0, all - 1)) do
-    if fits[m] then found[#found + 1] = m end
-  end
-elseif number then
-  found = by_number(found)
-elseif order == 'state' then
-  local fits = set(found)
-  found = {}
-  for _, one in ipairs(by_state()) do
-    for _, m in ipairs(redis.call('ZRANGE', one, 0, -1)) do
-      if fits[m] then found[#found + 1] = m end
-    end
-  end
-end
-
--- What was sorted here stands as asked for; what is kept stands upwards.
+-- What was sorted by a number stands as asked for; all else stands upwards.
 local turned = down and (login or order == 'row')
 local page = {#found}
 for n = start + 1, math.min(start + count, #found) do page[#page + 1] = found[turned and #found + 1 - n or n] end

@@ -5,6 +5,8 @@ local i, window, opens = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local wave, piece = ARGV[6], tonumber(ARGV[7])
 local key, queue, name = import_key(i), P .. 'opening', i
 if redis.call('EXISTS', key) == 0 then return {0, 0} end
+-- The hours are renewed again soon, by the coordinator, which may not make the calls of a change.
+if ARGV[5] == '1' and edited(i) then return {0, 0} end
 if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end
 if wave ~= '' then
   if not redis.call('ZSCORE', key .. ':waves', wave) then return {0, 0} end

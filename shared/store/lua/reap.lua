@@ -35,7 +35,7 @@ for n = 1, #standing do
   left = left - #due
   if left <= 0 then redis.call('HSET', P .. 'looks', 'begun', i) end
 end
-for _, destination in ipairs(redis.call('ZRANGEBYSCORE', P .. 'parting', '-inf', now)) do
+for _, destination in ipairs(redis.call('ZRANGEBYSCORE', P .. 'parting', '-inf', now, 'LIMIT', 0, 500)) do
   free_destination(destination)
 end
 if redis.call('EXISTS', P .. 'routes') == 1 then adopt_queues() end

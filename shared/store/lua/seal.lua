@@ -2,6 +2,7 @@
 -- What is for a mailbox that is not there is left out: it was erased while its import was written. Refusals of logins count no more.
 local key = import_key(ARGV[1])
 if redis.call('EXISTS', key) == 0 then return redis.error_reply('ILLEGAL no import ' .. ARGV[1]) end
+if edited(ARGV[1]) then return redis.error_reply('SWEEPING ' .. ARGV[1]) end
 for n = 2, #ARGV, 2 do
   local owner = string.match(ARGV[n], '^(.*):')
   if ARGV[n + 1] == '' then redis.call('HDEL', key .. ':credentials', ARGV[n])

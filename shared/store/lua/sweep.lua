@@ -8,4 +8,4 @@ begin_due('starting', now)
 local oldest = redis.call('ZRANGE', P .. 'sweeping', 0, 0)[1]
 if oldest then sweep_on(oldest, piece) end
 if redis.call('EXISTS', P .. 'sweeping') == 1 then return 1 end
-return redis.call('ZCOUNT', P .. 'opening', '-inf', now) + redis.call('ZCOUNT', P .. 'starting', '-inf', now) > 0 and 1 or 0
+return (is_due('opening', now) or is_due('starting', now)) and 1 or 0

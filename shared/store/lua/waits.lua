@@ -21,14 +21,8 @@ for n = 1, #holds, 2 do
 end
 local settling = redis.call('ZCOUNT', key .. ':settling', '(' .. string.format('%.0f', now), '+inf')
 if settling > 0 then add('settle', '', redis.call('ZREVRANGE', key .. ':settling', 0, 0, 'WITHSCORES')[2], '', settling) end
-local full, first = 0, nil
-local again = redis.call('ZRANGE', P .. 'again', 0, -1, 'WITHSCORES')
-for n = 1, #again, 2 do
-  if redis.call('HGET', mailbox_key(again[n]), 'import') == i then
-    full, first = full + 1, first or again[n + 1]
-  end
-end
-if full > 0 then add('room', '', first, '', full) end
+local full = redis.call('ZCARD', key .. ':again')
+if full > 0 then add('room', '', redis.call('ZRANGE', key .. ':again', 0, 0, 'WITHSCORES')[2], '', full) end
 -- Waves that a person paused, or whose time has not come or is over, with how many of their mailboxes are not settled.
 for _, wave in ipairs(redis.call('ZRANGE', key .. ':waves', 0, -1)) do
   local w = redis.call('HMGET', wave_key(i, wave), 'control', 'starts_at', 's:queued', 's:planning', 's:copying', 's:verifying',

@@ -5,14 +5,20 @@ They hold the mailboxes of a form that is being filled in, what was done to an i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
+import redis
+
 from shared.content.json_text import read_json
+from shared.model.errors import CredentialsError
+from shared.store import Resealed
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.redis import keys
+from shared.store.redis.redis_scripts import unreachable
 
 #: The time after the last entry for which the events and the speed of an import are kept, seconds.
 STORY_SECONDS: Final = 30 * 86_400
@@ -75,6 +81,27 @@ class PageState(PlainCommands):
     def drop_draft(self, draft_id: str) -> None:
         """Deletes the draft after its use."""
         self._do("delete", keys.draft(draft_id))
+
+    def renew_drafts(self, renew: Callable[[bytes], bytes]) -> Resealed:
+        """Seals all drafts anew. One that its reader changes meanwhile is left: it is sealed by the first key by then.
+
+        One that no key opens is of no use to anybody, and expires.
+        """
+        renewed = 0
+        try:
+            for key in self._redis.scan_iter(match=keys.draft("*"), count=500):
+                with self._redis.pipeline() as pipe, contextlib.suppress(redis.WatchError, CredentialsError):
+                    pipe.watch(key)  # type: ignore[no-untyped-call]
+                    if (sealed := cast("bytes | None", pipe.get(key))) is None:
+                        continue
+                    anew = renew(sealed)
+                    pipe.multi()
+                    pipe.set(key, anew, keepttl=True)
+                    pipe.execute()
+                    renewed += 1
+        except redis.RedisError as error:
+            raise unreachable(error) from error
+        return Resealed(renewed=renewed)
 
     # -- forms that are being filled in; each is a draft
 

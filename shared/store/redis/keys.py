@@ -2,7 +2,9 @@
 
 | key (after the prefix)            | type | holds |
 |-----------------------------------|------|-------|
-| at_once                           | STRING | which change of several scripts is being made; nothing between two of them |
+| edits                             | HASH | import → token of a change that was decided and is not wholly made yet |
+| edit:T                            | LIST | the calls of the change T that are left, "number call" (`redis_at_once`); |
+|                                   |      | expires while it is only being written down |
 | on_disk                           | STRING | written and waited for: what was acknowledged before is on the disk then |
 | imports                           | ZSET | import id, scored by when it was opened (ms) |
 | import:I                          | HASH | request, state, control, times, passes, retention; counters; |
@@ -14,10 +16,13 @@
 | import:I:in:S                     | ZSET | mailboxes in the state S, scored by row |
 | import:I:code:C                   | ZSET | mailboxes with the failure code C, or with trouble C with messages, scored by row |
 | import:I:codes                    | HASH | failure code → mailboxes |
-| import:I:sorted:F, :sorted:F:down  | LIST | mailboxes by the field F, for five seconds after a query; large imports only |
+| import:I:found:H                  | ZSET | "row" (10 digits) and mailbox id of what fits the search with the digest H, in its |
+|                                   |      | order, for five seconds; only where it is much |
+| import:I:found:H:at               | STRING | up to which row it was looked for, or all; expires |
 | import:I:ranked_source, :ranked_destination | ZSET | mailboxes by rank among that side's logins; made at the first such query |
 | import:I:names                    | STRING | "login\\0other login\\0mailbox id\\n" of each, in lower case; made with the ranks |
 | import:I:sorting_source, :sorting_destination | ZSET | names that were read for the ranks, while these are made |
+| import:I:sorting_trouble          | STRING | how many were entered by their trouble, while these are |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:waves                    | ZSET | names of its waves, in the order of their appearance |
 | import:I:wave:W                   | HASH | control, starts_at (ms), weight, order; pass: how much it was served; |
@@ -34,6 +39,7 @@
 | import:I:looks                    | ZSET | complete mailboxes that stand, scored by when they are looked at next (ms) |
 | import:I:looking                  | ZSET | mailboxes whose look is due or at work, scored by since when (ms) |
 | import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
+| import:I:again                    | ZSET | its part of again |
 | import:I:settling                 | ZSET | mailboxes that wait for mail that may still arrive, scored by until when, ms |
 | destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
 | destinations                      | HASH | destination → the mailbox that has it: from its claim until it writes no more |
@@ -168,7 +174,7 @@ LAYOUT_VERSION: Final = 1
 PREFIX: Final = f"mailhaul:{LAYOUT_VERSION}:"
 
 IMPORTS: Final = f"{PREFIX}imports"
-AT_ONCE: Final = f"{PREFIX}at_once"
+EDITS: Final = f"{PREFIX}edits"
 ON_DISK: Final = f"{PREFIX}on_disk"
 DELAYED: Final = f"{PREFIX}delayed"
 LEASES: Final = f"{PREFIX}leases"
@@ -213,6 +219,11 @@ def mailbox(mailbox_id: str, part: str = "") -> str:
 def folder(folder_id: str, part: str = "") -> str:
     """Returns the key folder:F, or that of one of its parts."""
     return f"{PREFIX}folder:{folder_id}{part and ':' + part}"
+
+
+def edit(token: str) -> str:
+    """Returns the key edit:T."""
+    return f"{PREFIX}edit:{token}"
 
 
 def delivery(delivery_id: str) -> str:

@@ -42,6 +42,9 @@ from shared.wording.kept import unpacked
 class RedisRequests(Secrets):
     """Imports and mailboxes: opened, read, steered."""
 
+    #: The number of mailboxes that one script looks at when some are looked for; what fits more is found in pieces.
+    walk: int = 2000
+
     def open_import(self, import_: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
         fields = codec.encode_import(import_) | {"retention": str(int(retention_days * 86400))}
         exact = import_.options.case_sensitive_logins
@@ -70,8 +73,9 @@ class RedisRequests(Secrets):
             for m in mailboxes
         ]
         queued = 0
-        for at in range(0, max(1, len(rows)), 500):
-            queued += self._run_alone("open", import_.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
+        for at in range(0, max(1, len(rows)), self.piece):
+            part = json.dumps(rows[at : at + self.piece])
+            queued += self._run_alone("open", import_.import_id, json.dumps(fields), part)
         return queued
 
     def life(self) -> str:
@@ -81,16 +85,21 @@ class RedisRequests(Secrets):
         self._run_sweep("submit", import_id, since)
 
     def imports(self) -> list[Import]:
-        ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]
-        rows = self._pipeline([("hgetall", keys.import_(i)) for i in ids]) if ids else []
-        return [codec.decode_import(i, row) for i, row in zip(ids, rows, strict=True) if row]
+        while True:
+            ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]
+            rows = self._pipeline([("hgetall", keys.import_(i)) for i in ids]) if ids else []
+            if not self._make_decided(ids):
+                return [codec.decode_import(i, row) for i, row in zip(ids, rows, strict=True) if row]
 
     def import_(self, import_id: str) -> Import | None:
-        row = self._read("hgetall", keys.import_(import_id))
+        row = self._row(import_id)
         return codec.decode_import(import_id, row) if row else None
 
+    def _row(self, import_id: str) -> Any:
+        return self._whole(import_id, lambda: self._read("hgetall", keys.import_(import_id)))
+
     def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:
-        row = self._read("hgetall", keys.import_(import_id))
+        row = self._row(import_id)
         return codec.decode_tally(row), {s: n for s in MailboxState if (n := codec.number(row, f"s:{s}"))}
 
     def stranded(self, import_id: str) -> Stranded:
@@ -151,8 +160,12 @@ class RedisRequests(Secrets):
 
     def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
         last = -1 if count < 0 else start + count - 1
-        ids = [m.decode() for m in self._read("zrange", keys.import_(import_id, "mailboxes"), start, last)]
-        return self._rows(import_id, ids)
+
+        def read() -> list[tuple[Mailbox, Tally]]:
+            ids = [m.decode() for m in self._read("zrange", keys.import_(import_id, "mailboxes"), start, last)]
+            return self._rows(import_id, ids)
+
+        return self._whole(import_id, read)
 
     def _rows(self, import_id: str, ids: Sequence[str]) -> list[tuple[Mailbox, Tally]]:
         rows = self._pipeline(("hgetall", keys.mailbox(m)) for m in ids)
@@ -164,32 +177,37 @@ class RedisRequests(Secrets):
         ]
 
     def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
-        asked = (
-            import_id,
+        return self._whole(import_id, lambda: self._found(import_id, wanted))
+
+    def _found(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
+        what = (
             wanted.state or "",
             wanted.code,
             small(wanted.text),
             ORDERS[wanted.order],
             "1" if wanted.descending else "",
-            wanted.start,
-            wanted.count,
-            wanted.wave,
         )
-        # The ranks of each side are made where they are needed and missing; where they cannot be kept, it does without.
-        for ranks in ("1", "1", ""):
-            total, *ids = self._run("find", *asked, ranks)
+        page = (wanted.start, wanted.count, wanted.wave)
+        # What the page needs is made in pieces where it is missing: two orders, trouble, what fits. Where it cannot be
+        # kept, one script does it all.
+        for walk in (*[self.walk] * 5, 0):
+            total, *ids = self._run("find", import_id, *what, *page, walk)
             if total >= 0:
                 break
-            while self._run("rank", import_id, ids[0].decode(), self.piece):
+            missing = ids[0].decode()
+            asked: tuple[Any, ...] = (*what, wanted.wave) if missing == "found" else (missing,)
+            while self._run("gather" if missing == "found" else "rank", import_id, *asked, self.piece):
                 pass
         return int(total), self._rows(import_id, [m.decode() for m in ids])
 
     def failure_codes(self, import_id: str) -> dict[str, int]:
-        row = self._read("hgetall", keys.import_(import_id, "codes"))
+        row = self._whole(import_id, lambda: self._read("hgetall", keys.import_(import_id, "codes")))
         return {code.decode(): int(number) for code, number in row.items()}
 
     def mailbox(self, mailbox_id: str) -> Mailbox | None:
         row = self._read("hgetall", keys.mailbox(mailbox_id))
+        if row and self._make_decided([codec.text(row, "import")]):
+            row = self._read("hgetall", keys.mailbox(mailbox_id))
         return codec.decode_mailbox(mailbox_id, row, *self._both(codec.text(row, "import"))) if row else None
 
     def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
@@ -218,6 +236,9 @@ class RedisRequests(Secrets):
         return self._run_sweep("control", import_id, mailbox_id or "", word, wave)
 
     def waves(self, import_id: str) -> list[Wave]:
+        return self._whole(import_id, lambda: self._waves(import_id))
+
+    def _waves(self, import_id: str) -> list[Wave]:
         names = ["", *(name.decode() for name in self._read("zrange", keys.import_(import_id, "waves"), 0, -1))]
         rows = self._pipeline(("hgetall", keys.import_(import_id, f"wave:{name}")) for name in names)
         found = [codec.decode_wave(name, row) for name, row in zip(names, rows, strict=True)]
@@ -240,7 +261,7 @@ class RedisRequests(Secrets):
         return bool(self._run_sweep("standing", import_id, wave, codec.encode_standing(standing)))
 
     def standings(self, import_id: str) -> dict[str, Standing | None]:
-        row = self._read("hgetall", keys.import_(import_id, "standing"))
+        row = self._whole(import_id, lambda: self._read("hgetall", keys.import_(import_id, "standing")))
         return {wave.decode(): codec.decode_standing(value) for wave, value in row.items()}
 
     def standing_tally(self, import_id: str) -> StandingTally:
@@ -311,12 +332,15 @@ class RedisRequests(Secrets):
         return int(self._run("accept", import_id, mailbox_id, folder_id, json.dumps([int(uid) for uid in uids])))
 
     def close(self, import_id: str) -> bool:
-        for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1):
-            self._run_alone("close", import_id, m.decode())
+        # In a change in one step the import was not begun: its mailboxes hold little, and are many.
+        at_once = 1 if self._gathered is None else max(1, self.piece // 10)
+        mailboxes = [m.decode() for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1)]
+        for at in range(0, len(mailboxes), at_once):
+            self._run_alone("close", import_id, *mailboxes[at : at + at_once])
         return bool(self._run_alone("close", import_id, ""))
 
     def archive(self, import_id: str, *, away: bool) -> bool:
-        return bool(self._run("archive", import_id, "1" if away else "0"))
+        return bool(self._run_alone("archive", import_id, "1" if away else "0"))
 
     def erase(self, import_id: str, mailbox_id: str) -> bool:
         return bool(self._run_alone("erase", import_id, mailbox_id))

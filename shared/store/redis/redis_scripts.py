@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from shared.model import Lease
 from shared.model.errors import (
+    ChangedMeanwhile,
     FolderInUse,
     LeaseLost,
     LedgerConflict,
@@ -83,6 +84,8 @@ def meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return StoreRestarted(
             "the state store was started again while the request was written: give the same command again"
         )
+    if said.startswith("CHANGED"):
+        return ChangedMeanwhile("somebody changed the import meanwhile: nothing was done; look at it again")
     if said.startswith("FORGOT"):
         return LeaseLost("the state store was started again since, and may have lost what it answered to before")
     if said.startswith("BUSY"):
@@ -120,13 +123,16 @@ class Scripts:
         worth: Worth = USUAL_WORTH,
         observe: Callable[[str, float], object] | None = None,
         held: bool = False,
+        edits: bool = True,
     ) -> None:
         """Loads the scripts.
 
         `limits` are the connections of each scope where nobody set any, and `most_lanes` how many the search may go up
         to there: without it not above `limits`. With `held`, each thread keeps a connection of its own (`HeldRedis`): for
-        workers, whose lanes ask all the time. `observe` is told of each round trip: (script, seconds). Of several scripts in one
-        round trip the last gives the name, so that closing a batch and claiming the next is counted as "claim".
+        workers, whose lanes ask all the time. Without `edits` an import is read as it stands while a change in one step is
+        being made: for processes whose rights do not reach to make it. `observe` is told of each round trip: (script,
+        seconds). Of several scripts in one round trip the last gives the name, so that closing a batch and claiming the
+        next is counted as "claim".
         """
         self._redis = client
         self._clients = HeldRedis(client) if held else None
@@ -139,6 +145,8 @@ class Scripts:
         self._rates = ";".join(f"{name}={most}" for name, most in (rates or {}).items() if most)
         self._worth = (worth.messages, worth.size_bytes)
         self._observe = observe
+        #: Whether what was decided of an import is made before it is read (`redis_at_once`).
+        self._edits = edits
         #: The calls that are gathered to happen at once, instead of being made; None where each is made.
         self._gathered: list[tuple[str, tuple[Any, ...]]] | None = None
         self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
@@ -159,8 +167,8 @@ class Scripts:
 
     def _run_sweep(self, name: str, import_id: str, *args: Any) -> int:
         """Runs a script that changes every mailbox of the import, then the pieces that it left. Returns its answer."""
-        if self._gathered is not None:  # one step, of one piece
-            self._run(name, import_id, *args, 0)
+        if self._gathered is not None:
+            self._gathered += [(name, (import_id, *args, self.piece)), ("sweep", (import_id, self.piece))]
             return 0
         answer, left = self._run_alone(name, import_id, *args, self.piece)
         while left:

@@ -12,7 +12,8 @@ from shared.model.errors import CredentialsError
 from shared.store import Resealed
 from shared.store.redis import codec, keys
 from shared.store.redis.on_disk import wait_for_disk
-from shared.store.redis.redis_scripts import Scripts, unreachable
+from shared.store.redis.redis_at_once import AtOnce
+from shared.store.redis.redis_scripts import unreachable
 
 #: Mailboxes, or sealed values, in one round trip.
 _SOME: Final = 500
@@ -20,13 +21,13 @@ _SOME: Final = 500
 _LOOK_SECONDS: Final = 0.05
 
 
-class Secrets(Scripts):
+class Secrets(AtOnce):
     """Sealed passwords and tokens of imports."""
 
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
         flat = [part for (mailbox, side), value in sealed.items() for part in (f"{mailbox}:{side}", value)]
-        for at in range(0, len(flat), 2000):
-            self._run("seal", import_id, *flat[at : at + 2000])
+        for at in range(0, len(flat), 4 * self.piece):
+            self._run_alone("seal", import_id, *flat[at : at + 4 * self.piece])
 
     def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
         value: bytes | None = self._read("hget", keys.import_(import_id, "credentials"), f"{mailbox_id}:{side}")
@@ -47,6 +48,7 @@ class Secrets(Scripts):
         return there
 
     def reseal(self, import_id: str, renew: Callable[[bytes], bytes]) -> Resealed:
+        self._settle([import_id])
         total = Resealed()
         for part, split in (("credentials", b""), ("tokens", b":")):
             key, renewed, lost = keys.import_(import_id, part), 0, 0

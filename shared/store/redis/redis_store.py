@@ -6,7 +6,6 @@ Its parts are those of the port: `redis_requests`, `redis_work`, `redis_sign_ins
 
 from __future__ import annotations
 
-from shared.store.redis.redis_at_once import AtOnce
 from shared.store.redis.redis_coordination import Coordination
 from shared.store.redis.redis_cutovers import RedisCutovers
 from shared.store.redis.redis_forecasts import RedisForecasts
@@ -31,6 +30,5 @@ class RedisStore(
     RedisNotices,
     RedisForecasts,
     RedisReach,
-    AtOnce,
 ):
     """`shared.store.Store` on Redis. Thread-safe; one per process."""

@@ -22,6 +22,7 @@ NAMES = (
     "open",
     "submit",
     "sweep",
+    "decide",
     "claim",
     "attend",
     "progress",
@@ -39,6 +40,7 @@ NAMES = (
     "seal",
     "find",
     "rank",
+    "gather",
     "set_flags",
     "lead",
     "reap",
@@ -105,6 +107,7 @@ SHARED: Final = (
     "_rates",
     "_lanes",
     "_notices",
+    "_finding",
 )
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 #: The beginning of a definition: of a function, or of one or several values.
