@@ -32,15 +32,14 @@ class MadeNames:
         self._fresh = {path for path, name in self._names.items() if name not in known}
         self._alike = [(form, self._by(form)) for form in (_without_case, _spaced, _letters)]
         self._texts = {_text(path): path for path in self._names}
-        self._listed = {_plain(path) for path in self._names}
 
     def _by(self, form: Callable[[Path], object]) -> dict[object, Path]:
         """Returns form → the path that has it; of several one that was not there before, or the first."""
         return {form(path): path for path in sorted(self._names, key=lambda path: (path in self._fresh, path))}
 
     def lists(self, name: bytes) -> bool:
-        """Tells whether the folder is listed by its name, however accents are composed."""
-        return _plain(self._tree.path_of(name)) in self._listed
+        """Tells whether the folder is listed by its name."""
+        return self._tree.path_of(name) in self._names
 
     def made_of(self, name: bytes, unlisted: Collection[bytes]) -> bytes:
         """Returns the name of the folder that the destination has for `name`; b"" where none is like it.

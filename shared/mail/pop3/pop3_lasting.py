@@ -34,6 +34,8 @@ class LastingSession:
         self._session, self._reopen = session, reopen
         self._left = MOST_REOPENED
         self._aborted = False
+        #: The commands that ended the connection, without their number of lines, and the messages that they were about.
+        self._ending: set[tuple[bytes, int]] = set()
         self._listed: Listed | None = None
 
     def counted(self) -> int | None:
@@ -85,7 +87,14 @@ class LastingSession:
         """
         at = singly = 0
         while at < len(commands):
-            end = at + 1 if singly else len(commands)
+            word, number = _about(commands[at])
+            if (word, number) in self._ending:
+                refused[at] = ServerRefused(self.side, ENDS_CONNECTION_AT_MESSAGE.says())
+                at += 1
+                continue
+            doubtful = any(number == one for _, one in self._ending)
+            known = (place for place in range(at, len(commands)) if _about(commands[place]) in self._ending)
+            end = at + 1 if singly or doubtful else next(known, len(commands))
             no: dict[int, MailError] = {}
             last = -1
             lost: ConnectionLost | None = None
@@ -103,9 +112,8 @@ class LastingSession:
                 singly = max(0, singly - 1)
                 continue
             self._again(lost)
-            if singly:
-                refused[at] = ServerRefused(self.side, ENDS_CONNECTION_AT_MESSAGE.says(), lost.detail or lost.what)
-                at += 1
+            if singly or doubtful:
+                self._ending.add(_about(commands[at]))
             singly = 0 if singly else DEPTH
 
     def _again(self, lost: ConnectionLost) -> None:
@@ -136,6 +144,12 @@ class LastingSession:
         """Shuts the socket at once, from any thread. Never raises."""
         self._aborted = True
         self._session.wire.abort()
+
+
+def _about(command: bytes) -> tuple[bytes, int]:
+    """Returns the word of a command, and the number of its message."""
+    word, number, *_ = command.split()
+    return word, int(number)
 
 
 def _goes_on(before: Listed, now: Listed) -> bool:
