@@ -56,7 +56,7 @@ from worker.decisions.copy_notes import watched
 from worker.decisions.failures import ATTEMPTS
 from worker.decisions.ledger_entries import given_up, without_copy
 from worker.decisions.permanent_flags import kept_flags
-from worker.decisions.sent import Sent, remembered
+from worker.decisions.sent import Sent, is_resized, remembered
 from worker.decisions.shares import Widening
 
 LISTED_WITHOUT_BODY: Final = Phrase("listed_without_body", "the source lists the message but gives no body")
@@ -129,6 +129,8 @@ class BatchCopy:
         self._shared: GmailSharing | None = None
         #: The sum of the sizes that the source gave for all messages of the batch; 0 where it gave none.
         self._announced = 0
+        #: Messages that came in another size than was announced, with their place among these.
+        self._resized: dict[int, int] = {}
 
     @property
     def progressed(self) -> bool:
@@ -399,7 +401,10 @@ class BatchCopy:
             self._forgotten_flags.sent(message.uid, kept)
             seen = seen_in(message.body) if message.body is not None else ""
             date = self._dating.date(message)
-            sent.append(remembered(message, date, lost, any(not flag.startswith("\\") for flag in kept), seen))
+            if is_resized(message):
+                self._resized.setdefault(message.uid, len(self._resized) + 1)
+            resized = self._resized.get(message.uid, 0)
+            sent.append(remembered(message, date, lost, any(not flag.startswith("\\") for flag in kept), seen, resized))
             if date != message.internaldate:
                 group[at] = replace(message, internaldate=date)
         self._flying.stop_when_full()
