@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import reply
 from tests.servers.faulty import Command
 from tests.servers.imap_syntax import number_set
+from worker.copying.copy import BatchCopy
 from worker.planning.listing import Listing
 
 FOLDERS = {"INBOX": 24, "Alpha": 5, "Zeta": 5}
@@ -57,7 +58,7 @@ def test_a_dovecot_that_may_not_read_a_file(dovecot: Callable[..., Dovecot], bro
     in_process.to_the_end()
     expected = {"copied": sum(FOLDERS.values()) - len(broken), "failed": len(broken)}
     assert in_process.outcomes() == expected
-    assert all("closed the connection" in why for why in in_process.noted("failed").values())
+    assert all("Internal error occurred" in why for why in in_process.noted("failed").values()), "the server's words"
     in_process.later(100)
     in_process.to_the_end()
     assert in_process.outcomes() == expected, "a later pass"
@@ -88,3 +89,40 @@ def test_no_size_is_asked_for_where_that_broke_the_connection(
         return
     assert in_process.outcomes() == {"copied": 26, "failed": 1}
     assert list(in_process.noted("failed")) == [7]
+
+
+def dies_over(*uids: int, before: bool) -> Callable[[Command], bytes]:
+    """Returns what the source says where one of these messages is asked for: the ones before it (`before`), or nothing, and BYE."""
+
+    def words(command: Command) -> bytes:
+        asked = number_set(command.text.split()[2], list(range(1, 61)))
+        first = next(uid for uid in asked if uid in uids)
+        usual = b'* 1 FETCH (UID %d FLAGS () INTERNALDATE "01-Feb-2021 10:20:30 +0100" BODY[] {%d}\r\n%b)\r\n'
+        told = b"".join(usual % (uid, len(plain(uid)), plain(uid)) for uid in asked if uid < first)
+        return (told if before else b"") + BYE
+
+    return words
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_ends_the_connection_is_soon_set_apart(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, apart: bool, before: bool
+) -> None:
+    """Counts the connections that three such messages of a batch cost. Without the protection it is halved down to each."""
+    if not apart:
+        monkeypatch.setattr(BatchCopy, "_set_first_apart", lambda *_: None)
+    wires.fill(60)
+    guilty = [asked_for(uid) for uid in (7, 30, 31)]
+    wires.source.faults.add(
+        reply(
+            lambda command: b"BODY" in command.text and any(asked(command) for asked in guilty),
+            dies_over(7, 30, 31, before=before),
+            times=None,
+        )
+    )
+    in_process = InProcessImport(wires.source, wires.destination, batch_messages=60)
+    in_process.to_the_end(limit=90)
+    assert in_process.outcomes() == {"copied": 57, "failed": 3}
+    assert sorted(in_process.noted("failed")) == [7, 30, 31]
+    assert (wires.source.connections <= 20) is apart, wires.source.connections
