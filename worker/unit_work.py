@@ -17,7 +17,7 @@ from shared.model.lifecycle import Outcome, Wish
 from shared.model.protocols import protocol_of
 from shared.model.uids import UidSet
 from shared.runtime.logs import get_logger
-from shared.wording.often_said import AND_THE_LAST
+from shared.wording.often_said import AND_THE_LAST, SERVER_SAID
 from shared.wording.phrases import Phrase
 from worker.copying.copy import BatchCopy
 from worker.copying.forgotten_flags import see_to_brought
@@ -194,7 +194,10 @@ class UnitWork:
             return ""
         last = lease.mailbox.failure
         why = ALL_ATTEMPTS_FAILED.says()
-        return AND_THE_LAST.says(what=why, cause=last.sentence) if last else why
+        if last is None:
+            return why
+        cause = SERVER_SAID.says(what=last.sentence, said=last.detail) if last.detail else last.sentence
+        return AND_THE_LAST.says(what=why, cause=cause)
 
     def _look(self, lease: Lease) -> Finished:
         """Compares the source's folders and their numbers with what the last pass left in the ledger."""

@@ -12,9 +12,10 @@ import pytest
 
 from shared.mail import Message
 from shared.mail.answers.bounds import LARGEST_BYTES
+from shared.mail.answers.divided import DividedText
 from shared.mail.imap.imap_source import ImapSource
 from shared.mail.transport import wire
-from shared.model.errors import ConnectionLost, MailError, ProtocolViolation, ServerRefused, Throttled
+from shared.model.errors import ConnectionLost, FolderRefused, MailError, ProtocolViolation, ServerRefused, Throttled
 from shared.model.uids import Uid, UidSet
 from tests.contract.mail_kit import Scripted, mail, message
 
@@ -339,3 +340,36 @@ def test_leaving_a_fetch_early_ends_the_session() -> None:
             break
         with pytest.raises(MailError):
             source.noop()
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_a_refusal_that_repeats_a_name_with_line_breaks_costs_no_other_folder(
+    monkeypatch: pytest.MonkeyPatch, *, divided: bool
+) -> None:
+    """Plays Dovecot, which writes the name as it is. Without the protection the line behind it would be an answer."""
+    if not divided:
+        monkeypatch.setattr(DividedText, "goes_on", lambda *_, **__: False)
+    names = {b'"crlf&AA0ACg-x"': b"crlf\r\nx", b'"nl&AAo-x"': b"nl\nx", b'"inj&AA0ACg-* BYE"': b"inj\r\n* BYE"}
+
+    def reply(tag: bytes, text: bytes) -> bytes | None:
+        if not text.startswith(b"STATUS "):
+            return None
+        name = text.split(b" (")[0].removeprefix(b"STATUS ")
+        if name in names:
+            return b"%b NO Mailbox doesn't exist: %b (0.001 + 0.000 secs).\r\n" % (tag, names[name])
+        return b"* STATUS %b (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)\r\n%b OK done\r\n" % (name, tag)
+
+    for one in names:
+        with Scripted(reply=reply) as server:
+            source = server.source()
+            if not divided:
+                with pytest.raises(MailError):
+                    source.statuses([one.strip(b'"'), b"good"])
+                continue
+            refused, good = source.statuses([one.strip(b'"'), b"good"])
+            assert isinstance(refused, FolderRefused)
+            assert not isinstance(good, Exception)
+            assert good.messages == 1
+            with contextlib.suppress(FolderRefused):
+                source.open(one.strip(b'"'))
+            assert not isinstance(source.statuses([b"good"])[0], Exception)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -370,6 +372,23 @@ def test_names_that_are_no_names(wires: Wires) -> None:
     assert all(name.isascii() for name in places.values()), "8-bit names are for those who asked for them"
     for name in (b"a*b", b'a"b', b"a\\b", b" lead", b"NIL", b"Entw&APw-rfe", b"case", b"CASE"):
         assert places[name] == name
+
+
+@pytest.mark.parametrize("name", ["nl\nx", "crlf\r\nx", "bye\r\n* BYE"])
+def test_a_name_that_holds_a_line_break_costs_no_other_folder(dovecot: MAKES, name: str) -> None:
+    """Has Dovecot list a folder that it cannot open, and whose name it repeats with the line break."""
+    source, destination = dovecot(), dovecot()
+    filled(source, ["INBOX", "a", "z"])
+    destination.add_user(LOGIN, PASSWORD)
+    good = source.mail_folder(LOGIN, "a")
+    broken = source.mail_folder(LOGIN, name)
+    shutil.copytree(good, broken)
+    for place in (broken, *broken.rglob("*")):
+        os.chown(place, good.stat().st_uid, good.stat().st_gid)
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 3}
+    assert len([one for one in in_process.every_folder() if one.unreadable]) == 1
 
 
 def test_names_longer_than_the_destination_takes(dovecot: MAKES, wires: Wires) -> None:

@@ -162,8 +162,14 @@ class BatchCopy:
             self._announced = (
                 self._lease.unit.size_bytes if self._folders.as_planned() else self._sizes(there, remaining)
             )
-            for part in self._parts(folder, remaining):
-                self._bring(part)
+            left = remaining
+            try:
+                for part in self._parts(folder, remaining):
+                    self._bring(part)
+                    left -= part
+            except ConnectionLost as error:
+                self._set_first_apart(left, error)
+                raise
         except BaseException as error:
             self._salvage(error)
             raise
@@ -367,6 +373,16 @@ class BatchCopy:
         self._answers.read(0)
         if broken:
             raise broken[0]
+
+    def _set_first_apart(self, left: UidSet, error: ConnectionLost) -> None:
+        """Raises `Divided` where the source ended the connection before any message came, not for the first time.
+
+        Servers do so over a message that they cannot read. It is the first one, unless the server kept back what came before
+        it: so the rest is halved.
+        """
+        first, rest = left.take(1)
+        if error.side == Side.SOURCE and rest and not self._seen and self._lease.unit.attempts > 1:
+            raise Divided([first, *rest.take((len(rest) + 1) // 2)]) from error
 
     def _fetched(self, uids: UidSet, broken: list[MailError]) -> Iterator[Message]:
         """Yields the messages that the source gives for `uids`.

@@ -134,6 +134,8 @@ class FolderPlanner:
                 placed=placed,
                 taken_away=taken_away,
                 back=back,
+                # The last attempt lost the connection over this folder, perhaps over the size of one message.
+                searched=before is not None and before.unreadable and self.lease.unit.attempts > 1,
             )
             plan = replace(plan, flags=self.flags.known(plan, low, fresh=fresh))
             if before is None and not self.returning:

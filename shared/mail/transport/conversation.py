@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from shared.mail.answers.bounds import ANSWERS_BYTES, LARGEST_BYTES, NAME_BYTES
+from shared.mail.answers.divided import DividedText
 from shared.mail.answers.extensions import PIPELINING, Broken, used_in
 from shared.mail.answers.grammar import clean_text
 from shared.mail.answers.hints import hint_of, slows_down
@@ -113,6 +114,8 @@ class Conversation:
         self.compressing: Compression | None = None
         #: The ends of such commands, which count once it is known that the server takes several commands.
         self._unsure: list[tuple[Then, Tagged]] = []
+        #: The text of the last refusal, which may go on in the next line.
+        self._divided = DividedText()
 
     @property
     def serial(self) -> bool:
@@ -378,7 +381,10 @@ class Conversation:
 
     def take_line(self, line: bytes) -> list[bytes] | None:
         """Takes a line already read, as `next_answer` does."""
-        if line[:2] not in (b"* ", b"*\t"):
+        untagged = line[:2] in (b"* ", b"*\t")
+        if self._divided.goes_on(line, known=untagged or self.awaits(line)):
+            return None
+        if not untagged:
             self._take_tagged(line)
             return None
         word, number, at = head_of(line)
@@ -438,6 +444,8 @@ class Conversation:
         if status == "OK" and slows_down(text):
             self._slow(text)
         asked = self._texts.pop(tag, b"")
+        if status != "OK":
+            self._divided.refused(asked, line)
         if status == "OK" and self.lenient:
             for name in used_in(asked):
                 self.broken.keeps(name)
