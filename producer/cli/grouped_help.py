@@ -26,6 +26,51 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Page": ("link", "token", "user", "session", "reach", "service"),
 }
 
+#: Heading → options, of a command that has more than `_FEW`. A test holds that every option of `import` stands in exactly one. What
+#: stands in none is the first section, which a first import needs.
+OPTION_GROUPS: Final[Mapping[str, Sequence[str]]] = {
+    "Which messages": ("since", "before", "larger", "smaller", "unseen", "flagged", "not-deleted"),
+    "Which folders, and where they go": (
+        "include",
+        "exclude",
+        "skip-special",
+        "shared-folders",
+        "into",
+        "folder-map",
+        "gmail-labels",
+    ),
+    "Later passes": ("moves", "deletions", "deletions-cap", "verify"),
+    "When, and in which order": ("window", "wave", "wave-rule", "newest-first", "workers", "threads"),
+    "Signing in": (
+        "source-auth",
+        "source-admin",
+        "source-password-file",
+        "destination-auth",
+        "destination-admin",
+        "destination-password-file",
+    ),
+    "Connections and certificates": (
+        "source-ca",
+        "source-fingerprint",
+        "destination-ca",
+        "destination-fingerprint",
+        "allow-plaintext",
+    ),
+    "Accounts that are made": ("accounts", "accounts-secret-file", "generate-passwords"),
+    "How the manifest is read": (
+        "encoding",
+        "separator",
+        "ignore-column",
+        "no-header",
+        "share-destination",
+        "case-sensitive-logins",
+        "same-mailbox",
+    ),
+    "What is printed and kept": ("quiet", "verbose", "json", "spool-refused"),
+}
+#: The number of options up to which they stand together.
+_FEW: Final = 25
+
 #: Maximum number of characters of a summary; all are shorter.
 _UNCUT: Final = 500
 
@@ -61,6 +106,28 @@ class PlainHelp(TyperCommand):
         if {"source", "destination"} <= set(names) and names.index("destination") < names.index("source"):
             params.insert(names.index("destination"), params.pop(names.index("source")))
         return params
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes the options: of a command with many, those of a first use, then a section for each heading."""
+        options = [param for param in self.get_params(ctx) if param.param_type_name == "option" and not param.hidden]
+        if len(options) <= _FEW:
+            super().format_options(ctx, formatter)
+            return
+        headed = {name: heading for heading, names in OPTION_GROUPS.items() for name in names}
+        sections: dict[str, list[Any]] = {"Arguments": [], "Options": []} | {heading: [] for heading in OPTION_GROUPS}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                argument = param.param_type_name == "argument"
+                sections["Arguments" if argument else headed.get(named(param), "Options")].append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def named(param: Any) -> str:
+    """Returns the long name of an option, without its dashes."""
+    return str(next(iter(one for one in param.opts if one.startswith("--")), "--")[2:])
 
 
 class App(typer.Typer):

@@ -32,7 +32,7 @@ STILL_NEEDED: Final = Phrase(
     "no key was dropped, since the old one may be needed still (above); --yes drops it all the same",
 )
 
-#: How long what began before a rotation may take with the old key, seconds.
+#: Seconds that what began before a rotation may take with the old key.
 _USED_SECONDS: Final = 3600.0
 #: The number of machines that are named at most.
 _NAMED: Final = 10

@@ -166,7 +166,7 @@ def archive(
 
 def close(
     which: Annotated[str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Forget a finished import: its ledger, report and passwords. Mail stays."""
@@ -180,7 +180,7 @@ def erase(
     login: Annotated[
         str, typer.Option("--login", metavar="LOGIN", help="This person, on either side, in every import.")
     ] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Forget an import or a person, and prove that no key names them. Mail stays."""

@@ -6,6 +6,7 @@ remove, and those of session are list and end.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,9 @@ def declare(app: typer.Typer) -> None:
         part = App(help=help_, no_args_is_help=True, rich_markup_mode=None)
         for word, function in verbs:
             part.command(word)(verb(function))
+        # What is called `remove` elsewhere.
+        if name in _REMOVED_BY:
+            part.command("remove", hidden=True)(verb(_REMOVED_BY[name]))
         app.add_typer(part, name=name)
 
 
@@ -167,3 +171,7 @@ def refuse(place: _Place, state_dir: StateOption = None) -> int:
     from producer.cli import reaching
 
     return reaching.run_remove(place, state_dir=state_dir)
+
+
+#: Group of verbs → the verb that takes one of them away, where that has a word of its own.
+_REMOVED_BY: Mapping[str, Callable[..., int]] = {"token": revoke, "session": end}

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 
 #: The exit code of a command that Ctrl-C ended: as a shell shows a program that SIGINT ended.
 INTERRUPTED: Final = 130
-#: What is said then.
+#: The line that is said then.
 SAID: Final = "interrupted\n"
 
 

@@ -151,14 +151,25 @@ def _seen(store: Store) -> dict[str, Any]:
         import_.import_id: (
             import_.name,
             import_.control,
-            [(one.mailbox_id, one.row, one.wave, one.state, store.sealed(import_.import_id, one.mailbox_id, "source"))
-             for one, _ in store.mailboxes(import_.import_id)],
+            [
+                (
+                    one.mailbox_id,
+                    one.row,
+                    one.wave,
+                    one.state,
+                    store.sealed(import_.import_id, one.mailbox_id, "source"),
+                )
+                for one, _ in store.mailboxes(import_.import_id)
+            ],
             store.import_tally(import_.import_id)[1],
             [(wave.name, wave.weight, wave.control) for wave in store.waves(import_.import_id)],
-            sorted(one.mailbox_id for one, _ in store.find_mailboxes(import_.import_id, Search(state=MailboxState.CANCELLED))[1]),
+            sorted(
+                one.mailbox_id
+                for one, _ in store.find_mailboxes(import_.import_id, Search(state=MailboxState.CANCELLED))[1]
+            ),
         )
         for import_ in store.imports()
-    }  # fmt: skip
+    }
 
 
 Edit = tuple[list[str], Callable[[ChangedStore], None]]

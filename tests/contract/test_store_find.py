@@ -76,7 +76,7 @@ def test_they_can_be_chosen_by_state_and_by_what_went_wrong(store: Store) -> Non
 
 @pytest.mark.parametrize("walk", [1, 3, 2000])
 def test_every_way_to_look_finds_what_a_look_at_all_of_them_finds(store: Any, walk: int) -> None:
-    """With a few mailboxes that one script looks at, what fits is found in pieces of two."""
+    """Finds what fits in pieces of two, where one script looks at few mailboxes."""
     store.walk, store.piece = walk, 2
     whole, mailboxes = start(store, 7)
     for number, code in enumerate(("source_auth_refused", "quota_exceeded", "source_auth_refused")):

@@ -25,7 +25,7 @@ Found = TypeVar("Found")
 
 #: The parts of an import that are read before it is changed.
 _READ: Final = ("", "mailboxes", "credentials", "waves", "standing")
-#: How long the calls of a change are kept that is only being written down, seconds.
+#: Seconds for which the calls of a change are kept that is only being written down.
 _KEPT_SECONDS: Final = 3600
 #: A call is made where it stands first in its change, and leaves it in the same step: two processes may be at it. A sweep
 #: stays until its last piece. What is refused takes the rest with it.

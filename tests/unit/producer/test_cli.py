@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from producer.cli import app
+from producer.cli.grouped_help import OPTION_GROUPS
 from producer.cli.verb import verb
 from shared.model.errors import CredentialsError, StoreError, UsageError
 from shared.runtime.unsure_acts import PERHAPS_NOT_ON_DISK, tell
@@ -178,3 +180,15 @@ def test_an_act_that_the_disk_may_not_have_says_so(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == f"mailhaul: {PERHAPS_NOT_ON_DISK.says()}\n"
     tell()
     assert not capsys.readouterr().err
+
+
+def test_the_help_of_a_long_command_has_what_a_first_use_needs_first_and_each_option_once() -> None:
+    said = CliRunner().invoke(app, ["import", "--help"]).output
+    assert said.index("\nOptions:") < said.index("\nWhich messages:") < said.index("\nSigning in:")
+    first = said[said.index("\nOptions:") : said.index("\nWhich messages:")]
+    assert {"--source", "--destination", "--name", "--dry-run", "--state-dir"} <= set(first.split())
+    assert len([line for line in first.splitlines() if line.lstrip().startswith("-")]) <= 8
+    every = [name for names in OPTION_GROUPS.values() for name in names]
+    assert len(every) == len(set(every))
+    for name in every:
+        assert len(re.findall(rf"^  (?:-\w, )?--{name}\b(?!-)", said, re.MULTILINE)) == 1, name
