@@ -434,7 +434,7 @@ class BatchCopy:
         while self._flying.refused:
             group, error = self._flying.refused.pop()
             if not isinstance(error, MessagesRefused | ServerRefused):
-                raise error
+                raise self._folders.refused(error)
             if self._flying.taken > taken:
                 self._outcomes.refuse(alike.taken())
                 taken = self._flying.taken
