@@ -428,8 +428,9 @@ class BatchCopy:
     def _copy_refused(self) -> None:
         """Halves what was refused until single messages are left.
 
-        It tries those once more without keywords and flags that are not permanent there, where the refusal may be about them. A message refused alone waits for
-        the next answer. Where all are refused in the same words, the messages are not to blame (`worker.decisions.alike`).
+        It tries those once more without keywords and flags that are not permanent there, where the refusal may be about
+        them. A message refused alone waits for the next answer. Where all are refused in the same words, the messages are
+        not to blame (`worker.decisions.alike`).
         """
         alike, taken = self._alike, self._flying.taken
         while self._flying.refused:
