@@ -44,7 +44,9 @@ def but(*numbers: int) -> dict[int, bytes]:
 
 @CAPABILITIES
 @pytest.mark.parametrize("bad", [(3,), (2, 3), (12,), (4, 9)])
-def test_a_message_that_ends_the_connection_costs_itself_only(capabilities: Sequence[bytes], bad: Sequence[int]) -> None:
+def test_a_message_that_ends_the_connection_costs_itself_only(
+    capabilities: Sequence[bytes], bad: Sequence[int]
+) -> None:
     ends = [(word, number) for word in (b"TOP", b"RETR") for number in bad]
     with server(*ends, capabilities=capabilities) as there:
         source = sign_in(there.port)
@@ -58,7 +60,9 @@ def test_a_message_that_ends_the_connection_costs_itself_only(capabilities: Sequ
 
 
 @CAPABILITIES
-def test_heads_that_end_the_connection_do_not_keep_the_maildrop_from_being_numbered(capabilities: Sequence[bytes]) -> None:
+def test_heads_that_end_the_connection_do_not_keep_the_maildrop_from_being_numbered(
+    capabilities: Sequence[bytes],
+) -> None:
     with server((b"TOP", 5), unique_ids=None, capabilities=capabilities) as there:
         source = sign_in(there.port)
         status = source.open(INBOX)
@@ -78,7 +82,9 @@ def test_a_listing_that_ends_the_connection_is_asked_for_message_by_message(
         assert refused is None
         listed = but(5) if word == b"LIST" else but()
         assert sorted(found.values()) == sorted(listed.values())
-        assert source.look_again(source.existing()) == ([], 1 if word == b"LIST" else 0), "what is not listed is withheld"
+        assert source.look_again(source.existing()) == ([], 1 if word == b"LIST" else 0), (
+            "what is not listed is withheld"
+        )
         source.close()
 
 

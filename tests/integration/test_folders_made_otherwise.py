@@ -25,13 +25,19 @@ RULES: dict[str, tuple[Callable[[str], str], Sequence[str]]] = {
     "signs are replaced": (underscored, ["A.B", "A B", "A_B", "A:B"]),
     "signs are left out": (lambda name: name.replace(":", ""), ["A:B", "AB"]),
     "one case": (str.lower, ["Work", "work", "WORK/sub"]),
-    "blanks at the end are cut": (lambda name: "/".join(one.strip() for one in name.split("/")), ["A", "A ", "A /x", "A/x"]),
+    "blanks at the end are cut": (
+        lambda name: "/".join(one.strip() for one in name.split("/")),
+        ["A", "A ", "A /x", "A/x"],
+    ),
     "accents are composed": (lambda name: unicodedata.normalize("NFC", name), ["caf\u00e9", "cafe\u0301"]),
     "accents are dropped": (
         lambda name: unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode(),
         ["caf\u00e9", "cafe"],
     ),
-    "names are cut": (lambda name: name[:40], ["the same long beginning of two folders: one", "the same long beginning of two folders: two"]),
+    "names are cut": (
+        lambda name: name[:40],
+        ["the same long beginning of two folders: one", "the same long beginning of two folders: two"],
+    ),
 }
 
 

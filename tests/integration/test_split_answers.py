@@ -17,7 +17,8 @@ LARGE = plain(77, text="line of a large message\r\n" * 40_000)
 def items_of(answer: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     """Returns number and items of a FETCH answer with a body."""
     found = re.match(
-        rb'\* (\d+) FETCH \((UID \d+) (FLAGS \([^)]*\)) (INTERNALDATE "[^"]*") (RFC822\.SIZE \d+) (BODY\[\] \{(\d+)\}\r\n.*)\)\r\n\Z',
+        rb'\* (\d+) FETCH \((UID \d+) (FLAGS \([^)]*\)) (INTERNALDATE "[^"]*") '
+        rb"(RFC822\.SIZE \d+) (BODY\[\] \{(\d+)\}\r\n.*)\)\r\n\Z",
         answer,
         re.DOTALL,
     )
@@ -56,7 +57,9 @@ FORMS = {
     "the UID last": split([b"BODY", b"FLAGS"], [b"DATE", b"UID"]),
     "the body last": split([b"DATE"], [b"FLAGS"], [b"UID"], [b"BODY"]),
     "the UID in each": split([b"UID", b"DATE"], [b"UID", b"BODY"], [b"UID", b"FLAGS", b"SIZE"]),
-    "a header between": split([b"UID", b"FLAGS"], [b"BODY"], [b"DATE"], extra=b"* 1 FETCH (BODY[HEADER] {4}\r\nX: y)\r\n"),
+    "a header between": split(
+        [b"UID", b"FLAGS"], [b"BODY"], [b"DATE"], extra=b"* 1 FETCH (BODY[HEADER] {4}\r\nX: y)\r\n"
+    ),
     "no flags": split([b"UID", b"BODY"], [b"DATE"]),
 }
 

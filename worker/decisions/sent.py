@@ -35,7 +35,8 @@ class Sent:
     internaldate: int | None
     #: Header fingerprint.
     fingerprint: bytes
-    #: Whether the message went with keywords: if it is refused, it is tried once more without them.
+    #: Whether the message went with keywords, or flags that are not permanent there: if it is refused, it is tried once more
+    #: without them.
     keywords: bool = False
     #: Notes for the operator.
     notes: tuple[Note, ...] = ()

@@ -7,6 +7,7 @@ for as before. A maildrop that is another one by then is left to the next attemp
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Final
 
@@ -33,7 +34,7 @@ class LastingSession:
         self.side, self.capabilities = session.side, session.capabilities
         self._session, self._reopen = session, reopen
         self._left = MOST_REOPENED
-        self._aborted = False
+        self._aborted = threading.Event()
         #: The commands that ended the connection, without their number of lines, and the messages that they were about.
         self._ending: set[tuple[bytes, int]] = set()
         self._listed: Listed | None = None
@@ -118,13 +119,13 @@ class LastingSession:
 
     def _again(self, lost: ConnectionLost) -> None:
         """Opens the session anew. Raises `lost` where that cannot be done, or the maildrop is not what it was."""
-        if self._reopen is None or not self._left or self._aborted:
+        if self._reopen is None or not self._left or self._aborted.is_set():
             raise lost
         self._left -= 1
         try:
             self._session.wire.close()
             self._session = self._reopen()
-            if self._aborted:
+            if self._aborted.is_set():
                 self._session.wire.abort()
                 raise lost
             if self._listed is not None and not _goes_on(self._listed, self._session.listing()):
@@ -142,7 +143,7 @@ class LastingSession:
 
     def abort(self) -> None:
         """Shuts the socket at once, from any thread. Never raises."""
-        self._aborted = True
+        self._aborted.set()
         self._session.wire.abort()
 
 
