@@ -182,7 +182,8 @@ class UnitWork:
             try:
                 return copying.run()
             except Divided as batch:
-                place.store.split(lease, divided(unit, batch.parts, (), unit.attempts - 1))
+                shares = divided(unit, batch.parts, (), unit.attempts - 1)
+                place.store.split(lease, [*shares, *divided(unit, [batch.blamed], (), ATTEMPTS)])
                 return Split()
             finally:
                 self.progressed = copying.progressed

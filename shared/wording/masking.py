@@ -1,7 +1,8 @@
 """Hides secrets in a text from outside: a server or service may repeat what it was given, in any notation.
 
 A secret is found in other capitals, quoted, with backslashes, as JSON, HTML, percent, quoted-printable or hexadecimal
-text, in base64 at each alignment (so inside a SASL response too), split over lines, and cut off at the end of the text.
+text, in base64 at each alignment (so inside a SASL response too), split over lines, and cut off at the end of the text. One
+of some letters is also found by these alone, out of further notations and of several at once (`shared.wording.notations`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property, reduce
 from typing import Final
 
+from shared.wording.notations import Letters, folded, letters_of, places_of
 from shared.wording.phrases import Sentence, changed
 
 MASK: Final = "***"
@@ -68,7 +70,9 @@ def masked(text: str, secrets: Iterable[str]) -> str:
         for piece in _pieces(secret):
             if _may_stand_in(seen, piece):
                 found += (one.span() for one in _pattern(piece).finditer(text))
-            for core in _in_base64(piece):
+            if len(letters := folded(piece)) >= _CUT:
+                found += places_of(letters, seen.in_any_notation)
+            for core in _in_base64(piece, twice=piece == secret):
                 if _one_alphabet(core) in seen.unbroken:
                     found += _runs(text, re.compile(_GAP.join(map(_either_alphabet, core))))
     return _without(text, found)
@@ -96,6 +100,11 @@ class _Readings:
         alone = [notation.sub(_plain, self.text) for notation in _NOTATIONS]
         whole = reduce(lambda text, notation: notation.sub(_plain, text), _NOTATIONS, self.text)
         return tuple(_SOFT.sub("", one).lower() for one in {self.text, *alone, whole})
+
+    @cached_property
+    def in_any_notation(self) -> Letters:
+        """The letters and digits alone, out of all notations, each undone as often as it was used."""
+        return letters_of(self.text)
 
     @cached_property
     def octets(self) -> str:
@@ -175,14 +184,22 @@ def _dresses(letter: str) -> str:
     return f"(?:{'|'.join(ways)})"
 
 
-def _in_base64(piece: str) -> Iterator[str]:
-    """Yields the characters of base64 that the piece alone decides, wherever it stands among other octets."""
-    for octets in {piece.encode("utf-8", "surrogatepass"), piece.encode("utf-16-le", "surrogatepass")}:
-        for before in range(3):
-            coded = base64.b64encode(b"\0" * before + octets + b"\0" * 2).decode("ascii")
-            core = coded[-(-before * 8 // 6) : (before + len(octets)) * 8 // 6]
-            if len(core) >= _SURE:
-                yield core
+def _in_base64(piece: str, *, twice: bool) -> Iterator[str]:
+    """Yields the characters of base64 that the piece alone decides; with `twice` those of base64 in base64, too."""
+    for octets in {piece.encode(code, "surrogatepass") for code in ("utf-8", "utf-16-le", "utf-16-be")}:
+        for core in _cores(octets):
+            yield core
+            if twice:
+                yield from _cores(core.encode("ascii"))
+
+
+def _cores(octets: bytes) -> Iterator[str]:
+    """Yields the characters of base64 that these octets alone decide, wherever they stand among others."""
+    for before in range(3):
+        coded = base64.b64encode(b"\0" * before + octets + b"\0" * 2).decode("ascii")
+        core = coded[-(-before * 8 // 6) : (before + len(octets)) * 8 // 6]
+        if len(core) >= _SURE:
+            yield core
 
 
 def _one_alphabet(text: str) -> str:

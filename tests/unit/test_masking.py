@@ -7,6 +7,7 @@ import binascii
 import html
 import json
 import time
+import unicodedata
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.folders.names import encode_name
 from shared.wording import masking
 from shared.wording.masking import MASK, masked
 
@@ -48,6 +50,79 @@ DRESSES: dict[str, Callable[[str], str]] = {
     "basic": lambda p: base64.b64encode(b"anna@example.org:" + p.encode()).decode(),
     "split": lambda p: p[:3] + "\r\n\t" + p[3:],
 }
+
+
+def _octal(password: str) -> str:
+    return "".join(f"\\{octet:03o}" for octet in password.encode())
+
+
+#: Further notations, and several at once: they hide the letters of a password that has six of them.
+MORE_DRESSES: dict[str, Callable[[str], str]] = {
+    "octal": _octal,
+    "octal, where it is not ASCII": lambda p: "".join(c if c.isascii() else _octal(c) for c in p),
+    "percent twice": lambda p: quote(quote(p, safe=""), safe=""),
+    "percent with code units": lambda p: "".join(f"%u{ord(c):04X}" for c in p),
+    "html twice": lambda p: html.escape(html.escape("".join(c if c.isascii() else f"&#{ord(c)};" for c in p))),
+    "html by name": lambda p: p.replace("ä", "&auml;").replace("ß", "&szlig;"),
+    "code points": lambda p: " ".join(f"U+{ord(c):04X}" for c in p),
+    "code points in braces": lambda p: "".join(f"\\u{{{ord(c):x}}}" for c in p),
+    "octets by number": lambda p: " ".join(str(octet) for octet in p.encode()),
+    "octets as in C": lambda p: ", ".join(f"0x{octet:02x}" for octet in p.encode()),
+    "UTF-16 in hexadecimal": lambda p: p.encode("utf-16-be").hex(),
+    "UTF-16 in base64": lambda p: base64.b64encode(p.encode("utf-16-be")).decode(),
+    "base64 twice": lambda p: base64.b64encode(base64.b64encode(sasl(p))).decode(),
+    "modified UTF-7": lambda p: encode_name(p).decode(),
+    "taken for Latin-1": lambda p: p.encode().decode("latin-1"),
+    "taken for Windows-1252": lambda p: p.encode().decode("cp1252", "replace"),
+    "marks by themselves": lambda p: unicodedata.normalize("NFD", p),
+    "full width": lambda p: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in p),
+    "letter by letter": lambda p: ", ".join(map(repr, p)),
+    "with dashes": lambda p: "-".join(p),
+    "with blanks of no width": lambda p: "\u200b".join(p),
+}
+OF_LETTERS = ["CANARY-pw-88", "пароль-Жук", "pässwörd-ß1", "hunter2hunter2", "Tr0ub4dor&3"]
+
+
+@pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.parametrize("dress", MORE_DRESSES)
+def test_its_letters_are_hidden_in_further_dresses(
+    monkeypatch: pytest.MonkeyPatch, dress: str, *, protected: bool
+) -> None:
+    if not protected:
+        monkeypatch.setattr(masking, "letters_of", lambda text: ("", []))
+        monkeypatch.setattr(masking, "_in_base64", lambda piece, twice: ())
+    seen = []
+    for password in OF_LETTERS:
+        worn = MORE_DRESSES[dress](password)
+        shown = masked(f"NO cannot do a1 LOGIN u {worn} now", [password])
+        assert shown.startswith("NO cannot do a1 LOGIN u ")
+        assert shown.endswith(" now")
+        if worn in shown:
+            seen.append(password)
+        else:
+            assert MASK in shown
+    assert bool(seen) is not protected, seen
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[AUTHENTICATIONFAILED] Authentication failed: 10, 20, 30, 40, 50, 60, 70 logins today",
+        "see https://mail.example/a%20b?c=%C3%A4&amp;d=\u00e4 or \\134 and 0x41 0x42; U+0041 U+0042; &AOQ-",
+        "Доступ запрещён, ÄÖÜ ß",
+        "00410042004300440045",
+    ],
+)
+def test_text_in_notations_stays_where_it_holds_no_secret(text: str) -> None:
+    assert masked(text, OF_LETTERS) == text
+
+
+@pytest.mark.parametrize("dress", ["\\101", "0x41 ", "&amp;", "%41", "%u0041", "U+0041 ", "65 ", "Ã¤", "0041", "&AOQ-"])
+def test_long_texts_in_notations_take_no_time(dress: str) -> None:
+    began = time.process_time()
+    for text in (dress * 2_000, dress[:-1] * 2_000, dress * 2_000 + "!"):
+        masked(text, ["CANARY-pw-88"] * 3)
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize("password", PASSWORDS)

@@ -382,7 +382,7 @@ class BatchCopy:
         """
         first, rest = left.take(1)
         if error.side == Side.SOURCE and rest and not self._seen and self._lease.unit.attempts > 1:
-            raise Divided([first, *rest.take((len(rest) + 1) // 2)]) from error
+            raise Divided(rest.take((len(rest) + 1) // 2), blamed=first) from error
 
     def _fetched(self, uids: UidSet, broken: list[MailError]) -> Iterator[Message]:
         """Yields the messages that the source gives for `uids`.

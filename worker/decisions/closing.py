@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from shared.model import LedgerEntry, Settled, UnitKind
 from shared.model.lifecycle import Disposition, UnitResult
-from shared.model.uids import UidSet
+from shared.model.uids import NO_UIDS, UidSet
 from shared.wording.phrases import Phrase
 
 IN_DOUBT_FOR_ANOTHER_S: Final = Phrase("in_doubt_for_another_s", "in doubt for another {num} s")
@@ -23,11 +23,14 @@ class SettleLater(Exception):
 
 
 class Divided(Exception):
-    """Raised when the rest of a batch is to be shared out: it is replaced by one batch for each of `parts`."""
+    """Raised when the rest of a batch is to be shared out: it is replaced by one batch for each of `parts`.
 
-    def __init__(self, parts: Sequence[UidSet]) -> None:
+    `blamed` are tried once more, in a batch of their own.
+    """
+
+    def __init__(self, parts: Sequence[UidSet], blamed: UidSet = NO_UIDS) -> None:
         super().__init__(f"divided into {len(parts)} batches")
-        self.parts = parts
+        self.parts, self.blamed = parts, blamed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
