@@ -2,6 +2,7 @@
 
 A secret is found in other capitals, quoted, with backslashes, as JSON, HTML, percent, quoted-printable or hexadecimal
 text, in base64 at each alignment (so inside a SASL response too), split over lines, and cut off at the end of the text.
+Where what is left still resembles a secret, only the response code is kept.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from functools import cached_property, reduce
 from typing import Final
 
 from shared.wording.phrases import Sentence, changed
+from shared.wording.resemblance import resembles
 
 MASK: Final = "***"
 
+#: The response code at the beginning of an answer, if there is one.
+_CODE: Final = re.compile(r"(?:\[[A-Z][A-Z/-]{0,40}\] )?")
 #: Shorter secrets are hidden as they are and in no other notation: nearly any text holds them by chance.
 _SHORTEST: Final = 4
 #: A longer secret is searched for in pieces of so many characters.
@@ -57,10 +61,14 @@ _BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_=")
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Returns the text with `MASK` in place of each of these secrets, however it is written there."""
+    """Returns the text with `MASK` in place of each of these secrets, however it is written there.
+
+    Of a text that resembles one in a notation that nobody listed, only the response code is left (RFC 9051 §7.1).
+    """
     if isinstance(text, Sentence):
         hidden = tuple(secrets)
         return changed(text, lambda part: masked(part, hidden))
+    secrets = tuple(secrets)
     seen = _Readings(text)
     found: list[tuple[int, int]] = []
     for secret in filter(None, secrets):
@@ -71,7 +79,8 @@ def masked(text: str, secrets: Iterable[str]) -> str:
             for core in _in_base64(piece):
                 if _one_alphabet(core) in seen.unbroken:
                     found += _runs(text, re.compile(_GAP.join(map(_either_alphabet, core))))
-    return _without(text, found)
+    shown = _without(text, found)
+    return _CODE.match(shown)[0] + MASK if resembles(shown, secrets) else shown  # type: ignore[index]
 
 
 def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
