@@ -44,7 +44,7 @@ def note(context: CommandContext, what: str, **detail: object) -> NotedEntry:
 
 @contextlib.contextmanager
 def noted(context: CommandContext, what: str, **detail: object) -> Iterator[None]:
-    """Notes an act before it is done. One that is refused is noted as refused instead, with the reason."""
+    """Notes an act before it is done; of one that is refused also that, with the reason."""
     entry = note(context, what, **detail)
     try:
         yield

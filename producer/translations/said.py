@@ -192,6 +192,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "most": "at most",
     "how": "by",
     "mailboxes": "mailboxes",
+    "in_this_hour": "in this hour",
 }
 #: Way in which somebody signed in, or tried to → its label.
 WAYS_IN: Final[Mapping[str, str]] = {

@@ -3,6 +3,7 @@
 A secret is found in other capitals, quoted, with backslashes, as JSON, HTML, percent, quoted-printable or hexadecimal
 text, in base64 at each alignment (so inside a SASL response too), split over lines, and cut off at the end of the text. One
 of some letters is also found by these alone, out of further notations and of several at once (`shared.wording.notations`).
+Where what is left still resembles a secret, only the response code is kept (`shared.wording.resemblance`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from typing import Final
 
 from shared.wording.notations import Letters, folded, letters_of, places_of
 from shared.wording.phrases import Sentence, changed
+from shared.wording.resemblance import resembles
 
 MASK: Final = "***"
 
+#: The response code at the beginning of an answer, if there is one.
+_CODE: Final = re.compile(r"(?:\[[A-Z][A-Z/-]{0,40}\] )?")
 #: Shorter secrets are hidden as they are and in no other notation: nearly any text holds them by chance.
 _SHORTEST: Final = 4
 #: A longer secret is searched for in pieces of so many characters.
@@ -59,10 +63,14 @@ _BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_=")
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Returns the text with `MASK` in place of each of these secrets, however it is written there."""
+    """Returns the text with `MASK` in place of each of these secrets, however it is written there.
+
+    Of a text that resembles one in a notation that nobody listed, only the response code is left (RFC 9051 §7.1).
+    """
     if isinstance(text, Sentence):
         hidden = tuple(secrets)
         return changed(text, lambda part: masked(part, hidden))
+    secrets = tuple(secrets)
     seen = _Readings(text)
     found: list[tuple[int, int]] = []
     for secret in filter(None, secrets):
@@ -75,7 +83,8 @@ def masked(text: str, secrets: Iterable[str]) -> str:
             for core in _in_base64(piece, twice=piece == secret):
                 if _one_alphabet(core) in seen.unbroken:
                     found += _runs(text, re.compile(_GAP.join(map(_either_alphabet, core))))
-    return _without(text, found)
+    shown = _without(text, found)
+    return _CODE.match(shown)[0] + MASK if resembles(shown, secrets) else shown  # type: ignore[index]
 
 
 def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:

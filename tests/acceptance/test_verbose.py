@@ -98,6 +98,7 @@ def test_the_log_tells_a_verification_that_was_queued_and_done_from_one_that_was
         "verification queued",
         "verification done",
         "credentials deleted",
+        "verification asked for",
         "act refused",
     ]
 

@@ -141,7 +141,6 @@ DIRECT = {
         "xadd",
         "xdel",
         "xrange",
-        "xrevrange",
         "expire",
         "get",
         "getdel",
@@ -172,6 +171,10 @@ ALWAYS = {"evalsha", "script|load", "script|exists", "info", "time"}
 _CALL = re.compile(r"redis\.p?call\(['\"](\w+)['\"]")
 
 
+#: The commands that a role may send to the audit log.
+AUDIT = {"exists", "llen", "lrange", "rpush", "type", "xrange", "xrevrange"}
+
+
 def needed(role: str) -> set[str]:
     """Returns the commands that the role needs, in lower case."""
     texts = [sources()[name] for name in sorted(SCRIPTS[role])]
@@ -194,7 +197,8 @@ def written(template: str) -> str:
         for role in SCRIPTS:
             if line.startswith(f"user {role} "):
                 head = line[: line.index("-@dangerous") + len("-@dangerous")]
-                lines[at] = " ".join([head, *(f"+{command}" for command in sorted(needed(role)))])
+                selector = line[line.index(" (") :] if " (" in line else ""
+                lines[at] = " ".join([head, *(f"+{command}" for command in sorted(needed(role)))]) + selector
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,7 @@ from shared.store.redis.redis_store import RedisStore, connect
 from tests import mail
 from tests.conftest import DovecotPair
 from tests.contract.store_kit import person, request, start
-from tests.deploy.commands import SCRIPTS, needed, scripts_of_nobody
+from tests.deploy.commands import AUDIT, SCRIPTS, needed, scripts_of_nobody
 from tests.deploy.deployed_processes import ROOT, DeployedProcesses
 from tests.deploy.test_kubernetes import KEDA_SCRIPT
 from tests.servers.redis_server import RedisServer
@@ -59,8 +59,10 @@ def deployed(tmp_path: Path) -> Iterator[DeployedProcesses]:
 @pytest.mark.parametrize("role", ROLES)
 def test_the_list_of_a_role_is_what_its_scripts_and_its_code_call(role: str) -> None:
     line = next(line for line in TEMPLATE.read_text().splitlines() if line.startswith(f"user {role} "))
-    given = set(re.findall(r"\+([\w|]+)", line.replace("+@connection", "")))
+    own, _, to_the_audit_log = line.partition(" (")
+    given = set(re.findall(r"\+([\w|]+)", own.replace("+@connection", "")))
     assert given == needed(role)
+    assert set(re.findall(r"\+(\w+)", to_the_audit_log)) == (AUDIT if role == "producer" else set())
 
 
 def test_every_script_belongs_to_a_role() -> None:

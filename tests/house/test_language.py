@@ -32,7 +32,7 @@ WORN = re.compile(
 ORDINARY = frozenset(
     """
     2 256 3 360 5 acts admission adopted adoption ahead alike allowed answer answers app append appended arrivals
-    asked audit auth authentication authorization autoconfig awaited bearer before beside body book books bound
+    asked auth authentication authorization autoconfig awaited bearer before beside body book books bound
     broken browser by canonical caps catalogue cell certificate change changed check checked choice choosing chunks
     closed column columns comparison condition conflict conversation coordination counted counts cram created
     credentials criterion crowded csv date dates dating delayed delivered delta detect detection dialer difference

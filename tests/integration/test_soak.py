@@ -28,7 +28,14 @@ def test_three_rounds_with_kills_are_measured_and_lose_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("measure", "a_round"),
-    [("worker_memory", 400_000), ("worker_files", 1), ("keys", 1), ("leases", 1), ("coordinator_series", 1)],
+    [
+        ("worker_memory", 400_000),
+        ("worker_files", 1),
+        ("keys", 1),
+        ("leases", 1),
+        ("coordinator_series", 1),
+        ("log_bytes_a_round", 5_000),
+    ],
 )
 def test_what_grows_a_little_in_each_round_is_a_leak(measure: str, a_round: float) -> None:
     rounds = [QUIET | {measure: QUIET[measure] + n * a_round} for n in range(60)]

@@ -69,6 +69,10 @@ def test_the_audit_log_is_counted_and_left(client: redis.Redis) -> None:
     seen = look(client, Names([PERSON]))
     assert (seen.audit, seen.found) == (2, ())
     assert client.xlen(keys.AUDIT) == 3
+    for month in ("202611", "202612"):
+        client.rpush(keys.audit(month), json.dumps({"who": "x", "what": "y", "detail": {"login": PERSON}}))
+    seen = look(client, Names([PERSON]))
+    assert (seen.audit, seen.found) == (4, ())
 
 
 @pytest.mark.parametrize(

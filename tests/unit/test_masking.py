@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import html
 import json
+import re
 import time
 import unicodedata
 from collections.abc import Callable
@@ -91,6 +93,7 @@ def test_its_letters_are_hidden_in_further_dresses(
     if not protected:
         monkeypatch.setattr(masking, "letters_of", lambda text: ("", []))
         monkeypatch.setattr(masking, "_in_base64", lambda piece, twice: ())
+        monkeypatch.setattr(masking, "resembles", lambda *_: False)
     seen = []
     for password in OF_LETTERS:
         worn = MORE_DRESSES[dress](password)
@@ -141,6 +144,45 @@ def test_it_is_hidden_in_every_dress(password: str, dress: str) -> None:
         assert password[at : at + 4] not in rest, "a part of it is left"
 
 
+#: Notations that nobody looks for one by one.
+STRANGE: dict[str, Callable[[str], str]] = {
+    "base64 twice": lambda p: base64.b64encode(base64.b64encode(p.encode())).decode(),
+    "base32": lambda p: base64.b32encode(p.encode()).decode(),
+    "percent twice": lambda p: quote(quote(p, safe=""), safe=""),
+    "hexadecimal numbers": lambda p: " ".join(f"0x{octet:02x}" for octet in p.encode()),
+    "hexadecimal numbers in a list": lambda p: ",".join(f"0x{octet:02X}" for octet in p.encode()),
+    "numbers": lambda p: " ".join(str(octet) for octet in p.encode()),
+    "octal": lambda p: "".join(f"\\{octet:03o}" for octet in p.encode()),
+    "letters in a list": lambda p: json.dumps(list(p)),
+    "dashes between": "-".join,
+    "dots between": ".".join,
+    "invisible between": "\u200b".join,
+    "NUL between": "\0".join,
+    "wide letters": lambda p: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in p),
+    "in two halves": lambda p: p[:10] + " and " + p[10:],
+    "backwards": lambda p: p[::-1],
+    "shifted by thirteen": lambda p: codecs.encode(p, "rot13"),
+}
+
+
+@pytest.mark.parametrize("password", ['se,cr et"1-Canary88', "correct horse_battery+staple"])
+@pytest.mark.parametrize("dress", STRANGE)
+def test_of_an_answer_that_resembles_it_only_the_code_is_kept(
+    password: str, dress: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worn = STRANGE[dress](password)
+    text = f"[AUTHENTICATIONFAILED] no {worn} now"
+    shown = masked(text, [password])
+    assert shown.startswith("[AUTHENTICATIONFAILED] ")
+    assert shown == f"[AUTHENTICATIONFAILED] {MASK}" or (MASK in shown and shown.endswith(" now"))
+    assert not set(re.findall(r"\w{3,}", worn)) & set(re.findall(r"\w+", shown)), "a part of it is left"
+    assert masked(text, ["another-Password-1"]) == text, "the control: of somebody else's it is left"
+    monkeypatch.setattr(masking, "resembles", lambda *_: False)
+    monkeypatch.setattr(masking, "letters_of", lambda text: ("", []))
+    monkeypatch.setattr(masking, "_in_base64", lambda piece, twice: ())
+    assert worn in masked(text, [password]), "the negative control"
+
+
 @pytest.mark.parametrize("kept", range(6, 12))
 def test_its_beginning_is_hidden_where_the_text_was_cut(kept: int) -> None:
     assert masked("cannot do LOGIN u " + "CANARY-pw-88"[:kept], ["CANARY-pw-88"]) == f"cannot do LOGIN u {MASK}"
@@ -150,6 +192,12 @@ def test_its_beginning_is_hidden_where_the_text_was_cut(kept: int) -> None:
 def test_other_words_stay() -> None:
     words = "[AUTHENTICATIONFAILED] Authentication failed: invalid password (base64 YWJjZGVm), try again in 30 s"
     assert masked(words, ["CANARY-pw-88", "q", "hunter2"]) == words.replace("q", MASK)
+
+
+@pytest.mark.parametrize("password", ["password1", "login-2026", "Invalid1", "mail-server-7"])
+def test_words_that_a_weak_password_has_too_stay(password: str) -> None:
+    words = "[AUTHENTICATIONFAILED] Invalid login or password: the mail server of example.org refused it"
+    assert masked(words, [password]) == words
 
 
 def test_a_short_one_is_hidden_as_it_is() -> None:

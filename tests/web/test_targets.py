@@ -57,10 +57,11 @@ def test_a_target_is_set_up_tried_listed_and_removed_by_api(web_server: WebServe
     assert "404" in api.post(f"/targets/{made['id']}/test").json()["why"]
     assert api.delete(f"/targets/{made['id']}").status_code == 204
     assert api.delete(f"/targets/{made['id']}").status_code == 404
-    assert [act["what"] for act in web_server.records.audit()][-5:] == [
+    assert [act["what"] for act in web_server.records.audit()][-6:] == [
         "target set",
         "target tried",
         "target tried",
+        "target removed",
         "target removed",
         "act refused",
     ]

@@ -66,11 +66,11 @@ def right(known: WebContext, counted: Iterable[str]) -> None:
 
 
 def wrong(known: WebContext, request: Request, how: str, name: str = "", *, known_name: bool = False) -> None:
-    """Writes a wrong guess into the audit log.
+    """Writes a wrong guess into the audit log, of very many only some and how many there were.
 
     An unknown name is left out, since it may be a password typed by mistake.
     """
-    known.records.note(name if known_name else "?", "sign-in refused", {"from": _where(request), "how": how})
+    known.records.add_guess(name if known_name else "?", {"from": _where(request), "how": how})
 
 
 def missed(known: WebContext, request: Request, how: str) -> None:
@@ -141,7 +141,7 @@ def note(known: WebContext, request: Request, who: Principal, what: str, **detai
 def noted(
     known: WebContext, request: Request, who: Principal, what: str, **detail: object
 ) -> Iterator[Callable[[int], int]]:
-    """Notes an act before it is done. One that is refused is noted as refused instead, one that changes nothing too.
+    """Notes an act before it is done; afterwards also that it was refused, or changed nothing.
 
     The caller passes the number of mailboxes that the act changed to the yielded function.
     """

@@ -83,8 +83,8 @@ def look(client: redis.Redis, names: Names) -> Traces:
                 kinds.type(key)
             for key, kind in zip(keys, kinds.execute(), strict=True):
                 read += 1
-                if key == AUDIT.encode():
-                    audit = sum(names.stand_in(value) for _, value in _parts(client, key, kind))
+                if key.startswith(AUDIT.encode()):
+                    audit += sum(names.stand_in(value) for _, value in _parts(client, key, kind))
                 elif names.stand_in(key):
                     found.append(Trace(key=key, kind=kind))
                 else:

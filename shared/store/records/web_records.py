@@ -1,7 +1,7 @@
 """The rows that the page and the API keep beside imports: the audit log, answers to repeated requests, rehearsals.
 
-The audit log is a stream that is added to, until an entry is older than `MAILHAUL_AUDIT_DAYS`. An act is
-noted before it is done; where it is refused, an entry that says so takes the place of that one.
+An act is noted before it is done; where it is refused, a second entry of the audit log says so, and among the events of its
+import it takes the place of the first one.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, Final, cast
 
-import redis
-
 from shared.content.json_text import read_json
+from shared.store.records.audit_log import FAULTS, AuditLog
 from shared.store.records.page_state import MOST_EVENTS, STORY_SECONDS
-from shared.store.records.plain_commands import PlainCommands
 from shared.store.redis import keys
-from shared.wording.kept import as_json, from_json, packed_all, unpacked_all
+from shared.wording.kept import as_json, packed_all, unpacked_all
 from shared.wording.phrases import Fault, option, worded
 
 #: The words of the audit log for who ran a command, and for where.
@@ -30,8 +28,6 @@ ANSWER_SECONDS: Final = 86_400
 REHEARSAL_SECONDS: Final = 86_400
 #: A request that was begun and never answered blocks its key for so long, seconds.
 _BEGUN_SECONDS: Final = 900
-#: The detail of a refused act that holds its reason with its codes; `why` is the same in English.
-_FAULTS: Final = "faults"
 #: Mailboxes of a rehearsal that are written or read at once.
 _PIECE: Final = 500
 
@@ -46,64 +42,36 @@ class NotedEntry:
     what: str
     #: Its details.
     detail: Mapping[str, object]
-    #: The streams that hold it, each with its id there.
-    places: tuple[tuple[str, bytes | str], ...]
+    #: Its id among the events of its import; None where it concerns none.
+    event: bytes | None
 
 
-class WebRecords(PlainCommands):
+class WebRecords(AuditLog):
     """The audit log, answers and rehearsals in the state database.
 
     Thread-safe. Raises `StoreError` while it is away.
     """
 
-    def __init__(self, client: redis.Redis, audit_days: float) -> None:
-        """Takes `audit_days`, how long an entry of the audit log is kept."""
-        super().__init__(client)
-        self._audit_days = audit_days
-
-    # -- audit
+    # -- acts
 
     def note(self, who: str, what: str, detail: Mapping[str, object]) -> NotedEntry:
-        """Adds an entry to the audit log, and removes those whose time is over. `detail` must hold no secret."""
-        fields = {"who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}
-        places = [(keys.AUDIT, self._do("xadd", keys.AUDIT, fields, minid=self._oldest(), approximate=False))]
+        """Adds an act to the audit log, and to the events of its import. `detail` must hold no secret."""
+        self.add_entry(who, what, detail)
+        event: bytes | None = None
         if isinstance(import_id := detail.get("import_id"), str):
+            fields = {"who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}
             events = keys.events(import_id)
-            places.append((events, self._do("xadd", events, fields, maxlen=MOST_EVENTS)))
+            event = cast(bytes, self._do("xadd", events, fields, maxlen=MOST_EVENTS))
             self._do("expire", events, STORY_SECONDS)
-        return NotedEntry(who=who, what=what, detail=detail, places=tuple(places))
+        return NotedEntry(who=who, what=what, detail=detail, event=event)
 
     def refused(self, entry: NotedEntry, faults: Sequence[Fault]) -> None:
-        """Puts an entry that says that the act was refused, and why, in place of the one that was noted before it."""
+        """Adds an entry that says that the act was refused, and why; among the events of its import it replaces the first."""
         why = "\n".join(worded(fault, option) for fault in faults)
-        told = {"act": entry.what, "why": why, _FAULTS: list(map(as_json, faults))}
+        told = {"act": entry.what, "why": why, FAULTS: list(map(as_json, faults))}
         self.note(entry.who, "act refused", {**entry.detail, **told})
-        for key, number in entry.places:
-            self._do("xdel", key, number)
-
-    def audit(self, after: str = "", count: int = 500) -> list[dict[str, Any]]:
-        """Returns the entries after the one with the id `after`, oldest first."""
-        return _entries(self._do("xrange", keys.AUDIT, f"({after}" if after else self._oldest(), "+", count=count))
-
-    def audit_back(self, before: str = "", count: int = 50) -> list[dict[str, Any]]:
-        """Returns the entries before the one with the id `before`, newest first.
-
-        Each has its `faults` too, by which its reason is said in the reader's language; none where an older version wrote it.
-        """
-        rows = self._do("xrevrange", keys.AUDIT, f"({before}" if before else "+", self._oldest(), count=count)
-        found = [_faults(read_json(row[b"detail"])) for _, row in rows]
-        return [{**entry, "faults": faults} for entry, faults in zip(_entries(rows), found, strict=True)]
-
-    def _oldest(self) -> str:
-        """Returns the id of the oldest entry that may be kept, by the clock of this machine."""
-        return str(max(1, int((time.time() - self._audit_days * 86_400) * 1000)))
-
-    def audit_pages(self, since: float | None = None, count: int = 500) -> Iterator[list[dict[str, Any]]]:
-        """Yields the whole log, or the entries since `since` (seconds since the epoch), oldest first, page by page."""
-        after = "" if since is None else f"{max(0, int(since * 1000) - 1)}-{2**64 - 1}"
-        while page := self.audit(after, count):
-            yield page
-            after = page[-1]["id"]
+        if entry.event is not None:
+            self._do("xdel", keys.events(str(entry.detail["import_id"])), entry.event)
 
     # -- requests that may be repeated
 
@@ -179,23 +147,3 @@ class WebRecords(PlainCommands):
         """Returns the rehearsal as kept last, or None."""
         row = self._do("get", keys.rehearsal(rehearsal_id))
         return cast(dict[str, Any], unpacked_all(read_json(row))) if row else None
-
-
-def _entries(rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": entry.decode(),
-            "at": int(entry.split(b"-")[0]) / 1000,
-            "who": row[b"who"].decode(),
-            "what": row[b"what"].decode(),
-            "detail": {name: value for name, value in read_json(row[b"detail"]).items() if name != _FAULTS},
-        }
-        for entry, row in rows
-    ]
-
-
-def _faults(detail: Mapping[str, Any]) -> tuple[Fault, ...]:
-    try:
-        return tuple(map(from_json, detail.get(_FAULTS, ())))
-    except (ValueError, TypeError, LookupError, AttributeError):
-        return ()

@@ -139,7 +139,9 @@
 | desk:targets                      | HASH | target id → who is told what, how, JSON (`shared.store.records.targets`) |
 | desk:services                     | HASH | name → an account service, JSON (`shared.store.records.named_services`) |
 | desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.records.principals`) |
-| desk:audit                        | STREAM | acts of people; an entry goes when it is older than MAILHAUL_AUDIT_DAYS |
+| desk:audit:M                      | LIST | acts of people in month M (202612), JSON; only added to; nothing else under desk:a |
+| desk:audit                        | STREAM | the same, as written by versions before 0.2.0; read and never written |
+| desk:guesses:N                    | STRING | refused sign-ins in the hour N since the epoch; expires |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
 | desk:rehearsals:I                 | HASH | rehearsal → its kind, and when it began; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
@@ -313,6 +315,16 @@ def way(digest: str) -> str:
 def link(digest: str) -> str:
     """Returns the key desk:link:H."""
     return f"{PREFIX}desk:link:{digest}"
+
+
+def audit(month: str) -> str:
+    """Returns the key desk:audit:M."""
+    return f"{AUDIT}:{month}"
+
+
+def guesses(hour: int) -> str:
+    """Returns the key desk:guesses:N."""
+    return f"{PREFIX}desk:guesses:{hour}"
 
 
 def events(import_id: str) -> str:
