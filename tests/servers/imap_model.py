@@ -184,6 +184,10 @@ class Account:
     prefix: bytes = b""
     #: Text behind `* NAMESPACE `, as sent; None for a personal namespace of this prefix and separator.
     namespace: bytes | None = None
+    #: What the server makes of a name, wherever it is used.
+    spelled: Callable[[bytes], bytes] = bytes
+    #: Whether CREATE of a folder that is there is answered OK.
+    created_again: bool = False
     folders: dict[bytes, Folder] = field(default_factory=dict)
     _made: int = 0
 
@@ -201,5 +205,5 @@ class Account:
         return self.folders[raw]
 
     def key(self, raw: bytes) -> bytes:
-        """Returns the key of a folder: INBOX is one folder in any spelling."""
-        return b"INBOX" if raw.upper() == b"INBOX" else raw
+        """Returns the key of a folder: INBOX is one folder in any spelling, others are as the server spells them."""
+        return b"INBOX" if raw.upper() == b"INBOX" else self.spelled(raw)

@@ -204,7 +204,7 @@ class Session:
     def _create(self, command: Command, words: list[object]) -> Quiet:
         account = self._signed_in()
         name = account.key(as_word(words[0]).removesuffix(account.separator))
-        if name in account.folders:
+        if name in account.folders and not account.created_again:
             raise No(b"[ALREADYEXISTS] Mailbox already exists")
         uses = words[1][1] if len(words) > 1 and isinstance(words[1], list) else []
         account.folder(name, attributes=tuple(as_word(use) for use in uses) if isinstance(uses, list) else ())

@@ -148,6 +148,7 @@ class MailboxPlan:
             (listings[0], followed.ours),
             absent=absent,
             places=places,
+            go_on=self._stop_between,
         )
         if self._returning:
             absent = {m.source_name for m in made.mapped if not m.exists}
@@ -197,6 +198,7 @@ class MailboxPlan:
                     source, untold = self._opened.fully(folder.source_name)
                 if isinstance(source, Exception):
                     plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
+                    self._stop_between()
                     continue
                 if isinstance(destination, Exception):
                     destination = NOT_THERE
@@ -236,6 +238,7 @@ class MailboxPlan:
                 self._enter(plans)
                 if stops:
                     stop_on(wish)
+            self._stop_between()
         if self._ends and not filled:
             self._ends.look_at_all(here)
         beside = self._beside(mapped, made.listing, before)
@@ -247,6 +250,11 @@ class MailboxPlan:
             left = [one for one in noted.moving if one.folder_id not in self._planned] if noted else []
             self._store.set_moving(self._lease, name, left)
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
+
+    def _stop_between(self) -> None:
+        """Stops where a person or the end of the process wants so, even with nothing entered: what others want can wait."""
+        if (wish := self._wish()) not in (Wish.YIELD, Wish.LEAVE):
+            stop_on(wish)
 
     def _follow(self, theirs: FolderListing, ours: FolderListing, known: Sequence[Folder]) -> FoundFolders:
         """Asks both sides for the numbers of the folders planned before, and finds those that are no longer there."""
