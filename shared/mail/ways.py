@@ -14,6 +14,7 @@ from shared.mail.auth.sasl import Proof
 from shared.mail.imap.imap_destination import ImapDestination
 from shared.mail.imap.imap_source import ImapSource
 from shared.mail.imap.session import Session, open_session
+from shared.mail.pop3.pop3_conversation import Pop3Session
 from shared.mail.pop3.pop3_reading import Readings
 from shared.mail.pop3.pop3_signing_in import open_pop3
 from shared.mail.pop3.pop3_source import Pop3Source
@@ -108,6 +109,9 @@ def open_pop3_source(ways: Ways, endpoint: Endpoint, proof: Proof, identities: I
         ca_file=endpoint.ca_file,
         fingerprint=endpoint.certificate_sha256,
     )
-    with ways.guarding(endpoint), discreet(proof):
-        session = open_pop3(door, proof, command_timeout_seconds=ways.command_timeout_seconds)
-    return Pop3Source(session, identities, ways.readings.of(endpoint.host, endpoint.port))
+
+    def opened() -> Pop3Session:
+        with ways.guarding(endpoint), discreet(proof):
+            return open_pop3(door, proof, command_timeout_seconds=ways.command_timeout_seconds)
+
+    return Pop3Source(opened(), identities, ways.readings.of(endpoint.host, endpoint.port), opened)

@@ -58,6 +58,10 @@ class Pop3Server:
     to_utf8: bytes | None = b"+OK"
     #: Whether TOP with lines puts a blank line before the text, as GNU Mailutils does.
     blank_at_top: bool = False
+    #: Tells whether the connection ends when the server comes to this message in this command (b"LIST", b"UIDL", b"TOP", b"RETR").
+    ends_at: Callable[[bytes, int], bool] = staticmethod(lambda word, number: False)
+    #: Numbers of messages that LIST and UIDL leave out.
+    left_out: set[int] = field(default_factory=set)
     #: Whether the connection is closed at the first TOP with lines.
     breaks_at_top: bool = False
 
@@ -110,20 +114,16 @@ class Pop3Server:
         elif word == b"LIST" and self.no_list:
             yield b"-ERR not now\r\n"
         elif word == b"LIST":
-            yield b"+OK\r\n"
-            for n, body in enumerate(self.messages, 1):
-                yield b"%d %d\r\n" % (n, len(body) + self.more)
-            yield b".\r\n"
+            yield from self._listed(word, rest, lambda n: b"%d" % (len(self.messages[n - 1]) + self.more))
         elif word == b"UIDL":
             if self.unique_ids is None:
                 yield b"-ERR no such command\r\n"
                 return
-            yield b"+OK\r\n"
-            for n in range(1, len(self.messages) + 1):
-                yield b"%d %b\r\n" % (n, self.unique_ids(session, n))
-            yield b".\r\n"
+            known = self.unique_ids
+            yield from self._listed(word, rest, lambda n: known(session, n))
         elif word in (b"RETR", b"TOP"):
             number, *lines = map(int, rest.split())
+            self._may_end(word, number)
             if lines and lines[0] and self.breaks_at_top:
                 raise OSError("closed")
             if lines and self.most_asked is not None and lines[0] > self.most_asked:
@@ -152,6 +152,23 @@ class Pop3Server:
         if lines and self.blank_at_top:
             body = head + blank + b"\r\n" + body[len(head + blank) :]
         yield b"+OK\r\n" + stuffed(body)
+
+    def _may_end(self, word: bytes, number: int) -> None:
+        if self.ends_at(word, number):
+            raise OSError("closed")
+
+    def _listed(self, word: bytes, rest: bytes, told: Callable[[int], bytes]) -> Iterator[bytes]:
+        """Yields a listing, or the line of one message where its number is given."""
+        if rest:
+            self._may_end(word, int(rest))
+            yield b"+OK %d %b\r\n" % (int(rest), told(int(rest)))
+            return
+        yield b"+OK\r\n"
+        for n in range(1, len(self.messages) + 1):
+            self._may_end(word, n)
+            if n not in self.left_out:
+                yield b"%d %b\r\n" % (n, told(n))
+        yield b".\r\n"
 
     @property
     def marked(self) -> set[int]:

@@ -115,15 +115,18 @@ def shortfall(withheld: int, shown: UidSet, low: int, uidnext: int, before: UidS
     """Returns what is withheld, when UIDs from `low` on and those that were hidden `before` have no outcome.
 
     In a later pass no more can be withheld than there are such UIDs that are not shown: the others have their outcome,
-    whether they are shown or not.
+    whether they are shown or not. Where fewer UIDs are left than messages are withheld, as in a POP3 maildrop or under a
+    UIDNEXT that is too low, UIDs above stand for the rest; mail that comes may take them.
     """
     hidden = (UidSet.span(low, uidnext - 1) | before) - shown
     if not fresh:
-        withheld = min(withheld, len(hidden))
+        withheld = min(withheld, len(hidden) + sum(uid >= low for uid in before & shown))
     if withheld <= 0:
         return Shortfall()
-    # A server whose UIDNEXT is too low may withhold messages above it.
-    return Shortfall(withheld=withheld, hidden=hidden or UidSet.span(uidnext, uidnext))
+    if (more := withheld - len(hidden)) > 0:
+        first = max(uidnext, hidden.high + 1 if hidden else 0)
+        hidden |= UidSet.span(first, first + more - 1)
+    return Shortfall(withheld=withheld, hidden=hidden)
 
 
 def stated_more(source: MailSource, name: bytes, opened: KnownStatus, stated: int) -> tuple[KnownStatus, int]:

@@ -97,14 +97,8 @@ class Pop3Session:
             self._send(asked)
         else:
             self._send(asked[:1])
-        sizes = []
         try:
-            for line in self._lines(WOULD_NOT_LIST_ITS_MESSAGES.says()):
-                number, _, size = line.partition(b" ")
-                size = size.split(b" ")[0]
-                if not (_NUMBER.fullmatch(number) and _NUMBER.fullmatch(size)):
-                    raise self._violation(LISTED_NO_MESSAGE.says(), line)
-                sizes.append((int(number), int(size)))
+            sizes = self._read_sizes()
         except ServerRefused:
             if self._depth > 1:  # the answer to UIDL is on its way, and belongs to no other command
                 with contextlib.suppress(ServerRefused):
@@ -113,12 +107,44 @@ class Pop3Session:
             raise
         if self._depth == 1:
             self._send(asked[1:])
+        return sizes, self._read_ids()
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Returns (message number, size in bytes) of LIST."""
+        self._send([b"LIST"])
+        return self._read_sizes()
+
+    def ids(self) -> dict[int, bytes]:
+        """Returns number → unique-id of UIDL, empty where there is none."""
+        self._send([b"UIDL"])
+        return self._read_ids()
+
+    def told_of(self, word: bytes, number: int) -> bytes:
+        """Returns what LIST or UIDL tell of this message; b"" where it is refused."""
+        self._send([b"%b %d" % (word, number)])
+        try:
+            told = self._status(WOULD_NOT_LIST_ITS_MESSAGES.says()).split()
+        except ServerRefused:
+            return b""
+        return told[2] if len(told) > 2 and told[1] == b"%d" % number else b""
+
+    def _read_sizes(self) -> list[tuple[int, int]]:
+        sizes = []
+        for line in self._lines(WOULD_NOT_LIST_ITS_MESSAGES.says()):
+            number, _, size = line.partition(b" ")
+            size = size.split(b" ")[0]
+            if not (_NUMBER.fullmatch(number) and _NUMBER.fullmatch(size)):
+                raise self._violation(LISTED_NO_MESSAGE.says(), line)
+            sizes.append((int(number), int(size)))
+        return sizes
+
+    def _read_ids(self) -> dict[int, bytes]:
         try:
             # Tried whether it is announced or not: some servers have UIDL and do not say so.
             ids = [line.partition(b" ") for line in self._lines(HAS_NO_UIDL.says())]
         except ServerRefused:
-            return sizes, {}
-        return sizes, {int(number): one.strip() for number, _, one in ids if _NUMBER.fullmatch(number) and one.strip()}
+            return {}
+        return {int(number): one.strip() for number, _, one in ids if _NUMBER.fullmatch(number) and one.strip()}
 
     def _lines(self, what: str) -> Iterator[bytes]:
         self._status(what)

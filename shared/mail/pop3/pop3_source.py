@@ -6,7 +6,7 @@ The server's content is read once, when it is first asked for: in a POP3 session
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -39,6 +39,7 @@ from shared.mail.imap.flights import raise_first
 from shared.mail.one_mailbox import ids_name
 from shared.mail.pop3.pop3_conversation import EndlessMessage, Pop3Session
 from shared.mail.pop3.pop3_reading import BY_RETR, MessageToRead, ServerReading, WholeMessages, chunks
+from shared.mail.pop3.pop3_renewed import RenewedSession
 from shared.model.errors import FolderRefused, MailError, ServerRefused, StoreError, Throttled
 from shared.model.uids import Uid, UidSet
 from shared.wording.phrases import Phrase
@@ -75,12 +76,18 @@ class _Drop:
 class Pop3Source:
     """The source side over POP3. See `shared.mail.MailSource`."""
 
-    def __init__(self, session: Pop3Session, identities: Identities, reading: ServerReading | None = None) -> None:
-        """Takes `reading`: what other sessions found out about the server."""
+    def __init__(
+        self,
+        session: Pop3Session,
+        identities: Identities,
+        reading: ServerReading | None = None,
+        reopen: Callable[[], Pop3Session] | None = None,
+    ) -> None:
+        """Takes `reading`: what other sessions found out about the server; and `reopen`, which signs in once more."""
         self.capabilities = session.capabilities
         self.side = session.side
-        self._session, self._identities = session, identities
-        self._whole = WholeMessages(session, reading or ServerReading())
+        self._session, self._identities = RenewedSession(session, reopen), identities
+        self._whole = WholeMessages(self._session, reading or ServerReading())
         self._seen: _Drop | None = None
         self._ids: tuple[bytes, ...] = ()
 
@@ -134,7 +141,7 @@ class Pop3Source:
 
     def _look(self) -> _Drop:
         counted = self._session.counted() or 0
-        listed, ids = self._session.listing()
+        listed, ids = self._session.listing(counted)
         numbers = [one for one, _ in listed]
         self._ids = tuple(ids.values())
         unique = [ids.get(one) for one in numbers]
@@ -314,6 +321,7 @@ class Pop3Source:
                 head = header_of(start, LONG_HEADER_BYTES)
                 when, zone = received_at(head)
                 fingerprint = fingerprint_of(identifying(head))
+                listed = wanted[place].listed
                 canonical = Canonical()
                 for chunk in chunks(body):
                     canonical.update(chunk)
@@ -328,6 +336,8 @@ class Pop3Source:
                     size_bytes=size,
                     fingerprint=fingerprint,
                     body=body if isinstance(body, bytes) else None,
+                    # Many count line ends as one byte each, and list too little of every message.
+                    announced_bytes=listed if size < listed else -1,
                     stream=None if isinstance(body, bytes) else chunks(body),
                 )
         except EndlessMessage as endless:
@@ -355,7 +365,7 @@ class Pop3Source:
 
     def abort(self) -> None:
         """Shuts the socket at once, from any thread. Never raises."""
-        self._session.wire.abort()
+        self._session.abort()
 
 
 class _Said:

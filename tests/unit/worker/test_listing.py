@@ -30,6 +30,17 @@ def test_what_is_withheld_and_what_may_be_its_uids(
         assert found.withheld == withheld
 
 
+def test_as_many_are_withheld_in_each_pass_where_no_uid_is_left_for_them() -> None:
+    first = shortfall(2, UidSet.parse("1:8"), 1, 9, UidSet(), fresh=True)
+    assert first == Shortfall(withheld=2, hidden=UidSet.parse("9:10"))
+    second = shortfall(2, UidSet.parse("1:8"), 9, 9, first.hidden, fresh=False)
+    assert second == first
+    # New mail took the UIDs that stood for what is withheld.
+    third = shortfall(2, UidSet.parse("1:10"), 9, 11, second.hidden, fresh=False)
+    assert third == Shortfall(withheld=2, hidden=UidSet.parse("11:12"))
+    assert shortfall(1, UidSet.parse("1:7"), 9, 9, UidSet(), fresh=False) == Shortfall(), "it has its outcome"
+
+
 class Source:
     """A source that answers with these numbers, in turn."""
 
