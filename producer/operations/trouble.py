@@ -138,6 +138,10 @@ _MESSAGE_TROUBLE: Final = {
         "messages with keywords that the destination folder cannot hold",
         "nothing to do; the messages themselves are there",
     ),
+    "resized": (
+        "messages of which the source sent more or fewer bytes than it announced",
+        "notes.csv of the report names each; where the source sent fewer, see there whether the message is whole",
+    ),
     "unreadable_folder": (
         "folders that cannot be read at the source",
         "see what the server says; when it is mended: mailhaul retry IMPORT",
@@ -156,6 +160,7 @@ HARMLESS: Final = (
     "normalised",
     "dates_changed",
     "keywords_lost",
+    "resized",
     "undone",
     "moved",
     "removed",
@@ -347,6 +352,7 @@ def folder_trouble(
             "undone": own.undone,
             "dates_changed": own.dates_changed,
             "keywords_lost": own.keywords_lost,
+            "resized": own.resized,
         }
         reasons: dict[str, str] = {}
         if any(numbers.values()):

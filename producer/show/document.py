@@ -44,6 +44,7 @@ def counts(tally: Tally) -> dict[str, int]:
         "doubled": tally.doubled,
         "undone": tally.undone,
         "keywords_lost": tally.keywords_lost,
+        "resized": tally.resized,
     }
 
 

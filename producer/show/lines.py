@@ -180,6 +180,7 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
     for name, number in (
         ("missing", tally.missing),
         ("keywords lost", tally.keywords_lost),
+        ("sent in another size than announced", tally.resized),
     ):
         if number:
             yield f"  {name}: {number:,}"

@@ -60,6 +60,7 @@ RESULTS = (
     "doubled",
     "undone",
     "keywords_lost",
+    "resized",
     "unreadable_folders",
     "failure",
     "sentence",

@@ -262,6 +262,7 @@ NOTES: Final[Mapping[str, str]] = {
     "normalised": "line endings or date normalised",
     "watched": "to be read back",
     "keywords_lost": "keywords lost",
+    "resized": "sent in another size than announced",
     "missing": "missing",
     "moved": "moved by its user",
     "removed": "removed by its user",
@@ -373,6 +374,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "undone": "A second copy of ours was removed at the destination.",
     "dates_changed": "Messages have another date, since the source's cannot be used or kept (harmless).",
     "keywords_lost": "The destination folder cannot hold these messages' keywords.",
+    "resized": "The source sent more or fewer bytes of messages than it announced.",
     "unreadable_folder": "These folders cannot be read at the source.",
     "withheld": "The source counts messages that it does not show.",
 }
@@ -417,6 +419,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "undone": "Nothing; each message stands there once.",
     "dates_changed": "Nothing; notes.csv of the report names each.",
     "keywords_lost": "Nothing; the messages themselves are there.",
+    "resized": "Where the source sent fewer bytes, see there whether the message is whole; notes.csv of the report names each.",
     "unreadable_folder": "See what the server says; when it is mended, try again.",
     "withheld": "Ask the operator of the source for the limit on what it shows, and have it lifted; then begin again.",
 }

@@ -49,6 +49,8 @@ class Tally:
     watched: int = 0
     #: Messages whose keywords the destination folder cannot hold.
     keywords_lost: int = 0
+    #: Messages of which the source sent more or fewer bytes than it announced; at most some of each batch are counted.
+    resized: int = 0
     #: Messages that the ledger has as copied, that the destination no longer shows, and that no user took away.
     missing: int = 0
     #: Messages whose copies their user moved to another place at the destination.

@@ -15,6 +15,7 @@ COUNTED: Final = {
     "normalised": "normalised",
     "watched": "watched",
     "keywords_lost": "keywords_lost",
+    "resized": "resized",
     "date_clamped": "dates_changed",
     "date_unusable": "dates_changed",
     "moved": "moved",

@@ -151,6 +151,8 @@ class Message:
     body: bytes | None
     #: The body in chunks, when it is large.
     stream: Iterator[bytes] | None = None
+    #: The size in bytes that the source announces for the message; -1 where it announces none, or no exact one.
+    announced_bytes: int = -1
     #: Why the date is not exactly the source's, in words; "" where it is, or where there is none.
     date_doubt: str = ""
     #: Oddities of the message ("flag not an atom, dropped: …"), already cleaned for display.

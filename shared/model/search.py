@@ -35,6 +35,7 @@ TROUBLE_OF: Final = {
     "deleted_at_source": "deleted_at_source",
     "dates_changed": "dates_changed",
     "keywords_lost": "keywords_lost",
+    "resized": "resized",
     "withheld": "withheld",
     "unreadable": "unreadable_folder",
 }

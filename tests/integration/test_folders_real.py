@@ -17,6 +17,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.faults import close, reply
 from tests.servers.faulty import Command
 from tests.servers.wire import Wire
+from worker.copying.batch_folders import BatchFolders
 from worker.copying.copy import CopyRules
 
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -313,6 +314,25 @@ class TestAFolderThatIsRemovedMeanwhile:
         assert in_process.outcomes() == {"copied": 6}
         assert in_process.mailbox().state == "complete"
         assert len(wires.new.folder(b"Work").messages) == 4
+
+    @pytest.mark.parametrize("multiappend", [True, False])
+    @pytest.mark.parametrize("protected", [True, False])
+    def test_while_it_is_filled_it_is_planned_anew_at_once(
+        self, wires: Wires, monkeypatch: pytest.MonkeyPatch, *, multiappend: bool, protected: bool
+    ) -> None:
+        """Costs no attempt: the last one would fail the messages, or park the mailbox."""
+        if not protected:
+            monkeypatch.setattr(BatchFolders, "refused", lambda self, error: error)
+        if not multiappend:
+            wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
+        wires.fill(60, b"Work")
+        self.remove_when(wires, rb"^APPEND ", times=1)
+        in_process = InProcessImport(wires.source, wires.destination)
+        in_process.to_the_end(limit=60)
+        assert in_process.outcomes() == {"copied": 60}
+        assert wires.bodies(b"Work") == wires.sent(b"Work")
+        refused = [one for one in in_process.failures() if one.code == "destination_folder_refused"]
+        assert bool(refused) is not protected
 
     @staticmethod
     def remove_when(wires: Wires, command: bytes, *, times: int, after: int = 0) -> None:

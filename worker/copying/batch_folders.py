@@ -6,8 +6,9 @@ from typing import Final
 
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.mail.answers.limits import may_be_too_large
+from shared.mail.answers.refusals import response_code
 from shared.model import Lease, batch_id
-from shared.model.errors import FolderChanged, FolderRefused, FolderVanished
+from shared.model.errors import FolderChanged, FolderRefused, FolderVanished, MailError
 from shared.model.sides import Side
 from shared.store import WorkStore
 from shared.wording.often_said import FOLDER_RECREATED
@@ -25,7 +26,12 @@ IS_ANOTHER_FOLDER_EACH_TIME: Final = Phrase(
 IS_NO_LONGER_LISTED: Final = Phrase(
     "is_no_longer_listed", "{folder} is no longer in the list of folders: somebody renamed or removed it"
 )
+WAS_REMOVED_MEANWHILE: Final = Phrase(
+    "was_removed_meanwhile", "{folder} was removed while it was being filled; it is made again"
+)
 
+#: Response codes of an APPEND into a folder that is not there (RFC 9051 §6.3.12, §7.1).
+_GONE: Final = frozenset({"TRYCREATE", "NONEXISTENT"})
 #: Number of times that a mailbox is planned anew because a destination folder is not the one that was planned. After
 #: that its messages fail: somebody removes the folder each time, or the server gives it a new UIDVALIDITY each time.
 MOST_REMADE = 3
@@ -71,6 +77,16 @@ class BatchFolders:
                 raise FolderRefused(Side.DESTINATION, IS_ANOTHER_FOLDER_EACH_TIME.says(folder=folder.display))
             raise FolderChanged(Side.DESTINATION, FOLDER_RECREATED.says(folder=folder.display))
         return there, here
+
+    def refused(self, error: MailError) -> MailError:
+        """Returns the error that a refused APPEND stands for: `FolderChanged` where the folder is gone since it was opened.
+
+        Then it is made again by the next plan, unless that happened too often.
+        """
+        gone = isinstance(error, FolderRefused) and response_code(error.detail.encode()) in _GONE
+        if not gone or self._folder.remade >= MOST_REMADE:
+            return error
+        return FolderChanged(Side.DESTINATION, WAS_REMOVED_MEANWHILE.says(folder=self._folder.display), error.detail)
 
     def _still_unused(self, here: KnownStatus) -> bool:
         """Tells whether the destination folder is empty, and nothing of ours was ever sent there.

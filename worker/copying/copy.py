@@ -55,8 +55,8 @@ from worker.decisions.closing import Divided, Finished, SettleLater
 from worker.decisions.copy_notes import watched
 from worker.decisions.failures import ATTEMPTS
 from worker.decisions.ledger_entries import given_up, without_copy
-from worker.decisions.permanent_flags import kept_flags
-from worker.decisions.sent import Sent, remembered
+from worker.decisions.permanent_flags import doubtful_flags, kept_flags
+from worker.decisions.sent import Sent, is_resized, remembered
 from worker.decisions.shares import Widening
 
 LISTED_WITHOUT_BODY: Final = Phrase("listed_without_body", "the source lists the message but gives no body")
@@ -129,6 +129,8 @@ class BatchCopy:
         self._shared: GmailSharing | None = None
         #: The sum of the sizes that the source gave for all messages of the batch; 0 where it gave none.
         self._announced = 0
+        #: Messages that came in another size than was announced, with their place among these.
+        self._resized: dict[int, int] = {}
 
     @property
     def progressed(self) -> bool:
@@ -392,14 +394,18 @@ class BatchCopy:
         flags, sent = [], []
         for at, message in enumerate(group):
             kept, lost = kept_flags(message.flags, self._status.permanent_flags)
+            doubtful = doubtful_flags(kept, self._status.permanent_flags)
             if not keywords:
-                lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
-                kept = tuple(flag for flag in kept if flag.startswith("\\"))
+                lost = (*lost, *doubtful)
+                kept, doubtful = tuple(flag for flag in kept if flag not in doubtful), ()
             flags.append(kept)
             self._forgotten_flags.sent(message.uid, kept)
             seen = seen_in(message.body) if message.body is not None else ""
             date = self._dating.date(message)
-            sent.append(remembered(message, date, lost, any(not flag.startswith("\\") for flag in kept), seen))
+            if is_resized(message):
+                self._resized.setdefault(message.uid, len(self._resized) + 1)
+            resized = self._resized.get(message.uid, 0)
+            sent.append(remembered(message, date, lost, bool(doubtful), seen, resized))
             if date != message.internaldate:
                 group[at] = replace(message, internaldate=date)
         self._flying.stop_when_full()
@@ -422,14 +428,15 @@ class BatchCopy:
     def _copy_refused(self) -> None:
         """Halves what was refused until single messages are left.
 
-        It tries those once more without keywords where the refusal may be about them. A message refused alone waits for
-        the next answer. Where all are refused in the same words, the messages are not to blame (`worker.decisions.alike`).
+        It tries those once more without keywords and flags that are not permanent there, where the refusal may be about
+        them. A message refused alone waits for the next answer. Where all are refused in the same words, the messages are
+        not to blame (`worker.decisions.alike`).
         """
         alike, taken = self._alike, self._flying.taken
         while self._flying.refused:
             group, error = self._flying.refused.pop()
             if not isinstance(error, MessagesRefused | ServerRefused):
-                raise error
+                raise self._folders.refused(error)
             if self._flying.taken > taken:
                 self._outcomes.refuse(alike.taken())
                 taken = self._flying.taken

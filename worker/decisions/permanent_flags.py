@@ -18,3 +18,19 @@ def kept_flags(flags: Sequence[str], permanent: frozenset[str]) -> tuple[tuple[s
     allowed = {flag.lower() for flag in permanent} | _SYSTEM
     kept = tuple(flag for flag in flags if flag.lower() in allowed)
     return kept, tuple(flag for flag in flags if flag.lower() not in allowed)
+
+
+def settable_flags(flags: Sequence[str], permanent: frozenset[str]) -> tuple[str, ...]:
+    """Returns those flags that a STORE changes for good: a server may refuse all of a command for one that it does not."""
+    return tuple(flag for flag in kept_flags(flags, permanent)[0] if flag not in _unlisted(flags, permanent))
+
+
+def _unlisted(flags: Sequence[str], permanent: frozenset[str]) -> tuple[str, ...]:
+    listed = {flag.lower() for flag in permanent}
+    return tuple(flag for flag in flags if flag.startswith("\\") and listed and flag.lower() not in listed)
+
+
+def doubtful_flags(flags: Sequence[str], permanent: frozenset[str]) -> tuple[str, ...]:
+    """Returns those flags for which the destination may refuse the message: keywords, and what PERMANENTFLAGS leaves out."""
+    unlisted = _unlisted(flags, permanent)
+    return tuple(flag for flag in flags if not flag.startswith("\\") or flag in unlisted)

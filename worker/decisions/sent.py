@@ -14,6 +14,11 @@ from worker.decisions.copy_notes import date_note, stands_for, watched
 
 CANNOT_HOLD: Final = Phrase("cannot_hold", "the destination folder cannot hold: {names}")
 
+ANNOUNCED_AND_SENT: Final = Phrase("announced_and_sent", "the source announced {announced} bytes and sent {sent}")
+OTHERS_NOT_NAMED: Final = Phrase("others_not_named", "{what}; others that came with it are not named")
+
+#: Most messages of a batch that are named for their size: some servers announce a wrong one for each.
+MOST_RESIZED: Final = 50
 #: Most keywords of one message that a note names.
 MOST_NAMED: Final = 30
 
@@ -30,18 +35,25 @@ class Sent:
     internaldate: int | None
     #: Header fingerprint.
     fingerprint: bytes
-    #: Whether the message went with keywords: if it is refused, it is tried once more without them.
+    #: Whether the message went with keywords, or flags that are not permanent there: if it is refused, it is tried once more
+    #: without them.
     keywords: bool = False
     #: Notes for the operator.
     notes: tuple[Note, ...] = ()
 
 
 def remembered(
-    message: Message, date: int | None, lost_keywords: Sequence[str], keywords: bool, seen: str = ""
+    message: Message,
+    date: int | None,
+    lost_keywords: Sequence[str],
+    keywords: bool,
+    seen: str = "",
+    resized: int = 0,
 ) -> Sent:
     """Returns the part of `message` that is needed until its answer comes.
 
-    `date` is the date it is sent with (`worker.copying.dating`); `seen` as `shared.content.watching` says.
+    `date` is the date it is sent with (`worker.copying.dating`); `seen` as `shared.content.watching` says. `resized` counts the
+    messages of the batch up to this one that have another size than was announced.
     """
     notes: list[Note] = []
     dated = date_note(message.uid, message.internaldate, message.size_bytes, date, message.date_doubt)
@@ -63,6 +75,9 @@ def remembered(
     lost: list[str] = [CANNOT_HOLD.says(names=names)] if lost_keywords else []
     if lost := [*lost, *(oddity for oddity in message.oddities if DROPPED in oddity)]:
         note("keywords_lost", several(lost))
+    if is_resized(message) and resized <= MOST_RESIZED:
+        said = ANNOUNCED_AND_SENT.says(announced=f"{message.announced_bytes:,}", sent=f"{message.size_bytes:,}")
+        note("resized", OTHERS_NOT_NAMED.says(what=said) if resized == MOST_RESIZED else said)
     if seen:
         notes.append(watched(message.uid, seen))
     if message.oddities:
@@ -75,6 +90,11 @@ def remembered(
         keywords=keywords,
         notes=tuple(notes),
     )
+
+
+def is_resized(message: Message) -> bool:
+    """Tells whether the source sent more or fewer bytes of the message than it announced."""
+    return message.announced_bytes >= 0 and message.announced_bytes != message.size_bytes
 
 
 def sent_as(original: Sighting, date: int | None, *notes: Note) -> Sent:

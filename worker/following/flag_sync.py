@@ -17,7 +17,7 @@ from shared.runtime.logs import get_logger
 from shared.store import WorkStore
 from worker.copying.flag_completion import complete_flags
 from worker.decisions.flag_changes import FlagsSeen, flag_changes, later, translated
-from worker.decisions.permanent_flags import kept_flags
+from worker.decisions.permanent_flags import settable_flags
 
 _log = get_logger("mailhaul.worker")
 
@@ -99,6 +99,6 @@ class FlagSync:
         known = translated(changes, to)
         permanent = self._destination.open(folder.destination_name).permanent_flags if known else frozenset()
         self._destination.store_flags(
-            replace(change, add=kept_flags(change.add, permanent)[0], remove=kept_flags(change.remove, permanent)[0])
+            replace(change, add=settable_flags(change.add, permanent), remove=settable_flags(change.remove, permanent))
             for change in known
         )

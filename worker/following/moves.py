@@ -26,7 +26,7 @@ from worker.copying.recognise import Recognition
 from worker.copying.recovery import arrived, known_destinations
 from worker.decisions.flag_changes import FlagsSeen, flag_changes, translated
 from worker.decisions.ledger_entries import settled_group
-from worker.decisions.permanent_flags import kept_flags
+from worker.decisions.permanent_flags import settable_flags
 from worker.decisions.sent import sent_as
 from worker.following.deletions import as_counted, known_sources
 from worker.following.departures import counts_on, without_marks
@@ -364,8 +364,8 @@ class MoveFollowing:
             self._destination.store_flags(
                 replace(
                     change,
-                    add=kept_flags(change.add, opened.permanent_flags)[0],
-                    remove=kept_flags(change.remove, opened.permanent_flags)[0],
+                    add=settable_flags(change.add, opened.permanent_flags),
+                    remove=settable_flags(change.remove, opened.permanent_flags),
                 )
                 for change in translated(changes, places)
             )

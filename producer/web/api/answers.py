@@ -121,6 +121,7 @@ class CountsAnswer(Answer):
     doubled: int
     undone: int
     keywords_lost: int
+    resized: int
 
 
 class WantedAnswer(Answer):

@@ -122,6 +122,12 @@ def uid_of(items: dict[bytes, Value]) -> int:
     return uid if uid <= MAX_UID else 0
 
 
+def size_of(items: dict[bytes, Value]) -> int:
+    """Returns RFC822.SIZE; -1 where the answer does not tell it."""
+    told = items.get(b"RFC822.SIZE")
+    return int(told) if isinstance(told, bytes) and told.isdigit() and len(told) <= 20 else -1
+
+
 def flags_of(items: dict[bytes, Value]) -> tuple[bytes, ...] | None:
     """Returns the FLAGS; an atom as it is, a string in the place of one as a `Text`. None where there are no FLAGS."""
     value = items.get(b"FLAGS")

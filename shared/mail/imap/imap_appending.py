@@ -3,7 +3,8 @@
 THE RULE. When a server refuses a command whose literal was sent without waiting, it may read the message *as commands*.
 So a literal waits for `+` unless everything before it has been proved on this connection. The first literal of a
 connection always waits (that proves the folder and the form of dates). So does one whose flags hold a keyword that the
-folder does not list and that no literal has been let through with. A literal whose date is outside of the usual
+folder does not list and that no literal has been let through with, and one with a system flag that PERMANENTFLAGS leaves out: a
+BAD to these is a refusal like another. A literal whose date is outside of the usual
 (`shared.content.dates`) waits until the server was seen to keep such a date; a BAD to it is a refusal like another. After any
 other BAD the socket is reset at once. That the server takes such literals at all, and several messages at once, is
 proved too (`shared.mail.imap.append_forms`).
@@ -35,6 +36,7 @@ NO_FOLDER_IS_OPEN_TO_APPEND: Final = Phrase("no_folder_is_open_to_append", "no f
 GAVE_BODY_OF_ANOTHER_LENGTH: Final = Phrase(
     "gave_body_of_another_length", "gave a body of another length than it announced"
 )
+DID_NOT_UNDERSTAND_FLAGS: Final = Phrase("did_not_understand_flags", "did not understand the flags")
 DID_NOT_UNDERSTAND_INTERNAL_DATE: Final = Phrase(
     "did_not_understand_internal_date", "did not understand the internal date"
 )
@@ -65,6 +67,10 @@ class AppendSession(LookingSession):
         self._folder_proved = False
         self._date_proved = False
         self._proved: set[str] = set()
+        #: The system flags that the open folder keeps, in small letters; None where it does not say.
+        self._permanent: frozenset[str] | None = None
+        #: Commands with flags of which it is unknown whether the folder takes them, and these flags.
+        self._doubted: dict[bytes, frozenset[str]] = {}
         self._flag_cache: dict[tuple[str, ...], tuple[bytes, frozenset[str]]] = {}
         #: The folder that is open, as a command names it; b"" for none.
         self._into = b""
@@ -164,6 +170,9 @@ class AppendSession(LookingSession):
         if date is not None and not self.dates.kept(date):
             proved = False
             self._talk.forgive([tag])  # nothing but a line was sent, or a literal that the server asked for
+        if not keywords <= self._proved:
+            self._talk.forgive([tag])
+            self._doubted[tag] = self._doubted.get(tag, frozenset()) | keywords
         if second:
             proved = self._forms.several_proved and proved
             self._forms.groups(tag)
@@ -178,7 +187,7 @@ class AppendSession(LookingSession):
                 return False
             self._folder_proved = True
             self._date_proved = self._date_proved or bool(when)
-            self._proved |= keywords
+            self._proved |= {keyword for keyword in keywords if system_flag(keyword) is None}
         if message.body is not None:
             if len(message.body) != size:
                 raise self._talk.violation(
@@ -209,7 +218,15 @@ class AppendSession(LookingSession):
             raise ProtocolViolation(Side.SOURCE, GAVE_BODY_OF_ANOTHER_LENGTH.says())
 
     def _flags_text(self, flags: tuple[str, ...]) -> tuple[bytes, frozenset[str]]:
-        found = flag_list(flags), frozenset(flag.lower() for flag in flags if system_flag(flag) is None)
+        kept = self._permanent
+        found = (
+            flag_list(flags),
+            frozenset(
+                flag.lower()
+                for flag in flags
+                if system_flag(flag) is None or (kept is not None and flag.lower() not in kept)
+            ),
+        )
         if len(self._flag_cache) >= 4096:
             self._flag_cache.clear()
         self._flag_cache[flags] = found
@@ -235,10 +252,19 @@ class AppendSession(LookingSession):
                 self._blame(lost)
                 raise
             again = self._forms.see(tag, len(positions), ended)
-            if ended.status != "OK":
+            doubted = self._doubted.pop(tag, frozenset())
+            if ended.status == "OK":
+                self._proved |= doubted
+            else:
                 error = self._talk.refusal(ended, asked="append")
-                if ended.status == "BAD":  # only a BAD to a date outside of the usual does not shut the connection
-                    error = DateNotKept(self.side, DID_NOT_UNDERSTAND_INTERNAL_DATE.says(), error.detail)
+                if (
+                    ended.status == "BAD"
+                ):  # only one to an unusual date, or to flags in doubt, does not shut the connection
+                    error = (
+                        MessagesRefused(self.side, DID_NOT_UNDERSTAND_FLAGS.says(), error.detail)
+                        if doubted
+                        else DateNotKept(self.side, DID_NOT_UNDERSTAND_INTERNAL_DATE.says(), error.detail)
+                    )
                 error.again = again
                 refused.update(dict.fromkeys(positions, error))
                 continue

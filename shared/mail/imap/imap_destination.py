@@ -61,6 +61,9 @@ class ImapDestination(AppendSession):
         self._talk.broken.done_without([APPENDLIMIT])
         self._into, self._opened = self._folder(name), name
         self._proved = selected.keywords()
+        told = selected.permanent
+        self._permanent = None if told is None else frozenset(flag.decode("latin-1").lower() for flag in told)
+        self._flag_cache.clear()
         return replace(self._status_of(name, selected), append_limit_bytes=self._limit)
 
     def _reopen(self) -> None:

@@ -26,7 +26,7 @@ from shared.content.fingerprint import (
 from shared.folders.gmail import EXTENSION, keywords
 from shared.mail import Sighting
 from shared.mail.answers.bounds import most_body
-from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
+from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, size_of, split_flags, uid_of
 from shared.mail.answers.grammar import clean_text, flags_in
 from shared.mail.answers.internaldate import parse_internaldate
 from shared.mail.answers.tokens import LITERAL, Value
@@ -188,7 +188,7 @@ class LookingSession(ListingSession):
         try:
             for size in self._literals(answer, line):
                 if (key := answer.key).startswith(b"BODY["):
-                    most = most_body(_told_size(answer.items())) if full else _HEADER_LIMIT
+                    most = most_body(max(0, size_of(answer.items()))) if full else _HEADER_LIMIT
                     if size > most:
                         raise self._talk.violation(ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE.says(size=size, most=most))
                     read.add(key)
@@ -218,7 +218,7 @@ class LookingSession(ListingSession):
             if canonical:
                 canonical.update(value)
         date = items.get(b"INTERNALDATE")
-        size = length if full and not part else _told_size(items)
+        size = length if full and not part else max(0, size_of(items))
         certain = full and (length == size or delivered(header_of(start)))
         return _sighting(
             uid_of(items),
@@ -228,12 +228,6 @@ class LookingSession(ListingSession):
             canonical,
             certain,
         )
-
-
-def _told_size(items: dict[bytes, Value]) -> int:
-    """Returns RFC822.SIZE; 0 where the answer does not tell it."""
-    told = items.get(b"RFC822.SIZE")
-    return int(told) if isinstance(told, bytes) and told.isdigit() and len(told) <= 20 else 0
 
 
 def _sighting(

@@ -1,7 +1,7 @@
 """Reads messages: pipelined UID FETCH, small bodies whole, large ones as a stream (RFC 9051 §6.4.5, §7.5.2).
 
 Only answers that carry a UID we asked for and have not had yet count: servers send FETCH unasked, twice, without a UID,
-or for the last message when asked for `n:*`.
+or for the last message when asked for `n:*`. What is told of a message in several answers is joined first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Final
 from shared.content.fingerprint import header_fingerprint, header_of
 from shared.mail import KnownStatus, Message
 from shared.mail.answers.bounds import most_body
-from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
+from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, size_of, split_flags, uid_of
+from shared.mail.answers.fetch_parts import FetchTold
 from shared.mail.answers.grammar import clean_flags, clean_text, flags_in, named_few
 from shared.mail.answers.header_date import received_at
 from shared.mail.answers.internaldate import odd_zone, parse_internaldate
@@ -55,11 +56,14 @@ SOURCE_TOLD_NO_FLAGS: Final = Phrase("source_told_no_flags", "the source told no
 #: Bytes of a body that are read in one piece; larger ones are streamed.
 WHOLE_BYTES: Final = 512 * 1024
 
-_ITEMS: Final = b"(UID FLAGS INTERNALDATE%b BODY.PEEK[])"
+_ITEMS: Final = b"(UID FLAGS INTERNALDATE RFC822.SIZE%b BODY.PEEK[])"
+#: Stands for a body that was passed over, since it is to be asked for again once flags and date are known.
+_LATER: Final = b"BODY[] LATER"
 
 # The form in which nearly every server answers: everything before the body, nothing after it.
 _USUAL = re.compile(
-    rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}\r\n]*)\) INTERNALDATE "([^"\\\r\n]*)" BODY\[\] \{(\d{1,10})\}\r\n'
+    rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}\r\n]*)\) INTERNALDATE "([^"\\\r\n]*)"'
+    rb"(?: RFC822\.SIZE (\d{1,20}))? BODY\[\] \{(\d{1,10})\}\r\n"
 )
 
 
@@ -74,6 +78,8 @@ class _About:
     #: Minutes east of UTC.
     zone_minutes: int = 0
     #: The field of `Message`.
+    announced_bytes: int = -1
+    #: The field of `Message`.
     date_doubt: str = ""
     #: Oddities of the answer.
     oddities: tuple[str, ...] = ()
@@ -86,6 +92,8 @@ class ImapSource(ChoosingSession):
         super().__init__(session)
         #: Name and UIDVALIDITY of the open folder.
         self._opened: tuple[bytes, int | None] | None = None
+        #: The messages of the open folder of which only a part was told.
+        self._parts = FetchTold()
 
     @property
     def _condstore(self) -> bytes:
@@ -125,6 +133,7 @@ class ImapSource(ChoosingSession):
     def open(self, name: bytes) -> KnownStatus:
         """Opens the folder with EXAMINE, with the mod-sequence where the server has one."""
         self._opened = None
+        self._parts = FetchTold()
         opened = self.offer.ask(("CONDSTORE",), lambda: self._open(b"EXAMINE", name, self._condstore))
         status = self._status_of(name, opened)
         self._opened = (name, status.uidvalidity)
@@ -188,8 +197,10 @@ class ImapSource(ChoosingSession):
         if pieces:
             self._stay(fetch(pieces[0][0], self._items))
         try:
-            for tag, _ in self._flights(pieces, self._items, missing, refused, all_exist=True):
+            for tag, piece in self._flights(pieces, self._items, missing, refused, all_exist=True):
                 yield from self._messages(tag, missing, late, refused)
+                for items in self._parts.rest(missing.intersection(piece)):
+                    yield from self._whole(items, missing, late)
             for uid, about in late.items():
                 yield from self._again(uid, about, refused)
             whole = True
@@ -224,14 +235,14 @@ class ImapSource(ChoosingSession):
                 else:
                     talk.take_line(line)
                 continue
-            size = int(found[4])
+            size = int(found[5])
             if size > WHOLE_BYTES or not size:
                 yield from self._read_odd(line, missing, late, refused)
                 continue
             body = read(size, WHOLE_BYTES)
             tail = readline()
             if tail != b")\r\n":
-                yield from self._tail_message(line, body, tail, missing, refused)
+                yield from self._tail_message(line, body, tail, missing, late, refused)
             elif (message := self._usual(found, body, missing)) is not None:
                 yield message
 
@@ -252,13 +263,20 @@ class ImapSource(ChoosingSession):
             size_bytes=len(body),
             fingerprint=header_fingerprint(header_of(body)),
             body=body,
+            announced_bytes=int(found[4] or -1),
             date_doubt="" if zone or date is None else _zone_doubt(found[3]),
             oddities=oddities if date is not None else (*oddities, _no_date(found[3])),
         )
         return message if date is not None else _dated(message, body)
 
     def _tail_message(
-        self, line: bytes, body: bytes, tail: bytes, missing: set[int], refused: list[MailError]
+        self,
+        line: bytes,
+        body: bytes,
+        tail: bytes,
+        missing: set[int],
+        late: dict[Uid, _About],
+        refused: list[MailError],
     ) -> Iterator[Message]:
         """Yields the message of an answer with the usual beginning and something after the body."""
         answer = FetchAnswer()
@@ -269,7 +287,7 @@ class ImapSource(ChoosingSession):
         except AnswerUnreadable as error:
             self._hold(error, refused)
         else:
-            yield from self._whole(answer.items(), missing)
+            yield from self._joined(line, answer.items(), missing, late)
 
     def _rest(self, answer: FetchAnswer, line: bytes) -> None:
         for size in self._literals(answer, line, goes_on=True):
@@ -295,29 +313,50 @@ class ImapSource(ChoosingSession):
             if answer.key != b"BODY[]" or size <= WHOLE_BYTES:
                 answer.literal(self._wire.read(size, WHOLE_BYTES if answer.key == b"BODY[]" else LINE_LIMIT))
             else:
-                items = answer.items()
+                items = self._parts.known(line, answer.items(), self._talk.expunged)
                 uid = uid_of(items)
                 if uid in missing and self._wanted <= items.keys():
                     missing.discard(Uid(uid))
+                    self._parts.drop(line)
                     yield from self._streamed(Uid(uid), size, self._about(items))
                 elif uid == 0 or uid in missing:
                     # flags or date come after the body: it is skipped, and asked for again when they are known
                     self._pass_over(size)
                     answer.literal(None)
                     self._rest(answer, self._wire.readline())
-                    items = answer.items()
-                    uid = uid_of(items)
-                    if uid in missing:
-                        missing.discard(Uid(uid))
-                        late[Uid(uid)] = self._about(items)
+                    yield from self._joined(line, {**answer.items(), _LATER: b""}, missing, late)
                     return
                 else:
                     self._pass_over(size)
                 answer.literal(None)
-        yield from self._whole(answer.items(), missing)
+        yield from self._joined(line, answer.items(), missing, late)
 
-    def _whole(self, items: dict[bytes, Value], missing: set[int], about: _About | None = None) -> Iterator[Message]:
+    def _joined(
+        self, line: bytes, items: dict[bytes, Value], missing: set[int], late: dict[Uid, _About]
+    ) -> Iterator[Message]:
+        """Yields the message of an answer once all of it is told, by this answer or by several."""
+        items = self._parts.known(line, items, self._talk.expunged)
+        told = self._wanted <= items.keys() and (isinstance(items.get(b"BODY[]"), Text) or _LATER in items)
+        if uid_of(items) and uid_of(items) not in missing:  # not asked for, or had already
+            self._parts.drop(line)
+        elif (told and uid_of(items)) or not self._parts.keep(
+            line, items, {b"UID", b"RFC822.SIZE", b"BODY[]", _LATER, *self._wanted}
+        ):
+            self._parts.drop(line)
+            yield from self._whole(items, missing, late)
+
+    def _whole(
+        self,
+        items: dict[bytes, Value],
+        missing: set[int],
+        late: dict[Uid, _About],
+        about: _About | None = None,
+    ) -> Iterator[Message]:
         uid, body = Uid(uid_of(items)), items.get(b"BODY[]")
+        if uid in missing and _LATER in items:
+            missing.discard(uid)
+            late[uid] = self._about(items)
+            return
         if uid not in missing or not isinstance(body, Text):
             return  # not asked for, had already, only flags, or expunged (BODY[] NIL)
         missing.discard(uid)
@@ -331,6 +370,7 @@ class ImapSource(ChoosingSession):
             size_bytes=len(body),
             fingerprint=header_fingerprint(header_of(body)),
             body=bytes(body),
+            announced_bytes=about.announced_bytes,
             date_doubt=about.date_doubt,
             oddities=about.oddities,
         )
@@ -350,7 +390,14 @@ class ImapSource(ChoosingSession):
         if date is None:
             oddities = (*oddities, _no_date(text))
         doubt = "" if date is None else _zone_doubt(text)
-        return _About(flags=flags, internaldate=date, zone_minutes=zone, date_doubt=doubt, oddities=oddities)
+        return _About(
+            flags=flags,
+            internaldate=date,
+            zone_minutes=zone,
+            announced_bytes=size_of(items),
+            date_doubt=doubt,
+            oddities=oddities,
+        )
 
     def _streamed(self, uid: Uid, size: int, about: _About) -> Iterator[Message]:
         if size > self._most_body:
@@ -381,6 +428,7 @@ class ImapSource(ChoosingSession):
             fingerprint=header_fingerprint(header_of(start)),
             body=None,
             stream=stream(),
+            announced_bytes=about.announced_bytes,
             date_doubt=about.date_doubt,
             oddities=about.oddities,
         )
@@ -413,7 +461,7 @@ class ImapSource(ChoosingSession):
                 if uid in missing:
                     self._hold(error, refused)
             else:
-                yield from self._whole(answer.items(), missing, about)
+                yield from self._whole(answer.items(), missing, {}, about)
         self._talk.expect(tag, asked="fetch")
 
 

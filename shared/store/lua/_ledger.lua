@@ -96,6 +96,7 @@ end
 -- Notes that are counted, once a message, and where (`shared.model.ledger.COUNTED`).
 local COUNTED = {
   altered = 'altered', normalised = 'normalised', watched = 'watched', keywords_lost = 'keywords_lost',
+  resized = 'resized',
   date_clamped = 'dates_changed', date_unusable = 'dates_changed',
   moved = 'moved', removed = 'removed',
 }

@@ -3,7 +3,7 @@
 local SUMS = {
   'messages', 'size_bytes', 'done_bytes', 'o:copied', 'o:already_present', 'o:skipped', 'o:refused', 'o:vanished', 'o:failed',
   'withheld', 'unreadable', 'altered', 'normalised', 'dates_changed', 'watched', 'keywords_lost', 'missing', 'moved', 'removed',
-  'doubled', 'undone', 'compared', 'deleted_at_source', 'moved_at_source'
+  'resized', 'doubled', 'undone', 'compared', 'deleted_at_source', 'moved_at_source'
 }
 local i, m = ARGV[1], ARGV[2]
 if sweeping(i) then return redis.error_reply('SWEEPING ' .. i) end

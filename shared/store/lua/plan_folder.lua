@@ -79,7 +79,7 @@ if reset then
     local field = all[n]
     if string.sub(field, 1, 2) == 'o:' or field == 'messages' or field == 'size_bytes' or field == 'done_bytes'
       or field == 'withheld' or field == 'unreadable' or field == 'altered' or field == 'normalised' or field == 'missing' or field == 'watched'
-      or field == 'keywords_lost' or field == 'dates_changed' or field == 'doubled' or field == 'undone'
+      or field == 'keywords_lost' or field == 'resized' or field == 'dates_changed' or field == 'doubled' or field == 'undone'
       or field == 'moved' or field == 'removed' or field == 'deleted_at_source'
       or field == 'moved_at_source' then
       local less = 0 - tonumber(all[n + 1]) -- not a bare minus: of 0 that is "-0", which Redis takes for no integer

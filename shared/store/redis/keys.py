@@ -155,7 +155,7 @@ An import and a mailbox also hold login:source and login:destination, what is kn
 "digest:state:refusals:until:holder:words", as in `_logins.lua`.
 
 Counters: messages, size_bytes, done_bytes, o:<outcome>, withheld, unreadable, altered, normalised, dates_changed, watched,
-keywords_lost, missing, moved, removed, deleted_at_source, moved_at_source,
+keywords_lost, resized, missing, moved, removed, deleted_at_source, moved_at_source,
 doubled, undone; of an import also mailboxes and s:<mailbox state>.
 Times are milliseconds by the server's clock.
 """
