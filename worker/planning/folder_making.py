@@ -133,7 +133,8 @@ def _failed(
     """
     at, most = 0, MADE_AT_ONCE
     while at < len(missing):
-        go_on()
+        if at:
+            go_on()
         some, began = missing[at : at + most], time.monotonic()
         for one, error in zip(some, destination.create([one.destination_name for one in some]), strict=True):
             if isinstance(error, Throttled):
