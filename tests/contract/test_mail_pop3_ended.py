@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.mail.pop3 import pop3_lasting
+from shared.mail.pop3 import pop3_renewed
 from shared.mail.pop3.pop3_source import INBOX, Pop3Source
 from shared.model.errors import ConnectionLost, ServerRefused
 from shared.model.uids import UidSet
@@ -94,7 +94,7 @@ def test_a_server_that_ends_it_at_every_message_is_not_signed_in_to_without_end(
         source.open(INBOX)
         with pytest.raises(ConnectionLost):
             fetched(source)
-        assert there.sessions == 1 + pop3_lasting.MOST_REOPENED
+        assert there.sessions == 1 + pop3_renewed.MOST_REOPENED
         source.abort()
 
 
@@ -109,7 +109,7 @@ def test_another_maildrop_is_left_to_the_next_attempt() -> None:
 
 
 def test_without_opening_it_anew_the_others_are_lost_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pop3_lasting, "MOST_REOPENED", 0)
+    monkeypatch.setattr(pop3_renewed, "MOST_REOPENED", 0)
     with server((b"TOP", 2)) as there:
         source = sign_in(there.port)
         source.open(INBOX)

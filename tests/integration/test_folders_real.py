@@ -322,7 +322,7 @@ class TestAFolderThatIsRemovedMeanwhile:
     def test_while_it_is_filled_it_is_planned_anew_at_once(
         self, wires: Wires, monkeypatch: pytest.MonkeyPatch, *, multiappend: bool, protected: bool
     ) -> None:
-        """No attempt is lost: the last one would fail the messages, or park the mailbox."""
+        """Costs no attempt: the last one would fail the messages, or park the mailbox."""
         if not protected:
             monkeypatch.setattr(BatchFolders, "refused", lambda self, error: error)
         if not multiappend:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from shared.mail.answers.fetch_parts import FetchParts
+from shared.mail.answers.fetch_parts import FetchTold
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
 
@@ -82,7 +82,7 @@ def test_what_is_told_in_several_answers_is_one_message(wires: Wires, form: str)
 
 
 def test_without_joining_them_the_date_is_another(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FetchParts, "keep", lambda self, line, items, wanted: False)
+    monkeypatch.setattr(FetchTold, "keep", lambda self, line, items, wanted: False)
     wires.fill(4)
     wires.source.faults.add(rewrite(rb"^UID FETCH \S+ \(UID FLAGS", FORMS["the date last"]))
     in_process = InProcessImport(wires.source, wires.destination)
@@ -92,7 +92,7 @@ def test_without_joining_them_the_date_is_another(wires: Wires, monkeypatch: pyt
 
 
 def test_nothing_is_joined_over_a_message_that_was_removed() -> None:
-    parts = FetchParts()
+    parts = FetchTold()
     assert parts.keep(b"* 1 FETCH (", {b"UID": b"5"}, {b"UID"})
     assert parts.known(b"* 1 FETCH (", {b"FLAGS": []}, 0) == {b"UID": b"5", b"FLAGS": []}
     assert parts.known(b"* 1 FETCH (", {b"FLAGS": []}, 1) == {b"FLAGS": []}

@@ -131,14 +131,16 @@ def _failed(
 
     Raises a request to slow down, and what `go_on` raises. The more go together the quicker the server is.
     """
-    at, most = 0, MADE_AT_ONCE
+    at, most, refused = 0, MADE_AT_ONCE, False
     while at < len(missing):
-        go_on()
+        if refused:  # what was made is progress, which each attempt is to bring
+            go_on()
         some, began = missing[at : at + most], time.monotonic()
         for one, error in zip(some, destination.create([one.destination_name for one in some]), strict=True):
             if isinstance(error, Throttled):
                 raise error
             if error is not None:
+                refused = True
                 yield one, error
         at += len(some)
         most = 2 * most if time.monotonic() - began < QUICK_SECONDS else MADE_AT_ONCE

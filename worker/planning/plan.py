@@ -198,7 +198,6 @@ class MailboxPlan:
                     source, untold = self._opened.fully(folder.source_name)
                 if isinstance(source, Exception):
                     plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
-                    self._stop_between()
                     continue
                 if isinstance(destination, Exception):
                     destination = NOT_THERE
@@ -238,7 +237,6 @@ class MailboxPlan:
                 self._enter(plans)
                 if stops:
                     stop_on(wish)
-            self._stop_between()
         if self._ends and not filled:
             self._ends.look_at_all(here)
         beside = self._beside(mapped, made.listing, before)

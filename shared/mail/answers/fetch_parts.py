@@ -19,7 +19,7 @@ MOST_PARTS: Final = 10_000
 MOST_PART_BYTES: Final = 8 * 1024 * 1024
 
 
-class FetchParts:
+class FetchTold:
     """The parts of messages that came so far while a folder is open."""
 
     def __init__(self) -> None:

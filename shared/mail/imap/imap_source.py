@@ -16,7 +16,7 @@ from shared.content.fingerprint import header_fingerprint, header_of
 from shared.mail import KnownStatus, Message
 from shared.mail.answers.bounds import most_body
 from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, size_of, split_flags, uid_of
-from shared.mail.answers.fetch_parts import FetchParts
+from shared.mail.answers.fetch_parts import FetchTold
 from shared.mail.answers.grammar import clean_flags, clean_text, flags_in, named_few
 from shared.mail.answers.header_date import received_at
 from shared.mail.answers.internaldate import odd_zone, parse_internaldate
@@ -92,8 +92,8 @@ class ImapSource(ChoosingSession):
         super().__init__(session)
         #: Name and UIDVALIDITY of the open folder.
         self._opened: tuple[bytes, int | None] | None = None
-        #: What was told in part of the messages of the open folder.
-        self._parts = FetchParts()
+        #: The messages of the open folder of which only a part was told.
+        self._parts = FetchTold()
 
     @property
     def _condstore(self) -> bytes:
@@ -133,7 +133,7 @@ class ImapSource(ChoosingSession):
     def open(self, name: bytes) -> KnownStatus:
         """Opens the folder with EXAMINE, with the mod-sequence where the server has one."""
         self._opened = None
-        self._parts = FetchParts()
+        self._parts = FetchTold()
         opened = self.offer.ask(("CONDSTORE",), lambda: self._open(b"EXAMINE", name, self._condstore))
         status = self._status_of(name, opened)
         self._opened = (name, status.uidvalidity)

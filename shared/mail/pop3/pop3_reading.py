@@ -15,7 +15,7 @@ from functools import partial
 from typing import IO, Final, Literal
 
 from shared.content.fingerprint import LONG_HEADER_BYTES
-from shared.mail.pop3.pop3_lasting import LastingSession
+from shared.mail.pop3.pop3_renewed import RenewedSession
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation, ServerRefused
 from shared.model.sides import Side
 from shared.wording.phrases import Phrase
@@ -136,7 +136,7 @@ class Readings:
 class WholeMessages:
     """Reads whole messages over one session."""
 
-    def __init__(self, session: LastingSession, reading: ServerReading) -> None:
+    def __init__(self, session: RenewedSession, reading: ServerReading) -> None:
         self._session, self._reading = session, reading
 
     @property
@@ -146,7 +146,7 @@ class WholeMessages:
     def read(
         self, wanted: Sequence[MessageToRead], refused: dict[int, MailError]
     ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
-        """Yields (place in `wanted`, message), as `LastingSession.messages`, but in any order.
+        """Yields (place in `wanted`, message), as `RenewedSession.messages`, but in any order.
 
         Messages that no command brought are put into `refused`.
         """

@@ -38,8 +38,8 @@ from shared.mail.answers.header_date import received_at
 from shared.mail.imap.flights import raise_first
 from shared.mail.one_mailbox import ids_name
 from shared.mail.pop3.pop3_conversation import EndlessMessage, Pop3Session
-from shared.mail.pop3.pop3_lasting import LastingSession
 from shared.mail.pop3.pop3_reading import BY_RETR, MessageToRead, ServerReading, WholeMessages, chunks
+from shared.mail.pop3.pop3_renewed import RenewedSession
 from shared.model.errors import FolderRefused, MailError, ServerRefused, StoreError, Throttled
 from shared.model.uids import Uid, UidSet
 from shared.wording.phrases import Phrase
@@ -86,7 +86,7 @@ class Pop3Source:
         """Takes `reading`: what other sessions found out about the server; and `reopen`, which signs in once more."""
         self.capabilities = session.capabilities
         self.side = session.side
-        self._session, self._identities = LastingSession(session, reopen), identities
+        self._session, self._identities = RenewedSession(session, reopen), identities
         self._whole = WholeMessages(self._session, reading or ServerReading())
         self._seen: _Drop | None = None
         self._ids: tuple[bytes, ...] = ()

@@ -22,11 +22,11 @@ ENDS_CONNECTION_AT_MESSAGE: Final = Phrase(
 #: Most times that a session is opened anew, so that no account is signed in to without end.
 MOST_REOPENED: Final = 8
 
-#: What LIST and UIDL tell: (message number, bytes), and number → unique-id.
+#: The answers to LIST and UIDL: (message number, bytes), and number → unique-id.
 Listed = tuple[list[tuple[int, int]], dict[int, bytes]]
 
 
-class LastingSession:
+class RenewedSession:
     """A signed-in session, used by one thread; `abort` may be called from others."""
 
     def __init__(self, session: Pop3Session, reopen: Callable[[], Pop3Session] | None = None) -> None:
