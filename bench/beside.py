@@ -18,7 +18,7 @@ from typing import Final
 from producer.intake.manifest import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Import, Options, Tls
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.integration.process_cluster import ProcessCluster, folders_of
 from tests.servers.dovecot import Dovecot
 from tests.servers.hostile_server import Hostile

@@ -23,7 +23,7 @@ from bench.chaos.oracle import read_maildir
 from producer.intake.manifest import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Import, Options, Tls
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.integration.process_cluster import ROOT, ProcessCluster
 from tests.mail import Mail
 from tests.servers.dovecot import Dovecot

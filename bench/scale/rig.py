@@ -25,7 +25,8 @@ from shared.model import Endpoint, Import, Options, Tls, UnitKind
 from shared.model.events import Event, UnitEnded
 from shared.runtime.broker import make_broker, ring
 from shared.runtime.config import load_settings
-from shared.runtime.credentials import Secret, Vault
+from shared.runtime.credentials import Vault
+from shared.runtime.secret import Secret
 from shared.store import SCOPES
 from shared.store.redis.redis_store import RedisStore, connect
 from tests.resources import GivenResources

@@ -27,7 +27,7 @@ from shared.model.lifecycle import Control
 from shared.model.sides import Side
 from shared.rules.hours import Hours
 from shared.rules.standing import Standing
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.store import Resealed
 from shared.store.redis.redis_store import connect
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
@@ -14,6 +13,7 @@ from producer.cli.verb import ExcludeOption, IncludeOption, SeparatorOption, Wav
 from producer.cli.wanting import confirmed, selected
 from producer.intake.allowed import Allowed
 from producer.intake.selection_options import SelectionOptions
+from shared.nouns import dataclass
 
 if TYPE_CHECKING:  # the help of the command line imports this module
     from producer.intake.columns import Reading

@@ -14,8 +14,8 @@ from producer.cli.verb import COMPLETE, INCOMPLETE, say, show
 from producer.intake.account_options import AccountsAsked, read_secret
 from producer.intake.named_services import BY_SETTINGS, NOT_THERE, read_service, tried
 from shared.accounts.several import shown
-from shared.runtime.credentials import Secret
 from shared.runtime.logs import clean
+from shared.runtime.secret import Secret
 from shared.store.records.named_services import NamedService, NamedServices
 from shared.store.redis.redis_store import connect
 

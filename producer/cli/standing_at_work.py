@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from producer.operations.finding import find_import
 from producer.show.paused import paused_lines
 from producer.show.standing_words import standing_fields, standing_lines
 from producer.waves import wave_of, waves_of
+from shared.nouns import dataclass
 from shared.runtime.logs import clean
 from shared.wording.phrases import Phrase
 

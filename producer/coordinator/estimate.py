@@ -7,11 +7,12 @@ of the others, and make the range wider. With too few planned mailboxes there is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from producer.coordinator.pace import EARLY_SECONDS, Window
 from shared.model import Import, Mailbox, Stranded, Tally, Wave
+from shared.nouns import dataclass
 
 #: Number of parts of the window whose rates are compared.
 _PARTS: Final = 3

@@ -7,11 +7,11 @@ empties the window, so that this time counts for no rate.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from shared.model import Import, Wait, WaitKind
 from shared.model.lifecycle import Control, ImportState
+from shared.nouns import dataclass
 
 #: Time over which rates are averaged, in seconds.
 WINDOW_SECONDS = 60.0

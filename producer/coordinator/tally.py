@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
@@ -13,6 +13,7 @@ from shared.model import Import, Mailbox, Stranded, Tally, Wait, WaitKind
 from shared.model.choices import Verification
 from shared.model.lanes import LanePlace
 from shared.model.lifecycle import Control, ImportState, MailboxState, Outcome
+from shared.nouns import dataclass
 
 #: States in which the mailbox's messages are not yet counted.
 _UNCOUNTED = (MailboxState.QUEUED, MailboxState.PLANNING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from producer.cutover.copy_back import WaveBack, back_progress, wave_back
@@ -30,6 +30,7 @@ from shared.model.cutover import (
     TurnedTo,
 )
 from shared.model.lifecycle import CUTOVER, NOT_BEGUN, CutoverState, IllegalTransition, advance
+from shared.nouns import dataclass
 from shared.store import Store
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox
 from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from shared.folders.mapping import readable
@@ -29,6 +29,7 @@ from shared.model.binding import bound_to
 from shared.model.errors import CredentialsError, StoreError
 from shared.model.lifecycle import MailboxState, Outcome
 from shared.model.protocols import protocol_of
+from shared.nouns import dataclass
 from shared.rules.standing import Standing
 from shared.runtime.credentials import Credentials, Vault
 from shared.store import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, cast
 
 import dns.exception
@@ -20,6 +20,7 @@ from dns.rdtypes.ANY.SOA import SOA
 from dns.rdtypes.ANY.TXT import TXT
 
 from producer.cutover.guards import DomainFacts
+from shared.nouns import dataclass
 from shared.wording.often_said import HAS_NO_ADDRESS, NO_ANSWER_IN_TIME
 from shared.wording.phrases import Phrase
 

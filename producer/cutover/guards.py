@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from shared.model.cutover import (
@@ -18,6 +18,7 @@ from shared.model.cutover import (
     TurnedTo,
 )
 from shared.model.lifecycle import CutoverState, MailboxState
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase, several
 
 ALL_MAILBOXES_ARE_AS_SOURCE_WAS: Final = Phrase(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from producer.cutover.acts import CutoverView, checked, may_cut_over, viewed
@@ -17,6 +16,7 @@ from shared.model import Import
 from shared.model.cutover import DNS, NO_SWITCH, Cutover, CutoverOptions, MailboxCutover
 from shared.model.lifecycle import CutoverState
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.store import Store
 from shared.store.records.cutovers import encode_mailbox
 from shared.switching import Switch

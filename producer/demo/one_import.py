@@ -16,7 +16,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from producer.intake.specification import ImportSpecification
 from producer.operations.finding import find_import
 from shared.folders.mapping import encode_name
 from shared.model.errors import MailhaulError
+from shared.nouns import dataclass
 from shared.runtime.supervise import Command, spawn
 
 #: Longest start of a server, in seconds.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from producer.forecast.loads import SCOPES, ForecastLimits, Load
 from producer.forecast.simulation import Forecast, Rest, no_rest, simulated
 from shared.model.rates import DAY_SECONDS, RATES
 from shared.model.sides import Scope
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 from shared.wording.spoken import spoken_duration, spoken_size
 

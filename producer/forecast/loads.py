@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from shared.model.sides import Scope
+from shared.nouns import dataclass
 from shared.rules.hours import ALWAYS, Hours
 
 #: The four scopes of a limit, in the order of `Load.keys`.

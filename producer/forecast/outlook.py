@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from producer.forecast.binding import bindings, said
@@ -15,6 +15,7 @@ from shared.model import Import, Wave
 from shared.model.forecasts import KeptForecast
 from shared.model.lifecycle import ImportState
 from shared.model.sides import Scope
+from shared.nouns import dataclass
 
 #: A measured speed is right to within this part, either way.
 _DOUBT: Final = 0.2

@@ -16,12 +16,13 @@ import heapq
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from typing import Final, TypeVar
 
 from producer.forecast.loads import SCOPES, ForecastLimits, ForecastLine, Load
 from shared.model.rates import DAY_SECONDS, RATES
+from shared.nouns import dataclass
 
 #: Seconds after which a forecast names no end.
 FOREVER: Final = 10 * 365 * DAY_SECONDS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,8 @@ from producer.intake.sign_in import NOT_TEXT, UNREADABLE
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.several import parse_services, sealed_together, secret_of, split_domain, written
 from shared.model.accounts import Adopted, Missing, Retry
-from shared.runtime.credentials import Secret
+from shared.nouns import dataclass
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Fault, FieldName, Phrase
 
 THERE_ALREADY: Final = Phrase("there_already", "the account is there already, and its password is never changed")

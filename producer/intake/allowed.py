@@ -5,8 +5,9 @@ Each of them is nearly always a mistake in the list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from shared.nouns import dataclass
 
 if TYPE_CHECKING:  # the help of the command line imports this module, and needs no model
     from shared.model import Options

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase, several
 
 SOURCE_MAIL_MAY_NOT_FIT: Final = Phrase(

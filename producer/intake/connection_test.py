@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from time import monotonic
 from typing import Final, TypeVar
@@ -28,6 +28,7 @@ from shared.model import Endpoint, Tls
 from shared.model.errors import MailError, TlsFailed
 from shared.model.protocols import protocol_of, protocols
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.sign_in.admission import Visitor
 from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, LINE_WITHOUT_END, NO_ANSWER_IN_TIME
 from shared.wording.phrases import Phrase, text_of

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
 from producer.intake.detect_autoconfig import AutoconfigServer, place, read_config
 from producer.intake.detect_probe import Network, NoSuchDomain, Tried
 from producer.intake.providers import POP3_SUFFIX, Catalogue, Provider, Site, catalogue
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase, text_of
 
 OWN_AUTOCONFIG_SAYS_SO: Final = Phrase("own_autoconfig_says_so", "the domain's own autoconfig says so ({place})")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, ParseError
@@ -19,6 +18,7 @@ from defusedxml.ElementTree import fromstring
 
 from shared.model import Tls
 from shared.model.protocols import schemes
+from shared.nouns import dataclass
 
 #: Longest file that is read, in bytes.
 MOST_BYTES: Final = 64 * 1024

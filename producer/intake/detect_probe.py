@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from time import monotonic
 from typing import Final
 from urllib.parse import urljoin
@@ -21,6 +21,7 @@ from producer.intake.detect_autoconfig import ISPDB, MOST_BYTES, OWN, Autoconfig
 from shared.mail.transport.tls import TlsMode, await_greeting, blind, certificate, described, secured
 from shared.model import Tls
 from shared.model.protocols import schemes
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 DOUBTED: Final = Phrase("doubted", "{said} ({seen_what})")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, Final, Protocol
 
 from producer.forecast.binding import bindings, said
@@ -18,6 +18,7 @@ from shared.folders.names import visible
 from shared.model import CANNOT_BE_READ_AT_SOURCE
 from shared.model.errors import SameMailbox
 from shared.model.messages import Owner
+from shared.nouns import dataclass
 from shared.rules.batching import expected_duration
 from shared.wording.often_said import CALLED_THERE
 from shared.wording.phrases import parts, several, text_of

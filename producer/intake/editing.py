@@ -23,7 +23,7 @@ from shared.model.errors import UsageError
 from shared.model.lifecycle import ImportState
 from shared.model.sides import Side
 from shared.model.sign_in import Way
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 STARTED: Final = Phrase(

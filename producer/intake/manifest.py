@@ -14,7 +14,6 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from producer.intake.allowed import LOOKED_AT, NOTHING_ALLOWED, Allowed
@@ -25,7 +24,8 @@ from producer.intake.sheet import EMPTY, SEPARATORS, TOO_LONG, Cell, ManifestInv
 from shared.model import Endpoint, folded, server_key
 from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME, MOST_PRIORITY, is_name
-from shared.runtime.credentials import Secret
+from shared.nouns import dataclass
+from shared.runtime.secret import Secret
 from shared.wording.phrases import FieldName, Phrase, Sentence, faults_of
 
 ONE_ROW: Final = Phrase("one_row", "row {rows}: {what}")

@@ -11,7 +11,7 @@ from producer.intake.account_options import CA_FILE, MOST_CHARACTERS, AccountsAs
 from shared.accounts.kinds import ServicePlace, ServiceUrl, kind_of
 from shared.accounts.several import Services, parse_services, sealed_together
 from shared.content.json_text import read_json
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.store.records.named_services import NAME
 from shared.wording.phrases import PLAIN, Fault, FaultsFound, FieldName, Parameter, Phrase, Sentence, text_of
 

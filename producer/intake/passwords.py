@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from producer.intake.manifest import Row
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 CHANGED: Final = Phrase("passwords_file_changed", "{path} is not as it was written: {what}")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final, Literal
@@ -23,6 +23,7 @@ from typing import Any, Final, Literal
 from shared.model import Endpoint
 from shared.model.protocols import protocol_of
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 NO_PROVIDER: Final = Phrase("provider_unknown", "{name} is no provider; there are: {names}")

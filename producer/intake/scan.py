@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, TypeVar, cast
 
 from producer.forecast.gathering import load_of
@@ -52,6 +52,7 @@ from shared.model.errors import (
     Unreachable,
 )
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.runtime.config import Settings
 from shared.sign_in.admission import Visitor
 from shared.wording.often_said import CHECK_HOST_PORT_AND_FIREWALL, OF_SIDE

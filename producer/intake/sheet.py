@@ -11,10 +11,11 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from shared.model.errors import UsageError
+from shared.nouns import dataclass
 from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase, Sentence, in_english, option
 
 FILE_IS_NOT_UTF_8: Final = Phrase(

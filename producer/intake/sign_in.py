@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,9 @@ from shared.model import Endpoint
 from shared.model.errors import UsageError
 from shared.model.sides import Side
 from shared.model.sign_in import BY_ADMIN, BY_ISSUER, USUAL_TEMPLATE, SignIn, Way
+from shared.nouns import dataclass
 from shared.oauth.opening import open_issuer
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Fault, FieldName, Phrase, text_of
 
 NOTHING_SHARED: Final = Phrase(

@@ -7,7 +7,7 @@ the two functions that a front end gives: one that guards servers, and one that 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any, Final
 
 from producer.intake.account_options import AccountsAsked, without_new_password
@@ -38,6 +38,7 @@ from shared.model import BY_ROW, Endpoint, Options, Tls
 from shared.model.choices import Verification
 from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
+from shared.nouns import dataclass
 from shared.rules.hours import Hours, read_hours
 from shared.wording.phrases import Fault, Faults, FaultsFound, FieldName, Phrase
 

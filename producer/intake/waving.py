@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Final
 
 from producer.intake.manifest import Row
 from shared.model.waves import MOST_NAME, is_name
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 NAME: Final = Phrase("wave_name", "must be 1 to {num} printable characters, without spaces around them")

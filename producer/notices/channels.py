@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.model.notices import Delivery
+from shared.nouns import dataclass
 from shared.sign_in.reach import Reach
 from shared.store.records.targets import Target
 
@@ -46,7 +46,7 @@ def send(target: Target, told: NoticeTold, now: float, reach: Reach | None) -> N
     key, headers = told.delivery.delivery_id, {"Content-Type": "application/json"}
     if target.way == "webhook":
         from shared.accounts.webhook import signature
-        from shared.runtime.credentials import Secret
+        from shared.runtime.secret import Secret
 
         body = json.dumps(_document(told), ensure_ascii=False).encode()
         stamp = str(int(now))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo
 from producer.notices.smtp_send import LOCAL, PORTS
 from producer.translations import LANGUAGES
 from shared.model.notices import KINDS, USUAL_KINDS
+from shared.nouns import dataclass
 from shared.store.records.targets import WAYS, Target
 from shared.wording.phrases import Phrase
 

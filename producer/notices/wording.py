@@ -10,7 +10,6 @@ import io
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -27,6 +26,7 @@ from producer.translations.said import ADVICE, CAUSES, ON_PAGE
 from producer.translations.translate import Translator
 from shared.content.json_text import read_json
 from shared.model.notices import Notice
+from shared.nouns import dataclass
 from shared.wording.phrases import LINES, parts
 
 #: A name of a person: anything with an "@" in it.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import redis
@@ -26,7 +25,9 @@ from shared.model.errors import CredentialsError
 from shared.model.lifecycle import MailboxState
 from shared.model.sides import Side
 from shared.model.sign_in import Way
-from shared.runtime.credentials import Credentials, EndsChanged, Secret, Vault
+from shared.nouns import dataclass
+from shared.runtime.credentials import Credentials, EndsChanged, Vault
+from shared.runtime.secret import Secret
 from shared.sign_in.allowed_places import AllowedPlaces
 from shared.store import Resealed, Store
 from shared.store.ports.request_store import RequestStore

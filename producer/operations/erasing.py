@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import redis
@@ -16,6 +16,7 @@ import redis
 from shared.model import Import, Mailbox
 from shared.model.errors import UnderWay
 from shared.model.lifecycle import SETTLED, ImportState
+from shared.nouns import dataclass
 from shared.store import Store
 from shared.store.records import traces
 from shared.wording.phrases import Phrase

@@ -30,7 +30,8 @@ from shared.model.errors import CredentialsError
 from shared.model.lifecycle import ImportState
 from shared.model.sides import Side
 from shared.rules.hours import ALWAYS, Hours
-from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.runtime.credentials import Credentials, Vault
+from shared.runtime.secret import Secret
 from shared.sign_in.removals import REMOVALS, sealed_permission
 from shared.store.ports.request_store import RequestStore
 from shared.store.submitting import submit_whole

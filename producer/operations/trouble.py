@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from shared.model import Failure, Folder, Import, Mailbox, Tally, gone, short
@@ -12,6 +12,7 @@ from shared.model.ledger import COUNTED, GONE
 from shared.model.lifecycle import MailboxState, Outcome
 from shared.model.search import Search, troubles_of
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from shared.store import Store
 from shared.wording.often_said import without_side
 from shared.wording.phrases import changed, several

@@ -10,7 +10,7 @@ import csv
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Final
 
@@ -22,6 +22,7 @@ from producer.notices.wording import Reader
 from producer.show.report import safe_cell
 from shared.model import Failure, Mailbox, Tally
 from shared.model.lifecycle import MailboxState
+from shared.nouns import dataclass
 
 #: The columns of the CSV.
 HEADS: Final = (

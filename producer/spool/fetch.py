@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from producer.spool.names import distinct
@@ -14,6 +13,7 @@ from shared.model import Folder, Import, Mailbox, Note
 from shared.model.errors import CredentialsError, FolderRefused, MailError, ServerRefused
 from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from shared.sign_in.entrance import Entrance
 from shared.store import Store
 

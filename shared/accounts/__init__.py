@@ -8,11 +8,11 @@ may be used by several threads. It raises nothing that an outcome can say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from shared.model.accounts import Ensured, Looked
-from shared.runtime.credentials import Secret
+from shared.nouns import dataclass
+from shared.runtime.secret import Secret
 
 #: The function that `AccountService.ensure` calls just before it asks for the account to be made.
 Intend = Callable[[], None]

@@ -11,18 +11,18 @@ import base64
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
 from shared.model.accounts import Rejected, Retry
+from shared.nouns import dataclass
 
 if TYPE_CHECKING:
     from shared.accounts.address import BAD_URL
     from shared.accounts.kinds import ServiceUrl
-    from shared.runtime.credentials import Secret
+    from shared.runtime.secret import Secret
 from shared.wording.often_said import (
     ASKS_TO_WAIT_S,
     DOES_NOT_LET_US_IN,

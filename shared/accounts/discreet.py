@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from shared.accounts import AccountService, Intend, NewAccount
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected, Retry
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.masking import masked
 
 _Outcome = TypeVar("_Outcome", Ensured, Looked)

@@ -14,7 +14,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, registe
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.accounts.vendor_tokens import Bearer, google_token, json_secret
 from shared.model.accounts import Retry
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 IS_SETTING_MAILBOX_UP: Final = Phrase("is_setting_mailbox_up", "{service} is setting the mailbox up")

@@ -17,7 +17,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, registe
 from shared.accounts.program import json_object, odd_end, run
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Created, Ensured, Looked, Missing, Rejected, Retry
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.often_said import (
     CANNOT_BE_STARTED,
     THE_HOOK,

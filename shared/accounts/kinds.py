@@ -9,15 +9,15 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 if TYPE_CHECKING:
     from shared.accounts import AccountService
-    from shared.runtime.credentials import Secret
+    from shared.runtime.secret import Secret
 
 
 class ServicePlace(StrEnum):

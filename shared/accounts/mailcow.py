@@ -10,7 +10,7 @@ from shared.accounts.api import Halted, ServiceAnswer, api_of
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 ADD_DOMAIN_IN_MAILCOW: Final = Phrase("add_domain_in_mailcow", "add the domain in mailcow, then: mailhaul retry {id}")

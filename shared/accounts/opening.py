@@ -7,7 +7,7 @@ from typing import Final
 from shared.accounts import AccountService
 from shared.accounts.discreet import Discreet
 from shared.accounts.kinds import ServiceUrl, kind_of
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 NO_KIND: Final = Phrase("accounts_kind_unknown", "{kind}: there is no such kind of service")

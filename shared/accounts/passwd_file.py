@@ -13,8 +13,8 @@ from typing import Final
 from shared.accounts import Intend, NewAccount
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
-from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file
+from shared.runtime.secret import Secret
 from shared.wording.often_said import CANNOT_BE_READ_OR_WRITTEN
 from shared.wording.phrases import Phrase
 

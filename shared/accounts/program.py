@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from shared.content.json_text import read_json
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.often_said import ENDED_WITH_NOTHING, KILLED_BY_SIGNAL, TOLD_MORE
 from shared.wording.phrases import Sentence
 

@@ -19,7 +19,7 @@ from shared.accounts.api import Api, Halted, api_of, login_header, unreachable
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst
 from shared.model.accounts import Rejected
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 DOES_NOT_SPEAK_SCIM_2: Final = Phrase("does_not_speak_scim_2", "{service} does not speak SCIM 2.0 there ({kind})")

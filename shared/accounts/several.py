@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from shared.accounts.address import parse_service
 from shared.accounts.kinds import ServiceUrl
 from shared.content.json_text import read_json
-from shared.runtime.credentials import Secret
+from shared.nouns import dataclass
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 LINE_BREAK: Final = Phrase("accounts_line_break", "holds a line break")

@@ -12,7 +12,7 @@ from shared.accounts.api import Halted, api_of, login_header
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.often_said import ANSWERS_AND_NO_JMAP
 from shared.wording.phrases import Phrase
 

@@ -13,7 +13,7 @@ import httpx2
 from shared.accounts.api import Halted, shortened, unreachable
 from shared.content.json_text import read_json
 from shared.model.accounts import Rejected
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase, text_of
 
 GIVES_NO_TOKEN: Final = Phrase("gives_no_token", "{service} gives no token: {said}")

@@ -18,7 +18,7 @@ from shared.accounts.api import Api, Halted, api_of
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.said import outcome_of, request_of
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 ANSWERS_404: Final = Phrase("answers_404", "{service} answers 404")

@@ -12,7 +12,7 @@ from shared.accounts import NewAccount
 from shared.accounts.api import Api, Halted, api_of
 from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, register
 from shared.accounts.looking_first import LooksFirst, first, needs_address
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 API: Final = "https://api360.yandex.net"

@@ -19,10 +19,10 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shared.content.fingerprint import NO_FINGERPRINT
+from shared.nouns import dataclass
 
 #: Bytes kept of an identity: a maildrop of a million messages has two alike with a chance of one in thirty million.
 DIGEST_BYTES: Final = 8

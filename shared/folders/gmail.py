@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from shared.folders import special_use
@@ -19,6 +19,7 @@ from shared.folders.names import decode_name
 from shared.folders.tree import is_inbox
 from shared.model.choices import LabelMode
 from shared.model.messages import FolderListing, Labels, ListedFolder
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 #: The capability that a server with labels announces.

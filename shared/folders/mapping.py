@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shared.folders import special_use
@@ -26,6 +25,7 @@ from shared.folders.tree import INBOX, Globs, Path, Tree, is_inbox, selectable
 from shared.model import Options
 from shared.model.choices import SharedFolders
 from shared.model.messages import FolderListing, ListedFolder, Owner
+from shared.nouns import dataclass
 from shared.wording.often_said import CALLED_THERE
 from shared.wording.phrases import Phrase, several
 

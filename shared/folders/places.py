@@ -5,7 +5,6 @@ from __future__ import annotations
 import string
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 from typing import Final
@@ -15,6 +14,7 @@ from shared.folders.tree import INBOX, Path, Tree
 from shared.model.errors import ProtocolViolation
 from shared.model.messages import ListedFolder, Owner
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.wording.often_said import SERVER_SAID
 from shared.wording.phrases import Phrase, several
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from shared.content.maildrop import Identities
 from shared.mail import MailDestination, MailSource
@@ -24,6 +24,7 @@ from shared.model import Endpoint
 from shared.model.errors import MailError
 from shared.model.protocols import protocol_of
 from shared.model.sides import Side
+from shared.nouns import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from shared.model.lifecycle import CUTOVER, CutoverState
+from shared.nouns import dataclass
 
 #: The guards, in the order in which they are shown.
 GUARDS: Final = ("copied", "synced", "switch", "ttl", "turned", "quiet", "empty")

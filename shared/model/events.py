@@ -8,10 +8,10 @@ No event holds an address, a folder name, a password or a word of a message: ids
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from shared.model.sides import Side
 from shared.model.work import UnitKind
+from shared.nouns import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Final
 
 from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 SHOWS_OF_MESSAGES: Final = Phrase("shows_of_messages", "shows {shown_num} of {num} messages")

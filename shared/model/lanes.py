@@ -7,10 +7,11 @@ A place is a scope of connection limits with its key, as in "destination_host:im
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from shared.nouns import dataclass
 
 #: The cost of a message beside its bytes, bytes: so that windows of small and of large messages can be compared.
 MESSAGE_BYTES: Final = 32 * 1024

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from shared.model.lifecycle import Outcome
 from shared.model.uids import Record, UidSet
+from shared.nouns import dataclass
 
 #: The kind of a note → the counter of messages that have it.
 COUNTED: Final = {

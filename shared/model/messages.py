@@ -6,10 +6,11 @@ Folder names are the server's own bytes. The ports in `shared.mail` use these no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from enum import StrEnum
 
 from shared.model.uids import Uid, UidSet
+from shared.nouns import dataclass
 
 
 class Owner(StrEnum):

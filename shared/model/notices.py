@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 IMPORT_OR_WAVE_BEGAN_OR_ENDED: Final = Phrase(

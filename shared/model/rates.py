@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 WAITING_UNTIL_NO_MORE: Final = Phrase(

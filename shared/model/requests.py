@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -10,6 +10,7 @@ from shared.model.accounts import AccountState, Profile
 from shared.model.choices import DeletionsChoice, LabelMode, MoveChoice, SharedFolders, Verification
 from shared.model.lifecycle import Control, ImportState, MailboxState
 from shared.model.sign_in import SignIn
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 ANSWER_OF_ACCOUNT_SERVICE_FORGOTTEN: Final = Phrase(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from shared.model.folders import Tally
 from shared.model.lifecycle import MailboxState, Outcome
+from shared.nouns import dataclass
 
 #: The order's name for people → the field of the row.
 ORDERS = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
 from shared.content.json_text import read_json
+from shared.nouns import dataclass
 
 
 class Way(StrEnum):

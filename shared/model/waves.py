@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from shared.model.lifecycle import Control, MailboxState
+from shared.nouns import dataclass
 
 #: The priority of a mailbox that was moved to the front: above every one that a manifest may give.
 FRONT: Final = 100

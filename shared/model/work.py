@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from shared.model.folders import Folder
@@ -12,6 +12,7 @@ from shared.model.lifecycle import UnitState, Wish
 from shared.model.rates import Due
 from shared.model.requests import Mailbox
 from shared.model.uids import NO_UIDS, Record, UidSet
+from shared.nouns import dataclass
 
 
 class UnitKind(StrEnum):

@@ -6,10 +6,10 @@ asks it when no token is at hand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
-from shared.runtime.credentials import Secret
+from shared.nouns import dataclass
+from shared.runtime.secret import Secret
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable
 from shared.model.sides import Side
 from shared.oauth import AccessToken
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 UNDELEGATED: Final = Phrase(

@@ -14,7 +14,7 @@ from shared.mail.answers.grammar import clean_text
 from shared.model.errors import AuthenticationRefused, MailError, Throttled, Unreachable
 from shared.model.sides import Side
 from shared.oauth import AccessToken
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 MICROSOFT_GIVES_NO_TOKEN: Final = Phrase("microsoft_gives_no_token", "Microsoft gives no token")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
 from shared.oauth import Issuer
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 
 
 def open_issuer(side: Side, protocol: str, sign_in: SignIn, secret: Secret) -> Issuer:

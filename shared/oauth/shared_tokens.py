@@ -11,13 +11,14 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from shared.model.errors import CredentialsError, Throttled
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.oauth import Issuer
-from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.runtime.credentials import Credentials, Vault
+from shared.runtime.secret import Secret
 from shared.store import TokenStore
 from shared.wording.phrases import Phrase
 

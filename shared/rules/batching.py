@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from shared.model import Folder, Unit, UnitKind, batch_id
 from shared.model.uids import Uid, UidSet
+from shared.nouns import dataclass
 
 
 class Status(Protocol):

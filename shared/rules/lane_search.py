@@ -11,10 +11,11 @@ not tried again before a rest is over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from shared.model.lanes import LaneSearch, Reason
+from shared.nouns import dataclass
 
 #: The shortest window, seconds; the answers of APPEND that it needs for each lane; and the time for which it waits for these.
 WINDOW_SECONDS: Final = 5.0

@@ -13,7 +13,6 @@ is before or after it; the other messages are looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import reduce
 from operator import or_
@@ -22,6 +21,7 @@ from typing import Final
 from shared.model import Options
 from shared.model.messages import Traits
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from shared.wording.often_said import NO_LONGER_AT_SOURCE
 from shared.wording.phrases import Phrase, several
 

@@ -6,9 +6,10 @@ A look asks the source for its folders' numbers (`worker.decisions.looking`) and
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
+
+from shared.nouns import dataclass
 
 #: The bounds of the time between two looks, unless others are given, seconds.
 LEAST_SECONDS: Final = 120.0

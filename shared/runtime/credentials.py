@@ -14,13 +14,13 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError, UsageError
-from shared.runtime.secret import Secret as Secret
+from shared.nouns import dataclass
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 
 if TYPE_CHECKING:  # loaded when a vault is made: many commands make none

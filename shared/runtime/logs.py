@@ -132,7 +132,7 @@ def _may_be_secret(key: str) -> bool:
 
 def redactor(addresses: str) -> Callable[[Any, str, _Event], _Event]:
     """Returns the processor that masks; `addresses` is "plain", "hash" or "off"."""
-    from shared.runtime.credentials import Secret
+    from shared.runtime.secret import Secret
 
     def address(text: str) -> str:
         if addresses == "plain":

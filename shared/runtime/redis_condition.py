@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from shared.nouns import dataclass
 from shared.runtime.logs import get_logger
 from shared.runtime.redis_client import address_of, open_redis
 from shared.wording.phrases import Phrase, several

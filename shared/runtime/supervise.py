@@ -22,10 +22,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
+from shared.nouns import dataclass
 from shared.runtime.early_child import EarlyChild
 from shared.runtime.log_files import bound
 

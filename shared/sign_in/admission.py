@@ -13,7 +13,6 @@ import hashlib
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from shared.mail.auth.sasl import Proof
@@ -21,10 +20,12 @@ from shared.model import Endpoint
 from shared.model.errors import AuthenticationRefused, AuthorizationRefused, LoginsStopped, Throttled, UsageError
 from shared.model.sides import Side
 from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginResult, LoginTurn, RefusalMeaning, SignIn, TurnState, Way
+from shared.nouns import dataclass
 from shared.oauth import Issuer
 from shared.oauth.opening import open_issuer
 from shared.oauth.shared_tokens import Tokens
-from shared.runtime.credentials import Secret, Vault
+from shared.runtime.credentials import Vault
+from shared.runtime.secret import Secret
 from shared.store import LoginStore
 from shared.wording.phrases import Phrase, text_of
 

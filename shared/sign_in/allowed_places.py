@@ -10,10 +10,10 @@ import ipaddress
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
+from shared.nouns import dataclass
 from shared.sign_in.reach import Granted
 from shared.store import Resealed
 from shared.store.ports.reach_store import ReachStore

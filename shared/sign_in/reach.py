@@ -12,11 +12,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from shared.model import Endpoint
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.wording.phrases import PLAIN, Phrase, text_of
 
 IS_NO_HOST_NAME: Final = Phrase("is_no_host_name", "{name} is no host name")

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 from shared.model import Options
 from shared.model.choices import DeletionsChoice
 from shared.model.errors import CredentialsError
-from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.runtime.credentials import Credentials, Vault
+from shared.runtime.secret import Secret
 
 #: The name of the permission among what is sealed of an import.
 REMOVALS: Final = "deletions"

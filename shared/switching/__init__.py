@@ -9,10 +9,10 @@ several threads. It raises nothing that an outcome can say. docs/switching.md is
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shared.model.sides import Side
+from shared.nouns import dataclass
 
 #: A mail domain: labels with dots between them, so neither "*" nor ".example", which mean more than one domain to a table.
 DOMAIN: Final = re.compile(r"(?!-)[\w-]+(?:\.(?!-)[\w-]+)*")

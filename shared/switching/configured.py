@@ -15,7 +15,7 @@ from typing import Final
 
 from shared.model.errors import UsageError
 from shared.runtime.config import Settings
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.switching import Switch
 from shared.switching.address import parse_switch
 from shared.switching.bound_switch import BoundSwitch

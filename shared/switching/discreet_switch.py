@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.model.sides import Side
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.switching import Switch, SwitchedMailbox, TurnOutcome, TurnRefused
 from shared.wording.masking import masked
 

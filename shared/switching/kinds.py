@@ -8,12 +8,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Final
 
-from shared.runtime.credentials import Secret
+from shared.nouns import dataclass
+from shared.runtime.secret import Secret
 from shared.switching import Switch
 from shared.wording.phrases import Phrase
 

@@ -5,10 +5,10 @@ Where the table has no value for the mailbox, it stands as before any switch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.switching import Turned, TurnedBefore, TurnRefused
 from shared.wording.phrases import Phrase
 

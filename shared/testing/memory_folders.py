@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple
 
 from shared.mail import KnownStatus
 from shared.mail.answers.internaldate import parse_internaldate
 from shared.model.errors import ConnectionLost
 from shared.model.uids import Uid
+from shared.nouns import dataclass
 
 _SYSTEM: Final = frozenset({"\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted"})
 

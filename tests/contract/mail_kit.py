@@ -31,7 +31,7 @@ from shared.mail.imap.imap_destination import ImapDestination
 from shared.mail.imap.imap_source import ImapSource
 from shared.mail.imap.session import Session, open_session
 from shared.model.sides import Side
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.testing.memory_mail import USUAL, MemoryServer
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.listener import Listener

@@ -9,7 +9,7 @@ from shared.mail.pop3.pop3_source import INBOX, Pop3Source
 from shared.mail.ways import Ways
 from shared.model import Endpoint, Tls
 from shared.model.uids import UidSet
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 
 EVERY = UidSet.parse("1:10000")
 

@@ -23,7 +23,7 @@ from shared.accounts.address import parse_service
 from shared.accounts.discreet import Discreet
 from shared.accounts.opening import open_service
 from shared.model.accounts import Adopted, Created, Missing, Rejected, Retry
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.servers.account_apis import (
     DOMAIN,
     SECRET,

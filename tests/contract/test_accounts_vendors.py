@@ -19,7 +19,7 @@ from shared.accounts.opening import open_service
 from shared.accounts.vendor_tokens import Bearer, graph_token
 from shared.model.accounts import Adopted, Created, Missing, Rejected, Retry
 from shared.model.errors import UsageError
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.servers.account_apis import DOMAIN, SECRET, WEAK, GoogleApi, GraphApi
 from tests.servers.http_api import Said
 

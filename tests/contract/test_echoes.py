@@ -45,7 +45,7 @@ from shared.oauth.command import CommandIssuer
 from shared.oauth.google import GoogleIssuer
 from shared.oauth.microsoft import MicrosoftIssuer
 from shared.runtime.config import load_settings
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.sign_in.admission import Visitor, proof_of
 from shared.store import Store
 from shared.store.records.targets import WAYS, Target

@@ -29,7 +29,7 @@ from shared.model.errors import (
     Unreachable,
 )
 from shared.model.uids import UidSet
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests import mail
 from tests.contract.mail_kit import mail as small
 from tests.contract.pop3_kit import EVERY, WAYS, bodies, end, sign_in, whole

@@ -24,7 +24,7 @@ from shared.mail.ways import Ways
 from shared.model import Endpoint, Tls
 from shared.model.errors import MailError, ProtocolViolation, ServerRefused
 from shared.model.uids import UidSet
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests import mail
 from tests.contract.mail_kit import mail as small
 from tests.mail import Mail

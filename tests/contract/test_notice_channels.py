@@ -20,7 +20,7 @@ from producer.notices.wording import Wording
 from shared.accounts.webhook import signature
 from shared.model.errors import UsageError
 from shared.model.notices import Delivery, Notice
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.sign_in.reach import Reach, reach_of
 from shared.store.records.targets import Target
 from tests.servers.http_api import Asked, HttpApi, Said

@@ -5,7 +5,8 @@ from __future__ import annotations
 import redis
 from cryptography.fernet import Fernet
 
-from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.runtime.credentials import Credentials, Vault
+from shared.runtime.secret import Secret
 from shared.store import Resealed
 from shared.store.records.page_state import PageState
 from shared.store.redis import keys

@@ -24,7 +24,8 @@ from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCu
 from shared.model.errors import StoreError
 from shared.model.lifecycle import CutoverState
 from shared.runtime.config import load_settings
-from shared.runtime.credentials import EndsChanged, Secret, Vault
+from shared.runtime.credentials import EndsChanged, Vault
+from shared.runtime.secret import Secret
 from shared.sign_in.entrance import Entrance
 from shared.sign_in.removals import may_remove
 from shared.store.records.cutovers import Cutovers, KeptCutover, decode_mailbox, encode_mailbox

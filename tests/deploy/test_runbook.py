@@ -15,7 +15,8 @@ from producer.intake.manifest import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Options, Tls
 from shared.model.lifecycle import Control
-from shared.runtime.credentials import Secret, Vault
+from shared.runtime.credentials import Vault
+from shared.runtime.secret import Secret
 from shared.store.redis.redis_store import RedisStore, connect
 from tests.deploy.deployed_processes import ROOT, DeployedProcesses
 from tests.resources import GivenResources

@@ -18,7 +18,8 @@ from shared.model import Mailbox
 from shared.model.binding import bound_to
 from shared.model.lifecycle import ImportState
 from shared.model.sides import Side
-from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.runtime.credentials import Credentials, Vault
+from shared.runtime.secret import Secret
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport, plain
 from tests.mail import Kept, Mail, make_mailbox, populate

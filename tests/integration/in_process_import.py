@@ -41,7 +41,7 @@ from shared.model import (
 )
 from shared.model.lifecycle import ImportState
 from shared.model.sides import Side
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.store.memory.memory_store import MemoryStore
 from tests import mail
 from tests.mail import Snapshot

@@ -37,7 +37,8 @@ from shared.model import Endpoint, Import, Options, Tally, Tls, Unit, UnitKind
 from shared.model.lifecycle import ImportState
 from shared.runtime.broker import make_broker, ring
 from shared.runtime.config import SETTINGS, load_settings
-from shared.runtime.credentials import Secret, Vault
+from shared.runtime.credentials import Vault
+from shared.runtime.secret import Secret
 from shared.store import SCOPES
 from shared.store.redis import keys
 from shared.store.redis.redis_store import RedisStore, connect

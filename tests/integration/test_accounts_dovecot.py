@@ -15,7 +15,7 @@ import pytest
 from shared.accounts import NewAccount, passwd_file
 from shared.accounts.passwd_file import PasswdFile
 from shared.model.accounts import Created
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.servers.dovecot import Dovecot, available
 
 if not available():

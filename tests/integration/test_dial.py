@@ -16,7 +16,8 @@ from shared.model import Endpoint, Mailbox, Options, Tls
 from shared.model.errors import AuthenticationRefused, CredentialsError
 from shared.model.sign_in import SignIn, Way
 from shared.runtime.config import load_settings
-from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.runtime.credentials import Credentials, Vault
+from shared.runtime.secret import Secret
 from shared.store.memory.memory_store import MemoryStore
 from tests.resources import GivenResources
 from tests.servers.dovecot import Dovecot, available

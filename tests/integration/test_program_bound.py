@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from shared.accounts.program import run
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.servers.process import await_ready
 
 ASKS = """
 import sys
 from shared.accounts.program import run
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 run([sys.argv[1]], b"{}", Secret(""), 600)
 """
 

@@ -11,7 +11,7 @@ from shared.mail.auth.sasl import Proof
 from shared.mail.ways import Ways
 from shared.model import Endpoint, Tls
 from shared.model.errors import Unreachable
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.sign_in.reach import Reach, reach_of
 from tests.servers.dovecot import Dovecot
 

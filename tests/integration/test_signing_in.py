@@ -16,7 +16,7 @@ from shared.mail.imap.imap_source import ImapSource
 from shared.mail.imap.session import open_session
 from shared.model.errors import AuthenticationRefused, MailError
 from shared.model.sign_in import SignIn, Way
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.servers.certificate import fingerprint
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.oauth import TokenServer, dovecot_oauth2

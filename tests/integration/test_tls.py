@@ -26,7 +26,7 @@ from shared.mail.imap.session import open_session
 from shared.mail.transport import tls
 from shared.mail.transport.tls import Door, TlsMode
 from shared.model.errors import AuthenticationRefused, TlsFailed
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.servers import dovecot as dovecot_server
 from tests.servers.certificate import Authority, certificate_and_key, fingerprint
 from tests.servers.dovecot import Dovecot

@@ -21,7 +21,7 @@ from shared.mail.transport import tls
 from shared.mail.transport.tls import Door
 from shared.mail.ways import Ways
 from shared.model.errors import MailError, ProtocolViolation, TlsFailed, WrongProtocol
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.servers import dovecot as dovecot_server
 from tests.servers.certificate import fingerprint
 from tests.servers.dovecot import Dovecot

@@ -21,7 +21,8 @@ from shared.model.errors import (
 )
 from shared.model.sign_in import SignIn, Way
 from shared.oauth import AccessToken
-from shared.runtime.credentials import Secret, Vault
+from shared.runtime.credentials import Vault
+from shared.runtime.secret import Secret
 from shared.sign_in.admission import Admission, Visitor, proof_of
 from shared.store import BRAKE_AFTER
 from shared.store.memory.memory_sign_ins import SignInBook

@@ -22,13 +22,13 @@ from shared.runtime.config import load_settings
 from shared.runtime.credentials import (
     Credentials,
     EndsChanged,
-    Secret,
     Vault,
     add_key,
     keep_first_key,
     key_file,
     load_keys,
 )
+from shared.runtime.secret import Secret
 
 CREDENTIALS = Credentials(login="ann@example.org", password=Secret("hunter2"))
 

@@ -13,9 +13,10 @@ import structlog
 from dramatiq import Message
 
 from shared.runtime import log_folding
-from shared.runtime.credentials import Credentials, Secret
+from shared.runtime.credentials import Credentials
 from shared.runtime.log_folding import FoldingHandler
 from shared.runtime.logs import bind_job, clean, configure_logging, get_logger
+from shared.runtime.secret import Secret
 
 
 @pytest.fixture(autouse=True)

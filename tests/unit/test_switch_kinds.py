@@ -10,7 +10,7 @@ import pytest
 from shared.model.errors import UsageError
 from shared.model.sides import Side
 from shared.runtime.config import load_settings
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.switching import Switch, SwitchedMailbox, Turned, TurnOutcome
 from shared.switching import kinds as registry
 from shared.switching.configured import open_switch, switches

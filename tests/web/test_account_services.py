@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from shared.runtime.credentials import Secret, Vault
+from shared.runtime.credentials import Vault
+from shared.runtime.secret import Secret
 from shared.store.records.named_services import NamedService, NamedServices
 from shared.store.redis import keys
 from shared.store.redis.redis_store import connect

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from shared.content.watching import WatchedChunks, seen_in
@@ -34,6 +34,7 @@ from shared.model.events import DoubtResolved, Listener, TakenAway
 from shared.model.lifecycle import Outcome, Wish
 from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, Uid, UidSet, records_of
+from shared.nouns import dataclass
 from shared.store import WorkStore
 from shared.wording.phrases import Phrase, text_of
 from worker.copying.append_answers import AppendAnswers

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -32,6 +32,7 @@ from shared.model.ledger import COUNTED
 from shared.model.lifecycle import Outcome
 from shared.model.protocols import protocol_of
 from shared.model.uids import NO_UIDS, UidSet, records_of
+from shared.nouns import dataclass
 from shared.store.ports.brought import brought
 from worker.copying.returning import BackReader, returned
 

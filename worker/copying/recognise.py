@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from shared.mail import MailDestination, MailSession, MailSource, Sighting
 from shared.model.errors import ServerRefused
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from shared.runtime.logs import get_logger
 from worker.decisions.likeness import TEXT_BYTES, Reasons, likely, matched
 

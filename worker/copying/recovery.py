@@ -10,12 +10,12 @@ settle time is over. What its user moved into another folder meanwhile is not mi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease, Note, Writing
 from shared.model.lifecycle import Wish
 from shared.model.uids import MAX_UID, NO_UIDS, Uid, UidSet
+from shared.nouns import dataclass
 from shared.store import WorkStore
 from shared.wording.phrases import Phrase
 from worker.copying.recognise import Recognised, Recognition

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from shared.model import LedgerEntry, Settled, UnitKind
 from shared.model.lifecycle import Disposition, UnitResult
 from shared.model.uids import NO_UIDS, UidSet
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 IN_DOUBT_FOR_ANOTHER_S: Final = Phrase("in_doubt_for_another_s", "in doubt for another {num} s")

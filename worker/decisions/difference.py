@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from shared.content.dates import stand_ins
@@ -17,6 +16,7 @@ from shared.model import Note
 from shared.model.ledger import AUDITED, GONE
 from shared.model.messages import Sighting
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase, several
 
 NORMALISED_TO: Final = Phrase("normalised_to", "line ends normalised: {what}")

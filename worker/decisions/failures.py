@@ -7,13 +7,13 @@ one folder never the mailbox, of one mailbox never the import.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final
 
 from shared.model import Failure, Mailbox, UnitKind, errors
 from shared.model.lifecycle import Disposition, Wish
 from shared.model.sides import Limited
+from shared.nouns import dataclass
 from shared.rules.standing import LOOK_HOLD
 from shared.wording.often_said import OF_SIDE
 from shared.wording.phrases import Phrase, several, text_of

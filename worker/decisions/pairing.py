@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from shared.content.fingerprint import NO_FINGERPRINT, match
 from shared.model.messages import Sighting
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from worker.decisions.sent import Sent
 
 

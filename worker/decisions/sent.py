@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from shared.model import Note
 from shared.model.messages import DROPPED, Message, Sighting
 from shared.model.uids import Uid
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase, several
 from worker.decisions.copy_notes import date_note, stands_for, watched
 

@@ -6,9 +6,8 @@ folder of a fast destination, or a small one, has one writer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

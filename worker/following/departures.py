@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shared.content.fingerprint import MODULUS, mark
 from shared.folders.mapping import decode_name
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.model import Audit, Folder, LedgerEntry, Note
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from shared.wording.often_said import MOVED_BY_ITS_USER
 from worker.copying.account_arrivals import arrivals
 

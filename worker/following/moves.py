@@ -14,12 +14,13 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Lease, Moving, Settled
 from shared.model.errors import FolderRefused, MessagesRefused, OverQuota, ServerRefused
 from shared.model.uids import NO_UIDS, UidSet
+from shared.nouns import dataclass
 from shared.runtime.logs import get_logger
 from shared.store import Store
 from worker.copying.recognise import Recognition

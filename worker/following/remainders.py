@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from shared.content.fingerprint import MODULUS
@@ -20,6 +19,7 @@ from shared.mail import MailDestination, MailSource, Sighting
 from shared.model import Folder, LedgerEntry, Note
 from shared.model.ledger import GONE
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from worker.copying.account_arrivals import arrivals
 from worker.copying.recognise import Recognition
 from worker.following.departures import MOVED, REMOVED, mark_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from types import MappingProxyType
 
@@ -20,6 +20,7 @@ from shared.mail.imap.choosing import kept_elsewhere, left_out
 from shared.model import Folder, FolderPlan, Options, Settled, Unit
 from shared.model.events import Listener, MessagesWithheld
 from shared.model.uids import NO_UIDS, Uid, UidSet
+from shared.nouns import dataclass
 from shared.rules.age_bands import band_keys, in_bands
 from shared.rules.batching import Worth, cut_batches
 from shared.rules.selection import GONE, TAKEN_AWAY, Selection, merged, summary, union, without

@@ -7,10 +7,10 @@ counts what planning has just counted, unless anything was sent to the server si
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from shared.mail import KnownStatus, MailDestination
 from shared.mail.answers.numbers import known_statuses
+from shared.nouns import dataclass
 
 #: Seconds for which the numbers are good: mail may be delivered at any time, as it may after every count.
 GOOD_SECONDS = 5.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from shared.folders.gmail import EXTENSION, narrowed
@@ -22,6 +22,7 @@ from shared.mail import FolderListing, MailDestination, MailSource
 from shared.mail.answers.refusals import response_code
 from shared.model import Folder, Options
 from shared.model.errors import FolderRefused, Throttled
+from shared.nouns import dataclass
 from shared.wording.often_said import CALLED_THERE
 from worker.sessions.mailbox_sessions import together
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from shared.folders.mapping import FOLDER_FOR, spelled
@@ -23,6 +23,7 @@ from shared.model import LEFT_ALONE, Folder, Options
 from shared.model.choices import MoveChoice
 from shared.model.errors import FolderRefused, Throttled
 from shared.model.uids import Uid, UidSet
+from shared.nouns import dataclass
 from shared.store import WorkStore
 from shared.wording.often_said import CALLED_THERE
 from shared.wording.phrases import Phrase, several, text_of

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 from shared.mail import KnownStatus, MailSource
 from shared.model.errors import ServerRefused
 from shared.model.uids import Uid, UidSet
+from shared.nouns import dataclass
 from worker.decisions.flag_changes import FlagsSeen
 
 #: Number of comparisons of EXAMINE and STATUS before the server is believed to count messages that it does not show.

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from shared.folders.mapping import spelled
 from shared.folders.tree import is_inbox
 from shared.mail import FolderStatus, MailDestination, MailSource
 from shared.mail.answers.numbers import known_statuses
 from shared.model import Folder, Mailbox, Options
+from shared.nouns import dataclass
 from shared.store import Store
 from worker.decisions.whereabouts import SideView
 from worker.planning.folder_search import FolderSearch, FoundFolders

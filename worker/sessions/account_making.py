@@ -28,8 +28,9 @@ from shared.model.errors import (
     UsageError,
 )
 from shared.model.sides import Side
-from shared.runtime.credentials import Secret, Vault
+from shared.runtime.credentials import Vault
 from shared.runtime.logs import get_logger
+from shared.runtime.secret import Secret
 from shared.store import Store
 from shared.wording.phrases import Phrase, text_of
 from worker.sessions.mailbox_sessions import MailboxSessions

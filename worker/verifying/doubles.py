@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from shared.folders.mapping import decode_name
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.model import Folder, Note
 from shared.model.uids import NO_UIDS, UidSet
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 from worker.copying.account_arrivals import arrivals
 from worker.copying.recovery import arrived

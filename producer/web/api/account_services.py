@@ -18,7 +18,7 @@ from producer.web.web_context import WebContext
 from shared.accounts.several import parse_services, shown
 from shared.model.errors import UsageError
 from shared.runtime.config import Settings
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.store.records.named_services import NamedService
 from shared.wording.phrases import Phrase, faults_of, several
 

@@ -21,7 +21,7 @@ from producer.web.web_context import WebContext
 from shared.model import Import
 from shared.model.sides import Side
 from shared.model.sign_in import Way
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.store.records.principals import Principal
 from shared.wording.often_said import GIVE_AT_LEAST_ONE_PASSWORD
 

@@ -25,7 +25,7 @@ from shared.model import Endpoint
 from shared.model.rates import MOST_RATE
 from shared.model.sides import Side
 from shared.model.waves import FRONT, MOST_NAME, MOST_ORDER, MOST_WEIGHT
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.sign_in.reach import Reach
 from shared.wording.phrases import Phrase
 

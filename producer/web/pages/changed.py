@@ -6,13 +6,14 @@ In between, it is a cookie of the browser that holds only names and numbers. Any
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.web.pages.sign_in_page import is_secure
+from shared.nouns import dataclass
 
 _COOKIE: Final = "changed"
 #: The field of a request's scope that holds something where an act may not be on the store's disk (`producer.web.unsure`).

@@ -13,7 +13,8 @@ from producer.web.api.mended import wrong_rows
 from producer.web.pages.sheet import Preview
 from producer.web.web_context import WebContext
 from shared.model.errors import CredentialsError
-from shared.runtime.credentials import Credentials, Secret
+from shared.runtime.credentials import Credentials
+from shared.runtime.secret import Secret
 from shared.store.records.principals import Principal
 
 #: Seconds for which a draft is kept after the last step.

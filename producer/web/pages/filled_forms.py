@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from html import escape, unescape
 from html.parser import HTMLParser
 from typing import Final
 
 from producer.web.pages.sheet import DOTS
+from shared.nouns import dataclass
 
 #: The hidden field that names what was kept of the form (`filling`) as "ID.FORM", and the one that stands before a field
 #: with dots.

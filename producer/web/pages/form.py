@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from producer.intake.account_options import AccountsAsked
@@ -18,6 +18,7 @@ from shared.model import Endpoint
 from shared.model.protocols import protocols, schemes
 from shared.model.sides import Side
 from shared.model.sign_in import BY_ADMIN, Way
+from shared.nouns import dataclass
 from shared.wording.phrases import Faults, Phrase
 
 NO_PROTOCOL: Final = Phrase("protocol_unchosen", "choose a protocol and how it is secured")

@@ -15,7 +15,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, field, is_dataclass, replace
 from dataclasses import fields as dataclass_fields
 from functools import cache
 from typing import Any, Final, cast
@@ -28,6 +28,7 @@ from producer.intake.detect import Detection
 from producer.intake.specification import SIDES
 from producer.web.pages import drafts
 from producer.web.web_context import WebContext
+from shared.nouns import dataclass
 from shared.runtime.logs import get_logger
 from shared.store.records.principals import Principal
 from shared.wording.kept import as_json, from_json, packed_all, unpacked

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from producer.coordinator.tally import Progress
@@ -27,6 +26,7 @@ from producer.web.web_context import WebContext
 from shared.model import Import, Wait, Wave
 from shared.model.errors import MailhaulError
 from shared.model.lifecycle import ImportState
+from shared.nouns import dataclass
 from shared.rules.standing import Standing, StandingTally
 from shared.wording.phrases import Sentence
 

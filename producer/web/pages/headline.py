@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from producer.coordinator.tally import Progress, ProgressState
 from producer.operations.trouble import ErrorGroup
 from shared.model import Import, Wait, WaitKind
 from shared.model.lifecycle import Control, CutoverState, ImportState, MailboxState, Outcome
+from shared.nouns import dataclass
 
 #: Codes of failures that a new password repairs.
 PASSWORD_CODES: Final = (

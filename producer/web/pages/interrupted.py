@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -23,7 +23,9 @@ from starlette.types import Message, Receive
 from producer.web.web_context import WebContext
 from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError, StoreError
-from shared.runtime.credentials import Credentials, Secret
+from shared.nouns import dataclass
+from shared.runtime.credentials import Credentials
+from shared.runtime.secret import Secret
 from shared.store.records.principals import Principal
 
 #: The cookie that says who was signed in at this browser last, before its prefix (`sign_in_page.was`), and for how many

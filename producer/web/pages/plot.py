@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import floor, log10
 from typing import Final
+
+from shared.nouns import dataclass
 
 #: Size of the picture, in its own units.
 WIDTH: Final = 600

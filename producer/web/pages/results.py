@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Final
 
 from fastapi import Request
@@ -19,7 +19,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from producer.web.web_context import WebContext
 from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError, StoreError
-from shared.runtime.credentials import Credentials, Secret
+from shared.nouns import dataclass
+from shared.runtime.credentials import Credentials
+from shared.runtime.secret import Secret
 from shared.store.records.principals import Principal
 
 #: Seconds for which a result is kept, and how many of one person are.

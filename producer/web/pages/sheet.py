@@ -9,7 +9,6 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
@@ -18,6 +17,7 @@ from producer.intake.headings import NAMES
 from producer.intake.manifest import Limits, Manifest, ManifestInvalid, Servers, sift_manifest
 from producer.intake.sheet import EMPTY, SEPARATORS, RowError, read_sheet
 from shared.model.errors import UsageError
+from shared.nouns import dataclass
 from shared.wording.phrases import faults_of
 
 DOTS: Final = "••••••"

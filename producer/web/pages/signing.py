@@ -6,13 +6,14 @@ Their secret is kept on the server between two steps, sealed (`drafts`): none go
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from producer.web.pages import drafts
 from producer.web.web_context import WebContext
 from shared.model.sides import Side
 from shared.model.sign_in import Way
+from shared.nouns import dataclass
 from shared.store.records.principals import Principal
 
 #: Ways that may be chosen: all but programs, which are for the command line.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
@@ -22,6 +22,7 @@ from producer.web.pages.signing import MOST_KEY
 from producer.web.security.access import Known
 from producer.web.web_context import WebContext
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.store.records.principals import Principal
 
 #: Empty rows of the table to type into, and how many a button adds.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from shared.nouns import dataclass
 from shared.store.records.principals import Role, role_of
 from shared.wording.phrases import Phrase
 

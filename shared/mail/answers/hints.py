@@ -8,10 +8,10 @@ answers to ask.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from shared.model.sides import Limited
+from shared.nouns import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

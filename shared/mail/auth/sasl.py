@@ -12,12 +12,12 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shared.content.json_text import read_json
 from shared.mail.answers.grammar import clean_text
-from shared.runtime.credentials import Secret
+from shared.nouns import dataclass
+from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase, text_of
 
 LOGIN_OR_PASSWORD_IS_EMPTY: Final = Phrase("login_or_password_is_empty", "login or password is empty")

@@ -14,7 +14,7 @@ import contextlib
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from shared.folders.gmail import EXTENSION, LabelView, view_of
@@ -24,6 +24,7 @@ from shared.mail.answers.numbers import known_statuses
 from shared.model.choices import LabelMode
 from shared.model.errors import ServerRefused
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 from shared.rules.selection import Judged, Selection, judge, merged, spread, union
 from shared.wording.phrases import Phrase
 

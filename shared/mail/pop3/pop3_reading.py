@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import IO, Final, Literal
 
@@ -18,6 +18,7 @@ from shared.content.fingerprint import LONG_HEADER_BYTES
 from shared.mail.pop3.pop3_renewed import RenewedSession
 from shared.model.errors import ConnectionLost, MailError, ProtocolViolation, ServerRefused
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 TOP_MAY_NOT_SHOW_ALL: Final = Phrase(

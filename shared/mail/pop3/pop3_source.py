@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from shared.content.fingerprint import (
@@ -42,6 +42,7 @@ from shared.mail.pop3.pop3_reading import BY_RETR, MessageToRead, ServerReading,
 from shared.mail.pop3.pop3_renewed import RenewedSession
 from shared.model.errors import FolderRefused, MailError, ServerRefused, StoreError, Throttled
 from shared.model.uids import Uid, UidSet
+from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 
 POP3_HAS_NO_FOLDER_BUT_INBOX: Final = Phrase(

@@ -11,7 +11,7 @@ import re
 import select
 import socket
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from time import monotonic
 from typing import Final, Literal
@@ -21,6 +21,7 @@ from shared.mail.transport.dialing import connect
 from shared.model.errors import ProtocolViolation, TlsFailed, WrongProtocol
 from shared.model.protocols import protocols
 from shared.model.sides import Side
+from shared.nouns import dataclass
 from shared.wording.often_said import LINE_WITHOUT_END
 from shared.wording.phrases import Phrase, several
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from shared.model.requests import Endpoint, Tls
+from shared.nouns import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from shared.model import (
@@ -21,6 +20,7 @@ from shared.model import (
 from shared.model.lifecycle import Control, MailboxState
 from shared.model.search import Search
 from shared.model.uids import UidSet
+from shared.nouns import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from shared.content.json_text import read_json
@@ -25,6 +25,7 @@ from shared.model.cutover import (
     TurnedTo,
 )
 from shared.model.lifecycle import CutoverState
+from shared.nouns import dataclass
 from shared.store import Resealed, Store
 from shared.store.records.signed import Signer, row_of, signed_row
 from shared.store.redis import keys

@@ -7,12 +7,13 @@ Each row is signed, since it says to whom passwords of new accounts are given; t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.model.errors import CredentialsError
-from shared.runtime.credentials import Credentials, Secret
+from shared.nouns import dataclass
+from shared.runtime.credentials import Credentials
 from shared.runtime.logs import get_logger
+from shared.runtime.secret import Secret
 from shared.store.records.sealed_rows import SealedRows
 from shared.store.redis import keys
 

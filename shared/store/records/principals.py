@@ -12,12 +12,12 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, cast
 
 import redis
 
+from shared.nouns import dataclass
 from shared.store import Resealed
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.records.signed import Signer, row_of, signed_row

@@ -12,11 +12,11 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
 
+from shared.nouns import dataclass
 from shared.store import Resealed
 from shared.store.records.plain_commands import PlainCommands
 from shared.store.records.principals import Principal, Principals, Role, role_of

@@ -11,14 +11,16 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.content.json_text import read_json
 from shared.model.errors import CredentialsError
-from shared.runtime.credentials import Credentials, Secret
+from shared.nouns import dataclass
+from shared.runtime.credentials import Credentials
 from shared.runtime.logs import get_logger
+from shared.runtime.secret import Secret
 from shared.store.records.sealed_rows import SealedRows
 from shared.store.redis import keys
 

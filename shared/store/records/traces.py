@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
 
+from shared.nouns import dataclass
 from shared.store.redis.keys import AUDIT, PREFIX
 from shared.store.redis.redis_scripts import unreachable
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, Final, cast
 
 from shared.content.json_text import read_json
+from shared.nouns import dataclass
 from shared.store.records.audit_log import FAULTS, AuditLog
 from shared.store.records.page_state import MOST_EVENTS, STORY_SECONDS
 from shared.store.redis import keys

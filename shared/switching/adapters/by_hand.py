@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shared.model.sides import Side
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.switching import SwitchedMailbox, Turned, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.wording.often_said import GIVE_WHOLE_ADDRESS_IN_LIST

@@ -9,7 +9,7 @@ from typing import Final
 from shared.accounts.api import shortened
 from shared.accounts.program import json_object, odd_end, run
 from shared.model.sides import Side
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.switching import SwitchedMailbox, TurnLater, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.told import outcome_of, request_of

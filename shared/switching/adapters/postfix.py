@@ -15,8 +15,8 @@ from typing import Final
 
 from shared.accounts.api import shortened
 from shared.model.sides import Side
-from shared.runtime.credentials import Secret
 from shared.runtime.replaced_files import locked, replace_file, why_not_replaced
+from shared.runtime.secret import Secret
 from shared.switching import SwitchedMailbox, Turned, TurnedBefore, TurnOutcome, TurnRefused
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register
 from shared.switching.row import RowChange, value_of

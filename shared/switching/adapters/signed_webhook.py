@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from shared.model.sides import Side
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.switching import SwitchedMailbox, TurnOutcome
 from shared.switching.adapters.hook_program import per_domain
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register

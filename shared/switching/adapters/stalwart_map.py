@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.model.sides import Side
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.switching import SwitchedMailbox, Turned, TurnedBefore, TurnOutcome, TurnRefused
 from shared.switching.adapters.hook_program import per_domain
 from shared.switching.kinds import SwitchKind, SwitchPlace, SwitchUrl, register

@@ -8,7 +8,7 @@ from shared.accounts.address import parse_service
 from shared.accounts.opening import open_service
 from shared.accounts.several import parse_services, sealed_together, secret_of
 from shared.model.errors import UsageError
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 
 
 @pytest.mark.parametrize("text", ["", "none"])

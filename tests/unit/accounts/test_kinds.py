@@ -14,7 +14,7 @@ from shared.accounts.kinds import AccountKind, ServicePlace, ServiceUrl, kind_of
 from shared.accounts.opening import open_service
 from shared.model.accounts import Created, Ensured, Looked, Missing
 from shared.model.errors import UsageError
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 
 
 class Ledger:

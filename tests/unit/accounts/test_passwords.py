@@ -12,7 +12,7 @@ from producer.intake import passwords
 from producer.intake.manifest import Row, parse_manifest
 from producer.intake.passwords import hand_over, new_password, passwords_path, read_passwords
 from shared.model.errors import UsageError
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 
 
 def _rows(text: str) -> tuple[Row, ...]:

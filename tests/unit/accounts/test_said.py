@@ -8,7 +8,7 @@ from shared.accounts import NewAccount
 from shared.accounts.discreet import Discreet
 from shared.accounts.said import outcome_of
 from shared.model.accounts import Adopted, Created, Missing, Rejected, Retry
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 
 
 class _Repeats:

@@ -15,7 +15,8 @@ from shared.model import AccountState, Lease, Options
 from shared.model.accounts import Adopted, Created, Ensured, Rejected, Retry
 from shared.model.binding import bound_to
 from shared.model.errors import AccountDelayed, AccountRejected, AuthenticationRefused, MailhaulError, Unreachable
-from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.runtime.credentials import Credentials, Vault
+from shared.runtime.secret import Secret
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import Clock, person, request, take
 from worker.decisions.failures import judge

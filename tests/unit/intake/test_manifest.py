@@ -22,7 +22,7 @@ from producer.intake.manifest import (
     template,
 )
 from shared.model.errors import UsageError
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.unit.intake.manifest_kit import errors
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251")

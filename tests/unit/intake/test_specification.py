@@ -14,7 +14,7 @@ from producer.intake.sign_in import NOTHING_TYPED
 from producer.intake.specification import CheckedImport, ImportAsked, ServerAsked, SheetAsked, SheetRead, check
 from shared.model import BY_ROW, Endpoint
 from shared.model.sign_in import SignIn
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import PLAIN, Phrase
 
 _ENDS: Mapping[str, ServerAsked] = {

@@ -19,7 +19,7 @@ from shared.mail.ways import Ways
 from shared.model import Account, Endpoint, Mailbox, Tls, protocols
 from shared.model.errors import UsageError, WrongProtocol
 from shared.model.protocols import MailProtocol, protocol_of
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.testing.memory_mail import MemoryServer
 from shared.testing.memory_sessions import MemorySource
 

@@ -9,7 +9,7 @@ import pytest
 from scramp import ScramMechanism
 
 from shared.mail.auth.sasl import MOST_ROUNDS, CramMd5, Proof, SaslFailed, ScramSha256, begin, mechanisms, refusal_in
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 
 ALL = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER", "GSSAPI")
 

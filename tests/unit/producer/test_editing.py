@@ -21,7 +21,7 @@ from shared.model.errors import UsageError
 from shared.model.lifecycle import Control, ImportState
 from shared.model.sides import Side
 from shared.model.sign_in import SignIn, Way
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.store.memory.memory_store import MemoryStore
 from tests.resources import GivenResources
 

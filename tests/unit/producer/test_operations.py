@@ -19,7 +19,8 @@ from shared.model.errors import UsageError
 from shared.model.lifecycle import Control, CutoverState, MailboxState, Outcome
 from shared.model.search import Search
 from shared.model.sign_in import SignIn, Way
-from shared.runtime.credentials import Credentials, Secret, Vault
+from shared.runtime.credentials import Credentials, Vault
+from shared.runtime.secret import Secret
 from shared.store.memory.memory_store import MemoryStore
 from tests.contract.store_kit import intent, other, plan_of, take
 from tests.crash.cutover_stage import CutoverStage

@@ -9,7 +9,7 @@ from producer.intake.sign_in import SignInAsked
 from producer.operations.finding import errors_of, find_import
 from shared.model import Endpoint, Import, Options, Tls
 from shared.model.sign_in import SignIn, Way
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from tests.unit.producer.test_operations import DESTINATION, SOURCE, RungResources, _row
 
 ZOHO = Endpoint(host="imap.zoho.com", port=993, tls=Tls.IMPLICIT)

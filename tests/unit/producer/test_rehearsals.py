@@ -22,7 +22,7 @@ from shared.model import Endpoint, Import, Tls
 from shared.model.errors import StoreError
 from shared.model.sides import Side
 from shared.runtime.config import load_settings
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.store.records.principals import Principal, Role
 
 

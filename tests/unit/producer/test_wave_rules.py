@@ -6,7 +6,7 @@ import pytest
 
 from producer.intake.manifest import Row
 from producer.intake.waving import read_rules
-from shared.runtime.credentials import Secret
+from shared.runtime.secret import Secret
 from shared.wording.phrases import FaultsFound
 
 
