@@ -316,7 +316,8 @@ def verbs(app: typer.Typer) -> dict[str, tuple[str, ...]]:
     def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
         if parts := getattr(command, "commands", None):
             for name, part in parts.items():
-                yield from walk(part, (*path, name))
+                if not part.hidden:  # another name for a verb that is in the table
+                    yield from walk(part, (*path, name))
         else:
             found = [
                 max(one.opts, key=len) if one.param_type_name == "option" else str(one.name) for one in command.params

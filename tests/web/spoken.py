@@ -239,6 +239,11 @@ NOT_SHOWN: Final = (
     "UID {} after {}: UIDs must ascend",
     "a record needs as many UIDs on both sides: {}",
     "cannot be read at the source",
+    # of settings, which are told where a process is started
+    "must be a whole number, {} or more",
+    "must be a whole number from {} to {}",
+    "must be a number above 0, and {} at most",
+    "must be one of {}",
     "another secret",
     "the same there",
     "from elsewhere",

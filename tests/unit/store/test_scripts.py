@@ -77,15 +77,16 @@ def test_no_change_goes_through_all_mailboxes_in_one_script() -> None:
     folder = resources.files("shared.store") / "lua"
     texts = {name: (folder / f"{name}.lua").read_text() for name in (*scripts.NAMES, *scripts.SHARED)}
     assert [name for name, text in texts.items() if _THROUGH_ALL.search(text)] == []
-    # Here 0 lets all follow at once: the tests below hold who may say so.
-    assert [name for name, text in texts.items() if re.search(r"ZRANGE[^\n]* and -1\b", text)] == ["_sweeps"]
+    all_at_once = re.compile(r"ZRANGE[^\n]* and -1\b")
+    assert [name for name, text in texts.items() if all_at_once.search(text)] == []
+    assert all_at_once.search("redis.call('ZRANGE', key, 0, piece == 0 and -1 or piece)"), "the control"
     assert _THROUGH_ALL.search("for _, m in ipairs(redis.call('ZRANGE', key .. ':mailboxes', 0, -1)) do"), "the control"
     assert _THROUGH_ALL.search("redis.call('ZRANGE', members_key(i, wave), 0, -1)"), "the control"
 
 
 def _swept() -> set[str]:
-    """Returns the scripts that take the number of mailboxes that follow; 0 lets all follow at once (`sweep_on`)."""
-    return {name for name in scripts.NAMES if re.search(r"\bpiece\b", _signature(name))}
+    """Returns the scripts that take the number of mailboxes that follow (`sweep_on`); `gather` changes none of them."""
+    return {name for name in scripts.NAMES if re.search(r"\bpiece\b", _signature(name))} - {"gather"}
 
 
 def _signature(name: str) -> str:
@@ -105,13 +106,22 @@ class _Recorded(Scripts):
         return (0, 0)
 
 
-@pytest.mark.parametrize("gathering", [False, True])
-def test_all_mailboxes_follow_at_once_only_in_a_step_that_is_gathered(*, gathering: bool) -> None:
+def test_the_mailboxes_follow_in_pieces() -> None:
     store = _Recorded()
-    store._gathered = [] if gathering else None
     store._run_sweep("control", "import", "", "pause", "")
-    assert store.ran == [("control", "import", "", "pause", "", 0 if gathering else Scripts.piece)]
+    assert store.ran == [("control", "import", "", "pause", "", Scripts.piece)]
     assert Scripts.piece > 0
+
+
+def test_the_mailboxes_follow_in_pieces_in_a_step_that_is_gathered_too() -> None:
+    store = _Recorded()
+    store._gathered = []
+    store._run_sweep("control", "import", "", "pause", "")
+    assert store.ran == [], "nothing is run before the step is decided"
+    assert store._gathered == [
+        ("control", ("import", "", "pause", "", Scripts.piece)),
+        ("sweep", ("import", Scripts.piece)),
+    ]
 
 
 def test_nobody_else_runs_a_script_that_all_mailboxes_follow() -> None:
