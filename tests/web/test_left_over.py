@@ -124,8 +124,12 @@ def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
         "password": "",
         "new_login": "",
         "server": "",
-        "reason": "row 3: password: is missing",
+        "reason": "Row 3: Password: is missing",
     }
+    # A reader of the Russian page has them in Russian, under the headings that programs read.
+    russian = list(csv.DictReader(person.get(link, headers={"Accept-Language": "ru"}).text.splitlines()))
+    assert list(russian[0]) == list(rows[0])
+    assert russian[0]["reason"] == "Строка 3: Пароль: отсутствует"
     opened = person.presses({**form, "do": "open", "good": "1"}, looked.url.path)
     assert opened.status_code == 303, opened.text
     page = person.get(opened.headers["location"]).text

@@ -101,7 +101,7 @@ def test_a_form_keeps_itself_and_one_list_however_often_it_is_pressed(web_server
         assert "wrong-rows.csv" in pressed.text
         pressed = page.post(pressed.url.path, data={**FIELDS, "do": "preview", "sheet": ""})
     rows = page.get(f"{pressed.url.path}/wrong-rows.csv")
-    assert "row 3: password: is missing" in rows.text
+    assert "Row 3: Password: is missing" in rows.text
     # It is nobody else's: another person sees an empty form at its address, and takes nothing away.
     other = web_server.signed_in()
     assert "a-person" not in other.get(pressed.url.path).text

@@ -9,8 +9,6 @@ import base64
 import secrets
 from typing import Final
 
-from producer.web.api.mended import wrong_rows
-from producer.web.pages.sheet import Preview
 from producer.web.web_context import WebContext
 from shared.model.errors import CredentialsError
 from shared.runtime.credentials import Credentials
@@ -60,11 +58,9 @@ def _held(known: WebContext, draft_id: str, purpose: str = "") -> Credentials | 
         return None
 
 
-def keep_wrong(known: WebContext, who: Principal, preview: Preview | None) -> str:
-    """Keeps the rows of a list that were not taken, with their reasons. Returns the draft's id; "" for no such row."""
-    if preview is None or not preview.wrong:
-        return ""
-    return keep(known, who, wrong_rows(preview.wrong, preview.waves).encode(), purpose=_WRONG)
+def keep_wrong(known: WebContext, who: Principal, rows: bytes) -> str:
+    """Keeps a file of the rows of a list that were not taken. Returns the draft's id; "" for no such row."""
+    return keep(known, who, rows, purpose=_WRONG) if rows else ""
 
 
 def drop(known: WebContext, draft_id: str) -> None:

@@ -16,9 +16,9 @@ from producer.web.api import credential_routes, imports, rehearsals
 from producer.web.api.request_bodies import guarded
 from producer.web.pages import drafts
 from producer.web.pages.changed import MOST_ROWS, Changed, back
-from producer.web.pages.drawing import back_to, draw
+from producer.web.pages.drawing import back_to, draw, saying
 from producer.web.pages.form_draft import FormDraft, find, fresh, keep, note_opened, told
-from producer.web.pages.new_import import NO_MAILBOX, WRONG_ROWS, FormId, wrong_file
+from producer.web.pages.new_import import NO_MAILBOX, WRONG_ROWS, FormId, wrong_csv, wrong_file
 from producer.web.pages.page_routes import page_routes
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
 from producer.web.pages.sign_in_page import Actor
@@ -219,10 +219,10 @@ def _preview(known: Known, who: Actor, import_id: str, form: FormDraft) -> Previ
 
 
 @routes.get("/imports/{import_id}/add/{form_id}/wrong-rows.csv")
-def wrong_now(known: Known, who: Actor, import_id: str, form_id: FormId) -> Response:
+def wrong_now(request: Request, known: Known, who: Actor, import_id: str, form_id: FormId) -> Response:
     """The rows of the form's list that are wrong."""
     form = find(known, who, form_id, import_id)
-    return wrong_file(_preview(known, who, import_id, form) if form else None)
+    return wrong_file(_preview(known, who, import_id, form) if form else None, saying(request))
 
 
 @routes.post("/imports/{import_id}/add/{form_id}/keep")
@@ -264,7 +264,7 @@ def press(request: Request, known: Known, who: Actor, import_id: str, form_id: F
         except (UsageError, Refused) as error:
             form = replace(form, **told(error))
         else:
-            left = drafts.keep_wrong(known, who, preview)
+            left = drafts.keep_wrong(known, who, wrong_csv(preview, saying(request)))
             note_opened(known, who, form_id, replace(form, opened=import_id))
             there = f"/imports/{import_id}" + (f"?wrong={left}" if left else "")
             return back(request, there, import_id, Changed(act="add", mailboxes=preview.good))

@@ -31,7 +31,7 @@ from producer.web.api.mended import wrong_rows
 from producer.web.api.request_bodies import guarded
 from producer.web.pages import allowing, drafts
 from producer.web.pages.changed import Changed, back
-from producer.web.pages.drawing import back_to, draw
+from producer.web.pages.drawing import Saying, back_to, draw, saying
 from producer.web.pages.form import Form, end_of, fields_of_end, form_of, usual_port
 from producer.web.pages.form_draft import (
     FormDraft,
@@ -132,20 +132,32 @@ def again(request: Request, known: Known, who: Actor, form_id: FormId) -> Respon
 
 
 @routes.get("/new/{form_id}/wrong-rows.csv")
-def wrong_now(known: Known, who: Actor, form_id: FormId) -> Response:
+def wrong_now(request: Request, known: Known, who: Actor, form_id: FormId) -> Response:
     """The rows of the form's list that are wrong."""
     form = find(known, who, form_id)
-    return wrong_file(_preview(known, who, form) if form else None)
+    return wrong_file(_preview(known, who, form) if form else None, saying(request))
 
 
-def wrong_file(preview: Preview | None) -> Response:
+def wrong_csv(preview: Preview | None, say: Saying) -> bytes:
+    """Returns the rows of a list that are wrong as a file, with reasons in the reader's language; empty for none."""
+    if preview is None or not preview.wrong:
+        return b""
+    reasons: dict[int, list[str]] = {}
+    for error in preview.errors:
+        if error.line:
+            field = f"{say.field(error.column)}: " if error.column else ""
+            reasons.setdefault(error.line, []).append(field + say.row(error).striptags())
+    told = (f"{say.word('Row')} {line}: {'; '.join(why)}" for line, why in reasons.items())
+    rows = [(*row[:3], why) for row, why in zip(preview.wrong, told, strict=True)]
+    return wrong_rows(rows, preview.waves).encode()
+
+
+def wrong_file(preview: Preview | None, say: Saying) -> Response:
     """Returns the rows of a list that are wrong, as a file. Raises `Refused` where the list is no longer kept."""
     if preview is None:
         raise Refused(404, THESE_ROWS_ARE_NO_LONGER_KEPT.says())
     headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
-    return Response(
-        wrong_rows(preview.wrong, preview.waves).encode(), media_type="text/csv; charset=utf-8", headers=headers
-    )
+    return Response(wrong_csv(preview, say), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def draw_form(request: Request, who: Principal, form_id: str, form: FormDraft, **more: Any) -> Response:
@@ -289,7 +301,7 @@ def press(request: Request, known: Known, who: Actor, form_id: FormId, given: As
                     known, request, who, filled, secrets, preview, good=good, edits=form.edits, version=form.version
                 )
                 form = replace(form, opened=written)
-                wrong_left = drafts.keep_wrong(known, who, preview)
+                wrong_left = drafts.keep_wrong(known, who, wrong_csv(preview, saying(request)))
     except (UsageError, Refused) as error:
         may = given.do in _CONNECTING and who.role >= Role.ADMIN
         closed = allowing.closed(known, allowing.ends_of(filled)) if may else []
