@@ -129,6 +129,12 @@ class _StandardError:
     def flush(self) -> None:
         """Does nothing: standard error is not buffered."""
 
+    def isatty(self) -> bool:
+        """Tells whether standard error is a terminal, whose width rows of tables then have."""
+        import sys
+
+        return sys.stderr.isatty()
+
 
 @contextlib.contextmanager
 def served(home: Path, accounts: dict[str, str]) -> Iterator[SampleServer]:

@@ -7,6 +7,7 @@ looked for, a file that is opened, a connection). So nothing depends on how fast
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -47,6 +48,11 @@ sys.addaudithook(marked)
 """
 
 
+def _let_in() -> None:
+    """Lets a child hear Ctrl-C where the tests themselves were started without it, as by `nohup … &`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _run(words: list[str], home: Path, at: int, marked: str = _MARKED) -> subprocess.CompletedProcess[str]:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     module, _, function = scripts["mailhaul"].partition(":")
@@ -65,6 +71,7 @@ def _run(words: list[str], home: Path, at: int, marked: str = _MARKED) -> subpro
         text=True,
         check=False,
         timeout=180,
+        preexec_fn=_let_in,
     )
 
 
@@ -112,6 +119,7 @@ def test_the_launcher_holds_it_back_until_somebody_handles_it(tmp_path: Path) ->
         text=True,
         check=False,
         timeout=180,
+        preexec_fn=_let_in,
     )
     assert (found.returncode, found.stderr, found.stdout) == (130, "interrupted\n", "")
 
