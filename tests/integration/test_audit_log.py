@@ -19,6 +19,7 @@ from shared.store.records import audit_log
 from shared.store.records.web_records import WebRecords
 from shared.store.redis import keys
 from shared.store.redis.redis_store import connect
+from shared.wording.phrases import Phrase
 from tests.deploy.commands import SCRIPTS
 from tests.deploy.test_acl import TEMPLATE
 from tests.servers.redis_server import RedisServer
@@ -131,7 +132,7 @@ def test_with_the_rights_of_before_the_producer_could(tmp_path: Path) -> None:
 def test_the_producer_adds_reads_and_counts_it(shipped: Shipped) -> None:
     records = WebRecords(shipped.client("producer"), 1095)
     entry = records.note("anna", "limit set", {"import_id": "1", "most": 3})
-    records.refused(entry, "no such limit")
+    records.refused(entry, [Phrase("of_the_test", "no such limit").at()])
     told = [(one["what"], one["detail"].get("why")) for one in records.audit()[-2:]]
     assert told == [("limit set", None), ("act refused", "no such limit")], "nothing is taken back"
     assert [one["what"] for one in records.audit_back(count=2)] == ["act refused", "limit set"]

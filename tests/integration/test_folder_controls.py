@@ -73,6 +73,7 @@ def test_a_refused_name(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected
 def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
     if not protected:
         monkeypatch.setattr(BatchFolders, "_opened_there", lambda self, name: (self._destination.open(name), False))
+        monkeypatch.setattr(BatchFolders, "refused", lambda self, error: error)
         # Verification would make the folder again as well.
         monkeypatch.setattr(worker.verifying.verify, "_is_another", lambda *seen: False)
     wires.fill(4, b"Work")
